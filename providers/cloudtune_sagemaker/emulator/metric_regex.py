@@ -8,21 +8,16 @@ string). So such a definition is not an error: its metric has no value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 
 def usable(definitions: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     """Return the expressions that can capture a value, by metric."""
-    expressions: dict[str, list[str]] = {}
-    for definition in definitions:
-        if _captures(definition["Regex"]):
-            expressions.setdefault(definition["Name"], []).append(definition["Regex"])
-    return expressions
-
-
-def _captures(expression: str) -> bool:
     import regex
 
-    try:
-        return regex.compile(expression).groups > 0
-    except regex.error:
-        return False
+    expressions: dict[str, list[str]] = {}
+    for definition in definitions:
+        with suppress(regex.error):
+            if regex.compile(definition["Regex"]).groups:
+                expressions.setdefault(definition["Name"], []).append(definition["Regex"])
+    return expressions

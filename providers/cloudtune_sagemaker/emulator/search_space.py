@@ -44,11 +44,6 @@ def ranges_of(config: Json, definition: Json) -> Json:
     return ranges
 
 
-def sign_of(objective: Json) -> int:
-    """Return the factor by which lower objectives are better."""
-    return -1 if objective["Type"] == "Maximize" else 1
-
-
 def studies(job: TuningJob) -> list[Study]:
     """Return one study per training job definition."""
     return [_study(job.config, definition) for definition in job.definitions]
@@ -98,7 +93,8 @@ def _study(config: Json, definition: Json) -> Study:
         },
     }
     if target is not None:
-        study["objective"]["target"] = sign_of(objective) * float(target)
+        sign = -1 if objective["Type"] == "Maximize" else 1
+        study["objective"]["target"] = sign * float(target)
     if limits.get("MaxRuntimeInSeconds"):
         study["limits"]["timeout"] = f"{limits['MaxRuntimeInSeconds']}s"
     if config.get("TrainingJobEarlyStoppingType") == "Auto":

@@ -42,7 +42,6 @@ _MESSAGES: Mapping[str, str] = {
 class TrialInfo:
     """The trial of a tuning job that a training job is."""
 
-    tuning_name: str
     tuning_arn: str
     definition: str | None
     """The name of its training job definition, where the tuning job names them."""

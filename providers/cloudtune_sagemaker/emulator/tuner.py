@@ -124,7 +124,6 @@ class Tuner(tuner.Tuner[TuningJob, TrainingJobs]):
             folder=self.context.job_folder(self.job.region, name),
             tags=dict(self.job.tags),
             trial=TrialInfo(
-                tuning_name=self.job.name,
                 tuning_arn=self.job.arn,
                 definition=definition.get("DefinitionName"),
                 tuned=tuned,

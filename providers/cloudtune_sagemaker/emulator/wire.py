@@ -17,7 +17,6 @@ from cloudtune_sagemaker.emulator.errors import ServiceError, invalid
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape
-    from regex import Pattern
 
 _MAX_SHOWN = 300
 _KINDS = {"integer": "Integer", "long": "Long", "float": "Float", "double": "Double"}
@@ -120,8 +119,10 @@ def _structure_violations(value: dict[str, Any], shape: Shape, path: str) -> Ite
 
 
 def _text_violations(text: str, shape: Shape, path: str) -> Iterator[str]:
+    import regex
+
     pattern = shape.metadata.get("pattern")
-    if pattern and not _compiled(pattern).fullmatch(text):
+    if pattern and not regex.fullmatch(pattern, text):
         yield _violation(text, path, f"Member must satisfy regular expression pattern: {pattern}")
     allowed = shape.metadata.get("enum")
     if allowed and text not in allowed:
@@ -183,13 +184,6 @@ def _wrong_type(value: Any, kind: str, path: str) -> ServiceError:
         )
         message = f"{what} can not be converted to a {kind}{where}"
     return ServiceError("SerializationException", message)
-
-
-@cache
-def _compiled(pattern: str) -> Pattern[str]:
-    import regex
-
-    return regex.compile(pattern)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -111,7 +111,8 @@ class Mount:
             root = self.folder / bucket
             for path in sorted(root.rglob("*")):
                 name = path.relative_to(root).as_posix()
-                if path.is_file() and not path.is_symlink() and _is_utf8(name):
+                is_utf8 = name == name.encode("utf-8", "replace").decode()
+                if path.is_file() and not path.is_symlink() and is_utf8:
                     yield (bucket, name), path
 
     def _path(self, key: _Key) -> Path | None:
@@ -132,14 +133,6 @@ def _is_free(path: Path, root: Path) -> bool:
     """Return whether no folder has the file's path, and no file the path of its folders."""
     folders = [folder for folder in path.parents if folder.is_relative_to(root)]
     return not path.is_dir() and not any(folder.is_file() for folder in folders)
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -54,7 +54,10 @@ class Storage:
         Raises:
             MissingExtraError: If gcp-storage-emulator is not installed.
         """
-        server = _server()
+        try:
+            server: Any = import_module("gcp_storage_emulator.server")
+        except ImportError as error:
+            raise MissingExtraError("the Vertex AI emulator", "emulators") from error
         self._url = url
         logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
         logging.getLogger("api").setLevel(logging.CRITICAL)  # the same package's
@@ -244,13 +247,6 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Return bucket and name of a URI such as ``gs://bucket/name``."""
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     return bucket, name
-
-
-def _server() -> Any:
-    try:
-        return import_module("gcp_storage_emulator.server")
-    except ImportError as error:
-        raise MissingExtraError("the Vertex AI emulator", "emulators") from error
 
 
 def body_of(environ: WSGIEnvironment) -> bytes:

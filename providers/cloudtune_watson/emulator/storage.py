@@ -16,7 +16,6 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from cloudtune.emulator_kit import Json, Response
 from cloudtune_watson.emulator.errors import invalid, not_found
@@ -69,39 +68,7 @@ class Volume:
 
     def file(self, scope: Scope, path: str) -> Path:
         """Return the local path of a file of a space; see `at`."""
-        return _below(self._assets(scope), path)
-
-    def reference(self, scope: Scope, path: str) -> str:
-        """Return the path of a file of a space in an ``fs`` reference."""
-        return f"{_FOLDERS[scope[0]]}/{scope[1]}/assets/{path}"
-
-    def rows(self, scope: Scope, path: str, *, flat: bool) -> list[Json]:
-        """Return the entries of a folder of a space; with ``flat`` all files below it."""
-        top, folder = self._assets(scope), self.file(scope, path)
-        if not folder.is_dir():
-            return []
-        paths = files(folder) if flat else sorted(folder.iterdir())
-        return [_row(each, top) for each in paths]
-
-    def put(self, scope: Scope, path: str, content: IO[bytes]) -> Path:
-        """Write a file of a space.
-
-        Raises:
-            ServiceError: If a file or a folder is in its way.
-        """
-        target = self.file(scope, path)
-        if target == Path(os.path.realpath(self._assets(scope))):
-            raise invalid("A file needs a name.")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                shutil.copyfileobj(content, file)
-        except OSError as error:
-            raise invalid(f"{path} cannot be written: {error.strerror}") from error
-        return target
-
-    def _assets(self, scope: Scope) -> Path:
-        return self.folder / _FOLDERS[scope[0]] / scope[1] / "assets"
+        return _below(self.folder / _FOLDERS[scope[0]] / scope[1] / "assets", path)
 
 
 def _below(top: Path, path: str) -> Path:
@@ -125,7 +92,7 @@ def files(folder: Path) -> Sequence[Path]:
 
 
 def _row(path: Path, top: Path) -> Json:
-    row: Json = {"path": path.relative_to(os.path.realpath(top)).as_posix()}
+    row: Json = {"path": path.relative_to(top).as_posix()}
     if path.is_dir():
         return row | {"type": "folder"}
     try:
@@ -148,8 +115,9 @@ class Files:
             return Response(200, target.read_bytes(), "application/octet-stream")
         if path and not target.is_dir():
             raise not_found(f"The file {path!r} cannot be found.")
-        flat = call.one("flat") == "true"
-        return json_response({"resources": self._volume.rows(scope, path, flat=flat)})
+        entries = files(target) if call.one("flat") == "true" else sorted(target.glob("*"))
+        top = self._volume.file(scope, "")
+        return json_response({"resources": [_row(each, top) for each in entries]})
 
     def head(self, call: Call) -> Response:
         """HEAD /v2/asset_files/{path}."""
@@ -162,14 +130,22 @@ class Files:
 
     def put(self, call: Call) -> Response:
         """PUT /v2/asset_files/{path}: a form with ``file``, or the content itself."""
-        path = call.names["path"]
+        scope, path = scope_in(call), call.names["path"]
         if call.form or call.files:
             if "file" not in call.files:
                 raise invalid("The form must have the field file.")
             content = call.files["file"].content
         else:
             content = io.BytesIO(call.body)
-        target = self._volume.put(scope_in(call), path, content)
+        target = self._volume.file(scope, path)
+        if target == self._volume.file(scope, ""):
+            raise invalid("A file needs a name.")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                shutil.copyfileobj(content, file)
+        except OSError as error:  # a file or a folder is in its way
+            raise invalid(f"{path} cannot be written: {error.strerror}") from error
         return json_response({"path": path, "type": "file", "size": target.stat().st_size}, 201)
 
     def delete(self, call: Call) -> Response:

@@ -99,11 +99,7 @@ def _strings(document: Any) -> Iterator[str]:
 
 
 def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text == text.encode("utf-8", "replace").decode()
 
 
 def path_of(environ: WSGIEnvironment) -> str:
