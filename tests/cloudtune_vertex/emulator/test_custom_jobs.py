@@ -101,7 +101,7 @@ def test_a_package_that_no_file_can_hold_fails_each_job(emulator: Any) -> None:
 def test_an_image_without_a_command_is_not_run(emulator: Any) -> None:
     job = emulator.ended(emulator.create_custom(emulator.container("", command=[])).name)
     assert state_of(job) == "JOB_STATE_FAILED"
-    assert "this emulator runs no images" in job.error.message
+    assert "the emulator runs no images" in job.error.message
 
 
 def test_a_shell_loses_the_flags_as_it_does_on_the_service(emulator: Any) -> None:
