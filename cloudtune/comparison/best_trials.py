@@ -1,10 +1,12 @@
-"""The best trial of each group, and the Pareto front over the trials of all groups."""
+"""The best trial of each group, their distances, and the Pareto front over all groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+from cloudtune.comparison.distance import gower_distance
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import best_trial, pareto_front
 from cloudtune.study.search_space import Value
@@ -19,6 +21,16 @@ class BestTrial:
     number: int
     value: float
     parameters: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class ParameterDistance:
+    """The distance between the best parameters of two groups."""
+
+    left: str
+    right: str
+    distance: float | None
+    """Gower's distance, from 0 to 1; None if the studies have different parameters."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,23 @@ def best_trials(groups: Sequence[Group], goal: str) -> tuple[BestTrial, ...]:
                 value, parameters = top.objective[0], dict(top.parameters)
                 result.append(BestTrial(group.label, run, top.number, value, parameters))
     return tuple(result)
+
+
+def parameter_distances(
+    groups: Sequence[Group], trials: Sequence[BestTrial]
+) -> tuple[ParameterDistance, ...]:
+    """Return the distance between the parameters of each pair of best trials."""
+    studies = {group.label: group.jobs[0].study for group in groups}
+    return tuple(
+        ParameterDistance(
+            left.label,
+            right.label,
+            gower_distance(studies[left.label], left.parameters, right.parameters)
+            if studies[left.label].parameters == studies[right.label].parameters
+            else None,
+        )
+        for left, right in combinations(trials, 2)
+    )
 
 
 def common_front(groups: Sequence[Group], goals: Sequence[str]) -> tuple[FrontTrial, ...]:

@@ -9,7 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from cloudtune.comparison.best_so_far import Improvement, best_so_far, idle_periods
-from cloudtune.comparison.best_trials import BestTrial, FrontTrial, best_trials, common_front
+from cloudtune.comparison.best_trials import (
+    BestTrial,
+    FrontTrial,
+    ParameterDistance,
+    best_trials,
+    common_front,
+    parameter_distances,
+)
 from cloudtune.comparison.caveats import Caveat, find_caveats
 from cloudtune.comparison.groups import Group, group_jobs
 from cloudtune.comparison.importance import METHOD, Importance, parameter_importance
@@ -97,6 +104,7 @@ class Comparison:
     time_breakdowns: Annotated[tuple[TimeBreakdown, ...], Field(serialization_alias="efforts")]
     failures: tuple[Failure, ...]
     best_trials: Annotated[tuple[BestTrial, ...], Field(serialization_alias="answers")]
+    distances: Annotated[tuple[ParameterDistance, ...], Field(serialization_alias="apart")]
     """Empty if there are several objectives."""
     importances: tuple[Importance, ...]
     importance_method: str
@@ -127,6 +135,7 @@ def compare(jobs: Sequence[StudyResult], arguments: Mapping[str, Sequence[str]])
     study = _common_study(jobs)
     groups = group_jobs(jobs)
     goals = [objective.goal for objective in study.objectives]
+    bests = best_trials(groups, goals[0]) if len(goals) == 1 else ()
     return Comparison(
         name=study.name or "study",
         description=study.description or "",
@@ -166,7 +175,8 @@ def compare(jobs: Sequence[StudyResult], arguments: Mapping[str, Sequence[str]])
             for group in groups
             for cause in failures_by_cause(group.jobs)
         ),
-        best_trials=best_trials(groups, goals[0]) if len(goals) == 1 else (),
+        best_trials=bests,
+        distances=parameter_distances(groups, bests),
         importances=tuple(
             parameter_importance(group, index) for index in range(len(goals)) for group in groups
         ),

@@ -53,6 +53,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
         runs_table(comparison),
         front_table(comparison),
         best_trials_table(comparison),
+        distance_table(comparison),
         importance_table(comparison),
         time_table(comparison),
         failures_table(comparison),
@@ -138,6 +139,25 @@ def _visible(value: Value) -> str:
     """Return a value as text, in quotes if it would be blank."""
     text = format_value(value)
     return text if text.strip() else repr(text)
+
+
+def distance_table(comparison: Comparison) -> Table:
+    """Return the distances between the best parameters."""
+    rows = tuple(
+        (
+            pair.left,
+            pair.right,
+            "different parameters" if pair.distance is None else f"{pair.distance:.2f}",
+        )
+        for pair in comparison.distances
+    )
+    note = (
+        "Gower's distance, from 0 (equal) to 1: the mean over the parameters of the difference "
+        "between their values, relative to their range and on their scale; 1 for different "
+        "categories, and for a parameter that only one of the two has."
+    )
+    columns = ("between", "and", "distance")
+    return Table("apart", "Distance between the best parameters", note, columns, rows)
 
 
 def importance_table(comparison: Comparison) -> Table:

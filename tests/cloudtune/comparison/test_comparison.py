@@ -64,7 +64,7 @@ def test_the_json_keys_of_a_comparison_stay_the_same() -> None:
     verdict = document["verdicts"][0]
     assert set(document) == {
         *("name", "description", "objectives", "groups", "verdicts", "curves", "efforts"),
-        *("failures", "answers", "importances", "importance_method", "format"),
+        *("failures", "answers", "apart", "importances", "importance_method", "format"),
     }
     assert set(verdict) == {
         *("emulated", "labels", "best", "first", "near", "cheapest", "front"),

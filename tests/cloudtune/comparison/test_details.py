@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparison.best_trials import best_trials, common_front
+from cloudtune.comparison.best_trials import best_trials, common_front, parameter_distances
 from cloudtune.comparison.caveats import find_caveats
 from cloudtune.comparison.comparison import compare
+from cloudtune.comparison.distance import gower_distance
 from cloudtune.comparison.groups import group_jobs
 from cloudtune.comparison.importance import parameter_importance
 from cloudtune.comparison.rerun_command import rerun_command
@@ -23,6 +24,7 @@ from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
 from tests.cloudtune.comparison.factories import job, make_study, measured, trial
 
+SPACE = make_study()
 REFUSED = Finding("refused", "parameters", "too many")
 RBF = {"lr": 1.0, "kernel": "rbf"}
 
@@ -89,6 +91,51 @@ def test_the_best_trial_of_each_group() -> None:
         ("p", "a", 2, 0.7),
         ("q", "r1", 1, 0.4),
     ]
+
+
+def test_gowers_distance_by_hand() -> None:
+    left = {"lr": 0.01, "kernel": "poly", "depth": 1}
+    other = gower_distance(SPACE, left, {"lr": 1.0, "kernel": "rbf"})
+    assert other == pytest.approx((0.5 + 1 + 1) / 3)
+    near = gower_distance(SPACE, left, {"lr": 0.01, "kernel": "poly", "depth": 2})
+    assert near == pytest.approx(0.25 / 3)
+    assert gower_distance(SPACE, {}, {}) is None
+    assert gower_distance(SPACE, {"kernel": "no such"}, {}) is None
+
+
+ASSIGNMENTS = st.fixed_dictionaries(
+    {"lr": st.floats(0.01, 100), "kernel": st.sampled_from(["linear", "rbf"])}
+) | st.fixed_dictionaries(
+    {"lr": st.floats(0.01, 100), "kernel": st.just("poly"), "depth": st.integers(1, 5)}
+)
+
+
+@given(ASSIGNMENTS, ASSIGNMENTS)
+def test_the_distance_is_symmetric_and_between_0_and_1(
+    left: dict[str, float | str], right: dict[str, float | str]
+) -> None:
+    distance = gower_distance(SPACE, left, right)
+    assert distance is not None
+    assert 0 <= distance <= 1
+    assert distance == pytest.approx(gower_distance(SPACE, right, left))
+    assert gower_distance(SPACE, left, left) == 0
+
+
+def test_distances_of_best_trials() -> None:
+    poly = {"lr": 0.01, "kernel": "poly", "depth": 1}
+    groups = group_jobs([job("p", [trial(1, 0.7, parameters=poly)]), job("q", [0.4])])
+    (pair,) = parameter_distances(groups, best_trials(groups, "maximize"))
+    assert (pair.left, pair.right) == ("p", "q")
+    assert pair.distance == pytest.approx(2.5 / 3)
+
+
+def test_studies_with_different_parameters_have_no_distance() -> None:
+    other = make_study(parameters={"lr": {"type": "float", "min": 0, "max": 1}})
+    groups = group_jobs(
+        [job("p", [0.5]), job("q", [trial(1, 0.4, parameters={"lr": 1.0})], study=other)]
+    )
+    (pair,) = parameter_distances(groups, best_trials(groups, "maximize"))
+    assert pair.distance is None
 
 
 def planted(count: int, goal: str = "maximize") -> StudyResult:
