@@ -22,6 +22,7 @@ from cloudtune.comparison.rerun_command import rerun_command
 from cloudtune.comparison.time_breakdown import time_breakdown
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.search_space import Value
 from tests.cloudtune.comparison.factories import job, make_study, measured, trial
 
 SPACE = make_study()
@@ -94,7 +95,7 @@ def test_the_best_trial_of_each_group() -> None:
 
 
 def test_gowers_distance_by_hand() -> None:
-    left = {"lr": 0.01, "kernel": "poly", "depth": 1}
+    left: dict[str, Value] = {"lr": 0.01, "kernel": "poly", "depth": 1}
     other = gower_distance(SPACE, left, {"lr": 1.0, "kernel": "rbf"})
     assert other == pytest.approx((0.5 + 1 + 1) / 3)
     near = gower_distance(SPACE, left, {"lr": 0.01, "kernel": "poly", "depth": 2})
