@@ -16,7 +16,7 @@ from cloudtune.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
-from cloudtune.engine.limits import LimitTracker
+from cloudtune.engine.limit_tracker import LimitTracker
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Ended, Event, Measured, Outcome, Started, TrialState

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code, input_address
-from cloudtune.study.methods import can_warm_start
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space
+from cloudtune.study.strategy_methods import can_warm_start
 from cloudtune.study.study import Study
 
 _PACKAGES = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}

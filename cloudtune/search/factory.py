@@ -14,8 +14,8 @@ from cloudtune.search.axes import build_axes
 from cloudtune.search.early_stopping import make_rule
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import InitialTrials, PriorTrial, best_prior_assignments
-from cloudtune.study.methods import METHODS, SINGLE_OBJECTIVE, can_warm_start
 from cloudtune.study.search_space import Assignment, Space
+from cloudtune.study.strategy_methods import METHODS, SINGLE_OBJECTIVE, can_warm_start
 from cloudtune.study.study import Study
 
 _TRANSFER_COUNT = 5

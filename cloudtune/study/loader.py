@@ -11,8 +11,8 @@ from cloudtune.diagnostics import Note, Problem
 from cloudtune.errors import StudyError
 from cloudtune.study import validation, yaml_reader
 from cloudtune.study.overrides import apply_override
-from cloudtune.study.recovery import MAX_PROBLEMS, read_valid_parts
 from cloudtune.study.study import Study
+from cloudtune.study.valid_parts import MAX_PROBLEMS, read_valid_parts
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _TEAM_FILE = "cloudtune.providers.yaml"

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import translate_error
-from cloudtune.study.methods import METHODS, SINGLE_OBJECTIVE
 from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
+from cloudtune.study.strategy_methods import METHODS, SINGLE_OBJECTIVE
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.validation.parameters import check_constants, check_parameters
 from cloudtune.study.validation.trial_spec import check_secrets, check_trial, placeholder_names

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from cloudtune.results.events import Started
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
-from cloudtune.study.methods import METHODS
 from cloudtune.study.search_space import Space, Value, format_value, match_value
+from cloudtune.study.strategy_methods import METHODS
 from cloudtune.study.study import Study
 
 PHASES = (Phase.explicit, Phase.generate)

@@ -16,8 +16,8 @@ from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import filter_prior_trials
-from cloudtune.study.methods import METHODS
 from cloudtune.study.search_space import Space, Value
+from cloudtune.study.strategy_methods import METHODS
 from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}

@@ -11,8 +11,8 @@ import pytest
 from cloudtune.planning.preflight import check_engine
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.methods import METHODS
 from cloudtune.study.search_space import Value
+from cloudtune.study.strategy_methods import METHODS
 from cloudtune.study.study import Study
 
 CASES = [(name, method) for name, methods in METHODS.items() for method in (methods or ("",))]
