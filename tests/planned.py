@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.bundle import files as bundle
+from cloudtune.bundle.files import list_files
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import FittedStudy, fit
 from cloudtune.planning.planner import source_folder
@@ -73,7 +73,7 @@ def planned(
         seed=study.strategy.seed or 11,
         base=base,
         source=source,
-        files=tuple(bundle.list_files(source)) if source else None,
+        files=tuple(list_files(source)) if source else None,
         parent_jobs=parent_jobs,
         emulated=emulated,
     )

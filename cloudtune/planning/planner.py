@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cloudtune.bundle import files as bundle
+from cloudtune.bundle.files import fingerprint, list_files
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, identity_fit
@@ -80,7 +80,7 @@ def plan(
     if study.strategy.seed is not None:
         seed = study.strategy.seed
     source = source_folder(study, on, folder)
-    files = bundle.list_files(source, [state_folder(), *without]) if source else []
+    files = list_files(source, [state_folder(), *without]) if source else []
     parents, parent_jobs = read_parents(study, on)
     facts = Facts(
         run_id=run,
@@ -88,7 +88,7 @@ def plan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         base=folder,
         source=source,
-        source_hash=bundle.fingerprint(source, files) if source else None,
+        source_hash=fingerprint(source, files) if source else None,
         parents=parents,
         parent_jobs=parent_jobs,
         emulated=emulated,

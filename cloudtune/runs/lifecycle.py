@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cloudtune.bundle import files as bundle
+from cloudtune.bundle.files import copy_files, fingerprint, list_files
 from cloudtune.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
-from cloudtune.engine import job as jobs
 from cloudtune.engine.budget import JobBudget, create_budgets
 from cloudtune.engine.inbox import Inbox, StopRequest
+from cloudtune.engine.job import Observer, require_runnable, safe_observer
 from cloudtune.errors import (
     CloudtuneError,
     MissingExtraError,
@@ -119,7 +119,7 @@ def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, Clo
     errors: dict[str, CloudtuneError] = {}
     for plan in plans:
         try:
-            jobs.require_runnable(plan, strict=strict)
+            require_runnable(plan, strict=strict)
         except (UnsupportedError, MissingExtraError, ProviderError) as error:
             errors[plan.provider] = error
     return errors
@@ -131,14 +131,14 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
     if source is None:
         return plan
     if saved or facts.files is None:
-        files = bundle.list_files(source, without)
-        if saved and bundle.fingerprint(source, files) != facts.source_hash:
+        files = list_files(source, without)
+        if saved and fingerprint(source, files) != facts.source_hash:
             raise UsageError(f"{source} has changed since it was planned; plan the study again")
     else:
         files = [name for name in facts.files if os.path.lexists(source / name)]
     target = ledger.job_folder(facts.run_id, plan.provider) / "source"
-    bundle.copy_files(source, files, target)
-    source_hash = bundle.fingerprint(target, files)
+    copy_files(source, files, target)
+    source_hash = fingerprint(target, files)
     if source_hash == facts.source_hash:
         return plan
     return plan_from_facts(plan.study, plan.provider, replace(facts, source_hash=source_hash))
@@ -146,7 +146,7 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
 
 def execute(
     run: str,
-    observer: jobs.Observer | None = None,
+    observer: Observer | None = None,
     *,
     on: Sequence[str] = (),
     plans: Sequence[Plan] = (),
@@ -166,7 +166,7 @@ def execute(
         UsageError: If there is no such run or job.
         LedgerError: If another process executes the run.
     """
-    observer = jobs.safe_observer(observer)
+    observer = safe_observer(observer)
     with Ledger() as ledger:
         record = ledger.run(run)
         selected = jobs_on(record, on)
@@ -177,9 +177,9 @@ def execute(
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         errors: list[Exception] = []
 
-        def execute_job(job: JobRecord) -> None:
+        def execute_one(job: JobRecord) -> None:
             try:
-                outcomes[job.provider] = jobs.execute_job(
+                outcomes[job.provider] = execute_job(
                     job,
                     loaded[job.provider],
                     inbox=requests.inboxes[job.provider],
@@ -202,10 +202,10 @@ def execute(
                         budget.add(provider, event)
                 active_budgets.enter_context(budget)
             if len(selected) == 1:
-                execute_job(selected[0])
+                execute_one(selected[0])
             else:
                 threads = [
-                    threading.Thread(target=execute_job, args=(job,), name=job.provider)
+                    threading.Thread(target=execute_one, args=(job,), name=job.provider)
                     for job in selected
                 ]
                 for thread in threads:

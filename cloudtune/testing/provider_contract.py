@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation import process
-from cloudtune.engine import job as jobs
+from cloudtune.engine.job import job_context
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.ledger import home
 from cloudtune.ledger.ledger import Ledger
@@ -189,7 +189,7 @@ class ProviderContract:
             plan = self.plan({}, mode, tmp_path)
             run = lifecycle.create([plan]).id
             with Ledger() as ledger:
-                client = self.create_provider().client(plan, jobs.job_context(plan, ledger))
+                client = self.create_provider().client(plan, job_context(plan, ledger))
             assert client.find(plan.facts.job_name) is None
             job = client.submit(plan.request)
             assert client.find(plan.facts.job_name) == job

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import cloudtune
 from cloudtune import trial
 from cloudtune.bundle import archive
-from cloudtune.bundle import files as bundle
+from cloudtune.bundle.files import copy_files, list_files
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit
 from cloudtune.fitting.fit import FittedStudy, fit, restore_definitions
@@ -96,7 +96,7 @@ class Container:
 
     def unpack(self, of: FittedStudy, source: Path) -> None:
         snapshot = self.folder / "snapshot"
-        bundle.copy_files(source, bundle.list_files(source), snapshot)
+        copy_files(source, list_files(source), snapshot)
         paths = {name: f"/opt/ml/input/data/{name}" for name in of.original.trial.inputs}
         files = launcher_files(of, "run-id", paths, contract=CONTRACT)
         archive.write_archive(self.folder / "sourcedir.tar.gz", snapshot, SOURCE, files)

@@ -19,7 +19,7 @@ import pytest
 
 import cloudtune
 from cloudtune.bundle import archive
-from cloudtune.bundle import files as bundle
+from cloudtune.bundle.files import copy_files, list_files
 from cloudtune.bundle.launcher import PROGRAM, SOURCE, launch_data, launcher_files
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import FittedStudy, fit, restore_definitions
@@ -72,7 +72,7 @@ class Container:
 
     def unpack(self, of: FittedStudy, source: Path, paths: Mapping[str, str]) -> None:
         snapshot = self.folder / "snapshot"
-        bundle.copy_files(source, bundle.list_files(source), snapshot)
+        copy_files(source, list_files(source), snapshot)
         files = launcher_files(of, "run-id", paths, MEASUREMENTS, Path(launcher_contract.__file__))
         archive.write_archive(self.folder / "bundle.tar.gz", snapshot, SOURCE, files)
         with tarfile.open(self.folder / "bundle.tar.gz", "r:gz") as tar:
