@@ -21,7 +21,7 @@ from cloudtune.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
 from cloudtune.engine.inbox import Inbox, StopRequest
-from cloudtune.engine.job import Observer, require_runnable, safe_observer
+from cloudtune.engine.job import Observer, execute_job, require_runnable, safe_observer
 from cloudtune.errors import (
     CloudtuneError,
     MissingExtraError,
