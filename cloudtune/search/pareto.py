@@ -4,7 +4,7 @@ A Pareto front holds the trials that no other trial dominates, the next front th
 remaining trials, and so on. Within a front, trials are ordered in one of two ways:
 
 - by crowding distance (NSGA-II, Deb and others, 2002, <https://doi.org/10.1109/4235.996017>): the
-  farther apart a trial's neighbours are in each objective, the earlier it comes, extremes first;
+  farther apart a trial's neighbors are in each objective, the earlier it comes, extremes first;
 - by niche (NSGA-III, Deb and Jain, 2014, <https://doi.org/10.1109/TEVC.2013.2281535>): each trial
   belongs to the nearest of evenly spread reference directions. The nearest trial of each direction
   comes first, then the second nearest of each, and so on.

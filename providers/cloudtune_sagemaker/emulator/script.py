@@ -119,7 +119,7 @@ class Script:
         return self._cut_short or contract.failure_reason(self.container, self._exit_code)
 
     def save_checkpoints(self) -> None:
-        """Synchronise the job's checkpoints to S3, including deletions.
+        """Synchronize the job's checkpoints to S3, including deletions.
 
         The service does so all the time, the emulator when the script has ended.
 
@@ -129,7 +129,7 @@ class Script:
         folder = self.container.checkpoints
         if folder is not None and folder.is_dir():
             uri: str = self._job.request["CheckpointConfig"]["S3Uri"]
-            self._saved = storage.synchronise(folder, uri, self._saved)
+            self._saved = storage.synchronize(folder, uri, self._saved)
 
     def _fetch_channel(self, channel: contract.Job) -> None:
         source = channel["DataSource"].get("S3DataSource")

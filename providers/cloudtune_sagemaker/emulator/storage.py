@@ -95,7 +95,7 @@ def store(uri: str, content: bytes) -> None:
     _backend().put_object(bucket, key, content)
 
 
-def synchronise(folder: Path, uri: str, before: set[str]) -> set[str]:
+def synchronize(folder: Path, uri: str, before: set[str]) -> set[str]:
     """Upload a folder, and delete what the job has deleted in it; return the uploaded names.
 
     Args:
@@ -137,8 +137,8 @@ def upload_artifacts(job: TrainingJob, container: Container) -> str:
     config = job.request["OutputDataConfig"]
     root = f"{config['S3OutputPath'].rstrip('/')}/{job.name}/output"
     if config.get("CompressionType") == "NONE":
-        synchronise(container.model, f"{root}/model/", set())
-        synchronise(container.data, f"{root}/data/", set())
+        synchronize(container.model, f"{root}/model/", set())
+        synchronize(container.data, f"{root}/data/", set())
         return f"{root}/model/"
     store(f"{root}/model.tar.gz", _archive(container.model))
     if any(files(container.data)):

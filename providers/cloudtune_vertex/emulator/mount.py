@@ -43,8 +43,8 @@ class Mount:
         self._stamps: dict[_Key, _Stamp] = {}
         self._lock = threading.Lock()
 
-    def synchronise(self, *, output: str = "", before: float = math.inf) -> bool:
-        """Synchronise both sides; return whether nothing is left for later.
+    def synchronize(self, *, output: str = "", before: float = math.inf) -> bool:
+        """Synchronize both sides; return whether nothing is left for later.
 
         Args:
             output: The URI of the output folder of a job that has ended: files below it are closed,

@@ -122,7 +122,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
     def cancel(self, kind: type[AnyJob], call: Call) -> bytes:
         """CancelHyperparameterTuningJob and CancelCustomJob.
 
-        A job that has ended is refused; the service's behaviour is not documented.
+        A job that has ended is refused; the service's behavior is not documented.
         """
         job = self.store.get(kind, call.resource)
         if job.is_over:

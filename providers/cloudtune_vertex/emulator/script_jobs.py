@@ -104,7 +104,7 @@ class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
         limit = parse_duration(job.scheduling.get("timeout"), _WEEK)
         run.start_limit(limit - run.seconds, lambda: self._time_out(job))
         try:
-            self._mount.synchronise()
+            self._mount.synchronize()
             run.script = Script(job, self._storage, self._mount, self._packages, self._url)
             return run.script.process()
         except (StorageError, BadSpec) as error:
@@ -126,9 +126,9 @@ class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
         self.pass_time(run, seconds)
 
     def read_all(self) -> bool:
-        """Synchronise what stands in for ``/gcs``; return whether both sides are in sync."""
+        """Synchronize what stands in for ``/gcs``; return whether both sides are in sync."""
         try:
-            return self._mount.synchronise()
+            return self._mount.synchronize()
         except OSError:  # each job meets the error at its end
             return True
 
@@ -179,10 +179,10 @@ class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
         """Store what a job has written."""
         base: str = run.job.spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
         try:
-            while not self._mount.synchronise(output=base, before=ended.time):
+            while not self._mount.synchronize(output=base, before=ended.time):
                 self.closing.wait(POLL_SECONDS / 4)
         except OSError as error:
-            run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronised: {error}")
+            run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronized: {error}")
         self.delays.wait(delays.ENDING, self.closing)
 
     def settle(self, run: Run, ended: Ended) -> None:

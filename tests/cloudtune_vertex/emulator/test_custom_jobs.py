@@ -240,7 +240,7 @@ def test_a_script_that_destroys_what_stands_for_gcs_is_told(start_emulator: Any)
     """
     job = made.ended(made.create_custom(made.container(code)).name)
     assert state_of(job) == "JOB_STATE_FAILED"
-    assert "/gcs cannot be synchronised" in job.error.message
+    assert "/gcs cannot be synchronized" in job.error.message
 
 
 @pytest.mark.parametrize("seconds", [9_223_372_037, 315_576_000_000])

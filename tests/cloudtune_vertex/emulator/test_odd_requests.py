@@ -311,7 +311,7 @@ class Vanishing(Storage):
 
 def test_an_object_may_be_deleted_while_it_is_looked_at(tmp_path: Path) -> None:
     mount = Mount(tmp_path / "gcs", Vanishing("http://127.0.0.1:1"))
-    assert mount.synchronise()
+    assert mount.synchronize()
     assert not list((mount.folder / "bucket").iterdir())
 
 
