@@ -14,9 +14,9 @@ Everything is imported when it is first used.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from cloudtune._display import set_renderer
 from cloudtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -79,10 +79,13 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'cloudtune' has no attribute {name!r}")
 
 
-if "IPython" in sys.modules:
-    from cloudtune.reporting.notebook import register
+def _render_html(value: object) -> str:
+    from cloudtune.reporting.notebook import to_html
 
-    register()
+    return to_html(value)
+
+
+set_renderer(_render_html)
 
 
 def __dir__() -> list[str]:

@@ -60,6 +60,11 @@ class Results:
 
     jobs: tuple[StudyResult, ...]
 
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import results_html
+
+        return results_html(self.jobs)
+
     def __iter__(self) -> Iterator[StudyResult]:
         """Yield each job's result."""
         return iter(self.jobs)

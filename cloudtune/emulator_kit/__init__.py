@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudtune._lazy import lazy_exports
+
 if TYPE_CHECKING:
     from cloudtune.emulation.faults import FaultPlan as FaultPlan
     from cloudtune.emulation.process import CERTIFICATE as CERTIFICATE
@@ -52,7 +54,32 @@ if TYPE_CHECKING:
     from cloudtune.study.study import Study as Study
     from cloudtune.study.yaml_reader import is_list as is_list
     from cloudtune.study.yaml_reader import is_map as is_map
-else:
-    from cloudtune._lazy import lazy_exports
 
-    __getattr__, __dir__ = lazy_exports(__name__)
+_EXPORTS = {
+    "cloudtune.emulation.faults": "FaultPlan",
+    "cloudtune.emulation.process": "CERTIFICATE",
+    "cloudtune.emulator_kit.app": "App ConnectionLost Operations Response ServiceError",
+    "cloudtune.emulator_kit.command_line": "run_emulator",
+    "cloudtune.emulator_kit.delays": "Delays",
+    "cloudtune.emulator_kit.image": (
+        "PASSED_ON add_packages create_folder create_image site_packages"
+    ),
+    "cloudtune.emulator_kit.job_run": "JobRun Listener",
+    "cloudtune.emulator_kit.script_jobs": "POLL_SECONDS Context JobNotStarted ScriptJobs",
+    "cloudtune.emulator_kit.state": "Job ScriptJob add_measurement",
+    "cloudtune.emulator_kit.tuner": "Tuner",
+    "cloudtune.engine.inbox": "StopRequest",
+    "cloudtune.errors": "MissingExtraError StudyError",
+    "cloudtune.execution.process_monitor": "ProcessSpec",
+    "cloudtune.execution.process_pool": "describe_exit_code",
+    "cloudtune.results.events": "Ended Event Measured Started TrialState",
+    "cloudtune.search.factory": "make_strategy",
+    "cloudtune.search.protocol": "Strategy Suggestion",
+    "cloudtune.study.schema": "Json",
+    "cloudtune.study.search_space": "Value format_value",
+    "cloudtune.study.study": "Study",
+    "cloudtune.study.yaml_reader": "is_list is_map",
+}
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)

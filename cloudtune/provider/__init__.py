@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudtune._lazy import lazy_exports
+
 if TYPE_CHECKING:
     from cloudtune.bundle.archive import write_archive as write_archive
     from cloudtune.bundle.launcher import PROGRAM as PROGRAM
@@ -103,7 +105,49 @@ if TYPE_CHECKING:
     from cloudtune.study.suggestions import did_you_mean as did_you_mean
     from cloudtune.study.yaml_reader import is_list as is_list
     from cloudtune.study.yaml_reader import is_map as is_map
-else:
-    from cloudtune._lazy import lazy_exports
 
-    __getattr__, __dir__ = lazy_exports(__name__)
+_EXPORTS = {
+    "cloudtune.bundle.archive": "write_archive",
+    "cloudtune.bundle.launcher": "PROGRAM SOURCE START launcher_files",
+    "cloudtune.diagnostics": "Finding Note",
+    "cloudtune.errors": (
+        "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"
+    ),
+    "cloudtune.fitting.capabilities": (
+        "ALL_LIMITS ALL_SCALES DRIVEN Capabilities Limit ModeCapabilities"
+    ),
+    "cloudtune.fitting.fit": "FittedStudy",
+    "cloudtune.ledger.home": "EMULATOR_FOLDER",
+    "cloudtune.provider.base": "BaseProvider",
+    "cloudtune.provider.cost": "overrides_any read_prices",
+    "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
+    "cloudtune.provider.lookup": (
+        "code_address environment_variables find_inputs has_code input_address input_files "
+        "source_files uses_launcher"
+    ),
+    "cloudtune.provider.models": (
+        "CloudSettings Emulator Interrupted JobContext JobRef JobStatus ProviderSettings "
+        "RawTrial Recovered ServiceDocument TrainingJob"
+    ),
+    "cloudtune.provider.plan": "Plan",
+    "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
+    "cloudtune.provider.secrets": "resolve_secrets",
+    "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
+    "cloudtune.results.model": "Measurement",
+    "cloudtune.results.objective": "explain_missing_objective objective_values",
+    "cloudtune.study.quantities": "Money format_count format_duration",
+    "cloudtune.study.schema": (
+        "CategoricalParameter DiscreteParameter FloatParameter FromEnvironment IntParameter "
+        "Json Mode MoneyAmount Objective Parameter Seconds StrategyName When"
+    ),
+    "cloudtune.study.search_space": (
+        "Node Space Value count_values definition_path format_value interpolate is_active "
+        "is_same_value list_nodes list_values match_value value_at"
+    ),
+    "cloudtune.study.study": "Study",
+    "cloudtune.study.suggestions": "did_you_mean",
+    "cloudtune.study.yaml_reader": "is_list is_map",
+}
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)

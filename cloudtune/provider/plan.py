@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudtune._display import HtmlRepr
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import FittedStudy
@@ -17,7 +18,7 @@ from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(HtmlRepr):
     """What a run would send to one provider, and what the provider cannot express."""
 
     provider: str

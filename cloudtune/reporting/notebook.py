@@ -1,31 +1,130 @@
-"""Studies, plans, and results as tables in a notebook."""
+"""Studies, plans, and results as HTML for notebooks: plain tables with all text escaped."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
-_FORMATTERS: dict[tuple[str, str], Callable[[Any, Any], str]] = {
-    ("cloudtune.study.study", "Study"): lambda snippets, study: snippets.study_html(study),
-    ("cloudtune.provider.plan", "Plan"): lambda snippets, plan: snippets.plan_html(plan),
-    ("cloudtune.results.model", "StudyResult"): lambda snippets, job: snippets.results_html([job]),
-    ("cloudtune.api", "Results"): lambda snippets, run: snippets.results_html(run.jobs),
-}
+from cloudtune.provider.plan import Plan
+from cloudtune.reporting.console.summary import format_plan_cost, job_rows
+from cloudtune.reporting.phrases import (
+    describe_space,
+    describe_strategy,
+    format_limits,
+    format_objectives,
+    format_parameters,
+    format_short,
+)
+from cloudtune.reporting.sanitize import format_json, sanitize_line
+from cloudtune.results.model import StudyResult
+from cloudtune.study.schema import Parameter
+from cloudtune.study.search_space import list_nodes
+from cloudtune.study.study import Study
+
+_MAX_TRIALS = 10
+"""Trials of a job that are shown, the best first."""
 
 
-def register() -> None:
-    """Register the HTML formatters with the running IPython shell, if there is one."""
-    shell: Any = sys.modules["IPython"].get_ipython()
-    if shell is None:
-        return
-    formatter = shell.display_formatter.formatters["text/html"]
-    for (module, name), to_html in _FORMATTERS.items():
-        formatter.for_type_by_name(module, name, _late(to_html))
+def to_html(value: object) -> str:
+    """Return the HTML of a study, a plan or the result of a job."""
+    match value:
+        case Study():
+            return study_html(value)
+        case Plan():
+            return plan_html(value)
+        case StudyResult():
+            return results_html([value])
+        case _:
+            raise TypeError(f"{type(value).__name__} has no HTML")
 
 
-def _late(to_html: Callable[[Any, Any], str]) -> Callable[[Any], str]:
-    return lambda value: to_html(
-        import_module("cloudtune.reporting.documents.html.snippets"), value
+def study_html(study: Study) -> str:
+    """Return the parameters, strategy, and limits of a study."""
+    rows = [{"parameter": node.name} | _definition(node.parameter) for node in list_nodes(study)]
+    lines = [
+        describe_space(study),
+        f"strategy: {describe_strategy(study, study.strategy.seed)}",
+        f"limits: {format_limits(study)}",
+    ]
+    return _block(study.name or "study", lines) + _table(rows)
+
+
+def _definition(parameter: Parameter) -> dict[str, str]:
+    fields = parameter.model_dump(mode="json", exclude_none=True)
+    values = ", ".join(map(format_short, fields.get("values", ())))
+    if "min" in fields:
+        details = [f"{key} {fields[key]}" for key in ("scale", "step") if key in fields]
+        bounds = f"{format_short(fields['min'])} to {format_short(fields['max'])}"
+        values = ", ".join([bounds, *details])
+    when = " and ".join(f"{name}: {value}" for name, value in fields.get("when", {}).items())
+    return {"type": parameter.type, "values": values, "when": when}
+
+
+def plan_html(plan: Plan) -> str:
+    """Return a plan: whether it can run, its findings, and its request."""
+    verdict = "cannot run this study" if plan.refused else "can run this study"
+    lines = [
+        f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
+        f"limits: {format_limits(plan.fitted.study)}",
+        f"cost: {format_plan_cost(plan)}",
+        *(f"note: {note}" for note in plan.notes),
+    ]
+    rows = [
+        {"finding": each.kind, "field": each.path, "reason": each.reason} for each in plan.findings
+    ]
+    request = escape(format_json(plan.request, indent=2))
+    return (
+        _block(f"{plan.provider} {verdict}", lines)
+        + _table(rows)
+        + f"<details><summary>request</summary><pre>{request}</pre></details>"
     )
+
+
+def results_html(results: Sequence[StudyResult]) -> str:
+    """Return a table of jobs, and the best trials of each job."""
+    if not results:
+        return _block("no jobs", [])
+    name = results[0].study.name or "study"
+    return (
+        _block(f"{name}, run {results[0].run}", [])
+        + _table(job_rows(results))
+        + "".join(map(_trials, results))
+    )
+
+
+def _trials(result: StudyResult) -> str:
+    study = result.study
+    measured = [trial for trial in result.trials if trial.objective]
+    if len(study.objectives) == 1:
+        sign = -1 if study.objectives[0].goal == "maximize" else 1
+        measured.sort(key=lambda trial: sign * (trial.objective or (0.0,))[0])
+    rows = [
+        {
+            "trial": trial.number,
+            "state": trial.state.replace("_", " "),
+            "objective": format_objectives(study, trial),
+            "parameters": format_parameters(trial.parameters),
+        }
+        for trial in measured[:_MAX_TRIALS]
+    ]
+    title = f"{result.provider}: {len(rows)} of {len(result.trials)} trials"
+    return _block(title, [result.reason] if result.reason else [], level=4) + _table(rows)
+
+
+def _block(title: str, lines: Sequence[str], level: int = 3) -> str:
+    """Return a heading and the lines below it."""
+    body = "".join(f"<div>{_safe(line)}</div>" for line in lines)
+    return f"<h{level}>{_safe(title)}</h{level}>{body}"
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
+    cells = ("".join(f"<td>{_safe(row.get(name, ''))}</td>" for name in names) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+
+
+def _safe(value: Any) -> str:
+    return escape(sanitize_line(str(value)))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal, cast
 
+from cloudtune._display import HtmlRepr
 from cloudtune.diagnostics import Finding
 from cloudtune.results.events import RunJobState, TrialState
 from cloudtune.study.schema import Mode
@@ -74,7 +75,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class StudyResult:
+class StudyResult(HtmlRepr):
     """The result of one job of a run. Unknown values are None."""
 
     run: str

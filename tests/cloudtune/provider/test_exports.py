@@ -15,7 +15,7 @@ FACES = ["cloudtune.provider", "cloudtune.emulator_kit"]
 def test_each_export_is_importable_and_known_to_type_checkers(face: str) -> None:
     module = import_module(face)
     tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     exported = [
         (str(node.module), alias.name)
         for node in block.body
@@ -26,6 +26,8 @@ def test_each_export_is_importable_and_known_to_type_checkers(face: str) -> None
     for home, name in exported:
         assert getattr(module, name) is getattr(import_module(home), name)
         assert name in dir(module)
+    table: dict[str, str] = vars(module)["_EXPORTS"]
+    assert {(home, name) for home in table for name in table[home].split()} == set(exported)
 
 
 @pytest.mark.parametrize("face", FACES)

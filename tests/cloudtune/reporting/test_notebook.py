@@ -7,12 +7,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 from cloudtune.api import Results
 from cloudtune.diagnostics import Finding
 from cloudtune.planning.planner import plan
-from cloudtune.reporting.notebook import register
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.study import Study
 
@@ -74,9 +72,7 @@ def result(study: Study) -> StudyResult:
 
 
 def shown(held: Any) -> Reader:
-    shell: Any = InteractiveShell.instance()
-    register()
-    html: str = shell.display_formatter.format(held)[0]["text/html"]
+    html: str = held._repr_html_()
     found = Reader(html)
     assert found.tags <= KNOWN
     assert "\u202e" not in html.partition("<pre>")[0]
