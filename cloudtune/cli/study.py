@@ -188,8 +188,9 @@ def _print_document(plan: Plan, form: str, *, strict: bool) -> None:
 
     documents = registry.get(plan.provider).documents
     if form not in documents:
-        hint = f"it has {', '.join(documents)}" if documents else "it has none; omit --as"
-        raise UsageError(f"{plan.provider} has no document {form!r}; {hint}")
+        if not documents:
+            raise UsageError(f"{plan.provider} has no other documents; omit --as")
+        raise UsageError(f"{plan.provider} has no document {form!r}; it has {', '.join(documents)}")
     document = documents[form](plan)
     click.echo(sanitize_line(document.description), err=True)
     for item in document.remarks:

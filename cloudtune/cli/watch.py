@@ -66,7 +66,7 @@ def _without_control_characters(line: str) -> str:
 @run_argument
 @job_option
 def stop(run: str | None, on: tuple[str, ...]) -> None:
-    """Stop RUN (the latest by default) gracefully; a second time, at once.
+    """Stop RUN (the latest by default) gracefully. Repeat the command to stop it at once.
 
     Jobs that continue at their services without a process here are stopped, too. `cloudtune
     resume` continues driven jobs.

@@ -80,7 +80,7 @@ def idle_periods(job: StudyResult) -> tuple[tuple[float, float], ...]:
     """Return the periods in which no process ran a job, in seconds since its start.
 
     Only the total idle time is known. It is assigned to the longest gaps between trials. The result
-    is empty if the gaps are too short for it: then trials went on at a service meanwhile.
+    is empty if the gaps are too short, because trials were running at a service in that time.
     """
     start, remaining = start_time(job), job.idle or 0.0
     if start is None or remaining < MIN_IDLE_SECONDS:
@@ -103,7 +103,7 @@ def idle_periods(job: StudyResult) -> tuple[tuple[float, float], ...]:
 def _last_seen(trial: Trial) -> float:
     """Return when a trial is known to have run last.
 
-    For an interrupted trial that is not its recorded end, which the resuming process set.
+    The recorded end of an interrupted trial is the time at which the run was resumed.
     """
     start = trial.started or 0.0
     if trial.state == "cancelled":

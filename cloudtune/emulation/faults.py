@@ -180,7 +180,7 @@ def _context(info: ValidationInfo) -> SupportedFaults:
 
 
 class _Outline(BaseModel):
-    """A fault plan whose rules are still to be checked."""
+    """A fault plan with unchecked rules."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

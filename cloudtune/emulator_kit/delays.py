@@ -1,4 +1,4 @@
-"""The service's own time on this machine: what it takes there, divided by the emulator's speed."""
+"""The delays of the service, divided by the emulator's speed."""
 
 from __future__ import annotations
 

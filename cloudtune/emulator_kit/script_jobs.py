@@ -143,10 +143,10 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self._poller.join(10)
 
     def pass_time(self, run: JobRun[JobT, ScriptT, ProblemT], seconds: float) -> None:
-        """Let the service's time pass.
+        """Wait for a delay of the service.
 
         Raises:
-            JobNotStarted: If the job is to stop meanwhile.
+            JobNotStarted: If the job is stopped during the delay.
         """
         if self.delays.wait(seconds, run.job.stop_requested):
             raise JobNotStarted("stopped")
@@ -159,7 +159,7 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
     def start_machine(
         self, run: JobRun[JobT, ScriptT, ProblemT], seconds: float, failure: ProblemT
     ) -> None:
-        """Wait for the job's machine, with what the fault plan has for it.
+        """Wait for the job's machine, and apply the faults of the plan.
 
         Args:
             run: The job.
@@ -173,7 +173,7 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self.give_up(run, failure)
 
     def inject_fault(self, run: JobRun[JobT, ScriptT, ProblemT], count: float) -> None:
-        """Stop or interrupt a job that has measured so often if the fault plan says so."""
+        """Stop or interrupt a job after the number of measurements in the fault plan."""
         fault = run.job.fault
         if fault is None or count < fault.after:
             return

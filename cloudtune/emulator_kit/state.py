@@ -50,7 +50,7 @@ class ScriptJob(Job):
     """A job that runs a script."""
 
     fault: Fault | None = None
-    """What the fault plan has for the job."""
+    """The job's fault in the fault plan."""
 
 
 class Measurement(Protocol):

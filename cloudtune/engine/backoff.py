@@ -19,10 +19,10 @@ def add_jitter(seconds: float) -> float:
 
 
 def poll_interval(seconds: float, jobs: int) -> float:
-    """Return the seconds between two polls of some running jobs, given those for few jobs.
+    """Return the seconds between two polls.
 
-    A poll can take one call for each job. Beyond 100 jobs the interval grows in proportion, which
-    bounds the number of calls a minute.
+    ``seconds`` is the interval for few jobs. A poll can take one call for each job. Beyond 100
+    jobs the interval grows in proportion, which bounds the number of calls a minute.
     """
     return seconds * max(1.0, jobs / _JOBS_AT_FULL_RATE)
 

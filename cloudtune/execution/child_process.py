@@ -63,7 +63,7 @@ Child = ColdChild | ForkedChild
 
 
 def read_message(status_fd: int) -> tuple[str, int]:
-    """Return the next status message of the fork server, or an empty letter if it is gone."""
+    """Return the fork server's next status message; its letter is empty if the server ended."""
     data = os.read(status_fd, _MESSAGE_SIZE)
     if len(data) < _MESSAGE_SIZE:
         return "", 0

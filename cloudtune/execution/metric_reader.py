@@ -61,7 +61,7 @@ class StepCounter:
             grouped.setdefault(at, {})[name] = value
         self._count += len(grouped)
         if self._count > MAX_MEASUREMENTS:
-            raise MetricError(f"made more than {MAX_MEASUREMENTS:,} measurements")
+            raise MetricError(f"reported more than {MAX_MEASUREMENTS:,} measurements")
         return grouped
 
 

@@ -57,7 +57,7 @@ class ProcessPool:
             finish: Adds details to an end before it is emitted.
             emit_last: Receives the last measurements of a process together with its end, in place
                 of `emit`. A process started inside this call runs on the calling thread.
-            prepare_next: Prepares what the next process needs; called while a process starts up.
+            prepare_next: Creates what the next process needs; called while a process starts up.
             preload: The modules to import in the fork server. None starts all processes cold.
             notify: Called once with the reason if processes start cold despite ``preload``.
         """

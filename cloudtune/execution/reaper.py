@@ -74,7 +74,7 @@ def _wait_for_quit(parent: int) -> bool:
     ready = select.select(fds, [], [])[0]
     if 0 not in ready:
         # Cloudtune died. A process that it was starting holds the input until its exec, after
-        # which it can be found. Other processes may hold it for ever, so the wait is limited.
+        # which it can be found. Other processes may hold it forever, so the wait is limited.
         ready = select.select([0], [], [], _STDIN_TIMEOUT)[0]
     return 0 in ready and os.read(0, 1) == b"q"
 

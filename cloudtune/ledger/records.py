@@ -63,7 +63,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. Its fields but for the jobs are in the order of `RUN_COLUMNS`."""
+    """One run. All fields except the jobs are in the order of `RUN_COLUMNS`."""
 
     id: str
     created: float

@@ -1,4 +1,4 @@
-"""Checks before a run is resumed: its study must be the same, but for higher limits."""
+"""Checks before a run is resumed: its study must be unchanged, except that limits may be higher."""
 
 from __future__ import annotations
 

@@ -41,7 +41,11 @@ def copy_example(name: str, parent: Path) -> Path:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m cloudtune.testing.new_provider NAME")
     try:
         print(copy_example(sys.argv[1], Path.cwd()))  # noqa: T201
-    except (IndexError, ValueError, FileExistsError) as error:
-        sys.exit(f"usage: python -m cloudtune.testing.new_provider NAME\n{error}")
+    except FileExistsError as error:
+        sys.exit(f"{error.filename} exists; choose another name or delete it")
+    except ValueError as error:
+        sys.exit(str(error))

@@ -41,7 +41,7 @@ if _spec is not None and _spec.loader is not None and _spec.origin != __file__:
 
 
 class LocalContract:
-    """Prepares the folders, commands and environments of a job's trials.
+    """Creates the folders, commands and environments of a job's trials.
 
     Raises:
         UsageError: If a variable that the study takes from the environment is not set.

@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
-from tests.planned import Planned, planned
+from tests.plan_factory import Planned, planned
 
 ROLE = "arn:aws:iam::123456789012:role/tuning"
 SETTINGS: Mapping[str, Any] = {

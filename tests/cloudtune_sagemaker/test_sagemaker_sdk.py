@@ -24,7 +24,7 @@ from cloudtune.planning import planner
 from cloudtune.provider.models import Emulator, JobContext
 from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
-from tests.served import address_of
+from tests.emulator_server import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

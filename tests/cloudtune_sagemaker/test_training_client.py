@@ -13,7 +13,7 @@ from cloudtune_sagemaker import training_client
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker import fake_aws as fake
-from tests.followed import Followed
+from tests.runner_harness import Followed
 
 HYPERBAND: Mapping[str, Any] = {
     "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}

@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
-from tests.planned import Planned, planned
+from tests.plan_factory import Planned, planned
 
 PREBUILT = "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest"
 OWN_IMAGE = "us-central1-docker.pkg.dev/my-project/images/train:1"

@@ -13,7 +13,7 @@ from cloudtune_vertex import training_client
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.training_client import VertexJobs
 from tests.cloudtune_vertex import fake_vertex as fake
-from tests.followed import Followed
+from tests.runner_harness import Followed
 
 HYPERBAND: Mapping[str, Any] = {
     "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}

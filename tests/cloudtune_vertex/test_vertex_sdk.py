@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.served import address_of
+from tests.emulator_server import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

@@ -10,7 +10,7 @@ from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.settings import MODES, WatsonSettings
-from tests.planned import Planned, planned
+from tests.plan_factory import Planned, planned
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "wml": {

@@ -21,7 +21,7 @@ import trustme
 
 import cloudtune
 import cloudtune_watson
-from tests.served import address_of
+from tests.emulator_server import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 Use = Callable[[str], Mapping[str, Any]]

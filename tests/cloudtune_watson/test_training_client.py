@@ -16,7 +16,7 @@ from cloudtune_watson import training_client
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.training_client import WatsonJobs
 from tests.cloudtune_watson import fake_watson as fake
-from tests.followed import Followed
+from tests.runner_harness import Followed
 
 LIST = "val_dict_list.json"
 

@@ -23,11 +23,11 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 """The Python types of each type of the model, and its name in messages."""
 
-Problem = tuple[str, str]
+Mismatch = tuple[str, str]
 """The path of a field, and what is wrong with its value."""
 
 
-def check_native(mode: Mode, native: Mapping[str, Any]) -> list[Problem]:
+def check_native(mode: Mode, native: Mapping[str, Any]) -> list[Mismatch]:
     """Return what the service's model does not allow in a part of a request.
 
     Required fields may be missing, since the part is merged into a complete request. A null removes
@@ -45,7 +45,7 @@ def _model() -> dict[str, Any]:
     return cast("dict[str, Any]", Loader().load_service_model("sagemaker", "service-2"))
 
 
-def _check(shapes: Mapping[str, Any], name: str, value: Any, path: str) -> Iterator[Problem]:
+def _check(shapes: Mapping[str, Any], name: str, value: Any, path: str) -> Iterator[Mismatch]:
     shape = shapes[name]
     kind: str = shape["type"]
     if value is None or kind not in _TYPES:
@@ -76,7 +76,7 @@ def _has_type(value: Any, kind: str) -> bool:
 
 def _check_fields(
     shapes: Mapping[str, Any], shape: Mapping[str, Any], value: Mapping[str, Any], path: str
-) -> Iterator[Problem]:
+) -> Iterator[Mismatch]:
     for key, inner in value.items():
         inner_path = f"{path}.{key}" if path else key
         if key in shape["members"]:
@@ -86,7 +86,7 @@ def _check_fields(
             yield inner_path, f"unknown field{f'; {suggestion}' if suggestion else ''}"
 
 
-def _check_string(shape: Mapping[str, Any], value: str, path: str) -> Iterator[Problem]:
+def _check_string(shape: Mapping[str, Any], value: str, path: str) -> Iterator[Mismatch]:
     yield from _check_size(shape, len(value), path, " characters")
     if value not in shape.get("enum", [value]):
         values = f"SageMaker accepts {', '.join(shape['enum'][:12])}"
@@ -103,7 +103,7 @@ def _check_size(
     path: str,
     unit: str = "",
     limits: Sequence[str] = ("max", "min"),
-) -> Iterator[Problem]:
+) -> Iterator[Mismatch]:
     if "max" in limits and number > shape.get("max", number):
         yield path, f"{number}{unit}: SageMaker accepts at most {shape['max']}"
     if "min" in limits and number < shape.get("min", number):

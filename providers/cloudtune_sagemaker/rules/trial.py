@@ -52,7 +52,9 @@ def trial_rules(
     else:
         yield from _no_code(study)
     if has_code(study) and settings.algorithm:
-        reason = "an algorithm includes its code: remove this, or use an image"
+        reason = (
+            "an algorithm includes its code: remove this field, or set image instead of algorithm"
+        )
         yield Finding("refused", _call_path(study), reason)
     if fitted.flattened and not uses_launcher(study, facts):
         reason = "only cloudtune's launcher withholds inactive parameters: the code gets them all"

@@ -151,7 +151,7 @@ def _environment(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | N
     added = 1 if mode == "driven" else 0
     added += 0 if uses_launcher(study, facts) else len(study.trial.inputs)
     if len(variables) + added > MAX_VARIABLES:
-        including = f", including {added} of cloudtune" if added else ""
+        including = f", including {added} that cloudtune adds" if added else ""
         count = len(variables) + added
         reason = f"{count} variables{including}: a job has at most {MAX_VARIABLES}"
         yield Finding("refused", "trial.env", reason)

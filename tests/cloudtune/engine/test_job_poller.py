@@ -13,7 +13,7 @@ from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, TrainingJob
 from cloudtune.results.events import Started
 from cloudtune.results.model import Measurement
-from tests.followed import Followed
+from tests.runner_harness import Followed
 
 BUSY = ProviderError("far", "the line is busy", retryable=True)
 EXPIRED = ProviderError("far", "the sign-in has expired", affects_all_calls=True)

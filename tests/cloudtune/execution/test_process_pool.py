@@ -407,7 +407,7 @@ def test_a_number_can_be_reused_after_the_end(bench: Bench) -> None:
 
 def test_no_file_descriptor_leaks(bench: Bench) -> None:
     report = REPORT + "report(None, a=1)"
-    bench.run(report)  # leaves its reports, which the next start opens; the keeper runs now
+    bench.run(report)  # leaves its reports, which the next start opens; the reaper runs now
     before = psutil.Process().num_fds()
     assert bench.run(report).state == "completed"
     assert "cannot be started" in bench.run(report, doorbell=bench.folder).reason

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.served import Served, starting
+from tests.emulator_server import Served, starting
 
 BUCKET = "team-bucket"
 ROLE = "arn:aws:iam::123456789012:role/tuning"

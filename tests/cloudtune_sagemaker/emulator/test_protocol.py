@@ -211,7 +211,7 @@ def test_its_end_ends_the_scripts(start_emulator: Callable[..., Emulator]) -> No
         os.kill(pid, 0)
 
 
-def test_the_keeper_ends_the_scripts_when_it_is_killed(
+def test_the_reaper_ends_the_scripts_when_it_is_killed(
     start_emulator: Callable[..., Emulator],
 ) -> None:
     made = start_emulator()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.served import Served, starting
+from tests.emulator_server import Served, starting
 
 BUCKET = "team-bucket"
 PARENT = "projects/team/locations/us-central1"

@@ -158,7 +158,7 @@ def test_an_unknown_document_is_refused_with_the_known_ones(study: str, tmp_path
     other = told(study, "--on", "watson", "--as", "yaml")
     assert "it has experiments" in str(other.exception)
     none = told(study, "--on", "local", "--as", "experiments")
-    assert "local has no document 'experiments'" in str(none.exception)
+    assert "local has no other documents" in str(none.exception)
     saved = told(study, "--on", "watson", "--as", "experiments", "-o", str(tmp_path / "p.json"))
     assert isinstance(saved.exception, UsageError)
     assert not (tmp_path / "p.json").exists()
