@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cloudtune.study.schema import Mode
+from cloudtune_vertex.rules import native as native_rules
 from tests.cloudtune_vertex import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")
@@ -422,7 +423,7 @@ JOB = "hyperparameterTuningJob"
 def test_unsupported_fields_are_found_without_googles_types(
     native: dict[str, Any], where: str, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native, "has_types", lambda: False)
+    monkeypatch.setattr(native_rules, "has_types", lambda: False)
     plan = support.plan_of(support.study_of(native={JOB: native}), base)
     assert plan.at(f"{HERE}.native.{JOB}.{where}") == ["refused"]
     assert plan.at(f"{HERE}.native") == ["note"]
