@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "side-by-side.md"
 def documented() -> tuple[list[str], str]:
     """Return the command and the faults file that the page shows."""
     text = PAGE.read_text("utf-8")
-    section = text.partition("## Rehearse the trouble")[2].partition("\n## ")[0]
+    section = text.partition("## Rehearse failures")[2].partition("\n## ")[0]
     command, faults = re.findall(r"```(?:sh|yaml)\n(.*?)```", section, re.DOTALL)
     return shlex.split(command), faults
 
