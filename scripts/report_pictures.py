@@ -1,8 +1,8 @@
-"""Make the pictures of a report in docs/images from a page that `cloudtune report` wrote.
+"""Creates the pictures of a report in docs/images from a page that `cloudtune report` wrote.
 
     python -m scripts.report_pictures report.html
 
-docs/reports.md says which run the page is of. It needs Chromium, as the tests of the page do.
+docs/reports.md names the run. Needs Chromium, as the tests of the page do.
 """
 
 from __future__ import annotations
