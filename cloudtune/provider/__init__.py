@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.protocols import JobClient as JobClient
     from cloudtune.provider.protocols import TrainingJobs as TrainingJobs
     from cloudtune.provider.protocols import TrialRunner as TrialRunner
+    from cloudtune.provider.redirects import guard_redirects as guard_redirects
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
     from cloudtune.results.events import FINAL_STATES as FINAL_STATES
     from cloudtune.results.events import Ended as Ended
@@ -131,6 +132,7 @@ _EXPORTS = {
     ),
     "cloudtune.provider.plan": "Plan",
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
+    "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.secrets": "resolve_secrets",
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement",

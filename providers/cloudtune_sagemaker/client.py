@@ -49,6 +49,7 @@ class Aws:
         self._region = region
         self._boto3 = _import("boto3")
         self._exceptions = _import("botocore.exceptions")
+        self._parser_error = _import("botocore.parsers").ResponseParserError
         with self._translate_errors("the AWS configuration"):
             self._session = self._create_session(profile)
         self._clients: dict[str, Any] = {}
@@ -178,6 +179,9 @@ class Aws:
                 text = f"{operation}: this version of boto3 knows no region {self._region}"
                 raise AwsError(text, affects_all_calls=True) from error
             raise connection_error(operation, classes, str(error)) from error
+        except self._parser_error as error:
+            text = f"{operation}: the response is not one of AWS; check the network [{error}]"
+            raise AwsError(text, retryable=True) from error
         except self._boto3.exceptions.Boto3Error as error:
             raise AwsError(f"{operation}: {error}") from error
 

@@ -22,6 +22,7 @@ from cloudtune.provider import (
     EmulatorEndedError,
     Json,
     MissingExtraError,
+    guard_redirects,
 )
 from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
 
@@ -247,7 +248,9 @@ class Google:
         )
 
     def _guard(self, session: Any) -> None:
-        """With an emulator, block the requests of a session to other addresses."""
+        """Block redirects to other addresses, and with an emulator all requests to them."""
+        for each in (session, session._auth_request.session):  # the latter gets tokens; not public
+            guard_redirects(each, _refuse_redirect)
         if self._emulator is None:
             return
         session.trust_env = False
@@ -315,6 +318,10 @@ def _guard_adapter(url: str) -> Any:
         return send(self, request, *args, **options)
 
     return type("Guard", (adapters.HTTPAdapter,), {"send": send_guarded})()
+
+
+def _refuse_redirect(message: str) -> GoogleError:
+    return GoogleError(message, affects_all_calls=True)
 
 
 def _import(name: str) -> Any:

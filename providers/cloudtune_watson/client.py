@@ -154,7 +154,7 @@ class WmlClient(ServiceClient[Any]):
             return super().translate_errors(call)
         except errors.WMLClientError as error:
             raise (self.http.last_error or WatsonError(str(error))) from error
-        except (KeyError, IndexError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             message = f"IBM's package cannot read a response of the cluster: {error!r}"
             raise WatsonError(message) from error
 

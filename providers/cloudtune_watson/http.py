@@ -1,9 +1,10 @@
 """Sends all HTTP requests to a cluster, including those of IBM's packages.
 
 It always verifies the cluster's certificate: against the certificates that Python trusts, the file
-in the settings, or the emulator's certificate. With an emulator, requests to other addresses fail,
-and proxies and configuration files are not used. IBM's packages by themselves would stop verifying
-after a failure, wait forever for a response, and repeat requests that may have been carried out.
+in the settings, or the emulator's certificate. It follows redirects only to the same address. With
+an emulator, requests to other addresses fail, and proxies and configuration files are not used.
+IBM's packages by themselves would stop verifying after a failure, wait forever for a response, and
+repeat requests that may have been carried out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from cloudtune.provider import EmulatorEndedError, MissingExtraError
+from cloudtune.provider import EmulatorEndedError, MissingExtraError, guard_redirects
 from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class HttpClient:
         self._session = requests.Session()
         self._session.trust_env = not connection.emulated
         self._session.auth = _no_auth  # otherwise requests reads ~/.netrc
+        guard_redirects(self._session, _refuse_redirect)
 
     def send(self, method: str, url: str, **options: Any) -> Any:
         """Send a request and return the response, a ``requests.Response``.
@@ -198,3 +200,9 @@ class ServiceClient(ABC, Generic[SessionT]):
 
 def _no_auth(request: Any) -> Any:
     return request
+
+
+def _refuse_redirect(message: str) -> WatsonError:
+    return WatsonError(
+        f"{message}: check providers.watson.url and sign_in_url", affects_all_calls=True
+    )
