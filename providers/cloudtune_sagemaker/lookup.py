@@ -8,11 +8,13 @@ from __future__ import annotations
 import configparser
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cloudtune.provider import (
     Facts,
+    Inputs,
     Lookup,
     ServiceLimits,
     Study,
@@ -89,13 +91,25 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         code_address=code_address(study, NAME),
         source=source_files(study, facts),
         variables=environment_variables(study),
-        inputs=find_inputs(study, facts, NAME, job_prefix(data, facts.job_name)),
+        inputs=_inputs(study, facts, job_prefix(data, facts.job_name)),
         links={
             "managed": job_url(region, facts.job_name),
             "driven": job_url(region, facts.job_name, driven=True),
         },
         data=data,
     )
+
+
+def _inputs(study: Study, facts: Facts, home: str) -> Inputs:
+    """Return the inputs; the address of an uploaded one ends with a slash, since S3 matches prefixes.
+
+    "SageMaker uses all objects that match the specified key name prefix" (API reference,
+    S3DataSource, read 2026-11-27): without the slash, ``inputs/train`` would also be the address of
+    the files in ``inputs/train_extra``.
+    """
+    inputs = find_inputs(study, facts, NAME, home)
+    folders = {name: f"{inputs.addresses[name]}/" for name in inputs.uploads}
+    return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
 def default_region(profile: str | None) -> str:

@@ -95,8 +95,8 @@ class SageMakerSettings(CloudSettings):
     )
     checkpoints: bool | None = Field(
         default=None,
-        description="Whether /opt/ml/checkpoints is stored in the bucket; default: yes if each "
-        "trial has its own folder there.",
+        description="Whether /opt/ml/checkpoints is stored in the bucket; default: in driven mode, "
+        "and in managed mode with spot.",
     )
     retry: Annotated[StrictInt, Field(ge=1, le=30)] | None = Field(
         default=None, description="Attempts after internal errors of the service."

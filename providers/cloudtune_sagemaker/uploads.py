@@ -39,7 +39,7 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
         _upload_code(aws, plan, context)
     inputs = plan.facts.lookup.inputs
     for name, path in inputs.uploads.items():
-        prefix = _key(f"{inputs.addresses[name]}/")
+        prefix = _key(str(inputs.addresses[name]))
         _upload_input(aws, bucket, prefix, Path(path))
 
 

@@ -106,13 +106,13 @@ def test_local_inputs_are_uploaded(base: Path) -> None:
     found = own(base, {"trial": {"script": "train.py", "inputs": inputs}}, prefix="/a/b/")
     home = "s3://sagemaker-us-east-1-123456789012/a/b/plain-3f6k2m9qxt/inputs"
     assert found["inputs"] == {
-        "here": f"{home}/here",
+        "here": f"{home}/here/",
         "own": "s3://b/x",
-        "local": f"{home}/local",
-        "file": f"{home}/file",
+        "local": f"{home}/local/",
+        "file": f"{home}/file/",
         "other": None,
-        "gone": f"{home}/gone",
-        "empty": f"{home}/empty",
+        "gone": f"{home}/gone/",
+        "empty": f"{home}/empty/",
     }
     assert set(found["uploads"]) == {"here", "local", "file", "gone", "empty"}
     assert found["uploads"]["here"] == str(base / "data")
@@ -210,4 +210,4 @@ def test_the_emulator_prefers_local_inputs(base: Path) -> None:
     assert support.plan_of(study, base).facts.lookup.inputs.uploads == {}
     emulated = support.plan_of(study, base, emulated=True)
     assert emulated.facts.lookup.inputs.uploads == {"both": str(base / "here")}
-    assert emulated.at("trial.inputs.far") == ["refused"]
+    assert "refused" in emulated.at("trial.inputs.far")

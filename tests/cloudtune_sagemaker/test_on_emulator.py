@@ -36,6 +36,49 @@ class TestSagemakerOnEmulator(EmulatedRunContract):
         types = {"instance_type": ["ml.m5.xlarge", "ml.c5.xlarge"]}
         self.check_complete(self.finish(self.create_run(mode, settings=types)))
 
+    @BOTH_MODES
+    def test_inputs_whose_names_begin_alike_are_not_mixed(self, mode: Mode) -> None:
+        for name in ("train", "train_extra"):
+            (self.folder / name).mkdir()
+            (self.folder / name / "name.txt").write_text(name)
+        script = """
+            import os
+            from cloudtune.trial import inputs, report
+            for name, folder in inputs().items():
+                assert os.listdir(folder) == ["name.txt"], os.listdir(folder)
+                assert open(os.path.join(folder, "name.txt")).read() == name
+            report(accuracy=1.0)
+        """
+        inputs = {"train": "train", "train_extra": "train_extra"}
+        trial = {"script": "train.py", "source": "code", "inputs": inputs}
+        run = self.create_run(mode, script, limits={"max_trials": 1}, trial=trial)
+        (result,) = self.finish(run).trials
+        assert result.state == "completed", result.reason
+
+    def test_a_trial_restores_only_its_own_checkpoints(self) -> None:
+        script = """
+            import os
+            from cloudtune.trial import checkpoint_dir, params, report, trial_id
+            number = trial_id().split("-")[2]
+            names = os.listdir(checkpoint_dir())
+            if trial_id().count("-") == 2:
+                assert names == [], names
+                open(os.path.join(checkpoint_dir(), number), "w").close()
+            else:
+                assert names == ["1"], names
+            report(accuracy=1.0 if number == "1" else 0.0)
+        """
+        run = self.create_run(
+            "driven",
+            script,
+            strategy={"name": "hyperband", "resource": "epochs", "min": 1, "max": 11, "eta": 11},
+            limits={"max_trials": 11, "parallel_trials": 4},
+        )
+        result = self.finish(run)
+        assert [trial.reason for trial in result.trials if trial.state == "failed"] == []
+        assert len(result.trials) == 11
+        assert len(self.run_jobs(run)) == 12
+
     def test_a_training_job_without_a_metric_fails(self) -> None:
         faults = "faults: [{operation: trial, call: 2, effect: no_metric}]"
         result = self.finish(self.create_run("driven", faults=faults, limits={"max_trials": 2}))

@@ -406,12 +406,39 @@ def test_without_a_launcher_inactive_parameters_reach_the_code(base: Path) -> No
     assert ours.at("parameters") == []
 
 
+@pytest.mark.parametrize(
+    ("train", "extra", "kind"),
+    [
+        ("s3://b/train", "s3://b/train_extra", ["refused"]),
+        ("s3://b/train", "s3://b/train_extra/", ["refused"]),
+        ("s3://b/train", "s3://b/other/", ["note"]),
+        ("s3://b/train", "s3://b/train/part/", ["note"]),
+        ("s3://b/train", "s3://b/train", ["note"]),
+        ("s3://b/rows.csv", "s3://b/rows.csv.gz", ["approximated"]),
+        ("s3://b/rows.csv", "s3://b/other.csv", []),
+        ("s3://b/train/", "s3://b/train_extra/", []),
+    ],
+)
+def test_addresses_that_select_the_files_of_others(
+    train: str, extra: str, kind: list[str], base: Path
+) -> None:
+    trial = {**CODE, "inputs": {"train": train, "extra": extra}}
+    for mode in BOTH:
+        plan = support.plan_of(support.study_of({"trial": trial}), base, mode)
+        assert plan.at("trial.inputs.train") == kind
+
+
 def test_checkpoints_are_saved_unless_trials_share_them(base: Path) -> None:
     own, ours = support.study_of({"trial": {}}), support.study_of()
+    spot = support.study_of(spot=True)
     path = f"{HERE}.checkpoints"
     assert "CheckpointConfig" not in support.plan_of(own, base).request["TrainingJobDefinition"]
     assert "CheckpointConfig" in support.plan_of(own, base, "driven").request
-    assert "CheckpointConfig" in support.plan_of(ours, base).request["TrainingJobDefinition"]
+    assert "CheckpointConfig" not in support.plan_of(ours, base).request["TrainingJobDefinition"]
+    assert "CheckpointConfig" in support.plan_of(ours, base, "driven").request
+    assert "CheckpointConfig" in support.plan_of(spot, base).request["TrainingJobDefinition"]
+    assert support.plan_of(spot, base).at(path) == ["note"]
+    assert support.plan_of(spot, base, "driven").at(path) == []
     shared = support.plan_of(support.study_of({"trial": {}}, checkpoints=True), base)
     assert shared.at(path) == ["approximated"]
     hyperband = {"strategy": {"name": "hyperband", "max": 9, "resource": "epochs"}}
@@ -438,7 +465,7 @@ def test_unchecked_native_is_a_note(base: Path, monkeypatch: pytest.MonkeyPatch)
 def test_an_isolated_container_has_one_channel_less(base: Path) -> None:
     plan = support.plan_of(support.study_of(inputs(20), network_isolation=True), base)
     assert plan.at("trial.inputs") == ["refused"]
-    taken = {"trial": {**CODE, "inputs": {"code": "s3://b/x"}}}
+    taken = {"trial": {**CODE, "inputs": {"code": "s3://b/x/"}}}
     plan = support.plan_of(support.study_of(taken, network_isolation=True), base)
     assert plan.at("trial.inputs.code") == ["refused"]
 

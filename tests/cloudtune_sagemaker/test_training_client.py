@@ -72,7 +72,7 @@ def test_a_trial_is_a_training_job_with_its_own_parts(play: Callable[..., Scene]
     assert request["HyperParameters"] == {"depth": "3", "lr": "0.25", "kind": "true"}
     assert {"Key": "cloudtune:trial", "Value": "7"} in request["Tags"]
     assert {"Key": "cloudtune:run", "Value": scene.plan.facts.run_id} in request["Tags"]
-    assert request["CheckpointConfig"]["S3Uri"].endswith("/checkpoints/7")
+    assert request["CheckpointConfig"]["S3Uri"].endswith("/checkpoints/7/")
     assert "{{" not in str(request)
     scene.finish("7")
     end = scene.ended()

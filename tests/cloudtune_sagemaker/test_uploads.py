@@ -123,7 +123,7 @@ def test_inputs_are_uploaded_with_their_folders(bench: Bench) -> None:
     channels = made.request["TrainingJobDefinition"]["InputDataConfig"]
     uris = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in channels}
     home = f"s3://{made.facts.data['bucket']}/cloudtune/{made.facts.job_name}"
-    assert uris == {"train": f"{home}/inputs/train", "one": f"{home}/inputs/one"}
+    assert uris == {"train": f"{home}/inputs/train/", "one": f"{home}/inputs/one/"}
 
 
 def test_stored_inputs_are_not_uploaded_again(bench: Bench) -> None:

@@ -155,7 +155,7 @@ class Script:
         folder = self.container.checkpoints
         if folder is not None:
             uri: str = self._job.request["CheckpointConfig"]["S3Uri"]
-            storage.download(uri.rstrip("/") + "/", folder)
+            storage.download(uri, folder)
             self._saved = {f.relative_to(folder).as_posix() for f in storage.files(folder)}
 
     def _fetch_code(self) -> None:

@@ -63,7 +63,11 @@ def keys(uri: str) -> list[str]:
 def download(uri: str, folder: Path) -> int:
     """Copy the objects whose URI starts with a URI into a folder; return their number.
 
-    The part of a key after the last slash of the URI becomes the path in the folder.
+    The service selects by the prefix of the key, and no slash ends it: "SageMaker uses all objects
+    that match the specified key name prefix" (API reference, S3DataSource; CheckpointConfig also
+    names a "key-name-prefix"; both read 2026-11-27). The path in the folder is the part of the key
+    below the URI. Where the URI is only the beginning of a name, it is the last part of the key
+    (sagemaker-python-sdk issue 3612).
 
     Raises:
         StorageError: If the bucket does not exist, or a key would lead out of the folder.
@@ -72,7 +76,6 @@ def download(uri: str, folder: Path) -> int:
     root = prefix if not prefix or prefix.endswith("/") else prefix + "/"
     objects = keys(uri)
     for key in objects:
-        # Both a/b/c and a/bc start with a/b; the service only strips a whole folder.
         name = key.removeprefix(root) if key.startswith(root) else key.rpartition("/")[2]
         if not name or name.endswith("/"):
             continue

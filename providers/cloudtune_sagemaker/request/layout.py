@@ -26,6 +26,15 @@ def job_prefix(data: Mapping[str, Any], job: str) -> str:
     return "s3://" + "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
+def checkpoints_uri(data: Mapping[str, Any], job: str, trial: str = "") -> str:
+    """Return the S3 address of a job's checkpoints, or of one trial's.
+
+    The address of a folder ends with a slash: S3 selects by prefix, so that ``checkpoints/1`` would
+    also select ``checkpoints/10``.
+    """
+    return f"{job_prefix(data, job)}/checkpoints/" + (f"{trial}/" if trial else "")
+
+
 def archive_uri(facts: Facts) -> str:
     """Return the S3 address of the archive with the code."""
     return facts.lookup.code_address or f"{job_prefix(facts.data, facts.job_name)}/source/{ARCHIVE}"

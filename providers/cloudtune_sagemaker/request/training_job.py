@@ -22,6 +22,7 @@ from cloudtune_sagemaker.request.layout import (
     NUMBER,
     TRIAL_TAG,
     archive_uri,
+    checkpoints_uri,
     job_prefix,
     job_tags,
 )
@@ -54,7 +55,7 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
         resources["InstancePreferences"] = [{"InstanceType": name} for name in types]
     request["ResourceConfig"] = resources
     if saves_checkpoints(fitted.study, settings, facts, "driven"):
-        uri = f"{job_prefix(facts.data, facts.job_name)}/checkpoints/{NUMBER}"
+        uri = checkpoints_uri(facts.data, facts.job_name, NUMBER)
         request["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": CHECKPOINTS}
     request["Tags"] = [*job_tags(settings, facts), {"Key": TRIAL_TAG, "Value": NUMBER}]
     return request
@@ -131,12 +132,15 @@ def max_trial_seconds(study: Study) -> int:
 def saves_checkpoints(study: Study, settings: SageMakerSettings, facts: Facts, mode: Mode) -> bool:
     """Return whether the checkpoints of a trial are saved in the bucket.
 
-    By default they are, unless all trials would share one folder: that is so in a managed job
-    without the launcher, which uses one folder per trial.
+    A tuning job has one address for the checkpoints of all trials (CheckpointConfig of
+    HyperParameterTrainingJobDefinition, botocore 1.44.8), and each trial starts with all files
+    there (developer guide, model-checkpoints-resume, read 2026-11-27). So by default, managed
+    trials save checkpoints only where they may be interrupted, and only with the launcher, which
+    gives each trial its own folder.
     """
     if settings.checkpoints is not None:
         return settings.checkpoints
-    return mode == "driven" or uses_launcher(study, facts)
+    return mode == "driven" or (settings.spot and uses_launcher(study, facts))
 
 
 def if_set(key: str, value: Any) -> Json:

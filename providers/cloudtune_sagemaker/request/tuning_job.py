@@ -16,7 +16,7 @@ from cloudtune.provider import (
     Study,
     format_value,
 )
-from cloudtune_sagemaker.request.layout import CHECKPOINTS, job_prefix, job_tags
+from cloudtune_sagemaker.request.layout import CHECKPOINTS, checkpoints_uri, job_tags
 from cloudtune_sagemaker.request.parameters import DefinitionParameters, definition_parameters
 from cloudtune_sagemaker.request.training_job import (
     if_set,
@@ -166,7 +166,7 @@ def _definition(
     definition |= training_fields(fitted.study, settings, facts)
     definition |= _resources(settings, facts)
     if saves_checkpoints(fitted.study, settings, facts, "managed"):
-        uri = f"{job_prefix(facts.data, facts.job_name)}/checkpoints"
+        uri = checkpoints_uri(facts.data, facts.job_name)
         definition["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": CHECKPOINTS}
     return definition
 

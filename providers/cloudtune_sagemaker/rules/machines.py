@@ -122,10 +122,16 @@ def _spot(
 
 def _checkpoints(
     fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
-) -> Iterator[Finding]:
+) -> Iterator[Finding | Note]:
     path = f"{SETTINGS}.checkpoints"
     saved = saves_checkpoints(fitted.study, settings, facts, mode)
-    if saved and mode == "managed" and not uses_launcher(fitted.study, facts):
+    if saved and mode == "managed" and uses_launcher(fitted.study, facts):
+        text = (
+            "a tuning job has one address for the checkpoints of all trials: each trial uses a "
+            "folder of its own there, but first downloads those of all earlier trials"
+        )
+        yield Note(path, text)
+    elif saved and mode == "managed":
         yield Finding(
             "approximated",
             path,

@@ -15,7 +15,7 @@ SETTINGS = "providers.sagemaker"
 """The path of the settings in a study."""
 MAX_TAGS = 50
 MAX_URI_LENGTH = 1024
-_LONGEST_SUFFIX = len("/checkpoints/1234567890")
+_LONGEST_SUFFIX = len("/checkpoints/1234567890/")
 _KEY = r"[a-zA-Z0-9:/_-]{0,2048}"
 _FORMATS = {
     "role_arn": (

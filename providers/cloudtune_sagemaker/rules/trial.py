@@ -212,9 +212,36 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
         ):
             reason = f"SageMaker reads s3://BUCKET/… of at most {MAX_URI_LENGTH} characters"
             yield Finding("refused", path, reason)
+        yield from _prefix_matches(name, facts)
         address = input_address(study, NAME, name, emulated=facts.emulated)
         if address and len(address.content_type or "") > 256:
             yield Finding("refused", path, "a content type must have at most 256 characters")
+
+
+def _prefix_matches(name: str, facts: Facts) -> Iterator[Finding | Note]:
+    """Yield what S3 adds to an input whose address is not that of a whole folder or file.
+
+    "SageMaker uses all objects that match the specified key name prefix" (API reference,
+    S3DataSource, read 2026-11-27).
+    """
+    inputs = facts.lookup.inputs
+    uri = inputs.addresses[name] or ""
+    if name in inputs.uploads or uri.endswith("/"):
+        return
+    path, advice = f"trial.inputs.{name}", "end the address of a folder with /"
+    is_file = "." in uri.rpartition("/")[2]
+    others = [
+        other
+        for other, address in inputs.addresses.items()
+        if (address or "").startswith(uri) and (address or "")[len(uri) :][:1] not in {"", "/"}
+    ]
+    if others:
+        reason = (
+            f"S3 selects by prefix, so this input also contains {' and '.join(others)}: {advice}"
+        )
+        yield Finding("approximated" if is_file else "refused", path, reason)
+    elif uri and not is_file:
+        yield Note(path, f"S3 selects by prefix, so {uri}... matches longer names, too: {advice}")
 
 
 def _environment(fitted: FittedStudy, mode: Mode) -> Iterator[Finding | Note]:

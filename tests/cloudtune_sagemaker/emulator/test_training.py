@@ -208,6 +208,30 @@ def test_the_longest_runtime_ends_a_job(emulator: Emulator) -> None:
     assert time.monotonic() - begin >= 1  # the script's time is not divided by the speed
 
 
+def test_addresses_select_by_prefix_as_at_the_service(emulator: Emulator) -> None:
+    for key in ("part/1/own", "part/10/other", "part/1x"):
+        emulator.s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
+    code = """
+        import os, pathlib
+        root = pathlib.Path(os.environ["SM_INPUT_DIR"]).parent
+        names = sorted(path.name for path in root.rglob("*") if path.parent.name in %r)
+        pathlib.Path(os.environ["SM_MODEL_DIR"], "names").write_text(" ".join(names))
+    """
+
+    def names(folder: str, **fields: Any) -> str:
+        job = emulator.trained(emulator.train(code % [folder], **fields))
+        assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+        model = job["ModelArtifacts"]["S3ModelArtifacts"]
+        return members(emulator, model)["names"].decode()
+
+    for end, expected in (("/", "own"), ("", "1x other own")):
+        uri = f"s3://{BUCKET}/part/1{end}"
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+        channels = [{"ChannelName": "train", "DataSource": source}]
+        assert names("train", InputDataConfig=channels) == expected
+        assert names("checkpoints", CheckpointConfig={"S3Uri": uri}) == expected
+
+
 def test_checkpoints_come_and_go(emulator: Emulator) -> None:
     emulator.s3.put_object(Bucket=BUCKET, Key="points/old", Body=b"4")
     emulator.s3.put_object(Bucket=BUCKET, Key="points/gone", Body=b"4")
@@ -218,7 +242,7 @@ def test_checkpoints_come_and_go(emulator: Emulator) -> None:
         (folder / "new").write_text(str(int((folder / "old").read_text()) + 1))
         (folder / "gone").unlink()
     """
-    name = emulator.train(code, CheckpointConfig={"S3Uri": f"s3://{BUCKET}/points"})
+    name = emulator.train(code, CheckpointConfig={"S3Uri": f"s3://{BUCKET}/points/"})
     assert emulator.trained(name)["TrainingJobStatus"] == "Completed"
     assert keys(emulator, "points/") == ["new", "old"]
 
