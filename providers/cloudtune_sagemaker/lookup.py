@@ -101,7 +101,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
 
 
 def _inputs(study: Study, facts: Facts, home: str) -> Inputs:
-    """Return the inputs; the address of an uploaded one ends with a slash, since S3 matches prefixes.
+    """Return the inputs. The address of an uploaded one ends with a slash: S3 selects by prefix.
 
     "SageMaker uses all objects that match the specified key name prefix" (API reference,
     S3DataSource, read 2026-11-27): without the slash, ``inputs/train`` would also be the address of
