@@ -36,6 +36,8 @@ TIED = "CLOUDTUNE_EMULATOR_TIED"
 """The variable with the id of the process with which the emulator ends."""
 MISSING_EXTRA = 3
 """The exit code of an emulator without a package that it needs."""
+IN_USE = 4
+"""The exit code of an emulator whose folder another one uses."""
 _OPTIONS = "options.json"
 _FAULTS = "faults.json"
 _LOG = "emulator.log"
@@ -56,6 +58,14 @@ class Address:
     """The variables with which the service's own tools reach it."""
     certificate: str | None = None
     """The path of the file that its clients trust, if it speaks HTTPS."""
+
+
+class FolderInUseError(UsageError):
+    """Another emulator uses the folder: it runs, starts or ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder."""
+        super().__init__(f"another emulator uses {folder}: end it, or choose another folder")
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,8 @@ def find_running(folder: Path) -> Address | None:
         address = Address(**json.loads((folder / ADDRESS).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return address if _is_locked(folder) else None
+    # The address of one that was killed is left until the next one has the lock.
+    return address if _is_locked(folder) and not _has_ended(address.pid) else None
 
 
 def _is_locked(folder: Path) -> bool:
@@ -164,6 +175,7 @@ def start(
 
     Raises:
         MissingExtraError: If a package that it needs is not installed.
+        FolderInUseError: If another emulator uses the folder.
         ProviderError: If it does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -186,6 +198,8 @@ def start(
         time.sleep(0.02)
     if process.poll() == MISSING_EXTRA:
         raise MissingExtraError(f"the emulator of {provider}", "emulators")
+    if process.poll() == IN_USE:
+        raise FolderInUseError(folder)
     process.kill()
     process.wait()
     with (folder / _LOG).open("rb") as log:
@@ -203,7 +217,7 @@ def wait(address: Address) -> None:
 def stop(address: Address) -> None:
     """Ask an emulator to end with all its jobs, and wait until it has; kill it after a minute."""
     try:
-        os.kill(address.pid, signal.SIGTERM)
+        _request_end(address)
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
             if _has_ended(address.pid):
@@ -214,6 +228,10 @@ def stop(address: Address) -> None:
         return
 
 
+def _request_end(address: Address) -> None:
+    os.kill(address.pid, signal.SIGTERM)
+
+
 def _has_ended(pid: int) -> bool:
     """Return whether a process has ended; reap it if it is a child of this one."""
     with suppress(ChildProcessError):
@@ -221,6 +239,8 @@ def _has_ended(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
+        return True
+    except PermissionError:  # the id has a new owner
         return True
     return False
 
@@ -237,11 +257,27 @@ def connect(provider: str, module: str, folder: Path) -> Emulator:
         MissingExtraError: If a package that it needs is not installed.
         ProviderError: If it does not start.
     """
-    address = find_running(folder)
-    if address is None:
-        args: list[str] = []
-        with suppress(OSError):
-            args = json.loads((folder / _OPTIONS).read_bytes())
-        address = start(provider, module, folder, [*args, "--idle", str(_IDLE)])
+    address = find_running(folder) or _start_or_wait(provider, module, folder)
     certificate = Path(address.certificate) if address.certificate else None
     return Emulator(address.url, address.key, certificate)
+
+
+def _start_or_wait(provider: str, module: str, folder: Path) -> Address:
+    """Start the emulator of a job, unless a process that was killed since has started one.
+
+    One that is starting is waited for, and so is the end of one that is ending.
+    """
+    args: list[str] = []
+    with suppress(OSError):
+        args = json.loads((folder / _OPTIONS).read_bytes())
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        if not _is_locked(folder):
+            with suppress(FolderInUseError):
+                return start(provider, module, folder, [*args, "--idle", str(_IDLE)])
+        if address := find_running(folder):
+            return address
+        if time.monotonic() > deadline:
+            text = f"its emulator in {folder} neither answers nor ends; end its process, and resume"
+            raise ProviderError(provider, text)
+        time.sleep(0.05)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudtune.emulation.faults import FaultPlan, SupportedFaults, read_plan
-from cloudtune.emulation.process import MISSING_EXTRA
+from cloudtune.emulation.process import IN_USE, MISSING_EXTRA, FolderInUseError
 from cloudtune.emulator_kit.app import App
 from cloudtune.emulator_kit.delays import DEFAULT_SPEED, Delays
 from cloudtune.emulator_kit.server import serve
@@ -67,7 +67,8 @@ def run_emulator(
         )
     except CloudtuneError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return MISSING_EXTRA if isinstance(error, MissingExtraError) else 1
+        codes = {MissingExtraError: MISSING_EXTRA, FolderInUseError: IN_USE}
+        return codes.get(type(error), 1)
     return 0
 
 

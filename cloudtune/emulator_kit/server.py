@@ -26,7 +26,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address
+from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address, FolderInUseError
 from cloudtune.emulator_kit.app import App, Response
 from cloudtune.errors import MissingExtraError, UsageError
 
@@ -255,11 +255,10 @@ def _folder_lock(folder: Path) -> Generator[None]:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 os.close(file)
-                raise UsageError(
-                    f"another emulator uses {folder}: end it, or choose another folder"
-                ) from None
+                raise FolderInUseError(folder) from None
             time.sleep(0.02)
     try:
+        (folder / ADDRESS).unlink(missing_ok=True)  # of one that was killed
         yield
     finally:
         os.close(file)

@@ -199,6 +199,7 @@ def execute_job(
         outcome = Outcome("unknown", "the job was interrupted")
         context: JobContext | None = None
         mask: Mask | None = None
+        ends_emulator = False
         try:
             plan = _require_plan(plan)
             events = [event for _, event in ledger.events(job.run, job.provider)]
@@ -214,28 +215,31 @@ def execute_job(
             )
             run_job = execution.run_driven if plan.mode == "driven" else execution.run_managed
             outcome = run_job()
-            _end_emulator(context, plan.mode, outcome)
+            ends_emulator = True
         except UnsupportedError as error:
             reason = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
             outcome = Outcome("failed" if _was_submitted(ledger, job) else "refused", reason)
         except CloudtuneError as error:
-            outcome = Outcome("failed", str(error))
-            if job.process_started is None and not _was_submitted(ledger, job):
-                _end_emulator(context, job.mode, outcome)
+            outcome = _error_outcome(ledger, job, str(error))
+            ends_emulator = job.process_started is None and not _was_submitted(ledger, job)
         except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
             report = ledger.job_folder(job.run, job.provider) / _FAILURE
             text = write_crash_report(error, report, mask.hide if mask else str)
-            outcome = _crash_outcome(ledger, job, text)
-            _end_emulator(context, job.mode, outcome)
+            outcome = _error_outcome(ledger, job, text)
+            ends_emulator = True
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason) if mask else outcome.reason)
             _log.debug("%s: ended, %s %s", job.provider, outcome.state, outcome.reason)
-            observer.end(job.provider, outcome)
-            unchanged = ledger.last_event_number(job.run, job.provider) == last_event
-            ended, ran = (job.ended, None) if unchanged else (None, time.monotonic() - clock)
-            ledger.end_job(
-                job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
-            )
+            try:
+                unchanged = ledger.last_event_number(job.run, job.provider) == last_event
+                ended, ran = (job.ended, None) if unchanged else (None, time.monotonic() - clock)
+                ledger.end_job(
+                    job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
+                )
+            finally:
+                observer.end(job.provider, outcome)
+        if context and ends_emulator:
+            _end_emulator(context.folder, job.mode, outcome)
         return outcome
 
 
@@ -246,6 +250,8 @@ def _show_ended_job(
     outcome = Outcome(job.state, job.reason)
     try:
         with Ledger(state) as ledger:
+            # Unless the process that ran the job has ended it.
+            _end_emulator(ledger.job_folder(job.run, job.provider), job.mode, outcome)
             events = [event for _, event in ledger.events(job.run, job.provider)]
         observer.begin(_require_plan(plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
@@ -303,8 +309,8 @@ def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:
     return next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
 
 
-def _crash_outcome(ledger: Ledger, job: JobRecord, reason: str) -> Outcome:
-    """Return the outcome of a job that an unexpected error ended here."""
+def _error_outcome(ledger: Ledger, job: JobRecord, reason: str) -> Outcome:
+    """Return the outcome of a job that an error ended here."""
     submitted = _current_record(ledger, job).job
     if submitted is None or job.mode == "driven":
         return Outcome("failed", reason)
@@ -320,10 +326,13 @@ def _was_submitted(ledger: Ledger, job: JobRecord) -> bool:
     return has_id or bool(ledger.last_event_number(job.run, job.provider))
 
 
-def _end_emulator(context: JobContext | None, mode: str, outcome: Outcome) -> None:
-    """End a job's emulator, unless the job can be resumed: then it ends by itself when idle."""
+def _end_emulator(folder: Path, mode: str, outcome: Outcome) -> None:
+    """End a job's emulator, unless the job can be resumed: then it ends by itself when idle.
+
+    The outcome must be in the ledger: the emulator forgets the job.
+    """
     final_states = {"completed", "failed", *(["cancelled"] if mode == "managed" else [])}
-    if not (context and context.emulator and outcome.state in final_states):
+    if outcome.state not in final_states:
         return
-    if address := find_running(context.folder / EMULATOR_FOLDER):
+    if address := find_running(folder / EMULATOR_FOLDER):
         stop(address)

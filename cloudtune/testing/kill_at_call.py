@@ -1,14 +1,19 @@
-"""Executes a run, and kills this process at one of its calls to the service.
+"""Executes a run, and kills this process at one of its calls.
 
 ``python -m cloudtune.testing.kill_at_call RUN CALL COUNT before|after``: before or after the
-COUNT-th CALL of the `JobClient` or the `TrainingJobs`.
+COUNT-th CALL. This is a method of the `JobClient` or the `TrainingJobs`, as ``submit``, or any
+function or method of cloudtune, as ``cloudtune.ledger.ledger:Ledger.end_job``.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import reduce
 from typing import Any
 from unittest import mock
 
@@ -17,25 +22,21 @@ from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.runs import lifecycle
 
 
-class _KillingProxy:
-    """Forwards each call, and kills this process at one of them."""
+class _Killer:
+    """Kills this process at one of the calls of a function."""
 
-    def __init__(self, inner: Any, call: str, count: int, when: str) -> None:
-        self._inner = inner
-        self._call = call
+    def __init__(self, count: int, when: str) -> None:
         self._remaining = count
         self._when = when
 
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._inner, name)
-        if name != self._call:
-            return value
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that makes the same calls and counts them."""
 
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
             self._remaining -= 1
             if self._remaining == 0 and self._when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = value(*args)
+            result = function(*args, **options)
             if self._remaining == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
@@ -43,24 +44,51 @@ class _KillingProxy:
         return call
 
 
+class _KillingProxy:
+    """Forwards each call, and kills this process at one of them."""
+
+    def __init__(self, inner: Any, call: str, killer: _Killer) -> None:
+        self._inner = inner
+        self._call = call
+        self._killer = killer
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._inner, name)
+        return self._killer.wrap(value) if name == self._call else value
+
+
 def main(run: str, call: str, count: str, when: str) -> None:
     """Execute a run until one of its calls."""
+    killer = _Killer(int(count), when)
+    with ExitStack() as patches:
+        if ":" in call:
+            patches.enter_context(_patch_function(call, killer))
+        else:
+            for patch in _patch_clients(call, killer):
+                patches.enter_context(patch)
+        lifecycle.execute(run)
+
+
+def _patch_function(path: str, killer: _Killer) -> Any:
+    module, _, name = path.partition(":")
+    *owners, attribute = name.split(".")
+    owner: Any = reduce(getattr, owners, importlib.import_module(module))
+    return mock.patch.object(owner, attribute, killer.wrap(getattr(owner, attribute)))
+
+
+def _patch_clients(call: str, killer: _Killer) -> list[Any]:
     run_job, create_poller = ManagedJob.run, JobPoller.__init__
 
-    def kill_at_call(inner: Any) -> Any:
-        return _KillingProxy(inner, call, int(count), when)
-
     def managed(job: ManagedJob, client: Any, *more: Any) -> Any:
-        return run_job(job, kill_at_call(client), *more)
+        return run_job(job, _KillingProxy(client, call, killer), *more)
 
     def driven(poller: JobPoller, service: str, training_jobs: Any, *more: Any) -> None:
-        create_poller(poller, service, kill_at_call(training_jobs), *more)
+        create_poller(poller, service, _KillingProxy(training_jobs, call, killer), *more)
 
-    with (
+    return [
         mock.patch.object(ManagedJob, "run", managed),
         mock.patch.object(JobPoller, "__init__", driven),
-    ):
-        lifecycle.execute(run)
+    ]
 
 
 if __name__ == "__main__":
