@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 MAX_BACKOFF = 300.0
 """The longest wait, in seconds, between two retries while a service is unreachable."""
+FIRST_CONTACT_SECONDS = 120.0
+"""Seconds for which a service is retried that has not responded yet, so no job depends on it."""
 _JOBS_AT_FULL_RATE = 100
 """Running jobs up to which they are polled at the full rate."""
 _JITTER = 0.1
@@ -38,6 +40,11 @@ def next_backoff(seconds: float, last: float) -> float:
     ``last`` is 0 at first. The shortest wait is the regular interval, ``seconds``.
     """
     return max(seconds, min(2 * last, MAX_BACKOFF))
+
+
+def first_contact_failure(error: Exception) -> str:
+    """Return the reason why a run ends whose service has never responded."""
+    return f"{error}; gave up, since no call succeeded in {FIRST_CONTACT_SECONDS / 60:.0f} min"
 
 
 def without_repeats(notify: Callable[[str], None]) -> Callable[[str], None]:

@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from cloudtune.debug_log import get_logger, log_calls
-from cloudtune.engine.backoff import add_jitter, next_backoff, next_poll_time, without_repeats
+from cloudtune.engine.backoff import (
+    FIRST_CONTACT_SECONDS,
+    add_jitter,
+    first_contact_failure,
+    next_backoff,
+    next_poll_time,
+    without_repeats,
+)
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, TrainingJobs
@@ -80,6 +87,8 @@ class JobPoller:
         self._outage_since: float | None = None
         self._lost: Lost | None = None
         self._any_created = False
+        self._any_response = False
+        """Whether a call has succeeded; until then, the service may be out of reach for good."""
         self._thread = threading.Thread(target=self._work, name="training-jobs", daemon=True)
 
     def start(self, started: Started) -> None:
@@ -112,7 +121,7 @@ class JobPoller:
             if not (job.stopping or ended_unknown or job.state == "cancelled"):
                 emitted = max(each.measured, len(job.measurements))
                 self._running[number] = _PolledJob(each.started, emitted)
-                self._any_created = True
+                self._any_created = self._any_response = True
         followed = frozenset(self._running)  # before the thread changes it
         if followed:
             self._ensure_thread()
@@ -184,9 +193,12 @@ class JobPoller:
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), recoverable=False)
             return
+        may_exist = any(job.may_exist for job in self._waiting.values())
         if not (error.retryable or can_wait):
-            may_exist = any(job.may_exist for job in self._waiting.values())
             self._lose(str(error), recoverable=bool(self._running) or may_exist)
+            return
+        if not self._any_response and now - self._outage_since >= FIRST_CONTACT_SECONDS:
+            self._lose(first_contact_failure(error), recoverable=may_exist)
             return
         self._notify_once(f"{error}; retrying with increasing delays")
         self._backoff = next_backoff(self._jobs.poll_seconds, self._backoff)
@@ -236,7 +248,9 @@ class JobPoller:
         """
         if not job.may_exist:
             return False
-        if self._jobs.poll([job.started]):
+        found = self._jobs.poll([job.started])
+        self._any_response = True
+        if found:
             self._follow(job)
             return True
         now = time.monotonic()
@@ -251,7 +265,7 @@ class JobPoller:
     def _follow(self, job: _PolledJob) -> None:
         if not self._running:
             self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
-        self._any_created = True
+        self._any_created = self._any_response = True
         number = job.started.number
         self._running[number] = self._waiting.pop(number)
 

@@ -1,17 +1,25 @@
 """Managed jobs: submit once, then turn the states that the service returns into events.
 
 A service that is unreachable for a while does not end the job, which continues there and costs
-money. It is polled again, at growing intervals, until it answers or the user gives up.
+money. It is polled again, at growing intervals, until it answers or the user gives up. One that has
+not answered yet has no job, and ends the run after some time.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from cloudtune.debug_log import get_logger, log_calls
-from cloudtune.engine.backoff import add_jitter, next_backoff, without_repeats
+from cloudtune.engine.backoff import (
+    FIRST_CONTACT_SECONDS,
+    add_jitter,
+    first_contact_failure,
+    next_backoff,
+    without_repeats,
+)
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import EmulatorEndedError, ProviderError
@@ -137,12 +145,14 @@ class ManagedJob:
         if self._budget.stop_reason:
             self._stop_request = StopRequest(self._budget.stop_reason, state="completed")
         absent_after = time.monotonic() + client.hidden_seconds if self._may_exist else 0.0
+        give_up_at = time.monotonic() + FIRST_CONTACT_SECONDS
         while not self._should_detach():
             if self._stop_request and not self._may_exist:
                 return Outcome(self._stop_request.state, self._stop_request.reason)
             self._error = None
             with self._catch_retryable():
                 ref = client.find(name)
+                give_up_at = math.inf
                 if ref:
                     return ref
                 if time.monotonic() < absent_after:
@@ -160,6 +170,8 @@ class ManagedJob:
                     submit_unanswered = error.retryable
                     absent_after = time.monotonic() + client.hidden_seconds
                     raise
+            if self._error and time.monotonic() >= give_up_at:
+                return self._unreachable_outcome(self._error)
             self._wait_for_request(client.poll_seconds)
         return self._unknown_outcome(f"a job {name} may have been created there")
 
@@ -190,6 +202,16 @@ class ManagedJob:
 
     def _should_detach(self) -> bool:
         return self._detach_requested and self._error is not None
+
+    def _unreachable_outcome(self, error: ProviderError) -> Outcome:
+        reason = first_contact_failure(error)
+        if not self._may_exist:
+            return Outcome("failed", reason)
+        return Outcome(
+            "unknown",
+            f"{reason}; a job may have been created there before, and `cloudtune resume` looks for "
+            "it",
+        )
 
     def _unknown_outcome(self, state: str) -> Outcome:
         reason = f"{self._error}; {state}, and `cloudtune resume` looks for it"

@@ -109,6 +109,28 @@ def test_a_job_is_looked_for_before_it_is_created_again(scene: Scene) -> None:
     assert scene.far.calls.count("create") == 1
 
 
+def test_a_service_that_never_responds_ends_the_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_poller, "FIRST_CONTACT_SECONDS", 0.05)
+    scene.far.faults = {"create": [BUSY] * 1000, "poll": [BUSY] * 1000}
+    scene.start(1)
+    lost = scene.lost()
+    assert lost.recoverable  # the unanswered call may have created the job
+    assert lost.reason.startswith("far: the line is busy; gave up")
+
+
+def test_a_service_that_responded_once_is_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_poller, "FIRST_CONTACT_SECONDS", 0.0)
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"create": [BUSY] * 3, "poll": [BUSY] * 3}
+    scene.start(2)
+    scene.made(1, 2)
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_job_that_becomes_visible_late_is_not_created_again(
     scene: Scene, *, stopped: bool

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import cloudtune
+from cloudtune.engine import managed_job
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
@@ -242,6 +243,30 @@ def test_a_job_that_may_exist_is_looked_for_before_it_is_submitted(
     outcome, _, _ = follow(service, may_exist=may_exist)
     assert outcome.state == "completed"
     assert (service.calls.index("submit") > 2) == may_exist
+
+
+@pytest.mark.parametrize(("may_exist", "state"), [(False, "failed"), (True, "unknown")])
+def test_a_service_that_never_responds_ends_the_run(
+    service: Any, monkeypatch: pytest.MonkeyPatch, *, may_exist: bool, state: str
+) -> None:
+    monkeypatch.setattr(managed_job, "FIRST_CONTACT_SECONDS", 0.1)
+    monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.02)
+    service.faults = {"find": busy(1000)}
+    outcome, events, names = follow(service, may_exist=may_exist)
+    assert outcome.state == state
+    assert outcome.reason.startswith("odd: the line is busy; gave up")
+    assert ("`cloudtune resume` looks for it" in outcome.reason) == may_exist
+    assert (events, names, service.dishes) == ([], [], {})
+
+
+def test_a_service_that_responded_once_is_waited_for(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managed_job, "FIRST_CONTACT_SECONDS", 0.0)
+    monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.01)
+    service.faults = {"find": [None, *busy(3)], "submit": busy(1), "status": busy(3)}
+    outcome, _, _ = follow(service)
+    assert outcome.state == "completed"
 
 
 def test_a_stop_is_sent_while_status_fails(
