@@ -18,6 +18,8 @@ _QUOTA_MESSAGE = re.compile(r"quota metrics exceed quota limits", re.I)
 """In a 429: no capacity for another job. Any other 429 means too many calls."""
 _PREFIX = re.compile(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
 """The clients put this before the service's message."""
+_HOST = re.compile(r"host='([^']+)'")
+"""In the messages of urllib3."""
 _PERMISSION = re.compile(r"\b(?:aiplatform|storage|iam|serviceusage)\.[a-zA-Z]+\.[a-zA-Z]+\b")
 
 _SIGN_IN = (
@@ -100,6 +102,8 @@ def connection_error(
         )
     if name == "ConnectionError" and "aborted" in message:
         meaning = "the connection ended before the response"
+    elif meaning.startswith("no connection") and (host := _HOST.search(message)):
+        meaning = f"cannot reach {host[1]}: {meaning}"
     retryable = retryable or is_transient
     text = f"{operation}: {meaning} [{message}]" if meaning else f"{operation}: {message}"
     return GoogleError(text, retryable=retryable, affects_all_calls=bool(name) and not retryable)

@@ -21,6 +21,7 @@ from cloudtune.planning.native import merge
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
+from cloudtune_vertex.regions import REGIONS
 from cloudtune_vertex.rules.machines import ACCELERATORS
 from cloudtune_vertex.rules.native import OUTPUT_ONLY, check_native, output_only_fields
 from tests.cloudtune_vertex import support
@@ -546,3 +547,8 @@ def test_native_keeps_the_documented_limits(
     found = [item.path for item in plan.found if item.path.startswith(start)]
     assert found == [f"{start}.{place}" if place else start for place in places]
     assert plan.refused
+
+
+def test_regions_are_those_of_the_sdk() -> None:
+    constants = pytest.importorskip("google.cloud.aiplatform.constants.base")
+    assert frozenset(REGIONS) | {"global"} == constants.SUPPORTED_REGIONS

@@ -368,6 +368,15 @@ def test_client_errors_are_classified(module: str, kind: str, said: str, retryab
     assert str(error).endswith(f"[{said}]")
 
 
+def test_an_unreachable_host_is_named() -> None:
+    message = (
+        "HTTPSConnectionPool(host='us-west8-aiplatform.googleapis.com', port=443): Max retries"
+    )
+    error = connection_error("GetCustomJob", ["ConnectionError"], message, retryable=False)
+    start = "vertex: GetCustomJob: cannot reach us-west8-aiplatform.googleapis.com: no connection"
+    assert str(error).startswith(start)
+
+
 def test_a_refused_impersonation_names_the_role() -> None:
     kinds = ["RefreshError", "GoogleAuthError"]
     error = connection_error(

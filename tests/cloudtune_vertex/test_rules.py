@@ -56,6 +56,8 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"location": None}, "location", "refused", BOTH),
     ({"location": "global"}, "location", "refused", BOTH),
     ({"location": "us-central1-a"}, "location", "refused", BOTH),
+    ({"location": "us-cental1"}, "location", "refused", BOTH),
+    ({"location": "europe-west40"}, "location", "refused", BOTH),
     ({"bucket": None}, "bucket", "refused", BOTH),
     ({"bucket": "gs://bucket"}, "bucket", "refused", BOTH),
     ({"bucket": "ab"}, "bucket", "refused", BOTH),
@@ -68,10 +70,23 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"prefix": "ü" * 480}, "prefix", "refused", BOTH),
     ({"image": None}, "image", "refused", BOTH),
     ({"image": "a b"}, "image", "refused", BOTH),
+    ({"image": "xgboost"}, "image", "refused", BOTH),
+    ({"image": f"{support.PREBUILT}:1"}, "image", "refused", BOTH),
+    ({"image": f"{support.OWN_IMAGE}@sha256:12"}, "image", "refused", BOTH),
+    ({"image": "us-docker.pkg.dev/Vertex-AI/training/x"}, "image", "refused", BOTH),
+    ({"image": "us-docker.pkg.dev/my-project/train:1"}, "image", "refused", BOTH),
     ({"image": support.OWN_IMAGE}, "image", "note", BOTH),
     ({"image": PREDICTION}, "image", "note", BOTH),
     ({"machine_type": None}, "machine_type", "refused", BOTH),
     ({"machine_type": "N1 standard"}, "machine_type", "refused", BOTH),
+    ({"machine_type": "n1-standard"}, "machine_type", "refused", BOTH),
+    ({"machine_type": "ml.m5.xlarge"}, "machine_type", "refused", BOTH),
+    ({"machine_type": "standard_gpu"}, "machine_type", "refused", BOTH),
+    ({"disk_gb": 99}, "disk_gb", "refused", BOTH),
+    ({"disk_gb": 64_001}, "disk_gb", "refused", BOTH),
+    ({"service_account": "trainer"}, "service_account", "refused", BOTH),
+    ({"service_account": "me@example.com"}, "service_account", "refused", BOTH),
+    ({"impersonate": "a b@p.iam.gserviceaccount.com"}, "impersonate", "refused", BOTH),
     ({"accelerator_count": 1}, "accelerator_count", "refused", BOTH),
     ({"accelerator_type": "NVIDIA_T4"}, "accelerator_type", "refused", BOTH),
     ({"accelerator_type": "TPU_V3"}, "accelerator_type", "refused", MANAGED),
@@ -109,6 +124,14 @@ RIGHT: list[dict[str, Any]] = [
     {"prefix": ""},
     {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 4},
     {"flex_start": True, "max_wait": "6h"},
+    {"location": "us-west8"},
+    {"machine_type": "a3-megagpu-8g", "disk_gb": 64_000},
+    {"machine_type": "a3-ultragpu-8g-nolssd", "disk_gb": 100},
+    {"service_account": "12345-compute@developer.gserviceaccount.com"},
+    {
+        "service_account": "a@p.iam.gserviceaccount.com",
+        "impersonate": "p@appspot.gserviceaccount.com",
+    },
     {"network": "projects/12345/global/networks/my-net"},
     {"kms_key": KEY.format("us-central1")},
     {"labels": {"team": "", "größe": "x_1-y"} | {f"k{n}": "v" for n in range(60)}},
@@ -441,3 +464,22 @@ def test_an_image_for_predictions_is_treated_as_custom(base: Path) -> None:
     plan = support.plan_of(support.study_of(image=PREDICTION), base)
     assert "for predictions" in plan.said(f"{HERE}.image")
     assert "containerSpec" in support.job_of(plan)["trialJobSpec"]["workerPoolSpecs"][0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "gcr.io/example.com/my-project/train",
+        "docker.io/library/python:3.12-slim",
+        f"{support.OWN_IMAGE}@sha256:{'a' * 64}",
+    ],
+)
+def test_addresses_of_images(address: str, base: Path) -> None:
+    plan = support.plan_of(support.study_of(image=address), base)
+    assert "refused" not in plan.at(f"{HERE}.image"), plan.found
+
+
+def test_a_region_that_is_nearly_one_is_suggested(base: Path) -> None:
+    plan = support.plan_of(support.study_of(location="us-cental1"), base)
+    reasons = [f.reason for f in plan.findings if f.path == f"{HERE}.location"]
+    assert reasons == ["us-cental1 is not a region of Vertex AI; did you mean us-central1?"]

@@ -35,10 +35,16 @@ ACCELERATORS = (
     "TPU_V5_LITEPOD",
 )
 """AcceleratorType in TYPES."""
+DISK_GB = range(100, 64_001)
+"""Sizes of boot disks: google-cloud-aiplatform 2.7.0, training_jobs.py, read 2026-11-27."""
+DISK_REASON = f"must be {DISK_GB[0]} to {DISK_GB[-1]:,} GB"
 NO_TPUS = "tuning jobs do not support TPUs"
 """In TUNING."""
 _UNSUPPORTED_ACCELERATOR = "NVIDIA_TESLA_K80"
 """No longer supported, in TYPES."""
+_MACHINE = re.compile(r"cloud-tpu|[a-z]+[0-9]+[a-z]*-[a-z]+-[0-9]+[gt]?(?:-[a-z0-9]+)*")
+"""For example n1-standard-4, a2-ultragpu-1g or ct5lp-hightpu-4t: the machine types in
+https://docs.cloud.google.com/vertex-ai/docs/training/configure-compute, read 2026-11."""
 _TPU_MACHINE = re.compile(r"cloud-tpu|(ct|tpu)[0-9][a-z0-9]*-.+")
 
 
@@ -54,10 +60,13 @@ def has_tpus(machine_type: str) -> bool:
 def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the machines."""
     machine_type = settings.machine_type or ""
-    if machine_type and not re.fullmatch(r"[a-z0-9-]+", machine_type):
-        yield refuse("machine_type", "must be a machine type, for example n1-standard-4")
+    if machine_type and not _MACHINE.fullmatch(machine_type):
+        reason = "must be a machine type, FAMILY-KIND-SIZE, for example n1-standard-4"
+        yield refuse("machine_type", reason)
     elif has_tpus(machine_type) and mode == "managed":
         yield refuse("machine_type", NO_TPUS)
+    if settings.disk_gb is not None and settings.disk_gb not in DISK_GB:
+        yield refuse("disk_gb", DISK_REASON)
     yield from _accelerator(mode, settings)
     if settings.spot and settings.flex_start:
         yield refuse("flex_start", "set only one of spot and flex_start")

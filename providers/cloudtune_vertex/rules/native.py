@@ -22,7 +22,7 @@ from cloudtune.provider import (
     did_you_mean,
 )
 from cloudtune_vertex.request import request
-from cloudtune_vertex.rules.machines import NO_TPUS, has_tpus
+from cloudtune_vertex.rules.machines import DISK_GB, DISK_REASON, NO_TPUS, has_tpus
 from cloudtune_vertex.rules.settings import MAX_LABELS, SETTINGS, label_problems, refuse
 from cloudtune_vertex.rules.trial import MAX_VARIABLES
 from cloudtune_vertex.settings import VertexSettings
@@ -256,8 +256,9 @@ def _pool_problems(pool: Json) -> Iterator[Problem]:
     disk: Json = pool.get("diskSpec", {})
     if disk.get("bootDiskType", _DISK_TYPES[0]) not in _DISK_TYPES:
         yield "diskSpec.bootDiskType", f"must be one of {', '.join(_DISK_TYPES)}"
-    if int(disk.get("bootDiskSizeGb", 0)) < 0:
-        yield "diskSpec.bootDiskSizeGb", "must not be negative"
+    size = int(disk.get("bootDiskSizeGb", 0))
+    if size and size not in DISK_GB:
+        yield "diskSpec.bootDiskSizeGb", DISK_REASON
     for kind in ("containerSpec", "pythonPackageSpec"):
         if len(pool.get(kind, {}).get("env", ())) > MAX_VARIABLES:
             yield f"{kind}.env", f"a job has at most {MAX_VARIABLES} variables"

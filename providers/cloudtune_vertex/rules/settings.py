@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, Mode
+from cloudtune.provider import Facts, Finding, Mode, did_you_mean
+from cloudtune_vertex.regions import REGIONS
 from cloudtune_vertex.request.layout import JOB_LABEL, RUN_LABEL, job_uri
 from cloudtune_vertex.settings import VertexSettings
 
@@ -19,8 +20,18 @@ MAX_BUCKET_PART_LENGTH, MAX_BUCKET_LENGTH, MAX_OBJECT_LENGTH = 63, 222, 1024
 """Characters of a bucket's name between dots and in all, bytes of an object's name, in STORAGE."""
 _LONGEST_SUFFIX = len("measurements/.jsonl") + 63
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
-_LOCATION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
+_IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+"""One component of an image's path: https://github.com/opencontainers/distribution-spec."""
+_IMAGE = re.compile(
+    r"([a-z0-9.-]+\.[a-z0-9.-]+(?::[0-9]+)?)/([^:@\s]+)(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+"""The address of an image, with the registry's host, in the same specification."""
+_ARTIFACT_REGISTRY = ".pkg.dev"
+"""The end of its hosts; a path is PROJECT/REPOSITORY/IMAGE."""
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@(?:[a-z0-9.-]+\.)?gserviceaccount\.com")
+"""Their kinds: https://cloud.google.com/iam/docs/service-account-types."""
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/\s]+")
 _KEY = re.compile(r"projects/[^/\s]+/locations/([^/\s]+)/keyRings/[^/\s]+/cryptoKeys/[^/\s]+")
 
@@ -41,8 +52,9 @@ def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
     missing = facts.lookup.missing_settings
     if "project" not in missing and not _PROJECT.fullmatch(project):
         yield refuse("project", f"{project} is not the id of a project")
-    if "location" not in missing and not _LOCATION.fullmatch(location):
-        yield refuse("location", f"{location} is not a region, for example us-central1")
+    if "location" not in missing and location not in REGIONS:
+        suggestion = did_you_mean(location, REGIONS) or "for example us-central1"
+        yield refuse("location", f"{location} is not a region of Vertex AI; {suggestion}")
     if settings.bucket and not _is_bucket_name(settings.bucket):
         yield refuse(
             "bucket",
@@ -54,8 +66,17 @@ def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
     if not settings.prefix.isprintable() or longest > MAX_OBJECT_LENGTH:
         reason = f"names in Cloud Storage must be one line of at most {MAX_OBJECT_LENGTH} bytes"
         yield refuse("prefix", reason)
-    if settings.image and re.search(r"\s", settings.image):
-        yield refuse("image", "an image address must have no spaces")
+    if settings.image and not _is_image(settings.image):
+        yield refuse(
+            "image",
+            "must be the address of an image: HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, for "
+            "example us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
+        )
+    for field in ("service_account", "impersonate"):
+        account = getattr(settings, field)
+        if account and not _ACCOUNT.fullmatch(account):
+            reason = "must be the email of a service account: NAME@PROJECT.iam.gserviceaccount.com"
+            yield refuse(field, reason)
     if settings.network and not _NETWORK.fullmatch(settings.network):
         reason = "must be projects/NUMBER/global/networks/NAME, with the project's number"
         yield refuse("network", reason)
@@ -65,6 +86,15 @@ def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
             yield refuse("kms_key", "must be projects/P/locations/L/keyRings/R/cryptoKeys/K")
         elif "location" not in missing and key[1] != location:
             yield refuse("kms_key", f"the key is in {key[1]}, but the job is in {location}")
+
+
+def _is_image(address: str) -> bool:
+    match = _IMAGE.fullmatch(address)
+    if match is None:
+        return False
+    host, path = match[1], match[2].split("/")
+    is_deep_enough = len(path) >= 3 or not host.endswith(_ARTIFACT_REGISTRY)
+    return is_deep_enough and all(map(_IMAGE_PATH.fullmatch, path))
 
 
 def _is_bucket_name(name: str) -> bool:

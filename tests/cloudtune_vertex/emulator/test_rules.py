@@ -450,7 +450,7 @@ BAD: dict[str, tuple[Json, str, str]] = {
     "a disk of less than nothing": (
         tuning(pool={**POOL, "diskSpec": {"bootDiskSizeGb": -1}}),
         f"{FIRST}.disk_spec.boot_disk_size_gb",
-        "negative",
+        "within the range of [100, 64000]",
     ),
     "another disk": (
         tuning(pool={**POOL, "diskSpec": {"bootDiskType": "floppy"}}),

@@ -76,7 +76,12 @@ _SPEC: tuple[FieldRule, ...] = (
     # of accelerators", "Size in GB of the boot disk".
     (f"{_POOLS}replicaCount", _is_not_negative, _NEGATIVE),
     (f"{_POOLS}machineSpec.acceleratorCount", _is_not_negative, _NEGATIVE),
-    (f"{_POOLS}diskSpec.bootDiskSizeGb", _is_not_negative, _NEGATIVE),
+    # google-cloud-aiplatform 2.7.0, training_jobs.py: "within the range of [100, 64000]".
+    (
+        f"{_POOLS}diskSpec.bootDiskSizeGb",
+        lambda size: not size or 100 <= int(size) <= 64_000,
+        "It must be within the range of [100, 64000]: {}.",
+    ),
     # Types, DiskSpec.boot_disk_type: three "valid values".
     (
         f"{_POOLS}diskSpec.bootDiskType",
