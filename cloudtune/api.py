@@ -341,7 +341,9 @@ def report(
     jobs = [job for group in groups for job in group]
     file = None if path is None else Path(path)
     form = form or (report_format(file) if file else "text")
-    comparison = compare(jobs, load_run_arguments({job.run for job in jobs}))
+    runs = {job.run for job in jobs}
+    folders = {run: Run(run).folder for run in runs}
+    comparison = compare(jobs, load_run_arguments(runs), folders)
     text = render_report(comparison, form, width)
     if file:
         file.write_text(text, "utf-8")

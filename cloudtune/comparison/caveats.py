@@ -113,7 +113,9 @@ def _quality(group: Group) -> Iterator[tuple[tuple[Question, ...], str]]:
         text = f"did not run exactly the study that was written ({', '.join(paths)})"
         yield ("best", "first"), text
     unknown = sum(trial.cost is None for trial in trials)
-    if unknown:
+    if not group.charges and not group.emulated:
+        yield ("cheapest",), "it charges nothing; what this machine costs is not counted"
+    elif unknown:
         every = unknown == len(trials)
         which = "every trial" if every else f"{unknown} of {len(trials)} trials"
         yield ("cheapest",), f"the cost of {which} is unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -20,6 +21,7 @@ from cloudtune.comparison.best_trials import (
 from cloudtune.comparison.caveats import Caveat, find_caveats
 from cloudtune.comparison.groups import Group, group_jobs
 from cloudtune.comparison.importance import METHOD, Importance, parameter_importance
+from cloudtune.comparison.overview import Overview, overview
 from cloudtune.comparison.rankings import (
     Ranking,
     near_best_threshold,
@@ -87,6 +89,8 @@ class Verdict:
     caveats: Annotated[tuple[Caveat, ...], Field(serialization_alias="cautions")]
     rerun_command: Annotated[str | None, Field(serialization_alias="repeat")]
     """The shell command that repeats the runs; None if the groups ran different studies."""
+    overview: Overview | None
+    """If there is only one group, its best trials and what to run next."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +124,17 @@ class Comparison:
         return encode_json(TypeAdapter(Comparison).dump_python(self, by_alias=True))
 
 
-def compare(jobs: Sequence[StudyResult], arguments: Mapping[str, Sequence[str]]) -> Comparison:
+def compare(
+    jobs: Sequence[StudyResult],
+    arguments: Mapping[str, Sequence[str]],
+    folders: Mapping[str, Path] | None = None,
+) -> Comparison:
     """Return the comparison of jobs.
 
     Args:
         jobs: The results of the jobs. A job that occurs twice counts once.
         arguments: By run, the arguments with which its study was run: file and ``--set`` options.
+        folders: By run, the folder with its files. Without them, the script's defaults are unknown.
 
     Raises:
         UsageError: If there are no jobs or they have different objectives.
@@ -142,7 +151,7 @@ def compare(jobs: Sequence[StudyResult], arguments: Mapping[str, Sequence[str]])
         objectives=tuple((objective.metric, objective.goal) for objective in study.objectives),
         groups=groups,
         verdicts=tuple(
-            _verdict(ranked, study, arguments)
+            _verdict(ranked, study, arguments, folders or {})
             for emulated in (False, True)
             if (ranked := [group for group in groups if group.emulated == emulated])
         ),
@@ -202,7 +211,12 @@ def _objectives(study: Study) -> str:
     return ", ".join(f"{o.goal} {o.metric}" for o in study.objectives)
 
 
-def _verdict(groups: list[Group], study: Study, arguments: Mapping[str, Sequence[str]]) -> Verdict:
+def _verdict(
+    groups: list[Group],
+    study: Study,
+    arguments: Mapping[str, Sequence[str]],
+    folders: Mapping[str, Path],
+) -> Verdict:
     objectives = study.objectives
     single = len(objectives) == 1
     metric, goal = objectives[0].metric, objectives[0].goal
@@ -219,4 +233,5 @@ def _verdict(groups: list[Group], study: Study, arguments: Mapping[str, Sequence
         front=() if single else common_front(groups, [o.goal for o in objectives]),
         caveats=find_caveats(groups),
         rerun_command=rerun_command(groups, run_arguments) if one_study else None,
+        overview=overview(groups[0], run_arguments, folders) if len(groups) == 1 else None,
     )

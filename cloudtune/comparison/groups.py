@@ -11,7 +11,10 @@ from pydantic import Field
 
 from cloudtune.comparison.best_so_far import job_duration
 from cloudtune.diagnostics import Finding
+from cloudtune.errors import UsageError
+from cloudtune.provider import registry
 from cloudtune.provider.lookup import input_address
+from cloudtune.provider.models import CloudSettings
 from cloudtune.results.aggregate import count_states
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult, Trial, job_state
@@ -55,6 +58,8 @@ class Group:
     emulated: bool
     own_seed: bool
     """Whether the service draws its own seed because it accepts none."""
+    charges: bool
+    """Whether the provider charges for trials; this machine and emulators do not."""
     runs: tuple[RunSummary, ...]
     findings: tuple[Finding, ...]
     inputs: dict[str, str]
@@ -102,6 +107,7 @@ def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
         mode=first.mode,
         emulated=emulated,
         own_seed=any(finding.path == "strategy.seed" for finding in first.findings),
+        charges=not emulated and _charges(provider),
         runs=tuple(map(_summarize_run, jobs)),
         findings=tuple(dict.fromkeys(finding for job in jobs for finding in job.findings)),
         inputs={
@@ -112,6 +118,13 @@ def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
         study=index,
         jobs=tuple(jobs),
     )
+
+
+def _charges(provider: str) -> bool:
+    try:
+        return issubclass(registry.get(provider).settings, CloudSettings)
+    except UsageError:  # it is not installed
+        return True
 
 
 def _summarize_run(job: StudyResult) -> RunSummary:

@@ -23,14 +23,26 @@ def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
     fewest = min(len(group.jobs) for group in groups)
     seeds = {job.seed for group in groups for job in group.jobs}
     unused = [str(seed) for seed in range(1, ENOUGH_RUNS + len(seeds) + 1) if seed not in seeds]
+    new_seeds = " ".join(unused[: max(1, ENOUGH_RUNS - fewest)])
+    command = run_command(groups, arguments)
+    return f"for seed in {new_seeds}; do {command} --set strategy.seed=$seed; done"
+
+
+def run_command(
+    groups: Sequence[Group], arguments: Sequence[str], overrides: Sequence[str] = ()
+) -> str:
+    """Return a shell command that runs the study of these groups once more.
+
+    The overrides are further fields of the study as ``PATH=VALUE``.
+    """
     command = ["cloudtune", "run", *arguments]
     for provider in dict.fromkeys(group.provider for group in groups):
         command += ["--on", provider]
     if groups[0].emulated:
         command.append("--emulate")
-    new_seeds = " ".join(unused[: max(1, ENOUGH_RUNS - fewest)])
-    call = f"{shlex.join(command)} --set strategy.seed=$seed"
-    return f"for seed in {new_seeds}; do {call}; done"
+    for override in overrides:
+        command += ["--set", override]
+    return shlex.join(command)
 
 
 def load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ import shlex
 
 from cloudtune.errors import UsageError
 from cloudtune.results.model import Trial
+from cloudtune.study.arguments import script_arguments
 from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.study import Study
 
@@ -46,17 +47,6 @@ def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str
             return "\n".join(f"{_key(name)}: {_yaml(value)}" for name, value in values.items())
         case _:
             return json.dumps(values)
-
-
-def script_arguments(study: Study, values: dict[str, Value], source: str) -> list[str]:
-    """Return the arguments that a script is started with."""
-    from cloudtune.trial import command_line, single_dash
-
-    call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
-    dashed = single_dash(call, values, source)
-    style = {"arguments": study.trial.arguments, "args": study.trial.args}
-    style |= {"parameters": list(study.parameters)}
-    return command_line(style, values, {}, "", dashed)
 
 
 def _args(study: Study, values: dict[str, Value], source: str) -> str:

@@ -80,14 +80,15 @@ def format_plan_cost(plan: Plan) -> str:
 def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
     """Return a trial's parameters as JSON and as arguments for the script in the source folder.
 
-    The arguments are omitted if they cannot be printed exactly.
+    The arguments are omitted if the script takes none, or if they cannot be printed exactly.
     """
-    from cloudtune.reporting.assignment import script_arguments
+    from cloudtune.study.arguments import script_arguments, takes_arguments
 
     arguments = script_arguments(study, {**study.constants, **trial.parameters}, source)
     lines = [f"  as JSON: {format_json(dict(trial.parameters))}"]
     command = shlex.join(arguments)
-    if arguments and "{{" not in command and command == sanitize_line(command):
+    exact = "{{" not in command and command == sanitize_line(command)
+    if arguments and exact and takes_arguments(study, source):
         lines.append(f"  as arguments: {command}")
     return lines
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.comparison.comparison import Comparison, Verdict
+from cloudtune.comparison.overview import Overview
+from cloudtune.reporting.documents.overview import describe_overview
 from cloudtune.reporting.documents.tables import Table, build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
@@ -37,6 +39,9 @@ def render_markdown(comparison: Comparison) -> str:
 
 
 def _verdict_lines(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+    if verdict.overview:
+        yield from _overview_lines(comparison, verdict, verdict.overview)
+        return
     for item in verdict_items(comparison, verdict):
         yield f"- **{_escape(item.title)}.** {_escape(item.sentence)}"
         yield f"  *{_escape(item.certainty.capitalize())}: {_escape(item.reason)}.*"
@@ -52,6 +57,30 @@ def _verdict_lines(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
         yield "To repeat the runs, then report all of them together:"
         yield ""
         yield f"    {sanitize_line(verdict.rerun_command)}"
+
+
+def _overview_lines(comparison: Comparison, verdict: Verdict, overview: Overview) -> Iterator[str]:
+    text = describe_overview(comparison, verdict, overview)
+    yield f"**Best: {_escape(text.headline)}**"
+    if text.parameters:
+        yield ""
+        yield "| parameter | best value |"
+        yield "|---|---|"
+    for name, value, note in text.parameters:
+        yield f"| {_escape(name)} | {_escape(value)}{f' ({_escape(note)})' if note else ''} |"
+    yield ""
+    for title, sentence in text.items:
+        yield f"- **{_escape(title)}.** {_escape(sentence)}"
+    for caveat in text.caveats:
+        yield f"- \N{WARNING SIGN} {_escape(caveat)}"
+    if overview.next_steps:
+        yield ""
+        yield "What to run next:"
+    for step in overview.next_steps:
+        yield ""
+        yield f"- {_escape(step.reason)}:"
+        yield ""
+        yield f"      {sanitize_line(step.command)}"
 
 
 def _folded_table(table: Table) -> Iterator[str]:

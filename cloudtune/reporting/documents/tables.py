@@ -11,17 +11,18 @@ from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.comparison.groups import RunSummary
 from cloudtune.comparison.importance import MIN_TRIALS
+from cloudtune.comparison.overview import MAX_TOP_TRIALS
 from cloudtune.comparison.time_breakdown import PHASES
 from cloudtune.reporting.documents.wording import (
     UNKNOWN,
     describe_comparability,
-    format_cost,
     format_number,
+    format_run_cost,
     format_time,
     format_trial_counts,
     trial_chooser,
 )
-from cloudtune.reporting.phrases import format_parameters
+from cloudtune.reporting.phrases import format_parameters, format_short
 from cloudtune.study.search_space import Value, format_value
 
 _MAX_REASON = 80
@@ -50,6 +51,7 @@ class Table:
 def build_tables(comparison: Comparison) -> list[Table]:
     """Return the tables that have rows."""
     tables = [
+        top_trials_table(comparison),
         runs_table(comparison),
         front_table(comparison),
         best_trials_table(comparison),
@@ -75,7 +77,7 @@ def runs_table(comparison: Comparison) -> Table:
             run.state,
             format_trial_counts(run),
             format_time(run.seconds) + _idle_time(run),
-            "none: emulated" if group.emulated else format_cost(run.cost, run.currency),
+            format_run_cost(group, run),
             *((_shorten(run.reason),) if any_reason else ()),
         )
         for group in comparison.groups
@@ -96,6 +98,41 @@ def _shorten(reason: str) -> str:
 
 def _idle_time(run: RunSummary) -> str:
     return f" ({format_time(run.idle)} idle)" if (run.idle or 0.0) >= MIN_IDLE_SECONDS else ""
+
+
+def top_trials_table(comparison: Comparison) -> Table:
+    """Return the best trials of each group that is not compared with others."""
+    overviews = [verdict.overview for verdict in comparison.verdicts if verdict.overview]
+    several = len(overviews) > 1
+    names = dict.fromkeys(n for each in overviews for trial in each.top for n in trial.parameters)
+    ordered = [name for name in comparison.study.parameters if name in names]
+    runs = len({trial.run for each in overviews for trial in each.top}) > 1
+    rows = tuple(
+        (
+            *((trial.label,) if several else ()),
+            *((trial.run,) if runs else ()),
+            f"{trial.number}",
+            *map(format_number, trial.objective),
+            *(_short_value(trial.parameters.get(name)) for name in ordered),
+        )
+        for each in overviews
+        for trial in each.top
+    )
+    metrics = (metric for metric, _ in comparison.objectives)
+    groups = (*(("group",) if several else ()), *(("run",) if runs else ()))
+    columns = (*groups, "trial", *metrics, *ordered)
+    most = max((len(each.top) for each in overviews), default=0)
+    title = "The best trials" if several or most < MAX_TOP_TRIALS else "The ten best trials"
+    if len(comparison.objectives) > 1:
+        title = "The best trials"
+    note = "`cloudtune results` prints all trials. A blank parameter was not active."
+    return Table("top", title, note, columns, rows)
+
+
+def _short_value(value: Value | None) -> str:
+    if value is None:
+        return ""
+    return _visible(value) if isinstance(value, str) else format_short(value)
 
 
 def front_table(comparison: Comparison) -> Table:
@@ -132,7 +169,10 @@ def best_trials_table(comparison: Comparison) -> Table:
         rows.append((name, *("" if value is None else _visible(value) for value in values)))
     columns = ("parameter", *(trial.label for trial in trials))
     note = "The best trial of each group. A blank parameter was not active."
-    return Table("answers", "Best parameters", note, columns, tuple(rows) if trials else ())
+    # The overview of a single group shows its best parameters.
+    alone = len(trials) == 1 and any(verdict.overview for verdict in comparison.verdicts)
+    shown = bool(trials) and not alone
+    return Table("answers", "Best parameters", note, columns, tuple(rows if shown else ()))
 
 
 def _visible(value: Value) -> str:

@@ -6,7 +6,9 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from cloudtune.comparison.comparison import Comparison, Verdict
+from cloudtune.comparison.overview import Overview
 from cloudtune.reporting.console.tables import render_table
+from cloudtune.reporting.documents.overview import describe_overview
 from cloudtune.reporting.documents.tables import Table, build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
@@ -42,6 +44,9 @@ def render_text(comparison: Comparison, width: int | None = None) -> str:
 
 def _verdict_lines(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     yield verdict_title(verdict).upper()
+    if verdict.overview:
+        yield from _overview_lines(comparison, verdict, verdict.overview)
+        return
     for item in verdict_items(comparison, verdict):
         yield from _wrap(f"{item.title}: {item.sentence}", "  ", "    ")
         yield from _wrap(f"{item.certainty}: {item.reason}", "    ")
@@ -54,6 +59,23 @@ def _verdict_lines(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     if verdict.rerun_command:
         yield "  To repeat the runs, then report all of them together:"
         yield f"    {verdict.rerun_command}"
+
+
+def _overview_lines(comparison: Comparison, verdict: Verdict, overview: Overview) -> Iterator[str]:
+    text = describe_overview(comparison, verdict, overview)
+    yield from _wrap(f"Best: {text.headline}", "  ", "    ")
+    widths = [max((len(row[i]) for row in text.parameters), default=0) for i in (0, 1)]
+    for name, value, note in text.parameters:
+        yield f"      {name:{widths[0]}}   {value:{widths[1] if note else 0}}   {note}".rstrip()
+    for title, sentence in text.items:
+        yield from _wrap(f"{title}: {sentence}", "  ", "    ")
+    for caveat in text.caveats:
+        yield from _wrap(f"! {caveat}", "  ", "    ")
+    if overview.next_steps:
+        yield "  What to run next:"
+    for step in overview.next_steps:
+        yield from _wrap(f"- {step.reason}:", "    ", "      ")
+        yield f"      {step.command}"
 
 
 def _table_lines(table: Table, width: int | None) -> Iterable[str]:

@@ -43,15 +43,16 @@ class VerdictItem:
 
 def verdict_items(comparison: Comparison, verdict: Verdict) -> list[VerdictItem]:
     """Return the answers of a verdict in words."""
+    free = {group.label for group in comparison.groups if not group.charges}
     items = [
-        _item(ranking, _sentence(ranking, comparison, verdict), verdict)
+        _item(ranking, _sentence(ranking, comparison, verdict), verdict, free)
         for ranking in (verdict.best, verdict.first, verdict.cheapest)
         if ranking is not None
     ]
     return [_front_item(comparison, verdict), *items] if len(comparison.objectives) > 1 else items
 
 
-def _item(ranking: Ranking, sentence: str, verdict: Verdict) -> VerdictItem:
+def _item(ranking: Ranking, sentence: str, verdict: Verdict, free: set[str]) -> VerdictItem:
     top = ranking.entries[0].mean if ranking.leaders else None
     several_runs = sum(len(entry.values) for entry in ranking.entries) > 1
     return VerdictItem(
@@ -62,7 +63,7 @@ def _item(ranking: Ranking, sentence: str, verdict: Verdict) -> VerdictItem:
         certainty=ranking.certainty,
         reason=f"{ranking.reason} ({ranking.method})" if ranking.method else ranking.reason,
         caveats=_own_caveats(verdict, ranking.question),
-        rows=tuple(_row(ranking, entry) for entry in ranking.entries) if several_runs else (),
+        rows=tuple(_row(ranking, entry, free) for entry in ranking.entries) if several_runs else (),
     )
 
 
@@ -143,7 +144,9 @@ def _own_caveats(verdict: Verdict, question: Question) -> tuple[str, ...]:
     )
 
 
-def _row(ranking: Ranking, entry: RankedGroup) -> tuple[str, str, str]:
+def _row(ranking: Ranking, entry: RankedGroup, free: set[str]) -> tuple[str, str, str]:
+    if ranking.question == "cheapest" and entry.label in free:
+        return entry.label, "none", ""
     values = [UNKNOWN if v is None else format_with_unit(ranking, v) for v in entry.values]
     if entry.mean is None:
         known = [value for value in values if value != UNKNOWN]
@@ -185,6 +188,13 @@ def format_cost(value: float | None, currency: str | None) -> str:
         return UNKNOWN
     digits = 2 if abs(value) >= 0.995 or not value else 4
     return f"{value:.{digits}f} {currency or ''}".strip()
+
+
+def format_run_cost(group: Group, run: RunSummary) -> str:
+    """Return the cost of a run of a group."""
+    if group.emulated:
+        return "none: emulated"
+    return format_cost(run.cost, run.currency) if group.charges else "none"
 
 
 def format_time(seconds: float | None) -> str:

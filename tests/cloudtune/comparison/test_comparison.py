@@ -68,7 +68,7 @@ def test_the_json_keys_of_a_comparison_stay_the_same() -> None:
     }
     assert set(verdict) == {
         *("emulated", "labels", "best", "first", "near", "cheapest", "front"),
-        *("cautions", "repeat"),
+        *("cautions", "repeat", "overview"),
     }
     assert set(verdict["best"]) == {
         *("question", "unit", "standings", "leaders", "certainty", "why", "method"),

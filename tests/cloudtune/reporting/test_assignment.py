@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from cloudtune.errors import UsageError
-from cloudtune.reporting.assignment import format_assignment, script_arguments
+from cloudtune.reporting.assignment import format_assignment
 from cloudtune.results.model import Trial
+from cloudtune.study.arguments import script_arguments
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 

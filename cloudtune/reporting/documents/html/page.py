@@ -26,6 +26,7 @@ from cloudtune.reporting.documents.html.space_charts import (
     parallel_chart,
     slice_charts,
 )
+from cloudtune.reporting.documents.overview import describe_overview
 from cloudtune.reporting.documents.tables import build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
@@ -67,6 +68,7 @@ def render_html(comparison: Comparison) -> str:
         comparison=comparison,
         objectives=describe_objectives(comparison),
         verdict_title=verdict_title,
+        describe_overview=describe_overview,
         verdict_items=verdict_items,
         shared_caveats=shared_caveats,
         labels=[group.label for group in comparison.groups],

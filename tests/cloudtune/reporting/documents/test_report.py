@@ -44,7 +44,7 @@ def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
     text = flat("\n".join(lines))
     assert "vertex was the cheapest of the groups whose cost is known: 2.50 USD." in text
     assert "for seed in 2 3 4 5; do cloudtune run study.yaml --on local --on vertex" in text
-    assert text.index("! local: the cost of every trial is unknown") < text.index("Runs")
+    assert text.index("! local: it charges nothing") < text.index("Runs")
 
 
 def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
@@ -87,7 +87,7 @@ def test_repeated_runs_have_a_mean_and_an_interval() -> None:
 
 def test_a_time_that_one_run_did_not_reach_has_no_mean() -> None:
     jobs = [job("p", [0.5, 1.0], run="a"), job("p", [0.5, 0.6], run="b", seed=2)]
-    text = flat(said(jobs))
+    text = flat(said([*jobs, job("q", [0.5, 0.7], run="c")]))
     assert "No group came within 1 % of the way from the median trial to the best trial" in text
     assert "p: in 1 of 2 runs: 2.0 s" in text
 
@@ -151,7 +151,8 @@ def test_markdown_shows_hostile_text_as_it_is() -> None:
 @given(st.text(max_size=30))
 def test_no_text_breaks_a_table_of_markdown(name: str) -> None:
     jobs = [job("p", [trial(1, None, reason=name)])]
-    rows = [line for line in said(jobs, "markdown").splitlines() if "cloudtune logs" in line]
+    lines = said(jobs, "markdown").splitlines()
+    rows = [line for line in lines if line.startswith("|") and "cloudtune logs" in line]
     assert len(rows) == 1
     assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 5
 
@@ -272,3 +273,29 @@ def test_a_long_front_is_cut_with_a_note() -> None:
     text = said([job("p", line, study=make_study(objective=both))])
     assert "The first 50 of 60 trials; `--json` has all." in text
     assert len(re.findall(r"^  p +r1 ", text, re.MULTILINE)) == 51
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "json"])
+def test_a_report_of_one_run_leads_with_its_best_trial(form: str) -> None:
+    study = make_study(trial={"script": "train.py"})
+    near = {"lr": 99.0, "kernel": "rbf"}
+    trials = [trial(1, 0.5), *(trial(n, 0.5 + n / 10, parameters=near) for n in (2, 3))]
+    text = said([job("local", trials, study=study)], form)
+    if form != "json":
+        plain = flat(text.replace("&#39;", "'"))
+        assert "accuracy 0.8 in trial 3 of 3" in plain
+        assert "0.3 or 60 % higher than the first trial (0.5)" in plain
+        assert "lr = 99 is at its upper bound 100" in plain
+        assert "nothing to compare" not in plain.lower()
+        assert plain.index("accuracy 0.8") < plain.index("The best trials")
+    assert "python train.py --lr 99.0 --kernel rbf" in text
+    assert "--set parameters.lr.max=10000" in text
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@given(values=st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=8))
+def test_every_overview_can_be_written(goal: str, values: list[float]) -> None:
+    study = make_study(objective={"metric": "loss", "goal": goal})
+    text = said([job("p", values, study=study)])
+    assert "Best: loss" in text
+    assert "nan" not in text

@@ -1,0 +1,151 @@
+"""What to run after a run of one group, as shell commands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudtune.comparison.bounds import BoundHit
+from cloudtune.comparison.groups import Group
+from cloudtune.comparison.rerun_command import rerun_command, run_command
+from cloudtune.errors import CloudtuneError
+from cloudtune.results.model import StudyResult, Trial, encode_json, job_state
+from cloudtune.study.arguments import script_arguments, takes_arguments
+from cloudtune.study.search_space import Space
+
+_UNENDED = {"cancelled", "failed", "pending", "unknown"}
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A command to run next."""
+
+    reason: str
+    """When or why to run it, as the start of a sentence."""
+    command: str
+    """A shell command on one line."""
+
+
+def next_steps(
+    group: Group,
+    job: StudyResult,
+    best: Trial | None,
+    bounds: Sequence[BoundHit],
+    *,
+    improving: bool | None,
+    arguments: Sequence[str],
+    source: Path | None,
+) -> Iterator[NextStep]:
+    """Yield what to run next, the most useful step first.
+
+    Args:
+        group: The group of the job.
+        job: The job with the best trial.
+        best: The best trial; None if there is no single best.
+        bounds: The parameters of the best trial that are at a bound.
+        improving: Whether the search was still improving; None if that is unknown.
+        arguments: The study file and the ``--set`` options with which it was run.
+        source: The folder of the run's own copy of the code.
+    """
+    state = job_state(job)
+    if state == "running":
+        yield NextStep("to follow the run, which has not ended", f"cloudtune watch {job.run}")
+    elif state in _UNENDED and job.mode == "driven":
+        yield NextStep(f"to continue the run, which is {state}", f"cloudtune resume {job.run}")
+    if not any(trial.objective for trial in job.trials):
+        yield from _look_into_failures(job)
+        return
+    widened = [hit for hit in bounds if hit.wider is not None]
+    if widened:
+        names = " and ".join(dict.fromkeys(hit.parameter for hit in widened))
+        options = [f"{hit.path}.{hit.side}={hit.wider:.12g}" for hit in widened]
+        yield NextStep(
+            f"to search beyond the bounds of {names}, if values there are valid",
+            run_command([group], arguments, [*options, *_warm_start(job)]),
+        )
+    if state == "completed" and improving is not False and not _is_exhausted(job):
+        more = "which was still improving" if improving else "which was short"
+        yield from _continue_search(group, job, arguments, more)
+    if best is not None:
+        yield from _use_best(group, job, best, arguments, source)
+    if state == "completed":
+        yield NextStep(
+            "to see how much of the result is chance, repeat the run with other seeds, then report "
+            "all runs together",
+            rerun_command([group], arguments),
+        )
+
+
+def _look_into_failures(job: StudyResult) -> Iterator[NextStep]:
+    failed = next((trial for trial in job.trials if trial.state == "failed"), None)
+    if failed:
+        words = ["cloudtune", "logs", job.run, f"{failed.number}", "--on", job.provider]
+        yield NextStep("to see why trials failed", shlex.join(words))
+
+
+def _continue_search(
+    group: Group, job: StudyResult, arguments: Sequence[str], why: str
+) -> Iterator[NextStep]:
+    limit = job.study.limits.max_trials
+    if limit is None or len(job.trials) < limit:
+        return  # another limit ended it, which the job's reason names
+    doubled = f"limits.max_trials={2 * limit}"
+    if job.mode == "driven":
+        command = shlex.join(["cloudtune", "resume", job.run, "--set", doubled])
+        yield NextStep(f"to continue the search, {why}", command)
+    elif options := _warm_start(job):
+        command = run_command([group], arguments, options)
+        yield NextStep(f"to build on this search, {why}", command)
+
+
+def _warm_start(job: StudyResult) -> list[str]:
+    """Return the override with which a new run learns from a job, if its provider supports that."""
+    from cloudtune.provider import registry
+
+    try:
+        supported = registry.get(job.provider).capabilities.for_mode(job.mode)
+    except CloudtuneError:
+        return []
+    known = supported is not None and "same" in supported.warm_start
+    return [f"warm_start.from={job.run}"] if known else []
+
+
+def _is_exhausted(job: StudyResult) -> bool:
+    """Return whether all trials were tried that the strategy has."""
+    if job.study.strategy.name in {"grid", "list"}:
+        return True
+    size = Space.from_study(job.study).size
+    return size is not None and len(job.trials) >= size
+
+
+def _use_best(
+    group: Group, job: StudyResult, best: Trial, arguments: Sequence[str], source: Path | None
+) -> Iterator[NextStep]:
+    """Yield the command that runs the script with the best parameters."""
+    trial = job.study.trial
+    folder = str(source or "")
+    if trial.script or trial.module:
+        start = ["python", trial.script] if trial.script else ["python", "-m", trial.module or ""]
+        values = {**job.study.constants, **best.parameters}
+        command = shlex.join([*start, *script_arguments(job.study, values, folder)])
+        if takes_arguments(job.study, folder) and "{{" not in command:
+            code = _code_folder(job, arguments)
+            change = f"cd {shlex.quote(str(code))} && " if code else ""
+            yield NextStep("to run the script with the best parameters", f"{change}{command}")
+            return
+    assignment = encode_json(dict(best.parameters))
+    once = ["strategy=list", f"initial_trials=[{assignment}]", "limits.max_trials=1"]
+    yield NextStep("to run the best parameters again", run_command([group], arguments, once))
+
+
+def _code_folder(job: StudyResult, arguments: Sequence[str]) -> Path | None:
+    """Return the folder of the script relative to the current one; None if they are the same."""
+    sources = job.study.trial.source or {}
+    source = sources.get(job.provider, sources.get("*", "."))
+    if not arguments or arguments[0] == "STUDY" or "://" in source:
+        return None
+    folder = Path(os.path.normpath(Path(arguments[0]).parent / source))
+    return None if folder.absolute() == Path.cwd() else folder

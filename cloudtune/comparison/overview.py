@@ -1,0 +1,208 @@
+"""A group of runs by itself: its best trials, what they gained, and what to run next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from cloudtune.comparison.best_so_far import best_so_far, eligible_trials
+from cloudtune.comparison.best_trials import FrontTrial
+from cloudtune.comparison.bounds import BoundHit, bound_hits
+from cloudtune.comparison.groups import Group
+from cloudtune.comparison.next_steps import NextStep, next_steps
+from cloudtune.comparison.rankings import NEAR_BEST_SHARE
+from cloudtune.comparison.script_defaults import script_defaults
+from cloudtune.results.model import StudyResult, Trial, pareto_front
+from cloudtune.study.search_space import Value, is_same_value
+
+MAX_TOP_TRIALS = 10
+_MIN_TRIALS = 10
+"""With fewer trials, the overview does not judge whether the search was still improving."""
+_LAST_SHARE = 0.2
+"""The search was still improving if the best value improved in this last share of the trials."""
+_TOP_SHARE, _MIN_TOP = 0.1, 3
+"""The share of the trials, and their least number, that decide whether a value is at a bound."""
+
+
+@dataclass(frozen=True)
+class ObjectiveOverview:
+    """What a search achieved in one objective."""
+
+    metric: str
+    goal: str
+    best: float
+    best_trial: int
+    best_run: str
+    first: float
+    """The value of the first trial of that run that counts."""
+    first_trial: int
+    median: float
+    """Of all trials that count."""
+    default: float | None
+    """The value of a trial that used the script's defaults; None if there is none."""
+    default_trial: int | None
+    trials: int
+    """The number of trials of that run that have ended."""
+    last_improvement: int
+    """How many of them had ended when the best value was found."""
+    improving: bool | None
+    """Whether the best value was still improving; None if there are too few trials to tell."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A group of runs by itself."""
+
+    label: str
+    trials: int
+    eligible: int
+    """The number of trials whose objectives count."""
+    objectives: tuple[ObjectiveOverview, ...]
+    """Empty if no trial counts."""
+    top: tuple[FrontTrial, ...]
+    """The best trials, the best first; with several objectives, those of the Pareto front."""
+    front: int
+    """The number of trials of the Pareto front; 1 for a single objective, 0 without trials."""
+    defaults: dict[str, Value]
+    """The script's own defaults, where its code shows them."""
+    bounds: tuple[BoundHit, ...]
+    next_steps: tuple[NextStep, ...]
+
+
+def overview(group: Group, arguments: Sequence[str], folders: Mapping[str, Path]) -> Overview:
+    """Return the overview of a group.
+
+    Args:
+        group: The group.
+        arguments: The study file and the ``--set`` options with which it was run.
+        folders: The folder of each run.
+    """
+    study = group.jobs[0].study
+    goals = [objective.goal for objective in study.objectives]
+    ranked = [(job, trial) for job in group.jobs for trial in eligible_trials(job.trials)]
+    origin = {id(trial): job for job, trial in ranked}
+    trials = [trial for _, trial in ranked]
+    ordered = _ordered(trials, goals)
+    job = origin[id(ordered[0])] if ordered else group.jobs[0]
+    source = _source(job, folders)
+    defaults = script_defaults(study, source) if source else {}
+    indices = range(len(goals)) if trials else ()
+    summaries = tuple(_objective(group, job, trials, index, defaults) for index in indices)
+    enough = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
+    bounds = bound_hits(study, enough if len(goals) == 1 else ordered)
+    verdicts = {summary.improving for summary in summaries}
+    return Overview(
+        label=group.label,
+        trials=sum(len(job.trials) for job in group.jobs),
+        eligible=len(trials),
+        objectives=summaries,
+        top=tuple(
+            FrontTrial(
+                group.label,
+                origin[id(trial)].run,
+                trial.number,
+                trial.objective or (),
+                dict(trial.parameters),
+            )
+            for trial in ordered[:MAX_TOP_TRIALS]
+        ),
+        front=len(ordered) if len(goals) > 1 else min(1, len(ordered)),
+        defaults=defaults,
+        bounds=bounds,
+        next_steps=tuple(
+            next_steps(
+                group,
+                job,
+                ordered[0] if ordered and len(goals) == 1 else None,
+                bounds,
+                improving=True if True in verdicts else None if None in verdicts else False,
+                arguments=arguments,
+                source=source,
+            )
+        ),
+    )
+
+
+def _ordered(trials: Sequence[Trial], goals: Sequence[str]) -> list[Trial]:
+    """Return the trials, the best first; with several objectives, those of the Pareto front."""
+    sign = -1 if goals and goals[0] == "maximize" else 1
+    chosen = trials if len(goals) == 1 else pareto_front(trials, goals)
+    # As in `best_trial`, trials that completed come first.
+    return sorted(
+        chosen,
+        key=lambda t: (t.state != "completed", sign * (t.objective or (0.0,))[0], t.number),
+    )
+
+
+def _source(job: StudyResult, folders: Mapping[str, Path]) -> Path | None:
+    folder = folders.get(job.run)
+    return None if folder is None else folder / job.provider / "source"
+
+
+def _objective(
+    group: Group,
+    leading: StudyResult,
+    trials: Sequence[Trial],
+    index: int,
+    defaults: Mapping[str, Value],
+) -> ObjectiveOverview:
+    objective = group.jobs[0].study.objectives[index]
+    goal = objective.goal
+    better = max if goal == "maximize" else min
+    middle = median(_value(trial, index) for trial in trials)
+    job = leading
+    if len(leading.study.objectives) > 1:
+        tops = [(better(values), each) for each in group.jobs if (values := _values(each, index))]
+        job = better(tops, key=lambda pair: pair[0])[1]
+    points = best_so_far(job, index, goal)
+    counted = eligible_trials(job.trials)
+    first = min(counted, key=lambda trial: trial.number)
+    top = better(_values(job, index))
+    at_top = min((t for t in counted if _value(t, index) == top), key=lambda trial: trial.number)
+    default = next((trial for trial in trials if _is_default(trial, defaults)), None)
+    ended = sum(trial.ended is not None for trial in job.trials)
+    return ObjectiveOverview(
+        metric=objective.metric,
+        goal=goal,
+        best=top,
+        best_trial=at_top.number,
+        best_run=job.run,
+        first=_value(first, index),
+        first_trial=first.number,
+        median=middle,
+        default=_value(default, index) if default else None,
+        default_trial=default.number if default else None,
+        trials=ended,
+        last_improvement=points[-1].trials if points else ended,
+        improving=_is_improving([(p.trials, p.value) for p in points], ended, middle),
+    )
+
+
+def _value(trial: Trial, index: int) -> float:
+    return trial.objective[index] if trial.objective else math.nan
+
+
+def _values(job: StudyResult, index: int) -> list[float]:
+    return [_value(trial, index) for trial in eligible_trials(job.trials)]
+
+
+def _is_improving(points: Sequence[tuple[int, float]], ended: int, middle: float) -> bool | None:
+    """Return whether the best value improved noticeably in the last share of the trials."""
+    if ended < _MIN_TRIALS or not points:
+        return None
+    before = [value for trials, value in points if trials <= ended * (1 - _LAST_SHARE)]
+    best = points[-1][1]
+    if not before:
+        return True
+    return abs(best - before[-1]) > NEAR_BEST_SHARE * abs(best - middle)
+
+
+def _is_default(trial: Trial, defaults: Mapping[str, Value]) -> bool:
+    parameters = trial.parameters
+    return bool(parameters) and all(
+        name in defaults and is_same_value(defaults[name], value)
+        for name, value in parameters.items()
+    )

@@ -1,0 +1,90 @@
+"""The defaults of a script's parameters, read from its code without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cloudtune.study.schema import FloatParameter
+from cloudtune.study.search_space import Value, list_nodes, match_value
+from cloudtune.study.study import Study
+
+_OPTION_CALLS = {"add_argument", "option", "Option"}
+"""Those of argparse, click, and typer."""
+_MAX_BYTES = 1_000_000
+
+
+def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
+    """Return the defaults of a study's parameters in the script in a folder, where they are clear.
+
+    Clear are constants in ``add_argument("--lr", default=0.1)``, in the options of click and typer,
+    and in ``{"lr": 0.1, **params()}``. A default outside the search space is kept.
+    """
+    trial = study.trial
+    name = trial.script or (trial.module and trial.module.replace(".", "/") + ".py")
+    if not name:
+        return {}
+    try:
+        path = folder / name
+        code = path.read_text("utf-8") if path.stat().st_size <= _MAX_BYTES else ""
+        tree = ast.parse(code)
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return {}
+    by_name = {_normalize(name): value for name, value in _constants(tree)}
+    defaults: dict[str, Value] = {}
+    for node in list_nodes(study):
+        value = by_name.get(_normalize(node.name))
+        if isinstance(value, bool | int | float | str):
+            known = match_value(node.parameter, value)
+            if known is None and isinstance(node.parameter, FloatParameter):
+                known = float(value) if isinstance(value, int | float) else None
+            defaults.setdefault(node.name, value if known is None else known)
+    return {name: defaults[name] for name in study.parameters if name in defaults}
+
+
+def _normalize(name: str) -> str:
+    return name.lstrip("-").replace("-", "_")
+
+
+def _constants(tree: ast.AST) -> Iterator[tuple[str, Any]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) in _OPTION_CALLS:
+            yield from _option(node)
+        elif isinstance(node, ast.Dict) and any(
+            key is None and isinstance(value, ast.Call) and _called(value) == "params"
+            for key, value in zip(node.keys, node.values, strict=True)
+        ):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield from _constant(key.value, value)
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _option(call: ast.Call) -> Iterator[tuple[str, Any]]:
+    words = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    names = [word for word in words if isinstance(word, str) and word.startswith("-")]
+    keywords = {each.arg: each.value for each in call.keywords}
+    action = keywords.get("action")
+    if isinstance(action, ast.Constant) and action.value in {"store_true", "store_false"}:
+        default: ast.expr = ast.Constant(action.value == "store_false")
+    elif "default" in keywords:
+        default = keywords["default"]
+    else:
+        return
+    for name in names:
+        yield from _constant(name, default)
+
+
+def _constant(name: str, expression: ast.expr) -> Iterator[tuple[str, Any]]:
+    try:
+        yield name, ast.literal_eval(expression)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return

@@ -1,0 +1,192 @@
+"""The overview of one group of runs in sentences, for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloudtune.comparison.bounds import BoundHit
+from cloudtune.comparison.comparison import Comparison, Verdict
+from cloudtune.comparison.groups import Group
+from cloudtune.comparison.overview import ObjectiveOverview, Overview
+from cloudtune.comparison.rankings import RankedGroup, join_words
+from cloudtune.reporting.documents.wording import (
+    UNKNOWN,
+    format_cost,
+    format_number,
+    shared_caveats,
+)
+from cloudtune.reporting.phrases import format_seconds, format_short
+from cloudtune.study.quantities import format_count
+from cloudtune.study.search_space import format_value
+
+
+@dataclass(frozen=True)
+class OverviewText:
+    """The overview of a group in words."""
+
+    headline: str
+    """The best values, and the trial that has them."""
+    parameters: tuple[tuple[str, str, str], ...]
+    """The name and value of each parameter of the best trial, and the script's default, if known.
+    Empty if there is no single best trial."""
+    items: tuple[tuple[str, str], ...]
+    """A title and a sentence each."""
+    caveats: tuple[str, ...]
+
+
+def describe_overview(comparison: Comparison, verdict: Verdict, overview: Overview) -> OverviewText:
+    """Return an overview in words."""
+    group = next(group for group in comparison.groups if group.label == overview.label)
+    caveats = dict.fromkeys(
+        caveat.text for caveat in verdict.caveats if caveat.affects != ("cheapest",)
+    )
+    shown = dict.fromkeys([*shared_caveats(verdict), *caveats])
+    return OverviewText(
+        headline=_headline(overview, group),
+        parameters=_parameters(overview),
+        items=tuple(_items(verdict, overview, group)),
+        caveats=tuple(text.removeprefix(f"{group.label}: ") for text in shown),
+    )
+
+
+def _headline(overview: Overview, group: Group) -> str:
+    if not overview.objectives:
+        counts = format_count(overview.trials, "trial")
+        return f"No trial measured {_metrics(group)} ({counts})."
+    of = f"of {overview.trials}" if overview.trials > 1 else ""
+    if len(overview.objectives) > 1:
+        bests = [f"{each.metric} {format_number(each.best)}" for each in overview.objectives]
+        front = " ".join(filter(None, [format_count(overview.front, "trial"), of]))
+        return f"{front} on the Pareto front. The best of each objective: {join_words(bests)}."
+    only = overview.objectives[0]
+    run = f" of run {only.best_run}" if len(group.runs) > 1 else ""
+    stopped = "" if _completed(group) else ", which was stopped early"
+    where = f"trial {only.best_trial}{run}" if run else f"trial {only.best_trial} {of}".strip()
+    return f"{only.metric} {format_number(only.best)} in {where}{stopped}."
+
+
+def _metrics(group: Group) -> str:
+    return join_words([each.metric for each in group.jobs[0].study.objectives])
+
+
+def _completed(group: Group) -> bool:
+    return any(t.state == "completed" and t.objective for job in group.jobs for t in job.trials)
+
+
+def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
+    if len(overview.objectives) != 1:
+        return ()
+    rows: list[tuple[str, str, str]] = []
+    for name, value in overview.top[0].parameters.items():
+        default = overview.defaults.get(name)
+        same = default is not None and default == value
+        note = "" if default is None or same else f"script's default: {format_short(default)}"
+        text = format_value(value)
+        rows.append((name, text if text.strip() else repr(text), note))
+    return tuple(rows)
+
+
+def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple[str, str]]:
+    several = len(overview.objectives) > 1
+    for each in overview.objectives:
+        suffix = f" in {each.metric}" if several else ""
+        yield f"Gain{suffix}", _gain(each)
+    if len(group.runs) > 1 and verdict.best is not None:
+        yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
+    for each in overview.objectives:
+        suffix = f" in {each.metric}" if several else ""
+        yield f"Search{suffix}", _progress(each)
+    if overview.bounds:
+        yield "Bounds", " ".join(map(_bound, overview.bounds))
+    yield "Cost", _cost(group)
+
+
+def _gain(each: ObjectiveOverview) -> str:
+    if each.trials == 1 and each.best_trial == each.first_trial:
+        return "There is only one trial, so there is nothing to gain over."
+    references = [("the first trial", each.first)] if each.best_trial != each.first_trial else []
+    if each.default is not None and each.best_trial != each.default_trial:
+        references.append(("the script's defaults", each.default))
+    references.append(("the median trial", each.median))
+    parts = [_difference(each, name, value) for name, value in references]
+    first = "" if each.best_trial != each.first_trial else "the first trial is the best; "
+    sentence = f"{first}{join_words(parts)}."
+    return sentence[0].upper() + sentence[1:]
+
+
+def _difference(each: ObjectiveOverview, name: str, reference: float) -> str:
+    gain = abs(each.best - reference)
+    if not gain:
+        return f"as good as {name} ({format_number(reference)})"
+    worse = (reference > each.best) if each.goal == "maximize" else (reference < each.best)
+    share = gain / abs(reference) if reference and (reference > 0) == (each.best > 0) else None
+    percent = "" if share is None or share >= 10 else f" or {_percent(share)}"
+    direction = "worse" if worse else ("higher" if each.goal == "maximize" else "lower")
+    return f"{gain:.3g}{percent} {direction} than {name} ({format_number(reference)})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
+def _repetitions(entry: RankedGroup, runs: int) -> str:
+    if entry.mean is None:
+        return f"{runs} runs, of which some have no value."
+    values = join_words([format_number(value) for value in entry.values if value is not None])
+    interval = (
+        ""
+        if entry.low is None or entry.high is None
+        else f", 95 % interval {format_number(entry.low)} to {format_number(entry.high)}"
+    )
+    mean = format_number(entry.mean)
+    return f"The best of each run: {values}; on average over {runs} runs {mean}{interval}."
+
+
+def _progress(each: ObjectiveOverview) -> str:
+    after = each.trials - each.last_improvement
+    last = f"the best value came after {each.last_improvement} of {each.trials} trials"
+    if each.improving is None:
+        return f"Too short to judge: {last}."
+    if each.improving:
+        return f"Still improving at the end: {last}. More trials may help."
+    if not after:
+        return f"Hardly improving at the end: {last}, and was barely better than the one before."
+    return (
+        f"No longer improving: {last}, and the {format_count(after, 'trial')} after it "
+        f"{'was' if after == 1 else 'were'} no better. More trials like these are unlikely to help."
+    )
+
+
+def _bound(hit: BoundHit) -> str:
+    side = "lower" if hit.side == "min" else "upper"
+    bound = format_short(hit.bound)
+    where = f"{hit.parameter} = {format_short(hit.value)} is at its {side} bound {bound}"
+    if format_short(hit.value) == bound:
+        where = f"{hit.parameter} is at its {side} bound {bound}"
+    if hit.wider is None:
+        return f"{where}; add values beyond it if they make sense."
+    further = format_short(hit.wider)
+    return f"{where}; better values may be beyond it, so try {side} bound {further}."
+
+
+def _cost(group: Group) -> str:
+    if group.emulated:
+        return "None, since the service was emulated."
+    if not group.charges:
+        return f"None; {group.provider} charges nothing. {_duration(group)}".strip()
+    known = [run.cost for run in group.runs if run.cost is not None]
+    if len(known) < len(group.runs):
+        return f"{UNKNOWN.capitalize()}. {_duration(group)}".strip()
+    total = format_cost(sum(known), group.runs[0].currency)
+    estimated = any(t.cost and t.cost.basis == "estimated" for t in group.trials)
+    basis = ", estimated from the trials' run time and the hourly price" if estimated else ""
+    return f"{total}{basis}. {_duration(group)}".strip()
+
+
+def _duration(group: Group) -> str:
+    seconds = [run.seconds for run in group.runs if run.seconds is not None]
+    if len(seconds) < len(group.runs):
+        return ""
+    runs = f" in {len(seconds)} runs" if len(seconds) > 1 else ""
+    return f"It took {format_seconds(sum(seconds))}{runs}."

@@ -1,0 +1,48 @@
+"""The arguments of a study's script."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cloudtune.study.search_space import Value
+from cloudtune.study.study import Study
+
+
+def script_arguments(study: Study, values: dict[str, Value], source: str) -> list[str]:
+    """Return the arguments that a script is started with.
+
+    Args:
+        study: The study.
+        values: The constants and the active parameters.
+        source: The folder of the script, whose code shows how one-letter options are written.
+    """
+    from cloudtune.trial import command_line, single_dash
+
+    call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
+    dashed = single_dash(call, values, source)
+    style = {"arguments": study.trial.arguments, "args": study.trial.args}
+    style |= {"parameters": list(study.parameters)}
+    return command_line(style, values, {}, "", dashed)
+
+
+_USES_PARAMS = re.compile(
+    r"^\s*(from|import)\s+cloudtune\b.*?\bparams\s*\(", re.MULTILINE | re.DOTALL
+)
+
+
+def takes_arguments(study: Study, source: str) -> bool:
+    """Return whether the script in a folder gets its parameters as arguments.
+
+    It does not if the study passes them in another way, or if the code calls cloudtune's
+    ``params()``, which is empty without cloudtune. Code that cannot be read counts as taking them.
+    """
+    trial = study.trial
+    if trial.arguments in {"env", "none", "json"}:
+        return False
+    name = trial.script or (trial.module and trial.module.replace(".", "/") + ".py")
+    try:
+        code = Path(source, name).read_text("utf-8", "replace") if name else ""
+    except OSError:
+        return True
+    return not _USES_PARAMS.search(code)
