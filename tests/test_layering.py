@@ -68,7 +68,7 @@ EMULATOR_IS_BLIND_TO = {"fitting", "planning", "provider"}
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_display _lazy _version debug_log diagnostics trial",
+        "_display _lazy _version debug_log diagnostics host_errors trial",
         "errors",
         "study",
         "fitting results",

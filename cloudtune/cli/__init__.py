@@ -39,9 +39,16 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
-    except OSError as error:
-        file = f"{error.filename}: " if error.filename else ""
-        click.echo(f"{file}{error.strerror or error}", err=True)
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        from cloudtune.host_errors import describe_host_error
+
+        text = describe_host_error(error)
+        if text is None:
+            if not isinstance(error, OSError):
+                raise
+            file = f"{error.filename}: " if error.filename else ""
+            text = f"{file}{error.strerror or error}"
+        click.echo(text, err=True)
         code = 1
     finally:
         gc.freeze()  # skips a last collection at exit

@@ -19,10 +19,19 @@ from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.limit_tracker import LimitTracker
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
-from cloudtune.results.events import Ended, Event, Measured, Outcome, Started, TrialState
+from cloudtune.results.events import (
+    Ended,
+    Event,
+    HostFailure,
+    Measured,
+    Outcome,
+    Started,
+    TrialState,
+)
 from cloudtune.results.objective import explain_missing_objective
 from cloudtune.results.trials import Trials, start_duration
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
@@ -314,6 +323,8 @@ class Driver:
     def _handle_end(self, event: Ended, runner: TrialRunner) -> None:
         if self._deadlines.pop(event.number, None) is None:
             return
+        if isinstance(event, HostFailure) and event.number not in self._stop_reasons:
+            self._outcome = self._outcome or Outcome("failed", self._host_failure(event))
         event = self._final_event(event)
         _log.debug("trial %d ended: %s %s", event.number, event.state, event.reason)
         self._add_events(event)
@@ -324,7 +335,9 @@ class Driver:
         """Return the end of a trial, given how its process ended."""
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
         if reason and not (reason == _TRIAL_TIMEOUT and self._is_in_time(event)):
-            return replace(event, state=state, reason=reason)
+            return replace(_as_ended(event), state=state, reason=reason)
+        if isinstance(event, HostFailure):
+            return replace(_as_ended(event), state="cancelled")
         if event.state != "completed":
             return event
         if self._trials.objective(event.number) is None:
@@ -335,6 +348,14 @@ class Driver:
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waiting for more of its resource")
         return replace(event, reason="") if event.reason else event
+
+    def _host_failure(self, event: HostFailure) -> str:
+        """Return why the job fails; running trials continue to their ends."""
+        reason = f"trial {event.number} {event.reason}"
+        if self._deadlines:
+            count = format_count(len(self._deadlines), "running trial")
+            self._notify(f"{reason}; no more trials start; waiting for {count}")
+        return f"{reason}; `cloudtune resume` tries it again"
 
     def _is_in_time(self, event: Ended) -> bool:
         """Return whether a trial ended within its time and was only reported later."""
@@ -370,3 +391,8 @@ class Driver:
             self._deadlines[number] = math.inf
             self._stop_reasons.setdefault(number, ("cancelled", self._outcome.reason))
             runner.stop(number, now=now)
+
+
+def _as_ended(event: Ended) -> Ended:
+    """Return an event that can be recorded."""
+    return Ended(**vars(event))

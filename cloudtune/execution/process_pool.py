@@ -7,6 +7,7 @@ the most expensive part of a start.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -24,7 +25,8 @@ from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
 from cloudtune.execution.reaper_client import ReaperClient
-from cloudtune.results.events import Ended, Measured
+from cloudtune.host_errors import describe_host_error
+from cloudtune.results.events import Ended, HostFailure, Measured
 
 
 class ProcessPool:
@@ -32,8 +34,9 @@ class ProcessPool:
 
     Each start leads to exactly one `Ended`. Its state is ``completed`` or ``failed`` by the exit
     of the process, or ``cancelled`` if the fork server that forked it was killed. A completed
-    process has a reason if its metric patterns matched only text that is not a number. When a
-    process ends, all processes that it started are killed.
+    process has a reason if its metric patterns matched only text that is not a number. The end is
+    a `HostFailure` if this machine cannot start or monitor the process. When a process ends, all
+    processes that it started are killed.
     """
 
     def __init__(
@@ -91,10 +94,12 @@ class ProcessPool:
         Args:
             number: Identifies the process; can be reused after its end.
             spec: What to run, or a function that returns it, called in the process's thread. A
-                `CloudtuneError`, `OSError` or `ValueError` from it ends the start as failed.
+                `CloudtuneError` or `ValueError` from it ends the start as failed, and an `OSError`
+                as a `HostFailure`.
             quick: Whether the function returns within a moment, so that other starts may wait.
         """
         process = _Process(self, number, spec, quick=quick)
+        failure: HostFailure | None = None
         with self._lock:
             if number in self._running:
                 raise ValueError(f"{number} is already running")
@@ -107,9 +112,17 @@ class ProcessPool:
             else:
                 name = f"cloudtune processes {len(self._threads) + 1}"
                 thread = threading.Thread(target=self._run_processes, name=name, daemon=True)
-                thread.start()
-                self._threads.append(thread)
-        self._queue.put(process)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    del self._running[number]
+                    failure = _host_failure(number, "cannot be started", error)
+                else:
+                    self._threads.append(thread)
+        if failure:
+            self.emit(self._finish(failure))
+        else:
+            self._queue.put(process)
 
     def stop(self, number: int, *, now: bool = False) -> None:
         """Ask a process to exit and kill it after its grace period, or kill it ``now``."""
@@ -154,16 +167,19 @@ class ProcessPool:
         return self._queue.get()
 
     def _run(self, process: _Process, wakeup: WakeupPipe) -> None:
-        ended: Ended | None = None
+        bug: Exception | None = None
         try:
             ended = process.run(wakeup)
-        finally:
-            with self._lock:
-                del self._running[process.number]
-            failed = Ended(process.number, time.time(), "failed", "internal error of cloudtune")
-            self._current.is_free = ended is not None  # after an error this thread ends
-            self._emit_last([*process.last_events, self._finish(ended or failed)])
-            self._current.is_free = False
+        except Exception as error:  # noqa: BLE001 - raised below, when the end is reported
+            bug = None if describe_host_error(error) else error
+            ended = _host_failure(process.number, "cannot be monitored", error)
+        with self._lock:
+            del self._running[process.number]
+        self._current.is_free = bug is None  # else this thread ends
+        self._emit_last([*process.last_events, self._finish(ended)])
+        self._current.is_free = False
+        if bug:
+            raise bug
 
     def _emit_one_by_one(self, events: Sequence[Measured | Ended]) -> None:
         for event in events:
@@ -230,8 +246,8 @@ class _Process:
                     child = self._start(spec, monitor.output_end, wakeup_fd)
             except MetricError as error:
                 return self._ended("failed", str(error))
-            except (OSError, ValueError, CloudtuneError) as error:
-                return self._ended("failed", f"cannot be started: {_describe_error(error)}")
+            except (OSError, ValueError, CloudtuneError, MemoryError, RuntimeError) as error:
+                return self._start_failure(error)
             if child is None:
                 return self._ended("failed", "stopped before it was started")
             try:
@@ -246,6 +262,17 @@ class _Process:
             self._set_wakeup(None)
             if monitor:
                 monitor.close()
+
+    def _start_failure(self, error: Exception) -> Ended:
+        """Return the end of a process that does not start.
+
+        What depends on the process, such as too long arguments, is its own failure. All else
+        happens to every process of this machine.
+        """
+        own = isinstance(error, ValueError | CloudtuneError)
+        if own or (isinstance(error, OSError) and error.errno == errno.E2BIG):
+            return self._ended("failed", f"cannot be started: {_describe_error(error)}")
+        return _host_failure(self.number, "cannot be started", error)
 
     def emit(self, measurements: Iterable[Measurement]) -> None:
         for when, step, values in measurements:
@@ -333,13 +360,21 @@ class _Process:
         return Ended(self.number, time.time(), state, reason, code, tail)
 
 
+def _host_failure(number: int, problem: str, error: Exception) -> HostFailure:
+    return HostFailure(number, time.time(), "failed", f"{problem}: {_describe_error(error)}")
+
+
 def _describe_error(error: Exception) -> str:
+    if host_error := describe_host_error(error):
+        return host_error
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if error.filename else ""
         if isinstance(error, FileNotFoundError) and name:
             return f"{name} not found"
         return f"{name}: {error.strerror}" if name else error.strerror
-    return str(error)
+    if isinstance(error, CloudtuneError | OSError | ValueError):
+        return str(error)
+    return f"internal error of cloudtune ({type(error).__name__}: {error})"
 
 
 def describe_exit_code(code: int) -> str:

@@ -6,12 +6,17 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from cloudtune.host_errors import describe_host_error
+
 
 def write_crash_report(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:
     """Append the traceback of an exception to a file, and return a message for the user.
 
-    The mask removes secrets from both.
+    An error of this machine, such as a full disk, needs no traceback. The mask removes secrets from
+    the file and the message.
     """
+    if host_error := describe_host_error(error):
+        return mask(host_error)
     name = type(error).__name__
     summary = f"{name}: {error}" if str(error) else name
     message = f"cloudtune's own code failed ({mask(summary)})"

@@ -82,6 +82,15 @@ class Ended:
     """The duration of this start by a monotonic clock; None if unknown."""
 
 
+@dataclass(frozen=True)
+class HostFailure(Ended):
+    """The end of a trial for a reason of this machine, such as a full disk; never recorded as such.
+
+    The driver records the trial as ``cancelled``, starts no more trials, and fails the job, so that
+    `resume` tries the trial again.
+    """
+
+
 Event = Started | Measured | Ended
 
 EVENT_TYPES: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {

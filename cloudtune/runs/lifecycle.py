@@ -204,12 +204,15 @@ def execute(
             if len(selected) == 1:
                 execute_one(selected[0])
             else:
-                threads = [
-                    threading.Thread(target=execute_one, args=(job,), name=job.provider)
-                    for job in selected
-                ]
-                for thread in threads:
-                    thread.start()
+                threads: list[threading.Thread] = []
+                for job in selected:
+                    thread = threading.Thread(target=execute_one, args=(job,), name=job.provider)
+                    try:
+                        thread.start()
+                    except RuntimeError as error:  # no more threads; the others still run
+                        errors.append(error)
+                    else:
+                        threads.append(thread)
                 for thread in threads:
                     thread.join()
         if errors:

@@ -70,6 +70,8 @@ class LocalRunner:
 
         def spec() -> ProcessSpec:
             folder = self._contract.prepare(started, doorbell)
+            # Now, so that a full disk is not the script's failure when it reports.
+            os.close(os.open(folder.reports, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
             return ProcessSpec(
                 command=self._contract.command(started),
                 cwd=folder.work,

@@ -37,6 +37,19 @@ rm -rf small/runs/*/local/trials
 """cloudtune on a disk that is full soon, and later has some free space again."""
 
 
+FEW_FILES = """\
+mount -t tmpfs -o size=40m,nr_inodes=90 none small
+export CLOUDTUNE_HOME=$PWD/small
+"$@" run study.yaml > output 2>&1
+echo $? > code
+"$@" results --format jsonl > before
+mount -o remount,nr_inodes=9000 small
+"$@" resume
+"$@" results --format jsonl > after
+"""
+"""cloudtune on a disk with space on which soon no file can be created, and later more can."""
+
+
 def limited(size: int) -> tuple[str, ...]:
     return (sys.executable, "-c", LIMITED, str(size))
 
@@ -91,3 +104,25 @@ def test_a_full_disk_is_reported_and_nothing_written_is_lost(home: Home) -> None
     assert sum(trial["state"] == "completed" for trial in trials) >= output.count("] trial ")
     assert_kept(trials, later)
     assert sum(trial["state"] == "completed" for trial in later) >= 20
+
+
+def test_a_disk_without_room_for_files_costs_no_trial(home: Home) -> None:
+    (home.path / "small").mkdir()
+    if not can_mount(home.path / "small"):
+        pytest.skip("cannot mount a disk")
+    main = ["unshare", "-rm", "sh", "-c", FEW_FILES, "sh"]
+    home.call(sys.executable, "-m", "cloudtune", main=main)
+    output, code, before, after = (
+        (home.path / name).read_text("utf-8") for name in ("output", "code", "before", "after")
+    )
+    assert code.strip() == "3", output
+    assert "cannot be started" in output
+    assert "No space left on device; free space or inodes there" in output
+    assert "Traceback" not in output
+    trials, later = ([json.loads(line) for line in text.splitlines()] for text in (before, after))
+    assert {trial["state"] for trial in trials} == {"completed", "cancelled"}
+    assert_kept(trials, later)
+    completed = [trial for trial in later if trial["state"] == "completed"]
+    assert len(completed) == 24
+    again = {trial["replaces"]: trial["parameters"] for trial in later if trial.get("replaces")}
+    assert again == {t["number"]: t["parameters"] for t in later if t["state"] == "cancelled"}

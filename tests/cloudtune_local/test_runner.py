@@ -14,7 +14,7 @@ from cloudtune import trial
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Interrupted
-from cloudtune.results.events import Started
+from cloudtune.results.events import HostFailure, Started
 from cloudtune_local.contract import THREADS
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def test_a_failed_start_has_a_reason(job: Job) -> None:
     del job.request["script"]
     job.request["command"] = ["no-such-program"]
     job.start()
-    assert job.end().reason == "cannot be started: no-such-program not found"
+    ended = job.end()
+    assert isinstance(ended, HostFailure)
+    assert ended.reason == "cannot be started: no-such-program not found"
 
 
 def test_a_variable_from_the_environment(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

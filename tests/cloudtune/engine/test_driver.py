@@ -15,7 +15,7 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
 from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.models import Interrupted, Lost, Recovered
-from cloudtune.results.events import Ended, Event, Measured, Outcome, Started
+from cloudtune.results.events import Ended, Event, HostFailure, Measured, Outcome, Started
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.quantities import Money
@@ -178,6 +178,28 @@ def test_parallel_trials_limits_running_trials() -> None:
     _, events, runner = drive(of, scored(float), hold=4)
     assert runner.most_at_once == 4
     assert states(of, events) == ["completed"] * 8
+
+
+def test_a_failure_of_this_machine_fails_the_job_and_costs_no_trial() -> None:
+    of = study(limits={"max_trials": 6, "parallel_trials": 2, "max_failed_trials": 0})
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number == 3:
+            return [HostFailure(3, 1.0, "failed", "cannot be started: no space", seconds=0.0)]
+        return scored(float)(started)
+
+    strategy = Counting()
+    outcome, events, _ = drive(of, script, strategy=strategy, hold=2)
+    assert outcome.state == "failed"
+    reason = "trial 3 cannot be started: no space; `cloudtune resume` tries it again"
+    assert outcome.reason == reason
+    assert states(of, events) == ["completed", "completed", "cancelled", "completed"]
+    assert {type(event) for event in events} == {Started, Measured, Ended}
+    outcome, events, _ = drive(of, scored(float), before=events)
+    assert outcome.state == "completed"
+    assert states(of, events).count("completed") == 6
+    again = next(e for e in events if isinstance(e, Started) and e.replaces == 3)
+    assert again.parameters == {"x": 2}
 
 
 def test_failures_are_tolerated_up_to_the_limit() -> None:

@@ -17,9 +17,10 @@ import psutil
 import pytest
 
 from cloudtune.execution import metric_reader as metrics_module
+from cloudtune.execution.child_process import ColdChild
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
-from cloudtune.results.events import Ended, Measured
+from cloudtune.results.events import Ended, HostFailure, Measured
 
 if TYPE_CHECKING:
     from .conftest import Bench
@@ -98,6 +99,7 @@ def test_the_tail_of_a_log_is_plain_text(bench: Bench) -> None:
 
 def test_a_missing_program_fails_the_start(bench: Bench) -> None:
     ended = bench.run("", command=["no-such-program"])
+    assert isinstance(ended, HostFailure)
     assert ended.state == "failed"
     assert ended.reason == "cannot be started: no-such-program not found"
 
@@ -116,14 +118,21 @@ def test_too_many_open_files_fail_the_start(bench: Bench) -> None:
         ended = bench.end()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert ended.state == "failed"
-    assert ended.reason.endswith("Too many open files")
+    assert isinstance(ended, HostFailure)
+    assert "cannot be started: Too many open files; raise the limit of open files" in ended.reason
     assert bench.run("print('hello')").state == "completed"
 
 
 def test_invalid_arguments_fail_the_start(bench: Bench) -> None:
     ended = bench.run("", command=["python", "a\0b"])
     assert (ended.state, ended.reason) == ("failed", "cannot be started: embedded null byte")
+    assert type(ended) is Ended, "another process may start"
+
+
+def test_too_long_arguments_fail_only_their_process(bench: Bench) -> None:
+    ended = bench.run("", command=["true", "x" * 4_000_000])
+    assert (type(ended), ended.state) == (Ended, "failed")
+    assert "Argument list too long" in ended.reason
 
 
 def test_an_error_of_the_spec_fails_the_start(bench: Bench) -> None:
@@ -131,7 +140,61 @@ def test_an_error_of_the_spec_fails_the_start(bench: Bench) -> None:
         raise OSError(28, "No space left on device", "/x")
 
     bench.processes.start(1, prepare)  # type: ignore[arg-type]
-    assert bench.end().reason == "cannot be started: /x: No space left on device"
+    ended = bench.end()
+    assert isinstance(ended, HostFailure)
+    assert ended.reason == (
+        "cannot be started: /x: No space left on device; free space or inodes there (`df`, `df -i`)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "cannot be started: not enough memory; free memory"),
+        (BlockingIOError(11, "again"), "cannot be started: no more processes can be started"),
+        (RuntimeError("can't start new thread"), "cannot be started: no more threads can be"),
+    ],
+)
+def test_a_machine_without_resources_fails_the_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ColdChild, "__init__", fail)
+        ended = bench.run("print('hello')")
+    assert isinstance(ended, HostFailure)
+    assert ended.reason.startswith(reason)
+    assert bench.run("print('hello')").state == "completed"
+
+
+def test_a_process_that_cannot_be_monitored_is_killed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cloudtune.execution.child_process.open_exit_fd", fail)
+        ended = bench.run(FOREVER)
+    assert isinstance(ended, HostFailure)
+    assert ended.reason.startswith("cannot be monitored: Too many open files")
+    assert bench.run("print('hello')").state == "completed"
+
+
+def test_a_thread_that_cannot_be_started_fails_the_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        ended = bench.run("print('hello')")
+    assert isinstance(ended, HostFailure)
+    assert "no more threads can be started; free memory, or raise the limit" in ended.reason
+    assert bench.run("print('hello')").state == "completed"
 
 
 def test_reports_arrive_while_the_script_runs(bench: Bench) -> None:
@@ -473,7 +536,9 @@ def test_an_internal_error_fails_only_its_start(bench: Bench) -> None:
         raise KeyError("a mistake")
 
     bench.processes.start(1, prepare)  # type: ignore[arg-type]
-    assert bench.end().reason == "internal error of cloudtune"
+    ended = bench.end()
+    assert isinstance(ended, HostFailure)
+    assert "internal error of cloudtune (KeyError: 'a mistake')" in ended.reason
     assert bench.run("print('hello')").state == "completed"
 
 
