@@ -50,6 +50,8 @@ class ProcessSpec:
     """Regular expressions that find metrics in the output."""
     grace: float = 10.0
     """Seconds between the request to exit and the kill."""
+    lower: str | None = None
+    """A folder that `cwd` shows with copy on write, as `forkserver.overlay` does it."""
     steps: StepCounter = field(default_factory=StepCounter)
     """Counts the printed measurements; pass an earlier one to continue its count."""
 

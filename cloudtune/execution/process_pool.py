@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
 from cloudtune.execution.child_process import Child, ColdChild, signal_group
 from cloudtune.execution.fds import WakeupPipe
+from cloudtune.execution.forkserver import overlay
 from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
@@ -305,7 +307,12 @@ class _Process:
         if self._pool.fork_server and self._stop_time is None:
             # Without the lock: a fork can take a while, and a stop must get through meanwhile.
             child = self._pool.fork_server.fork(
-                spec.command, str(spec.cwd), env, output=output, wakeup_fd=wakeup_fd
+                spec.command,
+                str(spec.cwd),
+                env,
+                output=output,
+                wakeup_fd=wakeup_fd,
+                lower=spec.lower,
             )
         with self._lock:
             if child is None:
@@ -313,7 +320,7 @@ class _Process:
                     return None
                 child = ColdChild(
                     subprocess.Popen(
-                        list(spec.command),
+                        _cold_command(spec),
                         cwd=spec.cwd,
                         env=env,
                         stdin=subprocess.DEVNULL,
@@ -362,6 +369,13 @@ class _Process:
 
 def _host_failure(number: int, problem: str, error: Exception) -> HostFailure:
     return HostFailure(number, time.time(), "failed", f"{problem}: {_describe_error(error)}")
+
+
+def _cold_command(spec: ProcessSpec) -> list[str]:
+    if spec.lower is None:
+        return list(spec.command)
+    program = [sys.executable, "-I", "-S", overlay.__file__]
+    return [*program, spec.lower, str(spec.cwd), *spec.command]
 
 
 def _describe_error(error: Exception) -> str:

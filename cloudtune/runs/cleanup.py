@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import stat
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
+
+_THREADS = 8
+"""Threads that remove files. They mostly wait for the disk, and each works in its own folder."""
 
 
 def find_removable_runs(runs: Sequence[str] = ()) -> list[str]:
@@ -35,5 +41,38 @@ def remove_run(run: str) -> Path | None:
         run_folder = ledger.run_folder(run)
         with RunLock(run_folder):
             ledger.remove_run(run)
-    shutil.rmtree(run_folder, ignore_errors=True)
+    remove_tree(run_folder)
     return run_folder if run_folder.exists() else None
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with its content, as far as possible.
+
+    Folders that only their owner can make readable are made readable, as trials may leave them.
+    """
+    folders: list[str] = []
+    pending = [str(folder)]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        while pending:
+            folders += pending
+            listings: list[Future[list[str]]] = [threads.submit(_empty, each) for each in pending]
+            pending = [inner for listing in listings for inner in listing.result()]
+    for each in reversed(folders):
+        with suppress(OSError):
+            os.rmdir(each)  # noqa: PTH106 - Path is slow
+
+
+def _empty(folder: str) -> list[str]:
+    """Remove the files in a folder; return its folders."""
+    inner: list[str] = []
+    with suppress(OSError):
+        if os.lstat(folder).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(folder, stat.S_IRWXU)  # noqa: PTH101
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    inner.append(entry.path)
+                else:
+                    with suppress(OSError):
+                        os.unlink(entry.path)  # noqa: PTH108
+    return inner

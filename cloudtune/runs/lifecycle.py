@@ -137,8 +137,7 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
     else:
         files = [name for name in facts.files if os.path.lexists(source / name)]
     target = ledger.job_folder(facts.run_id, plan.provider) / "source"
-    copy_files(source, files, target)
-    source_hash = fingerprint(target, files)
+    source_hash = copy_files(source, files, target)
     if source_hash == facts.source_hash:
         return plan
     return plan_from_facts(plan.study, plan.provider, replace(facts, source_hash=source_hash))

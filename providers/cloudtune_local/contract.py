@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudtune import trial
 from cloudtune.provider import Json, Started, UsageError, Value
+from cloudtune_local.shared_source import can_share, create_view, finish_view, remove_overlay
 from cloudtune_local.source import SourceTree, write_file
 from cloudtune_local.trial_dirs import SpareFolders, TrialFolder, trial_folder
 
@@ -58,6 +59,10 @@ class LocalContract:
         self.source = source if request["source"] else None
         """The copy of the source from the start of the run; without one, the source itself."""
         self._source = SourceTree(self.source) if self.source else None
+        self.shared: Path | None = None
+        """The copy of the source if trials see it with copy on write, instead of copying it."""
+        if self._source and source == snapshot and self._source.is_large and can_share(job):
+            self.shared = source
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolve_env(request["env"])}
         self._python: str = request["python"] or "python3"
@@ -70,7 +75,7 @@ class LocalContract:
     @property
     def quick(self) -> bool:
         """Whether a trial's folder can be created without a noticeable delay."""
-        return self._source is None or self._source.small
+        return self._source is None or self.shared is not None or self._source.small
 
     def prepare(self, started: Started, doorbell: str) -> TrialFolder:
         """Create the folder of a trial as a container would have it, and return it.
@@ -86,6 +91,7 @@ class LocalContract:
             # Without a resource no trial starts twice: the ledger has lost an earlier one.
             restarted = started.resource is not None
             shutil.rmtree(folder.work if restarted else folder.path, ignore_errors=True)
+            remove_overlay(folder.path)
             self._create(folder)
         if started.replaces is not None and started.resource is not None:
             checkpoint = trial_folder(self._job, started.replaces).checkpoint
@@ -110,6 +116,13 @@ class LocalContract:
         if self.quick:
             self._spare.add()
 
+    def finish(self, folder: TrialFolder) -> None:
+        """Reduce the working folder of a trial that ended to what it changed of a large source."""
+        if self.shared:
+            finish_view(folder.path, folder.work)
+        elif self._source:
+            self._source.remove_unchanged(folder.work)
+
     def close(self) -> None:
         """Remove the spare folders."""
         self._spare.clear()
@@ -119,7 +132,9 @@ class LocalContract:
             os.mkdir(folder.path)  # noqa: PTH102 - here microseconds count
         except OSError:
             os.makedirs(folder.path, exist_ok=True)  # noqa: PTH103
-        if self._source:
+        if self.shared:
+            create_view(folder.path, folder.work)
+        elif self._source:
             self._source.copy(folder.work)
         else:
             os.mkdir(folder.work)  # noqa: PTH102

@@ -81,6 +81,7 @@ class LocalRunner:
                 doorbell=doorbell,
                 metrics=self._metrics,
                 grace=self._contract.grace,
+                lower=str(self._contract.shared) if self._contract.shared else None,
                 steps=self._step_counter(started),
             )
 
@@ -121,6 +122,7 @@ class LocalRunner:
         self._slots.release(ended.number)
         seconds = time.monotonic() - self._start_times.pop(ended.number)
         folder = trial_folder(self._folder, ended.number)
+        self._contract.finish(folder)
         artifacts = folder.output if os.path.isdir(folder.output) else None  # noqa: PTH112
         return replace(ended, log=folder.log, artifacts=artifacts, seconds=seconds)
 

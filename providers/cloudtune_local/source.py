@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 
+from cloudtune.bundle.files import clone_file
+
+MAX_COPIED_FILES = 1000
+"""A source with more files is large."""
+MAX_COPIED_BYTES = 64_000_000
+"""A source with more bytes is large."""
 _MAX_CACHED_FILE = 256 * 1024
 """Bytes of the largest file that is cached in memory."""
 _MAX_CACHED = 8 * 1024 * 1024
@@ -15,6 +23,11 @@ _MAX_CACHED = 8 * 1024 * 1024
 
 _Entry = tuple[str, Callable[[str], object]]
 """A relative path, and a function that creates the entry at a given path."""
+
+
+def is_large(files: int, size: int) -> bool:
+    """Return whether trials share a source with this many files and bytes, where possible."""
+    return files > MAX_COPIED_FILES or size > MAX_COPIED_BYTES
 
 
 class SourceTree:
@@ -34,8 +47,58 @@ class SourceTree:
             OSError: If an entry cannot be read or written.
         """
         os.mkdir(target, 0o700)  # noqa: PTH102 - microseconds count
+        if self.is_large:
+            self._copy_large(target)
+            return
         for name, create in self._entries:
             create(f"{target}/{name}")
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether the source is large, as `is_large`; false if it cannot be read."""
+        files = size = 0
+        for path, _, names in os.walk(self._folder):
+            for name in names:
+                files += 1
+                size += os.lstat(os.path.join(path, name)).st_size  # noqa: PTH118
+            if is_large(files, size):
+                return True
+        return False
+
+    def remove_unchanged(self, copy: str) -> None:
+        """Remove the files of a copy that are as in the source, if it is large; folders stay.
+
+        Unchanged files have the time and the size of the original.
+        """
+        if not self.is_large:
+            return
+        for folder, copied_folder, names in self._walk_with(copy):
+            for name in names:
+                with suppress(OSError):
+                    original, copied = f"{folder}/{name}", f"{copied_folder}/{name}"
+                    if _time_and_size(original) == _time_and_size(copied):
+                        os.unlink(copied)  # noqa: PTH108
+
+    def _copy_large(self, target: str) -> None:
+        self.small = False
+        for folder, copied_folder, names in self._walk_with(target):
+            os.makedirs(copied_folder, exist_ok=True)  # noqa: PTH103
+            for name in names:
+                original, copied = f"{folder}/{name}", f"{copied_folder}/{name}"
+                status = os.lstat(original)
+                times = (status.st_atime_ns, status.st_mtime_ns)
+                if stat.S_ISLNK(status.st_mode):
+                    Path(copied).symlink_to(os.readlink(original))  # noqa: PTH115
+                else:
+                    clone_file(original, copied, _copied_mode(status.st_mode) or 0o666)
+                os.utime(copied, ns=times, follow_symlinks=False)
+
+    def _walk_with(self, copy: str) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield each folder of the source, its path in a copy, and its files and links."""
+        root = str(self._folder)
+        for folder, inner, names in os.walk(root):
+            links = [name for name in inner if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114
+            yield folder, copy + folder[len(root) :], [*names, *links]
 
     @cached_property
     def _entries(self) -> list[_Entry]:
@@ -56,7 +119,7 @@ class SourceTree:
 
     def _read_file(self, entry: os.DirEntry[str]) -> Callable[[str], object]:
         status = entry.stat()
-        mode = status.st_mode & 0o777 if status.st_mode & 0o111 else None
+        mode = _copied_mode(status.st_mode)
         if not entry.is_file() or status.st_size > min(_MAX_CACHED_FILE, self._room):
             self.small = False
             return partial(_copy_file, entry.path, mode)
@@ -68,6 +131,16 @@ def _copy_file(source: str, mode: int | None, target: str) -> None:
     shutil.copyfile(source, target)
     if mode is not None:
         os.chmod(target, mode)  # noqa: PTH101
+
+
+def _copied_mode(mode: int) -> int | None:
+    """Return the mode of the copy of an executable file, else None for the default."""
+    return mode & 0o777 if mode & 0o111 else None
+
+
+def _time_and_size(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_mtime_ns, status.st_size
 
 
 def write_file(target: str, content: bytes) -> None:

@@ -17,7 +17,7 @@ class TrialFolder:
     def __init__(self, path: str) -> None:
         self.path = path
         self.work = f"{path}/work"
-        """The working folder, with a copy of the source."""
+        """The working folder, with a copy of the source, or with what the trial changed of it."""
         self.log = f"{path}/log.txt"
         """The output of the script."""
         self.reports = f"{path}/reports.jsonl"

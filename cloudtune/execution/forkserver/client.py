@@ -106,6 +106,7 @@ class ForkServerClient:
         *,
         output: int,
         wakeup_fd: int,
+        lower: str | None = None,
     ) -> ForkedChild | None:
         """Return a new process that runs a script, or None if it is to start cold.
 
@@ -115,11 +116,12 @@ class ForkServerClient:
             env: The whole environment, including the mark.
             output: The file descriptor for its output.
             wakeup_fd: Becomes readable when the process is to stop; ends the wait for imports.
+            lower: A folder that the working folder shows, with copy on write.
         """
         mark = env[reaper.MARK_VARIABLE]
         shared = self._preload.env
         own_env = {name: value for name, value in env.items() if shared.get(name) != value}
-        job = {"command": list(command), "cwd": cwd, "env": own_env, "mark": mark}
+        job = {"command": list(command), "cwd": cwd, "env": own_env, "mark": mark, "lower": lower}
         message = json.dumps(job).encode()
         if len(message) > server.MAX_MESSAGE_BYTES and not self._disabled:
             self._disable("the arguments and variables of a trial are too long")

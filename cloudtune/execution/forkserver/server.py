@@ -1,10 +1,11 @@
 """The fork server: imports what a script imports, then forks a process for each trial.
 
-Cloudtune runs this file with the trials' Python, so it and the two files that it loads by path,
-`preload` and `child`, use only the standard library and the syntax of Python 3.7. Requests arrive
-on one socket: first the imports, then one message per trial with two file descriptors, one for its
-output and one for its status. The server reports the status of a trial in messages of five bytes
-(see `MESSAGE_FORMAT`) and collects the process when cloudtune closes its end of the status pipe.
+Cloudtune runs this file with the trials' Python, so it and the files that it loads by path
+(`preload`, `child` and `overlay`) use only the standard library and the syntax of Python 3.7.
+Requests arrive on one socket: first the imports, then one message per trial with two file
+descriptors, one for its output and one for its status. The server reports the status of a trial in
+messages of five bytes (see `MESSAGE_FORMAT`) and collects the process when cloudtune closes its end
+of the status pipe.
 
 The server keeps a single thread and holds nothing that two trials must not share; if it cannot, it
 reports why. A forked process gets its own session, folder, arguments and environment, runs the
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from cloudtune.execution.forkserver import child, preload
+    from cloudtune.execution.forkserver import child, overlay, preload
     from cloudtune.study.schema import Json
 
 MARK_VARIABLE = "CLOUDTUNE_RUN"
@@ -65,6 +66,8 @@ def main() -> None:
     if job is None:
         server.exit()
         return
+    if job["lower"]:
+        overlay.mount(job["lower"], job["cwd"])
     run = child.prepare_process(job, main_names)
     if not _send_status(job["status"], b"s", 0):
         os._exit(1)
@@ -284,4 +287,5 @@ if __name__ == "__main__":
         del sys.path[0]  # the folder of this file
     if not TYPE_CHECKING:
         preload, child = _load_sibling("preload"), _load_sibling("child")
+        overlay = _load_sibling("overlay")
     main()
