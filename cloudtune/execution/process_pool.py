@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -372,10 +373,19 @@ def _host_failure(number: int, problem: str, error: Exception) -> HostFailure:
 
 
 def _cold_command(spec: ProcessSpec) -> list[str]:
+    """Return the command of a process, which first mounts its working folder if necessary.
+
+    Raises:
+        FileNotFoundError: If that hides that there is no such program.
+    """
     if spec.lower is None:
         return list(spec.command)
-    program = [sys.executable, "-I", "-S", overlay.__file__]
-    return [*program, spec.lower, str(spec.cwd), *spec.command]
+    program = spec.command[0]
+    path = os.path.join(spec.lower, program) if os.sep in program else program  # noqa: PTH118
+    if shutil.which(path, path=spec.env.get("PATH", os.defpath)) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+    mount = [sys.executable, "-I", "-S", overlay.__file__, spec.lower, str(spec.cwd)]
+    return [*mount, *spec.command]
 
 
 def _describe_error(error: Exception) -> str:

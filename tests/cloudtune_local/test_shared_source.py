@@ -73,7 +73,7 @@ def test_a_trial_changes_only_its_own_files(job: Job, *, shared: bool, warm: boo
             "data/new": "new",
         }
         assert (trial / "work" / "empty").is_dir()
-        assert sorted(path.name for path in trial.iterdir()) == ["log.txt", "trial.json", "work"]
+        assert not (trial / overlay.OVERLAY_FOLDER).exists()
     assert content(snapshot) == before
     assert job.messages == []
 
@@ -122,14 +122,13 @@ def test_the_users_own_folder_is_never_shared(job: Job, *, shared: bool) -> None
     assert not (job.folder / "trials" / "1" / "work" / "data" / "f").exists()
 
 
-def test_a_command_that_does_not_exist(job: Job, *, shared: bool) -> None:
+@pytest.mark.parametrize("program", ["no-such-program", "./no-such-program"])
+def test_a_command_that_does_not_exist(job: Job, *, shared: bool, program: str) -> None:
     fill(job)
     del job.request["script"]
-    job.request["command"] = ["no-such-program"]
+    job.request["command"] = [program]
     job.start()
-    ended = job.end()
-    assert ended.state == "failed"
-    assert "cannot be started: no-such-program" in ended.reason + ended.log_tail
+    assert job.end().reason == f"cannot be started: {program} not found"
 
 
 def test_a_cold_process_starts_as_without_a_view(
