@@ -53,7 +53,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(contract, "can_share", lambda _folder: False)
     elif not can_share(tmp_path):
         pytest.skip("this system does not let processes mount an overlay")
-    return request.param == "shared"
+    return bool(request.param == "shared")
 
 
 @pytest.mark.parametrize("warm", [True, False])
