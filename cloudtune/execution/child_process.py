@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import struct
 import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 
 from cloudtune.execution.fds import open_exit_fd
-from cloudtune.execution.forkserver import server
+from cloudtune.execution.forkserver import overlay, server
 
 _MESSAGE_SIZE = struct.calcsize(server.MESSAGE_FORMAT)
 
@@ -19,6 +23,22 @@ def signal_group(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process group; all its processes may have ended."""
     with suppress(ProcessLookupError, PermissionError):  # macOS reports that as a lack of rights
         os.killpg(pid, number)
+
+
+def cold_command(
+    command: Sequence[str], cwd: str, env: Mapping[str, str], lower: str | None
+) -> list[str]:
+    """Return the command of a process, which first mounts `lower` on its folder if it is given.
+
+    Raises:
+        FileNotFoundError: If the mount hides that there is no such program.
+    """
+    if lower is None:
+        return list(command)
+    path = os.path.join(lower, command[0]) if os.sep in command[0] else command[0]  # noqa: PTH118
+    if shutil.which(path, path=env.get("PATH", os.defpath)) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    return [sys.executable, "-I", "-S", overlay.__file__, lower, cwd, *command]
 
 
 class ColdChild:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +19,8 @@ from typing import Literal
 
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
-from cloudtune.execution.child_process import Child, ColdChild, signal_group
+from cloudtune.execution.child_process import Child, ColdChild, cold_command, signal_group
 from cloudtune.execution.fds import WakeupPipe
-from cloudtune.execution.forkserver import overlay
 from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
@@ -321,7 +318,7 @@ class _Process:
                     return None
                 child = ColdChild(
                     subprocess.Popen(
-                        _cold_command(spec),
+                        cold_command(spec.command, str(spec.cwd), spec.env, spec.lower),
                         cwd=spec.cwd,
                         env=env,
                         stdin=subprocess.DEVNULL,
@@ -370,22 +367,6 @@ class _Process:
 
 def _host_failure(number: int, problem: str, error: Exception) -> HostFailure:
     return HostFailure(number, time.time(), "failed", f"{problem}: {_describe_error(error)}")
-
-
-def _cold_command(spec: ProcessSpec) -> list[str]:
-    """Return the command of a process, which first mounts its working folder if necessary.
-
-    Raises:
-        FileNotFoundError: If that hides that there is no such program.
-    """
-    if spec.lower is None:
-        return list(spec.command)
-    program = spec.command[0]
-    path = os.path.join(spec.lower, program) if os.sep in program else program  # noqa: PTH118
-    if shutil.which(path, path=spec.env.get("PATH", os.defpath)) is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-    mount = [sys.executable, "-I", "-S", overlay.__file__, spec.lower, str(spec.cwd)]
-    return [*mount, *spec.command]
 
 
 def _describe_error(error: Exception) -> str:
