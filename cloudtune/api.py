@@ -289,14 +289,14 @@ def resume(
         show: Whether to show progress.
 
     Raises:
-        UsageError: If there is no such run, or its study file has changed.
+        UsageError: If there is no such run, or its study file or its code has changed.
     """
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.runs.resume import prepare
 
     with Ledger() as ledger:
         record = ledger.run(run)
-    return Run(record.id, prepare(record, overrides)).execute(on=on, show=show)
+    return Run(record.id, prepare(record, overrides, on)).execute(on=on, show=show)
 
 
 def status(

@@ -1,4 +1,4 @@
-"""Checks before a run is resumed: its study must be unchanged, except that limits may be higher."""
+"""Checks before a run is resumed: its study and code must be unchanged; limits may be higher."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
+from cloudtune.runs.lifecycle import jobs_on
+from cloudtune.runs.source_check import require_unchanged_source
 from cloudtune.study.study import Study
 
 
-def prepare(record: RunRecord, overrides: Sequence[str] = ()) -> list[Plan]:
-    """Check that the study of a run is unchanged, and write new limits to the ledger.
+def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] = ()) -> list[Plan]:
+    """Check that the study and code of a run are unchanged, and write new limits to the ledger.
 
     Args:
         record: The run.
         overrides: The new limits, as ``limits.NAME=VALUE``.
+        on: The providers whose jobs are resumed; all by default.
 
     Returns:
         The new plans of all jobs if limits were raised, else an empty list.
 
     Raises:
-        UsageError: If the study file has changed, an override is not a limit, or a managed job
-            exists, whose limits are fixed.
+        UsageError: If the study file or the copy of the source has changed, an override is not a
+            limit, or a managed job exists, whose limits are fixed.
         StudyError: If an override is invalid.
         UnsupportedError: If a provider cannot apply the new limits.
         LedgerError: If a process executes the run.
@@ -48,6 +51,10 @@ def prepare(record: RunRecord, overrides: Sequence[str] = ()) -> list[Plan]:
                 + "\n".join(f"  {line}" for line in changes)
                 + "\nRestore it to resume, or start a new run. Raise limits with --set."
             )
+    with Ledger() as ledger:
+        for job in jobs_on(record, on):
+            source = ledger.job_folder(record.id, job.provider) / "source"
+            require_unchanged_source(record, job, source)
     return _raise_limits(record.id, overrides) if overrides else []
 
 

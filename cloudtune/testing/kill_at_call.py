@@ -79,11 +79,14 @@ def _patch_function(path: str, killer: _Killer) -> Any:
 def _patch_clients(call: str, killer: _Killer) -> list[Any]:
     run_job, create_poller = ManagedJob.run, JobPoller.__init__
 
+    def proxy(inner: Any) -> Any:
+        return _KillingProxy(inner, call, killer)
+
     def managed(job: ManagedJob, client: Any, *more: Any) -> Any:
-        return run_job(job, _KillingProxy(client, call, killer), *more)
+        return run_job(job, proxy(client), *more)
 
     def driven(poller: JobPoller, service: str, training_jobs: Any, *more: Any) -> None:
-        create_poller(poller, service, _KillingProxy(training_jobs, call, killer), *more)
+        create_poller(poller, service, proxy(training_jobs), *more)
 
     return [
         mock.patch.object(ManagedJob, "run", managed),
