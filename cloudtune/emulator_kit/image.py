@@ -38,6 +38,10 @@ def create_image(folder: Path) -> str:
     """
     venv.EnvBuilder(system_site_packages=True, symlinks=True).create(folder)
     add_packages(folder, site.getsitepackages(), "image")
+    for name in ("pip", "pip3"):  # any other on the PATH would change this machine
+        script = folder / "bin" / name
+        script.write_text('#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n')
+        script.chmod(0o755)
     return str(folder / "bin" / "python")
 
 

@@ -7,14 +7,10 @@ package index. What the SDK is asked to do stands in ``sdk/client.py``.
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +20,13 @@ from cloudtune.planning import planner
 from cloudtune.provider.models import Emulator, JobContext
 from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
+from tests.cloudtune_sagemaker.sdk_client import SDK, Use, runner
 from tests.emulator_server import address_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-SDK = Path(__file__).parent / "sdk"
-OPTED_OUT = """\
-SchemaVersion: '1.0'
-SageMaker:
-  PythonSDK:
-    Modules:
-      TelemetryOptOut: true
-"""
 STATIC = {"epochs": "3", "note": '"two words"', "flag": "true"}
 """The hyperparameters that are not tuned, as the SDK sends them."""
-
-
-@dataclass(frozen=True)
-class Used:
-    """What came of one use of the SDK."""
-
-    told: dict[str, Any]
-    printed: str
-
-
-Use = Callable[..., Used]
 
 
 @pytest.fixture(scope="session")
@@ -65,41 +43,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
 
 @pytest.fixture(scope="module")
 def use(sdk: str, emulator: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Use:
-    """Runs a function of the client once, and sees to it that it reaches the emulator alone."""
-
-    @functools.cache
-    def run(name: str, *words: str) -> Used:
-        folder = tmp_path_factory.mktemp(name)
-        config, noted = folder / "config.yaml", folder / "connections"
-        config.write_text(OPTED_OUT)
-        port = emulator["url"].rpartition(":")[2]
-        env = {
-            **emulator["environment"],
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(SDK.parents[1] / "guard"),
-            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
-            "TEST_EMULATOR_PORT": port,
-            "TEST_CONNECTIONS": str(noted),
-        }
-        done = subprocess.run(
-            [sdk, str(SDK / "client.py"), name, *words],
-            cwd=folder,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stdout[-6000:]
-        addresses = {line.partition(" ")[2] for line in noted.read_text().splitlines()}
-        if name != "guarded":
-            assert addresses == {f"('127.0.0.1', {port})"}
-        told = json.loads((folder / f"{name}.json").read_text())
-        return Used(told, done.stdout)
-
-    return run
+    """Runs a function of the client once."""
+    return runner(sdk, "client.py", emulator, tmp_path_factory)
 
 
 def score(tuned: Mapping[str, Any], base: float = 0.0, epochs: int = 3) -> float:

@@ -21,6 +21,7 @@ from cloudtune.emulator_kit import PASSED_ON
 from cloudtune_sagemaker.contract import toolkit
 from cloudtune_sagemaker.contract.archive import BadArchive as BadArchive
 from cloudtune_sagemaker.contract.archive import unpack as unpack
+from cloudtune_sagemaker.contract.entrypoint import DRIVERS, entrypoint_of, relocate, relocated
 from cloudtune_sagemaker.contract.toolkit import Machine as Machine
 from cloudtune_sagemaker.contract.toolkit import ToolkitFailure as ToolkitFailure
 
@@ -192,6 +193,8 @@ class Start:
     cwd: Path
     env: Mapping[str, str]
     """The complete environment."""
+    by_toolkit: bool = True
+    """Whether the toolkit starts the script; False for a ContainerEntrypoint."""
 
 
 def build_start(
@@ -212,12 +215,19 @@ def build_start(
         ToolkitFailure: If the toolkit fails before it starts a command.
     """
     job = container.job
+    env = _container_environment(container, base)
+    if command := entrypoint_of(job.get("AlgorithmSpecification") or {}):
+        command = relocate(command, container.base, container.channel(DRIVERS))
+        own: Mapping[str, str] = job.get("Environment") or {}
+        env.update({name: relocated(value, container.base) for name, value in own.items()})
+        env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+        steps = [Step(command, " ".join(command), "")]
+        return Start(steps, container.root, env, by_toolkit=False)
     hyperparameters = toolkit.decode(job.get("HyperParameters") or {})
     _check_hyperparameters(hyperparameters)
-    env = _container_environment(container, base)
     program = env.get("SAGEMAKER_PROGRAM") or hyperparameters.reserved.get("sagemaker_program")
     program = toolkit.check_program(program)
-    steps: list[Step] = []
+    steps = []
     overlay = container.host_path("/usr/local")
     install = toolkit.installation(container.code, program, str(overlay / "bin" / "python"))
     if install:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs
+from wsgiref.headers import Headers
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, MissingExtraError, Response
-from cloudtune_sagemaker.emulator import wire
+from cloudtune_sagemaker.emulator import refusals, wire
 from cloudtune_sagemaker.emulator.errors import (
     JSON,
     ServiceError,
@@ -62,14 +65,7 @@ class SageMakerApp(App):
 
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal in the form of the called service."""
-        service = _credential(environ)[2]
-        if service in {"sagemaker", "logs"} or environ.get("HTTP_X_AMZ_TARGET"):
-            return ServiceError("UnrecognizedClientException", reason, 403).response()
-        code = "InvalidClientTokenId" if service in {"sts", "iam"} else "InvalidAccessKeyId"
-        error = f"<Error><Code>{code}</Code><Message>{reason}</Message></Error>"
-        if service in {"sts", "iam"}:
-            error = f"<ErrorResponse>{error}</ErrorResponse>"
-        return Response(403, error.encode(), "application/xml")
+        return refusals.wrong_key(environ, _credential(environ)[2], reason)
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables with which the clients of AWS reach the emulator."""
@@ -87,7 +83,40 @@ class SageMakerApp(App):
             return super().__call__(environ, start_response)
         if environ.get("PATH_INFO", "").startswith("/moto-api"):
             return Response(404).send(start_response)
-        return self._moto(environ, start_response)
+        try:
+            return self._other_service(environ, start_response)
+        except ServiceError as error:
+            return error.response().send(start_response)
+
+    def _other_service(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Let moto respond; where it fails or shows a web page, it does not have the operation."""
+        form = b""
+        if environ.get("CONTENT_TYPE", "").startswith(refusals.FORM):
+            form = _body(environ)
+            environ["wsgi.input"] = io.BytesIO(form)
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
+            started.append((status, headers))
+            return lambda _: None
+
+        try:
+            body = self._moto(environ, start)
+            status, headers = started[-1]
+        except Exception:  # noqa: BLE001 - whatever moto's parts raise for what they do not have
+            traceback.print_exc()
+            status, headers, body = "500", [("Content-Type", "text/html")], ()
+        kind = Headers(headers).get("Content-Type", "")
+        code, service = int(status.split()[0]), _credential(environ)[2]
+        least = 500 if service == "s3" else 400  # a missing object has that type, too
+        if code >= least and kind.startswith("text/html"):
+            return refusals.not_served(environ, service, form).send(start_response)
+        if (service, code) == ("iam", 404) and b"Action=GetRole&" in form:
+            return refusals.unknown_role(environ, form).send(start_response)
+        start_response(status, headers)
+        return body
 
     def respond(self, environ: WSGIEnvironment) -> Response:
         """Return the response to a call of SageMaker.
@@ -97,13 +126,11 @@ class SageMakerApp(App):
         """
         name, region = _operation(environ) or "", _credential(environ)[1]
         request = _body(environ)
-        if name not in OPERATIONS:
-            raise ServiceError(
-                "UnknownOperationException",
-                f"This emulator does not have the operation {name}. It has "
-                f"{', '.join(sorted(OPERATIONS))}.",
-            )
         model = wire.service("sagemaker-metrics" if name == METRICS else "sagemaker")
+        if name not in OPERATIONS:
+            if name in model.operation_names or not environ.get("HTTP_X_AMZ_TARGET"):
+                return refusals.not_served(environ, "sagemaker", b"")
+            raise ServiceError("UnknownOperationException", f"SageMaker has no operation {name}.")
         operation = model.operation_model(name)
 
         def respond() -> Response:

@@ -11,9 +11,15 @@ from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, app
 from cloudtune_sagemaker.emulator import search_api, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page
-from cloudtune_sagemaker.emulator.rules import training, tuning
+from cloudtune_sagemaker.emulator.rules import script, training, tuning
 from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs
-from cloudtune_sagemaker.emulator.state import Store, TrainingJob, TuningJob, arn_of
+from cloudtune_sagemaker.emulator.state import (
+    Store,
+    TrainingJob,
+    TuningJob,
+    TuningRequest,
+    arn_of,
+)
 from cloudtune_sagemaker.emulator.tuner import Tuner, parents_of
 
 MAX_TAGS = 50
@@ -41,6 +47,8 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         name: str = request["HyperParameterTuningJobName"]
         self.store.demand_free_tuning(region, name)
         tuning.check(request, region, self.store)
+        for definition in TuningRequest(request).definitions:
+            script.check(definition)
         job = TuningJob(
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "hyper-parameter-tuning-job", name),
@@ -82,6 +90,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
 
     def _create_training(self, request: Json, region: str) -> Json:
         training.check(request)
+        script.check(request)
         name: str = request["TrainingJobName"]
         self.store.demand_free_training(region, name)
         job = TrainingJob(
@@ -113,24 +122,31 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
 
     def _search(self, request: Json, region: str) -> Json:
         kind: str = request["Resource"]
-        if kind == "TrainingJob":
-            records = [
-                {**views.training(job), "Tags": views.tags(job)}
-                for job in self.store.trainings(region)
-            ]
-        elif kind == "HyperParameterTuningJob":
-            records = [
-                {**self._view(job), "Tags": views.tags(job)} for job in self.store.tunings(region)
-            ]
-        else:
-            raise invalid(f"This emulator searches for training and tuning jobs, not for {kind}.")
-        matches = search_api.matching(records, request)
+        matches = search_api.matching(self._records(kind, region), request)
         rows, next_token = page(matches, request)
         return {
             "Results": [{kind: row} for row in rows],
             "NextToken": next_token,
             "TotalHits": {"Value": len(matches), "Relation": "EqualTo"},
         }
+
+    def _suggest(self, request: Json, region: str) -> Json:
+        records = self._records(request["Resource"], region)
+        names = search_api.suggestions(records, request)
+        return {"PropertyNameSuggestions": [{"PropertyName": name} for name in names]}
+
+    def _records(self, kind: str, region: str) -> list[Json]:
+        """Return the jobs of a kind as Search has them."""
+        if kind == "TrainingJob":
+            return [
+                {**views.training(job), "Tags": views.tags(job)}
+                for job in self.store.trainings(region)
+            ]
+        if kind == "HyperParameterTuningJob":
+            return [
+                {**self._view(job), "Tags": views.tags(job)} for job in self.store.tunings(region)
+            ]
+        raise invalid(f"This emulator searches for training and tuning jobs, not for {kind}.")
 
     def _add_tags(self, request: Json, region: str) -> Json:
         # The training jobs that a tuning job starts later have the tags, too.
@@ -175,6 +191,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         "ListTrainingJobs": _list_trainings,
         "StopTrainingJob": _stop_training,
         "Search": _search,
+        "GetSearchSuggestions": _suggest,
         "AddTags": _add_tags,
         "ListTags": _list_tags,
         "DeleteTags": _delete_tags,

@@ -13,11 +13,6 @@ from cloudtune_sagemaker.emulator.delays import GRACE
 from cloudtune_sagemaker.emulator.metric_regex import usable
 from cloudtune_sagemaker.emulator.state import TrainingJob
 
-SCRIPT_MODE_ONLY = (
-    "ClientError: this emulator runs no images, only scripts as the training toolkit starts them: "
-    "the hyperparameters sagemaker_program and sagemaker_submit_directory must name the script and "
-    "the archive with the source"
-)
 _REPORTS_OUTPUT = ("pytorch", "tensorflow")
 """Images whose toolkit reports the output of a failed script; see `contract.failure_text`."""
 
@@ -101,11 +96,15 @@ class Script:
             self._step += 1
             if self._step < len(self._start.steps):
                 return True
-            contract.write_result(self.container, None)
+            if self._start.by_toolkit:
+                contract.write_result(self.container, None)
             return False
         code = _exit_code(ended)
         if code is None:
             self._cut_short = f"ClientError: {ended.reason}"
+            return False
+        if not self._start.by_toolkit:
+            self._exit_code = code if code >= 0 else 128 - code  # as Docker reports a signal
             return False
         image: str = self._job.request["AlgorithmSpecification"].get("TrainingImage", "")
         reports = any(name in image for name in _REPORTS_OUTPUT)
@@ -160,13 +159,12 @@ class Script:
 
     def _fetch_code(self) -> None:
         if "ContainerEntrypoint" in self._job.request["AlgorithmSpecification"]:
-            raise storage.StorageError(SCRIPT_MODE_ONLY)
+            return  # it comes in channels
         try:
             address = contract.source_uri(self.container.job)
         except contract.ToolkitFailure as failure:
             raise storage.StorageError(str(failure)) from failure
-        if address is None:
-            raise storage.StorageError(SCRIPT_MODE_ONLY)
+        assert address is not None, "such a job is refused when it is created"
         if address.startswith("s3://"):
             path = self._job.folder / "sourcedir.tar.gz"
             path.write_bytes(storage.fetch(address))

@@ -46,6 +46,24 @@ def matching(records: Sequence[Json], request: Json) -> list[Json]:
     return sorted(records, key=lambda record: _sortable(_value(record, by)), reverse=descending)
 
 
+def suggestions(records: Sequence[Json], request: Json) -> list[str]:
+    """Return the names of properties, of those that users name, that begin with a hint.
+
+    Source: botocore 1.44.8 model, GetSearchSuggestions: "Provides suggestions for HyperParameters,
+    Tags, and Metrics". How the service writes and orders them is not verified against the live
+    service; here they are as a filter of Search takes them, sorted.
+    """
+    query: Json = request.get("SuggestionQuery", {}).get("PropertyNameQuery", {})
+    hint: str = query.get("PropertyNameHint", "")
+    names: set[str] = set()
+    for record in records:
+        names.update(f"HyperParameters.{name}" for name in record.get("HyperParameters", {}))
+        names.update(f"Tags.{tag['Key']}" for tag in record["Tags"])
+        metrics = record.get("FinalMetricDataList", ())
+        names.update(f"Metrics.{metric['MetricName']}" for metric in metrics)
+    return sorted(name for name in names if name.startswith(hint))
+
+
 def _property_names(expression: Json) -> Iterator[str]:
     for each in expression.get("Filters", ()):
         yield each["Name"]

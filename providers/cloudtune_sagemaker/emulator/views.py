@@ -41,7 +41,12 @@ _STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
 
 
 def training(job: TrainingJob) -> Json:
-    """Return the answer of DescribeTrainingJob."""
+    """Return the answer of DescribeTrainingJob.
+
+    It has no ModelArtifacts while the job runs, though the model calls them required: a recorded
+    answer of the service has none either (InProgress, of 2023-04-05, in the README of schematical's
+    Terraform module for SageMaker, read 2026-11-27).
+    """
     answer = {key: job.request[key] for key in _ECHOED if key in job.request}
     answer.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86_400})
     for switch in _SWITCHES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,3 +87,28 @@ def test_metrics_are_in_cloudwatch(emulator: Emulator) -> None:
     )["Datapoints"]
     assert sum(point["SampleCount"] for point in found) == 3
     assert min(point["Minimum"] for point in found) == 0.8
+
+
+def test_the_names_of_properties_are_suggested(start_emulator: Callable[..., Emulator]) -> None:
+    emulator = start_emulator()
+    tags = [{"Key": "team", "Value": "vision"}]
+    emulator.trained(emulator.train(static={"width": "2"}, Tags=tags))
+
+    def suggested(**changes: Any) -> list[str]:
+        answer = emulator.sagemaker.get_search_suggestions(Resource="TrainingJob", **changes)
+        return [each["PropertyName"] for each in answer["PropertyNameSuggestions"]]
+
+    assert set(suggested()) >= {"HyperParameters.width", "Tags.team", "Metrics.loss"}
+    hint = {"PropertyNameQuery": {"PropertyNameHint": "HyperParameters.w"}}
+    assert suggested(SuggestionQuery=hint) == ["HyperParameters.width"]
+
+
+def test_a_running_job_has_no_model_yet(emulator: Emulator) -> None:
+    name = emulator.train("import time\ntime.sleep(100)")
+    describe = emulator.sagemaker.describe_training_job
+    job = emulator.until(
+        lambda: describe(TrainingJobName=name), lambda job: job["SecondaryStatus"] == "Training"
+    )
+    assert "ModelArtifacts" not in job
+    emulator.sagemaker.stop_training_job(TrainingJobName=name)
+    assert "ModelArtifacts" in emulator.trained(name)

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cloudtune_sagemaker.emulator.conftest import ROLE
+
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
 
 START = "cloudtune_sagemaker.emulator"
+SIMULATION = {"PolicySourceArn": ROLE, "ActionNames": ["s3:GetObject"]}
 
 
 def send(
@@ -56,7 +59,9 @@ def test_the_key_is_demanded(emulator: Emulator) -> None:
     assert send(emulator, {}, "/moto-api/reset")[0] == 403
 
 
-@pytest.mark.parametrize("service", ["s3", "sts", "iam", "logs", "sagemaker"])
+@pytest.mark.parametrize(
+    "service", ["s3", "sts", "iam", "logs", "sagemaker", "cloudwatch", "ec2", "batch"]
+)
 def test_each_service_refuses_in_its_own_shape(emulator: Emulator, service: str) -> None:
     client = emulator.client(service, aws_access_key_id="EMULATEDWRONG")
     calls = {
@@ -65,8 +70,11 @@ def test_each_service_refuses_in_its_own_shape(emulator: Emulator, service: str)
         "iam": "list_roles",
         "logs": "describe_log_groups",
         "sagemaker": "list_training_jobs",
+        "cloudwatch": "list_metrics",
+        "ec2": "describe_subnets",
+        "batch": "describe_job_queues",
     }
-    codes = {"s3": "InvalidAccessKeyId", "sts": "InvalidClientTokenId"}
+    codes = {"s3": "InvalidAccessKeyId", "sts": "InvalidClientTokenId", "ec2": "AuthFailure"}
     codes["iam"] = codes["sts"]
     with pytest.raises(client.exceptions.ClientError) as caught:
         getattr(client, calls[service])()
@@ -118,12 +126,59 @@ def test_other_services_are_there(emulator: Emulator) -> None:
     assert iam.get_role(RoleName="tuning")["Role"]["Arn"].endswith("role/tuning")
 
 
-def test_what_it_does_not_have_is_said(emulator: Emulator) -> None:
-    with pytest.raises(emulator.sagemaker.exceptions.ClientError) as caught:
-        emulator.sagemaker.list_models()
-    error = caught.value.response["Error"]
-    assert error["Code"] == "UnknownOperationException"
-    assert "does not have the operation ListModels" in error["Message"]
+@pytest.mark.parametrize(
+    ("service", "operation", "values", "refusal"),
+    [
+        ("sagemaker", "list_models", {}, ("AccessDeniedException", 400)),
+        ("pricing", "get_products", {"ServiceCode": "x"}, ("AccessDeniedException", 400)),
+        ("bedrock", "list_foundation_models", {}, ("AccessDeniedException", 403)),
+        (
+            *("cloudwatch", "list_managed_insight_rules", {"ResourceARN": "a"}),
+            ("AccessDeniedException", 400),
+        ),
+        ("iam", "simulate_principal_policy", SIMULATION, ("AccessDenied", 403)),
+        ("iam", "get_role", {"RoleName": "elsewhere"}, ("AccessDenied", 403)),
+        ("ec2", "describe_instance_topology", {}, ("UnauthorizedOperation", 403)),
+        (
+            *("sagemaker-featurestore-runtime", "get_record"),
+            {"FeatureGroupName": "x", "RecordIdentifierValueAsString": "1"},
+            ("AccessDeniedException", 403),
+        ),
+    ],
+)
+def test_operations_that_are_not_served_are_denied_in_the_form_of_their_service(
+    emulator: Emulator,
+    service: str,
+    operation: str,
+    values: dict[str, Any],
+    refusal: tuple[str, int],
+) -> None:
+    client = emulator.client(service)
+    with pytest.raises(client.exceptions.ClientError) as caught:
+        getattr(client, operation)(**values)
+    response = caught.value.response
+    assert response["Error"]["Code"] == refusal[0]
+    assert "is not authorized to perform" in response["Error"]["Message"]
+    assert "this emulator" in response["Error"]["Message"]
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == refusal[1]
+
+
+def test_an_operation_that_the_service_does_not_have(emulator: Emulator) -> None:
+    headers = signed(emulator.key) | {"X-Amz-Target": "SageMaker.MakeCoffee"}
+    status, answer = send(emulator, headers)
+    assert status == 400
+    assert isinstance(answer, dict)
+    assert answer["__type"] == "UnknownOperationException"
+
+
+def test_missing_objects_stay_missing(emulator: Emulator) -> None:
+    for call in ("head_object", "get_object"):
+        with pytest.raises(emulator.s3.exceptions.ClientError) as caught:
+            getattr(emulator.s3, call)(Bucket="team-bucket", Key="missing.html")
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    with pytest.raises(emulator.s3.exceptions.ClientError) as caught:
+        emulator.s3.head_bucket(Bucket="missing-bucket")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
 def test_an_unknown_member_is_refused(emulator: Emulator) -> None:

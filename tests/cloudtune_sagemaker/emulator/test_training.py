@@ -165,7 +165,6 @@ def test_why_a_script_failed_is_told(emulator: Emulator) -> None:
             {"static": {"sagemaker_submit_directory": "s3://no-such-bucket/x.tar.gz"}},
             "NoSuchBucket",
         ),
-        ({"StaticHyperParameters": {}}, "no images"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket/x"}}, "NoSuchBucket"),
     ],
 )
@@ -175,6 +174,80 @@ def test_what_is_not_there_fails_the_job(
     job = emulator.trained(emulator.train(**changes))
     assert job["TrainingJobStatus"] == "Failed"
     assert said in job["FailureReason"]
+
+
+@pytest.mark.parametrize("start", ["train", "tune"])
+def test_a_job_without_a_script_is_refused(emulator: Emulator, start: str) -> None:
+    changes: dict[str, Any] = {"StaticHyperParameters": {"eta": "0.1"}}
+    if start == "tune":
+        changes = {"definition": changes}
+    with pytest.raises(emulator.sagemaker.exceptions.ClientError) as caught:
+        getattr(emulator, start)(**changes)
+    error = caught.value.response["Error"]
+    assert error["Code"] == "ValidationException"
+    assert "runs scripts, not images" in error["Message"]
+    assert "sagemaker_submit_directory" in error["Message"]
+
+
+DRIVER = """
+echo "arguments: $@ own: $OWN"
+cat /opt/ml/input/data/train/a.csv
+cat /opt/ml/input/config/hyperparameters.json
+cp /opt/ml/input/data/train/a.csv /opt/ml/model/
+python -c "import sys; print(sys.prefix); print('loss=0.5;')"
+command -v pip
+[ -z "$WRONG" ] || { echo "it went wrong" > /opt/ml/output/failure; exit 7; }
+"""
+
+
+def entrypoint(emulator: Emulator, **changes: Any) -> str:
+    """Start a job as `ModelTrainer` of the SDK does; return its name."""
+    prefix = f"drivers/{next(emulator.names)}"
+    for name, text in {"sm_drivers/train.sh": DRIVER, "train/a.csv": "1.5"}.items():
+        emulator.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=text.encode())
+    where = "/opt/ml/input/data/sm_drivers/train.sh"
+    return emulator.train(
+        StaticHyperParameters={"rate": "0.1"},
+        AlgorithmSpecification={
+            "TrainingImage": "own:1",
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["/bin/bash"],
+            "ContainerArguments": ["-c", f"chmod +x {where} && {where} one"],
+            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*?);"}],
+        },
+        InputDataConfig=[
+            {
+                "ChannelName": name,
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://{BUCKET}/{prefix}/{name}/",
+                    }
+                },
+            }
+            for name in ("sm_drivers", "train")
+        ],
+        **changes,
+    )
+
+
+def test_a_container_entrypoint_runs(emulator: Emulator) -> None:
+    name = entrypoint(emulator, Environment={"OWN": "/opt/ml/model"})
+    job = emulator.trained(name)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    assert job["FinalMetricDataList"][0]["Value"] == 0.5
+    root = emulator.folder / "jobs" / "us-east-1" / name / "root"
+    lines = emulator.log(name).splitlines()
+    assert lines[0] == f"arguments: one own: {root}/opt/ml/model"
+    assert lines[1] == '1.5{"rate": "0.1"}' + str(root / "image")
+    assert lines[-1] == str(root / "image" / "bin" / "pip")
+    assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/output/model.tar.gz")
+
+
+def test_a_container_entrypoint_fails_with_its_own_words(emulator: Emulator) -> None:
+    job = emulator.trained(entrypoint(emulator, Environment={"WRONG": "1"}))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"] == "AlgorithmError: it went wrong\n, exit code: 7"
 
 
 def test_a_stopped_job_keeps_what_it_made(emulator: Emulator) -> None:
