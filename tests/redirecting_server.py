@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import trustme
 
@@ -27,11 +28,13 @@ class RedirectingServer:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+        issued: Any = authority.issue_cert("127.0.0.1", "localhost")  # untyped without pyOpenSSL
+        issued.configure_cert(context)
         outer = self
 
         class Redirect(_Handler):
-            def answer(self, _received: bytes) -> None:
+            def answer(self, received: bytes) -> None:
+                del received
                 outer.requests.append(f"{self.command} {self.path}")
                 self.send_response(outer.status)
                 self.send_header("Location", f"{outer.target or outer.plain_url}{self.path}")
@@ -56,7 +59,7 @@ class RedirectingServer:
         self.plain_url = f"http://127.0.0.1:{self._sink.server_port}"
 
     @contextmanager
-    def serving(self) -> Iterator[RedirectingServer]:
+    def serving(self) -> Generator[RedirectingServer]:
         """Serve until the block ends."""
         servers = (self._redirecting, self._sink)
         threads = [threading.Thread(target=each.serve_forever, args=(0.01,)) for each in servers]

@@ -24,7 +24,8 @@ def guard_redirects(session: Any, refusal: Callable[[str], Exception]) -> None:
     def get_redirect_target(response: Any) -> Any:
         target = find_target(response)
         if target is not None:
-            old, new = urlsplit(response.url), urlsplit(urljoin(response.url, target))
+            url = str(response.url)
+            old, new = urlsplit(url), urlsplit(urljoin(url, str(target)))
             if _origin(old) != _origin(new):
                 response.close()
                 address = f"{new.scheme}://{new.hostname}"

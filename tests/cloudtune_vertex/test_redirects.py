@@ -33,8 +33,15 @@ def google(server: RedirectingServer, monkeypatch: pytest.MonkeyPatch, token: st
         client_id="me",
         client_secret="very-secret-client-secret",
     )
-    monkeypatch.setattr("google.auth.default", lambda **_: (credentials, "my-project"))
-    monkeypatch.setattr(Google, "_client_options", lambda *_: {"api_endpoint": url})
+
+    def default(**_: object) -> tuple[Credentials, str]:
+        return credentials, "my-project"
+
+    def client_options(*_: object) -> dict[str, str]:
+        return {"api_endpoint": url}
+
+    monkeypatch.setattr("google.auth.default", default)
+    monkeypatch.setattr(Google, "_client_options", client_options)
     return Google("my-project", "us-central1")
 
 
