@@ -42,6 +42,11 @@ _QUICK = """
     from cloudtune.trial import report
     report(accuracy=1.0, step=1)
 """
+_BEST_IS_NOT_LAST = """
+    from cloudtune.trial import report
+    for step, value in enumerate((1, -0.5, 0.33), 1):
+        report(accuracy=value, step=step)
+"""
 _ENDLESS = """
     import time
     from cloudtune.trial import report
@@ -192,6 +197,30 @@ class EmulatedRunContract:
             assert type(trial.parameters[name]) is kind
         if mode == "driven":  # by the seed, which managed services need not support
             assert {trial.parameters["kind"] for trial in result.trials} == set(kinds)
+
+    @pytest.mark.parametrize(
+        ("select", "goal", "value"),
+        [
+            ("last", "maximize", 0.33),
+            ("last", "minimize", 0.33),
+            ("best", "maximize", 1.0),
+            ("best", "minimize", -0.5),
+        ],
+    )
+    @BOTH_MODES
+    def test_the_value_of_a_trial_is_the_one_that_the_study_selects(
+        self, mode: Mode, select: str, goal: str, value: float
+    ) -> None:
+        objective = {"metric": "accuracy", "goal": goal, "select": select}
+        limits = {"max_trials": 2, "parallel_trials": 2}
+        study = self.study(mode, _BEST_IS_NOT_LAST, objective=objective, limits=limits)
+        supported = registry.get(self.name).capabilities.for_mode(mode)
+        if supported is None or select not in supported.select:
+            pytest.skip(f"{self.name} does not select the {select} value in {mode} mode")
+        assert "objective.select" not in {each.path for each in self.plan(study).findings}
+        run = self.create_run(mode, _BEST_IS_NOT_LAST, objective=objective, limits=limits)
+        for trial in self.finish(run).trials:
+            assert trial.objective == pytest.approx((value,), rel=1e-6), trial.reason
 
     @pytest.mark.parametrize(("call", "count"), [("submit", 1), ("status", 4)])
     def test_a_managed_run_that_was_killed_continues_its_job(self, call: str, count: int) -> None:

@@ -144,8 +144,9 @@ def _to_trial(experiment: Json, number: int, study: Study) -> RawTrial:
 def _measurements(experiment: Json, study: Study) -> list[Measurement]:
     """Return one value of each metric, at the last iteration of a trial that has ended.
 
-    WML Accelerator keeps the minimum, the maximum and the latest value. For an objective the study
-    decides which one counts; for other metrics the latest does.
+    IBM does not document which measurement of a trial ``metricVal`` is. The launcher reports only
+    one, which the study selects. Of other metrics WML Accelerator keeps the minimum, the maximum
+    and the latest value.
     """
     objectives = {objective.metric: objective for objective in study.objectives}
     values: dict[str, float] = {}

@@ -33,7 +33,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 """All that a job needs, by back end."""
 PLAIN: Mapping[str, Any] = {
     "name": "plain",
-    "objective": {"metric": "accuracy", "goal": "maximize", "select": "best"},
+    "objective": {"metric": "accuracy", "goal": "maximize"},
     "parameters": {"lr": {"type": "float", "min": 0.001, "max": 0.1, "scale": "log"}},
     "strategy": {"name": "random"},
     "limits": {"max_trials": 20, "parallel_trials": 2},

@@ -210,7 +210,6 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
         "refused",
         WMLA,
     ),
-    ({"objective": {"metric": "a", "goal": "minimize"}}, "objective.select", "approximated", WMLA),
     (
         {"objective": {"metric": "a", "goal": "minimize", "target": 1}},
         "objective.target",

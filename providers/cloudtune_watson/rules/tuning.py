@@ -36,12 +36,6 @@ def tuning_rules(study: Study) -> Iterator[Finding | Note]:
     yield from _grid(study) if algorithm_name(study) == GRID else _parameters(study)
     yield from _algorithm(study)
     yield from _limits(study)
-    if study.objectives and study.objectives[0].select == "last":
-        reason = (
-            "IBM does not document which measurement of a trial its search uses, and its API "
-            "suggests the best; if a script measures more than once, the results show the last"
-        )
-        yield Finding("approximated", "objective.select", reason)
 
 
 def _parameters(study: Study) -> Iterator[Finding | Note]:
