@@ -8,7 +8,9 @@ import pytest
 
 # For detailed messages of failed assertions.
 pytest.register_assert_rewrite(
-    "cloudtune.testing.provider_contract", "cloudtune.testing.emulated_run_contract"
+    "cloudtune.testing.provider_contract",
+    "cloudtune.testing.emulated_run_contract",
+    "cloudtune.testing.emulated_runs",
 )
 
 from cloudtune.testing.emulated_run_contract import EmulatedRunContract  # noqa: E402

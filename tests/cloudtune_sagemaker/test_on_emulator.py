@@ -10,7 +10,7 @@ import pytest
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_run_contract import BOTH_MODES, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from cloudtune.emulation import process
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_run_contract import BOTH_MODES, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import service_error
 

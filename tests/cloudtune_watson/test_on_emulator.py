@@ -17,7 +17,7 @@ from cloudtune.runs import lifecycle
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_run_contract import BOTH_MODES, SCRIPT, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
 from cloudtune_watson import auth
 from cloudtune_watson.client import WmlClient
 from cloudtune_watson.errors import service_error
