@@ -28,10 +28,12 @@ def emulate(
 ) -> None:
     """Serve the API of PROVIDER on this machine until Ctrl-C. Trials really run here.
 
-    Prints the environment variables that make the service's own tools use the emulator. It chooses
-    trials with cloudtune's search algorithms, not the service's. Nothing leaves this machine.
+    Prints the environment variables that make the service's own tools and cloudtune use the
+    emulator. It chooses trials with cloudtune's search algorithms, not the service's. Nothing
+    leaves this machine.
     """
     from cloudtune.emulation import process
+    from cloudtune.emulation.environment import folder_variable
     from cloudtune.errors import ProviderError, UsageError
     from cloudtune.ledger.home import state_folder
     from cloudtune.provider import registry
@@ -48,11 +50,12 @@ def emulate(
     words = process.command_line_options(provider, process.EmulationOptions(speed, plans), folder)
     words += ["--port", str(port)] if port else []
     address = process.start(provider, module, folder, words, tied=True)
+    variables = {**address.environment, folder_variable(provider): str(folder)}
     try:
         if as_json:
-            click.echo(json.dumps({"url": address.url, **address.environment}))
+            click.echo(json.dumps({"url": address.url, **variables}))
         else:
-            for name, value in address.environment.items():
+            for name, value in variables.items():
                 click.echo(f"export {name}={shlex.quote(value)}")
         click.echo(f"serving {provider} at {address.url}; press Ctrl-C to stop", err=True)
         process.wait(address)

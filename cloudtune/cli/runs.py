@@ -121,10 +121,12 @@ def _emulation_options(
     from cloudtune.errors import UsageError
 
     modes: dict[str, Mode | None] = {
-        plan.provider: plan.mode for plan in plans if plan.facts.emulated
+        plan.provider: plan.mode
+        for plan in plans
+        if plan.facts.emulated and not plan.facts.emulator
     }
     if not modes and (speed is not None or faults):
-        raise UsageError("--speed and --faults require an emulated service: add --emulate")
+        raise UsageError("--speed and --faults require an emulator of the run: add --emulate")
     return EmulationOptions(speed, read_fault_plans(faults, modes) if faults else {})
 
 

@@ -259,7 +259,7 @@ def connect(provider: str, module: str, folder: Path) -> Emulator:
     """
     address = find_running(folder) or _start_or_wait(provider, module, folder)
     certificate = Path(address.certificate) if address.certificate else None
-    return Emulator(address.url, address.key, certificate)
+    return Emulator(address.url, address.key, certificate, folder)
 
 
 def _start_or_wait(provider: str, module: str, folder: Path) -> Address:

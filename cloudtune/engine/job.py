@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from cloudtune.debug_log import add_mask, get_logger
+from cloudtune.emulation.environment import reconnect
 from cloudtune.emulation.process import connect, find_running, stop
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
@@ -302,6 +303,10 @@ def job_context(plan: Plan, ledger: Ledger) -> JobContext:
     module = registry.get(plan.provider).emulator
     if not plan.facts.emulated or module is None:
         return JobContext(folder)
+    if plan.facts.emulator:
+        provider = registry.get(plan.provider)
+        emulator = reconnect(plan.provider, provider, plan.settings, plan.facts.emulator)
+        return JobContext(folder, emulator)
     return JobContext(folder, connect(plan.provider, module, folder / EMULATOR_FOLDER))
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from cloudtune.bundle.files import fingerprint, list_files
 from cloudtune.diagnostics import Finding, Note, Problem
+from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.ledger.home import state_folder
@@ -28,6 +29,7 @@ from cloudtune.planning.preflight import (
     check_engine,
     check_lookup,
     check_warm_start,
+    emulator_notes,
     engine_notes,
 )
 from cloudtune.planning.warm_start import read_parents
@@ -64,7 +66,8 @@ def plan(
         seed: The seed if the study gives none; random by default.
         without: Files in the source folder that do not belong to it, such as the saved plan.
         emulated: Plan for the emulator if the provider reaches a service. Settings of the service
-            that the study does not give, such as account and image, get stand-ins.
+            that the study does not give, such as account and image, get stand-ins. A study whose
+            calls would reach an emulator, because the environment leads there, is always emulated.
 
     Raises:
         UsageError: If there is no such provider, or the service has no emulator.
@@ -75,6 +78,7 @@ def plan(
     if emulated and provider.emulator is None:
         raise UsageError(f"{on} has no emulator; omit --emulate")
     settings = read_settings(study, on, provider)
+    emulator = None if emulated else find_emulator(on, provider, settings)
     folder = base.absolute() if base else _study_folder(study)
     run = run_id or new_run_id()
     if study.strategy.seed is not None:
@@ -91,7 +95,8 @@ def plan(
         source_hash=fingerprint(source, files) if source else None,
         parents=parents,
         parent_jobs=parent_jobs,
-        emulated=emulated,
+        emulated=emulated or emulator is not None,
+        emulator=emulator.location if emulator else None,
         files=tuple(files),
     )
     facts = replace(facts, lookup=provider.lookup(study, settings, facts))
@@ -282,6 +287,7 @@ def _plan_mode(
         notes=(
             *study.notes,
             *registry.unknown_provider_notes(study),
+            *emulator_notes(on, facts),
             *(engine_notes(fitted.study, facts) if driven else ()),
             *fitted.notes,
             *(item for item in checks if isinstance(item, Note)),

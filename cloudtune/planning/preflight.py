@@ -94,6 +94,16 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
         yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
 
 
+def emulator_notes(provider: str, facts: Facts) -> Iterator[Note]:
+    """Yield a note if the run uses an emulator because the environment leads there."""
+    if facts.emulator:
+        text = (
+            f"emulated: the variables of `cloudtune emulate`, or your settings, lead to the "
+            f"emulator at {facts.emulator}; unset them to use the service"
+        )
+        yield Note(f"providers.{provider}", text)
+
+
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
     """Yield notes on how cloudtune's own search chooses the trials; for driven mode."""
     limit = study.limits.max_trials

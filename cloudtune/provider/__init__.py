@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cloudtune.fitting.capabilities import Limit as Limit
     from cloudtune.fitting.capabilities import ModeCapabilities as ModeCapabilities
     from cloudtune.fitting.fit import FittedStudy as FittedStudy
-    from cloudtune.ledger.home import EMULATOR_FOLDER as EMULATOR_FOLDER
     from cloudtune.provider.base import BaseProvider as BaseProvider
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.lookup import has_code as has_code
     from cloudtune.provider.lookup import input_address as input_address
     from cloudtune.provider.lookup import input_files as input_files
+    from cloudtune.provider.lookup import is_loopback as is_loopback
     from cloudtune.provider.lookup import source_files as source_files
     from cloudtune.provider.lookup import uses_launcher as uses_launcher
     from cloudtune.provider.models import CloudSettings as CloudSettings
@@ -118,13 +118,12 @@ _EXPORTS = {
         "ALL_LIMITS ALL_SCALES DRIVEN Capabilities Limit ModeCapabilities"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
-    "cloudtune.ledger.home": "EMULATOR_FOLDER",
     "cloudtune.provider.base": "BaseProvider",
     "cloudtune.provider.cost": "overrides_any read_prices",
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
     "cloudtune.provider.lookup": (
         "code_address environment_variables find_inputs has_code input_address input_files "
-        "source_files uses_launcher"
+        "is_loopback source_files uses_launcher"
     ),
     "cloudtune.provider.models": (
         "CloudSettings Emulator Interrupted JobContext JobRef JobStatus ProviderSettings "

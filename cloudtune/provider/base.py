@@ -20,7 +20,7 @@ from cloudtune.provider.lookup import (
     input_address,
     source_files,
 )
-from cloudtune.provider.models import JobContext, ProviderSettings
+from cloudtune.provider.models import Emulator, JobContext, ProviderSettings
 
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Finding, Note
@@ -77,6 +77,14 @@ class BaseProvider(ABC, Generic[SettingsT]):
             variables=environment_variables(study),
             inputs=Inputs(addresses),
         )
+
+    def reachable_emulator(self, settings: SettingsT) -> Emulator | None:
+        """Return the emulator to which the service's own variables or settings lead, if any.
+
+        Raises:
+            UsageError: If only some calls would reach it.
+        """
+        return None
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts

@@ -123,6 +123,8 @@ class Facts:
     """The provider's names of the jobs of the warm start."""
     emulated: bool = False
     """Whether the job runs on the provider's emulator on this machine."""
+    emulator: str | None = None
+    """The location of an emulator that the run does not start: a folder or a URL."""
     lookup: Lookup = field(default_factory=Lookup)
     files: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
     """The bundled files, relative to `source`; None in a plan that was read back."""

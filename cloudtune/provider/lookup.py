@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cloudtune.provider.facts import Facts, Inputs, SourceFiles, Variables
 from cloudtune.study.schema import FromEnvironment, Input
@@ -80,6 +82,15 @@ def find_inputs(study: Study, facts: Facts, provider: str, home: str) -> Inputs:
         if not (path.is_file() or any(inner.is_file() for inner in path.rglob("*"))):
             absent.append(name)
     return Inputs(addresses, uploads, tuple(absent))
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine, as that of an emulator does."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def input_files(path: Path) -> Iterator[tuple[str, Path]]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import Json, Limits
@@ -139,6 +140,13 @@ class Emulator:
     """The key that every request must contain."""
     certificate: Path | None = None
     """The certificate that clients trust, if the emulator uses HTTPS."""
+    folder: Path | None = None
+    """The folder with its files; None if cloudtune did not start it."""
+
+    @property
+    def location(self) -> str:
+        """Its folder, or else its URL."""
+        return str(self.folder or self.url)
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,12 @@ class JobContext:
     contains a copy of the code as it was when the run began."""
     emulator: Emulator | None = None
     """If given, the only address to call; real credentials are not read."""
+
+    @property
+    def emulator_folder(self) -> Path:
+        """The folder with the files of the job's emulator."""
+        own = self.folder / EMULATOR_FOLDER
+        return (self.emulator and self.emulator.folder) or own
 
 
 @dataclass(frozen=True)

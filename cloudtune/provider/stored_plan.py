@@ -42,6 +42,7 @@ def facts_to_json(facts: Facts) -> Json:
         "own": _lookup_to_json(facts.lookup),
         "parent_jobs": list(facts.parent_jobs),
         "emulated": facts.emulated,
+        **({"emulator": facts.emulator} if facts.emulator else {}),
     }
 
 
@@ -126,6 +127,7 @@ class _StoredFacts(BaseModel):
     own: _StoredLookup
     parent_jobs: list[str] = []
     emulated: bool = False
+    emulator: str | None = None
 
 
 class StoredPlan(BaseModel):

@@ -93,7 +93,7 @@ def create(
         without = [ledger.folder, *without]
         copied = [_copy_source(plan, ledger, without, saved=saved) for plan in plans]
         for plan in copied:
-            if plan.facts.emulated:
+            if plan.facts.emulated and not plan.facts.emulator:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
                 save_options(plan.provider, emulation, emulator_folder)
         ledger.create_run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import EMULATOR_FOLDER, JobContext, Plan
+from cloudtune.provider import JobContext, Plan
 
 _LOG_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
 """The log group of training jobs, as console addresses encode it."""
@@ -22,7 +22,7 @@ def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
             f"{_console(region)}/cloudwatch/home?region={region}"
             f"#logsV2:log-groups/log-group/{_LOG_GROUP}$3FlogStreamNameFilter$3D{job}$252F"
         )
-    file = context.folder / EMULATOR_FOLDER / "jobs" / region / job / "log.txt"
+    file = context.emulator_folder / "jobs" / region / job / "log.txt"
     return str(file) if file.is_file() else None
 
 

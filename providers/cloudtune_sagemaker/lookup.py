@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.provider import (
+    Emulator,
     Facts,
     Inputs,
     Lookup,
     ServiceLimits,
     Study,
+    UsageError,
     code_address,
     environment_variables,
     find_inputs,
+    is_loopback,
     overrides_any,
     source_files,
 )
@@ -112,11 +115,44 @@ def _inputs(study: Study, facts: Facts, home: str) -> Inputs:
     return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
+def reachable_emulator(profile: str | None) -> Emulator | None:
+    """Return the emulator on this machine to which boto3's endpoint variables lead, or None.
+
+    The variables and their order are those of the AWS SDKs reference guide, "Service-specific
+    endpoints", read 2026-11-27; a profile's ``services`` section is not read.
+
+    Raises:
+        UsageError: If SageMaker or S3 is on this machine, but not the other one.
+    """
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    common = os.environ.get("AWS_ENDPOINT_URL") or _configured("endpoint_url", profile)
+    urls = {
+        name: os.environ.get(f"AWS_ENDPOINT_URL_{name.upper()}") or common
+        for name in ("SageMaker", "S3")
+    }
+    local = {name: url for name, url in urls.items() if is_loopback(url)}
+    if not local:
+        return None
+    if len(set(urls.values())) > 1:
+        (name, url), *_ = local.items()
+        raise UsageError(
+            f"boto3 would reach {name} at {url}, and other services of AWS elsewhere: unset the "
+            "variables AWS_ENDPOINT_URL..., or let all of them lead to one emulator"
+        )
+    return Emulator(common or urls["S3"], os.environ.get("AWS_ACCESS_KEY_ID") or "emulated")
+
+
 def default_region(profile: str | None) -> str:
     """Return the region of the environment or of the AWS configuration file, or an empty string."""
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(variable):
             return region
+    return _configured("region", profile)
+
+
+def _configured(option: str, profile: str | None) -> str:
+    """Return an option of a profile in the AWS configuration file, or an empty string."""
     profile = profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
     path = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
     config = configparser.RawConfigParser(strict=False)
@@ -125,7 +161,7 @@ def default_region(profile: str | None) -> str:
     except (configparser.Error, UnicodeDecodeError):
         return ""
     section = f"profile {profile}" if profile and profile != "default" else "default"
-    return config.get(section, "region", fallback="").strip()
+    return config.get(section, option, fallback="").strip()
 
 
 def _image(

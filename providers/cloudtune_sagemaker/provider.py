@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
     BaseProvider,
+    Emulator,
     Facts,
     Finding,
     FittedStudy,
@@ -20,7 +21,7 @@ from cloudtune.provider import (
     TrainingJobs,
 )
 from cloudtune_sagemaker.capabilities import CAPABILITIES
-from cloudtune_sagemaker.lookup import lookup
+from cloudtune_sagemaker.lookup import lookup, reachable_emulator
 from cloudtune_sagemaker.request import request
 from cloudtune_sagemaker.rules import rules
 from cloudtune_sagemaker.settings import SageMakerSettings
@@ -48,6 +49,10 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         "TrainingJobDefinition.OutputDataConfig.S3OutputPath",
         "TrainingJobDefinitions.*.OutputDataConfig.S3OutputPath",
     )
+
+    def reachable_emulator(self, settings: SageMakerSettings) -> Emulator | None:
+        """Return the emulator to which boto3's endpoint variables lead, if any."""
+        return reachable_emulator(settings.profile)
 
     def lookup(self, study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         """Return what is known of the AWS account; does not call the service."""

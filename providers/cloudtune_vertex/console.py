@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import EMULATOR_FOLDER, JobContext, Plan
+from cloudtune.provider import JobContext, Plan
 
 
 def list_url(project: str, jobs: str) -> str:
@@ -28,5 +28,5 @@ def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
     number = job.rpartition("/")[2]
     if context.emulator is None:
         return job_url(plan.facts.data["project"], plan.facts.data["location"], number)
-    file = context.folder / EMULATOR_FOLDER / "jobs" / number / "log.txt"
+    file = context.emulator_folder / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None

@@ -7,9 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import JobContext, Plan, UsageError
+from cloudtune.provider import Emulator, JobContext, Plan, UsageError, is_loopback
 from cloudtune_watson.http import Connection, HttpClient
 from cloudtune_watson.settings import WatsonSettings
+
+
+def reachable_emulator(settings: WatsonSettings) -> Emulator | None:
+    """Return the emulator on this machine whose address the settings give as the cluster's, if any.
+
+    A cluster behind a tunnel does not count: its certificate is not valid for this machine's name.
+    """
+    if not settings.url or not is_loopback(settings.url):
+        return None
+    key = os.environ.get(settings.key_variable, "")
+    certificate = Path(settings.certificate).expanduser() if settings.certificate else None
+    return Emulator(settings.url.rstrip("/"), key, certificate)
 
 
 def connect(plan: Plan, context: JobContext) -> HttpClient:

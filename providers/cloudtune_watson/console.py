@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import EMULATOR_FOLDER, JobContext
+from cloudtune.provider import JobContext
 
 
 def log_path(context: JobContext, path: str | None) -> str | None:
@@ -14,5 +14,5 @@ def log_path(context: JobContext, path: str | None) -> str | None:
     """
     if context.emulator is None or path is None:
         return path
-    file = context.folder / EMULATOR_FOLDER / "volume" / path
+    file = context.emulator_folder / "volume" / path
     return str(file) if file.is_file() else None

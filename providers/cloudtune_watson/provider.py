@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
     BaseProvider,
+    Emulator,
     Facts,
     Finding,
     FittedStudy,
@@ -19,7 +20,7 @@ from cloudtune.provider import (
     Study,
     TrainingJobs,
 )
-from cloudtune_watson.auth import cluster_facts, connect
+from cloudtune_watson.auth import cluster_facts, connect, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
@@ -51,6 +52,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "file",
         "data.hpoName",
     )
+
+    def reachable_emulator(self, settings: WatsonSettings) -> Emulator | None:
+        """Return the emulator whose address is the cluster's in the settings, if any."""
+        return reachable_emulator(settings)
 
     def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         """Return what is known of the cluster; does not call the service."""

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune.provider import (
-    EMULATOR_FOLDER,
     PROGRAM,
     SOURCE,
     START,
@@ -128,7 +127,7 @@ def copy_inputs(plan: Plan, context: JobContext) -> None:
     """
     inputs = plan.facts.lookup.inputs
     for name, path in inputs.uploads.items():
-        folder = context.folder / EMULATOR_FOLDER / "volume" / str(inputs.addresses[name])
+        folder = context.emulator_folder / "volume" / str(inputs.addresses[name])
         try:
             for inner, file in input_files(Path(path)):
                 target = folder / inner

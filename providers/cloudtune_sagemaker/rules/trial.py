@@ -264,7 +264,8 @@ def _environment(fitted: FittedStudy, mode: Mode) -> Iterator[Finding | Note]:
 
 
 def _emulator(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
-    code = facts.lookup.code_address
+    starts_empty = facts.emulator is None  # what the user put into another one is not known here
+    code = facts.lookup.code_address if starts_empty else None
     if not has_code(study):
         reason = "the emulator runs only code, no images: set script, module or command"
         yield Finding("refused", "trial", reason)
@@ -272,7 +273,7 @@ def _emulator(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterat
         reason = f"{code} is not on the emulator: use a folder, such as trial.source.sagemaker=."
         yield Finding("refused", "trial.source", reason)
     inputs = facts.lookup.inputs
-    for name, uri in inputs.addresses.items():
+    for name, uri in inputs.addresses.items() if starts_empty else ():
         if uri and name not in inputs.uploads:
             reason = f"{uri} is not on the emulator: add a local address for the input"
             yield Finding("refused", f"trial.inputs.{name}", reason)
