@@ -9,9 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from cloudtune.emulation.process import find_running, stop
 from cloudtune.errors import UsageError
+from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
+from cloudtune.runs.creation import lost_runs
 
 _THREADS = 8
 """Threads that remove files. They mostly wait for the disk, and each works in its own folder."""
@@ -20,11 +23,21 @@ _THREADS = 8
 def find_removable_runs(runs: Sequence[str] = ()) -> list[str]:
     """Return the IDs of the runs that no process executes, of all or of some runs.
 
+    All runs include those of which a killed process created only a part. A folder of a run that the
+    ledger has lost must be named.
+
     Raises:
         UsageError: If there is no such run, or one that is named is running.
     """
     with Ledger() as ledger:
-        ids = [ledger.find_run_id(run) for run in runs] if runs else ledger.run_ids()
+        lost = lost_runs(ledger)
+        if runs:
+            ids = [run if run in lost else ledger.find_run_id(run) for run in runs]
+        else:
+            ids = [
+                *ledger.run_ids(),
+                *(run for run, is_incomplete in lost.items() if is_incomplete),
+            ]
         running = {run for run in ids if lock_holder(ledger.run_folder(run)) is not None}
     if runs and running:
         raise UsageError(f"{', '.join(sorted(running))} is running; stop it with `cloudtune stop`")
@@ -40,6 +53,9 @@ def remove_run(run: str) -> Path | None:
     with Ledger() as ledger:
         run_folder = ledger.run_folder(run)
         with RunLock(run_folder):
+            for folder in run_folder.glob(f"*/{EMULATOR_FOLDER}"):
+                if address := find_running(folder):  # of a job that was not resumed
+                    stop(address)
             ledger.remove_run(run)
     remove_tree(run_folder)
     return run_folder if run_folder.exists() else None

@@ -39,6 +39,7 @@ from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
+from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.detach import resume_unattended
 
 _log = get_logger(__name__)
@@ -88,8 +89,7 @@ def create(
         raise errors[plans[0].provider]
     first = plans[0]
     run = first.facts.run_id
-    with Ledger(create=True) as ledger:
-        ledger.require_new(run)
+    with Ledger(create=True) as ledger, creation_lock(ledger, run):
         without = [ledger.folder, *without]
         copied = [_copy_source(plan, ledger, without, saved=saved) for plan in plans]
         for plan in copied:

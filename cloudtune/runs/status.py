@@ -13,6 +13,7 @@ from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs.creation import lost_runs
 
 
 def read_status(
@@ -41,10 +42,10 @@ def read_status(
         return []
     with ledger:
         runs = ledger.run_ids() if run is None else [ledger.find_run_id(run)]
-        if unknown := ledger.unknown_folders():
+        if lost := lost_runs(ledger):
             notify(
                 f"note: {ledger.folder / 'runs'} has folders of runs that are not in the ledger: "
-                f"{', '.join(unknown)}"
+                f"{', '.join(lost)}; to remove them: cloudtune clean {' '.join(lost)}"
             )
         return [_run_status(ledger, each, notify) for each in runs]
 
