@@ -304,7 +304,7 @@ def status(
 ) -> list[dict[str, Any]]:
     """Return the status of all runs, newest first, or of one run, as ``status --json`` prints it.
 
-    ``notify`` is called with a message for each run that cannot be read.
+    ``notify`` is called with a message for each damage.
 
     Raises:
         UsageError: If there is no such run.

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code.
 
-    0: done. 1: the study or the command is wrong. 2: a provider cannot express the study. 3: a
-    provider failed, or too many trials did. 4: the objective was never measured. 130: interrupted.
+    0: done. 1: the study or the command is wrong, or the ledger is damaged. 2: a provider cannot
+    express the study. 3: a provider failed, or too many trials did. 4: the objective was never
+    measured. 130: interrupted.
     """
     import gc
 

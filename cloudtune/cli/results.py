@@ -6,8 +6,8 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import click
 from cloudtune.cli.options import examples, json_option, runs_argument
 
 if TYPE_CHECKING:
+    from cloudtune.errors import LedgerError
     from cloudtune.results.model import StudyResult, Trial
 
     _Job = tuple[StudyResult, Iterable[Trial]]
@@ -69,15 +70,58 @@ def results(
     """Print the trials of each RUN (the latest by default).
 
     json is the complete results, grouped by job. jsonl is one line, csv and parquet are one row for
-    each trial.
+    each trial. The exit code is 1 if a part of them is damaged; the rest is printed.
     """
     from cloudtune.errors import UsageError
+
+    if value_format and not only_best:
+        raise UsageError("--as requires --best")
+    with _damage_on_exit() as on_damage:
+        _write_results(
+            _read_jobs(runs, on_damage),
+            form,
+            only_best=only_best,
+            value_format=value_format,
+            output=output,
+            as_json=as_json,
+        )
+
+
+@contextmanager
+def _damage_on_exit() -> Generator[Callable[[LedgerError], None]]:
+    """Provide a function that prints damage; at the end, exit with 1 if there was any."""
+    from cloudtune.reporting.sanitize import sanitize_lines
+
+    errors: list[LedgerError] = []
+
+    def on_damage(error: LedgerError) -> None:
+        errors.append(error)
+        click.echo(sanitize_lines(str(error)), err=True)
+
+    yield on_damage
+    if errors:
+        raise SystemExit(1)
+
+
+def _read_jobs(runs: tuple[str, ...], on_damage: Callable[[LedgerError], None]) -> Iterator[_Job]:
     from cloudtune.ledger.reader import read_results
 
-    jobs: Iterator[_Job] = (job for run in runs or (None,) for job in read_results(run))
+    for run in runs or (None,):
+        yield from read_results(run, on_damage=on_damage)
+
+
+def _write_results(
+    jobs: Iterator[_Job],
+    form: str | None,
+    *,
+    only_best: bool,
+    value_format: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    from cloudtune.errors import UsageError
+
     if value_format:
-        if not only_best:
-            raise UsageError("--as requires --best")
         _write([_format_best(jobs, value_format), "\n"], output)
         return
     if only_best:

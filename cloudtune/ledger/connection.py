@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
@@ -44,6 +44,18 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     immutable = not path.with_name(path.name + "-wal").exists()
     uri = f"{path.as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
     return sqlite3.connect(uri, timeout=LOCK_TIMEOUT, isolation_level=None, uri=True)
+
+
+def copy_to_memory(db: sqlite3.Connection) -> sqlite3.Connection:
+    """Close a connection and return one to a copy in memory, which can be migrated.
+
+    Raises:
+        sqlite3.Error: If the database cannot be read.
+    """
+    copy = connect(Path(":memory:"))
+    with closing(db):
+        db.backup(copy)
+    return copy
 
 
 @contextmanager
@@ -89,6 +101,17 @@ def _describe_error(error: sqlite3.Error) -> str:
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return f"is damaged ({error}); {RECOVERY_HINT}"
     return f"cannot be used: {error}; if it is damaged, {RECOVERY_HINT}"
+
+
+_NO_DAMAGE = {
+    *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL),
+}
+
+
+def is_not_damage(error: Exception) -> bool:
+    """Return whether an error of SQLite says nothing about damage to some of the content."""
+    return getattr(error, "sqlite_errorcode", -1) & 0xFF in _NO_DAMAGE
 
 
 def set_journal_mode(db: sqlite3.Connection, folder: Path) -> None:

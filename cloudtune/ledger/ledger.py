@@ -10,40 +10,52 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from cloudtune.errors import LedgerError, UsageError
+from cloudtune.ledger.checksums import RUN_ITSELF, Tally
 from cloudtune.ledger.connection import (
     connect,
     connect_read_only,
+    copy_to_memory,
     ledger_errors,
     set_journal_mode,
     transaction,
 )
+from cloudtune.ledger.event_table import DamagedEventsError, EventTable
 from cloudtune.ledger.home import create_state_folder, list_run_folders, state_folder
+from cloudtune.ledger.record_table import (
+    DamagedRecordError,
+    change_record,
+    list_providers,
+    list_runs,
+    read_record,
+    write_record_checksum,
+)
 from cloudtune.ledger.records import (
     JOB_COLUMNS,
     RUN_COLUMNS,
     JobRecord,
     RunRecord,
-    event_row,
-    parse_events,
+    parse_job,
     parse_run,
     to_row,
 )
-from cloudtune.ledger.schema import create_or_migrate
+from cloudtune.ledger.schema import create_or_migrate, is_current
 from cloudtune.results.events import Event, RunJobState
 
-_READ_BATCH = 500
-"""Events that are read and parsed at a time."""
-_MAX_SINGLE_INSERT = 32
-"""Events that one statement adds, without the cost of an explicit transaction."""
-_INSERT_EVENTS = "INSERT INTO events (run, provider, seq, number, kind, body) VALUES "
-_EVENT = "(?,?,?,?,?,?)"
+_RUN_KEYS = {"events": "run", "jobs": "run", "runs": "id", "checksums": "run"}
+"""The tables, and the column of each that has a run's id."""
+OnDamage = Callable[[LedgerError], None]
+"""Receives a report of damage. If it raises, reading ends; else what is readable follows."""
+
+
+def raise_damage(error: LedgerError) -> None:
+    """Raise the error."""
+    raise error
 
 
 class Ledger:
@@ -63,9 +75,9 @@ class Ledger:
         ``create`` creates the folder and the ledger if necessary.
         """
         self.folder = folder = folder or state_folder()
-        self._last_numbers: dict[tuple[str, str], int] = {}
+        self._tallies: dict[tuple[str, str], Tally] = {}
         self._path = path = folder / "ledger.db"
-        new = not path.exists()
+        new, in_memory = not path.exists(), False
         if new and not create:
             raise UsageError(self._no_runs_message())
         try:
@@ -74,6 +86,8 @@ class Ledger:
                 self._db = connect(path)
             else:
                 self._db = connect_read_only(path)
+                if in_memory := not is_current(self._db):
+                    self._db = copy_to_memory(self._db)
         except (OSError, sqlite3.Error) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise LedgerError(f"cannot use the state folder {folder}: {reason}") from error
@@ -82,7 +96,7 @@ class Ledger:
                 if new:
                     set_journal_mode(self._db, folder)
                 self._db.execute("PRAGMA synchronous=NORMAL")
-                create_or_migrate(self._db, path, new=new)
+                create_or_migrate(self._db, path, new=new, in_memory=in_memory)
         except LedgerError:
             self._db.close()
             raise
@@ -147,6 +161,8 @@ class Ledger:
             self._insert("runs", RUN_COLUMNS, record)
             for job in record.jobs:
                 self._insert("jobs", JOB_COLUMNS, job)
+                write_record_checksum(self._db, record.id, job.provider)
+            write_record_checksum(self._db, record.id, RUN_ITSELF)
 
     def _insert(self, table: str, columns: Sequence[str], record: RunRecord | JobRecord) -> None:
         marks = ",".join("?" * len(columns))
@@ -170,8 +186,16 @@ class Ledger:
         return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
 
     def run_ids(self) -> list[str]:
-        """Return the ids of all runs, newest first, in the order of their creation."""
-        return [run for (run,) in self._execute("SELECT id FROM runs ORDER BY rowid DESC")]
+        """Return the ids of all runs, newest first, in the order of their creation.
+
+        Runs whose record is missing come last.
+        """
+        ids, missing = self._list_runs()
+        return ids + missing
+
+    def _list_runs(self) -> tuple[list[str], list[str]]:
+        with ledger_errors(self._path):
+            return list_runs(self._db)
 
     def unknown_folders(self) -> list[str]:
         """Return the names of the run folders that the ledger does not know."""
@@ -183,11 +207,15 @@ class Ledger:
         Raises:
             UsageError: If no run matches, or more than one.
         """
-        ids = self.run_ids()
-        if not ids:
+        ids, missing = self._list_runs()
+        if not ids and not missing:
             raise UsageError(self._no_runs_message())
         if prefix is None:
+            if missing:
+                problem = "its record is missing, so the latest run is unknown; name a run"
+                raise self.damage_error(missing[0], problem)
             return ids[0]
+        ids += missing
         matches = [run for run in ids if run.startswith(prefix)]
         if prefix in matches:
             return prefix
@@ -200,26 +228,32 @@ class Ledger:
             raise UsageError(f"{prefix!r} matches several runs: {', '.join(matches)}")
         return matches[0]
 
-    def run(self, prefix: str | None = None) -> RunRecord:
+    def run(self, prefix: str | None = None, *, on_damage: OnDamage = raise_damage) -> RunRecord:
         """Return the run whose id is or starts with ``prefix``, or the latest without a prefix.
+
+        If ``on_damage`` returns, the run lacks the jobs that cannot be read.
 
         Raises:
             UsageError: If no run matches, or more than one.
-            LedgerError: If the record is damaged.
+            LedgerError: If the record is damaged, unless ``on_damage`` accepts that.
         """
         run = self.find_run_id(prefix)
-        (row,) = self._select("runs", RUN_COLUMNS, "id", run) or [None]
-        jobs = self._select("jobs", JOB_COLUMNS, "run", run)
-        if row is None or not jobs:
-            raise self.damage_error(run, "part of its record is missing")
-        try:
-            return parse_run(row, jobs)
-        except (TypeError, ValueError) as error:
-            raise self.damage_error(run, f"its record cannot be read ({error})") from error
 
-    def _select(self, table: str, columns: Sequence[str], key: str, run: str) -> list[Any]:
-        names = ",".join(columns)
-        return self._execute(f"SELECT {names} FROM {table} WHERE {key}=? ORDER BY rowid", run)  # noqa: S608
+        def report(error: DamagedRecordError) -> None:
+            on_damage(self.damage_error(run, str(error)))
+
+        with ledger_errors(self._path):
+            jobs = [
+                job
+                for provider in list_providers(self._db, run)
+                if (job := read_record(self._db, run, provider, parse_job, report))
+            ]
+            record = read_record(
+                self._db, run, RUN_ITSELF, lambda row: parse_run(row, jobs), report
+            )
+        if record is None or not jobs:
+            raise self.damage_error(run, "part of its record is missing")
+        return record
 
     def damage_error(self, run: str, problem: str) -> LedgerError:
         """Return the error for a run whose record is damaged."""
@@ -238,15 +272,16 @@ class Ledger:
     ) -> None:
         """Replace a run's study, plans and overrides, to raise limits; on disk on return."""
         with self._transaction(durable=True):
-            self._db.execute(
-                "UPDATE runs SET study=?, overrides=? WHERE id=?",
-                (json.dumps(study), json.dumps(overrides), run),
-            )
+            values = json.dumps(study), json.dumps(overrides)
+            self._change(run, RUN_ITSELF, "study=?, overrides=?", *values)
             for provider, plan in plans.items():
-                self._db.execute(
-                    "UPDATE jobs SET plan=? WHERE run=? AND provider=?",
-                    (json.dumps(plan), run, provider),
-                )
+                self._change(run, provider, "plan=?", json.dumps(plan))
+
+    def _change(self, run: str, provider: str, changes: str, *values: Any) -> None:
+        try:
+            change_record(self._db, run, provider, changes, *values)
+        except DamagedRecordError as error:
+            raise self.damage_error(run, str(error)) from error
 
     def begin_job(self, run: str, provider: str) -> None:
         """Record that this process starts or resumes a job; on disk on return.
@@ -258,20 +293,19 @@ class Ledger:
         before_last = max(0, self.last_event_number(run, provider) - 1)
         last = next((event.time for _, event in self.events(run, provider, before_last)), None)
         with self._transaction(durable=True):
-            self._db.execute(
-                "UPDATE jobs SET state='running', reason='', "
+            self._change(
+                run,
+                provider,
+                "state='running', reason='', "
                 "spent=spent + coalesce(ran, max(0, coalesce(coalesce(ended, ?) - begun, 0))), "
-                "started=coalesce(started, ?), begun=?, ended=NULL, ran=NULL "
-                "WHERE run=? AND provider=?",
-                (last, now, now, run, provider),
+                "started=coalesce(started, ?), begun=?, ended=NULL, ran=NULL",
+                *(last, now, now),
             )
 
     def set_job_name(self, run: str, provider: str, job: str) -> None:
         """Record the service's name for a job; on disk on return."""
         with self._transaction(durable=True):
-            self._db.execute(
-                "UPDATE jobs SET job=? WHERE run=? AND provider=?", (job, run, provider)
-            )
+            self._change(run, provider, "job=?", job)
 
     def end_job(
         self,
@@ -288,35 +322,33 @@ class Ledger:
         A monotonic clock measured the seconds.
         """
         with self._transaction():
-            self._db.execute(
-                "UPDATE jobs SET state=?, reason=?, ended=?, ran=? WHERE run=? AND provider=?",
-                (state, reason, ended or time.time(), ran, run, provider),
-            )
+            changes = "state=?, reason=?, ended=?, ran=?"
+            self._change(run, provider, changes, state, reason, ended or time.time(), ran)
 
     def last_event_number(self, run: str, provider: str) -> int:
-        """Return the sequence number of a job's last event, or 0 if it has no events."""
-        ((seq,),) = self._execute(
-            "SELECT coalesce(max(seq), 0) FROM events WHERE run=? AND provider=?", run, provider
-        )
-        return int(seq)
+        """Return the sequence number of a job's last event, or 0 if it has no events.
+
+        Raises:
+            LedgerError: If it is unknown.
+        """
+        with self._event_errors(run, provider):
+            return EventTable(self._db, run, provider).require_tally().events
+
+    def has_events(self, run: str, provider: str) -> bool:
+        """Return whether a job has events, as far as they can be read."""
+        try:
+            return self.last_event_number(run, provider) > 0
+        except LedgerError:
+            where = "WHERE run=? AND provider=? LIMIT 1"
+            return bool(self._execute(f"SELECT 1 FROM events {where}", run, provider))  # noqa: S608
 
     def append(self, run: str, provider: str, *events: Event) -> None:
         """Add events to a job atomically. Only the holder of the run's lock may call this."""
         job = (run, provider)
-        if job not in self._last_numbers:
-            self._last_numbers[job] = self.last_event_number(run, provider)
-        rows = [
-            (*job, seq, *event_row(event))
-            for seq, event in enumerate(events, start=self._last_numbers[job] + 1)
-        ]
-        if 0 < len(rows) <= _MAX_SINGLE_INSERT:
-            self._execute(
-                _INSERT_EVENTS + ",".join([_EVENT] * len(rows)), *chain.from_iterable(rows)
-            )
-        else:
-            with self._transaction():
-                self._db.executemany(_INSERT_EVENTS + _EVENT, rows)
-        self._last_numbers[job] += len(rows)
+        table = EventTable(self._db, run, provider)
+        with self._event_errors(run, provider):
+            tally = self._tallies.get(job) or table.require_tally()
+            self._tallies[job] = table.append(events, tally)
 
     def events(self, run: str, provider: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield a job's events with their sequence numbers, in order, starting after ``after``.
@@ -324,48 +356,39 @@ class Ledger:
         Raises:
             LedgerError: If an event is missing or damaged.
         """
-        last = self.last_event_number(run, provider)
-        for seq, event in self._read(run, provider, after, "seq"):
-            after += 1
-            if seq != after:
-                raise self.damage_error(run, f"event {after} on {provider} is missing")
-            yield seq, event
-        if after < last:
-            raise self.damage_error(run, f"event {after + 1} on {provider} is missing")
+        with self._event_errors(run, provider):
+            yield from EventTable(self._db, run, provider).read(after)
 
-    def events_by_trial(self, run: str, provider: str) -> Iterator[Event]:
-        """Yield a job's events sorted by trial number, then by sequence number.
+    def events_by_trial(
+        self, run: str, provider: str, on_damage: OnDamage = raise_damage
+    ) -> Iterator[list[Event]]:
+        """Yield a job's events trial by trial, by trial number.
 
-        Events are read in batches, so memory use does not depend on their number.
+        Events are read in batches, so memory use does not depend on their number. If ``on_damage``
+        returns, only trials that are certainly intact are among them.
 
         Raises:
-            LedgerError: If an event is missing or damaged.
+            LedgerError: If an event is missing or damaged, unless ``on_damage`` accepts that.
         """
-        count, last = 0, self.last_event_number(run, provider)
-        for seq, event in self._read(run, provider, 0, "number, seq"):
-            count, last = count + 1, max(last, seq)
-            yield event
-        if count != last:
-            raise self.damage_error(run, f"missing events on {provider}: {last - count}")
 
-    def _read(self, run: str, provider: str, after: int, order: str) -> Iterator[tuple[int, Event]]:
-        with ledger_errors(self._path):
-            rows = self._db.execute(
-                "SELECT seq, kind, body FROM events WHERE run=? AND provider=? AND seq>? "  # noqa: S608
-                f"ORDER BY {order}",
-                (run, provider, after),
-            )
-            while batch := rows.fetchmany(_READ_BATCH):
-                try:
-                    events = parse_events(batch)
-                except ValueError as error:
-                    raise self.damage_error(run, f"on {provider}, {error}") from error
-                yield from events
+        def report(error: DamagedEventsError) -> None:
+            on_damage(self.damage_error(run, f"on {provider}, {error}"))
+
+        with self._event_errors(run, provider):
+            yield from EventTable(self._db, run, provider).read_by_trial(report)
+
+    @contextmanager
+    def _event_errors(self, run: str, provider: str) -> Generator[None]:
+        try:
+            with ledger_errors(self._path):
+                yield
+        except DamagedEventsError as error:
+            raise self.damage_error(run, f"on {provider}, {error}") from error
 
     def remove_run(self, run: str) -> None:
         """Remove a run from the ledger; its files remain."""
         with self._transaction(durable=True):
-            for table, column in (("events", "run"), ("jobs", "run"), ("runs", "id")):
+            for table, column in _RUN_KEYS.items():
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
 
 

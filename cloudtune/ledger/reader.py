@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from cloudtune.diagnostics import Finding
-from cloudtune.errors import CloudtuneError
-from cloudtune.ledger.ledger import Ledger
+from cloudtune.errors import CloudtuneError, LedgerError
+from cloudtune.ledger.ledger import Ledger, OnDamage, raise_damage
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Event
 from cloudtune.results.model import Cost, StudyResult, Trial, job_state
@@ -19,32 +18,40 @@ from cloudtune.study.study import Study
 
 
 def read_results(
-    run: str | None = None, folder: Path | None = None
+    run: str | None = None, folder: Path | None = None, *, on_damage: OnDamage = raise_damage
 ) -> Iterator[tuple[StudyResult, Iterator[Trial]]]:
     """Yield the result of each job of a run without its trials, and an iterator of its trials.
 
-    Consume the trials before advancing to the next job. The default is the latest run.
+    Consume the trials before advancing to the next job. The default is the latest run. If
+    ``on_damage`` returns, jobs and trials that cannot be read are missing.
 
     Raises:
         UsageError: If the run does not exist.
         LedgerError: If the ledger cannot be read.
     """
     with Ledger(folder) as ledger:
-        record = ledger.run(run)
+        record = ledger.run(run, on_damage=on_damage)
         for job in record.jobs:
-            yield read_job(ledger, record, job)
+            try:
+                result, trials = read_job(ledger, record, job, on_damage=on_damage)
+            except LedgerError as error:
+                on_damage(error)
+                continue
+            yield result, trials
 
 
 def read_job(
-    ledger: Ledger, record: RunRecord, job: JobRecord
+    ledger: Ledger, record: RunRecord, job: JobRecord, *, on_damage: OnDamage = raise_damage
 ) -> tuple[StudyResult, Iterator[Trial]]:
     """Return the result of a job without its trials, and an iterator of its trials.
+
+    If ``on_damage`` returns, trials that cannot be read are missing.
 
     Raises:
         LedgerError: If the job's record is damaged.
     """
     try:
-        submitted = bool(job.job or ledger.last_event_number(record.id, job.provider))
+        submitted = bool(job.job or ledger.has_events(record.id, job.provider))
         result = _result(record, job, submitted=submitted)
     except (CloudtuneError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f"its study or plan on {job.provider} cannot be read"
@@ -52,7 +59,8 @@ def read_job(
 
     def trials() -> Iterator[Trial]:
         try:
-            yield from _trials(result, job, ledger.events_by_trial(record.id, job.provider))
+            by_trial = ledger.events_by_trial(record.id, job.provider, on_damage)
+            yield from _trials(result, job, by_trial)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             problem = f"the events of its job on {job.provider} are inconsistent"
             raise ledger.damage_error(record.id, problem) from error
@@ -113,14 +121,14 @@ def _idle(job: JobRecord) -> float | None:
 
 
 def _trials(
-    result: StudyResult, job: JobRecord, events_by_trial: Iterable[Event]
+    result: StudyResult, job: JobRecord, events_by_trial: Iterable[list[Event]]
 ) -> Iterator[Trial]:
     own: Mapping[str, Any] = {} if job.emulated else job.plan["facts"]["own"]
-    for number, events in groupby(events_by_trial, key=lambda event: event.number):
+    for events in events_by_trial:
         trials = Trials(result.study, result.run)
         for event in events:
             trials.tell(event)
-        yield _with_cost(trials.get(number), own)
+        yield _with_cost(trials.get(events[0].number), own)
 
 
 def _with_cost(trial: Trial, own: Mapping[str, Any]) -> Trial:

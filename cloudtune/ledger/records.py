@@ -90,8 +90,8 @@ def to_row(record: RunRecord | JobRecord) -> list[Any]:
     ]
 
 
-def parse_run(run_row: Sequence[Any], job_rows: Sequence[Sequence[Any]]) -> RunRecord:
-    """Return a run from its row and the rows of its jobs.
+def parse_run(run_row: Sequence[Any], jobs: Sequence[JobRecord]) -> RunRecord:
+    """Return a run from its row and its jobs.
 
     Raises:
         ValueError: If a row is damaged.
@@ -100,11 +100,16 @@ def parse_run(run_row: Sequence[Any], job_rows: Sequence[Sequence[Any]]) -> RunR
     overrides = _parse_json(fields["overrides"], list, type(None))
     fields["overrides"] = None if overrides is None else tuple(overrides)
     fields["study"] = _parse_json(fields["study"], dict)
-    return RunRecord(**fields, jobs=tuple(map(_parse_job, job_rows)))
+    return RunRecord(**fields, jobs=tuple(jobs))
 
 
-def _parse_job(row: Sequence[Any]) -> JobRecord:
-    run, provider, plan, state, reason, job, emulated, *times = row
+def parse_job(row: Sequence[Any]) -> JobRecord:
+    """Return a job from its row, which may have more columns.
+
+    Raises:
+        ValueError: If the row is damaged.
+    """
+    run, provider, plan, state, reason, job, emulated, *times = row[: len(JOB_COLUMNS)]
     plan = _parse_json(plan, dict)
     return JobRecord(run, provider, plan, state, reason, job, bool(emulated), *times)
 
@@ -121,16 +126,17 @@ def event_row(event: Event) -> tuple[int, str, str]:
     return event.number, type(event).__name__.lower(), json.dumps(vars(event))
 
 
-def parse_events(rows: Sequence[tuple[int, str, str]]) -> list[tuple[int, Event]]:
+def parse_events(rows: Sequence[tuple[int, str, bytes]]) -> list[tuple[int, Event]]:
     """Return events with their sequence numbers, from rows of sequence number, kind and body.
 
-    All bodies are decoded in one call, which is faster and makes equal keys one object.
+    All bodies are decoded in one call, which is faster and makes equal keys one object. Values are
+    not validated: their checksums show that they are what was written.
 
     Raises:
         ValueError: If a row is damaged; the message names the event.
     """
     try:
-        bodies = json.loads(f"[{','.join([body for _, _, body in rows])}]")
+        bodies = json.loads(b"[%s]" % b",".join([body for _, _, body in rows]))
         return [
             (row[0], EVENT_TYPES[row[1]](**body)) for row, body in zip(rows, bodies, strict=True)
         ]

@@ -5,16 +5,33 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
-from cloudtune.ledger.connection import connect, transaction
+from cloudtune.ledger.checksums import RUN_ITSELF, Tally, event_checksum, job_seed
+from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
 from cloudtune.ledger.home import list_run_folders
 from cloudtune.ledger.lock import lock_holder
+from cloudtune.ledger.record_table import write_record_checksum
+from cloudtune.ledger.records import parse_events
+from cloudtune.results.events import validate_event
 
-VERSION = 2
+VERSION = 3
 _BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
+_EVENTS = """
+    CREATE TABLE events (
+        run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL,
+        number INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL, body TEXT NOT NULL,
+        checksum INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run, provider, seq)
+    ) STRICT, WITHOUT ROWID
+    """
+_CHECKSUMS = """
+    CREATE TABLE checksums (
+        run TEXT NOT NULL, provider TEXT NOT NULL, record INTEGER NOT NULL,
+        events INTEGER, numbers INTEGER, checksum INTEGER, PRIMARY KEY (run, provider)
+    ) STRICT, WITHOUT ROWID
+    """
 _TABLES = (
     """
     CREATE TABLE runs (
@@ -30,19 +47,18 @@ _TABLES = (
         PRIMARY KEY (run, provider)
     ) STRICT
     """,
-    """
-    CREATE TABLE events (
-        run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL,
-        number INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL, body TEXT NOT NULL,
-        PRIMARY KEY (run, provider, seq)
-    ) STRICT, WITHOUT ROWID
-    """,
+    _EVENTS,
     _BY_TRIAL,
+    _CHECKSUMS,
 )
 
 
-def create_or_migrate(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
+def create_or_migrate(
+    db: sqlite3.Connection, path: Path, *, new: bool, in_memory: bool = False
+) -> None:
     """Create the tables of a new ledger, or migrate an older one after saving a copy.
+
+    No copy is saved of a ledger that is itself a copy in memory.
 
     Raises:
         LedgerError: If the database is newer, is not a ledger or has lost its content, or if a
@@ -62,11 +78,19 @@ def create_or_migrate(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
         if version == 0:
             _create_tables(db, path, new=new)
         elif version < VERSION:
-            _refuse_if_running(path)
-            _save_copy(path, version)
+            old = path if in_memory else _save_copy(path, version)
             for old_version in range(version, VERSION):
-                _MIGRATIONS[old_version](db)
+                _MIGRATIONS[old_version](db, old)
         db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def is_current(db: sqlite3.Connection) -> bool:
+    """Return whether a ledger needs no migration.
+
+    Raises:
+        sqlite3.Error: If it cannot be read.
+    """
+    return _version(db) >= VERSION
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -97,17 +121,19 @@ def _refuse_if_running(path: Path) -> None:
             )
 
 
-def _save_copy(path: Path, version: int) -> None:
-    """Copy the ledger, which the open transaction has not changed yet."""
+def _save_copy(path: Path, version: int) -> Path:
+    """Copy the ledger, which the open transaction has not changed yet; return the copy's path."""
+    _refuse_if_running(path)
     copy = path.with_name(f"ledger-version-{version}.db")
     part = copy.with_suffix(".part")
     part.unlink(missing_ok=True)
     with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:
         source.backup(target)
     part.replace(copy)
+    return copy
 
 
-def _to_version_2(db: sqlite3.Connection) -> None:
+def _to_version_2(db: sqlite3.Connection, _old: Path) -> None:
     """Add the overrides of runs, the seconds a process ran a job, and the trials of events."""
     columns = {str(row[1]) for row in db.execute("PRAGMA table_info(runs)")}
     if "overrides" not in columns:
@@ -127,5 +153,73 @@ def _number_of(body: str) -> int:
         return 0
 
 
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _to_version_2}
+def _to_version_3(db: sqlite3.Connection, old: Path) -> None:
+    """Add checksums. Jobs whose events cannot be read get no tally, so that reading reports them.
+
+    The events are read through another connection, since after damage is read, a transaction cannot
+    be committed. They are copied, since SQLite adds a column only to a table without damage.
+    """
+    db.execute("ALTER TABLE events RENAME TO events_2")
+    db.execute("DROP INDEX events_by_trial")
+    for table in (_EVENTS, _BY_TRIAL, _CHECKSUMS):
+        db.execute(table)
+    for (run,) in db.execute("SELECT id FROM runs").fetchall():
+        write_record_checksum(db, run, RUN_ITSELF)
+    is_intact = True
+    with closing(connect_read_only(old)) as source:
+        for run, provider in db.execute("SELECT run, provider FROM jobs").fetchall():
+            write_record_checksum(db, run, provider)
+            is_intact &= _copy_events(source, db, run, provider)
+    if is_intact:  # SQLite cannot drop a damaged table
+        db.execute("DROP TABLE events_2")
+
+
+def _copy_events(
+    source: sqlite3.Connection, db: sqlite3.Connection, run: str, provider: str
+) -> bool:
+    """Copy the events of a job and write their tally; return whether all were read."""
+    job, seed, count = (run, provider), job_seed(run, provider), 0
+    where = "WHERE run=? AND provider=?"
+    tally, is_readable = Tally(), True
+    try:
+        for seq, kind, body in source.execute(
+            f"SELECT seq, kind, body FROM events {where} ORDER BY seq",  # noqa: S608
+            job,
+        ):
+            number, is_valid = _validate(kind, body)
+            own = event_checksum(seed, seq, body.encode()) if is_valid else 0
+            db.execute(
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?)", (*job, seq, number, kind, body, own)
+            )
+            tally = Tally(seq, tally.numbers + number, tally.checksum + own)
+            count += 1
+        with suppress(sqlite3.OperationalError):  # version 1 has no index
+            query = f"SELECT max(seq) FROM events INDEXED BY events_by_trial {where}"  # noqa: S608
+            ((last,),) = source.execute(query, job)
+            tally = tally._replace(events=max(tally.events, last or 0))
+    except sqlite3.DatabaseError as error:
+        if is_not_damage(error):
+            raise
+        is_readable = False
+    db.execute(
+        f"UPDATE checksums SET events=?, numbers=?, checksum=? {where}",  # noqa: S608
+        (*(tally if is_readable else (None, None, None)), *job),
+    )
+    return is_readable and tally.events == count
+
+
+def _validate(kind: str, body: str) -> tuple[int, bool]:
+    """Return the trial number of an event of an older version, and whether the event is valid."""
+    try:
+        ((_, event),) = parse_events([(0, kind, body.encode())])
+        validate_event(event)
+    except (TypeError, ValueError):
+        return _number_of(body), False
+    return event.number, True
+
+
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+}
 """Keyed by the version from which each migrates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.errors import UsageError
+from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
 
@@ -29,17 +29,24 @@ def find_log(
                 f"run {record.id} has jobs on {', '.join(providers)}; choose one with --on"
             )
         job = next(job for job in record.jobs if on in {None, job.provider})
-        trials = {trial.number: trial for trial in read_job(ledger, record, job)[1]}
-        if not trials:
-            raise UsageError(f"run {record.id} has no trials on {job.provider} yet")
-        last = max(trials)
-        trial = trials.get(last if number is None else number)
-        if trial is None:
-            raise UsageError(f"run {record.id} has no trial {number}; the last one is {last}")
-        if trial.log and "://" in trial.log:
-            return trial.log
+        damage: list[LedgerError] = []
+        trials = {
+            trial.number: trial
+            for trial in read_job(ledger, record, job, on_damage=damage.append)[1]
+        }
         job_folder = ledger.job_folder(record.id, job.provider)
-    path = Path(trial.log or job_folder / "trials" / str(trial.number) / "log.txt")
-    if not path.exists():
-        raise UsageError(f"trial {trial.number} of run {record.id} has no log")
-    return path
+    last = max(trials, default=0)
+    number = last if number is None else number
+    trial = trials.get(number)
+    if trial and trial.log and "://" in trial.log:
+        return trial.log
+    path = Path((trial and trial.log) or job_folder / "trials" / str(number) / "log.txt")
+    if path.exists() and (trial or damage):  # the file of a trial that is lost from the ledger
+        return path
+    if damage:
+        raise damage[0]
+    if not trials:
+        raise UsageError(f"run {record.id} has no trials on {job.provider} yet")
+    if trial is None:
+        raise UsageError(f"run {record.id} has no trial {number}; the last one is {last}")
+    raise UsageError(f"trial {number} of run {record.id} has no log")

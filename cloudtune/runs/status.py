@@ -25,11 +25,12 @@ def read_status(
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
     ``best`` objective, and the same for each of its ``jobs``. A job that no process executes is
-    ``interrupted`` rather than ``running``.
+    ``interrupted`` rather than ``running``. A damaged run or job is ``damaged``, with what can be
+    read of it.
 
     Args:
         run: The run's ID or a prefix of it; all runs by default.
-        notify: Called with a message for each run that cannot be read.
+        notify: Called with a message for each damage.
 
     Raises:
         UsageError: If there is no such run.
@@ -52,12 +53,18 @@ def read_status(
 
 def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict[str, Any]:
     is_executed = lock_holder(ledger.run_folder(run)) is not None
+    errors: list[LedgerError] = []
     try:
-        record = ledger.run(run)
-        read = [_job_status(ledger, record, job, is_executed=is_executed) for job in record.jobs]
+        record = ledger.run(run, on_damage=errors.append)
+        read = [
+            _job_status(ledger, record, job, errors, is_executed=is_executed) for job in record.jobs
+        ]
     except LedgerError as error:
-        notify(str(error))
+        for each in [*errors, error]:
+            notify(str(each))
         return {"run": run, "state": "damaged", "jobs": []}
+    for each in errors:
+        notify(str(each))
     jobs = [job for job, _, _ in read]
     counts = sum((job["trials"] for job in jobs), Counter[str]())
     best = [
@@ -70,7 +77,7 @@ def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict
         "name": record.name,
         "created": record.created,
         "on": ", ".join(job["provider"] for job in jobs),
-        "state": ", ".join(dict.fromkeys(job["state"] for job in jobs)),
+        "state": "damaged" if errors else ", ".join(dict.fromkeys(job["state"] for job in jobs)),
         "trials": counts,
         "best": best[0] if best else None,
         "jobs": jobs,
@@ -78,10 +85,16 @@ def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict
 
 
 def _job_status(
-    ledger: Ledger, record: RunRecord, job: JobRecord, *, is_executed: bool
+    ledger: Ledger,
+    record: RunRecord,
+    job: JobRecord,
+    errors: list[LedgerError],
+    *,
+    is_executed: bool,
 ) -> tuple[dict[str, Any], StudyResult, tuple[Trial, ...]]:
-    """Return the status of a job, the job, and its best trials."""
-    result, trials = read_job(ledger, record, job)
+    """Return the status of a job, the job, and its best trials; add damage to the errors."""
+    earlier_errors = len(errors)
+    result, trials = read_job(ledger, record, job, on_damage=errors.append)
     counts: Counter[str] = Counter()
 
     def count_states() -> Iterator[Trial]:
@@ -94,11 +107,12 @@ def _job_status(
     for _ in counted:  # the rest
         pass
     is_interrupted = result.state in {"running", "pending"} and not is_executed
+    state = "interrupted" if is_interrupted else result.state
     status = {
         "provider": result.provider,
         "mode": result.mode,
         "emulated": result.emulated,
-        "state": "interrupted" if is_interrupted else result.state,
+        "state": "damaged" if len(errors) > earlier_errors else state,
         "reason": result.reason,
         "trials": counts,
         "best": list(top[0].objective or ()) if top else None,

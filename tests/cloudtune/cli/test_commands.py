@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.ledger.record_table import write_record_checksum
 from tests.cloudtune.cli.conftest import Cloudtune
 
 SCRIPT = """\
@@ -301,6 +302,8 @@ def test_watch_reports_a_damaged_plan(cloudtune: Cloudtune, tmp_path: Path) -> N
         pass
     with closing(sqlite3.connect(tmp_path / ".cloudtune" / "ledger.db")) as db, db:
         db.execute('UPDATE jobs SET plan=\'{"mode": "driven"}\'')
+        ((run,),) = db.execute("SELECT id FROM runs")
+        write_record_checksum(db, run, "local")
     output = cloudtune("watch", code=1).stderr
     assert "local: its plan cannot be read" in output
     assert "its study or plan on local cannot be read" in output

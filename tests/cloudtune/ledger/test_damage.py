@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -183,22 +184,31 @@ def test_a_damaged_schema_is_detected(state: Path, what: bytes) -> None:
         read(state)
 
 
+_LOST_IN_TRIAL_2 = "1 of 120 events .* trial 2 among them; 39 trials can be read"
+
+
 @pytest.mark.parametrize(
     ("statement", "what"),
     [
         ("UPDATE runs SET study='no JSON' WHERE id='first'", "cannot be read"),
         ("UPDATE runs SET study='[]' WHERE id='first'", "cannot be read"),
         ("UPDATE jobs SET plan='{' WHERE run='first'", "cannot be read"),
-        ("UPDATE jobs SET plan='{}' WHERE run='first'", "plan on local cannot be read"),
+        ("UPDATE jobs SET plan='{}' WHERE run='first'", "job on local was changed"),
         ("DELETE FROM jobs WHERE run='first'", "part of its record is missing"),
-        ("UPDATE events SET body='{' WHERE run='first' AND seq=5", "event 5 cannot be read"),
-        ("UPDATE events SET kind='ate' WHERE run='first' AND seq=5", "event 5 cannot be read"),
-        ("DELETE FROM events WHERE run='first' AND seq=5", "missing"),
-        ("DELETE FROM events WHERE run='first' AND seq=1", "are inconsistent"),
+        ("UPDATE events SET body='{' WHERE run='first' AND seq=5", _LOST_IN_TRIAL_2),
+        ("UPDATE events SET kind='ate' WHERE run='first' AND seq=5", _LOST_IN_TRIAL_2),
+        ("UPDATE events SET seq=500 WHERE run='first' AND seq=5", "1 of 120 events"),
+        ("DELETE FROM events WHERE run='first' AND seq=5", "1 of 120 events"),
+        ("DELETE FROM events WHERE run='first' AND seq=1", "1 of 120 events"),
+        ("DELETE FROM events WHERE run='first'", "120 of 120 events.*; 0 trials can be read"),
+        ("DELETE FROM checksums WHERE run='first'", "was changed"),
+        ("UPDATE checksums SET events=7 WHERE run='first' AND provider='local'", "count of its"),
+        ("UPDATE jobs SET state='comqleted' WHERE run='first'", "was changed"),
+        ("UPDATE runs SET name='nome' WHERE id='first'", "its record was changed"),
         (
             'UPDATE events SET kind=\'measured\', body=\'{"number": 1, "time": 1, "step": 1,'
             " \"metrics\": {}}' WHERE run='first' AND seq=1",
-            "are inconsistent",
+            "1 of 120 events are damaged or missing, those of trial 1 among them; 39 trials can",
         ),
     ],
 )
@@ -213,6 +223,13 @@ def test_a_damaged_run_is_named_and_the_others_are_read(
     assert "run first is damaged" in str(refused.value)
     assert "cloudtune clean first" in str(refused.value)
     status = CliRunner().invoke(cloudtune, ["status", "--json"])
+    assert status.exit_code == 1
+    for words in (["--json"], ["--best"], ["--format", "jsonl"], ["--best", "--as", "args"]):
+        results = CliRunner().invoke(cloudtune, ["results", "first", *words])
+        assert results.exit_code == 1
+        assert "run first is damaged" in results.output or isinstance(
+            results.exception, LedgerError
+        )
     assert {row["run"]: row["state"] for row in json.loads(status.stdout)} == {
         "first": "damaged",
         "other": "completed",
@@ -222,11 +239,52 @@ def test_a_damaged_run_is_named_and_the_others_are_read(
     assert read(state) == {"other": read(whole)["other"]}
 
 
+def test_intact_trials_of_a_damaged_run_are_shown(
+    state: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
+    with closing(sqlite3.connect(state / "ledger.db")) as db, db:
+        # Trial 40 is the best. An event of trial 7 is lost, and also from the index.
+        db.execute("UPDATE events SET body=replace(body, 'score', 'scare') WHERE seq=119")
+        db.execute("DELETE FROM events WHERE run='first' AND seq=20")
+    shown = CliRunner().invoke(cloudtune, ["results", "first", "--format", "jsonl"])
+    assert shown.exit_code == 1
+    numbers = [json.loads(line)["number"] for line in shown.stdout.splitlines()]
+    assert numbers == [n for n in range(1, TRIALS + 1) if n not in {7, 40}]
+    assert "2 of 120 events are damaged or missing, those of trials 7, 40" in shown.stderr
+    best = CliRunner().invoke(cloudtune, ["results", "first", "--best", "--as", "json"])
+    assert (best.exit_code, json.loads(best.stdout)) == (1, {"x": 0.39})
+    (row,) = json.loads(CliRunner().invoke(cloudtune, ["status", "first", "--json"]).stdout)
+    assert (row["state"], row["trials"], row["best"]) == ("damaged", {"completed": 38}, 3.9)
+    log = state / "runs" / "first" / "local" / "trials" / "7" / "log.txt"
+    log.parent.mkdir(parents=True)
+    log.write_text("the output of trial 7")
+    logs = CliRunner().invoke(cloudtune, ["logs", "first", "7"])
+    assert (logs.exit_code, logs.stdout) == (0, "the output of trial 7")
+    with pytest.raises(LedgerError, match="2 of 120"):
+        trials_of("first", state)
+
+
+def test_a_run_that_is_missing_from_its_table_is_reported(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
+    with closing(sqlite3.connect(state / "ledger.db")) as db, db:
+        db.execute("DELETE FROM runs WHERE id='other'")
+    status = CliRunner().invoke(cloudtune, ["status", "--json"])
+    states = {row["run"]: row["state"] for row in json.loads(status.stdout)}
+    assert (status.exit_code, states) == (1, {"first": "completed", "other": "damaged"})
+    with Ledger(state) as ledger, pytest.raises(LedgerError, match=r"other is damaged.*name a run"):
+        ledger.find_run_id()
+    assert CliRunner().invoke(cloudtune, ["results", "first"]).exit_code == 0
+    assert CliRunner().invoke(cloudtune, ["results", "other"]).exit_code == 1
+
+
 def test_invalid_utf_8_is_detected(state: Path) -> None:
     with closing(sqlite3.connect(state / "ledger.db")) as db, db:
         db.execute("UPDATE events SET body=CAST(x'ff00' AS TEXT) WHERE run='first' AND seq=3")
-    with pytest.raises(LedgerError, match="if it is damaged"):
-        read(state)
+    with pytest.raises(LedgerError, match=r"1 of 120 events .*trial 1 among them"):
+        trials_of("first", state)
 
 
 def test_a_ledger_without_its_write_ahead_log_is_not_a_new_one(tmp_path: Path) -> None:
@@ -288,9 +346,8 @@ def test_an_older_ledger_is_migrated_and_a_copy_is_kept(
     with Ledger(tmp_path) as ledger:
         assert ledger.run("first").overrides == (() if overrides else None)
         assert [event for _, event in ledger.events("first", "local")] == events()
-        assert [event.number for event in ledger.events_by_trial("first", "local")] == [
-            event.number for event in events()
-        ]
+        by_trial = ledger.events_by_trial("first", "local")
+        assert [event for trial in by_trial for event in trial] == events()
         with pytest.raises(LedgerError, match="event 7"):
             list(ledger.events("other", "local"))
         ledger.end_job("first", "local", "completed", "", ran=5.0)
@@ -301,6 +358,77 @@ def test_an_older_ledger_is_migrated_and_a_copy_is_kept(
         assert copy.execute("PRAGMA user_version").fetchone() == (1,)
         assert copy.execute("SELECT count(*) FROM events").fetchone() == (2 * 3 * TRIALS,)
     assert (tmp_path / "ledger-version-1.db").read_bytes()[100:] == before[100:]
+
+
+def to_version_2(path: Path) -> None:
+    """Remove the checksums from a ledger."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(
+            "ALTER TABLE events DROP COLUMN checksum; DROP TABLE checksums; PRAGMA user_version=2"
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "trial"),
+    [
+        ("replace(body, 'completed', 'comqleted') WHERE seq=6", 2),
+        ('replace(body, \'{"score": 0.2}\', \'{"score": "0.2"}\') WHERE seq=5', 2),
+        ("replace(body, '{\"x\": 0.02}', '{\"x\": null}') WHERE seq=4", 2),
+        ("replace(body, '\"step\": 1', '\"step\": 1.5') WHERE seq=8", 3),
+    ],
+)
+def test_events_without_checksums_are_validated(
+    state: Path, whole: Path, change: str, trial: int
+) -> None:
+    to_version_2(state / "ledger.db")
+    with closing(sqlite3.connect(state / "ledger.db")) as db, db:
+        db.execute(f"UPDATE events SET body={change} AND run='first'")
+        assert db.execute("SELECT changes()").fetchone() == (1,)
+    with pytest.raises(LedgerError, match=f"1 of 120 .* trial {trial} among them; 39 trials"):
+        trials_of("first", state)
+    assert trials_of("other", state) == read(whole)["other"]
+
+
+def test_a_damaged_job_does_not_prevent_the_migration(state: Path, whole: Path) -> None:
+    path = state / "ledger.db"
+    to_version_2(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("VACUUM")
+    content = path.read_bytes()
+    root = content.index(b'"number":') // 4096
+    leaf = content.index(b'"number":', (root + 1) * 4096) // 4096
+    overwrite(path, leaf * 4096, b"\xff" * 4096)
+    with pytest.raises(LedgerError, match="the number of its events is unknown"):
+        trials_of("first", state)
+    assert trials_of("other", state) == read(whole)["other"]
+
+
+def test_the_migration_notices_a_root_page_that_hides_events(state: Path) -> None:
+    path = state / "ledger.db"
+    to_version_2(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        query = "SELECT rootpage FROM sqlite_master WHERE name='events'"
+        root = int(db.execute(query).fetchone()[0])
+    content = path.read_bytes()
+    overwrite(path, (root - 1) * 4096, bytes([content[(root - 1) * 4096] ^ 8]))
+    with pytest.raises(LedgerError, match="120 of 120 events are damaged or missing"):
+        trials_of("first", state)
+
+
+def test_an_older_ledger_in_a_read_only_folder_is_read(
+    state: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_version_2(state / "ledger.db")
+    before = (state / "ledger.db").read_bytes()
+
+    def access(_path: Path, mode: int) -> bool:
+        return mode != os.W_OK
+
+    monkeypatch.setattr(os, "access", access)
+    assert read(state) == read(whole)
+    assert (state / "ledger.db").read_bytes() == before
+    assert not (state / "ledger-version-2.db").exists()
 
 
 def test_a_failed_migration_leaves_the_old_ledger(

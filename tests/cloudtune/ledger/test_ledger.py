@@ -152,6 +152,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "last_event_number": lambda ledger: ledger.last_event_number("abc", "local"),
     "set_job_name": lambda ledger: ledger.set_job_name("abc", "local", "job"),
     "end_job": lambda ledger: ledger.end_job("abc", "local", "failed", "reason"),
+    "has_events": lambda ledger: ledger.has_events("abc", "local"),
     "append": lambda ledger: ledger.append("abc", "local", Started(2, 2.0, {})),
     "append several": lambda ledger: ledger.append("abc", "local", *[Started(2, 2.0, {})] * 2),
     "events": lambda ledger: list(ledger.events("abc", "local")),
@@ -167,6 +168,7 @@ READS = {
     "run",
     "events",
     "events_by_trial",
+    "has_events",
     "last_event_number",
 }
 WRITES = set(USES) - READS
@@ -184,7 +186,7 @@ def test_errors_of_the_database_become_ledger_errors(tmp_path: Path, use: str) -
     with Ledger(tmp_path, create=True) as ledger:
         ledger.create_run(record("abc"))
         other = sqlite3.connect(tmp_path / "ledger.db")
-        for table in ("events", "jobs", "runs"):
+        for table in ("events", "jobs", "runs", "checksums"):
             other.execute(f"ALTER TABLE {table} RENAME TO {table}_gone")
         other.close()
         with pytest.raises(LedgerError, match=r"ledger\.db cannot be used: no such table"):

@@ -22,6 +22,7 @@ from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError,
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts
@@ -253,6 +254,8 @@ def changed(run: str, **times: float) -> None:
         for name, seconds in times.items():
             what = "?" if name == "spent" else "ended - ?"
             db.execute(f"UPDATE jobs SET {name}={what} WHERE run=?", (seconds, run))
+        for (provider,) in db.execute("SELECT provider FROM jobs WHERE run=?", (run,)).fetchall():
+            write_record_checksum(db, run, provider)
 
 
 def test_elapsed_time_excludes_pauses() -> None:
