@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from cloudtune.bundle.ignore_file import IGNORE_FILE, read_ignore_file
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError, UsageError
 
-IGNORE_FILE = ".cloudtuneignore"
 _ALWAYS_EXCLUDED = {".git", ".cloudtune"}
 _CLUTTER = _ALWAYS_EXCLUDED | {
     ".hg",
@@ -38,8 +38,7 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
     """Return the relative paths of the bundle's files and links, in a fixed order.
 
     These are the files that git tracks or does not ignore; without git, all but common clutter.
-    ``.cloudtuneignore`` in the folder excludes files in the syntax of ``.gitignore``. Unlike in
-    git, a pattern with ``!`` also includes files of an excluded folder.
+    ``.cloudtuneignore`` in the folder excludes files, in the syntax of ``.gitignore``.
 
     Args:
         folder: The source folder.
@@ -51,21 +50,24 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
     """
     if not folder.is_dir():
         raise UsageError(f"trial.source: {folder} is not a folder")
-    candidates = _list_git_files(folder) or _walk(folder)
-    is_ignored = _read_ignore_file(folder / IGNORE_FILE)
-    excluded = [os.path.relpath(path.resolve(), folder.resolve()) for path in exclude]
-    names = sorted(
-        {
-            name
-            for name in candidates
-            if not any(name == each or name.startswith(each + os.sep) for each in excluded)
-            and _is_file_or_link(folder / name)
-            and not is_ignored(name)
-        },
-        key=os.fsencode,
-    )
-    _refuse_outside_links(folder, names)
-    return names
+    ignored = read_ignore_file(folder / IGNORE_FILE)
+    excluded = {os.path.relpath(path.resolve(), folder.resolve()) for path in exclude}
+
+    def skip_folder(name: str) -> bool:
+        return name in excluded or ignored.exclude_folder(name)
+
+    names: list[str] = []
+    links: list[str] = []
+    for name in {*(_list_git_files(folder) or _walk(folder, skip_folder))}:
+        if ignored.exclude(name) or any(each in excluded for each in _with_parents(name)):
+            continue
+        mode = _mode(f"{folder}/{name}")
+        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+            names.append(name)
+        if stat.S_ISLNK(mode):
+            links.append(name)
+    _refuse_outside_links(folder, sorted(links))
+    return sorted(names, key=os.fsencode)
 
 
 def fingerprint(folder: Path, names: Sequence[str]) -> str:
@@ -155,12 +157,18 @@ def _with_length(data: bytes) -> bytes:
     return len(data).to_bytes(8, "big") + data
 
 
-def _is_file_or_link(path: Path) -> bool:
+def _with_parents(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
+
+
+def _mode(path: str) -> int:
+    """Return the mode of a file or link, or 0 if it does not exist."""
     try:
-        mode = path.lstat().st_mode
+        return os.lstat(path).st_mode
     except OSError:
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+        return 0
 
 
 def _list_git_files(folder: Path) -> list[str]:
@@ -182,14 +190,14 @@ def _list_git_files(folder: Path) -> list[str]:
         if not name or _ALWAYS_EXCLUDED.intersection(name.split("/")):
             continue
         if path.is_dir() and not path.is_symlink():  # a submodule or another repository
-            inner = (_list_git_files(path) or _walk(path)) if any(path.iterdir()) else []
+            inner = _list_git_files(path) or _walk(path)
             names += [f"{name}/{each}" for each in inner]
         else:
             names.append(name)
     return names
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path, skip: Callable[[str], bool] = lambda _name: False) -> Iterator[str]:
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -200,7 +208,7 @@ def _walk(folder: Path) -> Iterator[str]:
                 name = prefix + entry.name
                 if not entry.is_dir(follow_symlinks=False):
                     yield name
-                elif not _is_generated(Path(entry.path)):
+                elif not (skip(name) or _is_generated(Path(entry.path))):
                     pending.append(name + "/")
 
 
@@ -210,12 +218,10 @@ def _is_generated(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").exists() or all((folder / name).exists() for name in state_files)
 
 
-def _refuse_outside_links(folder: Path, names: Sequence[str]) -> None:
+def _refuse_outside_links(folder: Path, links: Sequence[str]) -> None:
     root = os.path.realpath(folder)
     problems: list[Problem] = []
-    for name in names:
-        if not (folder / name).is_symlink():
-            continue
+    for name in links:
         target = os.path.realpath(folder / name)
         if target != root and not target.startswith(root + os.sep):
             message = f"the link {name} points outside the source folder, to {target}"
@@ -232,20 +238,3 @@ def _inner_target(folder: Path, link: Path) -> str:
         return target
     inner = os.path.relpath(os.path.realpath(link), os.path.realpath(folder))
     return os.path.relpath(inner, os.path.relpath(link.parent, folder))
-
-
-def _read_ignore_file(path: Path) -> Callable[[str], bool]:
-    """Return a function that returns whether an ignore file excludes a path."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return lambda _: False
-    import re
-
-    from pathspec import GitIgnoreSpec
-
-    try:
-        return GitIgnoreSpec.from_lines(text.split("\n")).match_file
-    except (ValueError, re.error) as error:
-        message = f"invalid pattern in {path.name}: {error}"
-        raise StudyError([Problem("trial.source", message)]) from None

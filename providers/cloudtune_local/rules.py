@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cloudtune.bundle.files import IGNORE_FILE
+from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.provider import Facts, Finding, FittedStudy, Note, format_count
 
 _MIN_COPIES = 100
