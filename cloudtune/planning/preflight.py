@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.facts import Facts
+from cloudtune.provider.facts import Facts, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address
+from cloudtune.provider.source_size import format_folders
+from cloudtune.study.quantities import format_bytes, format_count
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space
 from cloudtune.study.strategy_methods import can_warm_start
@@ -77,6 +80,7 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
             yield Finding("refused", f"providers.{provider}.{name}", hint)
     if has_code(study) and source and not {"*", provider} & source.keys():
         yield Finding("refused", "trial.source", f"no source for {provider}")
+    yield from _check_size(lookup.source)
     for name in lookup.source.absent:
         path = "trial.script" if name == study.trial.script else "trial.requirements"
         yield Finding("refused", path, f"no file {name} in the source folder")
@@ -102,6 +106,17 @@ def emulator_notes(provider: str, facts: Facts) -> Iterator[Note]:
             f"emulator at {facts.emulator}; unset them to use the service"
         )
         yield Note(f"providers.{provider}", text)
+
+
+def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:
+    advice = f"list files that trials do not need in {IGNORE_FILE}, move data to trial.inputs"
+    if files.shortage:
+        reason = f"{files.shortage}: {advice}, or set CLOUDTUNE_HOME to a folder on another disk"
+        yield Finding("refused", "trial.source", reason)
+    if files.largest:
+        total = f"{format_count(files.count, 'file')}, {format_bytes(files.size)}"
+        text = f"a large source of {total}, most in {format_folders(files.largest)}: {advice}"
+        yield Note("trial.source", text)
 
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from cloudtune.results.objective import explain_missing_objective as explain_missing_objective
     from cloudtune.results.objective import objective_values as objective_values
     from cloudtune.study.quantities import Money as Money
+    from cloudtune.study.quantities import format_bytes as format_bytes
     from cloudtune.study.quantities import format_count as format_count
     from cloudtune.study.quantities import format_duration as format_duration
     from cloudtune.study.schema import CategoricalParameter as CategoricalParameter
@@ -136,7 +137,7 @@ _EXPORTS = {
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
-    "cloudtune.study.quantities": "Money format_count format_duration",
+    "cloudtune.study.quantities": "Money format_bytes format_count format_duration",
     "cloudtune.study.schema": (
         "CategoricalParameter DiscreteParameter FloatParameter FromEnvironment IntParameter "
         "Json Mode MoneyAmount Objective Parameter Seconds StrategyName When"

@@ -53,6 +53,18 @@ class ServiceLimits:
 
 
 @dataclass(frozen=True)
+class FolderSize:
+    """How much of the source a folder contains."""
+
+    name: str
+    """Relative to the source folder, with a slash at the end; without one, the name of a file."""
+    count: int
+    """The number of files."""
+    size: int
+    """Their total size in bytes."""
+
+
+@dataclass(frozen=True)
 class SourceFiles:
     """The code on this machine that the study names."""
 
@@ -61,6 +73,10 @@ class SourceFiles:
     """Their total size in bytes."""
     absent: tuple[str, ...] = ()
     """The script and the requirements file if they are not in the source folder."""
+    largest: tuple[FolderSize, ...] = ()
+    """The folders that contain most of a source that is large; empty for others."""
+    shortage: str = ""
+    """Why the copies of the source do not fit on the disk; empty if they do."""
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cloudtune.ledger.home import state_folder
 from cloudtune.provider.facts import Facts, Inputs, SourceFiles, Variables
+from cloudtune.provider.source_size import disk_shortage, largest_folders
 from cloudtune.study.schema import FromEnvironment, Input
 from cloudtune.study.study import Study
+
+_MANY_FILES = 1000
+"""Files of the source from which on plans name the largest folders."""
+_MANY_BYTES = 64_000_000
+"""Bytes of the source from which on plans name the largest folders."""
 
 
 def has_code(study: Study) -> bool:
@@ -40,16 +47,31 @@ def input_address(study: Study, provider: str, name: str, *, emulated: bool) -> 
     return first or by_provider.get(provider) or by_provider.get("*") or by_provider.get("local")
 
 
-def source_files(study: Study, facts: Facts) -> SourceFiles:
-    """Return what is known of the source folder, from the list of bundled files in ``facts``."""
+def source_files(
+    study: Study, facts: Facts, copies: Callable[[int, int], int] = lambda _count, _size: 1
+) -> SourceFiles:
+    """Return what is known of the source folder, from the list of bundled files in ``facts``.
+
+    Args:
+        study: The study.
+        facts: What is known before the lookup.
+        copies: Returns how many copies there are at a time next to the run's own, from the number
+            of files and their size. The default is one, the archive for a service.
+    """
     source, bundled = facts.source, facts.files or ()
     if source is None:
         return SourceFiles()
+    sizes = {name: os.lstat(f"{source}/{name}").st_size for name in bundled}
+    count, size = len(sizes), sum(sizes.values())
+    number = 1 + copies(count, size)
     needed = [name for name in (study.trial.script, study.trial.requirements) if name]
+    is_large = count > _MANY_FILES or size > _MANY_BYTES
     return SourceFiles(
-        count=len(bundled),
-        size=sum((source / name).lstat().st_size for name in bundled),
+        count=count,
+        size=size,
         absent=tuple(name for name in needed if not (source / name).is_file()),
+        largest=largest_folders(sizes) if is_large else (),
+        shortage=disk_shortage(state_folder(), count * number, size * number),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.provider.facts import (
     Facts,
+    FolderSize,
     Inputs,
     Lookup,
     Parent,
@@ -60,7 +61,16 @@ def _lookup_to_json(lookup: Lookup) -> Json:
         "own_limits": lookup.limits.set_by_native,
         "missing": dict(lookup.missing_settings),
         "code": lookup.code_address,
-        "files": {"count": lookup.source.count, "bytes": lookup.source.size},
+        "files": {
+            "count": lookup.source.count,
+            "bytes": lookup.source.size,
+            **(
+                {"largest": [vars(each) for each in lookup.source.largest]}
+                if lookup.source.largest
+                else {}
+            ),
+            **({"shortage": lookup.source.shortage} if lookup.source.shortage else {}),
+        },
         "absent_files": list(lookup.source.absent),
         "unset": list(lookup.variables.unset),
         "empty": list(lookup.variables.empty),
@@ -75,6 +85,8 @@ def _lookup_to_json(lookup: Lookup) -> Json:
 class _StoredFiles(BaseModel):
     count: int = 0
     bytes: int = 0
+    largest: tuple[FolderSize, ...] = ()
+    shortage: str = ""
 
 
 class _StoredLookup(BaseModel):
@@ -108,7 +120,13 @@ class _StoredLookup(BaseModel):
             limits=ServiceLimits(self.longest_trial, self.timeout_ends_trials, self.own_limits),
             missing_settings=self.missing,
             code_address=self.code,
-            source=SourceFiles(self.files.count, self.files.bytes, self.absent_files),
+            source=SourceFiles(
+                self.files.count,
+                self.files.bytes,
+                self.absent_files,
+                self.files.largest,
+                self.files.shortage,
+            ),
             variables=Variables(self.unset, self.empty),
             inputs=Inputs(self.inputs, self.uploads, self.absent_inputs),
             links=self.links,

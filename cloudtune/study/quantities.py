@@ -30,6 +30,13 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def format_bytes(count: int) -> str:
+    """Return a number of bytes in the unit that suits it, such as ``20 MB``."""
+    if count >= 1e9:
+        return f"{count / 1e9:,.1f} GB"
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
+
+
 def parse_duration(value: object) -> float:
     """Return seconds for text such as ``90s``, ``10m``, ``2h30m`` or ``1d``.
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from cloudtune.provider import (
     source_files,
 )
 from cloudtune_local.settings import LocalSettings
+from cloudtune_local.source import MAX_COPIED_FILES, MAX_KEPT_BYTES, is_large
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")
 GPU_QUERY_TIMEOUT = 10.0
@@ -39,7 +41,7 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
         price=Price.hourly(*settings.prices.hour, "from providers.local.prices")
         if settings.prices
         else "the price of this machine is unknown",
-        source=source_files(study, facts),
+        source=source_files(study, facts, partial(_copies, study)),
         variables=environment_variables(study),
         inputs=Inputs(inputs, absent=tuple(absent)),
         data={
@@ -89,6 +91,23 @@ def find_gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return result.stdout.split() if result.returncode == 0 else []
+
+
+def _copies(study: Study, count: int, size: int) -> int:
+    """Return how many copies of the source, with its files and bytes, trials certainly need."""
+    if is_large(count, size) and sys.platform == "linux":
+        return 0
+    limits = study.limits
+    parallel = limits.parallel_trials or 1
+    may_end_early = (
+        limits.timeout
+        or limits.patience
+        or limits.max_cost
+        or any(objective.target is not None for objective in study.objectives)
+    )
+    if may_end_early or size > MAX_KEPT_BYTES or count > MAX_COPIED_FILES:
+        return parallel
+    return max(limits.max_trials or 0, parallel)
 
 
 def _path(uri: str, base: Path) -> str | None:

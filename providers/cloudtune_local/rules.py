@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
-from cloudtune.provider import Facts, Finding, FittedStudy, Note, format_count
+from cloudtune.provider import Facts, Finding, FittedStudy, Note, format_bytes, format_count
+from cloudtune_local.source import MAX_KEPT_BYTES
 
 _MIN_COPIES = 100
 """Copies of the source to assume if there are fewer trials, or an unknown number."""
@@ -43,18 +44,14 @@ def _code(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
 
 def _copies(fitted: FittedStudy, size: int) -> Iterator[Note]:
     trials = fitted.study.limits.max_trials
-    if size * max(trials or 0, _MIN_COPIES) <= _NOTABLE_BYTES:
+    if size > MAX_KEPT_BYTES or size * max(trials or 0, _MIN_COPIES) <= _NOTABLE_BYTES:
         return
-    total = f", {_format_bytes(size * trials)} for {trials} trials" if trials else ""
+    total = f", {format_bytes(size * trials)} for {trials} trials" if trials else ""
     yield Note(
         "trial.source",
-        f"each trial keeps its own copy of the source, {_format_bytes(size)}{total}; list files "
+        f"each trial keeps its own copy of the source, {format_bytes(size)}{total}; list files "
         f"that trials do not need in {IGNORE_FILE}, and move large data to trial.inputs",
     )
-
-
-def _format_bytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def _inputs(fitted: FittedStudy, addresses: Mapping[str, str | None]) -> Iterator[Finding]:

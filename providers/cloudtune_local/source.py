@@ -18,8 +18,8 @@ MAX_COPIED_BYTES = 64_000_000
 """A source with more bytes is large."""
 _MAX_CACHED_FILE = 256 * 1024
 """Bytes of the largest file that is cached in memory."""
-_MAX_CACHED = 8 * 1024 * 1024
-"""Bytes of all cached files."""
+MAX_KEPT_BYTES = 8 * 1024 * 1024
+"""Bytes of all cached files, which are also those that each trial keeps a copy of."""
 
 _Entry = tuple[str, Callable[[str], object]]
 """A relative path, and a function that creates the entry at a given path."""
@@ -38,7 +38,7 @@ class SourceTree:
         self.small = True
         """Whether all files that were read fit into the cache."""
         self._folder = folder
-        self._room = _MAX_CACHED
+        self._room = MAX_KEPT_BYTES
 
     def copy(self, target: str) -> None:
         """Create a folder with the content of the source.
@@ -66,11 +66,11 @@ class SourceTree:
         return False
 
     def remove_unchanged(self, copy: str) -> None:
-        """Remove the files of a copy that are as in the source, if it is large; folders stay.
+        """Remove the files of a copy that are as in the source, unless it is small; folders stay.
 
         Unchanged files have the time and the size of the original.
         """
-        if not self.is_large:
+        if self.small:
             return
         for folder, copied_folder, names in self._walk_with(copy):
             for name in names:
@@ -86,12 +86,11 @@ class SourceTree:
             for name in names:
                 original, copied = f"{folder}/{name}", f"{copied_folder}/{name}"
                 status = os.lstat(original)
-                times = (status.st_atime_ns, status.st_mtime_ns)
                 if stat.S_ISLNK(status.st_mode):
                     Path(copied).symlink_to(os.readlink(original))  # noqa: PTH115
+                    _set_time(copied, status)
                 else:
-                    clone_file(original, copied, _copied_mode(status.st_mode) or 0o666)
-                os.utime(copied, ns=times, follow_symlinks=False)
+                    _copy_file(original, status, copied)
 
     def _walk_with(self, copy: str) -> Iterator[tuple[str, str, list[str]]]:
         """Yield each folder of the source, its path in a copy, and its files and links."""
@@ -102,7 +101,7 @@ class SourceTree:
 
     @cached_property
     def _entries(self) -> list[_Entry]:
-        self._room = _MAX_CACHED
+        self._room = MAX_KEPT_BYTES
         return list(self._read_entries(self._folder, ""))
 
     def _read_entries(self, folder: Path, prefix: str) -> Iterator[_Entry]:
@@ -119,18 +118,24 @@ class SourceTree:
 
     def _read_file(self, entry: os.DirEntry[str]) -> Callable[[str], object]:
         status = entry.stat()
-        mode = _copied_mode(status.st_mode)
         if not entry.is_file() or status.st_size > min(_MAX_CACHED_FILE, self._room):
             self.small = False
-            return partial(_copy_file, entry.path, mode)
+            return partial(_copy_file, entry.path, status)
         self._room -= status.st_size
-        return partial(_write_cached, Path(entry.path).read_bytes(), mode)
+        return partial(_write_cached, Path(entry.path).read_bytes(), _copied_mode(status.st_mode))
 
 
-def _copy_file(source: str, mode: int | None, target: str) -> None:
-    shutil.copyfile(source, target)
-    if mode is not None:
+def _copy_file(source: str, status: os.stat_result, target: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise shutil.SpecialFileError(f"{source} is a named pipe or another special file")
+    clone_file(source, target, 0o666)
+    if (mode := _copied_mode(status.st_mode)) is not None:
         os.chmod(target, mode)  # noqa: PTH101
+    _set_time(target, status)
+
+
+def _set_time(path: str, status: os.stat_result) -> None:
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
 def _copied_mode(mode: int) -> int | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from cloudtune.planning.planner import plan, plan_from_facts
+from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.study.study import Study
 from cloudtune_local import lookup
@@ -78,16 +83,18 @@ def test_windows_is_refused_for_now(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "trials", "text"),
     [
-        (101_000_000, 20, "copy of the source, 101 MB, 2.0 GB for 20 trials; list files"),
+        (101_000_000, 20, ""),
         (5_000_000, 4000, "copy of the source, 5 MB, 20.0 GB for 4000 trials; list files"),
         (5_000_000, None, ""),
     ],
 )
-def test_a_large_source_is_noted(tmp_path: Path, size: int, trials: int | None, text: str) -> None:
+def test_many_copies_of_a_source_are_noted(
+    tmp_path: Path, size: int, trials: int | None, text: str
+) -> None:
     for name in ("data.bin", "more.bin"):
         with (tmp_path / name).open("wb") as file:
             file.truncate(size // 2)
-    limits = {"max_trials": trials} if trials else {"timeout": "1h"}
+    limits = {"timeout": "1h", **({"max_trials": trials} if trials else {})}
     study = Study.model_validate({"trial": {"module": "train"}, "limits": limits})
     notes = [str(note) for note in plan(study, base=tmp_path).notes]
     matching = [note for note in notes if "copy of the source" in note]
@@ -100,3 +107,72 @@ def test_a_large_source_is_noted(tmp_path: Path, size: int, trials: int | None, 
 def test_the_system_is_that_of_this_machine(tmp_path: Path) -> None:
     study = Study.model_validate({"trial": {"command": ["true"]}})
     assert plan(study, base=tmp_path).facts.data["system"] == os.name
+
+
+def sparse(folder: Path, **sizes: int) -> None:
+    for name, size in sizes.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("wb") as file:
+            file.truncate(size)
+
+
+@pytest.mark.parametrize("on", ["local", "vertex"])
+def test_the_largest_folders_of_a_source_are_named(tmp_path: Path, on: str) -> None:
+    sparse(tmp_path, **{"train.py": 10, "out/model.bin": 90_000_000, "results.bin": 20_000_000})
+    sparse(tmp_path, **{f"data/images/{n % 7}/{n}.png": 1 for n in range(1200)})
+    study = Study.model_validate({"trial": {"script": "train.py"}})
+    planned = plan(study, on, base=tmp_path)
+    (note,) = [str(note) for note in planned.notes if "large source" in str(note)]
+    assert note == (
+        "trial.source: a large source of 1,203 files, 110 MB, most in "
+        "data/images/ (1,200 files, 1 kB), out/ (1 file, 90 MB), results.bin (20 MB): list files "
+        "that trials do not need in .cloudtuneignore, move data to trial.inputs"
+    )
+    restored = restore_plan(json.loads(json.dumps(planned.to_json())))
+    assert restored.notes == planned.notes
+    (tmp_path / ".cloudtuneignore").write_text("data/\nout/\n")
+    assert not any("large source" in str(note) for note in plan(study, on, base=tmp_path).notes)
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "fits"),
+    [
+        (2_000_000, {"max_trials": 10}, True),
+        (2_000_000, {"max_trials": 100}, False),
+        (2_000_000, {"max_trials": 100, "timeout": "1h"}, True),
+        (30_000_000, {"max_trials": 100}, True),
+        (30_000_000, {"max_trials": 100, "parallel_trials": 4}, False),
+        (90_000_000, {"max_trials": 100, "parallel_trials": 4}, sys.platform == "linux"),
+        (110_000_000, {"max_trials": 1}, False),
+    ],
+)
+def test_a_source_that_does_not_fit_on_the_disk_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    limits: dict[str, Any],
+    *,
+    fits: bool,
+) -> None:
+    disk = SimpleNamespace(f_bavail=100, f_frsize=1_000_000, f_files=0, f_favail=0)
+    monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    sparse(tmp_path, data=size)
+    planned = plan(
+        Study.model_validate({"trial": {"module": "x"}, "limits": limits}), base=tmp_path
+    )
+    refused = [str(f) for f in planned.refused if f.path == "trial.source"]
+    assert len(refused) == (not fits)
+    assert all("MB are free in" in text for text in refused)
+    restored = restore_plan(json.loads(json.dumps(planned.to_json())))
+    assert restored.refused == planned.refused
+
+
+def test_a_disk_without_room_for_more_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_bavail=100, f_frsize=1_000_000, f_files=60, f_favail=11)
+    monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    sparse(tmp_path, **{f"{n}.py": 1 for n in range(4)})
+    study = {"trial": {"module": "x"}, "limits": {"max_trials": 2}}
+    planned = plan(Study.model_validate(study), base=tmp_path)
+    assert "the copies need 12 files, and 11 can be created in" in str(planned.refused)

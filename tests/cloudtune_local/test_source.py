@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_copy_is_what_the_source_was(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: int
 ) -> None:
-    monkeypatch.setattr(source_module, "_MAX_CACHED", cached)
+    monkeypatch.setattr(source_module, "MAX_KEPT_BYTES", cached)
     was = listing(folder)
     source = SourceTree(folder)
     source.copy(str(tmp_path / "one"))
