@@ -50,7 +50,7 @@ def facts_to_json(facts: Facts) -> Json:
 def _lookup_to_json(lookup: Lookup) -> Json:
     if reserved := _StoredLookup.model_fields.keys() & lookup.data.keys():
         raise ValueError(f"reserved keys in Lookup.data: {', '.join(sorted(reserved))}")
-    price = lookup.price
+    price, source = lookup.price, lookup.source
     return {
         **lookup.data,
         "price_per_second": None if isinstance(price, str) else price.per_second,
@@ -62,16 +62,12 @@ def _lookup_to_json(lookup: Lookup) -> Json:
         "missing": dict(lookup.missing_settings),
         "code": lookup.code_address,
         "files": {
-            "count": lookup.source.count,
-            "bytes": lookup.source.size,
-            **(
-                {"largest": [vars(each) for each in lookup.source.largest]}
-                if lookup.source.largest
-                else {}
-            ),
-            **({"shortage": lookup.source.shortage} if lookup.source.shortage else {}),
+            "count": source.count,
+            "bytes": source.size,
+            **({"largest": [vars(each) for each in source.largest]} if source.largest else {}),
+            **({"shortage": source.shortage} if source.shortage else {}),
         },
-        "absent_files": list(lookup.source.absent),
+        "absent_files": list(source.absent),
         "unset": list(lookup.variables.unset),
         "empty": list(lookup.variables.empty),
         "inputs": dict(lookup.inputs.addresses),

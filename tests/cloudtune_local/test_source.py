@@ -83,3 +83,19 @@ def test_a_source_is_small_as_long_as_memory_holds_it(folder: Path, tmp_path: Pa
     large.copy(str(tmp_path / "one"))
     small.copy(str(tmp_path / "two"))
     assert (large.small, small.small) == (False, True)
+
+
+def test_a_copy_is_reduced_to_what_changed(folder: Path, tmp_path: Path) -> None:
+    (folder / "other").write_bytes(os.urandom(300_000))
+    large, small = SourceTree(folder), SourceTree(folder / "nothing")
+    one, two = tmp_path / "one", tmp_path / "two"
+    large.copy(str(one))
+    small.copy(str(two))
+    (one / "other").write_bytes(os.urandom(300_000))
+    (one / "new").touch()
+    (two / "new").touch()
+    before = set(listing(one))
+    large.remove_unchanged(str(one))
+    small.remove_unchanged(str(two))
+    assert before - set(listing(one)) == {"sub/deeper/large"}
+    assert set(listing(two)) == {"new"}
