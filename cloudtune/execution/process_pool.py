@@ -25,6 +25,7 @@ from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
 from cloudtune.execution.reaper_client import ReaperClient
+from cloudtune.execution.sweeper import Sweeper
 from cloudtune.host_errors import describe_host_error
 from cloudtune.results.events import Ended, HostFailure, Measured
 
@@ -81,6 +82,7 @@ class ProcessPool:
         """Threads that wait for a process, less the processes in the queue."""
         self._current = _CurrentThread()
         self._lock = threading.Lock()
+        self._sweeper = Sweeper(mark, lambda number: number in self._running)
 
     def start(
         self,
@@ -143,6 +145,7 @@ class ProcessPool:
             thread.join(10)
         self._threads.clear()
         self._idle = 0
+        self._sweeper.close()
         if self.fork_server:
             self.fork_server.close()
         self.reaper.close()
@@ -175,6 +178,7 @@ class ProcessPool:
             ended = _host_failure(process.number, "cannot be monitored", error)
         with self._lock:
             del self._running[process.number]
+        self._sweeper.request()
         self._current.is_free = bug is None  # else this thread ends
         self._emit_last([*process.last_events, self._finish(ended)])
         self._current.is_free = False

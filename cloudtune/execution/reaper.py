@@ -30,11 +30,21 @@ _MAX_LIST_BYTES = 1024 * 1024
 
 def find_processes(mark: str) -> list[int]:
     """Return the ids of the processes whose ``CLOUDTUNE_RUN`` begins with a mark."""
+    return list(find_marks(mark))
+
+
+def find_marks(mark: str) -> dict[int, str]:
+    """Return each ``CLOUDTUNE_RUN`` that begins with a mark, by the id of its process."""
     if not Path("/proc/self/environ").exists():
         return _find_without_procfs(mark)
-    entry = b"\0" + os.fsencode(f"{MARK_VARIABLE}={mark}")
-    names = os.listdir("/proc")  # noqa: PTH208 - faster
-    return [int(pid) for pid in names if pid.isdigit() and entry in b"\0" + _environment(pid)]
+    variable = b"\0" + os.fsencode(f"{MARK_VARIABLE}=")
+    marks: dict[int, str] = {}
+    for pid in os.listdir("/proc"):  # noqa: PTH208 - faster
+        if pid.isdigit():
+            _, found, rest = (b"\0" + _environment(pid)).partition(variable + os.fsencode(mark))
+            if found:
+                marks[int(pid)] = mark + os.fsdecode(rest.partition(b"\0")[0])
+    return marks
 
 
 def kill_processes(mark: str) -> None:
@@ -114,18 +124,18 @@ def _environment(pid: str) -> bytes:
         return b""
 
 
-def _find_without_procfs(mark: str) -> list[int]:
+def _find_without_procfs(mark: str) -> dict[int, str]:
     import psutil
 
-    pids: list[int] = []
+    marks: dict[int, str] = {}
     for process in psutil.process_iter():
         try:
             value = process.environ().get(MARK_VARIABLE, "")
         except (psutil.Error, OSError):
             continue
         if value.startswith(mark):
-            pids.append(process.pid)
-    return pids
+            marks[process.pid] = value
+    return marks
 
 
 if __name__ == "__main__":

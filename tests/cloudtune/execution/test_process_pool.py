@@ -431,14 +431,25 @@ def test_children_end_with_a_script_that_is_stopped(bench: Bench, session: bool)
     wait_until_gone(int((bench.folder / "child").read_text()))
 
 
+DETACHED = """
+    import os, subprocess, sys, time
+    quiet = subprocess.DEVNULL
+    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'],
+        start_new_session=True, stdout=quiet, stderr=quiet)
+    open('../child', 'w').write(str(child.pid))
+"""
+
+
+def test_a_detached_child_ends_with_its_script(bench: Bench) -> None:
+    bench.start(2, FOREVER, metrics=READY)
+    bench.ready(2)
+    assert bench.run(DETACHED).state == "completed"
+    wait_until_gone(int((bench.folder / "child").read_text()))
+    assert len(bench.alive()) == 1, "another process was killed"
+
+
 def test_a_detached_child_ends_with_the_run(bench: Bench) -> None:
-    bench.run("""
-        import os, subprocess, sys, time
-        quiet = subprocess.DEVNULL
-        child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'],
-            start_new_session=True, stdout=quiet, stderr=quiet)
-        open('../child', 'w').write(str(child.pid))
-    """)
+    bench.run(DETACHED)
     child = int((bench.folder / "child").read_text())
     assert not gone(child)
     bench.processes.close()
