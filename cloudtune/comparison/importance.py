@@ -1,24 +1,29 @@
-"""How much each parameter matters for being among the best trials."""
+"""How much each parameter matters for the objective."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import build_axes
+from cloudtune.search.encoding import Encoding, Rows
 from cloudtune.study.search_space import Assignment, Node, Space, Value, match_value
 from cloudtune.study.study import Study
 
-METHOD = "PED-ANOVA as in Optuna"
+METHOD = "total effects (Sobol) on a random forest"
 MIN_TRIALS = 20
 """With fewer trials, importance is not computed."""
-_BEST_SHARE = 0.1
-"""The share of the trials that count as the best ones."""
-_MIN_BEST_TRIALS = 5
+_MAX_TRIALS = 400
+"""The forest learns from an even selection of at most so many trials."""
+_SAMPLES = 512
+MIN_EXPLAINED = 0.1
+"""If the forest explains less of the differences between unseen trials, nothing is known."""
+_INACTIVE = -1.0
+"""The number of a parameter that is not active, below all values."""
+_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -29,21 +34,31 @@ class Importance:
     metric: str
     trials: int
     best: float
-    """The share of the trials that count as the best ones."""
+    """The share of the trials from which the model learned."""
     shares: dict[str, float] | None
     """By the key of the parameter's definition, adding up to 1; None if unknown."""
+    explained: float | None = None
+    """The share of the differences between unseen trials that the model explains; None if there
+    are too few trials for a model."""
 
 
 def parameter_importance(group: Group, index: int) -> Importance:
-    """Return how unevenly each parameter's values are distributed among a group's best trials.
+    """Return how much of the differences between trials each parameter causes.
 
-    The best trials are those by the objective at the index. The trials of repeated runs are pooled.
+    A model learns the rank of a trial by the objective at the index from its parameters. A
+    parameter's share is the mean squared change of the prediction when only this parameter changes,
+    anywhere in the search space. Where a change makes other parameters active or inactive, this is
+    part of it; a change of an inactive parameter has no effect. The trials of repeated runs are
+    pooled.
     """
     study = group.jobs[0].study
     trials = [trial for job in group.jobs for trial in eligible_trials(job.trials)]
-    best = max(_BEST_SHARE, _MIN_BEST_TRIALS / len(trials)) if trials else _BEST_SHARE
-    shares = _shares(study, trials, index, best) if len(trials) >= MIN_TRIALS else None
-    return Importance(group.label, study.objectives[index].metric, len(trials), best, shares)
+    shares = explained = None
+    if len(trials) >= MIN_TRIALS:
+        shares, explained = _shares(study, trials, index)
+    used = min(1.0, _MAX_TRIALS / len(trials)) if trials else 1.0
+    metric = study.objectives[index].metric
+    return Importance(group.label, metric, len(trials), used, shares, explained)
 
 
 def valid_values(space: Space, parameters: Assignment) -> Iterator[tuple[Node, Value]]:
@@ -55,36 +70,76 @@ def valid_values(space: Space, parameters: Assignment) -> Iterator[tuple[Node, V
                 yield node, value
 
 
-def _shares(study: Study, trials: list[Trial], index: int, best: float) -> dict[str, float] | None:
-    import optuna
-    from optuna.importance import PedAnovaImportanceEvaluator
-    from optuna.study import StudyDirection
-    from optuna.trial import TrialState
+def _shares(
+    study: Study, trials: Sequence[Trial], index: int
+) -> tuple[dict[str, float] | None, float | None]:
+    import numpy as np
 
-    from cloudtune.search.optuna_storage import ListStorage
+    from cloudtune.comparison.forest import fit_forest
 
     space = Space.from_study(study)
-    axes = {axis.node.key: axis for axis in build_axes(space) if not axis.is_fixed}
-    distributions = {key: axis.optuna_distribution() for key, axis in axes.items()}
-    maximize = study.objectives[index].goal == "maximize"
-    storage = ListStorage([StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE])
-    used: set[str] = set()
-    for trial in trials:
-        values = {
-            node.key: axes[node.key].to_optuna(value)
-            for node, value in valid_values(space, trial.parameters)
-            if node.key in axes
-        }
-        active = {key: distributions[key] for key in values}
-        used |= active.keys()
-        assert trial.objective is not None
-        storage.add(TrialState.COMPLETE, values, active, {}, [trial.objective[index]])
-    if not used:
-        return None
-    keys = [key for key in distributions if key in used]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns about branches with few trials, which it skips
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=best)
-        importances = evaluator.evaluate(optuna.Study("", storage=storage), params=keys)
-    total = sum(importances.values())
-    return {key: importances.get(key, 0.0) / total for key in keys} if total else None
+    encoding = Encoding(build_axes(space))
+    if not encoding.columns:
+        return None, None
+    ordered = sorted(trials, key=lambda trial: _objective(trial, index))
+    picked = np.linspace(0, len(ordered) - 1, min(len(ordered), _MAX_TRIALS)).astype(int)
+    chosen = [ordered[i] for i in picked]
+    values = np.array([_objective(trial, index) for trial in chosen])
+    if values[0] == values[-1]:
+        return None, None
+    # Ranks, because a few very bad trials would determine everything. Equal values have one rank.
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts + 1) / 2)[inverse] / len(values)
+    rows = np.array([encoding.encode(_within(space, trial)) for trial in chosen])
+    orders = _category_orders(encoding, rows, ranks)
+    rng = np.random.default_rng(_SEED)
+    forest = fit_forest(_prepare(rows, orders), ranks, rng)
+    if forest.explained < MIN_EXPLAINED:
+        return None, max(0.0, forest.explained)
+    base, other = (encoding.sample_unmasked(rng, _SAMPLES) for _ in range(2))
+    expected = forest.predict(_prepare(encoding.mask_inactive(base.copy()), orders))
+    effects: list[float] = []
+    for column in range(len(encoding.columns)):
+        changed = base.copy()
+        changed[:, column] = other[:, column]
+        masked = _prepare(encoding.mask_inactive(changed), orders)
+        effects.append(float(np.mean((forest.predict(masked) - expected) ** 2)))
+    total = sum(effects)
+    if not total:
+        return None, max(0.0, forest.explained)
+    keys = [column.axis.node.key for column in encoding.columns]
+    shares = {key: effect / total for key, effect in zip(keys, effects, strict=True)}
+    return shares, forest.explained
+
+
+def _objective(trial: Trial, index: int) -> float:
+    assert trial.objective is not None
+    return trial.objective[index]
+
+
+def _within(space: Space, trial: Trial) -> dict[str, Value]:
+    return {node.name: value for node, value in valid_values(space, trial.parameters)}
+
+
+def _category_orders(encoding: Encoding, rows: Rows, ranks: Rows) -> dict[int, Rows]:
+    """Return a new number for each category by column, so that one split can separate them."""
+    import numpy as np
+
+    orders: dict[int, Rows] = {}
+    for index, column in enumerate(encoding.columns):
+        if column.categories:
+            of_category = [rows[:, index] == number for number in range(column.categories)]
+            means = np.array([ranks[m].mean() if m.any() else 0.5 for m in of_category])
+            orders[index] = means.argsort().argsort().astype(float)
+    return orders
+
+
+def _prepare(rows: Rows, orders: dict[int, Rows]) -> Rows:
+    """Return rows for the forest: categories in order, inactive parameters below all values."""
+    import numpy as np
+
+    prepared = np.where(np.isnan(rows), _INACTIVE, rows)
+    for index, order in orders.items():
+        active = prepared[:, index] >= 0
+        prepared[active, index] = order[prepared[active, index].astype(int)]
+    return prepared

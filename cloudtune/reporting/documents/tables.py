@@ -10,8 +10,9 @@ from textwrap import shorten
 from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.comparison.groups import RunSummary
-from cloudtune.comparison.importance import MIN_TRIALS
+from cloudtune.comparison.importance import MIN_TRIALS, Importance
 from cloudtune.comparison.overview import MAX_TOP_TRIALS
+from cloudtune.comparison.rankings import join_words
 from cloudtune.comparison.time_breakdown import PHASES
 from cloudtune.reporting.documents.wording import (
     UNKNOWN,
@@ -210,19 +211,38 @@ def importance_table(comparison: Comparison) -> Table:
         (name, *(f"{100 * shares[name]:.0f} %" if name in shares else "" for _, shares in known))
         for name in sorted(names, key=lambda name: -means[name])
     )
-    note = (
-        f"{comparison.importance_method}: how unevenly a parameter's values are distributed among "
-        "the best tenth of the trials (at least 5), compared with all trials; shares of the total. "
-        "It reflects where the search looked as well as what worked. If no parameter matters, the "
-        "shares are random."
+    notes = [_importance_sentence(*each, named=len(comparison.importances) > 1) for each in known]
+    notes.append(
+        "A share is how much the objective changes, on average over the whole search space, if "
+        "only this parameter changes."
     )
-    unknown = [each.label for each in comparison.importances if not each.shares]
-    if unknown:
-        labels = ", ".join(dict.fromkeys(unknown))
-        note += f" Unknown for {labels}: fewer than {MIN_TRIALS} trials count, or all are equal."
+    unknown = [each for each in comparison.importances if not each.shares]
+    few = dict.fromkeys(each.label for each in unknown if each.explained is None)
+    unclear = dict.fromkeys(each.label for each in unknown if each.explained is not None)
+    if few:
+        why = f"fewer than {MIN_TRIALS} trials count, or all are equal"
+        notes.append(f"Unknown for {join_words([*few])}: {why}.")
+    if unclear:
+        why = "the parameters do not explain the differences between trials"
+        notes.append(f"Unknown for {join_words([*unclear])}: {why}.")
+    note = " ".join(notes)
     titles = (f"{each.label}: {each.metric}" if several else each.label for each, _ in known)
     columns = ("parameter", *titles)
     return Table("importance", "Parameter importance", note, columns, rows)
+
+
+def _importance_sentence(each: Importance, shares: dict[str, float], *, named: bool) -> str:
+    """Return the most important parameters in words, and how far to trust that."""
+    ranked = sorted(shares, key=lambda name: -shares[name])[:3]
+    main, *others = [f"{name} ({100 * shares[name]:.0f} %)" for name in ranked]
+    minor = [text for text, name in zip(others, ranked[1:], strict=True) if shares[name] >= 0.05]
+    then = f", then {join_words(minor)}" if minor else ""
+    where = f"{each.label}, {each.metric}: " if named else ""
+    explained = f"{100 * (each.explained or 0.0):.0f} %"
+    return (
+        f"{where}{main} matters most{then}. A model of the parameters explains {explained} of the "
+        "differences between trials that it did not learn from."
+    )
 
 
 def time_table(comparison: Comparison) -> Table:

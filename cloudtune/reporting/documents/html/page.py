@@ -26,6 +26,7 @@ from cloudtune.reporting.documents.html.space_charts import (
     parallel_chart,
     slice_charts,
 )
+from cloudtune.reporting.documents.html.vega import vega_bundle
 from cloudtune.reporting.documents.overview import describe_overview
 from cloudtune.reporting.documents.tables import build_tables
 from cloudtune.reporting.documents.wording import (
@@ -48,12 +49,11 @@ def render_html(comparison: Comparison) -> str:
         MissingExtraError: If jinja2 or vl-convert is not installed.
     """
     jinja2 = import_extra("jinja2", "a report as HTML", "report")
-    vl_convert = import_extra("vl_convert", "a report as HTML", "report")
     tables = {table.id: table for table in build_tables(comparison)}
     importance = tables.get("importance")
     most_important_first = [row[0] for row in importance.rows] if importance else []
     charts, sampling_note = _draw(comparison, most_important_first)
-    library = _escape_end_tag(vl_convert.javascript_bundle())
+    library = _escape_end_tag(vega_bundle())
     script = _escape_end_tag((_HERE / "script.js").read_text("utf-8"))
     style = (_HERE / "style.css").read_text("utf-8")
     environment = jinja2.Environment(

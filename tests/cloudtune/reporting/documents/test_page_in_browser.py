@@ -290,8 +290,23 @@ def test_the_page_is_accessible(browser: Browser, tmp_path: Path) -> None:
 
 def test_without_scripts_the_numbers_are_there(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path, [ordinary("local")], scripts=False) as page:
-        expect(page.locator("main")).to_contain_text("local reached accuracy")
+        expect(page.locator("main")).to_contain_text(re.compile(r"Best\s+accuracy 0\."))
         expect(page.locator("noscript").first).to_be_attached()
+
+
+def test_on_a_phone_nothing_is_cut(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, tmp_path, [ordinary("local")]) as page:
+        page.set_viewport_size({"width": 390, "height": 800})
+        cut = page.evaluate(
+            """[document.documentElement, ...document.querySelectorAll('.scroll, .card, pre')]
+            .filter((part) => part.clientWidth && part.scrollWidth > part.clientWidth)
+            .map((part) => part.ariaLabel ?? part.tagName)"""
+        )
+        assert cut == []
+        label = page.locator("#top td").first.evaluate(
+            "cell => getComputedStyle(cell, '::before').content"
+        )
+        assert label == '"accuracy"'
 
 
 def test_the_security_policy_blocks_other_scripts(browser: Browser, tmp_path: Path) -> None:

@@ -165,7 +165,10 @@ def test_the_suffix_of_a_file_selects_the_format() -> None:
         report_format(Path("report.pdf"))
 
 
-def test_without_vl_convert_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vl_convert_the_error_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(MissingExtraError, match=r"cloudtune\[report\]"):
         said([job("p", [0.5])], "html")

@@ -1,0 +1,125 @@
+"""Importance on functions whose effects are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cloudtune.comparison.comparison import compare
+from cloudtune.comparison.forest import fit_forest
+from cloudtune.comparison.groups import group_jobs
+from cloudtune.comparison.importance import Importance, parameter_importance
+from cloudtune.reporting.documents.tables import importance_table
+from cloudtune.results.model import StudyResult
+from cloudtune.study.search_space import Value
+from tests.cloudtune.comparison.factories import job, make_study, trial
+
+NUMBER = {"type": "float", "min": 0, "max": 1}
+FLAT = {"a": NUMBER, "b": NUMBER, "c": NUMBER}
+TREE = {
+    "m": {"type": "categorical", "values": ["x", "y"]},
+    "p": {**NUMBER, "when": {"m": "x"}},
+    "q": {**NUMBER, "when": {"m": "y"}},
+}
+Draw = Callable[[Random], dict[str, Value]]
+
+
+def flat(chance: Random) -> dict[str, Value]:
+    return {name: chance.random() for name in FLAT}
+
+
+def tree(chance: Random) -> dict[str, Value]:
+    branch = chance.choice("xy")
+    return {"m": branch, "p" if branch == "x" else "q": chance.random()}
+
+
+def searched(
+    parameters: dict[str, Any], draw: Draw, score: Callable[[Any], float], count: int
+) -> StudyResult:
+    chance = Random(1)
+    drawn = [draw(chance) for _ in range(count)]
+    trials = [
+        trial(number, score(values), parameters=values)
+        for number, values in enumerate(drawn, start=1)
+    ]
+    return job("p", trials, study=make_study(parameters=parameters))
+
+
+def importance(*args: Any) -> Importance:
+    return parameter_importance(group_jobs([searched(*args)])[0], 0)
+
+
+@pytest.mark.parametrize("count", [100, 1_000])
+@pytest.mark.parametrize(
+    ("parameters", "draw", "score", "shares"),
+    [
+        # The total effects of a sum are proportional to the squared weights.
+        (FLAT, flat, lambda p: 3 * p["a"] + 2 * p["b"] + p["c"], {"a": 9, "b": 4, "c": 1}),
+        (FLAT, flat, lambda p: p["b"] ** 3, {"a": 0, "b": 1, "c": 0}),
+        (TREE, tree, lambda p: float(p["m"] == "x"), {"m": 1, "p": 0, "q": 0}),
+        # p counts in half of the space, and a change of m replaces it by a constant.
+        (TREE, tree, lambda p: p.get("p", 0.5), {"m": 1, "p": 2, "q": 0}),
+    ],
+)
+def test_the_shares_of_known_functions(
+    parameters: dict[str, Any],
+    draw: Draw,
+    score: Callable[[Any], float],
+    shares: dict[str, float],
+    count: int,
+) -> None:
+    found = importance(parameters, draw, score, count)
+    assert found.shares is not None
+    total = sum(shares.values())
+    for name, share in shares.items():
+        assert found.shares[name] == pytest.approx(share / total, abs=0.2)
+    assert found.explained is not None
+    assert found.explained > 0.7
+
+
+@pytest.mark.parametrize("count", [20, 60, 300])
+def test_noise_has_no_importance(count: int) -> None:
+    noise = Random(2)
+    found = importance(FLAT, flat, lambda _: noise.random(), count)
+    assert found.shares is None
+    assert found.explained is not None
+
+
+def test_a_few_very_bad_trials_do_not_determine_it() -> None:
+    found = importance(FLAT, flat, lambda p: p["a"] - 1e9 * (p["c"] > 0.98), 200)
+    assert found.shares is not None
+    assert found.shares["a"] > 0.9
+
+
+def test_the_same_trials_have_the_same_importance() -> None:
+    runs = [importance(FLAT, flat, lambda p: p["a"] + p["b"], 50) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_equal_values_and_one_parameter() -> None:
+    assert importance(FLAT, flat, lambda _: 1.0, 30).shares is None
+    alone = importance({"a": NUMBER}, lambda r: {"a": r.random()}, lambda p: p["a"], 30)
+    assert alone.shares == {"a": 1.0}
+
+
+def test_the_note_says_what_matters_and_how_far_to_trust_it() -> None:
+    many = searched(FLAT, flat, lambda p: 3 * p["a"] + 2 * p["b"], 100)
+    note = importance_table(compare([many], {})).note
+    assert note.startswith("a (")
+    assert "matters most, then b (" in note
+    noise = Random(2)
+    nothing = searched(FLAT, flat, lambda _: noise.random(), 100)
+    assert not importance_table(compare([nothing], {})).rows
+
+
+def test_a_forest_predicts_rows_it_has_not_seen() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.random((300, 4))
+    forest = fit_forest(rows[:200], rows[:200, 1], rng)
+    errors = forest.predict(rows[200:]) - rows[200:, 1]
+    assert float(np.sqrt(np.mean(errors**2))) < 0.1
+    assert forest.explained > 0.9
