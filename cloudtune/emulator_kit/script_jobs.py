@@ -8,6 +8,7 @@ interruption. A provider adds how a job is prepared, read and finished.
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import threading
 from abc import ABC, abstractmethod
@@ -258,5 +259,16 @@ class Context(Generic[JobsT]):
     """Held while a job changes."""
 
     def job_folder(self, *names: str) -> Path:
-        """Create the empty folder of a job and return it."""
+        """Create the empty folder of a job and return it.
+
+        Args:
+            names: Names of folders, one below the other. Requests may have named them, and an
+                existing folder is emptied, so none may lead elsewhere.
+
+        Raises:
+            ValueError: If one is not the name of a folder.
+        """
+        for name in names:
+            if name in {"", ".", ".."} or not name.isprintable() or {"/", os.sep} & {*name}:
+                raise ValueError(f"{name!r} is not the name of a folder")
         return create_folder(self.folder.joinpath("jobs", *names))

@@ -36,6 +36,8 @@ MAX_BYTES = 8 * 1024 * 1024
 """Of the body of a call."""
 DEFAULT_REGION = "us-east-1"
 
+_REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}")
+"""As in botocore 1.44.8, endpoints.json, ``regionRegex`` of all partitions together."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[0-9]{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 
 
@@ -125,6 +127,10 @@ class SageMakerApp(App):
             ServiceError: If the service would refuse it.
         """
         name, region = _operation(environ) or "", _credential(environ)[1]
+        if not _REGION.fullmatch(region):  # it becomes a folder
+            raise ServiceError(
+                "InvalidSignatureException", "Credential should be scoped to a valid region.", 403
+            )
         request = _body(environ)
         model = wire.service("sagemaker-metrics" if name == METRICS else "sagemaker")
         if name not in OPERATIONS:

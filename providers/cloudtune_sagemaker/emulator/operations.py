@@ -90,9 +90,9 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
 
     def _create_training(self, request: Json, region: str) -> Json:
         training.check(request)
-        script.check(request)
         name: str = request["TrainingJobName"]
         self.store.demand_free_training(region, name)
+        script.check(request)
         job = TrainingJob(
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "training-job", name),

@@ -25,14 +25,10 @@ from cloudtune.emulator_kit import (
 )
 from cloudtune_sagemaker.contract import BadArchive, ToolkitFailure
 from cloudtune_sagemaker.emulator import delays
+from cloudtune_sagemaker.emulator.cloudwatch import put_log, put_metrics
 from cloudtune_sagemaker.emulator.script import Script
 from cloudtune_sagemaker.emulator.state import TrainingJob
-from cloudtune_sagemaker.emulator.storage import (
-    StorageError,
-    put_log,
-    put_metrics,
-    upload_artifacts,
-)
+from cloudtune_sagemaker.emulator.storage import StorageError, upload_artifacts
 
 MAX_REASON = 1024
 """Characters of a FailureReason (botocore 1.44.8 model)."""
@@ -119,9 +115,9 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
             return
         measured = replace(measured, metrics=finite)
         with self.lock:
-            run.job.measurements.append(measured)
+            run.job.curves.add(measured)
         run.notify(measured)
-        self.inject_fault(run, len(run.job.measurements))
+        self.inject_fault(run, run.job.curves.measurements)
 
     def next_process(self, run: Run, ended: Ended) -> Callable[[], ProcessSpec] | None:
         """Return the toolkit's next step, such as the script itself."""

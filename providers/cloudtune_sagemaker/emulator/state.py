@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit import Job, Json, Measured, ScriptJob
+from cloudtune.emulator_kit import Job, Json, ScriptJob
+from cloudtune_sagemaker.emulator.curves import Curves
 from cloudtune_sagemaker.emulator.errors import in_use, invalid, not_found
 
 ACCOUNT = "123456789012"
@@ -74,7 +75,7 @@ class TrainingJob(ScriptJob):
     transitions: list[Json] = field(default_factory=list[Json])
     failure: str | None = None
     model: str | None = None
-    measurements: list[Measured] = field(default_factory=list[Measured])
+    curves: Curves = field(default_factory=Curves)
     stop_status: str = ""
     """The secondary status in which a stop ends: Stopped, or a limit that was exceeded."""
 
@@ -106,11 +107,7 @@ class TrainingJob(ScriptJob):
     @property
     def final(self) -> dict[str, tuple[float, float]]:
         """The last value of each metric, as 32 bits hold it, with its time."""
-        return {
-            name: (float32(value), measured.time)
-            for measured in self.measurements
-            for name, value in measured.metrics.items()
-        }
+        return {name: (float32(value), when) for name, (value, when) in self.curves.last().items()}
 
     @property
     def objective(self) -> float | None:

@@ -1,6 +1,6 @@
-"""What jobs fetch from S3 and leave there, in CloudWatch's metrics and in CloudWatch's logs.
+"""What jobs fetch from S3 and leave there.
 
-The stores are moto's, the same that clients reach through the protocols of AWS.
+The store is moto's, the same that clients reach through the protocols of AWS.
 """
 
 from __future__ import annotations
@@ -8,16 +8,11 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cloudtune_sagemaker.contract import Container
 from cloudtune_sagemaker.emulator.state import ACCOUNT, TrainingJob
-
-LOG_GROUP = NAMESPACE = "/aws/sagemaker/TrainingJobs"
-"""Where training jobs log (developer guide, logging-cloudwatch) and put their metrics (developer
-guide, training-metrics)."""
 
 
 class StorageError(Exception):
@@ -147,44 +142,6 @@ def upload_artifacts(job: TrainingJob, container: Container) -> str:
     if any(files(container.data)):
         store(f"{root}/output.tar.gz", _archive(container.data))
     return f"{root}/model.tar.gz"
-
-
-def put_log(job: TrainingJob, when: float) -> None:
-    """Store what a job printed in CloudWatch's logs."""
-    from moto.logs.models import logs_backends
-
-    path = job.folder / "log.txt"
-    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
-    backend: Any = logs_backends[ACCOUNT][job.region]
-    if LOG_GROUP not in backend.groups:
-        backend.create_log_group(LOG_GROUP, {})
-    stream = f"{job.name}/algo-1-{int(job.created)}"
-    backend.create_log_stream(LOG_GROUP, stream)
-    stamp = int(when * 1000)
-    events = [{"timestamp": stamp, "message": line} for line in lines if line]
-    if events:
-        backend.put_log_events(LOG_GROUP, stream, events)
-
-
-def put_metrics(job: TrainingJob) -> None:
-    """Store what a job measured in CloudWatch's metrics.
-
-    The dimension is that of `TrainingJobAnalytics` of the sagemaker SDK (2.257.7).
-    """
-    from moto.cloudwatch.models import cloudwatch_backends
-
-    backend: Any = cloudwatch_backends[ACCOUNT][job.region]
-    data = [  # moto's times have no zone
-        {
-            "MetricName": name,
-            "Dimensions": [{"Name": "TrainingJobName", "Value": job.name}],
-            "Timestamp": datetime.fromtimestamp(measured.time, UTC).replace(tzinfo=None),
-            "Value": value,
-        }
-        for measured in job.measurements
-        for name, value in measured.metrics.items()
-    ]
-    backend.put_metric_data(NAMESPACE, data)
 
 
 def _backend() -> Any:

@@ -263,11 +263,10 @@ def series(store: Store, query: Json) -> Json:
 
 def _values(job: TrainingJob, query: Json) -> list[tuple[float, float]]:
     start, end = query.get("Start", float("-inf")), query.get("End", float("inf"))
-    return [
-        (measured.time, measured.metrics[query["MetricName"]])
-        for measured in list(job.measurements)
-        if query["MetricName"] in measured.metrics and start <= measured.time <= end
-    ]
+    name: str = query["MetricName"]
+    if name not in job.curves:
+        return []
+    return [(when, value) for when, value in job.curves[name] if start <= when <= end]
 
 
 def _invalid_query(message: str) -> Json:

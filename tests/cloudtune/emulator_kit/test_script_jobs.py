@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.emulation.faults import Fault
+from cloudtune.emulation.faults import Fault, FaultPlan
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.emulator_kit.job_run import JobRun
-from cloudtune.emulator_kit.script_jobs import ScriptJobs
+from cloudtune.emulator_kit.script_jobs import Context, ScriptJobs
 from cloudtune.emulator_kit.state import ScriptJob
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.results.events import Ended, Measured
@@ -127,3 +127,15 @@ def test_a_job_fails_where_the_plan_has_it(jobs: Jobs) -> None:
     jobs.launch(job)
     assert job.over.wait(30)
     assert (job.state, job.started) == ("failed", None)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "a\0", "a\nb"])
+def test_the_folder_of_a_job_is_below_that_of_its_emulator(tmp_path: Path, name: str) -> None:
+    jobs = Jobs(tmp_path)
+    context = Context(tmp_path, jobs.delays, FaultPlan(), jobs, jobs.lock)
+    kept = context.job_folder("us-east-1", "one") / "log.txt"
+    kept.write_text("kept")
+    with pytest.raises(ValueError, match="not the name of a folder"):
+        context.job_folder(name, "jobs")
+    assert kept.exists()
+    jobs.close()

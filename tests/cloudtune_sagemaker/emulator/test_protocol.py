@@ -221,6 +221,25 @@ def test_regions_are_apart(emulator: Emulator) -> None:
     emulator.tuned(name)
 
 
+@pytest.mark.parametrize("region", ["..", ".", "us-esat", "jobs", "us-east-1%2F.."])
+def test_a_region_is_no_path(emulator: Emulator, region: str) -> None:
+    name = emulator.train()
+    emulator.trained(name)
+    scope = f"{emulator.key}/20261124/{region}/sagemaker/aws4_request"
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host",
+        "X-Amz-Target": "SageMaker.CreateTrainingJob",
+    }
+    request = emulator.definition()
+    request["HyperParameters"] = request.pop("StaticHyperParameters")
+    body = json.dumps({"TrainingJobName": "jobs", **request})
+    status, answer = send(emulator, headers, body=body)
+    assert status == 403
+    assert isinstance(answer, dict)
+    assert answer["__type"] == "InvalidSignatureException"
+    assert emulator.log(name)
+
+
 def test_the_address_is_private_and_goes_with_the_process(
     start_emulator: Callable[..., Emulator],
 ) -> None:

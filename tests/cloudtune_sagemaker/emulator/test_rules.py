@@ -324,6 +324,11 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
         job(AlgorithmSpecification__AlgorithmName="x"),
         "exactly one of TrainingImage and AlgorithmName",
     ),
+    (
+        job_rules.channels,
+        job(InputDataConfig=[{"ChannelName": "..", "DataSource": {"S3DataSource": {}}}]),
+        "Channel name .. is not valid",
+    ),
     (job_rules.one_algorithm, job(AlgorithmSpecification__TrainingImage=None), "exactly one"),
     (
         job_rules.spot_wait,

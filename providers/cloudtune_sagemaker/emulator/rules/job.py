@@ -141,6 +141,8 @@ def channels(job: Json) -> Iterator[str]:
     names: list[str] = [channel["ChannelName"] for channel in job.get("InputDataConfig", ())]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"Channel names must be unique, and {name} is used more than once."
+    for name in {".", ".."}.intersection(names):  # the pattern allows them, no folder has them
+        yield f"Channel name {name} is not valid."
     for channel in job.get("InputDataConfig", ()):
         if len(channel["DataSource"]) != 1:
             yield f"Channel {channel['ChannelName']} must have exactly one data source."
