@@ -16,7 +16,7 @@ from cloudtune.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
-from cloudtune.engine.limit_tracker import LimitTracker
+from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import (
@@ -39,7 +39,6 @@ _log = get_logger(__name__)
 
 _MAX_BATCH = 1_000
 """The most messages that one step processes."""
-_TIMEOUT = "the study's timeout was reached"
 _TRIAL_TIMEOUT = "its trial_timeout was reached"
 
 
@@ -370,7 +369,7 @@ class Driver:
     def _enforce_deadlines(self, runner: TrialRunner) -> None:
         now = time.monotonic()
         if now >= self._timeout_at and self._outcome is None:
-            self._stop_all(runner, Outcome("completed", _TIMEOUT))
+            self._stop_all(runner, Outcome("completed", TIMEOUT_REASON))
             return
         for number, due in self._deadlines.items():
             if now >= due:

@@ -17,6 +17,7 @@ from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError, UnsupportedError
+from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
@@ -166,6 +167,7 @@ class _Execution:
             notify=self.notify,
             may_exist=self.resumed,
             budget=self.budget,
+            enforced=_enforced_here(self.plan),
         )
         managed.replay(self.events)
         run, provider = self.job.run, self.job.provider
@@ -308,6 +310,11 @@ def job_context(plan: Plan, ledger: Ledger) -> JobContext:
         emulator = reconnect(plan.provider, provider, plan.settings, plan.facts.emulator)
         return JobContext(folder, emulator)
     return JobContext(folder, connect(plan.provider, module, folder / EMULATOR_FOLDER))
+
+
+def _enforced_here(plan: Plan) -> frozenset[EnforcedName]:
+    support = registry.get(plan.provider).capabilities.for_mode(plan.mode)
+    return support.enforced_here if support else frozenset()
 
 
 def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:

@@ -203,6 +203,9 @@ class JobPoller:
         self._notify_once(f"{error}; retrying with increasing delays")
         self._backoff = next_backoff(self._jobs.poll_seconds, self._backoff)
         self._backoff_until = now + add_jitter(self._backoff)
+        if not self._any_response:
+            latest = self._outage_since + FIRST_CONTACT_SECONDS
+            self._backoff_until = min(self._backoff_until, latest)
         _log.debug("back off for %.1f s: %s", self._backoff, error)
 
     def _create_waiting(self) -> None:

@@ -1,14 +1,20 @@
-"""The limits of a study that count trials: failures, patience, target."""
+"""The limits of a study that count trials: failures, patience, target.
+
+In driven mode cloudtune enforces all of them, in managed mode those that the service does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
+from cloudtune.fitting.capabilities import ENFORCED_DRIVEN, EnforcedName
 from cloudtune.results.events import Ended, Outcome, TrialState
 from cloudtune.results.objective import reaches_targets
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
 
+TIMEOUT_REASON = "the study's timeout was reached"
+"""Why a job ends that its study's timeout ends."""
 _MAX_CONSECUTIVE_FAILURES = 25
 """Failures in a row that end a job without a limit that counts failures."""
 
@@ -16,8 +22,10 @@ _MAX_CONSECUTIVE_FAILURES = 25
 class LimitTracker:
     """Counts the ended trials of a job against the study's limits."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, enforced: Set[EnforcedName] = ENFORCED_DRIVEN) -> None:
+        """Create a tracker of the limits with these names; a service enforces the others."""
         self._study = study
+        self._enforced = enforced
         self._failures = 0
         self._consecutive_failures = 0
         self._trials_since_best = 0
@@ -48,17 +56,19 @@ class LimitTracker:
 
     def outcome(self) -> Outcome | None:
         """Return the outcome of the job if a limit ends it."""
-        limits = self._study.limits
-        if limits.max_failed_trials is not None and self._failures > limits.max_failed_trials:
+        limits, enforced = self._study.limits, self._enforced
+        tolerated = limits.max_failed_trials if "max_failed_trials" in enforced else None
+        if tolerated is not None and self._failures > tolerated:
             failures = format_count(self._failures, "trial")
-            limit = limits.max_failed_trials
-            return Outcome("failed", f"{failures} failed; max_failed_trials is {limit}")
+            return Outcome("failed", f"{failures} failed; max_failed_trials is {tolerated}")
         is_counted = (limits.max_trials, limits.max_failed_trials, limits.patience) != (None,) * 3
-        if not is_counted and self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
+        is_endless = "max_trials" in enforced and not is_counted
+        if is_endless and self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             return Outcome("failed", f"{_MAX_CONSECUTIVE_FAILURES} trials in a row failed")
-        if self._target_trial is not None:
+        if self._target_trial is not None and "target" in enforced:
             return Outcome("completed", f"trial {self._target_trial} reached the target")
-        if limits.patience is not None and self._trials_since_best >= limits.patience:
-            trials = format_count(limits.patience, "trial")
+        patience = limits.patience if "patience" in enforced else None
+        if patience is not None and self._trials_since_best >= patience:
+            trials = format_count(patience, "trial")
             return Outcome("completed", f"no better objective in {trials}")
         return None

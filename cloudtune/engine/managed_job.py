@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Set
 from contextlib import contextmanager
 
 from cloudtune.debug_log import get_logger, log_calls
@@ -22,7 +22,9 @@ from cloudtune.engine.backoff import (
 )
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.inbox import Inbox, StopRequest
+from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
 from cloudtune.errors import EmulatorEndedError, ProviderError
+from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.fitting.fit import FittedStudy, restore
 from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
@@ -47,10 +49,12 @@ class ManagedJob:
         notify: Callable[[str], None] = lambda _: None,
         may_exist: bool = False,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
+        enforced: Set[EnforcedName] = frozenset(),
     ) -> None:
         """Create a job; nothing is sent yet. The arguments are those of the `Driver`.
 
-        An earlier process may have submitted the job if ``may_exist``.
+        An earlier process may have submitted the job if ``may_exist``. The service does not enforce
+        the limits named in ``enforced``.
         """
         self._plan = plan
         self._may_exist = may_exist
@@ -63,6 +67,11 @@ class ManagedJob:
         self._mask = Mask(plan.study)
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._budget = budget
+        self._tracker = LimitTracker(plan.fitted.study, enforced)
+        self._timeout = plan.fitted.study.limits.timeout if "timeout" in enforced else None
+        self._timeout_at = math.inf
+        """When the study's timeout is reached, in epoch seconds."""
+        self._limit_reached = False
         self._stop_request: StopRequest | None = None
         """A request to end the job that the service has not received yet."""
         self._detach_requested = False
@@ -76,7 +85,7 @@ class ManagedJob:
     def replay(self, events: Sequence[Event]) -> None:
         """Apply the events that earlier processes recorded, in order."""
         for event in events:
-            self._trials.tell(event)
+            self._apply(event)
 
     def run(self, client: JobClient, job: str | None, record_id: Callable[[str], None]) -> Outcome:
         """Submit the job if necessary, follow it to its end, and return its outcome.
@@ -120,8 +129,25 @@ class ManagedJob:
                 self._notify_remark(status.remark)
                 if status.state in FINAL_STATES:
                     return self._end(status)
-            self._wait_for_request(client.poll_seconds)
+                if self._timeout and self._timeout_at == math.inf:
+                    self._timeout_at = (status.created or time.time()) + self._timeout
+            if not self._stops_at_limit():
+                self._wait_for_request(client.poll_seconds)
         return self._unknown_outcome(f"the job {ref.id} may still run there")
+
+    def _stops_at_limit(self) -> bool:
+        """Request the end of the job at the first limit that it reaches; return whether it did."""
+        if self._limit_reached:
+            return False
+        outcome = self._tracker.outcome()
+        if time.time() >= self._timeout_at:
+            outcome = outcome or Outcome("completed", TIMEOUT_REASON)
+        if outcome is None:
+            return False
+        self._limit_reached = True
+        if self._stop_request is None and self._sent_request is None:
+            self._stop_request = StopRequest(outcome.reason, state=outcome.state)
+        return True
 
     def _end(self, status: JobStatus) -> Outcome:
         """End the trials for which the service returned no end, and return the job's outcome."""
@@ -130,7 +156,7 @@ class ManagedJob:
         reason = "the job ended, and the service returned no final state of this trial"
         self._add_events([Ended(number, now, "unknown", reason) for number in open_trials])
         request = self._sent_request
-        if status.state == "cancelled" and request and request.state == "completed":
+        if status.state == "cancelled" and request and request.state != "cancelled":
             return Outcome(request.state, request.reason)
         return Outcome(status.state, status.reason)
 
@@ -172,7 +198,7 @@ class ManagedJob:
                     raise
             if self._error and time.monotonic() >= give_up_at:
                 return self._unreachable_outcome(self._error)
-            self._wait_for_request(client.poll_seconds)
+            self._wait_for_request(client.poll_seconds, give_up_at - time.monotonic())
         return self._unknown_outcome(f"a job {name} may have been created there")
 
     @contextmanager
@@ -184,12 +210,14 @@ class ManagedJob:
                 raise
             self._error = error
 
-    def _wait_for_request(self, seconds: float) -> None:
+    def _wait_for_request(self, seconds: float, longest: float = math.inf) -> None:
         """Wait for a stop request: a poll interval, or longer after each failure in a row."""
+        if not (self._error or self._limit_reached):
+            seconds = min(seconds, max(0.0, self._timeout_at - time.time()))
         self._wait = next_backoff(seconds, self._wait) if self._error else seconds
         if self._error:
             self._notify_error(f"{self._error}; retrying with increasing delays")
-        self._inbox.wait(add_jitter(self._wait))
+        self._inbox.wait(min(add_jitter(self._wait), longest))
         request = self._inbox.pop()
         if isinstance(request, StopRequest):
             if self._error and self._may_exist and not request.now:
@@ -222,9 +250,14 @@ class ManagedJob:
             return
         self._record(events)
         for event in events:
-            self._trials.tell(event)
+            self._apply(event)
         self._observe(events)
         self._budget.add(*events)
+
+    def _apply(self, event: Event) -> None:
+        self._trials.tell(event)
+        if isinstance(event, Ended) and event.state != "cancelled":
+            self._tracker.add(event, self._trials.objective(event.number))
 
 
 def new_events(

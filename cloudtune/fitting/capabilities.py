@@ -22,6 +22,7 @@ LimitName = Literal[
     "patience",
     "max_cost",
 ]
+EnforcedName = LimitName | Literal["target"]
 WarmStartKind = Literal["same", "transfer"]
 
 
@@ -58,7 +59,7 @@ class ModeCapabilities:
     select: frozenset[Select]
     early_stopping: frozenset[StoppingRule]
     limits: frozenset[LimitName]
-    """The names of the supported limits."""
+    """The names of the limits that the service enforces."""
     initial_trials: bool
     warm_start: frozenset[WarmStartKind]
     max_trials: Limit | None
@@ -68,6 +69,8 @@ class ModeCapabilities:
     max_name_length: Limit | None
     unattended: bool
     """Whether a job continues when the machine that started it is switched off."""
+    enforced_here: frozenset[EnforcedName] = frozenset()
+    """What cloudtune enforces in managed mode, only while it is running: it cancels the job."""
     grid_of_trials: bool = False
     """Whether a grid is sent as a list of trials, so that every parameter is supported."""
 
@@ -91,6 +94,9 @@ class Capabilities:
 ALL_SCALES: frozenset[Scale] = frozenset({"linear", "log", "reverse_log", "auto"})
 
 ALL_LIMITS: frozenset[LimitName] = frozenset(get_args(LimitName))
+
+ENFORCED_DRIVEN: frozenset[EnforcedName] = ALL_LIMITS | {"target"}
+"""What cloudtune enforces in driven mode."""
 
 DRIVEN = ModeCapabilities(
     parameters={

@@ -35,6 +35,11 @@ from cloudtune.study.search_space import (
 )
 from cloudtune.study.study import Study
 
+_ENFORCED_HERE = (
+    "{} does not know this limit: while cloudtune is running, it cancels the job when the limit is "
+    "reached"
+)
+
 
 @dataclass(frozen=True)
 class FittedStudy:
@@ -262,18 +267,23 @@ def _name_findings(
 
 def _fit_limits(
     study: Study, capabilities: Capabilities, support: ModeCapabilities
-) -> tuple[Any, list[Finding]]:
+) -> tuple[Any, list[Finding | Note]]:
     provider, title = capabilities.provider, capabilities.title
     limits = study.limits_for(provider)
     overrides: dict[str, Any] = study.providers.get(provider, {}).get("limits") or {}
-    findings: list[Finding] = []
+    findings: list[Finding | Note] = []
 
     def path(name: str) -> str:
         return f"providers.{provider}.limits.{name}" if name in overrides else f"limits.{name}"
 
-    unsupported = {name: None for name in limits.as_dict() if name not in support.limits}
+    supported = support.limits | support.enforced_here
+    unsupported = {name: None for name in limits.as_dict() if name not in supported}
     for name in unsupported:
         findings.append(Finding("dropped", path(name), f"{title} does not support this limit"))
+    enforced_here = support.enforced_here - support.limits - {"max_cost"}  # the price decides
+    for name in limits.as_dict():
+        if name in enforced_here:
+            findings.append(Note(path(name), _ENFORCED_HERE.format(title)))
     fitted = limits.model_copy(update=unsupported)
     for name, limit in (
         ("max_trials", support.max_trials),
@@ -288,8 +298,8 @@ def _fit_limits(
 
 def _fit_other_fields(
     study: Study, support: ModeCapabilities, title: str
-) -> tuple[dict[str, Any], list[Finding]]:
-    findings: list[Finding] = []
+) -> tuple[dict[str, Any], list[Finding | Note]]:
+    findings: list[Finding | Note] = []
     strategy, stopping, warm_start = study.strategy, study.early_stopping, study.warm_start
     update: dict[str, Any] = {}
     strategy_update: dict[str, None] = {}
@@ -323,10 +333,14 @@ def _fit_other_fields(
     return update, findings
 
 
-def _objective_findings(study: Study, support: ModeCapabilities, title: str) -> Iterator[Finding]:
+def _objective_findings(
+    study: Study, support: ModeCapabilities, title: str
+) -> Iterator[Finding | Note]:
     for index, objective in enumerate(study.objectives):
         path = study.objective_path(index)
-        if objective.target is not None and not support.targets:
+        if objective.target is not None and "target" in support.enforced_here:
+            yield Note(f"{path}.target", _ENFORCED_HERE.format(title))
+        elif objective.target is not None and not support.targets:
             yield Finding("dropped", f"{path}.target", f"{title} does not stop at a target")
         if objective.select not in support.select:
             reason = (

@@ -107,6 +107,8 @@ class JobStatus:
     trials: Sequence[RawTrial] = ()
     remark: str = ""
     """What is missing in this status, and why; shown to the user once."""
+    created: float | None = None
+    """When the job was created, in epoch seconds: the study's timeout counts from here."""
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,12 @@ def _rows(supported: ModeCapabilities) -> Iterator[tuple[str, str]]:
     yield "methods", _list(supported.methods)
     yield "seed", _yes(supported.seeds)
     yield "objectives", "several" if supported.objectives > 1 else "one"
-    yield "`target`", _yes(supported.targets)
+    yield "`target`", _yes(supported.targets or "target" in supported.enforced_here)
     yield "`select`", _list(supported.select)
     yield "early stopping", _list(supported.early_stopping)
-    yield "limits", _list(supported.limits)
+    yield "limits", _list(supported.limits | (supported.enforced_here - {"target"}))
+    enforced_here = _list(supported.enforced_here) if supported.unattended else "all"
+    yield "of these, enforced by cloudtune, while it is running", enforced_here
     yield "initial trials", _yes(supported.initial_trials)
     yield "warm start", _list(supported.warm_start)
     yield "most trials", _number(supported.max_trials)

@@ -31,7 +31,7 @@ _BEST_IS_NOT_LAST = """
     for step, value in enumerate((1, -0.5, 0.33), 1):
         report(accuracy=value, step=step)
 """
-_ENDLESS = """
+ENDLESS = """
     import time
     from cloudtune.trial import report
     report(accuracy=1.0, step=1)
@@ -39,6 +39,7 @@ _ENDLESS = """
     print("reported", flush=True)
     time.sleep(60)
 """
+"""Reports twice, and runs for a minute."""
 
 
 class EmulatedRunContract(EmulatedRuns):
@@ -204,7 +205,7 @@ class EmulatedRunContract(EmulatedRuns):
     @BOTH_MODES
     def test_a_trial_that_takes_too_long_fails(self, mode: Mode) -> None:
         limits = {"max_trials": 1, "trial_timeout": self.trial_timeout}
-        (trial,) = self.finish(self.create_run(mode, _ENDLESS, limits=limits)).trials
+        (trial,) = self.finish(self.create_run(mode, ENDLESS, limits=limits)).trials
         assert trial.state == "failed"
         assert trial.reason == "its trial_timeout was reached"
         assert self.timeout_word in str(trial.word)
@@ -228,8 +229,25 @@ class EmulatedRunContract(EmulatedRuns):
         assert 0 < len(self.run_jobs(run)) < 100
 
     @BOTH_MODES
+    def test_too_many_failures_end_a_run(self, mode: Mode) -> None:
+        limits = {"max_trials": 30, "parallel_trials": 1, "max_failed_trials": 1}
+        run = self.create_run(mode, "raise SystemExit(3)", limits=limits)
+        result = self.finish(run)
+        assert result.state == "failed", result.reason
+        assert 1 < len(self.run_jobs(run)) < 30
+
+    @BOTH_MODES
+    def test_a_target_ends_a_run(self, mode: Mode) -> None:
+        objective = {"metric": "accuracy", "goal": "maximize", "target": 1}
+        limits = {"max_trials": 30, "parallel_trials": 1}
+        run = self.create_run(mode, objective=objective, limits=limits)
+        result = self.finish(run)
+        assert result.state == "completed", result.reason
+        assert 0 < len(self.run_jobs(run)) < 30
+
+    @BOTH_MODES
     def test_a_detached_run_can_be_watched_and_stopped(self, mode: Mode) -> None:
-        study = self.study(mode, _ENDLESS)
+        study = self.study(mode, ENDLESS)
         (self.folder / "study.yaml").write_text(json.dumps(study.to_json()))
         output = _run_cli("run", "study.yaml", "--on", self.name, "--emulate", "--detach", "--json")
         run: str = json.loads(output)["run"]

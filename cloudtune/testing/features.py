@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cloudtune.fitting.capabilities import Limit, ModeCapabilities, ParameterType
+from cloudtune.fitting.capabilities import (
+    EnforcedName,
+    Limit,
+    LimitName,
+    ModeCapabilities,
+    ParameterType,
+)
 from cloudtune.study.schema import Json, Scale
 
 Supported = Callable[[ModeCapabilities], bool]
@@ -39,8 +45,12 @@ class Feature:
     """Whether cloudtune can express it exactly in another way, so that no finding is needed."""
 
 
-def _lists(table: Literal["strategies", "early_stopping", "limits"], name: str) -> Supported:
+def _lists(table: Literal["strategies", "early_stopping"], name: str) -> Supported:
     return lambda mode: name in getattr(mode, table)
+
+
+def _is_limit(name: EnforcedName) -> Supported:
+    return lambda mode: name in mode.limits | mode.enforced_here
 
 
 def _has_scale(kind: ParameterType, scale: Scale) -> Supported:
@@ -145,7 +155,7 @@ def _searches() -> Iterator[Feature]:
         "a target",
         {"objective": {"metric": "score", "goal": "maximize", "target": 1}},
         "objective.target",
-        lambda mode: mode.targets,
+        lambda mode: mode.targets or _is_limit("target")(mode),
     )
     yield Feature(
         "select best",
@@ -169,7 +179,7 @@ def _searches() -> Iterator[Feature]:
 
 
 def _limits() -> Iterator[Feature]:
-    limits: Mapping[str, Any] = {
+    limits: Mapping[LimitName, Any] = {
         "timeout": "2h",
         "trial_timeout": "10m",
         "max_failed_trials": 1,
@@ -180,7 +190,7 @@ def _limits() -> Iterator[Feature]:
             f"limit {name}",
             {"limits": {"max_trials": 2, name: value}},
             f"limits.{name}",
-            _lists("limits", name),
+            _is_limit(name),
         )
 
 

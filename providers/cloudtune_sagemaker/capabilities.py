@@ -30,10 +30,8 @@ MANAGED = ModeCapabilities(
     targets=True,
     select=frozenset({"last"}),
     early_stopping=frozenset({"auto", "median"}),
-    # The service keeps all of them but max_cost, which cloudtune watches.
-    limits=frozenset(
-        {"max_trials", "parallel_trials", "timeout", "trial_timeout", "patience", "max_cost"}
-    ),
+    limits=frozenset({"max_trials", "parallel_trials", "timeout", "trial_timeout", "patience"}),
+    enforced_here=frozenset({"max_cost", "max_failed_trials"}),
     initial_trials=False,
     warm_start=frozenset({"same", "transfer"}),
     # Of random search with a raised quota; the rules know what holds without.

@@ -38,8 +38,9 @@ MANAGED = ModeCapabilities(
     targets=False,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median"}),
-    # The service enforces all of them except max_cost, which cloudtune enforces.
-    limits=ALL_LIMITS,
+    limits=ALL_LIMITS - {"max_cost"},
+    # The service checks these two only before it starts a trial, if tuning jobs apply them at all.
+    enforced_here=frozenset({"max_cost", "patience", "target", "timeout"}),
     initial_trials=False,
     warm_start=frozenset(),
     max_trials=None,

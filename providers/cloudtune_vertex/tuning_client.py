@@ -100,7 +100,9 @@ class TuningClient:
         if self._reader.denied:
             note = f"{self._reader.denied}; for trials that end from now on, only their final "
             note += "measurements are known"
-        return JobStatus(state, word, response.failure_reason(description), raw_trials, note)
+        created = response.to_seconds(description.get("createTime"))
+        reason = response.failure_reason(description)
+        return JobStatus(state, word, reason, raw_trials, note, created)
 
     def stop(self, job: JobRef) -> None:
         """Stop the job; no effect if it has been stopped or has ended."""

@@ -47,8 +47,8 @@ MANAGED = ModeCapabilities(
     targets=False,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset(),
-    # The service enforces all of them except max_cost, which cloudtune enforces.
-    limits=frozenset({"max_trials", "parallel_trials", "timeout", "max_cost"}),
+    limits=frozenset({"max_trials", "parallel_trials", "timeout"}),
+    enforced_here=frozenset({"max_cost", "max_failed_trials", "patience", "target"}),
     initial_trials=False,
     warm_start=frozenset(),
     max_trials=None,

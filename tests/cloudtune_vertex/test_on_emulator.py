@@ -11,6 +11,7 @@ from cloudtune.emulation import process
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
+from cloudtune.testing.emulated_run_contract import ENDLESS
 from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import service_error
@@ -53,6 +54,13 @@ class TestVertexOnEmulator(EmulatedRunContract):
         (trial,) = self.finish(run).trials
         assert trial.state == "completed", trial.reason
         assert STEPS < len(trial.measurements) < 2 * STEPS  # it began anew, nothing is forgotten
+
+    @BOTH_MODES
+    def test_a_timeout_ends_trials_that_are_running(self, mode: Mode) -> None:
+        limits = {"max_trials": 2, "parallel_trials": 2, "timeout": "8s"}
+        result = self.finish(self.create_run(mode, ENDLESS, limits=limits))
+        assert (result.state, result.reason) == ("completed", "the study's timeout was reached")
+        assert {trial.state for trial in result.trials} == {"cancelled"}
 
     @BOTH_MODES
     def test_a_hypertune_script_needs_no_change(self, mode: Mode) -> None:

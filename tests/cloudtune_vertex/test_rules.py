@@ -231,7 +231,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     (
         {"objective": {"metric": "a", "goal": "minimize", "target": 1}},
         "objective.target",
-        "dropped",
+        "note",
         MANAGED,
     ),
     (
@@ -276,7 +276,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     (limits(parallel_trials=2**31), "limits.parallel_trials", "refused", MANAGED),
     (limits(patience=2**31), "limits.patience", "refused", MANAGED),
     (limits(max_failed_trials=None), "limits.max_failed_trials", "note", MANAGED),
-    (limits(timeout="1h"), "limits.timeout", "approximated", MANAGED),
+    (limits(timeout="1h"), "limits.timeout", "note", MANAGED),
     (limits(patience=3), "limits.patience", "note", MANAGED),
     (limits(trial_timeout=None), "limits.trial_timeout", "note", BOTH),
     ({"trial": {"script": "no.py"}}, "trial.script", "refused", BOTH),

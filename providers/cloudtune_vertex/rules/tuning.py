@@ -95,17 +95,19 @@ def _other_limits(study: Study) -> Iterator[Finding | Note]:
             reason = f"{number:,}: Vertex AI allows at most {MAX_COUNT:,}"
             yield Finding("refused", f"limits.{name}", reason)
     if limits.timeout:
-        reason = (
-            "Vertex AI checks this only before it starts a trial, and then stops the running ones: "
-            "the job may take longer by the duration of a trial; whether tuning jobs apply it was "
-            "not verified live"
+        text = (
+            "while cloudtune is running, it cancels the job at this time; otherwise Vertex AI only "
+            "checks it before it starts a trial, and whether tuning jobs do was not verified live"
         )
-        yield Finding("approximated", "limits.timeout", reason)
+        yield Note("limits.timeout", text)
     if limits.patience and len(study.objectives) > 1:
         reason = "Vertex AI supports this only with one objective"
         yield Finding("dropped", "limits.patience", reason)
     elif limits.patience:
-        text = "whether tuning jobs apply this, as studies of Vizier do, was not verified live"
+        text = (
+            "while cloudtune is running, it cancels the job at this limit; whether tuning jobs "
+            "apply it, as studies of Vizier do, was not verified live"
+        )
         yield Note("limits.patience", text)
     yield from trial_timeout_note(study)
 

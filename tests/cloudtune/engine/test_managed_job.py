@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,11 +42,13 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield made
 
 
-def planned(limits: Mapping[str, Any] | None = None, env: Mapping[str, Any] | None = None) -> Plan:
+def planned(
+    limits: Mapping[str, Any] | None = None, env: Mapping[str, Any] | None = None, **blocks: Any
+) -> Plan:
     limits = limits or {"max_trials": 2}
     trial = {"script": "train.py", "env": env or {}}
     over = {"limits": limits, "strategy": "random", "trial": trial}
-    return plan(Study.model_validate({**PLAIN, **over}), "odd")
+    return plan(Study.model_validate({**PLAIN, **over, **blocks}), "odd")
 
 
 def follow(
@@ -171,6 +174,79 @@ def test_a_job_is_stopped_when_its_budget_is_spent(
     trials = lifecycle.results(run)[0].trials
     assert [trial.billed_seconds for trial in trials] == [60.0, 60.0]
     assert [trial.cost.amount for trial in trials if trial.cost] == [0.6, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "script", "outcome"),
+    [
+        (
+            {"limits": {"max_trials": 10, "max_failed_trials": 1}},
+            "raise SystemExit(1)\n",
+            Outcome("failed", "2 trials failed; max_failed_trials is 1"),
+        ),
+        (
+            {"limits": {"max_trials": 10, "patience": 2}},
+            SCRIPT,
+            Outcome("completed", "no better objective in 2 trials"),
+        ),
+        (
+            {"objective": {"metric": "score", "goal": "maximize", "target": 1}},
+            SCRIPT,
+            Outcome("completed", "trial 1 reached the target"),
+        ),
+        (
+            {"limits": {"max_trials": 10, "timeout": "1s"}},
+            SCRIPT,
+            Outcome("completed", "the study's timeout was reached"),
+        ),
+    ],
+)
+@pytest.mark.usefixtures("slow_polls")
+def test_limits_that_the_service_does_not_know_are_enforced(
+    service: Any, tmp_path: Path, blocks: Mapping[str, Any], script: str, outcome: Outcome
+) -> None:
+    (tmp_path / "train.py").write_text(script, "utf-8")
+    made = planned(**{"limits": {"max_trials": 10}, **blocks})
+    notes = [note for note in made.notes if "while cloudtune is running" in note.text]
+    assert len(notes) == 1
+    run = lifecycle.create([made]).id
+    assert lifecycle.execute(run)["odd"] == outcome
+    assert [dish.word for dish in service.dishes.values()] == ["BINNED"]
+    assert 0 < len(lifecycle.results(run)[0].trials) < 10
+
+
+@pytest.fixture
+def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll the odd service slowly, and let cloudtune enforce what it does not."""
+    monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.25)
+    able = odd.CAPABILITIES.for_mode("managed")
+    assert able is not None
+    enforced = frozenset({"max_failed_trials", "patience", "target", "timeout"})
+    able = replace(able, enforced_here=enforced)
+    monkeypatch.setattr(odd.OddProvider, "capabilities", replace(odd.CAPABILITIES, managed=able))
+
+
+def test_the_timeout_of_a_resumed_job_counts_from_its_creation(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = odd.OddClient(service)
+    status = client.status
+
+    def created_before(job: JobRef) -> JobStatus:
+        return replace(status(job), created=time.time() - 3600)
+
+    monkeypatch.setattr(client, "status", created_before)
+    made = planned({"max_trials": 10})
+    limits = made.fitted.study.limits.model_copy(update={"timeout": 3600.0})
+    fitted = replace(made.fitted, study=made.fitted.study.model_copy(update={"limits": limits}))
+    job = ManagedJob(
+        replace(made, fitted=fitted),
+        inbox=Inbox(),
+        record=lambda _: None,
+        enforced=frozenset({"timeout"}),
+    )
+    assert job.run(client, None, lambda _: None).reason == "the study's timeout was reached"
+    assert service.calls == ["find", "submit", "status", "stop", "status"]
 
 
 def test_an_unanswered_submit_is_found_and_not_repeated(service: Any) -> None:
