@@ -95,7 +95,7 @@ ALL_SCALES: frozenset[Scale] = frozenset({"linear", "log", "reverse_log", "auto"
 
 ALL_LIMITS: frozenset[LimitName] = frozenset(get_args(LimitName))
 
-ENFORCED_DRIVEN: frozenset[EnforcedName] = ALL_LIMITS | {"target"}
+ENFORCED_DRIVEN: frozenset[EnforcedName] = frozenset({*get_args(LimitName), "target"})
 """What cloudtune enforces in driven mode."""
 
 DRIVEN = ModeCapabilities(
