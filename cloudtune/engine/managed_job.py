@@ -30,7 +30,15 @@ from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
-from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
+from cloudtune.results.events import (
+    FINAL_STATES,
+    Ended,
+    Event,
+    JobState,
+    Measured,
+    Outcome,
+    Started,
+)
 from cloudtune.results.trials import Trials
 
 _log = get_logger(__name__)
@@ -146,7 +154,8 @@ class ManagedJob:
             return False
         self._limit_reached = True
         if self._stop_request is None and self._sent_request is None:
-            self._stop_request = StopRequest(outcome.reason, state=outcome.state)
+            state: JobState = "failed" if outcome.state == "failed" else "completed"
+            self._stop_request = StopRequest(outcome.reason, state=state)
         return True
 
     def _end(self, status: JobStatus) -> Outcome:

@@ -15,6 +15,7 @@ from cloudtune.engine import managed_job
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
+from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Price
@@ -221,6 +222,7 @@ def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.25)
     able = odd.CAPABILITIES.for_mode("managed")
     assert able is not None
+    enforced: frozenset[EnforcedName]
     enforced = frozenset({"max_failed_trials", "patience", "target", "timeout"})
     able = replace(able, enforced_here=enforced)
     monkeypatch.setattr(odd.OddProvider, "capabilities", replace(odd.CAPABILITIES, managed=able))
@@ -229,7 +231,7 @@ def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_timeout_of_a_resumed_job_counts_from_its_creation(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client: Any = odd.OddClient(service)
+    client = odd.OddClient(service)
     status = client.status
 
     def created_before(job: JobRef) -> JobStatus:
