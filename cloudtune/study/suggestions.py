@@ -25,5 +25,7 @@ def closest_match(word: str, known: Collection[str]) -> str | None:
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in known if len(name) < _MAX_LENGTH}
-    matches = get_close_matches(word.lower(), lower, 1)
-    return lower[matches[0]] if matches else None
+    matches = get_close_matches(word.lower(), lower)
+    letters = sorted(word.lower())
+    exchanged = (match for match in matches if sorted(match) == letters)  # us-esat-1 is us-east-1
+    return lower[next(exchanged, matches[0])] if matches else None

@@ -25,6 +25,7 @@ from cloudtune.provider import (
     find_inputs,
     is_loopback,
     overrides_any,
+    required_python,
     source_files,
 )
 from cloudtune_sagemaker.console import job_url
@@ -82,6 +83,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         "image": image,
         "algorithm": settings.algorithm,
         "instance_types": types,
+        "python": _required_python(study, facts),
     }
     return Lookup(
         price=hour_price(region, types, settings),
@@ -162,6 +164,14 @@ def _configured(option: str, profile: str | None) -> str:
         return ""
     section = f"profile {profile}" if profile and profile != "default" else "default"
     return config.get(section, option, fallback="").strip()
+
+
+def _required_python(study: Study, facts: Facts) -> list[int | str] | None:
+    """Return the oldest minor version of Python 3 for the code and what requires it, as JSON data.
+
+    None if no code is sent.
+    """
+    return list(required_python(facts.source, study.trial.script)) if facts.source else None
 
 
 def _image(

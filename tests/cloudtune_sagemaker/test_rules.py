@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.diagnostics import Finding
 from cloudtune.study.schema import Mode
 from tests.cloudtune_sagemaker import support
 
@@ -43,11 +44,32 @@ def metrics(count: int) -> dict[str, Any]:
     return {"trial": {**CODE, "metrics": {f"m{n}": {} for n in range(count - 1)}}}
 
 
+def ecr(name: str, account: str = "763104351884", *, region: str = "us-east-1") -> str:
+    return f"{account}.dkr.ecr.{region}.amazonaws.com/{name}"
+
+
 SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"role_arn": None}, "role_arn", "refused", BOTH),
     ({"role_arn": "tuning"}, "role_arn", "refused", BOTH),
     ({"role_arn": "arn:aws:iam::1234:role/tuning"}, "role_arn", "refused", BOTH),
     ({"region": "US East"}, "region", "refused", BOTH),
+    ({"region": "us-esat-1"}, "region", "refused", BOTH),
+    ({"region": "us-esat-1"}, "image", "refused", ()),
+    ({"region": "us-east-9"}, "region", "note", BOTH),
+    ({"image": ecr("train:1", region="eu-west-1")}, "image", "refused", BOTH),
+    ({"image": ecr("train:1@sha256:" + "a" * 64)}, "image", "refused", ()),
+    ({"image": "xgboost"}, "image", "refused", BOTH),
+    ({"image": "docker.io/team/train:1"}, "image", "refused", BOTH),
+    ({"image": "s3://bucket/image"}, "image", "refused", BOTH),
+    ({"image": ecr("linear-learner:1", "382416733822")}, "image", "refused", BOTH),
+    ({"image": ecr("xgboost:1", "811284229777")}, "image", "refused", BOTH),
+    ({"image": ecr("xgboost:1", "123456789012")}, "image", "refused", ()),
+    ({"image": ecr("sagemaker-xgboost:1.7-1", "683313688378")}, "image", "refused", ()),
+    ({"image": ecr("pytorch-inference:2.3-cpu-py311")}, "image", "refused", BOTH),
+    ({"image": ecr("pytorch-training:2.3-cpu-py311")}, "image", "refused", ()),
+    ({"image": ecr("pytorch-training:1.4-cpu-py36")}, "image", "refused", BOTH),
+    ({"image": ecr("mxnet-training:1.4-cpu-py2")}, "image", "refused", BOTH),
+    ({"image": ecr("sagemaker-scikit-learn:1.2-1-cpu-py3")}, "image", "refused", ()),
     ({"image": None}, "image", "refused", BOTH),
     ({"image": "a b"}, "image", "refused", BOTH),
     ({"image": "x" * 256}, "image", "refused", BOTH),
@@ -58,8 +80,15 @@ SETTINGS: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"instance_type": "m5.large"}, "instance_type", "refused", BOTH),
     ({"instance_type": "ml.m5.lrage"}, "instance_type", "note", BOTH),
     ({"instance_type": [MACHINES[1], MACHINES[1]]}, "instance_type.1", "refused", BOTH),
-    ({"instance_type": MACHINES}, "instance_type", "refused", MANAGED),
-    ({"instance_type": [*MACHINES, "ml.c5.large"]}, "instance_type", "refused", BOTH),
+    ({"instance_type": MACHINES}, "instance_type", "note", MANAGED),
+    ({"instance_type": ["ml.m4.2xlarge", "ml.m4.xlarge"]}, "instance_type", "refused", ()),
+    ({"instance_type": [*MACHINES, "ml.c5.xlarge"]}, "instance_type", "refused", DRIVEN),
+    (
+        {"instance_type": [*MACHINES, "ml.c5.xlarge", "ml.c5.2xlarge"]},
+        "instance_type",
+        "refused",
+        BOTH,
+    ),
     ({"instance_type": MACHINES[1:3]}, "instance_type", "refused", ()),
     ({"instance_type": MACHINES[1:3], "spot": True}, "instance_type", "refused", DRIVEN),
     ({"instance_count": 2}, "instance_count", "note", BOTH),
@@ -209,7 +238,9 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     ({"limits": {"max_trials": 3}}, "limits.trial_timeout", "note", BOTH),
     (limits(patience=2), "limits.patience", "approximated", MANAGED),
     (limits(patience=9), "limits.patience", "approximated", MANAGED),
-    (limits(parallel_trials=11), "limits.parallel_trials", "note", MANAGED),
+    (limits(parallel_trials=11), "limits.parallel_trials", "note", BOTH),
+    (limits(parallel_trials=9), "limits.parallel_trials", "note", BOTH),
+    (limits(parallel_trials=8), "limits.parallel_trials", "note", ()),
     (limits(max_trials=751), "limits.max_trials", "refused", MANAGED),
     ({**limits(max_trials=751), "strategy": "random"}, "limits.max_trials", "note", MANAGED),
     ({"limits": {"max_cost": "1 USD"}}, "limits.max_trials", "refused", MANAGED),
@@ -361,6 +392,32 @@ def test_an_algorithm_takes_no_code_and_no_regexes(base: Path) -> None:
     )
     assert plan.at("trial.metrics.accuracy") == ["dropped"]
     assert "MetricDefinitions" not in str(plan.request)
+
+
+def test_an_image_has_at_least_the_python_of_the_script(base: Path) -> None:
+    def refusals(tag: str) -> list[str]:
+        study = support.study_of(image=ecr(f"pytorch-training:{tag}"))
+        plan = support.plan_of(study, base)
+        return [f.reason for f in plan.found if isinstance(f, Finding) and f.path == path]
+
+    path = f"{HERE}.image"
+    assert refusals("1.13-cpu-py39") == []
+    (base / "train.py").write_text("match 1:\n    case _:\n        pass\n")
+    assert "the syntax of train.py needs 3.10" in refusals("1.13-cpu-py39")[0]
+    assert refusals("2.0-cpu-py310") == []
+    (base / "pyproject.toml").write_text("[project]\nrequires-python = '>=3.11,<3.14'\n")
+    assert "requires-python in pyproject.toml needs 3.11" in refusals("2.0-cpu-py310")[0]
+    assert refusals("2.3-cpu-py311") == []
+
+
+def test_the_quotas_have_their_names(base: Path) -> None:
+    over = {"limits": {"max_trials": 20, "parallel_trials": 9, "trial_timeout": "10m"}}
+    plan = support.plan_of(support.study_of(over, spot=True), base)
+    assert "'ml.m5.large for spot training job usage'" in plan.said("limits.parallel_trials")
+    scarce = support.study_of(instance_type="ml.g5.xlarge")
+    assert "'ml.g5.xlarge for training job usage'" in (
+        support.plan_of(scarce, base).said("limits.parallel_trials")
+    )
 
 
 def test_an_algorithm_without_checkpoints_waits_an_hour_at_most(base: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
+from cloudtune_sagemaker.rules.image import image_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
 from cloudtune_sagemaker.rules.settings import SETTINGS, refuse, settings_rules
 from cloudtune_sagemaker.rules.trial import trial_rules
@@ -24,6 +25,7 @@ def rules(
     """Return all findings and notes of a study on SageMaker."""
     return [
         *settings_rules(mode, settings, facts),
+        *image_rules(fitted, settings, facts),
         *machine_rules(fitted, mode, settings, facts),
         *trial_rules(fitted, mode, settings, facts),
         *value_rules(fitted, mode, settings, facts),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from cloudtune.provider import (
     Mode,
     Note,
     did_you_mean,
+    format_count,
     format_duration,
     uses_launcher,
 )
@@ -23,13 +24,20 @@ from cloudtune_sagemaker.request.training_job import max_trial_seconds, saves_ch
 from cloudtune_sagemaker.rules.settings import SETTINGS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
 
-MAX_TYPES = 5
+MAX_TYPES: Mapping[Mode, int] = {"managed": 6, "driven": 5}
+"""InstanceConfigs of a tuning job, InstancePreferences of a training job (botocore 1.44.8)."""
+USUAL_QUOTA = 8
+"""Instances of a type at one time that an account may often use for training. AWS publishes no
+defaults: each account sees its own in Service Quotas. New accounts have 0 for many types; 8 is the
+default that the documentation of DeepRacer on AWS names (its page Service quotas, read 2026-11-27).
+"""
 MAX_TRIAL_SECONDS = 28 * 24 * 3600
 MAX_WAIT_WITHOUT_CHECKPOINTS = 3600
 _PRIORITIZED_TYPES = frozenset(
     {"ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"}
 )
-"""The types of a tuning job with several (botocore 1.44.8, HyperParameterTuningInstanceConfig)."""
+"""The types of a tuning job with several (botocore 1.44.8, HyperParameterTuningInstanceConfig). The
+tests of sagemaker-python-sdk tune with ml.m4.2xlarge and ml.m4.xlarge (integ/test_tuner.py)."""
 _TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
@@ -38,6 +46,8 @@ def machine_rules(
 ) -> Iterator[Finding | Note]:
     """Yield the findings and notes on instances."""
     yield from _types(mode, settings, emulated=facts.emulated)
+    if not facts.emulated:
+        yield from _quota(fitted, settings)
     yield from _time_limits(fitted, settings)
     if settings.spot:
         yield from _spot(fitted, mode, settings, facts)
@@ -60,17 +70,19 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
             text = f"{name} is not among the instance types of botocore 1.44.8"
             text = f"{text}; {suggestion}" if suggestion else text
             yield refuse(field, text) if emulated else Note(f"{SETTINGS}.{field}", text)
-    if len(types) > MAX_TYPES and mode == "driven":
-        yield refuse("instance_type", f"a training job accepts at most {MAX_TYPES} instance types")
+    if len(types) > MAX_TYPES[mode]:
+        job = "tuning" if mode == "managed" else "training"
+        reason = f"a {job} job accepts at most {MAX_TYPES[mode]} instance types"
+        yield refuse("instance_type", reason)
     if len(types) > 1 and mode == "driven" and settings.spot:
         yield refuse("instance_type", "a training job with spot accepts only one instance type")
     if len(types) > 1 and mode == "managed" and (others := set(types) - _PRIORITIZED_TYPES):
-        yield refuse(
-            "instance_type",
-            f"a tuning job with several instance types accepts only "
-            f"{', '.join(sorted(_PRIORITIZED_TYPES))}, not {', '.join(sorted(others))}: "
-            "use one type, or mode: driven",
+        text = (
+            f"AWS's documentation allows only {', '.join(sorted(_PRIORITIZED_TYPES))} in a tuning "
+            f"job with several types, but its SDK is tested with others: not verified live for "
+            f"{', '.join(sorted(others))}"
         )
+        yield Note(f"{SETTINGS}.instance_type", text)
     with_disks = list(filter(_has_local_storage, types))
     if settings.volume_kms_key and with_disks:
         yield refuse(
@@ -81,6 +93,22 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
     if settings.instance_count > 1:
         text = "several instances per trial: report metrics from only one of them"
         yield Note(f"{SETTINGS}.instance_count", text)
+
+
+def _quota(fitted: FittedStudy, settings: SageMakerSettings) -> Iterator[Note]:
+    """Yield the quotas of the account that the trials at one time may exceed."""
+    instances = (fitted.study.limits.parallel_trials or 1) * settings.instance_count
+    kind = "spot training" if settings.spot else "training"
+    types = settings.instance_type or []
+    scarce = [name for name in types if instances > (0 if _has_accelerators(name) else USUAL_QUOTA)]
+    if scarce:
+        names = " and ".join(f"'{name} for {kind} job usage'" for name in scarce)
+        field = "limits.parallel_trials" if instances > 1 else f"{SETTINGS}.instance_type"
+        text = (
+            f"{format_count(instances, 'instance')} at a time: the default quota of an account is "
+            f"often less (0 to {USUAL_QUOTA}, by type); look at Service Quotas: {names}"
+        )
+        yield Note(field, text)
 
 
 def _time_limits(fitted: FittedStudy, settings: SageMakerSettings) -> Iterator[Finding | Note]:
@@ -158,6 +186,11 @@ def known_types() -> frozenset[str]:
     return frozenset(
         f"ml.{family}.{size}" for family, sizes in families.items() for size in sizes.split()
     )
+
+
+def _has_accelerators(name: str) -> bool:
+    """Return whether instances of a type have GPUs or AWS's own chips for training."""
+    return re.match(r"ml\.(g|p|trn)\d", name) is not None
 
 
 def _has_local_storage(name: str) -> bool:

@@ -7,7 +7,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, Mode, Node, Study, list_nodes
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    Mode,
+    Node,
+    Note,
+    Study,
+    did_you_mean,
+    list_nodes,
+)
 from cloudtune_sagemaker.request.layout import RUN_TAG, TRIAL_TAG, job_prefix
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -22,7 +31,6 @@ _FORMATS = {
         r"(?=.{20,2048}$)arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+",
         "must be a role's ARN: arn:aws:iam::ACCOUNT:role/NAME",
     ),
-    "region": (r"[a-z0-9-]+", "must be a region, such as us-east-1"),
     "bucket": (
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
         "must be a bucket's name: 3 to 63 lowercase letters, digits, dots and hyphens",
@@ -54,11 +62,45 @@ def parameter_paths(study: Study) -> Iterator[tuple[str, Node]]:
         seen[node.name] += 1
 
 
-def settings_rules(mode: Mode, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
-    """Yield the findings on the account and the network."""
+REGIONS = frozenset(
+    {"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2"}
+    | {"ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2"}
+    | {"ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6"}
+    | {"ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2"}
+    | {"eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"}
+    | {"il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"}
+    | {"us-east-1", "us-east-2", "us-west-1", "us-west-2", "cn-north-1", "cn-northwest-1"}
+    | {"us-gov-east-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1"}
+    | {"eu-isoe-west-1", "us-isof-east-1", "us-isof-south-1", "eusc-de-east-1"}
+)
+"""The regions of SageMaker (botocore 1.44.8, endpoints.json)."""
+_PLAUSIBLE_REGION = re.compile(
+    r"(af|ap|ca|cn|eu|eusc-de|il|me|mx|sa|us|us-gov|(us|eu)-iso[a-z]?)-"
+    r"(central|(north|south)(east|west)?|east|west)-[1-9]"
+)
+"""The pattern of regions, for those that are newer than the list."""
+
+
+def settings_rules(
+    mode: Mode, settings: SageMakerSettings, facts: Facts
+) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on the account and the network."""
+    yield from _region(facts.data["region"])
     yield from _formats(settings, facts)
     yield from _network(settings)
     yield from _tags(mode, settings)
+
+
+def _region(region: str) -> Iterator[Finding | Note]:
+    if region in REGIONS or "{{" in region:
+        return
+    suggestion = did_you_mean(region, REGIONS)
+    text = f"{region} is not among SageMaker's regions in botocore 1.44.8"
+    text = f"{text}; {suggestion}" if suggestion else text
+    if _PLAUSIBLE_REGION.fullmatch(region):
+        yield Note(f"{SETTINGS}.region", text)
+    else:
+        yield refuse("region", text)
 
 
 def _formats(settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:

@@ -420,11 +420,6 @@ BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
         tuning_machines(InstanceCount=1, InstanceConfigs=[{"InstanceType": "ml.m5.xlarge"}]),
         "together with InstanceCount",
     ),
-    (
-        job_rules.tuning_machines,
-        tuning_machines(InstanceConfigs=[{"InstanceType": "ml.p3.2xlarge"}]),
-        "ml.p3.2xlarge is not supported",
-    ),
     (job_rules.channels, job(InputDataConfig=[channel("a"), channel("a")]), "a is used more"),
     (
         job_rules.channels,

@@ -11,10 +11,6 @@ from cloudtune_sagemaker.emulator.rules import Rule
 MAX_RUN = 28 * 86_400
 """Seconds (model, StoppingCondition)."""
 _MAX_SPOT_WAIT = 3600
-_FLEXIBLE_TYPES = frozenset(
-    ["ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"]
-)
-
 _WITH_LOCAL_STORAGE = re.compile(r"ml\.([a-z0-9-]*d[a-z0-9-]*|g5|g6e?|p5[a-z]*|trn1n?)\..*")
 """From sagemaker SDK 2.257.7 (utils.volume_size_supported)."""
 
@@ -123,12 +119,6 @@ def tuning_machines(job: Json) -> Iterator[str]:
     if "InstanceConfigs" in config:
         if plain:
             yield f"You cannot specify InstanceConfigs together with {', '.join(plain)}."
-        for each in config["InstanceConfigs"]:
-            if each["InstanceType"] not in _FLEXIBLE_TYPES:
-                yield (
-                    f"Instance type {each['InstanceType']} is not supported in InstanceConfigs. It "
-                    f"must be one of {', '.join(sorted(_FLEXIBLE_TYPES))}."
-                )
     elif len(plain) < 3:
         yield (
             "HyperParameterTuningResourceConfig must have InstanceType, InstanceCount and "
