@@ -9,6 +9,11 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from cloudtune.bundle.credentials import (
+    has_credential_content,
+    has_credential_name,
+    is_named_explicitly,
+)
 from cloudtune.bundle.ignore_file import IGNORE_FILE, read_ignore_file
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError, UsageError
@@ -70,13 +75,37 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
     return sorted(names, key=os.fsencode)
 
 
-def fingerprint(folder: Path, names: Sequence[str]) -> str:
+def fingerprint(
+    folder: Path, names: Sequence[str], inspect: Callable[[str, bytes], None] | None = None
+) -> str:
     """Return a hash of the names, executable bits and contents of files.
+
+    ``inspect`` is called with each file's name and its first block.
 
     Raises:
         OSError: If a file cannot be read.
     """
-    return _read_files(folder, names, None)
+    return _read_files(folder, names, None, inspect)
+
+
+def find_credentials(folder: Path, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the fingerprint of files, and those of them that look like credentials.
+
+    Files that the ignore file includes by their names are not returned.
+
+    Raises:
+        OSError: If a file cannot be read.
+    """
+    patterns = read_ignore_file(folder / IGNORE_FILE)
+    suspects = {name for name in names if has_credential_name(name)}
+
+    def inspect(name: str, block: bytes) -> None:
+        if has_credential_content(name, block):
+            suspects.add(name)
+
+    total = fingerprint(folder, names, inspect)
+    wanted = {name for name in suspects if is_named_explicitly(name, patterns)}
+    return total, tuple(sorted(suspects - wanted))
 
 
 def copy_files(folder: Path, names: Sequence[str], target: Path) -> str:
@@ -92,7 +121,12 @@ def copy_files(folder: Path, names: Sequence[str], target: Path) -> str:
     return _read_files(folder, names, target)
 
 
-def _read_files(folder: Path, names: Sequence[str], target: Path | None) -> str:
+def _read_files(
+    folder: Path,
+    names: Sequence[str],
+    target: Path | None,
+    inspect: Callable[[str, bytes], None] | None = None,
+) -> str:
     """Return the fingerprint of files, and copy them if there is a target."""
     total = hashlib.sha256()
     folders: set[str] = set()
@@ -115,8 +149,12 @@ def _read_files(folder: Path, names: Sequence[str], target: Path | None) -> str:
             clone_file(path, copy, status.st_mode & stat.S_IRWXU, content)
         else:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-                while block := file.read(_BLOCK):
+                block = file.read(_BLOCK)
+                if inspect:
+                    inspect(name, block)
+                while block:
                     content.update(block)
+                    block = file.read(_BLOCK)
         total.update(content.digest())
     return total.hexdigest()
 

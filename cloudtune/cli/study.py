@@ -88,6 +88,7 @@ def check(
 @click.option(
     "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan."
 )
+@click.option("--files", is_flag=True, help="List the files of the source with their sizes.")
 @click.option(
     "--as", "form", metavar="FORM", help="Show the plan as another document of the service."
 )
@@ -100,6 +101,7 @@ def plan(
     emulate: bool,
     as_json: bool,
     output: Path | None,
+    files: bool,
     form: str | None,
 ) -> None:
     """Show what a run of STUDY would send, what a provider cannot express, and why.
@@ -110,6 +112,8 @@ def plan(
     from cloudtune.errors import UsageError
     from cloudtune.study.loader import load
 
+    if form and files:
+        raise UsageError("--as and --files exclude each other")
     if form and output:
         raise UsageError("--as and -o exclude each other: the document of --as cannot be run")
     exclude = [output] if output else []
@@ -119,7 +123,7 @@ def plan(
         for each in plans:
             _print_document(each, form, strict=strict)
         return
-    _print_plans(plans, strict=strict, as_json=as_json, brief=False)
+    _print_plans(plans, strict=strict, as_json=as_json, brief=files, files=files)
     if output:
         from cloudtune.planning.serialization import write_plan_file
 
@@ -163,15 +167,22 @@ def _print_problems(error: StudyError) -> None:
     click.echo(f"{format_count(len(error.problems), 'mistake')}.", err=True)
 
 
-def _print_plans(plans: list[Plan], *, strict: bool, as_json: bool, brief: bool) -> None:
+def _print_plans(
+    plans: list[Plan], *, strict: bool, as_json: bool, brief: bool, files: bool = False
+) -> None:
     """Print plans; exit with 3 if one cannot be created, and with 2 if one cannot run."""
+    from cloudtune.reporting.console.source_files import file_rows, format_files
+
     if as_json:
-        click.echo(json.dumps([p.to_json() for p in plans], indent=2))
+        listed = [{"files": file_rows(plan)} if files else {} for plan in plans]
+        shown = [plan.to_json() | more for plan, more in zip(plans, listed, strict=True)]
+        click.echo(json.dumps(shown, indent=2))
     else:
         from cloudtune.reporting.console.summary import format_plan
 
         for each in plans:
-            click.echo("\n".join(format_plan(each, brief=brief)))
+            lines = [*format_plan(each, brief=brief), *(format_files(each) if files else ())]
+            click.echo("\n".join(lines))
     if any(p.broken for p in plans):
         raise SystemExit(3)
     if any(p.findings if strict else p.refused for p in plans):

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cloudtune.bundle.files import fingerprint, list_files
+from cloudtune.bundle.files import find_credentials, list_files
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
@@ -26,6 +26,7 @@ from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.preflight import (
     check_completeness,
+    check_credentials,
     check_engine,
     check_lookup,
     check_warm_start,
@@ -85,6 +86,7 @@ def plan(
         seed = study.strategy.seed
     source = source_folder(study, on, folder)
     files = list_files(source, [state_folder(), *without]) if source else []
+    source_hash, credentials = find_credentials(source, files) if source else (None, ())
     parents, parent_jobs = read_parents(study, on)
     facts = Facts(
         run_id=run,
@@ -92,7 +94,8 @@ def plan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         base=folder,
         source=source,
-        source_hash=fingerprint(source, files) if source else None,
+        source_hash=source_hash,
+        credentials=credentials,
         parents=parents,
         parent_jobs=parent_jobs,
         emulated=emulated or emulator is not None,
@@ -260,6 +263,7 @@ def _plan_mode(
     fitted = fit(study, provider.capabilities, mode)
     checks = [
         *check_lookup(fitted.study, on, facts),
+        *check_credentials(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]

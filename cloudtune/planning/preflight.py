@@ -16,6 +16,8 @@ from cloudtune.study.search_space import Space
 from cloudtune.study.strategy_methods import can_warm_start
 from cloudtune.study.study import Study
 
+_SHOWN_CREDENTIALS = 5
+"""Files that look like credentials and are named."""
 _PACKAGES = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
 """The package that a method needs, and the extra that installs it."""
 
@@ -116,6 +118,24 @@ def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:
     if files.largest:
         total = f"{format_count(files.count, 'file')}, {format_bytes(files.size)}"
         text = f"a large source of {total}, most in {format_folders(files.largest)}: {advice}"
+        yield Note("trial.source", text)
+
+
+def check_credentials(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding | Note]:
+    """Yield which files of the source look like credentials: they are not sent unless listed."""
+    if not facts.credentials:
+        return
+    first, *others = facts.credentials
+    shown = ", ".join(facts.credentials[:_SHOWN_CREDENTIALS])
+    more = len(facts.credentials) - _SHOWN_CREDENTIALS
+    files = f"{shown} and {more} more" if more > 0 else shown
+    look = "look like credentials" if others else "looks like a credential"
+    advice = f"exclude {'them' if others else 'it'} in {IGNORE_FILE}, or, if trials need "
+    advice += f"{'them, list each' if others else 'it, list it'} there with `!`, as in `!{first}`"
+    if leaves_machine:
+        yield Finding("refused", "trial.source", f"{files} {look}, and would be sent: {advice}")
+    else:
+        text = f"{files} {look}; no service would accept this source: {advice}"
         yield Note("trial.source", text)
 
 

@@ -43,6 +43,7 @@ def facts_to_json(facts: Facts) -> Json:
         "own": _lookup_to_json(facts.lookup),
         "parent_jobs": list(facts.parent_jobs),
         "emulated": facts.emulated,
+        **({"credentials": list(facts.credentials)} if facts.credentials else {}),
         **({"emulator": facts.emulator} if facts.emulator else {}),
     }
 
@@ -132,6 +133,7 @@ class _StoredLookup(BaseModel):
 
 
 class _StoredFacts(BaseModel):
+    credentials: tuple[str, ...] = ()
     job_name: str
     seed: int
     base: Path
