@@ -13,8 +13,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code.
 
     0: done. 1: the study or the command is wrong, or the ledger is damaged. 2: a provider cannot
-    express the study. 3: a provider failed, or too many trials did. 4: the objective was never
-    measured. 130: interrupted.
+    express the study. 3: a provider failed, or too many trials did. 4: no completed trial
+    measured the objective. 130: interrupted.
     """
     import gc
 

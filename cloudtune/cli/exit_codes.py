@@ -20,4 +20,4 @@ def _job_exit_code(result: StudyResult) -> int:
         return 2
     if result.state != "completed":
         return 130 if result.state in {"cancelled", "running", "pending"} else 3
-    return 4 if all(trial.objective is None for trial in result.trials) else 0
+    return 0 if result.best_trials() else 4

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FORMS = ("json", "jsonl", "csv", "parquet")
 """The formats of files; each is also a file ending."""
+_NO_BEST = "no completed trial measured the objective"
 
 
 @examples(
@@ -70,7 +71,8 @@ def results(
     """Print the trials of each RUN (the latest by default).
 
     json is the complete results, grouped by job. jsonl is one line, csv and parquet are one row for
-    each trial. The exit code is 1 if a part of them is damaged; the rest is printed.
+    each trial. The exit code is 1 if a part of them is damaged; the rest is printed. It is also 1
+    with --best if no completed trial measured the objective.
     """
     from cloudtune.errors import UsageError
 
@@ -125,7 +127,10 @@ def _write_results(
         _write([_format_best(jobs, value_format), "\n"], output)
         return
     if only_best:
-        jobs = ((result, result.best_trials(trials)) for result, trials in jobs)
+        best = [(result, result.best_trials(trials)) for result, trials in jobs]
+        if not any(trials for _, trials in best):
+            raise UsageError(_NO_BEST)
+        jobs = iter(best)
     form = _choose_format(form, output, as_json=as_json)
     if form == "table":
         _print_table(jobs)
@@ -176,7 +181,7 @@ def _format_best(jobs: Iterable[_Job], form: str) -> str:
 
     winners = best_of_jobs(jobs)
     if not winners:
-        raise UsageError("no completed trial measured the objective")
+        raise UsageError(_NO_BEST)
     if len(winners) > 1:
         raise UsageError(
             f"the Pareto front has {len(winners)} trials; list them with --best --format json"

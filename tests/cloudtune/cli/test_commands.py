@@ -252,6 +252,28 @@ def test_too_many_failures_exit_with_3_and_an_unmeasured_objective_with_4(
     cloudtune("watch", code=4)
 
 
+def test_only_completed_trials_count_as_measured(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT + "raise SystemExit(7)\n", "utf-8")
+    done = cloudtune("run", "study.yaml", code=4)
+    assert "no completed trial measured the objective" in done.stdout
+    cloudtune("watch", code=4)
+    forms = (
+        ["--json"],
+        ["--format", "csv"],
+        ["-o", "best.json"],
+        ["--as", "args"],
+        ["--as", "env"],
+    )
+    for form in forms:
+        failed = cloudtune("results", "--best", *form.split(), code=1)
+        assert (failed.stdout, failed.stderr) == (
+            "",
+            "no completed trial measured the objective\n",
+        )
+    assert not Path("best.json").exists()
+    assert len(json.loads(cloudtune("results", "--json").stdout)[0]["trials"]) == 4
+
+
 def test_logs_prints_the_output_of_the_script(cloudtune: Cloudtune) -> None:
     cloudtune("run", "study.yaml")
     assert cloudtune("logs", "2").stdout.count("val_acc") == 3

@@ -28,7 +28,10 @@ def test_the_order_in_which_trials_end_does_not_matter(
         strategy={"name": name} | ({"method": method} if method else {}),
         initial_trials=[{"x": x, "y": True} for x in range(20)] if name == "list" else [],
     )
-    durations = (lambda number: 1.0 + number % 3, lambda number: 10.0 / number)
+    durations: list[Callable[[int], float]] = [
+        lambda number: 1.0 + number % 3,
+        lambda number: 10.0 / number,
+    ]
     first, second = (
         job(of, measure, parallel=4, max_trials=20, duration=duration).run().suggestions
         for duration in durations
