@@ -257,14 +257,7 @@ def test_only_completed_trials_count_as_measured(cloudtune: Cloudtune, tmp_path:
     done = cloudtune("run", "study.yaml", code=4)
     assert "no completed trial measured the objective" in done.stdout
     cloudtune("watch", code=4)
-    forms = (
-        ["--json"],
-        ["--format", "csv"],
-        ["-o", "best.json"],
-        ["--as", "args"],
-        ["--as", "env"],
-    )
-    for form in forms:
+    for form in ("", "--json", "--format csv", "-o best.json", "--as args", "--as env"):
         failed = cloudtune("results", "--best", *form.split(), code=1)
         assert (failed.stdout, failed.stderr) == (
             "",
