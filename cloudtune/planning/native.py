@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
-from cloudtune.diagnostics import Finding
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.study.schema import Json
+from cloudtune.study.study import Study
 
 Path = tuple[str, ...]
 
@@ -24,25 +26,60 @@ _KEYS = (
 
 
 def merge(
-    request: Json, native: Mapping[str, Any], *, provider: str, protected_paths: Sequence[str]
-) -> tuple[Json, list[Finding]]:
-    """Return a request merged with a ``native`` block, and findings about the changes.
+    request: Json,
+    native: Mapping[str, Any],
+    *,
+    provider: str,
+    protected_paths: Sequence[str],
+    study_fields: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    study: Study | None = None,
+) -> tuple[Json, list[Finding | Note]]:
+    """Return a request merged with a ``native`` block, and findings and notes about the changes.
 
     Maps are merged by key, and null removes a key. Lists of maps are merged by the key that
     identifies an entry, else by position; other lists are replaced. The block may not touch the
     protected dotted paths; ``*`` in a path matches any entry.
+
+    A change of a value that the study sets is a finding. It is a note if the value is a default,
+    because the study sets none of the fields that determine it.
     """
     prefix = f"providers.{provider}.native"
-    findings: list[Finding] = []
+    findings: list[Finding | Note] = []
     for path in _leaves(native, ()) if native else ():
         field = ".".join(path)
         if any(_overlap(path, protected.split(".")) for protected in protected_paths):
             reason = "cloudtune needs this field to find jobs and results; it cannot be replaced"
             findings.append(Finding("refused", f"{prefix}.{field}", reason))
         elif _exists(request, path):
-            reason = f"replaces {field} of the request, which follows from the study"
+            fields = _determining_fields(path, study_fields)
+            if fields is not None and not any(_is_set(study, name) for name in fields):
+                text = f"replaces cloudtune's default of {field}, which the study does not set"
+                findings.append(Note(f"{prefix}.{field}", text))
+                continue
+            known = [name for name in fields or () if _is_set(study, name)]
+            origin = " and ".join(known) or "the study"
+            reason = f"replaces {field} of the request, which follows from {origin}"
             findings.append(Finding("approximated", f"{prefix}.{field}", reason))
     return cast("Json", _merge(request, native)), findings
+
+
+def _determining_fields(
+    path: Path, study_fields: Mapping[str, Sequence[str]]
+) -> Sequence[str] | None:
+    """Return the fields that determine a path; None if it always follows from the study."""
+    for pattern, fields in study_fields.items():
+        steps = pattern.split(".")
+        if len(steps) == len(path) and _overlap(path, steps):
+            return fields
+    return None
+
+
+def _is_set(study: Study | None, field: str) -> bool:
+    """Return whether the study sets a field, for any provider or for one of them."""
+    data: Any = None if study is None else study.model_dump(exclude_unset=True)
+    for key in field.split("."):
+        data = cast("Mapping[str, Any]", data).get(key) if isinstance(data, Mapping) else None
+    return data is not None
 
 
 def _merge(old: Any, new: Any) -> Any:

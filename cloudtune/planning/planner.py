@@ -268,11 +268,17 @@ def _plan_mode(
         *provider.rules(fitted, mode, settings, facts),
     ]
     request = provider.request(fitted, mode, settings, facts)
-    native_findings: list[Finding] = []
+    native_items: list[Finding | Note] = []
     if isinstance(settings, CloudSettings) and settings.native:
-        request, native_findings = native.merge(
-            request, settings.native, provider=on, protected_paths=provider.protected_paths
+        request, native_items = native.merge(
+            request,
+            settings.native,
+            provider=on,
+            protected_paths=provider.protected_paths,
+            study_fields=provider.study_fields,
+            study=study,
         )
+    checks += native_items
     return Plan(
         provider=on,
         mode=mode,
@@ -286,7 +292,6 @@ def _plan_mode(
             *check_warm_start(fitted.study, on, mode),
             *fitted.findings,
             *(item for item in checks if isinstance(item, Finding)),
-            *native_findings,
         ),
         notes=(
             *study.notes,

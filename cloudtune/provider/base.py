@@ -54,6 +54,13 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """
     protected_paths: Sequence[str] = ()
     """The dotted paths of a request that ``native`` may not replace."""
+    study_fields: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """The fields of the study that determine a path of a request, for values that a request has
+    even if the study sets none of them.
+
+    If ``native`` replaces such a default, nothing of the study is lost. `*` in a path matches any
+    entry. Other values count as determined by the study.
+    """
 
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:

@@ -23,6 +23,7 @@ from cloudtune.provider import (
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup, reachable_emulator
 from cloudtune_sagemaker.request import request
+from cloudtune_sagemaker.request.study_fields import STUDY_FIELDS
 from cloudtune_sagemaker.rules import rules
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -49,6 +50,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         "TrainingJobDefinition.OutputDataConfig.S3OutputPath",
         "TrainingJobDefinitions.*.OutputDataConfig.S3OutputPath",
     )
+    study_fields = STUDY_FIELDS
 
     def reachable_emulator(self, settings: SageMakerSettings) -> Emulator | None:
         """Return the emulator to which boto3's endpoint variables lead, if any."""

@@ -22,6 +22,7 @@ from cloudtune.provider import (
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request
+from cloudtune_vertex.request.study_fields import STUDY_FIELDS
 from cloudtune_vertex.rules import rules
 from cloudtune_vertex.settings import VertexSettings
 
@@ -52,6 +53,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
         "customJob.jobSpec.workerPoolSpecs.*.containerSpec.env.CLOUDTUNE_JOB",
         "customJob.jobSpec.workerPoolSpecs.*.pythonPackageSpec.env.CLOUDTUNE_JOB",
     )
+    study_fields = STUDY_FIELDS
 
     def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
         """Return the known facts about the Google Cloud project; does not call the service."""

@@ -24,6 +24,7 @@ from cloudtune_watson.auth import cluster_facts, connect, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
+from cloudtune_watson.request.study_fields import STUDY_FIELDS
 from cloudtune_watson.rules import rules
 from cloudtune_watson.settings import WatsonSettings
 
@@ -52,6 +53,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "file",
         "data.hpoName",
     )
+    study_fields = STUDY_FIELDS
 
     def reachable_emulator(self, settings: WatsonSettings) -> Emulator | None:
         """Return the emulator whose address is the cluster's in the settings, if any."""

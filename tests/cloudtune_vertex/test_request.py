@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.diagnostics import Finding
 from cloudtune.planning.native import merge
 from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import Mode
@@ -283,7 +284,7 @@ def test_native_is_merged_but_cannot_change_protected_fields(base: Path) -> None
     assert job["trialJobSpec"]["workerPoolSpecs"][0]["replicaCount"] == "2"
     assert "scaleType" not in job["studySpec"]["parameters"][0]
     start = "providers.vertex.native.hyperparameterTuningJob"
-    assert {f.path for f in findings if f.kind == "refused"} == {
+    assert {f.path for f in findings if isinstance(f, Finding) and f.kind == "refused"} == {
         f"{start}.displayName",
         f"{start}.labels.cloudtune-run",
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.diagnostics import Finding
 from cloudtune.planning.native import merge
 
 REQUEST: dict[str, Any] = {
@@ -19,7 +20,7 @@ def over(
     native: dict[str, Any], protected_paths: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], set[Any]]:
     merged, findings = merge(REQUEST, native, provider="odd", protected_paths=protected_paths)
-    return merged, {(finding.kind, finding.path) for finding in findings}
+    return merged, {(item.kind, item.path) for item in findings if isinstance(item, Finding)}
 
 
 def test_nothing_over_it_is_the_request() -> None:
