@@ -51,6 +51,9 @@ class FittedStudy:
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The name under which each node of the original is sent, by the node's key. Nodes that can
     never be active are omitted."""
+    sent: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
+    """Each parameter as it is sent, by its path in the study file; not what is sent as a constant.
+    A rule on what a service does with a parameter reads these, not those of the original."""
     fixed_values: Mapping[str, Value] = field(default_factory=dict[str, Value])
     """The values of parameters that are sent as constants, by the name that is sent."""
     stepless_keys: Set[str] = frozenset()
@@ -94,6 +97,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     single = {node.key for node in single_nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
     parameters: dict[str, list[Parameter]] = {}
+    sent: dict[str, Parameter] = {}
     fixed_values: dict[str, Value] = {}
     stepless_keys: set[str] = set()
     for node in nodes:
@@ -105,9 +109,11 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
             in_grid = study.strategy.name == "grid"
             parameter = fit_parameter(node.parameter, path, context, in_grid=in_grid)
             if parameter is not None:
-                when = None if flatten else conditions.when[node.key] or None
-                parameter = parameter.model_copy(update={"when": when})
+                parameter = parameter.model_copy(
+                    update={"when": None if flatten else conditions.when[node.key] or None}
+                )
                 parameters.setdefault(name, []).append(parameter)
+                sent[path] = parameter
                 if _has_lost_step(node.parameter, parameter):
                     stepless_keys.add(node.key)
             if node.key in conditions.unresolved and not flatten:
@@ -132,6 +138,7 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         study=study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields}),
         original=study,
         names=names,
+        sent=sent,
         fixed_values=fixed_values,
         stepless_keys=stepless_keys,
         flattened=flatten,

@@ -394,6 +394,39 @@ def test_an_algorithm_takes_no_code_and_no_regexes(base: Path) -> None:
     assert "MetricDefinitions" not in str(plan.request)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "scaling"),
+    [
+        ({"min": 0, "max": 1, "step": 0.01}, "Linear"),
+        ({"min": 0, "max": 1}, "Linear"),
+        ({"min": 0.001, "max": 0.9, "step": 0.001}, "ReverseLogarithmic"),
+        ({"min": 0.001, "max": 0.9}, "ReverseLogarithmic"),
+    ],
+)
+@pytest.mark.parametrize("conditional", [False, True])
+def test_reverse_log_is_checked_as_it_is_sent(
+    bounds: dict[str, float], scaling: str, conditional: bool, base: Path
+) -> None:
+    rate = {"type": "float", "scale": "reverse_log", **bounds}
+    parameters: dict[str, Any] = {"rate": rate}
+    if conditional:  # flattened, and the second definition has another name there
+        other = {"type": "int", "min": 1, "max": 9, "when": {"kind": "a"}}
+        parameters = {
+            "kind": words("a", "b"),
+            "kind2": words("a", "b"),
+            "rate": [other, {**rate, "when": {"kind2": "b", "kind": "b"}}],
+        }
+    plan = support.plan_of(support.study_of({"parameters": parameters}), base)
+    (sent,) = plan.request["HyperParameterTuningJobConfig"]["ParameterRanges"][
+        "ContinuousParameterRanges"
+    ]
+    assert sent["ScalingType"] == scaling
+    path = "parameters.rate.1" if conditional else "parameters.rate"
+    assert plan.at(f"{path}.scale") == ["approximated"]
+    assert ("linear is used" in plan.said(f"{path}.scale")) == (scaling == "Linear")
+    assert ("dropped" in plan.at(f"{path}.step")) == ("step" in bounds)
+
+
 def test_an_image_has_at_least_the_python_of_the_script(base: Path) -> None:
     def refusals(tag: str) -> list[str]:
         study = support.study_of(image=ecr(f"pytorch-training:{tag}"))

@@ -22,7 +22,6 @@ from cloudtune_sagemaker.request.tuning_job import (
     max_trials,
     scaling_type,
 )
-from cloudtune_sagemaker.rules.settings import parameter_paths
 
 DEFAULT_MAX_TRIALS = 750
 DEFAULT_MAX_PARALLEL = 10
@@ -55,11 +54,8 @@ def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _scales(fitted: FittedStudy) -> Iterator[Finding]:
-    for path, node in parameter_paths(fitted.original):
-        parameter = node.parameter
+    for path, parameter in fitted.sent.items():
         if not isinstance(parameter, FloatParameter) or parameter.scale != "reverse_log":
-            continue
-        if count_values(parameter) is not None:
             continue
         if scaling_type(parameter) == "Linear":
             reason = "SageMaker has reverse_log only from 0 to below 1: linear is used"
