@@ -15,8 +15,7 @@ from cloudtune.bundle.credentials import (
     is_named_explicitly,
 )
 from cloudtune.bundle.ignore_file import IGNORE_FILE, read_ignore_file
-from cloudtune.diagnostics import Problem
-from cloudtune.errors import StudyError, UsageError
+from cloudtune.errors import UsageError
 
 _ALWAYS_EXCLUDED = {".git", ".cloudtune"}
 _CLUTTER = _ALWAYS_EXCLUDED | {
@@ -51,7 +50,7 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
 
     Raises:
         UsageError: If the folder does not exist.
-        StudyError: If a link points out of the folder, or the ignore file has an invalid pattern.
+        StudyError: If the ignore file has an invalid pattern.
     """
     if not folder.is_dir():
         raise UsageError(f"trial.source: {folder} is not a folder")
@@ -62,16 +61,12 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
         return name in excluded or ignored.exclude_folder(name)
 
     names: list[str] = []
-    links: list[str] = []
     for name in {*(_list_git_files(folder) or _walk(folder, skip_folder))}:
         if ignored.exclude(name) or any(each in excluded for each in _with_parents(name)):
             continue
         mode = _mode(f"{folder}/{name}")
         if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
             names.append(name)
-        if stat.S_ISLNK(mode):
-            links.append(name)
-    _refuse_outside_links(folder, sorted(links))
     return sorted(names, key=os.fsencode)
 
 
@@ -111,8 +106,8 @@ def find_credentials(folder: Path, names: Sequence[str]) -> tuple[str, tuple[str
 def copy_files(folder: Path, names: Sequence[str], target: Path) -> str:
     """Copy files into a new folder; return their fingerprint.
 
-    Links remain links and point into the copy. Only the owner can access the copy, with the same
-    permissions as the original.
+    Links remain links. Those within the folder point into the copy, others to where they did. Only
+    the owner can access the copy, with the same permissions as the original.
 
     Raises:
         OSError: If a file cannot be copied, or the target exists.
@@ -138,7 +133,7 @@ def _read_files(
         total.update(_with_length(os.fsencode(name)))
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
-            link = _inner_target(folder, Path(path))
+            link = _copied_target(folder, Path(path))
             total.update(b"link" + _with_length(os.fsencode(link)))
             if target:
                 Path(copy).symlink_to(link)
@@ -256,23 +251,31 @@ def _is_generated(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").exists() or all((folder / name).exists() for name in state_files)
 
 
-def _refuse_outside_links(folder: Path, links: Sequence[str]) -> None:
+def outside_links(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the links that point out of a folder, with their targets."""
     root = os.path.realpath(folder)
-    problems: list[Problem] = []
-    for name in links:
-        target = os.path.realpath(folder / name)
-        if target != root and not target.startswith(root + os.sep):
-            message = f"the link {name} points outside the source folder, to {target}"
-            hint = f"replace the link with the file, or list it in {IGNORE_FILE}"
-            problems.append(Problem("trial.source", message, hint))
-    if problems:
-        raise StudyError(problems)
+    targets: dict[str, str] = {}
+    for name in names:
+        path = f"{folder}/{name}"
+        if os.path.islink(path):  # noqa: PTH114 - Path is slow
+            target = os.path.realpath(path)
+            if not _is_inside(target, root):
+                targets[name] = target
+    return targets
 
 
-def _inner_target(folder: Path, link: Path) -> str:
+def _is_inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(root + os.sep)
+
+
+def _copied_target(folder: Path, link: Path) -> str:
     """Return the target of a link in a form that is also valid in a copy of the folder."""
     target = os.readlink(link)  # noqa: PTH115 - a Path loses a trailing slash
-    if not Path(target).is_absolute():
-        return target
-    inner = os.path.relpath(os.path.realpath(link), os.path.realpath(folder))
-    return os.path.relpath(inner, os.path.relpath(link.parent, folder))
+    real, root = os.path.realpath(link), os.path.realpath(folder)
+    if not _is_inside(real, root):
+        return real
+    parent = os.path.relpath(link.parent, folder)
+    leaves = os.path.normpath(f"{parent}/{target}").startswith("..")
+    if os.path.isabs(target) or leaves:  # noqa: PTH117 - a text
+        return os.path.relpath(os.path.relpath(real, root), parent)
+    return target

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from cloudtune.bundle.missing_files import explain_missing_file
 from cloudtune.debug_log import add_mask, get_logger
 from cloudtune.emulation.environment import reconnect
 from cloudtune.emulation.process import connect, find_running, stop
@@ -96,11 +97,18 @@ class _Execution:
 
     def _masked(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
         if isinstance(event, Ended):
-            return self.mask.end(event)
+            return self.mask.end(self._explained(event))
         if isinstance(event, Lost) and event.error is not None:
             report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask.hide)
             return replace(event, reason=f"{report}{event.reason}")
         return event
+
+    def _explained(self, ended: Ended) -> Ended:
+        source = self.plan.facts.source
+        if ended.state != "failed" or source is None:
+            return ended
+        hint = explain_missing_file(ended.log_tail, source, self.context.folder / "source")
+        return replace(ended, reason=f"{ended.reason}; {hint}") if hint else ended
 
     def notify(self, text: str) -> None:
         prefix = f"{self.job.provider}: "

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cloudtune.bundle.files import find_credentials, list_files
+from cloudtune.bundle.files import find_credentials, list_files, outside_links
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
@@ -26,9 +26,9 @@ from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.preflight import (
     check_completeness,
-    check_credentials,
     check_engine,
     check_lookup,
+    check_source,
     check_warm_start,
     emulator_notes,
     engine_notes,
@@ -95,6 +95,7 @@ def plan(
         base=folder,
         source=source,
         source_hash=source_hash,
+        outside_links=outside_links(source, files) if source else {},
         credentials=credentials,
         parents=parents,
         parent_jobs=parent_jobs,
@@ -263,7 +264,7 @@ def _plan_mode(
     fitted = fit(study, provider.capabilities, mode)
     checks = [
         *check_lookup(fitted.study, on, facts),
-        *check_credentials(facts, leaves_machine=isinstance(settings, CloudSettings)),
+        *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]

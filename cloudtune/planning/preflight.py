@@ -121,10 +121,23 @@ def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:
         yield Note("trial.source", text)
 
 
-def check_credentials(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding | Note]:
-    """Yield which files of the source look like credentials: they are not sent unless listed."""
-    if not facts.credentials:
-        return
+def check_source(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding | Note]:
+    """Yield which links and files of the source are not sent to a service.
+
+    On this machine, links out of the source folder remain links. Files that look like credentials
+    are sent only if the ignore file lists them.
+    """
+    for name, target in facts.outside_links.items() if leaves_machine else ():
+        reason = (
+            f"the link {name} points outside the source folder, to {target}: give that as an "
+            f"input (trial.inputs), or list the link in {IGNORE_FILE}"
+        )
+        yield Finding("refused", "trial.source", reason)
+    if facts.credentials:
+        yield _check_credentials(facts, leaves_machine=leaves_machine)
+
+
+def _check_credentials(facts: Facts, *, leaves_machine: bool) -> Finding | Note:
     first, *others = facts.credentials
     shown = ", ".join(facts.credentials[:_SHOWN_CREDENTIALS])
     more = len(facts.credentials) - _SHOWN_CREDENTIALS
@@ -133,10 +146,8 @@ def check_credentials(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding
     advice = f"exclude {'them' if others else 'it'} in {IGNORE_FILE}, or, if trials need "
     advice += f"{'them, list each' if others else 'it, list it'} there with `!`, as in `!{first}`"
     if leaves_machine:
-        yield Finding("refused", "trial.source", f"{files} {look}, and would be sent: {advice}")
-    else:
-        text = f"{files} {look}; no service would accept this source: {advice}"
-        yield Note("trial.source", text)
+        return Finding("refused", "trial.source", f"{files} {look}, and would be sent: {advice}")
+    return Note("trial.source", f"{files} {look}; no service would accept this source: {advice}")
 
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:

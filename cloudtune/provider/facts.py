@@ -142,6 +142,8 @@ class Facts:
     emulator: str | None = None
     """The location of an emulator that the run does not start: a folder or a URL."""
     lookup: Lookup = field(default_factory=Lookup)
+    outside_links: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The bundled links that point out of the source folder, with their targets."""
     credentials: tuple[str, ...] = ()
     """The bundled files that look like credentials, and that the user has not listed as wanted."""
     files: tuple[str, ...] | None = field(default=None, compare=False, repr=False)

@@ -134,19 +134,26 @@ def test_ignore_files_have_the_syntax_of_git(tmp_path: Path, patterns: list[str]
     assert actual == expected
 
 
-def test_all_links_outside_the_folder_are_refused_at_once(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    write(source, "a.py")
-    write(tmp_path, "source-secret")
-    (source / "up").symlink_to("../source-secret")
+def test_links_that_point_out_of_the_folder(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "far" / "copy"
+    write(source, "a.py", "sub/b.py")
+    write(tmp_path, "data/x", "source-secret")
+    (source / "sub" / "up").symlink_to("../../data")
+    (source / "near").symlink_to("../source-secret")
     (source / "abs").symlink_to("/etc")
+    (source / "back").symlink_to("../source/a.py")
     (source / "fine").symlink_to("a.py")
-    with pytest.raises(StudyError) as caught:
-        bundled(source)
-    assert [problem.path for problem in caught.value.problems] == ["trial.source"] * 2
-    assert "the link up points outside the source folder" in str(caught.value)
-    (source / ".cloudtuneignore").write_text("/up\n/abs\n")
-    assert bundled(source) == [".cloudtuneignore", "a.py", "fine"]
+    names = bundled(source)
+    assert files.outside_links(source, names) == {
+        "abs": "/etc",
+        "near": str(tmp_path / "source-secret"),
+        "sub/up": str(tmp_path / "data"),
+    }
+    files.copy_files(source, names, copy)
+    assert (copy / "sub" / "up" / "x").read_text() == "data/x"
+    assert files.fingerprint(copy, names) == files.fingerprint(source, names)
+    (source / ".cloudtuneignore").write_text("/near\n/abs\n")
+    assert [*files.outside_links(source, bundled(source))] == ["sub/up"]
 
 
 def test_no_folder(tmp_path: Path) -> None:
