@@ -34,7 +34,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_trial_on_this_machine_reads_through_the_link(source: Path) -> None:
     run = cloudtune.run(Study.model_validate(STUDY), show=False)
-    assert [trial.objective for trial in run.results().trials] == [4.0, 4.0]
+    assert [trial.objective for trial in run.results().trials] == [(4.0,), (4.0,)]
     assert run.results()["local"].findings == ()
 
 
