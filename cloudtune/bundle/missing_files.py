@@ -13,6 +13,8 @@ _MISSING = re.compile(
     r"no such file|does not exist|not found|cannot open|can't open|unable to open", re.IGNORECASE
 )
 _WORDS = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"|([^\s:,;'\"()\[\]<>]+)")
+_TRIAL_FOLDER = re.compile(r"/trials/[0-9]+/work(/|$)")
+"""The working folder of a local trial."""
 _MAX_WORDS = 200
 """Words of an output that are looked at."""
 
@@ -51,8 +53,9 @@ def _words(output: str) -> Iterator[str]:
 def _relative_name(word: str) -> str | None:
     """Return a path relative to the script's folder; None for other paths."""
     if word.startswith("/"):
-        _, slash, word = word.rpartition("/work/")
-        if not slash:
+        trial = _TRIAL_FOLDER.search(word)
+        if trial is None:
             return None
+        word = word[trial.end() :]
     name = os.path.normpath(word)
     return None if name in {".", ".."} or "\0" in name else name
