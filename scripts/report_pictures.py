@@ -17,7 +17,7 @@ from tests.cloudtune.reporting.documents.browser import browser
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WIDTH = 1160
 SHOWN = {
-    "report.png": ("header", "#runs"),
+    "report.png": ("header", "#top"),
     "report-search.png": ("#charts", "#answers"),
     "report-space.png": ("#space", "#time"),
 }
