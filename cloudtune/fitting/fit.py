@@ -128,10 +128,10 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
             "script and omitted from the results"
         )
         diagnostics.append(Finding("approximated", f"{definition_path(study, first)}.when", reason))
-    limit = support.max_parameters
-    if limit and len(parameters) > limit.value:
-        reason = f"{len(parameters)} parameters, but {title} allows at most {limit.value}"
+    if single and len(single) == len(nodes):
+        reason = f"every parameter has only one value, so {title} has nothing to tune"
         diagnostics.append(Finding("refused", "parameters", reason))
+    diagnostics += _number_findings(len(parameters), support, title)
     limits, limit_findings = _fit_limits(study, capabilities, support)
     diagnostics += limit_findings + other_findings
     return FittedStudy(
@@ -146,6 +146,13 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
         findings=tuple(item for item in diagnostics if isinstance(item, Finding)),
         notes=tuple(item for item in diagnostics if isinstance(item, Note)),
     )
+
+
+def _number_findings(count: int, support: ModeCapabilities, title: str) -> Iterator[Finding]:
+    limit = support.max_parameters
+    if limit and count > limit.value:
+        reason = f"{count} parameters, but {title} allows at most {limit.value}"
+        yield Finding("refused", "parameters", reason)
 
 
 def restore(fitted: FittedStudy, raw: Mapping[str, Any]) -> dict[str, Value]:

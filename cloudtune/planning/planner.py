@@ -288,7 +288,7 @@ def _plan_mode(
         facts=facts,
         request=request,
         findings=(
-            *check_completeness(fitted.study),
+            *check_completeness(study, fitted.study.limits),
             *(check_engine(fitted.study) if driven else ()),
             *check_warm_start(fitted.study, on, mode),
             *fitted.findings,

@@ -11,7 +11,7 @@ from cloudtune.provider.facts import Facts, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address
 from cloudtune.provider.source_size import format_folders
 from cloudtune.study.quantities import format_bytes, format_count
-from cloudtune.study.schema import Mode
+from cloudtune.study.schema import Limits, Mode
 from cloudtune.study.search_space import Space
 from cloudtune.study.strategy_methods import can_warm_start
 from cloudtune.study.study import Study
@@ -22,13 +22,17 @@ _PACKAGES = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
 """The package that a method needs, and the extra that installs it."""
 
 
-def check_completeness(study: Study) -> Iterator[Finding]:
-    """Yield what a partial study must still define before it can run on any provider."""
+def check_completeness(study: Study, limits: Limits) -> Iterator[Finding]:
+    """Yield what a partial study must still define before it can run on any provider.
+
+    Args:
+        study: The study as written. What a provider cannot tune has a finding of its own.
+        limits: The limits that the provider supports.
+    """
     if not study.objective:
         yield Finding("refused", "objective", "the study has no objective: {metric: …, goal: …}")
     if not study.parameters and not study.initial_trials:
-        yield Finding("refused", "parameters", "the study has no parameter to tune")
-    limits = study.limits
+        yield Finding("refused", "parameters", "the study has no parameters to tune")
     bounded = (
         limits.max_trials
         or limits.timeout

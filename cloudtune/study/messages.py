@@ -32,18 +32,77 @@ _BOUNDS = {
     "less_than": ("lt", "less than"),
 }
 _FOREIGN_KEYS = {
-    **dict.fromkeys(("low", "lower", "lower_bound", "minimum", "min_value", "minvalue"), "min"),
-    **dict.fromkeys(("high", "upper", "upper_bound", "maximum", "max_value", "maxvalue"), "max"),
+    **dict.fromkeys(("low", "lower", "lowerbound", "minimum", "minvalue"), "min"),
+    **dict.fromkeys(("high", "upper", "upperbound", "maximum", "maxvalue"), "max"),
+    **dict.fromkeys(("minresource", "minepochs"), "min"),
+    **dict.fromkeys(("maxresource", "maxepochs", "maxt"), "max"),
+    **dict.fromkeys(("reductionfactor",), "eta"),
     **dict.fromkeys(("choices", "options", "categories", "list"), "values"),
-    **dict.fromkeys(("distribution", "scaling", "scaling_type", "log"), "scale"),
-    **dict.fromkeys(("condition", "conditions", "depends_on", "if"), "when"),
+    **dict.fromkeys(("distribution", "scaling", "scalingtype", "scaletype", "log"), "scale"),
+    **dict.fromkeys(("condition", "conditions", "dependson", "if"), "when"),
     **dict.fromkeys(("direction", "mode"), "goal"),
-    **dict.fromkeys(("q", "quantization", "increment"), "step"),
-    "n_trials": "max_trials",
-    "max_parallel_trials": "parallel_trials",
-    "algorithm": "name",
+    **dict.fromkeys(("q", "quantization", "increment", "stepsize"), "step"),
+    **dict.fromkeys(("randomseed", "randomstate"), "seed"),
+    **dict.fromkeys(("algorithm", "sampler"), "strategy name"),
+    **dict.fromkeys(("objectivemetric", "objectivemetricname"), "metric"),
+    **dict.fromkeys(
+        (
+            *(
+                "ntrials",
+                "numtrials",
+                "totaltrials",
+                "maxtotaltrials",
+                "maxtrialcount",
+                "numsamples",
+            ),
+            *("maxnumberoftrainingjobs", "maxevals", "maxevaluations", "ncalls", "runcap"),
+            *("maxtrialnumber", "maxjobs", "trials"),
+        ),
+        "max_trials",
+    ),
+    **dict.fromkeys(
+        (
+            *("maxparalleltrials", "maxconcurrenttrials", "paralleltrialcount", "njobs"),
+            *("maxparalleltrainingjobs", "concurrency", "trialconcurrency", "maxparallel"),
+            *("parallelism", "parallel", "maxparalleljobs", "workers", "numworkers", "maxworkers"),
+        ),
+        "parallel_trials",
+    ),
+    **dict.fromkeys(("maxfailedtrialcount", "maxfailures"), "max_failed_trials"),
+    **dict.fromkeys(
+        (
+            *("maxruntime", "maxtime", "timelimit", "duration", "maxduration"),
+            *("maxexperimentduration", "maxwait"),
+        ),
+        "timeout",
+    ),
+    **dict.fromkeys(
+        ("maxruntimeinseconds", "trialtimelimit", "maxtrialtime", "maxtrialduration"),
+        "trial_timeout",
+    ),
+    **dict.fromkeys(("budget", "maxbudget", "cost"), "max_cost"),
+    **dict.fromkeys(("policy", "type"), "rule"),
+    **dict.fromkeys(("evaluationinterval",), "interval"),
+    **dict.fromkeys(("slackfactor",), "slack"),
+    **dict.fromkeys(("startstep", "nwarmupsteps", "graceperiod", "delayevaluation"), "min_step"),
+    **dict.fromkeys(("nstartuptrials",), "min_trials"),
+    **dict.fromkeys(("entrypoint", "program", "main", "file"), "script"),
+    **dict.fromkeys(("code", "sourcedir", "codedir"), "source"),
+    **dict.fromkeys(("cmd",), "command"),
+    **dict.fromkeys(("dependencies",), "requirements"),
+    **dict.fromkeys(("metricdefinitions",), "metrics"),
+    **dict.fromkeys(("environment", "environmentvariables", "envvars"), "env"),
+    **dict.fromkeys(("data", "datasets", "channels"), "inputs"),
+    **dict.fromkeys(("searchspace", "space", "hyperparameters", "params"), "parameters"),
+    **dict.fromkeys(("samplingalgorithm", "searchalgorithm", "searchstrategy"), "strategy"),
+    **dict.fromkeys(("earlystoppingpolicy", "earlytermination"), "early_stopping"),
+    **dict.fromkeys(("initialpoints",), "initial_trials"),
+    **dict.fromkeys(("fixed", "statichyperparameters"), "constants"),
 }
-"""What other tools call a key of the study file."""
+"""What other tools call a key of the study file, in lower-case letters and digits.
+
+If there are several keys, the first that is valid at the place is meant.
+"""
 _WORD = re.compile(r"'([^']*)'")
 _MAX_SHOWN = 60
 
@@ -176,7 +235,8 @@ def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) ->
 def _unknown_key(key: str, known: Sequence[str]) -> tuple[str, str]:
     if key == "<<":
         return "merge keys (<<) are not supported", "write the keys out"
-    if (name := _FOREIGN_KEYS.get(key.lower())) in known:
+    meant = _FOREIGN_KEYS.get(re.sub(r"[\W_]", "", key.lower()), "").split()
+    if name := next((name for name in meant if name in known), None):
         return "unknown key", f"did you mean {name}?"
     return "unknown key", did_you_mean(key, known) or _list_choices(known)
 

@@ -35,9 +35,6 @@ _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the tuner."""
     study = fitted.study
-    if not study.parameters and fitted.original.parameters:
-        reason = "every parameter has only one value, so there is nothing to tune"
-        yield Finding("refused", "parameters", reason)
     yield from _scales(fitted)
     yield from _hyperband(study)
     yield from _seed(study)

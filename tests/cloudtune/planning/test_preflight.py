@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.planning.preflight import check_lookup
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities
+from cloudtune.fitting.fit import fit
+from cloudtune.planning.preflight import check_completeness, check_lookup
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.lookup import environment_variables, find_inputs, source_files
 from cloudtune.study.study import Study
@@ -73,3 +75,34 @@ def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: 
         "providers.far: the emulator uses stand-ins for: zone, key",
         f"approximated trial.inputs.x: {base / 'data'} is uploaded to far://base/inputs/x",
     ]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"type": "discrete", "values": [1]},
+        {"type": "categorical", "values": ["a"]},
+        {"type": "int", "min": 2, "max": 2},
+        {"type": "float", "min": 0.5, "max": 0.5},
+    ],
+)
+def test_parameters_with_one_value_are_not_missing(parameter: dict[str, Any]) -> None:
+    content = {
+        "objective": {"metric": "score", "goal": "maximize"},
+        "parameters": {"x": parameter},
+        "limits": {"max_trials": 2},
+    }
+    study = Study.model_validate(content)
+    fitted = fit(study, without_single_values(), "driven")
+    assert not list(check_completeness(study, fitted.study.limits))
+    assert [each.reason for each in fitted.findings if each.kind == "refused"] == [
+        "every parameter has only one value, so Odd has nothing to tune"
+    ]
+    empty = Study.model_validate({**content, "parameters": {}})
+    (finding,) = check_completeness(empty, empty.limits)
+    assert finding.reason == "the study has no parameters to tune"
+
+
+def without_single_values() -> Capabilities:
+    mode = replace(DRIVEN, single_values=False)
+    return Capabilities("odd", "Odd", "offline only", managed=None, driven=mode)
