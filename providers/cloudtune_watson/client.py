@@ -14,6 +14,7 @@ import importlib.util
 import logging
 import os
 import re
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
@@ -34,6 +35,8 @@ T = TypeVar("T")
 NEWER, OLDER = "ibm_watsonx_ai", "ibm_watson_machine_learning"
 _VERIFY = {NEWER: "WX_CLIENT_VERIFY_REQUESTS", OLDER: "WML_CLIENT_VERIFY_REQUESTS"}
 """The variable without which a package stops verifying certificates after a failure."""
+_PAGE_SIZE = 200
+"""Definitions of one response to a search: the most of ibm-watsonx-ai 1.8.1, wml_resource.py."""
 SENT_FIELDS = frozenset(
     {
         *("name", "description", "tags", "space_id", "project_id", "model_definition"),
@@ -68,8 +71,7 @@ class WmlClient(ServiceClient[Any]):
         """Create a training and return its id."""
         if dropped := sorted(request.keys() - SENT_FIELDS):
             raise WatsonError(f"IBM's Python package does not send {', '.join(dropped)}")
-        self.call(lambda _: None)  # signs in, which can be retried
-        training: Json = self.call_once(lambda api: api.training.run(request))
+        training: Json = self.call(lambda api: api.training.run(request))
         return str(training["metadata"]["id"])
 
     def get(self, training: str) -> Json:
@@ -89,11 +91,19 @@ class WmlClient(ServiceClient[Any]):
 
     def definitions(self, name: str) -> list[str]:
         """Return the ids of the model definitions with a name."""
+        url = f"{self.http.connection.url}/v2/asset_types/wml_model_definition/search"
 
         def read(api: Any) -> list[str]:
-            resources: list[Json] = api.model_definitions.get_details()["resources"]
-            matches = [each for each in resources if each["metadata"].get("name") == name]
-            return [str(api.model_definitions.get_id(each)) for each in matches]
+            ids: list[str] = []
+            page: Json | None = {"query": "*:*", "limit": _PAGE_SIZE}
+            while page:
+                response: Json = self.http.post(
+                    url, json=page, params=api._params(), headers=api._get_headers()
+                ).json()
+                rows: list[Json] = [each["metadata"] for each in response["results"]]
+                ids += [str(row["asset_id"]) for row in rows if row.get("name") == name]
+                page = response.get("next")
+            return ids
 
         return self.call(read)
 
@@ -108,7 +118,10 @@ class WmlClient(ServiceClient[Any]):
         return True
 
     def store(self, name: str, path: Path) -> str:
-        """Store a zip file as a model definition and return its id."""
+        """Store a zip file as a model definition and return its id.
+
+        That takes several requests. If one fails, what the others have stored is deleted.
+        """
         match = re.search(r"py(\d\.\d+)", str(self.facts["software_spec"]))
         properties = {
             "name": name,
@@ -121,7 +134,27 @@ class WmlClient(ServiceClient[Any]):
             definition = api.model_definitions.store(str(path), properties)
             return str(api.model_definitions.get_id(definition))
 
-        return self.call(write)
+        others = self.definitions(name)
+        pauses = self.http.pauses()
+        while True:
+            try:
+                return self.call(write)
+            except WatsonError as error:
+                for definition in self.definitions(name):
+                    if definition not in others:
+                        self.delete_definition(definition)
+                pause = next(pauses, None) if error.retryable else None
+                if pause is None:
+                    raise
+            time.sleep(pause)
+
+    def delete_definition(self, definition: str) -> None:
+        """Delete a model definition; no effect if it does not exist."""
+        try:
+            self.call(lambda api: api.model_definitions.delete(definition))
+        except WatsonError as error:
+            if not error.not_found:
+                raise
 
     def download(self, definition: str, path: Path) -> None:
         """Write the code of a model definition to a file that does not exist."""

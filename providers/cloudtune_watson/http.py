@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -27,8 +27,12 @@ SessionT = TypeVar("SessionT")
 TIMEOUT = 120.0
 """Seconds to wait for the next part of a response."""
 RETRY_SECONDS = 60.0
-"""How long calls that change nothing are retried."""
+"""How long a request that may be repeated is retried."""
 RETRY_SECONDS_EMULATED = 5.0
+_SAFE_POSTS = ("/authorize", "/complete", "/search")
+"""The ends of the paths of POST requests that may be carried out twice."""
+_ASSETS = "/v2/assets"
+_THROTTLED = 429
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class HttpClient:
         self.raises = True
         """Whether an error response raises; if not, the caller checks it."""
         self.last_error: WatsonError | None = None
-        """The error of the last error response."""
+        """The error of the last request, if it failed."""
         try:
             requests = importlib.import_module("requests")
         except ImportError as error:
@@ -79,6 +83,9 @@ class HttpClient:
     def send(self, method: str, url: str, **options: Any) -> Any:
         """Send a request and return the response, a ``requests.Response``.
 
+        After a transient error a request is repeated for a while, if that has no other effect than
+        one request.
+
         Args:
             method: The HTTP method.
             url: The complete address.
@@ -88,35 +95,46 @@ class HttpClient:
             WatsonError: If there is no response, or it is an error.
             EmulatorEndedError: If the emulator is no longer running.
         """
+        path = urlsplit(url).path
+        self._check_url(f"{method} {path}", url)
+        if method == "PUT" and (files := options.get("files")):  # an open file is read only once
+            options["files"] = {field: _read_upload(upload) for field, upload in files.items()}
+        pauses = self.pauses()
+        while True:
+            error, response = None, None
+            try:
+                response = self._send_once(method, url, options)
+            except WatsonError as raised:
+                error = raised
+            if response is not None and response.status_code >= 400:
+                error = service_error(f"{method} {path}", response.status_code, response.text)
+            self.last_error = error
+            if error is None:
+                return response
+            pause = next(pauses, None) if _may_repeat(method, path, error) else None
+            if pause is None:
+                if response is not None and not self.raises:
+                    return response
+                raise error
+            time.sleep(pause)
+
+    def _send_once(self, method: str, url: str, options: Mapping[str, Any]) -> Any:
         operation = f"{method} {urlsplit(url).path}"
-        self._check_url(operation, url)
         options = {"timeout": TIMEOUT, **options, "verify": self.connection.verify}
         try:
-            response = self._session.request(method, url, **options)
+            return self._session.request(method, url, **options)
         except OSError as error:
             if self.connection.emulated and "Connection refused" in str(error):
                 message = f"{operation}: the emulator has ended, and its jobs with it"
                 raise EmulatorEndedError(PROVIDER, message) from error
             raise connection_error(operation, error) from error
-        if response.status_code >= 400:
-            self.last_error = service_error(operation, response.status_code, response.text)
-            if self.raises:
-                raise self.last_error
-        return response
 
-    def retry(self, call: Callable[[], T]) -> T:
-        """Return the result of a call, which is retried for a while after transient errors."""
-        emulated = self.connection.emulated
-        seconds = RETRY_SECONDS_EMULATED if emulated else RETRY_SECONDS
-        due = time.monotonic() + seconds
-        pause = seconds / 60
-        while True:
-            try:
-                return call()
-            except WatsonError as error:
-                if not error.retryable or time.monotonic() + pause > due:
-                    raise
-            time.sleep(pause)
+    def pauses(self) -> Iterator[float]:
+        """Yield the growing pauses before a call is tried again, until it is not any more."""
+        seconds = RETRY_SECONDS_EMULATED if self.connection.emulated else RETRY_SECONDS
+        due, pause = time.monotonic() + seconds, seconds / 60
+        while time.monotonic() + pause <= due:
+            yield pause
             pause = min(2 * pause, seconds / 6)
 
     def get(self, url: str, params: Any = None, **options: Any) -> Any:
@@ -179,10 +197,6 @@ class ServiceClient(ABC, Generic[SessionT]):
         return self._session
 
     def call(self, call: Callable[[SessionT], T]) -> T:
-        """Return the result of an idempotent call, with retries."""
-        return self.http.retry(lambda: self.call_once(call))
-
-    def call_once(self, call: Callable[[SessionT], T]) -> T:
         """Return the result of a call, repeated once if the sign-in had expired."""
         just_signed_in = self._session is None
         try:
@@ -196,6 +210,22 @@ class ServiceClient(ABC, Generic[SessionT]):
     def translate_errors(self, call: Callable[[SessionT], T]) -> T:
         """Return the result of a call, whose errors are `WatsonError`."""
         return call(self.sign_in())
+
+
+def _may_repeat(method: str, path: str, error: WatsonError) -> bool:
+    """Return whether a request that failed can be sent again.
+
+    A second POST would create a second resource, unless it was throttled and so not carried out.
+    The caller of a new training looks for it instead, and decides when to try again.
+    """
+    safe = method != "POST" or path.endswith(_SAFE_POSTS)
+    throttled = error.code == _THROTTLED and path.startswith(_ASSETS)
+    return error.retryable and (safe or throttled)
+
+
+def _read_upload(upload: Sequence[Any]) -> Sequence[Any]:
+    name, file, *rest = upload
+    return (name, file.read(), *rest)
 
 
 def _no_auth(request: Any) -> Any:

@@ -39,7 +39,7 @@ class WmlaClient(ServiceClient[dict[str, str]]):
         Raises:
             OSError: If the archive cannot be read.
         """
-        headers = self.http.retry(self.sign_in)
+        headers = self.sign_in()
         with code.open("rb") as file:
             response = self._send(
                 headers,

@@ -80,6 +80,7 @@ def _find_definition(wml: WmlClient, name: str, packed: Path) -> str | None:
         except ProviderError as error:  # an incomplete definition cannot be downloaded
             if error.retryable or error.affects_all_calls:
                 raise
+            wml.delete_definition(id_)
         finally:
             downloaded.unlink(missing_ok=True)
     return None

@@ -152,6 +152,9 @@ class FakeWmlClient(WmlClient):
     def store(self, name: str, path: Path) -> str:
         return self.of.called("store", lambda: self._store(name, path.read_bytes()))
 
+    def delete_definition(self, definition: str) -> None:
+        self.of.called("delete", lambda: self.stored.pop(definition, None))
+
     def download(self, definition: str, path: Path) -> None:
         self.of.called("download", lambda: path.write_bytes(self.stored[definition][1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -163,6 +164,27 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         assert self.finish(run).state == "completed"
         stored = list(self.emulator_folder(run).glob("volume/**/wml_model_definition/*"))
         assert len(stored) == 1
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            *(f"operation: '*', probability: 0.5, effect: {e}" for e in ("throttle", "error")),
+            *(
+                f"operation: {operation}, call: 1, effect: {effect}"
+                for operation in ("CreateAsset", "CreateAttachment", "PutFile")
+                for effect in ("lose_response", "late_error")
+            ),
+        ],
+    )
+    def test_code_is_stored_once_whichever_call_fails(self, fault: str) -> None:
+        faults = f"seed: 2\nfaults: [{{{fault}}}]"
+        run = self.create_run("driven", "print(1)", faults=faults, limits={"max_trials": 1})
+        assert self.finish(run).trials
+        log = (self.emulator_folder(run) / "server.log").read_text()
+        created = len(re.findall(r" POST /v2/assets .*(201|504)$", log, re.M))
+        deleted = len(re.findall(r" DELETE /v2/assets/\S+ .*204$", log, re.M))
+        lost = "CreateAsset, call: 1, effect: lose_response" in fault
+        assert created + lost - deleted == 1, log
 
     @pytest.mark.parametrize(
         ("mode", "of", "call"),

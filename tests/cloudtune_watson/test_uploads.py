@@ -85,7 +85,8 @@ def test_one_that_was_stored_in_part_is_not_used(context: JobContext, ibm: Any) 
     assert ensure_definition(ibm, plan, context) == "definition-2"
     ibm.of.always["download"] = fake.error(404)
     (context.folder / "definition.txt").unlink()
-    assert ensure_definition(ibm, plan, context) == "definition-3"
+    assert ensure_definition(ibm, plan, context) == "definition-1"
+    assert set(ibm.stored) == {"definition-b", "definition-1"}
 
 
 def test_a_call_that_may_pass_stores_none_anew(context: JobContext, ibm: Any) -> None:
