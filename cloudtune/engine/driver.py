@@ -17,6 +17,7 @@ from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
+from cloudtune.engine.time_limits import TimeLimits
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import (
@@ -81,7 +82,7 @@ class Driver:
         self._trials = Trials(study, run)
         self._top_resource = study.strategy.max if study.strategy.resource else None
         self._deadlines: dict[int, float] = {}
-        """When each running trial has used up its time, by `time.monotonic`."""
+        """When each running trial has used up its time, by the clock of `TimeLimits`."""
         self._stop_reasons: dict[int, tuple[TrialState, str]] = {}
         self._interrupted_starts: list[Started] = []
         self._unwritten_events: list[Event] = []
@@ -90,14 +91,13 @@ class Driver:
         self._start_counts: dict[int, int] = {}
         self._earlier_measurements: dict[int, int] = {}
         """The number of measurements from earlier starts of each running trial."""
-        self._seconds_used: dict[int, float] = {}
         self._suggestions = 0
         self._last_number = 0
         self._counted_trials = 0
         self._tracker = LimitTracker(study)
         self._outcome: Outcome | None = None
         """How the job will end, once that is decided."""
-        self._timeout_at = math.inf
+        self._times = TimeLimits(study.limits)
         self._exhausted = False
         """Whether the strategy had no trial to suggest, and nothing happened since."""
 
@@ -113,8 +113,7 @@ class Driver:
         """
         self._recover_trials(runner)
         self._outcome = self._reached_limit()
-        if self._limits.timeout:
-            self._timeout_at = time.monotonic() + self._limits.timeout - spent
+        self._times.start(spent)
         try:
             return self._inbox.run_until_result(
                 lambda: self._step(runner),
@@ -122,6 +121,7 @@ class Driver:
                 between_steps=self._batcher.flush_if_due,
             )
         finally:
+            self._times.close()
             self._write_events()
             self._batcher.flush()
 
@@ -131,7 +131,7 @@ class Driver:
         A step starts at most one trial, so that the calling thread is free to watch it.
         """
         for _ in range(_MAX_BATCH):
-            if time.monotonic() >= self._next_deadline():
+            if self._times.now() >= self._next_deadline():
                 self._enforce_deadlines(runner)
             if self._can_start() and self._start_next(runner):
                 return None
@@ -155,10 +155,12 @@ class Driver:
 
     def _next_due(self) -> float:
         """Return when the next step is due without a message."""
-        return -math.inf if self._can_start() else min(self._next_deadline(), self._batcher.due)
+        if self._can_start():
+            return -math.inf
+        return min(self._times.to_monotonic(self._next_deadline()), self._batcher.due)
 
     def _next_deadline(self) -> float:
-        timeout = self._timeout_at if self._outcome is None else math.inf
+        timeout = self._times.job_deadline if self._outcome is None else math.inf
         return min([timeout, *self._deadlines.values()])
 
     def _finish(self) -> Outcome:
@@ -224,11 +226,9 @@ class Driver:
         return True
 
     def _deadline_of(self, number: int, runner: TrialRunner) -> float:
-        """Return when a trial that starts now has used up its time, by `time.monotonic`."""
-        limit = self._limits.trial_timeout
-        if limit is None or runner.enforces_trial_timeout:
-            return math.inf
-        return time.monotonic() + limit - self._seconds_used.get(number, 0.0)
+        """Return when a trial that starts now has used up its time."""
+        deadline = self._times.start_trial(number)
+        return math.inf if runner.enforces_trial_timeout else deadline
 
     def _next_start(self) -> Started | None:
         if self._interrupted_starts:
@@ -303,7 +303,7 @@ class Driver:
         if start is None:
             return
         seconds = start_duration(start.time, event)
-        self._seconds_used[event.number] = self._seconds_used.get(event.number, 0.0) + seconds
+        self._times.add_seconds(event.number, seconds)
         if event.state == "cancelled":
             self._counted_trials -= 1
             self._interrupted_starts.append(start)
@@ -333,7 +333,7 @@ class Driver:
     def _final_event(self, event: Ended) -> Ended:
         """Return the end of a trial, given how its process ended."""
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
-        if reason and not (reason == _TRIAL_TIMEOUT and self._is_in_time(event)):
+        if reason and not (reason == _TRIAL_TIMEOUT and self._times.is_in_time(event)):
             return replace(_as_ended(event), state=state, reason=reason)
         if isinstance(event, HostFailure):
             return replace(_as_ended(event), state="cancelled")
@@ -356,19 +356,13 @@ class Driver:
             self._notify(f"{reason}; no more trials start; waiting for {count}")
         return f"{reason}; `cloudtune resume` tries it again"
 
-    def _is_in_time(self, event: Ended) -> bool:
-        """Return whether a trial ended within its time and was only reported later."""
-        seconds = math.inf if event.seconds is None else event.seconds
-        limit = self._limits.trial_timeout or math.inf
-        return self._seconds_used.get(event.number, 0.0) + seconds < limit
-
     def _reached_limit(self) -> Outcome | None:
         reason = self._budget.stop_reason
         return self._tracker.outcome() or (Outcome("completed", reason) if reason else None)
 
     def _enforce_deadlines(self, runner: TrialRunner) -> None:
-        now = time.monotonic()
-        if now >= self._timeout_at and self._outcome is None:
+        now = self._times.now()
+        if now >= self._times.job_deadline and self._outcome is None:
             self._stop_all(runner, Outcome("completed", TIMEOUT_REASON))
             return
         for number, due in self._deadlines.items():

@@ -73,6 +73,11 @@ def create_poll(fds: Iterable[int]) -> select.poll:
     return poll
 
 
+def is_readable(fd: int) -> bool:
+    """Return whether a file descriptor is readable now."""
+    return bool(create_poll([fd]).poll(0))
+
+
 def has_writer(read_end: int) -> bool:
     """Return whether any process holds the write end of a pipe."""
     poll = select.poll()

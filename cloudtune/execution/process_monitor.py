@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloudtune.execution.child_process import Child
-from cloudtune.execution.fds import create_poll, drain, has_writer, open_fifo
+from cloudtune.execution.fds import create_poll, drain, has_writer, is_readable, open_fifo
 from cloudtune.execution.log_file import LogFile
 from cloudtune.execution.metric_reader import (
     Measurement,
@@ -128,7 +128,7 @@ class ProcessMonitor:
         accumulating = True
         while True:
             timeout = self._process.seconds_left(grace)
-            if timeout == 0:
+            if timeout == 0 and not is_readable(exit_fd):
                 self._process.kill(f"did not exit within {grace:g} s of the request to stop")
                 timeout = None
             if accumulating:
