@@ -40,6 +40,12 @@ MAX_REPORT_LINE_BYTES = 65_536
 """Size limit of one reported line."""
 MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
+MIN_SECRET_LENGTH = 4
+"""Characters of the shortest secret that is masked."""
+_MIN_PART = 6
+"""Bytes of the shortest part of a secret that is masked where a text was cut."""
+_MIN_LINE = 16
+"""Bytes of the shortest line of a secret that is masked by itself."""
 REGEX_TIMEOUT = 2.0
 """Seconds that the launcher lets one metric's regex spend on one line."""
 _PLACEHOLDER = r"\{\{([^{}]+)\}\}"
@@ -653,6 +659,133 @@ def _convert(constant: Value, name: str, raw: Any) -> Value:
     return value
 
 
+# Secrets in the output of a script.
+
+
+class SecretFilter:
+    """Replaces secrets in output, also those in JSON, in Python's repr, in URLs and in base64."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """Set the secrets.
+
+        Values of less than `MIN_SECRET_LENGTH` characters and numbers of up to nine digits are in
+        too much output, so they stay.
+
+        Args:
+            names: The name that replaces each value.
+        """
+        self._rest = b""
+        self._names: dict[bytes, bytes] = {}
+        for value, name in names.items():
+            if len(value) >= MIN_SECRET_LENGTH and not (value.isdigit() and len(value) < 10):
+                for form in _secret_forms(value):
+                    self._names.setdefault(form, "${{{}}}".format(name).encode())
+        if self._names:
+            import re
+
+            longest_first = sorted(self._names, key=len, reverse=True)
+            self._longest = len(longest_first[0])
+            self._pattern = re.compile(b"|".join(map(re.escape, longest_first)))
+            starts = {form[:1] for form in self._names}
+            self._start = re.compile(b"|".join(map(re.escape, starts)))
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to replace."""
+        return bool(self._names)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the next output without secrets; a possible start of one is held back."""
+        if not self._names:
+            return data
+        pending = self._rest + data
+        end, start = self._find_incomplete(pending), 0
+        parts: list[bytes] = []
+        for match in self._pattern.finditer(pending):
+            if match.start() >= end:
+                break
+            parts += [pending[start : match.start()], self._names[match.group()]]
+            start = match.end()
+        end = max(start, end)
+        self._rest = pending[end:]
+        return b"".join([*parts, pending[start:end]])
+
+    def finish(self) -> bytes:
+        """Return what was held back."""
+        rest, self._rest = self._rest, b""
+        return self.hide(rest)
+
+    def hide(self, data: bytes) -> bytes:
+        """Return complete output without secrets."""
+        if not self._names:
+            return data
+        return self._pattern.sub(lambda match: self._names[match.group()], data)
+
+    def hide_text(self, text: str) -> str:
+        """Return a complete text without secrets."""
+        if not self._names:
+            return text
+        data = text.encode("utf-8", "surrogatepass")
+        return self.hide(data).decode("utf-8", "surrogatepass")
+
+    def hide_cut_text(self, text: str) -> str:
+        """Return a text without secrets, and without a part of one at its ends.
+
+        A service cuts long texts.
+        """
+        if not self._names:
+            return text
+        data = self.hide(text.encode("utf-8", "surrogatepass"))
+        for form, name in self._names.items():
+            for size in range(min(len(form) - 1, len(data)), _MIN_PART - 1, -1):
+                if data.endswith(form[:size]):
+                    data = data[:-size] + name
+                    break
+            for size in range(min(len(form) - 1, len(data)), _MIN_PART - 1, -1):
+                if data.startswith(form[-size:]):
+                    data = name + data[size:]
+                    break
+        return data.decode("utf-8", "replace")
+
+    def _find_incomplete(self, pending: bytes) -> int:
+        """Return where the first incomplete secret at the end begins, or the length."""
+        for match in self._start.finditer(pending, max(0, len(pending) - self._longest + 1)):
+            rest = pending[match.start() :]
+            if any(len(rest) < len(f) and f.startswith(rest) for f in self._names):
+                return match.start()
+        return len(pending)
+
+
+def _secret_forms(value: str) -> set[bytes]:
+    """Return a value as it is, and as it is usually encoded."""
+    import base64
+    from urllib.parse import quote, quote_plus
+
+    data = value.encode("utf-8", "surrogateescape")
+    text = data.decode("utf-8", "replace")
+    escaped = [json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]]
+    escaped += [json.dumps(each)[1:-1] for each in escaped]  # JSON within JSON
+    escaped += [each.replace("/", "\\/") for each in escaped]
+    texts = [*escaped, repr(text)[1:-1], repr(data)[2:-1]]
+    for quoted in (quote(data), quote(data, safe=""), quote_plus(data)):
+        texts += [quoted, _lower_escapes(quoted)]
+    forms = {data, base64.b64encode(data), base64.urlsafe_b64encode(data)}
+    forms |= {each.encode("utf-8", "surrogatepass") for each in texts}
+    for offset, first in ((0, 0), (1, 2), (2, 3)):  # within a longer text, as user:password is
+        last = (offset + len(data)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            forms.add(encode(b"\0" * offset + data)[first:last])
+    # Each line of a key, which programs print with a prefix.
+    lines = [line.strip() for line in data.splitlines()] if b"\n" in data else []
+    forms |= {line for line in lines if len(line) >= _MIN_LINE}
+    return {form for form in forms if len(form) >= MIN_SECRET_LENGTH}
+
+
+def _lower_escapes(quoted: str) -> str:
+    import re
+
+    return re.sub("%..", lambda match: match.group().lower(), quoted)
+
+
 # What a service does to the process that it starts.
 
 
@@ -819,6 +952,7 @@ def _launch(
         json.dump(trial, file)
     arguments = {**constants, **values}
     call: Json = study["trial"]
+    secrets = _secrets_in_environment(call)
     python = sys.executable
     paths = trial["inputs"]
     dashed = single_dash(call, arguments, os.getcwd())
@@ -831,18 +965,29 @@ def _launch(
     if os.path.dirname(shutil.which("python", path=env.get("PATH")) or "") != python_folder:
         env["PATH"] = python_folder + os.pathsep + (env.get("PATH") or os.defpath)
     try:
-        launcher = _Launcher(contract, trial)
+        launcher = _Launcher(contract, trial, secrets)
         requirements = call.get("requirements")
         code = launcher.install(requirements, python, env) if requirements else 0
         code = code or launcher.run(words, env, _line_parser(patterns, trial))
     except _TrialError as error:
-        return _refuse(contract, str(error), error.code)
+        return _refuse(contract, secrets.hide_text(str(error)), error.code)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if code and not launcher.stop_signals:
         contract.report_failure(launcher.failure_reason(code))
     contract.close()
     return _exit_like(code)
+
+
+def _secrets_in_environment(call: Mapping[str, Any]) -> SecretFilter:
+    """Return a filter for the variables that the study takes from the user's environment."""
+    variables: Json = call.get("env") or {}
+    sources = {
+        name: source["from_env"]
+        for name, source in variables.items()
+        if not isinstance(source, str)
+    }
+    return SecretFilter({os.environ.get(name, ""): source for name, source in sources.items()})
 
 
 def _exit_like(code: int) -> int:
@@ -871,9 +1016,10 @@ class _Launcher:
     It wakes up for output, reports, signals and the end of the process.
     """
 
-    def __init__(self, contract: Contract, trial: Json) -> None:
+    def __init__(self, contract: Contract, trial: Json, secrets: SecretFilter) -> None:
         import signal
 
+        self._secrets = secrets
         self.stop_signals: list[int] = []
         self._contract = contract
         self._processes: list[Popen[bytes]] = []
@@ -993,11 +1139,11 @@ class _Launcher:
         if not data or len(pending) - end > MAX_REPORT_LINE_BYTES:
             end = len(pending)
         complete, self._partial_line = pending[:end], pending[end:]
-        self._write(complete)
-        lines = [line for line in complete.replace(b"\r", b"\n").split(b"\n") if line.strip()]
+        masked = self._secrets.feed(complete) + (b"" if data else self._secrets.finish())
+        self._write(masked)
         self._last_lines = self._last_lines[-40:]
-        self._last_lines += [line[:MAX_REASON_LENGTH] for line in lines[-40:]]
-        for line in lines:
+        self._last_lines += [line[:MAX_REASON_LENGTH] for line in _split_lines(masked)[-40:]]
+        for line in _split_lines(complete):  # a metric can look like a secret
             parse(line)
 
     def _publish_reports(self) -> None:
@@ -1012,7 +1158,7 @@ class _Launcher:
                     published.append(self._contract.publish(json.loads(line)))
             if not data:
                 break
-        text = "".join(published).encode()
+        text = self._secrets.hide("".join(published).encode())
         self._write(b"\n" + text if text and self._within_line else text)
 
     def _write(self, data: bytes) -> None:
@@ -1020,6 +1166,10 @@ class _Launcher:
             self._within_line = not data.endswith(b"\n")
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
+
+
+def _split_lines(output: bytes) -> list[bytes]:
+    return [line for line in output.replace(b"\r", b"\n").split(b"\n") if line.strip()]
 
 
 def _compile_patterns(metrics: Mapping[str, Sequence[str]]) -> list[MetricPattern]:

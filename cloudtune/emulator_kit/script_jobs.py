@@ -13,7 +13,7 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -25,6 +25,7 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
+from cloudtune.study.validation.trial_spec import SECRET_NAME
 
 POLL_SECONDS = 0.2
 """How often the files of scripts are read."""
@@ -190,7 +191,7 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
         with self.lock:
             if self.closing.is_set():  # nothing would end the process
                 return
-            self._processes.start(run.number, process)
+            self._processes.start(run.number, lambda: _hide_secrets(process()))
         if run.job.stop_requested.is_set():  # requested while there was no process to stop
             self._processes.stop(run.number)
 
@@ -241,6 +242,16 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self.settle(run, ended)
             del self._runs[run.number]
         run.notify(ended)
+
+
+def _hide_secrets(spec: ProcessSpec) -> ProcessSpec:
+    """Return a process whose log hides the variables that have the names of secrets.
+
+    A request does not say which of its variables are secrets. The launcher knows, but not every job
+    uses it.
+    """
+    secrets = {value: name for name, value in spec.env.items() if SECRET_NAME.fullmatch(name)}
+    return replace(spec, secrets={**secrets, **spec.secrets})
 
 
 JobsT = TypeVar("JobsT", bound=ScriptJobs[Any, Any, Any])

@@ -133,7 +133,7 @@ class ManagedJob:
                 events = new_events(
                     self._plan.provider, self._trials, self._plan.fitted, status.trials
                 )
-                self._add_events([self._mask.end(e) if isinstance(e, Ended) else e for e in events])
+                self._add_events([self._masked(event) for event in events])
                 self._notify_remark(status.remark)
                 if status.state in FINAL_STATES:
                     return self._end(status)
@@ -157,6 +157,11 @@ class ManagedJob:
             state: JobState = "failed" if outcome.state == "failed" else "completed"
             self._stop_request = StopRequest(outcome.reason, state=state)
         return True
+
+    def _masked(self, event: Event) -> Event:
+        if isinstance(event, Ended):
+            return self._mask.end(event)
+        return self._mask.measure(event) if isinstance(event, Measured) else event
 
     def _end(self, status: JobStatus) -> Outcome:
         """End the trials for which the service returned no end, and return the job's outcome."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.trial import MAX_REPORT_LINE_BYTES, parse_number, strip_ansi
+from cloudtune.trial import MAX_REPORT_LINE_BYTES, SecretFilter, parse_number, strip_ansi
 
 if TYPE_CHECKING:
     import regex
@@ -26,6 +26,7 @@ MAX_MEASUREMENTS = 250_000
 SEARCH_TIMEOUT = 2.0
 """Seconds that one regular expression may spend on one line."""
 _BLOCK = 1024 * 1024
+_NO_SECRETS = SecretFilter({})
 _MAX_SHOWN = 40
 """Characters of invalid text that a message quotes."""
 
@@ -68,8 +69,13 @@ class StepCounter:
 class MetricPatterns:
     """Finds metrics in printed lines with the regular expressions of a study."""
 
-    def __init__(self, metrics: Mapping[str, Sequence[str]], steps: StepCounter) -> None:
-        """Compile the regular expressions.
+    def __init__(
+        self,
+        metrics: Mapping[str, Sequence[str]],
+        steps: StepCounter,
+        secrets: SecretFilter = _NO_SECRETS,
+    ) -> None:
+        """Compile the regular expressions; messages do not quote the secrets.
 
         Raises:
             MetricError: If one is invalid.
@@ -78,6 +84,7 @@ class MetricPatterns:
             (name, _compile(name, text)) for name, texts in metrics.items() for text in texts
         ]
         self._steps = steps
+        self._secrets = secrets
         self._invalid: dict[str, str] = {}
         self._rest = b""
         self._skipping = False
@@ -115,6 +122,9 @@ class MetricPatterns:
         """Yield the measurements in a last line without a line break."""
         return self.feed(b"\n")
 
+    def _shorten(self, text: str) -> str:
+        return self._secrets.hide_text(text)[:_MAX_SHOWN]
+
     def _search(self, line: bytes) -> Iterator[Measurement]:
         text = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
         by_step: dict[int, dict[str, float]] = {}
@@ -125,7 +135,7 @@ class MetricPatterns:
                     value_text = match[group] or ""
                     value = parse_number(value_text)
                     if value is None:
-                        self._invalid[name] = value_text[:_MAX_SHOWN]
+                        self._invalid[name] = self._shorten(value_text)
                         continue
                     for step, values in self._steps.group({name: value}, None).items():
                         by_step.setdefault(step, {}).update(values)
@@ -157,11 +167,14 @@ def _compile(name: str, text: str) -> regex.Pattern[str]:
 class ReportReader:
     """Reads the reports that a script writes with ``cloudtune.trial.report``."""
 
-    def __init__(self, path: str | Path, *, from_start: bool = False) -> None:
-        """Open a file of reports, if it exists already.
+    def __init__(
+        self, path: str | Path, *, from_start: bool = False, secrets: SecretFilter = _NO_SECRETS
+    ) -> None:
+        """Open a file of reports, if it exists already; messages do not quote the secrets.
 
         Its present content is counted and skipped unless `from_start` is set.
         """
+        self._secrets = secrets
         self._path = path
         self._file: int | None = None
         self._rest = b""
@@ -187,7 +200,7 @@ class ReportReader:
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 _check_length(line)
-                when, step, values = _parse_report(line)
+                when, step, values = _parse_report(line, self._secrets)
                 for at, group in self._steps.group(values, step).items():
                     yield when, at, group
             _check_length(self._rest)
@@ -225,8 +238,7 @@ def _check_length(line: bytes) -> None:
         raise MetricError(f"reported a line of more than {MAX_REPORT_LINE_BYTES:,} bytes")
 
 
-def _parse_report(line: bytes) -> tuple[float, int | None, dict[str, float]]:
-    invalid = MetricError(f"invalid report {line[:80].decode('utf-8', 'backslashreplace')!r}")
+def _parse_report(line: bytes, secrets: SecretFilter) -> tuple[float, int | None, dict[str, float]]:
     try:
         report = json.loads(line)
         if not isinstance(report, dict):
@@ -236,11 +248,16 @@ def _parse_report(line: bytes) -> tuple[float, int | None, dict[str, float]]:
         values = {name: _float(value) for name, value in fields["metrics"].items()}
         when = _float(fields.get("time", time.time()))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        raise invalid from None
+        raise _invalid_report(line, secrets) from None
     is_integer = step is None or (isinstance(step, int) and not isinstance(step, bool))
     if not is_integer or (step is not None and abs(step) >= 2**63) or not math.isfinite(when):
-        raise invalid
+        raise _invalid_report(line, secrets)
     return when, step, values
+
+
+def _invalid_report(line: bytes, secrets: SecretFilter) -> MetricError:
+    start = secrets.hide(line)[:80].decode("utf-8", "backslashreplace")
+    return MetricError(f"invalid report {start!r}")
 
 
 def _float(value: object) -> float:

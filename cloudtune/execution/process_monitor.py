@@ -19,6 +19,7 @@ from cloudtune.execution.metric_reader import (
     ReportReader,
     StepCounter,
 )
+from cloudtune.trial import SecretFilter
 
 _BLOCK = 64 * 1024
 """Bytes that a pipe holds and that are read at a time."""
@@ -52,6 +53,8 @@ class ProcessSpec:
     """Seconds between the request to exit and the kill."""
     lower: str | None = None
     """A folder that `cwd` shows with copy on write, as `forkserver.overlay` does it."""
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The names that replace secrets in the log and in messages, by value."""
     steps: StepCounter = field(default_factory=StepCounter)
     """Counts the printed measurements; pass an earlier one to continue its count."""
 
@@ -89,7 +92,8 @@ class ProcessMonitor:
         """A problem with its metrics that does not make it fail."""
         self._process = process
         self._spec = spec
-        self._patterns = MetricPatterns(spec.metrics, spec.steps)
+        self._secrets = SecretFilter(spec.secrets)
+        self._patterns = MetricPatterns(spec.metrics, spec.steps, self._secrets)
         self._wakeup_fd = wakeup_fd
         self._output_open = True
         self.log = LogFile(spec.log)
@@ -98,7 +102,7 @@ class ProcessMonitor:
         self._open_fds: list[int] = []
         try:
             if spec.reports:
-                self._reports = ReportReader(spec.reports)
+                self._reports = ReportReader(spec.reports, secrets=self._secrets)
             if spec.doorbell:
                 self._doorbell = open_fifo(spec.doorbell)
                 self._open_fds.append(self._doorbell)
@@ -154,6 +158,7 @@ class ProcessMonitor:
                 break
             self._process.kill_descendants()
             time.sleep(_KILL_PAUSE)
+        self.log.write(self._secrets.finish())
         self._emit(self._patterns.finish())
         self.warning = self._patterns.warning
         self._read_reports()
@@ -165,7 +170,7 @@ class ProcessMonitor:
         except BlockingIOError:
             return 0
         if data:
-            self.log.write(data)
+            self.log.write(self._secrets.feed(data))
             self._emit(self._patterns.feed(data))
         else:
             self._output_open = False

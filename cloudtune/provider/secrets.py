@@ -1,7 +1,7 @@
 """Secrets: values that trials get from the caller's environment.
 
 Plans and files contain ``${NAME}`` instead of the value. Scripts print and services quote values,
-so text that a service or a script returns is masked before it is stored.
+so text that a service or a script returns is masked before it is stored or shortened.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from dataclasses import replace
 from typing import Any, cast
 
 from cloudtune.errors import UsageError
-from cloudtune.results.events import Ended
+from cloudtune.results.events import Ended, Measured
 from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune.study.study import Study
+from cloudtune.trial import SecretFilter
 
-_MIN_MASKED_LENGTH = 4
-"""Characters; shorter values occur in every text, so they are not masked."""
 _MAX_REASON_LENGTH = 1_500
 _ENVIRONMENT_KEYS = {"Environment", "env"}
 """The keys of a request under which services expect the variables of a trial."""
 
 
 class Mask:
-    """Replaces the secrets of a study in text."""
+    """Replaces the secrets of a study in text, also in encoded forms."""
 
     def __init__(self, study: Study) -> None:
         names = {os.environ.get(source, ""): source for source in _sources(study).values()}
-        self._names = {
-            value: name
-            for value, name in sorted(names.items(), key=lambda item: -len(item[0]))
-            if len(value) >= _MIN_MASKED_LENGTH
-        }
+        self._filter = SecretFilter(names)
 
     def __call__(self, reason: str) -> str:
         """Return a reason without secrets, shortened to fit in a table."""
-        masked = self.hide(reason)
+        masked = self._filter.hide_cut_text(reason)
         short = masked[:_MAX_REASON_LENGTH]
         return masked if masked == short else f"{short}..."
 
     def end(self, event: Ended) -> Ended:
         """Return the end of a trial without secrets."""
-        reason, tail = self(event.reason), self.hide(event.log_tail)
+        reason, tail = self(event.reason), self._filter.hide_cut_text(event.log_tail)
         if (reason, tail) == (event.reason, event.log_tail):
             return event
         return replace(event, reason=reason, log_tail=tail)
 
+    def measure(self, event: Measured) -> Measured:
+        """Return a measurement without secrets in the names of its metrics."""
+        if not self._filter:
+            return event
+        metrics = {self.hide(name): value for name, value in event.metrics.items()}
+        return event if metrics == event.metrics else replace(event, metrics=metrics)
+
     def hide(self, text: str) -> str:
         """Return a text without secrets."""
-        for value, name in self._names.items():
-            text = text.replace(value, f"${{{name}}}")
-        return text
+        return self._filter.hide_text(text)
 
 
 def resolve_secrets(

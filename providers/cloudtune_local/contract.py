@@ -65,6 +65,8 @@ class LocalContract:
             self.shared = source
         self._base = {**os.environ, **_threads(request)}
         self._call = {**request, "env": _resolve_env(request["env"])}
+        self.secrets = {os.environ[source]: source for source in _sources(request["env"]).values()}
+        """The names that replace secrets in logs, by value."""
         self._python: str = request["python"] or "python3"
         self._python_folder = _python_folder(self._python)
         self._package = _install_package(job / "python")
@@ -187,9 +189,14 @@ class LocalContract:
         return {**self._constants(started), **started.parameters}
 
 
+def _sources(env: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names in our environment of the variables that trials get from it."""
+    return {name: value["from_env"] for name, value in env.items() if not isinstance(value, str)}
+
+
 def _resolve_env(env: Mapping[str, Any]) -> dict[str, str]:
     """Return the study's variables with the values that they take from our environment."""
-    sources = {n: v["from_env"] for n, v in env.items() if not isinstance(v, str)}
+    sources = _sources(env)
     missing = sorted({name for name in sources.values() if name not in os.environ})
     if missing:
         raise UsageError(

@@ -80,6 +80,7 @@ class LocalRunner:
                 reports=folder.reports,
                 doorbell=doorbell,
                 metrics=self._metrics,
+                secrets=self._contract.secrets,
                 grace=self._contract.grace,
                 lower=str(self._contract.shared) if self._contract.shared else None,
                 steps=self._step_counter(started),

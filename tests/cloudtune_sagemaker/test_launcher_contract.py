@@ -558,6 +558,22 @@ def test_a_long_last_line_keeps_its_beginning(job: Job) -> None:
     assert failure.startswith("exit code 1\nno good: yyy")
 
 
+def test_secrets_are_masked_in_the_output_and_before_the_failure_is_cut(job: Job) -> None:
+    job.study["trial"]["env"] = {"TOKEN": {"from_env": "HF_TOKEN"}}
+    job.container.env = {"TOKEN": 'very"secret-0123456789'}
+    code, out, _ = job.run("""
+        import json, os, sys
+        print(os.environ["TOKEN"], json.dumps([os.environ["TOKEN"]]), "two", end=" ", flush=True)
+        print("loss: 0.5")
+        sys.exit("y" * 1_000 + os.environ["TOKEN"])
+    """)
+    assert code == 1
+    assert out.startswith('${HF_TOKEN} ["${HF_TOKEN}"] two loss: 0.5\n')
+    failure = job.container.failure or ""
+    assert "very" not in failure + out
+    assert failure.endswith("yyy${HF_TOKEN}")
+
+
 def test_a_killed_script_is_a_failure(job: Job) -> None:
     code, _, _ = job.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert (code, job.container.failure) == (-9, "killed by SIGKILL")

@@ -22,10 +22,11 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INVALID_VARIABLE = "is not the name of an environment variable"
 _VARIABLE_HINT = "use letters, digits and _, and do not start with a digit"
 _RESERVED_PREFIX = "CLOUDTUNE_"
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"(?:.*_)?(?:TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)|.*SECRET.*",
     re.IGNORECASE,
 )
+"""Names of variables that usually have secrets."""
 _SECRET_VALUE = re.compile(
     r"sk-[\w-]{20}|hf_\w{20}|gh[pousr]_\w{20}|github_pat_\w{20}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30}|eyJ[\w-]{10,200}\.eyJ"
@@ -171,7 +172,7 @@ def _check_environment(study: StudyFields) -> Iterator[Problem]:
         elif "\0" in value:
             yield Problem(path, "must not contain a NUL character")
         elif _SECRET_VALUE.search(value) or (
-            _SECRET_NAME.fullmatch(name) and not _HARMLESS.fullmatch(value)
+            SECRET_NAME.fullmatch(name) and not _HARMLESS.fullmatch(value)
         ):
             yield _secret_problem(
                 path, f"write {{from_env: {name}}} to read it when the study runs"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cloudtune
 from cloudtune.errors import UsageError
 from cloudtune.provider.secrets import Mask, resolve_secrets
-from cloudtune.results.events import Ended
+from cloudtune.results.events import Ended, Measured
 from cloudtune.study.study import Study
+from cloudtune.trial import SecretFilter
 
 STUDY = Study.model_validate(
     {
@@ -87,20 +93,124 @@ def test_an_empty_value_is_refused_where_the_service_rejects_it(
         resolve_secrets({}, STUDY, allow_empty=False)
 
 
-def test_a_script_that_prints_its_secret_and_fails_leaves_it_in_its_log_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SECRETS = [
+    "hf_verysecret",
+    'quote"back\\slash/and space&more?=%',
+    "a-value-of-more-than-forty-characters-0123456789-0123456789",
+    "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\n-----END KEY-----",
+    "pässwörd-ünïcode",
+]
+
+
+def encode(secret: str) -> dict[str, str]:
+    """Return a secret in the forms in which programs print it."""
+    data = secret.encode()
+    return {
+        "plain": secret,
+        "JSON": json.dumps({"token": secret}),
+        "JSON in UTF-8": json.dumps([secret], ensure_ascii=False),
+        "JSON in JSON": json.dumps({"body": json.dumps({"token": secret})}),
+        "repr": repr({"token": secret}),
+        "repr of bytes": repr(data),
+        "URL": "https://example.org/?token=" + quote(secret),
+        "URL, all": quote(secret, safe=""),
+        "form": urlencode({"token": secret}),
+        "base64": base64.b64encode(data).decode(),
+        "base64 for URLs": base64.urlsafe_b64encode(data).decode(),
+        "basic": base64.b64encode(b"user:" + data).decode(),
+        "basic, 1 more": base64.b64encode(b"users:" + data + b"\n").decode(),
+        "basic, 2 more": base64.b64encode(b"users1:" + data + b"..").decode(),
+        "lines": "\n".join(f"INFO {line}" for line in secret.splitlines()),
+    }
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("form", encode(""))
+def test_encoded_secrets_are_masked(
+    secret: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", secret)
+    text = encode(secret)[form]
+    masked = Mask(STUDY).hide(f"before {text} after")
+    assert "${HF_TOKEN}" in masked
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    for size in range(0, len(text) - 11, 4):  # no part of it is left, but ends of base64
+        part = text[size : size + 12]
+        if part not in encode("".ljust(len(secret), "_"))[form] and "KEY" not in part:
+            assert part not in masked
+
+
+@given(st.lists(st.sampled_from(["hf_", "very", "secret", "hf_verysecret", "\n", "x"])), st.data())
+def test_pieces_of_output_hide_no_secret(words: list[str], data: st.DataObject) -> None:
+    output = "".join(words).encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(output)), max_size=4)))
+    secrets = SecretFilter({"hf_verysecret": "A", "secrethf": "B", "hf_verysecretx": "C"})
+    ends = [*cuts, len(output)]
+    pieces = [output[a:b] for a, b in zip([0, *cuts], ends, strict=True)]
+    masked = b"".join(map(secrets.feed, pieces)) + secrets.finish()
+    assert b"hf_verysecret" not in masked
+    assert masked.count(b"x") <= output.count(b"x")
+    assert masked.count(b"\n") == output.count(b"\n")
+    if b"secrethf" not in output:
+        assert masked == secrets.hide(output)
+
+
+def test_a_value_that_a_service_cut_leaves_no_part_of_it() -> None:
+    end = Ended(1, 0.0, "failed", "cannot use hf_verysec", log_tail="erysecret\nthe end")
+    masked = Mask(STUDY).end(end)
+    assert masked.reason == "cannot use ${HF_TOKEN}"
+    assert masked.log_tail == "${HF_TOKEN}\nthe end"
+
+
+def test_a_secret_in_the_name_of_a_metric_is_masked() -> None:
+    event = Measured(1, 0.0, 1, {"loss of hf_verysecret": 1.0, "score": 2.0})
+    assert Mask(STUDY).measure(event).metrics == {"loss of ${HF_TOKEN}": 1.0, "score": 2.0}
+
+
+SECRET = 'hf_very"secret' + "0123456789" * 5
+PRINTING_SCRIPT = """
+import json, os, sys, time
+from cloudtune.trial import report
+token = os.environ["TOKEN"]
+print("score:", 1)
+print(token)
+print(json.dumps({"token": token}), repr(token), flush=True)
+sys.stdout.write("in two parts: " + token[:9])
+sys.stdout.flush()
+time.sleep(0.2)
+sys.stdout.write(token[9:])
+print("\\nx" * 3, "score: " + token)
+"""
+ENDINGS = {
+    "completed": "",
+    "failed": "sys.exit('no such user: ' + token)",
+    "bad report": "open(json.load(open(os.environ['CLOUDTUNE_TRIAL']))['reports'], 'a')"
+    ".write('x' * 60 + token + chr(10))\nreport(score=1)",
+    "bad metric": "print('loss=' + json.dumps(token))",
+    "metric name": "report({token: 1.0})",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_a_script_that_prints_its_secret_leaves_it_in_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
-    script = "import os, sys\nsys.exit('no such user: ' + os.environ['TOKEN'])\n"
-    (tmp_path / "train.py").write_text(script, "utf-8")
-    (result,) = cloudtune.run(STUDY).results().jobs
-    (trial,) = result.trials
-    assert trial.log_tail == "no such user: ${HF_TOKEN}"
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    (tmp_path / "train.py").write_text(PRINTING_SCRIPT + ending, "utf-8")
+    study = STUDY.to_json()
+    study["trial"]["metrics"] = {"score": r"^score: (\S+)", "loss": r"loss=(\S+)"}
+    results = cloudtune.run(Study.model_validate(study)).results()
+    (trial,) = results.jobs[0].trials
     assert trial.log is not None
-    having = [
-        path
-        for path in (tmp_path / "state").rglob("*")
-        if path.is_file() and b"hf_verysecret" in path.read_bytes()
-    ]
-    assert having == [Path(trial.log)]
+    log = Path(trial.log).read_text("utf-8")
+    assert log.splitlines()[:2] == ["score: 1", "${HF_TOKEN}"]
+    assert "in two parts: ${HF_TOKEN}" in log
+    cloudtune.report(results, tmp_path / "state" / "report.md")
+    for path in (tmp_path / "state").rglob("*"):
+        if path.is_file() and path.name != "reports.jsonl":  # which the script writes
+            content = path.read_bytes()
+            assert b"hf_very" not in content, path
+            assert b"0123456789" not in content, path
