@@ -100,7 +100,7 @@ class _Execution:
             return self.mask.end(self._explained(event))
         if isinstance(event, Measured):
             return self.mask.measure(event)
-        if isinstance(event, Lost) and event.error is not None:
+        if event.error is not None:
             report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask.hide)
             return replace(event, reason=f"{report}{event.reason}")
         return event
