@@ -110,10 +110,12 @@ class Results:
 
     def to_parquet(self, path: str | Path) -> None:
         """Write a Parquet file with a row for each trial; needs ``cloudtune[data]``."""
+        from cloudtune.ledger.outputs import record_outputs
         from cloudtune.results import dataframes
 
         rows = (row for job in self.jobs for row in dataframes.trial_rows(job))
         dataframes.to_parquet(rows, Path(path))
+        record_outputs(Path(path))
 
     def to_mlflow(self, to: str | None = None) -> list[str]:
         """Write each job to MLflow and return the run IDs; needs ``cloudtune[mlflow]``.
@@ -346,7 +348,10 @@ def report(
     comparison = compare(jobs, load_run_arguments(runs), folders)
     text = render_report(comparison, form, width)
     if file:
+        from cloudtune.ledger.outputs import record_outputs
+
         file.write_text(text, "utf-8")
+        record_outputs(file)
     return text
 
 

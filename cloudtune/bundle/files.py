@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from cloudtune.bundle.credentials import (
@@ -70,20 +71,20 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
     return sorted(names, key=os.fsencode)
 
 
-def fingerprint(
-    folder: Path, names: Sequence[str], inspect: Callable[[str, bytes], None] | None = None
-) -> str:
+def fingerprint(folder: Path, names: Sequence[str], unhashed: Sequence[str] = ()) -> str:
     """Return a hash of the names, executable bits and contents of files.
 
-    ``inspect`` is called with each file's name and its first block.
+    Files of ``unhashed`` do not count.
 
     Raises:
         OSError: If a file cannot be read.
     """
-    return _read_files(folder, names, None, inspect)
+    return _read_files(folder, names, unhashed)
 
 
-def find_credentials(folder: Path, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def find_credentials(
+    folder: Path, names: Sequence[str], unhashed: Sequence[str] = ()
+) -> tuple[str, tuple[str, ...]]:
     """Return the fingerprint of files, and those of them that look like credentials.
 
     Files that the ignore file includes by their names are not returned.
@@ -98,12 +99,14 @@ def find_credentials(folder: Path, names: Sequence[str]) -> tuple[str, tuple[str
         if has_credential_content(name, block):
             suspects.add(name)
 
-    total = fingerprint(folder, names, inspect)
+    total = _read_files(folder, names, unhashed, inspect=inspect)
     wanted = {name for name in suspects if is_named_explicitly(name, patterns)}
     return total, tuple(sorted(suspects - wanted))
 
 
-def copy_files(folder: Path, names: Sequence[str], target: Path) -> str:
+def copy_files(
+    folder: Path, names: Sequence[str], target: Path, unhashed: Sequence[str] = ()
+) -> str:
     """Copy files into a new folder; return their fingerprint.
 
     Links remain links. Those within the folder point into the copy, others to where they did. Only
@@ -113,45 +116,52 @@ def copy_files(folder: Path, names: Sequence[str], target: Path) -> str:
         OSError: If a file cannot be copied, or the target exists.
     """
     target.mkdir(mode=0o700, parents=True)
-    return _read_files(folder, names, target)
+    return _read_files(folder, names, unhashed, target)
 
 
 def _read_files(
     folder: Path,
     names: Sequence[str],
-    target: Path | None,
+    unhashed: Sequence[str],
+    target: Path | None = None,
     inspect: Callable[[str, bytes], None] | None = None,
 ) -> str:
     """Return the fingerprint of files, and copy them if there is a target."""
-    total = hashlib.sha256()
+    total, without = hashlib.sha256(), frozenset(unhashed)
     folders: set[str] = set()
     for name in names:
         path, copy = f"{folder}/{name}", f"{target}/{name}"
         if target and (parent := os.path.dirname(copy)) not in folders:  # noqa: PTH120
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103 - Path is slow
             folders.add(parent)
-        total.update(_with_length(os.fsencode(name)))
+        entry = _with_length(os.fsencode(name))
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
             link = _copied_target(folder, Path(path))
-            total.update(b"link" + _with_length(os.fsencode(link)))
+            entry += b"link" + _with_length(os.fsencode(link))
             if target:
                 Path(copy).symlink_to(link)
-            continue
-        total.update(b"exec" if status.st_mode & stat.S_IXUSR else b"file")
-        content = hashlib.sha256()
-        if target:
-            clone_file(path, copy, status.st_mode & stat.S_IRWXU, content)
         else:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-                block = file.read(_BLOCK)
-                if inspect:
-                    inspect(name, block)
-                while block:
-                    content.update(block)
-                    block = file.read(_BLOCK)
-        total.update(content.digest())
+            content = hashlib.sha256()
+            if target:
+                clone_file(path, copy, status.st_mode & stat.S_IRWXU, content)
+            else:
+                _read_file(path, content, partial(inspect, name) if inspect else None)
+            entry += b"exec" if status.st_mode & stat.S_IXUSR else b"file"
+            entry += content.digest()
+        if name not in without:
+            total.update(entry)
     return total.hexdigest()
+
+
+def _read_file(path: str, digest: hashlib._Hash, inspect: Callable[[bytes], None] | None) -> None:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        block = file.read(_BLOCK)
+        if inspect:
+            inspect(block)
+        while block:
+            digest.update(block)
+            block = file.read(_BLOCK)
 
 
 def clone_file(source: str, target: str, mode: int, digest: hashlib._Hash | None = None) -> None:

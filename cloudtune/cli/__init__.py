@@ -52,5 +52,9 @@ def main(args: Sequence[str] | None = None) -> None:
         click.echo(text, err=True)
         code = 1
     finally:
+        if "cloudtune.ledger.home" in sys.modules:
+            from cloudtune.ledger.outputs import record_outputs
+
+            record_outputs()
         gc.freeze()  # skips a last collection at exit
     sys.exit(code if isinstance(code, int) else 0)

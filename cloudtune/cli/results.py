@@ -87,6 +87,10 @@ def results(
             output=output,
             as_json=as_json,
         )
+    if output and not value_format:  # a script may read the best parameters
+        from cloudtune.ledger.outputs import record_outputs
+
+        record_outputs(output)
 
 
 @contextmanager

@@ -125,9 +125,11 @@ def plan(
         return
     _print_plans(plans, strict=strict, as_json=as_json, brief=files, files=files)
     if output:
+        from cloudtune.ledger.outputs import record_outputs
         from cloudtune.planning.serialization import write_plan_file
 
         write_plan_file(plans, output)
+        record_outputs(output)
         click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
 
 

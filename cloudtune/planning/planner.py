@@ -22,6 +22,7 @@ from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.outputs import unhashed_files
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.preflight import (
@@ -86,7 +87,8 @@ def plan(
         seed = study.strategy.seed
     source = source_folder(study, on, folder)
     files = list_files(source, [state_folder(), *without]) if source else []
-    source_hash, credentials = find_credentials(source, files) if source else (None, ())
+    unhashed = unhashed_files(source, files, study.file) if source else ()
+    source_hash, credentials = find_credentials(source, files, unhashed) if source else (None, ())
     parents, parent_jobs = read_parents(study, on)
     facts = Facts(
         run_id=run,
@@ -95,6 +97,7 @@ def plan(
         base=folder,
         source=source,
         source_hash=source_hash,
+        unhashed=unhashed,
         outside_links=outside_links(source, files) if source else {},
         credentials=credentials,
         parents=parents,

@@ -133,6 +133,9 @@ class Facts:
     source: Path | None = None
     """The folder that is bundled; None if no code is sent."""
     source_hash: str | None = None
+    """The fingerprint of the bundled files without those of ``unhashed``."""
+    unhashed: tuple[str, ...] = ()
+    """The bundled files that say nothing about the code: the study's and cloudtune's outputs."""
     parents: Sequence[Parent] = ()
     """The trials of the warm start that cloudtune knows."""
     parent_jobs: Sequence[str] = ()

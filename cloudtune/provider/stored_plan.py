@@ -43,6 +43,7 @@ def facts_to_json(facts: Facts) -> Json:
         "own": _lookup_to_json(facts.lookup),
         "parent_jobs": list(facts.parent_jobs),
         "emulated": facts.emulated,
+        **({"unhashed": list(facts.unhashed)} if facts.unhashed else {}),
         **({"outside_links": dict(facts.outside_links)} if facts.outside_links else {}),
         **({"credentials": list(facts.credentials)} if facts.credentials else {}),
         **({"emulator": facts.emulator} if facts.emulator else {}),
@@ -134,6 +135,7 @@ class _StoredLookup(BaseModel):
 
 
 class _StoredFacts(BaseModel):
+    unhashed: tuple[str, ...] = ()
     outside_links: dict[str, str] = {}
     credentials: tuple[str, ...] = ()
     job_name: str

@@ -32,6 +32,7 @@ from cloudtune.errors import (
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder, request_stop
+from cloudtune.ledger.outputs import record_outputs, unhashed_files
 from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts
@@ -90,6 +91,7 @@ def create(
     first = plans[0]
     run = first.facts.run_id
     with Ledger(create=True) as ledger, creation_lock(ledger, run):
+        record_outputs()
         without = [ledger.folder, *without]
         copied = [_copy_source(plan, ledger, without, saved=saved) for plan in plans]
         for plan in copied:
@@ -130,17 +132,20 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
     source, facts = plan.facts.source, plan.facts
     if source is None:
         return plan
+    unhashed = facts.unhashed
     if saved or facts.files is None:
         files = list_files(source, without)
-        if saved and fingerprint(source, files) != facts.source_hash:
+        unhashed = unhashed_files(source, files, plan.study.file)
+        if saved and fingerprint(source, files, unhashed) != facts.source_hash:
             raise UsageError(f"{source} has changed since it was planned; plan the study again")
     else:
         files = [name for name in facts.files if os.path.lexists(source / name)]
     target = ledger.job_folder(facts.run_id, plan.provider) / "source"
-    source_hash = copy_files(source, files, target)
-    if source_hash == facts.source_hash:
+    source_hash = copy_files(source, files, target, unhashed)
+    if (source_hash, unhashed) == (facts.source_hash, facts.unhashed):
         return plan
-    return plan_from_facts(plan.study, plan.provider, replace(facts, source_hash=source_hash))
+    facts = replace(facts, source_hash=source_hash, unhashed=unhashed)
+    return plan_from_facts(plan.study, plan.provider, facts)
 
 
 def execute(

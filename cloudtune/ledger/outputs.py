@@ -1,0 +1,90 @@
+"""Files that cloudtune's own commands write, such as results and reports next to a study.
+
+They may be in the source folder, but they do not make the code of two runs different. Their paths
+are in the file ``outputs`` of the state folder, one per line.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cloudtune.ledger.home import state_folder
+
+_FILE = "outputs"
+_PATH_BYTES = 1024
+"""The size of a path on macOS."""
+
+
+def record_outputs(*paths: Path) -> None:
+    """Record files that are written, and those to which the shell redirects this process.
+
+    Without a state folder nothing is recorded: there is no run yet. Errors are ignored.
+    """
+    with suppress(OSError):
+        folder = state_folder()
+        written = {*(os.path.abspath(path) for path in paths), *_redirections()}  # noqa: PTH100
+        inner = (f"{folder}{os.sep}", f"{os.path.realpath(folder)}{os.sep}")
+        new = {
+            path
+            for path in written - _recorded(folder)
+            if "\n" not in path and not path.startswith(inner)
+        }
+        if new and folder.is_dir():
+            with (folder / _FILE).open("a", encoding="utf-8", errors="surrogateescape") as file:
+                file.write("".join(f"{path}\n" for path in sorted(new)))
+
+
+def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -> tuple[str, ...]:
+    """Return the files of a source that say nothing about its code.
+
+    These are outputs of cloudtune, and the study's file: studies are compared by themselves.
+
+    Args:
+        source: The source folder.
+        names: Its files.
+        study_file: The path of the study's file, if it has one.
+    """
+    paths = _recorded(state_folder()) | _redirections()
+    if study_file:
+        paths.add(os.path.abspath(study_file))  # noqa: PTH100
+    folder = os.path.abspath(source)  # noqa: PTH100
+    inside = {os.path.relpath(path, folder) for path in map(os.path.realpath, paths)}
+    inside |= {os.path.relpath(path, folder) for path in paths}
+    return tuple(name for name in names if name in inside)
+
+
+def _recorded(folder: Path) -> set[str]:
+    try:
+        text = (folder / _FILE).read_text("utf-8", errors="surrogateescape")
+    except OSError:
+        return set()
+    return set(text.splitlines())
+
+
+def _redirections() -> set[str]:
+    """Return the files to which the output of this process goes."""
+    paths: set[str] = set()
+    for descriptor in (1, 2):
+        with suppress(OSError, ImportError):
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink:
+                paths.add(_descriptor_path(descriptor))
+    return paths
+
+
+def _descriptor_path(descriptor: int) -> str:
+    """Return the path of an open file.
+
+    Raises:
+        OSError: If it is unknown.
+    """
+    import fcntl
+
+    if request := getattr(fcntl, "F_GETPATH", None):  # macOS
+        path: bytes = fcntl.fcntl(descriptor, request, bytes(_PATH_BYTES))
+        return os.fsdecode(path.rstrip(b"\0"))
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115

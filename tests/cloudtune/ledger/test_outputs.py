@@ -1,0 +1,100 @@
+"""What cloudtune's own commands write next to a study makes no two runs different."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STUDY = """
+objective: {metric: loss, goal: minimize}
+parameters: {x: {type: float, min: 0, max: 1}}
+limits: {max_trials: 1}
+strategy: random
+trial: {script: train.py, metrics: {loss: 'loss (\\S+)'}}
+"""
+
+
+class Shell:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, line: str, code: int = 0) -> str:
+        """Run a line in which ``cloudtune`` is this one; return what it printed."""
+        function = f'cloudtune() {{ "{sys.executable}" -m cloudtune "$@"; }}\n'
+        env = {k: v for k, v in os.environ.items() if k != "CLOUDTUNE_HOME"}
+        done = subprocess.run(
+            ["sh", "-c", function + line],
+            cwd=self.folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout
+
+    def hashes(self) -> set[str]:
+        """Return the source hashes of all runs."""
+        runs = sorted(path.name for path in (self.folder / ".cloudtune" / "runs").iterdir())
+        results = [json.loads(self(f"cloudtune results --json {run}"))[0] for run in runs]
+        return {result["source_hash"] for result in results}
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "train.py").write_text("print('loss 1')\n")
+    return Shell(tmp_path)
+
+
+@pytest.mark.slow
+def test_outputs_do_not_change_the_hash(shell: Shell) -> None:
+    shell("cloudtune run study.yaml > run.log 2>&1")
+    shell("cloudtune results -o results.csv")
+    shell("cloudtune results --json > results.json")
+    shell("cloudtune report -o report.md")
+    shell("cloudtune logs > out.txt && cloudtune status >> out.txt")
+    shell("cloudtune plan study.yaml -o plan.json > plan.txt")
+    shell("cloudtune run study.yaml >> run.log 2>&1")
+    shell("cloudtune run plan.json")
+    assert len(shell.hashes()) == 1
+    source = next((shell.folder / ".cloudtune" / "runs").glob("*/local/source/out.txt")).parent
+    assert (source / "results.csv").exists(), "a script may read it"
+
+
+def test_the_study_itself_is_compared_elsewhere(shell: Shell) -> None:
+    shell("cloudtune run study.yaml")
+    (shell.folder / "study.yaml").write_text(STUDY.replace("max: 1}", "max: 2}"))
+    shell("cloudtune run study.yaml")
+    assert len(shell.hashes()) == 1
+
+
+def test_other_files_change_the_hash(shell: Shell) -> None:
+    shell("cloudtune run study.yaml")
+    (shell.folder / "notes.txt").touch()
+    shell("cloudtune run study.yaml")
+    (shell.folder / "other.yaml").write_text(STUDY)
+    shell("cloudtune run study.yaml")
+    assert len(shell.hashes()) == 3
+
+
+def test_an_interrupted_run_with_outputs_is_resumed(shell: Shell) -> None:
+    shell("cloudtune run study.yaml > run.log")
+    shell("cloudtune run study.yaml >> run.log")
+    assert "[2/2]" in shell("cloudtune resume --set limits.max_trials=2 2>&1")
+    source = next((shell.folder / ".cloudtune" / "runs").glob("*/local/source"))
+    (source / "train.py").write_text("print('loss 2')\n")
+    run = source.parts[-3]
+    assert "has changed" in shell(f"cloudtune resume {run} --set limits.max_trials=3 2>&1", code=1)
+
+
+def test_only_what_is_outside_the_state_folder_is_recorded(shell: Shell) -> None:
+    shell("cloudtune run study.yaml --detach; cloudtune status > .cloudtune/x; cloudtune watch")
+    shell("cloudtune status > /dev/null; cloudtune results > a; cloudtune results > a")
+    recorded = (shell.folder / ".cloudtune" / "outputs").read_text().splitlines()
+    assert recorded == [str(shell.folder / "a")]
