@@ -258,16 +258,21 @@ class _StopRequests:
 
 @contextmanager
 def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Call a function on SIGINT, SIGTERM and SIGHUP in the block; main thread only."""
+    """Call a function on SIGINT and SIGTERM in the block, and ignore SIGHUP; main thread only.
+
+    SIGHUP means that the terminal was closed or a connection was lost, which does not end a run.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def handle(_number: int, _frame: Any) -> None:
-        stop()
+    def handle(number: int, _frame: Any) -> None:
+        if number in {signal.SIGINT, signal.SIGTERM}:
+            stop()
 
     names = ["SIGINT", "SIGTERM", "SIGHUP"]
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # A function also for SIGHUP: child processes would inherit SIG_IGN.
     before = {each: signal.getsignal(each) for each in signals}
     for each, handler in before.items():
         if handler is not signal.SIG_IGN:
