@@ -21,7 +21,7 @@ from cloudtune.emulator_kit import PASSED_ON
 from cloudtune.provider import Json, Value, format_value
 
 GCS = "CLOUDTUNE_GCS"
-"""The variable with the folder that replaces ``/gcs``; real jobs do not have it."""
+"""The variable with the folder of all buckets, ``/gcs`` or a stand-in; real jobs do not have it."""
 MAX_REPORTS = 100
 """Reports of one trial; cloudml-hypertune keeps the last ones."""
 _REPORT_FIELDS = frozenset(["timestamp", "trial", "global_step", "checkpoint_path"])
@@ -40,7 +40,7 @@ class Container:
     root: Path
     """The job's own folder, which is lost with its machine."""
     gcs: Path
-    """The folder that replaces ``/gcs``, where all buckets are mounted."""
+    """Where the script finds all buckets: ``/gcs``, or the folder that replaces it."""
 
     @property
     def work(self) -> Path:

@@ -10,6 +10,7 @@ are not UTF-8, are skipped.
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -57,6 +58,18 @@ class Mount:
         with self._lock:
             self._write_files()
             return self._store_files(output, before)
+
+    def remove_strangers(self) -> list[str]:
+        """Remove what scripts created next to the buckets, and return the names."""
+        with self._lock:
+            buckets = self._storage.buckets()
+            strangers = [path for path in self.folder.iterdir() if path.name not in buckets]
+            for path in strangers:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            return sorted(path.name for path in strangers)
 
     def _write_files(self) -> None:
         """Write the files of changed objects."""

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from cloudtune.emulator_kit import ProcessSpec, create_image
 from cloudtune_vertex import contract
+from cloudtune_vertex.emulator import namespace
 from cloudtune_vertex.emulator.delays import GRACE
+from cloudtune_vertex.emulator.literal_paths import ADVICE, find_literal_path
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.package_cache import PackageCache, PackageLayer
 from cloudtune_vertex.emulator.state import CustomJob
@@ -35,8 +37,11 @@ class Script:
         self._job = job
         root = job.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
-        container = contract.Container(root, mount.folder)
-        for folder in (container.work, root / "tmp"):
+        self._mounts = namespace.is_supported()
+        gcs = Path(namespace.MOUNT_POINT) if self._mounts else mount.folder
+        container = contract.Container(root, gcs)
+        scratch = root / "new-root"
+        for folder in (container.work, root / "tmp", scratch):
             folder.mkdir(parents=True)
         self.metrics: contract.MetricFile | None = None
         if job.metrics:
@@ -53,6 +58,12 @@ class Script:
             *self._installations(storage, packages, root / "image"),
             self._start.command,
         ]
+        if self._mounts:
+            self._commands[-1] = namespace.wrap(
+                self._start.command, str(mount.folder.resolve()), str(scratch.resolve())
+            )
+        elif found := find_literal_path(job.spec, storage):
+            raise contract.BadSpec(f"{found} {ADVICE}")
 
     def process(self) -> ProcessSpec:
         """Return the process of the current step: an installation, or the script."""

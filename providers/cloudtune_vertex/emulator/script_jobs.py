@@ -181,6 +181,9 @@ class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
         try:
             while not self._mount.synchronize(output=base, before=ended.time):
                 self.closing.wait(POLL_SECONDS / 4)
+            if names := self._mount.remove_strangers():
+                text = f"Files were written to /gcs/{names[0]}, but there is no such bucket."
+                run.problem = Status(errors.INVALID, text)
         except OSError as error:
             run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronized: {error}")
         self.delays.wait(delays.ENDING, self.closing)
