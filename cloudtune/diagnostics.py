@@ -23,6 +23,8 @@ class Problem:
         where = where or (f"{self.file}: " if self.file else "")
         field = f"{self.path}: " if self.path else ""
         hint = f" ({self.hint})" if self.hint else ""
+        if self.hint and self.message.endswith(")"):
+            hint = f"; {self.hint}"
         return f"{where}{field}{self.message}{hint}"
 
 

@@ -273,14 +273,12 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
     """Write each RUN (the latest by default) to MLflow or Optuna.
 
     In MLflow, each job becomes a run, with its trials as child runs. In Optuna, each job becomes a
-    study. Jobs that were exported before are skipped.
+    study. A job that was exported before is skipped, or exported again if it has continued since.
     """
     from cloudtune.errors import AlreadyExportedError
     from cloudtune.formats import mlflow, optuna
     from cloudtune.ledger.reader import read_results
 
-    skipped: list[AlreadyExportedError] = []
-    exported = False
     for result, trials in (job for run in runs or (None,) for job in read_results(run)):
         try:
             if program == "mlflow":
@@ -290,11 +288,6 @@ def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
                 name = optuna.export(result, trials, storage)
                 target = f"the Optuna study {name!r} in {storage}"
         except AlreadyExportedError as error:
-            skipped.append(error)
+            click.echo(f"{error}; skipped", err=True)
             continue
-        exported = True
         click.echo(f"run {result.run} on {result.provider} is {target}")
-    if skipped and not exported:
-        raise skipped[0]
-    for each in skipped:
-        click.echo(str(each), err=True)

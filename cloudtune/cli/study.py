@@ -65,11 +65,13 @@ def check(
             click.echo("[]")
             return
         from cloudtune.provider.registry import unknown_provider_notes
+        from cloudtune.reporting.console.summary import location_prefix
         from cloudtune.reporting.phrases import describe_space
         from cloudtune.reporting.sanitize import sanitize_line
 
         for note in (*loaded.notes, *unknown_provider_notes(loaded)):
-            click.echo(sanitize_line(f"note: {note}"), err=True)
+            where = location_prefix(loaded, note.path)
+            click.echo(sanitize_line(f"note: {where}{note}"), err=True)
         click.echo(f"{study}: no mistakes. {describe_space(loaded)}")
         return
     from cloudtune import api

@@ -12,6 +12,7 @@ from itertools import chain, count
 from typing import Any
 
 from cloudtune.errors import AlreadyExportedError, UsageError, import_extra
+from cloudtune.formats.export_state import export_state
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
 
@@ -28,13 +29,16 @@ _MAX_METRICS, _MAX_PARAMS = 1000, 100
 _MAX_NAME, _MAX_VALUE, _MAX_TAG = 250, 6000, 5000
 """MLflow's limits in characters."""
 _EXPORTED_TAG = "cloudtune.exported"
-"""Set at the end of an export; a job without it was exported only in part."""
+"""Set at the end of an export; a job without it was exported only in part, or still went on."""
+_STATE_TAG = "cloudtune.export_state"
+"""See `export_state`."""
 
 
 def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) -> str:
     """Write a job into the experiment of its study's name, and return the parent run's ID.
 
-    The runs of an earlier, interrupted export of the job are deleted first.
+    The runs of an earlier export of the job are deleted first, if it was interrupted or the job has
+    continued since.
 
     Args:
         result: The job.
@@ -43,7 +47,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
 
     Raises:
         MissingExtraError: If MLflow is not installed.
-        AlreadyExportedError: If the job was exported there before.
+        AlreadyExportedError: If the job was exported there before and has not continued since.
         UsageError: If MLflow fails.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -70,7 +74,7 @@ class _Export:
     def write(self, trials: Iterable[Trial]) -> str:
         """Write the job and its trials, and return the parent run's ID."""
         experiment = self._experiment()
-        self._delete_partial_export(experiment)
+        self._delete_outdated_export(experiment)
         result, study = self._result, self._study
         parent = self._run(
             experiment,
@@ -102,7 +106,9 @@ class _Export:
             metric, time_ = study.objectives[0].metric, _milliseconds(best.ended) or _now()
             self._metrics(parent, [(f"best.{metric}", best.objective[0], time_, 0)])
             self._client.set_tag(parent, "cloudtune.best_trial", str(best.number))
-        self._client.set_tag(parent, _EXPORTED_TAG, "true")
+        if state := export_state(result):
+            self._client.set_tag(parent, _STATE_TAG, state)
+            self._client.set_tag(parent, _EXPORTED_TAG, "true")
         self._end(parent, result.state, result.ended)
         return parent
 
@@ -112,15 +118,17 @@ class _Export:
         id_: str = experiment.experiment_id if experiment else self._client.create_experiment(name)
         return id_
 
-    def _delete_partial_export(self, experiment: str) -> None:
-        """Delete the runs of an interrupted export.
+    def _delete_outdated_export(self, experiment: str) -> None:
+        """Delete the runs of an export that was interrupted, or whose job has continued since.
 
         Raises:
-            AlreadyExportedError: If an export was completed.
+            AlreadyExportedError: If the export is complete.
         """
         query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._identity.items())
         completed = f"{query} and tags.`{_EXPORTED_TAG}` = 'true'"
-        if self._client.search_runs([experiment], completed, max_results=1):
+        state = export_state(self._result)
+        earlier = self._client.search_runs([experiment], completed, max_results=1)
+        if earlier and earlier[0].data.tags.get(_STATE_TAG, state) == state:
             raise AlreadyExportedError(
                 f"run {self._result.run} on {self._result.provider} is already in MLflow"
             )

@@ -13,6 +13,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import AlreadyExportedError, UsageError
+from cloudtune.formats.export_state import export_state
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import (
     BoolParameter,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
+_EXPORTED = "cloudtune export"
+"""An attribute that is set at the end of an export; see `export_state`."""
 _BATCH = 500
 """Trials that are written in one transaction."""
 _STATES = {
@@ -50,7 +53,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         to: The storage: an SQLAlchemy URL or the path of a SQLite file.
 
     Raises:
-        AlreadyExportedError: If the job was exported there before.
+        AlreadyExportedError: If the job was exported there before and has not continued since.
         UsageError: If the storage cannot be opened.
     """
     import optuna
@@ -62,15 +65,12 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         try:
             storage = _open_storage(to if "://" in to else f"sqlite:///{to}")
             stack.callback(storage.engine.dispose)
+            _delete_outdated_export(storage, name, result, to)
             optuna_study = optuna.create_study(
                 storage=storage,
                 study_name=name,
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
-        except optuna.exceptions.DuplicatedStudyError as error:
-            raise AlreadyExportedError(
-                f"{to} already has a study {name!r}; delete it first, or export into another file"
-            ) from error
         except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
             raise UsageError(f"Optuna cannot open {to}: {error}") from error
         if study.objectives:
@@ -87,10 +87,29 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
                 if not batch:
                     break
                 _add_trials(storage, id_, first, batch)
+            optuna_study.set_user_attr(_EXPORTED, export_state(result))
         except BaseException:  # also Ctrl-C: the export can then be repeated
             storage.delete_study(id_)
             raise
     return name
+
+
+def _delete_outdated_export(
+    storage: optuna.storages.RDBStorage, name: str, result: StudyResult, to: str
+) -> None:
+    """Delete the export of a job that was interrupted, or that has continued since.
+
+    Raises:
+        AlreadyExportedError: If the export is complete.
+    """
+    try:
+        id_ = storage.get_study_id_from_name(name)
+    except KeyError:
+        return
+    state = export_state(result)
+    if state and storage.get_study_user_attrs(id_).get(_EXPORTED) == state:
+        raise AlreadyExportedError(f"{to} already has the study {name!r}")
+    storage.delete_study(id_)
 
 
 def _add_trials(

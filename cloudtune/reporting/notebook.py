@@ -121,10 +121,10 @@ def _block(title: str, lines: Sequence[str], level: int = 3) -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
-    cells = ("".join(f"<td>{_safe(row.get(name, ''))}</td>" for name in names) for row in rows)
+    cells = ("".join(f"<td>{_safe(row.get(name))}</td>" for name in names) for row in rows)
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
 
 
 def _safe(value: Any) -> str:
-    return escape(sanitize_line(str(value)))
+    return "" if value is None else escape(sanitize_line(str(value)))

@@ -94,8 +94,8 @@ def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
 
 
 def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
-    """Return one row for each job."""
-    rows = [
+    """Return one row for each job; each row has all columns that any job has a value for."""
+    rows: list[dict[str, Any]] = [
         {
             "provider": result.provider,
             "emulated": "yes" if result.emulated else None,
@@ -109,7 +109,8 @@ def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
         }
         for result in results
     ]
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    used = {name for row in rows for name, value in row.items() if value is not None}
+    return [{name: value for name, value in row.items() if name in used} for row in rows]
 
 
 def format_elapsed(result: StudyResult) -> str | None:

@@ -426,6 +426,19 @@ def test_clean_reports_files_that_it_cannot_remove(
     assert f"some files could not be removed: {run}" in cloudtune("clean", "--yes").stderr
 
 
+def test_notes_of_check_have_the_line_of_their_field(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(f"{STUDY}providers: {{sagmaker: {{}}}}\n", "utf-8")
+    output = cloudtune("check", "study.yaml").stderr
+    assert "note: study.yaml:8: providers.sagmaker: " in output
+
+
+def test_watch_on_a_run_that_has_ended_prints_its_summary(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+    output = cloudtune("watch")
+    assert output.stderr == ""
+    assert output.stdout.startswith("4 trials on local")
+
+
 def test_check_rejects_a_plan_file(cloudtune: Cloudtune) -> None:
     cloudtune("plan", "study.yaml", "-o", "plan.json")
     output = cloudtune("check", "plan.json", code=1).stderr
@@ -554,14 +567,14 @@ def test_an_interrupted_export_continues_with_the_second_run(
     assert f"run {second} on local is the Optuna study" in output.stdout
     assert first not in output.stdout
     assert "already" in output.stderr
-    assert "already" in cloudtune("export", first, second, "--to", "optuna", code=1).stderr
+    assert "already" in cloudtune("export", first, second, "--to", "optuna").stderr
 
 
 def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     assert "in study.db" in cloudtune("export", "--to", "optuna", "-o", "study.db").stdout
     assert (tmp_path / "study.db").is_file()
-    assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db", code=1).stderr
+    assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db").stderr
 
 
 def test_a_report_in_each_format(cloudtune: Cloudtune, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def main(file: str, to: str) -> None:
     client: Any = mlflow.MlflowClient(tracking_uri=to)
     own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
     client.create_run(client.create_experiment("demo"), tags=own, run_name="broken off")
+    to_mlflow.export(replace(result, state="running", ended=None), result.trials[:2], to)
     parent = to_mlflow.export(result, result.trials, to)
     again = ""
     try:

@@ -76,8 +76,19 @@ def test_values_are_exact_and_definitions_of_one_name_apart(held: Any, result: S
 
 
 def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="already has a study 'demo k7f2 local'"):
+    with pytest.raises(UsageError, match="already has the study 'demo k7f2 local'"):
         to_optuna.export(result, (), f"sqlite:///{tmp_path / 'o.db'}")
+
+
+def test_a_job_that_goes_on_is_exported_again(
+    result: StudyResult, tmp_path: Path, storage_of: Callable[[Path], RDBStorage]
+) -> None:
+    file = tmp_path / "o.db"
+    running = replace(result, state="running", ended=None)
+    for job, count in ((running, 1), (running, 2), (result, 7), (replace(result, ended=2e3), 3)):
+        name = to_optuna.export(job, result.trials[:count], str(file))
+        study = optuna.load_study(study_name=name, storage=storage_of(file))
+        assert len(study.trials) == count
 
 
 @pytest.mark.parametrize("to", ["nosuch://x", "sqlite:////no/such/folder/o.db"])

@@ -353,7 +353,7 @@ def test_keys_are_text_as_written() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "path", "words"),
     [
-        ("name: a\nname: b", 2, "name", "duplicate key (lines 1 and 2)"),
+        ("name: a\nname: b", 2, "name", "duplicate key (lines 1 and 2); remove one of them"),
         ("constants:\n  a: 1\n  b: 2\n  a: 3", 4, "constants.a", "(lines 2 and 4)"),
         ("constants: {a: &x 1}", 1, "constants.a", "anchors and aliases"),
         ("constants: {a: !!str 1}", 1, "constants.a", "tags such as"),

@@ -22,6 +22,7 @@ from cloudtune.reporting.console import summary
 from cloudtune.reporting.console.tables import print_table
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
+from tests.cloudtune.comparison.factories import job
 
 EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202eb\u200b\u2028c\r\nforged: line\td\x7f\u3164"
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -237,3 +238,14 @@ def test_a_table_breaks_no_word_however_narrow_the_terminal(
     assert set(wanted) <= set(shown.split())
     one_line_each = " ".join(shown.split()).startswith(" ".join([*_ROW, "why"]))
     assert one_line_each == (width == 120)
+
+
+def test_the_columns_of_jobs_do_not_depend_on_the_first_job() -> None:
+    bare = job("local", [None])
+    full = job("vertex", [0.5], emulated=True)
+    columns = {
+        tuple(row) for jobs in ([bare, full], [full, bare]) for row in summary.job_rows(jobs)
+    }
+    assert columns == {
+        ("provider", "emulated", "state", "trials", "failed", "best", "trial", "duration")
+    }
