@@ -35,17 +35,21 @@ def emulate(
     from cloudtune.emulation import process
     from cloudtune.emulation.environment import folder_variable
     from cloudtune.errors import ProviderError, UsageError
-    from cloudtune.ledger.home import state_folder
+    from cloudtune.ledger.home import create_state_folder, open_folder_note, state_folder
     from cloudtune.provider import registry
 
     module = registry.get(provider).emulator
     if module is None:
         raise UsageError(f"{provider} has no emulator")
-    folder = state_folder() / "emulators" / provider
+    state = state_folder()
+    folder = state / "emulators" / provider
     if other := process.find_running(folder):
         raise UsageError(
             f"an emulator of {provider} is already running in {folder}; to end it: kill {other.pid}"
         )
+    create_state_folder(state)
+    if note := open_folder_note(state):
+        click.echo(note, err=True)
     plans = process.read_fault_plans(faults, {provider: None}) if faults else {}
     words = process.command_line_options(provider, process.EmulationOptions(speed, plans), folder)
     words += ["--port", str(port)] if port else []

@@ -22,6 +22,7 @@ from typing import Any
 
 from cloudtune.emulation.faults import SupportedFaults, read_shared_plan
 from cloudtune.errors import MissingExtraError, ProviderError, UsageError
+from cloudtune.ledger.home import create_private_folder
 from cloudtune.provider import registry
 from cloudtune.provider.models import Emulator
 from cloudtune.study.schema import Mode
@@ -115,7 +116,7 @@ def command_line_options(provider: str, options: EmulationOptions, folder: Path)
     args = [] if options.speed is None else ["--speed", str(options.speed)]
     if not (plan := options.faults.get(provider)):
         return args
-    folder.mkdir(parents=True, exist_ok=True)
+    create_private_folder(folder)
     file = folder.absolute() / _FAULTS
     file.write_text(json.dumps(plan), "utf-8")
     return [*args, "--faults", str(file)]
@@ -129,7 +130,7 @@ def save_options(provider: str, options: EmulationOptions, folder: Path) -> None
         options: How the emulator behaves.
         folder: The emulator's folder; created if necessary.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    create_private_folder(folder)
     args = command_line_options(provider, options, folder)
     (folder / _OPTIONS).write_text(json.dumps(args), "utf-8")
 
@@ -178,7 +179,7 @@ def start(
         FolderInUseError: If another emulator uses the folder.
         ProviderError: If it does not start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    create_private_folder(folder)
     with (folder / _LOG).open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(

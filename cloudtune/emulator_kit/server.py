@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address, FolderInUseError
 from cloudtune.emulator_kit.app import App, Response
 from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.ledger.home import create_private_folder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -67,7 +68,7 @@ def serve(
 
     from werkzeug.serving import WSGIRequestHandler, make_server
 
-    folder.mkdir(parents=True, exist_ok=True)
+    create_private_folder(folder)
     folder.chmod(0o700)  # address.json holds the key, and scripts their secrets
     key = f"EMULATED{secrets.token_hex(16).upper()}"
     gate = _Gate(key)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,11 +50,38 @@ def create_state_folder(folder: Path) -> None:
     Raises:
         OSError: If it cannot be created.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    create_private_folder(folder)
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
     (folder / "runs").mkdir(exist_ok=True)
+
+
+def create_private_folder(folder: Path) -> None:
+    """Create a folder, and those above it, that only the user can read, unless they exist.
+
+    Raises:
+        OSError: If one cannot be created.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):  # `parents` would ignore the mode
+        each.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+
+
+def open_folder_note(folder: Path) -> str | None:
+    """Return a note if other users have access to a state folder; else None."""
+    try:
+        mode = folder.stat().st_mode & 0o777
+    except OSError:
+        return None
+    if os.name == "nt" or not mode & 0o077:
+        return None
+    return (
+        f"note: other users of this machine have access to {folder} (mode {mode:04o}), which has "
+        f"results and logs; to change that: chmod 700 {shlex.quote(str(folder))}"
+    )
 
 
 def list_run_folders(folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ from cloudtune.errors import (
     UnsupportedError,
     UsageError,
 )
-from cloudtune.ledger.home import EMULATOR_FOLDER
+from cloudtune.ledger.home import EMULATOR_FOLDER, open_folder_note
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder, request_stop
 from cloudtune.ledger.outputs import record_outputs, unhashed_files
@@ -172,6 +172,8 @@ def execute(
     """
     observer = safe_observer(observer)
     with Ledger() as ledger:
+        if note := open_folder_note(ledger.folder):
+            observer.message(note)
         record = ledger.run(run)
         selected = jobs_on(record, on)
         requests = _StopRequests(job.provider for job in record.jobs)
