@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.models import ServiceDocument
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
+    from cloudtune.provider.uploads import Uploads
     from cloudtune.study.schema import Json, Mode
     from cloudtune.study.study import Study
 
@@ -111,6 +112,15 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If the provider has no managed mode or cannot be reached.
         """
         raise ProviderError(self.capabilities.provider, "this provider has no managed mode")
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
+        """Return the uploads of a run that `cloudtune clean --remote` removes, or None.
+
+        Raises:
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the service cannot be reached.
+        """
+        return None
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
         """Return the training jobs of a driven run, or None if `runner` runs the trials.

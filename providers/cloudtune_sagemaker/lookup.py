@@ -21,16 +21,18 @@ from cloudtune.provider import (
     Study,
     UsageError,
     code_address,
+    content_hash,
     environment_variables,
     find_inputs,
     is_loopback,
     overrides_any,
     required_python,
     source_files,
+    upload_address,
 )
 from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.prices import LIMITS, hour_price
-from cloudtune_sagemaker.request.layout import job_prefix
+from cloudtune_sagemaker.request.layout import launcher_hash, uploads_prefix
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
 ACCOUNT = "{{account}}"
@@ -83,6 +85,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         "image": image,
         "algorithm": settings.algorithm,
         "instance_types": types,
+        "launcher": launcher_hash(),
         "python": _required_python(study, facts),
     }
     return Lookup(
@@ -96,7 +99,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         code_address=code_address(study, NAME),
         source=source_files(study, facts),
         variables=environment_variables(study),
-        inputs=_inputs(study, facts, job_prefix(data, facts.job_name)),
+        inputs=_inputs(study, facts, uploads_prefix(data)),
         links={
             "managed": job_url(region, facts.job_name),
             "driven": job_url(region, facts.job_name, driven=True),
@@ -113,7 +116,10 @@ def _inputs(study: Study, facts: Facts, home: str) -> Inputs:
     the files in ``inputs/train_extra``.
     """
     inputs = find_inputs(study, facts, NAME, home)
-    folders = {name: f"{inputs.addresses[name]}/" for name in inputs.uploads}
+    folders = {
+        name: upload_address(home, content_hash(Path(path)))
+        for name, path in inputs.uploads.items()
+    }
     return replace(inputs, addresses={**inputs.addresses, **folders})
 
 

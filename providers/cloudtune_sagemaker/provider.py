@@ -19,6 +19,7 @@ from cloudtune.provider import (
     Note,
     Study,
     TrainingJobs,
+    Uploads,
 )
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.lookup import lookup, reachable_emulator
@@ -82,6 +83,17 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         from cloudtune_sagemaker.tuning_client import TuningClient
 
         return TuningClient(_connect(plan, context), plan, context)
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads:
+        """Return what a run uploads to S3.
+
+        Raises:
+            MissingExtraError: If boto3 is not installed.
+            ProviderError: If the AWS profile does not exist.
+        """
+        from cloudtune_sagemaker.uploads import S3Storage, uploaded_folders
+
+        return Uploads(S3Storage(_connect(plan, context)), uploaded_folders(plan))
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Upload code and data to S3, and return the training jobs.

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from cloudtune.provider import (
     SOURCE,
     JobContext,
+    Json,
     Plan,
     ProviderError,
+    content_hash,
     input_files,
-    launcher_files,
+    upload_address,
+    upload_once,
     uses_launcher,
     write_archive,
 )
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
-from cloudtune_sagemaker.request.layout import ARCHIVE, CHANNELS, archive_uri
+from cloudtune_sagemaker.request.layout import ARCHIVE, archive_files, archive_uri, launcher_hash
 from cloudtune_sagemaker.request.training_job import if_set
 
-_CONTRACT = Path(__file__).with_name("launcher_contract.py")
-_HASH = "cloudtune-sha256"
-"""The metadata key with the hash of an archive."""
+_MAX_DELETED = 1000
+"""Objects of one call (API reference of S3, DeleteObjects, read 2026-11-27)."""
 _DEFAULT_REGION = "us-east-1"
 """S3 creates buckets there if the request names no region, and refuses its name."""
 
@@ -33,14 +37,28 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     Raises:
         ProviderError: If the bucket does not exist, or a file cannot be read or sent.
     """
-    bucket: str = plan.facts.data["bucket"]
     _ensure_bucket(aws, plan)
-    if uses_launcher(plan.fitted.study, plan.facts):
-        _upload_code(aws, plan, context)
+    storage, run = S3Storage(aws), plan.facts.run_id
+    if code := _code_folder(plan):
+        upload_once(storage, code, run, lambda: {ARCHIVE: _pack_code(plan, context)})
+        (context.folder / ARCHIVE).unlink(missing_ok=True)
     inputs = plan.facts.lookup.inputs
     for name, path in inputs.uploads.items():
-        prefix = _key(str(inputs.addresses[name]))
-        _upload_input(aws, bucket, prefix, Path(path))
+        address = str(inputs.addresses[name])
+        upload_once(storage, address, run, partial(_input_files, Path(path), address))
+
+
+def uploaded_folders(plan: Plan) -> list[str]:
+    """Return the addresses of the folders that a run uploads."""
+    inputs = plan.facts.lookup.inputs
+    folders = [_code_folder(plan), *(inputs.addresses[name] for name in inputs.uploads)]
+    return list(dict.fromkeys(filter(None, folders)))
+
+
+def _code_folder(plan: Plan) -> str | None:
+    if not uses_launcher(plan.fitted.study, plan.facts):
+        return None
+    return archive_uri(plan.fitted, plan.facts).removesuffix(ARCHIVE)
 
 
 def _ensure_bucket(aws: Aws, plan: Plan) -> None:
@@ -72,59 +90,98 @@ def _ensure_bucket(aws: Aws, plan: Plan) -> None:
         )
 
 
-def _upload_code(aws: Aws, plan: Plan, context: JobContext) -> None:
+def _pack_code(plan: Plan, context: JobContext) -> Path:
+    if plan.facts.data["launcher"] != launcher_hash():
+        raise ProviderError(
+            PROVIDER, "another version of cloudtune planned this run; plan the study again"
+        )
     packed = context.folder / ARCHIVE
-    inputs = plan.facts.lookup.inputs
-    paths = {name: f"{CHANNELS}/{name}" for name in inputs.addresses}
-    for name, path in inputs.uploads.items():
-        if Path(path).is_file():
-            paths[name] += f"/{Path(path).name}"
-    files = launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)
     source = context.folder / "source"
+    files = archive_files(plan.fitted, plan.facts)
     try:
         write_archive(packed, source if source.is_dir() else None, SOURCE, files)
-        with packed.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
-    bucket, key = plan.facts.data["bucket"], _key(archive_uri(plan.facts))
-    if _stored_hash(aws, bucket, key) != digest:
-        extra_args = {"Metadata": {_HASH: digest}}
-        with aws.transfer() as manager:
-            manager.upload(str(packed), bucket, key, extra_args=extra_args).result()
-    packed.unlink()
+    return packed
 
 
-def _stored_hash(aws: Aws, bucket: str, key: str) -> str | None:
+def _input_files(path: Path, address: str) -> dict[str, Path]:
     try:
-        response = aws.call("s3", "head_object", Bucket=bucket, Key=key)
-    except AwsError as error:
-        if error.not_found or error.denied:  # without s3:ListBucket, a missing object is denied
-            return None
-        raise
-    digest: str | None = response.get("Metadata", {}).get(_HASH)
-    return digest
-
-
-def _upload_input(aws: Aws, bucket: str, prefix: str, path: Path) -> None:
-    tokens = ("NextContinuationToken", "ContinuationToken")
-    pages = aws.pages("s3", "list_objects_v2", tokens, Bucket=bucket, Prefix=prefix)
-    stored = {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", ())}
-    try:
-        files = {name: (file, file.stat().st_size) for name, file in input_files(path)}
-        if not files:
-            raise ProviderError(PROVIDER, f"the input {path} is empty")
-        with aws.transfer() as manager:
-            uploads = [
-                manager.upload(str(file), bucket, prefix + name)
-                for name, (file, size) in files.items()
-                if stored.get(prefix + name) != size
-            ]
-            for future in uploads:
-                future.result()
+        if address != upload_address(address.partition("/uploads/")[0], content_hash(path)):
+            raise ProviderError(
+                PROVIDER, f"the input {path} has changed since it was planned; plan the study again"
+            )
+        files = dict(input_files(path))
     except OSError as error:
         raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
+    if not files:
+        raise ProviderError(PROVIDER, f"the input {path} is empty")
+    return files
 
 
-def _key(uri: str) -> str:
-    return uri.removeprefix("s3://").partition("/")[2]
+class S3Storage:
+    """The objects of S3: the `Storage` of SageMaker. Addresses are S3 URIs."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is an object. Without s3:ListBucket, a missing one is denied."""
+        try:
+            self._aws.call("s3", "head_object", **_object(address))
+        except AwsError as error:
+            if error.not_found or error.denied:
+                return False
+            raise
+        return True
+
+    def list(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the objects below an address."""
+        bucket, prefix = _split(folder)
+        tokens = ("NextContinuationToken", "ContinuationToken")
+        pages = self._aws.pages("s3", "list_objects_v2", tokens, Bucket=bucket, Prefix=prefix)
+        return {
+            f"s3://{bucket}/{each['Key']}": each["Size"]
+            for page in pages
+            for each in page.get("Contents", ())
+        }
+
+    def write(self, address: str, content: bytes) -> None:
+        """Write a small object."""
+        self._aws.call("s3", "put_object", **_object(address), Body=content)
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Upload files, several at a time."""
+        with self._aws.transfer() as manager:
+            futures = [
+                manager.upload(str(file), *_split(address)) for address, file in files.items()
+            ]
+            for future in futures:
+                future.result()
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete objects, a thousand per call."""
+        for batch in _batches(addresses, _MAX_DELETED):
+            bucket = _split(batch[0])[0]
+            objects = [{"Key": _split(address)[1]} for address in batch]
+            response = self._aws.call(
+                "s3", "delete_objects", Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+            for error in response.get("Errors", ()):
+                raise AwsError(f"cannot delete {error.get('Key')}: {error.get('Message')}")
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _object(uri: str) -> Json:
+    bucket, key = _split(uri)
+    return {"Bucket": bucket, "Key": key}
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

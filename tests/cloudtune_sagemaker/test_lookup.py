@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,16 +105,12 @@ def test_local_inputs_are_uploaded(base: Path) -> None:
         "empty": "empty",
     }
     found = own(base, {"trial": {"script": "train.py", "inputs": inputs}}, prefix="/a/b/")
-    home = "s3://sagemaker-us-east-1-123456789012/a/b/plain-3f6k2m9qxt/inputs"
-    assert found["inputs"] == {
-        "here": f"{home}/here/",
-        "own": "s3://b/x",
-        "local": f"{home}/local/",
-        "file": f"{home}/file/",
-        "other": None,
-        "gone": f"{home}/gone/",
-        "empty": f"{home}/empty/",
-    }
+    addresses = found["inputs"]
+    start = "s3://sagemaker-us-east-1-123456789012/a/b/uploads/"
+    assert re.fullmatch(rf"{start}[0-9a-f]{{32}}/files/", addresses["here"])
+    assert addresses["here"] == addresses["local"] == addresses["file"]
+    assert addresses["gone"] == addresses["empty"] != addresses["here"]
+    assert (addresses["own"], addresses["other"]) == ("s3://b/x", None)
     assert set(found["uploads"]) == {"here", "local", "file", "gone", "empty"}
     assert found["uploads"]["here"] == str(base / "data")
     assert found["absent_inputs"] == ["gone", "empty"]

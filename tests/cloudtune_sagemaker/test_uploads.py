@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from moto import mock_aws
 
+from cloudtune.cli.main_group import cloudtune as cli
 from cloudtune.errors import ProviderError
 from cloudtune.planning.planner import plan
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
+from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.uploads import upload
+from cloudtune_sagemaker.uploads import _pack_code, upload, uploaded_folders
 from tests.cloudtune_sagemaker import fake_aws as fake
 
 
@@ -41,19 +45,26 @@ class Bench:
 
     def planned(self, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
         trial = {"script": "train.py", "source": "code", **over}
-        own = {**fake.SETTINGS, "region": "eu-west-1", **settings}
+        image = fake.SETTINGS["image"].replace("us-east-1", "eu-west-1")
+        own = {**fake.SETTINGS, "region": "eu-west-1", "image": image, **settings}
         study = {**fake.STUDY, "trial": trial, "providers": {"sagemaker": own}}
         return plan(Study.model_validate(study), "sagemaker", base=self.folder)
 
     def upload(self, made: Plan) -> None:
         upload(self.aws, made, JobContext(self.folder / "job"))
 
-    def keys(self, made: Plan) -> dict[str, int]:
-        """Return what is below the job's own prefix, with sizes."""
-        found = self.s3.list_objects_v2(Bucket=made.facts.data["bucket"]).get("Contents", [])
-        start = f"cloudtune/{made.facts.job_name}/"
-        assert all(each["Key"].startswith(start) for each in found)
-        return {each["Key"].removeprefix(start): each["Size"] for each in found}
+    def keys(self, made: Plan, address: str | None = None) -> dict[str, int]:
+        """Return what is below an address, by default that of the code, with sizes."""
+        bucket = made.facts.data["bucket"]
+        address = address or uploaded_folders(made)[0]
+        found = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        assert all(each["Key"].startswith("cloudtune/uploads/") for each in found)
+        keys = {f"s3://{bucket}/{each['Key']}": each["Size"] for each in found}
+        return {key.removeprefix(address): keys[key] for key in keys if key.startswith(address)}
+
+    def sent_files(self) -> list[str]:
+        """Return the names of the uploaded files."""
+        return [path.partition("/files/")[2] for path in self.sent if "/files/" in path]
 
 
 @pytest.fixture
@@ -70,7 +81,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
     made = bench.planned()
     bench.upload(made)
-    assert list(bench.keys(made)) == ["source/sourcedir.tar.gz"]
+    assert list(bench.keys(made)) == ["sourcedir.tar.gz"]
     uri = made.request["TrainingJobDefinition"]["StaticHyperParameters"][
         "sagemaker_submit_directory"
     ]
@@ -90,14 +101,25 @@ def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
     assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
 
 
-def test_unchanged_code_is_uploaded_once(bench: Bench) -> None:
-    made = bench.planned()
-    bench.upload(made)
-    bench.upload(made)
-    assert len(bench.sent) == 1
-    (bench.folder / "job" / "source" / "train.py").write_text("print(3)\n")
-    bench.upload(made)
-    assert len(bench.sent) == 2
+def test_equal_code_is_uploaded_once(bench: Bench) -> None:
+    first, second = bench.planned(), bench.planned()
+    bench.upload(first)
+    bench.upload(first)
+    bench.upload(second)
+    assert bench.sent_files() == ["sourcedir.tar.gz"]
+    assert uploaded_folders(first) == uploaded_folders(second)
+    (bench.folder / "code" / "train.py").write_text("print(3)\n")
+    third = bench.planned()
+    bench.upload(third)
+    assert uploaded_folders(first) != uploaded_folders(third)
+    other_script = bench.planned({"args": ["--verbose"]})
+    assert uploaded_folders(third) != uploaded_folders(other_script)
+
+
+def test_equal_code_has_equal_bytes(bench: Bench) -> None:
+    context = JobContext(bench.folder / "job")
+    first = _pack_code(bench.planned(), context).read_bytes()
+    assert _pack_code(bench.planned(), context).read_bytes() == first
 
 
 def test_inputs_are_uploaded_with_their_folders(bench: Bench) -> None:
@@ -111,22 +133,32 @@ def test_inputs_are_uploaded_with_their_folders(bench: Bench) -> None:
     inputs = {"train": {"local": "data"}, "one": {"local": "data/a.csv"}}
     made = bench.planned({"inputs": inputs})
     bench.upload(made)
-    found = bench.keys(made)
-    del found["source/sourcedir.tar.gz"]
-    assert found == {
-        "inputs/one/a.csv": 3,
-        "inputs/train/a.csv": 3,
-        "inputs/train/deep/b.csv": 1,
-        "inputs/train/link/b.csv": 1,
-        "inputs/train/twin/b.csv": 1,
-    }
     channels = made.request["TrainingJobDefinition"]["InputDataConfig"]
     uris = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in channels}
-    home = f"s3://{made.facts.data['bucket']}/cloudtune/{made.facts.job_name}"
-    assert uris == {"train": f"{home}/inputs/train/", "one": f"{home}/inputs/one/"}
+    assert all(uri.endswith("/files/") for uri in uris.values())
+    assert bench.keys(made, uris["one"]) == {"a.csv": 3}
+    assert bench.keys(made, uris["train"]) == {
+        "a.csv": 3,
+        "deep/b.csv": 1,
+        "link/b.csv": 1,
+        "twin/b.csv": 1,
+    }
 
 
-def test_stored_inputs_are_not_uploaded_again(bench: Bench) -> None:
+def test_equal_inputs_are_uploaded_once(bench: Bench) -> None:
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("1,2")
+    inputs = {"inputs": {"train": {"local": "data"}, "test": {"local": "data"}}}
+    bench.upload(bench.planned(inputs))
+    bench.upload(bench.planned(inputs))
+    assert bench.sent_files().count("a.csv") == 1
+    (data / "a.csv").write_text("1,3")
+    bench.upload(bench.planned(inputs))
+    assert bench.sent_files().count("a.csv") == 2
+
+
+def test_an_upload_that_broke_off_continues(bench: Bench) -> None:
     data = bench.folder / "data"
     data.mkdir()
     (data / "a.csv").write_text("1,2")
@@ -134,10 +166,81 @@ def test_stored_inputs_are_not_uploaded_again(bench: Bench) -> None:
     made = bench.planned({"inputs": {"train": {"local": "data"}}})
     bench.upload(made)
     bench.sent.clear()
-    (data / "b.csv").write_text("3,4,5")
+    bucket = made.facts.data["bucket"]
+    folder = uploaded_folders(made)[1]
+    for gone in (f"{folder}b.csv", f"{folder.removesuffix('files/')}complete"):
+        bench.s3.delete_object(Bucket=bucket, Key=gone.partition(f"{bucket}/")[2])
     bench.upload(made)
-    assert [path.rpartition("/")[2] for path in bench.sent] == ["b.csv"]
-    assert bench.keys(made)["inputs/train/b.csv"] == 5
+    assert bench.sent_files() == ["b.csv"]
+
+
+def test_an_input_that_has_changed_since_the_plan_is_an_error(bench: Bench) -> None:
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("1,2")
+    made = bench.planned({"inputs": {"train": {"local": "data"}}})
+    (data / "a.csv").write_text("1,2,3")
+    with pytest.raises(ProviderError, match="has changed since it was planned"):
+        bench.upload(made)
+
+
+def test_what_is_uploaded_is_not_read_again(bench: Bench) -> None:
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("1,2")
+    made = bench.planned({"inputs": {"train": {"local": "data"}}})
+    bench.upload(made)
+    (data / "a.csv").unlink()
+    bench.upload(made)
+
+
+def test_clean_removes_what_no_other_run_uses(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", lambda *_: bench.aws)
+    data = bench.folder / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("1,2")
+    inputs = {"inputs": {"train": {"local": "data"}}}
+    first, second = bench.planned(inputs), bench.planned(inputs)
+    own = bench.planned({**inputs, "args": ["--own"]})
+    for made in (first, second, own):
+        lifecycle.create([made])
+        bench.upload(made)
+    code, train = uploaded_folders(own)
+    run = own.facts.run_id
+    clean = CliRunner().invoke(cli, ["clean", run, "--remote"], input="n\n")
+    assert clean.exit_code == 1
+    assert f"{code} (1 file, " in clean.stderr
+    assert re.search(rf"{train} \(1 file, .*\) stays, used by 2 other runs", clean.stderr)
+    assert len(bench.keys(own, train)) == 1
+    bench.s3.put_object(Bucket=own.facts.data["bucket"], Key="cloudtune/uploads/other", Body=b"")
+    clean = CliRunner().invoke(cli, ["clean", run, "--remote", "--yes"])
+    assert clean.exit_code == 0, clean.output
+    assert bench.keys(own, code.removesuffix("files/")) == {}
+    assert len(bench.keys(own, train)) == 1
+    clean = CliRunner().invoke(cli, ["clean", "--remote", "--yes"])
+    assert clean.exit_code == 0, clean.output
+    assert "will be removed" in clean.stderr
+    assert "stays" not in clean.stderr
+    prefix = f"s3://{own.facts.data['bucket']}/cloudtune/uploads/"
+    assert list(bench.keys(own, prefix)) == ["other"]
+
+
+def test_a_run_whose_uploads_are_unknown_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bench.planned()
+    lifecycle.create([made])
+
+    def refuse(*_: Any) -> Aws:
+        raise ProviderError("sagemaker", "no credentials")
+
+    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", refuse)
+    clean = CliRunner().invoke(cli, ["clean", "--remote", "--yes"])
+    assert clean.exit_code == 3
+    assert "stays: its uploads are unknown" in clean.stderr
+    assert lifecycle.results(made.facts.run_id)
 
 
 def test_an_empty_input_is_an_error(bench: Bench) -> None:
@@ -162,10 +265,10 @@ def test_another_bucket_must_exist(bench: Bench) -> None:
         Bucket="team-data", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
     bench.upload(made)
-    assert list(bench.keys(made)) == ["source/sourcedir.tar.gz"]
+    assert list(bench.keys(made)) == ["sourcedir.tar.gz"]
 
 
 def test_code_in_s3_is_not_uploaded(bench: Bench) -> None:
     made = bench.planned({"source": {"sagemaker": "s3://team/code.tar.gz"}})
     bench.upload(made)
-    assert bench.sent == []
+    assert bench.sent_files() == []

@@ -13,7 +13,6 @@ from cloudtune.provider import (
     FittedStudy,
     Parameter,
     Space,
-    Study,
     Value,
     count_values,
     format_value,
@@ -53,7 +52,7 @@ def definition_parameters(
 
     A study whose conditions depend on one root has a definition for each value of the root.
     """
-    toolkit = _toolkit_parameters(fitted.study, settings, facts, facts.job_name)
+    toolkit = _toolkit_parameters(fitted, settings, facts, facts.job_name)
     constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
     strategy = fitted.study.strategy
     if strategy.resource and strategy.max:
@@ -94,18 +93,19 @@ def static_parameters(
 ) -> dict[str, str]:
     """Return the hyperparameters that are the same in all trials of the driven mode."""
     constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
-    return {**constants, **_toolkit_parameters(fitted.study, settings, facts, job)}
+    return {**constants, **_toolkit_parameters(fitted, settings, facts, job)}
 
 
 def _toolkit_parameters(
-    study: Study, settings: SageMakerSettings, facts: Facts, job: str
+    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts, job: str
 ) -> dict[str, str]:
     """Return what SageMaker's training toolkit needs to run the code; empty without code."""
+    study = fitted.study
     if not has_code(study):
         return {}
     return {
         "sagemaker_program": PROGRAM if uses_launcher(study, facts) else study.trial.script or "",
-        "sagemaker_submit_directory": submit_directory(settings, facts),
+        "sagemaker_submit_directory": submit_directory(fitted, settings, facts),
         "sagemaker_container_log_level": "20",
         "sagemaker_region": facts.data["region"],
         "sagemaker_job_name": job,

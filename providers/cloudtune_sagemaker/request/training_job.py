@@ -45,7 +45,7 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
         "TrainingJobName": name,
         "HyperParameters": static_parameters(fitted, settings, facts, name),
     }
-    request |= training_fields(fitted.study, settings, facts)
+    request |= training_fields(fitted, settings, facts)
     if request["AlgorithmSpecification"].get("MetricDefinitions"):
         request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
     types: list[str] = facts.data["instance_types"]
@@ -61,8 +61,9 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
     return request
 
 
-def training_fields(study: Study, settings: SageMakerSettings, facts: Facts) -> Json:
+def training_fields(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> Json:
     """Return the fields that a training job and a training definition have in common."""
+    study = fitted.study
     fields: Json = {
         "AlgorithmSpecification": _algorithm(study, settings, facts),
         "RoleArn": facts.data["role_arn"],
@@ -72,7 +73,7 @@ def training_fields(study: Study, settings: SageMakerSettings, facts: Facts) -> 
         },
         "StoppingCondition": _stopping_condition(study, settings),
     }
-    fields |= if_set("InputDataConfig", _channels(study, settings, facts))
+    fields |= if_set("InputDataConfig", _channels(fitted, settings, facts))
     variables = {
         name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else value
         for name, value in study.trial.env.items()
@@ -167,7 +168,8 @@ def _stopping_condition(study: Study, settings: SageMakerSettings) -> Json:
     return {"MaxRuntimeInSeconds": limit, "MaxWaitTimeInSeconds": max(wait, limit)}
 
 
-def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[Json]:
+def _channels(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> list[Json]:
+    study = fitted.study
     channels: list[Json] = []
     for name, uri in facts.lookup.inputs.addresses.items():
         address = input_address(study, NAME, name, emulated=facts.emulated)
@@ -175,7 +177,7 @@ def _channels(study: Study, settings: SageMakerSettings, facts: Facts) -> list[J
         if uri:
             channels.append({**_channel(name, uri), **if_set("ContentType", content_type)})
     if settings.network_isolation and has_code(study):
-        channels.append({**_channel(CODE_CHANNEL, archive_uri(facts)), "InputMode": "File"})
+        channels.append({**_channel(CODE_CHANNEL, archive_uri(fitted, facts)), "InputMode": "File"})
     return channels
 
 

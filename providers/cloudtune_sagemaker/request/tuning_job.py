@@ -163,7 +163,7 @@ def _definition(
     fitted: FittedStudy, parameters: DefinitionParameters, settings: SageMakerSettings, facts: Facts
 ) -> Json:
     definition: Json = {"StaticHyperParameters": dict(parameters.static)}
-    definition |= training_fields(fitted.study, settings, facts)
+    definition |= training_fields(fitted, settings, facts)
     definition |= _resources(settings, facts)
     if saves_checkpoints(fitted.study, settings, facts, "managed"):
         uri = checkpoints_uri(facts.data, facts.job_name)

@@ -46,7 +46,7 @@ def trial_rules(
     """Yield the findings and notes on a trial."""
     study = fitted.study
     if uses_launcher(study, facts):
-        yield from _uploaded_code(study, settings, facts)
+        yield from _uploaded_code(fitted, settings, facts)
     elif has_code(study):
         yield from _code_in_s3(fitted, facts)
     else:
@@ -72,11 +72,11 @@ def _call_path(study: Study) -> str:
 
 
 def _uploaded_code(
-    study: Study, settings: SageMakerSettings, facts: Facts
+    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
-    files = facts.lookup.source
-    text = f"{files.count} files ({files.size / 1e6:.1f} MB) are uploaded to {archive_uri(facts)}"
-    yield Note("trial.source", text)
+    study, files = fitted.study, facts.lookup.source
+    total = f"{files.count} files ({files.size / 1e6:.1f} MB)"
+    yield Note("trial.source", f"{total} are uploaded to {archive_uri(fitted, facts)}")
     if settings.image and not facts.emulated:
         text = "the image must have SageMaker's training toolkit, as the framework images do"
         yield Note(f"{SETTINGS}.image", text)

@@ -1,0 +1,170 @@
+"""Uploads at a service that runs with the same content share.
+
+An upload has a folder that is named after a hash of its content. ``files/`` in it contains the
+files, ``complete`` exists when all of them are there, and ``runs/RUN`` exists for each run that
+uses them. Thus every run, on any machine, knows whether it must upload something, and whether
+another run still needs what it no longer does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from cloudtune.provider.lookup import input_files
+
+_FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
+_ADDRESS = re.compile(rf"(?P<folder>.+/uploads/[0-9a-f]{{32}}/){_FILES}")
+
+
+class Storage(Protocol):
+    """Objects at a service, by address. Every call may raise `ProviderError`."""
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is an object."""
+        ...
+
+    def list(self, folder: str) -> Mapping[str, int]:
+        """Return the sizes of the objects in a folder, whose address ends with a slash."""
+        ...
+
+    def write(self, address: str, content: bytes) -> None:
+        """Write a small object."""
+        ...
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Upload files to addresses."""
+        ...
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete objects; missing ones are ignored."""
+        ...
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """What a run has uploaded."""
+
+    storage: Storage
+    addresses: Sequence[str]
+    """The addresses of the folders with the files, as `upload_address` returns them."""
+
+
+@dataclass(frozen=True)
+class RemoteUpload:
+    """An upload as it is at the service."""
+
+    address: str
+    files: int
+    size: int
+    """In bytes."""
+    other_runs: int
+    """How many other runs use it."""
+
+
+def upload_address(base: str, digest: str) -> str:
+    """Return the address of the folder with the files of an upload, which ends with a slash.
+
+    Args:
+        base: The address below which all uploads are.
+        digest: A hash of the content, of at least 32 hexadecimal digits.
+    """
+    return f"{base}/uploads/{digest[:32]}/{_FILES}"
+
+
+def content_hash(path: Path) -> str:
+    """Return a hash of the names and contents of the files in a folder, or of one file.
+
+    An absent path has a hash, too. Files that have not changed are read once per process.
+
+    Raises:
+        OSError: If a file cannot be read.
+    """
+    total = hashlib.sha256()
+    for name, file in sorted(input_files(path)) if path.exists() else ():
+        status = file.stat()
+        digest = _file_hash(str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+        total.update(f"{len(name.encode())} {name} {digest}\n".encode())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _file_hash(file: str, _size: int, _changed: int, _inode: int) -> str:
+    with open(file, "rb") as content:  # noqa: PTH123 - called for each of many files
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def upload_once(
+    storage: Storage, address: str, run: str, prepare: Callable[[], Mapping[str, Path]]
+) -> None:
+    """Upload files unless they are at the service already, and record that a run uses them.
+
+    Args:
+        storage: The service's storage.
+        address: The folder of the files, as `upload_address` returns it.
+        run: The run's id.
+        prepare: Returns the files by name; only called if something is missing.
+
+    Raises:
+        ProviderError: If a call fails.
+    """
+    folder = _folder(address)
+    storage.write(f"{folder}{_RUNS}{run}", b"")
+    if storage.exists(f"{folder}{_COMPLETE}"):
+        return
+    files = {f"{address}{name}": file for name, file in prepare().items()}
+    stored = storage.list(address)
+    storage.upload(
+        {each: file for each, file in files.items() if stored.get(each) != file.stat().st_size}
+    )
+    storage.write(f"{folder}{_COMPLETE}", b"")
+
+
+def find_uploads(uploads: Uploads, runs: Collection[str]) -> list[RemoteUpload]:
+    """Return those of a run's uploads that exist; ``runs`` do not count as other runs.
+
+    Raises:
+        ProviderError: If a call fails.
+    """
+    found: list[RemoteUpload] = []
+    for address in uploads.addresses:
+        sizes = uploads.storage.list(address)
+        users = _users(uploads.storage, address)
+        if sizes or users:
+            found.append(
+                RemoteUpload(address, len(sizes), sum(sizes.values()), len(users - set(runs)))
+            )
+    return found
+
+
+def remove_uploads(uploads: Uploads, run: str) -> None:
+    """Remove a run from the users of its uploads, and the files that no other run uses.
+
+    Raises:
+        ProviderError: If a call fails.
+    """
+    storage = uploads.storage
+    for address in uploads.addresses:
+        folder = _folder(address)
+        if not _users(storage, address) - {run}:
+            storage.delete([f"{folder}{_COMPLETE}"])  # first: the next run uploads again
+            storage.delete(list(storage.list(address)))
+        storage.delete([f"{folder}{_RUNS}{run}"])
+
+
+def _users(storage: Storage, address: str) -> set[str]:
+    runs = f"{_folder(address)}{_RUNS}"
+    return {each.removeprefix(runs) for each in storage.list(runs)}
+
+
+def _folder(address: str) -> str:
+    """Return the folder of an upload; nothing outside such a folder is ever deleted."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise ValueError(f"not the address of an upload: {address}")
+    return match["folder"]

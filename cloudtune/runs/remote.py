@@ -1,0 +1,55 @@
+"""What runs have uploaded to services, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider import registry
+from cloudtune.provider.models import JobContext
+from cloudtune.provider.uploads import RemoteUpload, Uploads, find_uploads, remove_uploads
+
+
+@dataclass(frozen=True)
+class JobUploads:
+    """The uploads of one job."""
+
+    run: str
+    provider: str
+    uploads: tuple[RemoteUpload, ...]
+
+
+def list_uploads(run: str, runs: Collection[str]) -> list[JobUploads]:
+    """Return what the jobs of a run have uploaded; ``runs`` do not count as other users.
+
+    Raises:
+        UsageError: If a plan of another version cannot be read.
+        ProviderError: If a service cannot be reached, or refuses.
+        MissingExtraError: If a package that reaches a service is not installed.
+    """
+    return [
+        JobUploads(run, provider, tuple(found))
+        for provider, uploads in _uploads(run)
+        if (found := find_uploads(uploads, runs))
+    ]
+
+
+def remove_run_uploads(run: str) -> None:
+    """Remove what only this run has uploaded and uses; errors as of `list_uploads`."""
+    for _, uploads in _uploads(run):
+        remove_uploads(uploads, run)
+
+
+def _uploads(run: str) -> Iterator[tuple[str, Uploads]]:
+    with Ledger() as ledger:
+        if not ledger.has_run(run):  # a folder that a killed process left
+            return
+        for job in ledger.run(run).jobs:
+            if job.emulated:  # it ended with its emulator
+                continue
+            provider = registry.get(job.provider)
+            context = JobContext(ledger.job_folder(run, job.provider))
+            if uploads := provider.uploads(restore_plan(job.plan), context):
+                yield job.provider, uploads
