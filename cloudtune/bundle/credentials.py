@@ -8,6 +8,7 @@ Hugging Face, Databricks, Streamlit, Terraform and dotenv.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -63,6 +64,16 @@ def has_credential_content(name: str, content: bytes) -> bool:
     match = _PRIVATE_KEY.search(content)
     is_key_file = name.lower().endswith(_KEY_FILES)
     return match is not None and (is_key_file or not content[: match.start()].strip())
+
+
+def find_named_credentials(folder: str) -> Iterator[str]:
+    """Yield the relative paths of files below a folder whose names are those of credentials."""
+    for parent, _, names in os.walk(folder):
+        prefix = os.path.relpath(parent, folder)
+        for name in names:
+            path = name if prefix == "." else f"{prefix}/{name}"
+            if has_credential_name(path):
+                yield path
 
 
 def is_named_explicitly(name: str, patterns: IgnorePatterns) -> bool:

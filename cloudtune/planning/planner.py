@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cloudtune.bundle.credentials import find_named_credentials
 from cloudtune.bundle.files import find_credentials, list_files, outside_links
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
@@ -106,7 +107,13 @@ def plan(
         emulator=emulator.location if emulator else None,
         files=tuple(files),
     )
-    facts = replace(facts, lookup=provider.lookup(study, settings, facts))
+    lookup = provider.lookup(study, settings, facts)
+    in_inputs = {
+        name: first
+        for name, path in lookup.inputs.uploads.items()
+        if (first := next(find_named_credentials(path), None))
+    }
+    facts = replace(facts, lookup=lookup, input_credentials=in_inputs)
     return plan_from_facts(study, on, facts)
 
 

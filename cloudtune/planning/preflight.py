@@ -137,6 +137,12 @@ def check_source(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding | No
             f"input (trial.inputs), or list the link in {IGNORE_FILE}"
         )
         yield Finding("refused", "trial.source", reason)
+    for name, file in facts.input_credentials.items():
+        reason = (
+            f"{file} looks like a credential, and would be uploaded: move it out of the folder, or "
+            "give the file as an input of its own"
+        )
+        yield Finding("refused", f"trial.inputs.{name}", reason)
     if facts.credentials:
         yield _check_credentials(facts, leaves_machine=leaves_machine)
 

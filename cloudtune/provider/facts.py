@@ -149,6 +149,8 @@ class Facts:
     """The bundled links that point out of the source folder, with their targets."""
     credentials: tuple[str, ...] = ()
     """The bundled files that look like credentials, and that the user has not listed as wanted."""
+    input_credentials: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The inputs that would be uploaded with a credential, and the first such file of each."""
     files: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
     """The bundled files, relative to `source`; None in a plan that was read back."""
 

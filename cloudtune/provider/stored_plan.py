@@ -46,6 +46,7 @@ def facts_to_json(facts: Facts) -> Json:
         **({"unhashed": list(facts.unhashed)} if facts.unhashed else {}),
         **({"outside_links": dict(facts.outside_links)} if facts.outside_links else {}),
         **({"credentials": list(facts.credentials)} if facts.credentials else {}),
+        **({"input_credentials": dict(facts.input_credentials)} if facts.input_credentials else {}),
         **({"emulator": facts.emulator} if facts.emulator else {}),
     }
 
@@ -138,6 +139,7 @@ class _StoredFacts(BaseModel):
     unhashed: tuple[str, ...] = ()
     outside_links: dict[str, str] = {}
     credentials: tuple[str, ...] = ()
+    input_credentials: dict[str, str] = {}
     job_name: str
     seed: int
     base: Path

@@ -146,3 +146,16 @@ def test_this_machine_only_notes_them(source: Path) -> None:
     planned = plan(study, base=source)
     assert not [f for f in planned.refused if f.path == "trial.source"]
     assert "gcp.json look like credentials; no service" in str([str(n) for n in planned.notes])
+
+
+@pytest.mark.parametrize("on", ["sagemaker", "vertex", "watson"])
+def test_an_input_with_credentials_is_not_uploaded(source: Path, on: str) -> None:
+    (source / ".cloudtuneignore").write_text("/*\n!/train.py\n")
+    study = {"script": "train.py", "inputs": {"home": ".", "key": "gcp.json", "env": ".env"}}
+    planned = plan(Study.model_validate({"trial": study}), on, base=source, emulated=True)
+    (finding,) = [f for f in planned.refused if f.path.startswith("trial.inputs")]
+    assert finding.path == "trial.inputs.home"
+    assert "looks like a credential, and would be uploaded" in finding.reason
+    assert finding in restore_plan(json.loads(json.dumps(planned.to_json()))).refused
+    local = plan(Study.model_validate({"trial": study}), base=source)
+    assert not [f for f in local.refused if f.path.startswith("trial.inputs")]

@@ -31,8 +31,8 @@ KILLED = """\
 import os, signal, sys
 from cloudtune.runs import lifecycle
 copy = lifecycle.copy_files
-def copy_and_die(folder, names, target):
-    copy(folder, names, target)
+def copy_and_die(*arguments):
+    copy(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 lifecycle.copy_files = copy_and_die
 from cloudtune.cli import main
