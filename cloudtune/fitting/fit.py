@@ -171,10 +171,25 @@ def restore_definitions(fitted: FittedStudy) -> list[dict[str, Any]]:
 
     The format is that of `cloudtune.trial.restore`.
     """
-    return [
+    definitions = [
         _definition(fitted, node)
         for node in Space.from_study(fitted.original).nodes
         if node.key in fitted.names
+    ]
+    return definitions + _undefined_parameters(fitted.original)
+
+
+def _undefined_parameters(study: Study) -> list[dict[str, Any]]:
+    """Return a definition for each name that only the trials of the strategy list have."""
+    if study.strategy.name != "list":
+        return []
+    values: dict[str, list[Value]] = {}
+    for assignment in study.initial_trials:
+        for name in assignment.keys() - study.parameters.keys():
+            values.setdefault(name, []).append(assignment[name])
+    return [
+        {"name": name, "sent": name, "type": "categorical", "values": values[name]}
+        for name in sorted(values)
     ]
 
 
@@ -201,9 +216,10 @@ def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> Mode
     if mode == "driven":  # the engine resolves the scale auto itself
         parameters = {kind: scales - {"auto"} for kind, scales in support.parameters.items()}
         return replace(support, parameters=parameters)
-    if study.strategy.name == "grid" and support.grid_of_trials:
+    if study.strategy.name in {"grid", "list"} and support.grid_of_trials:
         return replace(
             support,
+            initial_trials=support.initial_trials or study.strategy.name == "list",
             parameters=DRIVEN.parameters,
             steps=True,
             conditions="tree",

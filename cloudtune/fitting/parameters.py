@@ -119,7 +119,8 @@ def _fit_scale(parameter: Parameter, path: str, context: FitContext) -> Paramete
         return parameter
     path, scales = f"{path}.scale", context.support.parameters[parameter.type]
     if parameter.scale == "auto" and "auto" not in scales:
-        scale = resolve_scale(parameter)
+        best = resolve_scale(parameter)
+        scale = best if best in scales else "linear"
         parameter = parameter.model_copy(update={"scale": scale})
         context.diagnostics.append(Note(path, f"auto is read as {scale}"))
     if parameter.scale in scales:

@@ -88,6 +88,30 @@ class EmulatedRunContract(EmulatedRuns):
         for trial in self.finish(run).trials:
             assert trial.objective == pytest.approx((value,), rel=1e-6), trial.reason
 
+    @BOTH_MODES
+    def test_a_list_is_run_unchanged_also_with_undefined_names(self, mode: Mode) -> None:
+        supported = registry.get(self.name).capabilities.for_mode(mode)
+        if supported is None or "list" not in supported.strategies:
+            pytest.skip(f"{self.name} has no list in {mode} mode")
+        script = """
+            import json
+            from cloudtune.trial import params, report
+            print("got", json.dumps(params(), sort_keys=True))
+            report(accuracy=1)
+        """
+        trials = [
+            {"x": 0.5, "kind": "true", "depth": 2},
+            {"x": 0.25, "more": 7},
+            {"word": "007", "flag": True, "more": 0.5},
+        ]
+        blocks: Mapping[str, Any] = {"strategy": "list", "initial_trials": trials}
+        result = self.finish(self.create_run(mode, script, **blocks))
+        assert result.state == "completed", result.reason
+        assert [dict(trial.parameters) for trial in result.trials] == trials
+        for trial in result.trials:
+            got = f"got {json.dumps(dict(trial.parameters), sort_keys=True)}\n"
+            assert got in Path(str(trial.log)).read_text()
+
     @pytest.mark.parametrize(("call", "count"), [("submit", 1), ("status", 4)])
     def test_a_managed_run_that_was_killed_continues_its_job(self, call: str, count: int) -> None:
         run = self.create_run("managed")

@@ -45,6 +45,25 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_list_is_sent_as_it_is(base: Path) -> None:
+    trials = [{"lr": 0.05, "more": 7}, {"word": "007", "flag": True}]
+    over = {"strategy": "list", "initial_trials": trials, "limits": {}}
+    data = support.plan_of(support.study_of("wmla", over), base).request["data"]
+    assert (data["algoDef"]["algorithm"], data["algoDef"]["maxJobNum"]) == (
+        "ExperimentGridSearch",
+        2,
+    )
+    assert "hyperParams" not in data
+    sent = [
+        {p["name"]: (p["dataType"], p["fixedVal"]) for p in each["hyperParams"]}
+        for each in data["experiments"]
+    ]
+    assert sent == [
+        {"lr": ("DOUBLE", 0.05), "more": ("INT", 7)},
+        {"word": ("STR", "007"), "flag": ("STR", "True")},
+    ]
+
+
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
 def test_request_and_findings_match_the_golden_file(file: Path, base: Path) -> None:
     golden = json.loads(file.read_text("utf-8"))

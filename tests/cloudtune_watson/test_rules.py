@@ -248,6 +248,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     (limits(max_cost="1 CUH"), "limits.max_cost", "refused", WMLA),
     (limits(max_cost="1 CUH"), "limits.max_cost", "note", WML),
     (tuned(x=log("int", 1, 9)), "parameters.x.scale", "approximated", WMLA),
+    ({"strategy": "list", "initial_trials": [{"lr": 0.01}]}, "strategy", "note", WMLA),
     (tuned(x=log("float", 1, 9, step=0.5)), "parameters.x.scale", "approximated", WMLA),
     (tuned(x=log("int", 1, 9, step=2)), "parameters.x.scale", "approximated", WMLA),
     (tuned(x=log("float", 1, 9, step=0.001)), "parameters.x.step", "refused", WMLA),
@@ -284,6 +285,15 @@ def test_studies(
     for backend in BOTH:
         plan = support.plan_of(support.study_of(backend, over), base)
         assert (kind in plan.at(path)) == (backend in backends), plan.found
+
+
+def test_the_scale_auto_is_never_a_finding(base: Path) -> None:
+    for kind in ("int", "float", "discrete"):
+        values = {"values": [1, 30, 900]} if kind == "discrete" else {"min": 1, "max": 900}
+        over = tuned(x={"type": kind, "scale": "auto", **values})
+        for backend in BOTH:
+            plan = support.plan_of(support.study_of(backend, over), base)
+            assert set(plan.at("parameters.x.scale")) == {"note"}, plan.found
 
 
 def test_a_name_with_an_equals_sign_is_refused(base: Path) -> None:

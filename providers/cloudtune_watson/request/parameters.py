@@ -54,6 +54,13 @@ def data_type(parameter: Parameter) -> str:
             return "STR"
 
 
+def value_type(value: Value) -> str:
+    """Return WML Accelerator's type of a value without a definition."""
+    if isinstance(value, float):
+        return "DOUBLE"
+    return "INT" if isinstance(value, int) and not isinstance(value, bool) else "STR"
+
+
 def to_wire(value: Value, kind: str) -> Value:
     """Return a value as a request has it, where all values of the type ``STR`` are text."""
     return format_value(value) if kind == "STR" else value

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Iterator
 from itertools import islice
 
-from cloudtune.provider import Facts, Json, Space, Study
+from cloudtune.provider import Facts, Json, Space, Study, Value
 from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name
-from cloudtune_watson.request.parameters import data_type, hyper_param, to_wire
+from cloudtune_watson.request.parameters import data_type, hyper_param, to_wire, value_type
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE
 
@@ -62,9 +62,8 @@ def algorithm_name(study: Study) -> str:
     strategy = study.strategy
     if strategy.name == "bayesian":
         return "Tpe" if strategy.method == "tpe" else "Bayesian"
-    return {"random": "Random", "hyperband": "Hyperband", "grid": GRID}.get(
-        strategy.name, strategy.name
-    )
+    names = {"random": "Random", "hyperband": "Hyperband", "grid": GRID, "list": GRID}
+    return names.get(strategy.name, strategy.name)
 
 
 def to_minutes(seconds: float) -> int:
@@ -73,23 +72,37 @@ def to_minutes(seconds: float) -> int:
 
 
 def experiments(study: Study) -> list[Json]:
-    """Return the trials of a grid, in the order of the study, each with its active parameters."""
-    space = Space.from_study(study)
+    """Return the trials of a grid or a list, in the order of the study.
+
+    A trial of a grid has its active parameters, one of a list the parameters that it names.
+    """
     count = min(study.limits.max_trials or MAX_EXPERIMENTS, MAX_EXPERIMENTS)
+    trials = _listed_trials(study) if study.strategy.name == "list" else _grid(study)
     return [
         {
             "id": number,
             "hyperParams": [
-                {
-                    "name": node.name,
-                    "dataType": (kind := data_type(node.parameter)),
-                    "fixedVal": to_wire(assignment[node.name], kind),
-                }
-                for node in space.active_nodes(assignment)
+                {"name": name, "dataType": kind, "fixedVal": to_wire(value, kind)}
+                for name, kind, value in trial
             ],
         }
-        for number, assignment in enumerate(islice(space.grid(), count), start=1)
+        for number, trial in enumerate(islice(trials, count), start=1)
     ]
+
+
+def _grid(study: Study) -> Iterator[list[tuple[str, str, Value]]]:
+    space = Space.from_study(study)
+    for assignment in space.grid():
+        yield [
+            (node.name, data_type(node.parameter), assignment[node.name])
+            for node in space.active_nodes(assignment)
+        ]
+
+
+def _listed_trials(study: Study) -> Iterator[list[tuple[str, str, Value]]]:
+    kinds = {name: data_type(variants[0]) for name, variants in study.parameters.items()}
+    for trial in study.initial_trials:
+        yield [(name, kinds.get(name) or value_type(value), value) for name, value in trial.items()]
 
 
 def _algorithm(study: Study, max_trials: int | None, facts: Facts) -> Json:

@@ -27,7 +27,7 @@ def rules(
     return [
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
-        *(tuning_rules(fitted.study) if mode == "managed" else training_rules(fitted.study)),
+        *(tuning_rules(fitted) if mode == "managed" else training_rules(fitted.study)),
         *native_rules(mode, settings.native, algorithm_name(fitted.study)),
         *(() if facts.emulated else _live_service_notes(facts)),
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from cloudtune.provider import (
     Finding,
+    FittedStudy,
     FloatParameter,
     IntParameter,
     Note,
@@ -18,6 +19,7 @@ from cloudtune.provider import (
     Study,
     count_values,
     format_value,
+    list_nodes,
 )
 from cloudtune_watson.request.parameters import (
     BASE,
@@ -31,18 +33,26 @@ from cloudtune_watson.request.tuning_job import GRID, MAX_EXPERIMENTS, algorithm
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 
 
-def tuning_rules(study: Study) -> Iterator[Finding | Note]:
+def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
     """Yield what the search refuses or does differently."""
-    yield from _grid(study) if algorithm_name(study) == GRID else _parameters(study)
+    study = fitted.study
+    yield from _grid(study) if algorithm_name(study) == GRID else _parameters(fitted)
     yield from _algorithm(study)
     yield from _limits(study)
 
 
-def _parameters(study: Study) -> Iterator[Finding | Note]:
+def _parameters(fitted: FittedStudy) -> Iterator[Finding | Note]:
     log_ranges: dict[str, FloatParameter] = {}
-    for name, variants in study.parameters.items():
+    auto = {
+        fitted.names.get(node.key)
+        for node in list_nodes(fitted.original)
+        if getattr(node.parameter, "scale", None) == "auto"
+    }
+    for name, variants in fitted.study.parameters.items():
         parameter = variants[0]
-        yield from _listed_range(parameter, f"parameters.{name}")
+        for finding in _listed_range(parameter, f"parameters.{name}"):
+            is_choice = finding.kind == "approximated" and name in auto
+            yield Note(finding.path, finding.reason) if is_choice else finding
         if isinstance(parameter, FloatParameter) and uses_exponents(parameter):
             log_ranges[name] = parameter
     if log_ranges:
@@ -89,18 +99,16 @@ def _listed_range(parameter: Parameter, path: str) -> Iterator[Finding]:
 
 
 def _grid(study: Study) -> Iterator[Finding | Note]:
-    size, max_trials = Space.from_study(study).size, study.limits.max_trials
+    is_list, max_trials = study.strategy.name == "list", study.limits.max_trials
+    size = len(study.initial_trials) if is_list else Space.from_study(study).size
     count = min((n for n in (size, max_trials) if n is not None), default=None)
     if count is None or count > MAX_EXPERIMENTS:
-        reason = (
-            "the request lists each trial of the grid: set max_trials to at most "
-            f"{MAX_EXPERIMENTS:,}"
-        )
+        reason = f"the request lists each trial: set max_trials to at most {MAX_EXPERIMENTS:,}"
         yield Finding("refused", "limits.max_trials", reason)
         return
-    total = "" if size is None else f" of the grid's {size:,}"
+    total = "" if size is None else f" of the {study.strategy.name}'s {size:,}"
     first = "the first " if count != size else ""
-    text = f"the request lists {first}{count:,}{total} trials, each with its active parameters"
+    text = f"the request lists {first}{count:,}{total} trials"
     yield Note("strategy", text)
 
 
