@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cloudtune.emulator_kit import ProcessSpec, create_image
 from cloudtune_vertex import contract
-from cloudtune_vertex.emulator import namespace
+from cloudtune_vertex.emulator import namespace, storage_tool
 from cloudtune_vertex.emulator.delays import GRACE
 from cloudtune_vertex.emulator.literal_paths import ADVICE, find_literal_path
 from cloudtune_vertex.emulator.mount import Mount
@@ -49,6 +51,7 @@ class Script:
         tag = job.metrics[0] if job.metrics else None
         identity = contract.Identity(job.id, job.parent.project, job.trial, tag)
         python = create_image(root / "image")
+        _add_storage_tools(root / "image")
         self._start = contract.build_start(job.spec, identity, container, python)
         self._env = {STORAGE: url, **self._start.env}
         self._step = 0
@@ -115,3 +118,12 @@ class Script:
         layer, self._layer = self._layer, None
         if layer is not None:
             layer.release(complete=complete)
+
+
+def _add_storage_tools(image: Path) -> None:
+    """Let a script find stand-ins for ``gcloud storage`` and ``gsutil``."""
+    for name in ("gcloud", "gsutil"):
+        words = shlex.join([sys.executable, "-I", "-S", storage_tool.__file__, name])
+        script = image / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec {words} "$@"\n', "utf-8")
+        script.chmod(0o755)
