@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -117,6 +118,16 @@ def copy_files(
     """
     target.mkdir(mode=0o700, parents=True)
     return _read_files(folder, names, unhashed, target)
+
+
+def link_files(copy: Path, target: Path) -> None:
+    """Create a second copy with hard links to the files of a copy that nothing changes.
+
+    Raises:
+        OSError: If the file system has no hard links, or the target exists.
+    """
+    shutil.copytree(copy, target, symlinks=True, copy_function=os.link)
+    target.chmod(0o700)
 
 
 def _read_files(

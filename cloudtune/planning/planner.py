@@ -11,21 +11,20 @@ import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from cloudtune.bundle.credentials import find_named_credentials
-from cloudtune.bundle.files import find_credentials, list_files, outside_links
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, identity_fit
-from cloudtune.ledger.home import state_folder
-from cloudtune.ledger.outputs import unhashed_files
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
+from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.preflight import (
     check_completeness,
     check_engine,
@@ -57,6 +56,7 @@ def plan(
     seed: int | None = None,
     without: Sequence[Path] = (),
     emulated: bool = False,
+    bundles: dict[Path, Bundle] | None = None,
 ) -> Plan:
     """Return what would be sent to a provider for a study.
 
@@ -71,6 +71,8 @@ def plan(
         emulated: Plan for the emulator if the provider reaches a service. Settings of the service
             that the study does not give, such as account and image, get stand-ins. A study whose
             calls would reach an emulator, because the environment leads there, is always emulated.
+        bundles: The bundles of source folders that were read for other providers; a new one is
+            added.
 
     Raises:
         UsageError: If there is no such provider, or the service has no emulator.
@@ -87,9 +89,9 @@ def plan(
     if study.strategy.seed is not None:
         seed = study.strategy.seed
     source = source_folder(study, on, folder)
-    files = list_files(source, [state_folder(), *without]) if source else []
-    unhashed = unhashed_files(source, files, study.file) if source else ()
-    source_hash, credentials = find_credentials(source, files, unhashed) if source else (None, ())
+    bundles = {} if bundles is None else bundles
+    if source and source not in bundles:
+        bundles[source] = read_bundle(source, without, study.file)
     parents, parent_jobs = read_parents(study, on)
     facts = Facts(
         run_id=run,
@@ -97,16 +99,14 @@ def plan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         base=folder,
         source=source,
-        source_hash=source_hash,
-        unhashed=unhashed,
-        outside_links=outside_links(source, files) if source else {},
-        credentials=credentials,
         parents=parents,
         parent_jobs=parent_jobs,
         emulated=emulated or emulator is not None,
         emulator=emulator.location if emulator else None,
-        files=tuple(files),
+        files=(),
     )
+    if source:
+        facts = replace(facts, **vars(bundles[source]))
     lookup = provider.lookup(study, settings, facts)
     in_inputs = {
         name: first
@@ -135,11 +135,13 @@ def plan_run(
     run = new_run_id()
     seed = secrets.randbelow(2**31) if study.strategy.seed is None else study.strategy.seed
     plans: list[Plan] = []
+    bundles: dict[Path, Bundle] = {}
+    create = partial(
+        plan, study, run_id=run, seed=seed, without=without, emulated=emulated, bundles=bundles
+    )
     for name in dict.fromkeys(on):
         try:
-            plans.append(
-                plan(study, name, run_id=run, seed=seed, without=without, emulated=emulated)
-            )
+            plans.append(create(name))
         except (CloudtuneError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a mistake in the code of one provider

@@ -7,16 +7,17 @@ executes it; any process can read it and request a stop.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cloudtune.bundle.files import copy_files, fingerprint, list_files
+from cloudtune.bundle.files import copy_files, fingerprint, link_files, list_files
 from cloudtune.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
@@ -93,7 +94,10 @@ def create(
     with Ledger(create=True) as ledger, creation_lock(ledger, run):
         record_outputs()
         without = [ledger.folder, *without]
-        copied = [_copy_source(plan, ledger, without, saved=saved) for plan in plans]
+        copies: list[Plan] = []
+        for plan in plans:
+            copies.append(_copy_source(plan, copies, ledger, without, saved=saved))
+        copied = tuple(copies)
         for plan in copied:
             if plan.facts.emulated and not plan.facts.emulator:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
@@ -113,7 +117,7 @@ def create(
                 ),
             )
         )
-    return NewRun(run, tuple(copied))
+    return NewRun(run, copied)
 
 
 def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, CloudtuneError]:
@@ -127,11 +131,23 @@ def plan_errors(plans: Sequence[Plan], *, strict: bool = False) -> dict[str, Clo
     return errors
 
 
-def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: bool) -> Plan:
-    """Copy the source of a plan into the run's folder; return the plan of the copy."""
+def _copy_source(
+    plan: Plan, others: Sequence[Plan], ledger: Ledger, without: Sequence[Path], *, saved: bool
+) -> Plan:
+    """Copy the source of a plan into the run's folder; return the plan of the copy.
+
+    A copy for one of the other plans is shared if it has the same files.
+    """
     source, facts = plan.facts.source, plan.facts
     if source is None:
         return plan
+    target = ledger.job_folder(facts.run_id, plan.provider) / "source"
+    for other in others if facts.files and not saved else ():
+        if (other.facts.source, other.facts.files) == (source, facts.files):
+            with suppress(OSError):
+                link_files(ledger.job_folder(facts.run_id, other.provider) / "source", target)
+                return _replan(plan, other.facts.source_hash, other.facts.unhashed)
+            shutil.rmtree(target, ignore_errors=True)
     unhashed = facts.unhashed
     if saved or facts.files is None:
         files = list_files(source, without)
@@ -140,8 +156,12 @@ def _copy_source(plan: Plan, ledger: Ledger, without: Sequence[Path], *, saved: 
             raise UsageError(f"{source} has changed since it was planned; plan the study again")
     else:
         files = [name for name in facts.files if os.path.lexists(source / name)]
-    target = ledger.job_folder(facts.run_id, plan.provider) / "source"
-    source_hash = copy_files(source, files, target, unhashed)
+    return _replan(plan, copy_files(source, files, target, unhashed), unhashed)
+
+
+def _replan(plan: Plan, source_hash: str | None, unhashed: tuple[str, ...]) -> Plan:
+    """Return the plan with the hash of the copy of its source."""
+    facts = plan.facts
     if (source_hash, unhashed) == (facts.source_hash, facts.unhashed):
         return plan
     facts = replace(facts, source_hash=source_hash, unhashed=unhashed)
