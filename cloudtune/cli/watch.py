@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from cloudtune.cli.options import examples, job_option, run_argument
+
+if TYPE_CHECKING:
+    from cloudtune.runs.logs import ServiceLog
 
 
 @examples("cloudtune watch", "cloudtune watch k7f2")
@@ -37,22 +42,43 @@ def watch(run: str | None) -> None:
 def logs(words: tuple[str, ...], on: str | None) -> None:
     """Print the output of TRIAL of RUN (by default, the last trial of the latest run).
 
-    If the service keeps the log, its address is printed instead.
+    If the service keeps the log, it is read there; if that fails, its address is printed.
     """
-    from cloudtune.runs.logs import find_log
+    from cloudtune.runs.logs import ServiceLog, find_log
 
     if len(words) > 2:
         raise click.UsageError("give at most a run and a trial number")
     number = int(words[-1]) if words and words[-1].isdecimal() else None
     run = next((word for word in words[:1] if number is None or len(words) == 2), None)
     log = find_log(run, number, on)
-    if isinstance(log, str):
-        click.echo(log)
+    if isinstance(log, ServiceLog):
+        _print_service_log(log)
         return
-    is_terminal = sys.stdout.isatty()
     with log.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            click.echo(_without_control_characters(line) if is_terminal else line, nl=False)
+        _print_lines(file)
+
+
+def _print_service_log(log: ServiceLog) -> None:
+    """Print a log from the service; if it cannot be read, why, and its address."""
+    from cloudtune.errors import CloudtuneError
+    from cloudtune.reporting.sanitize import sanitize_line
+
+    try:
+        lines = log.lines()
+        if lines is not None:
+            _print_lines(f"{line}\n" for line in lines)
+            return
+    except CloudtuneError as error:
+        if log.address is None:
+            raise
+        click.echo(sanitize_line(f"cannot read the log: {error}"), err=True)
+    click.echo(log.address or "")
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    is_terminal = sys.stdout.isatty()
+    for line in lines:
+        click.echo(_without_control_characters(line) if is_terminal else line, nl=False)
 
 
 def _without_control_characters(line: str) -> str:

@@ -7,7 +7,7 @@ service: a `JobClient` for managed jobs, `TrainingJobs` or a `TrialRunner` for d
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -112,6 +112,20 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If the provider has no managed mode or cannot be reached.
         """
         raise ProviderError(self.capabilities.provider, "this provider has no managed mode")
+
+    def read_log(self, plan: Plan, context: JobContext, job: str) -> Iterator[str] | None:
+        """Return the lines of a training job's log at the service, or None if that is impossible.
+
+        Args:
+            plan: The plan of the run.
+            context: The folder and the emulator of the job.
+            job: The service's name of the training job.
+
+        Raises, also while the lines are read:
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the service cannot be reached, or refuses.
+        """
+        return None
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return the uploads of a run that `cloudtune clean --remote` removes, or None.

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from cloudtune.emulation.environment import reconnect
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
+from cloudtune.ledger.records import JobRecord
+from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider import registry
+from cloudtune.provider.models import JobContext
+
+
+@dataclass(frozen=True)
+class ServiceLog:
+    """The output of a trial that is at the service."""
+
+    address: str | None
+    """The page in the service's console, if known."""
+    _job: JobRecord
+    _trial: str
+    _folder: Path
+
+    def lines(self) -> Iterator[str] | None:
+        """Return the lines, without their ends, or None if this provider cannot read logs.
+
+        Raises, also while the lines are read:
+            UsageError: If the plan was created by another version of cloudtune.
+            ProviderError: If the service cannot be reached or refuses, or the emulator has ended.
+            MissingExtraError: If a package that reaches the service is not installed.
+        """
+        plan = restore_plan(self._job.plan)
+        provider = registry.get(plan.provider)
+        emulator = None
+        if plan.facts.emulator:
+            emulator = reconnect(plan.provider, provider, plan.settings, plan.facts.emulator)
+        elif plan.facts.emulated:
+            return None  # its files are here, and without them the job has ended
+        return provider.read_log(plan, JobContext(self._folder, emulator), self._trial)
 
 
 def find_log(
     run: str | None = None,
     number: int | None = None,
     on: str | None = None,
-) -> str | Path:
-    """Return the file with the output of a trial, or its address if the service keeps it.
+) -> ServiceLog | Path:
+    """Return the file with the output of a trial, or where the service keeps it.
 
     The default is the last trial of the latest run. A run with several jobs requires a provider.
 
@@ -39,7 +74,7 @@ def find_log(
     number = last if number is None else number
     trial = trials.get(number)
     if trial and trial.log and "://" in trial.log:
-        return trial.log
+        return ServiceLog(trial.log, job, trial.id, job_folder)
     path = Path((trial and trial.log) or job_folder / "trials" / str(number) / "log.txt")
     if path.exists() and (trial or damage):  # the file of a trial that is lost from the ledger
         return path
@@ -49,4 +84,6 @@ def find_log(
         raise UsageError(f"run {record.id} has no trials on {job.provider} yet")
     if trial is None:
         raise UsageError(f"run {record.id} has no trial {number}; the last one is {last}")
+    if job.plan["facts"].get("emulator"):  # one that cloudtune did not start
+        return ServiceLog(None, job, trial.id, job_folder)
     raise UsageError(f"trial {number} of run {record.id} has no log")

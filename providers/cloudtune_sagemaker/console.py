@@ -1,9 +1,18 @@
-"""Addresses in the AWS console: the page of a job, and the logs of a training job."""
+"""The AWS console's pages of jobs and logs, and the logs themselves."""
 
 from __future__ import annotations
 
-from cloudtune.provider import JobContext, Plan
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from cloudtune.provider import JobContext, Json, Plan
+from cloudtune_sagemaker.errors import AwsError
+
+if TYPE_CHECKING:
+    from cloudtune_sagemaker.client import Aws
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+"""The log group of training jobs (developer guide, logging-cloudwatch, read 2026-11-27)."""
 _LOG_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
 """The log group of training jobs, as console addresses encode it."""
 
@@ -24,6 +33,49 @@ def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
         )
     file = context.emulator_folder / "jobs" / region / job / "log.txt"
     return str(file) if file.is_file() else None
+
+
+def read_log(aws: Aws, job: str) -> Iterator[str]:
+    """Yield the lines of a training job's log in CloudWatch, one stream after the other.
+
+    Each start on each instance has a stream, ``JOB/algo-N-TIME`` (developer guide,
+    logging-cloudwatch, read 2026-11-27).
+
+    Raises:
+        AwsError: If the log does not exist, the caller may not read it, or AWS cannot be reached.
+    """
+    pages = aws.pages(
+        "logs",
+        "describe_log_streams",
+        ("nextToken", "nextToken"),
+        logGroupName=LOG_GROUP,
+        logStreamNamePrefix=f"{job}/",
+    )
+    streams: list[str] = [
+        stream["logStreamName"] for page in pages for stream in page.get("logStreams", ())
+    ]
+    if not streams:
+        raise AwsError(f"CloudWatch has no log of {job} yet", code="ResourceNotFoundException")
+    for stream in streams:
+        if len(streams) > 1:
+            yield f"==> {stream} <=="
+        token: Json = {}
+        while True:
+            response = aws.call(
+                "logs",
+                "get_log_events",
+                logGroupName=LOG_GROUP,
+                logStreamName=stream,
+                startFromHead=True,
+                **token,
+            )
+            for event in response.get("events", ()):
+                yield event["message"]
+            # At the end of a stream, the service returns the token that it was given.
+            following = response.get("nextForwardToken")
+            if not following or token.get("nextToken") == following:
+                break
+            token = {"nextToken": following}
 
 
 def _console(region: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
@@ -22,6 +22,7 @@ from cloudtune.provider import (
     Uploads,
 )
 from cloudtune_sagemaker.capabilities import CAPABILITIES
+from cloudtune_sagemaker.console import read_log
 from cloudtune_sagemaker.lookup import lookup, reachable_emulator
 from cloudtune_sagemaker.request import request
 from cloudtune_sagemaker.request.study_fields import STUDY_FIELDS
@@ -83,6 +84,15 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         from cloudtune_sagemaker.tuning_client import TuningClient
 
         return TuningClient(_connect(plan, context), plan, context)
+
+    def read_log(self, plan: Plan, context: JobContext, job: str) -> Iterator[str]:
+        """Return the lines of a training job's log in CloudWatch.
+
+        Raises, also while the lines are read:
+            MissingExtraError: If boto3 is not installed.
+            ProviderError: If the caller may not read the log, or AWS cannot be reached.
+        """
+        return read_log(_connect(plan, context), job)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads:
         """Return what a run uploads to S3.

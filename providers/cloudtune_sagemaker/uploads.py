@@ -40,7 +40,7 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     _ensure_bucket(aws, plan)
     storage, run = S3Storage(aws), plan.facts.run_id
     if code := _code_folder(plan):
-        upload_once(storage, code, run, lambda: {ARCHIVE: _pack_code(plan, context)})
+        upload_once(storage, code, run, lambda: {ARCHIVE: pack_code(plan, context)})
         (context.folder / ARCHIVE).unlink(missing_ok=True)
     inputs = plan.facts.lookup.inputs
     for name, path in inputs.uploads.items():
@@ -90,7 +90,12 @@ def _ensure_bucket(aws: Aws, plan: Plan) -> None:
         )
 
 
-def _pack_code(plan: Plan, context: JobContext) -> Path:
+def pack_code(plan: Plan, context: JobContext) -> Path:
+    """Write the archive with the code into the job's folder; return its path.
+
+    Raises:
+        ProviderError: If a file cannot be read, or another version of cloudtune made the plan.
+    """
     if plan.facts.data["launcher"] != launcher_hash():
         raise ProviderError(
             PROVIDER, "another version of cloudtune planned this run; plan the study again"

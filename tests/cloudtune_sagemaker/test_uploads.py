@@ -22,7 +22,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.uploads import _pack_code, upload, uploaded_folders
+from cloudtune_sagemaker.uploads import pack_code, upload, uploaded_folders
 from tests.cloudtune_sagemaker import fake_aws as fake
 
 
@@ -118,8 +118,8 @@ def test_equal_code_is_uploaded_once(bench: Bench) -> None:
 
 def test_equal_code_has_equal_bytes(bench: Bench) -> None:
     context = JobContext(bench.folder / "job")
-    first = _pack_code(bench.planned(), context).read_bytes()
-    assert _pack_code(bench.planned(), context).read_bytes() == first
+    first = pack_code(bench.planned(), context).read_bytes()
+    assert pack_code(bench.planned(), context).read_bytes() == first
 
 
 def test_inputs_are_uploaded_with_their_folders(bench: Bench) -> None:
@@ -197,7 +197,10 @@ def test_what_is_uploaded_is_not_read_again(bench: Bench) -> None:
 def test_clean_removes_what_no_other_run_uses(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", lambda *_: bench.aws)
+    def connect(*_: Any) -> Aws:
+        return bench.aws
+
+    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
     data = bench.folder / "data"
     data.mkdir()
     (data / "a.csv").write_text("1,2")

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudtune.provider.models import Emulator as Address
+from cloudtune_sagemaker.client import Aws
+from cloudtune_sagemaker.console import read_log
+from cloudtune_sagemaker.errors import AwsError
+
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
 
@@ -476,3 +481,12 @@ def test_lists_and_searches(emulator: Emulator) -> None:
     emulator.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}])
     emulator.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["round"])
     assert emulator.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "1"}]
+
+
+def test_cloudtune_reads_logs_from_cloudwatch(emulator: Emulator) -> None:
+    name = emulator.train("print('first')\nprint('second')")
+    assert emulator.trained(name)["TrainingJobStatus"] == "Completed"
+    aws = Aws("us-east-1", emulator=Address(emulator.url, emulator.key))
+    assert list(read_log(aws, name)) == ["first", "second"]
+    with pytest.raises(AwsError, match="no log"):
+        list(read_log(aws, "other"))
