@@ -28,6 +28,7 @@ class Problem:
         return f"{where}{field}{self.message}{hint}"
 
 
+Severity = Literal["note", "warning"]
 FindingKind = Literal["refused", "approximated", "dropped"]
 
 
@@ -47,10 +48,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Note:
-    """Information that changes nothing: a choice of cloudtune or a likely mistake."""
+    """Information that changes nothing: a choice of cloudtune or a likely mistake.
+
+    `run` prints only warnings: likely mistakes, and what needs disk space, time, or money.
+    """
 
     path: str
     text: str
+    severity: Severity = "note"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}" if self.path else self.text

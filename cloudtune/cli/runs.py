@@ -131,7 +131,8 @@ def _emulation_options(
 
 
 def _print_findings(plans: list[Plan], *, strict: bool) -> None:
-    """Print the findings and notes of plans; raise if nothing can run."""
+    """Print the findings and warnings of plans; raise if nothing can run."""
+    from cloudtune.reporting.console.summary import location_prefix
     from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
     from cloudtune.runs.lifecycle import plan_errors
 
@@ -143,24 +144,28 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
         raise last
     for each in plans:
         for finding in each.findings:
-            click.echo(sanitize_line(f"{each.provider}: {finding}"), err=True)
+            where = location_prefix(each.study, finding.path)
+            click.echo(sanitize_line(f"{where}{each.provider}: {finding}"), err=True)
         if each.provider in errors and not each.refused:
             reason = str(errors[each.provider]).removeprefix(f"{each.provider}: ")
             click.echo(sanitize_line(f"{each.provider}: {reason}"), err=True)
-    runnable = [each.provider for each in plans if each.provider not in errors]
+    runnable = [each for each in plans if each.provider not in errors]
     providers_by_note: dict[Note, list[str]] = {}
-    for each in plans:
-        if each.provider in runnable:
-            for note in each.notes:
-                providers_by_note.setdefault(note, []).append(each.provider)
+    for each in runnable:
+        for note in each.notes:
+            providers_by_note.setdefault(note, []).append(each.provider)
     for note, providers in providers_by_note.items():
+        if note.severity == "note":
+            continue
         is_common = len(providers) == len(runnable) or note.path.startswith("providers.")
         prefix = "" if is_common else f"{' and '.join(providers)}: "
-        click.echo(sanitize_line(f"note: {prefix}{note}"), err=True)
+        where = location_prefix(plans[0].study, note.path)
+        click.echo(sanitize_line(f"{note.severity}: {where}{prefix}{note}"), err=True)
     if errors:
+        others = " and ".join(each.provider for each in runnable)
         click.echo(
-            f"{' and '.join(errors)} cannot run this study; running it on "
-            f"{' and '.join(runnable)}. With --strict, nothing runs in this case.",
+            f"{' and '.join(errors)} cannot run this study; running it on {others}. With "
+            "--strict, nothing runs in this case.",
             err=True,
         )
 

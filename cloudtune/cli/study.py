@@ -71,7 +71,7 @@ def check(
 
         for note in (*loaded.notes, *unknown_provider_notes(loaded)):
             where = location_prefix(loaded, note.path)
-            click.echo(sanitize_line(f"note: {where}{note}"), err=True)
+            click.echo(sanitize_line(f"{note.severity}: {where}{note}"), err=True)
         click.echo(f"{study}: no mistakes. {describe_space(loaded)}")
         return
     from cloudtune import api

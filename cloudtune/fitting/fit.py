@@ -257,7 +257,7 @@ def _never_active_notes(study: Study, conditions: SimplifiedConditions) -> Itera
     for node in list_nodes(study):
         if node.key not in conditions.when:
             text = "omitted, since its conditions exclude each other and it can never be active"
-            yield Note(definition_path(study, node), text)
+            yield Note(definition_path(study, node), text, "warning")
 
 
 def _names(

@@ -111,7 +111,7 @@ def emulator_notes(provider: str, facts: Facts) -> Iterator[Note]:
             f"emulated: the variables of `cloudtune emulate`, or your settings, lead to the "
             f"emulator at {facts.emulator}; unset them to use the service"
         )
-        yield Note(f"providers.{provider}", text)
+        yield Note(f"providers.{provider}", text, "warning")
 
 
 def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:
@@ -122,7 +122,7 @@ def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:
     if files.largest:
         total = f"{format_count(files.count, 'file')}, {format_bytes(files.size)}"
         text = f"a large source of {total}, most in {format_folders(files.largest)}: {advice}"
-        yield Note("trial.source", text)
+        yield Note("trial.source", text, "warning")
 
 
 def check_source(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding | Note]:
@@ -157,7 +157,8 @@ def _check_credentials(facts: Facts, *, leaves_machine: bool) -> Finding | Note:
     advice += f"{'them, list each' if others else 'it, list it'} there with `!`, as in `!{first}`"
     if leaves_machine:
         return Finding("refused", "trial.source", f"{files} {look}, and would be sent: {advice}")
-    return Note("trial.source", f"{files} {look}; no service would accept this source: {advice}")
+    text = f"{files} {look}; no service would accept this source: {advice}"
+    return Note("trial.source", text, "warning")
 
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:

@@ -42,7 +42,7 @@ def unknown_provider_notes(study: Study) -> list[Note]:
     from cloudtune.diagnostics import Note
 
     return [
-        Note(f"providers.{name}", f"no installed provider reads this{_hint(name, '; ')}")
+        Note(f"providers.{name}", f"no installed provider reads this{_hint(name, '; ')}", "warning")
         for name in study.providers
         if name not in names()
     ]

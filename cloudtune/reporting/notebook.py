@@ -68,7 +68,7 @@ def plan_html(plan: Plan) -> str:
         f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
         f"limits: {format_limits(plan.fitted.study)}",
         f"cost: {format_plan_cost(plan)}",
-        *(f"note: {note}" for note in plan.notes),
+        *(f"{note.severity}: {note}" for note in plan.notes),
     ]
     rows = [
         {"finding": each.kind, "field": each.path, "reason": each.reason} for each in plan.findings

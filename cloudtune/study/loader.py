@@ -36,7 +36,7 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
         draft.data.setdefault("name", file.stem)
         team_file, foreign_files = _find_team_file(file.absolute())
         draft.notes += [
-            Note("providers", f"{foreign} belongs to another user and was not read")
+            Note("providers", f"{foreign} belongs to another user and was not read", "warning")
             for foreign in foreign_files
         ]
         if team_file is not None:

@@ -51,6 +51,7 @@ def _copies(fitted: FittedStudy, size: int) -> Iterator[Note]:
         "trial.source",
         f"each trial keeps its own copy of the source, {format_bytes(size)}{total}; list files "
         f"that trials do not need in {IGNORE_FILE}, and move large data to trial.inputs",
+        "warning",
     )
 
 
@@ -71,7 +72,7 @@ def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
     threads, cores = resources.cpus or 1, data["cores"]
     if threads * parallel > cores:
         text = f"{parallel} trials at a time with {threads} threads each share {cores} cores"
-        yield Note("limits.parallel_trials", text)
+        yield Note("limits.parallel_trials", text, "warning")
     if resources.memory:
         reason = "local runs neither reserve nor limit memory"
         yield Finding("dropped", "trial.resources.memory", reason)

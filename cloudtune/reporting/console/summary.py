@@ -54,7 +54,7 @@ def format_plan(plan: Plan, *, brief: bool) -> list[str]:
     for finding in plan.findings:
         lines.append(f"  {location_prefix(plan.study, finding.path)}{finding}")
     for note in plan.notes:
-        lines.append(f"  note: {location_prefix(plan.study, note.path)}{note}")
+        lines.append(f"  {note.severity}: {location_prefix(plan.study, note.path)}{note}")
     for mode, findings in other_mode_findings(plan).items():
         text = "; ".join(map(str, findings)) or "no findings"
         lines.append(f"  in {mode} mode: {text}")

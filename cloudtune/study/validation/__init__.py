@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from pydantic import ValidationError
 
-from cloudtune.diagnostics import Note, Problem
+from cloudtune.diagnostics import Note, Problem, Severity
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import translate_error
 from cloudtune.study.schema import FloatParameter, Limits
@@ -182,7 +182,7 @@ def _note_fixed_arguments(study: StudyFields) -> Iterator[Note]:
         dashed = flag == f"--{name}" or (flag == f"-{name}" and len(name) == 1)
         if dashed and name in study.parameters and name not in placeholders:
             text = f"{name} is also a parameter; argparse uses the tuned value, which comes later"
-            yield Note(f"trial.args.{number}", text)
+            yield Note(f"trial.args.{number}", text, "warning")
 
 
 def _note_unread_metrics(study: StudyFields) -> Iterator[Note]:
@@ -192,11 +192,12 @@ def _note_unread_metrics(study: StudyFields) -> Iterator[Note]:
             path = f"{study.objective_path(number)}.metric"
             text = f"{objective.metric} is not in trial.metrics, so the script must report it"
             suggestion = did_you_mean(objective.metric, metrics)
-            yield Note(path, f"{text} ({suggestion})" if suggestion else text)
+            severity: Severity = "warning" if suggestion else "note"
+            yield Note(path, f"{text} ({suggestion})" if suggestion else text, severity)
 
 
 def _note_surplus_trials(study: StudyFields) -> Iterator[Note]:
     limit, count = study.limits.max_trials, len(study.initial_trials)
     if limit is not None and count > limit:
         text = f"max_trials is {limit}, so only the first {limit} of {count} run"
-        yield Note("initial_trials", text)
+        yield Note("initial_trials", text, "warning")

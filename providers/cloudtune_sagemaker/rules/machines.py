@@ -108,7 +108,7 @@ def _quota(fitted: FittedStudy, settings: SageMakerSettings) -> Iterator[Note]:
             f"{format_count(instances, 'instance')} at a time: the default quota of an account is "
             f"often less (0 to {USUAL_QUOTA}, by type); look at Service Quotas: {names}"
         )
-        yield Note(field, text)
+        yield Note(field, text, "warning")
 
 
 def _time_limits(fitted: FittedStudy, settings: SageMakerSettings) -> Iterator[Finding | Note]:

@@ -429,7 +429,7 @@ def test_clean_reports_files_that_it_cannot_remove(
 def test_notes_of_check_have_the_line_of_their_field(cloudtune: Cloudtune, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(f"{STUDY}providers: {{sagmaker: {{}}}}\n", "utf-8")
     output = cloudtune("check", "study.yaml").stderr
-    assert "note: study.yaml:8: providers.sagmaker: " in output
+    assert "warning: study.yaml:8: providers.sagmaker: " in output
 
 
 def test_watch_on_a_run_that_has_ended_prints_its_summary(cloudtune: Cloudtune) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -213,7 +214,8 @@ class Talking(LocalProvider):
         self, fitted: FittedStudy, mode: Mode, settings: Any, facts: Facts
     ) -> Sequence[Finding | Note]:
         own = super().rules(fitted, mode, settings, facts)
-        return [*own, Note("limits.trial_timeout", "a trial ends after a day")]
+        warning = Note("limits.trial_timeout", "a trial ends after a day", "warning")
+        return [*own, warning, Note("limits", "in UTC")]
 
 
 def test_notes_name_their_providers_and_come_from_runnable_ones() -> None:
@@ -232,8 +234,10 @@ def test_notes_name_their_providers_and_come_from_runnable_ones() -> None:
         Path("study.json").write_text(json.dumps({**file, "providers": budget}), "utf-8")
         one = CliRunner().invoke(cloudtune, ["run", "study.json", *on])
     assert both.exit_code == 0
-    assert "note: talking: limits.trial_timeout: a trial ends after a day" in both.stderr
-    assert "note: trial.python: trials run with" in both.stderr
+    warning = "talking: limits.trial_timeout: a trial ends after a day"
+    assert re.search(rf"^warning: .*{warning}$", both.stderr, re.MULTILINE)
+    assert "in UTC" not in both.stderr
+    assert "trial.python" not in both.stderr
     assert one.exit_code == 2
     assert "a trial ends after a day" not in one.stderr
     assert "cost unknown" not in one.stderr
