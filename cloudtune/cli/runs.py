@@ -162,9 +162,9 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
         where = location_prefix(plans[0].study, note.path)
         click.echo(sanitize_line(f"{note.severity}: {where}{prefix}{note}"), err=True)
     if errors:
-        others = " and ".join(each.provider for each in runnable)
+        rest = " and ".join(each.provider for each in runnable)
         click.echo(
-            f"{' and '.join(errors)} cannot run this study; running it on {others}. With "
+            f"{' and '.join(errors)} cannot run this study; running it on {rest}. With "
             "--strict, nothing runs in this case.",
             err=True,
         )

@@ -12,14 +12,12 @@ from cloudtune.results.events import Outcome
 from cloudtune.runs.detach import resume_unattended
 
 _POLL_SECONDS = 0.3
-_ENDED = {"completed", "failed", "cancelled", "refused"}
 
 
 def follow(run: str, observer: Observer) -> None:
     """Show a run to an observer until no process executes it.
 
     If no process does, jobs that continue at their services are first resumed in the background.
-    Nothing is shown of a run whose jobs have all ended.
 
     Raises:
         LedgerError: If the ledger cannot be read.
@@ -29,8 +27,6 @@ def follow(run: str, observer: Observer) -> None:
         if resumed := resume_unattended(ledger, ledger.run(run)):
             observer.message(f"following the job at {' and '.join(resumed)} again")
         is_executed = lock_holder(run_folder) is not None
-        if not is_executed and all(job.state in _ENDED for job in ledger.run(run).jobs):
-            return
         last_shown: dict[str, int] = {}
         """The number of the last event that was shown, of each job that can be shown."""
         for job in ledger.run(run).jobs:

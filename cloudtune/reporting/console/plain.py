@@ -28,7 +28,7 @@ class PlainProgress:
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
         """Print the title of a job that starts or resumes."""
         job = self._jobs[plan.provider] = JobProgress(plan, events, elapsed)
-        so_far = f", {format_count(job.done, 'trial')} done before" if events else ""
+        so_far = f", {format_count(job.done, 'trial')} so far" if events else ""
         prefix = self._prefix(plan.provider)
         self.message(f"{prefix}{job.title}; run {plan.facts.run_id}{so_far}")
 
