@@ -155,9 +155,9 @@ def _read_files(
         else:
             content = hashlib.sha256()
             if target:
-                clone_file(path, copy, status.st_mode & stat.S_IRWXU, content)
+                clone_file(path, copy, status.st_mode & stat.S_IRWXU, content.update)
             else:
-                _read_file(path, content, partial(inspect, name) if inspect else None)
+                _read_file(path, content.update, partial(inspect, name) if inspect else None)
             entry += b"exec" if status.st_mode & stat.S_IXUSR else b"file"
             entry += content.digest()
         if name not in without:
@@ -165,18 +165,22 @@ def _read_files(
     return total.hexdigest()
 
 
-def _read_file(path: str, digest: hashlib._Hash, inspect: Callable[[bytes], None] | None) -> None:
+def _read_file(
+    path: str, read: Callable[[bytes], None], inspect: Callable[[bytes], None] | None
+) -> None:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         block = file.read(_BLOCK)
         if inspect:
             inspect(block)
         while block:
-            digest.update(block)
+            read(block)
             block = file.read(_BLOCK)
 
 
-def clone_file(source: str, target: str, mode: int, digest: hashlib._Hash | None = None) -> None:
-    """Create a file with the content of another, which also updates a digest.
+def clone_file(
+    source: str, target: str, mode: int, read: Callable[[bytes], None] | None = None
+) -> None:
+    """Create a file with the content of another; ``read`` is called with each block of it.
 
     The files share their blocks, with copy on write, where the file system can do that.
 
@@ -189,11 +193,11 @@ def clone_file(source: str, target: str, mode: int, digest: hashlib._Hash | None
         open(os.open(target, flags, mode), "wb") as copy,  # noqa: PTH123
     ):
         is_shared = _share_blocks(original.fileno(), copy.fileno())
-        while (digest or not is_shared) and (block := original.read(_BLOCK)):
+        while (read or not is_shared) and (block := original.read(_BLOCK)):
             if not is_shared:
                 copy.write(block)
-            if digest:
-                digest.update(block)
+            if read:
+                read(block)
 
 
 def _share_blocks(source: int, target: int) -> bool:

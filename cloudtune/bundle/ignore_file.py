@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
@@ -76,7 +76,7 @@ def read_ignore_file(path: Path) -> IgnorePatterns:
 
     lines = [line for line in text.split("\n") if line]
     try:
-        compiled = GitIgnoreSpec.from_lines(lines).patterns
+        compiled: Sequence[Any] = GitIgnoreSpec.from_lines(lines).patterns
     except (ValueError, re.error) as error:
         message = f"invalid pattern in {path.name}: {error}"
         raise StudyError([Problem("trial.source", message)]) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
@@ -44,10 +45,9 @@ def explain_missing_file(output: str, source: Path, bundled: Path) -> str:
 def _words(output: str) -> Iterator[str]:
     """Yield what may be a path in the lines that report a missing file, from the last one."""
     lines = [line for line in output.splitlines() if _MISSING.search(line)]
-    words = [
-        next(filter(None, match)) for line in reversed(lines) for match in _WORDS.findall(line)
-    ]
-    yield from words[:_MAX_WORDS]
+    matches = chain.from_iterable(_WORDS.finditer(line) for line in reversed(lines))
+    for match in islice(matches, _MAX_WORDS):
+        yield match[match.lastindex or 0]
 
 
 def _relative_name(word: str) -> str | None:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,6 +110,10 @@ def test_the_system_is_that_of_this_machine(tmp_path: Path) -> None:
     assert plan(study, base=tmp_path).facts.data["system"] == os.name
 
 
+def same(disk: SimpleNamespace, _path: Path) -> SimpleNamespace:
+    return disk
+
+
 def sparse(folder: Path, **sizes: int) -> None:
     for name, size in sizes.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +160,7 @@ def test_a_source_that_does_not_fit_on_the_disk_is_refused(
     fits: bool,
 ) -> None:
     disk = SimpleNamespace(f_bavail=100, f_frsize=1_000_000, f_files=0, f_favail=0)
-    monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    monkeypatch.setattr(os, "statvfs", partial(same, disk))
     sparse(tmp_path, data=size)
     planned = plan(
         Study.model_validate({"trial": {"module": "x"}, "limits": limits}), base=tmp_path
@@ -171,7 +176,7 @@ def test_a_disk_without_room_for_more_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SimpleNamespace(f_bavail=100, f_frsize=1_000_000, f_files=60, f_favail=11)
-    monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    monkeypatch.setattr(os, "statvfs", partial(same, disk))
     sparse(tmp_path, **{f"{n}.py": 1 for n in range(4)})
     study = {"trial": {"module": "x"}, "limits": {"max_trials": 2}}
     planned = plan(Study.model_validate(study), base=tmp_path)

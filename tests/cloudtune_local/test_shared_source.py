@@ -46,11 +46,15 @@ def content(folder: Path) -> dict[str, str]:
     return {name: path.read_text() if path.is_file() else "special" for name, path in paths.items()}
 
 
+def never(_folder: Path) -> bool:
+    return False
+
+
 @pytest.fixture(params=["shared", "copied"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setattr(source, "MAX_COPIED_FILES", 3)
     if request.param == "copied":
-        monkeypatch.setattr(contract, "can_share", lambda _folder: False)
+        monkeypatch.setattr(contract, "can_share", never)
     elif not can_share(tmp_path):
         pytest.skip("this system does not let processes mount an overlay")
     return bool(request.param == "shared")
