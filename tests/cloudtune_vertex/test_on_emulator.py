@@ -63,6 +63,34 @@ class TestVertexOnEmulator(EmulatedRunContract):
         assert {trial.state for trial in result.trials} == {"cancelled"}
 
     @BOTH_MODES
+    def test_addresses_that_begin_alike_are_kept_apart(self, mode: Mode) -> None:
+        for name, file in (("train", "one"), ("train_extra", "two")):
+            (self.folder / name).mkdir()
+            (self.folder / name / file).touch()
+        script = """
+            import os
+            from cloudtune.trial import checkpoint_dir, inputs, report, trial_id
+            files = {name: os.listdir(path) for name, path in inputs().items()}
+            assert files == {"train": ["one"], "train_extra": ["two"]}, files
+            os.makedirs(checkpoint_dir(), exist_ok=True)
+            assert os.listdir(checkpoint_dir()) == [], os.listdir(checkpoint_dir())
+            open(os.path.join(checkpoint_dir(), trial_id()), "w").close()
+            report(accuracy=1.0)
+        """
+        trial = {
+            "script": "train.py",
+            "source": "code",
+            "inputs": {name: {"local": name} for name in ("train", "train_extra")},
+        }
+        run = self.create_run(
+            mode, script, trial=trial, limits={"max_trials": 11, "parallel_trials": 4}
+        )
+        trials = self.finish(run).trials
+        assert [each.number for each in trials] == list(range(1, 12))
+        for each in trials:
+            assert each.state == "completed", each.reason
+
+    @BOTH_MODES
     def test_a_hypertune_script_needs_no_change(self, mode: Mode) -> None:
         script = """
             import argparse, json, os, time

@@ -23,17 +23,17 @@ from typing import Any
 from urllib import error, parse, request
 
 HOST = "STORAGE_EMULATOR_HOST"
+_RECURSIVE = {"-r": "recursive", "-R": "recursive", "--recursive": "recursive"}
+_KEEP = {"-n": "keep", "--no-clobber": "keep"}
+_LONG = {"-l": "long", "--long": "long"}
+_DELETE = {"-d": "delete", "--delete-unmatched-destination-objects": "delete"}
 _FLAGS: Mapping[str, Mapping[str, str]] = {
-    "cp": dict.fromkeys(("-r", "-R", "--recursive"), "recursive")
-    | dict.fromkeys(("-n", "--no-clobber"), "keep"),
-    "mv": dict.fromkeys(("-n", "--no-clobber"), "keep"),
-    "ls": dict.fromkeys(("-r", "-R", "--recursive"), "recursive")
-    | dict.fromkeys(("-l", "--long"), "long"),
+    "cp": {**_RECURSIVE, **_KEEP},
+    "mv": _KEEP,
+    "ls": {**_RECURSIVE, **_LONG},
     "cat": {},
-    "rm": dict.fromkeys(("-r", "-R", "--recursive"), "recursive"),
-    "rsync": dict.fromkeys(("-r", "-R", "--recursive"), "recursive")
-    | dict.fromkeys(("-d", "--delete-unmatched-destination-objects"), "delete")
-    | dict.fromkeys(("-c", "--checksums-only"), "checksums"),
+    "rm": _RECURSIVE,
+    "rsync": {**_RECURSIVE, **_DELETE, "-c": "", "--checksums-only": ""},
 }
 """The options of each command. Contents are always compared."""
 _GLOBAL_FLAGS = frozenset({"-m", "-q", "--quiet", "--no-user-output-enabled"})
