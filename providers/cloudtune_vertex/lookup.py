@@ -22,6 +22,7 @@ from cloudtune.provider import (
     environment_variables,
     find_inputs,
     overrides_any,
+    required_python,
     source_files,
 )
 from cloudtune_vertex.console import job_url, list_url
@@ -60,6 +61,7 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     data: dict[str, Any] = {name: value or placeholders[name] for name, value in values.items()}
     project, location, image = data["project"], data["location"], data["image"]
     data["prefix"] = settings.prefix
+    data["python"] = _required_python(study, facts)
     data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
     inputs = find_inputs(study, facts, NAME, job_uri(replace(facts, lookup=Lookup(data=data))))
     return Lookup(
@@ -108,6 +110,14 @@ def _read_gcloud(section: str, name: str) -> str | None:
     except (OSError, configparser.Error, UnicodeDecodeError):
         return None
     return config.get(section, name, fallback="").strip() or None
+
+
+def _required_python(study: Study, facts: Facts) -> list[int | str] | None:
+    """Return the oldest minor version of Python 3 for the code and what requires it, as JSON data.
+
+    None if no code is sent.
+    """
+    return list(required_python(facts.source, study.trial.script)) if facts.source else None
 
 
 def _paths(inputs: Inputs) -> dict[str, str]:

@@ -152,7 +152,8 @@ def test_settings(
 def test_valid_settings_have_no_findings(settings: dict[str, Any], base: Path) -> None:
     for mode in BOTH:
         found = support.plan_of(support.study_of(**settings), base, mode).found
-        assert [item.path for item in found] == ["trial.source"]
+        others = [item for item in found if "the default quota" not in str(item)]
+        assert [item.path for item in others] == ["trial.source"]
 
 
 GRID = {"strategy": {"name": "grid"}}
@@ -483,3 +484,38 @@ def test_a_region_that_is_nearly_one_is_suggested(base: Path) -> None:
     plan = support.plan_of(support.study_of(location="us-cental1"), base)
     reasons = [f.reason for f in plan.findings if f.path == f"{HERE}.location"]
     assert reasons == ["us-cental1 is not a region of Vertex AI; did you mean us-central1?"]
+
+
+@pytest.mark.parametrize(
+    ("python", "needs", "refused"),
+    [("py310", "3.11", True), ("py311", "3.11", False), ("py310", "3.9", False)],
+)
+def test_an_image_with_an_older_python_than_the_code_is_refused(
+    python: str, needs: str, base: Path, *, refused: bool
+) -> None:
+    (base / "pyproject.toml").write_text(f'[project]\nrequires-python = ">={needs}"\n', "utf-8")
+    image = f"us-docker.pkg.dev/vertex-ai/training/tf-cpu.2-17.{python}:latest"
+    for mode in BOTH:
+        plan = support.plan_of(support.study_of(image=image), base, mode)
+        assert ("refused" in plan.at(f"{HERE}.image")) == refused, plan.found
+
+
+@pytest.mark.parametrize(
+    ("settings", "parallel", "quota"),
+    [
+        ({"machine_type": "n1-standard-4"}, 5, ""),
+        ({"machine_type": "n1-standard-4"}, 6, "24 CPUs (custom_model_training_cpus)"),
+        ({"machine_type": "c2-standard-30"}, 1, "30 CPUs (custom_model_training_c2_cpus)"),
+        (
+            {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 2},
+            2,
+            "4 accelerators (custom_model_training_nvidia_t4_gpus)",
+        ),
+    ],
+)
+def test_quotas_that_the_trials_may_exceed_are_named(
+    settings: dict[str, Any], parallel: int, quota: str, base: Path
+) -> None:
+    study = support.study_of(limits(parallel_trials=parallel), **settings)
+    texts = [str(each) for each in support.plan_of(study, base).found]
+    assert any(quota in text for text in texts) if quota else "quota" not in str(texts)

@@ -24,7 +24,8 @@ from cloudtune.provider import (
     Note,
     Study,
 )
-from cloudtune_vertex.rules.machines import machine_rules
+from cloudtune_vertex.rules.image import image_rules
+from cloudtune_vertex.rules.machines import machine_rules, quota_notes
 from cloudtune_vertex.rules.native import native_rules
 from cloudtune_vertex.rules.settings import settings_rules
 from cloudtune_vertex.rules.training import training_rules
@@ -43,7 +44,9 @@ def rules(
     return [
         *_job_name(study, facts),
         *settings_rules(mode, settings, facts),
+        *image_rules(settings, facts),
         *machine_rules(mode, settings),
+        *quota_notes(study, settings),
         *trial_rules(study, mode, facts),
         *(value_rules(study, facts) if managed else ()),
         *(tuning_rules(study, facts) if managed else training_rules(study)),

@@ -9,6 +9,7 @@ from cloudtune.provider import (
     Finding,
     Mode,
     Note,
+    Study,
     did_you_mean,
 )
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
@@ -38,6 +39,11 @@ ACCELERATORS = (
 DISK_GB = range(100, 64_001)
 """Sizes of boot disks: google-cloud-aiplatform 2.7.0, training_jobs.py, read 2026-11-27."""
 DISK_REASON = f"must be {DISK_GB[0]} to {DISK_GB[-1]:,} GB"
+USUAL_CPUS = 20
+"""The default quota that users report for custom_model_training_cpus, 20 or 42 by region, in
+https://github.com/GoogleCloudPlatform/training-data-analyst/issues/2457 (2023-10); Google publishes
+no defaults. The names of the quotas are those of its messages, as in GoogleCloudPlatform/
+vertex-ai-samples issues 700 and 3479, read 2026-11-27."""
 NO_TPUS = "tuning jobs do not support TPUs"
 """In TUNING."""
 _UNSUPPORTED_ACCELERATOR = "NVIDIA_TESLA_K80"
@@ -78,6 +84,28 @@ def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | No
             "in checkpoint_dir(), which is kept"
         )
         yield Note(f"{SETTINGS}.spot", text)
+
+
+def quota_notes(study: Study, settings: VertexSettings) -> Iterator[Note]:
+    """Yield the quotas of the project that the trials at one time may exceed."""
+    parallel = study.limits.parallel_trials or 1
+    family, _, rest = (settings.machine_type or "").partition("-")
+    size = re.match(r"[a-z]+-([0-9]+)$", rest)
+    names: list[str] = []
+    if size and (cpus := int(size[1]) * parallel) > USUAL_CPUS:
+        kind = "" if family in {"n1", "e2"} else f"{family}_"
+        names.append(f"{cpus} CPUs (custom_model_training_{kind}cpus)")
+    accelerator = settings.accelerator_type or ""
+    if accelerator.startswith("NVIDIA_"):
+        name = accelerator.lower().replace("tesla_", "")
+        count = (settings.accelerator_count or 1) * parallel
+        names.append(f"{count} accelerators (custom_model_training_{name}_gpus)")
+    if names:
+        yield Note(
+            "limits.parallel_trials" if parallel > 1 else f"{SETTINGS}.machine_type",
+            f"{' and '.join(names)} at a time: the default quota in a location is often only "
+            f"{USUAL_CPUS} CPUs of N1 and E2, and no accelerators; look at IAM & Admin, Quotas",
+        )
 
 
 def _accelerator(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:

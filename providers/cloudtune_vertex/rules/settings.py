@@ -21,15 +21,6 @@ MAX_BUCKET_PART_LENGTH, MAX_BUCKET_LENGTH, MAX_OBJECT_LENGTH = 63, 222, 1024
 _LONGEST_SUFFIX = len("measurements/.jsonl") + 63
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
-_IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-"""One component of an image's path: https://github.com/opencontainers/distribution-spec."""
-_IMAGE = re.compile(
-    r"([a-z0-9.-]+\.[a-z0-9.-]+(?::[0-9]+)?)/([^:@\s]+)(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
-    re.ASCII,
-)
-"""The address of an image, with the registry's host, in the same specification."""
-_ARTIFACT_REGISTRY = ".pkg.dev"
-"""The end of its hosts; a path is PROJECT/REPOSITORY/IMAGE."""
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@(?:[a-z0-9.-]+\.)?gserviceaccount\.com")
 """Their kinds: https://cloud.google.com/iam/docs/service-account-types."""
 _NETWORK = re.compile(r"projects/[0-9]+/global/networks/[^/\s]+")
@@ -66,12 +57,6 @@ def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
     if not settings.prefix.isprintable() or longest > MAX_OBJECT_LENGTH:
         reason = f"names in Cloud Storage must be one line of at most {MAX_OBJECT_LENGTH} bytes"
         yield refuse("prefix", reason)
-    if settings.image and not _is_image(settings.image):
-        yield refuse(
-            "image",
-            "must be the address of an image: HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, for "
-            "example us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
-        )
     for field in ("service_account", "impersonate"):
         account = getattr(settings, field)
         if account and not _ACCOUNT.fullmatch(account):
@@ -86,15 +71,6 @@ def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
             yield refuse("kms_key", "must be projects/P/locations/L/keyRings/R/cryptoKeys/K")
         elif "location" not in missing and key[1] != location:
             yield refuse("kms_key", f"the key is in {key[1]}, but the job is in {location}")
-
-
-def _is_image(address: str) -> bool:
-    match = _IMAGE.fullmatch(address)
-    if match is None:
-        return False
-    host, path = match[1], match[2].split("/")
-    is_deep_enough = len(path) >= 3 or not host.endswith(_ARTIFACT_REGISTRY)
-    return is_deep_enough and all(map(_IMAGE_PATH.fullmatch, path))
 
 
 def _is_bucket_name(name: str) -> bool:
