@@ -56,6 +56,7 @@ check_option = _provider_option(
     "file is checked."
 )
 job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
+filter_option = _provider_option("Only runs with a job on this provider (repeatable).")
 set_option = _set_option("Override a field of the study")
 limit_option = _set_option("Change a limit")
 strict_option = click.option(

@@ -8,28 +8,84 @@ from typing import Any, cast
 
 import click
 
-from cloudtune.cli.options import examples, json_option, run_argument
+from cloudtune.cli.options import examples, filter_option, json_option, run_argument
+
+_LAST = 10
+_STATES = (
+    *("pending", "running", "interrupted", "completed", "failed", "cancelled", "refused"),
+    *("damaged", "unknown"),
+)
 
 
-@examples("cloudtune status", "cloudtune status --json", "cloudtune status k7f2")
+@examples(
+    "cloudtune status",
+    "cloudtune status k7f2",
+    "cloudtune status --all --state failed --state interrupted",
+    "cloudtune status --last 3 --on vertex --json",
+)
 @click.command()
 @run_argument
+@click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Only the last N runs.  [default: {_LAST}; all with --json]",
+)
+@click.option("--all", "all_runs", is_flag=True, help="All runs.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(_STATES),
+    help="Only runs with a job in this state (repeatable).",
+)
+@filter_option
 @json_option
-def status(run: str | None, as_json: bool) -> None:
-    """List all runs, newest first, or show the state of one RUN.
+def status(
+    run: str | None,
+    last: int | None,
+    states: tuple[str, ...],
+    on: tuple[str, ...],
+    *,
+    all_runs: bool,
+    as_json: bool,
+) -> None:
+    """List the last runs, newest first, or show the state of one RUN.
 
-    The exit code is 1 if a run is damaged.
+    The exit code is 1 if one of these runs is damaged.
     """
     from cloudtune import api
-    from cloudtune.reporting.sanitize import sanitize_lines
+    from cloudtune.ledger.home import state_folder
+    from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
+    from cloudtune.study.quantities import format_count
 
-    rows = api.status(run, notify=lambda text: click.echo(sanitize_lines(text), err=True))
+    if all_runs and last is not None:
+        raise click.UsageError("--all contradicts --last")
+    if run is not None and (all_runs or last or states or on):
+        raise click.UsageError("--all, --last, --state and --on do not apply to one run")
+    limit = None if all_runs or as_json or run is not None else _LAST
+    limit = limit if last is None else last
+    rows = api.status(
+        run,
+        last=None if limit is None else limit + 1,
+        states=states,
+        on=on,
+        notify=lambda text: click.echo(sanitize_lines(text), err=True),
+    )
+    any_more = limit is not None and len(rows) > limit
+    rows = rows[:limit]
     if as_json:
         click.echo(json.dumps(rows))
     elif rows:
         _print_rows(rows, with_jobs=run is not None)
+        if run is None:
+            more = f"the last {len(rows)} runs" if any_more else format_count(len(rows), "run")
+            hint = "; --all lists all" if any_more else ""
+            click.echo(sanitize_line(f"{more} in {state_folder()}{hint}"), err=True)
     else:
-        click.echo("no runs yet; start one with `cloudtune run STUDY`")
+        such = "such runs" if states or on else "runs"
+        hint = "start one with `cloudtune run STUDY`"
+        click.echo(sanitize_line(f"no {such} in {state_folder()}; {hint}"))
     if any(row["state"] == "damaged" for row in rows):
         raise SystemExit(1)
 

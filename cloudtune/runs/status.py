@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Any
 
 from cloudtune.errors import LedgerError, UsageError
@@ -19,9 +20,12 @@ from cloudtune.runs.creation import lost_runs
 def read_status(
     run: str | None = None,
     *,
+    last: int | None = None,
+    states: Collection[str] = (),
+    on: Collection[str] = (),
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Return the status of all runs, newest first, or of one run.
+    """Return the status of runs, newest first, or of one run.
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
     ``best`` objective, and the same for each of its ``jobs``. A job that no process executes is
@@ -30,6 +34,9 @@ def read_status(
 
     Args:
         run: The run's ID or a prefix of it; all runs by default.
+        last: The maximum number of runs.
+        states: Only runs with a job in one of these states; all by default.
+        on: Only runs with a job at one of these providers; all by default.
         notify: Called with a message for each damage.
 
     Raises:
@@ -48,7 +55,15 @@ def read_status(
                 f"note: {ledger.folder / 'runs'} has folders of runs that are not in the ledger: "
                 f"{', '.join(lost)}; to remove them: cloudtune clean {' '.join(lost)}"
             )
-        return [_run_status(ledger, each, notify) for each in runs]
+        rows = (_run_status(ledger, each, notify) for each in runs)
+        return list(islice((row for row in rows if _matches(row, states, on)), last))
+
+
+def _matches(row: dict[str, Any], states: Collection[str], on: Collection[str]) -> bool:
+    jobs = row["jobs"]
+    any_state = {row["state"], *(job["state"] for job in jobs)}
+    any_provider = {job["provider"] for job in jobs}
+    return (not states or bool(any_state & {*states})) and (not on or bool(any_provider & {*on}))
 
 
 def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict[str, Any]:

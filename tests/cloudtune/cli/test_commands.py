@@ -432,6 +432,25 @@ def test_notes_of_check_have_the_line_of_their_field(cloudtune: Cloudtune, tmp_p
     assert "warning: study.yaml:8: providers.sagmaker: " in output
 
 
+def test_status_lists_the_last_runs_and_filters_them(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    assert f"no runs in {tmp_path / '.cloudtune'}" in cloudtune("status").stdout
+    for seed in range(12):
+        options = ["--set", f"strategy.seed={seed}", "--set", "limits.max_trials=1"]
+        cloudtune("run", "study.yaml", *options)
+    shown = cloudtune("status")
+    assert len(shown.stdout.splitlines()) == 2 + 10
+    assert f"the last 10 runs in {tmp_path / '.cloudtune'}; --all lists all" in shown.stderr
+    assert len(cloudtune("status", "--all").stdout.splitlines()) == 2 + 12
+    assert len(json.loads(cloudtune("status", "--json").stdout)) == 12
+    assert len(json.loads(cloudtune("status", "--json", "--last", "3").stdout)) == 3
+    assert len(json.loads(cloudtune("status", "--json", "--on", "local").stdout)) == 12
+    assert json.loads(cloudtune("status", "--json", "--on", "vertex").stdout) == []
+    assert "no such runs in" in cloudtune("status", "--state", "failed").stdout
+    assert "contradicts" in cloudtune("status", "--all", "--last", "3", code=1).stderr
+    run = json.loads(cloudtune("status", "--json").stdout)[0]["run"]
+    assert "do not apply" in cloudtune("status", run, "--state", "failed", code=1).stderr
+
+
 def test_watch_on_a_run_that_has_ended_prints_its_summary(cloudtune: Cloudtune) -> None:
     cloudtune("run", "study.yaml")
     output = cloudtune("watch")
