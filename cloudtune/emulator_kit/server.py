@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import hmac
+import io
 import json
 import os
 import select
@@ -27,7 +28,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address, FolderInUseError
-from cloudtune.emulator_kit.app import App, Response
+from cloudtune.emulator_kit.app import App, ConnectionLost, Response
 from cloudtune.errors import MissingExtraError, UsageError
 from cloudtune.ledger.home import create_private_folder
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 LOOPBACK = "127.0.0.1"
+MAX_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of the body of a request that is JSON or a form, which is read into memory."""
+MAX_FILE = 1024 * 1024 * 1024
+"""Bytes of any other body, that is of a file or a part of one."""
 
 
 def serve(
@@ -152,6 +157,13 @@ class _Gate:
         emulation = self._emulation
         if emulation is None:
             return Response(503, b"starting", "text/plain").send(start_response)
+        limit = _body_limit(environ)
+        length = str(environ.get("CONTENT_LENGTH") or 0)
+        if length.isdecimal() and int(length) > limit:
+            reason = f"the body has more than the {limit:,} bytes that this emulator accepts"
+            return Response(413, reason.encode(), "text/plain").send(start_response)
+        if environ.get("wsgi.input_terminated"):  # sent in chunks, without a length
+            environ["wsgi.input"] = _LimitedInput(environ["wsgi.input"], limit)
         key = emulation.key_of(environ) or ""
         if environ.get("HTTP_HOST", "") not in self._hosts:
             reason = "the Host is not the address that this emulator listens on"
@@ -165,6 +177,31 @@ class _Gate:
             finally:
                 self.last_used = time.monotonic()
         return emulation.refuse(environ, reason).send(start_response)
+
+
+def _body_limit(environ: WSGIEnvironment) -> int:
+    """Return how many bytes the body of a request may have."""
+    kind = str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+    is_document = "json" in kind or kind == "application/x-www-form-urlencoded"
+    return MAX_DOCUMENT if is_document else MAX_FILE
+
+
+class _LimitedInput(io.RawIOBase):
+    """A body without a length, whose connection ends if it has too many bytes."""
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        self._stream = stream
+        self._rest = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._stream.readinto(buffer)
+        self._rest -= count
+        if self._rest < 0:
+            raise ConnectionLost("the body is too large")
+        return count
 
 
 @contextmanager

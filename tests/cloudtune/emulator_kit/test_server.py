@@ -22,6 +22,8 @@ SERVICE = """
     import sys
     from pathlib import Path
     from cloudtune.emulator_kit.app import ConnectionLost, Response
+    from werkzeug.wsgi import get_input_stream
+    from cloudtune.emulator_kit import server
     from cloudtune.emulator_kit.server import serve
 
     class Service:
@@ -32,6 +34,8 @@ SERVICE = """
         def __call__(self, environ, start_response):
             if environ["PATH_INFO"] == "/lost":
                 raise ConnectionLost("gone")
+            if environ["PATH_INFO"] == "/read" and not get_input_stream(environ).read():
+                raise RuntimeError("no body")
             if environ["PATH_INFO"] == "/broken":
                 raise RuntimeError("a bug")
             start_response("200 OK", [("Content-Length", "5")])
@@ -53,6 +57,9 @@ SERVICE = """
         def close(self):
             (self.folder / "closed").write_text(f"{self.rounds} left")
 
+    if "limited" in sys.argv:
+        server.MAX_DOCUMENT, server.MAX_FILE = 10, 10_000
+        sys.argv.remove("limited")
     folder = Path(sys.argv[1])
     secure = "secure" in sys.argv
     idle = float(sys.argv[2]) if len(sys.argv) > 2 and not secure else None
@@ -122,6 +129,37 @@ def test_it_lets_in_who_has_the_key(start: Callable[..., Served]) -> None:
     assert ask(address, Host="elsewhere.example")[0] == 401
     assert ask(address, Origin="https://page.example")[0] == 401
     assert ask(address, Origin=address["url"])[0] == 200
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [("application/json", 10), ("application/x-amz-json-1.1", 10), ("application/x-tar", 10_000)],
+)
+def test_the_body_of_a_request_is_limited(
+    start: Callable[..., Served], kind: str, limit: int, *, chunked: bool
+) -> None:
+    address = start("limited").address()
+    for size in (limit, limit + 1):
+        connection = connect(address)
+        body = b"x" * size
+        connection.request(
+            "POST",
+            "/read",
+            body=iter([body[:5], body[5:]]) if chunked else body,
+            headers={"X-Key": address["key"], "Content-Type": kind},
+            encode_chunked=chunked,
+        )
+        if chunked and size > limit:
+            with pytest.raises(http.client.RemoteDisconnected):
+                connection.getresponse()
+        else:
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            assert (answer.status, text[:5]) in {(200, "hello"), (413, "the b")}
+            assert (answer.status == 413) == (size > limit)
+            assert size == limit or f"more than the {limit:,} bytes" in text
+        connection.close()
 
 
 def test_it_listens_on_loopback_alone(start: Callable[..., Served]) -> None:
