@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.facts import Price as Price
     from cloudtune.provider.facts import ServiceLimits as ServiceLimits
     from cloudtune.provider.lookup import code_address as code_address
+    from cloudtune.provider.lookup import count_certain_trials as count_certain_trials
     from cloudtune.provider.lookup import environment_variables as environment_variables
     from cloudtune.provider.lookup import find_inputs as find_inputs
     from cloudtune.provider.lookup import has_code as has_code
@@ -129,8 +130,8 @@ _EXPORTS = {
     "cloudtune.provider.cost": "overrides_any read_prices",
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
     "cloudtune.provider.lookup": (
-        "code_address environment_variables find_inputs has_code input_address input_files "
-        "is_loopback source_files uses_launcher"
+        "code_address count_certain_trials environment_variables find_inputs has_code "
+        "input_address input_files is_loopback source_files uses_launcher"
     ),
     "cloudtune.provider.models": (
         "CloudSettings Emulator Interrupted JobContext JobRef JobStatus ProviderSettings "

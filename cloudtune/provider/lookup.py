@@ -48,7 +48,7 @@ def input_address(study: Study, provider: str, name: str, *, emulated: bool) -> 
 
 
 def source_files(
-    study: Study, facts: Facts, copies: Callable[[int, int], int] = lambda _count, _size: 1
+    study: Study, facts: Facts, copies: Callable[[int, int], int] | None = None
 ) -> SourceFiles:
     """Return what is known of the source folder, from the list of bundled files in ``facts``.
 
@@ -56,14 +56,16 @@ def source_files(
         study: The study.
         facts: What is known before the lookup.
         copies: Returns how many copies there are at a time next to the run's own, from the number
-            of files and their size. The default is one, the archive for a service.
+            of files and their size. The default is one, the archive for a service, and one for each
+            trial of an emulator.
     """
     source, bundled = facts.source, facts.files or ()
     if source is None:
         return SourceFiles()
     sizes = {name: os.lstat(f"{source}/{name}").st_size for name in bundled}
     count, size = len(sizes), sum(sizes.values())
-    number = 1 + copies(count, size)
+    emulated = count_certain_trials(study) if facts.emulated else 0
+    number = 1 + (copies(count, size) if copies else 1 + emulated)
     needed = [name for name in (study.trial.script, study.trial.requirements) if name]
     is_large = count > _MANY_FILES or size > _MANY_BYTES
     return SourceFiles(
@@ -73,6 +75,19 @@ def source_files(
         largest=largest_folders(sizes) if is_large else (),
         shortage=disk_shortage(state_folder(), count * number, size * number),
     )
+
+
+def count_certain_trials(study: Study) -> int:
+    """Return how many trials a run certainly starts, as far as the study's limits tell."""
+    limits = study.limits
+    parallel = limits.parallel_trials or 1
+    may_end_early = (
+        limits.timeout
+        or limits.patience
+        or limits.max_cost
+        or any(objective.target is not None for objective in study.objectives)
+    )
+    return parallel if may_end_early else max(limits.max_trials or 0, parallel)
 
 
 def environment_variables(study: Study) -> Variables:

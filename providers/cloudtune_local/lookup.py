@@ -17,6 +17,7 @@ from cloudtune.provider import (
     Lookup,
     Price,
     Study,
+    count_certain_trials,
     environment_variables,
     source_files,
 )
@@ -97,17 +98,9 @@ def _copies(study: Study, count: int, size: int) -> int:
     """Return how many copies of the source, with its files and bytes, trials certainly need."""
     if is_large(count, size) and sys.platform == "linux":
         return 0
-    limits = study.limits
-    parallel = limits.parallel_trials or 1
-    may_end_early = (
-        limits.timeout
-        or limits.patience
-        or limits.max_cost
-        or any(objective.target is not None for objective in study.objectives)
-    )
-    if may_end_early or size > MAX_KEPT_BYTES or count > MAX_COPIED_FILES:
-        return parallel
-    return max(limits.max_trials or 0, parallel)
+    if size > MAX_KEPT_BYTES or count > MAX_COPIED_FILES:
+        return study.limits.parallel_trials or 1
+    return count_certain_trials(study)
 
 
 def _path(uri: str, base: Path) -> str | None:

@@ -181,3 +181,18 @@ def test_a_disk_without_room_for_more_files(
     study = {"trial": {"module": "x"}, "limits": {"max_trials": 2}}
     planned = plan(Study.model_validate(study), base=tmp_path)
     assert "the copies need 12 files, and 11 can be created in" in str(planned.refused)
+
+
+@pytest.mark.parametrize(
+    ("emulated", "trials", "fits"), [(True, 7, True), (True, 9, False), (False, 100, True)]
+)
+def test_the_trials_of_an_emulator_unpack_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, emulated: bool, trials: int, fits: bool
+) -> None:
+    disk = SimpleNamespace(f_bavail=100, f_frsize=1_000_000, f_files=0, f_favail=0)
+    monkeypatch.setattr(os, "statvfs", partial(same, disk))
+    sparse(tmp_path, data=10_000_000)
+    study = Study.model_validate({"trial": {"module": "x"}, "limits": {"max_trials": trials}})
+    planned = plan(study, "vertex", base=tmp_path, emulated=emulated)
+    refused = [f for f in planned.refused if f.path == "trial.source"]
+    assert (not refused) == fits
