@@ -25,28 +25,52 @@ def signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
-def cold_command(
-    command: Sequence[str], cwd: str, env: Mapping[str, str], lower: str | None
-) -> list[str]:
-    """Return the command of a process, which first mounts `lower` on its folder if it is given.
-
-    Raises:
-        FileNotFoundError: If the mount hides that there is no such program.
-    """
-    if lower is None:
-        return list(command)
-    path = os.path.join(lower, command[0]) if os.sep in command[0] else command[0]  # noqa: PTH118
-    if shutil.which(path, path=env.get("PATH", os.defpath)) is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
-    return [sys.executable, "-I", "-S", overlay.__file__, lower, cwd, *command]
-
-
 class ColdChild:
     """A child of this process."""
 
-    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
-        self._popen = popen
-        self.pid = popen.pid
+    def __init__(
+        self,
+        command: Sequence[str],
+        cwd: str,
+        env: Mapping[str, str],
+        output: int,
+        lower: str | None = None,
+    ) -> None:
+        """Start a process, which first mounts `lower` on its folder if it is given.
+
+        Raises:
+            OSError: If it cannot be started.
+            ValueError: If an argument or variable contains a null byte.
+        """
+        self.start_error: OSError | None = None
+        """After `collect`: why the mount, or the start after it, failed."""
+        self._errors: int | None = None
+        errors_end: int | None = None
+        words = list(command)
+        try:
+            if lower is not None:
+                _require_program(command[0], lower, env)
+                self._errors, errors_end = os.pipe()
+                wrapper = [sys.executable, "-I", "-S", overlay.__file__, str(errors_end)]
+                words = [*wrapper, lower, cwd, *command]
+            self._popen = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=() if errors_end is None else [errors_end],
+            )
+        except BaseException:
+            if self._errors is not None:
+                os.close(self._errors)
+            raise
+        finally:
+            if errors_end is not None:
+                os.close(errors_end)
+        self.pid = self._popen.pid
 
     @cached_property
     def exit_fd(self) -> int:
@@ -58,11 +82,18 @@ class ColdChild:
         code = self._popen.wait()
         if "exit_fd" in self.__dict__:
             os.close(self.exit_fd)
+        if self._errors is not None:
+            number, _, text = os.read(self._errors, 4096).decode().partition(" ")
+            if number:
+                self.start_error = OSError(int(number), text)
+            os.close(self._errors)
         return code
 
 
 class ForkedChild:
     """A child of the fork server."""
+
+    start_error = None
 
     def __init__(self, pid: int, status_fd: int) -> None:
         """Take ownership of the file descriptor on which the server reports the child's status."""
@@ -76,6 +107,13 @@ class ForkedChild:
         finally:
             os.close(self.exit_fd)
         return code if letter == "x" else "the fork server that forked it was killed"
+
+
+def _require_program(name: str, lower: str, env: Mapping[str, str]) -> None:
+    """Check that a program exists, although it may be visible only after the mount."""
+    path = os.path.join(lower, name) if os.sep in name else name  # noqa: PTH118
+    if shutil.which(path, path=env.get("PATH", os.defpath)) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
 Child = ColdChild | ForkedChild

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ from typing import Literal
 
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
-from cloudtune.execution.child_process import Child, ColdChild, cold_command, signal_group
+from cloudtune.execution.child_process import Child, ColdChild, signal_group
 from cloudtune.execution.fds import WakeupPipe
 from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
@@ -261,6 +260,8 @@ class _Process:
                 code = self._collect(child)
             self._emit = self.last_events.append
             monitor.finish()
+            if child.start_error:
+                return self._start_failure(child.start_error)
             return self._result(code, monitor)
         finally:
             self._set_wakeup(None)
@@ -320,17 +321,7 @@ class _Process:
             if child is None:
                 if self._stop_time is not None:
                     return None
-                child = ColdChild(
-                    subprocess.Popen(
-                        cold_command(spec.command, str(spec.cwd), spec.env, spec.lower),
-                        cwd=spec.cwd,
-                        env=env,
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
-                )
+                child = ColdChild(spec.command, str(spec.cwd), env, output, spec.lower)
             self._child = child
             if self._stop_time is not None:
                 self._signal(signal.SIGKILL if self._must_kill else signal.SIGTERM)

@@ -31,7 +31,7 @@ def can_share(folder: Path) -> bool:
             create_view(str(view.parent), str(view))
             code = "import os; os.rename('file', 'new'); open('new', 'a').write('after')"
             command = [sys.executable, "-I", "-S", "-c", code]
-            program = [sys.executable, "-I", "-S", overlay.__file__, str(lower), str(view)]
+            program = [sys.executable, "-I", "-S", overlay.__file__, "2", str(lower), str(view)]
             done = subprocess.run(
                 [*program, *command], capture_output=True, timeout=_PROBE_TIMEOUT, check=False
             )

@@ -101,12 +101,12 @@ def test_a_failed_start_has_a_reason(job: Job) -> None:
 
 
 def test_a_variable_from_the_environment(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    job.write("import os; print(os.environ['TOKEN'])")
+    job.write("import os; print(os.environ['TOKEN'][::-1], os.environ['TOKEN'])")
     job.request["env"] = {"TOKEN": {"from_env": "OUR_TOKEN"}}
     with pytest.raises(UsageError, match="takes OUR_TOKEN from the environment"):
         assert job.runner
     monkeypatch.setenv("OUR_TOKEN", "s3cret")
-    assert job.run_one() == "s3cret\n"
+    assert job.run_one() == "terc3s ${OUR_TOKEN}\n"  # the log is masked
     for path in job.folder.rglob("*"):
         if path.is_file() and path.name != "log.txt":
             assert b"s3cret" not in path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudtune.execution.forkserver import overlay
+from cloudtune.results.events import HostFailure
 from cloudtune_local import contract, source
 from cloudtune_local.shared_source import can_share
 
@@ -44,6 +46,10 @@ def fill(job: Job) -> Path:
 def content(folder: Path) -> dict[str, str]:
     paths = {str(p.relative_to(folder)): p for p in folder.rglob("*") if not p.is_dir()}
     return {name: path.read_text() if path.is_file() else "special" for name, path in paths.items()}
+
+
+def create_working_folder(_trial: str, work: str) -> None:
+    os.makedirs(work)  # noqa: PTH103 - as `create_view`
 
 
 def never(_folder: Path) -> bool:
@@ -135,6 +141,22 @@ def test_a_command_that_does_not_exist(job: Job, *, shared: bool, program: str) 
     assert job.end().reason == f"cannot be started: {program} not found"
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_view_that_cannot_be_mounted_is_no_failure_of_the_trial(
+    job: Job, monkeypatch: pytest.MonkeyPatch, *, shared: bool, warm: bool
+) -> None:
+    if not shared:
+        pytest.skip("nothing is mounted")
+    monkeypatch.setattr(contract, "create_view", create_working_folder)
+    fill(job)
+    job.request["warm"] = warm
+    job.start()
+    ended = job.end()
+    assert isinstance(ended, HostFailure)
+    assert ended.reason.startswith("cannot be started: ")
+    assert ended.reason.endswith("mount: No such file or directory")
+
+
 def test_a_cold_process_starts_as_without_a_view(
     job: Job, monkeypatch: pytest.MonkeyPatch, *, shared: bool
 ) -> None:
@@ -162,7 +184,14 @@ def test_without_root(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     (tmp_path / "lower" / "a").write_text("before")
     code = "import os; open('a', 'a').write('+'); print(os.getuid(), open('a').read())"
-    program = [sys.executable, "-I", overlay.__file__, str(tmp_path / "lower"), str(trial / "work")]
+    program = [
+        sys.executable,
+        "-I",
+        overlay.__file__,
+        "2",
+        str(tmp_path / "lower"),
+        str(trial / "work"),
+    ]
     command = [*AS_ANOTHER_USER, *program, sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "Operation not permitted" in done.stderr:

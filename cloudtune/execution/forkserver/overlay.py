@@ -75,10 +75,15 @@ def _call(name: str, *arguments: Any) -> None:
         raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
-def main(lower: str, folder: str, command: list[str]) -> None:
-    """Mount and become the command, with the environment that this process was started with."""
+def main(errors: int, lower: str, folder: str, command: list[str]) -> None:
+    """Mount and become the command, with the environment that this process was started with.
+
+    An error is written to the file descriptor `errors`, as its number and its text.
+    """
     import signal
 
+    if errors > sys.stderr.fileno():
+        os.set_inheritable(errors, False)
     try:
         mount(lower, folder)
         os.chdir(folder)
@@ -89,8 +94,9 @@ def main(lower: str, folder: str, command: list[str]) -> None:
         environment = dict(line.split(b"=", 1) for line in lines if b"=" in line)
         os.execvpe(command[0], command, environment)  # noqa: S606
     except OSError as error:
-        sys.exit(f"cannot be started: {command[0]}: {error.strerror}")
+        os.write(errors, f"{error.errno} {command[0]}: {error.strerror}".encode())
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:])
