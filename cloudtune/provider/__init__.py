@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
     from cloudtune.provider.uploads import Uploads as Uploads
     from cloudtune.provider.uploads import content_hash as content_hash
+    from cloudtune.provider.uploads import list_input as list_input
     from cloudtune.provider.uploads import upload_address as upload_address
     from cloudtune.provider.uploads import upload_once as upload_once
     from cloudtune.results.events import FINAL_STATES as FINAL_STATES
@@ -141,7 +142,7 @@ _EXPORTS = {
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.secrets": "resolve_secrets",
-    "cloudtune.provider.uploads": "Uploads content_hash upload_address upload_once",
+    "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement",
     "cloudtune.results.objective": "explain_missing_objective objective_values",

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from cloudtune.errors import ProviderError
 from cloudtune.provider.lookup import input_files
 
 _FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
@@ -53,6 +54,8 @@ class Uploads:
     storage: Storage
     addresses: Sequence[str]
     """The addresses of the folders with the files, as `upload_address` returns them."""
+    own_folders: Sequence[str] = ()
+    """The addresses of folders that belong to the run alone."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,25 @@ def upload_once(
     storage.write(f"{folder}{_COMPLETE}", b"")
 
 
+def list_input(provider: str, path: Path, address: str) -> dict[str, Path]:
+    """Return the files of an input by name, for `upload_once`.
+
+    Raises:
+        ProviderError: If it is empty, cannot be read, or is not what the address was made for.
+    """
+    try:
+        if address != upload_address(address.partition("/uploads/")[0], content_hash(path)):
+            raise ProviderError(
+                provider, f"the input {path} has changed since it was planned; plan the study again"
+            )
+        files = dict(input_files(path))
+    except OSError as error:
+        raise ProviderError(provider, f"cannot read an input: {error}") from error
+    if not files:
+        raise ProviderError(provider, f"the input {path} is empty")
+    return files
+
+
 def find_uploads(uploads: Uploads, runs: Collection[str]) -> list[RemoteUpload]:
     """Return those of a run's uploads that exist; ``runs`` do not count as other runs.
 
@@ -132,6 +154,9 @@ def find_uploads(uploads: Uploads, runs: Collection[str]) -> list[RemoteUpload]:
         ProviderError: If a call fails.
     """
     found: list[RemoteUpload] = []
+    for folder in uploads.own_folders:
+        if sizes := uploads.storage.list(folder):
+            found.append(RemoteUpload(folder, len(sizes), sum(sizes.values()), 0))
     for address in uploads.addresses:
         sizes = uploads.storage.list(address)
         users = _users(uploads.storage, address)
@@ -149,6 +174,10 @@ def remove_uploads(uploads: Uploads, run: str) -> None:
         ProviderError: If a call fails.
     """
     storage = uploads.storage
+    for folder in uploads.own_folders:
+        if run not in folder:
+            raise ValueError(f"not a folder of run {run}: {folder}")
+        storage.delete(list(storage.list(folder)))
     for address in uploads.addresses:
         folder = _folder(address)
         if not _users(storage, address) - {run}:

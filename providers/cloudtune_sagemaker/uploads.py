@@ -13,9 +13,7 @@ from cloudtune.provider import (
     Json,
     Plan,
     ProviderError,
-    content_hash,
-    input_files,
-    upload_address,
+    list_input,
     upload_once,
     uses_launcher,
     write_archive,
@@ -45,7 +43,7 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     inputs = plan.facts.lookup.inputs
     for name, path in inputs.uploads.items():
         address = str(inputs.addresses[name])
-        upload_once(storage, address, run, partial(_input_files, Path(path), address))
+        upload_once(storage, address, run, partial(list_input, PROVIDER, Path(path), address))
 
 
 def uploaded_folders(plan: Plan) -> list[str]:
@@ -108,20 +106,6 @@ def pack_code(plan: Plan, context: JobContext) -> Path:
     except OSError as error:
         raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
     return packed
-
-
-def _input_files(path: Path, address: str) -> dict[str, Path]:
-    try:
-        if address != upload_address(address.partition("/uploads/")[0], content_hash(path)):
-            raise ProviderError(
-                PROVIDER, f"the input {path} has changed since it was planned; plan the study again"
-            )
-        files = dict(input_files(path))
-    except OSError as error:
-        raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
-    if not files:
-        raise ProviderError(PROVIDER, f"the input {path} is empty")
-    return files
 
 
 class S3Storage:

@@ -169,6 +169,21 @@ class Google:
             blob = self._files.bucket(bucket).blob(name)
             blob.upload_from_filename(str(path), retry=self._retry, timeout=TIMEOUT)
 
+    def write_bytes(self, bucket: str, name: str, content: bytes) -> None:
+        """Write an object."""
+        with self._translate_errors(f"writing gs://{bucket}/{name}"):
+            blob = self._files.bucket(bucket).blob(name)
+            blob.upload_from_string(content, retry=self._retry, timeout=TIMEOUT)
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Delete an object; no effect if it does not exist."""
+        with self._translate_errors(f"deleting gs://{bucket}/{name}"):
+            blob = self._files.bucket(bucket).blob(name)
+            try:
+                blob.delete(retry=self._retry, timeout=TIMEOUT)
+            except self._errors.NotFound:
+                return
+
     def create_bucket(self, bucket: str) -> None:
         """Create a bucket on an emulator."""
         with self._translate_errors(f"the bucket {bucket}"):

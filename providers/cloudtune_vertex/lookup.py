@@ -19,15 +19,17 @@ from cloudtune.provider import (
     ServiceLimits,
     Study,
     code_address,
+    content_hash,
     environment_variables,
     find_inputs,
     overrides_any,
     required_python,
     source_files,
+    upload_address,
 )
 from cloudtune_vertex.console import job_url, list_url
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
-from cloudtune_vertex.request.layout import job_uri, mounted_path
+from cloudtune_vertex.request.layout import mounted_path, uploads_uri
 from cloudtune_vertex.settings import NAME, VertexSettings
 
 EMULATED = {
@@ -63,7 +65,7 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     data["prefix"] = settings.prefix
     data["python"] = _required_python(study, facts)
     data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
-    inputs = find_inputs(study, facts, NAME, job_uri(replace(facts, lookup=Lookup(data=data))))
+    inputs = _inputs(study, facts, uploads_uri(data))
     return Lookup(
         price=hour_price(location, data["machine_type"], settings),
         limits=ServiceLimits(
@@ -83,6 +85,16 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
         job_links={"managed": job_url(project, location, "{job}")},
         data={**data, "paths": _paths(inputs)},
     )
+
+
+def _inputs(study: Study, facts: Facts, base: str) -> Inputs:
+    """Return the inputs; uploads are at addresses of their content, which runs share."""
+    inputs = find_inputs(study, facts, NAME, base)
+    folders = {
+        name: upload_address(base, content_hash(Path(path))).rstrip("/")
+        for name, path in inputs.uploads.items()
+    }
+    return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
 def default_project() -> str | None:

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     Note,
     Study,
     TrainingJobs,
+    Uploads,
 )
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.lookup import lookup
@@ -81,6 +82,17 @@ class VertexProvider(BaseProvider[VertexSettings]):
         from cloudtune_vertex.tuning_client import TuningClient
 
         return TuningClient(_connect(plan, context), plan, context)
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads:
+        """Return what a run uploads to Cloud Storage.
+
+        Raises:
+            MissingExtraError: If google-cloud-aiplatform is not installed.
+            ProviderError: If there are no credentials.
+        """
+        from cloudtune_vertex.uploads import find_uploads
+
+        return find_uploads(_connect(plan, context), plan)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Upload code and data, and return the custom jobs of the trials.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from cloudtune.provider import (
@@ -21,8 +22,10 @@ from cloudtune.provider import (
     JobContext,
     Plan,
     ProviderError,
-    input_files,
+    Uploads,
     launcher_files,
+    list_input,
+    upload_once,
     write_archive,
 )
 from cloudtune_vertex.client import Google, StoredObject
@@ -79,8 +82,20 @@ def upload(google: Google, plan: Plan, context: JobContext) -> None:
     if uri is not None:
         _upload_code(google, plan, context, uri)
     inputs = plan.facts.lookup.inputs
+    storage = CloudStorage(google)
     for name, path in inputs.uploads.items():
-        _upload_input(google, str(inputs.addresses[name]), Path(path))
+        address = f"{inputs.addresses[name]}/"
+        read = partial(list_input, PROVIDER, Path(path), address)
+        upload_once(storage, address, plan.facts.run_id, read)
+
+
+def find_uploads(google: Google, plan: Plan) -> Uploads:
+    """Return what a run uploads: inputs that runs share, and its own code."""
+    inputs = plan.facts.lookup.inputs
+    addresses = dict.fromkeys(f"{inputs.addresses[name]}/" for name in inputs.uploads)
+    code = code_uri(plan.facts, plan.fitted.study)
+    own = [f"{code.rpartition('/')[0]}/"] if code else []
+    return Uploads(CloudStorage(google), list(addresses), own)
 
 
 def write_bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
@@ -130,21 +145,51 @@ def _upload_code(google: Google, plan: Plan, context: JobContext, uri: str) -> N
     packed.unlink()
 
 
-def _upload_input(google: Google, uri: str, path: Path) -> None:
-    bucket, folder = _split(uri)
-    try:
-        files = {f"{folder}/{name}": file for name, file in input_files(path)}
-        sizes = {name: file.stat().st_size for name, file in files.items()}
-        if not files:
-            raise ProviderError(PROVIDER, f"the input {path} is empty")
-        stored = _stored_objects(google, bucket, f"{folder}/")
-        missing = [n for n in files if n not in stored or stored[n].size != sizes[n]]
+class CloudStorage:
+    """The objects of Cloud Storage: the `Storage` of Vertex AI. Addresses are ``gs://`` URIs."""
+
+    def __init__(self, google: Google) -> None:
+        self._google = google
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is an object."""
+        return address in self.list(address)
+
+    def list(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the objects below an address; an emulator creates its bucket."""
+        bucket, prefix = _split(folder)
+        stored = _stored_objects(self._google, bucket, prefix)
+        return {f"gs://{bucket}/{name}": each.size for name, each in stored.items()}
+
+    def write(self, address: str, content: bytes) -> None:
+        """Write a small object."""
+        if self._google.emulated:
+            self.list(address)
+        self._google.write_bytes(*_split(address), content)
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Upload files, several at a time.
+
+        Raises:
+            ProviderError: If a file cannot be read, or a call fails.
+        """
+        try:
+            with ThreadPoolExecutor(_MAX_PARALLEL_UPLOADS) as pool:
+                uploads = [
+                    pool.submit(self._google.write, *_split(address), file)
+                    for address, file in files.items()
+                ]
+            for future in uploads:
+                future.result()
+        except OSError as error:
+            raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete objects, several at a time."""
         with ThreadPoolExecutor(_MAX_PARALLEL_UPLOADS) as pool:
-            uploads = [pool.submit(google.write, bucket, name, files[name]) for name in missing]
-        for future in uploads:
-            future.result()
-    except OSError as error:
-        raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
+            calls = [pool.submit(self._google.delete, *_split(each)) for each in addresses]
+        for call in calls:
+            call.result()
 
 
 def _stored_objects(google: Google, bucket: str, prefix: str) -> dict[str, StoredObject]:

@@ -164,6 +164,12 @@ class FakeGoogle(Google):
     def write(self, bucket: str, name: str, path: Path) -> None:
         self._called("write", lambda: self.put(name, path.read_bytes(), bucket))
 
+    def write_bytes(self, bucket: str, name: str, content: bytes) -> None:
+        self._called("write_bytes", lambda: self.put(name, content, bucket))
+
+    def delete(self, bucket: str, name: str) -> None:
+        self._called("delete", lambda: self._bucket(bucket).pop(name, None))
+
     def create_bucket(self, bucket: str) -> None:
         self._called("create_bucket", lambda: self.buckets.setdefault(bucket, {}))
 

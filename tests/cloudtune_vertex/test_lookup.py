@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -126,21 +127,21 @@ def test_inputs_have_an_address_a_path_and_uploads(base: Path) -> None:
         "elsewhere": {"sagemaker": "s3://data/x"},
     }
     found = own(base, {"trial": {"script": "train.py", "inputs": inputs}})
-    home = "my-bucket/cloudtune/plain-3f6k2m9qxt/inputs"
+    uploaded = {name: found["inputs"].pop(name) for name in ("folder", "file", "nothing")}
     assert found["inputs"] == {
         "far": "gs://data/train/",
-        "folder": f"gs://{home}/folder",
-        "file": f"gs://{home}/file",
         "both": "gs://data/test",
-        "nothing": f"gs://{home}/nothing",
         "elsewhere": None,
     }
+    for uri in uploaded.values():
+        assert re.fullmatch(r"gs://my-bucket/cloudtune/uploads/[0-9a-f]{32}/files", uri)
+    folders = {name: uri.removeprefix("gs://") for name, uri in uploaded.items()}
     assert found["paths"] == {
         "far": "/gcs/data/train/",
-        "folder": f"/gcs/{home}/folder",
-        "file": f"/gcs/{home}/file/rows.csv",
+        "folder": f"/gcs/{folders['folder']}",
+        "file": f"/gcs/{folders['file']}/rows.csv",
         "both": "/gcs/data/test",
-        "nothing": f"/gcs/{home}/nothing",
+        "nothing": f"/gcs/{folders['nothing']}",
     }
     assert found["uploads"] == {
         "folder": str(base / "data"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -67,10 +68,10 @@ def test_requests_match_the_golden_files(
 def _plan(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
     study = Study.model_validate(golden["study"])
     plan = support.plan_of(study, base, mode, emulated=golden.get("emulated", False))
-    return {
-        "found": [str(item).replace(str(base), "BASE") for item in plan.found],
-        "request": json.loads(json.dumps(plan.request)),
-    }
+    found = [str(item).replace(str(base), "BASE") for item in plan.found]
+    text = json.dumps({"found": found, "request": plan.request})
+    parts: dict[str, Any] = json.loads(re.sub(r"/uploads/[0-9a-f]{32}/", "/uploads/HASH/", text))
+    return parts
 
 
 @pytest.mark.parametrize("mode", MODES)

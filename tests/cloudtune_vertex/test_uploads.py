@@ -12,8 +12,10 @@ import pytest
 
 from cloudtune.errors import ProviderError
 from cloudtune.provider.models import JobContext
+from cloudtune.provider.uploads import content_hash, remove_uploads, upload_address
+from cloudtune.provider.uploads import find_uploads as find_remote
 from cloudtune_vertex.errors import GoogleError
-from cloudtune_vertex.uploads import upload
+from cloudtune_vertex.uploads import find_uploads, upload
 from tests.cloudtune_vertex import fake_vertex as fake
 
 HOME = "tuning/fake-3f6k2m9qxt"
@@ -73,47 +75,65 @@ def test_code_in_cloud_storage_is_not_uploaded(context: JobContext) -> None:
     assert google.calls == []
 
 
+def inputs(*paths: Path) -> dict[str, Any]:
+    """Return the facts of uploaded inputs."""
+    addresses = {
+        path.name: upload_address("gs://my-bucket/tuning", content_hash(path)).rstrip("/")
+        for path in paths
+    }
+    return {"inputs": addresses, "uploads": {path.name: str(path) for path in paths}}
+
+
+def stored_input(google: Any, facts: dict[str, Any], name: str) -> dict[str, bytes]:
+    folder = facts["inputs"][name].removeprefix("gs://my-bucket/") + "/"
+    return {k.removeprefix(folder): v for k, v in there(google).items() if k.startswith(folder)}
+
+
 def test_a_folder_is_uploaded_file_by_file(context: JobContext, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "deep").mkdir(parents=True)
     (data / "a.csv").write_text("1")
     (data / "deep" / "b c.csv").write_text("22")
     (data / "up").symlink_to(data)
-    google = fake.FakeGoogle()
-    own = {
-        "inputs": {"train": f"gs://my-bucket/{HOME}/inputs/train"},
-        "uploads": {"train": str(data)},
-    }
-    plan = fake.planned("driven", {"trial": {}}, **own)
-    upload(google, plan, context)
-    assert there(google) == {
-        f"{HOME}/inputs/train/a.csv": b"1",
-        f"{HOME}/inputs/train/deep/b c.csv": b"22",
-    }
+    google, facts = fake.FakeGoogle(), inputs(data)
+    for _ in range(2):
+        upload(google, fake.planned("driven", {"trial": {}}, **inputs(data)), context)
+    assert stored_input(google, facts, "data") == {"a.csv": b"1", "deep/b c.csv": b"22"}
+    assert google.calls.count("write") == 2
     (data / "a.csv").write_text("other")
-    upload(google, plan, context)
-    assert google.calls.count("write") == 3
-    assert there(google)[f"{HOME}/inputs/train/a.csv"] == b"other"
+    there(google).clear()
+    with pytest.raises(ProviderError, match="has changed since it was planned"):
+        upload(google, fake.planned("driven", {"trial": {}}, **facts), context)
 
 
 def test_a_single_file_is_below_the_folder_of_its_input(
     context: JobContext, tmp_path: Path
 ) -> None:
     (tmp_path / "rows.csv").write_text("1")
-    google = fake.FakeGoogle()
-    own = {"inputs": {"x": "gs://other/x"}, "uploads": {"x": str(tmp_path / "rows.csv")}}
-    google.buckets["other"] = {}
-    upload(google, fake.planned("driven", {"trial": {}}, **own), context)
-    assert google.buckets["other"] == {"x/rows.csv": b"1"}
+    google, facts = fake.FakeGoogle(), inputs(tmp_path / "rows.csv")
+    upload(google, fake.planned("driven", {"trial": {}}, **facts), context)
+    assert stored_input(google, facts, "rows.csv") == {"rows.csv": b"1"}
 
 
 def test_missing_data_is_reported(context: JobContext, tmp_path: Path) -> None:
-    own = {"inputs": {"x": "gs://my-bucket/x"}, "uploads": {"x": str(tmp_path / "absent")}}
-    with pytest.raises(ProviderError, match=r"cannot read an input.*absent"):
-        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
     (tmp_path / "absent").mkdir()
+    plan = fake.planned("driven", {"trial": {}}, **inputs(tmp_path / "absent"))
     with pytest.raises(ProviderError, match=r"the input .*absent is empty"):
-        upload(fake.FakeGoogle(), fake.planned("driven", {"trial": {}}, **own), context)
+        upload(fake.FakeGoogle(), plan, context)
+
+
+def test_what_a_run_has_uploaded_is_removed(context: JobContext, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1")
+    google, facts = fake.FakeGoogle(), inputs(tmp_path / "rows.csv")
+    plan = fake.planned("driven", **facts)
+    upload(google, plan, context)
+    google.put(f"{HOME}/measurements/1.jsonl", b"{}", "my-bucket")
+    uploads = find_uploads(google, plan)
+    (code, rows) = find_remote(uploads, [plan.facts.run_id])
+    assert (code.address, code.files) == (f"gs://my-bucket/{HOME}/source/", 1)
+    assert (rows.address, rows.files, rows.size) == (f"{facts['inputs']['rows.csv']}/", 1, 1)
+    remove_uploads(uploads, plan.facts.run_id)
+    assert list(there(google)) == [f"{HOME}/measurements/1.jsonl"]
 
 
 def test_a_bucket_is_created_only_on_an_emulator(context: JobContext) -> None:

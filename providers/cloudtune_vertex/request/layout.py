@@ -1,13 +1,15 @@
 """The files of a job in Cloud Storage, and how a container finds them.
 
-The folder of a job is ``gs://BUCKET/PREFIX/JOB``. It contains ``source``, ``inputs``,
-``measurements``, and the base of each trial's output: ``output/<trial id>`` in managed mode,
-``trials/<number>`` in driven mode.
+The folder of a job is ``gs://BUCKET/PREFIX/JOB``. It contains ``source``, ``measurements``, and the
+base of each trial's output: ``output/<trial id>`` in managed mode, ``trials/<number>`` in driven
+mode. Inputs are below ``gs://BUCKET/PREFIX/uploads``, for all jobs with the same.
 """
 
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
+from typing import Any
 
 from cloudtune.provider import (
     START,
@@ -39,9 +41,17 @@ words = sys.argv[2:]
 """Unpacks the bundle that its first argument names, and passes the others to the launcher."""
 
 
+def uploads_uri(data: Mapping[str, Any]) -> str:
+    """Return the address below which the inputs of all jobs are uploaded."""
+    return _join(data["bucket"], data["prefix"])
+
+
 def job_uri(facts: Facts) -> str:
     """Return the address of a job's folder."""
-    parts = [facts.data["bucket"], facts.data["prefix"], facts.job_name]
+    return _join(facts.data["bucket"], facts.data["prefix"], facts.job_name)
+
+
+def _join(*parts: str) -> str:
     return "gs://" + "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
