@@ -31,6 +31,9 @@ _NO_BEST = "no completed trial measured the objective"
 @examples(
     "cloudtune results",
     "cloudtune results --best",
+    "cloudtune results --top 10",
+    "cloudtune results --sort -seconds",
+    "cloudtune results --trial 7",
     'eval "python train.py $(cloudtune results --best --as args)"',
     "cloudtune results --format jsonl | jq .objective",
     "cloudtune results k7f2 -o trials.parquet",
@@ -49,11 +52,22 @@ _NO_BEST = "no completed trial measured the objective"
     is_flag=True,
     help="Only the best trial of each job, or its Pareto front.",
 )
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials.")
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    help="Sort the trials of each job by a metric, a parameter, or another column such as seconds; "
+    "-COLUMN in descending order.",
+)
+@click.option(
+    "--trial", type=click.IntRange(min=1), metavar="N", help="Only this trial, with all its values."
+)
 @click.option(
     "--as",
     "value_format",
     type=click.Choice(["args", "yaml", "json", "env"]),
-    help="With --best: only the parameters of the best trial of all jobs; args and env are quoted.",
+    help="With --best or --trial: only the parameters, with --best those of the best trial of all "
+    "jobs; args and env are quoted.",
 )
 @click.option(
     "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
@@ -64,6 +78,9 @@ def results(
     form: str | None,
     *,
     only_best: bool,
+    top: int | None,
+    sort: str | None,
+    trial: int | None,
     value_format: str | None,
     output: Path | None,
     as_json: bool,
@@ -76,13 +93,24 @@ def results(
     """
     from cloudtune.errors import UsageError
 
-    if value_format and not only_best:
-        raise UsageError("--as requires --best")
+    if value_format and not only_best and trial is None:
+        raise UsageError("--as requires --best or --trial")
+    options = {"--best": only_best, "--top": top is not None, "--trial": trial is not None}
+    used = [name for name, is_used in options.items() if is_used]
+    if len(used) > 1 or (sort is not None and trial is not None):
+        raise UsageError(
+            f"{' and '.join([*used, *(['--sort'] if sort else [])])} contradict each other"
+        )
     with _damage_on_exit() as on_damage:
+        jobs = _read_jobs(runs, on_damage)
+        if trial is not None:
+            jobs = _select_trial(jobs, trial)
+        elif only_best and not value_format:
+            jobs = _select_best(jobs)
         _write_results(
-            _read_jobs(runs, on_damage),
+            _order(jobs, top, sort),
             form,
-            only_best=only_best,
+            one_trial=trial is not None,
             value_format=value_format,
             output=output,
             as_json=as_json,
@@ -120,7 +148,7 @@ def _write_results(
     jobs: Iterator[_Job],
     form: str | None,
     *,
-    only_best: bool,
+    one_trial: bool,
     value_format: str | None,
     output: Path | None,
     as_json: bool,
@@ -128,16 +156,11 @@ def _write_results(
     from cloudtune.errors import UsageError
 
     if value_format:
-        _write([_format_best(jobs, value_format), "\n"], output)
+        _write([_format_values(jobs, value_format, one_trial=one_trial), "\n"], output)
         return
-    if only_best:
-        best = [(result, result.best_trials(trials)) for result, trials in jobs]
-        if not any(trials for _, trials in best):
-            raise UsageError(_NO_BEST)
-        jobs = iter(best)
     form = _choose_format(form, output, as_json=as_json)
     if form == "table":
-        _print_table(jobs)
+        _print_trials(jobs) if one_trial else _print_table(jobs)
         return
     if form == "parquet":
         from cloudtune.results.dataframes import to_parquet, trial_rows
@@ -149,6 +172,56 @@ def _write_results(
     parts = _iter_text(jobs, form)
     first = next(parts, "")  # raises before the file is created if there is no such run
     _write(chain([first], parts), output)
+
+
+def _order(jobs: Iterator[_Job], top: int | None, sort: str | None) -> Iterator[_Job]:
+    """Yield jobs with their best trials only, or with their trials in order."""
+    from cloudtune.results.selection import sort_trials, top_trials
+
+    for result, trials in jobs:
+        chosen = trials if top is None else top_trials(result, trials, top)
+        yield result, chosen if sort is None else sort_trials(result, chosen, sort)
+
+
+def _select_best(jobs: Iterable[_Job]) -> Iterator[_Job]:
+    """Return the jobs with their best trials.
+
+    Raises:
+        UsageError: If no job has one.
+    """
+    from cloudtune.errors import UsageError
+
+    best = [(result, result.best_trials(trials)) for result, trials in jobs]
+    if not any(trials for _, trials in best):
+        raise UsageError(_NO_BEST)
+    return iter(best)
+
+
+def _select_trial(jobs: Iterable[_Job], number: int) -> Iterator[_Job]:
+    """Yield the jobs that have a trial of this number, with only this trial.
+
+    Raises:
+        UsageError: If no job has one.
+    """
+    from cloudtune.errors import UsageError
+
+    any_selected = False
+    for result, trials in jobs:
+        if selected := [trial for trial in trials if trial.number == number]:
+            any_selected = True
+            yield result, selected
+    if not any_selected:
+        raise UsageError(f"there is no trial {number}; `cloudtune results` lists the trials")
+
+
+def _print_trials(jobs: Iterable[_Job]) -> None:
+    """Print all that is known of each trial, one value on each line."""
+    from cloudtune.reporting.console.summary import format_trial
+
+    for index, (result, trials) in enumerate(jobs):
+        for trial in trials:
+            lines = [*([""] if index else []), *format_trial(result, trial)]
+            click.echo("\n".join(lines))
 
 
 def _write(parts: Iterable[str], output: Path | None) -> None:
@@ -176,16 +249,22 @@ def _choose_format(form: str | None, output: Path | None, *, as_json: bool) -> s
     return ending
 
 
-def _format_best(jobs: Iterable[_Job], form: str) -> str:
-    """Return the parameter values of the one best trial of all jobs."""
+def _format_values(jobs: Iterable[_Job], form: str, *, one_trial: bool) -> str:
+    """Return the parameter values of the one best trial of all jobs, or of the one trial."""
     from cloudtune.errors import UsageError
     from cloudtune.ledger.home import state_folder
     from cloudtune.reporting.assignment import format_assignment
     from cloudtune.results.aggregate import best_of_jobs
 
-    winners = best_of_jobs(jobs)
+    winners = (
+        [(result, trial) for result, trials in jobs for trial in trials]
+        if one_trial
+        else best_of_jobs(jobs)
+    )
     if not winners:
         raise UsageError(_NO_BEST)
+    if len(winners) > 1 and one_trial:
+        raise UsageError("several jobs have this trial; name one run with one job")
     if len(winners) > 1:
         raise UsageError(
             f"the Pareto front has {len(winners)} trials; list them with --best --format json"

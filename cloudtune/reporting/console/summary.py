@@ -199,6 +199,49 @@ def _format_costs(result: StudyResult) -> list[str]:
     return [f"about {total:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
+def format_trial(result: StudyResult, trial: Trial) -> list[str]:
+    """Return all that is known of a trial, one value on each line."""
+    import time
+
+    emulated = " (emulated)" if result.emulated else ""
+    lines = [f"trial {trial.number} of run {result.run} on {result.provider}{emulated}"]
+    facts = {
+        "state": trial.state.replace("_", " "),
+        "reason": trial.reason,
+        "objective": format_objectives(result.study, trial),
+    }
+    facts |= {
+        name: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+        for name, seconds in (("started", trial.started), ("ended", trial.ended))
+        if seconds is not None
+    }
+    if trial.seconds is not None:
+        facts["run time"] = format_seconds(trial.seconds)
+    if trial.cost:
+        facts["cost"] = f"{trial.cost.amount:.4g} {trial.cost.currency} ({trial.cost.basis})"
+    for name in ("machine", "resource", "replaces", "exit_code", "word", "log", "artifacts"):
+        value = getattr(trial, name)
+        facts[name.replace("_", " ")] = "" if value is None else str(value)
+    width = max(map(len, facts))
+    lines += [f"  {name:{width}}   {value}" for name, value in facts.items() if value]
+    blocks = {
+        "parameters": {name: format_value(value) for name, value in trial.parameters.items()},
+        "last metrics": {name: f"{value:.6g}" for name, value in trial.metrics.items()},
+    }
+    for title, values in blocks.items():
+        width = max(map(len, values), default=0)
+        lines += [f"  {title}"] if values else []
+        lines += [f"    {name:{width}}   {value}" for name, value in values.items()]
+    if len(trial.measurements) > 1:
+        lines.append("  measurements")
+        for each in trial.measurements:
+            metrics = "  ".join(f"{name} {value:.6g}" for name, value in each.metrics.items())
+            lines.append(f"    step {each.step}: {metrics}")
+    lines += [f"  | {line}" for line in trial.log_tail.splitlines()]
+    lines.append(f"  output: cloudtune logs {result.run} {trial.number} --on {result.provider}")
+    return [sanitize_line(line) for line in lines]
+
+
 def format_failures(result: StudyResult) -> list[str]:
     """Return the failures of a job by cause, with the last lines of the first trial's log."""
     lines: list[str] = []

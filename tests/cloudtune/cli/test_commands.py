@@ -615,3 +615,23 @@ def test_a_report_in_each_format(cloudtune: Cloudtune, tmp_path: Path) -> None:
     assert "unknown report format" in cloudtune("report", "-o", "out.pdf", code=1).stderr
     assert "run 'zzzz' not found" in cloudtune("report", "zzzz", code=1).stderr
     assert not (tmp_path / "out.pdf").exists()
+
+
+def test_trials_are_chosen_and_sorted(cloudtune: Cloudtune) -> None:
+    cloudtune("run", "study.yaml")
+
+    def values(*words: str) -> list[float]:
+        lines = cloudtune("results", "--format", "jsonl", *words).stdout.splitlines()
+        return [json.loads(line)["objective"][0] for line in lines]
+
+    ranked = sorted(values(), reverse=True)
+    assert values("--top", "2") == ranked[:2]
+    assert values("--sort", "val_acc") == ranked[::-1]
+    assert values("--top", "3", "--sort", "-val_acc") == ranked[:3]
+    shown = cloudtune("results", "--trial", "2").stdout
+    assert re.search(r"^trial 2 of run \w+ on local$", shown, re.MULTILINE)
+    assert "step 3: val_acc " in shown
+    assert cloudtune("results", "--trial", "2", "--as", "args").stdout.startswith("-C ")
+    assert "no trial 9" in cloudtune("results", "--trial", "9", code=1).stderr
+    assert "contradict" in cloudtune("results", "--best", "--top", "2", code=1).stderr
+    assert "--as requires" in cloudtune("results", "--top", "1", "--as", "args", code=1).stderr

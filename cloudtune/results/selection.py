@@ -1,0 +1,72 @@
+"""Choosing and sorting the trials of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cloudtune.errors import UsageError
+from cloudtune.results.dataframes import trial_rows
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.suggestions import did_you_mean
+
+_SHORT_NAMES = {"trial": "number"}
+_PREFIXES = ("", "objective.", "parameters.", "metrics.")
+
+
+def top_trials(result: StudyResult, trials: Iterable[Trial], count: int) -> list[Trial]:
+    """Return the best trials of a job, the best first; completed ones before those stopped early.
+
+    Raises:
+        UsageError: If the job has several objectives.
+    """
+    objectives = result.study.objectives
+    if len(objectives) != 1:
+        raise UsageError(
+            f"run {result.run} has several objectives, so its trials have no order; use --best for "
+            "the Pareto front, or --sort"
+        )
+    sign = -1 if objectives[0].goal == "maximize" else 1
+    ranked = [
+        (trial.state != "completed", sign * trial.objective[0], trial.number, trial)
+        for trial in trials
+        if trial.objective is not None and trial.state in {"completed", "stopped_early"}
+    ]
+    return [trial for *_, trial in sorted(ranked, key=lambda each: each[:3])[:count]]
+
+
+def sort_trials(result: StudyResult, trials: Iterable[Trial], key: str) -> list[Trial]:
+    """Return the trials of a job sorted by a column; those without a value come last.
+
+    Args:
+        result: The job.
+        trials: Its trials.
+        key: The name of an objective, parameter, metric, or other column, with or without prefix;
+            ``-`` in front sorts in descending order.
+
+    Raises:
+        UsageError: If no trial has such a column.
+    """
+    held = list(trials)
+    rows = list(trial_rows(result, held))
+    name = key.removeprefix("-")
+    column = _find_column(rows, _SHORT_NAMES.get(name, name))
+    if column is None and rows:
+        known = dict.fromkeys(each.rpartition(".")[2] for row in rows for each in row)
+        hint = did_you_mean(name, known) or f"use one of {', '.join(known)}"
+        raise UsageError(f"no trial has a value of {name}; {hint}")
+    pairs = [(row.get(column or ""), trial) for row, trial in zip(rows, held, strict=True)]
+    valued = [(_sort_key(value), trial) for value, trial in pairs if value is not None]
+    valued.sort(key=lambda pair: pair[0], reverse=key.startswith("-"))
+    return [trial for _, trial in valued] + [trial for value, trial in pairs if value is None]
+
+
+def _find_column(rows: Sequence[dict[str, Any]], name: str) -> str | None:
+    candidates = (f"{prefix}{name}" for prefix in _PREFIXES)
+    return next((each for each in candidates if any(each in row for row in rows)), None)
+
+
+def _sort_key(value: Any) -> tuple[bool, float, str]:
+    """Return a key that orders numbers before texts."""
+    is_number = isinstance(value, int | float)
+    return not is_number, float(value) if is_number else 0.0, "" if is_number else str(value)
