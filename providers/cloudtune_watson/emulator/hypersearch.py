@@ -33,9 +33,6 @@ PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _MAX_NAME = 200
 _RESERVED_NAMES = ("algorithm", ".", "..")
 """Names that lead elsewhere in a path."""
-_OBJECT_VERSION = 4.0
-"""The version of Cloud Pak for Data since which the response to a new search is an object: the HPO
-notebooks for the accelerator only and for 3.5 read a string, later ones ``uid``."""
 
 
 class Hypersearch:
@@ -54,15 +51,20 @@ class Hypersearch:
         self._context = context
 
     def start(self, call: Call) -> Response:
-        """POST /hypersearch: a form with ``file`` and ``data``, which is JSON."""
-        if "file" not in call.files or "data" not in call.form:
-            raise invalid("A form with the fields file and data is required.")
+        """POST /hypersearch: a form with a file and ``data``, which is JSON.
+
+        The field of the file is ``file``, or has the name of the file, as in
+        ``CPD3.5.0-model-hyperparameter-optimization-via-wmla-api.ipynb`` of IBM/wmla-assets. The
+        response there is an object, and a string in the notebooks for the accelerator only.
+        """
+        if len(call.files) != 1 or "data" not in call.form:
+            raise invalid("A form with one file and the field data is required.")
         data = parse_json(call.form["data"])
         check(data, standalone=version() == STANDALONE)
         name = _name_of(data)
         if name in self._tuners:
             raise conflict(f"A search with the name {name!r} already exists.")
-        upload = call.files["file"]
+        (upload,) = call.files.values()
         archive = self._store_archive(upload)
         try:
             tuner = Tuner(
@@ -73,17 +75,17 @@ class Hypersearch:
             raise unimplemented(f"This emulator's search cannot run it: {error}") from error
         self._tuners[name] = tuner
         tuner.start()
-        if _returns_string():
+        if version() == STANDALONE:
             return json_response(name)
         return json_response({"uid": name, "href": f"{PATH}/{name}"}, 201)
 
     def list(self, _call: Call) -> Response:
         """GET /hypersearch."""
-        return json_response([views.search(tuner.job) for tuner in self._tuners.values()])
+        return json_response([self._view(tuner) for tuner in self._tuners.values()])
 
     def get(self, call: Call) -> Response:
         """GET /hypersearch/{name}."""
-        return json_response(views.search(self._tuner(call).job))
+        return json_response(self._view(self._tuner(call)))
 
     def stop(self, call: Call) -> Response:
         """PUT /hypersearch/{name}."""
@@ -143,6 +145,10 @@ class Hypersearch:
         self._context.jobs.stop(self._experiment(call).job)
         return json_response({})
 
+    @staticmethod
+    def _view(tuner: Tuner) -> Json:
+        return views.search(tuner.job, standalone=version() == STANDALONE)
+
     def _stop(self, call: Call, *, now: bool) -> Response:
         tuner = self._tuner(call)
         if tuner.job.is_over:
@@ -198,11 +204,3 @@ def _name_of(data: Any) -> str:
     if "/" in name or len(name) > _MAX_NAME or name.strip() != name or name in _RESERVED_NAMES:
         raise invalid("'hpoName' is not a valid name of a search.")
     return name
-
-
-def _returns_string() -> bool:
-    """Return whether the response to a new search is a string."""
-    try:
-        return float(".".join(version().split(".")[:2])) < _OBJECT_VERSION
-    except ValueError:
-        return True

@@ -73,22 +73,18 @@ def study_of(data: Json) -> Study:
     return Study.model_validate(study)
 
 
-def experiment_values(data: Json, started: Started) -> tuple[int | None, list[Json], Json]:
-    """Return the values of a trial.
-
-    Returns:
-        Its id in the request, if it has one; its parameters in the service's form; and its
-        ``config.json``.
-    """
+def experiment_values(data: Json, started: Started) -> tuple[list[Json], Json]:
+    """Return the parameters of a trial in the service's form, and its ``config.json``."""
     algorithm = algorithm_of(data)
     if algorithm == GRID:
         experiment: Json = data["experiments"][int(str(started.parameters[_EXPERIMENT]))]
+        # By name and with a type, as in WMLA-HPO-Custom-Experiment.ipynb of IBM/wmla-assets.
         params = [
-            _param(each["name"], each["dataType"], each["fixedVal"], user_defined=True)
-            for each in experiment["hyperParams"]
+            _param(each["name"], each["dataType"], each["fixedVal"]) | {"type": "fix"}
+            for each in sorted(experiment["hyperParams"], key=lambda each: str(each["name"]))
         ]
         config = {each["name"]: each["fixedVal"] for each in experiment["hyperParams"]}
-        return experiment["id"], params, config
+        return params, config
     values = {
         each["name"]: _value(each, started.parameters[f"p{index}"])
         for index, each in enumerate(data["hyperParams"])
@@ -100,7 +96,7 @@ def experiment_values(data: Json, started: Started) -> tuple[int | None, list[Js
         name, amount = algorithm_param(data, "ResourceName", ""), str(started.resource)
         params.append(_param(name, "str", amount))
         values[name] = amount
-    return None, params, values
+    return params, values
 
 
 def _definition(each: Json) -> Json:
@@ -135,10 +131,10 @@ def _value(each: Json, raw: Value) -> Value:
     return int(value) if each["dataType"].lower() == "int" else float(value)
 
 
-def _param(name: str, kind: str, value: Value, *, user_defined: bool = False) -> Json:
+def _param(name: str, kind: str, value: Value) -> Json:
     return {
         "name": name,
         "dataType": kind.lower(),
         "fixedVal": repr(value) if isinstance(value, float) else str(value),
-        "userDefined": user_defined,
+        "userDefined": False,
     }

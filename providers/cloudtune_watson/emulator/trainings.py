@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Json, Response
+from cloudtune.emulator_kit import Context, Json, Response, is_map
 from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, training_start
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets
@@ -50,7 +50,7 @@ REQUEST = Map(
     {
         "name": TEXT,
         "description": TEXT,
-        "tags": ListOf(TEXT),
+        "tags": ListOf(ANY),
         "space_id": TEXT,
         "project_id": TEXT,
         "custom": FREE,
@@ -90,6 +90,7 @@ class Trainings:
         demand(request, REQUEST)
         scope = scope_of(request.get("space_id"), request.get("project_id"))
         _demand_supported(request)
+        _tags(request)
         training_id = str(uuid.uuid4())
         log = self._results(request, training_id) / "logs"
         job = Job(
@@ -214,9 +215,26 @@ def _demand_supported(request: Json) -> None:
         raise invalid("'model_definition.hardware_spec.nodes' must be at least 1.")
 
 
+def _tags(request: Json) -> set[str]:
+    """Return the tags of a training, each a text or an object with a value.
+
+    Both forms are in IBM's documents: texts in the notebooks, objects in the older API v4.
+
+    Raises:
+        ServiceError: If a tag is anything else.
+    """
+    tags: list[str] = []
+    for index, tag in enumerate(request.get("tags", ())):
+        text = tag.get("value") if is_map(tag) else tag
+        if not isinstance(text, str):
+            raise invalid(f"'tags[{index}]' must be a text, or an object with a 'value'.")
+        tags.append(text)
+    return set(tags)
+
+
 def _matches(training: Training, call: Call) -> bool:
     """Return whether a training passes the filters of a list."""
-    tags = set(training.request.get("tags", ()))
+    tags = _tags(training.request)
     state, definition = call.one("state"), call.one("training_definition_id")
     return (
         all(tag in tags for tag in call.query.get("tag.value", ()))

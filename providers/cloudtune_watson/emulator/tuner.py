@@ -74,10 +74,9 @@ class Tuner(tuner.Tuner[Search, Jobs]):
 
     def start_trial(self, started: Started) -> None:
         """Create the experiment of a start and launch it."""
-        fixed_id, params, config = experiment_values(self.job.data, started)
+        params, config = experiment_values(self.job.data, started)
         with self.lock:
-            number = len(self.job.experiments) if fixed_id is None else fixed_id
-            experiment = self._create_experiment(number, params, config)
+            experiment = self._create_experiment(len(self.job.experiments), params, config)
             self.job.experiments.append(experiment)
         self._experiments[started.number] = experiment
         self.context.jobs.launch(

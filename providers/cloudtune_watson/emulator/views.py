@@ -1,6 +1,8 @@
 """Trainings, searches and executions in the services' own form.
 
-The form of searches is that of the responses in ``WMLA-HPO-state.ipynb`` of IBM/wmla-assets; the
+The form of searches is that of the responses that are recorded in IBM/wmla-assets: in
+``WMLA-HPO-state.ipynb`` and ``WMLA-HPO-Custom-Experiment.ipynb`` for the accelerator only, in
+``CPD3.5.0-model-hyperparameter-optimization-via-wmla-api.ipynb`` for Cloud Pak for Data. The
 states are those of its ``wmla4.8-cpd4.8`` readme ("Tuning states", "Experiment training states").
 ``complete`` includes the failed ones. Chosen: that ``metricVal`` is the best value of a trial's
 objective, that ``metrics`` only has those of ``additionalMetrics``, that a trial without the
@@ -36,9 +38,14 @@ TRAINING_STATES: Mapping[str, str] = {
 }
 
 
-def search(search: Search) -> Json:
-    """Return a search."""
-    experiments = [_experiment(search, each) for each in search.experiments]
+def search(search: Search, *, standalone: bool) -> Json:
+    """Return a search.
+
+    Args:
+        search: The search.
+        standalone: Whether the accelerator runs without Cloud Pak for Data.
+    """
+    experiments = [_experiment(search, each, standalone=standalone) for each in search.experiments]
     ended = [each for each in search.experiments if each.job.is_over]
     failed = [each for each in ended if each.job.state == "failed"]
     counts = (search.algorithm.get("maxJobNum", -1), len(search.data.get("experiments", ())))
@@ -53,10 +60,11 @@ def search(search: Search) -> Json:
         "duration": format_duration((search.ended or time.time()) - search.created),
         "creator": CREATOR,
         "createtime": format_clock(search.created),
-        "algoDef": search.algorithm,
-        "hyperParams": search.data.get("hyperParams", []),
         "experiments": experiments,
     }
+    if not standalone:
+        view["algoDef"] = search.algorithm
+        view["hyperParams"] = [_parameter(each) for each in search.data.get("hyperParams", [])]
     scores = [
         (search.sign * score, index)
         for index, each in enumerate(search.experiments)
@@ -67,28 +75,36 @@ def search(search: Search) -> Json:
     return view
 
 
-def _experiment(search: Search, experiment: Experiment) -> Json:
+def _parameter(parameter: Json) -> Json:
+    """Return a parameter of a request, without its empty lists."""
+    fields = {name: field for name, field in parameter.items() if field != []}
+    lower = {name: parameter[name].lower() for name in ("type", "dataType")}
+    return {**fields, **lower, "userDefined": False}
+
+
+def _experiment(search: Search, experiment: Experiment, *, standalone: bool) -> Json:
     job = experiment.job
     view: Json = {
         "id": experiment.id,
         "state": _EXPERIMENT_STATES[job.state],
         "appId": job.id,
-        "driverId": experiment.driver,
         "startTime": format_clock(job.created),
         "hyperParams": experiment.params,
-        "maxiteration": 0,
     }
+    if standalone:
+        view |= {"driverId": experiment.driver, "maxiteration": 0}
     if job.ended is not None:
         view["endTime"] = format_clock(job.ended)
     score = search.score(experiment)
     if score is not None:
         view["metricVal"] = score
-    if job.state == "completed":
-        view["metrics"] = [
-            {"name": name, "min": min(values), "max": max(values), "latest": values[-1]}
-            for name in search.algorithm.get("additionalMetrics", {})
-            if (values := experiment.values(name))
-        ]
+    metrics = [
+        {"name": name, "min": min(values), "max": max(values), "latest": values[-1]}
+        for name in search.algorithm.get("additionalMetrics", {})
+        if (values := experiment.values(name))
+    ]
+    if job.state == "completed" and metrics:
+        view["metrics"] = metrics
     return view
 
 

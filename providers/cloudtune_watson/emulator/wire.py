@@ -128,6 +128,7 @@ def read_call(environ: WSGIEnvironment, names: Mapping[str, str]) -> Call:
     if any("\0" in text or not _is_unicode(text) for text in decoded.values()):
         raise invalid("The path has a character that is not allowed.")
     request = Request(environ)
+    request.max_form_memory_size = None  # the whole body is limited
     try:
         if request.mimetype != "multipart/form-data":
             return Call(decoded, query, request.get_data())

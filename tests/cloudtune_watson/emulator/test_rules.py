@@ -173,8 +173,8 @@ def test_parameters_of_an_algorithm_are_what_ibm_says(
 @pytest.mark.parametrize(
     ("form", "why"),
     [
-        ({"data": "{}"}, "file and data"),
-        ({"file": (io.BytesIO(b"x"), "m.modelDir.tar")}, "file and data"),
+        ({"data": "{}"}, "one file and the field data"),
+        ({"file": (io.BytesIO(b"x"), "m.modelDir.tar")}, "one file and the field data"),
         ({"file": (io.BytesIO(b"x"), "m.modelDir.tar"), "data": "{"}, "not valid JSON"),
         ({"file": (io.BytesIO(b"x"), "m.modelDir.tar"), "data": "[]"}, "must be a map"),
     ],

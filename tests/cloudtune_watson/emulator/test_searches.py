@@ -114,10 +114,10 @@ def test_a_grid_is_a_list_of_experiments(cluster: Cluster) -> None:
     )
     told = cluster.searched(data)
     assert (told["state"], told["progress"]) == ("FINISHED", "3/3")
-    assert [each["id"] for each in told["experiments"]] == [4, 9, 2]
+    assert [each["id"] for each in told["experiments"]] == [0, 1, 2]
     assert list(cluster.values(told)) == ["0.5", "1", "1.5"]
-    assert told["best"]["id"] == 9
-    assert told["best"]["hyperParams"][0]["userDefined"] is True
+    assert told["best"]["id"] == 1
+    assert told["best"]["hyperParams"][0]["type"] == "fix"
 
 
 def test_complete_counts_failures(cluster: Cluster) -> None:
@@ -247,11 +247,10 @@ def test_a_name_that_is_given_is_kept(start_cluster: Callable[..., Cluster]) -> 
     assert cluster.ask("GET", f"{cluster.wmla}/hypersearch") == (200, [])
 
 
-@pytest.mark.parametrize("version", ["3.5", "standalone"])
-def test_an_older_accelerator_answers_with_a_text(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, version: str
+def test_a_standalone_accelerator_answers_with_a_text(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CLOUDTUNE_WATSON_VERSION", version)
+    monkeypatch.setenv("CLOUDTUNE_WATSON_VERSION", "standalone")
     args = "--exec-start PyTorch --model-main main.py"
     data = cluster.search(modelSpec={"args": args, "sigName": "group"}, maxJobNum=1)
     status, name = cluster.submit(data)

@@ -267,3 +267,33 @@ def test_an_archive_that_is_none_fails_its_training(cluster: Cluster) -> None:
     status = cluster.ended(cluster.create(cluster.training(definition)))["status"]
     assert status["state"] == "failed"
     assert "cannot be unpacked" in status["failure"]["errors"][0]["message"]
+
+
+def test_tags_may_be_objects(cluster: Cluster) -> None:
+    definition = cluster.definition("pass")
+    tags = ["plain", {"value": "object", "description": "as in the older API"}]
+    training = cluster.create(cluster.training(definition, tags=tags))
+    for tag, count in (("plain", 1), ("object", 1), ("other", 0)):
+        query = {"version": cluster.version, "space_id": cluster.space, "tag.value": tag}
+        status, listed = cluster.ask("GET", "/ml/v4/trainings", query)
+        assert (status, listed["total_count"]) == (200, count)
+    assert cluster.get(training)["metadata"]["tags"] == tags
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/ml/v4/model_definitions"),
+        ("PUT", "/ml/v4/model_definitions/an-id/model"),
+        ("POST", "/ml/v4/pipelines"),
+        ("GET", "/ml/v1/fine_tunings"),
+    ],
+)
+def test_other_resources_are_refused_in_the_services_form(
+    cluster: Cluster, method: str, path: str
+) -> None:
+    status, answer = cluster.ask(method, path, json={})
+    assert status == 501
+    assert answer["errors"][0]["code"] == "not_implemented"
+    assert f"{method} {path}" in answer["errors"][0]["message"]
+    assert answer["status_code"] == 501

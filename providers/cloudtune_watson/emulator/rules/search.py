@@ -2,8 +2,9 @@
 
 Source: the docstring of ``start_hpo`` of ibm-wmla 0.1.1 (``wmla_api_v1.py``), with the
 spellings of requests in ``WMLA-HPO-state.ipynb`` of IBM/wmla-assets where they differ
-(``maxParalleJobNum``, ``hyperbandEta``). That unknown keys are refused is chosen, to catch
-misspelt ones.
+(``maxParalleJobNum``, ``hyperbandEta``). ``WMLA-HPO-Custom-Experiment.ipynb`` there shows a grid
+that was accepted with the type ``STRING``, with numbers as text, and with Hyperband's parameters.
+That unknown keys are refused is chosen, to catch misspelt ones.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from cloudtune_watson.emulator.wire import (
     OneOf,
     demand,
     is_number,
-    is_whole,
 )
 
 GRID = "ExperimentGridSearch"
@@ -37,11 +37,12 @@ _PARAMS = {
     "Bayesian": {"RandomSeed", "InitPoints", "CubeSize", "Noiseless"},
     "Tpe": {"RandomSeed", "WarmUp", "EICandidate", "GoodRatio", "GoodMax"},
     HYPERBAND: {"RandomSeed", "eta", "ResourceName", "ResourceValue"},
-    GRID: set[str](),
+    GRID: {"RandomSeed", "eta", "ResourceName", "ResourceValue"},
 }
 _MINIMUMS = {"WarmUp": 3, "EICandidate": 2, "GoodMax": 2, "InitPoints": 0}
 """Of integers; IBM documents an exclusive minimum for the first three."""
 _KINDS = OneOf(("DOUBLE", "INT", "STR"))
+_FIXED_KINDS = OneOf(("DOUBLE", "INT", "STR", "STRING"))
 _MAX_VALUES = 10_000
 _SHAPE = Map(
     {
@@ -84,7 +85,9 @@ _SHAPE = Map(
             Map(
                 {
                     "id": WHOLE,
-                    "hyperParams": ListOf(Map({"name": TEXT, "dataType": _KINDS, "fixedVal": ANY})),
+                    "hyperParams": ListOf(
+                        Map({"name": TEXT, "dataType": _FIXED_KINDS, "fixedVal": ANY})
+                    ),
                 }
             )
         ),
@@ -230,9 +233,13 @@ def _experiment_mistakes(experiments: list[Json]) -> Iterator[str]:
 
 
 def _has_type(value: Any, kind: str) -> bool:
-    if kind == "str":
+    if kind in {"str", "string"}:
         return isinstance(value, str)
-    return is_whole(value) if kind == "int" else is_number(value)
+    try:
+        number = parse_number(value)
+    except ValueError:
+        return False
+    return kind == "double" or (number.is_integer() and abs(number) < 2**63)
 
 
 def _parameter_mistakes(each: Json) -> Iterator[str]:
