@@ -248,7 +248,7 @@ def _list_git_files(folder: Path) -> list[str]:
         if not name or _ALWAYS_EXCLUDED.intersection(name.split("/")):
             continue
         if path.is_dir() and not path.is_symlink():  # a submodule or another repository
-            inner = _list_git_files(path) or _walk(path)
+            inner = (_list_git_files(path) or _walk(path)) if any(path.iterdir()) else []
             names += [f"{name}/{each}" for each in inner]
         else:
             names.append(name)

@@ -158,7 +158,7 @@ def _check_credentials(facts: Facts, *, leaves_machine: bool) -> Finding | Note:
     if leaves_machine:
         return Finding("refused", "trial.source", f"{files} {look}, and would be sent: {advice}")
     text = f"{files} {look}; no service would accept this source: {advice}"
-    return Note("trial.source", text, "warning")
+    return Note("trial.source", text)
 
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
