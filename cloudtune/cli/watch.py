@@ -60,7 +60,7 @@ def logs(words: tuple[str, ...], on: str | None) -> None:
 
 def _print_service_log(log: ServiceLog) -> None:
     """Print a log from the service; if it cannot be read, why, and its address."""
-    from cloudtune.errors import CloudtuneError
+    from cloudtune.errors import CloudtuneError, UsageError
     from cloudtune.reporting.sanitize import sanitize_line
 
     try:
@@ -72,7 +72,9 @@ def _print_service_log(log: ServiceLog) -> None:
         if log.address is None:
             raise
         click.echo(sanitize_line(f"cannot read the log: {error}"), err=True)
-    click.echo(log.address or "")
+    if log.address is None:
+        raise UsageError("this trial has no log here, and its emulator keeps none")
+    click.echo(log.address)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

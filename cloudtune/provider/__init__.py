@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from cloudtune.results.events import Started as Started
     from cloudtune.results.events import TrialState as TrialState
     from cloudtune.results.model import Measurement as Measurement
+    from cloudtune.results.model import Trial as Trial
     from cloudtune.results.objective import explain_missing_objective as explain_missing_objective
     from cloudtune.results.objective import objective_values as objective_values
     from cloudtune.study.quantities import Money as Money
@@ -144,7 +145,7 @@ _EXPORTS = {
     "cloudtune.provider.secrets": "resolve_secrets",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
-    "cloudtune.results.model": "Measurement",
+    "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
     "cloudtune.study.quantities": "Money format_bytes format_count format_duration",
     "cloudtune.study.schema": (

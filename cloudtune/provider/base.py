@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
     from cloudtune.provider.uploads import Uploads
+    from cloudtune.results.model import Trial
     from cloudtune.study.schema import Json, Mode
     from cloudtune.study.study import Study
 
@@ -113,13 +114,13 @@ class BaseProvider(ABC, Generic[SettingsT]):
         """
         raise ProviderError(self.capabilities.provider, "this provider has no managed mode")
 
-    def read_log(self, plan: Plan, context: JobContext, job: str) -> Iterator[str] | None:
-        """Return the lines of a training job's log at the service, or None if that is impossible.
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+        """Return the lines of a trial's log at the service, or None if that is impossible.
 
         Args:
             plan: The plan of the run.
             context: The folder and the emulator of the job.
-            job: The service's name of the training job.
+            trial: The trial; its id is the service's name of its last start.
 
         Raises, also while the lines are read:
             MissingExtraError: If the service's SDK is not installed.

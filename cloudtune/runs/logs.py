@@ -14,6 +14,7 @@ from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobContext
+from cloudtune.results.model import Trial
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ServiceLog:
     address: str | None
     """The page in the service's console, if known."""
     _job: JobRecord
-    _trial: str
+    _trial: Trial
     _folder: Path
 
     def lines(self) -> Iterator[str] | None:
@@ -74,7 +75,7 @@ def find_log(
     number = last if number is None else number
     trial = trials.get(number)
     if trial and trial.log and "://" in trial.log:
-        return ServiceLog(trial.log, job, trial.id, job_folder)
+        return ServiceLog(trial.log, job, trial, job_folder)
     path = Path((trial and trial.log) or job_folder / "trials" / str(number) / "log.txt")
     if path.exists() and (trial or damage):  # the file of a trial that is lost from the ledger
         return path
@@ -85,5 +86,5 @@ def find_log(
     if trial is None:
         raise UsageError(f"run {record.id} has no trial {number}; the last one is {last}")
     if job.plan["facts"].get("emulator"):  # one that cloudtune did not start
-        return ServiceLog(None, job, trial.id, job_folder)
+        return ServiceLog(None, job, trial, job_folder)
     raise UsageError(f"trial {number} of run {record.id} has no log")

@@ -19,6 +19,7 @@ from cloudtune.provider import (
     Note,
     Study,
     TrainingJobs,
+    Trial,
     Uploads,
 )
 from cloudtune_sagemaker.capabilities import CAPABILITIES
@@ -85,14 +86,14 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
 
         return TuningClient(_connect(plan, context), plan, context)
 
-    def read_log(self, plan: Plan, context: JobContext, job: str) -> Iterator[str]:
-        """Return the lines of a training job's log in CloudWatch.
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str]:
+        """Return the lines of a trial's log in CloudWatch.
 
         Raises, also while the lines are read:
             MissingExtraError: If boto3 is not installed.
             ProviderError: If the caller may not read the log, or AWS cannot be reached.
         """
-        return read_log(_connect(plan, context), job)
+        return read_log(_connect(plan, context), trial.id)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads:
         """Return what a run uploads to S3.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +31,9 @@ TIMEOUT = 60.0
 RETRY_SECONDS = 60.0
 """For how long a call that changes nothing is retried."""
 RETRY_SECONDS_EMULATED = 5.0
+LOG_URL = "https://logging.googleapis.com/v2/entries:list"
+LOG_PAGE_SIZE = 1000
+"""Maximum entries of one page of a log."""
 PAGE_SIZE = 100
 """Jobs of one page of a list."""
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -184,6 +187,29 @@ class Google:
             except self._errors.NotFound:
                 return
 
+    def log_entries(self, filter_: str) -> Iterator[Json]:
+        """Yield the entries of Cloud Logging that match a filter, oldest first.
+
+        The call is entries.list (https://cloud.google.com/logging/docs/reference/v2/rest/v2/
+        entries/list, read 2026-11-27).
+        """
+        request: Json = {
+            "resourceNames": [f"projects/{self._project}"],
+            "filter": filter_,
+            "orderBy": "timestamp asc",
+            "pageSize": LOG_PAGE_SIZE,
+        }
+        while True:
+            with self._translate_errors("ListLogEntries"):
+                response = self._session.post(LOG_URL, json=request, timeout=TIMEOUT)
+            if response.status_code >= 400:
+                raise service_error("ListLogEntries", response.status_code, _message(response))
+            page: Json = response.json()
+            yield from page.get("entries", ())
+            if not (token := page.get("nextPageToken")):
+                return
+            request = {**request, "pageToken": token}
+
     def create_bucket(self, bucket: str) -> None:
         """Create a bucket on an emulator."""
         with self._translate_errors(f"the bucket {bucket}"):
@@ -229,17 +255,22 @@ class Google:
         return client
 
     @cached_property
-    def _files(self) -> Any:
-        """The client of Cloud Storage."""
+    def _session(self) -> Any:
+        """The HTTP session for Cloud Storage and Cloud Logging."""
         sessions = _import("google.auth.transport.requests")
         session = sessions.AuthorizedSession(self._credentials)
         self._guard(session)
+        return session
+
+    @cached_property
+    def _files(self) -> Any:
+        """The client of Cloud Storage."""
         client = self._storage.Client(
             project=self._project,
             credentials=self._credentials,
             # Explicit, since the client also reads STORAGE_EMULATOR_HOST.
             client_options=self._client_options("https://storage.googleapis.com"),
-            _http=session,
+            _http=self._session,
         )
         client._bucket_metadata_cache = None  # it requests the bucket, in a thread
         return client
@@ -314,6 +345,14 @@ class Google:
         classes = [each.__name__ for each in type(error).__mro__]
         retryable = bool(getattr(error, "retryable", False))
         return connection_error(operation, classes, str(error), retryable=retryable)
+
+
+def _message(response: Any) -> str:
+    """Return the message of a refusal of a REST API."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(response.reason)
 
 
 def _guard_adapter(url: str) -> Any:

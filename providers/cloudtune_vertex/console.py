@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
 from cloudtune.provider import JobContext, Plan
+from cloudtune_vertex.errors import GoogleError
+
+if TYPE_CHECKING:
+    from cloudtune_vertex.client import Google
 
 
 def list_url(project: str, jobs: str) -> str:
@@ -30,3 +38,29 @@ def log_url(plan: Plan, context: JobContext, job: str) -> str | None:
         return job_url(plan.facts.data["project"], plan.facts.data["location"], number)
     file = context.emulator_folder / "jobs" / number / "log.txt"
     return str(file) if file.is_file() else None
+
+
+def read_log(google: Google, page: str) -> Iterator[str]:
+    """Yield the lines of a custom job's log in Cloud Logging, oldest first.
+
+    Logs of custom jobs have the resource ``ml_job`` with the number of the job, as
+    ``gcloud logging read`` selects them; not verified against the live service.
+
+    Args:
+        google: The client.
+        page: The job's page in the console, as `log_url` returns it.
+
+    Raises:
+        GoogleError: If the log does not exist, the caller may not read it, or the call fails.
+    """
+    number = urlsplit(page).path.rpartition("/")[2]
+    lines = 0
+    filter_ = f'resource.type="ml_job" AND resource.labels.job_id="{number}"'
+    for entry in google.log_entries(filter_):
+        payload = entry.get("jsonPayload", {})
+        text = entry.get("textPayload") or payload.get("message") or ""
+        for line in str(text).splitlines():
+            lines += 1
+            yield line
+    if not lines:
+        raise GoogleError(f"Cloud Logging has no log of the job {number} yet", code=404)

@@ -20,7 +20,9 @@ _PREFIX = re.compile(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
 """The clients put this before the service's message."""
 _HOST = re.compile(r"host='([^']+)'")
 """In the messages of urllib3."""
-_PERMISSION = re.compile(r"\b(?:aiplatform|storage|iam|serviceusage)\.[a-zA-Z]+\.[a-zA-Z]+\b")
+_PERMISSION = re.compile(
+    r"\b(?:aiplatform|storage|iam|logging|serviceusage)\.[a-zA-Z]+\.[a-zA-Z]+\b"
+)
 
 _SIGN_IN = (
     "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS "

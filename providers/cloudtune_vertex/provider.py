@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
@@ -18,9 +18,11 @@ from cloudtune.provider import (
     Note,
     Study,
     TrainingJobs,
+    Trial,
     Uploads,
 )
 from cloudtune_vertex.capabilities import CAPABILITIES
+from cloudtune_vertex.console import read_log
 from cloudtune_vertex.lookup import lookup
 from cloudtune_vertex.request import request
 from cloudtune_vertex.request.study_fields import STUDY_FIELDS
@@ -82,6 +84,17 @@ class VertexProvider(BaseProvider[VertexSettings]):
         from cloudtune_vertex.tuning_client import TuningClient
 
         return TuningClient(_connect(plan, context), plan, context)
+
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+        """Return the lines of a trial's log in Cloud Logging; None on an emulator, which has none.
+
+        Raises, also while the lines are read:
+            MissingExtraError: If google-cloud-aiplatform is not installed.
+            ProviderError: If the caller may not read the log, or Google cannot be reached.
+        """
+        if context.emulator is not None or not trial.log:
+            return None
+        return read_log(_connect(plan, context), trial.log)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads:
         """Return what a run uploads to Cloud Storage.
