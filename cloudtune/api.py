@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult, Trial
     from cloudtune.study.study import Study
 
+    StudySource = Study | str | Path | Mapping[str, Any]
+
 _POLL_SECONDS = 0.005
 
 
 @overload
 def plan(  # type: ignore[overload-overlap]
-    study: Study, on: str = "local", *, emulate: bool = False, exclude: Sequence[Path] = ()
+    study: StudySource, on: str = "local", *, emulate: bool = False, exclude: Sequence[Path] = ()
 ) -> Plan: ...
 @overload
 def plan(
-    study: Study, on: Sequence[str], *, emulate: bool = False, exclude: Sequence[Path] = ()
+    study: StudySource, on: Sequence[str], *, emulate: bool = False, exclude: Sequence[Path] = ()
 ) -> list[Plan]: ...
 def plan(
-    study: Study,
+    study: StudySource,
     on: str | Sequence[str] = "local",
     *,
     emulate: bool = False,
@@ -38,7 +40,7 @@ def plan(
     """Return what a run would send to a provider, or the plans of one run on several.
 
     Args:
-        study: The study to run.
+        study: The study to run, its file, or a map as the file would have it.
         on: One provider or several.
         emulate: Plan for the emulators of the services.
         exclude: Files in the source folder that are not part of it, such as a saved plan.
@@ -48,7 +50,11 @@ def plan(
         StudyError: If the settings of a provider in the study are wrong.
     """
     from cloudtune.planning import planner
+    from cloudtune.study.loader import load
+    from cloudtune.study.study import Study
 
+    if not isinstance(study, Study):
+        study = load(study)
     if isinstance(on, str):
         return planner.plan(study, on, without=exclude, emulated=emulate)
     return planner.plan_run(study, on, without=exclude, emulated=emulate)
@@ -248,7 +254,7 @@ def find_run(run: str | None = None) -> Run:
 
 
 def run(
-    study: Study | Plan,
+    study: StudySource | Plan,
     on: str | Sequence[str] = "local",
     *,
     emulate: bool = False,
@@ -259,7 +265,7 @@ def run(
     Ctrl-C, or the notebook's stop button, ends it gracefully; the handle is still returned.
 
     Args:
-        study: The study or plan to run.
+        study: The study to run, its file, or a map as the file would have it; or a plan.
         on: One provider or several.
         emulate: Run on the services' emulators on this machine.
         show: Whether to show progress.
@@ -270,7 +276,9 @@ def run(
     return _create(study, on, emulate=emulate).execute(show=show)
 
 
-def start(study: Study | Plan, on: str | Sequence[str] = "local", *, emulate: bool = False) -> Run:
+def start(
+    study: StudySource | Plan, on: str | Sequence[str] = "local", *, emulate: bool = False
+) -> Run:
     """Start a run in a thread of this process, and return once it can be stopped; as `run`."""
     return _create(study, on, emulate=emulate).start()
 
@@ -365,11 +373,12 @@ def report(
     return text
 
 
-def _create(study: Study | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
+def _create(study: StudySource | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:
     from cloudtune.provider.plan import Plan
     from cloudtune.runs import lifecycle
 
     if isinstance(study, Plan):
         return Run(*lifecycle.create([study], saved=True))
+    is_file = isinstance(study, str | Path)
     plans = plan(study, [on] if isinstance(on, str) else on, emulate=emulate)
-    return Run(*lifecycle.create(plans))
+    return Run(*lifecycle.create(plans, overrides=() if is_file else None))

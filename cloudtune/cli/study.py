@@ -150,16 +150,14 @@ def schema() -> None:
 def providers(as_json: bool) -> None:
     """List the installed tuning services and their capabilities."""
     from cloudtune.provider import registry
-    from cloudtune.reporting.console.summary import capability_rows
+    from cloudtune.reporting.console.summary import capability_rows, format_capabilities
 
     installed = [registry.get(name) for name in registry.names()]
-    rows = capability_rows([(p.capabilities, registry.missing_extra(p)) for p in installed])
+    capabilities = [(p.capabilities, registry.missing_extra(p)) for p in installed]
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps(capability_rows(capabilities)))
         return
-    from cloudtune.reporting.console.tables import print_table
-
-    print_table(rows)
+    click.echo("\n".join(format_capabilities(capabilities)))
 
 
 def _print_problems(error: StudyError) -> None:

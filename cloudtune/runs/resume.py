@@ -84,7 +84,7 @@ def _raise_limits(run: str, overrides: Sequence[str]) -> list[Plan]:
 
 
 def _comparable(study: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in study.items() if key != "description"}
+    return {key: value for key, value in study.items() if key not in {"name", "description"}}
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.errors import StudyError
@@ -18,11 +18,14 @@ from cloudtune.study.yaml_reader import is_list, is_map
 _TEAM_FILE = "cloudtune.providers.yaml"
 
 
-def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
-    """Return the study in a file, completed by the team's provider settings.
+def load(study: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Study:
+    """Return the study in a file, or in a map as a file would have it.
+
+    A file is completed by the team's provider settings. A study without a name has that of its
+    file, or of its folder if the file is called ``study``.
 
     Args:
-        path: The study file.
+        study: The study file, or the study as a map, for example ``{"objective": …}``.
         overrides: Texts of the form ``path=value``; each replaces or adds one field. The value is
             read as YAML, and an empty value removes the field. Where names contain dots, the
             longest key that exists is used.
@@ -30,10 +33,14 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
     Raises:
         StudyError: If the study has mistakes; all of them at once.
     """
-    file = Path(path)
+    if isinstance(study, Mapping):
+        draft = _Draft(yaml_reader.YamlSource("", data=_plain(study)))
+        draft.override(overrides)
+        return draft.study()
+    file = Path(study)
     draft = _Draft(yaml_reader.read_file(file))
     if is_map(draft.data):
-        draft.data.setdefault("name", file.stem)
+        draft.data.setdefault("name", _default_name(file))
         team_file, foreign_files = _find_team_file(file.absolute())
         draft.notes += [
             Note("providers", f"{foreign} belongs to another user and was not read", "warning")
@@ -43,6 +50,20 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> Study:
             draft.add_team_settings(team_file)
     draft.override(overrides)
     return draft.study()
+
+
+def _default_name(file: Path) -> str:
+    folder = file.absolute().parent.name
+    return folder if file.stem == "study" and folder.isprintable() and folder else file.stem
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy with dicts and lists only, which can be changed."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def loads(text: str, name: str = "<text>") -> Study:

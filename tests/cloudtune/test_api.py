@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +185,41 @@ def test_a_report_from_python(tmp_path: Path) -> None:
     assert text.startswith("study: maximize score")
     assert cloudtune.report(results, tmp_path / "report.md") == (tmp_path / "report.md").read_text()
     assert "on average over 2 runs" in cloudtune.report(results, form="markdown")
+
+
+CONTENT: dict[str, Any] = {
+    "objective": {"metric": "score", "goal": "maximize"},
+    "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+    "limits": {"max_trials": 2},
+    "trial": {"script": "train.py", "metrics": {"score": r"score=(\S+)"}},
+}
+PRINTS = "import sys\nprint(f'score={sys.argv[-1]}')\n"
+
+
+def test_a_study_from_a_file_or_a_map(tmp_path: Path) -> None:
+    Path("train.py").write_text(PRINTS, "utf-8")
+    Path("study.yaml").write_text(json.dumps(CONTENT), "utf-8")
+    runs = [cloudtune.run(each, show=False) for each in ("study.yaml", Path("study.yaml"), CONTENT)]
+    assert [len(run.results().trials) for run in runs] == [2, 2, 2]
+    assert not cloudtune.plan("study.yaml").refused
+    assert not cloudtune.plan(CONTENT).refused
+    assert cloudtune.start(CONTENT).wait().results().best is not None
+    assert "study.yaml" in cloudtune.report(runs[0].results())
+    cloudtune.resume(runs[0].id, overrides=["limits.max_trials=3"], show=False)
+    assert len(runs[0].results().trials) == 3
+
+
+def test_a_map_is_checked_as_a_file_is() -> None:
+    with pytest.raises(cloudtune.StudyError, match=r"^objective\.goal: unknown value 'max'"):
+        cloudtune.load({**CONTENT, "objective": {"metric": "score", "goal": "max"}})
+    loaded = cloudtune.load({**CONTENT, "initial_trials": ({"x": 0.5},)}, overrides=["name=n"])
+    assert (loaded.name, loaded.initial_trials) == ("n", [{"x": 0.5}])
+    assert "name" not in CONTENT
+
+
+def test_a_file_called_study_has_the_name_of_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name, expected in (("study.yaml", "digits"), ("other.yaml", "other")):
+        (folder / name).write_text(json.dumps(CONTENT), "utf-8")
+        assert cloudtune.load(folder / name).name == expected

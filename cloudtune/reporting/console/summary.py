@@ -6,10 +6,11 @@ Names, values, and reasons may come from anywhere, so each line is sanitized.
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.fitting.capabilities import Capabilities
+from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.reporting.phrases import (
     describe_strategy,
     format_limits,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult, Trial
 
 
+_LIST_WIDTH = 79
 _MAX_LOG_LINE = 200
 """Characters of a line of a log in a summary."""
 
@@ -275,6 +277,35 @@ def capability_rows(providers: Sequence[tuple[Capabilities, str | None]]) -> lis
                     }
                 )
     return rows
+
+
+def format_capabilities(providers: Sequence[tuple[Capabilities, str | None]]) -> list[str]:
+    """Return the providers with their modes as lines of at most 79 columns.
+
+    Each provider comes with the extra that it lacks, if any.
+    """
+    lines: list[str] = []
+    for each, extra in providers:
+        missing = f"; to install it: pip install 'cloudtune[{extra}]'" if extra else ""
+        lines.append(f"{each.provider}: {each.title}, verified: {each.verified}{missing}")
+        for mode in ("managed", "driven"):
+            if supported := each.for_mode(mode):
+                text = f"  {mode:8} {_describe_mode(supported)}"
+                lines += textwrap.wrap(text, _LIST_WIDTH, subsequent_indent=" " * 11)
+    return [sanitize_line(line) for line in lines]
+
+
+def _describe_mode(mode: ModeCapabilities) -> str:
+    if mode.strategies == DRIVEN.strategies and mode.parameters == DRIVEN.parameters:
+        return "all strategies, parameters, and stopping rules of cloudtune"
+    parts = [
+        f"strategies {', '.join(sorted(mode.strategies))}",
+        f"parameters {', '.join(mode.parameters)}{'' if mode.conditions == 'none' else ', when'}",
+        f"early stopping {', '.join(sorted(mode.early_stopping)) or 'none'}",
+    ]
+    if mode.max_trials:
+        parts.append(f"at most {mode.max_trials.value:,} trials")
+    return "; ".join(parts)
 
 
 def location_prefix(study: Study, path: str) -> str:

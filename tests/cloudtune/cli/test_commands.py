@@ -611,7 +611,7 @@ def test_a_report_in_each_format(cloudtune: Cloudtune, tmp_path: Path) -> None:
     assert "wrote out.html" in done.stderr
     assert (tmp_path / "out.html").read_text("utf-8").startswith("<!doctype html>")
     cloudtune("report", "-o", "out.md")
-    assert (tmp_path / "out.md").read_text("utf-8").startswith("## study")
+    assert (tmp_path / "out.md").read_text("utf-8").startswith("## test\\_a\\_report")
     assert "unknown report format" in cloudtune("report", "-o", "out.pdf", code=1).stderr
     assert "run 'zzzz' not found" in cloudtune("report", "zzzz", code=1).stderr
     assert not (tmp_path / "out.pdf").exists()
@@ -635,3 +635,10 @@ def test_trials_are_chosen_and_sorted(cloudtune: Cloudtune) -> None:
     assert "no trial 9" in cloudtune("results", "--trial", "9", code=1).stderr
     assert "contradict" in cloudtune("results", "--best", "--top", "2", code=1).stderr
     assert "--as requires" in cloudtune("results", "--top", "1", "--as", "args", code=1).stderr
+
+
+def test_providers_fit_80_columns(cloudtune: Cloudtune) -> None:
+    lines = cloudtune("providers").stdout.splitlines()
+    assert max(map(len, lines)) < 80
+    assert {"local", "sagemaker", "vertex", "watson"} <= {line.partition(":")[0] for line in lines}
+    assert "  managed  strategies bayesian, grid, random; parameters float, int" in "\n".join(lines)
