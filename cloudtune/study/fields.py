@@ -33,7 +33,7 @@ class StudyFields(Model):
     version: Literal[1] = Field(default=1, description="Version of the file format.")
     name: StrictStr | None = Field(
         default=None,
-        description="A label. The default is the name of the file, or of its folder for study.yaml.",
+        description="A label. Default: the name of the file, or of its folder for study.yaml.",
     )
     description: StrictStr | None = Field(default=None, description="Free text.")
     objective: Annotated[list[Objective], Field(min_length=1), one_or_many] | None = Field(
