@@ -25,15 +25,15 @@ from cloudtune_vertex.emulator.storage import Storage, body_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-API = "/v1/"
-"""The prefix of JobService's paths."""
+API = ("/v1/", "/v1beta1/")
+"""The prefixes of JobService's paths. Requests of the beta version may only have fields of v1."""
 KEY_PREFIX = "/as/"
 """The prefix of paths with the key, for clients without credentials."""
 
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
 _KINDS = {kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob)}
 _PATH = re.compile(
-    rf"/v1/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
+    rf"/v1(?:beta1)?/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
 )
 _VERBS: Mapping[tuple[str, bool, str | None], str] = {
     ("POST", False, None): "Create",
@@ -108,7 +108,7 @@ class VertexApp(App):
         if match is None or kind is None or verb is None:
             raise unimplemented(
                 f"This emulator does not have {method} {path}. It has hyperparameterTuningJobs and "
-                "customJobs of the version v1: create, get, list, cancel and delete."
+                "customJobs of the versions v1 and v1beta1: create, get, list, cancel and delete."
             )
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
         resource = match["parent"] + (f"/{match['kind']}/{match['id']}" if match["id"] else "")

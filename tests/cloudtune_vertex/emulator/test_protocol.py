@@ -88,6 +88,7 @@ def test_what_is_no_message_is_refused(emulator: Any) -> None:
         ("PATCH", f"{JOBS}/1"),
         ("POST", f"{JOBS}/1:resume"),
         ("GET", "/v1/projects/team"),
+        ("GET", "/v1beta1/projects/team/locations/us-central1/models"),
     ],
 )
 def test_what_the_emulator_has_not_is_told(emulator: Any, method: str, path: str) -> None:
@@ -95,6 +96,21 @@ def test_what_the_emulator_has_not_is_told(emulator: Any, method: str, path: str
     status, said = ask(emulator.url + path, method, headers=key)
     assert (status, said["error"]["status"]) == (501, "UNIMPLEMENTED")
     assert "create, get, list, cancel and delete" in said["error"]["message"]
+
+
+def test_the_beta_version_has_the_same_jobs(emulator: Any) -> None:
+    from google.cloud import aiplatform_v1beta1
+    from google.oauth2.credentials import Credentials
+
+    client = aiplatform_v1beta1.JobServiceClient(
+        transport="rest",
+        credentials=Credentials(token=emulator.key),  # type: ignore[no-untyped-call]
+        client_options={"api_endpoint": emulator.url},
+    )
+    parent = "projects/team/locations/europe-west4"
+    assert list(client.list_custom_jobs(parent=parent)) == []
+    with pytest.raises(Exception, match=r"does not exist|not found"):
+        client.get_custom_job(name=f"{parent}/customJobs/1")
 
 
 def test_names_or_numbers_stand_for_enumerations_as_the_client_asks(emulator: Any) -> None:

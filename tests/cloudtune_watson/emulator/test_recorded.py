@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudtune.study.yaml_reader import is_list, is_map
 from tests.cloudtune_watson.emulator.conftest import WMLA, script, tarred
 
 if TYPE_CHECKING:
@@ -29,12 +29,10 @@ FIXED = ("name", "dataType", "type", "userDefined", "id", "state", "progress", "
 
 def form(value: Any) -> Any:
     """Return the fields and types of a response; values only of fields that are always the same."""
-    if isinstance(value, list):
+    if is_list(value):
         return [form(item) for item in value]
-    if isinstance(value, Mapping):
-        return {
-            name: field if name in FIXED else form(field) for name, field in sorted(value.items())
-        }
+    if is_map(value):
+        return {name: field if name in FIXED else form(field) for name, field in value.items()}
     return type(value).__name__
 
 
