@@ -73,7 +73,7 @@ def _print_service_log(log: ServiceLog) -> None:
             raise
         click.echo(sanitize_line(f"cannot read the log: {error}"), err=True)
     if log.address is None:
-        raise UsageError("this trial has no log here, and its emulator keeps none")
+        raise UsageError("this trial has no log")
     click.echo(log.address)
 
 

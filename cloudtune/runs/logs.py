@@ -13,7 +13,7 @@ from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
-from cloudtune.provider.models import JobContext
+from cloudtune.provider.models import CloudSettings, JobContext
 from cloudtune.results.model import Trial
 
 
@@ -22,7 +22,7 @@ class ServiceLog:
     """The output of a trial that is at the service."""
 
     address: str | None
-    """The page in the service's console, if known."""
+    """The page in the service's console, or the path at the service, if known."""
     _job: JobRecord
     _trial: Trial
     _folder: Path
@@ -85,6 +85,7 @@ def find_log(
         raise UsageError(f"run {record.id} has no trials on {job.provider} yet")
     if trial is None:
         raise UsageError(f"run {record.id} has no trial {number}; the last one is {last}")
-    if job.plan["facts"].get("emulator"):  # one that cloudtune did not start
-        return ServiceLog(None, job, trial, job_folder)
+    is_service = issubclass(registry.get(job.provider).settings, CloudSettings)
+    if job.plan["facts"].get("emulator") or (is_service and not job.emulated):
+        return ServiceLog(trial.log, job, trial, job_folder)
     raise UsageError(f"trial {number} of run {record.id} has no log")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
@@ -19,6 +19,8 @@ from cloudtune.provider import (
     Note,
     Study,
     TrainingJobs,
+    Trial,
+    Uploads,
 )
 from cloudtune_watson.auth import cluster_facts, connect, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
@@ -94,6 +96,43 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
         wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
         return TuningClient(wmla, plan, context)
+
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+        """Return the lines of a trial's log on the cluster, or None if its path is unknown.
+
+        Raises:
+            MissingExtraError: If the packages that reach the cluster are not installed.
+            UsageError: If the variable with the key is not set.
+            ProviderError: If the sign-in fails, the log does not exist, or the cluster refuses.
+        """
+        from cloudtune_watson.console import read_training_log
+
+        if plan.mode == "managed":
+            from cloudtune_watson.tuning_api import WmlaClient
+
+            wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
+            return iter(wmla.log(trial.id).splitlines())
+        if trial.log is None:
+            return None
+        from cloudtune_watson.client import WmlClient
+
+        wml = WmlClient(connect(plan, context), cluster_facts(plan, context))
+        return read_training_log(wml, trial.log)
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
+        """Return the model definition of a run; None for a search, whose code is a part of it.
+
+        Raises:
+            MissingExtraError: If neither of IBM's packages is installed.
+            UsageError: If the variable with the key is not set.
+            ProviderError: If the sign-in fails.
+        """
+        if plan.mode == "managed":
+            return None
+        from cloudtune_watson.client import WmlClient
+        from cloudtune_watson.uploads import find_uploads
+
+        return find_uploads(WmlClient(connect(plan, context), cluster_facts(plan, context)), plan)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Store the code, and return the trainings of the trials.

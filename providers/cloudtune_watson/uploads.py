@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cloudtune.provider import (
@@ -19,6 +19,7 @@ from cloudtune.provider import (
     JobContext,
     Plan,
     ProviderError,
+    Uploads,
     input_files,
     launcher_files,
     write_archive,
@@ -66,6 +67,44 @@ def ensure_definition(wml: WmlClient, plan: Plan, context: JobContext) -> str:
     finally:
         packed.unlink(missing_ok=True)
     return id_
+
+
+class Definitions:
+    """The model definitions of a space or project, as the `Storage` of WML.
+
+    A folder has the definitions with its name; their ids are the objects. Nothing is uploaded here:
+    the definition of a run is created by `ensure_definition`.
+    """
+
+    def __init__(self, wml: WmlClient) -> None:
+        self._wml = wml
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is a definition."""
+        return self._wml.has_definition(address.rpartition("/")[2])
+
+    def list(self, folder: str) -> dict[str, int]:
+        """Return the definitions with a name; their sizes are unknown, and 0."""
+        name = folder.rstrip("/").rpartition("/")[2]
+        return {f"{folder}{id_}": 0 for id_ in self._wml.definitions(name)}
+
+    def write(self, address: str, content: bytes) -> None:
+        """Not supported."""
+        raise NotImplementedError(address)
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Not supported."""
+        raise NotImplementedError(", ".join(files))
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete definitions."""
+        for address in addresses:
+            self._wml.delete_definition(address.rpartition("/")[2])
+
+
+def find_uploads(wml: WmlClient, plan: Plan) -> Uploads:
+    """Return what a run has stored: the model definition with its code."""
+    return Uploads(Definitions(wml), [], [f"model_definitions/{plan.facts.job_name}/"])
 
 
 def _find_definition(wml: WmlClient, name: str, packed: Path) -> str | None:

@@ -13,7 +13,9 @@ import pytest
 
 from cloudtune.errors import ProviderError
 from cloudtune.provider.models import JobContext
-from cloudtune_watson.uploads import ensure_definition
+from cloudtune.provider.uploads import find_uploads as find_remote
+from cloudtune.provider.uploads import remove_uploads
+from cloudtune_watson.uploads import ensure_definition, find_uploads
 from tests.cloudtune_watson import fake_watson as fake
 
 
@@ -95,3 +97,15 @@ def test_a_call_that_may_pass_stores_none_anew(context: JobContext, ibm: Any) ->
     with pytest.raises(ProviderError):
         ensure_definition(ibm, fake.planned("driven"), context)
     assert "store" not in ibm.of.calls
+
+
+def test_the_definition_of_a_run_is_removed(context: JobContext, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    id_ = ensure_definition(ibm, plan, context)
+    other = ibm.store("another-run", Path(__file__))
+    uploads = find_uploads(ibm, plan)
+    (found,) = find_remote(uploads, [plan.facts.run_id])
+    assert (found.address, found.files) == (f"model_definitions/{plan.facts.job_name}/", 1)
+    remove_uploads(uploads, plan.facts.run_id)
+    assert not ibm.has_definition(id_)
+    assert ibm.has_definition(other)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.emulation.environment import folder_variable
+from cloudtune.emulation.environment import folder_variable, running_emulator
 from cloudtune.errors import ProviderError, UsageError
 from cloudtune.planning.planner import plan
 from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider import registry
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
@@ -86,6 +88,12 @@ def test_a_plain_run_in_an_emulators_environment_is_emulated(
     assert (folder / "address.json").exists()  # it serves others, too
     assert not list((folder.parents[1] / "runs").glob("*/*/emulator"))
     assert restore_plan(first.to_json()).facts == first.facts
+    # Through the service's own calls, as at the service; Vertex AI's emulator has no logs.
+    (trial,) = result.trials
+    context = JobContext(folder, running_emulator(folder))
+    lines = registry.get(on).read_log(first, context, trial)
+    assert (lines is None) == (on == "vertex")
+    assert lines is None or any("metric accuracy = 1.0" in line for line in lines)
 
 
 @pytest.mark.parametrize("on", SERVICES)
