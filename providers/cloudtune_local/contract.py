@@ -75,6 +75,11 @@ class LocalContract:
         self._spare = SpareFolders(job / "ahead", self._create)
 
     @property
+    def copies_large_source(self) -> bool:
+        """Whether each trial copies a large source, because this system cannot share it."""
+        return self._source is not None and self._source.is_large and self.shared is None
+
+    @property
     def quick(self) -> bool:
         """Whether a trial's folder can be created without a noticeable delay."""
         return self._source is None or self.shared is not None or self._source.small

@@ -41,6 +41,11 @@ class LocalRunner:
     ) -> None:
         """Kill the processes that an earlier process of this run left, and get ready for trials."""
         self._contract = LocalContract(request, run, folder)
+        if self._contract.copies_large_source:
+            notify(
+                "each trial copies the source, which is large: this system does not let trials "
+                "share it by an overlay file system"
+            )
         if (folder / "trials").exists():
             reaper.kill_processes(f"{run}.")
         self._folder = folder
