@@ -138,6 +138,15 @@ def test_an_unsupported_study_is_refused(use: Use) -> None:
     assert "GRID_SEARCH does not support DOUBLE" in told["raised"]
 
 
+def test_training_jobs_run_and_write_to_the_bucket(use: Use) -> None:
+    assert use("trained") == {
+        "states": ["PIPELINE_STATE_SUCCEEDED", "JOB_STATE_SUCCEEDED"],
+        "model": None,
+        "listed": ["PIPELINE_STATE_SUCCEEDED"],
+        "saved": ["trained", "trained"],
+    }
+
+
 HYPERTUNE = """
 import argparse, hypertune
 parser = argparse.ArgumentParser()

@@ -19,7 +19,7 @@ from cloudtune_vertex.emulator.errors import (
     unimplemented,
 )
 from cloudtune_vertex.emulator.operations import Call, Operations
-from cloudtune_vertex.emulator.state import CustomJob, TuningJob
+from cloudtune_vertex.emulator.state import CustomJob, TrainingPipeline, TuningJob
 from cloudtune_vertex.emulator.storage import Storage, body_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ KEY_PREFIX = "/as/"
 """The prefix of paths with the key, for clients without credentials."""
 
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
-_KINDS = {kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob)}
+_KINDS = {kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)}
 _PATH = re.compile(
     rf"/v1(?:beta1)?/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
 )
@@ -107,8 +107,9 @@ class VertexApp(App):
         verb = _VERBS.get((method, bool(match["id"]), match["verb"])) if match else None
         if match is None or kind is None or verb is None:
             raise unimplemented(
-                f"This emulator does not have {method} {path}. It has hyperparameterTuningJobs and "
-                "customJobs of the versions v1 and v1beta1: create, get, list, cancel and delete."
+                f"This emulator does not have {method} {path}. It has {', '.join(_KINDS)} (create, "
+                "get, list, cancel and delete) and Cloud Storage; not models, endpoints, datasets, "
+                "experiments and TensorBoard."
             )
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
         resource = match["parent"] + (f"/{match['kind']}/{match['id']}" if match["id"] else "")

@@ -1,9 +1,9 @@
 """Lists of jobs: filtered and divided into pages as at the service.
 
 The filter language is that of <https://google.aip.dev/160>, limited to what the documentation of
-ListHyperparameterTuningJobsRequest and ListCustomJobsRequest (types of google-cloud-aiplatform
-2.7.0) has: ``display_name``, ``state``, ``create_time`` and ``labels``, with AND, OR and NOT. OR
-binds more closely than AND.
+ListHyperparameterTuningJobsRequest, ListCustomJobsRequest and ListTrainingPipelinesRequest (types
+of google-cloud-aiplatform 2.7.0) has: ``display_name``, ``state``, ``create_time`` and ``labels``,
+with AND, OR and NOT. OR binds more closely than AND.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import fnmatch
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from cloudtune_vertex.emulator.errors import ServiceError, invalid
-from cloudtune_vertex.emulator.state import CustomJob, Job, TuningJob
+from cloudtune_vertex.emulator.state import AnyJob, Job
 from cloudtune_vertex.emulator.times import parse_time
 
-AnyJob = TypeVar("AnyJob", CustomJob, TuningJob)
 PAGE_SIZE = 100
 """The default and the maximum here; neither is documented."""
 _MAX_DEPTH = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,16 @@ from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.package_cache import PackageCache
-from cloudtune_vertex.emulator.rules import demand, tuning
+from cloudtune_vertex.emulator.rules import demand, pipelines, tuning
 from cloudtune_vertex.emulator.rules import job as job_rules
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
 from cloudtune_vertex.emulator.state import (
     AnyJob,
     CustomJob,
+    Parent,
     Store,
+    StoredJob,
+    TrainingPipeline,
     TuningJob,
     parent_of,
 )
@@ -89,8 +93,10 @@ class Operations(app.Operations[CustomJobs, Tuner]):
     def create_custom(self, call: Call) -> bytes:
         """CreateCustomJob."""
         request = self._messages.read(CustomJob.KIND, call.body)
+        return self._write(self._create_job(parent_of(call.resource), request), call)
+
+    def _create_job(self, parent: Parent, request: Json) -> CustomJob:
         demand(job_rules.CUSTOM_RULES, request)
-        parent = parent_of(call.resource)
         fault = self.context.faults.next_trial()
         if fault is not None and fault.effect in NOT_DRIVEN:
             raise unimplemented(
@@ -100,16 +106,35 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         folder = self.context.job_folder(name.rpartition("/")[2])
         job = CustomJob(name, parent, request, folder=folder, fault=fault)
         self.store.add(job)
-        body = self._write(job, call)
         self.context.jobs.launch(job)
-        return body
+        return job
+
+    def create_pipeline(self, call: Call) -> bytes:
+        """CreateTrainingPipeline, of the kind that creates a custom job.
+
+        Its inputs are a CustomJobSpec: training_jobs.py of google-cloud-aiplatform 2.7.0.
+        """
+        request = self._messages.read(TrainingPipeline.KIND, call.body)
+        pipelines.check(request)
+        inputs = json.dumps(request.get("trainingTaskInputs", {})).encode()
+        job: Json = {
+            **{key: request[key] for key in ("labels", "encryptionSpec") if key in request},
+            "displayName": f"{request.get('displayName', '')}-custom-job"[: job_rules.MAX_NAME],
+            "jobSpec": self._messages.read("CustomJobSpec", inputs),
+        }
+        custom = self._create_job(parent_of(call.resource), job)
+        name = self.store.new_name(custom.parent, TrainingPipeline)
+        pipeline = TrainingPipeline(name, custom.parent, request, job=custom)
+        pipeline.refresh()
+        self.store.add(pipeline)
+        return self._write(pipeline, call)
 
     def get(self, kind: type[AnyJob], call: Call) -> bytes:
-        """GetHyperparameterTuningJob and GetCustomJob."""
+        """GetHyperparameterTuningJob, GetCustomJob and GetTrainingPipeline."""
         return self._write(self.store.get(kind, call.resource), call)
 
     def list(self, kind: type[AnyJob], call: Call) -> bytes:
-        """ListHyperparameterTuningJobs, without their trials, and ListCustomJobs."""
+        """ListHyperparameterTuningJobs, without their trials, and the lists of other jobs."""
         jobs, next_page = page(self.store.jobs(kind, parent_of(call.resource)), call.query)
         rows = [views.job(job, trials=False) for job in jobs]
         if mask := call.query.get("readMask"):
@@ -120,7 +145,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         return self._messages.write(f"List{kind.KIND}sResponse", message, call.query)
 
     def cancel(self, kind: type[AnyJob], call: Call) -> bytes:
-        """CancelHyperparameterTuningJob and CancelCustomJob.
+        """CancelHyperparameterTuningJob, CancelCustomJob and CancelTrainingPipeline.
 
         A job that has ended is refused; the service's behavior is not documented.
         """
@@ -131,7 +156,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         return b"{}"
 
     def delete(self, kind: type[AnyJob], call: Call) -> bytes:
-        """DeleteHyperparameterTuningJob, with the custom jobs of its trials, and DeleteCustomJob.
+        """DeleteHyperparameterTuningJob, with the custom jobs of its trials, and of other jobs.
 
         No condition is documented: a running job ends. Google's own samples first cancel a job and
         wait for its end (googleapis/python-aiplatform, samples/snippets/conftest.py).
@@ -143,13 +168,15 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         self.store.delete(job)
         return views.deleted(job.name, kind.COLLECTION)
 
-    def _cancel(self, job: CustomJob | TuningJob) -> None:
+    def _cancel(self, job: StoredJob) -> None:
         if isinstance(job, CustomJob):
             self.context.jobs.cancel(job)
+        elif isinstance(job, TrainingPipeline):
+            self.context.jobs.cancel(job.job)
         else:
             self.tuners[job.name].cancel()
 
-    def _write(self, job: CustomJob | TuningJob, call: Call) -> bytes:
+    def _write(self, job: StoredJob, call: Call) -> bytes:
         return self._messages.write(job.KIND, views.job(job), call.query)
 
 
@@ -164,4 +191,9 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "ListCustomJobs": lambda each, call: each.list(CustomJob, call),
     "CancelCustomJob": lambda each, call: each.cancel(CustomJob, call),
     "DeleteCustomJob": lambda each, call: each.delete(CustomJob, call),
+    "CreateTrainingPipeline": Operations.create_pipeline,
+    "GetTrainingPipeline": lambda each, call: each.get(TrainingPipeline, call),
+    "ListTrainingPipelines": lambda each, call: each.list(TrainingPipeline, call),
+    "CancelTrainingPipeline": lambda each, call: each.cancel(TrainingPipeline, call),
+    "DeleteTrainingPipeline": lambda each, call: each.delete(TrainingPipeline, call),
 }

@@ -49,7 +49,7 @@ class Parent:
 
 @dataclass
 class Job(kit.Job):
-    """What both kinds of jobs have."""
+    """What all kinds of jobs have."""
 
     RUNNING = RUNNING
     FINAL = frozenset({SUCCEEDED, FAILED, CANCELLED, EXPIRED})
@@ -145,7 +145,29 @@ class TuningJob(Job):
         return tuple(metric["metricId"] for metric in self.study["metrics"])
 
 
-AnyJob = TypeVar("AnyJob", CustomJob, TuningJob)
+@dataclass
+class TrainingPipeline(Job):
+    """A training pipeline: a custom job under another name, in the states of pipelines."""
+
+    RUNNING = "PIPELINE_STATE_RUNNING"
+    FINAL = frozenset(f"PIPELINE_STATE_{word}" for word in ("SUCCEEDED", "FAILED", "CANCELLED"))
+    KIND = "TrainingPipeline"
+    COLLECTION = "trainingPipelines"
+
+    job: CustomJob = field(kw_only=True)
+    """The job that it has created."""
+
+    def refresh(self) -> None:
+        """Take over the state of its job; pipelines have no EXPIRED (types, PipelineState)."""
+        job = self.job
+        state = FAILED if job.state == EXPIRED else job.state
+        self.state = state.replace("JOB_STATE", "PIPELINE_STATE")
+        self.updated, self.started, self.ended = job.updated, job.started, job.ended
+        self.error = job.error
+
+
+StoredJob = CustomJob | TuningJob | TrainingPipeline
+AnyJob = TypeVar("AnyJob", CustomJob, TuningJob, TrainingPipeline)
 
 
 class Store:
@@ -153,13 +175,13 @@ class Store:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._jobs: dict[str, CustomJob | TuningJob] = {}
+        self._jobs: dict[str, StoredJob] = {}
 
     def new_name(self, parent: Parent, kind: type[Job]) -> str:
         """Return an unused name; as at the service it ends in a random number."""
         return f"{parent.name}/{kind.COLLECTION}/{secrets.randbelow(9 * 10**18) + 10**18}"
 
-    def add(self, job: CustomJob | TuningJob) -> None:
+    def add(self, job: StoredJob) -> None:
         """Add a job."""
         self._jobs[job.name] = job
 
@@ -172,10 +194,15 @@ class Store:
         job = self._jobs.get("/".join([parent_of(name).name, *name.split("/")[4:]]))
         if not isinstance(job, kind):
             raise not_found(f"The {kind.KIND} does not exist: {name}.")
+        if isinstance(job, TrainingPipeline):
+            job.refresh()
         return job
 
     def jobs(self, kind: type[AnyJob], parent: Parent) -> list[AnyJob]:
         """Return the jobs of a parent, newest first, without the custom jobs of trials."""
+        for job in self._jobs.values():
+            if isinstance(job, TrainingPipeline):
+                job.refresh()
         jobs = [
             job
             for job in self._jobs.values()
@@ -185,7 +212,7 @@ class Store:
         ]
         return jobs[::-1]
 
-    def delete(self, job: CustomJob | TuningJob) -> None:
+    def delete(self, job: StoredJob) -> None:
         """Remove a job."""
         self._jobs.pop(job.name, None)
 

@@ -6,7 +6,7 @@ import json
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.contract import Measurement
-from cloudtune_vertex.emulator.state import Job, Trial, TuningJob
+from cloudtune_vertex.emulator.state import Job, TrainingPipeline, Trial, TuningJob
 from cloudtune_vertex.emulator.times import format_time
 
 
@@ -29,6 +29,8 @@ def job(job: Job, *, trials: bool = True) -> Json:
         view["endTime"] = format_time(job.ended)
     if job.error is not None:
         view["error"] = {"code": job.error.code, "message": job.error.message}
+    if isinstance(job, TrainingPipeline):
+        view["trainingTaskMetadata"] = {"backingCustomJob": job.job.name}
     if trials and isinstance(job, TuningJob) and job.trials:
         view["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
     return view

@@ -16,7 +16,7 @@ from cloudtune_vertex.emulator.errors import invalid
 OUTPUT_ONLY = frozenset(
     [
         *("name", "trials", "state", "createTime", "startTime", "endTime", "updateTime", "error"),
-        *("satisfiesPzs", "satisfiesPzi", "webAccessUris"),
+        *("satisfiesPzs", "satisfiesPzi", "webAccessUris", "trainingTaskMetadata"),
     ]
 )
 """Fields of jobs that only the service sets (types of google-cloud-aiplatform 2.7.0)."""

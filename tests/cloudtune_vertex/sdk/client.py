@@ -154,6 +154,41 @@ def refused() -> dict[str, Any]:
     raise AssertionError("it should be refused")
 
 
+SAVE = """
+import os
+folder = os.environ["AIP_MODEL_DIR"].replace("gs://", "/gcs/")
+os.makedirs(folder, exist_ok=True)
+open(folder + "model.txt", "w").write("trained")
+"""
+
+
+def saved(path: str) -> str:
+    text: str = storage.Client(project="team").bucket(BUCKET).blob(path).download_as_text()
+    return text
+
+
+def trained() -> dict[str, Any]:
+    """Two of the SDK's classes for training, with a script that writes to a path below /gcs."""
+    Path("save.py").write_text(SAVE)
+    pipeline = aiplatform.CustomTrainingJob(
+        display_name="trained", script_path="save.py", container_uri=IMAGE
+    )
+    model = pipeline.run(machine_type="n1-standard-4", base_output_dir=f"gs://{BUCKET}/pipeline")
+    custom = aiplatform.CustomJob.from_local_script(
+        display_name="own-image",
+        script_path="save.py",
+        container_uri="europe-docker.pkg.dev/team/own/image:1",  # installs its package from /gcs
+        base_output_dir=f"gs://{BUCKET}/custom",
+    )
+    custom.run()
+    return {
+        "states": [pipeline.state.name, custom.state.name],
+        "model": model,
+        "listed": [each.state.name for each in aiplatform.CustomTrainingJob.list()],
+        "saved": [saved(f"{name}/model/model.txt") for name in ("pipeline", "custom")],
+    }
+
+
 def guarded() -> dict[str, Any]:
     try:
         socket.create_connection(AWAY, timeout=1)
@@ -163,7 +198,8 @@ def guarded() -> dict[str, Any]:
 
 
 USES: dict[str, Callable[[], dict[str, Any]]] = {
-    each.__name__: each for each in (tuned, grid, failed, cancelled, deleted, refused, guarded)
+    each.__name__: each
+    for each in (tuned, grid, failed, cancelled, deleted, refused, trained, guarded)
 }
 
 if __name__ == "__main__":
