@@ -126,9 +126,8 @@ def test_what_it_does_not_run_is_refused(
 
 @pytest.mark.parametrize("resource", ["models:upload", "datasets", "metadataStores/default"])
 def test_other_services_are_refused_with_what_there_is(emulator: Any, resource: str) -> None:
-    from google.auth.transport.requests import AuthorizedSession
-
-    session: Any = AuthorizedSession(emulator._credentials(None))
+    requests: Any = import_module("google.auth.transport.requests")
+    session = requests.AuthorizedSession(emulator._credentials(None))
     answer = session.post(f"{emulator.url}/v1/{PARENT}/{resource}", json={})
     session.close()
     error = answer.json()["error"]

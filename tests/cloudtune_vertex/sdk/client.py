@@ -170,9 +170,8 @@ def saved(path: str) -> str:
 def trained() -> dict[str, Any]:
     """Two of the SDK's classes for training, with a script that writes to a path below /gcs."""
     Path("save.py").write_text(SAVE)
-    pipeline = aiplatform.CustomTrainingJob(
-        display_name="trained", script_path="save.py", container_uri=IMAGE
-    )
+    training: Any = aiplatform.CustomTrainingJob
+    pipeline = training(display_name="trained", script_path="save.py", container_uri=IMAGE)
     model = pipeline.run(machine_type="n1-standard-4", base_output_dir=f"gs://{BUCKET}/pipeline")
     custom = aiplatform.CustomJob.from_local_script(
         display_name="own-image",
@@ -184,7 +183,7 @@ def trained() -> dict[str, Any]:
     return {
         "states": [pipeline.state.name, custom.state.name],
         "model": model,
-        "listed": [each.state.name for each in aiplatform.CustomTrainingJob.list()],
+        "listed": [each.state.name for each in training.list()],
         "saved": [saved(f"{name}/model/model.txt") for name in ("pipeline", "custom")],
     }
 
