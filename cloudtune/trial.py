@@ -48,6 +48,12 @@ _MIN_LINE = 16
 """Bytes of the shortest line of a secret that is masked by itself."""
 REGEX_TIMEOUT = 2.0
 """Seconds that the launcher lets one metric's regex spend on one line."""
+_REGEX_PART = (
+    r"(?P<class>\\[dDsSwWbBAZntrfva]|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|[.^$+|])"
+    r"|(?P<open>\((?!\?)|\(\?(?::|P<|=|!|<))|(?P<close>\))"
+    r"|(?P<optional>[*?]|\{(?:\d+,?\d*|,\d+)\})|(?P<literal>\\[^\w\s]|[^\\\[({])|(?P<unknown>.)"
+)
+"""A part of a regular expression, as far as `required_text` knows them."""
 _PLACEHOLDER = r"\{\{([^{}]+)\}\}"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _TOLERANCE = 1e-6
@@ -1057,9 +1063,9 @@ class _Launcher:
         self,
         words: Sequence[str],
         env: Mapping[str, str],
-        parse: Callable[[bytes], None] = lambda _line: None,
+        parse: Callable[[bytes], None] = lambda _lines: None,
     ) -> int:
-        """Run a process to its end, pass each line to ``parse``, and return its exit code.
+        """Run a process to its end, pass its lines to ``parse``, and return its exit code.
 
         A child that keeps the output open after that is not waited for.
 
@@ -1143,8 +1149,7 @@ class _Launcher:
         self._write(masked)
         self._last_lines = self._last_lines[-40:]
         self._last_lines += [line[:MAX_REASON_LENGTH] for line in _split_lines(masked)[-40:]]
-        for line in _split_lines(complete):  # a metric can look like a secret
-            parse(line)
+        parse(complete)  # unmasked, since a metric can look like a secret
 
     def _publish_reports(self) -> None:
         import contextlib
@@ -1188,8 +1193,40 @@ def _compile_patterns(metrics: Mapping[str, Sequence[str]]) -> list[MetricPatter
     return patterns
 
 
+def required_text(pattern: str) -> bytes:
+    """Return a text that each match of a regular expression contains; empty if none is known.
+
+    Finding it is many times faster than the expression. It is outside of groups, in an expression
+    without flags and outer alternatives.
+    """
+    import re
+
+    texts, depth, index = [""], 0, 0
+    for token in re.finditer(_REGEX_PART, pattern, re.DOTALL):
+        if token.start() != index:
+            return b""
+        index = token.end()
+        kind, text = token.lastgroup, token.group()
+        depth += (kind == "open") - (kind == "close")
+        if kind == "unknown" or (text == "|" and not depth):
+            return b""
+        if kind == "optional":
+            texts[-1] = texts[-1][:-1]
+        if kind == "literal" and not depth:
+            texts[-1] += text[-1]
+        else:
+            texts.append("")
+    text = max(texts, key=len)
+    return b"" if "\ufffd" in text or index < len(pattern) else text.encode("utf-8", "ignore")
+
+
+def may_contain(output: bytes, texts: Iterable[bytes]) -> bool:
+    """Return whether output may match an expression, given the texts that they require."""
+    return b"\x1b" in output or any(text in output for text in texts)
+
+
 def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[bytes], None]:
-    """Return a function that reports the metrics in a line.
+    """Return a function that reports the metrics in lines.
 
     It must be called in the main thread: a timer's signal interrupts `re` after `REGEX_TIMEOUT`.
     """
@@ -1199,6 +1236,7 @@ def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[by
     import time
 
     current: list[str] = ["", ""]
+    texts = {(name, each.pattern): required_text(each.pattern) for name, each in patterns}
 
     def interrupt(_number: int, _frame: Any) -> None:
         message = "the regex of metric {} took more than {:g} s on one line: {}"
@@ -1206,9 +1244,16 @@ def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[by
 
     signal.signal(signal.SIGALRM, interrupt)
 
-    def parse(line: bytes) -> None:
+    def parse(output: bytes) -> None:
+        if may_contain(output, texts.values()):
+            for line in _split_lines(output):
+                parse_line(line)
+
+    def parse_line(line: bytes) -> None:
         text = strip_ansi(line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace"))
         for name, pattern in patterns:
+            if not may_contain(line, [texts[name, pattern.pattern]]):
+                continue
             current[:] = [name, pattern.pattern]
             signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
             try:

@@ -12,13 +12,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.trial import MAX_REPORT_LINE_BYTES, SecretFilter, parse_number, strip_ansi
+from cloudtune.trial import (
+    MAX_REPORT_LINE_BYTES,
+    SecretFilter,
+    may_contain,
+    parse_number,
+    required_text,
+    strip_ansi,
+)
 
 if TYPE_CHECKING:
     import regex
 
 MAX_LINE_BYTES = 64 * 1024
 """Bytes of a printed line that are searched for metrics."""
+MAX_SEARCHED_BYTES = 128 * 1024 * 1024
+MAX_SEARCHED_LINES = 1_000_000
+"""Limits of the output of one process that regular expressions search: a few seconds of work."""
 MAX_REPORT_BYTES = 64 * 1024 * 1024
 """Bytes that one trial may report."""
 MAX_MEASUREMENTS = 250_000
@@ -83,6 +93,8 @@ class MetricPatterns:
         self._patterns = [
             (name, _compile(name, text)) for name, texts in metrics.items() for text in texts
         ]
+        self._texts = [required_text(pattern.pattern) for _, pattern in self._patterns]
+        self._searched_bytes = self._searched_lines = 0
         self._steps = steps
         self._secrets = secrets
         self._invalid: dict[str, str] = {}
@@ -91,12 +103,26 @@ class MetricPatterns:
 
     @property
     def warning(self) -> str:
-        """The matches that are not numbers, of metrics without any number."""
-        return "; ".join(
+        """The matches that are not numbers, of metrics without any number; or the limit."""
+        problems = [self.limit_message] if self.is_limited else []
+        problems += [
             f"the regular expression of {name} matched {text!r}, which is not a number"
             for name, text in self._invalid.items()
             if name not in self._steps
-        )
+        ]
+        return "; ".join(problems)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether later output is not searched."""
+        too_long = self._searched_bytes >= MAX_SEARCHED_BYTES
+        return too_long or self._searched_lines >= MAX_SEARCHED_LINES
+
+    limit_message = (
+        f"metrics were found only in the first {MAX_SEARCHED_LINES:,} lines or "
+        f"{MAX_SEARCHED_BYTES // 2**20} MiB that can have one; print less, or call "
+        "cloudtune.trial.report"
+    )
 
     def feed(self, data: bytes) -> Iterator[Measurement]:
         """Yield the measurements in the lines that ``data`` completes.
@@ -104,19 +130,20 @@ class MetricPatterns:
         Raises:
             MetricError: If a search takes too long.
         """
-        if not self._patterns:
+        if not self._patterns or self.is_limited:
             return
-        *lines, rest = (self._rest + data.replace(b"\r", b"\n")).split(b"\n")
-        for line in lines:
-            if not self._skipping and line:
-                yield from self._search(line)
-            self._skipping = False
-        if len(rest) > MAX_LINE_BYTES:
+        pending = self._rest + data
+        end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
+        complete, self._rest = pending[:end], pending[end:]
+        if may_contain(complete, self._texts):
+            for line in complete.replace(b"\r", b"\n").split(b"\n")[self._skipping :]:
+                if line:
+                    yield from self._search(line)
+        self._skipping &= not complete
+        if len(self._rest) > MAX_LINE_BYTES:
             if not self._skipping:
-                yield from self._search(rest)
-            self._skipping = True
-            rest = b""
-        self._rest = rest
+                yield from self._search(self._rest)
+            self._skipping, self._rest = True, b""
 
     def finish(self) -> Iterator[Measurement]:
         """Yield the measurements in a last line without a line break."""
@@ -126,9 +153,18 @@ class MetricPatterns:
         return self._secrets.hide_text(text)[:_MAX_SHOWN]
 
     def _search(self, line: bytes) -> Iterator[Measurement]:
+        if b"\x1b" in line:  # within a text that an expression requires
+            patterns = self._patterns
+        else:
+            pairs = zip(self._patterns, self._texts, strict=True)
+            patterns = [pattern for pattern, text in pairs if text in line]
+        if not patterns or self.is_limited:
+            return
+        self._searched_bytes += len(line)
+        self._searched_lines += 1
         text = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
         by_step: dict[int, dict[str, float]] = {}
-        for name, pattern in self._patterns:
+        for name, pattern in patterns:
             group = "value" if "value" in pattern.groupindex else 1
             try:
                 for match in pattern.finditer(text, timeout=SEARCH_TIMEOUT, concurrent=True):

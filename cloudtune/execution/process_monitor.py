@@ -171,7 +171,10 @@ class ProcessMonitor:
             return 0
         if data:
             self.log.write(self._secrets.feed(data))
+            was_limited = self._patterns.is_limited
             self._emit(self._patterns.feed(data))
+            if self._patterns.is_limited and not was_limited:
+                self.log.note(self._patterns.limit_message)
         else:
             self._output_open = False
         return len(data)

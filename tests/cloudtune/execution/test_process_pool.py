@@ -307,6 +307,18 @@ def test_only_the_first_64_kib_of_a_line_are_searched(bench: Bench) -> None:
     assert bench.measured() == [(1, {"a": 1.0}), (2, {"a": 4.0})]
 
 
+def test_a_limit_of_the_search_is_in_the_log_and_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_module, "MAX_SEARCHED_LINES", 200)
+    code = "print('a=1', flush=True)\nimport time\ntime.sleep(0.2)\nprint('a=2 \\n' * 999)"
+    ended = bench.run(code, metrics={"a": [r"a=(\d)"]})
+    assert ended.state == "completed"
+    assert ended.reason.startswith("metrics were found only in the first 1,000,000 lines or")
+    assert bench.log().endswith(f"[cloudtune: {ended.reason}]\n".encode())
+    assert len(bench.measured()) == 200
+
+
 def test_a_slow_regular_expression_fails_only_its_trial(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import re
+import warnings
+
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune.execution import metric_reader
+from cloudtune.execution.metric_reader import MetricPatterns, StepCounter
+from cloudtune.trial import required_text
+
+PARTS = st.sampled_from(
+    [
+        "loss",
+        "acc",
+        "=",
+        ": ",
+        "a",
+        "b",
+        "(",
+        "(?:",
+        "(?P<value>",
+        ")",
+        "|",
+        "*",
+        "+",
+        "?",
+        "{2}",
+        "{1,}",
+        "{0,1}",
+        "{",
+        "}",
+        "[ab]",
+        "[^]a]",
+        "[",
+        "]",
+        ".",
+        "^",
+        "$",
+        r"\.",
+        r"\|",
+        r"\d",
+        r"\s",
+        r"\x61",
+        r"\b",
+        r"\(",
+        "(?i)",
+        "(?=",
+        "(?!",
+        "(?<=a",
+        "ü",
+        "#",
+        " ",
+        "(\\S+)",
+    ]
+)
+LINES = st.lists(
+    st.sampled_from(["loss", "LOSS", "acc", "=", ": ", "a", "b", "1", ".", "|", "(", "ü", "]", " "])
+)
+
+
+@given(st.lists(PARTS, max_size=8), st.lists(LINES, min_size=5, max_size=5))
+def test_each_match_contains_the_required_text(parts: list[str], lines: list[list[str]]) -> None:
+    text = "".join(parts)
+    required = required_text(text).decode()
+    for library in (re, regex):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of nested sets
+                pattern = library.compile(text)
+        except (re.error, regex.error):
+            continue
+        for words in lines:
+            if match := pattern.search("".join(words)):
+                assert required in match.group() or required in "".join(words)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "required"),
+    [
+        (r"score: (\S+)", "score: "),
+        (r"^step \d+ val_loss=(\S+)$", " val_loss="),
+        (r"acc\[(\d)\]", "acc["),
+        (r"colou?r=(.)", "colo"),
+        (r"x{2,3}yz(\d)", "yz"),
+        (r"(?:foo){e<=1}: (\d+)", ""),
+        (r"a|score=(\d)", ""),
+        (r"(?i)score=(\d)", ""),
+        (r"\x73core=(\d)", ""),
+    ],
+)
+def test_the_required_text(pattern: str, required: str) -> None:
+    assert required_text(pattern).decode() == required
+
+
+def found(patterns: MetricPatterns, *pieces: bytes) -> list[dict[str, float]]:
+    return [values for piece in pieces for _, _, values in patterns.feed(piece)] + [
+        values for _, _, values in patterns.finish()
+    ]
+
+
+@pytest.mark.parametrize("pattern", [r"score: (\S+)", r"sc?ore\W (\S+)", r"(?i)SCORE: (\S+)"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_metrics_are_found_in_pieces_of_any_size(pattern: str, size: int) -> None:
+    output = b"x\rscore: 1\nno\n\nscore: 2\r\nsco\x1b[1mre: 3\nscore: 4"
+    pieces = [output[n : n + size] for n in range(0, len(output), size)]
+    patterns = MetricPatterns({"score": [pattern]}, StepCounter())
+    assert found(patterns, *pieces) == [{"score": value} for value in (1.0, 2.0, 3.0, 4.0)]
+
+
+def test_only_the_start_of_a_long_line_is_searched() -> None:
+    patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
+    long = b"x" * metric_reader.MAX_LINE_BYTES
+    pieces = [b"score: 1 " + long, long, b"score: 2\n", b"score: 3\n" + long + b"score: 4\n"]
+    assert found(patterns, *pieces) == [{"score": 1.0}, {"score": 3.0}]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("BYTES", 20), ("LINES", 3)])
+def test_output_beyond_the_limit_is_not_searched(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(metric_reader, f"MAX_SEARCHED_{limit}", value)
+    patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
+    pieces = [b"other output\n" * 100, b"score: 1\n", b"score: 2\n" * 5, b"score: 3\n"]
+    assert found(patterns, *pieces) == [{"score": 1.0}, {"score": 2.0}, {"score": 2.0}]
+    assert patterns.is_limited
+    assert patterns.warning.startswith("metrics were found only in the first 1,000,000 lines or")
+
+
+def test_what_has_no_metric_is_not_split_into_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
+    monkeypatch.setattr(patterns, "_search", None)
+    assert found(patterns, b"other output\n" * 1000) == []
