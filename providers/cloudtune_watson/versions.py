@@ -16,6 +16,12 @@ known one with it (IBM/watsonx-ai-samples at 2974caf, read 2026-11-24), and the 
 (https://www.ibm.com/docs/en/software-hub/5.4.x?topic=upgrading-preparing-upgrade and the same page
 for 5.3.x, read 2026-11-25)."""
 
+UNSUPPORTED = frozenset({"4.6", "4.7", "4.8"})
+END_OF_SUPPORT = "31 July 2025"
+"""When IBM ended the support of those versions of Cloud Pak for Data: banner of
+https://ibm.com/docs/en/SSQNUZ_4.8.x/wsj/analyze-data/deploy-script.html and of pages for 4.6 and
+4.7, read 2026-11-27."""
+
 CHOOSE_BACKEND = (
     "set the IBM service of your installation. wml: Watson Machine Learning on Cloud Pak for Data "
     "4.0 to Software Hub 5.4 runs one training per trial, and cloudtune chooses the trials. wmla: "

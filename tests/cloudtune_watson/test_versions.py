@@ -13,6 +13,7 @@ from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.versions import (
+    END_OF_SUPPORT,
     STANDALONE,
     WATSONX_AI_VERSIONS,
     parse_version,
@@ -28,7 +29,8 @@ def test_the_page_names_all_versions_and_its_sources() -> None:
     for version in ("3.5", "4.0", "5.0", "5.1", *WATSONX_AI_VERSIONS, STANDALONE):
         assert version in page
     sources = [line for line in page.splitlines() if ", read 2026-" in line]
-    assert len(sources) == 5
+    assert len(sources) == 6
+    assert END_OF_SUPPORT in page
 
 
 @pytest.mark.parametrize("emulated", [False, True])

@@ -11,8 +11,10 @@ from cloudtune_watson.request.layout import TAG
 from cloudtune_watson.settings import MODES, Backend, WatsonSettings
 from cloudtune_watson.versions import (
     CHOOSE_BACKEND,
+    END_OF_SUPPORT,
     OTHER_MODE,
     STANDALONE,
+    UNSUPPORTED,
     WATSON_ML_VERSIONS,
     WATSONX_AI_VERSIONS,
     WMLA_FIRST,
@@ -54,6 +56,9 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
         if url is not None and (problem := _url_problem(url)):
             yield _refused(name, problem)
     if settings.version is not None:
+        if short_version(settings.version) in UNSUPPORTED:
+            text = f"IBM ended the support of Cloud Pak for Data 4.6 to 4.8 on {END_OF_SUPPORT}"
+            yield Note(f"{SETTINGS}.version", text)
         if settings.backend == "wml":
             yield from _wml_version(short_version(settings.version))
         else:
