@@ -8,7 +8,13 @@ from pathlib import Path
 
 import click
 
-from cloudtune.cli.options import examples, faults_option, json_option, speed_option
+from cloudtune.cli.options import (
+    examples,
+    faults_option,
+    json_option,
+    speed_option,
+    with_images_option,
+)
 
 
 @examples(
@@ -22,9 +28,18 @@ from cloudtune.cli.options import examples, faults_option, json_option, speed_op
 )
 @speed_option
 @faults_option
+@with_images_option
+@click.option("--python", metavar="PATH", help="The Python that stands in for images.")
 @json_option
 def emulate(
-    provider: str, port: int, *, speed: float | None, faults: Path | None, as_json: bool
+    provider: str,
+    port: int,
+    *,
+    speed: float | None,
+    faults: Path | None,
+    with_images: bool,
+    python: str | None,
+    as_json: bool,
 ) -> None:
     """Serve the API of PROVIDER on this machine until Ctrl-C. Trials really run here.
 
@@ -37,6 +52,7 @@ def emulate(
     from cloudtune.errors import ProviderError, UsageError
     from cloudtune.ledger.home import create_state_folder, open_folder_note, state_folder
     from cloudtune.provider import registry
+    from cloudtune.provider.rehearsal import Rehearsal
 
     module = registry.get(provider).emulator
     if module is None:
@@ -53,6 +69,9 @@ def emulate(
     plans = process.read_fault_plans(faults, {provider: None}) if faults else {}
     words = process.command_line_options(provider, process.EmulationOptions(speed, plans), folder)
     words += ["--port", str(port)] if port else []
+    if with_images and python:
+        raise UsageError("use either --with-images or --python")
+    words += Rehearsal(images=with_images, python=python).options(Path.cwd())
     address = process.start(provider, module, folder, words, tied=True)
     variables = {**address.environment, folder_variable(provider): str(folder)}
     try:

@@ -88,6 +88,11 @@ faults_option = click.option(
     metavar="FILE",
     help="A YAML file with faults that the emulated service injects.",
 )
+with_images_option = click.option(
+    "--with-images",
+    is_flag=True,
+    help="Run emulated trials in their images, by Docker or Podman.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 
 

@@ -24,6 +24,7 @@ from cloudtune.cli.options import (
     speed_option,
     strict_option,
     study_argument,
+    with_images_option,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @set_option
 @strict_option
 @emulate_option
+@with_images_option
 @speed_option
 @faults_option
 @click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
@@ -59,6 +61,7 @@ def run(
     *,
     strict: bool,
     emulate: bool,
+    with_images: bool,
     speed: float | None,
     faults: Path | None,
     detach: bool,
@@ -74,6 +77,8 @@ def run(
     from cloudtune import api
     from cloudtune.runs.lifecycle import create
 
+    if with_images:
+        overrides = (*overrides, *_image_overrides(on, emulate=emulate))
     plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
     emulation = _emulation_options(plans, speed, faults)
     _print_findings(plans, strict=strict)
@@ -95,6 +100,17 @@ def run(
         gc.enable()  # `main` disabled it for a quick start
         handle.execute()
     _finish(handle, (), as_json=as_json)
+
+
+def _image_overrides(on: tuple[str, ...], *, emulate: bool) -> list[str]:
+    """Return the overrides with which emulated trials run in their images."""
+    from cloudtune.errors import UsageError
+    from cloudtune.provider import registry
+
+    services = [name for name in on if registry.get(name).emulator is not None]
+    if not emulate or not services:
+        raise UsageError("--with-images requires an emulated service: add --emulate and --on")
+    return [f"providers.{name}.rehearse.images=true" for name in services]
 
 
 def _read_plans(

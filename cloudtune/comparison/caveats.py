@@ -11,6 +11,7 @@ from pydantic import Field
 from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
+from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.model import StudyResult, job_state
 
 _ALL: tuple[Question, ...] = ("best", "first", "cheapest")
@@ -55,12 +56,19 @@ def find_caveats(groups: Sequence[Group]) -> tuple[Caveat, ...]:
 
 
 def _emulation(groups: Sequence[Group]) -> Iterator[Caveat]:
-    if any(group.emulated for group in groups):
+    emulated = [group for group in groups if group.emulated]
+    if emulated:
+        ways = {_rehearsal(job).describe() for group in emulated for job in group.jobs}
         yield Caveat(
             _ALL,
-            "emulated: cloudtune's own engine chose these trials and this machine ran them, so the "
-            "numbers say nothing about the quality, speed, or price of the services",
+            "emulated: cloudtune's own engine chose these trials and this machine ran them, "
+            f"{' or '.join(sorted(ways))}, so the numbers say nothing about the quality, speed, or "
+            "price of the services",
         )
+
+
+def _rehearsal(job: StudyResult) -> Rehearsal:
+    return Rehearsal.model_validate(job.study.providers.get(job.provider, {}).get("rehearse", {}))
 
 
 def _different_studies(groups: Sequence[Group]) -> Iterator[Caveat]:

@@ -122,16 +122,19 @@ def command_line_options(provider: str, options: EmulationOptions, folder: Path)
     return [*args, "--faults", str(file)]
 
 
-def save_options(provider: str, options: EmulationOptions, folder: Path) -> None:
+def save_options(
+    provider: str, options: EmulationOptions, folder: Path, more: Sequence[str] = ()
+) -> None:
     """Save how the emulator of a job behaves, for every process that starts it.
 
     Args:
         provider: The emulated provider.
         options: How the emulator behaves.
         folder: The emulator's folder; created if necessary.
+        more: Further options for its command line.
     """
     create_private_folder(folder)
-    args = command_line_options(provider, options, folder)
+    args = [*command_line_options(provider, options, folder), *more]
     (folder / _OPTIONS).write_text(json.dumps(args), "utf-8")
 
 

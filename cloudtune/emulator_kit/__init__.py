@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cloudtune.emulator_kit.app import Response as Response
     from cloudtune.emulator_kit.app import ServiceError as ServiceError
     from cloudtune.emulator_kit.command_line import run_emulator as run_emulator
+    from cloudtune.emulator_kit.containers import NOT_STARTED as NOT_STARTED
+    from cloudtune.emulator_kit.containers import Container as Container
+    from cloudtune.emulator_kit.containers import in_container as in_container
+    from cloudtune.emulator_kit.containers import runtime as runtime
     from cloudtune.emulator_kit.delays import Delays as Delays
     from cloudtune.emulator_kit.image import PASSED_ON as PASSED_ON
     from cloudtune.emulator_kit.image import add_packages as add_packages
@@ -60,6 +64,7 @@ _EXPORTS = {
     "cloudtune.emulation.process": "CERTIFICATE",
     "cloudtune.emulator_kit.app": "App ConnectionLost Operations Response ServiceError",
     "cloudtune.emulator_kit.command_line": "run_emulator",
+    "cloudtune.emulator_kit.containers": "NOT_STARTED Container in_container runtime",
     "cloudtune.emulator_kit.delays": "Delays",
     "cloudtune.emulator_kit.image": (
         "PASSED_ON add_packages create_folder create_image site_packages"

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from cloudtune.emulation.faults import FaultPlan, SupportedFaults, read_plan
 from cloudtune.emulation.process import IN_USE, MISSING_EXTRA, FolderInUseError
 from cloudtune.emulator_kit.app import App
+from cloudtune.emulator_kit.containers import Runtime, set_runtime
 from cloudtune.emulator_kit.delays import DEFAULT_SPEED, Delays
 from cloudtune.emulator_kit.server import serve
-from cloudtune.errors import CloudtuneError, MissingExtraError
+from cloudtune.errors import CloudtuneError, MissingExtraError, UsageError
+from cloudtune.provider.rehearsal import find_engine
 
 if TYPE_CHECKING:
     from werkzeug.serving import WSGIRequestHandler
@@ -28,6 +30,7 @@ def run_emulator(
     handler: Callable[[], type[WSGIRequestHandler]] | None = None,
     secure: bool = False,
     effects: Collection[str] = (),
+    runs_images: bool = False,
 ) -> int:
     """Serve an emulator until it is asked to end; return the exit code.
 
@@ -39,6 +42,7 @@ def run_emulator(
         handler: Returns the service's own handler of HTTP requests.
         secure: Whether it speaks HTTPS.
         effects: Effects on a trial that only this emulator has.
+        runs_images: Whether it can run jobs in their images.
     """
     parser = argparse.ArgumentParser(prog=program, description=note)
     parser.add_argument("--folder", type=Path, required=True, help="folder for its state")
@@ -51,8 +55,14 @@ def run_emulator(
     )
     parser.add_argument("--faults", type=Path, help="fault plan")
     parser.add_argument("--idle", type=float, help="seconds without use after which it ends")
+    parser.set_defaults(with_images=False)
+    if runs_images:
+        text = "run jobs in their images, by Docker or Podman"
+        parser.add_argument("--with-images", action="store_true", help=text)
+    parser.add_argument("--python", help="the Python that stands in for images")
     options = parser.parse_args()
     try:
+        set_runtime(_runtime(options.with_images, options.python))
         supported = SupportedFaults(operations, extra=effects)
         faults = read_plan(options.faults, supported) if options.faults else FaultPlan()
         folder: Path = options.folder.absolute()
@@ -70,6 +80,13 @@ def run_emulator(
         codes = {MissingExtraError: MISSING_EXTRA, FolderInUseError: IN_USE}
         return codes.get(type(error), 1)
     return 0
+
+
+def _runtime(with_images: bool, python: str | None) -> Runtime:
+    engine = find_engine() if with_images else None
+    if with_images and engine is None:
+        raise UsageError("--with-images needs Docker or Podman on the PATH")
+    return Runtime(engine, python)
 
 
 def _speed(text: str) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import site
-import sys
+import subprocess
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+
+from cloudtune.emulator_kit.containers import runtime
 
 PASSED_ON = frozenset(
     [
@@ -29,15 +32,20 @@ def create_folder(path: Path) -> Path:
 
 
 def create_image(folder: Path) -> str:
-    """Create an environment that has cloudtune's own packages, and return its Python.
+    """Create an environment with the packages of the Python that stands in for images; return its.
 
-    What a script installs goes into it, and changes nothing else on this machine.
+    That is cloudtune's own, unless the user named another. What a script installs goes into the
+    environment, and changes nothing else on this machine.
 
     Raises:
         OSError: If this machine cannot.
     """
-    venv.EnvBuilder(system_site_packages=True, symlinks=True).create(folder)
-    add_packages(folder, site.getsitepackages(), "image")
+    if python := runtime().python:
+        packages = _create_from(python, folder)
+    else:
+        venv.EnvBuilder(system_site_packages=True, symlinks=True).create(folder)
+        packages = site.getsitepackages()
+    add_packages(folder, packages, "image")
     for name in ("pip", "pip3"):  # any other on the PATH would change this machine
         script = folder / "bin" / name
         script.write_text('#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n')
@@ -45,10 +53,25 @@ def create_image(folder: Path) -> str:
     return str(folder / "bin" / "python")
 
 
+def _create_from(python: str, folder: Path) -> list[str]:
+    """Create an environment of another Python, and return the folders with its packages."""
+    options = ["--system-site-packages", "--symlinks", "--without-pip"]
+    try:
+        subprocess.run(
+            [python, "-I", "-m", "venv", *options, folder], check=True, capture_output=True
+        )
+        code = "import json, site; print(json.dumps(site.getsitepackages()))"
+        packages: list[str] = json.loads(subprocess.check_output([python, "-I", "-c", code]))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        output = getattr(error, "stderr", None) or b""
+        reason = output.decode("utf-8", "replace").strip() or error
+        raise OSError(f"the stand-in {python} cannot create an environment: {reason}") from error
+    return packages
+
+
 def site_packages(image: Path) -> Path:
     """Return the packages folder of an environment."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return image / "lib" / version / "site-packages"
+    return next(image.glob("lib/python*/site-packages"))
 
 
 def add_packages(image: Path, folders: Sequence[str], name: str) -> None:

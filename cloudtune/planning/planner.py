@@ -29,6 +29,7 @@ from cloudtune.planning.preflight import (
     check_completeness,
     check_engine,
     check_lookup,
+    check_rehearsal,
     check_source,
     check_warm_start,
     emulator_notes,
@@ -276,6 +277,7 @@ def _plan_mode(
     fitted = fit(study, provider.capabilities, mode)
     checks = [
         *check_lookup(fitted.study, on, facts),
+        *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),

@@ -9,6 +9,8 @@ from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address
+from cloudtune.provider.models import CloudSettings, ProviderSettings
+from cloudtune.provider.rehearsal import find_engine
 from cloudtune.provider.source_size import format_folders
 from cloudtune.study.quantities import format_bytes, format_count
 from cloudtune.study.schema import Limits, Mode
@@ -112,6 +114,28 @@ def emulator_notes(provider: str, facts: Facts) -> Iterator[Note]:
             f"emulator at {facts.emulator}; unset them to use the service"
         )
         yield Note(f"providers.{provider}", text, "warning")
+
+
+def check_rehearsal(
+    provider: str, settings: ProviderSettings, facts: Facts, *, emulates_images: bool
+) -> Iterator[Finding | Note]:
+    """Yield what stands in for images on an emulator that the run starts."""
+    if not facts.emulated or facts.emulator or not isinstance(settings, CloudSettings):
+        return
+    path, rehearsal = f"providers.{provider}.rehearse", settings.rehearse
+    if rehearsal.images and not emulates_images:
+        reason = (
+            f"the emulator of {provider} runs no images: set rehearse.python to a Python that "
+            "stands in for them"
+        )
+        yield Finding("refused", f"{path}.images", reason)
+    elif rehearsal.images and find_engine() is None:
+        reason = (
+            "images need Docker or Podman, and neither is on the PATH: install one, or set "
+            "rehearse.python to a Python that stands in for the image"
+        )
+        yield Finding("refused", f"{path}.images", reason)
+    yield Note(path, f"trials run {rehearsal.describe()}")
 
 
 def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:

@@ -49,6 +49,8 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """The model of ``providers.<name>`` in the study."""
     emulator: str | None = None
     """The module that emulates the service on this machine, if there is one."""
+    emulates_images: bool = False
+    """Whether its emulator can run trials in their images."""
     packages: Mapping[str, Sequence[str]] = MappingProxyType({})
     """The modules that a run imports, by the extra that installs them.
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.ledger.home import EMULATOR_FOLDER
+from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import Json, Limits
@@ -33,6 +34,9 @@ class CloudSettings(ProviderSettings):
 
     native: dict[str, Any] = Field(
         default={}, description="Merged into the request, in the service's own spelling."
+    )
+    rehearse: Rehearsal = Field(
+        default=Rehearsal(), description="What stands in for the image under --emulate."
     )
 
 

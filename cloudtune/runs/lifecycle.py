@@ -38,6 +38,7 @@ from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
@@ -101,7 +102,13 @@ def create(
         for plan in copied:
             if plan.facts.emulated and not plan.facts.emulator:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
-                save_options(plan.provider, emulation, emulator_folder)
+                settings = plan.settings
+                more = (
+                    settings.rehearse.options(plan.facts.base.absolute())
+                    if isinstance(settings, CloudSettings)
+                    else ()
+                )
+                save_options(plan.provider, emulation, emulator_folder, more)
         ledger.create_run(
             RunRecord(
                 id=run,

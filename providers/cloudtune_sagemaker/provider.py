@@ -41,6 +41,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
     capabilities = CAPABILITIES
     settings = SageMakerSettings
     emulator = "cloudtune_sagemaker.emulator"
+    emulates_images = True
     packages: Mapping[str, Sequence[str]] = {
         "sagemaker": ("boto3",),
         "emulators": ("flask", "flask_cors", "moto", "werkzeug"),

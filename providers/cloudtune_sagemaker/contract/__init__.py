@@ -166,6 +166,12 @@ def _resources(job: Job) -> dict[str, Any]:
     }
 
 
+def hosts(job: Job) -> list[str]:
+    """Return the names of a job's hosts."""
+    names: list[str] = _resources(job)["hosts"]
+    return names
+
+
 def source_uri(job: Job) -> str | None:
     """Return the address of the archive with the code; None if the job has none."""
     hyperparameters = toolkit.decode(job.get("HyperParameters") or {})
@@ -247,6 +253,19 @@ def build_start(
     return Start(steps, container.code, env)
 
 
+def image_start(container: Container) -> Start:
+    """Return the variables with which the service starts the image itself, and no command.
+
+    The image has its own toolkit, which finds the code unpacked in ``/opt/ml/code``.
+    """
+    env = _service_variables(container.job)
+    if container.checkpoints:
+        path = container.job["CheckpointConfig"].get("LocalPath") or f"{BASE}/checkpoints"
+        file = container.base / "input" / "config" / "checkpointconfig.json"
+        file.write_text(json.dumps({"LocalPath": path}), "utf-8")
+    return Start([Step([], "", "")], container.root, env, by_toolkit=False)
+
+
 def _check_hyperparameters(hyperparameters: toolkit.Hyperparameters) -> None:
     level = hyperparameters.reserved.get("sagemaker_container_log_level", 20)
     if not isinstance(level, int | float):
@@ -260,18 +279,24 @@ def _check_hyperparameters(hyperparameters: toolkit.Hyperparameters) -> None:
 
 
 def _container_environment(container: Container, base: Mapping[str, str]) -> dict[str, str]:
-    job = container.job
     env = {name: value for name, value in base.items() if name in PASSED_ON} | _IMAGE_VARIABLES
-    arn: str = job.get("TrainingJobArn") or ""
-    env["AWS_REGION"] = arn.split(":")[3] if arn.count(":") > 3 else ""
-    env["AWS_EC2_METADATA_DISABLED"] = "true"
     nowhere = str(container.host_path("/nowhere"))
     env["AWS_CONFIG_FILE"] = env["AWS_SHARED_CREDENTIALS_FILE"] = nowhere
-    env.update(job.get("Environment") or {})
-    env["TRAINING_JOB_NAME"] = job["TrainingJobName"]
-    env["TRAINING_JOB_ARN"] = arn
+    env.update(_service_variables(container.job))
     env["SAGEMAKER_BASE_DIR"] = str(container.base)
     return env
+
+
+def _service_variables(job: Job) -> dict[str, str]:
+    """Return the variables that a job has in any image."""
+    arn: str = job.get("TrainingJobArn") or ""
+    return {
+        "AWS_REGION": arn.split(":")[3] if arn.count(":") > 3 else "",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **(job.get("Environment") or {}),
+        "TRAINING_JOB_NAME": job["TrainingJobName"],
+        "TRAINING_JOB_ARN": arn,
+    }
 
 
 def failure_text(step: Step, exit_code: int, output: Path | None) -> str:

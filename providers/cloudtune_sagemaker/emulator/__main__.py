@@ -10,12 +10,17 @@ from cloudtune_sagemaker.emulator.operations import OPERATIONS
 
 NOTE = (
     "SageMaker emulator: trials are chosen by cloudtune's own search, not by the service's; "
-    "scripts run here, images do not"
+    "scripts run here, and images only with --with-images"
 )
 
 if __name__ == "__main__":
     sys.exit(
         run_emulator(
-            "cloudtune_sagemaker.emulator", NOTE, SageMakerApp, OPERATIONS, handler=request_handler
+            "cloudtune_sagemaker.emulator",
+            NOTE,
+            SageMakerApp,
+            OPERATIONS,
+            handler=request_handler,
+            runs_images=True,
         )
     )

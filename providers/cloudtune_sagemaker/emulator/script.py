@@ -6,7 +6,17 @@ import os
 import shutil
 import signal
 
-from cloudtune.emulator_kit import Ended, ProcessSpec, create_image, describe_exit_code
+from cloudtune.emulator_kit import (
+    NOT_STARTED,
+    Container,
+    Ended,
+    Json,
+    ProcessSpec,
+    create_image,
+    describe_exit_code,
+    in_container,
+    runtime,
+)
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.emulator import storage
 from cloudtune_sagemaker.emulator.delays import GRACE
@@ -59,6 +69,9 @@ class Script:
             ToolkitFailure: If the toolkit gives up; the container has its message.
             OSError: If this machine cannot.
         """
+        if runtime().engine:
+            self._start = contract.image_start(self.container)
+            return
         machine = contract.Machine(cpus=os.cpu_count() or 1, gpus=0)
         temporary = self.container.host_path("/tmp")  # noqa: S108 - within the container
         temporary.mkdir(exist_ok=True)
@@ -76,13 +89,31 @@ class Script:
         assert self._start is not None
         fault = self._job.fault
         blind = fault is not None and fault.effect == "no_metric"
-        return ProcessSpec(
+        process = ProcessSpec(
             command=self._start.steps[self._step].command,
             cwd=self._start.cwd,
             env=self._start.env,
             log=self._job.folder / "log.txt",
             metrics={} if blind else usable(self._job.metric_definitions),
             grace=GRACE,
+        )
+        engine = runtime().engine
+        return in_container(engine, self._image(), process) if engine else process
+
+    def _image(self) -> Container:
+        """Return the container in which the service runs the job's image."""
+        algorithm: Json = self._job.request["AlgorithmSpecification"]
+        entrypoint: list[str] = algorithm.get("ContainerEntrypoint") or []
+        mounts = {self.container.base: contract.BASE}
+        if (folder := self.container.checkpoints) and not folder.is_relative_to(*mounts):
+            mounts[folder] = self._job.request["CheckpointConfig"]["LocalPath"]
+        return Container(
+            image=algorithm["TrainingImage"],
+            entrypoint=entrypoint,
+            arguments=(algorithm.get("ContainerArguments") or []) if entrypoint else ["train"],
+            mounts=mounts,
+            hosts=contract.hosts(self.container.job),  # the toolkit waits until they have addresses
+            has_network=not self._job.request.get("EnableNetworkIsolation"),
         )
 
     def advance(self, ended: Ended) -> bool:
@@ -102,6 +133,10 @@ class Script:
         code = _exit_code(ended)
         if code is None:
             self._cut_short = f"ClientError: {ended.reason}"
+            return False
+        if runtime().engine and code == NOT_STARTED:
+            last = (ended.log_tail or "").strip().rpartition("\n")[2]
+            self._cut_short = f"ClientError: the image cannot be run: {last}"
             return False
         if not self._start.by_toolkit:
             self._exit_code = code if code >= 0 else 128 - code  # as Docker reports a signal
@@ -164,7 +199,8 @@ class Script:
             address = contract.source_uri(self.container.job)
         except contract.ToolkitFailure as failure:
             raise storage.StorageError(str(failure)) from failure
-        assert address is not None, "such a job is refused when it is created"
+        if address is None:  # the image is the code
+            return
         if address.startswith("s3://"):
             path = self._job.folder / "sourcedir.tar.gz"
             path.write_bytes(storage.fetch(address))

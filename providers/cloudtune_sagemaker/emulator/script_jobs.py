@@ -94,6 +94,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
             script.begin()
         except ToolkitFailure:
             self.give_up(run, script.failure())
+        except OSError as error:
+            self.give_up(run, f"InternalServerError: {error}")
         return script.process()
 
     def wait_for_machine(self, run: Run, seconds: float) -> None:

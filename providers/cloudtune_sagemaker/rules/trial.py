@@ -266,8 +266,11 @@ def _environment(fitted: FittedStudy, mode: Mode) -> Iterator[Finding | Note]:
 def _emulator(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding]:
     starts_empty = facts.emulator is None  # what the user put into another one is not known here
     code = facts.lookup.code_address if starts_empty else None
-    if not has_code(study):
-        reason = "the emulator runs only code, no images: set script, module or command"
+    if not has_code(study) and not settings.rehearse.images:
+        reason = (
+            "the emulator runs only code, no images: set script, module or command, or run with "
+            "--with-images"
+        )
         yield Finding("refused", "trial", reason)
     elif code is not None:
         reason = f"{code} is not on the emulator: use a folder, such as trial.source.sagemaker=."

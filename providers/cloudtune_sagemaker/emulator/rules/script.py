@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.emulator_kit import Json
+from cloudtune.emulator_kit import Json, runtime
 from cloudtune_sagemaker.contract import ToolkitFailure, source_uri
 from cloudtune_sagemaker.emulator.errors import invalid
 
@@ -10,7 +10,8 @@ NO_IMAGES = (
     "This emulator runs scripts, not images, and the request has no script. Set the "
     "hyperparameters sagemaker_program and sagemaker_submit_directory to the script and the "
     "archive with the source, or set ContainerEntrypoint; the SDK sets them for source code. An "
-    "algorithm that is part of an image runs only at SageMaker."
+    "algorithm that is part of an image runs where the emulator runs images: start it with "
+    "--with-images, which needs Docker or Podman."
 )
 
 
@@ -20,7 +21,12 @@ def check(job: Json) -> None:
     Raises:
         ServiceError: A ValidationException.
     """
-    if job.get("AlgorithmSpecification", {}).get("ContainerEntrypoint"):
+    algorithm: Json = job.get("AlgorithmSpecification", {})
+    if runtime().engine:
+        if "TrainingImage" not in algorithm:
+            raise invalid("This emulator runs images, and the request has no TrainingImage.")
+        return
+    if algorithm.get("ContainerEntrypoint"):
         return
     values = job.get("HyperParameters", job.get("StaticHyperParameters", {}))
     try:

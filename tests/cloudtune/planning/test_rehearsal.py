@@ -1,0 +1,101 @@
+"""What stands in for images in emulated runs: how the study names it, and what plans note of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.cli import main
+from cloudtune.planning import planner
+from cloudtune.provider.plan import Plan
+from cloudtune.provider.rehearsal import Rehearsal
+from cloudtune.study.study import Study
+from tests import fake_docker
+
+PATH = "providers.sagemaker.rehearse"
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker is on the PATH, or what looks like it."""
+    (tmp_path / "bin").mkdir()
+    fake_docker.install(tmp_path / "bin" / "docker")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+def plan_of(
+    folder: Path, rehearse: Any, on: str = "sagemaker", trial: Any = None, *, emulated: bool = True
+) -> Plan:
+    (folder / "train.py").write_text("")
+    study = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"a": {"type": "float", "min": 0, "max": 1}},
+        "limits": {"max_trials": 2},
+        "trial": {"script": "train.py"} if trial is None else trial,
+        "providers": {on: {"rehearse": rehearse}},
+    }
+    return planner.plan(Study.model_validate(study), on, base=folder, emulated=emulated)
+
+
+def notes(plan: Plan) -> list[str]:
+    return [note.text for note in plan.notes if note.path == PATH]
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_plan_notes_what_stands_in(tmp_path: Path) -> None:
+    machine = "trials run with this machine's Python in place of their images"
+    assert notes(plan_of(tmp_path, {})) == [machine]
+    other = {"python": "py/bin/python"}
+    assert notes(plan_of(tmp_path, other)) == [
+        "trials run with py/bin/python in place of their images"
+    ]
+    assert notes(plan_of(tmp_path, {"images": True})) == ["trials run in their images"]
+    assert notes(plan_of(tmp_path, {"images": True}, emulated=False)) == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_image_is_the_trial_where_images_run(tmp_path: Path) -> None:
+    metrics = {"metrics": {"loss": "loss=(.+)"}}
+    assert plan_of(tmp_path, {}, trial=metrics).refused
+    assert not plan_of(tmp_path, {"images": True}, trial=metrics).refused
+
+
+def test_images_need_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (finding,) = plan_of(tmp_path, {"images": True}).refused
+    assert finding.path == f"{PATH}.images"
+    assert "Docker or Podman" in finding.reason
+
+
+@pytest.mark.usefixtures("engine")
+def test_ibm_has_no_images(tmp_path: Path) -> None:
+    refused = plan_of(tmp_path, {"images": True}, "watson").refused
+    reasons = [finding.reason for finding in refused]
+    assert any("the emulator of watson runs no images" in reason for reason in reasons), reasons
+
+
+def test_one_of_both() -> None:
+    with pytest.raises(ValueError, match="set either images or python"):
+        Rehearsal(images=True, python="python")
+
+
+@pytest.mark.parametrize(
+    ("python", "option"),
+    [("python3.9", "python3.9"), ("env/bin/python", "/base/env/bin/python"), ("/p", "/p")],
+)
+def test_a_path_is_relative_to_the_study(python: str, option: str) -> None:
+    assert Rehearsal(python=python).options(Path("/base")) == ["--python", option]
+    assert Rehearsal(images=True).options(Path("/base")) == ["--with-images"]
+    assert Rehearsal().options(Path("/base")) == []
+
+
+@pytest.mark.parametrize("words", [[], ["--emulate"], ["--on", "sagemaker"]])
+def test_images_are_for_emulated_services(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.yaml").write_text("{}")
+    with pytest.raises(SystemExit):
+        main(["run", str(tmp_path / "study.yaml"), "--with-images", *words])
+    assert "--with-images requires an emulated service" in capsys.readouterr().err
