@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
 _Indices = NDArray[np.int64]
+_Flags = NDArray[np.bool_]
 
 TREES = 64
 _MIN_LEAF = 3
@@ -70,21 +71,22 @@ def _grow(rows: Rows, targets: Rows, rng: Generator, depth: int) -> _Split | flo
     mean = float(targets.mean())
     if count < 2 * _MIN_LEAF or depth >= _MAX_DEPTH:
         return mean
-    lows, highs = rows.min(axis=0), rows.max(axis=0)
-    thresholds = lows + rng.random(rows.shape[1]) * (highs - lows)
-    above = rows > thresholds
-    sizes = above.sum(axis=0)
+    lows: Rows = rows.min(axis=0)
+    highs: Rows = rows.max(axis=0)
+    thresholds: Rows = lows + rng.random(len(lows)) * (highs - lows)
+    above: _Flags = rows > thresholds
+    sizes: _Indices = above.sum(axis=0)
     valid = (sizes >= _MIN_LEAF) & (sizes <= count - _MIN_LEAF)
     if not valid.any():
         return mean
-    sums = (targets - mean) @ above
+    sums: Rows = (targets - mean) @ above.astype(np.float64)
     # The reduction of the squared error: the sums of both sides cancel.
-    weights = 1 / np.maximum(sizes, 1) + 1 / np.maximum(count - sizes, 1)
-    gains = np.where(valid, sums**2 * weights, -1)
+    weights: Rows = 1 / np.maximum(sizes, 1) + 1 / np.maximum(count - sizes, 1)
+    gains: Rows = np.where(valid, sums**2 * weights, -1)
     column = int(gains.argmax())
     if gains[column] <= 1e-12:
         return mean
-    side = above[:, column]
+    side: _Flags = above[:, column]
     return _Split(
         column,
         float(thresholds[column]),
@@ -98,9 +100,9 @@ def _predict(tree: _Split | float, rows: Rows) -> Rows:
     pending: list[tuple[_Split | float, _Indices]] = [(tree, np.arange(len(rows)))]
     while pending:
         node, indices = pending.pop()
-        if isinstance(node, float):
+        if isinstance(node, _Split):
+            side = rows[indices, node.column] > node.threshold
+            pending += [(node.low, indices[~side]), (node.high, indices[side])]
+        else:
             result[indices] = node
-            continue
-        side = rows[indices, node.column] > node.threshold
-        pending += [(node.low, indices[~side]), (node.high, indices[side])]
     return result

@@ -82,8 +82,8 @@ def _shares(
     if not encoding.columns:
         return None, None
     ordered = sorted(trials, key=lambda trial: _objective(trial, index))
-    picked = np.linspace(0, len(ordered) - 1, min(len(ordered), _MAX_TRIALS)).astype(int)
-    chosen = [ordered[i] for i in picked]
+    count = min(len(ordered), _MAX_TRIALS)
+    chosen = [ordered[i * (len(ordered) - 1) // max(1, count - 1)] for i in range(count)]
     values = np.array([_objective(trial, index) for trial in chosen])
     if values[0] == values[-1]:
         return None, None

@@ -34,7 +34,7 @@ def load(study: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()
         StudyError: If the study has mistakes; all of them at once.
     """
     if isinstance(study, Mapping):
-        draft = _Draft(yaml_reader.YamlSource("", data=_plain(study)))
+        draft = _Draft(yaml_reader.YamlSource("", data=_plain(dict(study))))
         draft.override(overrides)
         return draft.study()
     file = Path(study)
@@ -59,7 +59,7 @@ def _default_name(file: Path) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a copy with dicts and lists only, which can be changed."""
-    if isinstance(value, Mapping):
+    if is_map(value):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("Sequence[Any]", value)]

@@ -51,7 +51,8 @@ def describe_overview(comparison: Comparison, verdict: Verdict, overview: Overvi
 
 
 def _headline(overview: Overview, group: Group) -> str:
-    if not overview.objectives:
+    only = next(iter(overview.objectives), None)
+    if only is None:
         counts = format_count(overview.trials, "trial")
         return f"No trial measured {_metrics(group)} ({counts})."
     of = f"of {overview.trials}" if overview.trials > 1 else ""
@@ -59,7 +60,6 @@ def _headline(overview: Overview, group: Group) -> str:
         bests = [f"{each.metric} {format_number(each.best)}" for each in overview.objectives]
         front = " ".join(filter(None, [format_count(overview.front, "trial"), of]))
         return f"{front} on the Pareto front. The best of each objective: {join_words(bests)}."
-    only = overview.objectives[0]
     run = f" of run {only.best_run}" if len(group.runs) > 1 else ""
     stopped = "" if _completed(group) else ", which was stopped early"
     where = f"trial {only.best_trial}{run}" if run else f"trial {only.best_trial} {of}".strip()

@@ -26,6 +26,7 @@ TREE = {
     "q": {**NUMBER, "when": {"m": "y"}},
 }
 Draw = Callable[[Random], dict[str, Value]]
+Score = Callable[[dict[str, Any]], float]
 
 
 def flat(chance: Random) -> dict[str, Value]:
@@ -37,9 +38,7 @@ def tree(chance: Random) -> dict[str, Value]:
     return {"m": branch, "p" if branch == "x" else "q": chance.random()}
 
 
-def searched(
-    parameters: dict[str, Any], draw: Draw, score: Callable[[Any], float], count: int
-) -> StudyResult:
+def searched(parameters: dict[str, Any], draw: Draw, score: Score, count: int) -> StudyResult:
     chance = Random(1)
     drawn = [draw(chance) for _ in range(count)]
     trials = [
@@ -49,8 +48,25 @@ def searched(
     return job("p", trials, study=make_study(parameters=parameters))
 
 
-def importance(*args: Any) -> Importance:
-    return parameter_importance(group_jobs([searched(*args)])[0], 0)
+def importance(parameters: dict[str, Any], draw: Draw, score: Score, count: int) -> Importance:
+    job_ = searched(parameters, draw, score, count)
+    return parameter_importance(group_jobs([job_])[0], 0)
+
+
+def weighted(values: dict[str, Any]) -> float:
+    return float(3 * values["a"] + 2 * values["b"] + values["c"])
+
+
+def cubed(values: dict[str, Any]) -> float:
+    return float(values["b"] ** 3)
+
+
+def branch(values: dict[str, Any]) -> float:
+    return float(values["m"] == "x")
+
+
+def child(values: dict[str, Any]) -> float:
+    return float(values.get("p", 0.5))
 
 
 @pytest.mark.parametrize("count", [100, 1_000])
@@ -58,17 +74,17 @@ def importance(*args: Any) -> Importance:
     ("parameters", "draw", "score", "shares"),
     [
         # The total effects of a sum are proportional to the squared weights.
-        (FLAT, flat, lambda p: 3 * p["a"] + 2 * p["b"] + p["c"], {"a": 9, "b": 4, "c": 1}),
-        (FLAT, flat, lambda p: p["b"] ** 3, {"a": 0, "b": 1, "c": 0}),
-        (TREE, tree, lambda p: float(p["m"] == "x"), {"m": 1, "p": 0, "q": 0}),
+        (FLAT, flat, weighted, {"a": 9, "b": 4, "c": 1}),
+        (FLAT, flat, cubed, {"a": 0, "b": 1, "c": 0}),
+        (TREE, tree, branch, {"m": 1, "p": 0, "q": 0}),
         # p counts in half of the space, and a change of m replaces it by a constant.
-        (TREE, tree, lambda p: p.get("p", 0.5), {"m": 1, "p": 2, "q": 0}),
+        (TREE, tree, child, {"m": 1, "p": 2, "q": 0}),
     ],
 )
 def test_the_shares_of_known_functions(
     parameters: dict[str, Any],
     draw: Draw,
-    score: Callable[[Any], float],
+    score: Score,
     shares: dict[str, float],
     count: int,
 ) -> None:
