@@ -157,6 +157,54 @@ class TestWatsonOnEmulator(EmulatedRunContract):
         ).trials
         assert (done.state, done.objective) == ("completed", (0.75,)), done.reason
 
+    @BOTH_MODES
+    def test_a_restarted_trial_has_the_measurements_of_its_last_start(self, mode: Mode) -> None:
+        script = """
+            import os, time
+            from cloudtune.trial import report
+            mark = os.path.join(os.environ["RESULT_DIR"], "started")
+            is_restart = os.path.exists(mark)
+            open(mark, "w").close()
+            for step in (1, 2, 3):
+                report(accuracy=step if is_restart else 9, step=step)
+                time.sleep(0 if is_restart else 0.5)
+            time.sleep(0 if is_restart else 60)
+        """
+        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
+        run = self.create_run(mode, script, faults=faults, limits={"max_trials": 1})
+        (trial,) = self.finish(run).trials
+        assert (trial.state, trial.objective) == ("completed", (3.0,)), trial.reason
+        values = [each.metrics["accuracy"] for each in trial.measurements]
+        if mode == "managed":
+            assert values == [3.0]
+        else:  # the status of a training also has those of the first start
+            assert (values[-3:], {*values[:-3]}) == ([1.0, 2.0, 3.0], {9.0})
+            assert len(values) <= 6
+
+    @BOTH_MODES
+    def test_names_that_begin_alike_are_kept_apart(self, mode: Mode) -> None:
+        """Trials 1, 10 and 11, and the folders train and train_extra."""
+        for name in ("train", "train_extra"):
+            (self.folder / name).mkdir()
+            (self.folder / name / f"{name}.csv").write_text(name)
+        script = """
+            import os
+            from cloudtune.trial import checkpoint_dir, inputs, output_dir, params, report
+            assert os.listdir(inputs()["train"]) == ["train.csv"]
+            for folder in (checkpoint_dir(), output_dir()):
+                os.makedirs(folder, exist_ok=True)
+                assert os.listdir(folder) == []
+                open(os.path.join(folder, "mine"), "w").close()
+            report(accuracy=params()["x"])
+        """
+        trial = {"script": "train.py", "source": "code", "inputs": {"train": {"local": "train"}}}
+        limits = {"max_trials": 11, "parallel_trials": 3}
+        result = self.finish(self.create_run(mode, script, trial=trial, limits=limits))
+        assert len(result.trials) == 11
+        for each in result.trials:
+            assert each.state == "completed", each.reason
+            assert each.metrics["accuracy"] == pytest.approx(each.parameters["x"])
+
     def test_code_that_was_stored_before_a_crash_is_not_stored_again(self) -> None:
         run = self.create_run("driven", limits={"max_trials": 1})
         self.kill_at_call(run, "create", 1, "before")

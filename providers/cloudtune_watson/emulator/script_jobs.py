@@ -43,10 +43,13 @@ class Jobs(ScriptJobs[Job, Script, str]):
             delays.PENDING if run.attempts == 1 else delays.RESTARTING,
             "The container of the job could not be started: internal error.",
         )
+        earlier = run.script
         try:
             run.script = job.prepare()
         except (InvalidSpecError, OSError) as error:
             self.give_up(run, str(error))
+        if earlier is not None:  # the log has grown since it was read
+            run.script = Script(run.script.start, earlier.written)
         with self.lock:
             job.enter("running")
         start = run.script.start
@@ -70,6 +73,8 @@ class Jobs(ScriptJobs[Job, Script, str]):
         if not job.live:
             measurements = written.read_list() if last else []
         with self.lock:
+            if not job.live:  # of an earlier start, whose list is no longer there
+                job.measurements.clear()
             for each in measurements:
                 add_measurement(job.measurements, each)
         if job.fault is not None:
@@ -81,8 +86,6 @@ class Jobs(ScriptJobs[Job, Script, str]):
         The restart is chosen: a job of the accelerator may be in RECOVERING (dlicmd 4.8.2 of
         IBM/wmla-assets).
         """
-        if run.interrupted:
-            run.script = None
         return run.interrupted
 
     def finish(self, run: Run, ended: Ended) -> None:

@@ -102,7 +102,7 @@ def test_the_beta_version_has_the_same_jobs(emulator: Any) -> None:
     from google.cloud import aiplatform_v1beta1
     from google.oauth2.credentials import Credentials
 
-    client = aiplatform_v1beta1.JobServiceClient(
+    client: Any = aiplatform_v1beta1.JobServiceClient(
         transport="rest",
         credentials=Credentials(token=emulator.key),  # type: ignore[no-untyped-call]
         client_options={"api_endpoint": emulator.url},
