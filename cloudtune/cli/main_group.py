@@ -27,7 +27,10 @@ _COMMANDS = {
     "Results": {
         "results": ("results", "Print trials as a table, JSON, CSV or Parquet."),
         "export": ("results", "Write runs to MLflow or Optuna."),
-        "report": ("report", "Compare runs and providers, as text, HTML, Markdown or JSON."),
+        "report": (
+            "report",
+            "Show what runs found and compare them, as text, HTML, Markdown or JSON.",
+        ),
         "clean": ("clean", "Remove runs that have ended, with their files."),
     },
     "Rehearse": {

@@ -33,12 +33,13 @@ from cloudtune.cli.options import examples, json_option, runs_argument
 )
 @json_option
 def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_json: bool) -> None:
-    """Compare the providers of each RUN (the latest by default), and the RUNs with each other.
+    """Show what each RUN (the latest by default) found, and compare providers and RUNs.
 
-    The verdict comes first: which provider found the best objective, which one came close first,
-    which one was cheapest, and how certain that is. Runs of one study with different seeds count
-    as repetitions, which make a verdict certain. An HTML report is one file that needs no network;
-    Markdown suits a pull request.
+    For one job, the best trial comes first, what it gained, and what to run next. For several, the
+    verdict: which one found the best objective, which one came close first, which one was
+    cheapest, and how certain that is. Runs of one study with different seeds count as repetitions,
+    which make a verdict certain. An HTML report is one file that needs no network; Markdown suits a
+    pull request.
     """
     from cloudtune import api
 

@@ -102,9 +102,14 @@ def _continue_search(
 
 
 def _warm_start(job: StudyResult) -> list[str]:
-    """Return the override with which a new run learns from a job, if its provider supports that."""
+    """Return the override with which a new run learns from a job, if its provider supports that.
+
+    A service's tuner learns only from jobs that it still has, which those of an emulator are not.
+    """
     from cloudtune.provider import registry
 
+    if job.mode == "managed" and job.emulated:
+        return []
     try:
         supported = registry.get(job.provider).capabilities.for_mode(job.mode)
     except CloudtuneError:

@@ -96,7 +96,7 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
     for each in overview.objectives:
         suffix = f" in {each.metric}" if several else ""
-        yield f"Search{suffix}", _progress(each)
+        yield f"Search{suffix}", _progress(each, at_bounds=bool(overview.bounds))
     if overview.bounds:
         yield "Bounds", " ".join(map(_bound, overview.bounds))
     yield "Cost", _cost(group)
@@ -143,7 +143,7 @@ def _repetitions(entry: RankedGroup, runs: int) -> str:
     return f"The best of each run: {values}; on average over {runs} runs {mean}{interval}."
 
 
-def _progress(each: ObjectiveOverview) -> str:
+def _progress(each: ObjectiveOverview, *, at_bounds: bool) -> str:
     after = each.trials - each.last_improvement
     last = f"the best value came after {each.last_improvement} of {each.trials} trials"
     if each.improving is None:
@@ -154,7 +154,8 @@ def _progress(each: ObjectiveOverview) -> str:
         return f"Hardly improving at the end: {last}, and was barely better than the one before."
     return (
         f"No longer improving: {last}, and the {format_count(after, 'trial')} after it "
-        f"{'was' if after == 1 else 'were'} no better. More trials like these are unlikely to help."
+        f"{'was' if after == 1 else 'were'} no better. More trials "
+        f"{'within these bounds' if at_bounds else 'like these'} are unlikely to help."
     )
 
 

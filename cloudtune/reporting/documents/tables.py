@@ -102,8 +102,13 @@ def _idle_time(run: RunSummary) -> str:
 
 
 def top_trials_table(comparison: Comparison) -> Table:
-    """Return the best trials of each group that is not compared with others."""
+    """Return the best trials of each group that is not compared with others.
+
+    With several objectives, the table of the Pareto front has them.
+    """
     overviews = [verdict.overview for verdict in comparison.verdicts if verdict.overview]
+    if len(comparison.objectives) > 1:
+        overviews = []
     several = len(overviews) > 1
     names = dict.fromkeys(n for each in overviews for trial in each.top for n in trial.parameters)
     ordered = [name for name in comparison.study.parameters if name in names]
@@ -124,8 +129,6 @@ def top_trials_table(comparison: Comparison) -> Table:
     columns = (*groups, "trial", *metrics, *ordered)
     most = max((len(each.top) for each in overviews), default=0)
     title = "The best trials" if several or most < MAX_TOP_TRIALS else "The ten best trials"
-    if len(comparison.objectives) > 1:
-        title = "The best trials"
     note = "`cloudtune results` prints all trials. A blank parameter was not active."
     return Table("top", title, note, columns, rows)
 

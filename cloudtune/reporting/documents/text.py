@@ -32,7 +32,7 @@ def render_text(comparison: Comparison, width: int | None = None) -> str:
             a block of lines. None if the text does not go to a terminal.
     """
     title = f"{comparison.name}: {describe_objectives(comparison)}"
-    lines: list[str] = [title, comparison.description]
+    lines: list[str] = [title, *_wrap(comparison.description, "")]
     for verdict in comparison.verdicts:
         lines += ["", *_verdict_lines(comparison, verdict)]
     lines = [sanitize_line(line) for line in lines]

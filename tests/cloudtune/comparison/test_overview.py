@@ -151,6 +151,25 @@ def test_what_to_run_after_a_search_that_ended_at_a_bound() -> None:
     assert "warm_start.from=r1" in first
 
 
+@pytest.mark.parametrize(
+    ("provider", "mode", "emulated", "learns"),
+    [
+        ("sagemaker", "managed", False, True),
+        ("sagemaker", "managed", True, False),
+        ("sagemaker", "driven", True, True),
+        ("vertex", "managed", False, False),
+        ("unknown", "driven", False, False),
+    ],
+)
+def test_a_new_run_learns_from_this_one_where_that_is_possible(
+    provider: str, mode: Any, emulated: bool, learns: bool
+) -> None:
+    best = trials((1, 0.1), (90, 0.8), (99, 0.9))
+    words = commands(overview(job(provider, best, mode=mode, emulated=emulated)))[0]
+    assert "parameters.lr.max=10000" in words
+    assert ("warm_start.from=r1" in words) == learns
+
+
 def test_what_to_run_after_a_search_that_was_short_or_improving() -> None:
     study = make_study(**LIMITS)
     for values in ([*[0.5] * 11, 0.9], [0.1, 0.2]):

@@ -36,7 +36,7 @@ def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
     jobs = [job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]
     lines = said(jobs).splitlines()
     assert lines[0] == "made: maximize accuracy"
-    assert lines[3:6] == [
+    assert lines[2:5] == [
         "VERDICT",
         "  Best objective: local found the best accuracy: 0.9.",
         "    not settled: each group ran once, and another run may give a different",
