@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ENABLED = os.environ.get("CLOUDTUNE_LOG", "").lower() == "debug"
+_LEVEL = os.environ.get("CLOUDTUNE_LOG", "").lower()
+_ENABLED = _LEVEL == "debug"
+_OFF = frozenset(["", "0", "off", "no", "none", "false"])
 _FORMAT = "%(asctime)s.%(msecs)03d [%(threadName)s] %(name)s: %(message)s"
 _masks: list[Callable[[str], str]] = []
+if not _ENABLED and _LEVEL not in _OFF:
+    print(  # noqa: T201 - as the log itself
+        f"note: CLOUDTUNE_LOG={os.environ['CLOUDTUNE_LOG']!r} has no effect; the only level is "
+        "debug",
+        file=sys.stderr,
+    )
 
 
 def get_logger(name: str) -> logging.Logger:

@@ -40,6 +40,8 @@ MAX_REPORT_LINE_BYTES = 65_536
 """Size limit of one reported line."""
 MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
+SOURCE_INDENT = b"    "
+"""How the lines of source in a traceback begin."""
 MIN_SECRET_LENGTH = 4
 """Characters of the shortest secret that is masked."""
 _MIN_PART = 6
@@ -1220,6 +1222,11 @@ def required_text(pattern: str) -> bytes:
     return b"" if "\ufffd" in text or index < len(pattern) else text.encode("utf-8", "ignore")
 
 
+def is_frame(line: bytes) -> bool:
+    """Return whether lines of source follow, as in a traceback of Python."""
+    return b' File "' in line and b'", line ' in line
+
+
 def may_contain(output: bytes, texts: Iterable[bytes]) -> bool:
     """Return whether output may match an expression, given the texts that they require."""
     return b"\x1b" in output or any(text in output for text in texts)
@@ -1244,9 +1251,16 @@ def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[by
 
     signal.signal(signal.SIGALRM, interrupt)
 
+    in_frame = False
+
     def parse(output: bytes) -> None:
-        if may_contain(output, texts.values()):
-            for line in _split_lines(output):
+        nonlocal in_frame
+        if not may_contain(output, texts.values()) and not is_frame(output):
+            in_frame = in_frame and (not output or output.startswith(SOURCE_INDENT))
+            return
+        for line in _split_lines(output):
+            if not (in_frame and line.startswith(SOURCE_INDENT)):
+                in_frame = is_frame(line)
                 parse_line(line)
 
     def parse_line(line: bytes) -> None:

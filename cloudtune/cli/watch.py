@@ -54,6 +54,8 @@ def logs(words: tuple[str, ...], on: str | None) -> None:
     if isinstance(log, ServiceLog):
         _print_service_log(log)
         return
+    if not log.stat().st_size:
+        click.echo(f"{log} is empty: the script printed nothing", err=True)
     with log.open(encoding="utf-8", errors="replace") as file:
         _print_lines(file)
 

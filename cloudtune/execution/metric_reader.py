@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cloudtune.trial import (
     MAX_REPORT_LINE_BYTES,
+    SOURCE_INDENT,
     SecretFilter,
+    is_frame,
     may_contain,
     parse_number,
     required_text,
@@ -100,6 +102,8 @@ class MetricPatterns:
         self._invalid: dict[str, str] = {}
         self._rest = b""
         self._skipping = False
+        self._in_frame = False
+        """Whether the last line belongs to a traceback, and lines of source follow."""
 
     @property
     def warning(self) -> str:
@@ -135,10 +139,13 @@ class MetricPatterns:
         pending = self._rest + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
         complete, self._rest = pending[:end], pending[end:]
-        if may_contain(complete, self._texts):
+        if may_contain(complete, self._texts) or is_frame(complete):
             for line in complete.replace(b"\r", b"\n").split(b"\n")[self._skipping :]:
-                if line:
+                if line and not (self._in_frame and line.startswith(SOURCE_INDENT)):
+                    self._in_frame = is_frame(line)
                     yield from self._search(line)
+        elif complete:
+            self._in_frame &= complete.startswith(SOURCE_INDENT)
         self._skipping &= not complete
         if len(self._rest) > MAX_LINE_BYTES:
             if not self._skipping:

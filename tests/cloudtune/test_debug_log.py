@@ -54,6 +54,13 @@ def python(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess
     )
 
 
+def test_an_unknown_level_is_reported_once(tmp_path: Path) -> None:
+    code = "import cloudtune.debug_log as d; d.get_logger('a').debug('x'); d.get_logger('b')"
+    done = python(tmp_path, "-c", code, CLOUDTUNE_LOG="debgu")
+    assert done.stderr == "note: CLOUDTUNE_LOG='debgu' has no effect; the only level is debug\n"
+    assert python(tmp_path, "-c", code, CLOUDTUNE_LOG="off").stderr == ""
+
+
 def test_calls_are_logged_with_their_times_and_without_secrets(tmp_path: Path) -> None:
     done = python(tmp_path, "-c", CALLS, CLOUDTUNE_LOG="debug")
     call, message = done.stderr.splitlines()

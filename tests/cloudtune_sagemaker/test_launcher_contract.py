@@ -460,6 +460,15 @@ def test_reported_and_printed_metrics_are_published(job: Job) -> None:
     assert out.startswith("acc=0.5\n")
 
 
+def test_source_in_a_traceback_is_no_metric(job: Job) -> None:
+    job.study["trial"]["metrics"] = {"acc": r"acc: (\S+)"}
+    _, out, _ = job.run("""
+        print("acc: 0.5", flush=True)
+        print("acc: 0.75", 1 / 0)
+    """)
+    assert found(out, "acc") == [0.5]
+
+
 def test_metrics_are_published_while_the_script_runs(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)"}
     with job.start("""

@@ -267,6 +267,16 @@ def test_only_completed_trials_count_as_measured(cloudtune: Cloudtune, tmp_path:
     assert len(json.loads(cloudtune("results", "--json").stdout)[0]["trials"]) == 4
 
 
+def test_logs_of_a_silent_script_say_so(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("from cloudtune.trial import report; report(val_acc=1)")
+    cloudtune("run", "study.yaml")
+    done = cloudtune("logs", "1")
+    assert (done.stdout, "log.txt is empty: the script printed nothing" in done.stderr) == (
+        "",
+        True,
+    )
+
+
 def test_logs_prints_the_output_of_the_script(cloudtune: Cloudtune) -> None:
     cloudtune("run", "study.yaml")
     assert cloudtune("logs", "2").stdout.count("val_acc") == 3

@@ -110,6 +110,28 @@ def test_metrics_are_found_in_pieces_of_any_size(pattern: str, size: int) -> Non
     assert found(patterns, *pieces) == [{"score": value} for value in (1.0, 2.0, 3.0, 4.0)]
 
 
+@pytest.mark.parametrize("size", [3, 1000])
+def test_source_in_a_traceback_is_no_metric(size: int) -> None:
+    output = b"""\
+    score: 1
+Traceback (most recent call last):
+  File "train.py", line 3, in <module>
+    print("score: 2", fail())
+                      ~~~~^^
+  File "train.py", line 1, in fail
+    raise ValueError(
+        "score: 3")
+ValueError: score: 4
+    score: 5
+"""
+    pieces = [output[n : n + size] for n in range(0, len(output), size)]
+    patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
+    assert found(patterns, *pieces) == [{"score": value} for value in (1.0, 4.0, 5.0)]
+    patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
+    pieces = [b'  File "train.py", line 3\n', b"other output\n", b"    score: 6\n"]
+    assert found(patterns, *pieces) == [{"score": 6.0}]
+
+
 def test_only_the_start_of_a_long_line_is_searched() -> None:
     patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
     long = b"x" * metric_reader.MAX_LINE_BYTES
