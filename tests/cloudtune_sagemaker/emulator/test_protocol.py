@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudtune.emulation.process import IN_USE
 from tests.cloudtune_sagemaker.emulator.conftest import ROLE
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def test_a_folder_has_one_emulator(start_emulator: Callable[..., Emulator]) -> N
     made = start_emulator()
     words = [sys.executable, "-m", START, "--folder", str(made.folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 1
+    assert done.returncode == IN_USE
     assert "another emulator uses" in done.stderr
     assert (made.folder / "address.json").exists()
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from cloudtune.emulation.process import IN_USE
+
 START = "cloudtune_vertex.emulator"
 PARENT = "projects/team/locations/us-central1"
 JOBS = "/v1/projects/team/locations/us-central1/customJobs"
@@ -255,7 +257,7 @@ def test_a_folder_has_one_emulator(emulator: Any) -> None:
         check=False,
         timeout=60,
     )
-    assert done.returncode == 1
+    assert done.returncode == IN_USE
     assert "another emulator uses" in done.stderr
     assert (emulator.folder / "address.json").exists()
 
