@@ -53,6 +53,10 @@ class Container:
         return self.root / "hypertune" / "output.metrics"
 
 
+IN_IMAGE = Container(Path("/var"), Path("/gcs"))
+"""The folders as a job sees them in its image."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """The ids of a job in its variables."""
@@ -142,6 +146,16 @@ def build_start(spec: Json, identity: Identity, container: Container, python: st
     for variable in (package or image).get("env", ()):
         env[variable["name"]] = _expand(variable.get("value", ""), env)
     return Start(command, container.work, env)
+
+
+def image_variables(spec: Json, identity: Identity) -> dict[str, str]:
+    """Return the variables that a job has in any image, with the paths of the service."""
+    pool: Json = spec["workerPoolSpecs"][0]
+    task: Json = pool.get("pythonPackageSpec") or pool.get("containerSpec", {})
+    env = _service_variables(spec, identity, IN_IMAGE)
+    for variable in task.get("env", ()):
+        env[variable["name"]] = _expand(variable.get("value", ""), env)
+    return env
 
 
 def _image_variables(container: Container, python: str) -> dict[str, str]:

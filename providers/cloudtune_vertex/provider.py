@@ -40,6 +40,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
     capabilities = CAPABILITIES
     settings = VertexSettings
     emulator = "cloudtune_vertex.emulator"
+    emulates_images = True
     packages: Mapping[str, Sequence[str]] = {
         "vertex": ("google.cloud.aiplatform_v1", "google.cloud.storage"),
         "emulators": ("gcp_storage_emulator.server", "werkzeug"),

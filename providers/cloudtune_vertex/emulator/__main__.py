@@ -10,8 +10,10 @@ from cloudtune_vertex.emulator.operations import OPERATIONS
 
 NOTE = (
     "Vertex AI emulator: trials are chosen by cloudtune's own search, not by the service's; "
-    "scripts run here, images do not"
+    "scripts run here, and images only with --with-images"
 )
 
 if __name__ == "__main__":
-    sys.exit(run_emulator("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS))
+    sys.exit(
+        run_emulator("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS, runs_images=True)
+    )

@@ -18,9 +18,11 @@ from cloudtune.emulator_kit import (
     ProcessSpec,
     ScriptJobs,
     add_measurement,
+    runtime,
 )
 from cloudtune_vertex.contract import BadSpec
 from cloudtune_vertex.emulator import delays, errors
+from cloudtune_vertex.emulator.image_script import ImageScript
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.package_cache import PackageCache
 from cloudtune_vertex.emulator.script import Script
@@ -42,10 +44,11 @@ _DAY = 86_400
 _MAX_OUTPUT = 1_500
 """Characters of a script's output in its failure."""
 
-Run = JobRun[CustomJob, Script, Status]
+AnyScript = Script | ImageScript
+Run = JobRun[CustomJob, AnyScript, Status]
 
 
-class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
+class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
     """Runs custom jobs."""
 
     def __init__(
@@ -105,7 +108,10 @@ class CustomJobs(ScriptJobs[CustomJob, Script, Status]):
         run.start_limit(limit - run.seconds, lambda: self._time_out(job))
         try:
             self._mount.synchronize()
-            run.script = Script(job, self._storage, self._mount, self._packages, self._url)
+            if engine := runtime().engine:
+                run.script = ImageScript(job, self._storage, self._mount, self._url, engine)
+            else:
+                run.script = Script(job, self._storage, self._mount, self._packages, self._url)
             return run.script.process()
         except (StorageError, BadSpec) as error:
             self.give_up(run, Status(errors.INVALID, str(error)))

@@ -47,7 +47,7 @@ def rules(
         *image_rules(settings, facts),
         *machine_rules(mode, settings),
         *quota_notes(study, settings),
-        *trial_rules(study, mode, facts),
+        *trial_rules(study, mode, settings, facts),
         *(value_rules(study, facts) if managed else ()),
         *(tuning_rules(study, facts) if managed else training_rules(study)),
         *native_rules(fitted, mode, settings, facts),

@@ -19,7 +19,7 @@ from cloudtune.provider import (
 from cloudtune_vertex.request.custom_job import fixed_args
 from cloudtune_vertex.request.layout import code_uri
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
-from cloudtune_vertex.settings import NAME
+from cloudtune_vertex.settings import NAME, VertexSettings
 
 MAX_VARIABLES = 100
 MAX_ARGS_LENGTH = 100_000
@@ -31,12 +31,17 @@ _PREDICTION_IMAGE = re.compile(r"(vertex-ai|cloud-aiplatform)/prediction/")
 _RESERVED_VARIABLES = ("AIP_", "CLOUD_ML_")
 
 
-def trial_rules(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
+def trial_rules(
+    study: Study, mode: Mode, settings: VertexSettings, facts: Facts
+) -> Iterator[Finding | Note]:
     """Yield the findings and notes on a trial."""
     if uses_launcher(study, facts):
         yield from _uploaded_code(study, facts)
     else:
-        yield from _code_in_storage(study, facts) if has_code(study) else _no_code(study, facts)
+        if has_code(study):
+            yield from _code_in_storage(study, facts)
+        else:
+            yield from _no_code(study, settings, facts)
         yield from _without_launcher(study, mode, facts)
     for name in study.parameters:
         if "=" in name:
@@ -85,15 +90,18 @@ def _code_in_storage(study: Study, facts: Facts) -> Iterator[Finding]:
         yield Finding("dropped", "trial.requirements", "the package declares its requirements")
 
 
-def _no_code(study: Study, facts: Facts) -> Iterator[Finding]:
+def _no_code(study: Study, settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
     if study.trial.requirements:
         reason = "the image is the trial, and nothing is installed in it"
         yield Finding("dropped", "trial.requirements", reason)
     if study.trial.source:
         reason = "without script, module or command, no code is uploaded"
         yield Finding("dropped", "trial.source", reason)
-    if facts.emulated:
-        yield refuse("image", "the emulator runs no images: set script, module or command")
+    if facts.emulated and not settings.rehearse.images:
+        reason = (
+            "the emulator runs no images: set script, module or command, or run with --with-images"
+        )
+        yield refuse("image", reason)
 
 
 def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Finding | Note]:
