@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import replace
 
 from cloudtune.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import (
@@ -160,6 +161,9 @@ class ManagedJob:
 
     def _masked(self, event: Event) -> Event:
         if isinstance(event, Ended):
+            request = self._sent_request
+            if event.state == "cancelled" and request and request.state != "cancelled":
+                event = replace(event, reason=request.reason)  # a limit's
             return self._mask.end(event)
         return self._mask.measure(event) if isinstance(event, Measured) else event
 

@@ -60,7 +60,8 @@ class TestVertexOnEmulator(EmulatedRunContract):
         limits = {"max_trials": 2, "parallel_trials": 2, "timeout": "8s"}
         result = self.finish(self.create_run(mode, ENDLESS, limits=limits))
         assert (result.state, result.reason) == ("completed", "the study's timeout was reached")
-        assert {trial.state for trial in result.trials} == {"cancelled"}
+        ends = {(trial.state, trial.reason) for trial in result.trials}
+        assert ends == {("cancelled", "the study's timeout was reached")}
 
     @BOTH_MODES
     def test_addresses_that_begin_alike_are_kept_apart(self, mode: Mode) -> None:

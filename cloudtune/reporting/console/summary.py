@@ -159,7 +159,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
 
 def resume_hints(results: Sequence[StudyResult]) -> list[str]:
     """Return how to resume an interrupted run, or build on it."""
-    stopped = [r for r in results if r.state == "cancelled" and r.mode == "managed"]
+    stopped = [r for r in results if r.state == "cancelled" and r.mode == "managed" and r.job]
     lines = [
         f"{result.provider} stopped its job, which cannot be resumed{_warm_start_hint(result)}"
         for result in stopped

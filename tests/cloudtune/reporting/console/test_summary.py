@@ -188,9 +188,15 @@ def test_several_runs_are_told_apart() -> None:
 )
 def test_a_warm_start_is_suggested_if_the_provider_has_it(provider: str, more: str) -> None:
     over = {"provider": provider, "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
-    stopped = result(evil_study(), **over)
+    stopped = result(evil_study(), **over, job="t-1")
     said = f"{provider} stopped its job, which cannot be resumed{more}"
     assert summary.resume_hints([stopped]) == [said]
+
+
+def test_a_job_that_was_never_created_can_be_resumed() -> None:
+    over = {"provider": "vertex", "mode": "managed", "state": "cancelled", "run": "3f6k2m9qxt"}
+    hints = summary.resume_hints([result(evil_study(), **over, job=None)])
+    assert hints == ["interrupted; resume with: cloudtune resume 3f6k2m9qxt"]
 
 
 def test_stopping_several_jobs_prints_how_to_resume_each() -> None:
