@@ -23,6 +23,8 @@ from cloudtune.study.study import Study
 
 _IGNORED = {"version", "name", "description", "strategy.seed"}
 """Fields in which repetitions may differ."""
+_MAX_VALUE = 40
+"""Fields with longer values do not name a study."""
 _Key = tuple[int, str, Mode, bool]
 
 
@@ -157,13 +159,38 @@ def _label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
 
 
 def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a name for each study: the one field in which they differ, or a number."""
-    paths = {path for study in studies for path in study}
-    differing = [path for path in paths if len({study.get(path) for study in studies}) > 1]
-    if len(differing) == 1:
-        (path,) = differing
-        return [f"{path}={study.get(path, 'null')}".replace('"', "") for study in studies]
-    return [f"study {number}" for number in range(1, len(studies) + 1)]
+    """Return a name for each study: the fewest fields that distinguish them, or a number."""
+    chosen: list[str] = []
+    while _count_distinct(studies, chosen) < len(studies):
+        fields = sorted({path for study in studies for path in study} - {*chosen})
+        usable = [path for path in fields if _is_short(studies, path)]
+        best = max(usable, key=lambda path: _suitability(studies, path, chosen), default=None)
+        if best is None or _count_distinct(studies, [*chosen, best]) == _count_distinct(
+            studies, chosen
+        ):
+            return [f"study {number}" for number in range(1, len(studies) + 1)]
+        chosen.append(best)
+    return [
+        ", ".join(f"{path}={study.get(path, 'null')}" for path in chosen).replace('"', "")
+        for study in studies
+    ]
+
+
+def _count_distinct(studies: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int:
+    return len({tuple(study.get(path) for path in paths) for study in studies})
+
+
+def _is_short(studies: Sequence[Mapping[str, str]], path: str) -> bool:
+    return all(len(study.get(path, "")) <= _MAX_VALUE for study in studies)
+
+
+def _suitability(
+    studies: Sequence[Mapping[str, str]], path: str, chosen: Sequence[str]
+) -> tuple[int, bool, int]:
+    """Return a key that is greater for a better field to name studies by."""
+    values = [study.get(path, "null") for study in studies]
+    longest = max(map(len, values))
+    return _count_distinct(studies, [*chosen, path]), "null" not in values, -longest
 
 
 def _identity(job: StudyResult) -> tuple[tuple[str, str], ...]:

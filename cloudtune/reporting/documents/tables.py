@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from textwrap import shorten
@@ -10,7 +11,7 @@ from textwrap import shorten
 from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.comparison.groups import RunSummary
-from cloudtune.comparison.importance import MIN_TRIALS, Importance
+from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.overview import MAX_TOP_TRIALS
 from cloudtune.comparison.rankings import join_words
 from cloudtune.comparison.time_breakdown import PHASES
@@ -214,7 +215,13 @@ def importance_table(comparison: Comparison) -> Table:
         (name, *(f"{100 * shares[name]:.0f} %" if name in shares else "" for _, shares in known))
         for name in sorted(names, key=lambda name: -means[name])
     )
-    notes = [_importance_sentence(*each, named=len(comparison.importances) > 1) for each in known]
+    notes = [_importance_sentence([shares for _, shares in known])]
+    explained = [f"{100 * (each.explained or 0.0):.0f}" for each, _ in known]
+    ends = sorted({min(explained, key=int), max(explained, key=int)}, key=int) if known else []
+    notes.append(
+        f"A model of the parameters explains {' to '.join(ends)} % of the differences between "
+        "trials that it did not learn from."
+    )
     notes.append(
         "A share is how much the objective changes, on average over the whole search space, if "
         "only this parameter changes."
@@ -228,24 +235,22 @@ def importance_table(comparison: Comparison) -> Table:
     if unclear:
         why = "the parameters do not explain the differences between trials"
         notes.append(f"Unknown for {join_words([*unclear])}: {why}.")
-    note = " ".join(notes)
+    note = " ".join(filter(None, notes))
     titles = (f"{each.label}: {each.metric}" if several else each.label for each, _ in known)
     columns = ("parameter", *titles)
     return Table("importance", "Parameter importance", note, columns, rows)
 
 
-def _importance_sentence(each: Importance, shares: dict[str, float], *, named: bool) -> str:
-    """Return the most important parameters in words, and how far to trust that."""
+def _importance_sentence(known: Sequence[dict[str, float]]) -> str:
+    """Return the most important parameters in words, if there is one table column."""
+    if len(known) != 1:
+        return ""
+    (shares,) = known
     ranked = sorted(shares, key=lambda name: -shares[name])[:3]
     main, *others = [f"{name} ({100 * shares[name]:.0f} %)" for name in ranked]
     minor = [text for text, name in zip(others, ranked[1:], strict=True) if shares[name] >= 0.05]
     then = f", then {join_words(minor)}" if minor else ""
-    where = f"{each.label}, {each.metric}: " if named else ""
-    explained = f"{100 * (each.explained or 0.0):.0f} %"
-    return (
-        f"{where}{main} matters most{then}. A model of the parameters explains {explained} of the "
-        "differences between trials that it did not learn from."
-    )
+    return f"{main} matters most{then}."
 
 
 def time_table(comparison: Comparison) -> Table:

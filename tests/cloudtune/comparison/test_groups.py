@@ -32,11 +32,28 @@ def test_studies_are_told_apart_by_the_field_in_which_they_differ() -> None:
     assert labels(unsaid, said) == [("p", 2)]
 
 
-def test_studies_that_differ_in_much_are_counted() -> None:
+def test_studies_that_differ_in_much_have_the_name_of_what_distinguishes_them() -> None:
     other = make_study(strategy="random", limits={"max_trials": 3})
     found = labels(job("p", [0.1]), job("p", [0.1], study=other))
-    assert found == [("p, study 1", 1), ("p, study 2", 1)]
+    assert found == [("p, strategy.name=bayesian", 1), ("p, strategy.name=random", 1)]
     assert study_differences(make_study(), other) == ("limits.max_trials", "strategy.name")
+
+
+def test_several_fields_distinguish_studies_that_one_does_not() -> None:
+    studies = [
+        make_study(strategy=name, limits={"max_trials": limit})
+        for name in ("random", "genetic")
+        for limit in (3, 4)
+    ]
+    found = [label for label, _ in labels(*(job("p", [0.1], study=each) for each in studies))]
+    assert found[0] == "p, limits.max_trials=3, strategy.name=random"
+    assert len(set(found)) == 4
+
+
+def test_studies_that_differ_only_in_long_texts_are_counted() -> None:
+    studies = [make_study(constants={"prompt": letter * 50}) for letter in "ab"]
+    found = labels(*(job("p", [0.1], study=each) for each in studies))
+    assert found == [("p, study 1", 1), ("p, study 2", 1)]
 
 
 def test_runs_with_one_seed_repeat_nothing() -> None:
