@@ -47,7 +47,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_list_is_sent_as_it_is(base: Path) -> None:
     trials = [{"lr": 0.05, "more": 7}, {"word": "007", "flag": True}]
-    over = {"strategy": "list", "initial_trials": trials, "limits": {}}
+    over: dict[str, Any] = {"strategy": "list", "initial_trials": trials, "limits": {}}
     data = support.plan_of(support.study_of("wmla", over), base).request["data"]
     assert (data["algoDef"]["algorithm"], data["algoDef"]["maxJobNum"]) == (
         "ExperimentGridSearch",
