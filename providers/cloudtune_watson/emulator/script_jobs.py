@@ -73,7 +73,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         if not job.live:
             measurements = written.read_list() if last else []
         with self.lock:
-            if not job.live:  # of an earlier start, whose list is no longer there
+            if last and not job.live:  # those of an earlier start, whose list is replaced
                 job.measurements.clear()
             for each in measurements:
                 add_measurement(job.measurements, each)
