@@ -65,9 +65,10 @@ def remove_tree(folder: Path) -> None:
     """Remove a folder with its content, as far as possible.
 
     Folders that only their owner can make readable are made readable, as trials may leave them.
+    Links are not followed.
     """
     folders: list[str] = []
-    pending = [str(folder)]
+    pending = [] if folder.is_symlink() else [str(folder)]
     with ThreadPoolExecutor(_THREADS) as threads:
         while pending:
             folders += pending
