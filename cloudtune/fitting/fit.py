@@ -65,6 +65,14 @@ class FittedStudy:
     findings: tuple[Finding, ...] = ()
     notes: tuple[Note, ...] = ()
 
+    def path_of(self, parameter: Parameter) -> str:
+        """Return the path in the study file of a definition of `study`.
+
+        There it may have another name and index: a flattened study has no second definitions, and
+        definitions with one value are not parameters.
+        """
+        return next(path for path, sent in self.sent.items() if sent is parameter)
+
 
 def identity_fit(study: Study) -> FittedStudy:
     """Return the study unchanged, without findings."""

@@ -519,3 +519,15 @@ def test_quotas_that_the_trials_may_exceed_are_named(
     study = support.study_of(limits(parallel_trials=parallel), **settings)
     texts = [str(each) for each in support.plan_of(study, base).found]
     assert any(quota in text for text in texts) if quota else "quota" not in str(texts)
+
+
+def test_findings_name_the_definition_in_the_file(base: Path) -> None:
+    parameters = {
+        "kind": {"type": "categorical", "values": ["a", "b"]},
+        "rate": [
+            {"type": "float", "min": 1, "max": 1, "when": {"kind": "a"}},
+            {"type": "float", "min": 0, "max": 1, "scale": "reverse_log", "when": {"kind": "b"}},
+        ],
+    }
+    plan = support.plan_of(support.study_of({"parameters": parameters}), base)
+    assert plan.at("parameters.rate.1.scale") == ["approximated"]

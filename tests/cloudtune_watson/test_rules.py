@@ -485,3 +485,15 @@ def test_findings_have_a_reason_without_a_full_stop(base: Path) -> None:
                 text = item.reason if isinstance(item, Finding) else item.text
                 assert len(text) > 10
                 assert not text.endswith(".")
+
+
+def test_findings_name_the_definition_in_the_file(base: Path) -> None:
+    parameters = {
+        "kind": {"type": "categorical", "values": ["a", "b"]},
+        "depth": [
+            {"type": "int", "min": 1, "max": 5, "when": {"kind": "a"}},
+            {"type": "int", "min": 1, "max": 5000, "scale": "log", "when": {"kind": "b"}},
+        ],
+    }
+    plan = support.plan_of(support.study_of("wmla", {"parameters": parameters}), base)
+    assert plan.at("parameters.depth.1.scale") == ["approximated"]

@@ -48,7 +48,7 @@ def rules(
         *machine_rules(mode, settings),
         *quota_notes(study, settings),
         *trial_rules(study, mode, settings, facts),
-        *(value_rules(study, facts) if managed else ()),
+        *(value_rules(fitted, facts) if managed else ()),
         *(tuning_rules(study, facts) if managed else training_rules(study)),
         *native_rules(fitted, mode, settings, facts),
     ]

@@ -10,13 +10,12 @@ from cloudtune.provider import (
     DiscreteParameter,
     Facts,
     Finding,
+    FittedStudy,
     FloatParameter,
     IntParameter,
     Node,
     Note,
-    Study,
     count_values,
-    definition_path,
     list_nodes,
     uses_launcher,
 )
@@ -28,14 +27,15 @@ MAX_INTEGER = 2**53
 """Responses have numbers as doubles (Trial.Parameter.value in TYPES), exact up to this integer."""
 
 
-def value_rules(study: Study, facts: Facts) -> Iterator[Finding | Note]:
+def value_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the parameters."""
+    study = fitted.study
     for name in study.parameters:
         if re.search(r"\s", name):
             reason = "a parameter's name must have no spaces"
             yield Finding("refused", f"parameters.{name}", reason)
     for node in list_nodes(study):
-        path = definition_path(study, node)
+        path = fitted.path_of(node.parameter)
         yield from _values(node, path)
         if (
             study.strategy.name == "grid"
@@ -44,7 +44,7 @@ def value_rules(study: Study, facts: Facts) -> Iterator[Finding | Note]:
         ):
             reason = "Vertex AI's grid does not accept float ranges: set a step, or use values"
             yield Finding("refused", path, reason)
-    yield from _conditions(study, facts)
+    yield from _conditions(fitted, facts)
 
 
 def _values(node: Node, path: str) -> Iterator[Finding]:
@@ -71,7 +71,8 @@ def _values(node: Node, path: str) -> Iterator[Finding]:
         yield Finding("approximated", f"{path}.scale", reason)
 
 
-def _conditions(study: Study, facts: Facts) -> Iterator[Finding | Note]:
+def _conditions(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
+    study = fitted.study
     unchecked: set[str] = set()
     parents_by_name: dict[str, set[str]] = {}
     for parent, tree_node in walk_tree(build_tree(study)):
@@ -79,7 +80,7 @@ def _conditions(study: Study, facts: Facts) -> Iterator[Finding | Note]:
         parents_by_name.setdefault(node.name, set()).add(parent.key if parent else "")
         if tree_node.unchecked and node.key not in unchecked:
             unchecked.add(node.key)
-            yield _unchecked_condition(study, node, " and ".join(tree_node.unchecked))
+            yield _unchecked_condition(fitted, node, " and ".join(tree_node.unchecked))
     if unchecked and not uses_launcher(study, facts):
         reason = "only cloudtune's launcher withholds inactive parameters: the code gets them all"
         yield Finding("approximated", "parameters", reason)
@@ -92,9 +93,9 @@ def _conditions(study: Study, facts: Facts) -> Iterator[Finding | Note]:
             yield Note(f"parameters.{name}", text)
 
 
-def _unchecked_condition(study: Study, node: Node, parents: str) -> Finding:
-    path = f"{definition_path(study, node)}.when"
-    if len(study.parameters[node.name]) > 1:
+def _unchecked_condition(fitted: FittedStudy, node: Node, parents: str) -> Finding:
+    path = f"{fitted.path_of(node.parameter)}.when"
+    if len(fitted.study.parameters[node.name]) > 1:
         reason = (
             f"Vertex AI's conditions form a tree, which cannot check {parents} here, and "
             f"{node.name} has several definitions: give each its own name"

@@ -50,7 +50,7 @@ def _parameters(fitted: FittedStudy) -> Iterator[Finding | Note]:
     }
     for name, variants in fitted.study.parameters.items():
         parameter = variants[0]
-        for finding in _listed_range(parameter, f"parameters.{name}"):
+        for finding in _listed_range(parameter, fitted.path_of(parameter)):
             is_choice = finding.kind == "approximated" and name in auto
             yield Note(finding.path, finding.reason) if is_choice else finding
         if isinstance(parameter, FloatParameter) and uses_exponents(parameter):
