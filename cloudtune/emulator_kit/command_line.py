@@ -15,6 +15,7 @@ from cloudtune.emulator_kit.containers import Runtime, set_runtime
 from cloudtune.emulator_kit.delays import DEFAULT_SPEED, Delays
 from cloudtune.emulator_kit.server import serve
 from cloudtune.errors import CloudtuneError, MissingExtraError, UsageError
+from cloudtune.host_errors import describe_host_error
 from cloudtune.provider.rehearsal import find_engine
 
 if TYPE_CHECKING:
@@ -77,8 +78,15 @@ def run_emulator(
         )
     except CloudtuneError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        codes = {MissingExtraError: MISSING_EXTRA, FolderInUseError: IN_USE}
-        return codes.get(type(error), 1)
+        if isinstance(error, MissingExtraError):
+            return MISSING_EXTRA
+        return IN_USE if isinstance(error, FolderInUseError) else 1
+    except (OSError, MemoryError, RuntimeError) as error:
+        host_error = describe_host_error(error)
+        if host_error is None:
+            raise
+        print(f"error: {host_error}", file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 
