@@ -47,15 +47,15 @@ def sort_trials(result: StudyResult, trials: Iterable[Trial], key: str) -> list[
     Raises:
         UsageError: If no trial has such a column.
     """
-    held = list(trials)
-    rows = list(trial_rows(result, held))
+    every = list(trials)
+    rows = list(trial_rows(result, every))
     name = key.removeprefix("-")
     column = _find_column(rows, _SHORT_NAMES.get(name, name))
     if column is None and rows:
         known = dict.fromkeys(each.rpartition(".")[2] for row in rows for each in row)
         hint = did_you_mean(name, known) or f"use one of {', '.join(known)}"
         raise UsageError(f"no trial has a value of {name}; {hint}")
-    pairs = [(row.get(column or ""), trial) for row, trial in zip(rows, held, strict=True)]
+    pairs = [(row.get(column or ""), trial) for row, trial in zip(rows, every, strict=True)]
     valued = [(_sort_key(value), trial) for value, trial in pairs if value is not None]
     valued.sort(key=lambda pair: pair[0], reverse=key.startswith("-"))
     return [trial for _, trial in valued] + [trial for value, trial in pairs if value is None]
