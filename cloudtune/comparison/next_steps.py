@@ -56,7 +56,7 @@ def next_steps(
     elif state in _UNENDED and job.mode == "driven":
         yield NextStep(f"to continue the run, which is {state}", f"cloudtune resume {job.run}")
     if not any(trial.objective for trial in job.trials):
-        yield from _look_into_failures(job)
+        yield from _look_into_failures(group, job, arguments)
         return
     widened = [hit for hit in bounds if hit.wider is not None]
     if widened:
@@ -79,7 +79,13 @@ def next_steps(
         )
 
 
-def _look_into_failures(job: StudyResult) -> Iterator[NextStep]:
+def _look_into_failures(
+    group: Group, job: StudyResult, arguments: Sequence[str]
+) -> Iterator[NextStep]:
+    if job_state(job) == "refused":
+        emulate = ["--emulate"] if group.emulated else []
+        words = ["cloudtune", "plan", *arguments, "--on", job.provider, *emulate]
+        yield NextStep("to see why the study was refused", shlex.join(words))
     failed = next((trial for trial in job.trials if trial.state == "failed"), None)
     if failed:
         words = ["cloudtune", "logs", job.run, f"{failed.number}", "--on", job.provider]

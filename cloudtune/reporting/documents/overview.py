@@ -54,7 +54,7 @@ def _headline(overview: Overview, group: Group) -> str:
     only = next(iter(overview.objectives), None)
     if only is None:
         counts = format_count(overview.trials, "trial")
-        return f"No trial measured {_metrics(group)} ({counts})."
+        return f"none, since no trial measured {_metrics(group)} ({counts})."
     of = f"of {overview.trials}" if overview.trials > 1 else ""
     if len(overview.objectives) > 1:
         bests = [f"{each.metric} {format_number(each.best)}" for each in overview.objectives]
@@ -94,7 +94,7 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
         yield f"Gain{suffix}", _gain(each)
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
-    for each in overview.objectives:
+    for each in overview.objectives if overview.trials > 1 else ():
         suffix = f" in {each.metric}" if several else ""
         yield f"Search{suffix}", _progress(each, at_bounds=bool(overview.bounds))
     if overview.bounds:

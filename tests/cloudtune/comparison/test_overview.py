@@ -14,6 +14,7 @@ from cloudtune.comparison.bounds import wider
 from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.overview import Overview
 from cloudtune.comparison.script_defaults import script_defaults
+from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import FloatParameter, IntParameter
 from tests.cloudtune.comparison.factories import job, make_study, trial
@@ -195,6 +196,8 @@ def test_what_to_run_after_an_interruption_and_after_failures() -> None:
         "resume",
         "r1",
     ]
+    refused = job("p", [], state="failed", findings=[Finding("refused", "x", "no")])
+    assert commands(overview(refused)) == [["cloudtune", "plan", "study.yaml", "--on", "p"]]
     found = commands(overview(job("p", [None, None])))
     assert found == [["cloudtune", "logs", "r1", "1", "--on", "p"]]
 
