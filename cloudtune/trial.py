@@ -20,7 +20,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from re import Pattern
+    from re import Match, Pattern
     from subprocess import Popen
     from typing import Any, SupportsFloat, SupportsIndex, Union
 
@@ -1195,6 +1195,24 @@ def _compile_patterns(metrics: Mapping[str, Sequence[str]]) -> list[MetricPatter
     return patterns
 
 
+def value_group(pattern: Pattern[str]) -> int:
+    """Return the group of a metric's regular expression around the value; 0 if there is none.
+
+    It is the one named ``value``, else the first that is not named ``step``.
+    """
+    names = pattern.groupindex
+    others = [n for n in range(1, pattern.groups + 1) if n != names.get("step")]
+    return names.get("value") or next(iter(others), 0)
+
+
+def matched_step(match: Match[str]) -> int | None:
+    """Return the whole number in the group named ``step``; None if there is none."""
+    text = match["step"] if "step" in match.re.groupindex else None
+    if text is None or not text.isdecimal() or len(text) > 18:
+        return None
+    return int(text)
+
+
 def required_text(pattern: str) -> bytes:
     """Return a text that each match of a regular expression contains; empty if none is known.
 
@@ -1275,10 +1293,13 @@ def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[by
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             for match in matches:
-                group = "value" if "value" in pattern.groupindex else 1
-                value = parse_number(match[group] or "")
+                value = parse_number(match[value_group(pattern)] or "")
                 if value is not None:
-                    append_line(trial["reports"], {"metrics": {name: value}, "time": time.time()})
+                    report: Json = {"metrics": {name: value}, "time": time.time()}
+                    step = matched_step(match)
+                    if step is not None:
+                        report["step"] = step
+                    append_line(trial["reports"], report)
                     _ring(trial.get("doorbell"))
 
     return parse

@@ -17,13 +17,17 @@ from cloudtune.trial import (
     SOURCE_INDENT,
     SecretFilter,
     is_frame,
+    matched_step,
     may_contain,
     parse_number,
     required_text,
     strip_ansi,
+    value_group,
 )
 
 if TYPE_CHECKING:
+    import re
+
     import regex
 
 MAX_LINE_BYTES = 64 * 1024
@@ -172,7 +176,7 @@ class MetricPatterns:
         text = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
         by_step: dict[int, dict[str, float]] = {}
         for name, pattern in patterns:
-            group = "value" if "value" in pattern.groupindex else 1
+            group = value_group(cast("re.Pattern[str]", pattern))
             try:
                 for match in pattern.finditer(text, timeout=SEARCH_TIMEOUT, concurrent=True):
                     value_text = match[group] or ""
@@ -180,7 +184,8 @@ class MetricPatterns:
                     if value is None:
                         self._invalid[name] = self._shorten(value_text)
                         continue
-                    for step, values in self._steps.group({name: value}, None).items():
+                    given = matched_step(cast("re.Match[str]", match))
+                    for step, values in self._steps.group({name: value}, given).items():
                         by_step.setdefault(step, {}).update(values)
             except TimeoutError:
                 raise MetricError(
@@ -200,7 +205,7 @@ def _compile(name: str, text: str) -> regex.Pattern[str]:
         pattern = regex.compile(text)
     except regex.error as error:
         raise MetricError(f"invalid regular expression of the metric {name}: {error}") from None
-    if pattern.groups == 0:
+    if not value_group(cast("re.Pattern[str]", pattern)):
         raise MetricError(
             f"the regular expression of the metric {name} needs a group around the value"
         )

@@ -469,6 +469,12 @@ def test_source_in_a_traceback_is_no_metric(job: Job) -> None:
     assert found(out, "acc") == [0.5]
 
 
+def test_the_group_step_is_not_the_value(job: Job) -> None:
+    job.study["trial"]["metrics"] = {"acc": r"step (?P<step>\d+) acc (\S+)"}
+    _, out, _ = job.run("print('step 7 acc 0.5')")
+    assert found(out, "acc") == [0.5]
+
+
 def test_metrics_are_published_while_the_script_runs(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)"}
     with job.start("""

@@ -7,14 +7,14 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, cast
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import FromEnvironment
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import is_list, is_map
-from cloudtune.trial import input_variable
+from cloudtune.trial import input_variable, value_group
 
 _MAX_EXPRESSION_LENGTH = 2_000
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
@@ -93,16 +93,16 @@ def _expression_error(expression: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            groups = re.compile(expression).groups
+            has_value = value_group(re.compile(expression)) > 0
     except (re.error, RecursionError, OverflowError):
         # Trials use the regex package, which supports more; it is slow to import.
         import regex
 
         try:
-            groups = regex.compile(expression).groups
+            has_value = value_group(cast("re.Pattern[str]", regex.compile(expression))) > 0
         except (regex.error, RecursionError, OverflowError) as error:
             return f"invalid regular expression: {error}"
-    return "" if groups else "the regular expression has no group"
+    return "" if has_value else "the regular expression has no group around the value"
 
 
 def _check_inputs(study: StudyFields) -> Iterator[Problem]:

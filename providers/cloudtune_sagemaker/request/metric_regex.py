@@ -1,7 +1,7 @@
 """The one regex by which SageMaker reads a metric from the log.
 
 SageMaker takes the match of the first group. A study may have several regexes per metric, and the
-group that counts may have the name ``value``.
+group that counts may have the name ``value``. SageMaker does not read the group named ``step``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ def _split_at_group(regex: str) -> _Split:
     capturing = [group for group in groups if group.captures]
     if not capturing:
         raise CannotJoinError("the regex has no group, so it reads no number")
-    target = next((group for group in capturing if group.name == "value"), capturing[0])
+    values = [group for group in capturing if group.name != "step"]
+    if not values:
+        raise CannotJoinError("the regex has no group around the number")
+    target = next((group for group in values if group.name == "value"), values[0])
     if len(capturing) > 1 and _BACK_REFERENCE.search(regex):
         raise CannotJoinError(
             "the regex refers back to its groups, and SageMaker reads the first group"

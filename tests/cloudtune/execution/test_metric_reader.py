@@ -110,6 +110,21 @@ def test_metrics_are_found_in_pieces_of_any_size(pattern: str, size: int) -> Non
     assert found(patterns, *pieces) == [{"score": value} for value in (1.0, 2.0, 3.0, 4.0)]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "steps"),
+    [
+        (r"step (?P<step>\d+): loss (\S+)", [3, 9, 10]),
+        (r"step (?P<step>\S+): loss (?P<value>\S+)", [3, 9, 10]),
+        (r"step \S+: loss (\S+)", [1, 2, 3]),
+    ],
+)
+def test_the_group_step_is_the_step(pattern: str, steps: list[int]) -> None:
+    patterns = MetricPatterns({"loss": [pattern]}, StepCounter())
+    output = b"step 3: loss 0.5\nstep 9: loss 0.25\nstep 10: loss 0.125\n"
+    measured = [(step, values) for _, step, values in patterns.feed(output)]
+    assert measured == [(steps[n], {"loss": 0.5 / 2**n}) for n in range(3)]
+
+
 @pytest.mark.parametrize("size", [3, 1000])
 def test_source_in_a_traceback_is_no_metric(size: int) -> None:
     output = b"""\

@@ -397,6 +397,7 @@ def test_blocks_that_fit_together_are_valid(text: str) -> None:
         ("{command: [a], preload: [b]}", "trial.preload", "cannot have preloaded modules"),
         ("{metrics: {a: 'x'}}", "trial.metrics.a", "has no group"),
         ("{metrics: {a: ['(x)', 'x']}}", "trial.metrics.a.1", "has no group"),
+        ("{metrics: {a: 'x(?P<step>.)'}}", "trial.metrics.a", "has no group around the value"),
         ("{metrics: {a: '(x'}}", "trial.metrics.a", "invalid regular expression"),
         ("{args: ['{{foo}}']}", "trial.args.0", "unknown placeholder {{foo}}"),
         ("{args: ['{{ child }}', '{{kinf}}']}", "trial.args.1", "did you mean kind?"),
