@@ -40,8 +40,8 @@ def main(words: list[str]) -> int:
         option = rest.pop(0)
         options.append((option, rest.pop(0) if option in VALUED else ""))
     image, *arguments = rest
-    if image == "missing":
-        print("Error: no such image: missing", file=sys.stderr)  # noqa: T201
+    if image.partition(":")[0].endswith("missing"):
+        print(f"Error: no such image: {image}", file=sys.stderr)  # noqa: T201
         return 125
     chosen = dict(options)
     entrypoint = chosen.get("--entrypoint") or str(FOLDER / "entrypoint")

@@ -6,8 +6,10 @@ import json
 import shutil
 import site
 import subprocess
+import sys
 import venv
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from cloudtune.emulator_kit.containers import runtime
@@ -56,22 +58,40 @@ def create_image(folder: Path) -> str:
 def _create_from(python: str, folder: Path) -> list[str]:
     """Create an environment of another Python, and return the folders with its packages."""
     options = ["--system-site-packages", "--symlinks", "--without-pip"]
-    try:
-        subprocess.run(
-            [python, "-I", "-m", "venv", *options, folder], check=True, capture_output=True
-        )
-        code = "import json, site; print(json.dumps(site.getsitepackages()))"
-        packages: list[str] = json.loads(subprocess.check_output([python, "-I", "-c", code]))
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        output = getattr(error, "stderr", None) or b""
-        reason = output.decode("utf-8", "replace").strip() or error
-        raise OSError(f"the stand-in {python} cannot create an environment: {reason}") from error
+    _run(python, "-m", "venv", *options, str(folder))
+    code = "import json, site; print(json.dumps(site.getsitepackages()))"
+    packages: list[str] = json.loads(_run(python, "-c", code))
     return packages
 
 
+def _run(python: str, *words: str) -> str:
+    """Run the stand-in for images, and return its output.
+
+    Raises:
+        OSError: If it fails.
+    """
+    try:
+        done = subprocess.run([python, "-I", *words], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (getattr(error, "stderr", None) or "").strip() or error
+        raise OSError(f"the stand-in {python} cannot create an environment: {reason}") from error
+    return done.stdout
+
+
+@cache
+def _version(python: str | None) -> str:
+    if python is None:
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    return _run(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+
+
 def site_packages(image: Path) -> Path:
-    """Return the packages folder of an environment."""
-    return next(image.glob("lib/python*/site-packages"))
+    """Return the packages folder of an environment, which need not exist yet.
+
+    Raises:
+        OSError: If the Python that stands in for images cannot run.
+    """
+    return image / "lib" / f"python{_version(runtime().python)}" / "site-packages"
 
 
 def add_packages(image: Path, folders: Sequence[str], name: str) -> None:

@@ -140,6 +140,7 @@ def test_the_image_of_another_python(tmp_path: Path) -> None:
         python = image.create_image(tmp_path / "image")
         assert Path(python).is_relative_to(tmp_path)
         assert image.site_packages(tmp_path / "image").is_dir()
+        assert not image.site_packages(tmp_path / "later").exists()
         set_runtime(Runtime(python=str(tmp_path / "nowhere")))
         with pytest.raises(OSError, match=r"nowhere cannot create"):
             image.create_image(tmp_path / "other")

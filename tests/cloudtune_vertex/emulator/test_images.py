@@ -54,10 +54,11 @@ def test_an_image_is_the_code(images: Any) -> None:
 
 def test_a_package_is_installed_in_the_image(images: Any, tmp_path: Path) -> None:
     pool = images.package("", "--lr=0.1")
-    pool["pythonPackageSpec"]["executorImageUri"] = "missing"  # or this machine's pip would install
+    missing = "us-docker.pkg.dev/vertex-ai/training/missing:latest"
+    pool["pythonPackageSpec"]["executorImageUri"] = missing  # or this machine's pip would install
     job = images.ended(images.create_custom(pool).name)
     assert job.state.name == "JOB_STATE_FAILED"
-    assert "no such image: missing" in job.error.message
+    assert "no such image: us-docker" in job.error.message
     (line,) = (tmp_path / "engine" / "calls").read_text().splitlines()
     call: list[str] = json.loads(line)
     assert call[call.index("--entrypoint") + 1] == "/bin/sh"
