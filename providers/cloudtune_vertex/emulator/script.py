@@ -101,18 +101,21 @@ class Script:
             for index, uri in enumerate(uris)
         }
         layer = packages.layer(files)
+        commands: list[Sequence[str]] = []
+        if layer.claim(self._job.stop_requested):
+            self._layer = layer
+            try:
+                python = layer.create(files)
+            except (OSError, ValueError):  # also for invalid file names
+                self.close()
+                raise
+            commands += [contract.install_command(layer.packages / name, python) for name in files]
+        elif self._job.stop_requested.is_set():
+            return []
         layer.add_to(image)
         own, _, others = self._env["PATH"].partition(os.pathsep)
         self._env["PATH"] = os.pathsep.join([own, str(layer.programs), others])
-        if not layer.claim(self._job.stop_requested):
-            return []
-        self._layer = layer
-        try:
-            python = layer.create(files)
-        except (OSError, ValueError):  # also for invalid file names
-            self.close()
-            raise
-        return [contract.install_command(layer.packages / name, python) for name in files]
+        return commands
 
     def _release(self, *, complete: bool) -> None:
         layer, self._layer = self._layer, None
