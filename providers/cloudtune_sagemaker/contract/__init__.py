@@ -227,13 +227,13 @@ def build_start(
         own: Mapping[str, str] = job.get("Environment") or {}
         env.update({name: relocated(value, container.base) for name, value in own.items()})
         env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
-        steps = [Step(command, " ".join(command), "")]
-        return Start(steps, container.root, env, by_toolkit=False)
+        entry = Step(command, " ".join(command), "")
+        return Start([entry], container.root, env, by_toolkit=False)
     hyperparameters = toolkit.decode(job.get("HyperParameters") or {})
     _check_hyperparameters(hyperparameters)
     program = env.get("SAGEMAKER_PROGRAM") or hyperparameters.reserved.get("sagemaker_program")
     program = toolkit.check_program(program)
-    steps = []
+    steps: list[Step] = []
     overlay = container.host_path("/usr/local")
     install = toolkit.installation(container.code, program, str(overlay / "bin" / "python"))
     if install:

@@ -102,7 +102,7 @@ class SageMakerApp(App):
 
         def start(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
             started.append((status, headers))
-            return lambda _: None
+            return refuse_write
 
         try:
             body = self._moto(environ, start)
@@ -146,6 +146,11 @@ class SageMakerApp(App):
             return Response(200, body, content_type, [request_id()])
 
         return self.carry_out(name, respond)
+
+
+def refuse_write(_data: bytes) -> object:
+    """Refuse WSGI's older way to send a body, which moto does not use."""
+    raise NotImplementedError
 
 
 def request_handler() -> type[WSGIRequestHandler]:

@@ -105,7 +105,9 @@ class Script:
         algorithm: Json = self._job.request["AlgorithmSpecification"]
         entrypoint: list[str] = algorithm.get("ContainerEntrypoint") or []
         mounts = {self.container.base: contract.BASE}
-        if (folder := self.container.checkpoints) and not folder.is_relative_to(*mounts):
+        if (folder := self.container.checkpoints) and not folder.is_relative_to(
+            self.container.base
+        ):
             mounts[folder] = self._job.request["CheckpointConfig"]["LocalPath"]
         return Container(
             image=algorithm["TrainingImage"],
