@@ -43,7 +43,8 @@ USUAL_CPUS = 20
 """The default quota that users report for custom_model_training_cpus, 20 or 42 by region, in
 https://github.com/GoogleCloudPlatform/training-data-analyst/issues/2457 (2023-10); Google publishes
 no defaults. The names of the quotas are those of its messages, as in GoogleCloudPlatform/
-vertex-ai-samples issues 700 and 3479, read 2026-11-27."""
+vertex-ai-samples issues 700 and 3479, read 2026-11-27; names of other machines and accelerators are
+derived from these."""
 NO_TPUS = "tuning jobs do not support TPUs"
 """In TUNING."""
 _UNSUPPORTED_ACCELERATOR = "NVIDIA_TESLA_K80"
