@@ -387,6 +387,7 @@ class Ledger:
 
     def remove_run(self, run: str) -> None:
         """Remove a run from the ledger; its files remain."""
+        self._tallies.clear()
         with self._transaction(durable=True):
             for table, column in _RUN_KEYS.items():
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
