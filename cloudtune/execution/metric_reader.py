@@ -218,7 +218,7 @@ class ReportReader:
     def __init__(
         self, path: str | Path, *, from_start: bool = False, secrets: SecretFilter = _NO_SECRETS
     ) -> None:
-        """Open a file of reports, if it exists already; messages do not quote the secrets.
+        """Open a file of reports, if it exists already; secrets in it are replaced.
 
         Its present content is counted and skipped unless `from_start` is set.
         """
@@ -293,7 +293,8 @@ def _parse_report(line: bytes, secrets: SecretFilter) -> tuple[float, int | None
             raise TypeError
         fields = cast("dict[str, Any]", report)
         step: Any = fields.get("step")
-        values = {name: _float(value) for name, value in fields["metrics"].items()}
+        metrics: dict[str, Any] = fields["metrics"]
+        values = {secrets.hide_text(name): _float(value) for name, value in metrics.items()}
         when = _float(fields.get("time", time.time()))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise _invalid_report(line, secrets) from None

@@ -17,6 +17,7 @@ from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCou
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.provider import Emit, Ended, Interrupted, Json, Measured, Recovered, Started
+from cloudtune.trial import SecretFilter
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
 from cloudtune_local.trial_dirs import trial_folder
@@ -134,7 +135,9 @@ class LocalRunner:
 
     def _read_reports(self, number: int) -> list[Measured]:
         measured: list[Measured] = []
-        reports = ReportReader(trial_folder(self._folder, number).reports, from_start=True)
+        path = trial_folder(self._folder, number).reports
+        secret_filter = SecretFilter(self._contract.secrets)
+        reports = ReportReader(path, from_start=True, secrets=secret_filter)
         with closing(reports), suppress(MetricError):  # the measurements before it are valid
             measured.extend(Measured(number, *measurement) for measurement in reports.read())
         return measured

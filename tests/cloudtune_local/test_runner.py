@@ -112,6 +112,18 @@ def test_a_variable_from_the_environment(job: Job, monkeypatch: pytest.MonkeyPat
             assert b"s3cret" not in path.read_bytes()
 
 
+def test_a_secret_in_the_name_of_a_metric_is_replaced_also_when_recovered(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.write("import os\nfrom cloudtune.trial import report\nreport({os.environ['TOKEN']: 1})")
+    job.request["env"] = {"TOKEN": {"from_env": "OUR_TOKEN"}}
+    monkeypatch.setenv("OUR_TOKEN", "s3cret")
+    job.run_one()
+    assert [values for _, values in job.measured()] == [{"${OUR_TOKEN}": 1.0}]
+    (recovered,) = job.runner.recover([interrupted(1, 0)]).measured
+    assert recovered.metrics == {"${OUR_TOKEN}": 1.0}
+
+
 PRINT_THREADS = (
     "import os\nprint(*(os.environ.get(n) for n in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS')))"
 )
