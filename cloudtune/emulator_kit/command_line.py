@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -94,6 +95,8 @@ def _runtime(with_images: bool, python: str | None) -> Runtime:
     engine = find_engine() if with_images else None
     if with_images and engine is None:
         raise UsageError("--with-images needs Docker or Podman on the PATH")
+    if python and os.sep in python:  # its packages may have programs, such as torchrun
+        os.environ["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
     return Runtime(engine, python)
 
 
