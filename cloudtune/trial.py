@@ -472,7 +472,7 @@ def _fill_placeholders(
     values: Mapping[str, Value],
     paths: Mapping[str, str],
 ) -> list[str]:
-    """Replace the placeholders in fixed words; omit words with inactive parameters."""
+    """Replace the placeholders in fixed words; omit words that are empty or inactive then."""
     if not any("{{" in word for word in words):
         return list(words)
     import re
@@ -489,9 +489,9 @@ def _fill_placeholders(
                 filled.pop()
             after_flag = False
             continue
-        filled.append(
-            re.sub(_PLACEHOLDER, lambda match: known.get(match[1].strip(), match[0]), word)
-        )
+        text = re.sub(_PLACEHOLDER, lambda match: known.get(match[1].strip(), match[0]), word)
+        if text or after_flag or not names:
+            filled.append(text)
         after_flag = word.startswith("-") and not names and "=" not in word
     return filled
 

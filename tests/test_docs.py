@@ -14,7 +14,14 @@ import pytest
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.provider import registry
 from cloudtune.reporting.capability_table import capability_table
+from cloudtune.reporting.study_reference import BLOCKS, format_flow, study_table
+from cloudtune.study import schema as study_schema
+from cloudtune.study import yaml_reader
+from cloudtune.study.json_schema import json_schema
+from cloudtune.study.key_examples import KEY_EXAMPLES
 from cloudtune.study.loader import load
+from cloudtune.study.schema import Json
+from cloudtune.study.study import Study
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -123,14 +130,83 @@ def test_each_provider_has_a_page_and_a_line_in_the_readme() -> None:
 def test_the_page_of_a_provider_has_the_table_of_what_it_can_do(name: str) -> None:
     """To write the tables anew: CLOUDTUNE_RENEW=1 ./test tests/test_docs.py."""
     page = ROOT / "docs" / f"{name}.md"
-    before, start, rest = page.read_text("utf-8").partition("<!-- capabilities -->\n")
+    check_section(page, "capabilities", capability_table(registry.get(name).capabilities))
+
+
+def check_section(page: Path, mark: str, content: str) -> None:
+    """Assert that the part of a page after a mark is current; renew it if that is wanted."""
+    before, start, rest = page.read_text("utf-8").partition(f"<!-- {mark} -->\n")
     _, end, after = rest.partition("<!-- end -->")
-    assert start, f"{page.name} needs the mark that begins the table"
+    assert start, f"{page.name} needs the mark <!-- {mark} -->"
     assert end, f"{page.name} needs the mark that ends the table"
-    wanted = before + start + capability_table(registry.get(name).capabilities) + end + after
+    wanted = before + start + content + end + after
     if os.environ.get("CLOUDTUNE_RENEW"):
         page.write_text(wanted, "utf-8")
     assert page.read_text("utf-8") == wanted
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_page_of_the_study_file_has_the_keys_of_each_block(block: str) -> None:
+    """To write the tables anew: CLOUDTUNE_RENEW=1 ./test tests/test_docs.py."""
+    check_section(ROOT / "docs" / "study.md", f"keys: {block}", study_table(block))
+
+
+def test_each_key_of_the_study_file_is_on_its_page_and_has_an_example() -> None:
+    models = [model for block in BLOCKS.values() for model in block]
+    schema = json_schema()
+    assert set(models) == {"Study", *schema["$defs"]} - {"Parameter"}
+    for model in models:
+        fields = (Study if model == "Study" else getattr(study_schema, model)).model_fields
+        assert {info.alias or name for name, info in fields.items()} == set(KEY_EXAMPLES[model])
+
+
+def blocks_with(model: str, key: str) -> Json:
+    """Return a study with the example of a key, and with what that example needs."""
+    example = {key: KEY_EXAMPLES[model][key]}
+    study: Json = {
+        "parameters": {
+            "model": {"type": "categorical", "values": ["boosting", "svm"]},
+            "depth": {"type": "int", "min": 1, "max": 4},
+            "speed": {"type": "bool"},
+            "lr": {"type": "float", "min": 0, "max": 1},
+        }
+    }
+    match model:
+        case "Study":
+            return study | example
+        case "Objective":
+            return study | {"objective": {"metric": "m", "goal": "minimize", **example}}
+        case "Strategy":
+            hyperband = {"name": "hyperband", "max": 27}
+            needs = hyperband if key in {"name", "resource", "min", "max", "eta"} else {}
+            return study | {"strategy": needs | example}
+        case "EarlyStopping":
+            rule = "bandit" if key == "slack" else "auto"
+            return study | {"early_stopping": {"rule": rule, **example}}
+        case "WarmStart":
+            return study | {"warm_start": {"from": "k7f2", **example}}
+        case "Limits":
+            return study | {"limits": example}
+        case "TrialSpec":
+            return study | {"trial": {"inputs": {"images": "../images"}, **example}}
+        case "Resources":
+            return study | {"trial": {"resources": example}}
+        case "Input":
+            return study | {"trial": {"inputs": {"images": {"sagemaker": {"uri": "x", **example}}}}}
+        case "FromEnvironment":
+            return study | {"trial": {"env": {"HF_TOKEN": example}}}
+        case _:
+            study["parameters"]["p"] = KEY_EXAMPLES[model]
+            return study
+
+
+@pytest.mark.parametrize(
+    ("model", "key"), [(model, key) for model, keys in KEY_EXAMPLES.items() for key in keys]
+)
+def test_the_example_of_each_key_is_right(model: str, key: str) -> None:
+    study = blocks_with(model, key)
+    assert yaml_reader.parse(format_flow(study), "study").data == study
+    assert load(study).parameters
 
 
 def test_the_rules_keep_their_numbers() -> None:

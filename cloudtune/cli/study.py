@@ -139,7 +139,7 @@ def plan(
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the study file, with which editors complete and check it."""
-    from cloudtune.study.loader import json_schema
+    from cloudtune.study.json_schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 

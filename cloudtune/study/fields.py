@@ -20,9 +20,9 @@ from cloudtune.study.schema import (
     TrialSpec,
     WarmStart,
     name_or_map,
-    one_or_many,
     rule_or_map,
 )
+from cloudtune.study.short_forms import one_or_many
 
 _LABELS = {"version", "name", "description"}
 
@@ -30,31 +30,35 @@ _LABELS = {"version", "name", "description"}
 class StudyFields(Model):
     """The content of a study file. Use `cloudtune.study.study.Study`, which also checks it."""
 
-    version: Literal[1] = Field(default=1, description="Version of the file format.")
+    version: Literal[1] = Field(default=1, description="Version of the file format; only 1 exists.")
     name: StrictStr | None = Field(
         default=None,
         description="A label. Default: the name of the file, or of its folder for study.yaml.",
     )
     description: StrictStr | None = Field(default=None, description="Free text.")
     objective: Annotated[list[Objective], Field(min_length=1), one_or_many] | None = Field(
-        default=None, description="The metric to optimize, or a list of metrics."
+        default=None, description="The metric to optimize, or a list of them."
     )
     parameters: dict[str, Annotated[list[Parameter], Field(min_length=1), one_or_many]] = Field(
-        default={}, description="The parameters to tune, by name."
+        default={},
+        description="The parameters to tune, by name: a map, or a list of maps for "
+        "different conditions.",
     )
     constants: dict[str, Scalar] = Field(
-        default={}, description="Fixed values, passed to every trial."
+        default={}, description="Fixed values by name, passed to every trial like parameters."
     )
     strategy: Annotated[Strategy, name_or_map] = Field(
         default=Strategy.model_construct(name="bayesian"),
-        description="How the next trials are chosen.",
+        description="How the next trials are chosen: a name or a map.",
     )
     limits: Limits = Field(default=Limits.model_construct(), description="When a job ends.")
     early_stopping: Annotated[EarlyStopping, rule_or_map] | None = Field(
-        default=None, description="When to stop trials that perform badly."
+        default=None,
+        description="When to stop trials that perform badly: a rule or a map. Default: never.",
     )
     initial_trials: list[dict[str, Scalar]] = Field(
-        default=[], description="Assignments that run first, in this order."
+        default=[],
+        description="Assignments that run first, in this order, for example the script's defaults.",
     )
     warm_start: WarmStart | None = Field(
         default=None, description="Earlier runs or jobs to learn from."
@@ -64,7 +68,9 @@ class StudyFields(Model):
         description="The code of a trial, and how to start and measure it.",
     )
     providers: dict[str, dict[str, Any]] = Field(
-        default={}, description="Settings of single providers, by provider."
+        default={},
+        description="Settings of single providers, such as machine types and prices. Each "
+        "provider's page lists its settings; limits overrides the study's limits there.",
     )
 
     _lines: Mapping[str, int] = PrivateAttr(default={})

@@ -86,24 +86,6 @@ def apply_overrides(study: Study, overrides: Sequence[str]) -> Study:
     return draft.study()
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the study file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Study.model_json_schema(by_alias=True),
-        "title": "cloudtune study",
-        "description": "A tuning study. Every block is optional until a command needs it.",
-        "examples": [
-            {
-                "objective": {"metric": "accuracy", "goal": "maximize"},
-                "parameters": {"lr": {"type": "float", "min": 1e-4, "max": 0.1, "scale": "log"}},
-                "limits": {"max_trials": 20, "timeout": "1h"},
-                "trial": {"script": "train.py"},
-            }
-        ],
-    }
-
-
 def _find_team_file(study: Path) -> tuple[Path | None, list[Path]]:
     """Return the nearest provider settings: next to the study, above it, or the user's own.
 

@@ -13,6 +13,9 @@ _SHORTEST = 1e-6
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in _UNITS))
 _MONEY = re.compile(rf"{_NUMBER} ?([A-Z]{{3}})")
+DURATION_PATTERN = rf"^\s*(?=\d){_DURATION.pattern}\s*$"
+MONEY_PATTERN = rf"^\s*{_MONEY.pattern}\s*$"
+"""Patterns for the JSON Schema of the text that `parse_duration` and `parse_money` accept."""
 
 
 class Money(NamedTuple):

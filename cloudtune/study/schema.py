@@ -6,9 +6,7 @@ together, so that one pass finds all mistakes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,8 +14,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     PlainSerializer,
     StrictBool,
     StrictFloat,
@@ -25,9 +21,16 @@ from pydantic import (
     StrictStr,
     WithJsonSchema,
 )
-from pydantic_core import CoreSchema, core_schema
 
-from cloudtune.study.quantities import Money, format_duration, parse_duration, parse_money
+from cloudtune.study.quantities import (
+    DURATION_PATTERN,
+    MONEY_PATTERN,
+    Money,
+    format_duration,
+    parse_duration,
+    parse_money,
+)
+from cloudtune.study.short_forms import ShortForm, one_or_many, text_or_map
 
 Json = dict[str, Any]
 """A JSON object."""
@@ -49,51 +52,32 @@ StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
-@dataclass(frozen=True)
-class _ShortForm:
-    """Expands the short form of a field into its long form; the JSON Schema accepts both."""
-
-    expand: Callable[[Any], Any]
-    schema: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.expand, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        full = handler(schema)
-        return {"anyOf": [self.schema(full), full]}
-
-
-def _text_or_map(key: str, schema: dict[str, Any]) -> _ShortForm:
-    """Return a short form that stands for a map with a single key."""
-    return _ShortForm(
-        lambda value: {key: value} if isinstance(value, str) else value, lambda _: schema
-    )
-
-
-def _as_list(value: Any) -> Any:
-    return cast("Any", value) if isinstance(value, list | tuple) else [value]
-
-
-one_or_many = _ShortForm(_as_list, lambda full: full.get("items", {}))
-name_or_map = _text_or_map("name", {"enum": list(get_args(StrategyName))})
-rule_or_map = _text_or_map("rule", {"enum": list(get_args(StoppingRule))})
+name_or_map = text_or_map("name", {"enum": list(get_args(StrategyName))})
+rule_or_map = text_or_map("rule", {"enum": list(get_args(StoppingRule))})
 
 Seconds = Annotated[
     float,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
-    WithJsonSchema({"type": "string", "examples": ["90s", "10m", "2h30m"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": DURATION_PATTERN,
+            "patternErrorMessage": "Write a duration with a unit, such as 90s, 10m or 2h30m.",
+        }
+    ),
 ]
 MoneyAmount = Annotated[
     Money,
     BeforeValidator(parse_money),
     PlainSerializer(str),
-    WithJsonSchema({"type": "string", "examples": ["25 USD"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": MONEY_PATTERN,
+            "patternErrorMessage": "Write an amount with a currency, such as 25 USD.",
+        }
+    ),
 ]
 
 
@@ -106,10 +90,17 @@ class Model(BaseModel):
 When = dict[str, Annotated[list[Scalar], one_or_many]]
 
 
+_SCALE = (
+    "How values are spaced: log for values that differ by factors, such as learning rates; "
+    "reverse_log for values that are dense near max; auto chooses linear or log."
+)
+
+
 class _Parameter(Model):
     when: When | None = Field(
         default=None,
-        description="Condition: the values of other parameters for which this one is active.",
+        description="Condition: the values of other parameters for which this one is active. All "
+        "must hold. An inactive parameter is not passed to the script.",
     )
 
 
@@ -119,9 +110,9 @@ class FloatParameter(_Parameter):
     type: Literal["float"] = Field(description="Type of the parameter.")
     min: Number = Field(description="Smallest value, inclusive.")
     max: Number = Field(description="Largest value, inclusive.")
-    scale: Scale = Field(default="linear", description="How values are spaced between the bounds.")
+    scale: Scale = Field(default="linear", description=_SCALE)
     step: Number | None = Field(
-        default=None, description="Distance between values, counted from min."
+        default=None, description="Distance between values, counted from min. Default: any value."
     )
 
 
@@ -131,9 +122,9 @@ class IntParameter(_Parameter):
     type: Literal["int"] = Field(description="Type of the parameter.")
     min: StrictInt = Field(description="Smallest value, inclusive.")
     max: StrictInt = Field(description="Largest value, inclusive.")
-    scale: Scale = Field(default="linear", description="How values are spaced between the bounds.")
+    scale: Scale = Field(default="linear", description=_SCALE)
     step: StrictInt | None = Field(
-        default=None, description="Distance between values, counted from min."
+        default=None, description="Distance between values, counted from min. Default: 1."
     )
 
 
@@ -148,14 +139,16 @@ class DiscreteParameter(_Parameter):
     values: Annotated[list[Number], AfterValidator(_unify_types)] = Field(
         min_length=1, description="Numbers in increasing order."
     )
-    scale: Scale = Field(default="linear", description="How the values are spaced.")
+    scale: Scale = Field(default="linear", description=_SCALE)
 
 
 class CategoricalParameter(_Parameter):
     """One of several values without an order."""
 
     type: Literal["categorical"] = Field(description="Type of the parameter.")
-    values: list[Scalar] = Field(min_length=1, description="Strings, numbers or booleans.")
+    values: list[Scalar] = Field(
+        min_length=1, description="Strings, numbers or booleans, kept as written."
+    )
 
 
 class BoolParameter(_Parameter):
@@ -173,12 +166,14 @@ Parameter = Annotated[
 class Objective(Model):
     """The metric to optimize."""
 
-    metric: _Text = Field(description="Name of the metric.")
+    metric: _Text = Field(description="Name of the metric in report() or in trial.metrics.")
     goal: Goal = Field(description="Whether to maximize or minimize the metric.")
-    target: Number | None = Field(default=None, description="Value at which the run ends.")
+    target: Number | None = Field(
+        default=None, description="The run ends when a finished trial reaches this value."
+    )
     select: Select = Field(
         default="last",
-        description="The measurement that counts for a trial: the last or the best one.",
+        description="The measurement that counts for a trial: the last one or the best one.",
     )
 
 
@@ -187,7 +182,9 @@ class Strategy(Model):
 
     name: StrategyName = Field(default="bayesian", description="Name of the strategy.")
     seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] | None = Field(
-        default=None, description="Makes the choice of trials reproducible."
+        default=None,
+        description="Makes the choice of trials reproducible. Default: a random one, which the "
+        "plan shows.",
     )
     method: StrictStr | None = Field(
         default=None,
@@ -196,13 +193,15 @@ class Strategy(Model):
     )
     resource: StrictStr | None = Field(
         default=None,
-        description="Hyperband: name of the argument that sets how long the script trains.",
+        description="Hyperband: name of the argument that sets how long the script trains, such as "
+        "epochs. Without it, hyperband counts the steps that the script reports.",
     )
     min: _Positive | None = Field(
         default=None, description="Hyperband: smallest amount of the resource. Default: 1."
     )
     max: _Positive | None = Field(
-        default=None, description="Hyperband: largest amount of the resource."
+        default=None,
+        description="Hyperband: largest amount of the resource. Default: none; hyperband needs it.",
     )
     eta: Annotated[StrictInt, Field(ge=2)] | None = Field(
         default=None,
@@ -214,25 +213,28 @@ class Limits(Model):
     """Limits of a job, except max_cost, which limits the run."""
 
     max_trials: _Positive | None = Field(
-        default=None, description="Trials to start, including failed ones."
+        default=None, description="Trials to start, including failed ones. Default: no limit."
     )
     parallel_trials: _Positive | None = Field(
         default=None, description="Trials that run at the same time. Default: 1."
     )
     timeout: Seconds | None = Field(
-        default=None, description="Duration of the study, for example 2h."
+        default=None,
+        description="Duration of the study; running trials are stopped then. Default: no limit.",
     )
     trial_timeout: Seconds | None = Field(
-        default=None, description="Duration of a trial including restarts, for example 10m."
+        default=None, description="Duration of a trial including restarts. Default: no limit."
     )
     max_failed_trials: _NotNegative | None = Field(
         default=None, description="Failures to tolerate; the next one ends the run."
     )
     patience: _Positive | None = Field(
-        default=None, description="Finished trials without improvement after which the run ends."
+        default=None,
+        description="Finished trials without improvement after which the run ends. Default: no "
+        "limit.",
     )
     max_cost: MoneyAmount | None = Field(
-        default=None, description="Cost of the run, for example 25 USD."
+        default=None, description="Cost of the run, over all providers. Default: no limit."
     )
 
     def with_defaults(self, other: Limits) -> Limits:
@@ -247,16 +249,23 @@ class Limits(Model):
 class EarlyStopping(Model):
     """When to stop trials that perform badly."""
 
-    rule: StoppingRule = Field(description="Rule; auto is the rule of the service.")
+    rule: StoppingRule = Field(
+        description="median: stop a trial that is worse than the median of the others; bandit: one "
+        "that is too far from the best; halving: all but the best third at each rung; auto: the "
+        "rule of the service, and median on this machine."
+    )
     min_step: _NotNegative | None = Field(
-        default=None, description="First step at which a trial can be stopped."
+        default=None,
+        description="First step at which a trial can be stopped. Default: the second report, or 1 "
+        "for halving.",
     )
     interval: _Positive | None = Field(
         default=None, description="Steps between two checks. Default: 1."
     )
     min_trials: _Positive | None = Field(
         default=None,
-        description="Trials that must have reached a step before one is stopped there.",
+        description="Trials that must have reached a step before one is stopped there. Default: "
+        "median 5, halving 3, bandit 1.",
     )
     slack: Annotated[Number, Field(gt=0)] | None = Field(
         default=None,
@@ -273,23 +282,30 @@ class FromEnvironment(Model):
 class Input(Model):
     """The location of an input for one provider."""
 
-    uri: _Text = Field(description="URI or path of the data.")
+    uri: _Text = Field(description="URI of the data, or a path relative to the study file.")
     content_type: StrictStr | None = Field(
-        default=None, description="Media type of the data, for example text/csv."
+        default=None, description="Media type of the data. Default: not set."
     )
 
 
-_address = _text_or_map("uri", {"type": "string"})
-_any_provider = _text_or_map("*", {"type": "string"})
+_address = text_or_map("uri", {"type": "string"})
+_any_provider = text_or_map("*", {"type": "string"})
 
 
 class Resources(Model):
     """The resources of one trial."""
 
-    cpus: _Positive | None = Field(default=None, description="CPU threads.")
-    gpus: _NotNegative | None = Field(default=None, description="GPUs.")
+    cpus: _Positive | None = Field(
+        default=None,
+        description="CPU threads, for example through OMP_NUM_THREADS. Default: not limited.",
+    )
+    gpus: _NotNegative | None = Field(
+        default=None,
+        description="GPUs. On this machine, parallel trials get different ones, in "
+        "CUDA_VISIBLE_DEVICES.",
+    )
     memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
-        default=None, description="Memory, for example 8 GB; used by cloud providers only."
+        default=None, description="Memory; used by cloud providers only."
     )
 
 
@@ -297,48 +313,72 @@ class TrialSpec(Model):
     """The code of a trial, and how to start and measure it."""
 
     source: Annotated[dict[str, StrictStr], _any_provider] | None = Field(
-        default=None, description="Folder to bundle, or the location of the code by provider."
+        default=None,
+        description="Folder of the code, relative to the study file, or the location of the code "
+        "by provider. Default: the folder of the study file.",
     )
-    script: StrictStr | None = Field(default=None, description="Python file, relative to source.")
+    script: StrictStr | None = Field(
+        default=None,
+        description="Python file, relative to source. Set one of script, module and command.",
+    )
     module: StrictStr | None = Field(
-        default=None, description="Python module, started with python -m."
+        default=None, description="Python module, started with python -m, instead of a script."
     )
     command: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
-        default=None, description="Program and arguments; {{name}} inserts a parameter."
+        default=None,
+        description="Any program with its arguments, instead of a script; {{name}} inserts a "
+        "parameter, a constant or an input. No shell is involved.",
     )
     requirements: StrictStr | None = Field(
-        default=None, description="Requirements file, relative to source."
+        default=None,
+        description="Requirements file, relative to source; services install it, this machine "
+        "does not.",
     )
-    python: StrictStr | None = Field(default=None, description="Local: Python interpreter to use.")
+    python: StrictStr | None = Field(
+        default=None,
+        description="Local: Python interpreter to use. Default: that of the active environment.",
+    )
     warm: StrictBool = Field(
         default=True,
         description="Local: start trials from a process that has imported the script's modules.",
     )
     preload: list[StrictStr] | None = Field(
         default=None,
-        description="Local: modules that this process imports, instead of the script's.",
+        description="Local: modules that this process imports. Default: those that the script "
+        "imports at its top.",
     )
     args: list[StrictStr] = Field(
-        default=[], description="Fixed arguments, placed before the parameters."
+        default=[],
+        description="Fixed arguments, before the parameters; {{name}} inserts a parameter, a "
+        "constant or an input.",
     )
     arguments: ArgumentStyle = Field(
-        default="flags", description="How parameters are passed to the script."
+        default="flags",
+        description="How parameters are passed: flags as --lr 0.1, equals as --lr=0.1, assign as "
+        "lr=0.1, json as one argument, env as variables. With none, the script calls params().",
     )
     metrics: dict[
         str,
         Annotated[
             list[StrictStr],
-            _ShortForm(
+            ShortForm(
                 lambda value: [value] if isinstance(value, str) else ([] if value == {} else value),
                 lambda _: {"anyOf": [{"type": "string"}, {"type": "object", "maxProperties": 0}]},
             ),
         ],
-    ] = Field(default={}, description="Regular expressions that find each metric in the output.")
+    ] = Field(
+        default={},
+        description="Regular expression that finds each metric in the printed lines, with a group "
+        "around the number. Not needed for metrics that the script passes to report().",
+    )
     inputs: dict[str, Annotated[dict[str, Annotated[Input, _address]], _any_provider]] = Field(
-        default={}, description="Location of input data, by name and provider."
+        default={},
+        description="Data that is not copied, by name: a path or URI, or one for each provider. "
+        "The script finds it in inputs() or $CLOUDTUNE_INPUT_NAME.",
     )
     env: dict[str, StrictStr | FromEnvironment] = Field(
-        default={}, description="Environment variables of the script."
+        default={},
+        description="Environment variables of the script; {from_env: NAME} for a secret.",
     )
     resources: Resources = Field(
         default=Resources.model_construct(), description="Resources of one trial."
@@ -349,9 +389,10 @@ class WarmStart(Model):
     """Earlier runs or jobs to learn from."""
 
     from_: Annotated[list[StrictStr], Field(min_length=1), one_or_many] = Field(
-        alias="from", description="Run ids, or provider:job."
+        alias="from", description="Ids of earlier runs, or a job of a service as provider:job."
     )
     kind: Literal["same", "transfer"] = Field(
         default="same",
-        description="transfer: the script or data has changed, so the best trials run again.",
+        description="same: learn from the earlier trials. transfer: the script or data has "
+        "changed, so the best trials run again.",
     )

@@ -271,6 +271,14 @@ def test_the_environment() -> None:
     }
 
 
+def test_an_empty_word_is_omitted_unless_it_is_the_value_of_an_option() -> None:
+    call = {"command": ["run"], "args": ["{{flag}}", "--name", "{{name}}", "", "{{flag}}{{name}}"]}
+    assert trial.command_line(call, {"flag": "", "name": ""}, {}, "") == ["run", "--name", "", ""]
+    assert trial.command_line(call, {"flag": "--on", "name": "a"}, {}, "")[1:] == (
+        ["--on", "--name", "a", "", "--ona"]
+    )
+
+
 def test_placeholders() -> None:
     call = {
         "command": ["run", "{{ C }}", "{{inputs.train}}/x"],

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.study.loader import apply_overrides, json_schema, load, loads
+from cloudtune.study.json_schema import json_schema
+from cloudtune.study.loader import apply_overrides, load, loads
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 

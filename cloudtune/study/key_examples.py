@@ -1,0 +1,91 @@
+"""An example of each key of the study file, for editors and for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_RANGE = {
+    "type": "int",
+    "min": 1,
+    "max": 8,
+    "scale": "log",
+    "step": 1,
+    "when": {"model": "boosting", "depth": [3, 4]},
+}
+_CHOICE = {"when": {"model": "boosting"}}
+
+KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "Study": {
+        "version": 1,
+        "name": "digits",
+        "description": "Which model reads digits best?",
+        "objective": {"metric": "accuracy", "goal": "maximize"},
+        "parameters": {"lr": {"type": "float", "min": 1e-5, "max": 0.1, "scale": "log"}},
+        "constants": {"epochs": 30, "augment": True},
+        "strategy": "random",
+        "limits": {"max_trials": 40, "parallel_trials": 4},
+        "early_stopping": "median",
+        "initial_trials": [{"lr": 0.01}],
+        "warm_start": {"from": "k7f2"},
+        "trial": {"script": "train.py"},
+        "providers": {"local": {"grace": "20s"}},
+    },
+    "Objective": {"metric": "accuracy", "goal": "maximize", "target": 0.98, "select": "best"},
+    "FloatParameter": {**_RANGE, "type": "float", "min": 1e-5, "max": 0.1, "step": 0.001},
+    "IntParameter": _RANGE,
+    "DiscreteParameter": {
+        "type": "discrete",
+        "values": [16, 32, 64],
+        "scale": "log",
+        **_CHOICE,
+    },
+    "CategoricalParameter": {"type": "categorical", "values": ["adam", "sgd"], **_CHOICE},
+    "BoolParameter": {"type": "bool", **_CHOICE},
+    "Strategy": {
+        "name": "hyperband",
+        "seed": 7,
+        "method": "tpe",
+        "resource": "epochs",
+        "min": 1,
+        "max": 27,
+        "eta": 3,
+    },
+    "Limits": {
+        "max_trials": 40,
+        "parallel_trials": 4,
+        "timeout": "2h30m",
+        "trial_timeout": "10m",
+        "max_failed_trials": 5,
+        "patience": 15,
+        "max_cost": "25 USD",
+    },
+    "EarlyStopping": {
+        "rule": "median",
+        "min_step": 5,
+        "interval": 2,
+        "min_trials": 3,
+        "slack": 0.2,
+    },
+    "TrialSpec": {
+        "source": "../src",
+        "script": "train.py",
+        "module": "package.train",
+        "command": ["./simulate", "--speed={{speed}}"],
+        "requirements": "requirements.txt",
+        "python": "/opt/conda/bin/python",
+        "warm": False,
+        "preload": ["torch", "pandas"],
+        "args": ["--epochs", "30", "--data={{inputs.images}}"],
+        "arguments": "equals",
+        "metrics": {"loss": r"val_loss=(\S+)"},
+        "inputs": {"images": "../images"},
+        "env": {"MODE": "fast", "HF_TOKEN": {"from_env": "HF_TOKEN"}},
+        "resources": {"cpus": 2, "gpus": 1},
+    },
+    "Resources": {"cpus": 2, "gpus": 1, "memory": "8 GB"},
+    "Input": {"uri": "s3://bucket/images", "content_type": "text/csv"},
+    "FromEnvironment": {"from_env": "HF_TOKEN"},
+    "WarmStart": {"from": ["k7f2", "sagemaker:digits-b4c2"], "kind": "transfer"},
+}
+"""An example of each key, by the name of the model and the key."""
