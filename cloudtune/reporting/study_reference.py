@@ -94,7 +94,8 @@ def _properties(block: Json) -> Json:
             known = properties.setdefault(key, dict(field))
             if "enum" in field:
                 known["enum"] = list(dict.fromkeys([*known["enum"], *field["enum"]]))
-    return properties | block["properties"]
+    properties.update(block["properties"])
+    return properties
 
 
 def _split_default(field: Json) -> tuple[str, str]:

@@ -305,7 +305,7 @@ class Resources(Model):
         "CUDA_VISIBLE_DEVICES.",
     )
     memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
-        default=None, description="Memory; used by cloud providers only."
+        default=None, description="Memory, for example 8 GB; used by cloud providers only."
     )
 
 
