@@ -1,6 +1,6 @@
 """Jobs in their images, with a stand-in for Docker that runs their commands here.
 
-The same was tried by hand with Podman 5.4, for packages and commands.
+A package was also tried by hand with Podman 5.4.
 """
 
 from __future__ import annotations
