@@ -15,6 +15,8 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.stored_plan import FORMAT, HINT, StoredPlan, parse_stored_plan
 from cloudtune.study.schema import Json
 
+_OTHER_VERSION_HINT = "continue with that version, or plan the study again"
+
 
 def restore_plan(data: Any) -> Plan:
     """Return the plan that `Plan.to_json` describes, planned again from its facts.
@@ -72,12 +74,12 @@ def _restore(stored: StoredPlan) -> Plan:
         plan = plan_from_facts(stored.to_study(), stored.provider, stored.to_facts())
     except KeyError as error:
         raise UsageError(
-            f"the plan does not contain the fact {error}, which {stored.provider} needs; "
-            "plan the study again"
+            f"another version of cloudtune created this plan, without the fact {error}, which "
+            f"{stored.provider} needs; {_OTHER_VERSION_HINT}"
         ) from error
     if json.loads(json.dumps(plan.request)) != stored.request or plan.mode != stored.mode:
         raise UsageError(
             "another version of cloudtune created this plan, and this version would send "
-            "something else; plan the study again"
+            f"something else; {_OTHER_VERSION_HINT}"
         )
     return plan

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from cloudtune.errors import ProviderError
+from cloudtune.errors import ProviderError, UsageError
 from cloudtune.provider.lookup import input_files
 
 _FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
@@ -115,7 +115,13 @@ def upload_once(
 
     Raises:
         ProviderError: If a call fails.
+        UsageError: If an older version, which did not share uploads, planned the run.
     """
+    if not _ADDRESS.fullmatch(address):
+        raise UsageError(
+            f"another version of cloudtune planned this run, with uploads at {address}; continue "
+            "with that version, or plan the study again"
+        )
     folder = _folder(address)
     storage.write(f"{folder}{_RUNS}{run}", b"")
     if storage.exists(f"{folder}{_COMPLETE}"):

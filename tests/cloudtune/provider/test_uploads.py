@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.errors import ProviderError
+from cloudtune.errors import ProviderError, UsageError
 from cloudtune.provider.uploads import (
     Uploads,
     content_hash,
@@ -128,6 +128,13 @@ def test_an_input_that_has_changed_is_not_uploaded(data: Path) -> None:
     with pytest.raises(ProviderError, match="has changed since it was planned"):
         upload_once(storage, address, "run", lambda: list_input("far", data, address))
     assert storage.list(address) == {}
+
+
+def test_a_plan_of_an_older_version_names_no_shared_upload(data: Path) -> None:
+    storage = Memory()
+    with pytest.raises(UsageError, match="another version of cloudtune planned this run"):
+        upload_once(storage, f"{BASE}/job/inputs/train", "run", lambda: {"a": data / "a"})
+    assert not storage.objects
 
 
 @pytest.mark.parametrize(
