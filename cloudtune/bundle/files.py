@@ -35,6 +35,8 @@ _CLUTTER = _ALWAYS_EXCLUDED | {
     ".nox",
     ".DS_Store",
 }
+_EDITOR_FILE = ".study.schema.json"
+"""The schema that editors read, which `cloudtune init` writes. No trial reads it."""
 _BLOCK = 1024 * 1024
 _FICLONE = 0x40049409
 """The request of ioctl_ficlone(2), 2026-11-27."""
@@ -64,7 +66,9 @@ def list_files(folder: Path, exclude: Sequence[Path] = ()) -> list[str]:
 
     names: list[str] = []
     for name in {*(_list_git_files(folder) or _walk(folder, skip_folder))}:
-        if ignored.exclude(name) or any(each in excluded for each in _with_parents(name)):
+        if name.rpartition("/")[2] == _EDITOR_FILE or ignored.exclude(name):
+            continue
+        if any(each in excluded for each in _with_parents(name)):
             continue
         mode = _mode(f"{folder}/{name}")
         if stat.S_ISREG(mode) or stat.S_ISLNK(mode):

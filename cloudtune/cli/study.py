@@ -135,13 +135,19 @@ def plan(
         click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
 
 
-@examples("cloudtune schema > study.schema.json")
+@examples("cloudtune schema > .study.schema.json")
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of the study file, with which editors complete and check it."""
-    from cloudtune.study.json_schema import json_schema
+    r"""Print the JSON Schema of the study file, with which editors complete and check it.
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    Write it next to your study, and add this line at the top of the study:
+
+    \b
+    # yaml-language-server: $schema=.study.schema.json
+    """
+    from cloudtune.study.json_schema import json_schema_text
+
+    click.echo(json_schema_text(), nl=False)
 
 
 @examples("cloudtune providers", "cloudtune providers --json")

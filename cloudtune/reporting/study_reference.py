@@ -138,8 +138,8 @@ def _type(schema: Json) -> str:
         return _code(str(schema["const"]))
     if reference := schema.get("$ref"):
         return _reference(reference)
-    if "patternErrorMessage" in schema:
-        return "duration" if "duration" in schema["patternErrorMessage"] else "money"
+    if "errorMessage" in schema:
+        return "duration" if "duration" in schema["errorMessage"] else "money"
     types: list[str] = schema["type"] if is_list(schema["type"]) else [schema["type"]]
     scalars = [name for name in types if name in {"boolean", "number", "string"}]
     special = {

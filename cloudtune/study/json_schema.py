@@ -6,11 +6,14 @@ of the value, and on ``type`` for parameters and ``name`` for strategies.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from cloudtune.study.key_examples import KEY_EXAMPLES
 from cloudtune.study.schema import Json
 from cloudtune.study.strategy_methods import METHODS
 from cloudtune.study.study import Study
@@ -21,11 +24,22 @@ _KEYWORDS = {"gt": "exclusiveMinimum"}
 """Keywords of JSON Schema for constraints that pydantic copies from a union of numbers."""
 
 
+def json_schema_text() -> str:
+    """Return the JSON Schema of the study file as text."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
 def json_schema() -> Json:
     """Return the JSON Schema of the study file."""
     generated = Study.model_json_schema(by_alias=True, schema_generator=_Generator)
     schema = cast("Json", _simplify(generated))
     definitions = schema.pop("$defs")
+    for name, examples in KEY_EXAMPLES.items():
+        properties = definitions.get(name, schema)["properties"]
+        for key, example in examples.items():
+            properties[key].setdefault("examples", [example])
+    for name, definition in definitions.items():
+        definition["title"] = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     definitions["Parameter"] = _parameter(definitions)
     definitions["Strategy"] = _strategy(definitions["Strategy"])
     return {
@@ -80,6 +94,7 @@ def _parameter(definitions: Mapping[str, Json]) -> Json:
         if name.endswith("Parameter")
     }
     return {
+        "title": "parameter",
         "type": "object",
         "required": ["type"],
         "properties": {"type": {"enum": list(references), "description": "Type of the parameter."}},
@@ -101,6 +116,8 @@ def _by_json_type(schema: Json) -> Json:
     for alternative in cast("Sequence[Json]", result.pop("anyOf")):
         name = _json_type(alternative)
         types += name if isinstance(name, list) else [name]
+        if "enum" in alternative:
+            result["examples"] = alternative["enum"]  # editors complete these
         if set(alternative) - {"type"}:
             conditions.append(_condition({"type": name}, alternative))
     types = [name for name in types if (name, "number") not in {("integer", t) for t in types}]

@@ -63,7 +63,7 @@ Seconds = Annotated[
         {
             "type": "string",
             "pattern": DURATION_PATTERN,
-            "patternErrorMessage": "Write a duration with a unit, such as 90s, 10m or 2h30m.",
+            "errorMessage": "Write a duration with a unit, such as 90s, 10m or 2h30m.",
         }
     ),
 ]
@@ -75,7 +75,7 @@ MoneyAmount = Annotated[
         {
             "type": "string",
             "pattern": MONEY_PATTERN,
-            "patternErrorMessage": "Write an amount with a currency, such as 25 USD.",
+            "errorMessage": "Write an amount with a currency, such as 25 USD.",
         }
     ),
 ]

@@ -175,6 +175,11 @@ def test_the_state_folder_is_excluded(tmp_path: Path) -> None:
     assert bundled(tmp_path) == ["a.py", "statement", "sub/state/b"]
 
 
+def test_the_schema_for_editors_is_excluded(tmp_path: Path) -> None:
+    write(tmp_path, "study.yaml", ".study.schema.json", "sub/.study.schema.json", "schema.json")
+    assert bundled(tmp_path) == ["schema.json", "study.yaml"]
+
+
 def test_special_files_are_excluded(tmp_path: Path) -> None:
     write(tmp_path, "a.py")
     os.mkfifo(tmp_path / "pipe")

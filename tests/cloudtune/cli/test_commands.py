@@ -479,6 +479,8 @@ def test_init_creates_a_valid_study_and_overwrites_nothing(
 ) -> None:
     cloudtune("init", "new")
     cloudtune("check", "new/study.yaml", "--on", "local")
+    schema = cloudtune("schema").stdout
+    assert (tmp_path / "new" / ".study.schema.json").read_text("utf-8") == schema
     (tmp_path / "new" / "train.py").write_text("mine", "utf-8")
     assert "not overwriting existing files" in cloudtune("init", "new", code=1).stderr
     assert (tmp_path / "new" / "train.py").read_text("utf-8") == "mine"

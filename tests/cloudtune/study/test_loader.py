@@ -720,14 +720,6 @@ def test_a_study_written_as_json_is_read_back_the_same(data: dict[str, Any]) -> 
 # --- the schema ---------------------------------------------------------------------------------
 
 
-def test_the_schema_describes_every_field() -> None:
-    made = json_schema()
-    assert made["$schema"].startswith("https://json-schema.org/")
-    assert set(made["properties"]) == set(Study.model_fields)
-    assert made["additionalProperties"] is False
-    assert json.loads(json.dumps(made)) == made
-
-
 def test_the_schema_agrees_with_the_loader() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from cloudtune.study import yaml_reader
@@ -738,9 +730,6 @@ def test_the_schema_agrees_with_the_loader() -> None:
     short = {"strategy": "random", "early_stopping": "median", "objective": full["objective"]}
     assert validator.is_valid(short)
     assert validator.is_valid(loads(FULL).to_json())
-    for example in json_schema()["examples"]:
-        assert validator.is_valid(example)
-        Study.model_validate(example)
     assert not validator.is_valid({**full, "limit": {}})
     assert not validator.is_valid({"strategy": "randon"})
     assert not validator.is_valid({"parameters": {"p": {"type": "floot"}}})
