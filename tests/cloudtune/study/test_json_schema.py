@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 
 from cloudtune.errors import StudyError
 from cloudtune.study import yaml_reader
@@ -14,7 +13,8 @@ from cloudtune.study.json_schema import json_schema
 from cloudtune.study.loader import loads
 from cloudtune.study.study import Study
 
-VALIDATOR = Draft202012Validator(json_schema())
+jsonschema: Any = pytest.importorskip("jsonschema")
+VALIDATOR: Any = jsonschema.Draft202012Validator(json_schema())
 TYPES = "'bool', 'categorical', 'discrete', 'float', 'int'"
 STRATEGIES = "'random', 'grid', 'bayesian', 'hyperband', 'genetic', 'list'"
 
@@ -25,7 +25,7 @@ def test_the_schema_has_every_field() -> None:
     assert set(schema["properties"]) == set(Study.model_fields)
     assert schema["additionalProperties"] is False
     assert json.loads(json.dumps(schema)) == schema
-    Draft202012Validator.check_schema(schema)
+    VALIDATOR.check_schema(schema)
 
 
 def test_the_example_is_a_study() -> None:
@@ -136,7 +136,9 @@ def test_a_valid_study_is_valid(text: str) -> None:
     ],
 )
 def test_a_mistake_is_named_and_not_only_its_place(text: str, path: str, message: str) -> None:
-    error = best_match(VALIDATOR.iter_errors(yaml_reader.parse(text, "s").data))
+    error = jsonschema.exceptions.best_match(
+        VALIDATOR.iter_errors(yaml_reader.parse(text, "s").data)
+    )
     assert error is not None
     assert (".".join(map(str, error.absolute_path)), error.message) == (path, message)
     with pytest.raises(StudyError):
