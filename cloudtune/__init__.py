@@ -30,7 +30,12 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from cloudtune.functions import to_script, tune
     from cloudtune.study.loader import load
+    from cloudtune.study.parameters import bool as bool  # noqa: A004
+    from cloudtune.study.parameters import categorical, discrete
+    from cloudtune.study.parameters import float as float  # noqa: A004
+    from cloudtune.study.parameters import int as int  # noqa: A004
     from cloudtune.study.study import Study
 
 _HOMES = {
@@ -44,7 +49,9 @@ _HOMES = {
         "UnsupportedError",
         "UsageError",
     ),
+    "cloudtune.functions": ("to_script", "tune"),
     "cloudtune.study.loader": ("load",),
+    "cloudtune.study.parameters": ("bool", "categorical", "discrete", "float", "int"),
     "cloudtune.study.study": ("Study",),
 }
 
@@ -59,13 +66,18 @@ __all__ = [
     "StudyError",
     "UnsupportedError",
     "UsageError",
+    "categorical",
+    "discrete",
     "load",
     "plan",
     "report",
     "resume",
     "run",
     "start",
+    "to_script",
+    "tune",
 ]
+"""Without the names of Python's own types, which ``from cloudtune import *`` would replace."""
 
 
 def __getattr__(name: str) -> Any:
@@ -89,4 +101,6 @@ set_renderer(_render_html)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(
+        {"__doc__", "__version__", *(name for names in _HOMES.values() for name in names)}
+    )

@@ -82,6 +82,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "comparison testing",
         "reporting",
         "api",
+        "functions",
         "cli",
         "__init__ __main__",
     )

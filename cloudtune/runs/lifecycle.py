@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +66,7 @@ def create(
     overrides: Sequence[str] | None = None,
     saved: bool = False,
     emulation: EmulationOptions = EmulationOptions(),  # noqa: B008 - immutable
+    generated: Mapping[str, bytes] | None = None,
 ) -> NewRun:
     """Write a new run to the ledger, with a copy of its source; return its ID and its plans.
 
@@ -79,6 +80,7 @@ def create(
             the file; None if the study does not come from a file.
         saved: Whether the plans were made earlier, so that the source must not have changed since.
         emulation: How the emulators behave, if the run is emulated.
+        generated: Content of files that are added to the copy of the source, by name.
 
     Raises:
         UnsupportedError: If no plan can run, and the first is refused.
@@ -98,7 +100,7 @@ def create(
         copies: list[Plan] = []
         for plan in plans:
             copies.append(_copy_source(plan, copies, ledger, without, saved=saved))
-        copied = tuple(copies)
+        copied = tuple(_add_files(plan, ledger, generated or {}) for plan in copies)
         for plan in copied:
             if plan.facts.emulated and not plan.facts.emulator:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
@@ -164,6 +166,19 @@ def _copy_source(
     else:
         files = [name for name in facts.files if os.path.lexists(source / name)]
     return _replan(plan, copy_files(source, files, target, unhashed), unhashed)
+
+
+def _add_files(plan: Plan, ledger: Ledger, generated: Mapping[str, bytes]) -> Plan:
+    """Write files into the copy of a plan's source; return the plan with the new hash."""
+    facts = plan.facts
+    if not generated:
+        return plan
+    copy = ledger.job_folder(facts.run_id, plan.provider) / "source"
+    for name, content in generated.items():
+        (copy / name).write_bytes(content)
+    names = [name for name in {*(facts.files or ()), *generated} if os.path.lexists(copy / name)]
+    source_hash = fingerprint(copy, sorted(names, key=os.fsencode), facts.unhashed)
+    return _replan(plan, source_hash, facts.unhashed)
 
 
 def _replan(plan: Plan, source_hash: str | None, unhashed: tuple[str, ...]) -> Plan:

@@ -1,0 +1,52 @@
+"""The page on functions, run in the kernel of a notebook."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "functions.md"
+
+
+def run_cells(cells: list[str], folder: Path) -> list[Any]:
+    """Return the outputs of each cell. Without the packages, skip; in CI, which has them, fail."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("nbclient")
+        pytest.importorskip("ipykernel")
+    from nbclient import NotebookClient
+    from nbformat import v4
+
+    v4_any: Any = v4
+    notebook = v4_any.new_notebook(cells=[v4_any.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(
+        notebook, timeout=300, allow_errors=True, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
+def shown(outputs: Any) -> dict[str, str]:
+    """Return the representations that a cell shows, and its errors."""
+    texts: dict[str, str] = {}
+    for each in outputs:
+        if each.output_type == "error":
+            texts["error"] = f"{each.ename}: {each.evalue}"
+        elif each.output_type in {"execute_result", "display_data"}:
+            texts |= each.data
+    return texts
+
+
+@pytest.mark.slow
+def test_the_page_on_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    page = PAGE.read_text("utf-8")
+    cells = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    message = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
+    *tuned, best, script = map(shown, run_cells(cells, tmp_path))
+    assert tuned == [{}] * len(tuned)
+    assert "accuracy" in best["text/plain"]
+    assert script == {"error": f"UsageError: {message[0]}"}
