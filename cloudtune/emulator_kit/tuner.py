@@ -15,8 +15,11 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.results.events import Started
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
+_UNLIMITED = 1_000_000
+"""Failures: no service ends a job because its trials fail alike."""
 TuningT = TypeVar("TuningT", bound=Job)
 
 
@@ -104,8 +107,9 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
             if self.job.stop_requested.is_set():
                 return
             self.begin()
+        limits = {"max_failed_trials": _UNLIMITED, **study.limits.model_dump(exclude_none=True)}
         driver = Driver(
-            study,
+            study.model_copy(update={"limits": Limits.model_validate(limits)}),
             _UntilComplete(search, self.is_complete),
             run=self._name,
             inbox=self.inbox,

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from cloudtune.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
+from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
@@ -95,6 +96,7 @@ class Driver:
         self._last_number = 0
         self._counted_trials = 0
         self._tracker = LimitTracker(study)
+        self._breaker = CircuitBreaker(study, self._trials)
         self._outcome: Outcome | None = None
         """How the job will end, once that is decided."""
         self._times = TimeLimits(study.limits)
@@ -206,13 +208,17 @@ class Driver:
 
     def _can_start(self) -> bool:
         has_slot = len(self._deadlines) < (self._limits.parallel_trials or 1)
-        return has_slot and not self._exhausted and self._outcome is None
+        may_start = has_slot and not self._exhausted and self._outcome is None
+        return may_start and not (self._deadlines and self._breaker.is_open)
 
     def _start_next(self, runner: TrialRunner) -> bool:
         """Start the next trial; return whether there was one."""
         started = self._next_start()
         self._exhausted = started is None
         if started is None:
+            return False
+        if self._breaker.is_open:
+            self._outcome = self._breaker.outcome
             return False
         start = self._start_counts.get(started.number, 0) + 1
         if name := runner.job_name(started.number, start):
@@ -309,6 +315,7 @@ class Driver:
             self._interrupted_starts.append(start)
         else:
             self._tracker.add(event, self._trials.objective(event.number))
+            self._breaker.add(event)
 
     def _handle_measurement(self, event: Measured, runner: TrialRunner) -> None:
         if event.number not in self._deadlines:
@@ -343,10 +350,12 @@ class Driver:
             measurements = self._trials.get(event.number).measurements
             reason = explain_missing_objective(self._study, measurements, event.reason)
             return replace(event, state="failed", reason=reason)
+        if event.reason or event.log_tail:
+            event = replace(event, reason="", log_tail="")
         start = self._starts[event.number]
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waiting for more of its resource")
-        return replace(event, reason="") if event.reason else event
+        return event
 
     def _host_failure(self, event: HostFailure) -> str:
         """Return why the job fails; running trials continue to their ends."""

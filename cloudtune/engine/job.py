@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,9 +30,13 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
+from cloudtune.results.failure import describe_output, explained_end
+from cloudtune.study.study import Study
 
 _log = get_logger(__name__)
 
+_MAX_OUTPUT_LINES = 500
+"""The last lines of the output of a trial that are searched for the reason of its failure."""
 _FAILURE = "failure.txt"
 """The file with the traceback of an unexpected error, in the folder of its job."""
 
@@ -97,7 +102,7 @@ class _Execution:
 
     def _masked(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
         if isinstance(event, Ended):
-            return self.mask.end(self._explained(event))
+            return self.mask.end(self._explained(self.mask.end(event)))
         if isinstance(event, Measured):
             return self.mask.measure(event)
         if event.error is not None:
@@ -106,7 +111,7 @@ class _Execution:
         return event
 
     def _explained(self, ended: Ended) -> Ended:
-        source = self.plan.facts.source
+        ended, source = explained_end(ended), self.plan.facts.source
         if ended.state != "failed" or source is None:
             return ended
         hint = explain_missing_file(ended.log_tail, source, self.context.folder / "source")
@@ -196,11 +201,12 @@ def execute_job(
     budget: JobBudget,
     observer: Observer,
     state: Path,
+    read_output: Callable[[int], Iterable[str]] = lambda _: (),
 ) -> Outcome:
     """Execute one job; a failure of its provider is its outcome and does not affect other jobs.
 
     An exception instead of the plan was raised when the plan was read. ``state`` is the state
-    folder.
+    folder. ``read_output`` returns the lines that a trial printed, wherever they are.
     """
     if job.job is not None and job.state in FINAL_STATES and job.mode == "managed":
         return _show_ended_job(job, plan, observer, state)
@@ -227,7 +233,7 @@ def execute_job(
                 plan, current, events, inbox, observer, ledger, context, mask, budget, resumed
             )
             run_job = execution.run_driven if plan.mode == "driven" else execution.run_managed
-            outcome = run_job()
+            outcome = _explained_outcome(run_job(), plan.study, read_output)
             ends_emulator = True
         except UnsupportedError as error:
             reason = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
@@ -280,6 +286,20 @@ def _show_ended_job(
     observer.message(f"{job.provider}: the job {job.job} {text}")
     observer.end(job.provider, outcome)
     return outcome
+
+
+def _explained_outcome(
+    outcome: Outcome, study: Study, read_output: Callable[[int], Iterable[str]]
+) -> Outcome:
+    """Add what a failed trial printed to the reason that it gives for the job."""
+    if outcome.trial is None:
+        return outcome
+    try:
+        output = "\n".join(deque(read_output(outcome.trial), _MAX_OUTPUT_LINES))
+    except (CloudtuneError, OSError) as error:
+        _log.debug("the output of trial %d cannot be read: %s", outcome.trial, error)
+        return outcome
+    return replace(outcome, reason=outcome.reason + describe_output(study, outcome.reason, output))
 
 
 def _require_plan(plan: Plan | Exception) -> Plan:

@@ -21,6 +21,7 @@ from cloudtune.engine.backoff import (
     next_poll_time,
     without_repeats,
 )
+from cloudtune.engine.circuit_breaker import GONE, STOPPED_ELSEWHERE
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, TrainingJobs
@@ -303,7 +304,7 @@ class JobPoller:
             if job.id in polled:
                 self._emit_new(job, polled[job.id])
             else:
-                self._end(job, "failed", f"the training job {job.id} no longer exists")
+                self._end(job, "failed", f"the training job {job.id} {GONE}")
 
     def _emit_new(self, job: _PolledJob, polled: TrainingJob) -> None:
         """Emit the new measurements of a trial, and its end."""
@@ -314,7 +315,7 @@ class JobPoller:
             return
         state, reason = polled.state, polled.reason
         if state == "cancelled":
-            by_others = f"the training job was stopped at {self._service}, not by cloudtune"
+            by_others = f"the training job was stopped at {self._service}, {STOPPED_ELSEWHERE}"
             state, reason = ("completed", "") if job.stop else ("failed", by_others)
         self._end(job, state, reason, polled)
 

@@ -22,6 +22,7 @@ from cloudtune.engine.backoff import (
     without_repeats,
 )
 from cloudtune.engine.budget import JobBudget
+from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
 from cloudtune.errors import EmulatorEndedError, ProviderError
@@ -40,6 +41,7 @@ from cloudtune.results.events import (
     Outcome,
     Started,
 )
+from cloudtune.results.failure import explained_end
 from cloudtune.results.trials import Trials
 
 _log = get_logger(__name__)
@@ -77,10 +79,12 @@ class ManagedJob:
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._budget = budget
         self._tracker = LimitTracker(plan.fitted.study, enforced)
+        self._breaker = CircuitBreaker(plan.fitted.study, self._trials, managed=True)
         self._timeout = plan.fitted.study.limits.timeout if "timeout" in enforced else None
         self._timeout_at = math.inf
         """When the study's timeout is reached, in epoch seconds."""
-        self._limit_reached = False
+        self._limit_outcome: Outcome | None = None
+        """The outcome of a job that a limit ends."""
         self._stop_request: StopRequest | None = None
         """A request to end the job that the service has not received yet."""
         self._detach_requested = False
@@ -146,14 +150,14 @@ class ManagedJob:
 
     def _stops_at_limit(self) -> bool:
         """Request the end of the job at the first limit that it reaches; return whether it did."""
-        if self._limit_reached:
+        if self._limit_outcome:
             return False
-        outcome = self._tracker.outcome()
+        outcome = self._tracker.outcome() or self._breaker.managed_outcome()
         if time.time() >= self._timeout_at:
             outcome = outcome or Outcome("completed", TIMEOUT_REASON)
         if outcome is None:
             return False
-        self._limit_reached = True
+        self._limit_outcome = outcome
         if self._stop_request is None and self._sent_request is None:
             state: JobState = "failed" if outcome.state == "failed" else "completed"
             self._stop_request = StopRequest(outcome.reason, state=state)
@@ -164,7 +168,7 @@ class ManagedJob:
             request = self._sent_request
             if event.state == "cancelled" and request and request.state != "cancelled":
                 event = replace(event, reason=request.reason)  # a limit's
-            return self._mask.end(event)
+            return explained_end(self._mask.end(event))
         return self._mask.measure(event) if isinstance(event, Measured) else event
 
     def _end(self, status: JobStatus) -> Outcome:
@@ -173,9 +177,9 @@ class ManagedJob:
         open_trials = [trial.number for trial in self._trials.all() if trial.ended is None]
         reason = "the job ended, and the service returned no final state of this trial"
         self._add_events([Ended(number, now, "unknown", reason) for number in open_trials])
-        request = self._sent_request
+        request, limit = self._sent_request, self._limit_outcome
         if status.state == "cancelled" and request and request.state != "cancelled":
-            return Outcome(request.state, request.reason)
+            return Outcome(request.state, request.reason, limit.trial if limit else None)
         return Outcome(status.state, status.reason)
 
     def _submit(self, client: JobClient) -> JobRef | Outcome:
@@ -230,7 +234,7 @@ class ManagedJob:
 
     def _wait_for_request(self, seconds: float, longest: float = math.inf) -> None:
         """Wait for a stop request: a poll interval, or longer after each failure in a row."""
-        if not (self._error or self._limit_reached):
+        if not (self._error or self._limit_outcome):
             seconds = min(seconds, max(0.0, self._timeout_at - time.time()))
         self._wait = next_backoff(seconds, self._wait) if self._error else seconds
         if self._error:
@@ -276,6 +280,7 @@ class ManagedJob:
         self._trials.tell(event)
         if isinstance(event, Ended) and event.state != "cancelled":
             self._tracker.add(event, self._trials.objective(event.number))
+            self._breaker.add(event)
 
 
 def new_events(

@@ -113,6 +113,11 @@ class ProcessMonitor:
             self.close()
             raise
 
+    @property
+    def lacks_printed_metrics(self) -> bool:
+        """Whether the output had no value of a metric that is to be found in it."""
+        return any(name not in self._spec.steps for name in self._spec.metrics)
+
     def close(self) -> None:
         """Close the channels."""
         for fd in self._open_fds:

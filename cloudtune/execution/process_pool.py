@@ -219,6 +219,7 @@ class _Process:
         """When the process was first asked to exit."""
         self._kill_reason = ""
         self._must_kill = False
+        self._measured = False
         self._wakeup: WakeupPipe | None = None
 
     def stop(self, *, now: bool) -> None:
@@ -281,6 +282,7 @@ class _Process:
 
     def emit(self, measurements: Iterable[Measurement]) -> None:
         for when, step, values in measurements:
+            self._measured = True
             self._emit(Measured(self.number, when, step, values))
 
     def seconds_left(self, grace: float) -> float | None:
@@ -343,7 +345,12 @@ class _Process:
 
     def _result(self, code: int | str, monitor: ProcessMonitor) -> Ended:
         if code == 0 and not monitor.error:
-            return self._ended("completed", monitor.warning, 0)
+            lacks_metrics = monitor.lacks_printed_metrics
+            tail = monitor.log.tail() if lacks_metrics or not self._measured else ""
+            warning = monitor.warning or (
+                "it printed nothing" if lacks_metrics and not tail else ""
+            )
+            return self._ended("completed", warning, 0, tail)
         reason, tail = monitor.error or self._kill_reason, monitor.log.tail()
         if isinstance(code, str):
             return self._ended("failed" if reason else "cancelled", reason or code, None, tail)

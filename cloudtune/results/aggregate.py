@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cloudtune.errors import UsageError
 from cloudtune.results.events import TrialState
+from cloudtune.results.failure import explain_failure, failure_cause
 from cloudtune.results.model import StudyResult, Trial
-
-_WORD_WITH_DIGIT = re.compile(r"\S*\d\S*")
-"""A number, or a path or job name that contains one."""
 
 
 def best_of_jobs(
@@ -72,7 +69,7 @@ def failures_by_cause(jobs: Sequence[StudyResult]) -> list[FailureCause]:
     for job in jobs:
         for trial in job.trials:
             if trial.state == "failed":
-                cause = _WORD_WITH_DIGIT.sub("#", _reason(trial))
+                cause = failure_cause(_reason(trial))
                 by_cause.setdefault(cause, []).append((job.run, trial))
     causes: list[FailureCause] = []
     for failed in sorted(by_cause.values(), key=len, reverse=True):
@@ -83,7 +80,6 @@ def failures_by_cause(jobs: Sequence[StudyResult]) -> list[FailureCause]:
 
 
 def _reason(trial: Trial) -> str:
-    """Return why a trial failed, with the last line of its log unless the reason contains it."""
-    lines = (line.strip() for line in reversed(trial.log_tail.splitlines()))
-    last = next(filter(None, lines), "")
-    return trial.reason if last in trial.reason else f"{trial.reason}: {last}".lstrip(": ")
+    """Return why a trial failed; older ledgers have the line of its output only in its log."""
+    is_crash = trial.exit_code != 0
+    return explain_failure(trial.reason, trial.log_tail) if is_crash else trial.reason

@@ -68,7 +68,7 @@ class Ended:
     """Why the trial ended, unless it just completed."""
     exit_code: int | None = None
     log_tail: str = ""
-    """The last lines of a failed trial's log."""
+    """The last lines of the log of a trial that failed or has no metrics."""
     word: str | None = None
     """The service's name for the state."""
     log: str | None = None
@@ -138,3 +138,5 @@ class Outcome:
     state: RunJobState
     reason: str
     """Why it ended, in words; empty if it just completed."""
+    trial: int | None = field(default=None, compare=False)
+    """The failed trial whose output shows why; None if there is no such trial."""

@@ -71,11 +71,19 @@ def explain_missing_objective(
     for objective in study.objectives:
         reported = [m for m in measurements if objective.metric in m.metrics]
         if not reported:
-            names = dict.fromkeys(name for m in measurements for name in m.metrics)
-            details = remark or f"it reported {', '.join(names) or 'no metrics'}"
+            details = remark or _describe_metrics(study, objective.metric, measurements)
             return f"the script ended without reporting {objective.metric} ({details})"
         last = reported[-1]
         if not math.isfinite(last.metrics[objective.metric]):
             value = last.metrics[objective.metric]
             return f"{objective.metric} was {value} at step {last.step}"
     return "the objective was not measured"
+
+
+def _describe_metrics(study: Study, missing: str, measurements: Sequence[Measurement]) -> str:
+    """Return what a script reported instead, and the expressions that matched nothing."""
+    names = ", ".join(dict.fromkeys(name for m in measurements for name in m.metrics))
+    if not (expressions := study.trial.metrics.get(missing)):
+        return f"it reported {names or 'no metrics'}"
+    text = f"no printed line matches {' or '.join(expressions)}"
+    return f"{text}; it reported {names}" if names else text

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.detach import resume_unattended
+from cloudtune.runs.logs import read_output
 
 _log = get_logger(__name__)
 
@@ -234,6 +236,7 @@ def execute(
                     budget=JobBudget(job.provider, budgets),
                     observer=observer,
                     state=ledger.folder,
+                    read_output=partial(read_output, record.id, on=job.provider),
                 )
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
                 errors.append(error)

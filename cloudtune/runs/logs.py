@@ -89,3 +89,20 @@ def find_log(
     if job.plan["facts"].get("emulator") or (is_service and not job.emulated):
         return ServiceLog(trial.log, job, trial, job_folder)
     raise UsageError(f"trial {number} of run {record.id} has no log")
+
+
+def read_output(run: str, number: int, *, on: str) -> Iterator[str]:
+    """Yield the lines that a trial printed, without their ends; none if they cannot be read.
+
+    Raises:
+        UsageError: If there is no such run, job, trial or log.
+        ProviderError: If the service cannot be reached or refuses.
+        OSError: If the file cannot be read.
+    """
+    log = find_log(run, number, on)
+    if isinstance(log, ServiceLog):
+        yield from log.lines() or ()
+        return
+    with log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            yield line.rstrip("\n")

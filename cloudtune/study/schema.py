@@ -226,7 +226,9 @@ class Limits(Model):
         default=None, description="Duration of a trial including restarts. Default: no limit."
     )
     max_failed_trials: _NotNegative | None = Field(
-        default=None, description="Failures to tolerate; the next one ends the run."
+        default=None,
+        description="Failures to tolerate; the next one ends the run. Without it, a run ends when "
+        "3 trials in a row fail with the same cause and none succeeded.",
     )
     patience: _Positive | None = Field(
         default=None,

@@ -21,6 +21,7 @@ from cloudtune.reporting.phrases import (
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
 from cloudtune.results.aggregate import count_states, failures_by_cause
+from cloudtune.results.failure import sample_lines
 from cloudtune.results.model import job_state
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import format_value
@@ -251,7 +252,11 @@ def format_failures(result: StudyResult) -> list[str]:
         first = cause.first
         count = f"{cause.count} trials" if cause.count > 1 else f"trial {first.number}"
         lines.append(f"failed: {count}: {first.reason or cause.reason}")
-        lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in first.log_tail.splitlines()[-3:]]
+        if first.exit_code == 0:
+            shown = sample_lines(first.log_tail, [o.metric for o in result.study.objectives])
+        else:
+            shown = first.log_tail.splitlines()[-3:]
+        lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in shown]
         lines.append(f"  log: cloudtune logs {result.run} {first.number} --on {result.provider}")
     return [sanitize_line(line) for line in lines]
 

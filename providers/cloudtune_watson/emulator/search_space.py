@@ -30,8 +30,6 @@ _STRATEGIES: Mapping[str, Json] = {
     "Hyperband": {"name": "hyperband"},
     GRID: {"name": "list"},
 }
-_UNLIMITED = 1_000_000
-"""Failures: IBM's searches do not end because of them."""
 
 
 def study_of(data: Json) -> Study:
@@ -47,7 +45,6 @@ def study_of(data: Json) -> Study:
     limits: Json = {
         # "Bayesian runs in sequence now" (WMLA-HPO-state.ipynb).
         "parallel_trials": 1 if algorithm == "Bayesian" else about.get("maxParalleJobNum", 1),
-        "max_failed_trials": _UNLIMITED,
     }
     study: Json = {
         "objective": {"metric": OBJECTIVE, "goal": about["objective"].lower()},

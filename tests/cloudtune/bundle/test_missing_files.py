@@ -90,5 +90,6 @@ def test_the_failure_of_a_trial_names_inputs(
     )
     run = cloudtune.run(study, show=False)
     (trial,) = run.results().trials
-    assert trial.reason.startswith("exited with code 1; data/rows.csv is in ")
+    assert trial.reason.startswith("exited with code 1: FileNotFoundError: ")
+    assert "; data/rows.csv is in " in trial.reason
     assert "trial.inputs" in trial.reason

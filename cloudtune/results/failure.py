@@ -1,0 +1,89 @@
+"""Why trials fail: the line of their output that says it, and which failures have one cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
+from cloudtune.results.events import Ended
+from cloudtune.study.study import Study
+
+_FRAME = re.compile(r'^\s*File "[^"]*", line \d+', re.MULTILINE)
+"""A line of a traceback, after which lines of source follow."""
+_MAX_LINE = 300
+"""Characters of a line of output that a reason quotes."""
+_STATUS = re.compile(r"exit|status|error|fail", re.IGNORECASE)
+"""What a service's own line about a failure contains."""
+_CRASH = re.compile(r"\b(exit\w*|killed|status)\b", re.IGNORECASE)
+_MAX_SAMPLES = 3
+_WORD_WITH_DIGIT = re.compile(r"\S*\d\S*")
+"""A number, or a path or job name that contains one."""
+
+
+def error_line(output: str) -> str:
+    """Return the last line of the last traceback in an output, or else the last line of all."""
+    lines = output.splitlines()
+    frames = [index for index, line in enumerate(lines) if _FRAME.match(line)]
+    after = lines[frames[-1] + 1 :] if frames else []
+    error = next((line for line in after if line.strip() and not line[0].isspace()), "")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return (error or last).strip()[:_MAX_LINE]
+
+
+def explain_failure(reason: str, output: str) -> str:
+    """Return a reason with the line of the output that says more, unless it contains it.
+
+    Of a traceback in the reason itself, as services return it, only that line remains.
+    """
+    if _FRAME.search(reason):
+        first = reason.strip().splitlines()[0].rstrip(" .:")
+        reason, output = first if _STATUS.search(first) else "", output or reason
+    line = error_line(output)
+    return reason if line in reason else f"{reason}: {line}".removeprefix(": ")
+
+
+def explained_end(event: Ended) -> Ended:
+    """Return the end of a trial; if it failed, with the line of its output that says why."""
+    if event.state != "failed":
+        return event
+    reason = explain_failure(event.reason, event.log_tail)
+    if reason == event.reason:
+        return event
+    return replace(event, reason=reason, log_tail=event.log_tail or event.reason)
+
+
+def sample_lines(output: str, names: Collection[str]) -> list[str]:
+    """Return some lines of an output that may contain metrics with these names.
+
+    These are the last lines with a name, or else with a digit, or else the last lines of all.
+    """
+    lines = [line.strip()[:_MAX_LINE] for line in output.splitlines() if line.strip()]
+    named = [line for line in lines if any(name.lower() in line.lower() for name in names)]
+    numeric = [line for line in lines if any(map(str.isdigit, line))]
+    return (named or numeric or lines)[-_MAX_SAMPLES:]
+
+
+def describe_output(study: Study, reason: str, output: str) -> str:
+    """Return what a failed trial printed, to be appended to a reason; empty if that is in it.
+
+    If the script did not crash, that is what its expressions search in vain.
+    """
+    if _FRAME.search(output) or _CRASH.search(reason):
+        line = error_line(output)
+        return "" if line in reason else f"; it printed: {line}"
+    metrics = [objective.metric for objective in study.objectives]
+    expressions = [text for name in metrics for text in study.trial.metrics.get(name, ())]
+    hidden = [text for text in expressions if text not in reason]
+    parts = [f"; no line matches {' or '.join(hidden)}"] if hidden else []
+    if lines := sample_lines(output, metrics):
+        parts.append(f"; it printed: {' | '.join(lines)}")
+    return "".join(parts)
+
+
+def failure_cause(reason: str) -> str:
+    """Return a text that failures have in common whose reasons differ only in words with a digit.
+
+    Such words are numbers, and paths and names of jobs that contain one.
+    """
+    return _WORD_WITH_DIGIT.sub("#", reason)

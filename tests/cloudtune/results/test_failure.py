@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from cloudtune.results.events import Ended
+from cloudtune.results.failure import (
+    error_line,
+    explain_failure,
+    explained_end,
+    failure_cause,
+    sample_lines,
+)
+
+TRACEBACK = """\
+epoch 1
+Traceback (most recent call last):
+  File "/w/train.py", line 5, in <module>
+    f()
+  File "/w/train.py", line 4, in f
+    raise ValueError("no data")
+ValueError: no data
+"""
+SYNTAX = """\
+  File "train.py", line 3
+    def f(:
+          ^
+SyntaxError: invalid syntax
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", ""),
+        (TRACEBACK, "ValueError: no data"),
+        (TRACEBACK + "second line of the message\ngoodbye", "ValueError: no data"),
+        (SYNTAX, "SyntaxError: invalid syntax"),
+        ("usage: train.py\ntrain.py: error: unrecognized arguments\n\n", "train.py: error: "),
+        ('  File "cut.py", line 3, in f', 'File "cut.py", line 3, in f'),
+    ],
+)
+def test_the_line_that_says_why(output: str, line: str) -> None:
+    assert error_line(output).startswith(line)
+    assert bool(error_line(output)) == bool(line)
+
+
+@pytest.mark.parametrize(
+    ("reason", "output", "explained"),
+    [
+        ("exited with code 1", TRACEBACK, "exited with code 1: ValueError: no data"),
+        ("exited with code 1", "", "exited with code 1"),
+        ("", TRACEBACK, "ValueError: no data"),
+        ("no data", "no data", "no data"),
+        (f"non-zero status of 1. \n{TRACEBACK}", "", "non-zero status of 1: ValueError: no data"),
+        (TRACEBACK, "", "ValueError: no data"),
+    ],
+)
+def test_a_reason_has_the_line(reason: str, output: str, explained: str) -> None:
+    assert explain_failure(reason, output) == explained
+    assert explain_failure(explained, output) == explained
+
+
+def test_the_traceback_in_a_reason_becomes_the_log() -> None:
+    event = explained_end(Ended(1, 0.0, "failed", f"status 1\n{TRACEBACK}"))
+    assert event.reason == "status 1: ValueError: no data"
+    assert event.log_tail == f"status 1\n{TRACEBACK}"
+    completed = Ended(1, 0.0, "completed", log_tail=TRACEBACK)
+    assert explained_end(completed) is completed
+
+
+def test_sample_lines_may_contain_the_metric() -> None:
+    output = "hello\nval_Loss 1\nval_Loss 2\nval_Loss 3\nval_Loss 4\n7\nbye"
+    assert sample_lines(output, ["loss"]) == ["val_Loss 2", "val_Loss 3", "val_Loss 4"]
+    assert sample_lines(output, ["auc"])[-1] == "7"
+    assert sample_lines("a\nb", ["auc"]) == ["a", "b"]
+
+
+def test_a_cause_has_no_numbers() -> None:
+    assert failure_cause("lr 0.1 at /tmp/3/x") == failure_cause("lr 2 at /tmp/44/x")
+    assert failure_cause("one") != failure_cause("two")
