@@ -15,6 +15,8 @@ def set_renderer(renderer: Callable[[object], str]) -> None:
 class HtmlRepr:
     """An object that notebooks show as HTML."""
 
+    __slots__ = ()
+
     def _repr_html_(self) -> str:
         (renderer,) = _renderers
         return renderer(self)

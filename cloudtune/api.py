@@ -153,6 +153,14 @@ class Run:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        from cloudtune.reporting.notebook import results_html
+
+        return results_html(self.results().jobs)
+
     @property
     def folder(self) -> Path:
         """The folder with the run's files."""
@@ -342,6 +350,8 @@ def report(
 ) -> str:
     """Return a report that compares jobs and runs, and write it to a file.
 
+    A notebook shows the text that is returned as an HTML page, or as text without the extra.
+
     Args:
         results: The results of one run or several.
         path: The file; its ending (html, md, json, txt) determines the format.
@@ -356,6 +366,7 @@ def report(
     from cloudtune.comparison.comparison import compare
     from cloudtune.comparison.rerun_command import load_run_arguments
     from cloudtune.reporting.documents.render import render_report, report_format
+    from cloudtune.reporting.notebook import ReportText
 
     groups = [results] if isinstance(results, Results) else results
     jobs = [job for group in groups for job in group]
@@ -370,7 +381,7 @@ def report(
 
         file.write_text(text, "utf-8")
         record_outputs(file)
-    return text
+    return ReportText(text, lambda: render_report(comparison, "html"))
 
 
 def _create(study: StudySource | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:

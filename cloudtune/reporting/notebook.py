@@ -1,11 +1,12 @@
-"""Studies, plans, and results as HTML for notebooks: plain tables with all text escaped."""
+"""Studies, plans, results and reports as HTML for notebooks: tables with all text escaped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from cloudtune.errors import MissingExtraError
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.summary import format_plan_cost, job_rows
 from cloudtune.reporting.phrases import (
@@ -14,20 +15,23 @@ from cloudtune.reporting.phrases import (
     format_limits,
     format_objectives,
     format_parameters,
+    format_seconds,
     format_short,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.results.model import StudyResult
+from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import list_nodes
 from cloudtune.study.study import Study
 
 _MAX_TRIALS = 10
 """Trials of a job that are shown, the best first."""
+_PAGE_HEIGHT = 800
+"""Pixels of the frame of a report; longer pages scroll."""
 
 
 def to_html(value: object) -> str:
-    """Return the HTML of a study, a plan or the result of a job."""
+    """Return the HTML of a study, a plan, the result of a job, or a trial."""
     match value:
         case Study():
             return study_html(value)
@@ -35,6 +39,8 @@ def to_html(value: object) -> str:
             return plan_html(value)
         case StudyResult():
             return results_html([value])
+        case Trial():
+            return trial_html(value)
         case _:
             raise TypeError(f"{type(value).__name__} has no HTML")
 
@@ -91,6 +97,51 @@ def results_html(results: Sequence[StudyResult]) -> str:
         + _table(job_rows(results))
         + "".join(map(_trials, results))
     )
+
+
+def trial_html(trial: Trial) -> str:
+    """Return the parameters and metrics of a trial, and how it ended."""
+    lines = [trial.reason] if trial.reason else []
+    if trial.started_at:
+        seconds = "" if trial.seconds is None else f", took {format_seconds(trial.seconds)}"
+        lines.append(f"started {trial.started_at:%Y-%m-%d %H:%M:%S} UTC{seconds}")
+    if trial.log:
+        lines.append(f"log: {trial.log}")
+    parameters = [
+        {"parameter": name, "value": format_short(value)}
+        for name, value in trial.parameters.items()
+    ]
+    metrics = [
+        {"metric": name, "last value": format_short(value)} for name, value in trial.metrics.items()
+    ]
+    title = f"trial {trial.number} {trial.state.replace('_', ' ')}"
+    return _block(title, lines) + _table(parameters) + _table(metrics)
+
+
+class ReportText(str):
+    """The text of a report, which notebooks show as its page, or as text if that needs an extra."""
+
+    _render_page: Callable[[], str]
+
+    def __new__(cls, text: str, render_page: Callable[[], str]) -> ReportText:
+        """Return the text of a report whose page a function returns."""
+        report = super().__new__(cls, text)
+        report._render_page = render_page
+        return report
+
+    def _repr_html_(self) -> str:
+        try:
+            page = self._render_page()
+        except MissingExtraError as error:
+            return f"<pre>{escape(self)}</pre><div>{_safe(f'as a page, it {error}')}</div>"
+        # The scripts of the page cannot reach the notebook.
+        return (
+            f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="report" '
+            f'width="100%" height="{_PAGE_HEIGHT}" style="border: 0"></iframe>'
+        )
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(str(self))
 
 
 def _trials(result: StudyResult) -> str:

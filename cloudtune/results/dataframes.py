@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import import_extra
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import StudyResult, Trial, to_datetime
 from cloudtune.study.search_space import format_value
 
 
@@ -65,7 +65,8 @@ def to_pandas(results: Iterable[StudyResult]) -> Any:
         MissingExtraError: If pandas is not installed.
     """
     pd = import_extra("pandas", "a pandas table", "data")
-    return pd.DataFrame(to_columns(row for result in results for row in trial_rows(result)))
+    rows = (row for result in results for row in trial_rows(result))
+    return pd.DataFrame(_with_datetimes(to_columns(rows)))
 
 
 def to_polars(results: Iterable[StudyResult]) -> Any:
@@ -92,7 +93,15 @@ def to_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
 
 
 def _typed(rows: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    return {name: _column(values) for name, values in to_columns(rows).items()}
+    return {name: _column(values) for name, values in _with_datetimes(to_columns(rows)).items()}
+
+
+def _with_datetimes(columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return columns with their times as datetimes in UTC."""
+    return {
+        name: list(map(to_datetime, values)) if name in _TIMES else values
+        for name, values in columns.items()
+    }
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any]:
@@ -104,7 +113,8 @@ def _column(values: Sequence[Any]) -> Sequence[Any]:
     return [None if value is None else format_value(value) for value in values]
 
 
+_TIMES = ("created", "started", "ended")
 _FLAT = (
-    *("id", "number", "state", "word", "created", "started", "ended", "seconds", "billed_seconds"),
+    *("id", "number", "state", "word", *_TIMES, "seconds", "billed_seconds"),
     *("machine", "resource", "replaces", "exit_code", "reason", "log", "artifacts"),
 )

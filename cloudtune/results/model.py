@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from cloudtune._display import HtmlRepr
@@ -36,9 +37,42 @@ class Cost:
     basis: Literal["reported", "estimated"]
 
 
+class _Times:
+    """What has times in seconds since the epoch, as datetimes."""
+
+    __slots__ = ()
+
+    created: float | None
+    started: float | None
+    ended: float | None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """The time of its creation in UTC."""
+        return to_datetime(self.created)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """The time of its start in UTC."""
+        return to_datetime(self.started)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """The time of its end in UTC."""
+        return to_datetime(self.ended)
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Return a time in seconds since the epoch as a datetime in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One trial of a result. Unknown values are None. Times are seconds since the epoch."""
+class Trial(HtmlRepr, _Times):
+    """One trial of a result. Unknown values are None. Times are seconds since the epoch.
+
+    `created_at`, `started_at` and `ended_at` are the times as datetimes.
+    """
 
     id: str
     number: int
@@ -75,8 +109,8 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class StudyResult(HtmlRepr):
-    """The result of one job of a run. Unknown values are None."""
+class StudyResult(HtmlRepr, _Times):
+    """The result of one job of a run. Unknown values are None. Times are as those of `Trial`."""
 
     run: str
     provider: str

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,29 @@ def test_a_report_from_python(tmp_path: Path) -> None:
     assert text.startswith("study: maximize score")
     assert cloudtune.report(results, tmp_path / "report.md") == (tmp_path / "report.md").read_text()
     assert "on average over 2 runs" in cloudtune.report(results, form="markdown")
+
+
+def test_times_are_datetimes(tmp_path: Path) -> None:
+    before = datetime.now(UTC)
+    results = cloudtune.run(study(max_trials=1), show=False).results()
+    trial = results.trials[0]
+    job, after = results.jobs[0], datetime.now(UTC)
+    order = [before, job.created_at, trial.started_at, trial.ended_at, job.ended_at, after]
+    known = [time for time in order if time is not None]
+    assert known == sorted(known)
+    assert len(known) == len(order)
+    pd = pytest.importorskip("pandas")
+    results.to_parquet(tmp_path / "t.parquet")
+    for table in (results.to_pandas(), pd.read_parquet(tmp_path / "t.parquet")):
+        assert table["started"][0] == trial.started_at
+    pytest.importorskip("polars")
+    assert results.to_polars()["ended"][0] == trial.ended_at
+
+
+def test_completion_shows_the_public_names() -> None:
+    names = {name for name in dir(cloudtune) if not name.startswith("__")}
+    assert names == {*cloudtune.__all__, "bool", "float", "int"}
+    assert all(hasattr(cloudtune, name) for name in names)
 
 
 CONTENT: dict[str, Any] = {

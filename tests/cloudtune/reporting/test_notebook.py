@@ -10,7 +10,9 @@ import pytest
 
 from cloudtune.api import Results
 from cloudtune.diagnostics import Finding
+from cloudtune.errors import MissingExtraError
 from cloudtune.planning.planner import plan
+from cloudtune.reporting.notebook import ReportText
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.study import Study
 
@@ -72,7 +74,7 @@ def result(study: Study) -> StudyResult:
 
 
 def shown(held: Any) -> Reader:
-    html: str = held._repr_html_()
+    html = html_of(held)
     found = Reader(html)
     assert found.tags <= KNOWN
     assert "\u202e" not in html.partition("<pre>")[0]
@@ -104,3 +106,32 @@ def test_results_show_the_best_first(study: Study) -> None:
 
 def test_no_results_at_all() -> None:
     assert "no jobs" in shown(Results(())).text
+
+
+def test_a_trial(study: Study) -> None:
+    trial = result(study).trials[-1]
+    text = shown(replace(trial, started=1.5, seconds=90, metrics={EVIL: 0.5}, log="/log.txt")).text
+    assert "trial 31 failed" in text
+    assert text.count("<script>alert(1)</script>&") == 3
+    assert "started 1970-01-01 00:00:01 UTC, took 90 s" in text
+    assert "log: /log.txt" in text
+
+
+def html_of(held: Any) -> str:
+    html: str = held._repr_html_()
+    return html
+
+
+def test_a_report() -> None:
+    report = ReportText("text <b>", lambda: "<h1 title=\"a\">'page'</h1>")
+    assert report == "text <b>"
+    assert Reader(html_of(report)).tags == {"iframe"}
+    assert "&lt;h1 title=&quot;a&quot;&gt;&#x27;page&#x27;" in html_of(report)
+
+    def fail() -> str:
+        raise MissingExtraError("a page", "report")
+
+    without = Reader(html_of(ReportText("text <b>", fail)))
+    assert without.tags == {"pre", "div"}
+    assert "text <b>" in without.text
+    assert "pip install 'cloudtune[report]'" in without.text
