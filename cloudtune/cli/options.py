@@ -9,22 +9,12 @@ from typing import Any
 
 import click
 
-
-def _complete_providers(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
-    from cloudtune.provider import registry
-
-    return [name for name in registry.names() if name.startswith(typed)]
-
-
-def _complete_runs(_c: click.Context, _p: click.Parameter, typed: str) -> list[str]:
-    from cloudtune.errors import CloudtuneError
-    from cloudtune.ledger.ledger import Ledger
-
-    try:
-        with Ledger() as ledger:
-            return [run for run in ledger.run_ids() if run.startswith(typed)]
-    except CloudtuneError:
-        return []
+from cloudtune.cli.completion import (
+    complete_limits,
+    complete_paths,
+    complete_providers,
+    complete_runs,
+)
 
 
 def _provider_option(help_text: str) -> Callable[[Any], Any]:
@@ -32,24 +22,25 @@ def _provider_option(help_text: str) -> Callable[[Any], Any]:
         "--on",
         multiple=True,
         metavar="PROVIDER",
-        shell_complete=_complete_providers,
+        shell_complete=complete_providers,
         help=help_text,
     )
 
 
-def _set_option(purpose: str) -> Callable[[Any], Any]:
+def _set_option(purpose: str, complete: Callable[..., list[str]]) -> Callable[[Any], Any]:
     return click.option(
         "--set",
         "overrides",
         multiple=True,
         metavar="PATH=VALUE",
+        shell_complete=complete,
         help=f"{purpose}, such as limits.max_trials=50 (repeatable).",
     )
 
 
 study_argument = click.argument("study", type=click.Path(path_type=str))
-run_argument = click.argument("run", required=False, shell_complete=_complete_runs)
-runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=_complete_runs)
+run_argument = click.argument("run", required=False, shell_complete=complete_runs)
+runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
 on_option = _provider_option("The provider to run on (repeatable).  [default: local]")
 check_option = _provider_option(
     "Also check STUDY and its script for this provider (repeatable). By default, only the study "
@@ -57,8 +48,8 @@ check_option = _provider_option(
 )
 job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
 filter_option = _provider_option("Only runs with a job on this provider (repeatable).")
-set_option = _set_option("Override a field of the study")
-limit_option = _set_option("Change a limit")
+set_option = _set_option("Override a field of the study", complete_paths)
+limit_option = _set_option("Change a limit", complete_limits)
 strict_option = click.option(
     "--strict", is_flag=True, help="Fail if anything is approximated or dropped."
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloudtune.cli.completion import complete_templates
 from cloudtune.cli.options import (
     check_option,
     emulate_option,
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 @examples("cloudtune init", "cloudtune init digits --template quickstart")
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--template", default="quickstart", show_default=True, help="The template to copy.")
+@click.option(
+    "--template",
+    default="quickstart",
+    show_default=True,
+    shell_complete=complete_templates,
+    help="The template to copy.",
+)
 def init(folder: Path, template: str) -> None:
     """Create a study with its script in FOLDER (the current folder by default)."""
     from cloudtune.cli.templates import write_template

@@ -8,19 +8,27 @@ from pathlib import Path
 from cloudtune.errors import UsageError
 
 
+def template_names() -> list[str]:
+    """Return the names of the templates, sorted."""
+    return sorted(path.parent.name for path in _templates_folder().glob("*/study.yaml"))
+
+
+def _templates_folder() -> Path:
+    package = Path(__file__).parents[1]
+    folder = package / "_templates"  # in a checkout, it is next to the package
+    return folder if folder.is_dir() else package.parent / "templates"
+
+
 def write_template(name: str, target: Path) -> list[Path]:
     """Copy a template into a folder, and return the files written.
 
     Raises:
         UsageError: If there is no such template, or one of its files exists.
     """
-    package = Path(__file__).parents[1]
-    folder = package / "_templates"  # in a checkout, it is next to the package
-    templates = folder if folder.is_dir() else package.parent / "templates"
-    names = sorted(path.parent.name for path in templates.glob("*/study.yaml"))
+    names = template_names()
     if name not in names:
         raise UsageError(f"no template {name!r}; choose from: {', '.join(names)}")
-    source = templates / name
+    source = _templates_folder() / name
     files = sorted(path for path in source.rglob("*") if _is_template_file(path))
     pairs = [(path, target / path.relative_to(source)) for path in files]
     existing = [str(to) for _, to in pairs if to.exists()]
