@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,8 +201,13 @@ def _resume_hint(run_id: str) -> Generator[None]:
         raise
 
 
-def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
-    """Print the summary of an executed run, and exit with its code."""
+def _finish(
+    run: Run, on: tuple[str, ...], *, as_json: bool, earlier: Mapping[str, int] | None = None
+) -> None:
+    """Print the summary of an executed run, and exit with its code.
+
+    A resumed run had the numbers ``earlier`` of trials, by provider.
+    """
 
     def read_results() -> list[StudyResult]:
         return [result for result in run.results() if not on or result.provider in on]
@@ -220,9 +225,21 @@ def _finish(run: Run, on: tuple[str, ...], *, as_json: bool) -> None:
 
             for line in resume_hints(results or read_results()):
                 click.echo(line, err=True)
+    _print_continuation(results, earlier)
     from cloudtune.cli.exit_codes import run_exit_code
 
     raise SystemExit(run_exit_code(results))
+
+
+def _print_continuation(results: list[StudyResult], earlier: Mapping[str, int] | None) -> None:
+    """Print how to go on with jobs that their limits end; not after trials that have just run."""
+    from cloudtune.reporting.console.next_steps import continuation_hints
+
+    for result in results:
+        is_unchanged = earlier is not None and earlier.get(result.provider) == len(result.trials)
+        if is_unchanged or result.state == "failed":
+            for line in continuation_hints(result):
+                click.echo(f"{result.provider}: {line}", err=True)
 
 
 def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
@@ -253,9 +270,13 @@ def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
 def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Continue RUN (the latest by default) where it stopped; --set raises its limits."""
     from cloudtune import api
+    from cloudtune.errors import LedgerError
 
     handle = api.find_run(run)
+    earlier: dict[str, int] = {}
+    with suppress(LedgerError):  # a damaged part, which resuming reports
+        earlier = {result.provider: len(result.trials) for result in handle.results()}
     with _resume_hint(handle.id):
         gc.enable()  # `main` disabled it for a quick start
         handle = api.resume(handle.id, on=on, overrides=overrides)
-    _finish(handle, on, as_json=as_json)
+    _finish(handle, on, as_json=as_json, earlier=earlier)

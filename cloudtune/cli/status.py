@@ -78,6 +78,8 @@ def status(
         click.echo(json.dumps(rows))
     elif rows:
         _print_rows(rows, with_jobs=run is not None)
+        if run is not None and rows[0]["state"] != "damaged":
+            _print_jobs(rows[0])
         if run is None:
             more = f"the last {len(rows)} runs" if any_more else format_count(len(rows), "run")
             hint = "; --all lists all" if any_more else ""
@@ -97,6 +99,17 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
     if with_jobs and len(rows[0]["jobs"]) > 1:
         click.echo()
         print_table([{key: _format(key, job[key]) for key in job} for job in rows[0]["jobs"]])
+
+
+def _print_jobs(row: dict[str, Any]) -> None:
+    """Print how each job of a run is doing, and what to do next."""
+    from cloudtune import api
+    from cloudtune.reporting.console.next_steps import format_status
+
+    states = {job["provider"]: job["state"] for job in row["jobs"]}
+    for result in api.find_run(row["run"]).results():
+        click.echo()
+        click.echo("\n".join(format_status(states[result.provider], result)))
 
 
 def _format(key: str, value: Any) -> Any:

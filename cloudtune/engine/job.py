@@ -275,14 +275,13 @@ def _show_ended_job(
         observer.begin(_require_plan(plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
         observer.message(f"{job.provider}: {error}")
-    if job.state == "completed":
-        text = "is complete; there is nothing to resume"
-    else:
-        ended = "failed" if job.state == "failed" else "ended"
-        text = (
-            f"{ended} and cannot be resumed; to build on it in a new run, use "
-            f"warm_start: {{from: {job.run}}}"
-        )
+    ended = {"completed": "is complete", "failed": "failed"}.get(job.state, "ended")
+    managed = registry.get(job.provider).capabilities.managed
+    mode = "" if managed and managed.warm_start else " and mode: driven"
+    text = (
+        f"{ended} and cannot be resumed; to build on it in a new run, use "
+        f"warm_start: {{from: {job.run}}}{mode}"
+    )
     observer.message(f"{job.provider}: the job {job.job} {text}")
     observer.end(job.provider, outcome)
     return outcome

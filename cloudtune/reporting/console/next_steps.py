@@ -1,0 +1,83 @@
+"""How to go on after a run that has ended, or that nothing executes."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from cloudtune.engine.limit_tracker import TIMEOUT_REASON
+from cloudtune.reporting.phrases import expected_trials
+from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.results.model import job_state
+from cloudtune.study.quantities import format_count
+
+if TYPE_CHECKING:
+    from cloudtune.results.model import StudyResult
+
+_LIMIT_REASONS = (
+    ("max_failed_trials", "limits.max_failed_trials"),
+    (TIMEOUT_REASON, "limits.timeout"),
+    ("no better objective in ", "limits.patience"),
+    ("the cost reached ", "limits.max_cost"),
+)
+"""What the reason of a job contains that a limit ended, and this limit."""
+
+
+def continuation_hints(result: StudyResult) -> list[str]:
+    """Return how to go on with a job that is complete, or that a limit ended; empty for others."""
+    if job_state(result) not in {"completed", "failed"} or result.mode == "managed":
+        return []
+    counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
+    limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
+    build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"
+    if limit == "limits.max_failed_trials":
+        value = max(2 * counted, 10)
+        return [
+            f"to go on once the cause is removed: {_resume(result, limit, str(value))}",
+            "the run keeps its copy of the code; if you change the script, start a new run",
+        ]
+    if result.state == "failed":
+        return []
+    if limit:
+        return [f"to go on: {_resume(result, limit, 'VALUE')}; {build}"]
+    most, limits = expected_trials(result.study), result.study.limits
+    if result.reason or most is None or counted < most:
+        return [f"{result.reason or 'the search is complete'}; {build}"]
+    if limits.max_trials == most:
+        more = _resume(result, "limits.max_trials", str(2 * most))
+        return [f"all {format_count(most, 'trial')} have run; to run more: {more}; {build}"]
+    return [f"all {format_count(most, 'assignment')} have run; {build}"]
+
+
+def status_hints(state: str, result: StudyResult) -> list[str]:
+    """Return what to do next about a job in a state, which may be ``interrupted``."""
+    run = result.run
+    if state in {"running", "pending"}:
+        return [f"watch it: cloudtune watch {run}; stop it: cloudtune stop {run}"]
+    is_resumable = state == "cancelled" and (result.mode == "driven" or not result.job)
+    if is_resumable or state in {"interrupted", "unknown"}:
+        return [f"resume it: cloudtune resume {run}"]
+    return continuation_hints(result)
+
+
+def format_status(state: str, result: StudyResult) -> list[str]:
+    """Return how a job is doing: its progress, its reason, and what to do next."""
+    from cloudtune.reporting.console.summary import format_failures
+    from cloudtune.reporting.phrases import format_objectives, format_parameters
+
+    ended = sum(trial.state != "running" for trial in result.trials)
+    most = expected_trials(result.study)
+    progress = f"{ended} of {most}" if most else f"{ended}"
+    reason = f": {result.reason}" if result.reason else ""
+    lines = [f"{result.provider}: {state}, {progress} trials ended{reason}"]
+    if best := result.best:
+        objective = format_objectives(result.study, best)
+        lines.append(
+            f"best: {objective} in trial {best.number}  {format_parameters(best.parameters)}"
+        )
+    lines += format_failures(result)
+    return [sanitize_line(line) for line in [*lines, *status_hints(state, result)]]
+
+
+def _resume(result: StudyResult, path: str, value: str) -> str:
+    return shlex.join(["cloudtune", "resume", result.run, "--set", f"{path}={value}"])

@@ -1,0 +1,92 @@
+"""What the commands say about going on with a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cloudtune.cli.main_group import cloudtune
+
+STUDY: dict[str, Any] = {
+    "objective": {"metric": "loss", "goal": "minimize"},
+    "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+    "strategy": {"name": "random"},
+    "limits": {"max_trials": 2},
+    "trial": {"script": "train.py", "metrics": {"loss": r"loss=(\S+)"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(script: str, **blocks: object) -> str:
+    Path("train.py").write_text(script)
+    Path("study.yaml").write_text(json.dumps({**STUDY, **blocks}))
+    return call("run", "study.yaml")
+
+
+def call(*words: str) -> str:
+    return CliRunner().invoke(cloudtune, words, catch_exceptions=False).output
+
+
+def test_a_complete_run() -> None:
+    assert "to run more" not in start("print('loss=0.5')\n")
+    hint = "all 2 trials have run; to run more: cloudtune resume "
+    assert hint in call("resume")
+    status = call("status", "--json")
+    run = json.loads(status)[0]["run"]
+    output = call("status", run)
+    assert "local: completed, 2 of 2 trials ended\nbest: loss 0.5 in trial 1 " in output
+    assert f"{hint}{run} --set limits.max_trials=4; to build on it" in output
+    more = call("resume", "--set", "limits.max_trials=4")
+    assert "4 trials on local" in more
+    assert hint not in more
+
+
+def test_a_complete_grid() -> None:
+    start(
+        "print('loss=0.5')\n",
+        strategy={"name": "grid"},
+        parameters={"x": {"type": "int", "min": 1, "max": 3}},
+        limits={},
+    )
+    output = call("resume")
+    assert "all 3 assignments have run; to build on it in a new run, set warm_start: " in output
+    assert "--set" not in output
+
+
+def test_a_run_whose_trials_fail_alike() -> None:
+    limits = {"max_trials": 9}
+    assert "--set limits.max_failed_trials=10" in start(
+        "raise ValueError('no data')", limits=limits
+    )
+    assert "--set limits.max_failed_trials=10" in call("resume")
+    run = json.loads(call("status", "--json"))[0]["run"]
+    output = call("status", run)
+    assert "local: failed, 3 of 9 trials ended: all 3 trials failed alike" in output
+    assert "failed: 3 trials: exited with code 1: ValueError: no data\n" in output
+    assert "9 trials on local" in call("resume", "--set", "limits.max_failed_trials=9")
+
+
+@pytest.mark.parametrize(
+    ("limits", "blocks", "hint"),
+    [
+        ({"patience": 1}, {}, "to go on: cloudtune resume RUN --set limits.patience=VALUE; "),
+        ({"timeout": "1s"}, {}, "to go on: cloudtune resume RUN --set limits.timeout=VALUE; "),
+        ({"max_trials": 9}, {"target": 1}, "trial 1 reached the target; to build on it "),
+    ],
+)
+def test_a_run_that_a_limit_ended(
+    limits: dict[str, object], blocks: dict[str, object], hint: str
+) -> None:
+    wait = "import time; time.sleep(0.6)\n" if "timeout" in limits else ""
+    start(f"{wait}print('loss=0.5')\n", limits=limits, objective={**STUDY["objective"], **blocks})
+    run = json.loads(call("status", "--json"))[0]["run"]
+    assert f"local: {hint.replace('RUN', run)}" in call("resume")
