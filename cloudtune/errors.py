@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.diagnostics import Problem
@@ -40,10 +41,13 @@ class StudyError(CloudtuneError):
 class UnsupportedError(CloudtuneError):
     """A provider cannot run the study; ``findings`` lists all reasons."""
 
-    def __init__(self, provider: str, findings: Sequence[Finding]) -> None:
+    def __init__(
+        self, provider: str, findings: Sequence[Finding], locations: Sequence[str] = ()
+    ) -> None:
         self.provider = provider
         self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        pairs = zip_longest(locations, self.findings, fillvalue="")
+        lines = "\n".join(f"  {location}{finding}" for location, finding in pairs)
         super().__init__(f"{provider} cannot run this study:\n{lines}")
 
 

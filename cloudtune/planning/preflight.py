@@ -32,7 +32,9 @@ def check_completeness(study: Study, limits: Limits) -> Iterator[Finding]:
         limits: The limits that the provider supports.
     """
     if not study.objective:
-        yield Finding("refused", "objective", "the study has no objective: {metric: …, goal: …}")
+        yield Finding(
+            "refused", "objective", "the study has none: add objective: {metric: …, goal: …}"
+        )
     if not study.parameters and not study.initial_trials:
         yield Finding("refused", "parameters", "the study has no parameters to tune")
     bounded = (
@@ -91,7 +93,8 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
     yield from _check_size(lookup.source)
     for name in lookup.source.absent:
         path = "trial.script" if name == study.trial.script else "trial.requirements"
-        yield Finding("refused", path, f"no file {name} in the source folder")
+        reason = f"no file {name} in the source folder: correct it or trial.source"
+        yield Finding("refused", path, reason)
     for name in study.trial.inputs:
         path, upload = f"trial.inputs.{name}", lookup.inputs.uploads.get(name)
         address = lookup.inputs.addresses.get(name)
@@ -99,7 +102,8 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
             reason = f"no address for {provider}: give one under {path}.{provider}"
             yield Finding("refused", path, reason)
         elif name in lookup.inputs.absent:
-            yield Finding("refused", path, f"nothing found at {upload or address}")
+            reason = f"nothing found at {upload or address}: create or correct it"
+            yield Finding("refused", path, reason)
         elif upload:
             yield Finding("approximated", path, f"{upload} is uploaded to {address}")
     for name in lookup.variables.unset:

@@ -61,7 +61,9 @@ class Plan(HtmlRepr):
             raise ProviderError(self.provider, self.broken)
         findings = self.findings if strict else self.refused
         if findings:
-            raise UnsupportedError(self.provider, findings)
+            locations = [self.study.location(finding.path) for finding in findings]
+            prefixes = [f"{file}:{line}: " if file and line else "" for file, line in locations]
+            raise UnsupportedError(self.provider, findings, prefixes)
 
     def check_context(self, context: JobContext) -> None:
         """Check that an emulated plan, and no other plan, runs on an emulator.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from cloudtune.diagnostics import Problem
+from cloudtune.study.hints import FOREIGN_KEYS, FOREIGN_VALUES, value_hint
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
 
@@ -31,78 +32,6 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
-_FOREIGN_KEYS = {
-    **dict.fromkeys(("low", "lower", "lowerbound", "minimum", "minvalue"), "min"),
-    **dict.fromkeys(("high", "upper", "upperbound", "maximum", "maxvalue"), "max"),
-    **dict.fromkeys(("minresource", "minepochs"), "min"),
-    **dict.fromkeys(("maxresource", "maxepochs", "maxt"), "max"),
-    **dict.fromkeys(("reductionfactor",), "eta"),
-    **dict.fromkeys(("choices", "options", "categories", "list"), "values"),
-    **dict.fromkeys(("distribution", "scaling", "scalingtype", "scaletype", "log"), "scale"),
-    **dict.fromkeys(("condition", "conditions", "dependson", "if"), "when"),
-    **dict.fromkeys(("direction", "mode"), "goal"),
-    **dict.fromkeys(("q", "quantization", "increment", "stepsize"), "step"),
-    **dict.fromkeys(("randomseed", "randomstate"), "seed"),
-    **dict.fromkeys(("algorithm", "sampler"), "strategy name"),
-    **dict.fromkeys(("objectivemetric", "objectivemetricname"), "metric"),
-    **dict.fromkeys(
-        (
-            *(
-                "ntrials",
-                "numtrials",
-                "totaltrials",
-                "maxtotaltrials",
-                "maxtrialcount",
-                "numsamples",
-            ),
-            *("maxnumberoftrainingjobs", "maxevals", "maxevaluations", "ncalls", "runcap"),
-            *("maxtrialnumber", "maxjobs", "trials"),
-        ),
-        "max_trials",
-    ),
-    **dict.fromkeys(
-        (
-            *("maxparalleltrials", "maxconcurrenttrials", "paralleltrialcount", "njobs"),
-            *("maxparalleltrainingjobs", "concurrency", "trialconcurrency", "maxparallel"),
-            *("parallelism", "parallel", "maxparalleljobs", "workers", "numworkers", "maxworkers"),
-        ),
-        "parallel_trials",
-    ),
-    **dict.fromkeys(("maxfailedtrialcount", "maxfailures"), "max_failed_trials"),
-    **dict.fromkeys(
-        (
-            *("maxruntime", "maxtime", "timelimit", "duration", "maxduration"),
-            *("maxexperimentduration", "maxwait"),
-        ),
-        "timeout",
-    ),
-    **dict.fromkeys(
-        ("maxruntimeinseconds", "trialtimelimit", "maxtrialtime", "maxtrialduration"),
-        "trial_timeout",
-    ),
-    **dict.fromkeys(("budget", "maxbudget", "cost"), "max_cost"),
-    **dict.fromkeys(("policy", "type"), "rule"),
-    **dict.fromkeys(("evaluationinterval",), "interval"),
-    **dict.fromkeys(("slackfactor",), "slack"),
-    **dict.fromkeys(("startstep", "nwarmupsteps", "graceperiod", "delayevaluation"), "min_step"),
-    **dict.fromkeys(("nstartuptrials",), "min_trials"),
-    **dict.fromkeys(("entrypoint", "program", "main", "file"), "script"),
-    **dict.fromkeys(("code", "sourcedir", "codedir"), "source"),
-    **dict.fromkeys(("cmd",), "command"),
-    **dict.fromkeys(("dependencies",), "requirements"),
-    **dict.fromkeys(("metricdefinitions",), "metrics"),
-    **dict.fromkeys(("environment", "environmentvariables", "envvars"), "env"),
-    **dict.fromkeys(("data", "datasets", "channels"), "inputs"),
-    **dict.fromkeys(("searchspace", "space", "hyperparameters", "params"), "parameters"),
-    **dict.fromkeys(("samplingalgorithm", "searchalgorithm", "searchstrategy"), "strategy"),
-    **dict.fromkeys(("earlystoppingpolicy", "earlytermination"), "early_stopping"),
-    **dict.fromkeys(("initialpoints",), "initial_trials"),
-    **dict.fromkeys(("fixed", "statichyperparameters"), "constants"),
-}
-"""What other tools call a key of the study file, in lower-case letters and digits.
-
-If there are several keys, the first that is valid at the place is meant.
-"""
 _WORD = re.compile(r"'([^']*)'")
 _MAX_SHOWN = 60
 
@@ -157,6 +86,11 @@ def collect_mistakes(error: ValidationError, data: Any) -> list[Mistake]:
         if details["type"].startswith("union_tag"):
             loc = (*loc, "type")
         keys = _key_path(loc, data, missing=missing)
+        if len(keys) == 3 and keys[0] == "parameters" and isinstance(keys[2], int):
+            items = data["parameters"][keys[1]]
+            if not any(map(is_map, items)):  # one mistake for a list of values
+                keys = keys[:2]
+                details["input"] = items
         mistakes.setdefault((keys, missing), Mistake(keys, missing)).details.append(details)
     return [
         mistake
@@ -197,15 +131,16 @@ def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) ->
     value = details.get("input")
     match kind:
         case "missing":
-            return "is missing", _description(model, details["loc"])
+            choices = _choices(model, details["loc"])
+            return "is missing", _list_choices(choices) or _description(model, details["loc"])
         case "union_tag_not_found":
             return "is missing", _list_choices(type_names(model, details["loc"]))
         case "union_tag_invalid":
             return _unknown_word(context["tag"], _WORD.findall(context["expected_tags"]))
         case "extra_forbidden":
-            parents = map(_model_fields, _types_at(model, details["loc"][:-1]))
+            parents = list(map(_model_fields, _types_at(model, details["loc"][:-1])))
             known = [info.alias or name for fields in parents for name, info in fields.items()]
-            return _unknown_key(str(mistake.keys[-1]), known)
+            return _unknown_key(str(mistake.keys[-1]), known, parents)
         case "literal_error":
             choices = _WORD.findall(context["expected"])
             if not choices:
@@ -232,13 +167,30 @@ def _message_and_hint(details: Any, mistake: Mistake, model: type[BaseModel]) ->
             return str(details["msg"]).lower(), ""
 
 
-def _unknown_key(key: str, known: Sequence[str]) -> tuple[str, str]:
+def _unknown_key(
+    key: str, known: Sequence[str], parents: Sequence[Mapping[str, Any]]
+) -> tuple[str, str]:
     if key == "<<":
         return "merge keys (<<) are not supported", "write the keys out"
-    meant = _FOREIGN_KEYS.get(re.sub(r"[\W_]", "", key.lower()), "").split()
+    meant = FOREIGN_KEYS.get(re.sub(r"[\W_]", "", key.lower()), "").split()
     if name := next((name for name in meant if name in known), None):
         return "unknown key", f"did you mean {name}?"
+    if path := _path_in_block({key, *meant}, parents):
+        return "unknown key", f"did you mean {path}?"
     return "unknown key", did_you_mean(key, known) or _list_choices(known)
+
+
+def _path_in_block(keys: Collection[str], parents: Sequence[Mapping[str, Any]]) -> str:
+    """Return the path of the only block of some parents that has one of the keys."""
+    paths = {
+        f"{block}.{name}"
+        for fields in parents
+        for block, info in fields.items()
+        for kind in _union_members(info.annotation)
+        for name in _model_fields(kind)
+        if name in keys
+    }
+    return paths.pop() if len(paths) == 1 else ""
 
 
 def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
@@ -249,14 +201,12 @@ def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
     hint = ""
     if isinstance(value, bool | int | float) and "a string" in types:
         hint = f'write it in quotes: "{value}"'
-    elif isinstance(value, str) and ("a number" in types or "an integer" in types):
-        hint = _number_hint(value)
-    elif isinstance(value, float) and value.is_integer() and "an integer" in types:
-        hint = f"write {int(value)}"
+    hint = hint or value_hint(mistake.keys, value, types)
     *others, last = types
     accepted = _accepted_forms(mistake.keys)
     expected = accepted or (f"{', '.join(others)} or {last}" if others else last)
-    return f"must be {expected}, not {describe_value(value)}", hint
+    shown = "a list of values" if is_list(value) and accepted else describe_value(value)
+    return f"must be {expected}, not {shown}", hint
 
 
 _FORMS = {
@@ -280,15 +230,6 @@ def _accepted_forms(keys: KeyPath) -> str:
         ):
             return forms
     return ""
-
-
-def _number_hint(value: str) -> str:
-    bare = value.replace("_", "").replace(",", "")
-    try:
-        float(bare)
-    except ValueError:
-        return ""
-    return "remove the quotes" if bare == value else f"write {bare}"
 
 
 def format_literal(value: bool | float | str) -> str:
@@ -322,12 +263,25 @@ def _truncate(text: str) -> str:
 
 
 def _unknown_word(word: str, choices: Sequence[str]) -> tuple[str, str]:
-    hint = did_you_mean(word, choices) or _list_choices(choices)
+    meant = FOREIGN_VALUES.get(word.lower(), "")
+    if meant.partition(" ")[0] in choices:
+        return f"unknown value {_truncate(word)!r}", f"did you mean {meant}?"
+    starts = [choice for choice in choices if len(word) > 2 and choice.startswith(word.lower())]
+    hint = f"did you mean {starts[0]}?" if len(starts) == 1 else did_you_mean(word, choices)
+    hint = hint or _list_choices(choices)
     return f"unknown value {_truncate(word)!r}", hint
 
 
 def _list_choices(choices: Sequence[str]) -> str:
     return f"use one of {', '.join(choices)}" if choices else ""
+
+
+def _choices(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """Return the words that a field at a location of pydantic accepts, if only certain words."""
+    types = _types_at(model, loc)
+    if any(get_origin(kind) is not Literal for kind in types):
+        return []
+    return [word for kind in types for word in get_args(kind)]
 
 
 def _description(model: type[BaseModel], loc: Sequence[str | int]) -> str:

@@ -14,6 +14,8 @@ _NULLS = {"", "null", "~"}
 _ONE_OR_MANY = {"objective"}
 """Blocks that are a map or a list of maps."""
 
+_EXAMPLE = "for example limits.max_trials=60"
+
 
 def apply_override(override: str, data: dict[str, Any]) -> str:
     """Replace or add one field of a study, and return the field's path.
@@ -27,7 +29,7 @@ def apply_override(override: str, data: dict[str, Any]) -> str:
     source = f"--set {override}"
     path, equals, text = override.partition("=")
     if not equals or not path:
-        raise StudyError([Problem("", "must be of the form path=value", file=source)])
+        raise StudyError([Problem("", "must be of the form path=value", _EXAMPLE, file=source)])
     has_value = text.strip() not in _NULLS
     value = parse(text, source) if has_value else YamlSource(source)
     if value.problems:

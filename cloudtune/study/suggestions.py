@@ -14,12 +14,19 @@ _MIN_STEM = 3
 _SEPARATOR = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
 _MAX_LENGTH = 60
 _MAX_COMPARED = 300
+_MAX_LISTED = 8
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """Return ``did you mean X?`` for the known word closest to a word, or an empty text."""
     match = closest_match(word, known)
     return f"did you mean {match}?" if match else ""
+
+
+def suggest_name(word: str, known: Collection[str]) -> str:
+    """Return ``did you mean X?``, or the known names if none is similar and they are few."""
+    few = f"use one of {', '.join(known)}" if 0 < len(known) <= _MAX_LISTED else ""
+    return did_you_mean(word, known) or few
 
 
 def closest_match(word: str, known: Collection[str]) -> str | None:

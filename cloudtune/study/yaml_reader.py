@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
+from cloudtune.study.suggestions import closest_match
 
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 64
@@ -67,6 +68,9 @@ def read_file(path: Path) -> YamlSource:
     Raises:
         StudyError: If the file cannot be read as one YAML document.
     """
+    if path.suffix in {".py", ".ipynb", ".sh"} and path.is_file():
+        hint = "pass a study file, which names the script: `cloudtune init` creates one"
+        raise _file_error(str(path), "is a script, not a study", hint)
     return parse(_read_text(path), str(path))
 
 
@@ -88,6 +92,14 @@ def _file_error(name: str, message: str, hint: str = "", line: int | None = None
     return StudyError([Problem("", message, hint, name, line)])
 
 
+def _file_hint(path: Path) -> str:
+    studies = [file.name for file in path.parent.glob("*.y*ml")]
+    match = closest_match(path.name, studies) or (studies[0] if len(studies) == 1 else None)
+    if match:
+        return f"did you mean {path.with_name(match)}?"
+    return "`cloudtune init` creates a study"
+
+
 def _read_text(path: Path) -> str:
     name = str(path)
     try:
@@ -99,7 +111,7 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _file_error(name, "file not found") from None
+        raise _file_error(name, "file not found", _file_hint(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _file_error(name, f"cannot be read: {reason}") from error

@@ -9,7 +9,7 @@ from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import format_literal
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import Value, list_nodes, sort_parents_first
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.suggestions import suggest_name
 from cloudtune.study.validation.values import Domain, comparison_key
 
 
@@ -30,7 +30,7 @@ def check_initial_trials(study: StudyFields, domains: Mapping[str, Domain]) -> I
             path = f"initial_trials.{number}.{name}"
             if name not in study.parameters:
                 if not is_list:
-                    hint = did_you_mean(name, study.parameters)
+                    hint = suggest_name(name, study.parameters)
                     if name in study.constants:
                         hint = "it is a constant, the same in every trial"
                     yield Problem(path, f"unknown parameter {name}", hint)

@@ -24,7 +24,7 @@ from cloudtune.study.schema import (
     When,
 )
 from cloudtune.study.search_space import Value, format_value, reverse_log_bounds
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.suggestions import suggest_name
 from cloudtune.study.validation.initial_trials import check_initial_trials
 from cloudtune.study.validation.values import (
     Domain,
@@ -156,7 +156,7 @@ def _check_conditions(study: StudyFields, domains: Mapping[str, Domain]) -> Iter
             if parent == name:
                 continue  # reported as a cycle
             if parent not in study.parameters:
-                hint = did_you_mean(parent, study.parameters)
+                hint = suggest_name(parent, [other for other in study.parameters if other != name])
                 if parent in study.constants:
                     hint = "it is a constant; a condition needs a parameter"
                 yield Problem(condition_path, f"unknown parameter {parent}", hint)

@@ -59,11 +59,12 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
     assert found(base, trial, missing={"zone": "name it"}) == [
         "refused providers.far.zone: name it",
         "refused trial.source: no source for far",
-        "refused trial.script: no file other.py in the source folder",
-        "refused trial.requirements: no file none.txt in the source folder",
+        "refused trial.script: no file other.py in the source folder: correct it or trial.source",
+        "refused trial.requirements: no file none.txt in the source folder: correct it or "
+        "trial.source",
         "refused trial.inputs.a: no address for far: give one under trial.inputs.a.far",
-        f"refused trial.inputs.b: nothing found at {base / 'gone'}",
-        f"refused trial.inputs.c: nothing found at {base / 'empty'}",
+        f"refused trial.inputs.b: nothing found at {base / 'gone'}: create or correct it",
+        f"refused trial.inputs.c: nothing found at {base / 'empty'}: create or correct it",
         f"approximated trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
         "refused trial.env: the variable NOT_SET_ANYWHERE is not set in this shell",
     ]
