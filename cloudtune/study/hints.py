@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
@@ -97,7 +97,7 @@ FOREIGN_VALUES = {
 """What other tools call a type of a parameter or a strategy."""
 
 _POWER = re.compile(r"(?:([\d.]+) ?\* ?)?10 ?(?:\^|\*\*) ?([+-]?\d+)")
-_FORMS = {
+_FORMS: Mapping[KeyPath, str] = {
     ("objective",): "for example {metric: loss, goal: minimize}",
     ("constants",): "for example {epochs: 30}",
     ("trial",): "for example {script: train.py}",

@@ -16,15 +16,13 @@ from tests.cloudtune.cli.conftest import Cloudtune
 from tests.cloudtune.cli.newcomer_mistakes import MISTAKES, Mistake
 
 GOLDEN = Path(__file__).parent / "newcomer_mistakes.txt"
+RAN = 4
+"""The exit code of a run whose trials failed. Of its output, only the reasons are compared."""
 VARYING = {
-    r"\bin \d[\d.]* (s|ms|min)\b": "in TIME",
-    r"\brun [a-z0-9]{8}\b": "run RUN",
-    r"\blogs [a-z0-9]{8}\b": "logs RUN",
     r"/runs/[a-z0-9]{8}\b": "/runs/RUN",
-    r"\bseed \d+": "seed SEED",
-    r"(--lr |lr=)[\d.e-]+": r"\1VALUE",
+    r"(--lr )[\d.e-]+": r"\1VALUE",
     r"and \d+ are available": "and NUMBER are available",
-    r"( *\| *[~^]+\n)": "",
+    r"\n *\| *[~^]+": "",
 }
 """What differs between two runs, and between versions of Python."""
 
@@ -47,7 +45,10 @@ def test_a_mistake_shows_what_where_and_what_to_do(
     Path("study.yaml").write_text(mistake.study, "utf-8")
     Path("train.py").write_text(mistake.script, "utf-8")
     done = typed(*mistake.command.split(), code=mistake.code)
-    text = f"$ cloudtune {mistake.command}\n{done.stdout}{done.stderr}"
+    lines = f"{done.stdout}{done.stderr}".splitlines()
+    if mistake.code == RAN:
+        lines = [line for line in lines if line.startswith(("failed", "  |"))]
+    text = "\n".join([f"$ cloudtune {mistake.command}", *lines])
     text = text.replace(str(tmp_path), "FOLDER").strip()
     for pattern, replacement in VARYING.items():
         text = re.sub(pattern, replacement, text)
