@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).parent / "newcomer_mistakes.txt"
 RAN = 4
 """The exit code of a run whose trials failed. Of its output, only the reasons are compared."""
 VARYING = {
-    r"FOLDER/\S+/work/": "TRIAL/",
+    r"FOLDER/\S+/work\b": "TRIAL",
     r"(--lr )[\d.e-]+": r"\1VALUE",
     r"and \d+ are available": "and NUMBER are available",
     r"\n *\| *[~^]+": "",
