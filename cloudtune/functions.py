@@ -71,7 +71,7 @@ def tune(
         ...     max_trials=20,
         ... )  # doctest: +SKIP
     """
-    from cloudtune.bundle.function import MODULE, pack_function
+    from cloudtune.bundle.function import CONTEXT_FILE, MODULE, pack_function
     from cloudtune.planning.planner import source_folder
     from cloudtune.runs import lifecycle
 
@@ -97,7 +97,15 @@ def tune(
         )
     metrics = [each.metric for each in study.objective or ()]
     files = pack_function(function, metrics, source or Path.cwd())
-    return Run(*lifecycle.create(plan(study, ["local"]), generated=files)).execute(show=show)
+    # Notebooks change when they are saved, and trials do not use them.
+    notebooks = [*source.glob("*.ipynb")] if source else []
+    run = lifecycle.create(
+        plan(study, ["local"], exclude=notebooks),
+        without=notebooks,
+        generated=files,
+        generated_unhashed=[CONTEXT_FILE],
+    )
+    return Run(*run).execute(show=show)
 
 
 def to_script(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import linecache
 import os
-import pickle
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -19,6 +21,8 @@ from cloudtune.errors import UsageError
 
 MODULE = "cloudtune_function"
 """The module that a trial runs."""
+CONTEXT_FILE = f"{MODULE}.json"
+"""What depends on this process: the import path, and the text around the function."""
 MAX_BYTES = 512_000_000
 """Size limit of a function with the values that it uses."""
 _FUTURE = "from __future__ import annotations\n"
@@ -28,7 +32,7 @@ class _Pickled(NamedTuple):
     data: bytes
     modules: set[str]
     """The modules that the function uses."""
-    cells: dict[str, list[str]]
+    sources: dict[str, list[str]]
     """The lines of the cells and files that define it, by file name."""
 
 
@@ -38,7 +42,8 @@ def pack_function(
     """Return the files, by name, with which `MODULE` calls a function in a copy of a folder.
 
     Functions and classes of ``__main__``, such as those of a notebook, are stored with the values
-    that they use; those of modules are imported.
+    that they use; those of modules are imported. Equal functions give equal files, except for
+    `CONTEXT_FILE`.
 
     Args:
         function: It gets the parameters as keyword arguments, or none at all.
@@ -49,9 +54,9 @@ def pack_function(
         UsageError: If the function or a value that it uses cannot be stored, or is too large.
     """
     pickled = _pickle_function(function)
-    header = {
+    context = {
         "path": list(_import_path(source)),
-        "cells": pickled.cells,
+        "sources": pickled.sources,
         "has_arguments": bool(inspect.signature(function).parameters),
         "metrics": list(metrics),
     }
@@ -61,7 +66,11 @@ def pack_function(
         for name in sorted(pickled.modules)
     )
     script = Path(function_script.__file__).read_text("utf-8").replace(_FUTURE, _FUTURE + imports)
-    return {f"{MODULE}.py": script.encode(), f"{MODULE}.pkl": pickle.dumps(header) + pickled.data}
+    return {
+        f"{MODULE}.py": script.encode(),
+        f"{MODULE}.pkl": pickled.data,
+        CONTEXT_FILE: json.dumps(context).encode(),
+    }
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -93,7 +102,8 @@ def _pickle(value: object) -> _Pickled:
     cloudpickle: Any = import_module("cloudpickle")
 
     modules: set[str] = set()
-    cells: dict[str, list[str]] = {}
+    sources: dict[str, list[str]] = {}
+    numbers = count()
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
@@ -102,18 +112,19 @@ def _pickle(value: object) -> _Pickled:
             elif isinstance(obj, FunctionType | type):
                 modules.add(obj.__module__)
             elif isinstance(obj, CodeType):
-                name = _stable_file_name(obj.co_filename)
-                cells[name] = linecache.getlines(obj.co_filename)
+                name = _stable_file_name(obj)
+                sources[name] = linecache.getlines(obj.co_filename)
                 create, fields = self.dispatch_table[CodeType](obj)
                 # cloudpickle replaces the name, which tracebacks need.
-                names = {"<dynamic-code>", obj.co_filename}
-                is_name = (isinstance(each, str) and each in names for each in fields)
-                return create, tuple(
-                    name if replaced else each
-                    for each, replaced in zip(fields, is_name, strict=True)
-                )
+                replaced = {"<dynamic-code>", obj.co_filename}
+                return create, _replace(fields, lambda text: text in replaced, name)
             base: Any = super()
-            return base.reducer_override(obj)
+            reduced = base.reducer_override(obj)
+            if isinstance(obj, type) and reduced is not NotImplemented:
+                create, fields, *state = reduced
+                # cloudpickle gives a class of a notebook a random id.
+                return create, _replace(fields, _is_uuid, f"class-{next(numbers)}"), *state
+            return reduced
 
     file = io.BytesIO()
     pickler: Any = Pickler(file)
@@ -121,14 +132,25 @@ def _pickle(value: object) -> _Pickled:
     modules = {
         name for name in modules & sys.modules.keys() if name.partition(".")[0] != "cloudtune"
     }
-    return _Pickled(file.getvalue(), modules - {"__main__", "builtins"}, cells)
+    return _Pickled(file.getvalue(), modules - {"__main__", "builtins"}, sources)
 
 
-def _stable_file_name(file: str) -> str:
-    """Return a name for the file of some code that is the same in each process."""
-    path = Path(file)
-    # The file of a cell does not exist, and has the number of the kernel's process in its path.
-    return path.name if path.exists() else f"<cell {path.stem.strip('<>')}>"
+def _replace(fields: Sequence[Any], matches: Callable[[str], bool], text: str) -> tuple[Any, ...]:
+    """Return fields with a text instead of the texts that match."""
+    return tuple(text if isinstance(each, str) and matches(each) else each for each in fields)
+
+
+def _is_uuid(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+
+def _stable_file_name(code: CodeType) -> str:
+    """Return a name for the file of some code that is the same in each process.
+
+    The file of a cell does not exist. Its name depends on the text of the whole cell.
+    """
+    path = Path(code.co_filename)
+    return path.name if path.exists() else f"<cell of {code.co_qualname.partition('.')[0]}>"
 
 
 def _import_path(source: Path) -> Iterator[str]:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import linecache
-import os
 import pickle
 import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.trial import params, report
 
-_FILE = "cloudtune_function.pkl"
+_NAME = "cloudtune_function"
 
 
 def _load() -> tuple[dict[str, Any], Any]:
     """Return what `pack_function` recorded of the function, and the function."""
-    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
-    with open(os.path.join(here, _FILE), "rb") as file:  # noqa: PTH118, PTH123
-        header = pickle.load(file)  # noqa: S301 - the run's own file
-        folders = (os.path.join(here, folder) for folder in header["path"])  # noqa: PTH118
-        sys.path += [folder for folder in folders if folder not in sys.path]
-        for name, lines in header["cells"].items():  # for tracebacks
-            linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
-        return header, pickle.load(file)  # noqa: S301
+    here = Path(__file__).absolute().parent
+    context = json.loads((here / f"{_NAME}.json").read_text("utf-8"))
+    folders = (str(here / folder) for folder in context["path"])
+    sys.path += [folder for folder in folders if folder not in sys.path]
+    for name, lines in context["sources"].items():  # for tracebacks
+        linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
+    with (here / f"{_NAME}.pkl").open("rb") as file:
+        return context, pickle.load(file)  # noqa: S301 - the run's own file
 
 
 def _main() -> None:
-    header, function = _load()
+    context, function = _load()
     result: Any
     try:
-        result = function(**params()) if header["has_arguments"] else function()
+        result = function(**params()) if context["has_arguments"] else function()
     except Exception as error:  # noqa: BLE001 - printed as Python does
         trace = error.__traceback__
         error.__traceback__ = trace and trace.tb_next  # without this file
@@ -39,7 +40,7 @@ def _main() -> None:
         sys.exit(1)
     if result is None:
         return
-    metrics = header["metrics"]
+    metrics = context["metrics"]
     if isinstance(result, Mapping):
         values = cast("dict[str, Any]", result)
     elif len(metrics) == 1:

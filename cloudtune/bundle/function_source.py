@@ -7,6 +7,7 @@ import inspect
 import json
 import linecache
 import math
+import re
 import symtable
 import sys
 import textwrap
@@ -16,6 +17,9 @@ from typing import Any, cast
 
 from cloudtune.errors import UsageError
 
+_SECRET_NAME = re.compile(r"(?i)(api|access|secret|auth)_?key|secret|passw(or)?d|(^|_)token$")
+_MIN_SECRET = 8
+"""Characters of the shortest text that can be a secret."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -75,6 +79,11 @@ class _Script:
         if isinstance(value, ModuleType):
             plain = f"import {value.__name__}"
             self.imports.add(plain if name == value.__name__ else f"{plain} as {name}")
+        elif isinstance(value, str) and len(value) >= _MIN_SECRET and _SECRET_NAME.search(name):
+            self.problems.append(
+                f"{name} may be a secret, which a script should not have: read it from os.environ "
+                "inside the function, and set it with trial.env"
+            )
         elif _is_plain(value):
             self.values.append(f"{name} = {value!r}")
         elif isinstance(value, FunctionType | type) and value.__module__ == self._module:

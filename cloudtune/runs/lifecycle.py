@@ -69,6 +69,7 @@ def create(
     saved: bool = False,
     emulation: EmulationOptions = EmulationOptions(),  # noqa: B008 - immutable
     generated: Mapping[str, bytes] | None = None,
+    generated_unhashed: Sequence[str] = (),
 ) -> NewRun:
     """Write a new run to the ledger, with a copy of its source; return its ID and its plans.
 
@@ -83,6 +84,7 @@ def create(
         saved: Whether the plans were made earlier, so that the source must not have changed since.
         emulation: How the emulators behave, if the run is emulated.
         generated: Content of files that are added to the copy of the source, by name.
+        generated_unhashed: Those that do not count as code.
 
     Raises:
         UnsupportedError: If no plan can run, and the first is refused.
@@ -102,7 +104,9 @@ def create(
         copies: list[Plan] = []
         for plan in plans:
             copies.append(_copy_source(plan, copies, ledger, without, saved=saved))
-        copied = tuple(_add_files(plan, ledger, generated or {}) for plan in copies)
+        copied = tuple(
+            _add_files(plan, ledger, generated or {}, generated_unhashed) for plan in copies
+        )
         for plan in copied:
             if plan.facts.emulated and not plan.facts.emulator:
                 emulator_folder = ledger.job_folder(run, plan.provider) / EMULATOR_FOLDER
@@ -170,7 +174,9 @@ def _copy_source(
     return _replan(plan, copy_files(source, files, target, unhashed), unhashed)
 
 
-def _add_files(plan: Plan, ledger: Ledger, generated: Mapping[str, bytes]) -> Plan:
+def _add_files(
+    plan: Plan, ledger: Ledger, generated: Mapping[str, bytes], not_hashed: Sequence[str]
+) -> Plan:
     """Write files into the copy of a plan's source; return the plan with the new hash."""
     facts = plan.facts
     if not generated:
@@ -179,8 +185,8 @@ def _add_files(plan: Plan, ledger: Ledger, generated: Mapping[str, bytes]) -> Pl
     for name, content in generated.items():
         (copy / name).write_bytes(content)
     names = [name for name in {*(facts.files or ()), *generated} if os.path.lexists(copy / name)]
-    source_hash = fingerprint(copy, sorted(names, key=os.fsencode), facts.unhashed)
-    return _replan(plan, source_hash, facts.unhashed)
+    unhashed = (*facts.unhashed, *not_hashed)
+    return _replan(plan, fingerprint(copy, sorted(names, key=os.fsencode), unhashed), unhashed)
 
 
 def _replan(plan: Plan, source_hash: str | None, unhashed: tuple[str, ...]) -> Plan:

@@ -133,17 +133,20 @@ def test_modules_are_imported_before_the_forks() -> None:
 
 
 def test_equal_functions_are_equal_code() -> None:
-    source = "def train(x):\n    return [x for _ in range(2)][0]\n"
+    source = (
+        "class Model:\n    def fit(self, x):\n        return [x for _ in range(2)][0]\n"
+        "def train(x):\n    return Model().fit(x)\n"
+    )
 
-    def hash_of(file: str) -> str | None:
+    def hash_of(source: str, file: str) -> str | None:
+        Path("tuning.ipynb").write_text(file, "utf-8")
         names: dict[str, Any] = {"__name__": "__main__"}
         exec(compile(source, file, "exec"), names)
         return tune(names["train"]).jobs[0].source_hash
 
-    first = hash_of("/tmp/ipykernel_1/1234.py")
-    assert first == hash_of("/tmp/ipykernel_2/1234.py")
-    source = source.replace("range(2)", "range(3)")
-    assert first != hash_of("/tmp/ipykernel_1/1234.py")
+    first = hash_of(source, "/tmp/ipykernel_1/1234.py")
+    assert first == hash_of(f"{source}# the rest of the cell", "/tmp/ipykernel_2/5678.py")
+    assert first != hash_of(source.replace("(2)", "(3)"), "/tmp/ipykernel_1/1234.py")
 
 
 def test_a_failure_shows_the_line() -> None:
@@ -267,12 +270,17 @@ def test_a_function_as_a_script(tmp_path: Path) -> None:
 
 def test_what_a_script_cannot_have() -> None:
     table = object()
+    API_KEY = "not to be written"  # noqa: N806
 
     def train(x: float) -> float:
         return x + hash(table)
 
+    def call(x: float) -> float:
+        return x + len(API_KEY)
+
     for function, message in (
         (train, "table, a object, has no source"),
+        (call, "API_KEY may be a secret"),
         (lambda x: x, "only a function that is defined with def"),
     ):
         with pytest.raises(cloudtune.UsageError, match=message):
