@@ -46,7 +46,7 @@ def test_a_closed_terminal_does_not_end_a_run(home: Home) -> None:
     (home.path / "train.py").write_text(SCRIPT, "utf-8")
     pid, terminal = start_in_terminal(home, "run", "study.yaml", "--set", "limits.max_trials=8")
     try:
-        wait_for_output(terminal, b"study on local")
+        wait_for_output(terminal, b" on local")
         assert wait_for(home.trials)
         os.close(terminal)  # the system sends SIGHUP
         assert wait_for(lambda: home.engine() is None)

@@ -367,7 +367,7 @@ def test_an_expression_that_takes_too_long_is_the_failures_reason(
         "TrainingInputMode": "File",
         "MetricDefinitions": [{"Name": "loss", "Regex": "(a+)+b"}],
     }
-    code = f"import time\nprint('a' * 5000 + 'c', flush=True)\n{more}"
+    code = f"import time\nprint('a' * 5000 + 'cb', flush=True)\n{more}"
     job = emulator.trained(emulator.train(code, AlgorithmSpecification=algorithm))
     assert job["TrainingJobStatus"] == "Failed"
     reason = "ClientError: the regular expression of the metric loss needed"
