@@ -31,6 +31,7 @@ def tune(
     max_trials: int | None = None,
     parallel_trials: int | None = None,
     strategy: str | Mapping[str, Any] = "bayesian",
+    overrides: Sequence[str] = (),
     on: str | Sequence[str] = "local",
     show: bool = True,
     **blocks: Any,
@@ -50,6 +51,7 @@ def tune(
         max_trials: Trials to start, including failed ones.
         parallel_trials: Trials that run at the same time; 1 by default.
         strategy: Its name, or as in a study file.
+        overrides: Fields to replace, such as ``strategy.seed=7``.
         on: ``local``: services run scripts, which `to_script` writes.
         show: Whether to show progress.
         **blocks: Other keys of a study file, such as ``limits={"timeout": "1h"}``, ``constants``,
@@ -88,6 +90,7 @@ def tune(
         {"max_trials": max_trials, "parallel_trials": parallel_trials},
         blocks,
         {"module": MODULE, "python": sys.executable},
+        overrides=overrides,
     )
     source = source_folder(study, "local", Path.cwd())
     if source in {Path.home(), Path("/")}:
@@ -191,6 +194,8 @@ def _create_study(
     limits: Mapping[str, int | None],
     blocks: Mapping[str, Any],
     start: Mapping[str, str],
+    *,
+    overrides: Sequence[str] = (),
 ) -> Study:
     from cloudtune.bundle.function import function_name
     from cloudtune.study.loader import load
@@ -209,7 +214,8 @@ def _create_study(
                 **blocks.get("limits", {}),
             },
             "trial": {**start, **trial, "arguments": "none"},
-        }
+        },
+        overrides=overrides,
     )
     if problems := list(_argument_problems(function, study)):
         raise UsageError("\n".join(problems))

@@ -26,7 +26,7 @@ class NextStep:
     reason: str
     """When or why to run it, as the start of a sentence."""
     command: str
-    """A shell command on one line."""
+    """A shell command on one line, or a line of Python for a function."""
 
 
 def next_steps(

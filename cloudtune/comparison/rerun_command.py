@@ -1,4 +1,4 @@
-"""The shell command that repeats the runs of a comparison with other seeds."""
+"""The command that repeats the runs of a comparison with other seeds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cloudtune.bundle.function import MODULE as FUNCTION_MODULE
 from cloudtune.comparison.groups import Group
 from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.ledger import Ledger
@@ -18,12 +19,17 @@ ENOUGH_RUNS = 5
 def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
     """Return a shell command that runs the study of these groups until each has `ENOUGH_RUNS`.
 
-    The arguments are those with which the study was run: its file and ``--set`` options.
+    The arguments are those with which the study was run: its file and ``--set`` options. A function
+    is run by Python.
     """
     fewest = min(len(group.jobs) for group in groups)
     seeds = {job.seed for group in groups for job in group.jobs}
     unused = [str(seed) for seed in range(1, ENOUGH_RUNS + len(seeds) + 1) if seed not in seeds]
-    new_seeds = " ".join(unused[: max(1, ENOUGH_RUNS - fewest)])
+    new = unused[: max(1, ENOUGH_RUNS - fewest)]
+    if _is_function(groups[0]):
+        call = _tune_call(groups[0], '[f"strategy.seed={seed}"]')
+        return f"for seed in [{', '.join(new)}]: {call}"
+    new_seeds = " ".join(new)
     command = run_command(groups, arguments)
     return f"for seed in {new_seeds}; do {command} --set strategy.seed=$seed; done"
 
@@ -31,10 +37,12 @@ def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
 def run_command(
     groups: Sequence[Group], arguments: Sequence[str], overrides: Sequence[str] = ()
 ) -> str:
-    """Return a shell command that runs the study of these groups once more.
+    """Return a shell command that runs the study of these groups once more; for a function, Python.
 
     The overrides are further fields of the study as ``PATH=VALUE``.
     """
+    if _is_function(groups[0]):
+        return _tune_call(groups[0], repr([*overrides]))
     command = ["cloudtune", "run", *arguments]
     for provider in dict.fromkeys(group.provider for group in groups):
         command += ["--on", provider]
@@ -43,6 +51,14 @@ def run_command(
     for override in overrides:
         command += ["--set", override]
     return shlex.join(command)
+
+
+def _is_function(group: Group) -> bool:
+    return group.jobs[0].study.trial.module == FUNCTION_MODULE
+
+
+def _tune_call(group: Group, overrides: str) -> str:
+    return f"cloudtune.tune({group.jobs[0].study.name}, ..., overrides={overrides})"
 
 
 def load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:

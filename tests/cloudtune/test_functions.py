@@ -149,6 +149,26 @@ def test_equal_functions_are_equal_code() -> None:
     assert first != hash_of(source.replace("(2)", "(3)"), "/tmp/ipykernel_1/1234.py")
 
 
+def test_a_report_has_the_lines_that_run_a_function_again() -> None:
+    def train(x: float) -> float:
+        return x
+
+    results = tune(train)
+    assert results.best is not None
+    lines = cloudtune.report(results).splitlines()
+    for begin in (
+        "cloudtune.tune(train, ..., overrides=['strategy=list'",
+        "for seed in [1, 2, 3, 4",
+    ):
+        (line,) = [each.strip() for each in lines if each.strip().startswith(begin)]
+        code = line.replace("train, ...,", "train, X, 'maximize score', max_trials=3, show=False,")
+        before = len(_runs())
+        exec(code, {"cloudtune": cloudtune, "train": train, "X": X})
+        assert len(_runs()) == before + (4 if "for" in line else 1)
+    again = cloudtune.Run(_runs()[4]).results()
+    assert [trial.parameters for trial in again.trials] == [results.best.parameters]
+
+
 def test_a_failure_shows_the_line() -> None:
     def train(x: float) -> float:
         raise ValueError("too hot")  # this line
