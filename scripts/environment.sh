@@ -41,6 +41,25 @@ make_environment() {
   fi
 }
 
+# Installs packages into the environment, and shows each one: on a terminal in one line.
+install_packages() {
+  failed=$VENV/.install-failed
+  rm -f "$failed"
+  line='  %s\n'
+  if [ -t 2 ]; then line='  %-76.76s\r'; fi
+  { "$VENV/bin/python" -m pip --disable-pip-version-check install "$@" || : >"$failed"; } |
+    while read -r word name rest; do
+      name=${name##*/}
+      case $word in
+      Collecting) printf "$line" "collecting ${name%%[<>=!~;]*}" ;;
+      Downloading) printf "$line" "downloading ${name%%-*} $rest" ;;
+      Installing) printf "$line" "installing the packages, which can take a minute" ;;
+      esac
+    done >&2
+  if [ -t 2 ]; then printf '%78s\r' '' >&2; fi
+  [ ! -e "$failed" ]
+}
+
 # Activates the environment with cloudtune and the named extra in it. Further words go to pip.
 use_environment() {
   extra=$1
@@ -50,8 +69,7 @@ use_environment() {
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || ! is_recent_python "$VENV/bin/python"; then
     echo "Installing cloudtune[$extra] into $VENV; this happens once" >&2
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || make_environment
-    "$VENV/bin/python" -m pip --quiet --disable-pip-version-check install "$@" \
-      --editable ".[$extra]"
+    install_packages "$@" --editable ".[$extra]"
     printf '%s\n' "$wanted" >"$stamp"
   fi
   unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
