@@ -325,6 +325,8 @@ def command_line(
     paths: Mapping[str, str],
     python: str,
     dashed: Iterable[str] = (),
+    *,
+    switches: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Return the command that starts a script.
 
@@ -336,6 +338,7 @@ def command_line(
         paths: The inputs.
         python: The interpreter for a script or a module.
         dashed: The parameters that take a single dash: see `single_dash`.
+        switches: The words for true and false of each switch without a value: see `switch_words`.
 
     Example:
         >>> call = {"script": "train.py", "args": ["--data={{inputs.train}}"]}
@@ -349,7 +352,10 @@ def command_line(
         command = [python, "-m", call["module"]]
     args = _fill_placeholders(call, call.get("args") or [], values, paths)
     flags = _format_arguments(
-        call.get("arguments", "flags"), _appended_values(call, values), frozenset(dashed)
+        call.get("arguments", "flags"),
+        _appended_values(call, values),
+        frozenset(dashed),
+        switches or {},
     )
     return command + args + flags
 
@@ -412,6 +418,152 @@ def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> l
         if not letters:
             break
     return dashed
+
+
+def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> dict[str, str]:
+    """Return the words of boolean switches without a value, as ``--yes/--no``, by name.
+
+    Either word can be empty. They are those of the study's ``switches``, or else of the parser in
+    the script, then in the other Python files of the folder: of argparse, click or typer.
+    """
+    if call.get("arguments", "flags") not in ("flags", "equals"):
+        return {}
+    words: dict[str, str] = dict(call.get("switches") or {})
+    missing = {name for name in names if name not in words}
+    if not missing:
+        return words
+    for code in _source_files(call, folder):
+        if not any(mark in code for mark in _SWITCH_MARKS):
+            continue
+        for switch in _parse_switches(code):
+            for name in missing:
+                yes, no = switch.match(name)
+                if yes or no:
+                    before = words.get(name, "/").partition("/")
+                    words[name] = (before[0] or yes) + "/" + (before[2] or no)
+        missing -= words.keys()
+        if not missing:
+            break
+    return words
+
+
+_SWITCH_MARKS = ("store_true", "store_false", "BooleanOptionalAction", "click", "typer")
+
+
+class _Switch:
+    """A boolean option of a script's parser."""
+
+    def __init__(self, dest: str, options: Sequence[str], yes: str, no: str) -> None:
+        self._dest = dest
+        self._options = options
+        self._yes = yes
+        self._no = no
+
+    def match(self, name: str) -> tuple[str, str]:
+        """Return the words for true and false if this is the option of a parameter."""
+        if name.replace("-", "_") == self._dest:
+            return self._yes, self._no
+        is_option = ("-" if len(name) == 1 else "--") + name in self._options
+        return (self._yes or self._no, "") if is_option else ("", "")
+
+
+def _parse_switches(code: str) -> Iterator[_Switch]:
+    import ast
+
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name_of(node.func) in ("add_argument", "option"):
+            yield from _switch_of_call(node)
+        elif isinstance(node, ast.FunctionDef) and "typer" in code:
+            is_command = any(_name_of(each) == "command" for each in node.decorator_list)
+            if is_command or "typer.run(" + node.name in code.replace(" ", ""):
+                yield from _switches_of_function(node)
+
+
+def _name_of(node: Any) -> str:
+    """Return the last part of a name, also of what is called or subscripted."""
+    node = getattr(node, "func", getattr(node, "value", node)) if _is_wrapper(node) else node
+    return getattr(node, "attr", getattr(node, "id", "")) or ""
+
+
+def _is_wrapper(node: Any) -> bool:
+    import ast
+
+    return isinstance(node, (ast.Call, ast.Subscript))
+
+
+def _literal(node: Any) -> Any:
+    import ast
+
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _to_switch(dest: str, options: Sequence[str]) -> _Switch | None:
+    """Return the switch of click's options, such as ``--yes/--no``."""
+    for option in options:
+        yes, slash, no = (part.strip() for part in option.partition("/"))
+        if slash:
+            return _Switch(dest or _dest(yes or no), [yes, no], yes, no)
+    return None
+
+
+def _dest(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _switch_of_call(call: Any) -> Iterator[_Switch]:
+    """Yield the switch of a call of argparse's ``add_argument`` or click's ``option``."""
+    words = [word for word in map(_literal, call.args) if isinstance(word, str)]
+    keywords = {each.arg: each.value for each in call.keywords}
+    options = [word for word in words if word.startswith("-") or "/" in word]
+    if not options:
+        return
+    option = next((word for word in options if word.startswith("--")), options[0])
+    dest = _literal(keywords.get("dest")) or ""
+    if _name_of(call.func) == "option":
+        dest = next((word for word in words if word not in options), "")
+        pair = _to_switch(dest, options)
+        if pair:
+            yield pair
+        elif _literal(keywords.get("is_flag")) and not _literal(keywords.get("default")):
+            yield _Switch(dest or _dest(option), options, option, "")
+        return
+    action = keywords.get("action")
+    dest = dest or _dest(option)
+    if _name_of(action) == "BooleanOptionalAction":
+        yield _Switch(dest, options, option, "--no-" + option[2:])
+    elif _literal(action) == "store_true":
+        yield _Switch(dest, options, option, "")
+    elif _literal(action) == "store_false":
+        yield _Switch(dest, options, "", option)
+
+
+def _switches_of_function(function: Any) -> Iterator[_Switch]:
+    """Yield the switches of a function that is a command of typer."""
+    import ast
+
+    declared = function.args
+    absent = [None] * (len(declared.args) - len(declared.defaults))
+    defaults = absent + declared.defaults + declared.kw_defaults
+    for index, argument in enumerate(declared.args + declared.kwonlyargs):
+        default = defaults[index]
+        annotation = argument.annotation
+        nodes = [default] + (list(ast.walk(annotation)) if annotation else [])
+        calls = [n for n in nodes if isinstance(n, ast.Call) and _name_of(n) == "Option"]
+        is_bool = any(isinstance(n, ast.Name) and n.id == "bool" for n in nodes[1:])
+        if not is_bool or (default is None and not calls):
+            continue
+        texts = [word for call in calls for word in map(_literal, call.args)]
+        options = [word for word in texts if isinstance(word, str) and "-" in word]
+        name = argument.arg.replace("_", "-")
+        pair = _to_switch(argument.arg, options or ["--" + name + "/--no-" + name])
+        yield pair or _Switch(argument.arg, options, options[0], "")
 
 
 def _source_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
@@ -496,7 +648,9 @@ def _fill_placeholders(
     return filled
 
 
-def _format_arguments(style: str, values: Mapping[str, Value], dashed: frozenset[str]) -> list[str]:
+def _format_arguments(
+    style: str, values: Mapping[str, Value], dashed: frozenset[str], switches: Mapping[str, str]
+) -> list[str]:
     if style in ("env", "none"):
         return []
     if style == "json":
@@ -505,6 +659,10 @@ def _format_arguments(style: str, values: Mapping[str, Value], dashed: frozenset
         return ["{}={}".format(name, format_value(value)) for name, value in values.items()]
     words: list[str] = []
     for name, value in values.items():
+        if isinstance(value, bool) and name in switches:
+            yes, _, no = switches[name].partition("/")
+            words += filter(None, [yes if value else no])
+            continue
         flag = ("-" if name in dashed else "--") + name
         argument = format_value(value)
         if style == "equals" or _looks_like_option(argument):
@@ -963,8 +1121,11 @@ def _launch(
     secrets = _secrets_in_environment(call)
     python = sys.executable
     paths = trial["inputs"]
-    dashed = single_dash(call, arguments, os.getcwd())
-    words = command_line(call, arguments, paths, python, dashed)
+    folder_of_code = os.getcwd()
+    dashed = single_dash(call, arguments, folder_of_code)
+    flags = [name for name, value in arguments.items() if isinstance(value, bool)]
+    switches = switch_words(call, flags, folder_of_code)
+    words = command_line(call, arguments, paths, python, dashed, switches=switches)
     package = os.path.dirname(_HERE) if os.path.basename(_HERE) == "cloudtune" else None
     env = environment(os.environ, call, arguments, paths, trial_file=trial_file, package=package)
     env.setdefault(RUN, study["run"])

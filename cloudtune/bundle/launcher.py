@@ -39,6 +39,7 @@ if __name__ == "__main__":
 """
 _CALL_FIELDS = {
     *("script", "module", "command", "args", "arguments", "metrics", "env", "requirements"),
+    "switches",
 }
 
 

@@ -15,15 +15,19 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
     Args:
         study: The study.
         values: The constants and the active parameters.
-        source: The folder of the script, whose code shows how one-letter options are written.
+        source: The folder of the script, whose code shows how one-letter options and switches are
+            written.
     """
-    from cloudtune.trial import command_line, single_dash
+    from cloudtune.trial import command_line, single_dash, switch_words
 
-    call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
+    fields = {"script", "module", "command", "arguments", "switches"}
+    call = study.trial.model_dump(include=fields)
     dashed = single_dash(call, values, source)
+    flags = [name for name, value in values.items() if isinstance(value, bool)]
+    switches = switch_words(call, flags, source)
     style = {"arguments": study.trial.arguments, "args": study.trial.args}
     style |= {"parameters": list(study.parameters)}
-    return command_line(style, values, {}, "", dashed)
+    return command_line(style, values, {}, "", dashed, switches=switches)
 
 
 _USES_PARAMS = re.compile(

@@ -78,6 +78,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "preload": ["torch", "pandas"],
         "args": ["--epochs", "30", "--data={{inputs.images}}"],
         "arguments": "equals",
+        "switches": {"speed": "--fast/--slow"},
         "metrics": {"loss": r"val_loss=(\S+)"},
         "inputs": {"images": "../images"},
         "env": {"MODE": "fast", "HF_TOKEN": {"from_env": "HF_TOKEN"}},

@@ -226,9 +226,7 @@ class Limits(Model):
         default=None, description="Duration of a trial including restarts. Default: no limit."
     )
     max_failed_trials: _NotNegative | None = Field(
-        default=None,
-        description="Failures to tolerate; the next one ends the run. Without it, a run ends when "
-        "3 trials in a row fail with the same cause and none succeeded.",
+        default=None, description="Failures to tolerate. Default: until the first 3 fail alike."
     )
     patience: _Positive | None = Field(
         default=None,
@@ -298,8 +296,7 @@ class Resources(Model):
     """The resources of one trial."""
 
     cpus: _Positive | None = Field(
-        default=None,
-        description="CPU threads, for example through OMP_NUM_THREADS. Default: not limited.",
+        default=None, description="CPU threads, by variables such as OMP_NUM_THREADS. Default: all."
     )
     gpus: _NotNegative | None = Field(
         default=None,
@@ -358,6 +355,9 @@ class TrialSpec(Model):
         default="flags",
         description="How parameters are passed: flags as --lr 0.1, equals as --lr=0.1, assign as "
         "lr=0.1, json as one argument, env as variables. With none, the script calls params().",
+    )
+    switches: dict[str, StrictStr] | None = Field(
+        default=None, description="Words of boolean parameters. Default: as in the script's parser."
     )
     metrics: dict[
         str,

@@ -150,7 +150,16 @@ class LocalContract:
         """Return the command that starts the script."""
         inputs = self._request["inputs"]
         values = self._values(started)
-        return trial.command_line(self._call, values, inputs, self._python, self._dashed)
+        any_bool = any(isinstance(value, bool) for value in values.values())
+        switches = self._switches if any_bool else {}
+        return trial.command_line(
+            self._call, values, inputs, self._python, self._dashed, switches=switches
+        )
+
+    @cached_property
+    def _switches(self) -> dict[str, str]:
+        names = [*self._request["constants"], *self._request["parameters"]]
+        return trial.switch_words(self._request, names, str(self.source)) if self.source else {}
 
     def environment(self, started: Started | None, devices: list[str] | None) -> dict[str, str]:
         """Return the complete environment of the script, or what all trials share without a start.

@@ -18,6 +18,7 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
         "preload": trial.preload,
         "args": trial.args,
         "arguments": trial.arguments,
+        **({"switches": trial.switches} if trial.switches else {}),
         "constants": dict(fitted.study.constants),
         "resource": fitted.study.strategy.resource,
         "parameters": list(fitted.study.parameters),

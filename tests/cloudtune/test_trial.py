@@ -362,6 +362,81 @@ def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: s
         assert done.stdout == f"{value}\n", done.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("p.add_argument('--aug', action='store_true')", "--aug/"),
+        ("p.add_argument('-a', '--aug', '--augment', action='store_true')", "--aug/"),
+        ("p.add_argument('--no-aug', dest='aug', action='store_false')", "/--no-aug"),
+        ("p.add_argument('--aug', action=argparse.BooleanOptionalAction)", "--aug/--no-aug"),
+        ("add_argument('--aug', action=BooleanOptionalAction, default=True)", "--aug/--no-aug"),
+        (
+            "p.add_argument('--yes', dest='aug', action='store_true')\n"
+            "p.add_argument('--no', dest='aug', action='store_false')",
+            "--yes/--no",
+        ),
+        ("p.add_argument('--aug', type=bool)", None),
+        ("p.add_argument('--aug', action='store_true'", None),
+        ("# p.add_argument('--aug', action='store_true')", None),
+        ("@click.option('--aug/--plain')\ndef main(aug): ...", "--aug/--plain"),
+        ("@click.option('--yes/--no', ' /-N', 'aug')\ndef main(aug): ...", "--yes/--no"),
+        ("@click.option('--aug', is_flag=True)\ndef main(aug): ...", "--aug/"),
+        ("@click.option('--aug', type=bool)\ndef main(aug): ...", None),
+        ("import typer\n@app.command()\ndef main(aug: bool = False): ...", "--aug/--no-aug"),
+        ("import typer\ndef main(*, aug: bool = True): ...\ntyper.run(main)", "--aug/--no-aug"),
+        ("import typer\n@app.command()\ndef main(aug: bool): ...", None),
+        ("import typer\ndef helper(aug: bool = False): ...", None),
+        (
+            "import typer\n@app.command()\n"
+            "def main(aug: Annotated[bool, typer.Option('--aug')] = False): ...",
+            "--aug/",
+        ),
+        (
+            "import typer\n@app.command()\n"
+            "def main(aug: bool = typer.Option(False, '--yes/--no')): ...",
+            "--yes/--no",
+        ),
+    ],
+)
+def test_switch_words(tmp_path: Path, code: str, words: str | None) -> None:
+    (tmp_path / "train.py").write_text(code)
+    (tmp_path / "other.py").write_text("p.add_argument('--other', action='store_true')")
+    call = {"script": "train.py"}
+    found = trial.switch_words(call, ["aug", "other"], str(tmp_path))
+    assert found == {"other": "--other/", **({"aug": words} if words else {})}
+    call["switches"] = {"aug": "--so"}  # type: ignore[assignment]
+    assert trial.switch_words(call, ["aug"], str(tmp_path)) == {"aug": "--so"}
+    assert trial.switch_words({**call, "arguments": "json"}, ["aug"], str(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("style", ["flags", "equals"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import argparse\np = argparse.ArgumentParser()\n"
+        "p.add_argument('--aug_it', action='store_true')\n"
+        "p.add_argument('--no-cache', dest='cache', action='store_false')\n"
+        "p.add_argument('--deep', action=argparse.BooleanOptionalAction)\n"
+        "p.add_argument('--plain')\na = p.parse_args()\n"
+        "print(a.aug_it, a.cache, a.deep, a.plain)\n",
+        "import click\n@click.command()\n@click.option('--aug-it', is_flag=True)\n"
+        "@click.option('--cache/--no-cache')\n@click.option('--deep/--flat')\n"
+        "@click.option('--plain')\n"
+        "def main(aug_it, cache, deep, plain):\n    print(aug_it, cache, deep, plain)\nmain()\n",
+    ],
+)
+def test_a_parser_reads_its_switches(tmp_path: Path, code: str, style: str, value: bool) -> None:
+    (tmp_path / "train.py").write_text(code)
+    call = {"script": "train.py", "arguments": style}
+    names = ["aug_it", "cache", "deep", "plain"]
+    switches = trial.switch_words(call, names, str(tmp_path))
+    values = dict.fromkeys(names, value)
+    words = trial.command_line(call, values, {}, sys.executable, switches=switches)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(value)] * 4, done.stderr
+
+
 def test_parse_number() -> None:
     assert trial.parse_number(" 0.91, ") == 0.91
     assert trial.parse_number("1e-3)") == 1e-3

@@ -18,6 +18,8 @@ from cloudtune.study.study import Study
 SCRIPT = """\
 import json, os, sys
 from cloudtune.trial import checkpoint_dir, inputs, output_dir, params, report, trial_id
+def add_options(parser):
+    parser.add_argument("--yes", action="store_true")
 seen = {
     "words": sys.argv[1:],
     "params": {name: [type(value).__name__, value] for name, value in params().items()},
@@ -48,6 +50,7 @@ STUDY: dict[str, Any] = {
     "strategy": "grid",
     "trial": {
         "script": "train.py",
+        "switches": {"flag": "--flag-on/--flag-off"},
         "args": ["--verbose", "--data={{inputs.words}}"],
         "env": {"MINE": "a b"},
         "inputs": {"words": {"*": "words.txt"}},

@@ -18,6 +18,7 @@ from cloudtune.trial import input_variable, value_group
 
 _MAX_EXPRESSION_LENGTH = 2_000
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
+_SWITCH = re.compile(r"-[^\s/]+(/(-[^\s/]+)?)?|/-[^\s/]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INVALID_VARIABLE = "is not the name of an environment variable"
 _VARIABLE_HINT = "use letters, digits and _, and do not start with a digit"
@@ -59,6 +60,7 @@ def check_trial(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[
     yield from _check_metrics(study)
     yield from _check_inputs(study)
     yield from _check_arguments(study, invalid_fields)
+    yield from _check_switches(study, invalid_fields)
     yield from _check_environment(study)
 
 
@@ -150,6 +152,22 @@ def _check_arguments(study: StudyFields, invalid_fields: frozenset[str]) -> Iter
                     continue
                 hint = did_you_mean(name, known) or "use a parameter, a constant or inputs.NAME"
                 yield Problem(path, f"unknown placeholder {{{{{name}}}}}", hint)
+
+
+def _check_switches(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
+    trial = study.trial
+    if trial.switches and trial.arguments not in {"flags", "equals"}:
+        message = f"with arguments: {trial.arguments}, there are no switches"
+        yield Problem("trial.switches", message, "remove it, or use arguments: flags")
+    known = [*study.parameters, *study.constants]
+    for name, words in (trial.switches or {}).items():
+        path = f"trial.switches.{name}"
+        if not _SWITCH.fullmatch(words):
+            message = f"{words!r} is not a word for true, for false, or both"
+            yield Problem(path, message, "write --yes, --yes/--no, or /--no")
+        if name not in known and not _is_invalid(name, invalid_fields):
+            hint = did_you_mean(name, known) or "use the name of a bool parameter"
+            yield Problem(path, "is not a parameter or a constant", hint)
 
 
 def _is_invalid(name: str, invalid_fields: frozenset[str]) -> bool:

@@ -99,6 +99,8 @@ def _code_in_s3(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
         yield Finding("dropped", "trial.args", why)
     if trial.arguments != "flags":
         yield Finding("dropped", "trial.arguments", f"{why}: parameters are passed as flags")
+    if trial.switches:
+        yield Finding("dropped", "trial.switches", f"{why}: parameters are passed as flags")
     if trial.requirements and trial.requirements != "requirements.txt":
         yield Finding("dropped", "trial.requirements", f"{why}: it installs only requirements.txt")
     for node in list_nodes(fitted.original):
@@ -126,6 +128,7 @@ def _no_code(study: Study) -> Iterator[Finding]:
     for field, is_set, reason in (
         ("args", trial.args, why),
         ("arguments", trial.arguments != "flags", why),
+        ("switches", trial.switches, why),
         ("requirements", trial.requirements, why_nothing_installed),
         ("source", trial.source, "without script, module or command, no code is uploaded"),
     ):

@@ -117,6 +117,9 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
     if trial.arguments not in {"flags", "equals"}:
         reason = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
         yield Finding("dropped", "trial.arguments", reason)
+    if trial.switches:
+        reason = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
+        yield Finding("dropped", "trial.switches", reason)
     for name, regexes in trial.metrics.items():
         if regexes:
             reason = "this code's output is not read: it must report metrics by cloudml-hypertune"
