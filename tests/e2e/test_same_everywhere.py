@@ -129,6 +129,9 @@ def test_a_script_sees_and_reports_the_same(
 ) -> None:
     here = seen("local", "driven", folder, monkeypatch)
     assert len(here) == 6
+    assert {"--yes", "--flag-on", "--flag-off"} <= {
+        word for each in here.values() for word in each["words"]
+    }
     there = seen(on, mode, folder, monkeypatch)
     assert there == here
 
