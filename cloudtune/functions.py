@@ -54,8 +54,9 @@ def tune(
         overrides: Fields to replace, such as ``strategy.seed=7``.
         on: ``local``: services run scripts, which `to_script` writes.
         show: Whether to show progress.
-        **blocks: Other keys of a study file, such as ``limits={"timeout": "1h"}``, ``constants``,
-            ``early_stopping``, ``initial_trials``, ``name``, and ``trial`` with ``inputs``.
+        **blocks: Other limits, such as ``timeout="1h"``, and other keys of a study file:
+            ``constants``, ``early_stopping``, ``initial_trials``, ``name``, and ``trial`` with
+            ``inputs``.
 
     Raises:
         UsageError: If the function does not have the parameters as arguments or cannot be copied,
@@ -198,19 +199,30 @@ def _create_study(
     overrides: Sequence[str] = (),
 ) -> Study:
     from cloudtune.bundle.function import function_name
+    from cloudtune.study.fields import StudyFields
+    from cloudtune.study.hints import FOREIGN_KEYS
     from cloudtune.study.loader import load
+    from cloudtune.study.schema import Limits
+    from cloudtune.study.suggestions import did_you_mean
 
+    known = [*limits, *Limits.model_fields, *content, *StudyFields.model_fields]
+    for key in blocks:
+        if key not in known:
+            other_name = FOREIGN_KEYS.get(key.replace("_", "").lower())
+            hint = f"did you mean {other_name}?" if other_name else did_you_mean(key, known)
+            raise UsageError(f"{key} is no argument and no key of a study{hint and f'; {hint}'}")
     trial = blocks.get("trial", {})
     if keys := sorted(_SET_KEYS & trial.keys()):
         raise UsageError(f"trial.{keys[0]}: cannot be set for a function")
     study = load(
         {
             "name": function_name(function),
-            **blocks,
+            **{key: value for key, value in blocks.items() if key not in Limits.model_fields},
             **content,
             "objective": _read_objective(content["objective"]),
             "limits": {
                 **{key: value for key, value in limits.items() if value is not None},
+                **{key: value for key, value in blocks.items() if key in Limits.model_fields},
                 **blocks.get("limits", {}),
             },
             "trial": {**start, **trial, "arguments": "none"},

@@ -173,7 +173,7 @@ def test_a_failure_shows_the_line() -> None:
     def train(x: float) -> float:
         raise ValueError("too hot")  # this line
 
-    for trial in tune(train, limits={"max_failed_trials": 9}).trials:
+    for trial in tune(train, max_failed_trials=9, limits={"trial_timeout": "1h"}).trials:
         assert trial.state == "failed"
         assert 'raise ValueError("too hot")  # this line' in trial.log_tail
         assert "cloudtune_function" not in trial.log_tail
@@ -196,6 +196,10 @@ def test_mistakes_are_found_before_the_start(monkeypatch: pytest.MonkeyPatch) ->
     data = bytes(5_000_000)
     conditional = {"x": cloudtune.float(0, 1), "y": cloudtune.float(0, 1, when={"b": True})}
     monkeypatch.setattr(function_module, "MAX_BYTES", 1_000_000)
+
+    def n_trials() -> cloudtune.Results:
+        return tune(lambda x: x, n_trials=4)
+
     cases: list[tuple[str, Callable[[], Any]]] = [
         ("uses lock, a lock, which cannot be copied", lambda: tune(lambda x: lock and x)),
         ("most of it in data (5 MB)", lambda: tune(lambda x: len(data) + x)),
@@ -210,7 +214,8 @@ def test_mistakes_are_found_before_the_start(monkeypatch: pytest.MonkeyPatch) ->
         ("cloudtune.to_script(FOLDER, function", lambda: tune(lambda x: x, on="vertex")),
         ("not 'highest score'", lambda: tune(lambda x: x, objective="highest score")),
         ("trial.script: cannot be set", lambda: tune(lambda x: x, trial={"script": "a.py"})),
-        ("parallel: unknown key", lambda: tune(lambda x: x, parallel=4)),
+        ("did you mean parallel_trials", lambda: tune(lambda x: x, parallel=4)),
+        ("n_trials is no argument and no key of a study; did you mean max_trials", n_trials),
     ]
     for message, call in cases:
         with pytest.raises(cloudtune.CloudtuneError) as caught:
