@@ -67,7 +67,8 @@ def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
     available = len(data["gpus"])
     if resources.gpus and resources.gpus * parallel > available:
         needed = format_count(resources.gpus * parallel, "GPU")
-        reason = f"trials need {needed} at a time, and {available} are available"
+        change = "reduce it or limits.parallel_trials" if parallel > 1 else "reduce it"
+        reason = f"trials need {needed} at a time, and {available} are available: {change}"
         yield Finding("refused", "trial.resources.gpus", reason)
     threads, cores = resources.cpus or 1, data["cores"]
     if threads * parallel > cores:
