@@ -49,7 +49,7 @@ class StudyFields(Model):
     )
     strategy: Annotated[Strategy, name_or_map] = Field(
         default=Strategy.model_construct(name="bayesian"),
-        description="How the next trials are chosen: a name or a map.",
+        description="How the next trials are chosen: a name or a map. Default: bayesian.",
     )
     limits: Limits = Field(default=Limits.model_construct(), description="When a job ends.")
     early_stopping: Annotated[EarlyStopping, rule_or_map] | None = Field(
