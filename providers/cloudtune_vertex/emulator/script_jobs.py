@@ -188,11 +188,24 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
             while not self._mount.synchronize(output=base, before=ended.time):
                 self.closing.wait(POLL_SECONDS / 4)
             if names := self._mount.remove_strangers():
-                text = f"Files were written to /gcs/{names[0]}, but there is no such bucket."
-                run.problem = Status(errors.INVALID, text)
+                self._fail_writers(run, names[0])
         except OSError as error:
             run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronized: {error}")
         self.delays.wait(delays.ENDING, self.closing)
+
+    def _fail_writers(self, run: Run, name: str) -> None:
+        """Fail each job that may have written to a folder that is not a bucket.
+
+        That is the job that has ended, and those whose scripts run at the same time: the files do
+        not show which of them it was.
+        """
+        with self.lock:
+            others = [each for each in self._runs.values() if each.script and each is not run]
+            text = f"Files were written to /gcs/{name}, but there is no such bucket."
+            if others:
+                text += " Jobs that ran at the same time fail, too, since each may have written."
+            for each in (run, *others):
+                each.problem = Status(errors.INVALID, text)
 
     def settle(self, run: Run, ended: Ended) -> None:
         """Enter the job's final state."""

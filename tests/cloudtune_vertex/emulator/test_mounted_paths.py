@@ -75,6 +75,27 @@ def test_files_next_to_the_buckets_fail_the_job(emulator: Any) -> None:
     assert "/gcs/no-such-bucket, but there is no such bucket" in job.error.message
 
 
+@mounting
+def test_files_next_to_the_buckets_fail_the_job_that_wrote_them(emulator: Any) -> None:
+    writer = """
+        import os, pathlib, time
+        os.makedirs("/gcs/no-such-bucket/models")
+        while not os.path.exists("/gcs/team-bucket/other-has-ended"):
+            time.sleep(0.1)
+    """
+    waiter = """
+        import os, time
+        while not os.path.exists("/gcs/no-such-bucket"):
+            time.sleep(0.1)
+    """
+    first = emulator.create_custom(emulator.container(writer))
+    emulator.ended(emulator.create_custom(emulator.container(waiter)).name)
+    emulator.bucket.blob("other-has-ended").upload_from_string("")
+    job = emulator.ended(first.name)
+    assert state_of(job) == "FAILED"
+    assert "/gcs/no-such-bucket, but there is no such bucket" in job.error.message
+
+
 @pytest.mark.parametrize("kind", ["container", "package"])
 def test_a_literal_path_that_cannot_be_mounted_is_refused(unmounted: Any, kind: str) -> None:
     emulator = unmounted()
