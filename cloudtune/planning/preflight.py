@@ -139,6 +139,15 @@ def check_rehearsal(
             "rehearse.python to a Python that stands in for the image"
         )
         yield Finding("refused", f"{path}.images", reason)
+    elif rehearsal.images and "image" in facts.lookup.missing_settings:
+        reason = f"trials run in their images, and the study names none: set {provider}'s image"
+        yield Finding("refused", f"providers.{provider}.image", reason)
+    elif rehearsal.find_python(facts.base.absolute()) is None:
+        reason = (
+            f"{rehearsal.python} is not a program: give the path of a Python, which is relative "
+            "to the study's folder, or a name on the PATH"
+        )
+        yield Finding("refused", f"{path}.python", reason)
     yield Note(path, f"trials run {rehearsal.describe()}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -45,8 +46,16 @@ class Rehearsal(BaseModel):
             return ["--with-images"]
         if self.python is None:
             return []
-        path = os.path.expanduser(self.python)  # noqa: PTH111 - a name has no folder
-        return ["--python", str(base / path) if os.sep in path else path]
+        return ["--python", self._path(base, self.python)]
+
+    def find_python(self, base: Path) -> str | None:
+        """Return the path of the Python of trials, by default cloudtune's own; None if missing."""
+        return shutil.which(self._path(base, self.python)) if self.python else sys.executable
+
+    @staticmethod
+    def _path(base: Path, python: str) -> str:
+        path = os.path.expanduser(python)  # noqa: PTH111 - a name has no folder
+        return str(base / path) if os.sep in path else path
 
 
 def find_engine() -> str | None:

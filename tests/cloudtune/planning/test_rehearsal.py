@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from cloudtune.study.study import Study
 from tests import fake_docker
 
 PATH = "providers.sagemaker.rehearse"
+IMAGES = {"sagemaker": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"}}
 
 
 @pytest.fixture
@@ -26,7 +29,13 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan_of(
-    folder: Path, rehearse: Any, on: str = "sagemaker", trial: Any = None, *, emulated: bool = True
+    folder: Path,
+    rehearse: Any,
+    on: str = "sagemaker",
+    trial: Any = None,
+    *,
+    emulated: bool = True,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     (folder / "train.py").write_text("")
     study = {
@@ -34,7 +43,7 @@ def plan_of(
         "parameters": {"a": {"type": "float", "min": 0, "max": 1}},
         "limits": {"max_trials": 2},
         "trial": {"script": "train.py"} if trial is None else trial,
-        "providers": {on: {"rehearse": rehearse}},
+        "providers": {on: {"rehearse": rehearse, **IMAGES.get(on, {}), **settings}},
     }
     return planner.plan(Study.model_validate(study), on, base=folder, emulated=emulated)
 
@@ -47,6 +56,9 @@ def notes(plan: Plan) -> list[str]:
 def test_the_plan_notes_what_stands_in(tmp_path: Path) -> None:
     machine = "trials run with this machine's Python in place of their images"
     assert notes(plan_of(tmp_path, {})) == [machine]
+    program = tmp_path / "py" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.touch(0o755)
     other = {"python": "py/bin/python"}
     assert notes(plan_of(tmp_path, other)) == [
         "trials run with py/bin/python in place of their images"
@@ -74,6 +86,24 @@ def test_ibm_has_no_images(tmp_path: Path) -> None:
     refused = plan_of(tmp_path, {"images": True}, "watson").refused
     reasons = [finding.reason for finding in refused]
     assert any("the emulator of watson runs no images" in reason for reason in reasons), reasons
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("on", ["sagemaker", "vertex"])
+def test_a_study_without_an_image_runs_in_none(tmp_path: Path, on: str) -> None:
+    (finding,) = plan_of(tmp_path, {"images": True}, on, settings={"image": None}).refused
+    assert finding.path == f"providers.{on}.image"
+    assert "the study names none" in finding.reason
+
+
+@pytest.mark.parametrize("on", ["sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("python", ["no-such-python", "envs/no/bin/python", "train.py"])
+def test_a_python_that_does_not_exist_is_refused(tmp_path: Path, on: str, python: str) -> None:
+    settings = {"backend": "wml"} if on == "watson" else {}
+    (finding,) = plan_of(tmp_path, {"python": python}, on, settings=settings).refused
+    assert finding.path == f"providers.{on}.rehearse.python"
+    assert finding.reason.startswith(f"{python} is not a program")
+    assert not plan_of(tmp_path, {"python": "python3"}, on, settings=settings).refused
 
 
 def test_one_of_both() -> None:
