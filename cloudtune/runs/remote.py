@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from cloudtune.emulation.environment import reconnect, running_emulator
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
@@ -47,9 +49,20 @@ def _uploads(run: str) -> Iterator[tuple[str, Uploads]]:
         if not ledger.has_run(run):  # a folder that a killed process left
             return
         for job in ledger.run(run).jobs:
-            if job.emulated:  # it ended with its emulator
+            location: str | None = job.plan["facts"].get("emulator")
+            if job.emulated and not _is_running(location):  # the uploads ended with it
                 continue
-            provider = registry.get(job.provider)
-            context = JobContext(ledger.job_folder(run, job.provider))
-            if uploads := provider.uploads(restore_plan(job.plan), context):
+            plan, provider = restore_plan(job.plan), registry.get(job.provider)
+            emulator = (
+                reconnect(job.provider, provider, plan.settings, location) if location else None
+            )
+            context = JobContext(ledger.job_folder(run, job.provider), emulator)
+            if uploads := provider.uploads(plan, context):
                 yield job.provider, uploads
+
+
+def _is_running(location: str | None) -> bool:
+    """Return whether an emulator that a run did not start may still run."""
+    if not location:
+        return False
+    return "://" in location or running_emulator(Path(location)) is not None

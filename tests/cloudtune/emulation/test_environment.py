@@ -20,6 +20,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.runs import lifecycle
+from cloudtune.runs.remote import list_uploads, remove_run_uploads
 from cloudtune.study.study import Study
 
 SERVICES = ("sagemaker", "vertex", "watson")
@@ -94,6 +95,9 @@ def test_a_plain_run_in_an_emulators_environment_is_emulated(
     lines = registry.get(on).read_log(first, context, trial)
     assert (lines is None) == (on == "vertex")
     assert lines is None or any("metric accuracy = 1.0" in line for line in lines)
+    assert list_uploads(new.id, [new.id])
+    remove_run_uploads(new.id)
+    assert not list_uploads(new.id, [new.id])
 
 
 @pytest.mark.parametrize("on", SERVICES)
