@@ -106,6 +106,7 @@ def quota_notes(study: Study, settings: VertexSettings) -> Iterator[Note]:
             "limits.parallel_trials" if parallel > 1 else f"{SETTINGS}.machine_type",
             f"{' and '.join(names)} at a time: the default quota in a location is often only "
             f"{USUAL_CPUS} CPUs of N1 and E2, and no accelerators; look at IAM & Admin, Quotas",
+            "warning",
         )
 
 
