@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +27,6 @@ from cloudtune.trial import (
 )
 
 if TYPE_CHECKING:
-    import re
-
     import regex
 
 MAX_LINE_BYTES = 64 * 1024
@@ -42,6 +41,8 @@ MAX_MEASUREMENTS = 250_000
 SEARCH_TIMEOUT = 2.0
 """Seconds that one regular expression may spend on one line."""
 _BLOCK = 1024 * 1024
+_COLOR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+"""The most frequent terminal sequences. They never span lines, so a block of lines is quick."""
 _NO_SECRETS = SecretFilter({})
 _MAX_SHOWN = 40
 """Characters of invalid text that a message quotes."""
@@ -143,6 +144,8 @@ class MetricPatterns:
         pending = self._rest + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
         complete, self._rest = pending[:end], pending[end:]
+        if b"\x1b" in complete:
+            complete = _COLOR.sub(b"", complete)
         if may_contain(complete, self._texts) or is_frame(complete):
             for line in complete.replace(b"\r", b"\n").split(b"\n")[self._skipping :]:
                 if line and not (self._in_frame and line.startswith(SOURCE_INDENT)):
@@ -164,16 +167,15 @@ class MetricPatterns:
         return self._secrets.hide_text(text)[:_MAX_SHOWN]
 
     def _search(self, line: bytes) -> Iterator[Measurement]:
-        if b"\x1b" in line:  # within a text that an expression requires
-            patterns = self._patterns
-        else:
-            pairs = zip(self._patterns, self._texts, strict=True)
-            patterns = [pattern for pattern, text in pairs if text in line]
+        if b"\x1b" in line:  # another sequence, perhaps within a text that an expression requires
+            line = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace")).encode()
+        pairs = zip(self._patterns, self._texts, strict=True)
+        patterns = [pattern for pattern, text in pairs if text in line]
         if not patterns or self.is_limited:
             return
         self._searched_bytes += len(line)
         self._searched_lines += 1
-        text = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace"))
+        text = line[:MAX_LINE_BYTES].decode("utf-8", "replace")
         by_step: dict[int, dict[str, float]] = {}
         for name, pattern in patterns:
             group = value_group(cast("re.Pattern[str]", pattern))

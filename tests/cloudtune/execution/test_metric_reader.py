@@ -166,6 +166,17 @@ def test_output_beyond_the_limit_is_not_searched(
     assert patterns.warning.startswith("metrics were found only in the first 1,000,000 lines or")
 
 
+@pytest.mark.parametrize("escape", [b"\x1b[31m", b"\x1b]0;title\x07"])
+def test_colored_output_without_metrics_does_not_count_towards_the_limit(
+    monkeypatch: pytest.MonkeyPatch, escape: bytes
+) -> None:
+    monkeypatch.setattr(metric_reader, "MAX_SEARCHED_LINES", 3)
+    patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
+    pieces = [(escape + b" 50 % |###   |\r") * 100, b"\nsc" + escape + b"ore: 1\n"]
+    assert found(patterns, *pieces) == [{"score": 1.0}]
+    assert not patterns.is_limited
+
+
 def test_what_has_no_metric_is_not_split_into_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
     monkeypatch.setattr(patterns, "_search", None)
