@@ -57,7 +57,7 @@ def best_so_far(job: StudyResult, index: int, goal: str) -> list[Improvement]:
         value = trial.objective[index]
         best = improvements[-1].value if improvements else None
         if best is None or better(value, best) != best:
-            seconds = max(0.0, (trial.ended or start) - start)
+            seconds = max(0.0, _end(trial)[0] - start)
             improvements.append(Improvement(trial.number, count, seconds, cost, value))
     return improvements
 
@@ -112,4 +112,11 @@ def _last_seen(trial: Trial) -> float:
 
 
 def _end(trial: Trial) -> tuple[float, int]:
-    return trial.ended or 0.0, trial.number
+    """Return when a trial ended, with its number.
+
+    A trial that waits for more of its resource is stopped long after it ran: at the end of its job.
+    """
+    end = trial.ended or 0.0
+    if trial.state == "stopped_early" and trial.resource is not None:
+        end = min(end, max((m.time for m in trial.measurements if m.time is not None), default=end))
+    return end, trial.number

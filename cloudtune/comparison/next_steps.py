@@ -12,7 +12,7 @@ from cloudtune.comparison.bounds import BoundHit
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.rerun_command import rerun_command, run_command
 from cloudtune.errors import CloudtuneError
-from cloudtune.results.model import StudyResult, Trial, encode_json, job_state
+from cloudtune.results.model import StudyResult, Trial, encode_json, job_state, script_values
 from cloudtune.study.arguments import script_arguments, takes_arguments
 from cloudtune.study.search_space import Space
 
@@ -59,7 +59,7 @@ def next_steps(
         yield from _look_into_failures(group, job, arguments)
         return
     widened = [hit for hit in bounds if hit.wider is not None]
-    if widened:
+    if widened and job.study.strategy.name != "list":
         names = " and ".join(dict.fromkeys(hit.parameter for hit in widened))
         options = [f"{hit.path}.{hit.side}={hit.wider:.12g}" for hit in widened]
         yield NextStep(
@@ -140,7 +140,7 @@ def _use_best(
     folder = str(source or "")
     if trial.script or trial.module:
         start = ["python", trial.script] if trial.script else ["python", "-m", trial.module or ""]
-        values = {**job.study.constants, **best.parameters}
+        values = script_values(job.study, best)
         command = shlex.join([*start, *script_arguments(job.study, values, folder)])
         if takes_arguments(job.study, folder) and "{{" not in command:
             code = _code_folder(job, arguments)
@@ -149,6 +149,9 @@ def _use_best(
             return
     assignment = encode_json(dict(best.parameters))
     once = ["strategy=list", f"initial_trials=[{assignment}]", "limits.max_trials=1"]
+    resource = job.study.strategy.resource
+    if resource and best.resource is not None:
+        once.append(f"constants.{resource}={best.resource}")
     yield NextStep("to run the best parameters again", run_command([group], arguments, once))
 
 

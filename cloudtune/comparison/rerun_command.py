@@ -39,11 +39,15 @@ def run_command(
 ) -> str:
     """Return a shell command that runs the study of these groups once more; for a function, Python.
 
-    The overrides are further fields of the study as ``PATH=VALUE``.
+    The overrides are further fields of the study as ``PATH=VALUE``; they replace earlier ones.
     """
     if _is_function(groups[0]):
         return _tune_call(groups[0], repr([*overrides]))
-    command = ["cloudtune", "run", *arguments]
+    command = ["cloudtune", "run", *arguments[:1]]
+    for argument in arguments[1:]:
+        replaced = any(_is_within(argument, override) for override in overrides)
+        if argument != "--set" and not replaced:
+            command += ["--set", argument]
     for provider in dict.fromkeys(group.provider for group in groups):
         command += ["--on", provider]
     if groups[0].emulated:
@@ -59,6 +63,12 @@ def _is_function(group: Group) -> bool:
 
 def _tune_call(group: Group, overrides: str) -> str:
     return f"cloudtune.tune({group.jobs[0].study.name}, ..., overrides={overrides})"
+
+
+def _is_within(override: str, other: str) -> bool:
+    """Return whether an override sets a field that another one replaces."""
+    path, replaced = (each.partition("=")[0] for each in (override, other))
+    return path == replaced or path.startswith(f"{replaced}.")
 
 
 def load_run_arguments(runs: Iterable[str]) -> dict[str, list[str]]:

@@ -33,8 +33,10 @@ def list_runs(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
         "SELECT 1, id FROM runs NOT INDEXED UNION ALL "
         "SELECT 0, run FROM checksums WHERE provider=''"
     ).fetchall()
-    ids = [run for is_listed, run in reversed(rows) if is_listed]
-    return ids, sorted({run for _, run in rows} - {*ids})
+    # A damaged id can have another type; the other table still has it.
+    named = [(is_listed, run) for is_listed, run in rows if isinstance(run, str)]
+    ids = [run for is_listed, run in reversed(named) if is_listed]
+    return ids, sorted({run for _, run in named} - {*ids})
 
 
 def list_providers(db: sqlite3.Connection, run: str) -> list[str]:
@@ -48,7 +50,7 @@ def list_providers(db: sqlite3.Connection, run: str) -> list[str]:
         "SELECT provider FROM checksums WHERE run=? AND provider<>''",
         (run, run),
     )
-    return list(dict.fromkeys(provider for (provider,) in rows))
+    return list(dict.fromkeys(each for (each,) in rows if isinstance(each, str)))
 
 
 def read_record(

@@ -7,7 +7,7 @@ import re
 import shlex
 
 from cloudtune.errors import UsageError
-from cloudtune.results.model import Trial
+from cloudtune.results.model import Trial, script_values
 from cloudtune.study.arguments import script_arguments
 from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.study import Study
@@ -25,7 +25,7 @@ _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "n
 
 
 def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str:
-    """Return the constants and active parameters of a trial as text.
+    """Return the constants, the resource and the active parameters of a trial as text.
 
     Args:
         study: The study of the trial.
@@ -37,7 +37,7 @@ def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str
     Raises:
         UsageError: If the values cannot be written in this form.
     """
-    values = {**study.constants, **trial.parameters}
+    values = script_values(study, trial)
     match form:
         case "args":
             return _args(study, values, source)

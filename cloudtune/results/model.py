@@ -197,6 +197,13 @@ def job_state(result: StudyResult, *, any_trials: bool | None = None) -> RunJobS
     return "refused" if refused else result.state
 
 
+def script_values(study: Study, trial: Trial) -> dict[str, Value]:
+    """Return what the script of a trial got: constants, the resource, and parameters."""
+    name, amount = study.strategy.resource, trial.resource
+    resource = {name: amount} if name and amount is not None else {}
+    return {**study.constants, **resource, **trial.parameters}
+
+
 def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
     """Return the trial with the best first objective.
 

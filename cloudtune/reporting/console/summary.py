@@ -22,7 +22,7 @@ from cloudtune.reporting.phrases import (
 from cloudtune.reporting.sanitize import format_json, sanitize_line
 from cloudtune.results.aggregate import count_states, failures_by_cause
 from cloudtune.results.failure import sample_lines
-from cloudtune.results.model import job_state
+from cloudtune.results.model import job_state, script_values
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
@@ -87,7 +87,7 @@ def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
     """
     from cloudtune.study.arguments import script_arguments, takes_arguments
 
-    arguments = script_arguments(study, {**study.constants, **trial.parameters}, source)
+    arguments = script_arguments(study, script_values(study, trial), source)
     lines = [f"  as JSON: {format_json(dict(trial.parameters))}"]
     command = shlex.join(arguments)
     exact = "{{" not in command and command == sanitize_line(command)

@@ -94,9 +94,18 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
         yield f"Gain{suffix}", _gain(each)
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
-    for each in overview.objectives if overview.trials > 1 else ():
+    strategy = group.jobs[0].study.strategy.name
+    searched = overview.trials > 1 and strategy not in {"grid", "list"}  # in an arbitrary order
+    for each in overview.objectives if searched else ():
         suffix = f" in {each.metric}" if several else ""
-        yield f"Search{suffix}", _progress(each, at_bounds=bool(overview.bounds))
+        more = "within these bounds" if overview.bounds else "like these"
+        outlook = f"More trials {more} are unlikely to help."
+        if strategy == "random":
+            outlook = (
+                "A random search does not learn from its trials, so as many trials again find a "
+                "better value in about one of two cases."
+            )
+        yield f"Search{suffix}", _progress(each, outlook)
     if overview.bounds:
         yield "Bounds", " ".join(map(_bound, overview.bounds))
     yield "Cost", _cost(group)
@@ -143,7 +152,7 @@ def _repetitions(entry: RankedGroup, runs: int) -> str:
     return f"The best of each run: {values}; on average over {runs} runs {mean}{interval}."
 
 
-def _progress(each: ObjectiveOverview, *, at_bounds: bool) -> str:
+def _progress(each: ObjectiveOverview, outlook: str) -> str:
     after = each.trials - each.last_improvement
     last = f"the best value came after {each.last_improvement} of {each.trials} trials"
     if each.improving is None:
@@ -154,8 +163,7 @@ def _progress(each: ObjectiveOverview, *, at_bounds: bool) -> str:
         return f"Hardly improving at the end: {last}, and was barely better than the one before."
     return (
         f"No longer improving: {last}, and the {format_count(after, 'trial')} after it "
-        f"{'was' if after == 1 else 'were'} no better. More trials "
-        f"{'within these bounds' if at_bounds else 'like these'} are unlikely to help."
+        f"{'was' if after == 1 else 'were'} no better. {outlook}"
     )
 
 

@@ -14,7 +14,7 @@ from cloudtune.comparison.best_so_far import (
     idle_periods,
     job_duration,
 )
-from cloudtune.results.model import best_trial
+from cloudtune.results.model import Measurement, best_trial
 from tests.cloudtune.comparison.factories import job, trial
 
 
@@ -32,6 +32,13 @@ def test_trials_count_in_the_order_of_their_ends() -> None:
     made = job("p", [trial(1, 0.9, ended=120.0), trial(2, 0.5, ended=110.0)])
     found = best_so_far(made, 0, "maximize")
     assert [(p.trial, p.trials, p.seconds) for p in found] == [(2, 1, 10.0), (1, 2, 20.0)]
+
+
+def test_a_trial_that_waits_for_its_resource_ends_when_it_last_ran() -> None:
+    ran = (Measurement(1, {"accuracy": 0.1}, 105.0),)
+    waiting = trial(1, 0.1, ended=200.0, state="stopped_early", resource=1, measurements=ran)
+    made = job("p", [waiting, trial(2, 0.5, ended=110.0, resource=9)])
+    assert [(p.trial, p.trials) for p in best_so_far(made, 0, "maximize")] == [(2, 2)]
 
 
 def test_money_adds_up_until_a_cost_is_not_known() -> None:

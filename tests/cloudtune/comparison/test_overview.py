@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from cloudtune.comparison.bounds import wider
 from cloudtune.comparison.comparison import compare
+from cloudtune.comparison.groups import group_jobs
 from cloudtune.comparison.overview import Overview
+from cloudtune.comparison.rerun_command import run_command
 from cloudtune.comparison.script_defaults import script_defaults
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
@@ -207,6 +209,33 @@ def test_the_script_with_its_best_parameters(tmp_path: Path) -> None:
     found = overview(job("p", [0.5, 0.7], study=study))
     line = "python train.py --epochs 3 --lr 1.0 --kernel rbf"
     assert line in [step.command for step in found.next_steps]
+
+
+def test_the_best_parameters_come_with_the_resource_of_their_trial() -> None:
+    hyperband = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9}
+    best = [trial(1, 0.5, resource=9)]
+    study = make_study(trial={"script": "train.py"}, strategy=hyperband)
+    lines = [step.command for step in overview(job("p", best, study=study)).next_steps]
+    assert "python train.py --epochs 9 --lr 1.0 --kernel rbf" in lines
+    study = make_study(trial={"command": ["train"], "arguments": "none"}, strategy=hyperband)
+    assert "constants.epochs=9" in shlex.split(
+        overview(job("p", best, study=study)).next_steps[0].command
+    )
+
+
+def test_a_list_is_not_searched_beyond_its_bounds() -> None:
+    study = make_study(strategy={"name": "list"}, initial_trials=[{"lr": 99, "kernel": "rbf"}])
+    found = overview(job("local", trials((99, 0.9)), study=study))
+    assert found.bounds
+    assert not any("parameters.lr.max" in line for words in commands(found) for line in words)
+
+
+def test_an_override_replaces_an_earlier_one() -> None:
+    earlier = ["s.yaml", "--set", "strategy.name=random", "--set", "limits.max_trials=3"]
+    command = run_command(group_jobs([job("p", [0.5])]), earlier, ["strategy=list", "limits.max_trials=1"])
+    assert command == (
+        "cloudtune run s.yaml --on p --set strategy=list --set limits.max_trials=1"
+    )
 
 
 def test_a_script_that_reads_its_parameters_from_cloudtune_is_run_by_cloudtune(

@@ -295,6 +295,26 @@ def test_a_report_of_one_run_leads_with_its_best_trial(form: str) -> None:
     assert "--set parameters.lr.max=10000" in text
 
 
+@pytest.mark.parametrize(
+    ("strategy", "outlook"),
+    [
+        ("bayesian", "More trials like these are unlikely to help."),
+        ("random", "find a better value in about one of two cases"),
+        ("grid", None),
+    ],
+)
+def test_what_more_trials_promise_depends_on_the_strategy(
+    strategy: str, outlook: str | None
+) -> None:
+    parameters = {"n": {"type": "int", "min": 1, "max": 12}}
+    study = make_study(strategy={"name": strategy}, parameters=parameters)
+    values = [0.5, 0.9, *[0.6] * 10]
+    trials = [trial(n, value, parameters={"n": n}) for n, value in enumerate(values, start=1)]
+    text = flat(said([job("local", trials, study=study)]))
+    assert ("Search:" in text) == (outlook is not None)
+    assert outlook is None or outlook in text
+
+
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 @given(values=st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=8))
 def test_every_overview_can_be_written(goal: str, values: list[float]) -> None:
