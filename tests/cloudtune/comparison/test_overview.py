@@ -232,7 +232,8 @@ def test_a_list_is_not_searched_beyond_its_bounds() -> None:
 
 def test_an_override_replaces_an_earlier_one() -> None:
     earlier = ["s.yaml", "--set", "strategy.name=random", "--set", "limits.max_trials=3"]
-    command = run_command(group_jobs([job("p", [0.5])]), earlier, ["strategy=list", "limits.max_trials=1"])
+    groups = group_jobs([job("p", [0.5])])
+    command = run_command(groups, earlier, ["strategy=list", "limits.max_trials=1"])
     assert command == (
         "cloudtune run s.yaml --on p --set strategy=list --set limits.max_trials=1"
     )
