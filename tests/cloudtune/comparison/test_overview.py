@@ -234,9 +234,7 @@ def test_an_override_replaces_an_earlier_one() -> None:
     earlier = ["s.yaml", "--set", "strategy.name=random", "--set", "limits.max_trials=3"]
     groups = group_jobs([job("p", [0.5])])
     command = run_command(groups, earlier, ["strategy=list", "limits.max_trials=1"])
-    assert command == (
-        "cloudtune run s.yaml --on p --set strategy=list --set limits.max_trials=1"
-    )
+    assert command == ("cloudtune run s.yaml --on p --set strategy=list --set limits.max_trials=1")
 
 
 def test_a_script_that_reads_its_parameters_from_cloudtune_is_run_by_cloudtune(
