@@ -17,8 +17,8 @@ SET_PATHS = {
     "max_cost",
     "early_stopping": "rule min_step interval min_trials slack",
     "warm_start": "from kind",
-    "trial": "source script module command requirements python warm preload args arguments metrics "
-    "inputs env resources.cpus resources.gpus resources.memory",
+    "trial": "source script module command requirements python warm preload args arguments "
+    "switches metrics inputs env resources.cpus resources.gpus resources.memory",
     "": "name description initial_trials",
 }
 """The fields of a study by block, without those whose names the study chooses."""
