@@ -317,6 +317,8 @@ def _print_table(jobs: Iterable[_Job]) -> None:
     table["state"] = [state.replace("_", " ") for state in columns["state"]]
     for prefix in ("objective.", "parameters."):
         table |= {titles[key]: columns[key] for key in columns if key.startswith(prefix)}
+    if any(columns.get("resource", ())):
+        table["resource"] = columns["resource"]
     if "seconds" in columns:
         table["seconds"] = [None if s is None else round(s, 2) for s in columns["seconds"]]
     if "reason" in columns:
@@ -326,7 +328,9 @@ def _print_table(jobs: Iterable[_Job]) -> None:
 
 def _column_titles(keys: Iterable[str]) -> dict[str, str]:
     """Return the titles of objectives and parameters, without prefixes unless ambiguous."""
-    counts = Counter(["run", "on", "emulated", "trial", "state", "seconds", "reason", *keys])
+    counts = Counter(
+        ["run", "on", "emulated", "trial", "state", "resource", "seconds", "reason", *keys]
+    )
     short = {
         key: key.partition(".")[2] for key in keys if key.startswith(("objective.", "parameters."))
     }

@@ -89,7 +89,7 @@ class LocalRunner:
                 secrets=self._contract.secrets,
                 grace=self._contract.grace,
                 lower=str(self._contract.shared) if self._contract.shared else None,
-                steps=self._step_counter(started),
+                steps=self._step_counter(started, folder.checkpoint),
             )
 
         self._processes.start(started.number, spec, quick=self._contract.quick)
@@ -142,10 +142,12 @@ class LocalRunner:
             measured.extend(Measured(number, *measurement) for measurement in reports.read())
         return measured
 
-    def _step_counter(self, started: Started) -> StepCounter:
-        """Return the counter of printed metrics, which later rungs of a trial continue."""
+    def _step_counter(self, started: Started, checkpoint: str) -> StepCounter:
+        """Return the counter of printed metrics; a trial continues it from its checkpoint."""
         if started.resource is None:
             return StepCounter()
+        if not os.path.isdir(checkpoint) or not os.listdir(checkpoint):  # noqa: PTH112, PTH208
+            self._steps.pop(started.number, None)  # the script begins anew
         return self._steps.setdefault(started.number, StepCounter())
 
 

@@ -90,3 +90,33 @@ def test_a_run_that_a_limit_ended(
     start(f"{wait}print('loss=0.5')\n", limits=limits, objective={**STUDY["objective"], **blocks})
     run = json.loads(call("status", "--json"))[0]["run"]
     assert f"local: {hint.replace('RUN', run)}" in call("resume")
+
+
+RUNGS = """\
+import argparse, os
+from cloudtune.trial import checkpoint_dir
+p = argparse.ArgumentParser()
+p.add_argument("--x")
+p.add_argument("--epochs", type=int)
+a = p.parse_args()
+path = os.path.join(checkpoint_dir(), "epoch")
+first = int(open(path).read()) if KEEPS and os.path.exists(path) else 0
+for epoch in range(first, a.epochs):
+    print("loss=%d" % (epoch + 1))
+if KEEPS:
+    open(path, "w").write(str(a.epochs))
+"""
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_promoted_trial(keeps: bool) -> None:
+    """Its steps count on only from a checkpoint, and its arguments have its resource."""
+    strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 4, "eta": 2}
+    start(RUNGS.replace("KEEPS", str(keeps)), strategy=strategy, limits={"max_trials": 4})
+    (result,) = json.loads(call("results", "--json"))
+    best = max(result["trials"], key=lambda trial: trial.get("resource", 0))
+    steps = [each["step"] for each in best["measurements"]]
+    assert steps[-4:] == [1, 2, 3, 4]
+    assert max(steps) == 4
+    assert call("results", "--best", "--as", "args").startswith("--epochs ")
+    assert " resource " in call("results").splitlines()[0]
