@@ -128,7 +128,7 @@ class LocalContract:
         if self.shared:
             finish_view(folder.path, folder.work)
         elif self._source:
-            self._source.remove_unchanged(folder.work)
+            self._source.remove_unchanged(folder.work, folder.trial_file)
 
     def close(self) -> None:
         """Remove the spare folders."""

@@ -65,18 +65,25 @@ class SourceTree:
                 return True
         return False
 
-    def remove_unchanged(self, copy: str) -> None:
+    def remove_unchanged(self, copy: str, start_file: str) -> None:
         """Remove the files of a copy that are as in the source, unless it is small; folders stay.
 
-        Unchanged files have the time and the size of the original.
+        Unchanged files have the time and the size of the original. A program can set the time, but
+        not that of the last change of a file or its attributes, which is after the start of the
+        trial then: after the last change of `start_file`.
         """
         if self.small:
+            return
+        try:
+            start = os.stat(start_file).st_ctime_ns  # noqa: PTH116
+        except OSError:
             return
         for folder, copied_folder, names in self._walk_with(copy):
             for name in names:
                 with suppress(OSError):
                     original, copied = f"{folder}/{name}", f"{copied_folder}/{name}"
-                    if _time_and_size(original) == _time_and_size(copied):
+                    is_touched = os.lstat(copied).st_ctime_ns > start
+                    if not is_touched and _time_and_size(original) == _time_and_size(copied):
                         os.unlink(copied)  # noqa: PTH108
 
     def _copy_large(self, target: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -86,16 +87,23 @@ def test_a_source_is_small_as_long_as_memory_holds_it(folder: Path, tmp_path: Pa
 
 
 def test_a_copy_is_reduced_to_what_changed(folder: Path, tmp_path: Path) -> None:
-    (folder / "other").write_bytes(os.urandom(300_000))
+    for name in ("other", "restored"):
+        (folder / name).write_bytes(os.urandom(300_000))
     large, small = SourceTree(folder), SourceTree(folder / "nothing")
     one, two = tmp_path / "one", tmp_path / "two"
     large.copy(str(one))
     small.copy(str(two))
+    start_file = tmp_path / "start"
+    start_file.touch()
+    time.sleep(0.05)  # more than the resolution of the file system's clock
     (one / "other").write_bytes(os.urandom(300_000))
+    status = (one / "restored").stat()
+    (one / "restored").write_bytes(os.urandom(300_000))
+    os.utime(one / "restored", ns=(status.st_atime_ns, status.st_mtime_ns))  # as rsync -t does
     (one / "new").touch()
     (two / "new").touch()
     before = set(listing(one))
-    large.remove_unchanged(str(one))
-    small.remove_unchanged(str(two))
+    large.remove_unchanged(str(one), str(start_file))
+    small.remove_unchanged(str(two), str(start_file))
     assert before - set(listing(one)) == {"sub/deeper/large"}
     assert set(listing(two)) == {"new"}
