@@ -45,7 +45,11 @@ def main(words: list[str]) -> int:
         return 125
     chosen = dict(options)
     entrypoint = chosen.get("--entrypoint") or str(FOLDER / "entrypoint")
-    mounts = [value.rsplit(":", 1) for option, value in options if option == "--volume"]
+    mounts = [
+        value.removesuffix(":ro").rsplit(":", 1)
+        for option, value in options
+        if option == "--volume"
+    ]
     command = [entrypoint, *arguments]
     for folder, path in mounts:
         command = [word.replace(path, folder) for word in command]

@@ -55,7 +55,7 @@ class Container:
     entrypoint: Sequence[str] = ()
     """Replaces the image's own; empty to keep it."""
     mounts: Mapping[Path, str] = field(default_factory=dict[Path, str])
-    """Paths in the container by the folder of this machine that they show."""
+    """Paths in the container by the folder of this machine that they show; ``:ro`` is read-only."""
     hosts: Sequence[str] = ()
     """Names that lead to this machine in the container."""
     has_network: bool = True

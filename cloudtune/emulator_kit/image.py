@@ -60,7 +60,11 @@ def _create_from(python: str, folder: Path) -> list[str]:
     options = ["--system-site-packages", "--symlinks", "--without-pip"]
     _run(python, "-m", "venv", *options, str(folder))
     code = "import json, site; print(json.dumps(site.getsitepackages()))"
-    packages: list[str] = json.loads(_run(python, "-c", code))
+    output = _run(python, "-c", code)
+    try:
+        packages: list[str] = json.loads(output)
+    except ValueError as error:
+        raise OSError(f"the stand-in {python} is not a Python: it printed {output!r}") from error
     return packages
 
 

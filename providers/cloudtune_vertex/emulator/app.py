@@ -30,6 +30,9 @@ API = ("/v1/", "/v1beta1/")
 KEY_PREFIX = "/as/"
 """The prefix of paths with the key, for clients without credentials."""
 
+_LOCATION = re.compile(r"[a-z]+(-[a-z]+)+[0-9]+")
+"""The form of all regions in google-cloud-aiplatform 2.7.0, constants/base.py. The service's words
+for others are not verified."""
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
 _KINDS = {kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)}
 _PATH = re.compile(
@@ -111,6 +114,9 @@ class VertexApp(App):
                 "get, list, cancel and delete) and Cloud Storage; not models, endpoints, datasets, "
                 "experiments and TensorBoard."
             )
+        location = match["parent"].split("/")[3]
+        if not _LOCATION.fullmatch(location):
+            raise invalid(f"Location ID '{location}' is not supported.")
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
         resource = match["parent"] + (f"/{match['kind']}/{match['id']}" if match["id"] else "")
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))

@@ -38,7 +38,7 @@ class ImageScript:
         tag = job.metrics[0] if job.metrics else None
         identity = contract.Identity(job.id, job.parent.project, job.trial, tag)
         mounts = {
-            mount.folder: str(contract.IN_IMAGE.gcs),
+            **mount.volumes(str(contract.IN_IMAGE.gcs)),
             reports.parent: str(contract.IN_IMAGE.metrics.parent),
         }
         pool: Json = job.spec["workerPoolSpecs"][0]

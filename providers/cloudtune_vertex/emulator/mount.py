@@ -40,6 +40,7 @@ class Mount:
         """
         self.folder = create_folder(folder)
         self._storage = storage
+        self._buckets: set[str] = set()
         self._generations: dict[_Key, str] = {}
         self._stamps: dict[_Key, _Stamp] = {}
         self._lock = threading.Lock()
@@ -59,8 +60,17 @@ class Mount:
             self._write_files()
             return self._store_files(output, before)
 
+    def volumes(self, path: str) -> dict[Path, str]:
+        """Return the folders for a container by path; only the buckets can be written."""
+        with self._lock:
+            buckets = {self.folder / name: f"{path}/{name}" for name in sorted(self._buckets)}
+            return {self.folder: f"{path}:ro", **buckets}
+
     def remove_strangers(self) -> list[str]:
-        """Remove what scripts created next to the buckets, and return the names."""
+        """Remove what scripts created next to the buckets, and return the names.
+
+        They can only where ``/gcs`` is not mounted; all jobs share the folder then.
+        """
         with self._lock:
             buckets = self._storage.buckets()
             strangers = [path for path in self.folder.iterdir() if path.name not in buckets]
@@ -74,8 +84,12 @@ class Mount:
     def _write_files(self) -> None:
         """Write the files of changed objects."""
         current = self._storage.generations()
-        for bucket in self._storage.buckets():
+        buckets = set(self._storage.buckets())
+        for bucket in buckets:
             (self.folder / bucket).mkdir(exist_ok=True)
+        for bucket in self._buckets - buckets:
+            shutil.rmtree(self.folder / bucket, ignore_errors=True)
+        self._buckets = buckets
         for key, generation in current.items():
             if self._generations.get(key) == generation:
                 continue

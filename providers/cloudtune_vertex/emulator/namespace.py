@@ -2,7 +2,8 @@
 
 On Linux, a process can have its own mounts: root may create them, and so may other users in a user
 namespace, unless the system forbids that. The command gets a new root folder with everything that
-is in the old one, and with ``/gcs``, which this machine need not have.
+is in the old one, and with ``/gcs``, which this machine need not have. Only the folders in it, the
+buckets, can be written: a file next to them would be in no bucket.
 
 As a program, this file starts a command like that. It uses only the standard library and imports
 little, since it runs before each script.
@@ -23,6 +24,8 @@ _NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000
 """CLONE_NEWUSER and CLONE_NEWNS of <linux/sched.h>."""
 _BIND, _RECURSIVE, _SLAVE, _DETACH = 0x1000, 0x4000, 0x80000, 2
 """MS_BIND, MS_REC and MS_SLAVE of <linux/mount.h>, MNT_DETACH of <sys/mount.h>."""
+_READ_ONLY, _REMOUNT, _INHERITED = 0x1, 0x20, 0xE
+"""MS_RDONLY, MS_REMOUNT; MS_NOSUID, MS_NODEV and MS_NOEXEC, which a user namespace must keep."""
 _NOT_FOUND = 127
 """The exit code of a shell for a missing command."""
 _OLD_ROOT = ".cloudtune-old-root"
@@ -34,7 +37,7 @@ def wrap(command: Sequence[str], folder: str, scratch: str) -> list[str]:
 
     Args:
         command: The other command.
-        folder: What appears at ``/gcs``.
+        folder: What appears at ``/gcs``: a folder of folders.
         scratch: An existing empty folder, on which the new root is mounted.
     """
     return [sys.executable, "-I", "-S", __file__, folder, scratch, *command]
@@ -108,6 +111,11 @@ def _enter(folder: str, scratch: str) -> None:
             mount(entry.path, target, None, _BIND | _RECURSIVE)
     os.mkdir(MOUNT_POINT)
     mount(old + folder, MOUNT_POINT, None, _BIND)
+    for bucket in list(os.scandir(MOUNT_POINT)):
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            mount(f"{old}{folder}/{bucket.name}", bucket.path, None, _BIND)
+    kept = os.statvfs(MOUNT_POINT).f_flag & _INHERITED
+    mount("none", MOUNT_POINT, None, _REMOUNT | _BIND | _READ_ONLY | kept)
     call("umount2", old.encode(), _DETACH)
     os.rmdir(old)
     os.chdir(cwd)

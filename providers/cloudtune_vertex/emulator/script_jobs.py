@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from cloudtune.emulator_kit import (
     POLL_SECONDS,
@@ -21,8 +22,9 @@ from cloudtune.emulator_kit import (
     runtime,
 )
 from cloudtune_vertex.contract import BadSpec
-from cloudtune_vertex.emulator import delays, errors
+from cloudtune_vertex.emulator import delays, errors, namespace
 from cloudtune_vertex.emulator.image_script import ImageScript
+from cloudtune_vertex.emulator.literal_paths import ADVICE
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.package_cache import PackageCache
 from cloudtune_vertex.emulator.script import Script
@@ -43,6 +45,8 @@ _WEEK = 7 * 86_400
 _DAY = 86_400
 _MAX_OUTPUT = 1_500
 """Characters of a script's output in its failure."""
+
+_GCS = Path(namespace.MOUNT_POINT)
 
 AnyScript = Script | ImageScript
 Run = JobRun[CustomJob, AnyScript, Status]
@@ -75,6 +79,7 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
         self._mount = mount
         self._packages = packages
         self._url = url
+        self._had_gcs = _GCS.exists()
         super().__init__(delays_, lock, grace=delays.GRACE)
 
     def cancel(self, job: CustomJob, message: str = "CANCELED", state: str = CANCELLED) -> None:
@@ -189,6 +194,9 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
                 self.closing.wait(POLL_SECONDS / 4)
             if names := self._mount.remove_strangers():
                 self._fail_writers(run, names[0])
+            if not self._had_gcs and not namespace.is_supported() and _GCS.exists():
+                text = f"A script wrote to {_GCS} of this machine, not to a bucket. It {ADVICE}."
+                run.problem = Status(errors.INVALID, f"{text} Then remove {_GCS}.")
         except OSError as error:
             run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronized: {error}")
         self.delays.wait(delays.ENDING, self.closing)

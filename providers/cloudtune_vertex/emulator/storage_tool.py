@@ -119,9 +119,9 @@ class Tool:
 
     def cp(self, *urls: str, move: bool = False) -> None:
         """Copy files or objects; the last URL is the destination."""
-        *sources, target = urls
-        if not sources:
+        if len(urls) < 2:
             raise ToolError("it needs at least one source and a destination")
+        *sources, target = urls
         recursive = move or "recursive" in self._options
         items = [item for source in sources for item in self._items(source, recursive=recursive)]
         into = self._is_folder(target)
@@ -131,8 +131,10 @@ class Tool:
                 f"{target}: the destination of several sources must be a folder or a bucket"
             )
         for item in items:
-            self._copy(item.url, _join(target, item, into=into) if target != "-" else "-")
-            if move:
+            place = _join(target, item, into=into) if target != "-" else "-"
+            if move and _is_same(item.url, place):
+                raise ToolError(f"{item.url}: the source and the destination are the same")
+            if self._copy(item.url, place) and move:
                 self._remove(item.url)
 
     def mv(self, *urls: str) -> None:
@@ -260,10 +262,11 @@ class Tool:
         bucket, name = split(url)
         return not name or name.endswith("/") or bool(self._buckets.objects(bucket, f"{name}/"))
 
-    def _copy(self, source: str, target: str) -> None:
+    def _copy(self, source: str, target: str) -> bool:
+        """Copy a file or an object; return whether it is not skipped."""
         if "keep" in self._options and self._exists(target):
             _report(f"Skipping existing item: {target}")
-            return
+            return False
         if target != "-":
             _report(f"Copying {source} to {target}")
         if source == "-":
@@ -277,6 +280,7 @@ class Tool:
         else:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(target).write_bytes(content)
+        return True
 
     def _exists(self, url: str) -> bool:
         if not is_remote(url):
@@ -373,9 +377,30 @@ def _translate(pattern: str) -> str:
     """Return the regular expression of a name with wildcards; only ``**`` matches a slash."""
     parts = re.split(r"(\*\*|\*|\?|\[[^\]]*\])", pattern)
     wildcards = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(
-        wildcards.get(part, part if part.startswith("[") else re.escape(part)) for part in parts
+    expression = "".join(
+        wildcards.get(part) or (_translate_set(part) if part[:1] == "[" else re.escape(part))
+        for part in parts
     )
+    try:
+        re.compile(expression)
+    except re.error as problem:
+        raise ToolError(f"{pattern}: not a valid wildcard: {problem}") from problem
+    return expression
+
+
+def _translate_set(pattern: str) -> str:
+    """Return the regular expression of ``[abc]`` or ``[!abc]``."""
+    if len(pattern) < 3 or not pattern.endswith("]"):
+        return re.escape(pattern)
+    negation = "^" if pattern[1] in "!^" and len(pattern) > 3 else ""
+    inner = pattern[2:-1] if negation else pattern[1:-1]
+    return f"[{negation}{re.escape(inner[0])}{inner[1:]}]"
+
+
+def _is_same(source: str, target: str) -> bool:
+    if is_remote(source) or is_remote(target) or target == "-":
+        return source == target
+    return Path(source).resolve() == Path(target).resolve()
 
 
 def _require_remote(url: str) -> str:

@@ -86,6 +86,8 @@ class Messages:
 def _unknown(message: Any, path: str) -> Iterator[str]:
     """Yield the path and number of each unknown enum value."""
     for field, value in message.ListFields():
+        if field.message_type and field.message_type.full_name.startswith("google.protobuf."):
+            continue  # any JSON, times and the like
         field_path = f"{path}{field.name}"
         repeated = hasattr(value, "extend")
         items: list[Any] = list(value) if repeated else [value]

@@ -48,7 +48,7 @@ def test_an_image_is_the_code(images: Any) -> None:
     job = images.ended(images.create_custom(pool).name)
     assert job.state.name == "JOB_STATE_SUCCEEDED", job
     first, second = images.log(job.name).splitlines()
-    assert first.endswith("['--lr=0.1'] ['/gcs', '/var/hypertune'] kept")
+    assert first.endswith("['--lr=0.1'] ['/gcs', '/gcs/team-bucket', '/var/hypertune'] kept")
     assert second == "True ['team-bucket']"
 
 

@@ -68,24 +68,36 @@ def test_a_shell_finds_it_too(emulator: Any) -> None:
 
 
 @mounting
-def test_files_next_to_the_buckets_fail_the_job(emulator: Any) -> None:
+def test_only_the_buckets_can_be_written(emulator: Any) -> None:
+    other = emulator.create_custom(emulator.container("import time; time.sleep(1)"))
     code = "import os; os.makedirs('/gcs/no-such-bucket/models')"
+    job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
+    assert state_of(job) == "FAILED"
+    assert "Read-only file system: '/gcs/no-such-bucket'" in emulator.log(job.name)
+    assert state_of(emulator.ended(other.name)) == "SUCCEEDED"  # it wrote nothing there
+
+
+def test_files_next_to_the_buckets_fail_the_job_without_mounts(unmounted: Any) -> None:
+    emulator = unmounted()
+    code = "import os; os.makedirs(os.environ['CLOUDTUNE_GCS'] + '/no-such-bucket/models')"
     job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
     assert state_of(job) == "FAILED"
     assert "/gcs/no-such-bucket, but there is no such bucket" in job.error.message
 
 
-@mounting
-def test_files_next_to_the_buckets_fail_the_job_that_wrote_them(emulator: Any) -> None:
+def test_files_next_to_the_buckets_fail_the_job_that_wrote_them(unmounted: Any) -> None:
+    emulator = unmounted()
     writer = """
         import os, pathlib, time
-        os.makedirs("/gcs/no-such-bucket/models")
-        while not os.path.exists("/gcs/team-bucket/other-has-ended"):
+        root = os.environ["CLOUDTUNE_GCS"]
+        os.makedirs(f"{root}/no-such-bucket/models")
+        while not os.path.exists(f"{root}/team-bucket/other-has-ended"):
             time.sleep(0.1)
     """
     waiter = """
         import os, time
-        while not os.path.exists("/gcs/no-such-bucket"):
+        root = os.environ["CLOUDTUNE_GCS"]
+        while not os.path.exists(f"{root}/no-such-bucket"):
             time.sleep(0.1)
     """
     first = emulator.create_custom(emulator.container(writer))
@@ -94,6 +106,30 @@ def test_files_next_to_the_buckets_fail_the_job_that_wrote_them(emulator: Any) -
     job = emulator.ended(first.name)
     assert state_of(job) == "FAILED"
     assert "/gcs/no-such-bucket, but there is no such bucket" in job.error.message
+
+
+@mounting
+def test_a_deleted_bucket_fails_no_job(start_emulator: Any) -> None:
+    emulator = start_emulator()
+    bucket = emulator.storage.create_bucket("short-lived")
+    code = "import os; print(sorted(os.listdir('/gcs')))"
+    job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
+    bucket.delete()
+    job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
+    assert state_of(job) == "SUCCEEDED", job.error.message
+    assert "short-lived" not in emulator.log(job.name)
+
+
+def test_a_script_that_hides_the_path_fails_without_mounts(
+    tmp_path: Path, unmounted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tmp_path / "machine-gcs"
+    monkeypatch.setenv("TEST_GCS", str(machine))
+    emulator = unmounted()
+    code = f"import os; os.makedirs({str(machine)!r})"
+    job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
+    assert state_of(job) == "FAILED"
+    assert f"A script wrote to {machine} of this machine" in job.error.message
 
 
 @pytest.mark.parametrize("kind", ["container", "package"])

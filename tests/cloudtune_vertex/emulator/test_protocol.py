@@ -276,3 +276,11 @@ def test_it_ends_while_tuning_jobs_start_their_trials(start_emulator: Any) -> No
     for _ in range(3):
         made.create(made.tuning("import time; time.sleep(600)", parallelTrialCount=2))
     assert made.end() == 0
+
+
+@pytest.mark.parametrize("location", ["us-esat-1", "..", "global"])
+def test_unknown_locations_are_refused(emulator: Any, location: str) -> None:
+    url = f"{emulator.url}/v1/projects/team/locations/{location}/customJobs"
+    status, text = ask(url, headers={"Authorization": f"Bearer {emulator.key}"})
+    assert (status, text["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert f"Location ID '{location}' is not supported" in text["error"]["message"]

@@ -149,3 +149,26 @@ def test_a_script_runs_them(emulator: Any) -> None:
     assert state_of(job) == "SUCCEEDED", job.error.message
     assert emulator.bucket.blob("tool/b").download_as_text() == "w"
     assert "stands in only for `gcloud storage`" in emulator.log(job.name)
+
+
+def test_a_move_keeps_what_it_does_not_copy(tool: Run, storage: Any) -> None:
+    root = f"gs://{storage.name}"
+    assert tool("mv", "-n", f"{root}/model", f"{root}/train/one.csv").returncode == 0
+    same = tool("mv", f"{root}/model", f"{root}/model")
+    assert (same.returncode, "the source and the destination are the same" in same.stderr) == (
+        1,
+        True,
+    )
+    assert "model" in names(storage)
+    assert storage.blob("train/one.csv").download_as_text() == "train/one.csv"
+
+
+def test_sets_of_characters(tool: Run, storage: Any) -> None:
+    root = f"gs://{storage.name}"
+    assert tool("ls", f"{root}/[!t]*").stdout.split() == [f"{root}/model"]
+    assert tool("ls", f"{root}/[a-m]*").stdout.split() == [f"{root}/model"]
+    assert "[z-a]: not a valid wildcard" in tool("ls", f"{root}/[z-a]").stderr
+
+
+def test_missing_arguments(tool: Run) -> None:
+    assert "at least one source and a destination" in tool("cp").stderr

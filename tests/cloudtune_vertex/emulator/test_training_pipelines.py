@@ -133,3 +133,8 @@ def test_other_services_are_refused_with_what_there_is(emulator: Any, resource: 
     error = answer.json()["error"]
     assert (answer.status_code, error["status"]) == (501, "UNIMPLEMENTED")
     assert "trainingPipelines" in error["message"]
+
+
+def test_inputs_must_be_an_object(emulator: Any) -> None:
+    with pytest.raises(exceptions().BadRequest, match="must be an object"):
+        Pipelines(emulator).create("", trainingTaskInputs=[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.emulator_kit import Json
-from cloudtune_vertex.emulator.errors import unimplemented
+from cloudtune_vertex.emulator.errors import invalid, unimplemented
 from cloudtune_vertex.emulator.rules import REQUIRED, check_fields, demand
 from cloudtune_vertex.emulator.rules.job import JOB_RULES
 
@@ -34,6 +34,8 @@ def check(request: Json) -> None:
         ServiceError: If it is invalid, or not supported here.
     """
     demand(_RULES, request)
+    if not isinstance(request["trainingTaskInputs"], dict):
+        raise invalid("The training task inputs must be an object, a CustomJobSpec.")
     if request["trainingTaskDefinition"] != CUSTOM_TASK:
         raise unimplemented(
             f"This emulator runs no {request['trainingTaskDefinition']}; it runs {CUSTOM_TASK}."
