@@ -14,6 +14,15 @@ from pathlib import Path
 from cloudtune.execution.forkserver import overlay
 
 _PROBE_TIMEOUT = 10.0
+_PROBE = """
+import os
+os.rename('file', 'new')
+open('new', 'a').write('after')
+os.unlink('folder/inner')
+os.rmdir('folder')
+os.mkdir('folder')  # needs extended attributes, which not every file system has
+assert not os.listdir('folder')
+"""
 
 
 def can_share(folder: Path) -> bool:
@@ -28,15 +37,17 @@ def can_share(folder: Path) -> bool:
             lower, view = Path(name, "lower"), Path(name, "trial", "work")
             lower.mkdir()
             (lower / "file").write_text("before")
+            (lower / "folder").mkdir()
+            (lower / "folder" / "inner").touch()
             create_view(str(view.parent), str(view))
-            code = "import os; os.rename('file', 'new'); open('new', 'a').write('after')"
-            command = [sys.executable, "-I", "-S", "-c", code]
+            command = [sys.executable, "-I", "-S", "-c", _PROBE]
             program = [sys.executable, "-I", "-S", overlay.__file__, "2", str(lower), str(view)]
             done = subprocess.run(
                 [*program, *command], capture_output=True, timeout=_PROBE_TIMEOUT, check=False
             )
             works = done.returncode == 0 and (view / "new").read_text() == "beforeafter"
-            works = works and [path.name for path in lower.iterdir()] == ["file"]
+            works = works and not [*(view / "folder").iterdir()]
+            works = works and sorted(path.name for path in lower.iterdir()) == ["file", "folder"]
             finish_view(str(view.parent), str(view))
             return works
     except (OSError, subprocess.TimeoutExpired):

@@ -171,20 +171,28 @@ def test_a_cold_process_starts_as_without_a_view(
     assert job.run_one() == expected.stdout
 
 
-AS_ANOTHER_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-
-
-def test_without_root(tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", [1000, 0])
+def test_without_root_of_the_machine(tmp_path: Path, user: int) -> None:
+    namespace = ["unshare", "--user", f"--map-user={user}", f"--map-group={user}"]
     works = shutil.which("unshare") and (
-        subprocess.run([*AS_ANOTHER_USER, "true"], capture_output=True, check=False).returncode == 0
+        subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode == 0
     )
     if not works:
         pytest.skip("needs user namespaces")
     trial = tmp_path / "a, b:c=d"
     for folder in (tmp_path / "lower", trial / "work", trial / overlay.OVERLAY_FOLDER):
         folder.mkdir(parents=True)
+    (tmp_path / "lower" / "folder").mkdir()
+    (tmp_path / "lower" / "folder" / "b").touch()
     (tmp_path / "lower" / "a").write_text("before")
-    code = "import os; open('a', 'a').write('+'); print(os.getuid(), open('a').read())"
+    code = """
+import os
+open('a', 'a').write('+')
+os.remove('folder/b')
+os.rmdir('folder')
+os.mkdir('folder')
+print(os.getuid(), open('a').read(), os.listdir('folder'))
+"""
     program = [
         sys.executable,
         "-I",
@@ -193,10 +201,10 @@ def test_without_root(tmp_path: Path) -> None:
         str(tmp_path / "lower"),
         str(trial / "work"),
     ]
-    command = [*AS_ANOTHER_USER, *program, sys.executable, "-c", code]
+    command = [*namespace, *program, sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "Operation not permitted" in done.stderr:
         pytest.skip("no nested user namespaces")
-    assert done.stdout == "1000 before+\n", done.stderr
+    assert done.stdout == f"{user} before+ []\n", done.stderr
     assert (tmp_path / "lower" / "a").read_text() == "before"
     assert (trial / "work" / "a").read_text() == "before+"

@@ -50,7 +50,8 @@ def mount(lower: str, folder: str) -> None:
         ):
             with open("/proc/self/" + file, "w") as map_file:
                 map_file.write(text)
-        options += ",userxattr"
+    if uid != 0 or _is_in_user_namespace():
+        options += ",userxattr"  # only root of the whole machine can set the usual attributes
     _call("mount", b"none", b"/", None, _MS_REC | _MS_SLAVE, None)
     before = os.getcwd()
     os.chdir(parent)
@@ -58,6 +59,12 @@ def mount(lower: str, folder: str) -> None:
         _call("mount", b"cloudtune", os.fsencode(name), b"overlay", 0, os.fsencode(options))
     finally:
         os.chdir(before)
+
+
+def _is_in_user_namespace() -> bool:
+    """Return whether the user ids are not those of the machine, as in containers without root."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() != ["0", "0", str(2**32 - 1)]
 
 
 def _call(name: str, *arguments: Any) -> None:
