@@ -35,28 +35,32 @@ def watch(run: str | None) -> None:
     raise SystemExit(run_exit_code(results))
 
 
-@examples("cloudtune logs", "cloudtune logs 7", "cloudtune logs k7f2 7 --on sagemaker")
+@examples("cloudtune logs", "cloudtune logs 7 --follow", "cloudtune logs k7f2 7 --on sagemaker")
 @click.command()
 @click.argument("words", nargs=-1, metavar="[RUN] [TRIAL]")
 @click.option("--on", metavar="PROVIDER", help="The provider, if the run has several jobs.")
-def logs(words: tuple[str, ...], on: str | None) -> None:
+@click.option("-f", "--follow", is_flag=True, help="Print what is added until the trial ends.")
+def logs(words: tuple[str, ...], on: str | None, *, follow: bool) -> None:
     """Print the output of TRIAL of RUN (by default, the last trial of the latest run).
 
     If the service keeps the log, it is read there; if that fails, its address is printed.
     """
-    from cloudtune.runs.logs import ServiceLog, find_log
+    from cloudtune.runs.logs import ServiceLog, find_log, follow_log
 
     if len(words) > 2:
         raise click.UsageError("give at most a run and a trial number")
     number = int(words[-1]) if words and words[-1].isdecimal() else None
     run = next((word for word in words[:1] if number is None or len(words) == 2), None)
     log = find_log(run, number, on)
+    if follow:
+        _print_lines(follow_log(log))
+        return
     if isinstance(log, ServiceLog):
         _print_service_log(log)
         return
-    if not log.stat().st_size:
-        click.echo(f"{log} is empty: the script printed nothing", err=True)
-    with log.open(encoding="utf-8", errors="replace") as file:
+    if not log.path.stat().st_size:
+        click.echo(f"{log.path} is empty: the script printed nothing", err=True)
+    with log.path.open(encoding="utf-8", errors="replace") as file:
         _print_lines(file)
 
 

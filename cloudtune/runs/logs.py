@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cloudtune.emulation.environment import reconnect
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.models import CloudSettings, JobContext
+from cloudtune.results.events import Ended, Started
 from cloudtune.results.model import Trial
+
+_FILE_POLL_SECONDS = 0.3
+_SERVICE_POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class FileLog:
+    """The output of a trial in a file of this machine."""
+
+    path: Path
+    job: JobRecord
+    number: int
 
 
 @dataclass(frozen=True)
@@ -23,9 +40,14 @@ class ServiceLog:
 
     address: str | None
     """The page in the service's console, or the path at the service, if known."""
-    _job: JobRecord
+    job: JobRecord
     _trial: Trial
     _folder: Path
+
+    @property
+    def number(self) -> int:
+        """The number of the trial."""
+        return self._trial.number
 
     def lines(self) -> Iterator[str] | None:
         """Return the lines, without their ends, or None if this provider cannot read logs.
@@ -35,7 +57,7 @@ class ServiceLog:
             ProviderError: If the service cannot be reached or refuses, or the emulator has ended.
             MissingExtraError: If a package that reaches the service is not installed.
         """
-        plan = restore_plan(self._job.plan)
+        plan = restore_plan(self.job.plan)
         provider = registry.get(plan.provider)
         emulator = None
         if plan.facts.emulator:
@@ -49,8 +71,8 @@ def find_log(
     run: str | None = None,
     number: int | None = None,
     on: str | None = None,
-) -> ServiceLog | Path:
-    """Return the file with the output of a trial, or where the service keeps it.
+) -> ServiceLog | FileLog:
+    """Return the log of a trial.
 
     The default is the last trial of the latest run. A run with several jobs requires a provider.
 
@@ -78,7 +100,7 @@ def find_log(
         return ServiceLog(trial.log, job, trial, job_folder)
     path = Path((trial and trial.log) or job_folder / "trials" / str(number) / "log.txt")
     if path.exists() and (trial or damage):  # the file of a trial that is lost from the ledger
-        return path
+        return FileLog(path, job, number)
     if damage:
         raise damage[0]
     if not trials:
@@ -103,6 +125,52 @@ def read_output(run: str, number: int, *, on: str) -> Iterator[str]:
     if isinstance(log, ServiceLog):
         yield from log.lines() or ()
         return
-    with log.open(encoding="utf-8", errors="replace") as file:
+    with log.path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             yield line.rstrip("\n")
+
+
+def follow_log(log: ServiceLog | FileLog) -> Iterator[str]:
+    """Yield the output of a trial, as pieces of text, until the trial or its run has ended.
+
+    Raises:
+        LedgerError: If the ledger cannot be read.
+        UsageError: If this provider cannot read logs.
+        ProviderError: If the service cannot be reached or refuses.
+        OSError: If the file cannot be read.
+    """
+    is_file = isinstance(log, FileLog)
+    pieces = _read_file(log) if isinstance(log, FileLog) else _read_service(log)
+    seq, has_ended = 0, False
+    with Ledger() as ledger:
+        folder = ledger.run_folder(log.job.run)
+        while True:
+            is_over = lock_holder(folder) is None
+            for seq, event in ledger.events(log.job.run, log.job.provider, seq):
+                if event.number == log.number and isinstance(event, Started | Ended):
+                    has_ended = isinstance(event, Ended) and event.state != "pending"
+            # The log is complete before the end is in the ledger.
+            yield next(pieces)
+            if is_over or has_ended:
+                return
+            time.sleep(_FILE_POLL_SECONDS if is_file else _SERVICE_POLL_SECONDS)
+
+
+def _read_file(log: FileLog) -> Iterator[str]:
+    """Yield, each time, what has been added to a file."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    with log.path.open("rb") as file:
+        while True:
+            yield decode(file.read())
+
+
+def _read_service(log: ServiceLog) -> Iterator[str]:
+    """Yield, each time, the lines that the service has added to a log."""
+    count = 0
+    while True:
+        lines = log.lines()
+        if lines is None:
+            raise UsageError(f"the log of a trial on {log.job.provider} cannot be followed")
+        added = [f"{line}\n" for line in islice(lines, count, None)]
+        count += len(added)
+        yield "".join(added)

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -654,3 +655,14 @@ def test_providers_fit_80_columns(cloudtune: Cloudtune) -> None:
     assert max(map(len, lines)) < 80
     assert {"local", "sagemaker", "vertex", "watson"} <= {line.partition(":")[0] for line in lines}
     assert "  managed  strategies bayesian, grid, random; parameters float, int" in "\n".join(lines)
+
+
+def test_logs_follows_a_trial_until_it_ends(cloudtune: Cloudtune, tmp_path: Path) -> None:
+    lines = "for n in range(5):\n    print(f'step {n} é', flush=True); time.sleep(0.4)\n"
+    (tmp_path / "train.py").write_text(f"import time\n{lines}print('val: 1')", "utf-8")
+    cloudtune("run", "study.yaml", "--detach", "--set", "limits.max_trials=1")
+    while not list(tmp_path.rglob("log.txt")):
+        time.sleep(0.05)
+    followed = cloudtune("logs", "--follow", "1").stdout
+    assert followed == "".join(f"step {n} é\n" for n in range(5)) + "val: 1\n"
+    assert cloudtune("logs", "--follow", "1").stdout == followed
