@@ -141,12 +141,13 @@ def follow_log(log: ServiceLog | FileLog) -> Iterator[str]:
     """
     is_file = isinstance(log, FileLog)
     pieces = _read_file(log) if isinstance(log, FileLog) else _read_service(log)
-    seq, has_ended = 0, False
+    last, has_ended = 0, False
     with Ledger() as ledger:
         folder = ledger.run_folder(log.job.run)
         while True:
             is_over = lock_holder(folder) is None
-            for seq, event in ledger.events(log.job.run, log.job.provider, seq):
+            for number, event in ledger.events(log.job.run, log.job.provider, last):
+                last = number
                 if event.number == log.number and isinstance(event, Started | Ended):
                     has_ended = isinstance(event, Ended) and event.state != "pending"
             # The log is complete before the end is in the ledger.
