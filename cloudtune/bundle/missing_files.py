@@ -38,7 +38,10 @@ def explain_missing_file(output: str, source: Path, bundled: Path) -> str:
             reason = f"{name} is in {source}, but git or {IGNORE_FILE} ignores it"
         else:
             continue
-        return f"{reason}: give it as an input (trial.inputs)"
+        return (
+            f"{reason}: give it as an input (trial.inputs), and its path to the script as "
+            "{{inputs.NAME}} in trial.args, or as $CLOUDTUNE_INPUT_NAME"
+        )
     return ""
 
 

@@ -58,8 +58,8 @@ def _args(study: Study, values: dict[str, Value], source: str) -> str:
     arguments = script_arguments(study, values, source)
     if unfilled := [word for word in arguments if "{{inputs." in word.replace(" ", "")]:
         raise UsageError(
-            f"the arguments contain the address of an input, which a trial does not have: "
-            f"{unfilled[0]}"
+            f"the arguments contain an input that is not on this machine: {unfilled[0]}; use "
+            "--as json, yaml, or env"
         )
     return shlex.join(arguments)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 from pathlib import Path
 
 from cloudtune.study.search_space import Value
@@ -10,7 +11,10 @@ from cloudtune.study.study import Study
 
 
 def script_arguments(study: Study, values: dict[str, Value], source: str) -> list[str]:
-    """Return the arguments that a script is started with.
+    """Return the arguments that a script is started with on this machine.
+
+    Those of a command start with its first option or placeholder. Placeholders of inputs that are
+    not on this machine are left as they are.
 
     Args:
         study: The study.
@@ -27,7 +31,21 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
     switches = switch_words(call, flags, source)
     style = {"arguments": study.trial.arguments, "args": study.trial.args}
     style |= {"parameters": list(study.parameters)}
-    return command_line(style, values, {}, "", dashed, switches=switches)
+    words = study.trial.command or ()
+    style["command"] = list(dropwhile(lambda w: not w.startswith("-") and "{{" not in w, words))
+    return command_line(style, values, _input_paths(study), "", dashed, switches=switches)
+
+
+def _input_paths(study: Study) -> dict[str, str]:
+    """Return the paths of the inputs that are on this machine."""
+    base = Path(study.file).parent if study.file else Path.cwd()
+    paths: dict[str, str] = {}
+    for name, addresses in study.trial.inputs.items():
+        address = addresses.get("local") or addresses.get("*")
+        uri = address.uri.removeprefix("file://") if address else "://"
+        if "://" not in uri:
+            paths[name] = str((base / Path(uri).expanduser()).absolute())
+    return paths
 
 
 _USES_PARAMS = re.compile(

@@ -41,7 +41,8 @@ def test_an_ignored_file_is_named(folders: tuple[Path, Path], output: str, named
     source, bundled = folders
     assert explain_missing_file(output.format("work") + "\n", source, bundled) == (
         f"{named} is in {source}, but git or .cloudtuneignore ignores it: "
-        "give it as an input (trial.inputs)"
+        "give it as an input (trial.inputs), and its path to the script as {{inputs.NAME}} in "
+        "trial.args, or as $CLOUDTUNE_INPUT_NAME"
     )
 
 
@@ -50,7 +51,8 @@ def test_a_file_outside_the_source_is_named(folders: tuple[Path, Path]) -> None:
     output = "[Errno 2] No such file or directory: '../shared/x.bin'"
     assert explain_missing_file(output, source, bundled) == (
         f"trials run in a copy of {source}, so ../shared/x.bin is not there: "
-        "give it as an input (trial.inputs)"
+        "give it as an input (trial.inputs), and its path to the script as {{inputs.NAME}} in "
+        "trial.args, or as $CLOUDTUNE_INPUT_NAME"
     )
 
 

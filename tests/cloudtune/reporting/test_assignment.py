@@ -88,18 +88,31 @@ def test_yaml_of_both_versions_and_json_hold_the_same(values: dict[str, Value]) 
         assert [type(value) for value in found.values()] == [*map(type, wanted.values())]
 
 
-def test_values_that_a_form_cannot_express_are_an_error(tmp_path: Path) -> None:
+def test_values_that_a_form_cannot_express_are_an_error() -> None:
     with pytest.raises(UsageError, match=r"not valid as names of shell variables: 'optimizer\.lr'"):
         of("env", {"optimizer.lr": 0.1})
     with pytest.raises(UsageError, match="takes no arguments"):
         of("args", {"x": 0.5}, arguments="env")
-    with pytest.raises(UsageError, match="address of an input"):
-        of(
-            "args",
-            {"x": 0.5},
-            args=["--data={{inputs.train}}"],
-            inputs={"train": str(tmp_path)},
-        )
+    remote = {"args": ["--data={{inputs.train}}"], "inputs": {"train": "s3://bucket/train/"}}
+    with pytest.raises(UsageError, match="an input that is not on this machine"):
+        of("args", {"x": 0.5}, **remote)
+
+
+def test_arguments_have_the_paths_of_inputs(tmp_path: Path) -> None:
+    local = {"args": ["--data={{inputs.train}}"], "inputs": {"train": str(tmp_path)}}
+    assert of("args", {"x": 0.5}, **local) == f"--data={tmp_path} --epochs 3 --x 0.5"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (["./throw", "{{x}}", "{{epochs}}"], "0.5 3"),
+        (["python", "train.py", "--rate", "{{x}}"], "--rate 0.5 --epochs 3"),
+        (["python", "train.py"], "--epochs 3 --x 0.5"),
+    ],
+)
+def test_arguments_of_a_command_have_its_form(command: list[str], arguments: str) -> None:
+    assert of("args", {"x": 0.5}, script=None, command=command) == arguments
 
 
 @pytest.mark.parametrize(
