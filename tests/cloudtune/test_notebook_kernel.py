@@ -46,9 +46,11 @@ def test_the_page_on_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     page = PAGE.read_text("utf-8")
     cells = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     message = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
-    *tuned, best, report, script = map(shown, run_cells(cells, tmp_path))
+    outputs = run_cells(cells, tmp_path)
+    *tuned, best, report, script = map(shown, outputs)
     assert tuned == [{}] * len(tuned)
     assert "accuracy" in best["text/html"]
     assert report["text/html"].startswith("<iframe")
+    assert [each.output_type for each in outputs[-2]] == ["execute_result"]
     assert report["text/plain"].startswith("train: maximize accuracy\n")
     assert script == {"error": f"UsageError: {message[0]}"}

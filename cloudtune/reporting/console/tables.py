@@ -36,7 +36,7 @@ def print_columns(columns: Mapping[str, Sequence[Any]]) -> None:
     """Print columns of equal length as a table on stdout; None is blank."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, force_jupyter=False)
     for line in _lines(columns, console, console.width if console.is_terminal else _UNLIMITED):
         click.echo(line, color=True)
 
@@ -50,7 +50,9 @@ def render_table(columns: Mapping[str, Sequence[Any]], width: int | None = None)
     """
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), color_system=None, force_terminal=False)
+    console = Console(
+        file=io.StringIO(), color_system=None, force_terminal=False, force_jupyter=False
+    )
     return _lines(columns, console, _UNLIMITED if width is None else width)
 
 
