@@ -230,19 +230,6 @@ def test_a_bucket_has_a_name_as_the_service_allows_it(emulator: Any, name: str) 
         )
 
 
-def test_a_script_that_destroys_what_stands_for_gcs_is_told(start_emulator: Any) -> None:
-    made = start_emulator()
-    code = """
-        import os, pathlib
-        root = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket"
-        root.rmdir()
-        root.write_text("")
-    """
-    job = made.ended(made.create_custom(made.container(code)).name)
-    assert state_of(job) == "JOB_STATE_FAILED"
-    assert "/gcs cannot be synchronized" in job.error.message
-
-
 @pytest.mark.parametrize("seconds", [9_223_372_037, 315_576_000_000])
 def test_a_timeout_may_be_longer_than_a_clock(start_emulator: Any, seconds: int) -> None:
     made = start_emulator()

@@ -150,6 +150,27 @@ def test_code_that_knows_where_the_buckets_are_runs_without_mounts(unmounted: An
     assert emulator.bucket.blob("known").exists()
 
 
+def test_a_script_that_replaces_a_bucket_fails_without_mounts(unmounted: Any) -> None:
+    code = """
+        import os, pathlib
+        root = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket"
+        root.rmdir()
+        root.write_text("")
+    """
+    emulator = unmounted()
+    job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
+    assert state_of(job) == "FAILED"
+    assert "/gcs cannot be synchronized" in job.error.message
+
+
+@mounting
+def test_a_script_cannot_remove_a_bucket(emulator: Any) -> None:
+    code = "import os; os.rmdir('/gcs/team-bucket')"
+    job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
+    assert state_of(job) == "FAILED"
+    assert emulator.bucket.exists()
+
+
 @mounting
 def test_a_missing_command_has_the_exit_code_of_a_shell(tmp_path: Path) -> None:
     import subprocess
