@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from cloudtune.bundle.files import find_credentials, list_files, outside_links
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.outputs import unhashed_files
+from cloudtune.provider.source_size import disk_shortage
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,14 @@ class Bundle:
 
     files: tuple[str, ...]
     unhashed: tuple[str, ...]
-    source_hash: str
+    source_hash: str | None
+    """None if the files do not fit on the disk, so that the plan is refused."""
     credentials: tuple[str, ...]
     outside_links: Mapping[str, str]
 
 
 def read_bundle(source: Path, without: Sequence[Path], study_file: str | None) -> Bundle:
-    """Read all files of a source folder.
+    """List the files of a source folder, and read them unless they do not fit on the disk.
 
     Args:
         source: The folder.
@@ -36,5 +39,9 @@ def read_bundle(source: Path, without: Sequence[Path], study_file: str | None) -
     """
     files = tuple(list_files(source, [state_folder(), *without]))
     unhashed = unhashed_files(source, files, study_file)
-    source_hash, credentials = find_credentials(source, files, unhashed)
+    source_hash: str | None = None
+    credentials: tuple[str, ...] = ()
+    size = sum(os.lstat(source / name).st_size for name in files)
+    if not disk_shortage(state_folder(), len(files), size):  # reading them could take hours
+        source_hash, credentials = find_credentials(source, files, unhashed)
     return Bundle(files, unhashed, source_hash, credentials, outside_links(source, files))

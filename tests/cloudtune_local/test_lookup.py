@@ -183,6 +183,17 @@ def test_a_disk_without_room_for_more_files(
     assert "the copies need 12 files, and 11 can be created in" in str(planned.refused)
 
 
+def test_a_source_that_does_not_fit_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_bavail=100, f_frsize=1_000_000, f_files=0, f_favail=0)
+    monkeypatch.setattr(os, "statvfs", partial(same, disk))
+    sparse(tmp_path, data=10**12)
+    planned = plan(Study.model_validate({"trial": {"module": "x"}}), base=tmp_path)
+    assert "the copies need" in str(planned.refused)
+    assert planned.facts.source_hash is None
+
+
 @pytest.mark.parametrize(
     ("emulated", "trials", "fits"), [(True, 7, True), (True, 9, False), (False, 100, True)]
 )
