@@ -23,6 +23,9 @@ MODULE = "cloudtune_function"
 """The module that a trial runs."""
 CONTEXT_FILE = f"{MODULE}.json"
 """What depends on this process: the import path, and the text around the function."""
+_SECRET_NAME = re.compile(r"(?i)(api|access|secret|auth)_?key|secret|passw(or)?d|(^|_)token$")
+_MIN_SECRET = 8
+"""Characters of the shortest text that can be a secret."""
 MAX_BYTES = 512_000_000
 """Size limit of a function with the values that it uses."""
 _FUTURE = "from __future__ import annotations\n"
@@ -51,8 +54,15 @@ def pack_function(
         source: The folder whose modules it imports.
 
     Raises:
-        UsageError: If the function or a value that it uses cannot be stored, or is too large.
+        UsageError: If the function or a value that it uses cannot be stored, is too large, or is
+            probably a secret.
     """
+    for name, value in used_variables(function).items():
+        if is_likely_secret(name, value):
+            raise UsageError(
+                f"{name} may be a secret, which would be stored with the run: read it from "
+                f"os.environ inside {function_name(function)}()"
+            )
     pickled = _pickle_function(function)
     context = {
         "path": list(_import_path(source)),
@@ -71,6 +81,11 @@ def pack_function(
         f"{MODULE}.pkl": pickled.data,
         CONTEXT_FILE: json.dumps(context).encode(),
     }
+
+
+def is_likely_secret(name: str, value: object) -> bool:
+    """Return whether a variable probably contains a secret, by its name."""
+    return isinstance(value, str) and len(value) >= _MIN_SECRET and bool(_SECRET_NAME.search(name))
 
 
 def function_name(function: Callable[..., Any]) -> str:

@@ -7,7 +7,6 @@ import inspect
 import json
 import linecache
 import math
-import re
 import symtable
 import sys
 import textwrap
@@ -15,11 +14,9 @@ from collections.abc import Callable, Sequence
 from types import FunctionType, ModuleType
 from typing import Any, cast
 
+from cloudtune.bundle.function import is_likely_secret
 from cloudtune.errors import UsageError
 
-_SECRET_NAME = re.compile(r"(?i)(api|access|secret|auth)_?key|secret|passw(or)?d|(^|_)token$")
-_MIN_SECRET = 8
-"""Characters of the shortest text that can be a secret."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -79,7 +76,7 @@ class _Script:
         if isinstance(value, ModuleType):
             plain = f"import {value.__name__}"
             self.imports.add(plain if name == value.__name__ else f"{plain} as {name}")
-        elif isinstance(value, str) and len(value) >= _MIN_SECRET and _SECRET_NAME.search(name):
+        elif is_likely_secret(name, value):
             self.problems.append(
                 f"{name} may be a secret, which a script should not have: read it from os.environ "
                 "inside the function, and set it with trial.env"

@@ -193,7 +193,7 @@ def test_a_result_that_is_no_measurement(result: Any, objective: Any, message: s
 
 def test_mistakes_are_found_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     lock = threading.Lock()
-    data = bytes(5_000_000)
+    data, API_KEY = bytes(5_000_000), "not to be written"  # noqa: N806
     conditional = {"x": cloudtune.float(0, 1), "y": cloudtune.float(0, 1, when={"b": True})}
     monkeypatch.setattr(function_module, "MAX_BYTES", 1_000_000)
 
@@ -203,6 +203,7 @@ def test_mistakes_are_found_before_the_start(monkeypatch: pytest.MonkeyPatch) ->
     cases: list[tuple[str, Callable[[], Any]]] = [
         ("uses lock, a lock, which cannot be copied", lambda: tune(lambda x: lock and x)),
         ("most of it in data (5 MB)", lambda: tune(lambda x: len(data) + x)),
+        ("API_KEY may be a secret", lambda: tune(lambda x: x + len(API_KEY))),
         ("has no argument x", lambda: tune(lambda y=1: y)),
         ("needs config, which is no parameter", lambda: tune(lambda config: config["x"])),
         ("takes x only by position", lambda: tune(_by_position)),
