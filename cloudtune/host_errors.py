@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PROCESS_LIMIT = (
     "raise the limit of processes (`ulimit -u`, or the container's pids limit), or lower "
@@ -20,6 +24,9 @@ _REMEDIES = {
     errno.EROFS: "make it writable",
     errno.EIO: "check the disk",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BLOCK = 4096
+"""Bytes of a block of most file systems."""
 
 
 def describe_host_error(error: BaseException) -> str | None:
@@ -35,6 +42,29 @@ def describe_host_error(error: BaseException) -> str | None:
             what = f"no more processes can be started ({what})"
         return f"{_file_prefix(error)}{what}; {remedy}"
     return None
+
+
+def describe_full_disk(folder: Path, error: str) -> str | None:
+    """Return what to do if a program that wrote to a folder failed because a disk is full.
+
+    Args:
+        folder: The folder, to which a block is written and removed.
+        error: The program's error message, which may concern another disk.
+
+    Returns:
+        None if the folder can be written and the message has another cause.
+    """
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(_BLOCK))
+    except OSError as write_error:
+        if write_error.errno in _FULL:
+            write_error.filename = str(folder)
+            return describe_host_error(write_error)
+    full = next((number for number in _FULL if os.strerror(number) in error), None)
+    return _REMEDIES[full] if full else None
 
 
 def _file_prefix(error: OSError) -> str:

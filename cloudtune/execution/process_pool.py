@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
 
@@ -25,8 +26,9 @@ from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
 from cloudtune.execution.reaper_client import ReaperClient
 from cloudtune.execution.sweeper import Sweeper
-from cloudtune.host_errors import describe_host_error
+from cloudtune.host_errors import describe_full_disk, describe_host_error
 from cloudtune.results.events import Ended, HostFailure, Measured
+from cloudtune.results.failure import error_line
 
 
 class ProcessPool:
@@ -263,7 +265,7 @@ class _Process:
             monitor.finish()
             if child.start_error:
                 return self._start_failure(child.start_error)
-            return self._result(code, monitor)
+            return self._result(code, monitor, Path(spec.log).parent)
         finally:
             self._set_wakeup(None)
             if monitor:
@@ -343,7 +345,7 @@ class _Process:
         if self._child is not None:
             signal_group(self._child.pid, number)
 
-    def _result(self, code: int | str, monitor: ProcessMonitor) -> Ended:
+    def _result(self, code: int | str, monitor: ProcessMonitor, folder: Path) -> Ended:
         if code == 0 and not monitor.error:
             lacks_metrics = monitor.lacks_printed_metrics
             tail = monitor.log.tail() if lacks_metrics or not self._measured else ""
@@ -355,7 +357,10 @@ class _Process:
         if isinstance(code, str):
             return self._ended("failed" if reason else "cancelled", reason or code, None, tail)
         exit_code = code if code >= 0 else None
-        return self._ended("failed", reason or describe_exit_code(code), exit_code, tail)
+        ended = self._ended("failed", reason or describe_exit_code(code), exit_code, tail)
+        if not self._kill_reason and (full := describe_full_disk(folder, error_line(tail))):
+            return HostFailure(**vars(ended) | {"reason": f"{ended.reason}: {full}"})
+        return ended
 
     def _ended(
         self,

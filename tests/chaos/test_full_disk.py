@@ -49,6 +49,19 @@ mount -o remount,nr_inodes=9000 small
 """
 """cloudtune on a disk with space on which soon no file can be created, and later more can."""
 
+FILLED_BY_SCRIPT = """\
+mount -t tmpfs -o size=2m none small
+mkdir other
+mount -t tmpfs -o size=2m none other
+"$@" run study.yaml > output 2>&1
+echo $? > code
+"$@" results --format jsonl > before
+mount -o remount,size=90m $FULL
+"$@" resume
+"$@" results --format jsonl > after
+"""
+"""A script that fills a disk; later, the disk has room."""
+
 
 def limited(size: int) -> tuple[str, ...]:
     return (sys.executable, "-c", LIMITED, str(size))
@@ -126,3 +139,32 @@ def test_a_disk_without_room_for_files_costs_no_trial(home: Home) -> None:
     assert len(completed) == 24
     again = {trial["replaces"]: trial["parameters"] for trial in later if trial.get("replaces")}
     assert again == {t["number"]: t["parameters"] for t in later if t["state"] == "cancelled"}
+
+
+@pytest.mark.parametrize("full", ["small", "other"])
+def test_a_disk_that_the_script_fills_costs_no_trial(home: Home, full: str) -> None:
+    (home.path / "small").mkdir()
+    if not can_mount(home.path / "small"):
+        pytest.skip("cannot mount a disk")
+    folder = "." if full == "small" else home.path / "other"
+    (home.path / "train.py").write_text(
+        "import os\n"
+        "from cloudtune.trial import params, report\n"
+        f"with open(os.path.join({str(folder)!r}, f'model-{{os.getpid()}}'), 'wb') as file:\n"
+        "    file.write(bytes(400_000))\n"
+        "report(score=params()['x'])\n",
+        "utf-8",
+    )
+    state = home.path / ("small" if full == "small" else ".cloudtune")
+    home.env |= {"FULL": full, "CLOUDTUNE_HOME": str(state)}
+    main = ["unshare", "-rm", "sh", "-c", FILLED_BY_SCRIPT, "sh"]
+    home.call(sys.executable, "-m", "cloudtune", main=main)
+    output, code, before, after = (
+        (home.path / name).read_text("utf-8") for name in ("output", "code", "before", "after")
+    )
+    assert code.strip() == "3", output
+    assert "free space or inodes there" in output
+    trials, later = ([json.loads(line) for line in text.splitlines()] for text in (before, after))
+    assert "failed" not in {trial["state"] for trial in trials + later}
+    assert_kept(trials, later)
+    assert sum(trial["state"] == "completed" for trial in later) == 24
