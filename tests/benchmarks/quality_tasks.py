@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,10 @@ from cloudtune.study.search_space import Assignment, Space, list_nodes
 from cloudtune.study.study import Study
 
 Params = Mapping[str, Any]
-CACHE = Path.home() / ".cache" / "cloudtune-benchmarks"
+CACHE = Path(
+    os.environ.get("CLOUDTUNE_BENCH_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cloudtune-benchmarks"
+)
 
 
 @dataclass(frozen=True)
