@@ -1,6 +1,8 @@
 """One axis per parameter definition: how sampling, the unit cube and Optuna see its values.
 
-Where values have an order, the axis keeps it. The distribution of `random` by kind and scale:
+Where values have an order, the axis keeps it. Of a continuum, a search uses a million and one
+values, evenly spaced on its scale, with no more digits than tell them apart. The distribution of
+`random` by kind and scale:
 
 - a float without a step: uniform on its scale;
 - an int, or a float with a step, on a linear scale: each value equally likely;
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 Coordinate = float | int
 """Where a value is on its axis: a fraction from 0 to 1 on a continuum, else an index from 0."""
 
+FRACTION_DIGITS = 6
+"""The decimals of a fraction of a continuum."""
+_SPACING = 10.0**-FRACTION_DIGITS
 _MAX_LOG_OFFSET_RATIO = 2**40
 """How many times its length a grid may be away from 0 for its logarithms to be distinguishable."""
 
@@ -63,7 +68,7 @@ class Axis:
         parameter = self.node.parameter
         if self.count is None:
             assert isinstance(parameter, FloatParameter)
-            return interpolate(parameter, float(coordinate))
+            return _value_at_fraction(parameter, float(coordinate))
         return value_at(parameter, min(max(int(coordinate), 0), self.count - 1))
 
     def coordinate(self, value: Value) -> Coordinate:
@@ -162,6 +167,22 @@ class Axis:
 def build_axes(space: Space) -> tuple[Axis, ...]:
     """Return one axis per definition, in the order of the space."""
     return tuple(Axis(node) for node in space.nodes)
+
+
+def _value_at_fraction(parameter: FloatParameter, fraction: float) -> float:
+    """Return the value at a rounded fraction, with the digits that tell it from its neighbors."""
+    low, high = float(parameter.min), float(parameter.max)
+    fraction = round(min(max(fraction, 0.0), 1.0), FRACTION_DIGITS)
+    if fraction in {0.0, 1.0}:
+        return high if fraction else low
+    value = interpolate(parameter, fraction)
+    before, after = (interpolate(parameter, fraction + d * _SPACING) for d in (-0.5, 0.5))
+    if not after > before:  # the bounds are adjacent numbers, or almost
+        return value
+    # The summand makes the number of digits independent of rounding errors in the difference.
+    exponent = math.floor(math.log10(after - before) + 1e-6)
+    rounded = float(round(Decimal(value), -exponent))
+    return min(max(rounded, low), high) + 0.0  # not -0.0
 
 
 def _fraction(parameter: FloatParameter, value: float) -> float:

@@ -2,7 +2,8 @@
 
 A row has one column per definition with more than one value: a number from 0 to 1 on its scale for
 ordered values, the index of the value for categories, and nan where the definition is inactive.
-Equal assignments have byte-identical rows.
+Equal assignments have byte-identical rows. Numbers of a continuum are rounded as its axis rounds
+them, so rows that differ decode to different assignments.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cloudtune.search.axes import Axis
+from cloudtune.search.axes import FRACTION_DIGITS, Axis
 from cloudtune.study.schema import BoolParameter, CategoricalParameter
 from cloudtune.study.search_space import Assignment, Value, is_active, match_value
 
@@ -49,7 +50,9 @@ class Column:
         coordinate = self.axis.coordinate(value)
         if self.levels is not None:
             return float(self.levels[int(coordinate)])
-        return float(coordinate) if self.count is None else self._fraction(int(coordinate))
+        if self.count is None:
+            return float(np.round(coordinate, FRACTION_DIGITS))
+        return self._fraction(int(coordinate))
 
     def decode(self, number: float) -> Value:
         """Return the value that is nearest to a number."""
@@ -61,6 +64,8 @@ class Column:
 
     def snap(self, numbers: Rows) -> Rows:
         """Round each number to that of the nearest value."""
+        if self.count is None:
+            return np.asarray(np.round(np.clip(numbers, 0.0, 1.0), FRACTION_DIGITS), np.float64)
         if self.levels is None:
             return np.clip(numbers, 0.0, 1.0)
         return self.levels[np.searchsorted(self._midpoints, numbers)]
