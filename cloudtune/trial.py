@@ -38,6 +38,8 @@ CONTRACT_FILE = "launcher_contract.py"
 """The service's `Contract`, next to this file in the archive of a job."""
 MAX_REPORT_LINE_BYTES = 65_536
 """Size limit of one reported line."""
+BEGINS_ANEW = "begins_anew"
+"""Key of a line of reports: the script starts again from the beginning, as do its steps."""
 MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
 SOURCE_INDENT = b"    "
@@ -95,7 +97,8 @@ def report(
 
     Args:
         metrics: Values by name, for names that are not Python identifiers.
-        step: The training step or epoch. If omitted, each metric counts its reports from 1.
+        step: The training step or epoch. If omitted, each metric counts its reports from 1, or from
+            the last step if the trial continues from its checkpoint.
         **named_metrics: Values by name.
 
     Raises:
@@ -972,6 +975,8 @@ class Contract:
         """
         self.raw = raw
         self.trial: Json = trial or {}
+        self.continues = False
+        """Whether there were checkpoints when the script was started; the launcher sets it."""
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Pass a report on to the service; return the lines to print for it."""
@@ -996,6 +1001,14 @@ class Contract:
 
     def close(self) -> None:
         """Write everything that is still queued."""
+
+
+def has_files(folder: str) -> bool:
+    """Return whether a folder exists and is not empty."""
+    try:
+        return bool(os.listdir(folder))
+    except OSError:
+        return False
 
 
 def skipped_metric(name: str, value: float) -> str:
@@ -1113,6 +1126,7 @@ def _launch(
         "parameters": dict(values),
         "constants": dict(constants),
     }
+    contract.continues = has_files(trial["checkpoint"])
     trial_file = os.path.join(folder, "trial.json")
     with open(trial_file, "w", encoding="utf-8") as file:
         json.dump(trial, file)

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cloudtune.trial import (
+    BEGINS_ANEW,
     MAX_REPORT_LINE_BYTES,
     SOURCE_INDENT,
     SecretFilter,
+    append_line,
     is_frame,
     matched_step,
     may_contain,
@@ -44,6 +46,8 @@ _BLOCK = 1024 * 1024
 _COLOR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 """The most frequent terminal sequences. They never span lines, so a block of lines is quick."""
 _NO_SECRETS = SecretFilter({})
+_NEW_BEGINNING: Mapping[str, Any] = {"metrics": {}, BEGINS_ANEW: True}
+_NEW_BEGINNING_LINE = json.dumps(_NEW_BEGINNING).encode()
 _MAX_SHOWN = 40
 """Characters of invalid text that a message quotes."""
 
@@ -58,7 +62,9 @@ class MetricError(Exception):
 class StepCounter:
     """Numbers the measurements of each metric from 1, unless the script gives a step."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_step: int = 0) -> None:
+        """Begin after a step, for a script that continues from its checkpoint."""
+        self._after_step = after_step
         self._last: dict[str, int] = {}
         self._count = 0
 
@@ -74,7 +80,7 @@ class StepCounter:
         """
         grouped: dict[int, dict[str, float]] = {}
         for name, value in values.items():
-            at = self._last.get(name, 0) + 1 if step is None else step
+            at = self._last.get(name, self._after_step) + 1 if step is None else step
             self._last[name] = max(at, self._last.get(name, at))
             grouped.setdefault(at, {})[name] = value
         self._count += len(grouped)
@@ -214,6 +220,17 @@ def _compile(name: str, text: str) -> regex.Pattern[str]:
     return pattern
 
 
+def begin_anew(path: str | Path) -> None:
+    """Note in a file of reports that its script starts again from the beginning.
+
+    The reports that follow are counted from 1.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    append_line(str(path), dict(_NEW_BEGINNING))
+
+
 class ReportReader:
     """Reads the reports that a script writes with ``cloudtune.trial.report``."""
 
@@ -250,6 +267,9 @@ class ReportReader:
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 _check_length(line)
+                if line == _NEW_BEGINNING_LINE:
+                    self._steps = StepCounter()
+                    continue
                 when, step, values = _parse_report(line, self._secrets)
                 for at, group in self._steps.group(values, step).items():
                     yield when, at, group

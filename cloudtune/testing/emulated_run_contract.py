@@ -30,6 +30,21 @@ _BEST_IS_NOT_LAST = """
     for step, value in enumerate((1, -0.5, 0.33), 1):
         report(accuracy=value, step=step)
 """
+_RUNGS = """
+    import os
+    from cloudtune.trial import checkpoint_dir, params, report
+    p = params()
+    path = os.path.join(checkpoint_dir(), "done")
+    done = int(open(path).read()) if os.path.exists(path) else 0
+    print("begins with", done)
+    for epoch in range(done + 1, p["epochs"] + 1):
+        report(accuracy=epoch + p["x"] / 2)
+        print(f"loss={epoch}")
+        print(f"epoch {epoch}: f1={epoch}")
+        if KEEPS:
+            open(path, "w").write(str(epoch))
+"""
+"""Reports the epoch, without a step or with a printed one."""
 ENDLESS = """
     import time
     from cloudtune.trial import report
@@ -318,6 +333,27 @@ class EmulatedRunContract(EmulatedRuns):
             steps = [m.step for m in trial.measurements]
             assert steps == list(range(1, len(trial.measurements) + 1))
         assert max(len(trial.measurements) for trial in result.trials) == 9
+
+    @pytest.mark.parametrize("keeps", [True, False])
+    def test_the_steps_of_a_trial_count_on_only_from_a_checkpoint(self, keeps: bool) -> None:
+        metrics = {"loss": r"loss=(\S+)", "f1": r"epoch (?P<step>\d+): f1=(?P<value>\S+)"}
+        run = self.create_run(
+            "driven",
+            _RUNGS.replace("KEEPS", str(keeps)),
+            strategy={"name": "hyperband", "resource": "epochs", "max": 4, "eta": 2, "seed": 2},
+            limits={"max_trials": 4, "parallel_trials": 2},
+            trial={"script": "train.py", "source": "code", "metrics": metrics},
+        )
+        result = self.finish(run)
+        assert result.state == "completed", result.reason
+        lengths: set[int] = set()
+        for trial in result.trials:
+            for name in ("accuracy", *metrics):
+                points = [(m.step, m.metrics[name]) for m in trial.measurements if name in m.metrics]
+                lengths.add(len(points))
+                assert [step for step, _ in points] == [int(value) for _, value in points], name
+        # From the start, a trial that is promoted to 2 and to 4 epochs has more than 4 points.
+        assert (max(lengths) > 4) is not (keeps and self.keeps_checkpoints)
 
 
 def _run_cli(*words: str) -> str:

@@ -56,6 +56,8 @@ class EmulatedRuns:
 
     trial_timeout = "2s"
     """More time than the emulator needs to start a trial."""
+    keeps_checkpoints = True
+    """Whether a driven trial that is started again has its checkpoints."""
     timeout_word = ""
     """Part of the service's word for a trial that took longer."""
 

@@ -13,11 +13,11 @@ from threading import Lock
 
 from cloudtune.execution import reaper
 from cloudtune.execution.forkserver.client import Preload, cold_start_message
-from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter
+from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter, begin_anew
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.provider import Emit, Ended, Interrupted, Json, Measured, Recovered, Started
-from cloudtune.trial import SecretFilter
+from cloudtune.trial import SecretFilter, has_files
 from cloudtune_local.contract import LocalContract
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
 from cloudtune_local.trial_dirs import trial_folder
@@ -78,6 +78,10 @@ class LocalRunner:
             folder = self._contract.prepare(started, doorbell)
             # Now, so that a full disk is not the script's failure when it reports.
             os.close(os.open(folder.reports, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+            begins_anew = started.resource is not None and not has_files(folder.checkpoint)
+            if begins_anew:
+                self._steps.pop(started.number, None)
+                begin_anew(folder.reports)
             return ProcessSpec(
                 command=self._contract.command(started),
                 cwd=folder.work,
@@ -89,7 +93,7 @@ class LocalRunner:
                 secrets=self._contract.secrets,
                 grace=self._contract.grace,
                 lower=str(self._contract.shared) if self._contract.shared else None,
-                steps=self._step_counter(started, folder.checkpoint),
+                steps=self._step_counter(started, 0 if begins_anew else started.after_step),
             )
 
         self._processes.start(started.number, spec, quick=self._contract.quick)
@@ -142,13 +146,11 @@ class LocalRunner:
             measured.extend(Measured(number, *measurement) for measurement in reports.read())
         return measured
 
-    def _step_counter(self, started: Started, checkpoint: str) -> StepCounter:
-        """Return the counter of printed metrics; a trial continues it from its checkpoint."""
+    def _step_counter(self, started: Started, after_step: int) -> StepCounter:
+        """Return the counter of printed metrics; a trial continues the one of its last start."""
         if started.resource is None:
             return StepCounter()
-        if not os.path.isdir(checkpoint) or not os.listdir(checkpoint):  # noqa: PTH112, PTH208
-            self._steps.pop(started.number, None)  # the script begins anew
-        return self._steps.setdefault(started.number, StepCounter())
+        return self._steps.setdefault(started.number, StepCounter(after_step))
 
 
 class _Slots:

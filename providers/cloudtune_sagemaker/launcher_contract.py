@@ -12,14 +12,35 @@ from cloudtune.trial import Contract, load_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     Json = dict[str, Any]
 
 
+CONTINUED = "cloudtune:continued"
+"""The metric that is 1 if a trial with a growing resource continues from a checkpoint, else 0."""
+
+
 class SageMakerContract(Contract):
     """SageMaker reads metrics from the log, and the reason of a failure from a file."""
+
+    def __init__(self, raw: Json, trial: Json, *, restarts: bool) -> None:
+        """Store the values; ``restarts`` is whether a trial has several training jobs."""
+        super().__init__(raw, trial)
+        self._restarts = restarts
+
+    def publish(self, report: Mapping[str, Any]) -> str:
+        """Return the lines to print; those of the first report are preceded by `CONTINUED`.
+
+        SageMaker counts the values of each training job from 1. The reader needs to know whether
+        they follow those of the trial's earlier training jobs.
+        """
+        lines = super().publish(report)
+        if self._restarts:
+            self._restarts = False
+            return super().publish({"metrics": {CONTINUED: self.continues}}) + lines
+        return lines
 
     def report_failure(self, reason: str) -> None:
         """Write the file ``failure``, from which SageMaker takes ``FailureReason``."""
@@ -43,7 +64,8 @@ def find_contract(study: Json, _argv: Sequence[str]) -> Contract | None:
     base = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
     job = os.environ.get("TRAINING_JOB_NAME") or study["run"]
     checkpoint = os.path.join(base, "checkpoints")
-    if "_tuning_objective_metric" in raw:  # all trials of a tuning job share one S3 address
+    is_managed = "_tuning_objective_metric" in raw
+    if is_managed:  # all trials of a tuning job share one S3 address
         checkpoint = os.path.join(checkpoint, job)
     trial = {
         "trial": job,
@@ -51,7 +73,8 @@ def find_contract(study: Json, _argv: Sequence[str]) -> Contract | None:
         "output": os.environ.get("SM_MODEL_DIR") or os.path.join(base, "model"),
         "inputs": {name: _channel(base, name, path) for name, path in study["inputs"].items()},
     }
-    return SageMakerContract(raw, trial)
+    restarts = not is_managed and bool(study.get("resource"))
+    return SageMakerContract(raw, trial, restarts=restarts)
 
 
 def _channel(base: str, name: str, path: str) -> str:

@@ -14,10 +14,12 @@ import itertools
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cloudtune.provider import Json, Measurement, Plan
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
+from cloudtune_sagemaker.launcher_contract import CONTINUED
 
 Series = Mapping[str, Mapping[int, float]]
 """The values of each metric by iteration."""
@@ -54,6 +56,10 @@ class MetricReader:
     def __init__(self, aws: Aws, plan: Plan) -> None:
         self._aws = aws
         self._names = metric_names(plan)
+        self._has_starts = CONTINUED in self._names
+        """Whether the launcher reports if a start continues from a checkpoint."""
+        if self._has_starts:
+            self._names.remove(CONTINUED)
         self._objectives = _objective_names(plan)
         study = plan.fitted.study
         self._required = any(objective.select == "best" for objective in study.objectives) or (
@@ -69,7 +75,8 @@ class MetricReader:
             AwsError: If the service cannot be reached, or the caller may not read metrics and the
                 study needs more than the final values.
         """
-        queries = [(arn, name) for arn in arns for name in self._names]
+        names = [*self._names, *([CONTINUED] if self._has_starts else [])]
+        queries = [(arn, name) for arn in arns for name in names]
         series: dict[str, dict[str, Mapping[int, float]]] = {}
         for start in range(0, len(queries), MAX_QUERIES):
             batch = queries[start : start + MAX_QUERIES]
@@ -81,17 +88,33 @@ class MetricReader:
         return dict(series)
 
     def measurements(
-        self, job: Json, series: Series, *, ended: bool, time: float | None = None
+        self,
+        job: Json,
+        series: Series,
+        *,
+        ended: bool,
+        time: float | None = None,
+        after_step: int = 0,
     ) -> list[Measurement]:
-        """Return the measurements of a training job; see `to_measurements`."""
-        return to_measurements(
-            series,
+        """Return the measurements of a training job; see `to_measurements`.
+
+        Steps follow ``after_step``, unless the launcher reports that its script began anew. Without
+        that report, a running job has no measurements yet.
+        """
+        starts = series.get(CONTINUED) or {}
+        if self._has_starts and not starts and not ended:
+            return []
+        if starts and not starts[min(starts)]:
+            after_step = 0
+        measurements = to_measurements(
+            {name: values for name, values in series.items() if name != CONTINUED},
             final_values(job),
             ended=ended,
             names=self._names,
             objectives=self._objectives,
             time=time,
         )
+        return [replace(each, step=after_step + each.step) for each in measurements]
 
     def _query(self, batch: Sequence[tuple[str, str]]) -> list[Json]:
         if self._denied:
@@ -163,7 +186,7 @@ def final_values(job: Json) -> dict[str, float]:
     return {
         each["MetricName"]: shortest_float(each["Value"])
         for each in job.get("FinalMetricDataList") or ()
-        if "MetricName" in each and "Value" in each
+        if "Value" in each and each.get("MetricName", CONTINUED) != CONTINUED
     }
 
 

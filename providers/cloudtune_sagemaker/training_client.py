@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from cloudtune.provider import (
     JobContext,
@@ -113,12 +112,14 @@ class SageMakerJobs:
         ended = response.end_time(job) if over else None
         now = time.time()
         measured_at = min(now, ended or now) if over else None
-        measurements = self._reader.measurements(job, series, ended=over, time=measured_at)
+        measurements = self._reader.measurements(
+            job, series, ended=over, time=measured_at, after_step=started.after_step
+        )
         state, reason = _state(job, over=over)
         return TrainingJob(
             state=state,
             stopping=response.is_stopped(job),
-            measurements=[replace(m, step=started.after_step + m.step) for m in measurements],
+            measurements=measurements,
             ended=ended,
             reason=reason,
             log=log_url(self._plan, self._context, name),

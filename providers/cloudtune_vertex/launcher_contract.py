@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from cloudtune.trial import Contract, parse_flags, skipped_metric
+from cloudtune.trial import BEGINS_ANEW, Contract, parse_flags, skipped_metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,13 +50,17 @@ class VertexContract(Contract):
         objectives: Mapping[str, str],
         metric_file: str,
         saved_file: str,
+        *,
+        restarts: bool = False,
     ) -> None:
         """Continue the measurements in ``saved_file``, if the machine was restarted.
 
         ``metric_file`` is the file that the service reads, and ``saved_file`` the one in Cloud
-        Storage for all measurements. Each is empty for none.
+        Storage for all measurements. Each is empty for none. ``restarts`` is whether a trial has
+        several jobs.
         """
         super().__init__(raw, trial)
+        self._restarts = restarts
         self._objectives = objectives
         self._metric_file = metric_file
         self._lines: list[str] = []
@@ -89,6 +93,9 @@ class VertexContract(Contract):
                 self._publish_objective(name, step, report["time"])
             elif name in self._objectives:
                 lines += skipped_metric(name, value)
+        if self._restarts and not self.continues:
+            self._add_measurement({"metrics": {}, BEGINS_ANEW: True})
+        self._restarts = False
         if len(self._measurements) < MAX_SAVED_BYTES:
             self._add_measurement(report)
         else:
@@ -171,6 +178,7 @@ class VertexContract(Contract):
 
     def _restore(self, data: bytes) -> None:
         self._measurements += data[: data.rfind(b"\n") + 1]
+        self._restarts = self._restarts or bool(self._measurements)
         for line in self._measurements.splitlines():
             for name, value in json.loads(line).get("metrics", {}).items():
                 self._update_objective(name, value)
@@ -262,7 +270,14 @@ def find_contract(study: Json, argv: Sequence[str]) -> Contract | None:
         saved_file = "{}/{}.jsonl".format(_mounted(address), trial["trial"])
     metric_file = "" if job else env.get("CLOUD_ML_HP_METRIC_FILE") or METRIC_FILE
     raw = parse_flags(study, argv)
-    return VertexContract(raw, trial, study.get("objectives") or {}, metric_file, saved_file)
+    return VertexContract(
+        raw,
+        trial,
+        study.get("objectives") or {},
+        metric_file,
+        saved_file,
+        restarts=bool(job and study.get("resource")),
+    )
 
 
 def _mounted(address: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from cloudtune.provider import Facts, Measurement
+from cloudtune.trial import BEGINS_ANEW
 from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.request.layout import measurements_uri
@@ -48,11 +49,14 @@ class Curve:
         """Return all measurements, in an order that later measurements do not change.
 
         Args:
-            after_step: The step after which measurements without a step are counted.
+            after_step: The step after which measurements without a step are counted, unless the
+                script began anew.
         """
         last_steps: dict[str, int] = {}
         measurements: list[Measurement] = []
         for line in self.lines:
+            if BEGINS_ANEW in line:
+                last_steps, after_step = {}, 0
             steps: dict[int, dict[str, float]] = {}
             for name, value in _numbers(line["metrics"]).items():
                 step = line.get("step")

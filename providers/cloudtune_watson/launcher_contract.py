@@ -89,6 +89,8 @@ class WatsonContract(Contract):
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Queue a report for the list, append it to the log, and print it."""
+        if self._is_restart and self.continues:
+            self._count_steps(self._entries)
         by_step: dict[int, Json] = {}
         for name, value in report["metrics"].items():
             step = report.get("step", self._last_steps.get(name, 0) + 1)
@@ -106,6 +108,12 @@ class WatsonContract(Contract):
         if self._logs:
             _attempt(lambda: self._append_log(by_step, report["time"]))
         return super().publish(report)
+
+    def _count_steps(self, entries: Sequence[Json]) -> None:
+        """Set the last step of each metric."""
+        for entry in entries:
+            for name in entry.keys() - set(_STEPS):
+                self._last_steps[name] = int(_step(entry))
 
     def report_failure(self, reason: str) -> None:
         """Write the reason next to the list."""

@@ -11,6 +11,7 @@ import pytest
 from cloudtune.provider.models import Interrupted, JobContext
 from cloudtune_sagemaker import training_client
 from cloudtune_sagemaker.errors import AwsError
+from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker import fake_aws as fake
 from tests.runner_harness import Followed
@@ -253,6 +254,23 @@ def test_a_later_start_has_its_own_name_and_continues_the_steps(
     scene.aws.report(f"{scene.job}-1-2", accuracy=0.4)
     scene.aws.change(f"{scene.job}-1-2", "Completed")
     assert scene.measured().step == 4
+
+
+@pytest.mark.parametrize(("continued", "step"), [(0.0, 1), (1.0, 4)])
+def test_a_start_without_a_checkpoint_counts_its_steps_anew(
+    play: Callable[..., Scene], tmp_path: Path, continued: float, step: int
+) -> None:
+    trial = {"command": ["true"], "source": str(tmp_path), "metrics": {"loss": {}}}
+    scene = play({**HYPERBAND, "trial": trial})
+    scene.start(1, resource=3)
+    scene.made("1")
+    scene.finish("1", 0.1)
+    scene.ended()
+    scene.start(1, resource=9, start=2, after_step=3)
+    scene.made("1-2")
+    scene.aws.report(f"{scene.job}-1-2", accuracy=0.4, **{CONTINUED: continued})
+    scene.aws.change(f"{scene.job}-1-2", "Completed")
+    assert scene.measured().step == step
 
 
 def test_a_later_start_in_a_later_process_is_a_new_job(play: Callable[..., Scene]) -> None:

@@ -555,6 +555,20 @@ def test_a_restarted_machine_continues_the_saved_measurements(job: Job) -> None:
     job.container.kept_file.parent.mkdir(parents=True)
     job.container.kept_file.write_bytes(b'{"metrics": {"acc": 0.25}}\n{"metrics": {"a')
     job.run("from cloudtune.trial import report\nreport(acc=0.5)")
+    assert job.container.kept == [
+        {"metrics": {"acc": 0.25}},
+        {"metrics": {}, "begins_anew": True},
+        {"metrics": {"acc": 0.5}},
+    ]
+
+
+def test_a_restarted_machine_counts_on_from_a_checkpoint(job: Job) -> None:
+    job.container.kept_file.parent.mkdir(parents=True)
+    job.container.kept_file.write_bytes(b'{"metrics": {"acc": 0.25}}\n')
+    checkpoints = job.container.gcs / "bucket" / "mine" / "output" / "7" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "epoch").write_text("1")
+    job.run("from cloudtune.trial import report\nreport(acc=0.5)")
     assert job.container.kept == [{"metrics": {"acc": 0.25}}, {"metrics": {"acc": 0.5}}]
 
 

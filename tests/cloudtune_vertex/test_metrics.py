@@ -41,6 +41,16 @@ def test_steps_are_counted_where_the_script_gives_none() -> None:
     assert [m.step for m in told.measurements(after_step=10)] == [11, 7, 12]
 
 
+def test_steps_are_counted_anew_where_the_script_begins_anew() -> None:
+    lines = curve(
+        '{"metrics": {"a": 1}}',
+        '{"metrics": {}, "begins_anew": true}',
+        '{"metrics": {"a": 2}}',
+        '{"metrics": {"a": 3}}',
+    )
+    assert [m.step for m in lines.measurements(after_step=10)] == [11, 1, 2]
+
+
 def test_lines_of_other_programs_are_ignored() -> None:
     told = curve(
         "[1]",

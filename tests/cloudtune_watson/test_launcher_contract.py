@@ -467,6 +467,14 @@ def test_a_restart_from_the_beginning_replaces_all_measurements(
     assert job.container.listed == [{"steps": 1, "acc": 0.5}]
 
 
+def test_a_restart_from_a_checkpoint_counts_on(job: Job) -> None:
+    job.container.list_file.write_text('[{"steps": 4, "acc": 9}]')
+    (job.container.results / "checkpoint").mkdir()
+    (job.container.results / "checkpoint" / "epoch").write_text("4")
+    job.run("from cloudtune.trial import report\nreport(acc=0.5)")
+    assert job.container.listed == [{"steps": 4, "acc": 9}, {"steps": 5, "acc": 0.5}]
+
+
 @INVALID
 def test_an_invalid_list_of_an_earlier_start_is_replaced(job: Job, written: str) -> None:
     job.container.list_file.write_text(written)

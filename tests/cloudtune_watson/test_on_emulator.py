@@ -31,6 +31,7 @@ BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 @pytest.mark.slow
 class TestWatsonOnEmulator(EmulatedRunContract):
     name = "watson"
+    keeps_checkpoints = False
     create_operations: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
     trial_timeout = "6s"
 

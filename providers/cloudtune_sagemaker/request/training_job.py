@@ -16,6 +16,7 @@ from cloudtune.provider import (
     input_address,
     uses_launcher,
 )
+from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.layout import (
     CHECKPOINTS,
     CODE_CHANNEL,
@@ -46,6 +47,9 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
         "HyperParameters": static_parameters(fitted, settings, facts, name),
     }
     request |= training_fields(fitted, settings, facts)
+    if fitted.study.strategy.resource and uses_launcher(fitted.study, facts):
+        definition = {"Name": CONTINUED, "Regex": launcher_regex(CONTINUED)}
+        request["AlgorithmSpecification"]["MetricDefinitions"].append(definition)
     if request["AlgorithmSpecification"].get("MetricDefinitions"):
         request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
     types: list[str] = facts.data["instance_types"]

@@ -138,11 +138,12 @@ def _no_code(study: Study) -> Iterator[Finding]:
 
 def _metrics(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding | Note]:
     definitions = metric_definitions(study, settings, facts)
-    if len(definitions) > MAX_METRICS:
-        reason = f"{len(definitions)} metrics: SageMaker accepts at most {MAX_METRICS}"
+    count = len(definitions) + bool(study.strategy.resource)  # and cloudtune's own
+    if count > MAX_METRICS:
+        reason = f"{count} metrics: SageMaker accepts at most {MAX_METRICS}"
         yield Finding("refused", "trial.metrics", reason)
-    elif len(definitions) > SAFE_METRICS:
-        text = f"{len(definitions)} metrics: one AWS page allows {SAFE_METRICS}, another 40"
+    elif count > SAFE_METRICS:
+        text = f"{count} metrics: one AWS page allows {SAFE_METRICS}, another 40"
         yield Note("trial.metrics", text)
     too_long = f"a metric's name must have at most {MAX_METRIC_LENGTH} characters"
     for objective in study.objectives:

@@ -94,7 +94,7 @@ def test_a_run_that_a_limit_ended(
 
 RUNGS = """\
 import argparse, os
-from cloudtune.trial import checkpoint_dir
+from cloudtune.trial import checkpoint_dir, report
 p = argparse.ArgumentParser()
 p.add_argument("--x")
 p.add_argument("--epochs", type=int)
@@ -103,6 +103,7 @@ path = os.path.join(checkpoint_dir(), "epoch")
 first = int(open(path).read()) if KEEPS and os.path.exists(path) else 0
 for epoch in range(first, a.epochs):
     print("loss=%d" % (epoch + 1))
+    report(reported=epoch + 1)
 if KEEPS:
     open(path, "w").write(str(a.epochs))
 """
@@ -115,8 +116,10 @@ def test_a_promoted_trial(keeps: bool) -> None:
     start(RUNGS.replace("KEEPS", str(keeps)), strategy=strategy, limits={"max_trials": 4})
     (result,) = json.loads(call("results", "--json"))
     best = max(result["trials"], key=lambda trial: trial.get("resource", 0))
-    steps = [each["step"] for each in best["measurements"]]
-    assert steps[-4:] == [1, 2, 3, 4]
-    assert max(steps) == 4
+    for name in ("loss", "reported"):
+        points = [(m["step"], m["metrics"].get(name)) for m in best["measurements"]]
+        values = [(step, value) for step, value in points if value is not None]
+        assert [step for step, _ in values] == [value for _, value in values]
+        assert (len(values) == 4) is keeps
     assert call("results", "--best", "--as", "args").startswith("--epochs ")
     assert " resource " in call("results").splitlines()[0]

@@ -183,13 +183,14 @@ def _curves(group: Group, objective: Objective) -> list[_LearningCurve]:
     curves: list[_LearningCurve] = []
     for job in group.jobs:
         for trial in job.trials:
-            values = [
-                (m.step, m.metrics[objective.metric])
-                for m in trial.measurements
-                if math.isfinite(m.metrics.get(objective.metric, math.nan))
-            ]
-            if len(values) > 1:
+            by_step: dict[int, float] = {}
+            for m in trial.measurements:
+                if math.isfinite(m.metrics.get(objective.metric, math.nan)):
+                    by_step.pop(m.step, None)  # of an earlier start, which the trial repeats
+                    by_step[m.step] = m.metrics[objective.metric]
+            if len(by_step) > 1:
                 name, state = f"{job.run} {trial.number}", trial.state.replace("_", " ")
+                values = list(by_step.items())
                 curves.append(_LearningCurve(group.label, name, state, values))
     sign = -1 if objective.goal == "maximize" else 1
     return sorted(curves, key=lambda each: sign * each.values[-1][1])
