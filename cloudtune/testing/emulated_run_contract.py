@@ -349,9 +349,10 @@ class EmulatedRunContract(EmulatedRuns):
         lengths: set[int] = set()
         for trial in result.trials:
             for name in ("accuracy", *metrics):
-                points = [(m.step, m.metrics[name]) for m in trial.measurements if name in m.metrics]
-                lengths.add(len(points))
-                assert [step for step, _ in points] == [int(value) for _, value in points], name
+                reports = [m for m in trial.measurements if name in m.metrics]
+                lengths.add(len(reports))
+                epochs = [int(m.metrics[name]) for m in reports]
+                assert [m.step for m in reports] == epochs, name
         # From the start, a trial that is promoted to 2 and to 4 epochs has more than 4 points.
         assert (max(lengths) > 4) is not (keeps and self.keeps_checkpoints)
 

@@ -260,7 +260,7 @@ def test_a_later_start_has_its_own_name_and_continues_the_steps(
 def test_a_start_without_a_checkpoint_counts_its_steps_anew(
     play: Callable[..., Scene], tmp_path: Path, continued: float, step: int
 ) -> None:
-    trial = {"command": ["true"], "source": str(tmp_path), "metrics": {"loss": {}}}
+    trial: dict[str, Any] = {"command": ["true"], "source": str(tmp_path), "metrics": {"loss": {}}}
     scene = play({**HYPERBAND, "trial": trial})
     scene.start(1, resource=3)
     scene.made("1")

@@ -18,6 +18,7 @@ from cloudtune.diagnostics import Finding
 from cloudtune.errors import MissingExtraError, UsageError
 from cloudtune.reporting.documents.html import page
 from cloudtune.reporting.documents.html.downsample import downsample
+from cloudtune.reporting.documents.html.progress_charts import learning_chart
 from cloudtune.reporting.documents.render import render_report, report_format
 from cloudtune.reporting.documents.tables import best_trials_table, runs_table
 from cloudtune.results.model import StudyResult
@@ -322,3 +323,14 @@ def test_every_overview_can_be_written(goal: str, values: list[float]) -> None:
     text = said([job("p", values, study=study)])
     assert "Best: loss" in text
     assert "nan" not in text
+
+
+def test_a_learning_curve_has_one_value_per_step() -> None:
+    """A trial that began anew has reported some steps twice."""
+    reports = [(1, 0.1), (2, 0.2), (1, 0.3), (2, 0.4), (3, 0.5)]
+    measurements = measured(*((step, value, 100.0) for step, value in reports))
+    group = group_jobs([job("local", [replace(trial(1, 0.5), measurements=measurements)])])
+    chart = learning_chart(group, make_study().objectives[0], ["local"])
+    assert chart is not None
+    rows = chart.spec["data"]["values"]
+    assert [(row["x"], row["y"]) for row in rows] == [(1, 0.3), (2, 0.4), (3, 0.5)]
