@@ -43,8 +43,7 @@ run_argument = click.argument("run", required=False, shell_complete=complete_run
 runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
 on_option = _provider_option("The provider to run on (repeatable).  [default: local]")
 check_option = _provider_option(
-    "Also check STUDY and its script for this provider (repeatable). By default, only the study "
-    "file is checked."
+    "The provider to check STUDY and its files for (repeatable).  [default: local]"
 )
 job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
 filter_option = _provider_option("Only runs with a job on this provider (repeatable).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ from cloudtune.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cloudtune.errors import StudyError
+    from cloudtune.planning.full_check import CheckResult
     from cloudtune.provider.plan import Plan
 
 
@@ -55,35 +55,24 @@ def init(folder: Path, template: str) -> None:
 def check(
     study: str, on: tuple[str, ...], overrides: tuple[str, ...], strict: bool, as_json: bool
 ) -> None:
-    """Find every mistake in STUDY; with --on, also what a provider cannot express."""
-    from cloudtune.errors import StudyError
-    from cloudtune.study.loader import load
+    """Find every mistake in STUDY, and what this machine or other providers cannot run."""
+    from cloudtune.planning.full_check import check_study
 
-    try:
-        loaded = load(study, overrides=overrides)
-    except StudyError as error:
-        if as_json:
-            click.echo(json.dumps([vars(problem) for problem in error.problems]))
-        else:
-            _print_problems(error)
-        raise SystemExit(1) from error
-    if not on:
-        if as_json:
-            click.echo("[]")
-            return
-        from cloudtune.provider.registry import unknown_provider_notes
-        from cloudtune.reporting.console.summary import location_prefix
-        from cloudtune.reporting.phrases import describe_space
-        from cloudtune.reporting.sanitize import sanitize_line
-
-        for note in (*loaded.notes, *unknown_provider_notes(loaded)):
-            where = location_prefix(loaded, note.path)
-            click.echo(sanitize_line(f"{note.severity}: {where}{note}"), err=True)
-        click.echo(f"{study}: no mistakes. {describe_space(loaded)}")
+    result = check_study(study, on, overrides)
+    if on and result.plans and not result.problems:
+        _print_plans(result.plans, strict=strict, as_json=as_json, brief=True)
         return
-    from cloudtune import api
-
-    _print_plans(api.plan(loaded, on), strict=strict, as_json=as_json, brief=True)
+    findings = [finding for each in result.findings.values() for finding in each]
+    if as_json:
+        click.echo(json.dumps(_check_rows(result)))
+    else:
+        _print_check(result)
+    if result.problems:
+        raise SystemExit(1)
+    if any(plan.broken for plan in result.plans):
+        raise SystemExit(3)
+    if findings if strict else any(finding.kind == "refused" for finding in findings):
+        raise SystemExit(2)
 
 
 @examples("cloudtune plan study.yaml", "cloudtune plan study.yaml -o plan.json")
@@ -173,13 +162,26 @@ def providers(as_json: bool) -> None:
     click.echo("\n".join(format_capabilities(capabilities)))
 
 
-def _print_problems(error: StudyError) -> None:
-    from cloudtune.reporting.sanitize import sanitize_line
-    from cloudtune.study.quantities import format_count
+def _check_rows(result: CheckResult) -> list[dict[str, Any]]:
+    """Return the mistakes and findings of a check as rows, which are empty if all is well."""
+    rows = [vars(problem) for problem in result.problems]
+    for provider, findings in result.findings.items():
+        for each in findings:
+            file, line = result.study.location(each.path) if result.study else (None, None)
+            row = {"path": each.path, "message": each.reason, "hint": "", "file": file}
+            rows.append({**row, "line": line, "provider": provider, "kind": each.kind})
+    return rows
 
-    for problem in error.problems:
-        click.echo(sanitize_line(str(problem)), err=True)
-    click.echo(f"{format_count(len(error.problems), 'mistake')}.", err=True)
+
+def _print_check(result: CheckResult) -> None:
+    from cloudtune.reporting.console.summary import format_check
+    from cloudtune.reporting.phrases import describe_space
+
+    for line in format_check(result):
+        click.echo(line, err=True)
+    refused = any(f.kind == "refused" for each in result.findings.values() for f in each)
+    if result.study and not result.problems and not refused:
+        click.echo(f"{result.study.file}: no mistakes. {describe_space(result.study)}")
 
 
 def _print_plans(

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulation.process import find_running
 from cloudtune.errors import ProviderError, UsageError
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.models import CloudSettings, Emulator, ProviderSettings
@@ -58,6 +57,8 @@ def reconnect(
 
 def running_emulator(folder: Path) -> Emulator | None:
     """Return the emulator that runs in a folder, or None."""
+    from cloudtune.emulation.process import find_running
+
     address = find_running(folder)
     if address is None:
         return None

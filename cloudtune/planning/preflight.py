@@ -92,7 +92,8 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
         yield Finding("refused", "trial.source", f"no source for {provider}")
     yield from _check_size(lookup.source)
     for name in lookup.source.absent:
-        path = "trial.script" if name == study.trial.script else "trial.requirements"
+        fields = {study.trial.script: "script", study.trial.requirements: "requirements"}
+        path = f"trial.{fields.get(name, 'module')}"
         reason = f"no file {name} in the source folder: correct it or trial.source"
         yield Finding("refused", path, reason)
     for name in study.trial.inputs:

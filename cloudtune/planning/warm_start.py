@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.reader import read_job
 from cloudtune.provider.facts import Parent
-from cloudtune.results.objective import objective_values
 from cloudtune.study.study import Study
 
 
@@ -19,9 +16,15 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
     Raises:
         UsageError: If there is no such run.
     """
+    if study.warm_start is None:
+        return [], []
+    from cloudtune.ledger.ledger import Ledger
+    from cloudtune.ledger.reader import read_job
+    from cloudtune.results.objective import objective_values
+
     trials: list[Parent] = []
     jobs: list[str] = []
-    for name in study.warm_start.from_ if study.warm_start else []:
+    for name in study.warm_start.from_:
         service, colon, service_job = name.partition(":")
         if colon:
             jobs += [service_job] if service == provider else []

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.lookup import environment_variables as environment_variables
     from cloudtune.provider.lookup import find_inputs as find_inputs
     from cloudtune.provider.lookup import has_code as has_code
+    from cloudtune.provider.lookup import has_module as has_module
     from cloudtune.provider.lookup import input_address as input_address
     from cloudtune.provider.lookup import input_files as input_files
     from cloudtune.provider.lookup import is_loopback as is_loopback
@@ -132,7 +133,7 @@ _EXPORTS = {
     "cloudtune.provider.cost": "overrides_any read_prices",
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
     "cloudtune.provider.lookup": (
-        "code_address count_certain_trials environment_variables find_inputs has_code "
+        "code_address count_certain_trials environment_variables find_inputs has_code has_module "
         "input_address input_files is_loopback source_files uses_launcher"
     ),
     "cloudtune.provider.models": (

@@ -72,7 +72,7 @@ class SourceFiles:
     size: int = 0
     """Their total size in bytes."""
     absent: tuple[str, ...] = ()
-    """The script and the requirements file if they are not in the source folder."""
+    """The files of the script, the module and the requirements that the source folder lacks."""
     largest: tuple[FolderSize, ...] = ()
     """The folders that contain most of a source that is large; empty for others."""
     shortage: str = ""

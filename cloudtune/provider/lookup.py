@@ -71,10 +71,26 @@ def source_files(
     return SourceFiles(
         count=count,
         size=size,
-        absent=tuple(name for name in needed if not (source / name).is_file()),
+        absent=(
+            *(name for name in needed if not (source / name).is_file()),
+            *_absent_module(source, study.trial.module or ""),
+        ),
         largest=largest_folders(sizes) if is_large else (),
         shortage=disk_shortage(state_folder(), count * number, size * number),
     )
+
+
+def has_module(source: Path, module: str) -> bool:
+    """Return whether a source folder has a module's file, or a package that can be run."""
+    path = source.joinpath(*module.split("."))
+    return path.with_name(f"{path.name}.py").is_file() or (path / "__main__.py").is_file()
+
+
+def _absent_module(source: Path, module: str) -> Iterator[str]:
+    """Yield the file of a module if its package is in a source folder, but the file is not."""
+    package, *names = module.split(".")
+    if names and (source / package / "__init__.py").is_file() and not has_module(source, module):
+        yield f"{module.replace('.', '/')}.py"
 
 
 def count_certain_trials(study: Study) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.errors import StudyError
@@ -15,6 +15,7 @@ from cloudtune.study.study import Study
 from cloudtune.study.valid_parts import MAX_PROBLEMS, read_valid_parts
 from cloudtune.study.yaml_reader import is_list, is_map
 
+_T = TypeVar("_T")
 _TEAM_FILE = "cloudtune.providers.yaml"
 
 
@@ -33,10 +34,34 @@ def load(study: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()
     Raises:
         StudyError: If the study has mistakes; all of them at once.
     """
+    return _read_draft(study, overrides).study()
+
+
+class StudyParts(NamedTuple):
+    """What could be read of a study."""
+
+    study: Study | None
+    """The valid parts; None if nothing can be read."""
+    problems: Sequence[Problem]
+    """All mistakes."""
+    corrected: frozenset[str] = frozenset()
+    """The paths of mistakes of which the study has a correction."""
+
+
+def read_parts(file: str | Path, *, overrides: Sequence[str] = ()) -> StudyParts:
+    """Return the valid parts of the study in a file, and its mistakes; arguments as for `load`."""
+    try:
+        draft = _read_draft(file, overrides)
+    except StudyError as error:
+        return StudyParts(None, error.problems)
+    return draft.valid_parts()
+
+
+def _read_draft(study: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> _Draft:
     if isinstance(study, Mapping):
         draft = _Draft(yaml_reader.YamlSource("", data=_plain(dict(study))))
         draft.override(overrides)
-        return draft.study()
+        return draft
     file = Path(study)
     draft = _Draft(yaml_reader.read_file(file))
     if is_map(draft.data):
@@ -49,7 +74,7 @@ def load(study: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()
         if team_file is not None:
             draft.add_team_settings(team_file)
     draft.override(overrides)
-    return draft.study()
+    return draft
 
 
 def _default_name(file: Path) -> str:
@@ -164,22 +189,31 @@ class _Draft:
 
     def study(self) -> Study:
         """Return the study, or raise a `StudyError` with all its mistakes."""
+        study, problems, _ = self.valid_parts()
+        if study is None or problems:
+            raise StudyError(problems)
+        return study
+
+    def valid_parts(self) -> StudyParts:
+        """Return the valid parts of the study, if it is a map, and all its mistakes."""
         if not is_map(self.data):
             message = "a study must be a map of keys and values"
             hint = "only `cloudtune run` accepts a saved plan" if is_list(self.data) else ""
             self.problems.append(Problem("", message, hint, file=self.file, line=1))
-            raise StudyError(self.problems)
+            return StudyParts(None, self.problems)
         self._normalize(self.data)
-        study, invalid_fields, problems, unreported = read_valid_parts(self.data, self.unreadable)
+        parts = read_valid_parts(self.data, self.unreadable)
+        study = parts.study
+        for old, new in parts.renamed:
+            self.lines = _with_renamed(self.lines, old, new)
+            self.other_locations = _with_renamed(self.other_locations, old, new)
         study.set_source(
             self.file or None, self.lines, other_locations=self.other_locations, notes=self.notes
         )
-        for problem in (*problems, *validation.find_problems(study, invalid_fields)):
+        for problem in (*parts.problems, *validation.find_problems(study, parts.invalid_fields)):
             location = study.location(problem.path)
             self.problems.append(Problem(problem.path, problem.message, problem.hint, *location))
-        if self.problems:
-            raise StudyError(self._sorted_problems(unreported))
-        return study
+        return StudyParts(study, self._sorted_problems(parts.unreported), parts.corrected)
 
     def _normalize(self, data: dict[str, Any]) -> None:
         """Remove empty blocks, and rename ``range``, as other tools call a parameter's step."""
@@ -219,6 +253,16 @@ def _merge_defaults(data: dict[str, Any], defaults: Mapping[str, Any]) -> None:
             _merge_defaults(current, value)
         else:
             data.setdefault(key, value)
+
+
+def _with_renamed(locations: Mapping[str, _T], old: str, new: str) -> dict[str, _T]:
+    """Return locations by path, also for the new path of a field and of the fields below it."""
+    below = {
+        new + path.removeprefix(old): location
+        for path, location in locations.items()
+        if path == old or path.startswith(f"{old}.")
+    }
+    return {**locations, **below}
 
 
 def _has_range_for_step(definition: Mapping[str, Any]) -> bool:

@@ -59,18 +59,20 @@ class Mistake:
 
 def translate_error(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Problem]:
     """Return a problem, without file and line, for each mistake in data that a model refused."""
-    return describe_mistakes(collect_mistakes(error, data), model)
+    return [problem for _, problem in describe_mistakes(collect_mistakes(error, data), model)]
 
 
-def describe_mistakes(mistakes: Sequence[Mistake], model: type[BaseModel]) -> list[Problem]:
-    """Return a problem for each mistake.
+def describe_mistakes(
+    mistakes: Sequence[Mistake], model: type[BaseModel]
+) -> list[tuple[Mistake, Problem]]:
+    """Return the mistakes, each with its problem.
 
     A missing key that is present under a misspelled name is reported once, as the misspelling.
     """
     problems = [(mistake, _problem_of(mistake, model)) for mistake in mistakes]
     suggestions = {(m.keys[:-1], problem.hint) for m, problem in problems if m.is_unknown_key}
     return [
-        problem
+        (mistake, problem)
         for mistake, problem in problems
         if not mistake.missing
         or (mistake.keys[:-1], f"did you mean {mistake.keys[-1]}?") not in suggestions

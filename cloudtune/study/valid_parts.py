@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -14,13 +15,14 @@ from cloudtune.study.messages import (
     Mistake,
     collect_mistakes,
     describe_mistakes,
-    type_names,
 )
 from cloudtune.study.study import Study
 from cloudtune.study.suggestions import closest_match
-from cloudtune.study.yaml_reader import KeyPath, is_map
+from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
 
 MAX_PROBLEMS = 200
+SUGGESTION = re.compile(r"did you mean (\S+)(?: .*)?\?")
+"""A hint that names one key or word, with the name as its group."""
 
 
 class PartialStudy(NamedTuple):
@@ -32,87 +34,139 @@ class PartialStudy(NamedTuple):
     problems: list[Problem]
     unreported: int
     """How many mistakes were found beyond the first `MAX_PROBLEMS` of a pass."""
+    renamed: list[tuple[str, str]]
+    """The paths of misspelled keys, and the paths under which the study has their content."""
+    corrected: frozenset[str]
+    """The paths of the keys and words that were corrected."""
 
 
 def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> PartialStudy:
     """Return the valid parts of a study, and a problem for each invalid field.
 
-    Removing a field can make another one incomplete, so validation repeats until nothing is
-    invalid. Only the first pass reports mistakes. Later passes report those in parameters whose
-    misspelled type it corrected. The data is not changed; its fields in `unreadable` hold None,
-    because their YAML could not be read.
+    Keys and words with an unambiguous suggestion are corrected first, so that the mistakes below
+    them are found, too. Then invalid fields are removed. That can make other fields incomplete, so
+    it repeats until nothing is invalid. The data is not changed; its fields in `unreadable` hold
+    None, because their YAML could not be read.
     """
     invalid_fields: set[str] = set()
     problems: list[Problem] = []
     unreported = 0
-    mistakes = [Mistake(keys) for keys in unreadable]
-    corrections: dict[KeyPath, _TypeCorrection] | None = None
+    renamed: list[tuple[str, str]] = []
+    corrected: set[str] = set()
+    data = deepcopy(data)
+    _remove_all(data, [Mistake(keys) for keys in unreadable], invalid_fields)
+    seen = {(keys, False) for keys in unreadable}
     while True:
-        if mistakes:
-            data = deepcopy(data)
-        for mistake in sorted(mistakes, key=lambda m: _sort_key(m.keys), reverse=True):
-            correction = (corrections or {}).get(mistake.keys[:-1])
-            if correction and mistake.keys[-1] == "type":
-                definition = _value_at(data, mistake.keys[:-1])
-                del definition[correction.key]
-                definition["type"] = correction.type
-            else:
-                _remove(data, mistake, invalid_fields)
-        try:
-            study = Study.model_validate(data, context={"parts_only": True})
-        except ValidationError as error:
-            mistakes = collect_mistakes(error, data)
-            if corrections is None:
-                corrections = _correct_types(mistakes[:MAX_PROBLEMS], data)
-                misspelled = [c.misspelled_key for c in corrections.values() if c.misspelled_key]
-                new = [*mistakes, *misspelled]
-            else:
-                new = [
-                    m
-                    for m in mistakes
-                    if any(m.keys[:n] in corrections for n in range(len(m.keys)))
-                ]
-            new = [mistake for mistake in new if mistake.path not in invalid_fields]
-            problems += describe_mistakes(new[:MAX_PROBLEMS], Study)
-            unreported += len(new[MAX_PROBLEMS:])
-        else:
-            return PartialStudy(study, frozenset(invalid_fields), problems, unreported)
+        study, mistakes = _validate(data)
+        new = [*mistakes, *_misspelled_types(mistakes, data)]
+        new = [mistake for mistake in new if (mistake.keys, mistake.missing) not in seen]
+        new = [mistake for mistake in new if mistake.path not in invalid_fields]
+        seen |= {(mistake.keys, mistake.missing) for mistake in new}
+        described = describe_mistakes(new[:MAX_PROBLEMS], Study)
+        problems += [problem for _, problem in described]
+        unreported += len(new[MAX_PROBLEMS:])
+        corrections = _find_corrections(described, data)
+        if not corrections:
+            break
+        for keys, correction in corrections:
+            if _correct(data, keys, correction):
+                path = ".".join(map(str, keys))
+                corrected.add(path)
+                if isinstance(correction, _Move):
+                    renamed.append((path, ".".join(map(str, correction.keys))))
+    while study is None:
+        _remove_all(data, mistakes, invalid_fields)
+        study, mistakes = _validate(data)
+    return PartialStudy(
+        study, frozenset(invalid_fields), problems, unreported, renamed, frozenset(corrected)
+    )
+
+
+def _validate(data: dict[str, Any]) -> tuple[Study | None, list[Mistake]]:
+    try:
+        return Study.model_validate(data, context={"parts_only": True}), []
+    except ValidationError as error:
+        return None, collect_mistakes(error, data)
+
+
+def _misspelled_types(mistakes: Sequence[Mistake], data: Any) -> Iterator[Mistake]:
+    """Yield the misspelled ``type`` of definitions; without a type, no other key is checked."""
+    for mistake in mistakes:
+        if not mistake.details or mistake.details[0]["type"] != "union_tag_not_found":
+            continue
+        keys, loc = mistake.keys[:-1], mistake.details[0]["loc"]
+        definition = _value_at(data, keys)
+        similar = [word for word in definition if closest_match(word, ["type"])]
+        for key in similar[:1]:
+            yield Mistake((*keys, key), details=[{"type": "extra_forbidden", "loc": (*loc, key)}])
 
 
 @dataclass(frozen=True)
-class _TypeCorrection:
-    """The type that a definition with a missing or misspelled type probably has."""
+class _Move:
+    """The keys under which the content of a misspelled key belongs."""
 
-    key: str
-    """The key that holds the type: ``type``, or a misspelling of it."""
-    type: str
-    misspelled_key: Mistake | None
+    keys: KeyPath
 
 
-def _correct_types(mistakes: Sequence[Mistake], data: Any) -> dict[KeyPath, _TypeCorrection]:
-    """Return the corrections that can be guessed, keyed by the place of the definition."""
-    corrections: dict[KeyPath, _TypeCorrection] = {}
-    for mistake in mistakes:
-        details = mistake.details[0] if mistake.details else {"type": ""}
-        if not details["type"].startswith("union_tag"):
+@dataclass(frozen=True)
+class _Word:
+    """The word that was probably meant."""
+
+    word: str
+
+
+def _find_corrections(
+    described: Sequence[tuple[Mistake, Problem]], data: Any
+) -> list[tuple[KeyPath, _Move | _Word]]:
+    """Return what can be corrected without doubt, keyed by the place of the mistake."""
+    words: list[tuple[KeyPath, _Move | _Word]] = []
+    moves: dict[KeyPath, list[KeyPath]] = {}
+    for mistake, problem in described:
+        suggestion = SUGGESTION.fullmatch(problem.hint)
+        if not suggestion or not mistake.details:
             continue
-        keys, loc = mistake.keys[:-1], details["loc"]
-        definition = _value_at(data, keys)
-        if not is_map(definition):
-            continue
-        key, misspelled_key = "type", None
-        if mistake.missing:
-            similar = next((word for word in definition if closest_match(word, ["type"])), None)
-            if similar is None:
-                continue
-            key = similar
-            details = {"type": "extra_forbidden", "loc": (*loc, key)}
-            misspelled_key = Mistake((*keys, key), details=[details])
-        value = definition[key]
-        name = closest_match(value, type_names(Study, loc)) if isinstance(value, str) else None
-        if name:
-            corrections[keys] = _TypeCorrection(key, name, misspelled_key)
-    return corrections
+        if mistake.is_unknown_key:
+            target = (*mistake.keys[:-1], *suggestion[1].split("."))
+            moves.setdefault(target, []).append(mistake.keys)
+        elif mistake.details[0]["type"] in {"literal_error", "union_tag_invalid"}:
+            words.append((mistake.keys, _Word(suggestion[1])))
+    return [
+        *words,
+        *(
+            (sources[0], _Move(target))
+            for target, sources in sorted(moves.items(), key=lambda item: len(item[0]))
+            if len(sources) == 1 and _is_free(data, target)
+        ),
+    ]
+
+
+def _is_free(data: Any, target: KeyPath) -> bool:
+    """Return whether a value can be put at a path, with the maps above it if they are missing."""
+    value = data
+    for key in target:
+        if is_map(value) and key not in value:
+            return True
+        if not is_map(value) and not (is_list(value) and isinstance(key, int)):
+            return False
+        value = _value_at(value, (key,))
+    return False
+
+
+def _correct(data: Any, keys: KeyPath, correction: _Move | _Word) -> bool:
+    """Correct a mistake; return whether that was possible."""
+    container = _value_at(data, keys[:-1])
+    if isinstance(correction, _Word):
+        container[keys[-1]] = correction.word
+        return True
+    if not _is_free(data, correction.keys):  # another key has moved there
+        return False
+    target = data
+    for key in correction.keys[:-1]:
+        if isinstance(key, str):
+            target.setdefault(key, {})
+        target = target[key]
+    target[correction.keys[-1]] = container.pop(keys[-1])
+    return True
 
 
 def _value_at(data: Any, keys: KeyPath) -> Any:
@@ -124,6 +178,13 @@ def _value_at(data: Any, keys: KeyPath) -> Any:
 def _sort_key(keys: KeyPath) -> tuple[tuple[bool, str | int], ...]:
     # In reverse order, the last item of a list comes first, so that the others keep their place.
     return tuple((isinstance(key, int), key) for key in keys)
+
+
+def _remove_all(
+    data: dict[str, Any], mistakes: Sequence[Mistake], invalid_fields: set[str]
+) -> None:
+    for mistake in sorted(mistakes, key=lambda m: _sort_key(m.keys), reverse=True):
+        _remove(data, mistake, invalid_fields)
 
 
 def _remove(data: dict[str, Any], mistake: Mistake, invalid_fields: set[str]) -> None:

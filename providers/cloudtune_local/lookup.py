@@ -19,12 +19,17 @@ from cloudtune.provider import (
     Study,
     count_certain_trials,
     environment_variables,
+    has_module,
     source_files,
 )
 from cloudtune_local.settings import LocalSettings
 from cloudtune_local.source import MAX_COPIED_FILES, MAX_KEPT_BYTES, is_large
 
 _GPU = re.compile(r"\d+|(GPU|MIG)-\S+")
+_PYTHONS = {"python", "python3"}
+"""Programs that are found in any case: the folder of the trials' Python is on their PATH."""
+_MODULE_TIMEOUT = 30.0
+"""Seconds to wait for the trials' Python; a folder on its path may be on a slow disk."""
 GPU_QUERY_TIMEOUT = 10.0
 """Seconds to wait for the driver's list of GPUs; a broken driver never answers."""
 
@@ -38,6 +43,7 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
     }
     inputs = {name: _path(a.uri, facts.base) if a else None for name, a in addresses.items()}
     absent = [name for name, path in inputs.items() if path and not Path(path).exists()]
+    python = find_interpreter(trial.python, facts.base)
     return Lookup(
         price=Price.hourly(*settings.prices.hour, "from providers.local.prices")
         if settings.prices
@@ -46,7 +52,8 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
         variables=environment_variables(study),
         inputs=Inputs(inputs, absent=tuple(absent)),
         data={
-            "python": find_interpreter(trial.python, facts.base),
+            "python": python,
+            **_start_errors(study, facts, python),
             "system": os.name,
             "cores": os.cpu_count() or 1,
             "gpus": find_gpus() if trial.resources.gpus else [],
@@ -68,6 +75,52 @@ def find_interpreter(python: str | None, base: Path) -> str | None:
             if executable := shutil.which("python", path=str(folder)):
                 return executable
     return sys.executable
+
+
+def _start_errors(study: Study, facts: Facts, python: str | None) -> dict[str, str]:
+    """Return why the study's module or command cannot be started."""
+    errors = {"no_module": _module_error(study, facts, python)}
+    errors["no_program"] = _program_error(study, facts)
+    return {name: error for name, error in errors.items() if error}
+
+
+def _program_error(study: Study, facts: Facts) -> str | None:
+    """Return why the program of the study's command cannot be started; None if it can."""
+    program = (study.trial.command or [""])[0]
+    if not program or "{{" in program or facts.source is None or program in _PYTHONS:
+        return None
+    path = study.trial.env.get("PATH", os.environ.get("PATH", os.defpath))
+    file = str(facts.source / program) if os.sep in program else program
+    if not isinstance(path, str) or shutil.which(file, path=path):
+        return None
+    if os.sep not in program:
+        return f"no program {program} on the PATH: install it or correct the name"
+    if Path(file).is_file():
+        return f"{program} is not executable: chmod +x {file}"
+    return f"no program {program} in the source folder: correct it or trial.source"
+
+
+def _module_error(study: Study, facts: Facts, python: str | None) -> str | None:
+    """Return an error if neither the source nor the trials' Python has the study's module."""
+    module, source = study.trial.module, facts.source
+    if not module or not python or not source or has_module(source, module):
+        return None
+    script = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+    variables = {name: value for name, value in study.trial.env.items() if isinstance(value, str)}
+    try:
+        done = subprocess.run(
+            [python, "-c", script, module.partition(".")[0]],
+            cwd=source,
+            env={**os.environ, **variables},
+            capture_output=True,
+            timeout=_MODULE_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 1 or done.stderr:
+        return None
+    return f"neither the source folder nor {python} has a module {module}: correct the name"
 
 
 def find_gpus() -> list[str]:

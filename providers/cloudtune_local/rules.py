@@ -34,6 +34,9 @@ def _code(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
         yield Finding("refused", "trial", "nothing to run: set script, module or command")
     if trial.source and "://" in (trial.source.get("local") or trial.source.get("*", "")):
         yield Finding("refused", "trial.source", "not a folder on this machine")
+    for key in ("module", "command"):
+        if reason := data.get("no_program" if key == "command" else "no_module"):
+            yield Finding("refused", f"trial.{key}", reason)
     if data["python"] is None:
         yield Finding("refused", "trial.python", f"{trial.python} not found")
     elif trial.script or trial.module:

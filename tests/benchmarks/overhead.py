@@ -237,6 +237,7 @@ def check(folder: Path) -> None:
     """Compare ``cloudtune check`` with importing pydantic."""
     study = folder / "study.yaml"
     study.write_text(STUDY.format(trials=10, python=sys.executable, warm="true"))
+    (folder / "train.py").touch()
     base = [sys.executable, "-c", "from pydantic import BaseModel"]
     compare(
         "check", lambda: measure([CLOUDTUNE, "check", str(study)]), lambda: measure(base), runs=31

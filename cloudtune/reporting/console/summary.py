@@ -28,6 +28,7 @@ from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
+    from cloudtune.planning.full_check import CheckResult
     from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult, Trial
 
@@ -64,6 +65,25 @@ def format_plan(plan: Plan, *, brief: bool) -> list[str]:
     if not brief:
         request = format_json(plan.request, indent=2).split("\n")
         lines += ["  request:", *(f"    {line}" for line in request)]
+    return [sanitize_line(line) for line in lines]
+
+
+def format_check(result: CheckResult) -> list[str]:
+    """Return the mistakes, notes and findings of a check as lines."""
+    lines = [str(problem) for problem in result.problems]
+    if lines:
+        lines.append(f"{format_count(len(lines), 'mistake')}.")
+    study = result.study
+    if study is None:
+        return [sanitize_line(line) for line in lines]
+    if not result.problems:
+        lines += [f"{n.severity}: {location_prefix(study, n.path)}{n}" for n in result.notes]
+    lines += [f"{p.provider}: cannot be planned: {p.broken}" for p in result.plans if p.broken]
+    for provider, findings in result.findings.items():
+        refused = any(finding.kind == "refused" for finding in findings)
+        verb = "cannot run this study" if refused else "can run this study only in part"
+        lines += [f"{provider} {verb}:"] if findings else []
+        lines += [f"  {location_prefix(study, finding.path)}{finding}" for finding in findings]
     return [sanitize_line(line) for line in lines]
 
 

@@ -101,6 +101,43 @@ MISTAKES = [
         "An initial trial with an unknown parameter", f"initial_trials: [{{rate: 0.1}}]\n{GOOD}"
     ),
     Mistake("An initial trial outside the range", f"initial_trials: [{{lr: 1}}]\n{GOOD}"),
+    Mistake(
+        "Misspelled blocks with mistakes inside",
+        replaced("parameters:", "paramaters:")
+        .replace("min: 0.001, max: 0.1", "min: 0.1, max: 0.001")
+        .replace("limits: {max_trials: 1}", "limts: {max_trials: 0}")
+        .replace("script: train.py", "scirpt: trian.py"),
+    ),
+    Mistake("A misspelled strategy with mistakes inside", f"strategey: {{name: hyperbnd}}\n{GOOD}"),
+    Mistake(
+        "A mistake next to files that do not exist",
+        trial("inputs: {data: ../data}, requirements: needed.txt")
+        .replace("train.py", "trian.py")
+        .replace("min: 0.001", "mim: 0.001"),
+    ),
+    Mistake(
+        "Mistakes in the settings of a service",
+        replaced("train.py", "trian.py") + "providers: {sagemaker: {regoin: us, spot: 1}}\n",
+        "check study.yaml --on sagemaker",
+    ),
+    Mistake("A script that is not in the source", replaced("train.py", "trian.py"), code=2),
+    Mistake(
+        "A module that does not exist",
+        replaced("script: train.py", "module: mymodule.train"),
+        code=2,
+    ),
+    Mistake(
+        "A program that does not exist",
+        replaced("script: train.py", "command: [./run.sh, '{{lr}}']"),
+        code=2,
+    ),
+    Mistake(
+        "A program that is not installed",
+        replaced("script: train.py", "command: [my-program, '{{lr}}']"),
+        code=2,
+    ),
+    Mistake("A source folder that does not exist", trial("source: code, inputs: {data: ../data}")),
+    Mistake("No limit", replaced("limits: {max_trials: 1}\n", ""), code=2),
     Mistake("A tab", "limits:\n\tmax_trials: 3\n"),
     Mistake("A colon in a text", f"description: Digits: a test\n{GOOD}"),
     Mistake("The same key twice", f"limits: {{timeout: 1h}}\n{GOOD}"),

@@ -230,12 +230,16 @@ def test_refused_studies_exit_with_2(cloudtune: Cloudtune, tmp_path: Path) -> No
     rewrite(tmp_path, "max_trials: 4, ", "")
     output = cloudtune("run", "study.yaml", code=2).stderr
     assert "nothing would end this run" in output
-    cloudtune("check", "study.yaml")
+    assert "nothing would end" in cloudtune("check", "study.yaml", code=2).stderr
+    (finding,) = json.loads(cloudtune("check", "study.yaml", "--json", code=2).stdout)
+    assert (finding["path"], finding["provider"], finding["kind"]) == ("limits", "local", "refused")
     cloudtune("check", "study.yaml", "--on", "local", code=2)
     cloudtune("plan", "study.yaml", code=2)
     rewrite(tmp_path, "trial: {", "trial: {resources: {memory: 8 GB}, ")
     cloudtune("run", "study.yaml")
     cloudtune("run", "study.yaml", "--strict", code=2)
+    assert "only in part" in cloudtune("check", "study.yaml").stderr
+    cloudtune("check", "study.yaml", "--strict", code=2)
 
 
 def test_too_many_failures_exit_with_3_and_an_unmeasured_objective_with_4(

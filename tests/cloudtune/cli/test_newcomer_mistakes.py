@@ -19,6 +19,7 @@ GOLDEN = Path(__file__).parent / "newcomer_mistakes.txt"
 RAN = 4
 """The exit code of a run whose trials failed. Of its output, only the reasons are compared."""
 VARYING = {
+    r"nor \S+/python\S* has": "nor PYTHON has",
     r"FOLDER/\S+/work\b": "TRIAL",
     r"(--lr )[\d.e-]+": r"\1VALUE",
     r"and \d+ are available": "and NUMBER are available",

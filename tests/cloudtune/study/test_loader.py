@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ def test_problems_suggest_a_fix() -> None:
         ("parameters: {p: {type: float, low: 0, max: 1}}", "parameters.p.low", "mean min?"),
         ("parameters: {p: [{type: bool}, 3]}", "parameters.p.1", "must be a map"),
         (
-            "parameters: {p: {type: float, min: 0, max: 1, scale: lgo}}",
+            "parameters: {p: {type: float, min: 1, max: 2, scale: lgo}}",
             "parameters.p.scale",
             "did you mean log?",
         ),
@@ -268,7 +269,7 @@ parameters:
         *("parameters.b.type", "parameters.b.min"),
         *("parameters.c.0.Type", "parameters.c.0.vales"),
         *("parameters.c.1.type", "parameters.c.1.min"),
-        *("parameters.d.type", "parameters.e.type"),
+        *("parameters.d.type", "parameters.e.typ", "parameters.e.type"),
         *("parameters.f.min", "parameters.f.<<"),
     ]
     assert "did you mean type?" in messages["parameters.a.typ"]
@@ -279,9 +280,59 @@ parameters:
     assert "merge keys (<<) are not supported" in messages["parameters.f.<<"]
 
 
-def test_fields_of_a_misspelled_strategy_are_not_checked() -> None:
+def test_fields_of_a_misspelled_strategy_are_checked_as_if_it_were_spelled_right() -> None:
     text = "strategy: {name: hyperbandd, resource: epochs, min: 1, max: 27, method: x}"
+    assert [problem.path for problem in problems(text)] == ["strategy.name", "strategy.method"]
+    text = "strategy: {name: other, resource: epochs, min: 1, max: 27, method: x}"
     assert [problem.path for problem in problems(text)] == ["strategy.name"]
+
+
+def test_mistakes_below_a_misspelled_key_are_reported_in_the_same_pass() -> None:
+    text = """
+objectives: {metric: loss, mode: min}
+paramaters:
+  lr: {type: float, min: 3, max: 1, sacle: lgo}
+strategey: {name: hyperbnd, maxx: 0}
+limts: {n_trials: 0}
+max_trials: 4
+script: ../train.py
+"""
+    assert [(problem.line, problem.path) for problem in problems(text)] == [
+        *((2, "objectives"), (2, "objective.mode"), (2, "objective.goal")),
+        *((3, "paramaters"), (4, "parameters.lr.sacle"), (4, "parameters.lr.scale")),
+        (4, "parameters.lr.min"),
+        *((5, "strategey"), (5, "strategy.name"), (5, "strategy.maxx"), (5, "strategy.max")),
+        *((6, "limts"), (6, "limits.n_trials"), (7, "max_trials")),
+        *((8, "script"), (8, "trial.script")),
+    ]
+
+
+def test_keys_with_the_same_suggestion_are_not_corrected() -> None:
+    text = "params: {a: 3}\nparamaters: {b: 4}\n"
+    assert [problem.path for problem in problems(text)] == ["params", "paramaters"]
+    text = "paramaters: {b: 4}\nparameters: {a: {type: bool}}\n"
+    assert [problem.path for problem in problems(text)] == ["paramaters"]
+
+
+KEYS: list[str] = [
+    *("parameters", "paramaters", "params", "limits", "limts", "trial", "trail", "script"),
+    *("max_trials", "type", "typ", "min", "low", "max", "high", "objective", "goal", "mode"),
+    *("strategy", "strategey", "name", "values", "choices", "a", "args", "env", "providers"),
+]
+
+
+@given(st.data())
+def test_a_study_with_any_misspelled_keys_is_read(data: st.DataObject) -> None:
+    keys = st.sampled_from(KEYS)
+    leaves = st.sampled_from([None, 0, 1.5, "float", "flaot", "min", "random", "bayes", True])
+    trees = st.recursive(
+        leaves,
+        lambda inner: st.dictionaries(keys, inner, max_size=4) | st.lists(inner, max_size=2),
+        max_leaves=12,
+    )
+    study: dict[str, Any] = data.draw(st.dictionaries(keys, trees, max_size=5))
+    with suppress(StudyError):
+        load(study)
 
 
 def test_the_conditions_of_an_invalid_definition_are_checked() -> None:
