@@ -42,8 +42,14 @@ BEGINS_ANEW = "begins_anew"
 """Key of a line of reports: the script starts again from the beginning, as do its steps."""
 MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
-SOURCE_INDENT = b"    "
-"""How the lines of source in a traceback begin."""
+MESSAGE_SECONDS = 1.0
+"""A process that prints this long after a traceback has caught the exception."""
+_MAX_MESSAGE_LINES = 1000
+_TRACEBACK = b"Traceback (most recent call last)"
+_SYNTAX_ERRORS = (b"SyntaxError", b"IndentationError", b"TabError")
+"""The exceptions that Python shows without a header."""
+_BOX = ("\u2502".encode(), "\u2570".encode())
+"""The left side of the frame that rich draws around a traceback."""
 MIN_SECRET_LENGTH = 4
 """Characters of the shortest secret that is masked."""
 _MIN_PART = 6
@@ -1151,7 +1157,7 @@ def _launch(
         launcher = _Launcher(contract, trial, secrets)
         requirements = call.get("requirements")
         code = launcher.install(requirements, python, env) if requirements else 0
-        code = code or launcher.run(words, env, _line_parser(patterns, trial))
+        code = code or launcher.run(words, env, _PrintedMetrics(patterns, trial))
     except _TrialError as error:
         return _refuse(contract, secrets.hide_text(str(error)), error.code)
     finally:
@@ -1240,14 +1246,14 @@ class _Launcher:
         self,
         words: Sequence[str],
         env: Mapping[str, str],
-        parse: Callable[[bytes], None] = lambda _lines: None,
+        metrics: _PrintedMetrics | None = None,
     ) -> int:
-        """Run a process to its end, pass its lines to ``parse``, and return its exit code.
+        """Run a process to its end, report the metrics in its lines, and return its exit code.
 
         A child that keeps the output open after that is not waited for.
 
         Raises:
-            _TrialError: If the process cannot be started, or ``parse`` raises it.
+            _TrialError: If the process cannot be started, or a metric's regex takes too long.
         """
         import select
         import subprocess
@@ -1275,15 +1281,17 @@ class _Launcher:
                     data = os.read(ready, 65_536)
                     if ready == output:
                         outputs = outputs if data else []
-                        self._copy(data, parse)
+                        self._copy(data, metrics)
                 self._publish_reports()
             for _ in range(64):
                 if not outputs or not select.select(outputs, [], [], 0)[0]:
                     break
                 data = os.read(output, 65_536)
                 outputs = outputs if data else []
-                self._copy(data, parse)
-            self._copy(b"", parse)
+                self._copy(data, metrics)
+            self._copy(b"", metrics)
+            if metrics:
+                metrics.finish(failed=process.returncode != 0 and not self.stop_signals)
             self._publish_reports()
             self._contract.tick()
         except _TrialError:
@@ -1315,7 +1323,7 @@ class _Launcher:
         for process in self._processes:
             process.send_signal(number)
 
-    def _copy(self, data: bytes, parse: Callable[[bytes], None]) -> None:
+    def _copy(self, data: bytes, metrics: _PrintedMetrics | None) -> None:
         """Copy complete lines to our output; without data, also the incomplete last one."""
         pending = self._partial_line + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
@@ -1326,7 +1334,8 @@ class _Launcher:
         self._write(masked)
         self._last_lines = self._last_lines[-40:]
         self._last_lines += [line[:MAX_REASON_LENGTH] for line in _split_lines(masked)[-40:]]
-        parse(complete)  # unmasked, since a metric can look like a secret
+        if metrics:
+            metrics.feed(complete)  # unmasked, since a metric can look like a secret
 
     def _publish_reports(self) -> None:
         import contextlib
@@ -1415,8 +1424,85 @@ def required_text(pattern: str) -> bytes:
     return b"" if "\ufffd" in text or index < len(pattern) else text.encode("utf-8", "ignore")
 
 
-def is_frame(line: bytes) -> bool:
-    """Return whether lines of source follow, as in a traceback of Python."""
+class TracebackFilter:
+    """Leaves out the lines of Python's tracebacks, including the messages of the exceptions.
+
+    Where a message of several lines ends is not visible. The lines after its first one are held
+    back until the process ends, or prints more after `MESSAGE_SECONDS`. If it fails before that,
+    they belong to the message.
+    """
+
+    def __init__(self) -> None:
+        """Start outside of a traceback."""
+        self._state = "output"
+        """Also "frames", "stack" (frames without a header), or "message"."""
+        self._prefix = b""
+        self._in_group = False
+        self._held: list[bytes] = []
+        self._message_time = 0.0
+
+    def passes(self, output: bytes) -> bool:
+        """Return whether `feed` would return all lines of an output."""
+        return self._state == "output" and _TRACEBACK not in output and not _is_frame(output)
+
+    def feed(self, lines: Iterable[bytes]) -> list[bytes]:
+        """Return the lines of these, and of earlier ones, that belong to no traceback."""
+        import time
+
+        now = time.monotonic()
+        passed: list[bytes] = []
+        if self._state == "message" and now - self._message_time >= MESSAGE_SECONDS:
+            passed += self._leave()
+        for line in lines:
+            before, header, after = line.partition(_TRACEBACK)
+            if header and after.strip()[:1] in (b":", b"\xe2"):  # the latter in a frame of rich
+                passed += [] if self._is_chained(before) else self._held
+                self._state, self._prefix, self._held = "frames", before, []
+                self._in_group |= before.endswith(b"+ Exception Group ")
+            elif _is_frame(line):
+                passed += self._held
+                is_bare = self._state == "output" or bool(self._held)
+                self._state, self._held = "stack" if is_bare else "frames", []
+            else:
+                passed += self._feed_other(line, now)
+        return passed
+
+    def finish(self, *, failed: bool) -> list[bytes]:
+        """Return the lines that were held back, none if the process has ``failed``."""
+        held = self._leave()
+        return [] if failed else held
+
+    def _feed_other(self, line: bytes, now: float) -> list[bytes]:
+        if self._state == "output":
+            return [line]
+        margin = line.lstrip(b" ")[:2] if self._in_group else b""
+        if self._state == "message":
+            if margin not in (b"| ", b"+-"):
+                self._held.append(line)
+            return self._leave() if len(self._held) > _MAX_MESSAGE_LINES else []
+        body = line[len(self._prefix) :] if line.startswith(self._prefix) else line
+        body = line.lstrip(b" ")[2:] if margin == b"| " else body
+        if body[:1].isspace() or body.startswith(_BOX):
+            return []
+        if self._state == "frames" or body.startswith(_SYNTAX_ERRORS):
+            self._state, self._message_time = "message", now
+            return []
+        return [*self._leave(), line]
+
+    def _is_chained(self, margin: bytes) -> bool:
+        """Return whether the lines held back lead to the traceback of another exception."""
+        if self._in_group and margin.lstrip(b" ") == b"| ":
+            return True
+        last = self._held[-1].rstrip() if self._held else b""
+        return last.endswith((b"another exception occurred:", b"cause of the following exception:"))
+
+    def _leave(self) -> list[bytes]:
+        held, self._held = self._held, []
+        self._state, self._in_group = "output", False
+        return held
+
+
+def _is_frame(line: bytes) -> bool:
     return b' File "' in line and b'", line ' in line
 
 
@@ -1425,43 +1511,52 @@ def may_contain(output: bytes, texts: Iterable[bytes]) -> bool:
     return b"\x1b" in output or any(text in output for text in texts)
 
 
-def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[bytes], None]:
-    """Return a function that reports the metrics in lines.
+class _PrintedMetrics:
+    """Reports the metrics in lines.
 
-    It must be called in the main thread: a timer's signal interrupts `re` after `REGEX_TIMEOUT`.
+    It must be used in the main thread: a timer's signal interrupts `re` after `REGEX_TIMEOUT`.
     """
-    if not patterns:
-        return lambda _line: None
-    import signal
-    import time
 
-    current: list[str] = ["", ""]
-    texts = {(name, each.pattern): required_text(each.pattern) for name, each in patterns}
+    def __init__(self, patterns: Sequence[MetricPattern], trial: Json) -> None:
+        import signal
 
-    def interrupt(_number: int, _frame: Any) -> None:
-        message = "the regex of metric {} took more than {:g} s on one line: {}"
-        raise _TrialError(message.format(current[0], REGEX_TIMEOUT, current[1]))
+        self._patterns = [(name, each, required_text(each.pattern)) for name, each in patterns]
+        self._trial = trial
+        self._tracebacks = TracebackFilter()
+        self._current = ["", ""]
+        if patterns:
+            signal.signal(signal.SIGALRM, self._interrupt)
 
-    signal.signal(signal.SIGALRM, interrupt)
-
-    in_frame = False
-
-    def parse(output: bytes) -> None:
-        nonlocal in_frame
-        if not may_contain(output, texts.values()) and not is_frame(output):
-            in_frame = in_frame and (not output or output.startswith(SOURCE_INDENT))
+    def feed(self, output: bytes) -> None:
+        """Report the metrics in complete lines."""
+        texts = [text for _, _, text in self._patterns]
+        if not texts or (not may_contain(output, texts) and self._tracebacks.passes(output)):
             return
-        for line in _split_lines(output):
-            if not (in_frame and line.startswith(SOURCE_INDENT)):
-                in_frame = is_frame(line)
-                parse_line(line)
+        if b"\x1b" in output:
+            output = strip_ansi(output.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
+        for line in self._tracebacks.feed(_split_lines(output)):
+            self._search(line)
 
-    def parse_line(line: bytes) -> None:
-        text = strip_ansi(line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace"))
-        for name, pattern in patterns:
-            if not may_contain(line, [texts[name, pattern.pattern]]):
+    def finish(self, *, failed: bool) -> None:
+        """Report the metrics in the lines that were held back, after the end of the process."""
+        for line in self._tracebacks.finish(failed=failed):
+            self._search(line)
+
+    def _interrupt(self, _number: int, _frame: Any) -> None:
+        message = "the regex of metric {} took more than {:g} s on one line: {}"
+        raise _TrialError(message.format(self._current[0], REGEX_TIMEOUT, self._current[1]))
+
+    def _search(self, line: bytes) -> None:
+        import signal
+        import time
+
+        text = line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace")
+        for name, pattern, required in self._patterns:
+            if required not in line:
                 continue
-            current[:] = [name, pattern.pattern]
+            self._current[:] = [name, pattern.pattern]
             signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
             try:
                 matches = list(pattern.finditer(text))
@@ -1474,10 +1569,8 @@ def _line_parser(patterns: Sequence[MetricPattern], trial: Json) -> Callable[[by
                     step = matched_step(match)
                     if step is not None:
                         report["step"] = step
-                    append_line(trial["reports"], report)
-                    _ring(trial.get("doorbell"))
-
-    return parse
+                    append_line(self._trial["reports"], report)
+                    _ring(self._trial.get("doorbell"))
 
 
 def strip_ansi(text: str) -> str:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from cloudtune.trial import (
     BEGINS_ANEW,
     MAX_REPORT_LINE_BYTES,
-    SOURCE_INDENT,
     SecretFilter,
+    TracebackFilter,
     append_line,
-    is_frame,
     matched_step,
     may_contain,
     parse_number,
@@ -97,11 +96,19 @@ class MetricPatterns:
         metrics: Mapping[str, Sequence[str]],
         steps: StepCounter,
         secrets: SecretFilter = _NO_SECRETS,
+        *,
+        in_tracebacks: bool = False,
     ) -> None:
-        """Compile the regular expressions; messages do not quote the secrets.
+        """Compile the regular expressions.
+
+        Args:
+            metrics: The regular expressions by metric.
+            steps: Counts the measurements.
+            secrets: What messages do not quote.
+            in_tracebacks: Whether lines of tracebacks are searched, too.
 
         Raises:
-            MetricError: If one is invalid.
+            MetricError: If a regular expression is invalid.
         """
         self._patterns = [
             (name, _compile(name, text)) for name, texts in metrics.items() for text in texts
@@ -113,8 +120,7 @@ class MetricPatterns:
         self._invalid: dict[str, str] = {}
         self._rest = b""
         self._skipping = False
-        self._in_frame = False
-        """Whether the last line belongs to a traceback, and lines of source follow."""
+        self._tracebacks = None if in_tracebacks else TracebackFilter()
 
     @property
     def warning(self) -> str:
@@ -152,22 +158,26 @@ class MetricPatterns:
         complete, self._rest = pending[:end], pending[end:]
         if b"\x1b" in complete:
             complete = _COLOR.sub(b"", complete)
-        if may_contain(complete, self._texts) or is_frame(complete):
-            for line in complete.replace(b"\r", b"\n").split(b"\n")[self._skipping :]:
-                if line and not (self._in_frame and line.startswith(SOURCE_INDENT)):
-                    self._in_frame = is_frame(line)
-                    yield from self._search(line)
-        elif complete:
-            self._in_frame &= complete.startswith(SOURCE_INDENT)
+        tracebacks = self._tracebacks
+        if may_contain(complete, self._texts) or (tracebacks and not tracebacks.passes(complete)):
+            lines = complete.replace(b"\r", b"\n").split(b"\n")[self._skipping :]
+            lines = [line for line in lines if line]
+            for line in tracebacks.feed(lines) if tracebacks else lines:
+                yield from self._search(line)
         self._skipping &= not complete
         if len(self._rest) > MAX_LINE_BYTES:
             if not self._skipping:
                 yield from self._search(self._rest)
             self._skipping, self._rest = True, b""
 
-    def finish(self) -> Iterator[Measurement]:
-        """Yield the measurements in a last line without a line break."""
-        return self.feed(b"\n")
+    def finish(self, *, failed: bool = False) -> Iterator[Measurement]:
+        """Yield the measurements in a last line without a line break.
+
+        If the process has ``failed``, the lines after its last traceback belong to a message.
+        """
+        yield from self.feed(b"\n")
+        for line in self._tracebacks.finish(failed=failed) if self._tracebacks else ():
+            yield from self._search(line)
 
     def _shorten(self, text: str) -> str:
         return self._secrets.hide_text(text)[:_MAX_SHOWN]

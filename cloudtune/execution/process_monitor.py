@@ -49,6 +49,8 @@ class ProcessSpec:
     """A FIFO that the script writes to after each report; created if necessary."""
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """Regular expressions that find metrics in the output."""
+    metrics_in_tracebacks: bool = False
+    """Whether lines of tracebacks are searched for them."""
     grace: float = 10.0
     """Seconds between the request to exit and the kill."""
     lower: str | None = None
@@ -93,7 +95,9 @@ class ProcessMonitor:
         self._process = process
         self._spec = spec
         self._secrets = SecretFilter(spec.secrets)
-        self._patterns = MetricPatterns(spec.metrics, spec.steps, self._secrets)
+        self._patterns = MetricPatterns(
+            spec.metrics, spec.steps, self._secrets, in_tracebacks=spec.metrics_in_tracebacks
+        )
         self._wakeup_fd = wakeup_fd
         self._output_open = True
         self.log = LogFile(spec.log)
@@ -153,8 +157,12 @@ class ProcessMonitor:
             if exit_fd in ready:
                 return
 
-    def finish(self) -> None:
-        """Process the remaining output, without waiting for other processes that hold the pipe."""
+    def finish(self, *, failed: bool) -> None:
+        """Process the remaining output, without waiting for other processes that hold the pipe.
+
+        Args:
+            failed: Whether the process has failed by itself.
+        """
         for _ in range(2):  # the content of the pipe, then its end
             if self._output_open:
                 self._read_output()
@@ -164,7 +172,7 @@ class ProcessMonitor:
             self._process.kill_descendants()
             time.sleep(_KILL_PAUSE)
         self.log.write(self._secrets.finish())
-        self._emit(self._patterns.finish())
+        self._emit(self._patterns.finish(failed=failed))
         self.warning = self._patterns.warning
         self._read_reports()
 

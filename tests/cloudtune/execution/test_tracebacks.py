@@ -1,0 +1,176 @@
+"""Lines of tracebacks are no metrics, on this machine and where the launcher reads the output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import trial
+from cloudtune.execution.metric_reader import MetricPatterns, StepCounter
+from cloudtune.results.events import Measured
+
+METRICS = {"loss": [r"loss=(\S+)"]}
+PREFIXED = """
+    import sys
+    text = '''Traceback (most recent call last):
+      File "/x/train.py", line 3, in main
+        fit("loss=2")
+    ValueError: loss=3
+    more loss=4'''
+    for line in textwrap.dedent(text).splitlines():
+        print(PREFIX + line)
+    sys.exit(1)
+"""
+SCRIPTS: dict[str, tuple[str, list[float]]] = {
+    "message": ("print('loss=1')\nraise ValueError('bad shape loss=0.5')", [1]),
+    "message of several lines": (
+        "print('loss=1')\nraise ValueError('bad\\nloss=2 here\\n\\n  loss=3\\nloss=4')",
+        [1],
+    ),
+    "chained": (
+        """
+        print("loss=1")
+        try:
+            raise ValueError("loss=2\\nloss=3")
+        except ValueError:
+            raise RuntimeError("loss=4")
+        """,
+        [1],
+    ),
+    "cause": (
+        """
+        print("loss=1")
+        try:
+            raise ValueError("loss=2")
+        except ValueError as error:
+            raise RuntimeError("loss=3") from error
+        """,
+        [1],
+    ),
+    "group": (
+        """
+        print("loss=1")
+        def fail():
+            raise KeyError("loss=2")
+        errors = [ValueError("loss=3\\nloss=4")]
+        try:
+            fail()
+        except KeyError as error:
+            errors.append(error)
+        raise ExceptionGroup("loss=5", errors)
+        """,
+        [1],
+    ),
+    "recursion": ("print('loss=1')\ndef f(loss='loss=2'):\n    f('loss=3')\nf()", [1]),
+    "syntax": ("x = ('loss=1'\ny=", []),
+    "process": (
+        """
+        from multiprocessing import Pool
+        def fit(x):
+            raise ValueError("loss=2")
+        if __name__ == "__main__":
+            print("loss=1", flush=True)
+            with Pool(1) as pool:
+                pool.map(fit, [1])
+        """,
+        [1],
+    ),
+    "rich": (
+        """
+        from rich.traceback import install
+        install()
+        print("loss=1", flush=True)
+        raise ValueError("loss=2")
+        """,
+        [1],
+    ),
+    "rank": ("import textwrap\nPREFIX = '[rank0]: '\n" + textwrap.dedent(PREFIXED), []),
+    "time": ("import textwrap\nPREFIX = '2026-01-01 ERROR '\n" + textwrap.dedent(PREFIXED), []),
+    "caught": (
+        """
+        import logging, traceback
+        for epoch in range(3):
+            try:
+                raise ValueError("loss=100")
+            except ValueError:
+                traceback.print_exc()
+            print(f"loss={epoch}", flush=True)
+        traceback.print_stack()
+        print("loss=3", flush=True)
+        try:
+            raise ValueError("loss=100")
+        except ValueError:
+            logging.exception("checkpoint skipped")
+        print("loss=4")
+        """,
+        [0, 1, 2, 3, 4],
+    ),
+    "caught long before the failure": (
+        """
+        import sys, time, traceback
+        try:
+            raise ValueError("loss=100\\nloss=5")
+        except ValueError:
+            traceback.print_exc()
+        print("loss=6", flush=True)
+        time.sleep(1.2)
+        print("loss=7", flush=True)
+        sys.exit(1)
+        """,
+        [5, 6, 7],
+    ),
+}
+each_script = pytest.mark.parametrize(("code", "expected"), SCRIPTS.values(), ids=SCRIPTS)
+
+
+@each_script
+def test_on_this_machine(bench: Any, code: str, expected: list[float]) -> None:
+    bench.run(code, metrics=METRICS)
+    measured = [event for event in bench.seen if isinstance(event, Measured)]
+    assert [event.metrics["loss"] for event in measured] == expected
+    assert [event.step for event in measured] == [n + 1 for n in range(len(expected))]
+
+
+@each_script
+def test_in_the_launcher(tmp_path: Path, code: str, expected: list[float]) -> None:
+    (tmp_path / "train.py").write_text(textwrap.dedent(code))
+    study: dict[str, Any] = {
+        "run": "run",
+        "trial": {"script": "train.py", "metrics": METRICS, "env": {}},
+        "parameters": [],
+        "constants": {},
+        "inputs": {},
+    }
+    (tmp_path / trial.STUDY_FILE).write_text(json.dumps(study))
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudtune.trial"],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != trial.TRIAL} | {"PYTHONUNBUFFERED": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[cloudtune] metric")]
+    values = [float(line.rpartition("=")[2]) for line in lines]
+    assert values == expected, done.stdout + done.stderr
+
+
+def test_tracebacks_are_searched_where_the_service_does() -> None:
+    output = b'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: loss=2\n'
+    patterns = MetricPatterns(METRICS, StepCounter(), in_tracebacks=True)
+    assert [values for _, _, values in patterns.feed(output)] == [{"loss": 2.0}]
+
+
+def test_a_message_without_end_is_output() -> None:
+    traceback = b'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: x\n'
+    patterns = MetricPatterns(METRICS, StepCounter())
+    output = traceback + b"loss=1\n" * 2000
+    assert len([*patterns.feed(output)]) == 2000
