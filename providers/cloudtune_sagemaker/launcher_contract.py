@@ -6,6 +6,7 @@ library and the syntax of Python 3.7.
 
 from __future__ import annotations
 
+import json
 import os
 
 from cloudtune.trial import Contract, load_json
@@ -25,17 +26,28 @@ CONTINUED = "cloudtune:continued"
 class SageMakerContract(Contract):
     """SageMaker reads metrics from the log, and the reason of a failure from a file."""
 
-    def __init__(self, raw: Json, trial: Json, *, restarts: bool) -> None:
-        """Store the values; ``restarts`` is whether a trial has several training jobs."""
+    def __init__(self, raw: Json, trial: Json, *, restarts: bool, is_first_host: bool) -> None:
+        """Store the values.
+
+        Args:
+            raw: As in `Contract`.
+            trial: As in `Contract`.
+            restarts: Whether a trial has several training jobs.
+            is_first_host: Whether this is the one of the job's hosts whose metrics count.
+        """
         super().__init__(raw, trial)
         self._restarts = restarts
+        self._is_first_host = is_first_host
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Return the lines to print; those of the first report are preceded by `CONTINUED`.
 
         SageMaker counts the values of each training job from 1. The reader needs to know whether
-        they follow those of the trial's earlier training jobs.
+        they follow those of the trial's earlier training jobs. The values of all hosts would be one
+        series, so only one of them prints any.
         """
+        if not self._is_first_host:
+            return ""
         lines = super().publish(report)
         if self._restarts:
             self._restarts = False
@@ -74,7 +86,9 @@ def find_contract(study: Json, _argv: Sequence[str]) -> Contract | None:
         "inputs": {name: _channel(base, name, path) for name, path in study["inputs"].items()},
     }
     restarts = not is_managed and bool(study.get("resource"))
-    return SageMakerContract(raw, trial, restarts=restarts)
+    hosts = json.loads(os.environ.get("SM_HOSTS") or "[]")
+    is_first_host = os.environ.get("SM_CURRENT_HOST") in hosts[:1] or not hosts
+    return SageMakerContract(raw, trial, restarts=restarts, is_first_host=is_first_host)
 
 
 def _channel(base: str, name: str, path: str) -> str:

@@ -469,6 +469,18 @@ def test_source_in_a_traceback_is_no_metric(job: Job) -> None:
     assert found(out, "acc") == [0.5]
 
 
+@pytest.mark.parametrize(("host", "count"), [("algo-1", 2), ("algo-2", 0)])
+def test_only_the_first_host_publishes_metrics(job: Job, host: str, count: int) -> None:
+    job.container.env = {"SM_HOSTS": '["algo-1", "algo-2"]', "SM_CURRENT_HOST": host}
+    job.study["trial"]["metrics"] = {"acc": r"acc=(\S+)", "loss": {}}
+    _, out, _ = job.run("""
+        from cloudtune.trial import report
+        print("acc=0.5")
+        report(loss=0.25)
+    """)
+    assert ("acc=0.5" in out, out.count("[cloudtune] metric")) == (True, count)
+
+
 def test_the_group_step_is_not_the_value(job: Job) -> None:
     job.study["trial"]["metrics"] = {"acc": r"step (?P<step>\d+) acc (\S+)"}
     _, out, _ = job.run("print('step 7 acc 0.5')")

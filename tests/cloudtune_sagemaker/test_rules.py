@@ -628,6 +628,7 @@ def test_the_emulator_needs_no_setting(base: Path) -> None:
         ({**CODE, "inputs": {"train": "s3://b/x"}}, {}, "trial.inputs.train"),
         ({**CODE, "inputs": {"train": "data"}}, {"input_mode": "Pipe"}, f"{HERE}.input_mode"),
         (CODE, {"instance_type": "ml.m5.xxlarge"}, f"{HERE}.instance_type"),
+        (CODE, {"instance_count": 2}, f"{HERE}.instance_count"),
     ],
 )
 def test_emulator_rules(

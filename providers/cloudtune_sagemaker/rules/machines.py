@@ -46,6 +46,7 @@ def machine_rules(
 ) -> Iterator[Finding | Note]:
     """Yield the findings and notes on instances."""
     yield from _types(mode, settings, emulated=facts.emulated)
+    yield from _count(fitted, settings, facts)
     if not facts.emulated:
         yield from _quota(fitted, settings)
     yield from _time_limits(fitted, settings)
@@ -90,8 +91,21 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
             f"{', '.join(with_disks)} has local disks, which the hardware encrypts with its own "
             "key: remove this setting",
         )
-    if settings.instance_count > 1:
-        text = "several instances per trial: report metrics from only one of them"
+
+
+def _count(
+    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts
+) -> Iterator[Finding | Note]:
+    if settings.instance_count == 1:
+        return
+    if facts.emulated:
+        text = "the emulator runs one instance per trial: set it to 1 for the rehearsal"
+        yield refuse("instance_count", text)
+    elif uses_launcher(fitted.study, facts):
+        text = "each instance runs the script; metrics are read from the first one, algo-1"
+        yield Note(f"{SETTINGS}.instance_count", text)
+    else:
+        text = "each instance runs the image: print metrics on only one of them"
         yield Note(f"{SETTINGS}.instance_count", text)
 
 

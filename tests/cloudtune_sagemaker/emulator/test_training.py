@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cloudtune.provider.models import Emulator as Address
 from cloudtune_sagemaker.client import Aws
@@ -50,15 +51,33 @@ def begun(emulator: Emulator, name: str) -> None:
 
 def test_the_type_that_is_preferred_is_selected(emulator: Emulator) -> None:
     preferred = [{"InstanceType": "ml.m5.xlarge"}, {"InstanceType": "ml.c5.xlarge"}]
-    machines = {"InstancePreferences": preferred, "InstanceCount": 2, "VolumeSizeInGB": 10}
+    machines = {"InstancePreferences": preferred, "InstanceCount": 1, "VolumeSizeInGB": 10}
     code = "import os; print('on', os.environ['SM_CURRENT_INSTANCE_TYPE'])"
     name = emulator.train(code, ResourceConfig=machines)
     assert emulator.trained(name)["ResourceConfig"] == {
         **machines,
         "SelectedInstanceType": "ml.m5.xlarge",
-        "SelectedInstanceCount": 2,
+        "SelectedInstanceCount": 1,
     }
     assert "on ml.m5.xlarge" in emulator.log(name)
+
+
+@pytest.mark.parametrize(
+    "machines",
+    [
+        {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
+        {"InstancePreferences": [{"InstanceType": "ml.m5.xlarge", "InstanceCount": 2}]},
+        {
+            "InstanceGroups": [
+                {"InstanceGroupName": name, "InstanceType": "ml.m5.xlarge", "InstanceCount": 1}
+                for name in ("one", "two")
+            ]
+        },
+    ],
+)
+def test_several_hosts_are_refused(emulator: Emulator, machines: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match="one host per training job, and the request has 2"):
+        emulator.train("print('loss=1')", ResourceConfig={**machines, "VolumeSizeInGB": 10})
 
 
 def test_a_job_goes_through_the_services_states(emulator: Emulator) -> None:

@@ -1,4 +1,4 @@
-"""What this emulator can start: scripts, and no images. The service has no such rule."""
+"""What this emulator can start: scripts, no images, on one host. The service has no such rule."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ NO_IMAGES = (
     "algorithm that is part of an image runs where the emulator runs images: start it with "
     "--with-images, which needs Docker or Podman."
 )
+ONE_HOST = (
+    "This emulator runs one host per training job, and the request has {}: the service would start "
+    "the script on each of them. Set InstanceCount to 1."
+)
 
 
 def check(job: Json) -> None:
-    """Refuse a training job, or a definition of a tuning job, without a script.
+    """Refuse a training job, or a definition of a tuning job, without a script or of several hosts.
 
     Raises:
         ServiceError: A ValidationException.
     """
+    hosts = max(_hosts(job, "ResourceConfig"), _hosts(job, "HyperParameterTuningResourceConfig"))
+    if hosts > 1:
+        raise invalid(ONE_HOST.format(hosts))
     algorithm: Json = job.get("AlgorithmSpecification", {})
     if runtime().engine:
         if "TrainingImage" not in algorithm:
@@ -35,3 +42,12 @@ def check(job: Json) -> None:
         return
     if address is None:
         raise invalid(NO_IMAGES)
+
+
+def _hosts(job: Json, block: str) -> int:
+    """Return the most hosts that a job may get by one of its descriptions of machines."""
+    config: Json = job.get(block, {})
+    groups: int = sum(each["InstanceCount"] for each in config.get("InstanceGroups", ()))
+    choices = (*config.get("InstancePreferences", ()), *config.get("InstanceConfigs", ()))
+    counts: list[int] = [each.get("InstanceCount", 0) for each in choices]
+    return max(int(config.get("InstanceCount", 0)), groups, *counts)
