@@ -21,8 +21,11 @@ from cloudtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cloudtune.api import Results, Run, plan, report, resume, run, start
+    from cloudtune.conversion.exporter import export_study
+    from cloudtune.conversion.importer import import_study
     from cloudtune.errors import (
         CloudtuneError,
+        ConversionError,
         LedgerError,
         MissingExtraError,
         ProviderError,
@@ -39,9 +42,20 @@ if TYPE_CHECKING:
     from cloudtune.study.study import Study
 
 _HOMES = {
-    "cloudtune.api": ("Results", "Run", "plan", "report", "resume", "run", "start"),
+    "cloudtune.api": (
+        "Results",
+        "Run",
+        "plan",
+        "report",
+        "resume",
+        "run",
+        "start",
+    ),
+    "cloudtune.conversion.exporter": ("export_study",),
+    "cloudtune.conversion.importer": ("import_study",),
     "cloudtune.errors": (
         "CloudtuneError",
+        "ConversionError",
         "LedgerError",
         "MissingExtraError",
         "ProviderError",
@@ -57,6 +71,7 @@ _HOMES = {
 
 __all__ = [
     "CloudtuneError",
+    "ConversionError",
     "LedgerError",
     "MissingExtraError",
     "ProviderError",
@@ -68,6 +83,8 @@ __all__ = [
     "UsageError",
     "categorical",
     "discrete",
+    "export_study",
+    "import_study",
     "load",
     "plan",
     "report",

@@ -5,6 +5,7 @@
     CloudtuneError
     ├── StudyError          the study has mistakes; lists all problems
     ├── UnsupportedError    a provider cannot run the study; lists all findings
+    ├── ConversionError     a study, or another tool's format, cannot hold something
     ├── UsageError          the call is wrong: unknown run, unknown provider, changed study
     │   └── AlreadyExportedError  the destination of an export already has the run
     ├── MissingExtraError   an optional dependency is not installed (also an ImportError)
@@ -49,6 +50,14 @@ class UnsupportedError(CloudtuneError):
         pairs = zip_longest(locations, self.findings, fillvalue="")
         lines = "\n".join(f"  {location}{finding}" for location, finding in pairs)
         super().__init__(f"{provider} cannot run this study:\n{lines}")
+
+
+class ConversionError(CloudtuneError):
+    """A study cannot hold a configuration, or a format a study; ``findings`` lists the reasons."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join([f"{message}:", *(f"  {each}" for each in self.findings)]))
 
 
 class UsageError(CloudtuneError):

@@ -182,7 +182,8 @@ def blocks_with(model: str, key: str) -> Json:
             needs = hyperband if key in {"name", "resource", "min", "max", "eta"} else {}
             return study | {"strategy": needs | example}
         case "EarlyStopping":
-            rule = "bandit" if key == "slack" else "auto"
+            rules = {"slack": "bandit", "slack_amount": "bandit", "eta": "halving"}
+            rule = rules.get(key, "auto")
             return study | {"early_stopping": {"rule": rule, **example}}
         case "WarmStart":
             return study | {"warm_start": {"from": "k7f2", **example}}

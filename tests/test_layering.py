@@ -77,7 +77,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "ledger search execution bundle formats",
         "provider",
         "emulation",
-        "planning",
+        "planning conversion",
         "engine",
         "runs emulator_kit",
         "comparison testing",

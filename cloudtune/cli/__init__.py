@@ -13,8 +13,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code.
 
     0: done. 1: the study or the command is wrong, or the ledger is damaged. 2: a provider cannot
-    express the study. 3: a provider failed, or too many trials did. 4: no completed trial
-    measured the objective. 130: interrupted.
+    express the study, or a conversion would lose something. 3: a provider failed, or too many
+    trials did. 4: no completed trial measured the objective. 130: interrupted.
     """
     import gc
 
@@ -22,7 +22,12 @@ def main(args: Sequence[str] | None = None) -> None:
     import click
 
     from cloudtune.cli.main_group import cloudtune
-    from cloudtune.errors import CloudtuneError, ProviderError, UnsupportedError
+    from cloudtune.errors import (
+        CloudtuneError,
+        ConversionError,
+        ProviderError,
+        UnsupportedError,
+    )
 
     try:
         code = cloudtune.main(args, prog_name="cloudtune", standalone_mode=False)
@@ -36,7 +41,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
         click.echo(sanitize_lines(str(error)), err=True)
         code = 3 if isinstance(error, ProviderError) else 1
-        code = 2 if isinstance(error, UnsupportedError) else code
+        code = 2 if isinstance(error, UnsupportedError | ConversionError) else code
     except BrokenPipeError:
         sys.stderr.close()
         code = 1

@@ -15,10 +15,10 @@ SET_PATHS = {
     "strategy": "name seed method resource min max eta",
     "limits": "max_trials parallel_trials timeout trial_timeout max_failed_trials patience "
     "max_cost",
-    "early_stopping": "rule min_step interval min_trials slack",
+    "early_stopping": "rule min_step interval min_trials slack slack_amount eta",
     "warm_start": "from kind",
     "trial": "source script module command requirements python warm preload args arguments "
-    "switches metrics inputs env resources.cpus resources.gpus resources.memory",
+    "switches metrics select inputs env resources.cpus resources.gpus resources.memory",
     "": "name description initial_trials",
 }
 """The fields of a study by block, without those whose names the study chooses."""
@@ -37,6 +37,23 @@ def complete_providers(
     """Return the installed providers that begin with a text."""
     names = {entry.name for entry in entry_points(group="cloudtune.providers")}
     return sorted(name for name in names if name.startswith(typed))
+
+
+def complete_formats(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the formats of other tools that begin with a text; providers are not imported.
+
+    A service that has a provider has a format of the same name.
+    """
+    from cloudtune.formats import registry
+
+    services = {entry.name for entry in entry_points(group="cloudtune.providers")} - {"local"}
+    return sorted(name for name in {*registry.names(), *services} if name.startswith(typed))
+
+
+def complete_targets(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return what `cloudtune export` writes: runs for programs, and studies in formats."""
+    programs = [name for name in ("mlflow", "optuna") if name.startswith(typed)]
+    return sorted({*programs, *complete_formats(_context, _parameter, typed)})
 
 
 def complete_runs(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:

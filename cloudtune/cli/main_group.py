@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import cast
 
 import click
@@ -13,6 +14,7 @@ _COMMANDS = {
         "init": ("study", "Create a study to start from."),
         "check": ("study", "Find every mistake in a study."),
         "plan": ("study", "Show what a run would send, and what a provider cannot express."),
+        "import": ("convert", "Write the configuration of another tool as a study."),
         "schema": ("study", "Print the JSON Schema of the study file, for editors."),
         "providers": ("study", "List the tuning services and their capabilities."),
     },
@@ -26,7 +28,10 @@ _COMMANDS = {
     },
     "Results": {
         "results": ("results", "Print trials as a table, JSON, CSV or Parquet."),
-        "export": ("results", "Write runs to MLflow or Optuna."),
+        "export": (
+            "export",
+            "Write runs to MLflow or Optuna, or a study for another tool.",
+        ),
         "report": (
             "report",
             "Show what runs found and compare them, as text, HTML, Markdown or JSON.",
@@ -62,7 +67,8 @@ class LazyGroup(click.Group):
         for commands in _COMMANDS.values():
             if cmd_name in commands:
                 module = import_module(f"cloudtune.cli.{commands[cmd_name][0]}")
-                return cast("click.Command", getattr(module, cmd_name))
+                name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+                return cast("click.Command", getattr(module, name))
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

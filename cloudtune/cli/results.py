@@ -1,4 +1,4 @@
-"""Commands that print and export results: results, export."""
+"""The command that prints results."""
 
 from __future__ import annotations
 
@@ -336,41 +336,3 @@ def _column_titles(keys: Iterable[str]) -> dict[str, str]:
     }
     counts.update(short.values())
     return {key: name if counts[name] == 1 else key for key, name in short.items()}
-
-
-@examples(
-    "cloudtune export --to optuna -o study.db && optuna-dashboard sqlite:///study.db",
-    "cloudtune export k7f2 --to mlflow -o http://localhost:5000",
-)
-@click.command()
-@runs_argument
-@click.option("--to", "program", type=click.Choice(["mlflow", "optuna"]), required=True)
-@click.option(
-    "-o",
-    "place",
-    metavar="WHERE",
-    help="The tracking address of MLflow (by default, MLflow's own), or the storage of Optuna, an "
-    "address or a file (optuna.db by default).",
-)
-def export(runs: tuple[str, ...], program: str, place: str | None) -> None:
-    """Write each RUN (the latest by default) to MLflow or Optuna.
-
-    In MLflow, each job becomes a run, with its trials as child runs. In Optuna, each job becomes a
-    study. A job that was exported before is skipped, or exported again if it has continued since.
-    """
-    from cloudtune.errors import AlreadyExportedError
-    from cloudtune.formats import mlflow, optuna
-    from cloudtune.ledger.reader import read_results
-
-    for result, trials in (job for run in runs or (None,) for job in read_results(run)):
-        try:
-            if program == "mlflow":
-                target = f"the MLflow run {mlflow.export(result, trials, place)}"
-            else:
-                storage = place or "optuna.db"
-                name = optuna.export(result, trials, storage)
-                target = f"the Optuna study {name!r} in {storage}"
-        except AlreadyExportedError as error:
-            click.echo(f"{error}; skipped", err=True)
-            continue
-        click.echo(f"run {result.run} on {result.provider} is {target}")

@@ -118,15 +118,15 @@ def _read_plans(
 ) -> tuple[list[Plan], bool]:
     """Return the plans of a study file or of a plan file, and whether it is a plan file."""
     from cloudtune import api
+    from cloudtune.cli.convert import load_study
     from cloudtune.errors import UsageError
     from cloudtune.planning.serialization import read_plan_file
-    from cloudtune.study.loader import load
 
     if study.endswith(".json") and (saved := read_plan_file(Path(study))) is not None:
         if on or overrides or emulate:
             raise UsageError("--on, --set and --emulate do not apply to a saved plan")
         return saved, True
-    loaded = load(study, overrides=overrides)
+    loaded = load_study(study, overrides)
     return api.plan(loaded, on or ["local"], emulate=emulate), False
 
 

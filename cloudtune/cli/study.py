@@ -56,9 +56,12 @@ def check(
     study: str, on: tuple[str, ...], overrides: tuple[str, ...], strict: bool, as_json: bool
 ) -> None:
     """Find every mistake in STUDY, and what this machine or other providers cannot run."""
-    from cloudtune.planning.full_check import check_study
+    from cloudtune.cli.convert import foreign_problem
+    from cloudtune.planning.full_check import CheckResult, check_study
 
     result = check_study(study, on, overrides)
+    if result.problems and (problem := foreign_problem(study)):
+        result = CheckResult(None, [problem])
     if on and result.plans and not result.problems:
         _print_plans(result.plans, strict=strict, as_json=as_json, brief=True)
         return
@@ -107,15 +110,15 @@ def plan(
     Nothing is sent. `cloudtune run PLAN` runs a plan saved with -o exactly as shown.
     """
     from cloudtune import api
+    from cloudtune.cli.convert import load_study
     from cloudtune.errors import UsageError
-    from cloudtune.study.loader import load
 
     if form and files:
         raise UsageError("--as and --files exclude each other")
     if form and output:
         raise UsageError("--as and -o exclude each other: the document of --as cannot be run")
     exclude = [output] if output else []
-    loaded = load(study, overrides=overrides)
+    loaded = load_study(study, overrides)
     plans = api.plan(loaded, on or ["local"], exclude=exclude, emulate=emulate)
     if form is not None:
         for each in plans:

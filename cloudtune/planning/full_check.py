@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, StudyError
+from cloudtune.formats import registry as formats
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
@@ -105,8 +106,9 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
 
 
 def _service_names(study: Study) -> list[str]:
-    """Return the installed providers, other than this machine, for which a study has settings."""
-    return [name for name in study.providers if name in registry.names() and name != _HERE]
+    """Return the providers and formats, other than this machine, for which a study has settings."""
+    known = {*registry.names(), *formats.names()} - {_HERE}
+    return [name for name in study.providers if name in known]
 
 
 def _plan_parts(

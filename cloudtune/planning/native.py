@@ -7,22 +7,11 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.study.merge import entry_key, is_list_of_maps, merge_json
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
 Path = tuple[str, ...]
-
-_KEYS = (
-    "ChannelName",
-    "Name",
-    "parameterId",
-    "metricId",
-    "name",
-    "DefinitionName",
-    "Key",
-    "id",
-)
-"""The keys that identify an entry in a list of maps, in the requests that cloudtune sends."""
 
 
 def merge(
@@ -60,7 +49,7 @@ def merge(
             origin = " and ".join(known) or "the study"
             reason = f"replaces {field} of the request, which follows from {origin}"
             findings.append(Finding("approximated", f"{prefix}.{field}", reason))
-    return cast("Json", _merge(request, native)), findings
+    return cast("Json", merge_json(request, native)), findings
 
 
 def _determining_fields(
@@ -82,52 +71,14 @@ def _is_set(study: Study | None, field: str) -> bool:
     return data is not None
 
 
-def _merge(old: Any, new: Any) -> Any:
-    if isinstance(new, Mapping):
-        before: Mapping[str, Any] = {}
-        if isinstance(old, Mapping):
-            before = cast("Mapping[str, Any]", old)
-        changes = cast("Mapping[str, Any]", new)
-        merged = {key: value for key, value in before.items() if key not in changes}
-        for key, value in changes.items():
-            if value is not None:
-                merged[key] = _merge(before.get(key), value)
-        return merged
-    if _is_list_of_maps(old) and _is_list_of_maps(new):
-        return _merge_lists(cast("list[Json]", old), cast("list[Json]", new))
-    return new
-
-
-def _merge_lists(old: list[Json], new: list[Json]) -> list[Json]:
-    key = _entry_key([*old, *new])
-    if key is None:
-        pairs = zip(old, new, strict=False)
-        rest = old[len(new) :] or [_merge(None, entry) for entry in new[len(old) :]]
-        return [*(_merge(before, entry) for before, entry in pairs), *rest]
-    entries = {entry[key]: entry for entry in old}
-    for entry in new:
-        entries[entry[key]] = _merge(entries.get(entry[key]), entry)
-    return list(entries.values())
-
-
-def _entry_key(entries: Sequence[Json]) -> str | None:
-    return next((key for key in _KEYS if all(key in entry for entry in entries)), None)
-
-
-def _is_list_of_maps(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(entry, Mapping) for entry in cast("list[object]", value)
-    )
-
-
 def _entries(value: Any) -> Mapping[str, Any] | None:
     """Return the entries of a map, or of a list of maps by their identifying key or position."""
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value)
-    if not value or not _is_list_of_maps(value):
+    if not value or not is_list_of_maps(value):
         return None
     maps = cast("list[Json]", value)
-    key = _entry_key(maps)
+    key = entry_key(maps)
     return {
         str(index) if key is None else str(entry[key]): {k: v for k, v in entry.items() if k != key}
         for index, entry in enumerate(maps)

@@ -30,6 +30,17 @@ if TYPE_CHECKING:
     from cloudtune.fitting.capabilities import Limit as Limit
     from cloudtune.fitting.capabilities import ModeCapabilities as ModeCapabilities
     from cloudtune.fitting.fit import FittedStudy as FittedStudy
+    from cloudtune.formats.fields import Fields as Fields
+    from cloudtune.formats.fields import Report as Report
+    from cloudtune.formats.model import Format as Format
+    from cloudtune.formats.model import StudyDraft as StudyDraft
+    from cloudtune.formats.model import compact as compact
+    from cloudtune.formats.model import native_block as native_block
+    from cloudtune.formats.values import parse_number as parse_number
+    from cloudtune.formats.values import parse_text as parse_text
+    from cloudtune.formats.values import parse_texts as parse_texts
+    from cloudtune.formats.values import rising_numbers as rising_numbers
+    from cloudtune.formats.values import unique_values as unique_values
     from cloudtune.provider.base import BaseProvider as BaseProvider
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
@@ -82,10 +93,13 @@ if TYPE_CHECKING:
     from cloudtune.results.model import Trial as Trial
     from cloudtune.results.objective import explain_missing_objective as explain_missing_objective
     from cloudtune.results.objective import objective_values as objective_values
+    from cloudtune.study.merge import merge_json as merge_json
     from cloudtune.study.quantities import Money as Money
     from cloudtune.study.quantities import format_bytes as format_bytes
     from cloudtune.study.quantities import format_count as format_count
     from cloudtune.study.quantities import format_duration as format_duration
+    from cloudtune.study.quantity_fields import MoneyAmount as MoneyAmount
+    from cloudtune.study.quantity_fields import Seconds as Seconds
     from cloudtune.study.schema import CategoricalParameter as CategoricalParameter
     from cloudtune.study.schema import DiscreteParameter as DiscreteParameter
     from cloudtune.study.schema import FloatParameter as FloatParameter
@@ -93,10 +107,8 @@ if TYPE_CHECKING:
     from cloudtune.study.schema import IntParameter as IntParameter
     from cloudtune.study.schema import Json as Json
     from cloudtune.study.schema import Mode as Mode
-    from cloudtune.study.schema import MoneyAmount as MoneyAmount
     from cloudtune.study.schema import Objective as Objective
     from cloudtune.study.schema import Parameter as Parameter
-    from cloudtune.study.schema import Seconds as Seconds
     from cloudtune.study.schema import StrategyName as StrategyName
     from cloudtune.study.schema import When as When
     from cloudtune.study.search_space import Node as Node
@@ -129,6 +141,11 @@ _EXPORTS = {
         "ALL_LIMITS ALL_SCALES DRIVEN Capabilities Limit ModeCapabilities"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
+    "cloudtune.formats.fields": "Fields Report",
+    "cloudtune.formats.model": "Format StudyDraft compact native_block",
+    "cloudtune.formats.values": (
+        "parse_number parse_text parse_texts rising_numbers unique_values"
+    ),
     "cloudtune.provider.base": "BaseProvider",
     "cloudtune.provider.cost": "overrides_any read_prices",
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
@@ -148,10 +165,12 @@ _EXPORTS = {
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
+    "cloudtune.study.merge": "merge_json",
     "cloudtune.study.quantities": "Money format_bytes format_count format_duration",
+    "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
         "CategoricalParameter DiscreteParameter FloatParameter FromEnvironment IntParameter "
-        "Json Mode MoneyAmount Objective Parameter Seconds StrategyName When"
+        "Json Mode Objective Parameter StrategyName When"
     ),
     "cloudtune.study.search_space": (
         "Node Space Value count_values definition_path format_value interpolate is_active "

@@ -25,6 +25,7 @@ from cloudtune.provider.models import Emulator, JobContext, ProviderSettings
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Finding, Note
     from cloudtune.fitting.fit import FittedStudy
+    from cloudtune.formats.model import Format
     from cloudtune.provider.models import ServiceDocument
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
@@ -65,6 +66,14 @@ class BaseProvider(ABC, Generic[SettingsT]):
     If ``native`` replaces such a default, nothing of the study is lost. `*` in a path matches any
     entry. Other values count as determined by the study.
     """
+
+    @property
+    def formats(self) -> Sequence[Format]:
+        """The configuration files of the service that cloudtune imports and exports.
+
+        A format is imported late, as this property is read.
+        """
+        return ()
 
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:

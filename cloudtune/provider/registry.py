@@ -38,13 +38,15 @@ def names() -> list[str]:
 
 
 def unknown_provider_notes(study: Study) -> list[Note]:
-    """Return a note for each block under ``providers`` without an installed provider."""
+    """Return a note for each block under ``providers`` that no provider or format reads."""
     from cloudtune.diagnostics import Note
+    from cloudtune.formats import registry as formats
 
+    known = {*names(), *formats.names()}
     return [
         Note(f"providers.{name}", f"no installed provider reads this{_hint(name, '; ')}", "warning")
         for name in study.providers
-        if name not in names()
+        if name not in known
     ]
 
 

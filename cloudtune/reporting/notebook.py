@@ -112,7 +112,7 @@ def trial_html(trial: Trial) -> str:
         for name, value in trial.parameters.items()
     ]
     metrics = [
-        {"metric": name, "last value": format_short(value)} for name, value in trial.metrics.items()
+        {"metric": name, "value": format_short(value)} for name, value in trial.metrics.items()
     ]
     title = f"trial {trial.number} {trial.state.replace('_', ' ')}"
     return _block(title, lines) + _table(parameters) + _table(metrics)

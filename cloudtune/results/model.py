@@ -79,7 +79,7 @@ class Trial(HtmlRepr, _Times):
     state: TrialState
     parameters: Mapping[str, Value]
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
-    """The last value of each metric."""
+    """The value of each metric: the last one, unless ``trial.select`` says otherwise."""
     objective: tuple[float, ...] | None = None
     """The value of each objective as the study selects it; None if one was not measured."""
     measurements: tuple[Measurement, ...] = ()

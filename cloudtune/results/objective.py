@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.study.schema import Objective
+from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -40,6 +40,18 @@ def select_value(objective: Objective, before: float | None, measured: float) ->
     if before is None or not finite:
         return measured if finite else before
     return max(before, measured) if objective.goal == "maximize" else min(before, measured)
+
+
+def select_metric(select: MetricSelect | None, before: float | None, measured: float) -> float:
+    """Return the value of a metric that is no objective after a new measurement.
+
+    The smallest and the largest value count only finite ones, if there are any.
+    """
+    if before is None or select is None or select == "last" or not math.isfinite(before):
+        return measured
+    if not math.isfinite(measured):
+        return before
+    return min(before, measured) if select == "min" else max(before, measured)
 
 
 def complete_objective(values: Sequence[float | None]) -> tuple[float, ...] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloudtune.results.events import Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
-from cloudtune.results.objective import complete_objective, select_value
-from cloudtune.study.schema import Objective
+from cloudtune.results.objective import complete_objective, select_metric, select_value
+from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
 
@@ -20,6 +20,7 @@ class Trials:
 
     def __init__(self, study: Study, run: str) -> None:
         self._objectives = study.objectives
+        self._select = study.trial.select
         self._run = run
         self._builders: dict[int, _TrialBuilder] = {}
 
@@ -31,7 +32,7 @@ class Trials:
         builder = self._builders[event.number]
         builder.trial = None
         if isinstance(event, Measured):
-            builder.measure(event, self._objectives)
+            builder.measure(event, self._objectives, self._select)
         else:
             builder.end(event)
 
@@ -86,9 +87,15 @@ class _TrialBuilder:
     billed: float | None = None
     machine: str | None = None
 
-    def measure(self, event: Measured, objectives: Sequence[Objective]) -> None:
+    def measure(
+        self,
+        event: Measured,
+        objectives: Sequence[Objective],
+        select: Mapping[str, MetricSelect],
+    ) -> None:
         self.measurements.append(Measurement(event.step, event.metrics, event.time))
-        self.metrics.update(event.metrics)
+        for name, value in event.metrics.items():
+            self.metrics[name] = select_metric(select.get(name), self.metrics.get(name), value)
         for index, objective in enumerate(objectives):
             if objective.metric in event.metrics:
                 value = event.metrics[objective.metric]

@@ -8,12 +8,12 @@
   (<https://learn.microsoft.com/azure/machine-learning/how-to-tune-hyperparameters>). A trial stops
   if its objective is worse than the best objective b of another trial up to this step by more than
   the factor ``slack`` (default 0.1). For ``maximize`` the limit is ``b / (1 + slack)``, or
-  ``b * (1 + slack)`` if b is negative. At least ``min_trials`` others (default 1) must have reached
-  the step.
+  ``b * (1 + slack)`` if b is negative; with ``slack_amount`` it is ``b - slack_amount``. At least
+  ``min_trials`` others (default 1) must have reached the step.
 - `halving`: successive halving (Li and others, 2020, <https://arxiv.org/abs/1810.05934>). Rungs are
-  at the steps ``min_step`` (default 1) times 1, 3, 9 …. A trial stops at a rung unless it is among
-  the best third of the trials that have reached it. Trials that reach a rung before the
-  ``min_trials``-th (default 3) continue.
+  at the steps ``min_step`` (default 1) times 1, eta, eta² …. A trial stops at a rung unless it is
+  among the best 1/eta of the trials that have reached it. Trials that reach a rung before the
+  ``min_trials``-th (default eta, which is 3 by default) continue.
 
 Median and bandit evaluate every ``interval``-th step from ``min_step`` on. Without ``min_step``
 they skip a trial's first measurement, which is the last one of scripts that report once. With
@@ -139,6 +139,7 @@ class _StepwiseRule(EarlyStoppingRule):
         self._interval = stopping.interval or 1
         self._min_trials = stopping.min_trials or self._default_min_trials
         self._slack = float(stopping.slack or 0.1)
+        self._slack_amount = stopping.slack_amount
         self._scores: dict[int, list[float]] = {}
         """By step, the scores of the compared trials that reached it, best first."""
         self._steps: list[int] = []
@@ -245,6 +246,8 @@ class BanditRule(_StepwiseRule):
         best = nth_best(0)
         # Lower is better here, so the limit of a negative best is closer to zero.
         limit = best * (1 + self._slack) if best > 0 else best / (1 + self._slack)
+        if self._slack_amount is not None:
+            limit = best + self._slack_amount
         value = self._value(curve)
         if value > limit or value == math.inf:
             return (
@@ -316,6 +319,7 @@ def make_rule(study: Study) -> EarlyStoppingRule | None:
         return None
     if stopping.rule == "halving":
         first = max(1, stopping.min_step or 1)
-        amounts = tuple(first * _ETA**k for k in range(_RUNGS))
-        return HalvingRule(study, amounts, _ETA, stopping.min_trials or _ETA)
+        eta = stopping.eta or _ETA
+        amounts = tuple(first * eta**k for k in range(_RUNGS))
+        return HalvingRule(study, amounts, eta, stopping.min_trials or eta)
     return BanditRule(study) if stopping.rule == "bandit" else MedianRule(study)

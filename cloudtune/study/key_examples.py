@@ -66,6 +66,8 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "interval": 2,
         "min_trials": 3,
         "slack": 0.2,
+        "slack_amount": 0.05,
+        "eta": 4,
     },
     "TrialSpec": {
         "source": "../src",
@@ -80,6 +82,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "arguments": "equals",
         "switches": {"speed": "--fast/--slow"},
         "metrics": {"loss": r"val_loss=(\S+)"},
+        "select": {"val_accuracy": "max"},
         "inputs": {"images": "../images"},
         "env": {"MODE": "fast", "HF_TOKEN": {"from_env": "HF_TOKEN"}},
         "resources": {"cpus": 2, "gpus": 1},

@@ -11,25 +11,15 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
-    WithJsonSchema,
 )
 
-from cloudtune.study.quantities import (
-    DURATION_PATTERN,
-    MONEY_PATTERN,
-    Money,
-    format_duration,
-    parse_duration,
-    parse_money,
-)
+from cloudtune.study.quantity_fields import MoneyAmount, Seconds
 from cloudtune.study.short_forms import ShortForm, one_or_many, text_or_map
 
 Json = dict[str, Any]
@@ -47,6 +37,7 @@ _Text = Annotated[StrictStr, Field(min_length=1)]
 Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
+MetricSelect = Literal["last", "min", "max"]
 StrategyName = Literal["random", "grid", "bayesian", "hyperband", "genetic", "list"]
 StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
@@ -54,31 +45,6 @@ ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 name_or_map = text_or_map("name", {"enum": list(get_args(StrategyName))})
 rule_or_map = text_or_map("rule", {"enum": list(get_args(StoppingRule))})
-
-Seconds = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": DURATION_PATTERN,
-            "errorMessage": "Write a duration with a unit, such as 90s, 10m or 2h30m.",
-        }
-    ),
-]
-MoneyAmount = Annotated[
-    Money,
-    BeforeValidator(parse_money),
-    PlainSerializer(str),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": MONEY_PATTERN,
-            "errorMessage": "Write an amount with a currency, such as 25 USD.",
-        }
-    ),
-]
 
 
 class Model(BaseModel):
@@ -251,7 +217,7 @@ class EarlyStopping(Model):
 
     rule: StoppingRule = Field(
         description="median: stop a trial that is worse than the median of the others; bandit: one "
-        "that is too far from the best; halving: all but the best third at each rung; auto: the "
+        "that is too far from the best; halving: all but the best of eta at each rung; auto: the "
         "rule of the service, and median on this machine."
     )
     min_step: _NotNegative | None = Field(
@@ -265,11 +231,21 @@ class EarlyStopping(Model):
     min_trials: _Positive | None = Field(
         default=None,
         description="Trials that must have reached a step before one is stopped there. Default: "
-        "median 5, halving 3, bandit 1.",
+        "median 5, halving eta, bandit 1.",
     )
     slack: Annotated[Number, Field(gt=0)] | None = Field(
         default=None,
         description="Bandit: allowed distance to the best trial, as a fraction. Default: 0.1.",
+    )
+    slack_amount: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None,
+        description="Bandit: allowed distance to the best trial, in the unit of the metric, "
+        "instead of slack.",
+    )
+    eta: Annotated[StrictInt, Field(ge=2)] | None = Field(
+        default=None,
+        description="Halving: one in eta trials continues at each rung; the steps of the rungs "
+        "are apart by the factor eta. Default: 3.",
     )
 
 
@@ -372,6 +348,11 @@ class TrialSpec(Model):
         default={},
         description="Regular expression that finds each metric in the printed lines, with a group "
         "around the number. Not needed for metrics that the script passes to report().",
+    )
+    select: dict[str, MetricSelect] = Field(
+        default={},
+        description="The value that counts of a metric that is no objective: the last, the "
+        "smallest or the largest one. Default: last.",
     )
     inputs: dict[str, Annotated[dict[str, Annotated[Input, _address]], _any_provider]] = Field(
         default={},

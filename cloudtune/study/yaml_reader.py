@@ -270,7 +270,7 @@ class _Builder:
             if kind.endswith("StartEvent"):
                 self.skipping = 1
             return
-        key = _join_surrogates(event.value)
+        key = join_surrogates(event.value)
         if key is None:
             self._add_problem(frame.path, "a key contains an unpaired surrogate", "", line)
             key = ascii(event.value)
@@ -286,7 +286,7 @@ class _Builder:
 
     def _read_scalar(self, event: Any, keys: KeyPath, path: str, line: int) -> Any:
         try:
-            text = _join_surrogates(event.value)
+            text = join_surrogates(event.value)
             if text is None:
                 raise ValueError("the string contains an unpaired surrogate")
             is_string = event.style or (event.tag is not None and not event.implicit[0])
@@ -348,7 +348,7 @@ _SYNTAX_ERRORS = (
 )
 
 
-def _join_surrogates(text: str) -> str | None:
+def join_surrogates(text: str) -> str | None:
     """Return a text with its surrogate pairs joined, or None if a surrogate is unpaired."""
     if text.isascii():
         return text

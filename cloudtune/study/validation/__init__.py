@@ -142,9 +142,13 @@ def _check_early_stopping(study: StudyFields) -> Iterator[Problem]:
     elif len(study.objectives) > 1:
         message = "early stopping supports only one objective"
         yield Problem("early_stopping", message, "remove it, or keep one objective")
-    if stopping.slack is not None and stopping.rule != "bandit":
-        message = "requires the rule bandit"
-        yield Problem("early_stopping.slack", message, "remove it, or use rule: bandit")
+    for field, rule in (("slack", "bandit"), ("slack_amount", "bandit"), ("eta", "halving")):
+        if getattr(stopping, field) is not None and stopping.rule != rule:
+            message = f"requires the rule {rule}"
+            yield Problem(f"early_stopping.{field}", message, f"remove it, or use rule: {rule}")
+    if stopping.slack is not None and stopping.slack_amount is not None:
+        message = "slack and slack_amount exclude each other"
+        yield Problem("early_stopping.slack_amount", message, "keep one of them")
 
 
 def _check_warm_start(study: StudyFields) -> Iterator[Problem]:

@@ -58,6 +58,7 @@ def check_trial(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[
         message = "a command cannot have preloaded modules"
         yield Problem("trial.preload", message, "remove it, or use script or module")
     yield from _check_metrics(study)
+    yield from _check_select(study)
     yield from _check_inputs(study)
     yield from _check_arguments(study, invalid_fields)
     yield from _check_switches(study, invalid_fields)
@@ -87,6 +88,14 @@ def _check_metrics(study: StudyFields) -> Iterator[Problem]:
                 path = study.item_path(f"trial.metrics.{name}", number, len(expressions))
                 hint = "enclose the number in ( ), for example 'loss: (\\S+)'"
                 yield Problem(path, error, hint)
+
+
+def _check_select(study: StudyFields) -> Iterator[Problem]:
+    for number, objective in enumerate(study.objectives):
+        if objective.metric in study.trial.select:
+            path = f"trial.select.{objective.metric}"
+            hint = f"set {study.objective_path(number)}.select to last or best"
+            yield Problem(path, f"{objective.metric} is an objective", hint)
 
 
 def _expression_error(expression: str) -> str:

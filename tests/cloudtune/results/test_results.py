@@ -15,8 +15,9 @@ from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan
 from cloudtune.results.aggregate import best_of_jobs
-from cloudtune.results.events import Started
+from cloudtune.results.events import Measured, Started
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.trials import Trials
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
@@ -152,3 +153,17 @@ def test_a_result_is_read_back_even_if_its_study_is_no_longer_valid() -> None:
     with pytest.raises(StudyError):
         Study.model_validate(document["study"])
     assert StudyResult.from_json(json.dumps(document)).study.initial_trials == [{"y": 1}]
+
+
+def test_a_metric_has_the_value_that_the_study_selects() -> None:
+    select = {"low": "min", "high": "max", "end": "last"}
+    trials = Trials(Study.model_validate({**STUDY.to_json(), "trial": {"select": select}}), "r")
+    trials.tell(TRIAL)
+    for step, value in enumerate([float("nan"), 3.0, 1.0, 2.0, float("inf")], start=1):
+        names = ("low", "high", "end", "other", "score")
+        trials.tell(Measured(1, float(step), step, dict.fromkeys(names, value)))
+    metrics = trials.get(1).metrics
+    assert (metrics["low"], metrics["high"]) == (1.0, 3.0)
+    assert metrics["end"] == metrics["other"] == float("inf")
+    with pytest.raises(StudyError, match=r"set objective\.select to last or best"):
+        Study.model_validate({**STUDY.to_json(), "trial": {"select": {"score": "max"}}})

@@ -274,3 +274,32 @@ def test_cached_scores_match_recomputed_ones(
         runs.append(reasons)
     assert runs[0] == runs[1]
     assert len(set(runs[0])) > 20
+
+
+@pytest.mark.parametrize(
+    ("goal", "best", "allowed", "stopped"),
+    [
+        ("maximize", 0.9, 0.8, 0.79),
+        ("minimize", 0.1, 0.2, 0.21),
+        ("maximize", -0.1, -0.2, -0.21),
+        ("minimize", 0.0, 0.1, 0.11),
+    ],
+)
+def test_bandit_allows_an_absolute_slack(
+    goal: str, best: float, allowed: float, stopped: float, watch: Callable[..., Watch]
+) -> None:
+    one = watch("bandit", goal=goal, slack_amount=0.1)
+    assert one.trial([best, best]) is None
+    assert one.trial([allowed, allowed + math.copysign(1e-9, best - allowed)]) is None
+    assert one.trial([stopped, stopped]) == 2
+
+
+def test_halving_promotes_one_in_eta_and_its_rungs_are_apart_by_eta(
+    watch: Callable[..., Watch],
+) -> None:
+    one = watch("halving", eta=2)
+    assert one.trial([0.9, 0.9]) is None
+    assert one.trial([0.1, 0.1]) == 1  # the second of two: one of two continues
+    rungs = watch("halving", eta=5, min_trials=1)
+    assert rungs.trial([0.9] * 6) is None
+    assert rungs.trial([1.0, 0.5, 0.5, 0.5, 0.5, 0.5]) == 5

@@ -1,0 +1,74 @@
+"""`cloudtune export STUDY`: a study as the configuration of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.conversion import registry
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.errors import ConversionError, UsageError
+from cloudtune.formats.fields import Report, refusals
+from cloudtune.formats.study_text import format_document
+from cloudtune.study.loader import load
+from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.formats.model import Format
+
+_SYNTAX = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A study as the configuration of another tool."""
+
+    format: Format
+    document: dict[str, Any]
+    findings: tuple[Finding | Note, ...]
+    """What the format cannot express, or expresses differently, by paths of the study."""
+
+    def to_text(self, file: Path | None = None) -> str:
+        """Return the text of the file, in the syntax of its ending or that of the format."""
+        ending = file.suffix.lower() if file else ""
+        return format_document(self.document, _SYNTAX.get(ending, self.format.syntax))
+
+
+def write(study: Study, to: str) -> Exported:
+    """Return a study as the configuration of another tool, with only what the study says.
+
+    Raises:
+        UsageError: If there is no such format, or it is read only.
+        ConversionError: If the format cannot express the study.
+    """
+    chosen = registry.get(to)
+    if not chosen.writable:
+        raise UsageError(f"{chosen.name} is read only: cloudtune imports it, and does not write it")
+    report = Report()
+    document = chosen.write(study, report)
+    report.findings += [Finding("refused", each.path, each.message) for each in report.problems]
+    if refused := refusals(report):
+        raise ConversionError(f"{chosen.name} cannot express this study", refused)
+    return Exported(chosen, document, tuple(report.findings))
+
+
+def export_study(
+    study: Study | str | Path | Mapping[str, Any], to: str, path: str | Path | None = None
+) -> dict[str, Any]:
+    """Return a study as the configuration of another tool, and write it to a file.
+
+    Args:
+        study: The study, its file, or a map as the file would have it.
+        to: The name of the format, such as ``sagemaker``, ``vertex`` or ``katib``.
+        path: The file; its ending (json, yaml) determines the syntax.
+
+    Raises:
+        UsageError: If there is no such format.
+        ConversionError: If the format cannot express the study.
+    """
+    exported = write(study if isinstance(study, Study) else load(study), to)
+    if path is not None:
+        Path(path).write_text(exported.to_text(Path(path)), "utf-8")
+    return exported.document

@@ -1,0 +1,237 @@
+"""`cloudtune import`: the configuration of another tool as one study or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.conversion import registry
+from cloudtune.diagnostics import Finding, Note, Problem
+from cloudtune.errors import ConversionError, StudyError, UsageError
+from cloudtune.formats.documents import Document, parse_documents, read_text
+from cloudtune.formats.fields import Fields, Report, refusals
+from cloudtune.formats.study_text import comment_lines, format_yaml, order_study
+from cloudtune.study.loader import load
+from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.yaml_reader import is_map
+
+if TYPE_CHECKING:
+    from cloudtune.formats.model import Format, StudyDraft
+    from cloudtune.study.study import Study
+
+
+@dataclass(frozen=True)
+class ImportedStudy:
+    """A study that was read from the configuration of another tool."""
+
+    name: str
+    """The name of the definition; empty if the file has only one."""
+    data: dict[str, Any]
+    """The study as a study file has it."""
+    study: Study
+
+    def to_yaml(self, comment: str = "") -> str:
+        """Return the text of its study file."""
+        return format_yaml(self.data, comment)
+
+    def with_notes(self, findings: Sequence[Finding | Note]) -> Study:
+        """Return the study; its notes start with the findings, as warnings."""
+        notes = [
+            Note(each.path, f"{each.kind}: {each.reason}", "warning")
+            if isinstance(each, Finding)
+            else each
+            for each in findings
+        ]
+        self.study.set_source(None, {}, notes=notes)
+        return self.study
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was read from a file."""
+
+    file: Path
+    format: Format
+    studies: tuple[ImportedStudy, ...]
+    findings: tuple[Finding | Note, ...]
+    """What the study cannot hold, or holds differently. The paths are those of the file."""
+
+    @property
+    def comment(self) -> str:
+        """The first lines of the study files."""
+        return comment_lines([f"Imported from {self.file.name} ({self.format.name})."])
+
+
+def read(file: str | Path, source: str | None = None, definition: str | None = None) -> Imported:
+    """Return the studies in a file of another tool.
+
+    Args:
+        file: The file.
+        source: The name of its format; detected by default.
+        definition: The name of the one definition to return, of a file with several.
+
+    Raises:
+        StudyError: If the file has mistakes, or a study would have.
+        ConversionError: If the file has something that a study cannot hold.
+        UsageError: If the format is unknown, or there is no such definition.
+    """
+    path = Path(file)
+    chosen, documents = _recognize(path, source)
+    report = Report(path)
+    drafts: list[tuple[StudyDraft, Document]] = []
+    for index, document in enumerate(documents):
+        prefix = f"{index}" if len(documents) > 1 else ""
+        found, fields = Report(path), Fields(document.data, Report(path))
+        fields.report = found
+        drafts += [(draft, document) for draft in chosen.read(fields)]
+        report.findings += [_under(prefix, each) for each in found.findings]
+        report.problems += [_located(each, path, document) for each in found.problems]
+    if report.problems:
+        raise StudyError(report.problems)
+    refused = refusals(report)
+    if refused:
+        raise ConversionError(f"{path}: a study cannot hold this", refused)
+    if len(drafts) > 1:
+        _name_drafts([draft for draft, _ in drafts])
+    drafts = _select(drafts, definition, path)
+    studies = tuple(_validate(draft, document, path) for draft, document in drafts)
+    return Imported(path, chosen, studies, tuple(report.findings))
+
+
+def import_study(
+    file: str | Path, source: str | None = None, *, definition: str | None = None
+) -> Study:
+    """Return the study in the configuration of another tool, such as a SageMaker tuning job.
+
+    `Study.notes` lists what the study cannot hold, or holds differently.
+
+    Args:
+        file: The file, in JSON or YAML.
+        source: The name of its format; detected by default.
+        definition: The name of one definition, if the file has several.
+
+    Raises:
+        StudyError: If the file has mistakes.
+        ConversionError: If the file has something that a study cannot hold.
+        UsageError: If the format is unknown, or the file has several definitions.
+    """
+    imported = read(file, source, definition)
+    if len(imported.studies) > 1:
+        names = ", ".join(each.name for each in imported.studies)
+        raise UsageError(f"{file} has several definitions: {names}. Pass one as definition")
+    return imported.studies[0].with_notes(imported.findings)
+
+
+def foreign_format(file: str | Path) -> Format | None:
+    """Return the format of a file that is no study; None if it is unknown or ambiguous."""
+    try:
+        return _recognize(Path(file), None)[0]
+    except (StudyError, UsageError):
+        return None
+
+
+def _recognize(path: Path, name: str | None) -> tuple[Format, list[Document]]:
+    formats = [registry.get(name)] if name else list(registry.all_formats().values())
+    for each in formats:
+        if path.is_file() and (data := each.open(path)) is not None:
+            return each, [Document(data)]
+    text = read_text(path)
+    documents = parse_documents(text, str(path))
+    chosen = formats[0] if name else _detect(documents, path)
+    if chosen.yaml_version != "1.2":
+        documents = parse_documents(text, str(path), chosen.yaml_version)
+    matching = [each for each in documents if is_map(each.data) and chosen.matches(each.data)]
+    if not matching and name:
+        matching = [each for each in documents if is_map(each.data)]
+    if not matching:
+        raise StudyError([Problem("", "must be a map of keys and values", "", str(path), 1)])
+    return chosen, matching
+
+
+def _detect(documents: Sequence[Document], path: Path) -> Format:
+    """Return the one format that a document of the file has.
+
+    Raises:
+        UsageError: If there is none, or several.
+    """
+    found: dict[str, Format] = {}
+    for document in documents:
+        if is_map(document.data):
+            found |= {each.name: each for each in registry.detect(document.data)}
+    if not found:
+        known = ", ".join(registry.all_formats())
+        if any(
+            is_map(each.data)
+            and {"objective", "parameters"} <= each.data.keys()
+            and "trial" in each.data
+            for each in documents
+        ):
+            raise UsageError(f"{path} is a study of cloudtune; `cloudtune check {path}` reads it")
+        raise UsageError(
+            f"{path}: unknown format. cloudtune reads {known}; name one of them with --from"
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"{path} may be {' or '.join(each.title for each in found.values())}; "
+            f"add --from {' or --from '.join(found)}"
+        )
+    return next(iter(found.values()))
+
+
+def _under(prefix: str, finding: Finding | Note) -> Finding | Note:
+    return replace(finding, path=f"{prefix}.{finding.path}") if prefix else finding
+
+
+def _located(problem: Problem, path: Path, document: Document) -> Problem:
+    where = problem.path
+    while where and where not in document.lines:
+        where = where.rpartition(".")[0]
+    return replace(problem, file=str(path), line=document.lines.get(where))
+
+
+def _name_drafts(drafts: Sequence[StudyDraft]) -> None:
+    """Give each draft a name of its own."""
+    used: set[str] = set()
+    for number, draft in enumerate(drafts, start=1):
+        name = draft.name or f"definition-{number}"
+        draft.name = name if name not in used else f"{name}-{number}"
+        used.add(draft.name)
+
+
+def _select(
+    drafts: list[tuple[StudyDraft, Document]], definition: str | None, path: Path
+) -> list[tuple[StudyDraft, Document]]:
+    if definition is None:
+        return drafts
+    names = [draft.name for draft, _ in drafts]
+    if definition not in names:
+        known = ", ".join(name for name in names if name)
+        hint = did_you_mean(definition, names) or (
+            f"it has {known}" if known else "it has only one"
+        )
+        raise UsageError(f"{path} has no definition {definition!r}: {hint}")
+    return [each for each in drafts if each[0].name == definition]
+
+
+def _validate(draft: StudyDraft, document: Document, path: Path) -> ImportedStudy:
+    """Return the study of a draft; mistakes in it are mistakes in the file."""
+    data = order_study(draft.data)
+    try:
+        study = load(data)
+    except StudyError as error:
+        problems = [_to_source(each, draft) for each in error.problems]
+        raise StudyError([_located(each, path, document) for each in problems]) from error
+    return ImportedStudy(draft.name, data, study)
+
+
+def _to_source(problem: Problem, draft: StudyDraft) -> Problem:
+    where, rest = problem.path, ""
+    while where:
+        if where in draft.origins:
+            inner = f" ({rest.lstrip('.')})" if rest else ""
+            return replace(problem, path=draft.origins[where] + inner)
+        head, _, last = where.rpartition(".")
+        where, rest = head, f".{last}{rest}"
+    return problem

@@ -1,0 +1,334 @@
+"""Read the configuration of another tool: JSON or YAML into plain data, within fixed limits.
+
+A malicious file costs no more than a large valid one: the size, the depth and the number of values
+are limited, and an alias counts as many values as it stands for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
+from cloudtune.study.yaml_reader import is_list, is_map, join_surrogates, parse_scalar
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_VALUES = 100_000
+YamlVersion = Literal["1.1", "1.2"]
+
+_TAGS = "tag:yaml.org,2002:"
+_BOOLEANS_1_1 = {
+    **dict.fromkeys(("yes", "Yes", "YES", "on", "On", "ON"), True),
+    **dict.fromkeys(("no", "No", "NO", "off", "Off", "OFF"), False),
+}
+_NUMBER_1_1 = re.compile(
+    r"[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)"
+    r"|[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?"
+)
+"""Integers and floats of YAML 1.1, as PyYAML reads them: an exponent needs a point and a sign."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document of a file."""
+
+    data: Any
+    lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The line of each field, keyed by dotted path; items of lists count from 0. Empty for JSON."""
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        StudyError: If it is not a text of at most 2 MiB.
+    """
+    name = str(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _error(name, "is a folder" if path.is_dir() else "is not a regular file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _error(name, f"cannot be read: {reason}") from error
+    if len(data) > MAX_BYTES:
+        raise _error(name, f"larger than the limit of {MAX_BYTES // 1024**2} MiB")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _error(name, "is UTF-16 text", "save it as UTF-8")
+    if b"\0" in data:
+        raise _error(name, "is a binary file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _error(name, "is not UTF-8 text", "save it as UTF-8") from error
+
+
+def parse_documents(text: str, name: str, version: YamlVersion = "1.2") -> list[Document]:
+    """Return the documents of a text, which is JSON or YAML.
+
+    Args:
+        text: The text.
+        name: The file, for messages.
+        version: The version of YAML as which the tool of the format reads its files.
+
+    Raises:
+        StudyError: If the text is neither JSON nor YAML, or exceeds a limit.
+    """
+    if text.lstrip()[:1] in {"{", "["} and (document := _parse_json(text, name)) is not None:
+        return [document]
+    documents = [each for each in _YamlParser(text, name, version).parse() if each.data is not None]
+    if not documents:
+        raise _error(name, "is empty")
+    return documents
+
+
+def _error(name: str, message: str, hint: str = "", line: int | None = None) -> StudyError:
+    return StudyError([Problem("", message, hint, name, line)])
+
+
+def _parse_json(text: str, name: str) -> Document | None:
+    """Return a JSON text as a document; None if it is not JSON, but may be YAML."""
+
+    def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        data = dict(pairs)
+        if len(data) < len(pairs):
+            names = [key for key, _ in pairs]
+            twice = next(key for key in names if names.count(key) > 1)
+            raise _error(name, f"duplicate key {twice}", "remove one of them")
+        return data
+
+    _check_depth(text, name)
+    try:
+        data = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        return None  # the YAML parser has the better messages
+    _count_values(data, name)
+    return Document(data)
+
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+def _check_depth(text: str, name: str) -> None:
+    depth = 0
+    for token in _BRACKETS.finditer(text):
+        depth += 1 if token[0] in "[{" else (-1 if token[0] in "]}" else 0)
+        if depth > MAX_DEPTH:
+            line = text.count("\n", 0, token.start()) + 1
+            raise _error(name, f"nested deeper than {MAX_DEPTH} levels", line=line)
+
+
+def _count_values(data: Any, name: str) -> None:
+    pending, count = [data], 0
+    while pending:
+        value = pending.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise _error(name, f"more than {MAX_VALUES:,} values")
+        if isinstance(value, str) and join_surrogates(value) is None:
+            raise _error(name, "the text contains an unpaired surrogate")
+        if is_map(value):
+            pending += [*value.keys(), *value.values()]
+        elif is_list(value):
+            pending += value
+
+
+@dataclass
+class _Frame:
+    """A map or list that is still open."""
+
+    container: dict[str, Any] | list[Any]
+    path: str
+    anchor: str | None
+    first_value: int
+    """How many values were read before it."""
+    key: str | None = None
+    keys: set[str] = field(default_factory=set[str])
+    merged: Any = None
+    """The map, or the list of maps, that `<<` merges into it."""
+
+
+class _YamlParser:
+    """Builds data from parser events, with a stack of open maps and lists."""
+
+    def __init__(self, text: str, name: str, version: YamlVersion) -> None:
+        self._text = text
+        self._name = name
+        self._version = version
+        self._values = 0
+        self._frames: list[_Frame] = []
+        self._lines: dict[str, int] = {}
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        """The value of each anchor, and how many values it has."""
+        self._data: Any = None
+
+    def parse(self) -> list[Document]:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        parser: Any = YAML(typ="safe", pure=True)
+        documents: list[Document] = []
+        try:
+            for event in parser.parse(self._text):
+                kind = type(event).__name__
+                if kind == "DocumentStartEvent":
+                    self._lines, self._anchors, self._data = {}, {}, None
+                elif kind == "DocumentEndEvent":
+                    documents.append(Document(self._data, self._lines))
+                else:
+                    self._handle(event, kind)
+        except YAMLError as error:
+            mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+            message = f"neither JSON nor YAML: {reason}"
+            raise _error(self._name, message, line=mark.line + 1 if mark else None) from None
+        except (ValueError, IndexError, OverflowError, RecursionError) as error:
+            raise _error(self._name, f"neither JSON nor YAML: {error}") from None
+        return documents
+
+    def _handle(self, event: Any, kind: str) -> None:
+        line: int = event.start_mark.line + 1
+        match kind:
+            case "MappingEndEvent" | "SequenceEndEvent":
+                self._close()
+            case "ScalarEvent":
+                self._count(1, line)
+                frame = self._frames[-1] if self._frames else None
+                if frame and isinstance(frame.container, dict) and frame.key is None:
+                    self._add_key(frame, event, line)
+                    return
+                self._add(self._scalar(event, line), line, event.anchor)
+            case "AliasEvent":
+                if event.anchor not in self._anchors:
+                    raise self._fail(f"unknown or recursive alias *{event.anchor}", line)
+                value, size = self._anchors[event.anchor]
+                self._count(size, line)
+                self._add(value, line, None)
+            case "MappingStartEvent" | "SequenceStartEvent":
+                self._count(1, line)
+                if len(self._frames) >= MAX_DEPTH:
+                    raise self._fail(f"nested deeper than {MAX_DEPTH} levels", line)
+                is_mapping = kind == "MappingStartEvent"
+                expected = "map" if is_mapping else "seq"
+                if event.tag not in (None, "!", _TAGS + expected):
+                    raise self._fail(f"tags such as {event.tag} are not supported", line)
+                container: dict[str, Any] | list[Any] = {} if is_mapping else []
+                path = self._add(container, line, None)
+                frame = _Frame(container, path, event.anchor, self._values)
+                self._frames.append(frame)
+            case _:
+                pass
+
+    def _fail(self, message: str, line: int) -> StudyError:
+        return _error(self._name, message, line=line)
+
+    def _count(self, values: int, line: int) -> None:
+        self._values += values
+        if self._values > MAX_VALUES:
+            raise self._fail(f"more than {MAX_VALUES:,} values", line)
+
+    def _add_key(self, frame: _Frame, event: Any, line: int) -> None:
+        key = join_surrogates(event.value)
+        if key is None:
+            raise self._fail("a key contains an unpaired surrogate", line)
+        if key == "<<" and not event.style:
+            frame.key = key
+            return
+        if key in frame.keys:
+            raise self._fail(f"duplicate key {key}", line)
+        frame.keys.add(key)
+        frame.key = key
+
+    def _add(self, value: Any, line: int, anchor: str | None) -> str:
+        """Add a value to the open map or list, and return its path."""
+        if anchor:
+            self._anchors[anchor] = (value, 1)
+        frame = self._frames[-1] if self._frames else None
+        if frame is None:
+            self._data = value
+            return ""
+        if isinstance(frame.container, list):
+            path = (
+                f"{frame.path}.{len(frame.container)}" if frame.path else str(len(frame.container))
+            )
+            frame.container.append(value)
+        elif frame.key is None:
+            raise self._fail("a key must be a string", line)
+        elif frame.key == "<<" and "<<" not in frame.keys:
+            frame.merged = value
+            path, frame.key = frame.path, None
+        else:
+            path = f"{frame.path}.{frame.key}" if frame.path else frame.key
+            frame.container[frame.key] = value
+            frame.key = None
+        if len(path) <= 300:
+            self._lines.setdefault(path, line)
+        return path
+
+    def _close(self) -> None:
+        frame = self._frames.pop()
+        if frame.merged is not None:
+            self._merge(frame)
+        if frame.anchor:
+            self._anchors[frame.anchor] = (frame.container, self._values - frame.first_value + 1)
+
+    def _merge(self, frame: _Frame) -> None:
+        maps: list[Any] = frame.merged if is_list(frame.merged) else [frame.merged]
+        if not is_map(frame.container) or not all(map(is_map, maps)):
+            raise _error(self._name, f"{frame.path}: << merges only maps")
+        for merged in maps:
+            for key, value in merged.items():
+                frame.container.setdefault(key, value)
+
+    def _scalar(self, event: Any, line: int) -> Any:
+        tag = (event.tag or "").removeprefix(_TAGS)
+        text = join_surrogates(event.value)
+        if text is None:
+            raise self._fail("the text contains an unpaired surrogate", line)
+        if tag in {"str", "!"}:
+            return text
+        if event.tag is not None and tag not in {"int", "float", "bool", "null"}:
+            raise self._fail(f"tags such as {event.tag} are not supported", line)
+        if event.style and event.tag is None:
+            return text
+        try:
+            value = _parse_scalar(text, self._version)
+        except ValueError as error:
+            raise self._fail(str(error), line) from None
+        return float(value) if tag == "float" and isinstance(value, int) else value
+
+
+def _parse_scalar(text: str, version: YamlVersion) -> Any:
+    if version == "1.2":
+        return parse_scalar(text)
+    if text in _BOOLEANS_1_1:
+        return _BOOLEANS_1_1[text]
+    if text[:1] in tuple("0123456789+-.") and text[-4:].lower() not in {".inf", ".nan"}:
+        if not _NUMBER_1_1.fullmatch(text):
+            return text
+        digits = text.replace("_", "")
+        octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
+        if octal:
+            return int(octal[1] + octal[2], 8)
+        return int(digits, 0) if re.fullmatch(r"[-+]?0[bx].*", digits) else parse_scalar(digits)
+    return parse_scalar(text)
+
+
+def walk(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value in data that is neither a map nor a list, with its dotted path."""
+    if is_map(data):
+        for key, value in data.items():
+            yield from walk(value, f"{path}.{key}" if path else key)
+    elif is_list(data):
+        for index, value in enumerate(data):
+            yield from walk(value, f"{path}.{index}" if path else str(index))
+    else:
+        yield path, data

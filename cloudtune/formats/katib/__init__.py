@@ -1,0 +1,46 @@
+r"""Katib Experiments (``kubeflow.org/v1beta1``).
+
+Follows Katib's own guide and API (kubeflow/website content/en/docs/components/katib, kubeflow/katib
+pkg/apis/controller/experiments/v1beta1, read 2026-11-27). The defaults are those of its webhook
+(``experiment_defaults.go``). The expression of the standard output collector is from memory:
+``([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)`` (``common/const.go``, not verified).
+
+The code of a trial is in an image, so ``trialTemplate`` stays in ``providers.katib.native``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.katib.names import HOME
+from cloudtune.formats.model import Format, StudyDraft
+from cloudtune.study.study import Study
+
+
+class KatibFormat(Format):
+    """Experiments of Katib, one in each document of a file."""
+
+    name = HOME
+    title = "a Katib Experiment"
+    source = "https://www.kubeflow.org/docs/components/katib/, read 2026-11-27"
+    syntax = "yaml"
+
+    @override
+    def matches(self, document: Json) -> bool:
+        group = str(document.get("apiVersion", "")).partition("/")[0]
+        return document.get("kind") == "Experiment" and group == "kubeflow.org"
+
+    @override
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        from cloudtune.formats.katib.reader import ExperimentReader
+
+        return [ExperimentReader(document).draft()]
+
+    @override
+    def write(self, study: Study, report: Report) -> Json:
+        from cloudtune.formats.katib.writer import write_experiment
+
+        return write_experiment(study, report)

@@ -1,0 +1,30 @@
+"""The names of Katib that its reader and its writer share."""
+
+from __future__ import annotations
+
+import re
+
+from cloudtune.formats.fields import Json
+
+HOME = "katib"
+API_VERSION = "kubeflow.org/v1beta1"
+DEFAULT_PARALLEL = 3
+"""``parallelTrialCount`` where the file has none."""
+NUMBER = r"([+-]?\d*\.?\d+(?:[Ee][+-]?\d+)?)"
+EXTREMES = {"maximize": "max", "minimize": "min"}
+"""The strategy of a metric by goal, which Katib takes by default."""
+ALGORITHMS: dict[str, Json] = {
+    "random": {"name": "random"},
+    "grid": {"name": "grid"},
+    "bayesianoptimization": {"name": "bayesian"},
+    "tpe": {"name": "bayesian", "method": "tpe"},
+    "cmaes": {"name": "bayesian", "method": "cmaes"},
+    "sobol": {"name": "random", "method": "sobol"},
+    "hyperband": {"name": "hyperband"},
+}
+"""The strategy of each algorithm that a study can name."""
+
+
+def default_expression(metric: str) -> str:
+    """Return the expression for the lines ``metric=value`` of a metric."""
+    return rf"(?:^|[^\w|-]){re.escape(metric)}\s*=\s*{NUMBER}"

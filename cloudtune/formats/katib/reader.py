@@ -1,0 +1,375 @@
+"""Reads a Katib Experiment as a study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cloudtune.formats.documents import walk
+from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.katib.names import (
+    ALGORITHMS,
+    API_VERSION,
+    DEFAULT_PARALLEL,
+    EXTREMES,
+    HOME,
+    default_expression,
+)
+from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.values import parse_texts, rising_numbers, unique_values
+from cloudtune.study.schema import FloatParameter
+from cloudtune.study.search_space import count_values, list_values
+from cloudtune.study.yaml_reader import is_map
+
+MAX_LISTED = 1_000
+"""The values of a step that are listed at most."""
+_CLUSTER_FIELDS = (
+    *("creationTimestamp", "resourceVersion", "uid", "generation", "managedFields", "selfLink"),
+    *("finalizers", "ownerReferences"),
+)
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class ExperimentReader:
+    """Reads one Experiment. Create it with the whole document."""
+
+    def __init__(self, document: Fields) -> None:
+        self._document = document
+        self._spec = document.map("spec")
+        self._data: Json = {}
+        self._origins: dict[str, str] = {}
+
+    def draft(self) -> StudyDraft:
+        """Return the study."""
+        document, spec = self._document, self._spec
+        document.take("kind")
+        if document.peek("apiVersion") == API_VERSION:
+            document.take("apiVersion")
+        self._metadata()
+        if spec.peek("nasConfig") is not None:
+            spec.refuse("nasConfig", "a study has no search for network architectures")
+        self._data["parameters"] = self._parameters()
+        self._strategy()
+        self._early_stopping()
+        self._limits()
+        trial = self._objective()
+        self._data["trial"] = trial
+        self._code()
+        rest = document.rest()
+        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
+        return StudyDraft(self._data, self._data.get("name") or "", self._origins)
+
+    def _metadata(self) -> None:
+        metadata = self._document.map("metadata")
+        self._data["name"] = metadata.text("name")
+        added = [key for key in _CLUSTER_FIELDS if metadata.take(key) is not None]
+        if self._document.take("status") is not None:
+            added.append("status")
+        annotations = metadata.map("annotations")
+        if annotations.take(_LAST_APPLIED) is not None:
+            added.append(_LAST_APPLIED)
+        if added:
+            self._document.note("metadata", f"left out what the cluster adds: {', '.join(added)}")
+
+    def _parameters(self) -> Json:
+        parameters: Json = {}
+        for fields in self._spec.maps("parameters", "name"):
+            name = fields.text("name")
+            if not name:
+                fields.mistake("name", "a parameter needs a name")
+                continue
+            if name in parameters:
+                fields.mistake("name", f"the parameter {name} is defined twice")
+            if (parameter := _parameter(fields)) is not None:
+                parameters[name] = parameter
+            self._origins[f"parameters.{name}"] = fields.path
+        if not self._spec.maps("parameters", "name"):
+            self._spec.mistake("parameters", "an experiment needs parameters")
+        return parameters
+
+    def _objective(self) -> Json:
+        objective = self._spec.map("objective")
+        metric, kind = objective.text("objectiveMetricName"), objective.take("type")
+        if not metric:
+            objective.mistake("objectiveMetricName", "an experiment needs a metric to optimize")
+            return {}
+        if kind not in EXTREMES:
+            objective.mistake("type", f"must be minimize or maximize, not {kind!r}")
+            return {}
+        additional = [each for each in objective.texts("additionalMetricNames") if each != metric]
+        strategies = self._metric_strategies(objective)
+        select = strategies.pop(metric, EXTREMES[kind])
+        goal = {"metric": metric, "goal": kind}
+        if (target := objective.number("goal")) is not None:
+            goal["target"] = target
+        if select == EXTREMES[kind]:
+            goal["select"] = "best"
+        elif select != "last":
+            reason = f"the worst value of {metric} cannot count in a study that would {kind} it"
+            objective.refuse("metricStrategies", reason)
+        self._data["objective"] = goal
+        self._origins["objective"] = objective.path
+        for name in strategies.keys() - set(additional):
+            objective.drop("metricStrategies", f"{name} is not a metric of the experiment")
+        selects = {name: strategies.get(name, EXTREMES[kind]) for name in additional}
+        return compact(metrics=self._collector([metric, *additional]), select=selects)
+
+    def _metric_strategies(self, objective: Fields) -> dict[str, str]:
+        strategies: dict[str, str] = {}
+        for each in objective.maps("metricStrategies"):
+            name, value = each.text("name"), each.take("value")
+            if value not in {"min", "max", "latest"}:
+                each.mistake("value", f"must be min, max or latest, not {value!r}")
+            strategies[name or ""] = "last" if value == "latest" else str(value)
+        return strategies
+
+    def _strategy(self) -> None:
+        algorithm = self._spec.map("algorithm")
+        name = algorithm.text("algorithmName")
+        settings = algorithm.maps("algorithmSettings", "name")
+        if name in {None, ""}:
+            algorithm.mistake("algorithmName", "an experiment needs an algorithm")
+            return
+        if name == "multivariate-tpe":
+            algorithm.put("algorithmName", name)
+            algorithm.approximate("algorithmName", "other services run it as bayesian with tpe")
+            name = "tpe"
+        if name not in ALGORITHMS:
+            reason = f"a study has no algorithm {name}; it has {', '.join(ALGORITHMS)}"
+            algorithm.refuse("algorithmName", reason)
+            return
+        strategy = dict(ALGORITHMS[str(name)])
+        for setting in settings:
+            self._setting(str(setting.peek("name")), setting, strategy)
+        self._data["strategy"] = strategy
+        self._origins["strategy"] = algorithm.path
+
+    def _setting(self, name: str, setting: Fields, strategy: Json) -> None:
+        """Take one setting of the algorithm that a strategy has; others stay."""
+        value = setting.peek("value")
+        hyperband = {"r_l": "max", "eta": "eta", "resource_name": "resource"}
+        if name == "random_state":
+            strategy["seed"] = setting.integer("value")
+            setting.take("name")
+        elif strategy["name"] == "hyperband" and name in hyperband:
+            key = hyperband[name]
+            strategy[key] = value if key == "resource" else setting.integer("value")
+            setting.take("value")
+            setting.take("name")
+            if key == "resource":
+                self._resource(str(value), setting, strategy)
+        else:
+            setting.note("value", f"kept for Katib: no other service has the setting {name}")
+
+    def _resource(self, name: str, setting: Fields, strategy: Json) -> None:
+        """Move the parameter that hyperband sets from the parameters to the strategy."""
+        parameter = self._data["parameters"].pop(name, None)
+        if parameter is None:
+            setting.mistake("value", f"hyperband's resource {name} is not a parameter")
+            return
+        entries = self._spec.maps("parameters", "name")
+        entry = next(each for each in entries if each.identity == name)
+        for key, part in entry.original.items():
+            entry.put(key, part)
+        if parameter.get("type") == "int":
+            strategy["min"] = parameter["min"]
+        entry.note("name", "hyperband sets it, so it is the resource of the strategy")
+
+    def _early_stopping(self) -> None:
+        stopping = self._spec.map("earlyStopping")
+        rule = stopping.peek("algorithmName")
+        if rule is None:
+            return
+        if rule != "medianstop":
+            stopping.refuse("algorithmName", f"a study has no rule {rule}; it has medianstop")
+            return
+        stopping.take("algorithmName")
+        block: Json = {"rule": "median"}
+        names = {"min_trials_required": "min_trials", "start_step": "min_step"}
+        for setting in stopping.maps("algorithmSettings", "name"):
+            if (key := names.get(str(setting.peek("name")))) is not None:
+                block[key] = setting.integer("value")
+                setting.take("name")
+        self._data["early_stopping"] = block
+        self._origins["early_stopping"] = stopping.path
+
+    def _limits(self) -> None:
+        spec = self._spec
+        parallel = spec.integer("parallelTrialCount")
+        if parallel is None:
+            spec.note("parallelTrialCount", f"absent, so Katib's default {DEFAULT_PARALLEL}")
+        self._data["limits"] = compact(
+            max_trials=spec.integer("maxTrialCount"),
+            parallel_trials=DEFAULT_PARALLEL if parallel is None else parallel,
+            max_failed_trials=spec.integer("maxFailedTrialCount"),
+        )
+        for key, block in (
+            ("max_trials", "maxTrialCount"),
+            ("parallel_trials", "parallelTrialCount"),
+            ("max_failed_trials", "maxFailedTrialCount"),
+        ):
+            self._origins[f"limits.{key}"] = spec.at(block)
+
+    def _collector(self, metrics: Sequence[str]) -> Json:
+        """Return the expressions of the standard output collector, which stays as it is, too."""
+        collector: Any = self._spec.peek("metricsCollectorSpec")
+        collector = collector if is_map(collector) else {}
+        inner = collector.get("collector")
+        kind = inner.get("kind", "StdOut") if is_map(inner) else "StdOut"
+        if kind != "StdOut":
+            self._spec.warn(
+                "metricsCollectorSpec",
+                f"nothing reads the metrics of the collector {kind} on other services: add "
+                f'cloudtune.report({{"{metrics[0]}": value}}) to the script, or print them and set '
+                "trial.metrics",
+            )
+            return {}
+        formats = _metric_formats(collector)
+        if not formats:
+            return {metric: [default_expression(metric)] for metric in metrics}
+        expressions: Json = {}
+        for metric in metrics:
+            found = [each for each in (_name_metric(f, metric) for f in formats) if each]
+            if found:
+                expressions[metric] = found
+            else:
+                text = f"no expression has two groups of which the first matches {metric}"
+                self._spec.warn("metricsCollectorSpec.source.filter.metricsFormat", text)
+        return expressions
+
+    def _code(self) -> None:
+        template = self._spec.peek("trialTemplate")
+        path = self._spec.at("trialTemplate")
+        if not template:
+            text = "an experiment needs a template: name the image of a trial before Katib runs it"
+            self._spec.warn("trialTemplate", text)
+            return
+        images = list(
+            dict.fromkeys(
+                value for where, value in walk(template) if where.endswith("image") and value
+            )
+        )
+        where = f"the image {images[0]}" if images else "the template"
+        self._document.report.warn(
+            path,
+            f"the code lies in {where}; to run it elsewhere, name it with trial.source and "
+            "trial.script, or an image in the settings of the provider",
+        )
+        if "goTemplate" in template:
+            self._document.note("apiVersion", "an Experiment of an older version of Katib")
+
+
+def _parameter(fields: Fields) -> Json | None:
+    kind, space = fields.take("parameterType"), fields.map("feasibleSpace")
+    distribution = space.take("distribution")
+    if distribution in {"normal", "logNormal"}:
+        space.refuse("distribution", "a study has no normal distributions")
+        return None
+    if distribution not in {None, "uniform", "logUniform", "unknown"}:
+        space.mistake("distribution", f"unknown distribution {distribution!r}")
+        return None
+    scale = {"scale": "log"} if distribution == "logUniform" else {}
+    if kind in {"double", "int"}:
+        parameter = _range(kind, space, scale)
+        if parameter is not None and parameter["type"] == "discrete":
+            fields.put("parameterType", kind)
+        return parameter
+    if kind not in {"discrete", "categorical"}:
+        hint = "Katib has double, int, discrete and categorical"
+        fields.mistake("parameterType", f"unknown type {kind!r}", hint)
+        return None
+    values = [str(each) if not isinstance(each, str) else each for each in space.items("list")]
+    if not values:
+        space.mistake("list", f"a {kind} parameter needs a list of values")
+        return None
+    if kind == "categorical":
+        return {"type": "categorical", "values": unique_values(parse_texts(values))}
+    numbers = rising_numbers(values)
+    if numbers is None:
+        space.mistake("list", "the values of a discrete parameter must be numbers")
+        return None
+    return {"type": "discrete", "values": numbers, **scale}
+
+
+def _range(kind: str, space: Fields, scale: Json) -> Json | None:
+    read = space.integer if kind == "int" else space.number
+    low, high, step = read("min"), read("max"), read("step")
+    for key, value in (("min", low), ("max", high)):
+        if value is None and not space.report.problems:
+            space.mistake(key, f"a {kind} parameter needs min and max")
+    if low is None or high is None:
+        return None
+    if scale and step is not None:
+        return _values_on_a_log_scale(space, low, high, step)
+    extra = {"step": step} if step is not None else {}
+    type_ = "float" if kind == "double" else "int"
+    return {
+        "type": type_,
+        "min": low,
+        "max": high,
+        **scale,
+        **extra,
+    }
+
+
+def _values_on_a_log_scale(space: Fields, low: float, high: float, step: float) -> Json | None:
+    """Return the values of a step on a log scale, which a study has only as a list."""
+    definition = FloatParameter(type="float", min=low, max=high, step=step)
+    if step <= 0 or (count_values(definition) or 0) > MAX_LISTED:
+        space.refuse("step", f"a step on a log scale with more than {MAX_LISTED:,} values")
+        return None
+    for key, part in space.original.items():
+        space.put(key, part)
+    space.note("step", "on a log scale, so the study lists the values")
+    values = rising_numbers(list_values(definition) or ())
+    return {"type": "discrete", "values": values, "scale": "log"}
+
+
+def _metric_formats(collector: Json) -> list[str]:
+    source = collector.get("source")
+    found = source.get("filter") if is_map(source) else None
+    formats = found.get("metricsFormat") if is_map(found) else None
+    return [each for each in formats or () if isinstance(each, str)]
+
+
+_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?!\?)|\(\?P<\w+>|\(|\)")
+"""An escape, a class, the opening of a group, or the end of one."""
+
+
+def _top_groups(expression: str) -> Iterator[tuple[int, int]]:
+    """Yield where each capturing group that is in no other group starts and ends."""
+    opened: list[tuple[int, bool]] = []
+    for token in _GROUP.finditer(expression):
+        text = token[0]
+        if text.startswith("("):
+            opened.append(
+                (
+                    token.start(),
+                    (text == "(" and expression[token.end()] != "?") or text.startswith("(?P<"),
+                )
+            )
+        elif text == ")" and opened:
+            start, captures = opened.pop()
+            if captures and not any(inside for _, inside in opened):
+                yield start, token.end()
+
+
+def _name_metric(expression: str, metric: str) -> str | None:
+    """Return an expression with the name of one metric instead of its first group.
+
+    Katib takes the first group as the name of the metric and the second one as its value. None if
+    the expression has no two groups, or the first does not match the name.
+    """
+    try:
+        groups = list(_top_groups(expression))
+        first, second = groups[0], groups[1]
+        name, value = expression[slice(*first)], expression[slice(*second)]
+        if re.fullmatch(name, metric) is None:
+            return None
+        before = expression[: first[0]] + re.escape(metric) + expression[first[1] : second[0]]
+        named = f"{before}(?P<value>{value[1:]}{expression[second[1] :]}"
+        re.compile(named)
+    except (IndexError, re.error, RecursionError):
+        return None
+    return named

@@ -1,0 +1,106 @@
+"""What a format of another tool is: it is recognized, read into studies, and written."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cloudtune.formats.documents import YamlVersion
+from cloudtune.formats.fields import Fields, Json, Report
+
+if TYPE_CHECKING:
+    from cloudtune.study.study import Study
+
+
+@dataclass
+class StudyDraft:
+    """One study of a document, as a plain map in the form of a study file."""
+
+    data: Json
+    """The study. The order of the parameters is that of the document."""
+    name: str = ""
+    """The name of the definition, if a document has several."""
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The path in the document of each path in the study, for messages about invalid values; the
+    nearest enclosing path counts."""
+
+
+class Format(ABC):
+    """The configuration files of one tool."""
+
+    name: str
+    """The name in ``--from`` and ``--to``."""
+    title: str
+    """What a file is, such as ``a Katib Experiment``."""
+    source: str
+    """The documentation that the reader and the writer follow, with its date."""
+    yaml_version: YamlVersion = "1.2"
+    """The version of YAML as which the tool reads its files."""
+    syntax: Literal["json", "yaml"] = "json"
+    """The syntax in which a document is written, unless the name of the file says otherwise."""
+    writable: bool = True
+    """Whether `write` is implemented."""
+
+    @property
+    def home(self) -> str:
+        """The block under ``providers`` with what only this format can express."""
+        return self.name
+
+    @abstractmethod
+    def matches(self, document: Json) -> bool:
+        """Return whether a document has this format, by keys that no other format has."""
+
+    @abstractmethod
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        """Return the studies of a document: one for each definition.
+
+        Takes each key that it understands out of the fields, and keeps ``document.rest()`` under
+        ``providers.<home>.native``. Tells in ``document.report`` what the study cannot hold.
+        """
+
+    def write(self, study: Study, report: Report) -> Json:
+        """Return the document of a study, with only what the study says.
+
+        Tells in the report what the format cannot express; the paths are those of the study.
+        """
+        raise NotImplementedError
+
+    def open(self, path: Path) -> Json | None:  # noqa: ARG002
+        """Return the document in a file that is neither JSON nor YAML; None if it is no such file.
+
+        By default, a format has only JSON and YAML files.
+        """
+        return None
+
+
+def native_block(study: Study, home: str) -> Any:
+    """Return a copy of ``providers.<home>.native`` of a study, empty if it is absent."""
+    import copy
+
+    return copy.deepcopy(study.providers.get(home, {}).get("native", {}))
+
+
+def compact(**fields: Any) -> Json:
+    """Return the fields that have a value: not None, and no empty text, list or map."""
+    empty: tuple[Any, ...] = (None, "", [], {})
+    return {name: value for name, value in fields.items() if value not in empty}
+
+
+def report_unsupported(study: Study, report: Report, reasons: Mapping[str, str]) -> None:
+    """Add a finding for each field that the study sets and a format cannot express.
+
+    Args:
+        study: The study.
+        report: Where the findings go.
+        reasons: By dotted path of the field, why it is dropped.
+    """
+    data: Any = study.to_json()
+    for path, reason in reasons.items():
+        value = data
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value not in (None, "", [], {}):
+            report.drop(path, reason)

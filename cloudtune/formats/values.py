@@ -1,0 +1,69 @@
+"""Values of formats that write numbers as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from cloudtune.study.search_space import Value, format_value
+from cloudtune.study.yaml_reader import parse_scalar
+
+
+def parse_number(value: Any) -> int | float | None:
+    """Return the number that a value is or spells; None if it is not a number.
+
+    >>> parse_number("1e-5"), parse_number("4.0"), parse_number("four")
+    (1e-05, 4.0, None)
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        return None
+    text = value.strip().removeprefix("+")
+    try:
+        number = parse_scalar(text)
+    except ValueError:
+        return None
+    return number if isinstance(number, int | float) and not isinstance(number, bool) else None
+
+
+def parse_text(text: str) -> Value:
+    """Return the number that prints back as the same text, else the text itself.
+
+    >>> parse_text("7"), parse_text("007"), parse_text("1e-5"), parse_text("true")
+    (7, '007', '1e-5', 'true')
+    """
+    number = parse_number(text)
+    return number if number is not None and format_value(number) == text else text
+
+
+def parse_texts(texts: Sequence[str]) -> list[Value]:
+    """Return numbers if all texts are numbers that print back as the same text, else the texts."""
+    numbers = [parse_text(text) for text in texts]
+    if any(isinstance(number, str) for number in numbers):
+        return list(texts)
+    return numbers
+
+
+def unique_values(values: Sequence[Any]) -> list[Any]:
+    """Return values without those that repeat an earlier one of the same type."""
+    kept: dict[tuple[type, Any], Any] = {}
+    for value in values:
+        kept.setdefault((type(value), value), value)
+    return list(kept.values())
+
+
+def rising_numbers(values: Sequence[Any]) -> list[int | float] | None:
+    """Return the values as different numbers in increasing order; None if one is not a number.
+
+    All whole numbers are integers; else all are floats.
+    """
+    parsed = [parse_number(value) for value in values]
+    if any(number is None for number in parsed):
+        return None
+    numbers = sorted(set(cast("list[int | float]", parsed)))
+    if all(number == int(number) for number in numbers):
+        return [int(number) for number in numbers]
+    return [float(number) for number in numbers]

@@ -1,0 +1,67 @@
+"""Merge changes into a request or document, in the spelling of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from cloudtune.study.schema import Json
+
+_KEYS = (
+    "ChannelName",
+    "Name",
+    "parameterId",
+    "metricId",
+    "name",
+    "DefinitionName",
+    "Key",
+    "id",
+)
+"""The keys that identify an entry in a list of maps, in the requests that cloudtune sends."""
+
+
+def merge_json(old: Any, new: Any) -> Any:
+    """Return data merged with changes.
+
+    Maps are merged by key, and null removes a key. Lists of maps are merged by the key that
+    identifies an entry, else by position; other lists are replaced.
+    """
+    if isinstance(new, Mapping):
+        before: Mapping[str, Any] = {}
+        if isinstance(old, Mapping):
+            before = cast("Mapping[str, Any]", old)
+        changes = cast("Mapping[str, Any]", new)
+        merged = dict(before)
+        for key, value in changes.items():
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = merge_json(before.get(key), value)
+        return merged
+    if is_list_of_maps(old) and is_list_of_maps(new):
+        return _merge_lists(cast("list[Json]", old), cast("list[Json]", new))
+    return new
+
+
+def _merge_lists(old: list[Json], new: list[Json]) -> list[Json]:
+    key = entry_key([*old, *new])
+    if key is None:
+        pairs = zip(old, new, strict=False)
+        rest = old[len(new) :] or [merge_json(None, entry) for entry in new[len(old) :]]
+        return [*(merge_json(before, entry) for before, entry in pairs), *rest]
+    entries = {entry[key]: entry for entry in old}
+    for entry in new:
+        entries[entry[key]] = merge_json(entries.get(entry[key]), entry)
+    return list(entries.values())
+
+
+def entry_key(entries: Sequence[Json]) -> str | None:
+    """Return the key that identifies each entry of a list; None if there is none."""
+    return next((key for key in _KEYS if all(key in entry for entry in entries)), None)
+
+
+def is_list_of_maps(value: Any) -> bool:
+    """Return whether a value is a list of maps only, which may be empty."""
+    return isinstance(value, list) and all(
+        isinstance(entry, Mapping) for entry in cast("list[object]", value)
+    )

@@ -1,0 +1,137 @@
+"""cloudtune import, cloudtune export STUDY, and files of other formats in place of a study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import cloudtune
+from cloudtune.cli import main
+from cloudtune.cli.main_group import cloudtune as group
+from cloudtune.errors import UsageError
+
+KATIB = Path(__file__).parents[1] / "formats" / "katib"
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: str | Path) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main([str(arg) for arg in args])
+    captured = capsys.readouterr()
+    return int(caught.value.code or 0), captured.out, captured.err
+
+
+def help_of(name: str) -> Result:
+    return CliRunner().invoke(group, [name, "--help"])
+
+
+def test_a_file_becomes_a_study_that_is_checked_and_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study.yaml"
+    code, out, err = call(capsys, "import", KATIB / "random.yaml", "-o", study)
+    assert (code, out) == (0, "")
+    assert "registry.example.com/mnist:1.2" in err
+    assert study.read_text("utf-8").startswith(
+        "# Imported from random.yaml (katib).\nname: random\n"
+    )
+    assert call(capsys, "check", study)[0] == 0
+    code, out, _ = call(capsys, "export", study, "--to", "katib")
+    assert code == 0
+    assert out.startswith("apiVersion: kubeflow.org/v1beta1\nkind: Experiment\n")
+    target = tmp_path / "experiment.json"
+    assert call(capsys, "export", study, "--to", "katib", "-o", target)[0] == 0
+    assert json.loads(target.read_text("utf-8"))["kind"] == "Experiment"
+
+
+def test_an_import_does_not_replace_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("mine", "utf-8")
+    code, _, err = call(capsys, "import", KATIB / "random.yaml", "-o", study)
+    assert (code, study.read_text("utf-8")) == (1, "mine")
+    assert "exists" in err
+
+
+def test_several_definitions_are_written_to_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(capsys, "import", KATIB / "several.yaml")
+    assert (code, out) == (1, "")
+    assert "has 2 definitions: first, second" in err
+    assert call(capsys, "import", KATIB / "several.yaml", "-o", tmp_path / "studies")[0] == 0
+    assert sorted(each.name for each in (tmp_path / "studies").iterdir()) == [
+        "first.yaml",
+        "second.yaml",
+    ]
+    code, out, _ = call(capsys, "import", KATIB / "several.yaml", "--definition", "second")
+    assert (code, "name: second" in out) == (0, True)
+    code, _, err = call(capsys, "import", KATIB / "several.yaml", "--definition", "secund")
+    assert (code, "did you mean second" in err) == (1, True)
+
+
+def test_json_has_the_studies_and_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "import", KATIB / "random.yaml", "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert data["format"] == "katib"
+    assert data["studies"][0]["study"]["name"] == "random"
+    assert {"kind": "warning", "path": "spec.trialTemplate"}.items() <= data["findings"][0].items()
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_commands_on_a_foreign_file_say_what_it_is(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, command, KATIB / "random.yaml")
+    assert code == 1
+    assert "is a Katib Experiment, not a study (`cloudtune import" in err
+    assert len(err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["export", "study.yaml", "--to", "mlflow"], "takes runs, and study.yaml is a file"),
+        (["export", "study.yaml", "--to", "catib"], "did you mean katib"),
+        (["export", "--to", "katib"], "takes a study file"),
+        (["export", "k7f2", "--to", "katib"], "takes a study file, not k7f2"),
+        (["import", "study.yaml"], "is a study of cloudtune"),
+        (["import", "other.json"], "unknown format"),
+        (["import", "study.yaml", "--from", "catib"], "did you mean katib"),
+    ],
+)
+def test_errors_say_what_to_do(
+    args: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(
+        "objective: {metric: m, goal: minimize}\n"
+        "parameters: {x: {type: bool}}\ntrial: {script: a.py}\n"
+    )
+    Path("other.json").write_text('{"a": 1}')
+    code, _, err = call(capsys, *args)
+    assert code == 1
+    assert message in err
+
+
+def test_help_has_examples() -> None:
+    assert "cloudtune import tuning-job.json -o study.yaml" in help_of("import").output
+    assert "cloudtune export study.yaml --to katib" in help_of("export").output
+
+
+def test_in_python(tmp_path: Path) -> None:
+    study = cloudtune.import_study(KATIB / "random.yaml")
+    assert any("registry.example.com" in note.text for note in study.notes)
+    document = cloudtune.export_study(study, "katib", tmp_path / "e.yaml")
+    assert document["metadata"]["name"] == "random"
+    assert cloudtune.import_study(tmp_path / "e.yaml") == study
+    with pytest.raises(UsageError, match="first, second"):
+        cloudtune.import_study(KATIB / "several.yaml")

@@ -1,0 +1,268 @@
+"""Experiments of Katib: read as studies, and written back with the same meaning."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.conversion import exporter, importer
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.errors import ConversionError, StudyError
+from cloudtune.formats.documents import parse_documents
+from cloudtune.study.loader import load
+from cloudtune.study.study import Study
+from tests.document_equality import Equalities, any_match, changes, differences
+
+FOLDER = Path(__file__).parent / "katib"
+EQUAL = Equalities(
+    identities={
+        "spec.parameters": "name",
+        "spec.objective.metricStrategies": "name",
+        "spec.algorithm.algorithmSettings": "name",
+        "spec.earlyStopping.algorithmSettings": "name",
+        "spec.trialTemplate.trialParameters": "name",
+    },
+    unordered=("spec.parameters.*.feasibleSpace.list", "spec.objective.additionalMetricNames"),
+    numbers=(
+        "spec.parameters.*.feasibleSpace.**",
+        "spec.objective.goal",
+        "spec.*.algorithmSettings.**",
+    ),
+    defaults={
+        # The webhook's: experiment_defaults.go of Katib.
+        "apiVersion": ["kubeflow.org/v1beta1"],
+        "spec.parallelTrialCount": [3],
+        "spec.parameters.*.feasibleSpace.distribution": ["uniform"],
+    },
+    ignored=(
+        # Of the cluster, not of the experiment.
+        "status",
+        "status.**",
+        *(
+            f"metadata.{key}"
+            for key in ("uid", "resourceVersion", "generation", "creationTimestamp")
+        ),
+        "metadata.finalizers.**",
+        "metadata.annotations.*last-applied-configuration",
+    ),
+)
+ONE_EACH = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "several")
+
+
+def document(name: str) -> dict[str, Any]:
+    text = (FOLDER / f"{name}.yaml").read_text("utf-8")
+    (found,) = parse_documents(text, name)
+    data: dict[str, Any] = found.data
+    return data
+
+
+def with_defaults(experiment: dict[str, Any]) -> dict[str, Any]:
+    """Add the strategies of metrics that the webhook adds."""
+    objective = experiment.get("spec", {}).get("objective", {})
+    strategies = list(objective.get("metricStrategies", []))
+    extreme = {"minimize": "min", "maximize": "max"}.get(objective.get("type"), "latest")
+    known = {each.get("name") for each in strategies}
+    names = [objective.get("objectiveMetricName"), *objective.get("additionalMetricNames", [])]
+    strategies += [{"name": name, "value": extreme} for name in names if name not in known]
+    changed = {**objective, "metricStrategies": strategies}
+    return {**experiment, "spec": {**experiment.get("spec", {}), "objective": changed}}
+
+
+def compare(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return differences(with_defaults(one), with_defaults(other), EQUAL)
+
+
+def read(name: str) -> tuple[dict[str, Any], Study, tuple[Finding | Note, ...]]:
+    imported = importer.read(FOLDER / f"{name}.yaml")
+    (found,) = imported.studies
+    return found.data, found.study, imported.findings
+
+
+def read_text(text: str, tmp_path: Path) -> importer.Imported:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(text, "utf-8")
+    return importer.read(file)
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_an_experiment_comes_back_with_the_same_meaning(name: str, tmp_path: Path) -> None:
+    imported = importer.read(FOLDER / f"{name}.yaml")
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(imported.studies[0].to_yaml(imported.comment), "utf-8")
+    assert compare(document(name), exporter.write(load(file), "katib").document) in (
+        [],
+        [f'metadata.name: absent and str "{name}"'],  # the name of the file
+    )
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_the_comparison_notices_each_change(name: str) -> None:
+    original = document(name)
+    unnoticed = [
+        (path, kind) for path, kind, changed in changes(original) if not compare(original, changed)
+    ]
+    permitted = (
+        *EQUAL.ignored,
+        "spec.parallelTrialCount",
+        "apiVersion",
+        "spec.objective.metricStrategies.0.*",
+    )
+    assert [
+        (path, kind)
+        for path, kind in unnoticed
+        if not any_match(path, permitted) and "annotations" not in path
+    ] == []
+
+
+def test_what_an_experiment_becomes() -> None:
+    data, _, findings = read("strategies")
+    assert data["objective"] == {"metric": "Validation-accuracy", "goal": "maximize"}
+    assert data["trial"]["select"] == {"Train-accuracy": "max", "loss": "min"}
+    assert data["strategy"] == {"name": "bayesian", "method": "tpe", "seed": 10}
+    assert data["limits"] == {"max_trials": 12, "parallel_trials": 3}
+    assert data["parameters"]["lr"] == {"type": "float", "min": 1e-5, "max": 0.1, "scale": "log"}
+    assert list(data["providers"]) == ["katib"]
+    texts = {each.path: str(each) for each in findings}
+    assert "the image registry.example.com/mnist:1.2" in texts["spec.trialTemplate"]
+    assert "Katib's default 3" in texts["spec.parallelTrialCount"]
+
+
+def test_types_of_values() -> None:
+    data, _, _ = read("grid")
+    assert data["parameters"]["batch"] == {"type": "discrete", "values": [16, 32, 64]}
+    assert data["parameters"]["optimizer"]["values"] == ["sgd", "no", "true", "007"]
+    assert data["parameters"]["bits"]["values"] == [8, 4]
+    assert data["limits"]["max_failed_trials"] == 0
+    assert data["objective"]["target"] == 0
+    assert read("sobol")[0]["parameters"]["depth"] == {"type": "int", "min": 3, "max": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "line", "value"),
+    [
+        ("random", "loss", "epoch 1: val_loss=0.5 loss = 1e-3", "1e-3"),
+        ("random", "accuracy", "accuracy=.5", ".5"),
+        ("collector", "val/loss", '{"metric": "val/loss", "value": -0.25}', "-0.25"),
+        ("collector", "acc", "acc: 0.9 in 12 s", "0.9"),
+    ],
+)
+def test_the_collector_becomes_expressions(name: str, metric: str, line: str, value: str) -> None:
+    data, _, _ = read(name)
+    found = [re.search(each, line) for each in data["trial"]["metrics"][metric]]
+    values = [m["value"] if "value" in m.re.groupindex else m[1] for m in found if m]
+    assert values == [value]
+
+
+def test_other_collectors_are_a_finding_with_what_to_do() -> None:
+    data, _, findings = read("file-collector")
+    assert "metrics" not in data["trial"] if "trial" in data else True
+    (text,) = [str(each) for each in findings if each.path == "spec.metricsCollectorSpec"]
+    assert 'cloudtune.report({"accuracy": value})' in text
+    assert data["early_stopping"] == {"rule": "median", "min_trials": 1, "min_step": 4}
+
+
+def test_the_resource_of_hyperband_is_no_parameter() -> None:
+    data, _, _ = read("hyperband")
+    assert list(data["parameters"]) == ["lr"]
+    assert data["strategy"] == {
+        "name": "hyperband",
+        "resource": "num-epochs",
+        "eta": 3,
+        "max": 9,
+        "min": 1,
+    }
+
+
+def test_several_experiments_are_several_studies() -> None:
+    imported = importer.read(FOLDER / "several.yaml")
+    assert [each.name for each in imported.studies] == ["first", "second"]
+    assert importer.read(FOLDER / "several.yaml", definition="second").studies[0].data[
+        "limits"
+    ] == {"max_trials": 4, "parallel_trials": 3}
+
+
+BASE = """
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+spec:
+  objective: {type: minimize, objectiveMetricName: loss}
+  algorithm: {algorithmName: random}
+  parameters:
+    - {name: lr, parameterType: double, feasibleSpace: {min: "0.1", max: "1"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "reason"),
+    [
+        ("Name: random", "Name: pbt", "spec.algorithm.algorithmName", "no algorithm pbt"),
+        ("Name: random", "Name: darts", "spec.algorithm.algorithmName", "no algorithm darts"),
+        (
+            'max: "1"',
+            'max: "1", distribution: normal',
+            "spec.parameters.0.feasibleSpace.distribution",
+            "no normal distributions",
+        ),
+        (
+            "  algorithm:",
+            "  nasConfig: {graphConfig: {numLayers: 8}}\n  algorithm:",
+            "spec.nasConfig",
+            "network architectures",
+        ),
+        (
+            "loss}",
+            "loss, metricStrategies: [{name: loss, value: max}]}",
+            "spec.objective.metricStrategies",
+            "the worst value",
+        ),
+        (
+            "  algorithm:",
+            "  earlyStopping: {algorithmName: other}\n  algorithm:",
+            "spec.earlyStopping.algorithmName",
+            "no rule other",
+        ),
+    ],
+)
+def test_refusals_name_the_field(
+    old: str, new: str, path: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConversionError, match=reason) as caught:
+        read_text(BASE.replace(old, new), tmp_path)
+    assert [each.path for each in caught.value.findings] == [path]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "message"),
+    [
+        ("type: minimize", "type: smallest", "spec.objective.type", "minimize or maximize"),
+        (
+            "{type: minimize, objectiveMetricName: loss}",
+            "{type: minimize}",
+            "spec.objective.objectiveMetricName",
+            "needs a metric",
+        ),
+        ("{algorithmName: random}", "{}", "spec.algorithm.algorithmName", "needs an algorithm"),
+        ('min: "0.1"', "min: low", "spec.parameters.0.feasibleSpace.min", "must be a number"),
+        ('min: "0.1", ', "", "spec.parameters.0.feasibleSpace.min", "needs min and max"),
+        ('min: "0.1"', 'min: "3"', "spec.parameters.0", "3"),
+        ("double", "real", "spec.parameters.0.parameterType", "unknown type"),
+        (
+            'double, feasibleSpace: {min: "0.1", max: "1"}',
+            "discrete, feasibleSpace: {list: [a]}",
+            "spec.parameters.0.feasibleSpace.list",
+            "must be numbers",
+        ),
+        ("  parameters:\n    - {", "  parameters: {", "spec.parameters", "must be a list"),
+    ],
+)
+def test_mistakes_name_the_field_and_the_line(
+    old: str, new: str, path: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StudyError, match=message) as caught:
+        read_text(BASE.replace(old, new), tmp_path)
+    problem = caught.value.problems[0]
+    assert problem.path.startswith(path)
+    assert problem.line
