@@ -35,6 +35,7 @@ from cloudtune.planning.preflight import (
     emulator_notes,
     engine_notes,
 )
+from cloudtune.planning.remote_code import check_switches, read_switches
 from cloudtune.planning.warm_start import read_parents
 from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
@@ -109,6 +110,8 @@ def plan(
     if source:
         facts = replace(facts, **vars(bundles[source]))
     lookup = provider.lookup(study, settings, facts)
+    if lookup.code_address is not None:
+        lookup = replace(lookup, data={**lookup.data, **read_switches(study, folder)})
     in_inputs = {
         name: first
         for name, path in lookup.inputs.uploads.items()
@@ -278,6 +281,7 @@ def _plan_mode(
     checks = [
         *check_lookup(fitted.study, on, facts),
         *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
+        *check_switches(study, on, facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),

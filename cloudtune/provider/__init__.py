@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from cloudtune.study.quantities import format_duration as format_duration
     from cloudtune.study.quantity_fields import MoneyAmount as MoneyAmount
     from cloudtune.study.quantity_fields import Seconds as Seconds
+    from cloudtune.study.schema import BoolParameter as BoolParameter
     from cloudtune.study.schema import CategoricalParameter as CategoricalParameter
     from cloudtune.study.schema import DiscreteParameter as DiscreteParameter
     from cloudtune.study.schema import FloatParameter as FloatParameter
@@ -169,8 +170,8 @@ _EXPORTS = {
     "cloudtune.study.quantities": "Money format_bytes format_count format_duration",
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
-        "CategoricalParameter DiscreteParameter FloatParameter FromEnvironment IntParameter "
-        "Json Mode Objective Parameter StrategyName When"
+        "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "
+        "IntParameter Json Mode Objective Parameter StrategyName When"
     ),
     "cloudtune.study.search_space": (
         "Node Space Value count_values definition_path format_value interpolate is_active "

@@ -23,7 +23,7 @@ from cloudtune.provider import (
     uses_launcher,
 )
 from cloudtune_sagemaker.contract import toolkit
-from cloudtune_sagemaker.request.layout import CODE_CHANNEL, archive_uri
+from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL, archive_uri
 from cloudtune_sagemaker.request.metric_regex import MAX_LENGTH, CannotJoinError, join_regexes
 from cloudtune_sagemaker.request.parameters import definition_names
 from cloudtune_sagemaker.request.training_job import metric_definitions
@@ -99,8 +99,6 @@ def _code_in_s3(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
         yield Finding("dropped", "trial.args", why)
     if trial.arguments != "flags":
         yield Finding("dropped", "trial.arguments", f"{why}: parameters are passed as flags")
-    if trial.switches:
-        yield Finding("dropped", "trial.switches", f"{why}: parameters are passed as flags")
     if trial.requirements and trial.requirements != "requirements.txt":
         yield Finding("dropped", "trial.requirements", f"{why}: it installs only requirements.txt")
     for node in list_nodes(fitted.original):
@@ -128,7 +126,7 @@ def _no_code(study: Study) -> Iterator[Finding]:
     for field, is_set, reason in (
         ("args", trial.args, why),
         ("arguments", trial.arguments != "flags", why),
-        ("switches", trial.switches, why),
+        ("switches", trial.switches, f"{why}, booleans as the texts True and False"),
         ("requirements", trial.requirements, why_nothing_installed),
         ("source", trial.source, "without script, module or command, no code is uploaded"),
     ):
@@ -202,6 +200,9 @@ def _inputs(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator
         yield Finding("refused", "trial.inputs", reason)
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
+        if not settings.algorithm and not uses_launcher(study, facts):
+            text = f"without cloudtune's launcher, the code finds it only in {CHANNELS}/{name}"
+            yield Note(path, f"{text}: $CLOUDTUNE_INPUT variables and inputs() are missing")
         uri = facts.lookup.inputs.addresses[name]
         if not _CHANNEL.fullmatch(name):
             reason = "an input's name must have 1 to 64 letters, digits, dots, hyphens and _"

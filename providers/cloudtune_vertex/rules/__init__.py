@@ -29,7 +29,7 @@ from cloudtune_vertex.rules.machines import machine_rules, quota_notes
 from cloudtune_vertex.rules.native import native_rules
 from cloudtune_vertex.rules.settings import settings_rules
 from cloudtune_vertex.rules.training import training_rules
-from cloudtune_vertex.rules.trial import trial_rules
+from cloudtune_vertex.rules.trial import image_switches, trial_rules
 from cloudtune_vertex.rules.tuning import tuning_rules
 from cloudtune_vertex.rules.values import value_rules
 from cloudtune_vertex.settings import VertexSettings
@@ -48,6 +48,7 @@ def rules(
         *machine_rules(mode, settings),
         *quota_notes(study, settings),
         *trial_rules(study, mode, settings, facts),
+        *image_switches(fitted.original),
         *(value_rules(fitted, facts) if managed else ()),
         *(tuning_rules(study, facts) if managed else training_rules(study)),
         *native_rules(fitted, mode, settings, facts),

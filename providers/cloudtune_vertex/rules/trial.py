@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.provider import (
+    BoolParameter,
     Facts,
     Finding,
     FromEnvironment,
@@ -53,6 +54,27 @@ def trial_rules(
         if getattr(study.trial.resources, name):
             reason = f"set {SETTINGS}.machine_type and accelerators instead"
             yield Finding("dropped", f"trial.resources.{name}", reason)
+
+
+def image_switches(study: Study) -> Iterator[Finding | Note]:
+    """Yield the booleans, which an image gets as --name=True: a switch does not accept a value.
+
+    The study is the one as written, with its booleans.
+    """
+    if has_code(study):
+        return
+    why = "the image is the trial, and Vertex AI passes"
+    for name, words in (study.trial.switches or {}).items():
+        reason = (
+            f"{why} --{name}=True, which the switch {words} does not accept: set a script, or let "
+            "the image's program accept a value, and remove this"
+        )
+        yield Finding("refused", f"trial.switches.{name}", reason)
+    for name, definitions in study.parameters.items():
+        is_bool = any(isinstance(each, BoolParameter) for each in definitions)
+        if is_bool and name not in (study.trial.switches or {}):
+            text = f"{why} --{name}=True or --{name}=False: a switch without a value fails"
+            yield Note(f"parameters.{name}", text, "warning")
 
 
 def _uploaded_code(study: Study, facts: Facts) -> Iterator[Note]:
@@ -117,9 +139,6 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
     if trial.arguments not in {"flags", "equals"}:
         reason = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
         yield Finding("dropped", "trial.arguments", reason)
-    if trial.switches:
-        reason = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
-        yield Finding("dropped", "trial.switches", reason)
     for name, regexes in trial.metrics.items():
         if regexes:
             reason = "this code's output is not read: it must report metrics by cloudml-hypertune"
