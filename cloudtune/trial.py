@@ -52,6 +52,8 @@ _BOX = ("\u2502".encode(), "\u2570".encode())
 """The left side of the frame that rich draws around a traceback."""
 MIN_SECRET_LENGTH = 4
 """Characters of the shortest secret that is masked."""
+MIN_SECRET_DIGITS = 6
+"""Digits of the shortest number that is masked as a secret, as long as one-time codes and PINs."""
 _MIN_PART = 6
 """Bytes of the shortest part of a secret that is masked where a text was cut."""
 _MIN_LINE = 16
@@ -838,13 +840,14 @@ def _convert(constant: Value, name: str, raw: Any) -> Value:
 
 
 class SecretFilter:
-    """Replaces secrets in output, also those in JSON, in Python's repr, in URLs and in base64."""
+    """Replaces secrets in output, also in JSON, Python's repr, URLs, HTML, base64 and hex."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         """Set the secrets.
 
-        Values of less than `MIN_SECRET_LENGTH` characters and numbers of up to nine digits are in
-        too much output, so they stay.
+        Values of less than `MIN_SECRET_LENGTH` characters and numbers of less than
+        `MIN_SECRET_DIGITS` digits are in too much output, so they stay. Numbers of up to nine
+        digits also stay where they are part of a longer number.
 
         Args:
             names: The name that replaces each value.
@@ -852,7 +855,8 @@ class SecretFilter:
         self._rest = b""
         self._names: dict[bytes, bytes] = {}
         for value, name in names.items():
-            if len(value) >= MIN_SECRET_LENGTH and not (value.isdigit() and len(value) < 10):
+            min_length = MIN_SECRET_DIGITS if value.isdigit() else MIN_SECRET_LENGTH
+            if len(value) >= min_length:
                 for form in _secret_forms(value):
                     self._names.setdefault(form, "${{{}}}".format(name).encode())
         if self._names:
@@ -860,7 +864,7 @@ class SecretFilter:
 
             longest_first = sorted(self._names, key=len, reverse=True)
             self._longest = len(longest_first[0])
-            self._pattern = re.compile(b"|".join(map(re.escape, longest_first)))
+            self._pattern = re.compile(b"|".join(map(_secret_regex, longest_first)))
             starts = {form[:1] for form in self._names}
             self._start = re.compile(b"|".join(map(re.escape, starts)))
 
@@ -930,9 +934,17 @@ class SecretFilter:
         return len(pending)
 
 
+def _secret_regex(form: bytes) -> bytes:
+    import re
+
+    is_short_number = form.isdigit() and len(form) < 10
+    return b"(?<![0-9.])%b(?![0-9])" % form if is_short_number else re.escape(form)
+
+
 def _secret_forms(value: str) -> set[bytes]:
     """Return a value as it is, and as it is usually encoded."""
     import base64
+    import html
     from urllib.parse import quote, quote_plus
 
     data = value.encode("utf-8", "surrogateescape")
@@ -943,6 +955,11 @@ def _secret_forms(value: str) -> set[bytes]:
     texts = [*escaped, repr(text)[1:-1], repr(data)[2:-1]]
     for quoted in (quote(data), quote(data, safe=""), quote_plus(data)):
         texts += [quoted, _lower_escapes(quoted)]
+    escaped_html = html.escape(text)
+    texts += [html.escape(text, quote=False), escaped_html]
+    texts += [escaped_html.replace("&#x27;", apostrophe) for apostrophe in ("&#39;", "&apos;", "'")]
+    texts.append(escaped_html.replace("&quot;", "&#34;").replace("&#x27;", "&#39;"))
+    texts += [data.hex(), data.hex().upper()]
     forms = {data, base64.b64encode(data), base64.urlsafe_b64encode(data)}
     forms |= {each.encode("utf-8", "surrogatepass") for each in texts}
     for offset, first in ((0, 0), (1, 2), (2, 3)):  # within a longer text, as user:password is
@@ -1346,11 +1363,16 @@ class _Launcher:
             *lines, self._partial_report = (self._partial_report + data).split(b"\n")
             for line in lines:
                 with contextlib.suppress(ValueError):  # a full disk truncates lines
-                    published.append(self._contract.publish(json.loads(line)))
+                    published.append(self._contract.publish(self._hide_names(json.loads(line))))
             if not data:
                 break
-        text = self._secrets.hide("".join(published).encode())
+        text = "".join(published).encode()
         self._write(b"\n" + text if text and self._within_line else text)
+
+    def _hide_names(self, report: Json) -> Json:
+        """Return a report without secrets; its numbers stay, since one can look like a secret."""
+        metrics = {self._secrets.hide_text(k): value for k, value in report["metrics"].items()}
+        return {**report, "metrics": metrics}
 
     def _write(self, data: bytes) -> None:
         if data:

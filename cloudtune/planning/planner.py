@@ -30,6 +30,7 @@ from cloudtune.planning.preflight import (
     check_engine,
     check_lookup,
     check_rehearsal,
+    check_secrets,
     check_source,
     check_warm_start,
     emulator_notes,
@@ -280,6 +281,7 @@ def _plan_mode(
     fitted = fit(study, provider.capabilities, mode)
     checks = [
         *check_lookup(fitted.study, on, facts),
+        *(check_secrets(study, facts) if isinstance(settings, CloudSettings) else ()),
         *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
         *check_switches(study, on, facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),

@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts, SourceFiles
-from cloudtune.provider.lookup import has_code, input_address
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.rehearsal import find_engine
 from cloudtune.provider.source_size import format_folders
 from cloudtune.study.quantities import format_bytes, format_count
-from cloudtune.study.schema import Limits, Mode
+from cloudtune.study.schema import FromEnvironment, Limits, Mode
 from cloudtune.study.search_space import Space
 from cloudtune.study.strategy_methods import can_warm_start
 from cloudtune.study.study import Study
@@ -106,9 +106,26 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
             reason = f"nothing found at {upload or address}: create or correct it"
             yield Finding("refused", path, reason)
         elif upload:
-            yield Finding("approximated", path, f"{upload} is uploaded to {address}")
+            yield Note(path, f"{upload} is uploaded to {address}")
     for name in lookup.variables.unset:
         yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
+
+
+def check_secrets(study: Study, facts: Facts) -> Iterator[Finding]:
+    """Yield the secrets that a service gets in the output of a trial; for runs on a service.
+
+    Without cloudtune's launcher, nothing replaces them in what the trial prints.
+    """
+    if uses_launcher(study, facts):
+        return
+    what = "the image runs" if not has_code(study) else "code that is at the service runs"
+    reason = (
+        f"{what} without cloudtune's launcher, so the service keeps the value if the trial prints "
+        "it: make sure that it does not"
+    )
+    for name, value in study.trial.env.items():
+        if isinstance(value, FromEnvironment):
+            yield Finding("approximated", f"trial.env.{name}", reason)
 
 
 def emulator_notes(provider: str, facts: Facts) -> Iterator[Note]:

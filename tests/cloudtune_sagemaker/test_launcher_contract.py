@@ -601,6 +601,14 @@ def test_secrets_are_masked_in_the_output_and_before_the_failure_is_cut(job: Job
     assert failure.endswith("yyy${HF_TOKEN}")
 
 
+def test_a_metric_that_looks_like_a_secret_is_published(job: Job) -> None:
+    job.container.env["CODE"] = "123456"
+    job.study["trial"]["env"] = {"CODE": {"from_env": "CODE"}}
+    job.study["trial"]["metrics"] = {"acc": {}}
+    _, out, _ = job.run("from cloudtune.trial import report\nreport(acc=123456)")
+    assert found(out, "acc") == [123456.0]
+
+
 def test_a_killed_script_is_a_failure(job: Job) -> None:
     code, _, _ = job.run("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert (code, job.container.failure) == (-9, "killed by SIGKILL")

@@ -292,7 +292,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
         BOTH,
     ),
     ({"trial": {**CODE, "inputs": {"x": "s3://b/c"}}}, "trial.inputs.x", "refused", BOTH),
-    ({"trial": {**CODE, "inputs": {"x": {"local": "."}}}}, "trial.inputs.x", "approximated", BOTH),
+    ({"trial": {**CODE, "inputs": {"x": {"local": "."}}}}, "trial.inputs.x", "note", BOTH),
     (variables(101), "trial.env", "refused", BOTH),
     (variables(100), "trial.env", "refused", DRIVEN),
     (

@@ -314,7 +314,7 @@ def test_the_emulator_has_only_local_inputs(base: Path) -> None:
         study = support.study_of(backend, {"trial": {**CODE, "inputs": inputs}})
         assert support.plan_of(study, base).findings == []
         emulated = support.plan_of(study, base, emulated=True)
-        assert emulated.at("trial.inputs.x") == ["approximated"]
+        assert emulated.at("trial.inputs.x") == ["note"]
         assert emulated.facts.lookup.inputs.uploads == {"x": str(base / "data")}
         for address in ({"watson": "mnist"}, {"local": "no"}, {"local": "empty"}):
             study = support.study_of(backend, {"trial": {**CODE, "inputs": {"x": address}}})

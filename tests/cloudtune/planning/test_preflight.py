@@ -10,9 +10,14 @@ import pytest
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
-from cloudtune.planning.preflight import check_completeness, check_lookup
+from cloudtune.planning.preflight import check_completeness, check_lookup, check_secrets
 from cloudtune.provider.facts import Facts, Lookup
-from cloudtune.provider.lookup import environment_variables, find_inputs, source_files
+from cloudtune.provider.lookup import (
+    code_address,
+    environment_variables,
+    find_inputs,
+    source_files,
+)
 from cloudtune.study.study import Study
 
 
@@ -65,7 +70,7 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
         "refused trial.inputs.a: no address for far: give one under trial.inputs.a.far",
         f"refused trial.inputs.b: nothing found at {base / 'gone'}: create or correct it",
         f"refused trial.inputs.c: nothing found at {base / 'empty'}: create or correct it",
-        f"approximated trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
+        f"trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
         "refused trial.env: the variable NOT_SET_ANYWHERE is not set in this shell",
     ]
 
@@ -74,8 +79,26 @@ def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: 
     trial = {"inputs": {"x": {"far": "far://there", "local": "data"}}}
     assert found(base, trial, emulated=True, missing={"zone": "name it", "key": "name it"}) == [
         "providers.far: the emulator uses stand-ins for: zone, key",
-        f"approximated trial.inputs.x: {base / 'data'} is uploaded to far://base/inputs/x",
+        f"trial.inputs.x: {base / 'data'} is uploaded to far://base/inputs/x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("trial", "unmasked"),
+    [
+        ({}, ["trial.env.A"]),
+        ({"script": "train.py"}, []),
+        ({"script": "train.py", "source": {"far": "far://code"}}, ["trial.env.A"]),
+    ],
+)
+def test_without_the_launcher_secrets_are_not_masked(
+    trial: dict[str, Any], unmasked: list[str], base: Path
+) -> None:
+    env = {"A": {"from_env": "TOKEN"}, "B": "plain"}
+    study = Study.model_validate({"trial": {**trial, "env": env}})
+    lookup = Lookup(code_address=code_address(study, "far"))
+    facts = Facts("run", "job", 0, base, lookup=lookup)
+    assert [each.path for each in check_secrets(study, facts)] == unmasked
 
 
 @pytest.mark.parametrize(

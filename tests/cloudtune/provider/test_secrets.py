@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,17 @@ def test_values_are_replaced_by_their_names() -> None:
     masked = Mask(STUDY).end(end)
     assert masked.reason == "bad token ${HF_TOKEN}"
     assert masked.log_tail == "${HF_TOKEN}\nhf_very\n"
+
+
+@pytest.mark.parametrize(("value", "hidden"), [("12345", False), ("123456", True), ("1" * 9, True)])
+def test_numbers_are_masked_from_six_digits(value: str, hidden: bool) -> None:
+    assert (SecretFilter({value: "PIN"}).hide_text(f"code {value}") == "code ${PIN}") is hidden
+
+
+def test_a_number_within_a_longer_one_is_no_secret() -> None:
+    text = "loss=0.1234567 at 3.123456, 123456, [123456]: 0123456"
+    masked = "loss=0.1234567 at 3.123456, ${PIN}, [${PIN}]: 0123456"
+    assert SecretFilter({"123456": "PIN"}).hide_text(text) == masked
 
 
 def test_short_values_occur_in_every_text_and_stay() -> None:
@@ -99,6 +111,7 @@ SECRETS = [
     "a-value-of-more-than-forty-characters-0123456789-0123456789",
     "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\n-----END KEY-----",
     "pässwörd-ünïcode",
+    'it\'s <here> & "there"',
 ]
 
 
@@ -115,6 +128,11 @@ def encode(secret: str) -> dict[str, str]:
         "URL": "https://example.org/?token=" + quote(secret),
         "URL, all": quote(secret, safe=""),
         "form": urlencode({"token": secret}),
+        "HTML": html.escape(secret),
+        "HTML, text": html.escape(secret, quote=False),
+        "HTML, decimal": html.escape(secret).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        "hex": data.hex(),
+        "HEX": f"user:{secret}".encode().hex().upper(),
         "base64": base64.b64encode(data).decode(),
         "base64 for URLs": base64.urlsafe_b64encode(data).decode(),
         "basic": base64.b64encode(b"user:" + data).decode(),
