@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudtune._display import set_renderer
+from cloudtune._display import set_renderers
 from cloudtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -114,7 +114,13 @@ def _render_html(value: object) -> str:
     return to_html(value)
 
 
-set_renderer(_render_html)
+def _render_text(value: object) -> str:
+    from cloudtune.reporting.short_text import to_text
+
+    return to_text(value)
+
+
+set_renderers(_render_text, _render_html)
 
 
 def __dir__() -> list[str]:

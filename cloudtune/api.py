@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from cloudtune._display import Displayable
+
 if TYPE_CHECKING:
     from cloudtune.engine.job import Observer
     from cloudtune.provider.plan import Plan
@@ -60,16 +62,11 @@ def plan(
     return planner.plan_run(study, on, without=exclude, emulated=emulate)
 
 
-@dataclass(frozen=True)
-class Results:
+@dataclass(frozen=True, repr=False)
+class Results(Displayable):
     """The results of a run, one `StudyResult` for each job."""
 
     jobs: tuple[StudyResult, ...]
-
-    def _repr_html_(self) -> str:
-        from cloudtune.reporting.notebook import results_html
-
-        return results_html(self.jobs)
 
     def __iter__(self) -> Iterator[StudyResult]:
         """Yield each job's result."""
@@ -156,10 +153,11 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
 
-    def _repr_html_(self) -> str:
-        from cloudtune.reporting.notebook import results_html
+    def __str__(self) -> str:
+        return str(self.results())
 
-        return results_html(self.results().jobs)
+    def _repr_html_(self) -> str:
+        return self.results()._repr_html_()
 
     @property
     def folder(self) -> Path:
@@ -381,7 +379,7 @@ def report(
 
         file.write_text(text, "utf-8")
         record_outputs(file)
-    return ReportText(text, lambda: render_report(comparison, "html"))
+    return ReportText(text, form, lambda: render_report(comparison, "html"))
 
 
 def _create(study: StudySource | Plan, on: str | Sequence[str], *, emulate: bool) -> Run:

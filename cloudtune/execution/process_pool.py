@@ -262,8 +262,7 @@ class _Process:
             finally:
                 code = self._collect(child)
             self._emit = self.last_events.append
-            failed = isinstance(code, int) and code != 0 and self._stop_time is None
-            monitor.finish(failed=failed)
+            monitor.finish(failed=code != 0 and self._stop_time is None)
             if child.start_error:
                 return self._start_failure(child.start_error)
             return self._result(code, monitor, Path(spec.log).parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune._display import HtmlRepr
+from cloudtune._display import Displayable
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import FittedStudy
@@ -17,8 +17,8 @@ from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 
 
-@dataclass(frozen=True)
-class Plan(HtmlRepr):
+@dataclass(frozen=True, repr=False)
+class Plan(Displayable):
     """What a run would send to one provider, and what the provider cannot express."""
 
     provider: str

@@ -10,6 +10,7 @@ from cloudtune.errors import MissingExtraError
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.summary import format_plan_cost, job_rows
 from cloudtune.reporting.phrases import (
+    describe_parameter,
     describe_space,
     describe_strategy,
     format_limits,
@@ -19,8 +20,7 @@ from cloudtune.reporting.phrases import (
     format_short,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.schema import Parameter
+from cloudtune.results.model import JobResults, StudyResult, Trial
 from cloudtune.study.search_space import list_nodes
 from cloudtune.study.study import Study
 
@@ -39,6 +39,8 @@ def to_html(value: object) -> str:
             return plan_html(value)
         case StudyResult():
             return results_html([value])
+        case JobResults():
+            return results_html(value.jobs)
         case Trial():
             return trial_html(value)
         case _:
@@ -47,24 +49,15 @@ def to_html(value: object) -> str:
 
 def study_html(study: Study) -> str:
     """Return the parameters, strategy, and limits of a study."""
-    rows = [{"parameter": node.name} | _definition(node.parameter) for node in list_nodes(study)]
+    rows = [
+        {"parameter": node.name} | describe_parameter(node.parameter) for node in list_nodes(study)
+    ]
     lines = [
         describe_space(study),
         f"strategy: {describe_strategy(study, study.strategy.seed)}",
         f"limits: {format_limits(study)}",
     ]
     return _block(study.name or "study", lines) + _table(rows)
-
-
-def _definition(parameter: Parameter) -> dict[str, str]:
-    fields = parameter.model_dump(mode="json", exclude_none=True)
-    values = ", ".join(map(format_short, fields.get("values", ())))
-    if "min" in fields:
-        details = [f"{key} {fields[key]}" for key in ("scale", "step") if key in fields]
-        bounds = f"{format_short(fields['min'])} to {format_short(fields['max'])}"
-        values = ", ".join([bounds, *details])
-    when = " and ".join(f"{name}: {value}" for name, value in fields.get("when", {}).items())
-    return {"type": parameter.type, "values": values, "when": when}
 
 
 def plan_html(plan: Plan) -> str:
@@ -121,13 +114,20 @@ def trial_html(trial: Trial) -> str:
 class ReportText(str):
     """The text of a report, which notebooks show as its page, or as text if that needs an extra."""
 
+    _form: str
     _render_page: Callable[[], str]
 
-    def __new__(cls, text: str, render_page: Callable[[], str]) -> ReportText:
-        """Return the text of a report whose page a function returns."""
+    def __new__(cls, text: str, form: str, render_page: Callable[[], str]) -> ReportText:
+        """Return a report as text of a form; a function returns its page."""
         report = super().__new__(cls, text)
+        report._form = form
         report._render_page = render_page
         return report
+
+    def __repr__(self) -> str:
+        if self._form in {"html", "json"}:
+            return f"a report as {self._form}, {len(self):,} characters"
+        return str(self)
 
     def _repr_html_(self) -> str:
         try:
@@ -141,7 +141,7 @@ class ReportText(str):
         )
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        printer.text(str(self))
+        printer.text(repr(self))
 
 
 def _trials(result: StudyResult) -> str:

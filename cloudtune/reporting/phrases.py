@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.study.quantities import format_count
+from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import Space, Value, format_value
 from cloudtune.study.study import Study
 
@@ -21,6 +22,18 @@ def describe_space(study: Study) -> str:
     size = f", {format_count(space.size, 'combination')}" if space.nodes and space.size else ""
     goals = " and ".join(f"{o.goal} {o.metric}" for o in study.objectives) or "no objective yet"
     return sanitize_line(f"{format_count(count, 'parameter')}{size}; {goals}.")
+
+
+def describe_parameter(parameter: Parameter) -> dict[str, str]:
+    """Return the type, the values, and the conditions of a parameter in words."""
+    fields = parameter.model_dump(mode="json", exclude_none=True)
+    values = ", ".join(map(format_short, fields.get("values", ())))
+    if "min" in fields:
+        details = [f"{key} {fields[key]}" for key in ("scale", "step") if key in fields]
+        bounds = f"{format_short(fields['min'])} to {format_short(fields['max'])}"
+        values = ", ".join([bounds, *details])
+    when = " and ".join(f"{name}: {value}" for name, value in fields.get("when", {}).items())
+    return {"type": parameter.type, "values": values, "when": when}
 
 
 def describe_strategy(study: Study, seed: int | None) -> str:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
-from cloudtune._display import HtmlRepr
+from cloudtune._display import Displayable
 from cloudtune.diagnostics import Finding
 from cloudtune.results.events import RunJobState, TrialState
 from cloudtune.study.schema import Mode
@@ -67,8 +67,8 @@ def to_datetime(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Trial(HtmlRepr, _Times):
+@dataclass(frozen=True, slots=True, repr=False)
+class Trial(Displayable, _Times):
     """One trial of a result. Unknown values are None. Times are seconds since the epoch.
 
     `created_at`, `started_at` and `ended_at` are the times as datetimes.
@@ -108,8 +108,8 @@ class Trial(HtmlRepr, _Times):
     """The path or address of its output files."""
 
 
-@dataclass(frozen=True)
-class StudyResult(HtmlRepr, _Times):
+@dataclass(frozen=True, repr=False)
+class StudyResult(Displayable, _Times):
     """The result of one job of a run. Unknown values are None. Times are as those of `Trial`."""
 
     run: str
@@ -183,6 +183,16 @@ class StudyResult(HtmlRepr, _Times):
 
         # Stored studies are not checked again: a later version may have stricter rules.
         return TypeAdapter(StudyResult).validate_json(document, context={"parts_only": True})
+
+
+@runtime_checkable
+class JobResults(Protocol):
+    """The results of several jobs of a run."""
+
+    @property
+    def jobs(self) -> tuple[StudyResult, ...]:
+        """The result of each job."""
+        ...
 
 
 def job_state(result: StudyResult, *, any_trials: bool | None = None) -> RunJobState:

@@ -6,14 +6,14 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, model_validator
 
-from cloudtune._display import HtmlRepr
+from cloudtune._display import Displayable
 from cloudtune.diagnostics import Note
 from cloudtune.errors import StudyError
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.validation import find_notes, find_problems
 
 
-class Study(HtmlRepr, StudyFields):
+class Study(Displayable, StudyFields):
     """One tuning study. Every block is optional until a command needs it.
 
     Raises:

@@ -123,7 +123,7 @@ def html_of(held: Any) -> str:
 
 
 def test_a_report() -> None:
-    report = ReportText("text <b>", lambda: "<h1 title=\"a\">'page'</h1>")
+    report = ReportText("text <b>", "text", lambda: "<h1 title=\"a\">'page'</h1>")
     assert report == "text <b>"
     assert Reader(html_of(report)).tags == {"iframe"}
     assert "&lt;h1 title=&quot;a&quot;&gt;&#x27;page&#x27;" in html_of(report)
@@ -131,7 +131,7 @@ def test_a_report() -> None:
     def fail() -> str:
         raise MissingExtraError("a page", "report")
 
-    without = Reader(html_of(ReportText("text <b>", fail)))
+    without = Reader(html_of(ReportText("text <b>", "text", fail)))
     assert without.tags == {"pre", "div"}
     assert "text <b>" in without.text
     assert "pip install 'cloudtune[report]'" in without.text
