@@ -220,8 +220,21 @@ def _print_trials(jobs: Iterable[_Job]) -> None:
 
     for index, (result, trials) in enumerate(jobs):
         for trial in trials:
-            lines = [*([""] if index else []), *format_trial(result, trial)]
+            has_log = _has_log(result, trial)
+            lines = [*([""] if index else []), *format_trial(result, trial, has_log=has_log)]
             click.echo("\n".join(lines))
+
+
+def _has_log(result: StudyResult, trial: Trial) -> bool:
+    """Return whether a trial may have a log; one that was never started has none."""
+    from cloudtune.errors import CloudtuneError
+    from cloudtune.runs.logs import FileLog, find_log
+
+    try:
+        log = find_log(result.run, trial.number, result.provider)
+    except CloudtuneError:
+        return False
+    return isinstance(log, FileLog) or bool(log.address or trial.word)
 
 
 def _write(parts: Iterable[str], output: Path | None) -> None:

@@ -31,7 +31,10 @@ class Storage(Protocol):
         ...
 
     def list(self, folder: str) -> Mapping[str, int]:
-        """Return the sizes of the objects in a folder, whose address ends with a slash."""
+        """Return the sizes of the objects in a folder, whose address ends with a slash.
+
+        Without the bucket there are none.
+        """
         ...
 
     def write(self, address: str, content: bytes) -> None:

@@ -125,15 +125,20 @@ class S3Storage:
         return True
 
     def list(self, folder: str) -> dict[str, int]:
-        """Return the sizes of the objects below an address."""
+        """Return the sizes of the objects below an address; none without the bucket."""
         bucket, prefix = _split(folder)
         tokens = ("NextContinuationToken", "ContinuationToken")
         pages = self._aws.pages("s3", "list_objects_v2", tokens, Bucket=bucket, Prefix=prefix)
-        return {
-            f"s3://{bucket}/{each['Key']}": each["Size"]
-            for page in pages
-            for each in page.get("Contents", ())
-        }
+        try:
+            return {
+                f"s3://{bucket}/{each['Key']}": each["Size"]
+                for page in pages
+                for each in page.get("Contents", ())
+            }
+        except AwsError as error:
+            if error.code == "NoSuchBucket":
+                return {}
+            raise
 
     def write(self, address: str, content: bytes) -> None:
         """Write a small object."""
@@ -153,9 +158,17 @@ class S3Storage:
         for batch in _batches(addresses, _MAX_DELETED):
             bucket = _split(batch[0])[0]
             objects = [{"Key": _split(address)[1]} for address in batch]
-            response = self._aws.call(
-                "s3", "delete_objects", Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
-            )
+            try:
+                response = self._aws.call(
+                    "s3",
+                    "delete_objects",
+                    Bucket=bucket,
+                    Delete={"Objects": objects, "Quiet": True},
+                )
+            except AwsError as problem:
+                if problem.code == "NoSuchBucket":
+                    return
+                raise
             for error in response.get("Errors", ()):
                 raise AwsError(f"cannot delete {error.get('Key')}: {error.get('Message')}")
 

@@ -156,9 +156,17 @@ class CloudStorage:
         return address in self.list(address)
 
     def list(self, folder: str) -> dict[str, int]:
-        """Return the sizes of the objects below an address; an emulator creates its bucket."""
+        """Return the sizes of the objects below an address; none without the bucket.
+
+        An emulator creates its bucket.
+        """
         bucket, prefix = _split(folder)
-        stored = _stored_objects(self._google, bucket, prefix)
+        try:
+            stored = _stored_objects(self._google, bucket, prefix)
+        except GoogleError as error:
+            if error.not_found:
+                return {}
+            raise
         return {f"gs://{bucket}/{name}": each.size for name, each in stored.items()}
 
     def write(self, address: str, content: bytes) -> None:

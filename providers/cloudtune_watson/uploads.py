@@ -25,7 +25,7 @@ from cloudtune.provider import (
     write_archive,
 )
 from cloudtune_watson.client import WmlClient
-from cloudtune_watson.errors import PROVIDER
+from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.request.layout import MODEL_FOLDER
 
 ARCHIVE = "bundle.tar.gz"
@@ -84,9 +84,17 @@ class Definitions:
         return self._wml.has_definition(address.rpartition("/")[2])
 
     def list(self, folder: str) -> dict[str, int]:
-        """Return the definitions with a name; their sizes are unknown, and 0."""
+        """Return the definitions with a name; their sizes are unknown, and 0.
+
+        There are none if the space or project does not exist any more.
+        """
         name = folder.rstrip("/").rpartition("/")[2]
-        return {f"{folder}{id_}": 0 for id_ in self._wml.definitions(name)}
+        try:
+            return {f"{folder}{id_}": 0 for id_ in self._wml.definitions(name)}
+        except WatsonError as error:
+            if error.not_found:
+                return {}
+            raise
 
     def write(self, address: str, content: bytes) -> None:
         """Not supported."""

@@ -189,7 +189,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
     (
         {"trial": {**CODE, "inputs": {"a": {"local": "data"}}}},
         "trial.inputs.a",
-        "approximated",
+        "note",
         BOTH,
     ),
     (

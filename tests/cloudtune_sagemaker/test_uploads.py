@@ -230,6 +230,25 @@ def test_clean_removes_what_no_other_run_uses(
     assert list(bench.keys(own, prefix)) == ["other"]
 
 
+def test_a_run_whose_bucket_is_gone_is_removed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: Any) -> Aws:
+        return bench.aws
+
+    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
+    made = bench.planned()
+    lifecycle.create([made])
+    bench.upload(made)
+    bucket = made.facts.data["bucket"]
+    for each in bench.s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        bench.s3.delete_object(Bucket=bucket, Key=each["Key"])
+    bench.s3.delete_bucket(Bucket=bucket)
+    clean = CliRunner().invoke(cli, ["clean", made.facts.run_id, "--remote", "--yes"])
+    assert (clean.exit_code, clean.stderr) == (0, "")
+    assert made.facts.run_id in clean.stdout
+
+
 def test_a_run_whose_uploads_are_unknown_stays(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,7 @@ class FakeGoogle(Google):
         self._called("write_bytes", lambda: self.put(name, content, bucket))
 
     def delete(self, bucket: str, name: str) -> None:
-        self._called("delete", lambda: self._bucket(bucket).pop(name, None))
+        self._called("delete", lambda: self.buckets.get(bucket, {}).pop(name, None))
 
     def create_bucket(self, bucket: str) -> None:
         self._called("create_bucket", lambda: self.buckets.setdefault(bucket, {}))

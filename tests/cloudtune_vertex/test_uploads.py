@@ -136,6 +136,19 @@ def test_what_a_run_has_uploaded_is_removed(context: JobContext, tmp_path: Path)
     assert list(there(google)) == [f"{HOME}/measurements/1.jsonl"]
 
 
+def test_nothing_is_uploaded_in_a_bucket_that_is_gone(context: JobContext, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1")
+    google = fake.FakeGoogle()
+    plan = fake.planned("driven", **inputs(tmp_path / "rows.csv"))
+    upload(google, plan, context)
+    google.buckets.clear()
+    google.emulated = False
+    uploads = find_uploads(google, plan)
+    assert find_remote(uploads, [plan.facts.run_id]) == []
+    remove_uploads(uploads, plan.facts.run_id)
+    assert google.buckets == {}
+
+
 def test_a_bucket_is_created_only_on_an_emulator(context: JobContext) -> None:
     google = fake.FakeGoogle()
     google.buckets.clear()

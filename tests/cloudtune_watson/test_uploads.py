@@ -109,3 +109,12 @@ def test_the_definition_of_a_run_is_removed(context: JobContext, ibm: Any) -> No
     remove_uploads(uploads, plan.facts.run_id)
     assert not ibm.has_definition(id_)
     assert ibm.has_definition(other)
+
+
+def test_a_space_that_is_gone_has_no_definitions(context: JobContext, ibm: Any) -> None:
+    plan = fake.planned("driven")
+    ensure_definition(ibm, plan, context)
+    ibm.of.always["definitions"] = fake.error(404)
+    uploads = find_uploads(ibm, plan)
+    assert find_remote(uploads, [plan.facts.run_id]) == []
+    remove_uploads(uploads, plan.facts.run_id)

@@ -222,7 +222,7 @@ def _format_costs(result: StudyResult) -> list[str]:
     return [f"about {total:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
-def format_trial(result: StudyResult, trial: Trial) -> list[str]:
+def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[str]:
     """Return all that is known of a trial, one value on each line."""
     import time
 
@@ -261,7 +261,8 @@ def format_trial(result: StudyResult, trial: Trial) -> list[str]:
             metrics = "  ".join(f"{name} {value:.6g}" for name, value in each.metrics.items())
             lines.append(f"    step {each.step}: {metrics}")
     lines += [f"  | {line}" for line in trial.log_tail.splitlines()]
-    lines.append(f"  output: cloudtune logs {result.run} {trial.number} --on {result.provider}")
+    if has_log:
+        lines.append(f"  output: {_log_command(result, trial)}")
     return [sanitize_line(line) for line in lines]
 
 
@@ -277,8 +278,13 @@ def format_failures(result: StudyResult) -> list[str]:
         else:
             shown = first.log_tail.splitlines()[-3:]
         lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in shown]
-        lines.append(f"  log: cloudtune logs {result.run} {first.number} --on {result.provider}")
+        if first.log or first.word or first.log_tail or first.exit_code is not None:
+            lines.append(f"  log: {_log_command(result, first)}")
     return [sanitize_line(line) for line in lines]
+
+
+def _log_command(result: StudyResult, trial: Trial) -> str:
+    return f"cloudtune logs {result.run} {trial.number} --on {result.provider}"
 
 
 def capability_rows(providers: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:

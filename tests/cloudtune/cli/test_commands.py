@@ -648,6 +648,11 @@ def test_trials_are_chosen_and_sorted(cloudtune: Cloudtune) -> None:
     shown = cloudtune("results", "--trial", "2").stdout
     assert re.search(r"^trial 2 of run \w+ on local$", shown, re.MULTILINE)
     assert "step 3: val_acc " in shown
+    log = re.search(r"^  log +(\S+)$", shown, re.MULTILINE)
+    assert log
+    assert "cloudtune logs" in shown
+    Path(log[1]).unlink()  # as of a trial that was never started
+    assert "cloudtune logs" not in cloudtune("results", "--trial", "2").stdout
     assert cloudtune("results", "--trial", "2", "--as", "args").stdout.startswith("-C ")
     assert "no trial 9" in cloudtune("results", "--trial", "9", code=1).stderr
     assert "contradict" in cloudtune("results", "--best", "--top", "2", code=1).stderr
