@@ -60,12 +60,13 @@ def read_results() -> list[Run]:
     if RESULTS.exists():
         for line in RESULTS.read_text("utf-8").splitlines():
             run = Run(**json.loads(line))
-            runs[run.key] = run
+            if run.key not in runs or len(runs[run.key].regrets) <= len(run.regrets):
+                runs[run.key] = run
     return list(runs.values())
 
 
 def store_results() -> None:
-    """Write the results of the other packages to the repository, with the mean CPU of a task."""
+    """Write the results of the other packages to the repository, with their median CPU."""
     groups: dict[tuple[str, str, str, int], list[Run]] = {}
     for run in read_results():
         if not run.optimizer.startswith("cloudtune"):
@@ -74,7 +75,7 @@ def store_results() -> None:
     rows = [
         [
             *key,
-            float(f"{np.mean([run.cpu for run in runs]):.3g}"),
+            float(f"{np.median([run.cpu for run in runs]):.3g}"),
             {
                 run.seed: [float(f"{r:.3g}") for r in run.regrets]
                 for run in sorted(runs, key=lambda run: run.seed)
@@ -92,12 +93,18 @@ Regrets = dict[str, dict[str, NDArray[np.float64]]]
 
 
 def print_tables(
-    wanted: Sequence[str], names: Sequence[str], parallels: Sequence[int], *, by_task: bool
+    wanted: Sequence[str],
+    names: Sequence[str],
+    parallels: Sequence[int],
+    *,
+    trials: int,
+    by_task: bool,
 ) -> None:
     """Print the tables."""
+    marks = [mark for mark in (25, 50, 100) if mark < trials] + [trials]
     for parallel in parallels:
         runs = [r for r in read_results() if r.parallel == parallel and r.task in wanted]
-        runs = [r for r in runs if len(r.regrets) == len(MARKS)]
+        runs = [r for r in runs if len(r.regrets) > MARKS.index(trials)]
         runs = [r for r in runs if not names or r.optimizer in names]
         latest = {run.optimizer: run.version for run in runs}
         runs = [run for run in runs if run.version == latest[run.optimizer]]
@@ -110,17 +117,17 @@ def print_tables(
         if not tasks:
             sys.exit(f"no task has results of all of {', '.join(optimizers)}")
         cpu = {
-            o: float(np.mean([r.cpu for r in runs if r.optimizer == o and r.task in tasks]))
+            o: float(np.median([r.cpu for r in runs if r.optimizer == o and r.task in tasks]))
             for o in optimizers
         }
         print(f"\n{parallel} at a time; {', '.join(f'{o} {latest[o]}' for o in optimizers)}")
         if by_task:
-            _print_by_task(regrets, optimizers, tasks)
+            _print_by_task(regrets, optimizers, tasks, marks)
             continue
         for kind in ("conditional", "mixed", "numeric", None):
             chosen = [name for name in tasks if kind in {None, kind_of(name)}]
             if chosen:
-                _print_table(kind or "all", regrets, optimizers, chosen, cpu)
+                _print_table(kind or "all", regrets, optimizers, chosen, marks=marks, cpu=cpu)
 
 
 def _by_task(runs: Iterable[Run]) -> dict[str, NDArray[np.float64]]:
@@ -135,17 +142,19 @@ def _print_table(
     regrets: Regrets,
     optimizers: Sequence[str],
     tasks: Sequence[str],
+    *,
+    marks: Sequence[int],
     cpu: Mapping[str, float],
 ) -> None:
-    columns = [MARKS.index(mark) for mark in (25, 50, 100)]
-    bounds = {task: stuck_bounds(task)[100] for task in tasks}
+    columns = [MARKS.index(mark) for mark in marks]
+    bounds = {task: stuck_bounds(task)[marks[-1]] for task in tasks}
     means = np.array([[regrets[o][t].mean(axis=0) for t in tasks] for o in optimizers])
-    ranks = _ranks(means).mean(axis=1)
+    ranks = rank(means).mean(axis=1)
     low, high = _rank_intervals(regrets, optimizers, tasks)
     print(f"\n{kind}, {len(tasks)} tasks\n")
-    head = "| optimizer | seeds | rank after 25 | after 50 | after 100 | mean regret after 25 "
-    print(f"{head}| 50 | 100 | stuck | CPU s |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    heads = [f"rank after {mark}" for mark in marks] + [f"regret after {mark}" for mark in marks]
+    print(f"| optimizer | seeds | {' | '.join(heads)} | stuck | CPU s |")
+    print("|---|---|" + "---|" * (len(heads) + 2))
     order: list[int] = np.argsort(ranks[:, columns].mean(axis=1)).tolist()
     for i in order:
         name = optimizers[i]
@@ -155,26 +164,30 @@ def _print_table(
         )
         cells = [f"{ranks[i, c]:.1f} [{low[i, c]:.1f} to {high[i, c]:.1f}]" for c in columns]
         cells += [f"{means[i, :, c].mean():.3f}" for c in columns]
-        stuck = np.mean([(regrets[name][t][:, -1] > bounds[t] + 1e-9).mean() for t in tasks])
+        stuck = np.mean(
+            [(regrets[name][t][:, columns[-1]] > bounds[t] + 1e-9).mean() for t in tasks]
+        )
         print(f"| {name} | {seeds} | {' | '.join(cells)} | {stuck:.0%} | {cpu[name]:.2g} |")
 
 
-def _print_by_task(regrets: Regrets, optimizers: Sequence[str], tasks: Sequence[str]) -> None:
-    print("\nmean regret after 25 / 50 / 100 trials, and the share of stuck runs after 100\n")
+def _print_by_task(
+    regrets: Regrets, optimizers: Sequence[str], tasks: Sequence[str], marks: Sequence[int]
+) -> None:
+    counts = " / ".join(map(str, marks))
+    print(f"\nmean regret after {counts} trials, and the share of stuck runs at the end\n")
     print("| task | " + " | ".join(optimizers) + " |\n|---|" + "---|" * len(optimizers))
     for task in tasks:
-        bound = stuck_bounds(task)[100]
+        bound = stuck_bounds(task)[marks[-1]]
+        columns = [MARKS.index(mark) for mark in marks]
         cells: list[str] = []
         for name in optimizers:
             rows = regrets[name][task]
-            levels = " / ".join(
-                f"{rows[:, MARKS.index(mark)].mean():.3f}" for mark in (25, 50, 100)
-            )
-            cells.append(f"{levels}, {(rows[:, -1] > bound + 1e-9).mean():.0%}")
+            levels = " / ".join(f"{rows[:, column].mean():.3f}" for column in columns)
+            cells.append(f"{levels}, {(rows[:, columns[-1]] > bound + 1e-9).mean():.0%}")
         print(f"| {task} | {' | '.join(cells)} |")
 
 
-def _ranks(means: NDArray[np.float64]) -> NDArray[np.float64]:
+def rank(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ranks along the first axis, equal for equal values."""
     values = np.round(means, 4)
     below = (values[None] < values[:, None]).sum(axis=1)
@@ -193,6 +206,6 @@ def _rank_intervals(
             rows = regrets[optimizer][task]
             means[:, i, j] = rows[random.integers(len(rows), size=(rounds, len(rows)))].mean(axis=1)
     samples = np.array(
-        [_ranks(m)[:, random.integers(len(tasks), size=len(tasks))].mean(axis=1) for m in means]
+        [rank(m)[:, random.integers(len(tasks), size=len(tasks))].mean(axis=1) for m in means]
     )
     return np.quantile(samples, 0.025, axis=0), np.quantile(samples, 0.975, axis=0)

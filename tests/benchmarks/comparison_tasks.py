@@ -53,6 +53,7 @@ def stuck_bounds(name: str) -> Mapping[int, float]:
     """Return, by the number of trials, the regret that nine of ten random searches reach."""
     path = CACHE / "stuck-bounds.json"
     known: dict[str, dict[str, float]] = json.loads(path.read_text()) if path.exists() else {}
+    name = name.removesuffix("_real")
     if name not in known:
         known[name] = _random_regrets(TASKS[name]())
         path.parent.mkdir(parents=True, exist_ok=True)
