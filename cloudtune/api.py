@@ -157,7 +157,9 @@ class Run:
         return str(self.results())
 
     def _repr_html_(self) -> str:
-        return self.results()._repr_html_()
+        from cloudtune.reporting.notebook import to_html
+
+        return to_html(self.results())
 
     @property
     def folder(self) -> Path:

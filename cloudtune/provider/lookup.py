@@ -81,7 +81,14 @@ def source_files(
 
 
 def has_module(source: Path, module: str) -> bool:
-    """Return whether a source folder has a module's file, or a package that can be run."""
+    """Return whether a source folder has a module's file, or a package that can be run.
+
+    The module of a function is added to its copy.
+    """
+    from cloudtune.bundle.function import MODULE
+
+    if module == MODULE:
+        return True
     path = source.joinpath(*module.split("."))
     return path.with_name(f"{path.name}.py").is_file() or (path / "__main__.py").is_file()
 
