@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 
 _Renderer = Callable[[object], str]
 _renderers: list[_Renderer] = []
@@ -28,3 +32,14 @@ class Displayable:
     def _repr_html_(self) -> str:
         _, html = _renderers
         return html(self)
+
+
+def import_progress_bars() -> None:
+    """Import tqdm's progress bars, as Optuna does, in a notebook without its widgets.
+
+    tqdm warns there that it would look better with them, although nothing shows its bars.
+    """
+    if "ipykernel" in sys.modules:
+        with warnings.catch_warnings(), suppress(ImportError):
+            warnings.filterwarnings("ignore", "IProgress not found")
+            import_module("tqdm.auto")

@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
+from cloudtune._display import import_progress_bars
 from cloudtune.errors import AlreadyExportedError, UsageError
 from cloudtune.formats.export_state import export_state
 from cloudtune.results.model import StudyResult, Trial
@@ -56,6 +57,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
         AlreadyExportedError: If the job was exported there before and has not continued since.
         UsageError: If the storage cannot be opened.
     """
+    import_progress_bars()
     import optuna
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from cloudtune._display import import_progress_bars
 from cloudtune.results.events import Event, Measured, Started
 from cloudtune.search.axes import Axis, Coordinate
 from cloudtune.search.history import History, TrialRecord
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 _OPTIMIZER = "cma:optimizer"
+
+import_progress_bars()  # before a sampler imports Optuna
 
 
 class OptunaSearch(Strategy):

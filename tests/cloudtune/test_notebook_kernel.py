@@ -54,3 +54,32 @@ def test_the_page_on_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [each.output_type for each in outputs[-2]] == ["execute_result"]
     assert report["text/plain"].startswith("train: maximize accuracy\n")
     assert script == {"error": f"UsageError: {message[0]}"}
+
+
+TUNE = """
+import cloudtune
+def loss(x, y):
+    return {"loss": (x - 0.3) ** 2 + y}
+run = cloudtune.tune(
+    loss,
+    {"x": cloudtune.float(0, 1), "y": cloudtune.float(0, 1)},
+    objective={"metric": "loss", "goal": "minimize"},
+    strategy={"name": "bayesian", "method": "tpe"},
+    max_trials=4,
+    show=False,
+)
+"""
+EXPORT = "run.results().to_optuna('optuna.db')"
+WARN = "import warnings; warnings.warn('a warning of the user', stacklevel=1)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", [[TUNE, WARN], [TUNE.replace("tpe", "gp"), EXPORT, WARN]])
+def test_only_the_warnings_of_the_user_are_shown(
+    cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    *outputs, warned = run_cells(cells, tmp_path)
+    kinds = {each.output_type for cell in outputs for each in cell}
+    assert not kinds & {"stream", "error"}
+    assert "a warning of the user" in warned[0].text
