@@ -12,6 +12,7 @@ from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import ConversionError, StudyError, UsageError
 from cloudtune.formats.documents import Document, parse_documents, read_text
 from cloudtune.formats.fields import Fields, Report, refusals
+from cloudtune.formats.secrets import drop_secrets
 from cloudtune.formats.study_text import comment_lines, format_yaml, order_study
 from cloudtune.study.loader import load
 from cloudtune.study.suggestions import did_you_mean
@@ -83,8 +84,8 @@ def read(file: str | Path, source: str | None = None, definition: str | None = N
     drafts: list[tuple[StudyDraft, Document]] = []
     for index, document in enumerate(documents):
         prefix = f"{index}" if len(documents) > 1 else ""
-        found, fields = Report(path), Fields(document.data, Report(path))
-        fields.report = found
+        found = Report(path)
+        fields = Fields(drop_secrets(document.data, found), found)
         drafts += [(draft, document) for draft in chosen.read(fields)]
         report.findings += [_under(prefix, each) for each in found.findings]
         report.problems += [_located(each, path, document) for each in found.problems]

@@ -78,6 +78,7 @@ class Fields:
         self.identity: Any = None
         """What identifies it among the maps of a list, if it is in one."""
         self._data: Json = copy.deepcopy(dict(data)) if not path else dict(data)
+        self._erased: list[str] = []
         self._maps: dict[str, Fields] = {}
         self._lists: dict[str, tuple[str | None, list[Fields]]] = {}
 
@@ -100,6 +101,10 @@ class Fields:
     def put(self, key: str, value: Any) -> None:
         """Put a value back that the study cannot hold, so that it is in the rest."""
         self._data[key] = value
+
+    def erase(self, key: str) -> None:
+        """Mark a key that the document lacks and a request would have: null in the rest."""
+        self._erased.append(key)
 
     def text(self, key: str) -> str | None:
         """Take a string; a number is read as its text."""
@@ -190,7 +195,7 @@ class Fields:
 
     def rest(self) -> Json:
         """Return what was not taken; maps and lists of which nothing is left are omitted."""
-        rest: Json = _without_nulls(self._data)
+        rest: Json = _without_nulls(self._data) | dict.fromkeys(self._erased)
         for key, fields in self._maps.items():
             if inner := fields.rest():
                 rest[key] = inner

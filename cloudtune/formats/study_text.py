@@ -11,7 +11,9 @@ from cloudtune.study.fields import StudyFields
 from cloudtune.study.yaml_reader import is_list, is_map, parse_scalar
 
 _WIDTH = 100
-_PLAIN = re.compile(r"(?:\.?/)?[A-Za-z_](?:[\w./+-]|:(?=[\w/]))*(?: [\w./+-]+)*", re.ASCII)
+_PLAIN = re.compile(
+    r"(?:\d+[dhms])+|(?:\.?/)?[A-Za-z_](?:[\w./+-]|:(?=[\w/]))*(?: [\w./+-]+)*", re.ASCII
+)
 _WORDS = frozenset(
     ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"]
 )

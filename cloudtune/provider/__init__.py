@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.model import StudyDraft as StudyDraft
     from cloudtune.formats.model import compact as compact
     from cloudtune.formats.model import native_block as native_block
+    from cloudtune.formats.model import report_unsupported as report_unsupported
     from cloudtune.formats.values import parse_number as parse_number
     from cloudtune.formats.values import parse_text as parse_text
     from cloudtune.formats.values import parse_texts as parse_texts
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from cloudtune.study.quantities import format_bytes as format_bytes
     from cloudtune.study.quantities import format_count as format_count
     from cloudtune.study.quantities import format_duration as format_duration
+    from cloudtune.study.quantities import parse_duration as parse_duration
     from cloudtune.study.quantity_fields import MoneyAmount as MoneyAmount
     from cloudtune.study.quantity_fields import Seconds as Seconds
     from cloudtune.study.schema import BoolParameter as BoolParameter
@@ -127,6 +129,8 @@ if TYPE_CHECKING:
     from cloudtune.study.search_space import value_at as value_at
     from cloudtune.study.study import Study as Study
     from cloudtune.study.suggestions import did_you_mean as did_you_mean
+    from cloudtune.study.validation.trial_spec import is_metric_expression as is_metric_expression
+    from cloudtune.study.validation.trial_spec import is_variable_name as is_variable_name
     from cloudtune.study.yaml_reader import is_list as is_list
     from cloudtune.study.yaml_reader import is_map as is_map
 
@@ -143,7 +147,7 @@ _EXPORTS = {
     ),
     "cloudtune.fitting.fit": "FittedStudy",
     "cloudtune.formats.fields": "Fields Report",
-    "cloudtune.formats.model": "Format StudyDraft compact native_block",
+    "cloudtune.formats.model": "Format StudyDraft compact native_block report_unsupported",
     "cloudtune.formats.values": (
         "parse_number parse_text parse_texts rising_numbers unique_values"
     ),
@@ -167,7 +171,7 @@ _EXPORTS = {
     "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
     "cloudtune.study.merge": "merge_json",
-    "cloudtune.study.quantities": "Money format_bytes format_count format_duration",
+    "cloudtune.study.quantities": "Money format_bytes format_count format_duration parse_duration",
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
         "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "
@@ -179,6 +183,7 @@ _EXPORTS = {
     ),
     "cloudtune.study.study": "Study",
     "cloudtune.study.suggestions": "did_you_mean",
+    "cloudtune.study.validation.trial_spec": "is_metric_expression is_variable_name",
     "cloudtune.study.yaml_reader": "is_list is_map",
 }
 

@@ -11,6 +11,7 @@ from cloudtune.provider import (
     Facts,
     Finding,
     FittedStudy,
+    Format,
     JobClient,
     JobContext,
     Json,
@@ -55,6 +56,13 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         "TrainingJobDefinitions.*.OutputDataConfig.S3OutputPath",
     )
     study_fields = STUDY_FIELDS
+
+    @property
+    def formats(self) -> Sequence[Format]:
+        """The requests of tuning jobs, and what describe returns."""
+        from cloudtune_sagemaker.native import SageMakerFormat
+
+        return [SageMakerFormat()]
 
     def reachable_emulator(self, settings: SageMakerSettings) -> Emulator | None:
         """Return the emulator to which boto3's endpoint variables lead, if any."""

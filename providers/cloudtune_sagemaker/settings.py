@@ -123,6 +123,11 @@ class SageMakerSettings(CloudSettings):
     input_mode: Literal["File", "Pipe", "FastFile"] = Field(
         default="File", description="How inputs reach the script."
     )
+    definition_names: dict[StrictStr, _Text] = Field(
+        default={},
+        description="Names of the training definitions of a conditional study, by value of the "
+        "parameter on which its conditions depend.",
+    )
     tags: dict[StrictStr, StrictStr] = Field(default={}, description="Tags of each job, by key.")
     prices: Prices | None = Field(
         default=None, description="Prices that override cloudtune's list."

@@ -23,6 +23,7 @@ from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.parameters import definition_names
+from cloudtune_sagemaker.settings import SageMakerSettings
 from tests.cloudtune_sagemaker import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -123,8 +124,8 @@ def test_definitions_have_valid_unique_names(base: Path) -> None:
     )
     plan = support.plan_of(study, base)
     names = [part["DefinitionName"] for part in plan.request["TrainingJobDefinitions"]]
-    assert list(definition_names(plan.fitted).values()) == values
-    assert list(definition_names(plan.fitted)) == names
+    assert list(definition_names(plan.fitted, SageMakerSettings.model_validate({})).values()) == values
+    assert list(definition_names(plan.fitted, SageMakerSettings.model_validate({}))) == names
     assert len({name.lower() for name in names}) == len(values)
     assert all(0 < len(name) <= 64 for name in names)
     roots = [p["StaticHyperParameters"]["root"] for p in plan.request["TrainingJobDefinitions"]]

@@ -253,7 +253,7 @@ class ExperimentReader:
         where = f"the image {images[0]}" if images else "the template"
         self._document.report.warn(
             path,
-            f"the code lies in {where}; to run it elsewhere, name it with trial.source and "
+            f"the code is in {where}; to run it elsewhere, name it with trial.source and "
             "trial.script, or an image in the settings of the provider",
         )
         if "goTemplate" in template:

@@ -36,6 +36,13 @@ _SECRET_VALUE = re.compile(
 _HARMLESS = re.compile(r"\d{0,9}|true|false|yes|no|none", re.IGNORECASE)
 
 
+def looks_like_secret(name: str, value: str) -> bool:
+    """Return whether the value of a variable looks like a secret, by its name or by itself."""
+    if _SECRET_VALUE.search(value):
+        return True
+    return SECRET_NAME.fullmatch(name) is not None and not _HARMLESS.fullmatch(value)
+
+
 def check_trial(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
     """Yield the problems of a trial's code, arguments, metrics, inputs and environment."""
     trial = study.trial
@@ -96,6 +103,16 @@ def _check_select(study: StudyFields) -> Iterator[Problem]:
             path = f"trial.select.{objective.metric}"
             hint = f"set {study.objective_path(number)}.select to last or best"
             yield Problem(path, f"{objective.metric} is an objective", hint)
+
+
+def is_metric_expression(expression: str) -> bool:
+    """Return whether a study accepts a regular expression: it has a group around the value."""
+    return not _expression_error(expression)
+
+
+def is_variable_name(name: str) -> bool:
+    """Return whether a study accepts the name of an environment variable."""
+    return _VARIABLE.fullmatch(name) is not None and not name.startswith(_RESERVED_PREFIX)
 
 
 def _expression_error(expression: str) -> str:
@@ -198,9 +215,7 @@ def _check_environment(study: StudyFields) -> Iterator[Problem]:
                 yield Problem(f"{path}.from_env", _INVALID_VARIABLE, _VARIABLE_HINT)
         elif "\0" in value:
             yield Problem(path, "must not contain a NUL character")
-        elif _SECRET_VALUE.search(value) or (
-            SECRET_NAME.fullmatch(name) and not _HARMLESS.fullmatch(value)
-        ):
+        elif looks_like_secret(name, value):
             yield _secret_problem(
                 path, f"write {{from_env: {name}}} to read it when the study runs"
             )

@@ -62,14 +62,14 @@ def definition_parameters(
         fixed = {name: format_value(value) for name, value in fitted.fixed_values.items()}
         return [DefinitionParameters(None, tuned, {**constants, **fixed, **toolkit})]
     definitions: list[DefinitionParameters] = []
-    for name, value in definition_names(fitted).items():
+    for name, value in definition_names(fitted, settings).items():
         fixed = {fitted.root: format_value(value), **_fixed_parameters(fitted, value)}
         tuned = dict(_active_parameters(fitted, value))
         definitions.append(DefinitionParameters(name, tuned, {**constants, **fixed, **toolkit}))
     return definitions
 
 
-def definition_names(fitted: FittedStudy) -> dict[str, Value]:
+def definition_names(fitted: FittedStudy, settings: SageMakerSettings) -> dict[str, Value]:
     """Return the names of a tuning job's training definitions, each with its value of the root.
 
     Empty unless all conditions depend on one parameter.
@@ -79,8 +79,9 @@ def definition_names(fitted: FittedStudy) -> dict[str, Value]:
         return names
     used: set[str] = set()
     for value in list_values(fitted.study.parameters[fitted.root][0]) or ():
-        words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{fitted.root}-{format_value(value)}").strip("-")
-        start = words[:60].strip("-") or "definition"
+        text = format_value(value)
+        words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{fitted.root}-{text}").strip("-")
+        start = settings.definition_names.get(text) or words[:60].strip("-") or "definition"
         candidates = itertools.chain([start], (f"{start}-{n}" for n in itertools.count(2)))
         name = next(name for name in candidates if name.lower() not in used)
         used.add(name.lower())

@@ -61,7 +61,7 @@ def trial_rules(
         yield Finding("approximated", "parameters", reason)
     yield from _metrics(study, settings, facts)
     yield from _inputs(study, settings, facts)
-    yield from _environment(fitted, mode)
+    yield from _environment(fitted, mode, settings)
     if facts.emulated:
         yield from _emulator(study, settings, facts)
 
@@ -249,9 +249,11 @@ def _prefix_matches(name: str, facts: Facts) -> Iterator[Finding | Note]:
         yield Note(path, f"S3 selects by prefix, so {uri}... matches longer names, too: {advice}")
 
 
-def _environment(fitted: FittedStudy, mode: Mode) -> Iterator[Finding | Note]:
+def _environment(
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings
+) -> Iterator[Finding | Note]:
     variables = fitted.study.trial.env
-    definitions = max(1, len(definition_names(fitted)))
+    definitions = max(1, len(definition_names(fitted, settings)))
     if len(variables) * definitions > MAX_VARIABLES[mode]:
         times = f", once per definition ({definitions})" if definitions > 1 else ""
         reason = f"{len(variables)} variables{times}: a job has at most {MAX_VARIABLES[mode]}"

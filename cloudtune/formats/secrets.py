@@ -1,0 +1,44 @@
+"""Take values that look like secrets out of a document."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from cloudtune.formats.fields import Report
+from cloudtune.study.validation.trial_spec import looks_like_secret
+from cloudtune.study.yaml_reader import is_list, is_map
+
+_VARIABLES = frozenset(["env", "environment", "environmentvariables", "env_vars"])
+"""Maps whose keys are names of variables, in lower case."""
+
+
+def drop_secrets(document: Any, report: Report) -> Any:
+    """Return a copy of a document without values that look like secrets, each with a finding."""
+    data = copy.deepcopy(document)
+    pending: list[tuple[str, Any, bool]] = [("", data, False)]
+    while pending:
+        path, value, names_count = pending.pop()
+        if is_list(value):
+            pending += [(_join(path, str(n)), item, False) for n, item in enumerate(value)]
+        elif is_map(value):
+            if isinstance(name := value.get("name"), str) and isinstance(value.get("value"), str):
+                _drop(value, "value", name, _join(path, "value"), report)
+            for key in list(value):
+                where = _join(path, key)
+                if isinstance(value[key], str):
+                    _drop(value, key, key if names_count else "", where, report)
+                else:
+                    pending.append((where, value[key], key.lower() in _VARIABLES))
+    return data
+
+
+def _drop(data: dict[str, Any], key: str, name: str, path: str, report: Report) -> None:
+    if looks_like_secret(name, data[key]):
+        del data[key]
+        hint = f"pass it in trial.env as {{from_env: {name or 'NAME'}}}"
+        report.drop(path, f"looks like a secret, which a study must not contain; {hint}")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

@@ -1,0 +1,44 @@
+"""The names of SageMaker that the reader and the writer of its files share."""
+
+from __future__ import annotations
+
+import json
+
+STRATEGIES = {
+    "Bayesian": "bayesian",
+    "Random": "random",
+    "Grid": "grid",
+    "Hyperband": "hyperband",
+}
+SCALES = {
+    "Auto": "auto",
+    "Linear": "linear",
+    "Logarithmic": "log",
+    "ReverseLogarithmic": "reverse_log",
+}
+GOALS = {"Maximize": "maximize", "Minimize": "minimize"}
+WARM_STARTS = {"IdenticalDataAndAlgorithm": "same", "TransferLearning": "transfer"}
+PROGRAM = "sagemaker_program"
+DIRECTORY = "sagemaker_submit_directory"
+SDK_PARAMETERS = frozenset(
+    [
+        "sagemaker_container_log_level",
+        "sagemaker_region",
+        "sagemaker_job_name",
+        "_tuning_objective_metric",
+    ]
+)
+"""The hyperparameters that SageMaker and its SDK add to each job."""
+
+
+def script_argument(text: str) -> str:
+    """Return what a script gets for a hyperparameter, which SageMaker's toolkit decodes as JSON.
+
+    >>> script_argument('"gloo"'), script_argument("gloo"), script_argument("true")
+    ('gloo', 'gloo', 'True')
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else str(value)
