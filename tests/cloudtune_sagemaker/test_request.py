@@ -124,8 +124,9 @@ def test_definitions_have_valid_unique_names(base: Path) -> None:
     )
     plan = support.plan_of(study, base)
     names = [part["DefinitionName"] for part in plan.request["TrainingJobDefinitions"]]
-    assert list(definition_names(plan.fitted, SageMakerSettings.model_validate({})).values()) == values
-    assert list(definition_names(plan.fitted, SageMakerSettings.model_validate({}))) == names
+    by_name = definition_names(plan.fitted, SageMakerSettings.model_validate({}))
+    assert list(by_name.values()) == values
+    assert list(by_name) == names
     assert len({name.lower() for name in names}) == len(values)
     assert all(0 < len(name) <= 64 for name in names)
     roots = [p["StaticHyperParameters"]["root"] for p in plan.request["TrainingJobDefinitions"]]
