@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import click
@@ -106,10 +107,12 @@ def _print_jobs(row: dict[str, Any]) -> None:
     from cloudtune import api
     from cloudtune.reporting.console.next_steps import format_status
 
-    states = {job["provider"]: job["state"] for job in row["jobs"]}
+    jobs = {job["provider"]: job for job in row["jobs"]}
     for result in api.find_run(row["run"]).results():
+        job = jobs[result.provider]
         click.echo()
-        click.echo("\n".join(format_status(states[result.provider], result)))
+        lines = format_status(job["state"], replace(result, reason=job["reason"]))
+        click.echo("\n".join(lines))
 
 
 def _format(key: str, value: Any) -> Any:

@@ -145,11 +145,14 @@ def find_running(folder: Path) -> Address | None:
     except (OSError, ValueError, TypeError):
         return None
     # The address of one that was killed is left until the next one has the lock.
-    return address if _is_locked(folder) and not _has_ended(address.pid) else None
+    return address if is_locked(folder) and not _has_ended(address.pid) else None
 
 
-def _is_locked(folder: Path) -> bool:
-    """Return whether an emulator locks its folder; its process id may have a new owner."""
+def is_locked(folder: Path) -> bool:
+    """Return whether an emulator runs, starts or ends in a folder.
+
+    Its lock shows that, since its process id may have a new owner.
+    """
     try:
         with (folder / LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -276,7 +279,7 @@ def _start_or_wait(provider: str, module: str, folder: Path) -> Address:
         args = json.loads((folder / _OPTIONS).read_bytes())
     deadline = time.monotonic() + _TIMEOUT
     while True:
-        if not _is_locked(folder):
+        if not is_locked(folder):
             with suppress(FolderInUseError):
                 return start(provider, module, folder, [*args, "--idle", str(_IDLE)])
         if address := find_running(folder):

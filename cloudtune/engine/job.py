@@ -12,15 +12,13 @@ from typing import Any, Protocol, cast
 
 from cloudtune.bundle.missing_files import explain_missing_file
 from cloudtune.debug_log import add_mask, get_logger
-from cloudtune.emulation.environment import reconnect
-from cloudtune.emulation.process import connect, find_running, stop
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
+from cloudtune.engine.job_emulator import end_emulator, job_context, lost_emulator
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError, UnsupportedError
 from cloudtune.fitting.capabilities import EnforcedName
-from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
 from cloudtune.provider import registry
@@ -185,6 +183,8 @@ class _Execution:
             enforced=_enforced_here(self.plan),
         )
         managed.replay(self.events)
+        if not self.context.emulator and (lost := lost_emulator(self.job, self.context.folder)):
+            return managed.fail(lost)
         run, provider = self.job.run, self.job.provider
         return managed.run(
             registry.get(provider).client(self.plan, self.context),
@@ -224,7 +224,7 @@ def execute_job(
             events = [event for _, event in ledger.events(job.run, job.provider)]
             observer.begin(plan, events, current.elapsed(time.time()))
             require_runnable(plan)
-            context = job_context(plan, ledger)
+            context = job_context(plan, ledger, current)
             mask = Mask(plan.study)
             add_mask(mask.hide)
             _log.debug("%s: execute %s, %d events", job.provider, plan.mode, len(events))
@@ -258,7 +258,7 @@ def execute_job(
             finally:
                 observer.end(job.provider, outcome)
         if context and ends_emulator:
-            _end_emulator(context.folder, job.mode, outcome)
+            end_emulator(context.folder, job.mode, outcome)
         return outcome
 
 
@@ -270,14 +270,15 @@ def _show_ended_job(
     try:
         with Ledger(state) as ledger:
             # Unless the process that ran the job has ended it.
-            _end_emulator(ledger.job_folder(job.run, job.provider), job.mode, outcome)
+            end_emulator(ledger.job_folder(job.run, job.provider), job.mode, outcome)
             events = [event for _, event in ledger.events(job.run, job.provider)]
         observer.begin(_require_plan(plan), events, job.elapsed(job.ended or 0.0))
     except CloudtuneError as error:
         observer.message(f"{job.provider}: {error}")
     ended = {"completed": "is complete", "failed": "failed"}.get(job.state, "ended")
     managed = registry.get(job.provider).capabilities.managed
-    mode = "" if managed and managed.warm_start else " and mode: driven"
+    learns = managed and managed.warm_start and not job.emulated
+    mode = "" if learns else " and mode: driven"
     text = (
         f"{ended} and cannot be resumed; to build on it in a new run, use "
         f"warm_start: {{from: {job.run}}}{mode}"
@@ -322,25 +323,6 @@ def require_runnable(plan: Plan, *, strict: bool = False) -> None:
         raise MissingExtraError(f"a run on {plan.provider}", extra)
 
 
-def job_context(plan: Plan, ledger: Ledger) -> JobContext:
-    """Return the context of a plan's job; its emulator, if any, is running.
-
-    Raises:
-        MissingExtraError: If a package that the emulator needs is not installed.
-        ProviderError: If the emulator does not start.
-    """
-    folder = ledger.job_folder(plan.facts.run_id, plan.provider)
-    folder.mkdir(parents=True, exist_ok=True)
-    module = registry.get(plan.provider).emulator
-    if not plan.facts.emulated or module is None:
-        return JobContext(folder)
-    if plan.facts.emulator:
-        provider = registry.get(plan.provider)
-        emulator = reconnect(plan.provider, provider, plan.settings, plan.facts.emulator)
-        return JobContext(folder, emulator)
-    return JobContext(folder, connect(plan.provider, module, folder / EMULATOR_FOLDER))
-
-
 def _enforced_here(plan: Plan) -> frozenset[EnforcedName]:
     support = registry.get(plan.provider).capabilities.for_mode(plan.mode)
     return support.enforced_here if support else frozenset()
@@ -365,15 +347,3 @@ def _was_submitted(ledger: Ledger, job: JobRecord) -> bool:
     """Return whether any part of a job was sent to its provider."""
     has_id = _current_record(ledger, job).job is not None
     return has_id or bool(ledger.last_event_number(job.run, job.provider))
-
-
-def _end_emulator(folder: Path, mode: str, outcome: Outcome) -> None:
-    """End a job's emulator, unless the job can be resumed: then it ends by itself when idle.
-
-    The outcome must be in the ledger: the emulator forgets the job.
-    """
-    final_states = {"completed", "failed", *(["cancelled"] if mode == "managed" else [])}
-    if outcome.state not in final_states:
-        return
-    if address := find_running(folder / EMULATOR_FOLDER):
-        stop(address)

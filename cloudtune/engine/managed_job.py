@@ -125,6 +125,10 @@ class ManagedJob:
             self._error = error
             return self._unknown_outcome(f"the job {ref.id} may still run there")
 
+    def fail(self, reason: str) -> Outcome:
+        """End the trials that were running, and return the outcome of a job that is lost."""
+        return self._end(JobStatus("failed", "", reason))
+
     def _follow(self, client: JobClient, ref: JobRef) -> Outcome:
         while not self._should_detach():
             self._error = None

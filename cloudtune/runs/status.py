@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from cloudtune.engine.job_emulator import lost_emulator
 from cloudtune.errors import LedgerError, UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
@@ -123,6 +125,9 @@ def _job_status(
         pass
     is_interrupted = result.state in {"running", "pending"} and not is_executed
     state = "interrupted" if is_interrupted else result.state
+    if not is_executed:
+        folder = ledger.job_folder(record.id, job.provider)
+        result = replace(result, reason=lost_emulator(job, folder) or result.reason)
     status = {
         "provider": result.provider,
         "mode": result.mode,

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation import process
+from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.provider import registry
 from cloudtune.runs import lifecycle
+from cloudtune.runs.status import read_status
 from cloudtune.study.schema import Mode
 from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS, EmulatedRuns
 
@@ -187,6 +189,21 @@ class EmulatedRunContract(EmulatedRuns):
         else:
             assert (result.state, "the emulator has ended" in result.reason) == ("failed", True)
             assert not {"running", "pending"} & {t.state for t in result.trials}
+
+    def test_a_managed_run_whose_emulator_has_ended_since_names_what_is_lost(self) -> None:
+        run = self.create_run("managed", ENDLESS)
+        self.kill_at_call(run, "status", 2)
+        address = process.find_running(self.emulator_folder(run))
+        assert address
+        process.stop(address)
+        (status,) = read_status(run)
+        assert status["state"] == "interrupted"
+        result = self.finish(run)
+        for reason in (status["jobs"][0]["reason"], result.reason):
+            assert reason.startswith(EMULATOR_ENDED)
+            assert f"warm_start: {{from: {run}}}" in reason
+        assert result.state == "failed"
+        assert process.find_running(self.emulator_folder(run)) is None
 
     def test_only_driven_mode_learns_from_emulated_trials(self) -> None:
         limits = {"max_trials": 2, "parallel_trials": 2}

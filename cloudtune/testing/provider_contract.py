@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation import process
-from cloudtune.engine.job import job_context
+from cloudtune.engine.job_emulator import job_context
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.ledger import home
 from cloudtune.ledger.ledger import Ledger

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON
 from cloudtune.reporting.phrases import expected_trials
 from cloudtune.reporting.sanitize import sanitize_line
@@ -52,6 +53,8 @@ def continuation_hints(result: StudyResult) -> list[str]:
 def status_hints(state: str, result: StudyResult) -> list[str]:
     """Return what to do next about a job in a state, which may be ``interrupted``."""
     run = result.run
+    if result.reason.startswith(EMULATOR_ENDED):  # it says what to do
+        return []
     if state in {"running", "pending"}:
         return [f"watch it: cloudtune watch {run}; stop it: cloudtune stop {run}"]
     is_resumable = state == "cancelled" and (result.mode == "driven" or not result.job)
