@@ -108,7 +108,7 @@ def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
         provider=provider,
         mode=first.mode,
         emulated=emulated,
-        own_seed=any(finding.path == "strategy.seed" for finding in first.findings),
+        own_seed=_has_own_seed(first),
         charges=not emulated and _charges(provider),
         runs=tuple(map(_summarize_run, jobs)),
         findings=tuple(dict.fromkeys(finding for job in jobs for finding in job.findings)),
@@ -120,6 +120,14 @@ def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
         study=index,
         jobs=tuple(jobs),
     )
+
+
+def _has_own_seed(job: StudyResult) -> bool:
+    try:
+        supported = registry.get(job.provider).capabilities.for_mode(job.mode)
+    except UsageError:  # it is not installed
+        return any(finding.path == "strategy.seed" for finding in job.findings)
+    return supported is not None and not supported.seeds
 
 
 def _charges(provider: str) -> bool:

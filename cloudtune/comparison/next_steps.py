@@ -12,6 +12,7 @@ from cloudtune.comparison.bounds import BoundHit
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.rerun_command import rerun_command, run_command
 from cloudtune.errors import CloudtuneError
+from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.results.model import StudyResult, Trial, encode_json, job_state, script_values
 from cloudtune.study.arguments import script_arguments, takes_arguments
 from cloudtune.study.search_space import Space
@@ -72,9 +73,10 @@ def next_steps(
     if best is not None:
         yield from _use_best(group, job, best, arguments, source)
     if state == "completed":
+        seeds = "" if group.own_seed else " with other seeds"
         yield NextStep(
-            "to see how much of the result is chance, repeat the run with other seeds, then report "
-            "all runs together",
+            f"to see how much of the result is chance, repeat the run{seeds}, then report all runs "
+            "together",
             rerun_command([group], arguments),
         )
 
@@ -112,16 +114,28 @@ def _warm_start(job: StudyResult) -> list[str]:
 
     A service's tuner learns only from jobs that it still has, which those of an emulator are not.
     """
-    from cloudtune.provider import registry
-
     if job.mode == "managed" and job.emulated:
         return []
-    try:
-        supported = registry.get(job.provider).capabilities.for_mode(job.mode)
-    except CloudtuneError:
-        return []
+    supported = _capabilities(job)
     known = supported is not None and "same" in supported.warm_start
     return [f"warm_start.from={job.run}"] if known else []
+
+
+def _mode_for_list(job: StudyResult) -> list[str]:
+    """Return the override without which the study's mode refuses the strategy list."""
+    supported = _capabilities(job)
+    mode = job.study.providers.get(job.provider, {}).get("mode", "auto")
+    refused = mode == "managed" and supported is not None and "list" not in supported.strategies
+    return [f"providers.{job.provider}.mode=driven"] if refused else []
+
+
+def _capabilities(job: StudyResult) -> ModeCapabilities | None:
+    from cloudtune.provider import registry
+
+    try:
+        return registry.get(job.provider).capabilities.for_mode(job.mode)
+    except CloudtuneError:
+        return None
 
 
 def _is_exhausted(job: StudyResult) -> bool:
@@ -152,6 +166,7 @@ def _use_best(
     resource = job.study.strategy.resource
     if resource and best.resource is not None:
         once.append(f"constants.{resource}={best.resource}")
+    once += _mode_for_list(job)
     yield NextStep("to run the best parameters again", run_command([group], arguments, once))
 
 

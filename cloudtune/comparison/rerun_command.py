@@ -1,4 +1,4 @@
-"""The command that repeats the runs of a comparison with other seeds."""
+"""The command that repeats the runs of a comparison, with other seeds where that is possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
     """Return a shell command that runs the study of these groups until each has `ENOUGH_RUNS`.
 
     The arguments are those with which the study was run: its file and ``--set`` options. A function
-    is run by Python.
+    is run by Python. Seeds are set unless all services draw their own.
     """
     fewest = min(len(group.jobs) for group in groups)
     seeds = {job.seed for group in groups for job in group.jobs}
@@ -29,9 +29,11 @@ def rerun_command(groups: Sequence[Group], arguments: Sequence[str]) -> str:
     if _is_function(groups[0]):
         call = _tune_call(groups[0], '[f"strategy.seed={seed}"]')
         return f"for seed in [{', '.join(new)}]: {call}"
-    new_seeds = " ".join(new)
     command = run_command(groups, arguments)
-    return f"for seed in {new_seeds}; do {command} --set strategy.seed=$seed; done"
+    if all(group.own_seed for group in groups):
+        numbers = " ".join(str(number + 1) for number in range(len(new)))
+        return f"for repetition in {numbers}; do {command}; done"
+    return f"for seed in {' '.join(new)}; do {command} --set strategy.seed=$seed; done"
 
 
 def run_command(

@@ -173,6 +173,44 @@ def test_a_new_run_learns_from_this_one_where_that_is_possible(
     assert ("warm_start.from=r1" in words) == learns
 
 
+@pytest.mark.parametrize(
+    ("provider", "mode", "has_seeds"),
+    [
+        ("local", "driven", True),
+        ("sagemaker", "managed", True),
+        ("sagemaker", "driven", True),
+        ("vertex", "managed", False),
+        ("vertex", "driven", True),
+        ("watson", "managed", True),
+        ("watson", "driven", True),
+        ("unknown", "managed", True),
+    ],
+)
+def test_seeds_are_advised_where_they_have_an_effect(
+    provider: str, mode: Any, has_seeds: bool
+) -> None:
+    best = trials((1, 0.1), (90, 0.8), (99, 0.9))
+    step = overview(job(provider, best, mode=mode)).next_steps[-1]
+    assert step.reason.startswith("to see how much of the result is chance")
+    assert ("seeds" in step.reason) == has_seeds
+    assert ("strategy.seed=$seed" in step.command) == has_seeds
+    loop = "for seed in 2 3 4 5" if has_seeds else "for repetition in 1 2 3 4"
+    assert step.command.startswith(f"{loop}; do cloudtune run study.yaml")
+    assert step.command.endswith("; done")
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [("managed", ["providers.vertex.mode=driven"]), ("driven", [])]
+)
+def test_the_best_parameters_run_again_in_a_mode_that_runs_lists(
+    mode: Any, words: list[str]
+) -> None:
+    study = make_study(providers={"vertex": {"mode": "managed"}})
+    found = overview(job("vertex", trials((1, 0.1)), mode=mode, study=study))
+    again = next(step for step in found.next_steps if "strategy=list" in step.command)
+    assert [word for word in shlex.split(again.command) if ".mode=" in word] == words
+
+
 def test_what_to_run_after_a_search_that_was_short_or_improving() -> None:
     study = make_study(**LIMITS)
     for values in ([*[0.5] * 11, 0.9], [0.1, 0.2]):
