@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from typing_extensions import override
 
 from cloudtune.cli.completion import complete_templates
 from cloudtune.cli.options import (
@@ -25,8 +26,20 @@ if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan
 
 
+class _InitCommand(click.Command):
+    """A command whose help lists the templates."""
+
+    @override
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from cloudtune.cli.templates import describe_templates
+
+        with formatter.section("Templates"):
+            formatter.write_dl([*describe_templates().items()])
+        super().format_epilog(ctx, formatter)
+
+
 @examples("cloudtune init", "cloudtune init digits --template quickstart")
-@click.command()
+@click.command(cls=_InitCommand)
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--template",

@@ -13,6 +13,15 @@ def template_names() -> list[str]:
     return sorted(path.parent.name for path in _templates_folder().glob("*/study.yaml"))
 
 
+def describe_templates() -> dict[str, str]:
+    """Return the description of each template's study, by the name of the template."""
+    from cloudtune.study.yaml_reader import read_file
+
+    folder = _templates_folder()
+    studies = {name: read_file(folder / name / "study.yaml").data for name in template_names()}
+    return {name: str(study.get("description") or "") for name, study in studies.items()}
+
+
 def _templates_folder() -> Path:
     package = Path(__file__).parents[1]
     folder = package / "_templates"  # in a checkout, it is next to the package
