@@ -47,6 +47,9 @@ def write(study: Study, to: str) -> Exported:
     if not chosen.writable:
         raise UsageError(f"{chosen.name} is read only: cloudtune imports it, and does not write it")
     report = Report()
+    if study.file is not None and not study.is_written("name"):
+        report.note("name", "absent, so the document has no name; add name to the study")
+        study = study.model_copy(update={"name": None})
     document = chosen.write(study, report)
     report.findings += [Finding("refused", each.path, each.message) for each in report.problems]
     if refused := refusals(report):

@@ -114,6 +114,10 @@ class StudyFields(Model):
             path = path.rpartition(".")[0]
         return self._file, None
 
+    def is_written(self, path: str) -> bool:
+        """Return whether a field was written, rather than derived, in a study from a file."""
+        return path in self._lines or path in self._other_locations
+
     def is_list(self, path: str) -> bool:
         """Return whether a field that accepts a value or a list was written as a list."""
         return f"{path}.0" in self._lines or f"{path}.0" in self._other_locations

@@ -10,6 +10,7 @@ from cloudtune.provider import (
     Facts,
     Finding,
     FittedStudy,
+    Format,
     JobClient,
     JobContext,
     Json,
@@ -58,6 +59,13 @@ class VertexProvider(BaseProvider[VertexSettings]):
         "customJob.jobSpec.workerPoolSpecs.*.pythonPackageSpec.env.CLOUDTUNE_JOB",
     )
     study_fields = STUDY_FIELDS
+
+    @property
+    def formats(self) -> Sequence[Format]:
+        """Tuning jobs in the JSON of the API, and in gcloud's YAML."""
+        from cloudtune_vertex.native import VertexFormat
+
+        return [VertexFormat()]
 
     def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
         """Return the known facts about the Google Cloud project; does not call the service."""

@@ -1,0 +1,45 @@
+"""Vertex AI's own files: tuning jobs in the JSON of REST and protobuf, and gcloud's YAML.
+
+Follows google/cloud/aiplatform/v1/{hyperparameter_tuning_job,study,custom_job}.proto as in
+google-cloud-aiplatform 1.133.0. Nothing here depends on the request that
+`cloudtune_vertex.request` sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft, is_map
+from cloudtune_vertex.settings import NAME
+
+JOB = "hyperparameterTuningJob"
+"""The key of the job in a call, and in ``providers.vertex.native``."""
+
+
+class VertexFormat(Format):
+    """Tuning jobs of Vertex AI."""
+
+    name = NAME
+    title = "a Vertex AI tuning job"
+    source = "google/cloud/aiplatform/v1/hyperparameter_tuning_job.proto, read 2026-11-24"
+
+    @override
+    def matches(self, document: Json) -> bool:
+        if JOB in document or "hyperparameter_tuning_job" in document:
+            return True
+        spec = document.get("studySpec", document.get("study_spec"))
+        return is_map(spec)
+
+    @override
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        from cloudtune_vertex.native.reader import read_job
+
+        return [read_job(document)]
+
+    @override
+    def write(self, study: Study, report: Report) -> Json:
+        from cloudtune_vertex.native.writer import write_job
+
+        return write_job(study, report)
