@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,14 @@ class Equalities:
     """The fields that do not count."""
     markers: Sequence[str] = ()
     """The maps that count even if they are empty."""
+
+
+def is_map(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def matches(path: str, pattern: str) -> bool:
@@ -58,12 +66,12 @@ def leaves(value: Any, equal: Equalities, path: str = "") -> Iterator[tuple[str,
     """Yield each value that counts, with its path, as text that tells its type, too."""
     if any_match(path, equal.ignored) or value is None:
         return
-    if isinstance(value, dict):
+    if is_map(value):
         if not value and any_match(path, equal.markers):
             yield path, "{}"
         for key, inner in value.items():
             yield from leaves(inner, equal, join(path, key))
-    elif isinstance(value, list):
+    elif is_list(value):
         identity = next((k for p, k in equal.identities.items() if matches(path, p)), None)
         if identity is not None:
             for index, entry in enumerate(value):
@@ -113,9 +121,9 @@ def _leaf_keys(
     value: Any, keys: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     items: Sequence[tuple[str | int, Any]] = ()
-    if isinstance(value, dict):
+    if is_map(value):
         items = list(value.items())
-    elif isinstance(value, list):
+    elif is_list(value):
         items = list(enumerate(value))
     else:
         yield keys, value

@@ -122,7 +122,7 @@ def import_study(
     if len(imported.studies) > 1:
         names = ", ".join(each.name for each in imported.studies)
         raise UsageError(f"{file} has several definitions: {names}. Pass one as definition")
-    return imported.studies[0].with_notes(imported.findings)
+    return next(iter(imported.studies)).with_notes(imported.findings)
 
 
 def foreign_format(file: str | Path) -> Format | None:

@@ -162,7 +162,7 @@ class _YamlParser:
     def __init__(self, text: str, name: str, version: YamlVersion) -> None:
         self._text = text
         self._name = name
-        self._version = version
+        self._version: YamlVersion = version
         self._values = 0
         self._frames: list[_Frame] = []
         self._lines: dict[str, int] = {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cloudtune.formats.documents import YamlVersion
 from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.study.yaml_reader import is_map
 
 if TYPE_CHECKING:
     from cloudtune.study.study import Study
@@ -101,6 +102,6 @@ def report_unsupported(study: Study, report: Report, reasons: Mapping[str, str])
     for path, reason in reasons.items():
         value = data
         for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
+            value = value.get(key) if is_map(value) else None
         if value not in (None, "", [], {}):
             report.drop(path, reason)

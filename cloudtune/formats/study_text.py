@@ -71,7 +71,7 @@ def _flow(value: Any) -> str:
     if is_map(value):
         items = (f"{_scalar(key)}: {_flow(item)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
-    if is_list(value) or isinstance(value, tuple):
+    if is_list(value):
         return f"[{', '.join(map(_flow, value))}]"
     return _scalar(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.yaml_reader import parse_scalar
@@ -61,9 +61,10 @@ def rising_numbers(values: Sequence[Any]) -> list[int | float] | None:
     All whole numbers are integers; else all are floats.
     """
     parsed = [parse_number(value) for value in values]
-    if any(number is None for number in parsed):
+    if None in parsed:
         return None
-    numbers = sorted(set(cast("list[int | float]", parsed)))
+    different: set[int | float] = {number for number in parsed if number is not None}
+    numbers = sorted(different)
     if all(number == int(number) for number in numbers):
         return [int(number) for number in numbers]
     return [float(number) for number in numbers]

@@ -85,8 +85,10 @@ def same_form(job: dict[str, Any]) -> dict[str, Any]:
         static = each.get("StaticHyperParameters", {})
         if "sagemaker_program" in static and "sagemaker_submit_directory" in static:
             each["StaticHyperParameters"] = {k: decoded(v) for k, v in static.items()}
-            for ranges in (each.get("HyperParameterRanges"), config.get("ParameterRanges")):
-                for entry in (ranges or {}).get("CategoricalParameterRanges", []):
+            both = (each.get("HyperParameterRanges"), config.get("ParameterRanges"))
+            found: list[dict[str, Any]] = [ranges for ranges in both if ranges]
+            for ranges in found:
+                for entry in ranges.get("CategoricalParameterRanges", []):
                     entry["Values"] = [decoded(value) for value in entry["Values"]]
     if len(definitions) == 1:
         job.pop("TrainingJobDefinitions", None)

@@ -14,7 +14,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import StudyError
 from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
-from tests.document_equality import Equalities, any_match, changes, differences
+from tests.document_equality import Equalities, any_match, changes, differences, is_list
 
 FOLDER = Path(__file__).parent / "native"
 _PARAMETERS = "studySpec.parameters"
@@ -78,7 +78,7 @@ def same_form(value: Any, key: str = "") -> Any:
             camel(name): inner if key == "labels" else same_form(inner, camel(name))
             for name, inner in items.items()
         }
-    if isinstance(value, list):
+    if is_list(value):
         entries = [same_form(item) for item in value]
         if key == "conditionalParameterSpecs":
             return sorted(entries, key=lambda each: str(each["parameterSpec"].get("parameterId")))

@@ -34,14 +34,14 @@ def join(definitions: Sequence[Json]) -> JoinedBranches | None:
     """Return how definitions join to one study; None if they are jobs of their own."""
     shared = [_text({k: v for k, v in each.items() if k not in _OWN}) for each in definitions]
     statics: list[Json] = [dict(each.get("StaticHyperParameters") or {}) for each in definitions]
-    ranges = [each.get("HyperParameterRanges") or {} for each in definitions]
+    ranges: list[Json] = [each.get("HyperParameterRanges") or {} for each in definitions]
     if len(set(shared)) > 1 or any(each.keys() - set(_KINDS) for each in ranges):
         return None
     for each in statics:
         for name in SDK_PARAMETERS:
             each.pop(name, None)
-    tuned = {entry.get("Name") for each in ranges for kind in each.values() for entry in kind}
-    everywhere = set.intersection(*(set(each) for each in statics)) - tuned
+    tuned: set[Any] = {entry["Name"] for each in ranges for entry in _entries(each)}
+    everywhere = {name for name in statics[0] if all(name in each for each in statics)} - tuned
     roots = [
         name
         for name in statics[0]
@@ -62,6 +62,11 @@ def join(definitions: Sequence[Json]) -> JoinedBranches | None:
         for each in statics
     }
     return JoinedBranches(root, names, own, definitions, common)
+
+
+def _entries(ranges: Json) -> list[Json]:
+    lists: list[list[Json]] = list(ranges.values())
+    return [entry for each in lists for entry in each if "Name" in entry]
 
 
 def _text(value: Any) -> str:

@@ -83,10 +83,10 @@ def _is_reserved(name: str) -> bool:
 
 def _code(fields: Fields, trial: Json, settings: Json) -> bool:
     """Read where the code is; return whether SageMaker's toolkit decodes hyperparameters."""
-    described = fields.original.get("StaticHyperParameters") or {}
+    described: Json = fields.original.get("StaticHyperParameters") or {}
     if region := described.get("sagemaker_region"):
         settings["region"] = script_argument(str(region))
-    reserved = fields.peek("StaticHyperParameters") or {}
+    reserved: Json = fields.peek("StaticHyperParameters") or {}
     program, directory = reserved.get(PROGRAM), reserved.get(DIRECTORY)
     path = f"StaticHyperParameters.{PROGRAM}"
     if program is None:
@@ -126,7 +126,8 @@ def _algorithm(fields: Fields, data: Json, trial: Json, settings: Json) -> None:
         )
         algorithm.warn(key, f"{text}; to run it elsewhere, name it with trial.source and script")
     metrics: Json = {}
-    objective = (data.get("objective") or {}).get("metric")
+    goal: Json = data.get("objective") or {}
+    objective = goal.get("metric")
     for each in algorithm.maps("MetricDefinitions", "Name"):
         name, regex = each.text("Name"), each.text("Regex")
         if name == _SDK_METRIC and name != objective:

@@ -23,6 +23,7 @@ from cloudtune.provider import (
     format_value,
     is_same_value,
     list_values,
+    value_at,
 )
 from cloudtune_sagemaker.native.names import SCALES
 
@@ -72,10 +73,9 @@ def branches(study: Study, settings: Mapping[str, Any], report: Report) -> list[
             if each != root and _is_active(parameter, root, value)
         }
         fixed = {
-            each: values[0]
+            each: value_at(parameter, 0)
             for each, parameter in active.items()
             if parameter.when and count_values(parameter) == 1
-            for values in [list_values(parameter) or ()]
         }
         tuned = {each: parameter for each, parameter in active.items() if each not in fixed}
         found.append(Branch(name, tuned, {root: value, **fixed}))

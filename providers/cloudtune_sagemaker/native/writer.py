@@ -213,7 +213,7 @@ def _output(settings: Mapping[str, Any]) -> str | None:
 
 
 def _machines(settings: Mapping[str, Any]) -> Json:
-    types = settings.get("instance_type") or []
+    types: str | list[str] = settings.get("instance_type") or []
     count, volume = (1, 30) if types else (None, None)
     shape = compact(
         InstanceCount=settings.get("instance_count", count),

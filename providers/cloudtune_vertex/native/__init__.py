@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft, is_map
+from cloudtune_vertex.native.names import JOB
 from cloudtune_vertex.settings import NAME
-
-JOB = "hyperparameterTuningJob"
-"""The key of the job in a call, and in ``providers.vertex.native``."""
 
 
 class VertexFormat(Format):

@@ -98,7 +98,7 @@ def _container(fields: Fields, trial: Json, settings: Json) -> None:
 
 def _package(fields: Fields, trial: Json, settings: Json) -> None:
     settings |= compact(image=fields.text("executorImageUri"))
-    uris = fields.peek("packageUris") or []
+    uris: Any = fields.peek("packageUris") or []
     module = fields.peek("pythonModule")
     if is_list(uris) and uris and isinstance(module, str) and _MODULE.fullmatch(module):
         trial["source"] = {NAME: str(uris[0])}

@@ -8,6 +8,8 @@ from typing import Any
 
 from cloudtune.provider import Json, is_list, is_map
 
+JOB = "hyperparameterTuningJob"
+"""The key of the job in a call, and in ``providers.vertex.native``."""
 GOALS = {"MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
 ALGORITHMS = {
     "ALGORITHM_UNSPECIFIED": "bayesian",

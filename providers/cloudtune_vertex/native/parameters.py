@@ -66,9 +66,7 @@ def _parent_values(entry: Fields, parent: Json) -> list[Any] | None:
     if len(numbers) < len(values):
         entry.mistake(keys[0], "the values must be numbers")
         return None
-    return [
-        int(number) if number == int(number) else number for number in numbers if number is not None
-    ]
+    return [int(number) if number == int(number) else number for number in numbers]
 
 
 def _parameter(fields: Fields) -> Json | None:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from cloudtune.provider import Fields, Json, StudyDraft, compact, format_duration, is_map
-from cloudtune_vertex.native import JOB
 from cloudtune_vertex.native.job_spec import read_job_spec, read_seconds
 from cloudtune_vertex.native.names import (
     ALGORITHMS,
     GOALS,
+    JOB,
     NUMBERS,
     SELECTIONS,
     camel_case,

@@ -17,8 +17,7 @@ from cloudtune.provider import (
     parse_duration,
     report_unsupported,
 )
-from cloudtune_vertex.native import JOB
-from cloudtune_vertex.native.names import ALGORITHMS, GOALS
+from cloudtune_vertex.native.names import ALGORITHMS, GOALS, JOB
 from cloudtune_vertex.native.tree import parameter_specs
 from cloudtune_vertex.settings import NAME
 
