@@ -58,8 +58,10 @@ def format_parameters(parameters: Mapping[str, Value]) -> str:
 
 
 def format_short(value: Value) -> str:
-    """Return a value as text, a float with four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else sanitize_line(format_value(value))
+    """Return a value as text, a float with four significant digits and those before the point."""
+    if not isinstance(value, float):
+        return sanitize_line(format_value(value))
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def format_objectives(study: Study, trial: Trial) -> str:

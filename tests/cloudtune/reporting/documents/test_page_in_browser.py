@@ -62,11 +62,12 @@ def opened(
     scheme: Literal["light", "dark"] = "light",
     scripts: bool = True,
     printing: bool = True,
+    **options: Any,
 ) -> Generator[Page]:
     """Open the report of jobs with all charts drawn; at the end it must have been quiet."""
     path = folder / "report.html"
     path.write_text(render_report(compare(jobs, {}), "html"), "utf-8")
-    context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts)
+    context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts, **options)
     page = context.new_page()
     said: list[str] = []
     asked: list[str] = []
@@ -294,19 +295,62 @@ def test_without_scripts_the_numbers_are_there(browser: Browser, tmp_path: Path)
         expect(page.locator("noscript").first).to_be_attached()
 
 
-def test_on_a_phone_nothing_is_cut(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, tmp_path, [ordinary("local")]) as page:
-        page.set_viewport_size({"width": 390, "height": 800})
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 3,
+    "is_mobile": True,
+    "has_touch": True,
+}
+
+
+def long_names() -> StudyResult:
+    names = [f"a_parameter_with_a_long_name_{n}" for n in range(12)]
+    study = make_study(
+        parameters={name: {"type": "float", "min": 0, "max": 1e6} for name in names},
+        objective={"metric": "validation_accuracy_of_the_ensemble", "goal": "maximize"},
+    )
+    chance = Random(5)
+    trials = [
+        trial(n, chance.random(), parameters={name: chance.random() * 1e6 for name in names})
+        for n in range(1, 30)
+    ]
+    trials.append(trial(30, None, reason="RuntimeError: " + "x" * 300, log_tail="y" * 300))
+    return job("local", trials, study=study)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        [ordinary("local")],
+        [ordinary(name, run=run) for name in ("local", "vertex", "watson") for run in "ab"],
+        [long_names()],
+    ],
+    ids=["one run", "six runs", "long names"],
+)
+def test_on_a_phone_nothing_is_cut(
+    browser: Browser, tmp_path: Path, jobs: list[StudyResult]
+) -> None:
+    with opened(browser, tmp_path, jobs, **PHONE) as page:
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         cut = page.evaluate(
             """[document.documentElement, ...document.querySelectorAll('.scroll, .card, pre')]
             .filter((part) => part.clientWidth && part.scrollWidth > part.clientWidth)
             .map((part) => part.ariaLabel ?? part.tagName)"""
         )
         assert cut == []
+        beyond = page.evaluate(
+            """[...document.querySelectorAll('main *')]
+            .filter((part) => getComputedStyle(part).position !== 'absolute')
+            .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
+            .map((part) => part.textContent)"""
+        )
+        assert beyond == []
+        if len(jobs) != 1:
+            return
         label = page.locator("#top td").first.evaluate(
             "cell => getComputedStyle(cell, '::before').content"
         )
-        assert label == '"accuracy"'
+        assert label == f'"{jobs[0].study.objectives[0].metric}"'
 
 
 def test_the_security_policy_blocks_other_scripts(browser: Browser, tmp_path: Path) -> None:
