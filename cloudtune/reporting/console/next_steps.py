@@ -40,14 +40,14 @@ def continuation_hints(result: StudyResult) -> list[str]:
     if result.state == "failed":
         return []
     if limit:
-        return [f"to go on: {_resume(result, limit, 'VALUE')}; {build}"]
+        return [f"to go on: {_resume(result, limit, 'VALUE')}", build]
     most, limits = expected_trials(result.study), result.study.limits
     if result.reason or most is None or counted < most:
-        return [f"{result.reason or 'the search is complete'}; {build}"]
+        return [result.reason or "the search is complete", build]
     if limits.max_trials == most:
         more = _resume(result, "limits.max_trials", str(2 * most))
-        return [f"all {format_count(most, 'trial')} have run; to run more: {more}; {build}"]
-    return [f"all {format_count(most, 'assignment')} have run; {build}"]
+        return [f"all {format_count(most, 'trial')} have run", f"to run more: {more}", build]
+    return [f"all {format_count(most, 'assignment')} have run", build]
 
 
 def status_hints(state: str, result: StudyResult) -> list[str]:
@@ -56,7 +56,7 @@ def status_hints(state: str, result: StudyResult) -> list[str]:
     if result.reason.startswith(EMULATOR_ENDED):  # it says what to do
         return []
     if state in {"running", "pending"}:
-        return [f"watch it: cloudtune watch {run}; stop it: cloudtune stop {run}"]
+        return [f"watch it: cloudtune watch {run}", f"stop it: cloudtune stop {run}"]
     is_resumable = state == "cancelled" and (result.mode == "driven" or not result.job)
     if is_resumable or state in {"interrupted", "unknown"}:
         return [f"resume it: cloudtune resume {run}"]

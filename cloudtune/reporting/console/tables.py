@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _MAX_RICH_ROWS = 1_000
 """rich needs about 0.5 ms a row. Longer tables are written directly, 70 times as fast."""
-_MIN_TEXT_WIDTH = 24
-"""Columns of text are not made narrower than this if their text is wider."""
 _GAP = 3
-"""Blank columns between two columns of a table."""
+"""Blank columns between two columns of a table, if there is room."""
+_LAYOUTS = ((_GAP, 24), (2, 24), (2, 12), (1, 12))
+"""The gap, and the width below which no column of text is narrowed; the first that fits is used."""
 _UNLIMITED = 1_000_000
 
 
@@ -66,14 +66,14 @@ def _lines(columns: Mapping[str, Sequence[Any]], console: Console, width: int) -
     titles, *rows = zip(*texts, strict=True) if texts else [()]
     if not titles or len(rows) > _MAX_RICH_ROWS:
         return list(_plain_lines(texts, align_right, widths))
-    narrowed = _narrow(widths, texts, width)
     console.width = width
+    tables = (
+        _table(titles, rows, align_right, narrowed, gap)
+        for gap, least in _LAYOUTS
+        if (narrowed := _narrow(widths, texts, width - gap * (len(widths) - 1), least))
+    )
     with console.capture() as capture:
-        console.print(
-            _table(titles, rows, align_right, narrowed)
-            if narrowed
-            else Group(*_blocks(titles, rows))
-        )
+        console.print(next(tables, None) or Group(*_blocks(titles, rows)))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -88,12 +88,14 @@ def _table(
     rows: Sequence[Sequence[str]],
     align_right: Sequence[bool],
     widths: Sequence[int],
+    gap: int,
 ) -> RenderableType:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    padding = (0, min(gap - 1, 1), 0, max(gap - 2, 0))  # next to the divider, which is blank
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
     for title, right, width in zip(titles, align_right, widths, strict=True):
         table.add_column(Text(title), justify="right" if right else "left", width=width)
     for row in rows:
@@ -119,22 +121,22 @@ def _blocks(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Re
 
 
 def _narrow(
-    widths: Sequence[int], texts: Sequence[Sequence[str]], room: int
+    widths: Sequence[int], texts: Sequence[Sequence[str]], room: int, least: int
 ) -> Sequence[int] | None:
-    """Return column widths that fit and break no word; None if there are none.
+    """Return column widths that fit and break no word, text not below the least; None if none do.
 
     rich does not do this: it breaks words when it narrows columns.
     """
     from rich.cells import cell_len
 
     narrowed = list(widths)
-    excess = sum(widths) + _GAP * (len(widths) - 1) - room
+    excess = sum(widths) - room
     for index in sorted(range(len(widths)), key=lambda index: -widths[index]):
         if excess <= 0:
             break
         words = (word for text in texts[index] for word in text.split())
         longest = max(map(cell_len, words), default=0)
-        saved = min(excess, widths[index] - max(min(_MIN_TEXT_WIDTH, widths[index]), longest))
+        saved = min(excess, widths[index] - max(min(least, widths[index]), longest))
         narrowed[index] -= saved
         excess -= saved
     return None if excess > 0 else narrowed

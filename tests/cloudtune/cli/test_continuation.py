@@ -38,13 +38,13 @@ def call(*words: str) -> str:
 
 def test_a_complete_run() -> None:
     assert "to run more" not in start("print('loss=0.5')\n")
-    hint = "all 2 trials have run; to run more: cloudtune resume "
-    assert hint in call("resume")
+    hint = "to run more: cloudtune resume "
+    assert f"local: all 2 trials have run\nlocal: {hint}" in call("resume")
     status = call("status", "--json")
     run = json.loads(status)[0]["run"]
     output = call("status", run)
     assert "local: completed, 2 of 2 trials ended\nbest: loss 0.5 in trial 1 " in output
-    assert f"{hint}{run} --set limits.max_trials=4; to build on it" in output
+    assert f"{hint}{run} --set limits.max_trials=4\nto build on it" in output
     more = call("resume", "--set", "limits.max_trials=4")
     assert "4 trials on local" in more
     assert hint not in more
@@ -58,7 +58,8 @@ def test_a_complete_grid() -> None:
         limits={},
     )
     output = call("resume")
-    assert "all 3 assignments have run; to build on it in a new run, set warm_start: " in output
+    assert "all 3 assignments have run\n" in output
+    assert "to build on it in a new run, set warm_start: " in output
     assert "--set" not in output
 
 
@@ -78,9 +79,9 @@ def test_a_run_whose_trials_fail_alike() -> None:
 @pytest.mark.parametrize(
     ("limits", "blocks", "hint"),
     [
-        ({"patience": 1}, {}, "to go on: cloudtune resume RUN --set limits.patience=VALUE; "),
-        ({"timeout": "1s"}, {}, "to go on: cloudtune resume RUN --set limits.timeout=VALUE; "),
-        ({"max_trials": 9}, {"target": 1}, "trial 1 reached the target; to build on it "),
+        ({"patience": 1}, {}, "to go on: cloudtune resume RUN --set limits.patience=VALUE\n"),
+        ({"timeout": "1s"}, {}, "to go on: cloudtune resume RUN --set limits.timeout=VALUE\n"),
+        ({"max_trials": 9}, {"target": 1}, "trial 1 reached the target\nlocal: to build on it "),
     ],
 )
 def test_a_run_that_a_limit_ended(
