@@ -38,6 +38,8 @@ class Inbox:
     """The messages of one job, in the order of their arrival."""
 
     def __init__(self) -> None:
+        self.stop_requested = False
+        """Whether there has ever been a request to stop, so that pauses end."""
         self._messages: SimpleQueue[Message] = SimpleQueue()
         self._wakeups: SimpleQueue[None] = SimpleQueue()
         self._turn = Lock()
@@ -52,6 +54,7 @@ class Inbox:
                 signal handler.
         """
         for message in messages:
+            self.stop_requested = self.stop_requested or isinstance(message, StopRequest)
             self._messages.put(message)
         if not inline:
             self._wakeups.put(None)

@@ -224,7 +224,9 @@ def execute_job(
             events = [event for _, event in ledger.events(job.run, job.provider)]
             observer.begin(plan, events, current.elapsed(time.time()))
             require_runnable(plan)
-            context = job_context(plan, ledger, current)
+            context = replace(
+                job_context(plan, ledger, current), is_stopping=lambda: inbox.stop_requested
+            )
             mask = Mask(plan.study)
             add_mask(mask.hide)
             _log.debug("%s: execute %s, %d events", job.provider, plan.mode, len(events))
@@ -239,12 +241,12 @@ def execute_job(
             reason = "; ".join(f"{f.path}: {f.reason}" for f in error.findings)
             outcome = Outcome("failed" if _was_submitted(ledger, job) else "refused", reason)
         except CloudtuneError as error:
-            outcome = _error_outcome(ledger, job, str(error))
+            outcome = _error_outcome(ledger, job, error, inbox)
             ends_emulator = job.process_started is None and not _was_submitted(ledger, job)
         except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
             report = ledger.job_folder(job.run, job.provider) / _FAILURE
             text = write_crash_report(error, report, mask.hide if mask else str)
-            outcome = _error_outcome(ledger, job, text)
+            outcome = _error_outcome(ledger, job, text, inbox)
             ends_emulator = True
         finally:
             outcome = replace(outcome, reason=mask(outcome.reason) if mask else outcome.reason)
@@ -332,14 +334,17 @@ def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:
     return next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
 
 
-def _error_outcome(ledger: Ledger, job: JobRecord, reason: str) -> Outcome:
-    """Return the outcome of a job that an error ended here."""
+def _error_outcome(
+    ledger: Ledger, job: JobRecord, error: Exception | str, inbox: Inbox
+) -> Outcome:
+    """Return the outcome of a job that an error ended here, maybe after a request to stop."""
     submitted = _current_record(ledger, job).job
     if submitted is None or job.mode == "driven":
-        return Outcome("failed", reason)
+        is_stopped = inbox.stop_requested and getattr(error, "retryable", False)
+        return Outcome("cancelled", "interrupted") if is_stopped else Outcome("failed", str(error))
     return Outcome(
         "unknown",
-        f"{reason}; the job {submitted} may still run there, and `cloudtune resume` looks for it",
+        f"{error}; the job {submitted} may still run there, and `cloudtune resume` looks for it",
     )
 
 

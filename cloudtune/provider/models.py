@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -164,6 +164,8 @@ class JobContext:
     contains a copy of the code as it was when the run began."""
     emulator: Emulator | None = None
     """If given, the only address to call; real credentials are not read."""
+    is_stopping: Callable[[], bool] = bool
+    """Returns whether the job is to stop, so that a call that is retried gives up soon."""
 
     @property
     def emulator_folder(self) -> Path:

@@ -31,6 +31,9 @@ TIMEOUT = 60.0
 RETRY_SECONDS = 60.0
 """For how long a call that changes nothing is retried."""
 RETRY_SECONDS_EMULATED = 5.0
+"""The same on an emulator, and when the job is to stop."""
+MAX_PAUSE = 3.0
+"""Maximum seconds between two attempts; a request to stop is noticed after the pause."""
 LOG_URL = "https://logging.googleapis.com/v2/entries:list"
 LOG_PAGE_SIZE = 1000
 """Maximum entries of one page of a log."""
@@ -71,6 +74,7 @@ class Google:
         *,
         impersonate: str | None = None,
         emulator: Emulator | None = None,
+        is_stopping: Callable[[], bool] = bool,
     ) -> None:
         """Create the client without calling Google.
 
@@ -79,6 +83,7 @@ class Google:
             location: The location of the jobs.
             impersonate: The service account to use for all calls.
             emulator: The only address to call, if any.
+            is_stopping: Returns whether calls that fail are to give up soon.
 
         Raises:
             MissingExtraError: If Google's packages are not installed.
@@ -88,6 +93,7 @@ class Google:
         self._location = location
         self._impersonate = impersonate
         self._emulator = emulator
+        self._is_stopping = is_stopping
         self._types = _import("google.cloud.aiplatform_v1")
         self._storage = _import("google.cloud.storage")
         self._errors = _import("google.api_core.exceptions")
@@ -304,18 +310,21 @@ class Google:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
 
-    @cached_property
+    @property
     def _retry(self) -> Any:
-        """The retries of a call that changes nothing."""
+        """The retries of a call that changes nothing; a request to stop ends those of this call."""
+        is_last = self._is_stopping()
 
         def is_retryable(error: BaseException) -> bool:
-            return self._to_error("", error).retryable and not self._emulator_has_ended(error)
+            gives_up = not is_last and self._is_stopping()
+            is_temporary = self._to_error("", error).retryable
+            return is_temporary and not gives_up and not self._emulator_has_ended(error)
 
-        seconds = RETRY_SECONDS_EMULATED if self.emulated else RETRY_SECONDS
+        seconds = RETRY_SECONDS_EMULATED if self.emulated or is_last else RETRY_SECONDS
         return _import("google.api_core.retry").Retry(
             predicate=is_retryable,
             initial=seconds / 60,
-            maximum=seconds / 6,
+            maximum=min(MAX_PAUSE, seconds / 6),
             timeout=seconds,
         )
 

@@ -144,4 +144,5 @@ def _connect(plan: Plan, context: JobContext) -> Google:
         data["location"],
         impersonate=plan.settings.impersonate,
         emulator=context.emulator,
+        is_stopping=context.is_stopping,
     )

@@ -37,7 +37,9 @@ def connect(plan: Plan, context: JobContext) -> HttpClient:
     user: str = data["username"]
     if emulator is not None:
         url, key, certificate = emulator.url, emulator.key, emulator.certificate
-        return HttpClient(Connection(url, user, key, certificate, emulated=True))
+        return HttpClient(
+            Connection(url, user, key, certificate, emulated=True), context.is_stopping
+        )
     assert isinstance(plan.settings, WatsonSettings)
     variable = plan.settings.key_variable
     cluster_key = os.environ.get(variable)
@@ -47,7 +49,9 @@ def connect(plan: Plan, context: JobContext) -> HttpClient:
             "providers.watson.key_variable to another variable"
         )
     path = Path(data["certificate"]) if data["certificate"] else None
-    return HttpClient(Connection(str(data["url"]).rstrip("/"), user, cluster_key, path))
+    return HttpClient(
+        Connection(str(data["url"]).rstrip("/"), user, cluster_key, path), context.is_stopping
+    )
 
 
 def cluster_facts(plan: Plan, context: JobContext) -> Mapping[str, Any]:

@@ -14,7 +14,6 @@ import importlib.util
 import logging
 import os
 import re
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
@@ -143,10 +142,8 @@ class WmlClient(ServiceClient[Any]):
                 for definition in self.definitions(name):
                     if definition not in others:
                         self.delete_definition(definition)
-                pause = next(pauses, None) if error.retryable else None
-                if pause is None:
+                if not (error.retryable and next(pauses, False)):
                     raise
-            time.sleep(pause)
 
     def delete_definition(self, definition: str) -> None:
         """Delete a model definition; no effect if it does not exist."""

@@ -29,6 +29,7 @@ TIMEOUT = 120.0
 RETRY_SECONDS = 60.0
 """How long a request that may be repeated is retried."""
 RETRY_SECONDS_EMULATED = 5.0
+_STOP_CHECK_SECONDS = 0.2
 _SAFE_POSTS = ("/authorize", "/complete", "/search")
 """The ends of the paths of POST requests that may be carried out twice."""
 _ASSETS = "/v2/assets"
@@ -60,13 +61,16 @@ class HttpClient:
     package uses this object.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, is_stopping: Callable[[], bool] = bool) -> None:
         """Create a session without sending a request.
+
+        ``is_stopping`` returns whether calls that fail are to give up soon.
 
         Raises:
             MissingExtraError: If ``requests`` is not installed.
         """
         self.connection = connection
+        self._is_stopping = is_stopping
         self.raises = True
         """Whether an error response raises; if not, the caller checks it."""
         self.last_error: WatsonError | None = None
@@ -111,12 +115,10 @@ class HttpClient:
             self.last_error = error
             if error is None:
                 return response
-            pause = next(pauses, None) if _may_repeat(method, path, error) else None
-            if pause is None:
+            if not (_may_repeat(method, path, error) and next(pauses, False)):
                 if response is not None and not self.raises:
                     return response
                 raise error
-            time.sleep(pause)
 
     def _send_once(self, method: str, url: str, options: Mapping[str, Any]) -> Any:
         operation = f"{method} {urlsplit(url).path}"
@@ -129,12 +131,21 @@ class HttpClient:
                 raise EmulatorEndedError(PROVIDER, message) from error
             raise connection_error(operation, error) from error
 
-    def pauses(self) -> Iterator[float]:
-        """Yield the growing pauses before a call is tried again, until it is not any more."""
-        seconds = RETRY_SECONDS_EMULATED if self.connection.emulated else RETRY_SECONDS
+    def pauses(self) -> Iterator[bool]:
+        """Wait, longer each time, before a call is tried again, and yield True after each pause.
+
+        The iterator ends after some time, or when the job is to stop.
+        """
+        is_last = self._is_stopping()
+        is_short = self.connection.emulated or is_last
+        seconds = RETRY_SECONDS_EMULATED if is_short else RETRY_SECONDS
         due, pause = time.monotonic() + seconds, seconds / 60
-        while time.monotonic() + pause <= due:
-            yield pause
+        while (end := time.monotonic() + pause) <= due:
+            while (rest := end - time.monotonic()) > 0:
+                if self._is_stopping() and not is_last:
+                    return
+                time.sleep(min(rest, _STOP_CHECK_SECONDS))
+            yield True
             pause = min(2 * pause, seconds / 6)
 
     def get(self, url: str, params: Any = None, **options: Any) -> Any:

@@ -169,6 +169,22 @@ def test_calls_that_change_nothing_are_retried(server: Server, answer: tuple[int
     assert len(server.asked) == 3
 
 
+def test_a_request_to_stop_ends_retries(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "RETRY_SECONDS_EMULATED", 60.0)
+    server.answers = [refused(503, "the service is busy")]
+    google = Google(
+        "my-project",
+        "us-central1",
+        emulator=Emulator(server.url, "the-key"),
+        is_stopping=lambda: bool(server.asked),
+    )
+    with pytest.raises(GoogleError, match="the service is busy"):
+        google.get(JOB)
+    assert len(server.asked) == 1
+    server.answers = [refused(503, "busy"), (200, {"name": JOB, "state": "JOB_STATE_RUNNING"})]
+    assert google.get(JOB)["name"] == JOB  # what begins after the request is retried, for a while
+
+
 def test_retries_end_after_a_time_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RETRY_SECONDS_EMULATED", 0.5)
     server.answers = [refused(503, "the service is busy")]

@@ -91,6 +91,21 @@ def test_an_emulated_run_calls_only_its_emulator() -> None:
         http.get("https://127.0.0.1:9/x")
 
 
+def test_a_request_to_stop_ends_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests_sent: list[object] = []
+
+    def fail(*request: object, **_: object) -> requests.Response:
+        requests_sent.append(request)
+        raise requests.exceptions.ConnectionError("reset")
+
+    monkeypatch.setattr(requests.Session, "request", fail)
+    connection = Connection("https://cpd.example.com", "me", "key")
+    http = HttpClient(connection, lambda: bool(requests_sent))
+    with pytest.raises(WatsonError):
+        http.get("https://cpd.example.com/x")
+    assert len(requests_sent) == 1
+
+
 def test_the_certificate_is_always_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
 
