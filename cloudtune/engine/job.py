@@ -334,9 +334,7 @@ def _current_record(ledger: Ledger, job: JobRecord) -> JobRecord:
     return next(j for j in ledger.run(job.run).jobs if j.provider == job.provider)
 
 
-def _error_outcome(
-    ledger: Ledger, job: JobRecord, error: Exception | str, inbox: Inbox
-) -> Outcome:
+def _error_outcome(ledger: Ledger, job: JobRecord, error: Exception | str, inbox: Inbox) -> Outcome:
     """Return the outcome of a job that an error ended here, maybe after a request to stop."""
     submitted = _current_record(ledger, job).job
     if submitted is None or job.mode == "driven":

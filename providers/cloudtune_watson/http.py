@@ -134,9 +134,11 @@ class HttpClient:
     def pauses(self) -> Iterator[bool]:
         """Wait, longer each time, before a call is tried again, and yield True after each pause.
 
-        The iterator ends after some time, or when the job is to stop.
+        The iterator ends after some time, or when there is a request to stop since this call.
         """
-        is_last = self._is_stopping()
+        return self._pauses(is_last=self._is_stopping())
+
+    def _pauses(self, *, is_last: bool) -> Iterator[bool]:
         is_short = self.connection.emulated or is_last
         seconds = RETRY_SECONDS_EMULATED if is_short else RETRY_SECONDS
         due, pause = time.monotonic() + seconds, seconds / 60
