@@ -55,11 +55,13 @@ def make_bayesian_strategy(
     """
     if method == "cmaes":
         return _make_cmaes(study, axes, seed)
-    if method == "tpe" or (method is None and len(study.objectives) > 1):
+    if method == "tpe":
         return _make_tpe(study, axes, seed, prior)
+    from cloudtune.search.front_search import FrontSearch
     from cloudtune.search.gp_search import GPSearch
 
-    gp = GPSearch(study, axes, seed, prior)
+    search = GPSearch if len(study.objectives) == 1 else FrontSearch
+    gp = search(study, axes, seed, prior)
     return gp if method else AlternatingSearch(gp, lambda: _make_tpe(study, axes, seed, prior))
 
 

@@ -175,10 +175,14 @@ class GPSearch(Strategy):
         measured = self._subsample.indices()
         scores = np.array([self._scores[i] for i in measured])
         values = _warp(scores[:, 0]) if scores.shape[1] == 1 else _scalarize(rng, scores)
-        failed = sorted(self._failed)[-_MAX_FAILURES:]
+        failed = self._latest_failed
         worst = np.full(len(failed), np.max(values))
         rows = np.array([self.tried.rows[i] for i in (*measured, *failed)])
         return rows, np.concatenate([values, worst])
+
+    @property
+    def _latest_failed(self) -> list[int]:
+        return sorted(self._failed)[-_MAX_FAILURES:]
 
     def _hyperparameters(
         self, index: int, rows: Rows, values: FloatArray
@@ -186,15 +190,22 @@ class GPSearch(Strategy):
         """Return theta for a trial, and the trial's memory if theta was fitted for it."""
         last = self._last_fit(index)
         if last is None:
-            start, max_steps = self._fitter.prior_median, _FIRST_FIT_STEPS
+            start, max_steps = self._fitter.prior_median, self._max_steps(None)
         else:
             last_index, start = last
-            known = len(self._scores) + len(self._failed)
-            if index - last_index < min(1 + known // _TRIALS_PER_INTERVAL, _MAX_INTERVAL):
+            max_steps = self._max_steps(index - last_index)
+            if not max_steps:
                 return start, {}
-            max_steps = _REFIT_STEPS
         theta = self._fitter.fit(rows, values, start, max_steps)
         return theta, {_THETA: theta.tolist()}
+
+    def _max_steps(self, trials_since_fit: int | None) -> int:
+        """Return the steps of optimization of a fit, 0 if it is not due; None is the first fit."""
+        if trials_since_fit is None:
+            return _FIRST_FIT_STEPS
+        known = len(self._scores) + len(self._failed)
+        interval = min(1 + known // _TRIALS_PER_INTERVAL, _MAX_INTERVAL)
+        return 0 if trials_since_fit < interval else _REFIT_STEPS
 
     def _last_fit(self, index: int) -> tuple[int, FloatArray] | None:
         """Return the last trial before an index for which theta was fitted, and its theta."""

@@ -102,6 +102,13 @@ class ParetoFronts:
         )
 
 
+def front_flags(scores: Scores) -> NDArray[np.bool_]:
+    """Return which trials no other trial dominates. Of equal trials only the first counts."""
+    no_worse = (scores[:, None] <= scores).all(axis=-1)
+    equal = no_worse & no_worse.T
+    return np.asarray(~((no_worse & ~equal) | np.triu(equal, 1)).any(axis=0), np.bool_)
+
+
 def _dominates(left: Scores, right: Scores) -> NDArray[np.bool_]:
     """Return where left is no worse in any objective and better in one; broadcasts over trials."""
     return np.asarray((left <= right).all(axis=-1) & (left < right).any(axis=-1))

