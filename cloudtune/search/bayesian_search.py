@@ -3,9 +3,9 @@
 Without a method, two models alternate. A Gaussian process, which learns more from few trials,
 chooses three trials in four. Optuna's tree-structured Parzen estimator (TPE), which costs less and
 makes different errors, chooses the fourth. After 250 trials each chooses every second trial. With
-several objectives, TPE chooses all trials.
+several objectives, each has its own process.
 
-- `gp`: only the Gaussian process; it combines several objectives with random weights.
+- `gp`: only the Gaussian processes.
 - `tpe`: only Optuna's TPE, over groups of parameters that are active together.
 - `cmaes`: Optuna's CMA-ES. It samples categorical parameters at random, and learns only from its
   own generations: earlier runs and initial trials do not guide it.
@@ -71,9 +71,10 @@ def describe_models(study: Study) -> str | None:
     if strategy.name != "bayesian" or strategy.method is not None:
         return None
     tpe = "a tree-structured Parzen estimator (tpe)"
+    gp = "a Gaussian process (gp) chooses"
     if len(study.objectives) > 1:
-        return f"{tpe} chooses the trials, since there are several objectives"
-    both = f"a Gaussian process (gp) chooses three trials in four, {tpe} the fourth"
+        gp = "Gaussian processes (gp), one for each objective, choose"
+    both = f"{gp} three trials in four, {tpe} the fourth"
     limit = study.limits.max_trials
     if limit is not None and limit <= _EQUAL_TURNS_FROM:
         return both

@@ -4,6 +4,10 @@ Each objective has its own Gaussian process, since an error and a size depend on
 parameters. The front consists of the processes' means at the trials so far, so noise does not make
 a lucky trial part of it. Running trials belong to it with their predicted means.
 
+The hypervolume needs a reference point. Every second trial takes it from the front, and fills the
+gaps of the front. The others take it from all trials, and extend the front: a front whose trials
+are all alike would otherwise never grow.
+
 Values are standardized, half by size and half by rank: a single huge value does not make the others
 look alike, and the order alone does not hide where the front is steep. Where measurements repeat,
 such as errors on a small test set, an improvement counts only beyond half a step. Otherwise the
@@ -28,6 +32,10 @@ _MIN_LEADERS, _MAX_LEADERS = 5, 8
 """How many trials of the front, or near it, candidates are neighbors of."""
 _MIN_TIES = 0.1
 """The share of repeated values from which on an objective has steps."""
+_MIN_REPEATED = 3
+"""How many values must repeat."""
+_ROUNDING = 1e-9
+"""The difference up to which standardized values are equal."""
 _STEP_SHARE = 0.5
 """The share of a step that does not count as an improvement."""
 
@@ -61,9 +69,8 @@ class FrontSearch(GPSearch):
                 posterior.condition_on_mean(running)
         on_front = front_flags(means)
         front = means[on_front]
-        improvement = ExpectedImprovement(
-            front - _STEP_SHARE * steps, reference_point(means, front), rng
-        )
+        reference = reference_point(means if index % 2 else front, means)
+        improvement = ExpectedImprovement(front - _STEP_SHARE * steps, reference, rng)
 
         def acquisition(rows: Rows) -> FloatArray:
             return improvement.log([posterior.predict(rows) for posterior in posteriors])
@@ -111,10 +118,14 @@ def _standardize(values: FloatArray) -> FloatArray:
 
 
 def _step(values: FloatArray) -> float:
-    """Return the smallest difference in the better half if values repeat often, else 0."""
-    distinct = np.unique(values)
-    if len(values) - len(distinct) <= _MIN_TIES * len(values):
+    """Return the smallest difference between values if several of them repeat often, else 0.
+
+    A single value that repeats is often a bound, and says nothing about the others.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    is_stepped = len(values) - len(distinct) > _MIN_TIES * len(values)
+    gaps = np.diff(distinct)
+    gaps = gaps[gaps > _ROUNDING]
+    if not is_stepped or np.sum(counts > 1) < _MIN_REPEATED or not len(gaps):
         return 0.0
-    gaps = np.diff(distinct[distinct <= np.median(values)])
-    gaps = gaps[gaps > 1e-9]
-    return float(gaps.min()) if len(gaps) else 0.0
+    return float(gaps.min())

