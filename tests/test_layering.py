@@ -49,7 +49,9 @@ EARLY = {
     "cloudtune/search/gaussian_process.py": {"numpy"},
     "cloudtune/search/gp_search.py": {"numpy"},
     "cloudtune/search/pareto.py": {"numpy"},
+    "cloudtune/search/front_search.py": {"numpy"},
     "cloudtune/search/genetic_search.py": {"numpy"},
+    "cloudtune/search/hypervolume.py": {"numpy"},
     "cloudtune/search/tried_assignments.py": {"numpy"},
     "cloudtune/search/optuna_storage.py": {"optuna"},
 }
