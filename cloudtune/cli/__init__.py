@@ -37,9 +37,10 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
+        from cloudtune.cli.messages import echo_message
         from cloudtune.reporting.sanitize import sanitize_lines
 
-        click.echo(sanitize_lines(str(error)), err=True)
+        echo_message(sanitize_lines(str(error)), err=True)
         code = 3 if isinstance(error, ProviderError) else 1
         code = 2 if isinstance(error, UnsupportedError | ConversionError) else code
     except BrokenPipeError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloudtune.cli.messages import echo_message
 from cloudtune.cli.options import (
     emulate_option,
     examples,
@@ -156,15 +157,15 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
     if errors and (strict or len(errors) == len(plans)):
         *others, last = errors.values()
         for error in others:
-            click.echo(sanitize_lines(str(error)), err=True)
+            echo_message(sanitize_lines(str(error)), err=True)
         raise last
     for each in plans:
         for finding in each.findings:
             where = location_prefix(each.study, finding.path)
-            click.echo(sanitize_line(f"{where}{each.provider}: {finding}"), err=True)
+            echo_message(sanitize_line(f"{where}{each.provider}: {finding}"), err=True)
         if each.provider in errors and not each.refused:
             reason = str(errors[each.provider]).removeprefix(f"{each.provider}: ")
-            click.echo(sanitize_line(f"{each.provider}: {reason}"), err=True)
+            echo_message(sanitize_line(f"{each.provider}: {reason}"), err=True)
     runnable = [each for each in plans if each.provider not in errors]
     providers_by_note: dict[Note, list[str]] = {}
     for each in runnable:
@@ -176,10 +177,10 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
         is_common = len(providers) == len(runnable) or note.path.startswith("providers.")
         prefix = "" if is_common else f"{' and '.join(providers)}: "
         where = location_prefix(plans[0].study, note.path)
-        click.echo(sanitize_line(f"{note.severity}: {where}{prefix}{note}"), err=True)
+        echo_message(sanitize_line(f"{note.severity}: {where}{prefix}{note}"), err=True)
     if errors:
         rest = " and ".join(each.provider for each in runnable)
-        click.echo(
+        echo_message(
             f"{' and '.join(errors)} cannot run this study; running it on {rest}. With "
             "--strict, nothing runs in this case.",
             err=True,

@@ -10,6 +10,7 @@ import click
 from typing_extensions import override
 
 from cloudtune.cli.completion import complete_templates
+from cloudtune.cli.messages import echo_message
 from cloudtune.cli.options import (
     check_option,
     emulate_option,
@@ -194,7 +195,7 @@ def _print_check(result: CheckResult) -> None:
     from cloudtune.reporting.phrases import describe_space
 
     for line in format_check(result):
-        click.echo(line, err=True)
+        echo_message(line, err=True)
     refused = any(f.kind == "refused" for each in result.findings.values() for f in each)
     if result.study and not result.problems and not refused:
         click.echo(f"{result.study.file}: no mistakes. {describe_space(result.study)}")
@@ -214,8 +215,11 @@ def _print_plans(
         from cloudtune.reporting.console.summary import format_plan
 
         for each in plans:
-            lines = [*format_plan(each, brief=brief), *(format_files(each) if files else ())]
-            click.echo("\n".join(lines))
+            for line in format_plan(each, brief=brief):
+                # The request is deeper, and JSON.
+                (click.echo if line.startswith("    ") else echo_message)(line)
+            for line in format_files(each) if files else ():
+                click.echo(line)
     if any(p.broken for p in plans):
         raise SystemExit(3)
     if any(p.findings if strict else p.refused for p in plans):

@@ -60,8 +60,10 @@ def format_plan(plan: Plan, *, brief: bool) -> list[str]:
     for note in plan.notes:
         lines.append(f"  {note.severity}: {location_prefix(plan.study, note.path)}{note}")
     for mode, findings in other_mode_findings(plan).items():
-        text = "; ".join(map(str, findings)) or "no findings"
-        lines.append(f"  in {mode} mode: {text}")
+        others = [str(finding) for finding in findings if finding not in plan.findings]
+        if repeated := len(findings) - len(others):
+            others.append(f"{repeated} of the findings above")
+        lines.append(f"  in {mode} mode: {'; '.join(others) or 'no findings'}")
     if not brief:
         request = format_json(plan.request, indent=2).split("\n")
         lines += ["  request:", *(f"    {line}" for line in request)]
