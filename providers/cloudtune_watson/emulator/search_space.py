@@ -23,6 +23,8 @@ from cloudtune_watson.emulator.rules.search import (
 OBJECTIVE = "objective"
 """The only metric of the study."""
 _EXPERIMENT = "experiment"
+_POWER_DIGITS = 9
+"""Significant digits of a power; IBM does not document how many its service has."""
 _STRATEGIES: Mapping[str, Json] = {
     "Random": {"name": "random"},
     "Bayesian": {"name": "bayesian", "method": "gp"},
@@ -125,7 +127,10 @@ def _value(each: Json, raw: Value) -> Value:
     if each["type"].lower() == "discrete" or "power" not in each or isinstance(raw, str):
         return raw
     value = parse_number(each["power"]) ** raw
-    return int(value) if each["dataType"].lower() == "int" else float(value)
+    if each["dataType"].lower() == "int":
+        return int(value)
+    # So that 0.3, whose exponent is -0.5228787452803376, is not 0.29999999999999993.
+    return float(f"{value:.{_POWER_DIGITS}g}")
 
 
 def _param(name: str, kind: str, value: Value) -> Json:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from cloudtune.results.events import Started
+from cloudtune_watson.emulator.search_space import experiment_values
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
@@ -74,6 +78,15 @@ def test_bounds_with_a_power_are_exponents(cluster: Cluster) -> None:
     found = [float(value) for value in cluster.values(told)]
     assert all(any(value == pytest.approx(each) for each in (1e-3, 1e-2, 0.1)) for value in found)
     assert set(cluster.values(told, "size")) <= {"32", "64", "128", "256"}
+
+
+@pytest.mark.parametrize("bound", [0.3, 0.4, 1e-05, 0.003, 700.0])
+def test_a_power_of_a_bounds_exponent_is_the_bound(bound: float) -> None:
+    rate = {"name": "rate", "type": "range", "dataType": "double", "power": "10"}
+    data = {"algoDef": {"algorithm": "Random"}, "hyperParams": [rate]}
+    started = Started(1, 0.0, {"p0": math.log10(bound)})
+    _, values = experiment_values(data, started)
+    assert values == {"rate": bound}
 
 
 def test_hyperband_tells_scripts_its_resource(cluster: Cluster) -> None:
