@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cloudtune.study.study import Study
 
 
+_SHAPE_ERRORS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError)
+"""What a reader raises on values of a form that it does not expect."""
+
+
 @dataclass(frozen=True)
 class ImportedStudy:
     """A study that was read from the configuration of another tool."""
@@ -86,7 +90,7 @@ def read(file: str | Path, source: str | None = None, definition: str | None = N
         prefix = f"{index}" if len(documents) > 1 else ""
         found = Report(path)
         fields = Fields(drop_secrets(document.data, found), found)
-        drafts += [(draft, document) for draft in chosen.read(fields)]
+        drafts += [(draft, document) for draft in _read_drafts(chosen, fields)]
         report.findings += [_under(prefix, each) for each in found.findings]
         report.problems += [_located(each, path, document) for each in found.problems]
     if report.problems:
@@ -123,6 +127,16 @@ def import_study(
         names = ", ".join(each.name for each in imported.studies)
         raise UsageError(f"{file} has several definitions: {names}. Pass one as definition")
     return next(iter(imported.studies)).with_notes(imported.findings)
+
+
+def _read_drafts(chosen: Format, fields: Fields) -> Sequence[StudyDraft]:
+    try:
+        return chosen.read(fields)
+    except _SHAPE_ERRORS as error:
+        if not fields.report.problems:
+            message = f"cannot be read as {chosen.title}: a value has an unexpected form ({error})"
+            fields.report.mistake("", message)
+        return []
 
 
 def foreign_format(file: str | Path) -> Format | None:

@@ -7,7 +7,6 @@ A reader of a format takes each key that it understands. What nobody takes is le
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +119,7 @@ class Fields:
         """Take a finite number; text is read as the number that it spells."""
         value = self.take(key)
         number = parse_number(value)
-        if value is not None and (number is None or not math.isfinite(number)):
+        if value is not None and number is None:
             self._mistake(key, f"must be a number, not {value!r}")
             return None
         return number
@@ -143,6 +142,23 @@ class Fields:
             self._mistake(key, "must be true or false")
             return None
         return value
+
+    def word(self, key: str) -> str | int | float | bool | None:
+        """Take a value that is neither a map nor a list, such as a name of an enum."""
+        value = self.take(key)
+        if is_map(value) or is_list(value):
+            self._mistake(key, "must be a single value")
+            return None
+        word: str | int | float | bool | None = value
+        return word
+
+    def entries(self, key: str) -> Json:
+        """Take a map whose keys are the user's, empty if it is absent."""
+        value = self.take(key)
+        if value is not None and not is_map(value):
+            self._mistake(key, "must be a map")
+            return {}
+        return dict(value or {})
 
     def items(self, key: str) -> list[Any]:
         """Take a list, empty if it is absent."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.yaml_reader import parse_scalar
 
+_LARGEST = sys.float_info.max
+
 
 def parse_number(value: Any) -> int | float | None:
-    """Return the number that a value is or spells; None if it is not a number.
+    """Return the finite number that a value is or spells; None if it is not one.
 
     >>> parse_number("1e-5"), parse_number("4.0"), parse_number("four")
     (1e-05, 4.0, None)
@@ -18,7 +21,7 @@ def parse_number(value: Any) -> int | float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return value
+        return value if -_LARGEST <= value <= _LARGEST else None
     if not isinstance(value, str) or not value.strip():
         return None
     text = value.strip().removeprefix("+")
@@ -26,7 +29,7 @@ def parse_number(value: Any) -> int | float | None:
         number = parse_scalar(text)
     except ValueError:
         return None
-    return number if isinstance(number, int | float) and not isinstance(number, bool) else None
+    return None if isinstance(number, str) else parse_number(number)
 
 
 def parse_text(text: str) -> Value:

@@ -57,7 +57,10 @@ def _merge_lists(old: list[Json], new: list[Json]) -> list[Json]:
 
 def entry_key(entries: Sequence[Json]) -> str | None:
     """Return the key that identifies each entry of a list; None if there is none."""
-    return next((key for key in _KEYS if all(key in entry for entry in entries)), None)
+    return next(
+        (key for key in _KEYS if all(isinstance(entry.get(key), str | int) for entry in entries)),
+        None,
+    )
 
 
 def is_list_of_maps(value: Any) -> bool:

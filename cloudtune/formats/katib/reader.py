@@ -20,7 +20,7 @@ from cloudtune.formats.model import StudyDraft, compact
 from cloudtune.formats.values import parse_texts, rising_numbers, unique_values
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import count_values, list_values
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.study.yaml_reader import is_list, is_map
 
 MAX_LISTED = 1_000
 """The values of a step that are listed at most."""
@@ -90,7 +90,7 @@ class ExperimentReader:
 
     def _objective(self) -> Json:
         objective = self._spec.map("objective")
-        metric, kind = objective.text("objectiveMetricName"), objective.take("type")
+        metric, kind = objective.text("objectiveMetricName"), objective.word("type")
         if not metric:
             objective.mistake("objectiveMetricName", "an experiment needs a metric to optimize")
             return {}
@@ -100,7 +100,7 @@ class ExperimentReader:
         additional = [each for each in objective.texts("additionalMetricNames") if each != metric]
         strategies = self._metric_strategies(objective)
         select = strategies.pop(metric, EXTREMES[kind])
-        goal = {"metric": metric, "goal": kind}
+        goal: Json = {"metric": metric, "goal": kind}
         if (target := objective.number("goal")) is not None:
             goal["target"] = target
         if select == EXTREMES[kind]:
@@ -118,7 +118,7 @@ class ExperimentReader:
     def _metric_strategies(self, objective: Fields) -> dict[str, str]:
         strategies: dict[str, str] = {}
         for each in objective.maps("metricStrategies"):
-            name, value = each.text("name"), each.take("value")
+            name, value = each.text("name"), each.word("value")
             if value not in {"min", "max", "latest"}:
                 each.mistake("value", f"must be min, max or latest, not {value!r}")
             strategies[name or ""] = "last" if value == "latest" else str(value)
@@ -241,7 +241,7 @@ class ExperimentReader:
     def _code(self) -> None:
         template = self._spec.peek("trialTemplate")
         path = self._spec.at("trialTemplate")
-        if not template:
+        if not is_map(template) or not template:
             text = "an experiment needs a template: name the image of a trial before Katib runs it"
             self._spec.warn("trialTemplate", text)
             return
@@ -261,8 +261,8 @@ class ExperimentReader:
 
 
 def _parameter(fields: Fields) -> Json | None:
-    kind, space = fields.take("parameterType"), fields.map("feasibleSpace")
-    distribution = space.take("distribution")
+    kind, space = fields.word("parameterType"), fields.map("feasibleSpace")
+    distribution = space.word("distribution")
     if distribution in {"normal", "logNormal"}:
         space.refuse("distribution", "a study has no normal distributions")
         return None
@@ -330,7 +330,7 @@ def _metric_formats(collector: Json) -> list[str]:
     source = collector.get("source")
     found = source.get("filter") if is_map(source) else None
     formats = found.get("metricsFormat") if is_map(found) else None
-    return [each for each in formats or () if isinstance(each, str)]
+    return [each for each in formats if isinstance(each, str)] if is_list(formats) else []
 
 
 _GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?!\?)|\(\?P<\w+>|\(|\)")

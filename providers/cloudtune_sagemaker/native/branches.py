@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.provider import Fields, Json, Report, Value
+from cloudtune.provider import Fields, Json, Report, Value, is_list, is_map
 from cloudtune_sagemaker.native.hyperparameters import read_ranges, read_static, read_values
 from cloudtune_sagemaker.native.names import SDK_PARAMETERS
 
-_OWN = frozenset(["DefinitionName", "HyperParameterRanges", "StaticHyperParameters"])
+_RANGES = "HyperParameterRanges"
+_OWN = frozenset(["DefinitionName", _RANGES, "StaticHyperParameters"])
 """What may differ between the branches."""
 _KINDS = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 
@@ -32,6 +33,8 @@ class JoinedBranches:
 
 def join(definitions: Sequence[Json]) -> JoinedBranches | None:
     """Return how definitions join to one study; None if they are jobs of their own."""
+    if not all(map(_is_well_formed, definitions)):
+        return None
     shared = [_text({k: v for k, v in each.items() if k not in _OWN}) for each in definitions]
     statics: list[Json] = [dict(each.get("StaticHyperParameters") or {}) for each in definitions]
     ranges: list[Json] = [each.get("HyperParameterRanges") or {} for each in definitions]
@@ -67,6 +70,17 @@ def join(definitions: Sequence[Json]) -> JoinedBranches | None:
 def _entries(ranges: Json) -> list[Json]:
     lists: list[list[Json]] = list(ranges.values())
     return [entry for each in lists for entry in each if "Name" in entry]
+
+
+def _is_well_formed(definition: Json) -> bool:
+    """Return whether static values and ranges have the form of the service."""
+    static, ranges = (definition.get(key) or {} for key in ("StaticHyperParameters", _RANGES))
+    if not is_map(static) or not is_map(ranges):
+        return False
+    lists = list(ranges.values())
+    return all(map(is_list, lists)) and all(
+        is_map(entry) and isinstance(entry.get("Name"), str) for each in lists for entry in each
+    )
 
 
 def _text(value: Any) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from cloudtune.provider import (
     Fields,
     Json,
     compact,
-    format_duration,
+    is_map,
     is_metric_expression,
     is_variable_name,
 )
 from cloudtune_sagemaker.native.branches import JoinedBranches, branch_parameters
+from cloudtune_sagemaker.native.durations import read_seconds
 from cloudtune_sagemaker.native.hyperparameters import read_ranges, read_static
 from cloudtune_sagemaker.native.machines import read_machines
 from cloudtune_sagemaker.native.names import (
@@ -64,7 +66,7 @@ def read_definition(
 
 def _static(fields: Fields) -> Json:
     """Take the static hyperparameters, without those of the service and its SDK."""
-    static: Json = dict(fields.take("StaticHyperParameters") or {})
+    static = fields.entries("StaticHyperParameters")
     added = [name for name in static if name in SDK_PARAMETERS]
     for name in added:
         del static[name]
@@ -83,7 +85,8 @@ def _is_reserved(name: str) -> bool:
 
 def _code(fields: Fields, trial: Json, settings: Json) -> bool:
     """Read where the code is; return whether SageMaker's toolkit decodes hyperparameters."""
-    described: Json = fields.original.get("StaticHyperParameters") or {}
+    described: Any = fields.original.get("StaticHyperParameters")
+    described = described if is_map(described) else {}
     if region := described.get("sagemaker_region"):
         settings["region"] = script_argument(str(region))
     reserved: Json = fields.peek("StaticHyperParameters") or {}
@@ -115,7 +118,7 @@ def _algorithm(fields: Fields, data: Json, trial: Json, settings: Json) -> None:
     settings |= compact(
         image=algorithm.text("TrainingImage"), algorithm=algorithm.text("AlgorithmName")
     )
-    if algorithm.peek("TrainingInputMode") in {"File", "Pipe", "FastFile"}:
+    if str(algorithm.peek("TrainingInputMode")) in {"File", "Pipe", "FastFile"}:
         settings["input_mode"] = algorithm.take("TrainingInputMode")
     if "script" not in trial and (settings.get("image") or settings.get("algorithm")):
         key = "TrainingImage" if settings.get("image") else "AlgorithmName"
@@ -143,7 +146,7 @@ def _algorithm(fields: Fields, data: Json, trial: Json, settings: Json) -> None:
 def _inputs(fields: Fields, trial: Json) -> None:
     inputs: Json = {}
     for channel in fields.maps("InputDataConfig", "ChannelName"):
-        name = channel.take("ChannelName")
+        name = channel.text("ChannelName")
         for key in ("CompressionType", "RecordWrapperType"):
             if channel.peek(key) == "None":
                 channel.take(key)
@@ -177,10 +180,10 @@ def _output(fields: Fields, settings: Json) -> None:
 
 def _stopping(fields: Fields, data: Json, settings: Json) -> None:
     stopping = fields.map("StoppingCondition")
-    if seconds := stopping.integer("MaxRuntimeInSeconds"):
-        data["limits"]["trial_timeout"] = format_duration(seconds)
-    if fields.peek("EnableManagedSpotTraining") is True and "MaxWaitTimeInSeconds" in stopping:
-        settings["max_wait"] = format_duration(stopping.integer("MaxWaitTimeInSeconds") or 0)
+    data["limits"] |= compact(trial_timeout=read_seconds(stopping, "MaxRuntimeInSeconds"))
+    is_spot = fields.peek("EnableManagedSpotTraining") is True
+    if is_spot:
+        settings |= compact(max_wait=read_seconds(stopping, "MaxWaitTimeInSeconds"))
 
 
 def _switches(fields: Fields, settings: Json) -> None:
@@ -201,7 +204,7 @@ def _switches(fields: Fields, settings: Json) -> None:
 
 
 def _environment(fields: Fields, trial: Json) -> None:
-    variables: Json = dict(fields.take("Environment") or {})
+    variables = fields.entries("Environment")
     env = {name: str(value) for name, value in variables.items() if is_variable_name(name)}
     if rest := {name: value for name, value in variables.items() if name not in env}:
         fields.put("Environment", rest)

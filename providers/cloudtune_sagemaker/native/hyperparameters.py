@@ -57,7 +57,7 @@ def _read_range(kind: str, fields: Fields, *, decoded: bool) -> Json | None:
         return {"type": "categorical", "values": unique_values(read_values(texts, decoded=decoded))}
     read = fields.integer if kind == "IntegerParameterRanges" else fields.number
     low, high = read("MinValue"), read("MaxValue")
-    scaling = fields.take("ScalingType") or "Auto"
+    scaling = fields.word("ScalingType") or "Auto"
     if scaling not in SCALES:
         fields.mistake("ScalingType", f"unknown scale {scaling!r}", f"use {', '.join(SCALES)}")
         return None

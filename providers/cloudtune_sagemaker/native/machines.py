@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Fields, Json, compact
+from cloudtune.provider import Fields, Json, compact, is_list, is_map, parse_number
 
 _ONE = "ResourceConfig"
 _MANY = "HyperParameterTuningResourceConfig"
@@ -10,6 +10,10 @@ _MANY = "HyperParameterTuningResourceConfig"
 
 def read_machines(fields: Fields, settings: Json) -> None:
     """Read either form of resources; what the settings cannot hold stays."""
+    for key in (_ONE, _MANY):
+        if fields.peek(key) is not None and not is_map(fields.peek(key)):
+            fields.mistake(key, "must be a map")
+            return
     one, many = fields.peek(_ONE), fields.peek(_MANY)
     if one and many:
         fields.mistake(_MANY, f"{_ONE} and {_MANY} are both set", "keep one of them")
@@ -22,7 +26,11 @@ def read_machines(fields: Fields, settings: Json) -> None:
 def _several(fields: Fields, settings: Json) -> None:
     original: Json = fields.peek(_MANY)
     configs: list[Json] = original["InstanceConfigs"]
-    shapes = {(each.get("InstanceCount"), each.get("VolumeSizeInGB")) for each in configs}
+    if not is_list(configs) or not all(map(is_map, configs)):
+        fields.mistake(f"{_MANY}.InstanceConfigs", "must be a list of maps")
+        return
+    keys = ("InstanceCount", "VolumeSizeInGB")
+    shapes = {tuple(parse_number(each.get(key)) for key in keys) for each in configs}
     settings["instance_type"] = [str(each.get("InstanceType")) for each in configs]
     known = {"InstanceConfigs", "AllocationStrategy", "VolumeKmsKeyId"}
     inner = {"InstanceType", "InstanceCount", "VolumeSizeInGB"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import Fields, Json, StudyDraft, compact, format_duration, is_map
+from cloudtune.provider import Fields, Json, StudyDraft, compact, is_list, is_map
 from cloudtune_sagemaker.native.branches import JoinedBranches, join
 from cloudtune_sagemaker.native.definition import read_definition
+from cloudtune_sagemaker.native.durations import read_seconds
 from cloudtune_sagemaker.native.hyperparameters import read_ranges
 from cloudtune_sagemaker.native.names import GOALS, STRATEGIES, WARM_STARTS
 from cloudtune_sagemaker.settings import NAME
@@ -57,8 +58,8 @@ def _definitions(document: Fields) -> list[Json]:
         hint = "keep one of them: SageMaker accepts either"
         document.mistake(_MANY, f"{_ONE} and {_MANY} are both set", hint)
         return []
-    found: list[Any] = [one] if one else list(many or [])
-    if not all(map(is_map, found)):
+    found: list[Any] = [one] if one else many or []
+    if not is_list(found) or not all(map(is_map, found)):
         document.mistake(_ONE if one else _MANY, "must be a map, or a list of maps")
         return []
     return found
@@ -124,7 +125,7 @@ def _objective(config: Fields, definition: Fields | None, origins: dict[str, str
     fields = config.map("HyperParameterTuningJobObjective")
     if definition is not None and "TuningObjective" in definition:
         fields = definition.map("TuningObjective")
-    kind, metric = fields.take("Type"), fields.text("MetricName")
+    kind, metric = fields.word("Type"), fields.text("MetricName")
     if not fields.original:
         return {}
     if kind not in GOALS:
@@ -138,7 +139,7 @@ def _objective(config: Fields, definition: Fields | None, origins: dict[str, str
 
 
 def _strategy(config: Fields, data: Json, origins: dict[str, str]) -> None:
-    name = config.take("Strategy")
+    name = config.word("Strategy")
     if name not in STRATEGIES:
         hint = f"use {', '.join(STRATEGIES)}"
         config.mistake("Strategy", f"unknown strategy {name!r}", hint)
@@ -164,7 +165,7 @@ def _strategy(config: Fields, data: Json, origins: dict[str, str]) -> None:
     if isinstance(seed, int | str) and str(seed).isdigit() and int(seed) < 2**32:
         strategy["seed"] = config.integer("RandomSeed")
     data["strategy"] = strategy
-    stopping = config.take("TrainingJobEarlyStoppingType") or "Off"
+    stopping = config.word("TrainingJobEarlyStoppingType") or "Off"
     if stopping == "Auto":
         data["early_stopping"] = "auto"
         origins["early_stopping"] = config.at("TrainingJobEarlyStoppingType")
@@ -174,24 +175,21 @@ def _strategy(config: Fields, data: Json, origins: dict[str, str]) -> None:
 
 def _limits(config: Fields, data: Json, origins: dict[str, str]) -> None:
     limits = config.map("ResourceLimits")
-    seconds = limits.integer("MaxRuntimeInSeconds")
     data["limits"] = compact(
         max_trials=limits.integer("MaxNumberOfTrainingJobs"),
         parallel_trials=limits.integer("MaxParallelTrainingJobs"),
-        timeout=format_duration(seconds) if seconds else None,
+        timeout=read_seconds(limits, "MaxRuntimeInSeconds"),
     )
     origins["limits.max_trials"] = limits.at("MaxNumberOfTrainingJobs")
     origins["limits.parallel_trials"] = limits.at("MaxParallelTrainingJobs")
 
 
 def _tags(document: Fields, settings: Json) -> None:
-    tags = document.take("Tags")
-    if not tags:
-        return
+    tags = document.items("Tags")
     found = [each for each in tags if is_map(each) and each.get("Key") != _RUN_TAG]
     if len(found) < len(tags):
         document.note("Tags", f"left out {_RUN_TAG}, which belongs to a run of cloudtune")
-    keys = [each.get("Key") for each in found]
+    keys = [str(each.get("Key")) for each in found]
     if len(set(keys)) == len(keys) and all(each.keys() == {"Key", "Value"} for each in found):
         settings |= compact(tags={str(each["Key"]): str(each["Value"]) for each in found})
     else:
@@ -202,7 +200,7 @@ def _warm_start(document: Fields, data: Json) -> None:
     start = document.map("WarmStartConfig")
     if not start.original:
         return
-    kind = start.take("WarmStartType")
+    kind = start.word("WarmStartType")
     if kind not in WARM_STARTS:
         start.mistake("WarmStartType", f"must be one of {', '.join(WARM_STARTS)}, not {kind!r}")
         return

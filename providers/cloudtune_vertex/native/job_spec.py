@@ -49,8 +49,8 @@ def read_job_spec(job: Fields, data: Json, trial: Json, settings: Json) -> None:
             "workerPoolSpecs", "is one pool, and must be a list of pools", "put - before it"
         )
         return
-    if is_list(pools) and pools:
-        _pool(spec.maps("workerPoolSpecs")[0], trial, settings)
+    for first in spec.maps("workerPoolSpecs")[:1]:
+        _pool(first, trial, settings)
     _scheduling(spec.map("scheduling"), data, settings)
     settings |= compact(
         service_account=spec.text("serviceAccount"),
@@ -75,7 +75,7 @@ def _pool(pool: Fields, trial: Json, settings: Json) -> None:
     if parse_number(pool.peek("replicaCount") or 1) == 1:
         pool.take("replicaCount")
     disk = pool.map("diskSpec")
-    if disk.peek("bootDiskType") in _DISKS:
+    if str(disk.peek("bootDiskType")) in _DISKS:
         settings["disk_type"] = disk.take("bootDiskType")
     if size := disk.integer("bootDiskSizeGb"):
         settings["disk_gb"] = size
@@ -131,7 +131,7 @@ def _scheduling(fields: Fields, data: Json, settings: Json) -> None:
     if timeout := read_seconds(fields, "timeout"):
         data["limits"]["trial_timeout"] = format_duration(timeout)
     settings |= compact(restart=fields.flag("restartJobOnWorkerRestart") or None)
-    strategy = fields.peek("strategy")
+    strategy = str(fields.peek("strategy"))
     if strategy in {"SPOT", "FLEX_START"}:
         fields.take("strategy")
         settings["spot" if strategy == "SPOT" else "flex_start"] = True

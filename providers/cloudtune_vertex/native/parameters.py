@@ -105,7 +105,7 @@ def _parameter(fields: Fields) -> Json | None:
 
 
 def _scale(fields: Fields) -> Json:
-    value = fields.take("scaleType") or 0
+    value = fields.word("scaleType") or 0
     name = NUMBERS["scaleType"].get(value, value) if isinstance(value, int) else value
     if name not in SCALES:
         fields.mistake("scaleType", f"unknown scale {value!r}", f"use {', '.join(SCALES)}")

@@ -41,7 +41,8 @@ def read_job(document: Fields) -> StudyDraft:
         parent = _PARENT.match(str(whole.get("parent") or ""))
         if parent:
             settings |= {"project": parent[1], "location": parent[2]}
-        whole, path = whole[JOB], JOB
+        inner = Fields(whole, report).map(JOB)
+        whole, path = dict(inner.original), JOB
     draft = _JobReader(Fields(whole, report, path), settings).draft()
     report.findings[:] = [
         replace(each, path=original_path(each.path, names)) for each in report.findings
@@ -75,7 +76,7 @@ class _JobReader:
         trial: Json = {}
         read_job_spec(job, data, trial, settings)
         data["trial"] = trial
-        labels: Json = dict(job.take("labels") or {})
+        labels = job.entries("labels")
         if labels.pop(_RUN_LABEL, None) is not None:
             job.note("labels", f"left out {_RUN_LABEL}, which belongs to a run of cloudtune")
         encryption = job.map("encryptionSpec")
@@ -91,7 +92,7 @@ class _JobReader:
 
     def _enum(self, key: str, values: Mapping[str, str], default: str) -> str:
         """Take the value of an enum, by name or by number."""
-        value = self._spec.take(key)
+        value = self._spec.word(key)
         name: Any = NUMBERS[key].get(value, value) if isinstance(value, int) else value
         if not name:
             return default
@@ -109,7 +110,7 @@ class _JobReader:
                 reason = "a study has no safety metrics: on other services nothing keeps the limit"
                 fields.approximate("safetyConfig", reason)
                 continue
-            metric, value = fields.text("metricId"), fields.take("goal")
+            metric, value = fields.text("metricId"), fields.word("goal")
             goal = NUMBERS["goal"].get(value) if isinstance(value, int) else value
             if goal in {None, "", "GOAL_TYPE_UNSPECIFIED"}:
                 fields.note("goal", "absent, so Vertex AI's default MAXIMIZE")

@@ -1,0 +1,65 @@
+"""A value of another form than expected gives a message, whatever the format and the field."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.conversion import exporter, registry
+from cloudtune.errors import CloudtuneError
+from cloudtune.formats.documents import parse_documents
+from cloudtune.formats.fields import Fields, Report
+from cloudtune.study.loader import load
+from tests.document_equality import is_list, is_map
+
+TESTS = Path(__file__).parents[2]
+FILES = {
+    "katib": [TESTS / "cloudtune" / "formats" / "katib" / "strategies.yaml"],
+    "sagemaker": [
+        TESTS / "cloudtune_sagemaker" / "native" / f"{name}.json" for name in ("sdk", "conditional")
+    ],
+    "vertex": [
+        TESTS / "cloudtune_vertex" / "native" / f"{name}.json" for name in ("rest", "conditional")
+    ],
+}
+VALUES: Sequence[Any] = (1, "x", [], {}, [1], [[]], {"a": 1}, True, "1e400", 10**400, -1, 0)
+
+
+def places(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield keys
+    if is_map(value):
+        for key, inner in value.items():
+            yield from places(inner, (*keys, key))
+    elif is_list(value):
+        for index, inner in enumerate(value):
+            yield from places(inner, (*keys, index))
+
+
+def replaced(document: Any, keys: Sequence[str | int], value: Any) -> Any:
+    changed = copy.deepcopy(document)
+    inner = changed
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = copy.deepcopy(value)
+    return changed
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_an_odd_value_never_fails_without_a_message(name: str) -> None:
+    found = registry.get(name)
+    for path in FILES[name]:
+        (document,) = parse_documents(path.read_text("utf-8"), path.name)
+        for number, keys in enumerate(places(document.data)):
+            if not keys:
+                continue
+            for value in VALUES[number % 4 :: 4]:
+                report = Report(path)
+                drafts = found.read(Fields(replaced(document.data, keys, value), report))
+                for draft in [] if report.problems else drafts:
+                    with contextlib.suppress(CloudtuneError):
+                        exporter.write(load(draft.data), name)
