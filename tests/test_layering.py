@@ -59,7 +59,6 @@ EARLY = {
 
 LONG: dict[str, str] = {
     "cloudtune/trial.py": "one file is put beside a script on any machine",
-    "providers/cloudtune_vertex/emulator/storage_tool.py": "a program that imports nothing of ours",
 }
 """Files of more than 400 lines, each with the reason why it is not two."""
 

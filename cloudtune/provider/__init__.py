@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cloudtune.bundle.launcher import SOURCE as SOURCE
     from cloudtune.bundle.launcher import START as START
     from cloudtune.bundle.launcher import launcher_files as launcher_files
-    from cloudtune.bundle.python_version import required_python as required_python
     from cloudtune.diagnostics import Finding as Finding
     from cloudtune.diagnostics import Note as Note
     from cloudtune.errors import CloudtuneError as CloudtuneError
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.lookup import input_address as input_address
     from cloudtune.provider.lookup import input_files as input_files
     from cloudtune.provider.lookup import is_loopback as is_loopback
+    from cloudtune.provider.lookup import python_requirement as python_requirement
     from cloudtune.provider.lookup import source_files as source_files
     from cloudtune.provider.lookup import uses_launcher as uses_launcher
     from cloudtune.provider.models import CloudSettings as CloudSettings
@@ -137,7 +137,6 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "cloudtune.bundle.archive": "write_archive",
     "cloudtune.bundle.launcher": "PROGRAM SOURCE START launcher_files",
-    "cloudtune.bundle.python_version": "required_python",
     "cloudtune.diagnostics": "Finding Note",
     "cloudtune.errors": (
         "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"
@@ -156,7 +155,7 @@ _EXPORTS = {
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",
     "cloudtune.provider.lookup": (
         "code_address count_certain_trials environment_variables find_inputs has_code has_module "
-        "input_address input_files is_loopback source_files uses_launcher"
+        "input_address input_files is_loopback python_requirement source_files uses_launcher"
     ),
     "cloudtune.provider.models": (
         "CloudSettings Emulator Interrupted JobContext JobRef JobStatus ProviderSettings "

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cloudtune.bundle.python_version import required_python
 from cloudtune.ledger.home import state_folder
 from cloudtune.provider.facts import Facts, Inputs, SourceFiles, Variables
 from cloudtune.provider.source_size import disk_shortage, largest_folders
@@ -28,6 +29,14 @@ def has_code(study: Study) -> bool:
 def uses_launcher(study: Study, facts: Facts) -> bool:
     """Return whether cloudtune's launcher starts the code: code at the service starts itself."""
     return has_code(study) and facts.lookup.code_address is None
+
+
+def python_requirement(study: Study, facts: Facts) -> list[int | str] | None:
+    """Return the oldest minor version of Python 3 for the code and what requires it, as JSON data.
+
+    None if no code is sent.
+    """
+    return list(required_python(facts.source, study.trial.script)) if facts.source else None
 
 
 def code_address(study: Study, provider: str) -> str | None:

@@ -26,7 +26,7 @@ from cloudtune.provider import (
     find_inputs,
     is_loopback,
     overrides_any,
-    required_python,
+    python_requirement,
     source_files,
     upload_address,
 )
@@ -86,7 +86,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         "algorithm": settings.algorithm,
         "instance_types": types,
         "launcher": launcher_hash(),
-        "python": _required_python(study, facts),
+        "python": python_requirement(study, facts),
     }
     return Lookup(
         price=hour_price(region, types, settings),
@@ -170,14 +170,6 @@ def _configured(option: str, profile: str | None) -> str:
         return ""
     section = f"profile {profile}" if profile and profile != "default" else "default"
     return config.get(section, option, fallback="").strip()
-
-
-def _required_python(study: Study, facts: Facts) -> list[int | str] | None:
-    """Return the oldest minor version of Python 3 for the code and what requires it, as JSON data.
-
-    None if no code is sent.
-    """
-    return list(required_python(facts.source, study.trial.script)) if facts.source else None
 
 
 def _image(

@@ -23,7 +23,7 @@ from cloudtune.provider import (
     environment_variables,
     find_inputs,
     overrides_any,
-    required_python,
+    python_requirement,
     source_files,
     upload_address,
 )
@@ -63,7 +63,7 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     data: dict[str, Any] = {name: value or placeholders[name] for name, value in values.items()}
     project, location, image = data["project"], data["location"], data["image"]
     data["prefix"] = settings.prefix
-    data["python"] = _required_python(study, facts)
+    data["python"] = python_requirement(study, facts)
     data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
     inputs = _inputs(study, facts, uploads_uri(data))
     return Lookup(
@@ -122,14 +122,6 @@ def _read_gcloud(section: str, name: str) -> str | None:
     except (OSError, configparser.Error, UnicodeDecodeError):
         return None
     return config.get(section, name, fallback="").strip() or None
-
-
-def _required_python(study: Study, facts: Facts) -> list[int | str] | None:
-    """Return the oldest minor version of Python 3 for the code and what requires it, as JSON data.
-
-    None if no code is sent.
-    """
-    return list(required_python(facts.source, study.trial.script)) if facts.source else None
 
 
 def _paths(inputs: Inputs) -> dict[str, str]:

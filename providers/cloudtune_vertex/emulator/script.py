@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,7 +125,7 @@ class Script:
 def _add_storage_tools(image: Path) -> None:
     """Let a script find stand-ins for ``gcloud storage`` and ``gsutil``."""
     for name in ("gcloud", "gsutil"):
-        words = shlex.join([sys.executable, "-I", "-S", storage_tool.__file__, name])
+        words = shlex.join(storage_tool.command(name))
         script = image / "bin" / name
         script.write_text(f'#!/bin/sh\nexec {words} "$@"\n', "utf-8")
         script.chmod(0o755)

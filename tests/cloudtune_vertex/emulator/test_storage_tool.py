@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ def tool(request: pytest.FixtureRequest, emulator: Any, tmp_path: Path) -> Run:
     def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         call = [*PROGRAMS[request.param], *words]
         return subprocess.run(
-            [sys.executable, "-I", "-S", storage_tool.__file__, *call],
+            storage_tool.command(*call),
             env={storage_tool.HOST: f"{emulator.url}/as/{emulator.key}"},
             cwd=tmp_path,
             input=stdin,
