@@ -13,7 +13,7 @@ from cloudtune.search.encoding import Encoding, Rows
 from cloudtune.study.search_space import Assignment, Node, Space, Value, match_value
 from cloudtune.study.study import Study
 
-METHOD = "total effects (Sobol) on a random forest"
+METHOD = "total effects (Sobol) on boosted trees"
 MIN_TRIALS = 20
 """With fewer trials, importance is not computed."""
 _MAX_TRIALS = 400
