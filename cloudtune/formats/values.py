@@ -63,7 +63,7 @@ def rising_numbers(values: Sequence[Any]) -> list[int | float] | None:
 
     All whole numbers are integers; else all are floats.
     """
-    parsed = [parse_number(value) for value in values]
+    parsed: list[int | float | None] = [parse_number(value) for value in values]
     if None in parsed:
         return None
     different: set[int | float] = {number for number in parsed if number is not None}

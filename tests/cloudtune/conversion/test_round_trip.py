@@ -1,0 +1,68 @@
+"""Studies that are exported and imported are the same studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloudtune.conversion import exporter, importer
+from cloudtune.study.loader import load
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
+WORDS = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
+SCALES = st.sampled_from(["linear", "log"])
+
+
+@st.composite
+def floats(draw: st.DrawFn) -> dict[str, Any]:
+    low = draw(st.floats(1e-6, 10).map(lambda x: float(f"{x:.4g}")))
+    high = draw(st.floats(low * 1.5, low * 1e6).map(lambda x: float(f"{x:.4g}")))
+    return {"type": "float", "min": low, "max": high, "scale": draw(SCALES)}
+
+
+@st.composite
+def integers(draw: st.DrawFn) -> dict[str, Any]:
+    low = draw(st.integers(1, 50))
+    return {
+        "type": "int",
+        "min": low,
+        "max": draw(st.integers(low + 1, 1000)),
+        "scale": draw(SCALES),
+    }
+
+
+CATEGORICAL = st.lists(WORDS, min_size=2, max_size=6, unique=True).map(
+    lambda values: {"type": "categorical", "values": values}
+)
+STUDIES = st.fixed_dictionaries(
+    {
+        "name": NAMES,
+        "objective": st.fixed_dictionaries(
+            {"metric": WORDS, "goal": st.sampled_from(["maximize", "minimize"])}
+        ),
+        "parameters": st.dictionaries(
+            NAMES, floats() | integers() | CATEGORICAL, min_size=1, max_size=5
+        ),
+        "strategy": st.sampled_from(["bayesian", "random"]).map(lambda name: {"name": name}),
+        "limits": st.fixed_dictionaries(
+            {"max_trials": st.integers(1, 500), "parallel_trials": st.integers(1, 20)}
+        ),
+    }
+)
+
+
+@pytest.mark.parametrize("name", ["katib", "sagemaker", "vertex"])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=STUDIES)
+def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> None:
+    study = load(data)
+    exported = exporter.write(study, name)
+    file = tmp_path / f"{name}.{exported.format.syntax}"
+    file.write_text(exported.to_text(file), "utf-8")
+    (found,) = importer.read(file).studies
+    for block in ("name", "objective", "parameters", "strategy", "limits"):
+        assert getattr(found.study, block) == getattr(study, block)
