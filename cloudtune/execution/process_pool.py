@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
@@ -359,7 +360,7 @@ class _Process:
         exit_code = code if code >= 0 else None
         ended = self._ended("failed", reason or describe_exit_code(code), exit_code, tail)
         if not self._kill_reason and (full := describe_full_disk(folder, error_line(tail))):
-            return HostFailure(**vars(ended) | {"reason": f"{ended.reason}: {full}"})
+            return HostFailure(**vars(replace(ended, reason=f"{ended.reason}: {full}")))
         return ended
 
     def _ended(
