@@ -13,6 +13,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 FOLDER = Path(os.environ.get("FAKE_DOCKER", "."))
 VALUED = {"--name", "--network", "--user", "--volume", "--env", "--entrypoint", "--add-host"}
@@ -23,6 +27,15 @@ def install(path: Path) -> None:
     start = f"FAKE_DOCKER={path.parent} exec {sys.executable} {__file__}"
     path.write_text(f'#!/bin/sh\n{start} "$@"\n')
     path.chmod(0o755)
+
+
+def put_on_path(folder: Path, entrypoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder with this stand-in, and the entry point of all images, on the path."""
+    folder.mkdir()
+    install(folder / "docker")
+    (folder / "entrypoint").write_text(entrypoint)
+    (folder / "entrypoint").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 def main(words: list[str]) -> int:

@@ -6,7 +6,6 @@ A package was also tried by hand with Podman 5.4.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +33,7 @@ def images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_emulator: Callable[..., Any]
 ) -> Any:
     """An emulator that runs images."""
-    engine = tmp_path / "engine"
-    engine.mkdir()
-    fake_docker.install(engine / "docker")
-    (engine / "entrypoint").write_text(ENTRYPOINT)
-    (engine / "entrypoint").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{engine}{os.pathsep}{os.environ['PATH']}")
+    fake_docker.put_on_path(tmp_path / "engine", ENTRYPOINT, monkeypatch)
     return start_emulator("--with-images")
 
 
