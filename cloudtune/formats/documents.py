@@ -19,11 +19,15 @@ from cloudtune.errors import StudyError
 from cloudtune.study.yaml_reader import is_list, is_map, join_surrogates, parse_scalar
 
 MAX_BYTES = 2 * 1024 * 1024
+MAX_YAML_BYTES = 512 * 1024
+"""YAML takes longer to parse than JSON."""
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
 YamlVersion = Literal["1.1", "1.2"]
 
 _TAGS = "tag:yaml.org,2002:"
+_ENDLESS_TAG = re.compile(r"![^\s]{1000}")
+"""What takes the parser quadratic time."""
 _BOOLEANS_1_1 = {
     **dict.fromkeys(("yes", "Yes", "YES", "on", "On", "ON"), True),
     **dict.fromkeys(("no", "No", "NO", "off", "Off", "OFF"), False),
@@ -84,6 +88,10 @@ def parse_documents(text: str, name: str, version: YamlVersion = "1.2") -> list[
     """
     if text.lstrip()[:1] in {"{", "["} and (document := _parse_json(text, name)) is not None:
         return [document]
+    if len(text) > MAX_YAML_BYTES:  # a character has at least one byte
+        raise _error(name, f"YAML larger than the limit of {MAX_YAML_BYTES // 1024} KiB")
+    if _ENDLESS_TAG.search(text):
+        raise _error(name, "neither JSON nor YAML: a tag has no end")
     documents = [each for each in _YamlParser(text, name, version).parse() if each.data is not None]
     if not documents:
         raise _error(name, "is empty")

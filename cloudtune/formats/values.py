@@ -63,11 +63,10 @@ def rising_numbers(values: Sequence[Any]) -> list[int | float] | None:
 
     All whole numbers are integers; else all are floats.
     """
-    parsed: list[int | float | None] = [parse_number(value) for value in values]
-    if None in parsed:
+    parsed = [number for value in values if (number := parse_number(value)) is not None]
+    if len(parsed) < len(values):
         return None
-    different: set[int | float] = {number for number in parsed if number is not None}
-    numbers = sorted(different)
+    numbers = sorted(set(parsed))
     if all(number == int(number) for number in numbers):
         return [int(number) for number in numbers]
     return [float(number) for number in numbers]

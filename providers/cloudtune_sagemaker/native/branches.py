@@ -74,7 +74,8 @@ def _entries(ranges: Json) -> list[Json]:
 
 def _is_well_formed(definition: Json) -> bool:
     """Return whether static values and ranges have the form of the service."""
-    static, ranges = (definition.get(key) or {} for key in ("StaticHyperParameters", _RANGES))
+    static: Any = definition.get("StaticHyperParameters") or {}
+    ranges: Any = definition.get(_RANGES) or {}
     if not is_map(static) or not is_map(ranges):
         return False
     lists = list(ranges.values())

@@ -62,6 +62,8 @@ def test_yaml_1_2_reads_exponents() -> None:
         ("a: !!python/object:os.system x", "tags such as"),
         ("a: 1\na: 2", "duplicate key a"),
         ('{"a": 1, "a": 2}', "duplicate key a"),
+        ("!" * 500_000, "a tag has no end"),
+        ("a: " + "b " * 300_000, "larger than the limit of 512 KiB"),
         ("a: [1", "neither JSON nor YAML"),
         ("\t- a", "neither JSON nor YAML"),
         ("", "is empty"),
