@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -23,6 +23,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cloudtune.study.search_space import Space
+from tests.benchmarks.quality_tasks import study_of
 
 EPOCHS = 27
 _WORST = 1e3
@@ -67,62 +70,47 @@ class Data:
 
 @dataclass(frozen=True)
 class Curves:
-    """The learning curves of one data set."""
+    """The learning curves of all assignments of a space."""
 
     name: str
-    data: Callable[[], Data]
+    parameters: Params
+    """As in a study file; all of them have countable values."""
+    train: Callable[[Sequence[Params]], NDArray[np.float64]]
+    """Returns one row per assignment and one column per epoch."""
 
     @cached_property
     def losses(self) -> Mapping[tuple[Any, ...], Sequence[float]]:
         """The loss after each epoch, by assignment."""
+        assignments = list(Space.from_study(study_of(self.parameters)).grid())
         path = FOLDER / f"curves-{self.name}.npz"
         if not path.is_file():
             begin = time.process_time()
             FOLDER.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, losses=_train_all(self.data()))
+            np.savez_compressed(path, losses=self.train(assignments))
             print(f"{self.name}: trained in {time.process_time() - begin:.0f} s", flush=True)
         with np.load(path) as archive:
             rows = archive["losses"].tolist()
-        return {key(params): row for params, row in zip(assignments(), rows, strict=True)}
+        return {self.key(params): row for params, row in zip(assignments, rows, strict=True)}
+
+    def key(self, params: Params) -> tuple[Any, ...]:
+        """Return the key of an assignment."""
+        return tuple(params.get(name) for name in self.parameters)
 
 
-def key(params: Params) -> tuple[Any, ...]:
-    """Return the key of an assignment."""
-    return tuple(params.get(name) for name in PARAMETERS)
+def _networks(name: str, load: Callable[[], Data]) -> Curves:
+    def train(assignments: Sequence[Params]) -> NDArray[np.float64]:
+        data = load()
+        batches = itertools.groupby(assignments, lambda params: [params[name] for name in _SHAPE])
+        with np.errstate(all="ignore"):
+            losses = np.concatenate([_train([*batch], data) for _, batch in batches])
+        return np.where(losses < _WORST, losses, _WORST)
+
+    return Curves(name, PARAMETERS, train)
 
 
-def assignments() -> list[dict[str, Any]]:
-    """Return all assignments, those of one batch consecutively."""
-    return [{**shape, **rates} for shape in _shapes() for rates in _rates(shape)]
-
-
-def _shapes() -> Iterator[dict[str, Any]]:
-    return _product(_SHAPE)
-
-
-def _rates(shape: Params) -> Iterator[dict[str, Any]]:
-    active = {
-        name: definition
-        for name, definition in _RATES.items()
-        if all(shape[parent] == value for parent, value in definition.get("when", {}).items())
-    }
-    return _product(active)
-
-
-def _product(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for values in itertools.product(*(p["values"] for p in parameters.values())):
-        yield dict(zip(parameters, values, strict=True))
-
-
-def _train_all(data: Data) -> NDArray[np.float64]:
-    with np.errstate(all="ignore"):
-        parts = [_train(shape, [*_rates(shape)], data) for shape in _shapes()]
-    losses = np.concatenate(parts)
-    return np.where(losses < _WORST, losses, _WORST)
-
-
-def _train(shape: Params, rates: Sequence[Params], data: Data) -> NDArray[np.float64]:
+def _train(rates: Sequence[Params], data: Data) -> NDArray[np.float64]:
     """Return the losses of networks of one shape: one row per network, one column per epoch."""
+    shape = rates[0]
     random = np.random.default_rng(0)
     widths = [data.x.shape[1], *[shape["hidden"]] * shape["layers"], data.y.shape[1]]
     weights: list[Floats] = []
@@ -253,10 +241,10 @@ def _many_classes() -> Data:
 
 
 TABLES = [
-    Curves("digits", _digits),
-    Curves("friedman", _friedman),
-    Curves("clusters", _clusters),
-    Curves("many classes", _many_classes),
+    _networks("digits", _digits),
+    _networks("friedman", _friedman),
+    _networks("clusters", _clusters),
+    _networks("many classes", _many_classes),
 ]
 
 

@@ -38,7 +38,7 @@ from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import list_nodes
-from tests.benchmarks.learning_curves import EPOCHS, PARAMETERS, TABLES, Curves, key
+from tests.benchmarks.learning_curves import EPOCHS, TABLES, Curves
 from tests.benchmarks.quality import compare, suggest_assignment
 from tests.benchmarks.quality_tasks import study_of
 
@@ -65,7 +65,7 @@ class Task:
 
     def losses(self, params: Mapping[str, Any]) -> Sequence[float]:
         """Return the loss after each epoch."""
-        return self.curves.losses[key(params)]
+        return self.curves.losses[self.curves.key(params)]
 
     def regret(self, loss: float) -> float:
         """Return 0 for the best loss of the table and 1 for a typical one."""
@@ -139,7 +139,7 @@ def cloudtune_search(strategy: Any) -> Search:
     """Return a search with a strategy of cloudtune."""
 
     def search(task: Task, seed: int, race: Race) -> list[float]:
-        searcher = make_strategy(study_of(PARAMETERS, strategy), seed)
+        searcher = make_strategy(study_of(task.curves.parameters, strategy), seed)
         paused: dict[int, Running] = {}
         count = 0
 
@@ -195,7 +195,7 @@ def optuna_search(sampler: str, pruner: str) -> Search:
         }
         samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
         study = optuna.create_study(sampler=samplers[sampler](seed=seed), pruner=pruners[pruner])
-        nodes = list_nodes(study_of(PARAMETERS))
+        nodes = list_nodes(study_of(task.curves.parameters))
 
         def start() -> Running:
             trial = study.ask()
