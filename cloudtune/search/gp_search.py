@@ -138,6 +138,14 @@ class GPSearch(Strategy):
             return self._encoding.decode(rng.choice(self.tried.untried(self.tried.all_rows)))
         return complete_assignment(self._axes, {}, rng)
 
+    def estimate(
+        self,
+        measured: Sequence[int],  # noqa: ARG002
+        values: FloatArray,  # noqa: ARG002
+    ) -> tuple[Sequence[int], FloatArray]:
+        """Return further trials and estimates of their values, from the measured trials' values."""
+        return (), np.empty(0)
+
     @property
     def measured_count(self) -> int:
         """The number of finished trials with a measured objective."""
@@ -171,14 +179,15 @@ class GPSearch(Strategy):
         return Suggestion(chosen, memory=memory)
 
     def _training_data(self, rng: Generator) -> tuple[Rows, FloatArray]:
-        """Return rows and standardized values of a subsample of the measured and failed trials."""
+        """Return rows and standardized values of a subsample of the trials."""
         measured = self._subsample.indices()
         scores = np.array([self._scores[i] for i in measured])
-        values = _warp(scores[:, 0]) if scores.shape[1] == 1 else _scalarize(rng, scores)
+        values = standardize(scores[:, 0]) if scores.shape[1] == 1 else _scalarize(rng, scores)
         failed = self._latest_failed
         worst = np.full(len(failed), np.max(values))
-        rows = np.array([self.tried.rows[i] for i in (*measured, *failed)])
-        return rows, np.concatenate([values, worst])
+        estimated, estimates = self.estimate(measured, values)
+        rows = np.array([self.tried.rows[i] for i in (*measured, *estimated, *failed)])
+        return rows, np.concatenate([values, estimates, worst])
 
     @property
     def _latest_failed(self) -> list[int]:
@@ -265,12 +274,12 @@ def _scalarize(rng: Generator, scores: FloatArray) -> FloatArray:
     the front is the minimum for some weights (Knowles, IEEE Transactions on Evolutionary
     Computation 2006, <https://doi.org/10.1109/TEVC.2005.851274>).
     """
-    warped = np.stack([_warp(column) for column in scores.T], axis=1)
+    warped = np.stack([standardize(column) for column in scores.T], axis=1)
     weighted = rng.dirichlet(np.ones(scores.shape[1])) * (warped - np.min(warped, axis=0))
-    return _warp(np.max(weighted, axis=1) + _SUM_WEIGHT * weighted.sum(axis=1))
+    return standardize(np.max(weighted, axis=1) + _SUM_WEIGHT * weighted.sum(axis=1))
 
 
-def _warp(values: FloatArray) -> FloatArray:
+def standardize(values: FloatArray) -> FloatArray:
     """Standardize values, keeping only the order of the worse half.
 
     The worse half is spread like the upper half of a normal distribution, so that outliers do not

@@ -84,7 +84,10 @@ def _budgets(
     def end(trial: Running, _: bool) -> None:
         tell(trial.trial, trial.losses[trial.until - 1])
 
-    return race.run(start, lambda _, __: False, end)
+    try:
+        return race.run(start, lambda _, __: False, end)
+    except StopIteration:  # all assignments have been tried
+        return race.best + race.best[-1:] * (race.epochs - len(race.best))
 
 
 def _dehb(task: Task, seed: int, race: Race) -> list[float]:
@@ -117,6 +120,7 @@ def _dehb(task: Task, seed: int, race: Race) -> list[float]:
 def _smac(task: Task, seed: int, race: Race) -> list[float]:
     smac: Any = import_module("smac")
     value: Any = import_module("smac.runhistory").TrialValue
+    exhausted: Any = import_module("smac.main.exceptions").ConfigurationSpaceExhaustedException
     with tempfile.TemporaryDirectory(prefix="smac-") as folder:
         facade = smac.MultiFidelityFacade(
             smac.Scenario(
@@ -135,7 +139,10 @@ def _smac(task: Task, seed: int, race: Race) -> list[float]:
         )
 
         def ask() -> tuple[Any, Mapping[str, Any], float]:
-            info = facade.ask()
+            try:
+                info = facade.ask()
+            except exhausted as error:
+                raise StopIteration from error
             return info, dict(info.config), info.budget
 
         def tell(info: Any, loss: float) -> None:

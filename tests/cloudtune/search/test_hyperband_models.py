@@ -35,6 +35,19 @@ def misleading(params: Mapping[str, Any], resource: int | None) -> list[dict[str
     return [{"loss": away(params, EARLY if step < 9 else LATE)} for step in steps]
 
 
+def good_kinds(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    """Accuracies of few examples: two kinds learn, the others are never better than chance."""
+    steps = [resource] if resource else range(1, 28)
+    if params["kind"] not in "ab":
+        return [{"loss": 0.9} for _ in steps]
+    return [{"loss": round(0.1 + away(params, LATE) / 2 + 0.2 / step, 1)} for step in steps]
+
+
+def late_learner(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    """Losses that are all alike in the first steps."""
+    return [{"loss": 0.9 if resource == 1 else away(params, LATE)}]
+
+
 def no_number(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
     return [{"loss": math.nan}]
 
@@ -78,6 +91,39 @@ def test_the_highest_rung_keeps_learning(
     complete = {ended.number for ended in run.ends if ended.state == "completed"}
     assert len(complete & set(range(41, 61))) > 2
     assert len(complete & set(range(61, 81))) > 2
+
+
+@pytest.mark.parametrize("seed", [5, 7])
+@pytest.mark.parametrize("named", [{"resource": "epochs"}, {}])
+def test_new_trials_avoid_regions_that_never_get_far(
+    named: dict[str, str], seed: int, study_of: Callable[..., Study], job: Any
+) -> None:
+    unit = {"type": "float", "min": 0, "max": 1}
+    study = study_of(
+        parameters={
+            "kind": {"type": "categorical", "values": [*"abcdefgh"]},
+            "x": unit,
+            "y": unit,
+        },
+        strategy={"name": "hyperband", "max": 27, **named},
+    )
+    run = job(study, good_kinds, seed=seed, max_trials=60).run()
+    bad = [params["kind"] not in "ab" for params in drawn(run)[24:]]
+    assert sum(bad) < 18
+    assert max(sum(bad[i : i + 13]) for i in range(len(bad) - 12)) < 9
+
+
+def test_rungs_whose_results_are_all_alike_choose_nothing(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    study = study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in ("x", "y")},
+        strategy={"name": "hyperband", "max": 3, "resource": "epochs"},
+    )
+    random = drawn(job(study, no_number, max_trials=30).run())
+    drawn_first = drawn(job(study, late_learner, max_trials=30).run())
+    assert drawn_first[:20] == random[:20]
+    assert drawn_first[20:] != random[20:]
 
 
 def test_new_trials_avoid_failed_ones(study: Study, job: Any) -> None:
