@@ -48,6 +48,7 @@ EARLY = {
     "cloudtune/search/encoding.py": {"numpy"},
     "cloudtune/search/gaussian_process.py": {"numpy"},
     "cloudtune/search/gp_search.py": {"numpy"},
+    "cloudtune/search/hyperband_models.py": {"numpy"},
     "cloudtune/search/pareto.py": {"numpy"},
     "cloudtune/search/front_search.py": {"numpy"},
     "cloudtune/search/genetic_search.py": {"numpy"},
