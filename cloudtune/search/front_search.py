@@ -112,9 +112,9 @@ def _standardize(values: FloatArray) -> FloatArray:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(counts) == 1:
         return np.zeros(len(values))
-    ranks = (np.cumsum(counts) - counts / 2)[inverse]
-    mixed = sum((part - part.mean()) / part.std() for part in (values, ranks))
-    return np.asarray((mixed - mixed.mean()) / mixed.std(), np.float64)
+    ranks = np.asarray(np.cumsum(counts) - counts / 2, np.float64)[inverse]
+    mixed = (values - values.mean()) / values.std() + (ranks - ranks.mean()) / ranks.std()
+    return np.asarray(mixed / mixed.std(), np.float64)
 
 
 def _step(values: FloatArray) -> float:

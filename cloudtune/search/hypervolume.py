@@ -84,8 +84,8 @@ def reference_point(points: FloatArray, values: FloatArray) -> FloatArray:
     """
     low, high = points.min(axis=0), points.max(axis=0)
     is_flat = high - low <= 1e-3 * np.ptp(values, axis=0)
-    high = np.where(is_flat, values.max(axis=0), high)
-    return np.asarray(high + 0.1 * (high - low), np.float64)
+    bound = np.asarray(np.where(is_flat, values.max(axis=0), high), np.float64)
+    return np.asarray(bound + 0.1 * (bound - low), np.float64)
 
 
 def _expected_improvement(bounds: FloatArray, prediction: Prediction) -> FloatArray:

@@ -191,12 +191,13 @@ def _train_forest(
         min_samples_leaf=point["leaf"],
         random_state=0,
     ).fit(data.x, data.y)
-    votes, leaves = 0.0, 0
+    votes: Any = 0.0
+    leaves = 0
     for count, tree in enumerate(model.estimators_, start=1):
         votes = votes + tree.predict_proba(data.other)
         leaves += tree.tree_.n_leaves
         if count in FOREST.ranges["trees"]:
-            error = float(np.mean(np.argmax(votes, axis=1) != data.targets))
+            error = float((votes.argmax(axis=1) != data.targets).mean())
             yield point | {"trees": count}, [error, float(leaves)]
 
 
@@ -214,10 +215,10 @@ def _train_boosting(
         subsample=point["part"],
         random_state=0,
     ).fit(data.x, data.y)
-    leaves = np.cumsum([tree[0].tree_.n_leaves for tree in model.estimators_])
+    leaves: Any = np.cumsum([tree[0].tree_.n_leaves for tree in model.estimators_])
     for count, prediction in enumerate(model.staged_predict(data.other), start=1):
         if count in BOOSTING.ranges["rounds"]:
-            error = math.sqrt(float(np.mean((prediction - data.targets) ** 2)))
+            error = math.sqrt(float(((prediction - data.targets) ** 2).mean()))
             yield point | {"rounds": count}, [error, float(leaves[count - 1])]
 
 

@@ -23,13 +23,13 @@ import argparse
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from tests.benchmarks import fronts_tasks
-from tests.benchmarks.fronts_sides import SIDES, json_line, race
+from tests.benchmarks.fronts_sides import SIDES, race
 from tests.benchmarks.fronts_tasks import Task
 from tests.benchmarks.learning_curves import FOLDER as CACHE
 from tests.benchmarks.quality import bootstrap_interval
@@ -82,17 +82,12 @@ def run(args: argparse.Namespace) -> None:
                 if key in present:
                     continue
                 curve, cpu = race(SIDES[side], task, seed, args.trials, args.parallel)
-                line = json_line(
-                    group=args.group,
-                    parallel=args.parallel,
-                    task=task.name,
-                    side=side,
-                    seed=seed,
-                    curve=[round(regret, 5) for regret in curve],
-                    cpu=round(cpu, 3),
+                curve = [round(regret, 5) for regret in curve]
+                result = Result(
+                    args.group, args.parallel, task.name, side, seed, curve, round(cpu, 3)
                 )
                 with path.open("a", encoding="utf-8") as file:
-                    file.write(line)
+                    file.write(json.dumps(asdict(result)) + "\n")
 
 
 def report(results: Iterable[Result], sides: Sequence[str], marks: Sequence[int]) -> None:
