@@ -37,6 +37,7 @@ from cloudtune.study.study import Study
 
 _ETA = 3
 _RUNGS = 40
+_TOLERANCE = 1e-9
 _MAX_CACHED_STEPS = 500
 """The number of steps for which sorted scores are kept; the scores of others are recomputed."""
 
@@ -223,7 +224,7 @@ class MedianRule(_StepwiseRule):
     def _compare(self, curve: _Curve, others: int, nth_best: Callable[[int], float]) -> str | None:
         median = (nth_best((others - 1) // 2) + nth_best(others // 2)) / 2
         best = curve.best[-1]
-        if best > median or best == math.inf:
+        if _is_worse(best, median):
             return (
                 f"median: the best {self._metric} up to step {curve.last_step} is "
                 f"{self._format(best)}, the median of the other trials' averages is "
@@ -249,7 +250,7 @@ class BanditRule(_StepwiseRule):
         if self._slack_amount is not None:
             limit = best + self._slack_amount
         value = self._value(curve)
-        if value > limit or value == math.inf:
+        if _is_worse(value, limit):
             return (
                 f"bandit: {self._metric} at step {curve.last_step} is {self._format(value)}, "
                 f"the limit is {self._format(limit)}"
@@ -310,6 +311,16 @@ class HalvingRule(EarlyStoppingRule):
                     f"{rank} of {len(ranking)}; the best {promotions} continue"
                 )
         return None
+
+
+def _is_worse(value: float, limit: float) -> bool:
+    """Return whether a value is not finite, or above the limit by more than a rounding error.
+
+    The average of equal values often differs from them in the last digit.
+    """
+    if value == math.inf:
+        return True
+    return value > limit and not math.isclose(value, limit, rel_tol=_TOLERANCE)
 
 
 def make_rule(study: Study) -> EarlyStoppingRule | None:

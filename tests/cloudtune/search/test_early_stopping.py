@@ -179,6 +179,40 @@ def test_bandit_allows_the_slack_relative_to_the_best(
     assert wide.trial([stopped, stopped]) is None
 
 
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize("rule", ["median", "bandit", "halving"])
+def test_no_trial_of_a_plateau_is_stopped(
+    rule: str, goal: str, watch: Callable[..., Watch]
+) -> None:
+    for percent in range(1, 100):
+        one = watch(rule, goal=goal)
+        assert [one.trial([percent / 100] * 12) for _ in range(7)] == [None] * 7
+
+
+def test_a_trial_at_the_limit_of_bandit_continues(watch: Callable[..., Watch]) -> None:
+    for thousandths in range(11, 4400, 11):
+        better, worse = thousandths / 1000, thousandths / 1100
+        for goal, first, second in (("maximize", better, worse), ("minimize", worse, better)):
+            one = watch("bandit", goal=goal)
+            assert one.trial([first] * 2) is None
+            assert one.trial([second] * 2) is None
+
+
+@pytest.mark.parametrize("rule", ["median", "halving"])
+def test_the_luck_of_the_first_trial_does_not_stop_all_later_ones(
+    rule: str, watch: Callable[..., Watch]
+) -> None:
+    counts: list[int] = []
+    for first in (0.6, 1.0):
+        rng = random.Random(2)
+        one = watch(rule)
+        assert one.trial([first] * 9) is None
+        stops = [one.trial([round(rng.uniform(0.3, 0.9), 2)] * 9) for _ in range(40)]
+        counts.append(stops.count(None))
+    typical, lucky = counts
+    assert lucky >= typical - 2 > 0
+
+
 def test_bandit_compares_the_same_step(watch: Callable[..., Watch]) -> None:
     one = watch("bandit")
     assert one.trial([0.1, 0.2, 0.9]) is None
