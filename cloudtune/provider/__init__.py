@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from cloudtune.fitting.capabilities import Limit as Limit
     from cloudtune.fitting.capabilities import ModeCapabilities as ModeCapabilities
     from cloudtune.fitting.fit import FittedStudy as FittedStudy
+    from cloudtune.formats.exponents import list_log_values as list_log_values
+    from cloudtune.formats.exponents import read_power as read_power
+    from cloudtune.formats.exponents import write_power as write_power
     from cloudtune.formats.fields import Fields as Fields
     from cloudtune.formats.fields import Report as Report
     from cloudtune.formats.model import Format as Format
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
     from cloudtune.study.schema import DiscreteParameter as DiscreteParameter
     from cloudtune.study.schema import FloatParameter as FloatParameter
     from cloudtune.study.schema import FromEnvironment as FromEnvironment
+    from cloudtune.study.schema import Input as Input
     from cloudtune.study.schema import IntParameter as IntParameter
     from cloudtune.study.schema import Json as Json
     from cloudtune.study.schema import Mode as Mode
@@ -126,6 +130,7 @@ if TYPE_CHECKING:
     from cloudtune.study.search_space import list_nodes as list_nodes
     from cloudtune.study.search_space import list_values as list_values
     from cloudtune.study.search_space import match_value as match_value
+    from cloudtune.study.search_space import resolve_scale as resolve_scale
     from cloudtune.study.search_space import value_at as value_at
     from cloudtune.study.study import Study as Study
     from cloudtune.study.suggestions import did_you_mean as did_you_mean
@@ -145,6 +150,7 @@ _EXPORTS = {
         "ALL_LIMITS ALL_SCALES DRIVEN Capabilities Limit ModeCapabilities"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
+    "cloudtune.formats.exponents": "list_log_values read_power write_power",
     "cloudtune.formats.fields": "Fields Report",
     "cloudtune.formats.model": "Format StudyDraft compact native_block report_unsupported",
     "cloudtune.formats.values": (
@@ -174,11 +180,11 @@ _EXPORTS = {
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
         "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "
-        "IntParameter Json Mode Objective Parameter StrategyName When"
+        "Input IntParameter Json Mode Objective Parameter StrategyName When"
     ),
     "cloudtune.study.search_space": (
         "Node Space Value count_values definition_path format_value interpolate is_active "
-        "is_same_value list_nodes list_values match_value value_at"
+        "is_same_value list_nodes list_values match_value resolve_scale value_at"
     ),
     "cloudtune.study.study": "Study",
     "cloudtune.study.suggestions": "did_you_mean",

@@ -11,6 +11,7 @@ from cloudtune.provider import (
     Facts,
     Finding,
     FittedStudy,
+    Format,
     JobClient,
     JobContext,
     Json,
@@ -56,6 +57,13 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "data.hpoName",
     )
     study_fields = STUDY_FIELDS
+
+    @property
+    def formats(self) -> Sequence[Format]:
+        """Searches of WML Accelerator."""
+        from cloudtune_watson.native import WatsonFormat
+
+        return [WatsonFormat()]
 
     def reachable_emulator(self, settings: WatsonSettings) -> Emulator | None:
         """Return the emulator whose address is the cluster's in the settings, if any."""

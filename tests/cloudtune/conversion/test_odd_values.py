@@ -23,6 +23,10 @@ FILES = {
     "sagemaker": [
         TESTS / "cloudtune_sagemaker" / "native" / f"{name}.json" for name in ("sdk", "conditional")
     ],
+    "watson": [
+        TESTS / "cloudtune_watson" / "native" / f"{name}.json"
+        for name in ("xgboost", "tpe", "hyperband", "grid", "bayesian")
+    ],
     "vertex": [
         TESTS / "cloudtune_vertex" / "native" / f"{name}.json" for name in ("rest", "conditional")
     ],
