@@ -16,6 +16,7 @@ GROUP = "cloudtune.formats"
 """The entry points of other packages: the name of a format, and a class without arguments."""
 
 _MODULES = {
+    "azure": "cloudtune.formats.azure:AzureFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",
 }
 """The class of each of cloudtune's own formats. The name is also the block under ``providers``."""

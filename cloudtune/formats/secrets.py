@@ -9,7 +9,9 @@ from cloudtune.formats.fields import Report
 from cloudtune.study.validation.trial_spec import looks_like_secret
 from cloudtune.study.yaml_reader import is_list, is_map
 
-_VARIABLES = frozenset(["env", "environment", "environmentvariables", "env_vars"])
+_VARIABLES = frozenset(
+    ["env", "environment", "environmentvariables", "environment_variables", "env_vars"]
+)
 """Maps whose keys are names of variables, in lower case."""
 
 

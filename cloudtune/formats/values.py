@@ -50,12 +50,25 @@ def parse_texts(texts: Sequence[str]) -> list[Value]:
     return numbers
 
 
+def typed(value: Any) -> tuple[str, Any]:
+    """Return a value with its type, by which 1, 1.0 and True differ."""
+    return type(value).__name__, value
+
+
 def unique_values(values: Sequence[Any]) -> list[Any]:
     """Return values without those that repeat an earlier one of the same type."""
-    kept: dict[tuple[type, Any], Any] = {}
+    kept: dict[tuple[str, Any], Any] = {}
     for value in values:
-        kept.setdefault((type(value), value), value)
+        kept.setdefault(typed(value), value)
     return list(kept.values())
+
+
+def choice(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the definition of a choice between typed values; true and false are a boolean."""
+    unique = unique_values(values)
+    if len(unique) == 2 and all(isinstance(value, bool) for value in unique):
+        return {"type": "bool"}
+    return {"type": "categorical", "values": unique}
 
 
 def rising_numbers(values: Sequence[Any]) -> list[int | float] | None:

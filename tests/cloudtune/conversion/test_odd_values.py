@@ -18,7 +18,9 @@ from cloudtune.study.loader import load
 from tests.document_equality import is_list, is_map
 
 TESTS = Path(__file__).parents[2]
+FORMATS = TESTS / "cloudtune" / "formats"
 FILES = {
+    "azure": [FORMATS / "azure" / f"{name}.yaml" for name in ("nested", "bandit", "automl-image")],
     "katib": [TESTS / "cloudtune" / "formats" / "katib" / "strategies.yaml"],
     "sagemaker": [
         TESTS / "cloudtune_sagemaker" / "native" / f"{name}.json" for name in ("sdk", "conditional")

@@ -59,7 +59,7 @@ LINEAR_INTEGERS = {"watson"}
 """The formats whose integers have no log scale."""
 
 
-@pytest.mark.parametrize("name", ["katib", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("name", ["azure", "katib", "sagemaker", "vertex", "watson"])
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=STUDIES)
 def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""Sweep jobs of Azure Machine Learning, and the sweeps of its AutoML jobs.
+
+Follows the reference of the command line's YAML (``reference-yaml-job-sweep``,
+``reference-automl-images-cli-classification``) and the schemas of azure-ai-ml
+(``azure/ai/ml/_schema/_sweep``), read 2026-11-27. The code of a trial is a shell command in an
+environment of Azure, so ``trial`` stays in ``providers.azure.native``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from cloudtune.formats.azure.names import HOME
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.model import Format, StudyDraft
+from cloudtune.study.study import Study
+
+
+class AzureFormat(Format):
+    """Sweep jobs and AutoML jobs of Azure Machine Learning."""
+
+    name = HOME
+    title = "an Azure Machine Learning sweep job"
+    source = (
+        "https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep, "
+        "read 2026-11-27"
+    )
+    syntax = "yaml"
+
+    @override
+    def matches(self, document: Json) -> bool:
+        kind = str(document.get("type", "")).lower()
+        schema = str(document.get("$schema", ""))
+        if kind in {"sweep", "sweep_job"} or "sweepJob" in schema:
+            return "jobs" not in document
+        if kind == "automl" or "autoMLJob" in schema or "automl_job" in kind:
+            return "jobs" not in document
+        objective = document.get("objective")
+        return (
+            "search_space" in document
+            and isinstance(objective, dict)
+            and "primary_metric" in objective
+        )
+
+    @override
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        from cloudtune.formats.azure.reader import JobReader
+
+        return [JobReader(document).draft()]
+
+    @override
+    def write(self, study: Study, report: Report) -> Json:
+        from cloudtune.formats.azure.writer import write_job
+
+        return write_job(study, report)

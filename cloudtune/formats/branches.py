@@ -1,0 +1,85 @@
+"""Conditional parameters as a tree, as formats with nested choices have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cloudtune.formats.fields import Json, Report
+from cloudtune.study.schema import Parameter
+from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_list
+
+Named = tuple[str, Parameter]
+
+
+def add_definition(parameters: Json, name: str, definition: Json) -> bool:
+    """Add a definition of a parameter, which may have others; return False if it exists already.
+
+    Equal definitions with different values of one condition become one.
+    """
+    if name not in parameters:
+        parameters[name] = definition
+        return True
+    existing: Any = parameters[name]
+    definitions: list[Json] = existing if is_list(existing) else [existing]
+    if not all("when" in each for each in [*definitions, definition]):
+        return False
+    for each in definitions:
+        if _without_condition(each) == _without_condition(definition):
+            for parent, values in definition["when"].items():
+                each["when"][parent] = [*each["when"].get(parent, []), *values]
+            return True
+    parameters[name] = [*definitions, definition]
+    return True
+
+
+def _without_condition(definition: Json) -> str:
+    return repr({key: value for key, value in definition.items() if key != "when"})
+
+
+class Branches:
+    """The parameters of a study, each with at most one parent.
+
+    Args:
+        study: The study.
+        report: Where parameters with several parents are refused.
+        tool: The tool, for messages.
+    """
+
+    def __init__(self, study: Study, report: Report, tool: str) -> None:
+        self.roots: list[Named] = []
+        self._children: dict[str, list[Named]] = {}
+        for name, definitions in study.parameters.items():
+            for definition in definitions:
+                parents = list(definition.when or {})
+                if len(parents) > 1:
+                    reason = f"{tool} has no parameter that depends on several others"
+                    report.refuse(f"parameters.{name}.when", reason)
+                elif parents:
+                    self._children.setdefault(parents[0], []).append((name, definition))
+                else:
+                    self.roots.append((name, definition))
+
+    def has_children(self, name: str) -> bool:
+        """Return whether other parameters depend on a parameter."""
+        return name in self._children
+
+    def children(self, name: str, value: Any) -> list[Named]:
+        """Return the parameters that are active for a value of a parameter."""
+        return [
+            (child, definition)
+            for child, definition in self._children.get(name, [])
+            if _is_one_of(value, (definition.when or {})[name])
+        ]
+
+
+def _is_one_of(value: Any, values: Sequence[Any]) -> bool:
+    if isinstance(value, bool):
+        return any(value is each for each in values)
+    return any(value == each and not isinstance(each, bool) for each in values)
+
+
+def local_name(name: str, parent: str) -> str:
+    """Return the name of a parameter below its parent: what follows the dot."""
+    return name.removeprefix(f"{parent}.")

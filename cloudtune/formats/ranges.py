@@ -1,0 +1,173 @@
+"""Ranges as other tools write them: exponents as bounds, and values that are rounded to a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from cloudtune.formats.fields import Fields, Json
+
+MAX_LISTED = 1_000
+"""The values of a step that are listed at most."""
+_MAX_STEPS = 2**53
+_MAX_EXPONENT = 700
+"""Of e: a larger one is no floating-point number."""
+_SHORT = 10
+"""The digits of a number that someone wrote by hand, at most."""
+
+
+def exponential(exponent: float) -> float | None:
+    """Return e to a power, in few digits if that is what was meant; None if it has no value.
+
+    >>> exponential(-9.210340371976182), exponential(0)
+    (0.0001, 1.0)
+    """
+    if abs(exponent) > _MAX_EXPONENT:
+        return None
+    return _shorten(math.exp(exponent))
+
+
+def logarithm(value: float) -> float:
+    """Return the natural logarithm, in few digits if that is what was meant.
+
+    >>> logarithm(0.0024787521766663585)
+    -6.0
+    """
+    return _shorten(math.log(value))
+
+
+def _shorten(number: float) -> float:
+    short = float(f"{number:.12g}")
+    return short if len(repr(short)) <= _SHORT else number
+
+
+def is_logarithmic(scale: str, low: float, high: float) -> bool:
+    """Return whether a range is searched on a log scale; `auto` decides by its width."""
+    return scale == "log" or (scale == "auto" and low > 0 and high / low >= 100)
+
+
+def aligned_bounds(low: float, high: float, step: float) -> tuple[float, float] | None:
+    """Return the first and the last value of a step; None if they are no multiples of it."""
+    bottom, top, unit = (Decimal(repr(number)) for number in (low, high, step))
+    if max(abs(bottom), abs(top)) > unit * _MAX_STEPS or bottom % unit:
+        return None
+    return low, _number(bottom + (top - bottom) // unit * unit)
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A range whose values are rounded to multiples of a step, as a study has it."""
+
+    parameter: Json
+    is_exact: bool
+    """Whether the range can be derived from the parameter again."""
+    difference: str = ""
+    """How the values of the parameter differ from those of the range."""
+
+
+def quantize(
+    low: float, high: float, step: float, *, clip: bool = False, log: bool = False
+) -> Quantized:
+    """Return the parameter with the values ``round(x / step) * step`` for x between two bounds.
+
+    Args:
+        low: The lower bound of x.
+        high: The upper bound of x.
+        step: The step, above 0.
+        clip: Whether values beyond the bounds become the bounds.
+        log: Whether x is drawn on a log scale.
+    """
+    bottom, top, unit = (Decimal(repr(number)) for number in (low, high, step))
+    scale = {"scale": "log"} if log else {}
+    plain: Json = {"type": "float", "min": low, "max": high, **scale}
+    without_step = f"the step {step} is left out"
+    if max(abs(bottom), abs(top)) > unit * _MAX_STEPS or low > high:
+        return Quantized(plain, is_exact=False, difference=without_step)
+    first, last = (
+        int((bound / unit).to_integral_value(ROUND_HALF_EVEN)) for bound in (bottom, top)
+    )
+    fits = first * unit == bottom and last * unit == top
+    if log and first <= 0 and not clip:
+        return _log_above_zero(last, unit, plain, without_step)
+    if not (log or (clip and not fits)):
+        ends = _number(first * unit), _number(last * unit)
+        kind = "int" if unit == int(unit) else "float"
+        low, high = ends if kind == "int" else map(float, ends)
+        spacing = {"step": _number(unit)} if first < last else {}
+        return Quantized(
+            {"type": kind, "min": low, "max": high, **spacing}, is_exact=fits and first < last
+        )
+    if log and unit == 1 and (fits or not clip):
+        return Quantized({"type": "int", "min": first, "max": last, **scale}, is_exact=fits)
+    if last - first > MAX_LISTED:
+        return Quantized(plain, is_exact=False, difference=without_step)
+    values = [number * unit for number in range(first, last + 1)]
+    if clip:
+        values = [bottom, *(value for value in values if bottom < value < top), top]
+    return Quantized(_discrete(values, scale), is_exact=False)
+
+
+def _log_above_zero(last: int, unit: Decimal, plain: Json, without_step: str) -> Quantized:
+    """Return the values above 0 of a rounded log range: a log scale has no 0."""
+    difference = "the value 0, to which small ones are rounded, is left out"
+    if unit == 1 and last > 0:
+        integers: Json = {"type": "int", "min": 1, "max": last, "scale": "log"}
+        return Quantized(integers, is_exact=False, difference=difference)
+    if not 0 < last <= MAX_LISTED:
+        return Quantized(plain, is_exact=False, difference=without_step)
+    values = [number * unit for number in range(1, last + 1)]
+    return Quantized(_discrete(values, {"scale": "log"}), is_exact=False, difference=difference)
+
+
+def _discrete(values: Sequence[Decimal], scale: Json) -> Json:
+    numbers = list(dict.fromkeys(map(_number, values)))
+    if any(isinstance(number, float) for number in numbers):
+        numbers = list(map(float, numbers))
+    return {"type": "discrete", "values": numbers, **scale}
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == int(value) else float(value)
+
+
+def take_quantized(
+    fields: Fields,
+    bounds: tuple[float, float],
+    step: float,
+    *,
+    key: str = "q",
+    clip: bool = False,
+    log: bool = False,
+) -> Json | None:
+    """Return the parameter of a rounded range.
+
+    A range that cannot be derived from the parameter again stays in the rest.
+
+    Args:
+        fields: The definition, from which all keys are taken.
+        bounds: The bounds of the values.
+        step: The step.
+        key: The key of the step, for messages.
+        clip: Whether values beyond the bounds become the bounds.
+        log: Whether values are drawn on a log scale.
+    """
+    if step <= 0:
+        fields.mistake(key, f"must be greater than 0, not {step}")
+        return None
+    quantized = quantize(*bounds, step, clip=clip, log=log)
+    if not quantized.is_exact:
+        keep_whole(fields)
+        text = "elsewhere, the study has the values to which this rounds"
+        if quantized.difference:
+            fields.approximate(key, f"elsewhere, {quantized.difference}")
+        else:
+            fields.note(key, text)
+    return quantized.parameter
+
+
+def keep_whole(fields: Fields) -> None:
+    """Put a definition back as it is, so that an export writes the same one."""
+    for key, part in fields.original.items():
+        fields.put(key, part)
