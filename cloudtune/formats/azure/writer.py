@@ -57,7 +57,7 @@ class _JobWriter:
     def write(self) -> Json:
         study, native = self._study, self._native
         report_unsupported(study, self._report, _UNSUPPORTED)
-        head = {key: native[key] for key in ("$schema", "type") if key in native}
+        head: Json = {key: native[key] for key in ("$schema", "type") if key in native}
         job: Json = head if native else {"$schema": SCHEMA}
         job |= {} if self._automl else {"type": "sweep"}
         job |= compact(name=study.name, description=study.description)
