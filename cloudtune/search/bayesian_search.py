@@ -60,8 +60,9 @@ def make_bayesian_strategy(
     from cloudtune.search.front_search import FrontSearch
     from cloudtune.search.gp_search import GPSearch
 
-    search = GPSearch if len(study.objectives) == 1 else FrontSearch
-    gp = search(study, axes, seed, prior)
+    is_single = len(study.objectives) == 1
+    search = GPSearch if is_single else FrontSearch
+    gp = search(study, axes, seed, prior, explores=is_single)
     return gp if method else AlternatingSearch(gp, lambda: _make_tpe(study, axes, seed, prior))
 
 

@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 _LOG_WEIGHT, _LOG_WEIGHT_STD = 1.4, 2.0
 """For one column: a lengthscale of half its range."""
-_LOG_NOISE, _LOG_NOISE_STD = math.log(3e-3), 2.0
+_LOG_NOISE_STD = 2.0
 _MIN_NOISE = 1e-6
 _MAX_STEP = 2.0
 """The largest change of an element of theta in one step."""
@@ -36,16 +36,47 @@ _MAX_STEP = 2.0
 class KernelFitter:
     """Finds theta, the logarithms of each column's weight, the variance and the noise."""
 
-    def __init__(self, categories: Sequence[int]) -> None:
-        """Set the number of categories of each column, 0 for ordered columns."""
+    def __init__(self, categories: Sequence[int], noise: float) -> None:
+        """Set the kind of each column and the prior of the noise.
+
+        Args:
+            categories: The number of categories of each column, 0 for ordered columns.
+            noise: The prior median of the noise variance.
+        """
         self._categories = categories
         width = len(categories)
         log_weight = _LOG_WEIGHT - math.log(max(width, 1))
-        self.prior_median: FloatArray = np.array([log_weight] * width + [0.0, _LOG_NOISE])
+        self.prior_median: FloatArray = np.array([log_weight] * width + [0.0, math.log(noise)])
         self._prior_std = np.array([_LOG_WEIGHT_STD] * width + [1.0, _LOG_NOISE_STD])
 
-    def fit(self, rows: Rows, values: FloatArray, start: FloatArray, max_steps: int) -> FloatArray:
-        """Return the theta that at most ``max_steps`` steps of optimization reach."""
+    def fit(
+        self,
+        rows: Rows,
+        values: FloatArray,
+        start: FloatArray,
+        max_steps: int,
+        restart_steps: int = 0,
+    ) -> FloatArray:
+        """Return the most probable theta that optimization reaches.
+
+        Args:
+            rows: The rows of the trials.
+            values: Their standardized values.
+            start: Where the optimization starts.
+            max_steps: Its number of steps at most.
+            restart_steps: The same for a second start from the prior median, which leaves a local
+                optimum; 0 for none.
+        """
+        loss = self._loss(rows, values)
+        theta, value = _minimize_bfgs(loss, start, max_steps)
+        if restart_steps:
+            other, other_value = _minimize_bfgs(loss, self.prior_median, restart_steps)
+            return other if other_value < value else theta
+        return theta
+
+    def _loss(
+        self, rows: Rows, values: FloatArray
+    ) -> Callable[[FloatArray], tuple[float, FloatArray]]:
         count, width = rows.shape
         differences = self._squared_differences(rows)
 
@@ -72,7 +103,7 @@ class KernelFitter:
             negative_log_likelihood = 0.5 * residual @ alpha + np.log(np.diagonal(root)).sum()
             return float(negative_log_likelihood + 0.5 * z @ z), gradient + z / self._prior_std
 
-        return _minimize_bfgs(loss, start, max_steps)
+        return loss
 
     def _squared_differences(self, rows: Rows) -> FloatArray:
         """Return each column's term of the distance of all pairs of rows, one line per column."""
@@ -100,8 +131,20 @@ class Posterior:
         self._inverse = self._invert_covariance()
         self._mean = self._inverse.sum(axis=0) @ values / self._inverse.sum()
         self._alpha = self._inverse @ (values - self._mean)
+        self._squared_errors: FloatArray = np.empty(0)
         self.mean_at_rows: FloatArray = values - self._noise * self._alpha
         """The posterior mean at the rows themselves, without their noise."""
+
+    def calibrate(self) -> None:
+        """Scale the variance by the squared standardized leave-one-out errors of the rows nearby.
+
+        A kernel has the same variance everywhere, but objectives are flat in some regions and steep
+        in others. Afterwards, the variance is small on a plateau, where each row is predicted by
+        its neighbors, and large where measurements surprise. Rows count with their correlation, and
+        the kernel's own variance counts as one row. Call it before rows are added. Sampling by
+        leave-one-out errors: Mohammadi and others, 2020, <https://arxiv.org/abs/2005.01814>.
+        """
+        self._squared_errors = self._alpha**2 / np.diagonal(self._inverse)
 
     def condition_on_mean(self, rows: Rows) -> None:
         """Add rows with their predicted mean as value, which reduces the uncertainty there.
@@ -116,9 +159,12 @@ class Posterior:
 
     def predict(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
         """Return the mean and the standard deviation at some rows."""
-        cross = self._variance * _matern(_squared_distances(self._embed(rows), self._points))
+        correlation = _matern(_squared_distances(self._embed(rows), self._points))
+        cross = self._variance * correlation
         mean = self._mean + cross @ self._alpha
         variance = self._variance - ((cross @ self._inverse) * cross).sum(axis=1)
+        nearby = correlation[:, : len(self._squared_errors)]
+        variance *= (1 + nearby @ self._squared_errors) / (1 + nearby.sum(axis=1))
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self._variance))
 
     def _invert_covariance(self) -> FloatArray:
@@ -204,12 +250,12 @@ def _squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
 
 def _minimize_bfgs(
     loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray, max_steps: int
-) -> FloatArray:
-    """Return the best point that the BFGS method reaches from a start."""
+) -> tuple[FloatArray, float]:
+    """Return the best point that the BFGS method reaches from a start, and its loss."""
     point = start
     value, gradient = loss(point)
     if not math.isfinite(value):
-        return point
+        return point, value
     inverse_hessian = np.eye(len(point)) / max(1.0, float(np.linalg.norm(gradient)))
     for step in range(max_steps):
         direction = -inverse_hessian @ gradient
@@ -238,4 +284,4 @@ def _minimize_bfgs(
         point, value, gradient = point + moved, new_value, new_gradient
         if gain < 1e-3:
             break
-    return point
+    return point, value

@@ -6,6 +6,10 @@ improvement on the incumbent. Candidates are random assignments and neighbors of
 the best candidates are refined in smaller and smaller steps. An assignment that was tried is not
 repeated while untried ones remain.
 
+Accuracies on a test set have steps, and many assignments share the best one. Where the best
+measurements tie, an improvement counts only beyond half a step. The uncertainty follows how well
+the process predicts the trials nearby, so that the search leaves a plateau.
+
 Running trials count with their predicted mean (kriging believer) and failed trials with the worst
 value, so that both keep new trials away. Hyperparameters that were fitted for a trial are stored in
 its memory, and the next fit starts from them.
@@ -51,7 +55,7 @@ _INITIAL = 8
 """The number of trials before the process is fitted; they are sampled evenly from the space."""
 _MIN_MEASURED = 3
 """How many of them must have been measured, if several trials run at a time."""
-_FIRST_FIT_STEPS, _REFIT_STEPS = 30, 8
+_FIRST_FIT_STEPS, _REFIT_STEPS, _RESTART_STEPS = 30, 8, 15
 _TRIALS_PER_INTERVAL, _MAX_INTERVAL = 40, 8
 """Hyperparameters are fitted for each trial at first, for every second from 40 trials on, for every
 third from 80 on, and so on, up to every eighth."""
@@ -66,8 +70,10 @@ _PART_SIZE = 50
 """The number of the best trials, of the latest and of a sample to which the process is fitted."""
 _MAX_FAILURES = 50
 """The number of the latest failed trials to which the process is fitted."""
-_SUM_WEIGHT = 0.05
-"""The weight of the sum of several objectives relative to the worst of them."""
+_NOISE, _LARGE_NOISE = 3e-4, 3e-3
+"""The prior medians of the noise variance, where 1 is the variance of the values."""
+_TIE = 1e-9
+"""The difference up to which standardized values are equal."""
 _NORMAL = NormalDist()
 
 
@@ -80,13 +86,28 @@ class GPSearch(Strategy):
         axes: Sequence[Axis],
         seed: int,
         prior: Sequence[PriorTrial] = (),
+        *,
+        explores: bool = True,
     ) -> None:
+        """Set what the process sees.
+
+        Args:
+            study: The study.
+            axes: Its axes.
+            seed: The source of all randomness.
+            prior: Finished trials of earlier runs.
+            explores: Whether the process leaves plateaus and doubts itself: equal values count
+                once, an improvement has to exceed half a step, little noise is expected, the
+                uncertainty follows the errors, and each fit also starts from the prior median. Not
+                for trials that count as failed, or have estimates, as in hyperband.
+        """
         self._axes = axes
+        self._explores = explores
         self._seed = seed
         objectives = len(study.objectives)
         self._encoding = Encoding(axes)
         self._categories = [column.categories for column in self._encoding.columns]
-        self._fitter = KernelFitter(self._categories)
+        self._fitter = KernelFitter(self._categories, _NOISE if explores else _LARGE_NOISE)
         self._history = History(study)
         self._scores: dict[int, list[float]] = {}
         self._running: set[int] = set()
@@ -162,32 +183,35 @@ class GPSearch(Strategy):
 
     def _suggest(self, index: int) -> Suggestion:
         rng = np.random.default_rng([self._seed, index])
-        rows, values = self._training_data(rng)
+        rows, values, step = self._training_data()
         theta, memory = self._hyperparameters(index, rows, values)
         posterior = Posterior(self._categories, theta, rows, values)
-        incumbent = float(np.min(posterior.mean_at_rows))
+        if self._explores:
+            posterior.calibrate()
+        target = float(np.min(posterior.mean_at_rows)) - step / 2
         leaders = rows[np.argsort(posterior.mean_at_rows, kind="stable")[:_LEADERS]]
         if self._running:
             running = np.array([self.tried.rows[i] for i in sorted(self._running)])
             posterior.condition_on_mean(running)
 
         def acquisition(rows: Rows) -> FloatArray:
-            return log_expected_improvement(incumbent, *posterior.predict(rows))
+            return log_expected_improvement(target, *posterior.predict(rows))
 
         row = self._maximize(acquisition, leaders, rng)
         chosen = self.sample_untried(index) if row is None else self._encoding.decode(row)
         return Suggestion(chosen, memory=memory)
 
-    def _training_data(self, rng: Generator) -> tuple[Rows, FloatArray]:
-        """Return rows and standardized values of a subsample of the trials."""
+    def _training_data(self) -> tuple[Rows, FloatArray, float]:
+        """Return rows and standardized values of a subsample of the trials, and the least step."""
         measured = self._subsample.indices()
-        scores = np.array([self._scores[i] for i in measured])
-        values = standardize(scores[:, 0]) if scores.shape[1] == 1 else _scalarize(rng, scores)
+        scores = np.array([self._scores[i][0] for i in measured])
+        values = standardize(scores, counts_ties_once=self._explores)
         failed = self._latest_failed
         worst = np.full(len(failed), np.max(values))
         estimated, estimates = self.estimate(measured, values)
         rows = np.array([self.tried.rows[i] for i in (*measured, *estimated, *failed)])
-        return rows, np.concatenate([values, estimates, worst])
+        step = _least_step(values) if self._explores else 0.0
+        return rows, np.concatenate([values, estimates, worst]), step
 
     @property
     def _latest_failed(self) -> list[int]:
@@ -205,7 +229,8 @@ class GPSearch(Strategy):
             max_steps = self._max_steps(index - last_index)
             if not max_steps:
                 return start, {}
-        theta = self._fitter.fit(rows, values, start, max_steps)
+        restart_steps = _RESTART_STEPS if last and self._explores else 0
+        theta = self._fitter.fit(rows, values, start, max_steps, restart_steps)
         return theta, {_THETA: theta.tolist()}
 
     def _max_steps(self, trials_since_fit: int | None) -> int:
@@ -267,33 +292,36 @@ class GPSearch(Strategy):
         self._subsample.add(index, scores)
 
 
-def _scalarize(rng: Generator, scores: FloatArray) -> FloatArray:
-    """Combine several objectives into one value per trial with random weights (ParEGO).
-
-    The minimum of the augmented Chebyshev scalarization is on the Pareto front, and each point of
-    the front is the minimum for some weights (Knowles, IEEE Transactions on Evolutionary
-    Computation 2006, <https://doi.org/10.1109/TEVC.2005.851274>).
-    """
-    warped = np.stack([standardize(column) for column in scores.T], axis=1)
-    weighted = rng.dirichlet(np.ones(scores.shape[1])) * (warped - np.min(warped, axis=0))
-    return standardize(np.max(weighted, axis=1) + _SUM_WEIGHT * weighted.sum(axis=1))
-
-
-def standardize(values: FloatArray) -> FloatArray:
+def standardize(values: FloatArray, *, counts_ties_once: bool = False) -> FloatArray:
     """Standardize values, keeping only the order of the worse half.
 
     The worse half is spread like the upper half of a normal distribution, so that outliers do not
     make all other values look alike (Vizier's output warping: Song and others, 2024,
-    <https://arxiv.org/abs/2408.11527>).
+    <https://arxiv.org/abs/2408.11527>). If equal values do not count once, a plateau at the top can
+    become the whole better half, with a cliff to all others.
     """
     values = values / (float(np.max(np.abs(values))) or 1.0)
     distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(distinct) == 1:
         return np.zeros(len(values))
-    middle = max(float(np.quantile(values, 0.5)), float(distinct[1]))
+    if counts_ties_once:
+        counts = np.ones_like(counts)
+    middle = float(np.quantile(np.repeat(distinct, counts), 0.5))
+    middle = max(middle, float(distinct[1]))
     better = (np.minimum(values, middle) - middle) / (middle - float(distinct[0]))
     scale = math.sqrt(float(np.mean(better[values <= middle] ** 2)))
-    ranks = (np.cumsum(counts) - counts / 2) / len(values)
+    ranks = (np.cumsum(counts) - counts / 2) / counts.sum()
     worse = np.array([max(0.0, _NORMAL.inv_cdf(rank)) for rank in ranks])[inverse]
     warped = np.where(values > middle, scale * worse, better)
     return np.asarray((warped - warped.mean()) / warped.std(), np.float64)
+
+
+def _least_step(values: FloatArray) -> float:
+    """Return the smallest difference of the better values, or 0 if no two of them are equal."""
+    ordered = np.sort(values)
+    differences = np.diff(ordered)
+    is_tied = (differences[: (len(values) - 1) // 2] <= _TIE).any()
+    steps = differences[differences > _TIE]
+    if not is_tied or not len(steps):
+        return 0.0
+    return float(steps[: (len(steps) + 1) // 2].min())

@@ -39,7 +39,7 @@ class RungSearch(GPSearch):
     """The process of one rung, with estimates for trials that only reached the rungs below."""
 
     def __init__(self, study: Study, initial: InitialTrials, lower: RungSearch | None) -> None:
-        super().__init__(study, initial.axes, initial.seed)
+        super().__init__(study, initial.axes, initial.seed, explores=False)
         self._lower = lower
 
     @property

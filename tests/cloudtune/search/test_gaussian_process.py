@@ -55,7 +55,7 @@ def test_the_fit_finds_relevant_columns_and_the_noise() -> None:
     )
     values = np.sin(7 * rows[:, 0]) + 1.0 * (rows[:, 2] == 1) + 0.2 * random.standard_normal(80)
     values = (values - values.mean()) / values.std()
-    shape = KernelFitter([0, 0, 3, 3])
+    shape = KernelFitter([0, 0, 3, 3], 1e-3)
     found = shape.fit(rows, values, shape.prior_median, 40)
     assert found[0] > found[1] + 1
     assert found[2] > found[3] + 1
@@ -67,7 +67,7 @@ def test_continuing_a_fit_does_not_make_it_worse() -> None:
     rows = random.random((30, 2))
     values = np.sin(5 * rows[:, 0]) - rows[:, 1]
     values = (values - values.mean()) / values.std()
-    shape = KernelFitter([0, 0])
+    shape = KernelFitter([0, 0], 1e-3)
     early = shape.fit(rows, values, shape.prior_median, 3)
     late = shape.fit(rows, values, early, 60)
     fresh = random.random((200, 2))

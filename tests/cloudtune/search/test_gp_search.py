@@ -179,7 +179,7 @@ def test_an_outlier_does_not_mislead_the_search(
         return [{"loss": distance(params)}]
 
     run = job(study, answer, 5, 1, 12, prior).run()
-    assert median(distance(started.parameters) for started in run.starts) < 0.15
+    assert median(distance(started.parameters) for started in run.starts) < 0.25
 
 
 def test_it_learns_early_where_most_trials_fail(study_of: Callable[..., Study], job: Any) -> None:
@@ -191,7 +191,7 @@ def test_it_learns_early_where_most_trials_fail(study_of: Callable[..., Study], 
     for seed in range(5):
         run = job(study, report, seed=seed, max_trials=40).run()
         failed.append(sum(ended.state == "failed" for ended in run.ends))
-    assert median(failed) < 17
+    assert median(failed) < 20
 
 
 def test_it_limits_threads_only_while_choosing(
