@@ -17,6 +17,7 @@ GROUP = "cloudtune.formats"
 
 _MODULES = {
     "azure": "cloudtune.formats.azure:AzureFormat",
+    "ibm-experiments": "cloudtune.formats.ibm_experiments:ExperimentsFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",
 }
 """The class of each of cloudtune's own formats. The name is also the block under ``providers``."""

@@ -21,6 +21,10 @@ TESTS = Path(__file__).parents[2]
 FORMATS = TESTS / "cloudtune" / "formats"
 FILES = {
     "azure": [FORMATS / "azure" / f"{name}.yaml" for name in ("nested", "bandit", "automl-image")],
+    "ibm-experiments": [
+        FORMATS / "ibm_experiments" / name
+        for name in ("digits.yaml", "exponents.yaml", "lists.yaml", "entity.json")
+    ],
     "katib": [TESTS / "cloudtune" / "formats" / "katib" / "strategies.yaml"],
     "sagemaker": [
         TESTS / "cloudtune_sagemaker" / "native" / f"{name}.json" for name in ("sdk", "conditional")

@@ -55,11 +55,13 @@ STUDIES = st.fixed_dictionaries(
 )
 
 
-LINEAR_INTEGERS = {"watson"}
+LINEAR_INTEGERS = {"ibm-experiments", "watson"}
 """The formats whose integers have no log scale."""
 
 
-@pytest.mark.parametrize("name", ["azure", "katib", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize(
+    "name", ["azure", "ibm-experiments", "katib", "sagemaker", "vertex", "watson"]
+)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=STUDIES)
 def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> None:
@@ -67,6 +69,8 @@ def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> 
         for parameter in data["parameters"].values():
             if parameter["type"] == "int":
                 del parameter["scale"]
+    if name == "ibm-experiments":  # has no parallel trials
+        del data["limits"]["parallel_trials"]
     study = load(data)
     exported = exporter.write(study, name)
     file = tmp_path / f"{name}.{exported.format.syntax}"

@@ -1,0 +1,48 @@
+"""The experiments of IBM's Watson Machine Learning, API v3, with hyper_parameters_optimization.
+
+Follows IBM Cloud's page "Hyper parameters optimization" of 2018-02-05 and the swagger models in
+ibm-watson-machine-learning 1.0.370, libs/repo (read 2026-11-24). No service accepts such a document
+any more: IBM ended the API on 1 October 2020. Its settings mean another request than those of
+``providers.watson``, so everything is kept under ``providers.ibm-experiments.native``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.ibm_experiments.names import HOME, OPTIMIZATION, REFERENCES
+from cloudtune.formats.model import Format, StudyDraft
+from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_list, is_map
+
+
+class ExperimentsFormat(Format):
+    """Experiments of IBM's API v3: a study for each training reference with a search."""
+
+    name = HOME
+    title = "an experiment of IBM's Watson Machine Learning (API v3)"
+    source = "IBM Cloud docs, Hyper parameters optimization, of 2018-02-05, read 2026-11-24"
+    syntax = "yaml"
+
+    @override
+    def matches(self, document: Json) -> bool:
+        entity = document.get("entity")
+        references = (entity if is_map(entity) else document).get(REFERENCES)
+        return is_list(references) and any(
+            is_map(each) and OPTIMIZATION in each for each in references
+        )
+
+    @override
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        from cloudtune.formats.ibm_experiments.reader import read_experiment
+
+        return read_experiment(document)
+
+    @override
+    def write(self, study: Study, report: Report) -> Json:
+        from cloudtune.formats.ibm_experiments.writer import write_experiment
+
+        return write_experiment(study, report)
