@@ -139,3 +139,17 @@ def test_max_trials_is_at_most_the_combinations(base: Path) -> None:
     limits = plan.request["HyperParameterTuningJobConfig"]["ResourceLimits"]
     assert limits["MaxNumberOfTrainingJobs"] == 6
     assert plan.at("limits.max_trials") == ["approximated"]
+
+
+def test_an_algorithm_with_a_script_and_a_resource_is_refused_without_a_crash(base: Path) -> None:
+    study = support.study_of(
+        {
+            "strategy": {"name": "hyperband", "max": 9, "resource": "epochs"},
+            "trial": {"script": "train.py"},
+        },
+        algorithm="trees",
+        image=None,
+    )
+    plan = support.plan_of(study, base, "driven")
+    assert "MetricDefinitions" not in plan.request["AlgorithmSpecification"]
+    assert "refused" in plan.at("trial.script")

@@ -47,7 +47,8 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
         "HyperParameters": static_parameters(fitted, settings, facts, name),
     }
     request |= training_fields(fitted, settings, facts)
-    if fitted.study.strategy.resource and uses_launcher(fitted.study, facts):
+    launched = uses_launcher(fitted.study, facts) and not settings.algorithm
+    if launched and fitted.study.strategy.resource:
         definition = {"Name": CONTINUED, "Regex": launcher_regex(CONTINUED)}
         request["AlgorithmSpecification"]["MetricDefinitions"].append(definition)
     if request["AlgorithmSpecification"].get("MetricDefinitions"):
