@@ -24,6 +24,14 @@ def echo_message(text: str, *, err: bool = False) -> None:
     click.echo(text if width is None else wrap_message(text, width), err=err)
 
 
+def echo_summary_line(line: str) -> None:
+    """Print a line of a summary. Indented lines, which are values and output, stay as they are."""
+    if line.startswith(" "):
+        click.echo(line)
+    else:
+        echo_message(line)
+
+
 def wrap_message(text: str, width: int) -> str:
     """Return lines of prose wrapped between words, with the lines that continue one indented."""
     lines: list[str] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloudtune.cli.messages import echo_message
+from cloudtune.cli.messages import echo_message, echo_summary_line
 from cloudtune.cli.options import (
     emulate_option,
     examples,
@@ -240,7 +240,7 @@ def _print_continuation(results: list[StudyResult], earlier: Mapping[str, int] |
         is_unchanged = earlier is not None and earlier.get(result.provider) == len(result.trials)
         if is_unchanged or result.state == "failed":
             for line in continuation_hints(result):
-                click.echo(f"{result.provider}: {line}", err=True)
+                echo_message(f"{result.provider}: {line}", err=True)
 
 
 def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
@@ -250,12 +250,13 @@ def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
     from cloudtune.reporting.sanitize import sanitize_line
 
     for result in results:
-        click.echo("\n".join(format_summary(result, str(folder))))
+        for line in format_summary(result, str(folder)):
+            echo_summary_line(line)
         if len(results) > 1:
             click.echo()
     if len(results) > 1:
         print_table(job_rows(results))
-    click.echo(sanitize_line(f"run {folder.name}; all files are in {folder}"))
+    echo_message(sanitize_line(f"run {folder.name}; all files are in {folder}"))
 
 
 @examples(

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import click
 
+from cloudtune.cli.messages import echo_summary_line
 from cloudtune.cli.options import examples, filter_option, json_option, run_argument
 
 _LAST = 10
@@ -112,7 +113,8 @@ def _print_jobs(row: dict[str, Any]) -> None:
         job = jobs[result.provider]
         click.echo()
         lines = format_status(job["state"], replace(result, reason=job["reason"]))
-        click.echo("\n".join(lines))
+        for line in lines:
+            echo_summary_line(line)
 
 
 def _format(key: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.bounds import BoundHit
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.rerun_command import rerun_command, run_command
@@ -52,12 +53,16 @@ def next_steps(
         source: The folder of the run's own copy of the code.
     """
     state = job_state(job)
-    if state == "running":
+    tolerant = resume_past_failures(job) if job.mode == "driven" else None
+    if tolerant is not None:
+        yield from _look_into_failures(group, job, arguments)
+        yield NextStep("to go on with the same code once the cause is removed", tolerant)
+    elif state == "running":
         yield NextStep("to follow the run, which has not ended", f"cloudtune watch {job.run}")
     elif state in _UNENDED and job.mode == "driven":
         yield NextStep(f"to continue the run, which is {state}", f"cloudtune resume {job.run}")
-    if not any(trial.objective for trial in job.trials):
-        yield from _look_into_failures(group, job, arguments)
+    if not eligible_trials(job.trials):
+        yield from _look_into_failures(group, job, arguments) if tolerant is None else ()
         return
     widened = [hit for hit in bounds if hit.wider is not None]
     if widened and job.study.strategy.name != "list":
@@ -79,6 +84,18 @@ def next_steps(
             "together",
             rerun_command([group], arguments),
         )
+
+
+def resume_past_failures(job: StudyResult) -> str | None:
+    """Return the command that continues a job that its failures ended; None for other jobs.
+
+    It tolerates twice as many failures as there are trials, and at least 10.
+    """
+    if job_state(job) != "failed" or "max_failed_trials" not in job.reason:
+        return None
+    counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in job.trials)
+    tolerated = f"limits.max_failed_trials={max(2 * counted, 10)}"
+    return shlex.join(["cloudtune", "resume", job.run, "--set", tolerated])
 
 
 def _look_into_failures(

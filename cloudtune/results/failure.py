@@ -17,6 +17,8 @@ _STATUS = re.compile(r"exit|status|error|fail", re.IGNORECASE)
 """What a service's own line about a failure contains."""
 _CRASH = re.compile(r"\b(exit\w*|killed|status)\b", re.IGNORECASE)
 _MAX_SAMPLES = 3
+_SEARCH_TIMEOUT = 1.0
+"""Seconds after which the search of an expression in a line is given up."""
 _WORD_WITH_DIGIT = re.compile(r"\S*\d\S*")
 """A number, or a path or job name that contains one."""
 
@@ -74,11 +76,22 @@ def describe_output(study: Study, reason: str, output: str) -> str:
         return "" if line in reason else f"; it printed: {line}"
     metrics = [objective.metric for objective in study.objectives]
     expressions = [text for name in metrics for text in study.trial.metrics.get(name, ())]
-    hidden = [text for text in expressions if text not in reason]
+    hidden = [text for text in expressions if text not in reason and not _matches(text, output)]
     parts = [f"; no line matches {' or '.join(hidden)}"] if hidden else []
     if lines := sample_lines(output, metrics):
         parts.append(f"; it printed: {' | '.join(lines)}")
     return "".join(parts)
+
+
+def _matches(expression: str, output: str) -> bool:
+    """Return whether any line of an output matches, as far as that is known in a short time."""
+    import regex
+
+    try:
+        pattern = regex.compile(expression)
+        return any(pattern.search(line, timeout=_SEARCH_TIMEOUT) for line in output.splitlines())
+    except (regex.error, TimeoutError):
+        return True
 
 
 def failure_cause(reason: str) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult
 
 _LIMIT_REASONS = (
-    ("max_failed_trials", "limits.max_failed_trials"),
     (TIMEOUT_REASON, "limits.timeout"),
     ("no better objective in ", "limits.patience"),
     ("the cost reached ", "limits.max_cost"),
@@ -26,15 +25,16 @@ _LIMIT_REASONS = (
 
 def continuation_hints(result: StudyResult) -> list[str]:
     """Return how to go on with a job that is complete, or that a limit ended; empty for others."""
+    from cloudtune.comparison.next_steps import resume_past_failures
+
     if job_state(result) not in {"completed", "failed"} or result.mode == "managed":
         return []
     counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
     limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
     build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"
-    if limit == "limits.max_failed_trials":
-        value = max(2 * counted, 10)
+    if tolerant := resume_past_failures(result):
         return [
-            f"to go on once the cause is removed: {_resume(result, limit, str(value))}",
+            f"to go on once the cause is removed: {tolerant}",
             "the run keeps its copy of the code; if you change the script, start a new run",
         ]
     if result.state == "failed":

@@ -54,7 +54,7 @@ def _headline(overview: Overview, group: Group) -> str:
     only = next(iter(overview.objectives), None)
     if only is None:
         counts = format_count(overview.trials, "trial")
-        return f"none, since no trial measured {_metrics(group)} ({counts})."
+        return f"none, since no completed trial measured {_metrics(group)} ({counts})."
     of = f"of {overview.trials}" if overview.trials > 1 else ""
     if len(overview.objectives) > 1:
         bests = [f"{each.metric} {format_number(each.best)}" for each in overview.objectives]
@@ -132,11 +132,20 @@ def _difference(each: ObjectiveOverview, name: str, reference: float) -> str:
     share = gain / abs(reference) if reference and (reference > 0) == (each.best > 0) else None
     percent = "" if share is None or share >= 10 else f" or {_percent(share)}"
     direction = "worse" if worse else ("higher" if each.goal == "maximize" else "lower")
-    return f"{gain:.3g}{percent} {direction} than {name} ({format_number(reference)})"
+    return f"{_three_digits(gain)}{percent} {direction} than {name} ({format_number(reference)})"
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three significant digits, without an exponent below a billion."""
+    text = f"{value:.3g}"
+    return f"{float(text):.0f}" if 1e3 <= value < 1e9 else text
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+    percent = 100 * share
+    if 99 < percent < 100:  # a share of the rest remains: never 100 %
+        return f"{min(percent, 99.9):.3g} %"
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
 def _repetitions(entry: RankedGroup, runs: int) -> str:

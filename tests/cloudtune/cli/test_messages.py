@@ -75,3 +75,15 @@ def test_check_and_run_and_plan_fit_80_columns(tmp_path: Path) -> None:
         assert any("refused providers.vertex.image" in line for line in lines)
         prose = [line for line in lines if not line.startswith("    ") or "://" not in line]
         assert max(map(len, prose)) <= 80, max(prose, key=len)
+
+
+def test_the_summary_of_failed_trials_is_wrapped_between_words(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("max_trials: 2", "max_trials: 4"), "utf-8")
+    message = " ".join(["a long explanation"] * 6)
+    (tmp_path / "train.py").write_text(f"raise RuntimeError({message!r})\n", "utf-8")
+    for words in (["run", "study.yaml"], ["watch"]):
+        lines = shown(tmp_path, *words)
+        start = next(n for n, line in enumerate(lines) if line.startswith("ended: "))
+        is_copied = ("cloudtune resume", "  | ", str(tmp_path))
+        prose = [each for each in lines[start:] if not any(text in each for text in is_copied)]
+        assert max(map(len, prose)) <= 80, max(prose, key=len)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,12 @@ def test_what_to_run_after_an_interruption_and_after_failures() -> None:
     ]
     refused = job("p", [], state="failed", findings=[Finding("refused", "x", "no")])
     assert commands(overview(refused)) == [["cloudtune", "plan", "study.yaml", "--on", "p"]]
+    failed = [trial(1, 0.5, state="failed"), trial(2, None)]
+    ended = replace(job("p", failed, state="failed"), reason="2 failed alike; max_failed_trials")
+    assert commands(overview(ended)) == [
+        ["cloudtune", "logs", "r1", "1", "--on", "p"],
+        ["cloudtune", "resume", "r1", "--set", "limits.max_failed_trials=10"],
+    ]
     found = commands(overview(job("p", [None, None])))
     assert found == [["cloudtune", "logs", "r1", "1", "--on", "p"]]
 

@@ -4,12 +4,14 @@ import pytest
 
 from cloudtune.results.events import Ended
 from cloudtune.results.failure import (
+    describe_output,
     error_line,
     explain_failure,
     explained_end,
     failure_cause,
     sample_lines,
 )
+from tests.cloudtune.comparison.factories import make_study
 
 TRACEBACK = """\
 epoch 1
@@ -78,3 +80,14 @@ def test_sample_lines_may_contain_the_metric() -> None:
 def test_a_cause_has_no_numbers() -> None:
     assert failure_cause("lr 0.1 at /tmp/3/x") == failure_cause("lr 2 at /tmp/44/x")
     assert failure_cause("one") != failure_cause("two")
+
+
+def test_an_expression_that_matches_is_not_called_unmatched() -> None:
+    study = make_study(
+        objective={"metric": "loss", "goal": "minimize"},
+        trial={"script": "train.py", "metrics": {"loss": r"loss (\S+)"}},
+    )
+    not_a_number = describe_output(study, "loss was nan at step 1", "loss nan")
+    assert not_a_number == "; it printed: loss nan"
+    unmatched = describe_output(study, "the service has no loss", "LOSS 3")
+    assert unmatched == r"; no line matches loss (\S+); it printed: LOSS 3"

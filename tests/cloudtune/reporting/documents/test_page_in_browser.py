@@ -345,6 +345,12 @@ def test_on_a_phone_nothing_is_cut(
             .map((part) => part.textContent)"""
         )
         assert beyond == []
+        short = page.evaluate(
+            """[...document.querySelectorAll(':not(details) > .scroll')]
+            .filter((part) => part.scrollHeight > part.clientHeight)
+            .map((part) => part.ariaLabel)"""
+        )
+        assert short == []
         if len(jobs) != 1:
             return
         label = page.locator("#top td").first.evaluate(

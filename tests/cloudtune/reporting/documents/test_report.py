@@ -334,3 +334,12 @@ def test_a_learning_curve_has_one_value_per_step() -> None:
     assert chart is not None
     rows = chart.spec["data"]["values"]
     assert [(row["x"], row["y"]) for row in rows] == [(1, 0.3), (2, 0.4), (3, 0.5)]
+
+
+def test_gains_have_no_exponent_and_never_100_percent_of_a_rest() -> None:
+    study = make_study(objective={"metric": "size", "goal": "minimize"})
+    text = flat(said([job("p", [19220.0, 72722.0, 100.0], study=study)]))
+    assert "19100 or 99.5 % lower than the first trial (19220)" in text
+    text = flat(said([job("p", [72722.0, 1e-9], study=study)]))
+    assert "72700 or 99.9 % lower than the first trial" in text
+    assert "since no completed trial measured" in flat(said([job("p", [None])]))
