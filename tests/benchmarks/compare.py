@@ -13,7 +13,8 @@ repeating cloudtune's part suffices.
 The regret is the true value of the trial with the best measurement, scaled so that 0 is the best
 assignment of the space and 1 a typical one. Several trials at a time have random durations.
 Measurements, durations and their order repeat with the seed. A run is stuck if its regret exceeds
-what nine of ten random searches with as many trials reach.
+what nine of ten random searches with as many trials reach, or is no better than that of the best
+assignment in another branch of a conditional space (comparison_tasks.py).
 
 Ranks compare the mean regrets of a task. Their 95 % intervals are bootstrap intervals that resample
 the tasks, and the seeds of each task. CPU seconds are those of choosing and recording 100 trials,

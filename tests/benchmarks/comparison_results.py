@@ -110,7 +110,9 @@ def print_tables(
         runs = [run for run in runs if run.version == latest[run.optimizer]]
         optimizers = [name for name in names or OPTIMIZERS if name in latest]
         regrets: Regrets = {
-            optimizer: _by_task(run for run in runs if run.optimizer == optimizer)
+            optimizer: _by_task(
+                (run for run in runs if run.optimizer == optimizer), MARKS.index(trials) + 1
+            )
             for optimizer in optimizers
         }
         tasks = [n for n in TASKS if n in wanted and all(n in regrets[o] for o in optimizers)]
@@ -130,10 +132,10 @@ def print_tables(
                 _print_table(kind or "all", regrets, optimizers, chosen, marks=marks, cpu=cpu)
 
 
-def _by_task(runs: Iterable[Run]) -> dict[str, NDArray[np.float64]]:
+def _by_task(runs: Iterable[Run], length: int) -> dict[str, NDArray[np.float64]]:
     rows: dict[str, list[Sequence[float]]] = {}
     for run in runs:
-        rows.setdefault(run.task, []).append(run.regrets)
+        rows.setdefault(run.task, []).append(run.regrets[:length])
     return {task: np.array(values) for task, values in rows.items()}
 
 
@@ -205,7 +207,9 @@ def _rank_intervals(
     regrets: Regrets, optimizers: Sequence[str], tasks: Sequence[str], rounds: int = 1_000
 ) -> tuple[Any, Any]:
     random = np.random.default_rng(0)
-    means = np.empty((rounds, len(optimizers), len(tasks), len(MARKS)))
+    means = np.empty(
+        (rounds, len(optimizers), len(tasks), regrets[optimizers[0]][tasks[0]].shape[1])
+    )
     for i, optimizer in enumerate(optimizers):
         for j, task in enumerate(tasks):
             rows = regrets[optimizer][task]
