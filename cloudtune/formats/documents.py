@@ -26,6 +26,8 @@ MAX_VALUES = 100_000
 YamlVersion = Literal["1.1", "1.2"]
 
 _TAGS = "tag:yaml.org,2002:"
+_NO_SPACE = re.compile(r"[A-Za-z_][\w.-]{0,100}:[^\s:/][^\s:]{0,200}")
+"""A key and its value without a space in between."""
 _ENDLESS_TAG = re.compile(r"![^\s]{1000}")
 """What takes the parser quadratic time."""
 _BOOLEANS_1_1 = {
@@ -196,6 +198,12 @@ class _YamlParser:
         except YAMLError as error:
             mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+            key: Any = getattr(error, "context_mark", None)
+            lines = self._text.splitlines()
+            line = lines[int(key.line)].strip() if key else ""
+            if key and _NO_SPACE.fullmatch(line):
+                message, hint = f"{line} is not a key and its value", "put a space after the colon"
+                raise _error(self._name, message, hint, key.line + 1) from None
             message = f"neither JSON nor YAML: {reason}"
             raise _error(self._name, message, line=mark.line + 1 if mark else None) from None
         except (ValueError, IndexError, OverflowError, RecursionError) as error:

@@ -16,6 +16,7 @@ GROUP = "cloudtune.formats"
 """The entry points of other packages: the name of a format, and a class without arguments."""
 
 _MODULES = {
+    "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
     "azure": "cloudtune.formats.azure:AzureFormat",
     "ibm-experiments": "cloudtune.formats.ibm_experiments:ExperimentsFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",

@@ -1,0 +1,194 @@
+"""Reads a tuning job of AI Platform as a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudtune.formats.ai_platform.names import (
+    HOME,
+    INPUT,
+    SEARCH,
+    STUDY,
+    camel_case,
+    read_algorithm,
+    read_goal,
+    read_scale,
+    restore_paths,
+)
+from cloudtune.formats.ai_platform.optimizer import read_study
+from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.values import rising_numbers, unique_values
+from cloudtune.study.yaml_reader import is_list, is_map
+
+DEFAULT_TAG = "training/hptuning/metric"
+"""``hyperparameterMetricTag`` where the job has none."""
+_OUTPUT = (
+    *("trainingOutput", "state", "createTime", "startTime", "endTime", "errorMessage", "etag"),
+    "jobPosition",
+)
+"""What only the service sets."""
+_BOUNDS = ("minValue", "maxValue")
+_LISTS = {"CATEGORICAL": "categoricalValues", "DISCRETE": "discreteValues"}
+_KINDS = {"DOUBLE": "float", "INTEGER": "int"}
+
+
+def read_job(document: Fields) -> StudyDraft:
+    """Return the study of a job, or of a configuration of the Optimizer, in either spelling."""
+    names: dict[str, str] = {}
+    whole: Json = camel_case(dict(document.original), names)
+    fields = Fields(whole, document.report)
+    draft = read_study(fields) if STUDY in whole else _JobReader(fields).draft()
+    draft.origins = restore_paths(document.report, draft.origins, names)
+    return draft
+
+
+class _JobReader:
+    def __init__(self, job: Fields) -> None:
+        self._job = job
+        self._input = job.map(INPUT) if INPUT in job else job
+        self._search = self._input.map(SEARCH)
+        self._data: Json = {}
+        self._origins: dict[str, str] = {}
+
+    def draft(self) -> StudyDraft:
+        job, data, search = self._job, self._data, self._search
+        data["name"] = job.text("jobId")
+        if added := [key for key in _OUTPUT if job.take(key) is not None]:
+            job.note(added[0], f"left out what the service adds: {', '.join(added)}")
+        if not search.original:
+            self._input.mistake(SEARCH, "absent: this job trains once, and tunes nothing")
+            return StudyDraft(data)
+        data["parameters"] = self._parameters()
+        self._objective()
+        data["strategy"] = read_algorithm(search)
+        self._origins["strategy"] = search.at("algorithm")
+        if search.flag("enableTrialEarlyStopping"):
+            data["early_stopping"] = "auto"
+        self._limits()
+        if "resumePreviousJobId" in search:
+            text = f"the trials of the job {search.peek('resumePreviousJobId')} are not read"
+            search.report.drop(search.at("resumePreviousJobId"), text)
+        data["trial"] = self._code()
+        rest = job.rest()
+        data["providers"] = {HOME: {"native": rest}} if rest else {}
+        return StudyDraft(data, "", self._origins)
+
+    def _objective(self) -> None:
+        search = self._search
+        goal, metric = read_goal(search), search.text("hyperparameterMetricTag")
+        if not metric:
+            text = f"absent, so AI Platform's default {DEFAULT_TAG}"
+            search.note("hyperparameterMetricTag", text)
+            metric = DEFAULT_TAG
+        search.warn(
+            "hyperparameterMetricTag",
+            "the script reports it with hypertune or as a summary of TensorFlow, which other "
+            f'services do not read: add cloudtune.report({{"{metric}": value}}) to the script',
+        )
+        if goal:
+            self._data["objective"] = {"metric": metric, "goal": goal}
+        self._origins["objective"] = search.at("hyperparameterMetricTag")
+
+    def _limits(self) -> None:
+        search = self._search
+        trials = search.integer("maxTrials")
+        if not trials:
+            search.note("maxTrials", "absent, so AI Platform's default 1")
+        failed = search.integer("maxFailedTrials")
+        if not failed:
+            text = "0 or absent, with which the service decides: limits.max_failed_trials is absent"
+            search.note("maxFailedTrials", text)
+        self._data["limits"] = compact(
+            max_trials=trials or 1,
+            parallel_trials=search.integer("maxParallelTrials") or None,
+            max_failed_trials=failed - 1 if failed else None,
+        )
+        for field, key in (
+            ("max_trials", "maxTrials"),
+            ("parallel_trials", "maxParallelTrials"),
+            ("max_failed_trials", "maxFailedTrials"),
+        ):
+            self._origins[f"limits.{field}"] = search.at(key)
+
+    def _parameters(self) -> Json:
+        parameters: Json = {}
+        params: Any = self._search.peek("params")
+        if is_map(params):
+            text = "is one parameter, and must be a list of them"
+            self._search.mistake("params", text, "put - before it")
+            return {}
+        for fields in self._search.maps("params", "parameterName"):
+            name = fields.text("parameterName")
+            if not name:
+                fields.mistake("parameterName", "a parameter needs a name")
+                continue
+            if name in parameters:
+                fields.mistake("parameterName", f"the parameter {name} is defined twice")
+            if (parameter := _parameter(fields)) is not None:
+                parameters[name] = parameter
+            self._origins[f"parameters.{name}"] = fields.path
+        if not params:
+            self._search.mistake("params", "a tuning job needs parameters")
+        return parameters
+
+    def _code(self) -> Json:
+        job = self._input
+        master = job.peek("masterConfig")
+        image = master.get("imageUri") if is_map(master) else None
+        packages: Any = job.peek("packageUris")
+        elsewhere = "to run it elsewhere, name it with trial.source and trial.script"
+        if image:
+            job.warn("masterConfig.imageUri", f"the code is in the image {image}; {elsewhere}")
+        elif packages:
+            first = packages[0] if is_list(packages) else packages
+            text = f"the code is in the package {first}; {elsewhere}, or for Vertex AI with "
+            job.warn("packageUris", f"{text}trial.source.vertex and trial.module")
+        else:
+            text = "absent: gcloud names the code by options; name it with trial.script"
+            job.warn("pythonModule", text)
+        args: Any = job.peek("args")
+        if is_list(args) and not any("{{" in str(word) for word in args):
+            return compact(args=[str(word) for word in job.items("args")])
+        return {}
+
+
+def _parameter(fields: Fields) -> Json | None:
+    kind = fields.word("type")
+    if kind in _KINDS:
+        return _range(fields, str(kind))
+    if kind not in _LISTS:
+        text = f"must be DOUBLE, INTEGER, CATEGORICAL or DISCRETE, not {kind!r}"
+        fields.mistake("type", text)
+        return None
+    key = _LISTS[str(kind)]
+    for other in (*_BOUNDS, *(each for each in _LISTS.values() if each != key)):
+        if fields.peek(other) not in (None, []):
+            fields.mistake(other, f"does not belong to a {kind} parameter", f"use {key}")
+            return None
+    values = fields.items(key)
+    if not values:
+        fields.mistake(key, f"a {kind} parameter needs values")
+        return None
+    if kind == "CATEGORICAL":
+        fields.take("scaleType")
+        return {"type": "categorical", "values": unique_values(list(map(str, values)))}
+    numbers = rising_numbers(values)
+    if numbers is None:
+        fields.mistake(key, "the values of a DISCRETE parameter must be numbers")
+        return None
+    return {"type": "discrete", "values": numbers, **read_scale(fields)}
+
+
+def _range(fields: Fields, kind: str) -> Json | None:
+    for key in _LISTS.values():
+        if fields.peek(key) not in (None, []):
+            fields.mistake(key, f"does not belong to a {kind} parameter", "use minValue, maxValue")
+            return None
+    read = fields.integer if kind == "INTEGER" else fields.number
+    low, high = (read(key) for key in _BOUNDS)
+    for key, value in zip(_BOUNDS, (low, high), strict=True):
+        if value is None and fields.original.get(key) is None:
+            fields.note(key, "absent, which is 0 in the JSON of the service")
+    bounds = {"min": low or 0, "max": high or 0}
+    return {"type": _KINDS[kind], **bounds, **read_scale(fields)}
