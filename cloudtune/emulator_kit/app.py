@@ -86,6 +86,15 @@ class App(ABC):
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal in the service's own form."""
 
+    def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal because of this machine, after which clients do not call again.
+
+        Args:
+            environ: The request.
+            reason: What the machine lacks, and what to do.
+        """
+        return self.refuse(environ, reason)
+
     @abstractmethod
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables with which the service's own clients reach the emulator."""

@@ -12,6 +12,7 @@ this address only. Its private key stays in memory.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hmac
 import io
 import json
@@ -30,10 +31,11 @@ from typing import TYPE_CHECKING, Any, cast
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address, FolderInUseError
 from cloudtune.emulator_kit.app import App, ConnectionLost, Response
 from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.host_errors import describe_host_error
 from cloudtune.ledger.home import create_private_folder
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
 
 LOOPBACK = "127.0.0.1"
@@ -71,7 +73,9 @@ def serve(
     """
     import secrets
 
-    from werkzeug.serving import WSGIRequestHandler, make_server
+    from werkzeug.serving import WSGIRequestHandler
+
+    from cloudtune.emulator_kit.threaded_server import ThreadedServer
 
     create_private_folder(folder)
     folder.chmod(0o700)  # address.json holds the key, and scripts their secrets
@@ -79,13 +83,8 @@ def serve(
     gate = _Gate(key)
     with _folder_lock(folder), (folder / "server.log").open("a", encoding="utf-8") as log:
         try:
-            server = make_server(
-                LOOPBACK,
-                port,
-                gate,
-                threaded=True,
-                request_handler=_request_handler(handler or WSGIRequestHandler, log.write),
-            )
+            request_handler = _request_handler(handler or WSGIRequestHandler, log.write)
+            server = ThreadedServer(LOOPBACK, port, gate, request_handler, gate.refusing)
         except (OSError, SystemExit) as error:  # werkzeug prints the reason and exits
             raise UsageError(f"cannot listen on port {port} of {LOOPBACK}") from error
         certificate = folder / CERTIFICATE if secure else None
@@ -153,6 +152,15 @@ class _Gate:
         self._emulation = emulation
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._admit(environ, start_response)
+
+    def refusing(self, reason: str) -> WSGIApplication:
+        """Return an application that refuses what the emulation would respond to."""
+        return functools.partial(self._admit, unable=reason)
+
+    def _admit(
+        self, environ: WSGIEnvironment, start_response: StartResponse, unable: str | None = None
+    ) -> Iterable[bytes]:
         self.last_used = time.monotonic()
         emulation = self._emulation
         if emulation is None:
@@ -171,9 +179,15 @@ class _Gate:
             reason = "requests from web pages are refused"
         elif not hmac.compare_digest(key.encode(), self._key.encode()):
             reason = f"wrong key; {ADDRESS} in the emulator's folder has the right one"
+        elif unable:
+            return emulation.refuse_as_unable(environ, unable).send(start_response)
         else:
             try:
                 return emulation(environ, start_response)
+            except (OSError, MemoryError, RuntimeError) as error:
+                if (host_error := describe_host_error(error)) is None:
+                    raise
+                return emulation.refuse_as_unable(environ, host_error).send(start_response)
             finally:
                 self.last_used = time.monotonic()
         return emulation.refuse(environ, reason).send(start_response)

@@ -12,6 +12,7 @@ from cloudtune.emulator_kit.state import Job
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import CloudtuneError
+from cloudtune.host_errors import describe_host_error
 from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.results.events import Started
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -95,6 +96,10 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
             error = None
         except CloudtuneError as failure:
             error = str(failure)
+        except (OSError, MemoryError, RuntimeError) as failure:
+            if (host_error := describe_host_error(failure)) is None:
+                raise
+            error = host_error
         finally:
             with self.lock:
                 self.settle(error)

@@ -69,6 +69,10 @@ class SageMakerApp(App):
         """Return a refusal in the form of the called service."""
         return refusals.wrong_key(environ, _credential(environ)[2], reason)
 
+    def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal as of a user without the right; clients try again after other codes."""
+        return refusals.unable(environ, _credential(environ)[2], reason)
+
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables with which the clients of AWS reach the emulator."""
         return {

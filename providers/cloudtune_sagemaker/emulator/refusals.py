@@ -51,6 +51,12 @@ def wrong_key(environ: WSGIEnvironment, service: str, reason: str) -> Response:
     return _error(protocol, service, _WRONG_KEY[protocol], reason, 403)
 
 
+def unable(environ: WSGIEnvironment, service: str, message: str) -> Response:
+    """Return a refusal with a message, and with the code that AWS has where access is denied."""
+    protocol = _protocol(environ, service)
+    return _error(protocol, service, _DENIED[protocol], message, 400 if protocol == "json" else 403)
+
+
 def not_served(environ: WSGIEnvironment, service: str, body: bytes) -> Response:
     """Return the refusal of an operation that the emulator does not serve.
 
@@ -75,10 +81,9 @@ def unknown_role(environ: WSGIEnvironment, body: bytes) -> Response:
 
 
 def _denied(environ: WSGIEnvironment, service: str, body: bytes, reason: str) -> Response:
-    protocol = _protocol(environ, service)
     action = f"{service or 's3'}:{_operation(environ, body)}"
     message = f"User: {_ARN} is not authorized to perform: {action} because {reason}"
-    return _error(protocol, service, _DENIED[protocol], message, 400 if protocol == "json" else 403)
+    return unable(environ, service, message)
 
 
 def _protocol(environ: WSGIEnvironment, service: str) -> str:

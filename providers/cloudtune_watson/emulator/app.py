@@ -12,6 +12,7 @@ from cloudtune_watson.emulator.errors import (
     exhausted,
     throttled,
     timed_out,
+    unable,
     unauthorized,
     unavailable,
     unimplemented,
@@ -49,6 +50,10 @@ class WatsonApp(App):
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal."""
         return unauthorized(reason).response()
+
+    def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal that is not about a key, since clients sign in again after that."""
+        return unable(reason).response()
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables that lead to the emulator.

@@ -56,6 +56,8 @@ conflict = partial(ServiceError, 409, "already_exists")
 """A name is in use."""
 unimplemented = partial(ServiceError, 501, "not_implemented")
 """This emulator does not have a feature of the service."""
+unable = partial(ServiceError, 507, "insufficient_storage")
+"""The machine of the emulator lacks what a request needs; no client tries again."""
 unauthorized = partial(ServiceError, 401, "authentication_token_not_valid")
 """A request has no valid key."""
 throttled = partial(

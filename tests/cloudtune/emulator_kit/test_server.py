@@ -19,11 +19,11 @@ import pytest
 from cloudtune.emulation import process
 
 SERVICE = """
-    import sys
+    import errno, sys, threading
     from pathlib import Path
     from cloudtune.emulator_kit.app import ConnectionLost, Response
     from werkzeug.wsgi import get_input_stream
-    from cloudtune.emulator_kit import server
+    from cloudtune.emulator_kit import server, threaded_server
     from cloudtune.emulator_kit.server import serve
 
     class Service:
@@ -38,6 +38,8 @@ SERVICE = """
                 raise RuntimeError("no body")
             if environ["PATH_INFO"] == "/broken":
                 raise RuntimeError("a bug")
+            if environ["PATH_INFO"] == "/full":
+                raise OSError(errno.ENOSPC, "No space left on device")
             start_response("200 OK", [("Content-Length", "5")])
             return [b"hello"]
 
@@ -46,6 +48,9 @@ SERVICE = """
 
         def refuse(self, environ, why):
             return Response(401, why.encode(), "text/plain")
+
+        def refuse_as_unable(self, environ, why):
+            return Response(507, why.encode(), "text/plain")
 
         def environment(self, url, key):
             return {"SERVICE_URL": url}
@@ -61,6 +66,18 @@ SERVICE = """
         server.MAX_DOCUMENT, server.MAX_FILE = 10, 10_000
         sys.argv.remove("limited")
     folder = Path(sys.argv[1])
+    start_thread = threading.Thread.start
+
+    def start_if_possible(thread):
+        if (folder / "crowded").exists():
+            (folder / "tried").touch()
+            raise RuntimeError("can't start new thread")
+        start_thread(thread)
+
+    threading.Thread.start = start_if_possible
+    threaded_server.PATIENCE = 600 if "patient" in sys.argv else 0
+    if "patient" in sys.argv:
+        sys.argv.remove("patient")
     secure = "secure" in sys.argv
     idle = float(sys.argv[2]) if len(sys.argv) > 2 and not secure else None
     serve(lambda url, key: Service(folder), folder, idle=idle, secure=secure)
@@ -172,6 +189,44 @@ def test_a_connection_may_be_lost(start: Callable[..., Served]) -> None:
         ask(address, "/lost")
     assert ask(address, "/broken")[0] == 500
     assert ask(address)[0] == 200
+
+
+@pytest.mark.parametrize("words", [(), ("secure",)])
+def test_requests_without_a_thread_are_refused_with_the_remedy(
+    start: Callable[..., Served], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    address = start(*words).address()
+    crowded = tmp_path / "state" / "crowded"
+    crowded.touch()
+    for _ in range(2):
+        status, reason = ask(address)
+        assert status == 507
+        assert b"no more threads can be started" in reason
+        assert b"ulimit -u" in reason
+    assert ask(address, **{"X-Key": "wrong"})[0] == 401
+    crowded.unlink()
+    assert ask(address) == (200, b"hello")
+
+
+def test_a_request_waits_for_a_thread(start: Callable[..., Served], tmp_path: Path) -> None:
+    address = start("patient").address()
+    crowded = tmp_path / "state" / "crowded"
+    crowded.touch()
+    connection = connect(address)
+    connection.request("GET", "/", headers={"X-Key": address["key"]})
+    due = time.monotonic() + 30
+    while not (tmp_path / "state" / "tried").exists():
+        assert time.monotonic() < due
+        time.sleep(0.01)
+    crowded.unlink()
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_what_the_machine_lacks_is_a_refusal(start: Callable[..., Served]) -> None:
+    status, reason = ask(start().address(), "/full")
+    assert status == 507
+    assert b"No space left on device; free space or inodes" in reason
 
 
 def test_what_is_no_request_is_told_so(start: Callable[..., Served]) -> None:
