@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from tests.benchmarks import learning_curves, quantised_curves
 from tests.benchmarks.learning_curves import EPOCHS, FOLDER
@@ -53,8 +53,9 @@ Rows = dict[tuple[str, str, int], dict[int, Any]]
 def run_all(args: argparse.Namespace) -> None:
     """Run what is missing."""
     known = _read()
-    for seed, parallel, task, name in product(
-        range(args.seeds), args.parallel, _tasks(args.tables), args.optimizers
+    optimizers: list[str] = args.optimizers
+    for seed, (parallel, task, name) in product(
+        range(args.seeds), [*_combinations(args.parallel, _tasks(args.tables), optimizers)]
     ):
         row = known.get((task.name, name, parallel), {}).get(seed)
         if row and len(row["regrets"]) >= sum(mark <= args.trainings for mark in MARKS):
@@ -70,6 +71,12 @@ def run_all(args: argparse.Namespace) -> None:
         with _RESULTS.open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(zip(_FIELDS, values, strict=True))) + "\n")
         print(f"{name}, {task.name}, seed {seed}, {parallel} at a time: {regrets}, {cpu:.1f} s")
+
+
+def _combinations(
+    parallels: Sequence[int], tasks: Sequence[Task], optimizers: Sequence[str]
+) -> Iterable[tuple[int, Task, str]]:
+    yield from ((p, task, name) for p in parallels for task in tasks for name in optimizers)
 
 
 def print_tables(args: argparse.Namespace) -> None:

@@ -117,6 +117,11 @@ def _dehb(task: Task, seed: int, race: Race) -> list[float]:
         return _budgets(task, race, ask, tell)
 
 
+def _unused(_: Any, seed: int = 0, budget: float = 0.0) -> float:
+    """Is the objective of SMAC3, which needs one, although it is asked and told."""
+    return 0.0
+
+
 def _smac(task: Task, seed: int, race: Race) -> list[float]:
     smac: Any = import_module("smac")
     value: Any = import_module("smac.runhistory").TrialValue
@@ -133,7 +138,7 @@ def _smac(task: Task, seed: int, race: Race) -> list[float]:
                 n_workers=race.parallel,
                 seed=seed,
             ),
-            lambda config, seed=0, budget=0: 0.0,
+            _unused,
             logging_level=50,
             overwrite=True,
         )

@@ -101,10 +101,9 @@ def _table(
 
 
 def _linear(params: Params, data: Arrays) -> Iterable[float]:
-    from sklearn.linear_model import SGDClassifier
-
+    linear_model: Any = import_module("sklearn.linear_model")
     x, y, held_x, held_y = data
-    model: Any = SGDClassifier(
+    model = linear_model.SGDClassifier(
         loss=params["loss"],
         penalty=params["penalty"],
         alpha=params["alpha"],
@@ -123,13 +122,11 @@ def _linear(params: Params, data: Arrays) -> Iterable[float]:
 
 
 def _ensembles(params: Params, data: Arrays) -> Iterable[float]:
-    from sklearn import ensemble
-    from sklearn.tree import DecisionTreeClassifier
-
+    ensemble: Any = import_module("sklearn.ensemble")
     x, y, held_x, held_y = data
     features = None if params.get("features") == "all" else params.get("features")
     if params["family"] == "forest":
-        forest: Any = ensemble.RandomForestClassifier(
+        forest = ensemble.RandomForestClassifier(
             EPOCHS,
             max_depth=params["depth"],
             max_features=features,
@@ -137,9 +134,9 @@ def _ensembles(params: Params, data: Arrays) -> Iterable[float]:
             random_state=0,
         ).fit(x, y)
         votes = np.cumsum([tree.predict_proba(held_x) for tree in forest.estimators_], axis=0)
-        return [float(np.mean(vote.argmax(axis=1) != held_y)) for vote in votes]
+        return [_error(vote.argmax(axis=1), held_y) for vote in votes]
     if params["family"] == "boosting":
-        model: Any = ensemble.GradientBoostingClassifier(
+        model = ensemble.GradientBoostingClassifier(
             n_estimators=EPOCHS,
             learning_rate=params["rate"],
             subsample=params["share"],
@@ -148,22 +145,28 @@ def _ensembles(params: Params, data: Arrays) -> Iterable[float]:
             random_state=0,
         )
     else:
-        tree = DecisionTreeClassifier(max_depth=params["depth"], random_state=0)
+        tree = import_module("sklearn.tree").DecisionTreeClassifier(
+            max_depth=params["depth"], random_state=0
+        )
         model = ensemble.AdaBoostClassifier(
             tree, n_estimators=EPOCHS, learning_rate=params["rate"], random_state=0
         )
     model.fit(x, y)
-    errors = [float(np.mean(labels != held_y)) for labels in model.staged_predict(held_x)]
+    errors = [_error(labels, held_y) for labels in model.staged_predict(held_x)]
     return errors + errors[-1:] * (EPOCHS - len(errors))  # AdaBoost may end early
 
 
-def _svm(params: Params, data: Arrays) -> Iterable[float]:
-    from sklearn.svm import SVC
+def _error(labels: Any, held_y: NDArray[Any]) -> float:
+    errors: NDArray[np.bool_] = np.asarray(labels != held_y)
+    return float(errors.mean())
 
+
+def _svm(params: Params, data: Arrays) -> Iterable[float]:
+    svm: Any = import_module("sklearn.svm")
     x, y, held_x, held_y = data
     for part in range(1, EPOCHS + 1):
         count = len(x) * part // EPOCHS
-        model: Any = SVC(
+        model = svm.SVC(
             C=params["c"],
             kernel=params["kernel"],
             gamma=params.get("gamma", 1.0),
