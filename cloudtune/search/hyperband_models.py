@@ -29,7 +29,7 @@ from cloudtune.study.study import Study
 _MIN_MEASURED = 8
 """The number of measured trials at a rung from which on its process chooses."""
 _RANDOM_SHARE = 1 / 3
-_MAX_ESTIMATES = 50
+_MAX_ESTIMATES = 25
 """The number of the latest trials of lower rungs that a process estimates."""
 _PRIOR_SLOPE, _SLOPE_WEIGHT = 0.5, 4.0
 """The slope of a rung's standardized values over those of a lower one, and its weight in trials."""
