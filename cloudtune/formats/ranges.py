@@ -1,4 +1,4 @@
-"""Ranges as other tools write them: exponents as bounds, and values that are rounded to a step."""
+"""Ranges and choices of other tools: exponents as bounds, values that are rounded to a step."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
-from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.values import choice, unique_values
+from cloudtune.study.schema import FloatParameter, IntParameter
+from cloudtune.study.search_space import Value, count_values, list_values
+from cloudtune.study.yaml_reader import is_list, is_map
 
 MAX_LISTED = 1_000
 """The values of a step that are listed at most."""
@@ -165,6 +170,58 @@ def take_quantized(
         else:
             fields.note(key, text)
     return quantized.parameter
+
+
+def take_exponents(
+    fields: Fields, key: str, bounds: tuple[float, float], hint: str
+) -> tuple[float, float] | None:
+    """Return e to the power of two bounds; None if one is too large.
+
+    Args:
+        fields: The definition.
+        key: The key of the lower bound, for messages.
+        bounds: The exponents.
+        hint: What to do if the bounds are meant as values.
+    """
+    low, high = map(exponential, bounds)
+    if low is None or high is None:
+        message = "the bounds are exponents of e, and one is too large"
+        fields.mistake(key, message, f"if the bounds are meant as values, {hint}")
+        return None
+    text = f"the bounds are exponents of e: the values are {low:.6g} to {high:.6g}"
+    if bounds[0] >= 0 and bounds[1] <= 1:
+        fields.warn(key, f"{text}; if the bounds are meant as values, {hint}")
+    else:
+        fields.note(key, text)
+    return low, high
+
+
+def list_steps(
+    path: str, parameter: FloatParameter | IntParameter, report: Report, tool: str
+) -> list[Value]:
+    """Return the values of a step that a tool, which rounds to multiples of it, cannot express."""
+    count = count_values(parameter) or 0
+    if count > MAX_LISTED:
+        reason = (
+            f"{tool} rounds to multiples of a step, and {count:,} values are too many for a list"
+        )
+        report.refuse(f"{path}.step", reason)
+        return []
+    report.approximate(f"{path}.step", f"{tool} rounds to multiples of a step; written as a list")
+    return list(list_values(parameter) or ())
+
+
+def take_choice(fields: Fields, key: str, values: Sequence[Any]) -> Json | None:
+    """Return the parameter of a choice between values; None if a study cannot hold one of them."""
+    if any(is_map(value) or is_list(value) or value is None for value in values):
+        reason = "a study has only strings, numbers and booleans as values of a choice"
+        fields.refuse(key, reason)
+        return None
+    unique = unique_values(values)
+    if len(unique) < len(values):
+        keep_whole(fields)
+        fields.approximate(key, "elsewhere, a repeated value counts once")
+    return choice(unique)
 
 
 def keep_whole(fields: Fields) -> None:

@@ -17,6 +17,7 @@ GROUP = "cloudtune.formats"
 
 _MODULES = {
     "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
+    "wandb": "cloudtune.formats.wandb:WandbFormat",
     "azure": "cloudtune.formats.azure:AzureFormat",
     "ibm-experiments": "cloudtune.formats.ibm_experiments:ExperimentsFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",

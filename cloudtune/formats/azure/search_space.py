@@ -7,8 +7,8 @@ from typing import Any
 
 from cloudtune.formats.branches import add_definition
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import exponential, take_quantized
-from cloudtune.formats.values import choice, typed
+from cloudtune.formats.ranges import take_choice, take_exponents, take_quantized
+from cloudtune.formats.values import typed
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _NORMAL = frozenset(["normal", "lognormal", "qnormal", "qlognormal"])
@@ -52,11 +52,7 @@ class SpaceReader:
             fields.mistake("values", "a choice needs a list of values")
         elif all(is_map(value) for value in values):
             self._options(name, fields, values, when)
-        elif any(is_map(value) or is_list(value) or value is None for value in values):
-            reason = "a study has only strings, numbers and booleans as values of a choice"
-            fields.refuse("values", reason)
-        else:
-            definition = choice(values)
+        elif (definition := take_choice(fields, "values", values)) is not None:
             self._add(name, definition, when, fields.path)
 
     def _options(self, name: str, fields: Fields, options: list[Json], when: Json | None) -> None:
@@ -186,7 +182,7 @@ def _expression(kind: str, fields: Fields) -> Json | None:
     if low is None or high is None:
         return None
     if "log" in kind:
-        bounds = _exponentials(fields, low, high)
+        bounds = take_exponents(fields, "min_value", (low, high), "write their natural logarithms")
         if bounds is None:
             return None
         low, high = bounds
@@ -210,22 +206,6 @@ def _randint(fields: Fields) -> Json | None:
             fields.mistake("upper", message)
         return None
     return {"type": "int", "min": 0, "max": upper - 1}
-
-
-def _exponentials(fields: Fields, low: float, high: float) -> tuple[float, float] | None:
-    bottom, top = exponential(low), exponential(high)
-    if bottom is None or top is None:
-        key = "min_value" if bottom is None else "max_value"
-        message = "the bounds are exponents of e, and this one is too large"
-        fields.mistake(key, message, "write the natural logarithm of the bound")
-        return None
-    text = f"the bounds are exponents of e: the values are {bottom:.6g} to {top:.6g}"
-    if low >= 0 and high <= 1:
-        hint = "if the bounds are meant as values, write their natural logarithms"
-        fields.warn("min_value", f"{text}; {hint}")
-    else:
-        fields.note("min_value", text)
-    return bottom, top
 
 
 def _without_default_step(parameter: Json | None) -> Json | None:

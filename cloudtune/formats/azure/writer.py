@@ -9,7 +9,7 @@ from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_au
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.model import compact, native_block, report_unsupported
-from cloudtune.formats.ranges import MAX_LISTED, aligned_bounds, is_logarithmic, logarithm
+from cloudtune.formats.ranges import aligned_bounds, is_logarithmic, list_steps, logarithm
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
     BoolParameter,
@@ -19,7 +19,6 @@ from cloudtune.study.schema import (
     IntParameter,
     Parameter,
 )
-from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -297,20 +296,9 @@ def _range(path: str, parameter: FloatParameter | IntParameter, report: Report) 
     if step is not None:
         aligned = aligned_bounds(low, high, step)
         if aligned is None or (is_log and step != 1):
-            return _listed(path, parameter, report)
+            return {"type": "choice", "values": list_steps(path, parameter, report, "Azure")}
         low, high = aligned
     bounds = (logarithm(low), logarithm(high)) if is_log else (low, high)
     kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
     quantum = {} if step is None else {"q": step}
     return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}
-
-
-def _listed(path: str, parameter: FloatParameter | IntParameter, report: Report) -> Json:
-    """Return the choice between the values of a step that Azure's q cannot express."""
-    count = count_values(parameter) or 0
-    if count > MAX_LISTED:
-        reason = f"Azure rounds to multiples of q, and {count:,} values are too many for a choice"
-        report.refuse(f"{path}.step", reason)
-        return {}
-    report.approximate(f"{path}.step", "Azure rounds to multiples of q; written as a choice")
-    return {"type": "choice", "values": list(list_values(parameter) or ())}

@@ -39,6 +39,10 @@ FILES = {
     "vertex": [
         TESTS / "cloudtune_vertex" / "native" / f"{name}.json" for name in ("rest", "conditional")
     ],
+    "wandb": [
+        FORMATS / "wandb" / f"{name}.yaml"
+        for name in ("distributions", "early", "early-backwards", "nested", "custom")
+    ],
 }
 VALUES: Sequence[Any] = (1, "x", [], {}, [1], [[]], {"a": 1}, True, "1e400", 10**400, -1, 0)
 

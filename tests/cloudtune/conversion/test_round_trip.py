@@ -57,10 +57,12 @@ STUDIES = st.fixed_dictionaries(
 
 LINEAR_INTEGERS = {"ibm-experiments", "watson"}
 """The formats whose integers have no log scale."""
+WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
+"""The formats whose parallel trials are not in the file."""
 
 
 @pytest.mark.parametrize(
-    "name", ["azure", "ibm-experiments", "katib", "sagemaker", "vertex", "watson"]
+    "name", ["azure", "ibm-experiments", "katib", "sagemaker", "vertex", "wandb", "watson"]
 )
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=STUDIES)
@@ -69,7 +71,7 @@ def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> 
         for parameter in data["parameters"].values():
             if parameter["type"] == "int":
                 del parameter["scale"]
-    if name == "ibm-experiments":  # has no parallel trials
+    if name in WITHOUT_PARALLELISM:
         del data["limits"]["parallel_trials"]
     study = load(data)
     exported = exporter.write(study, name)

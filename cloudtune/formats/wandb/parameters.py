@@ -1,0 +1,148 @@
+"""Reads the parameters of a W&B sweep: values, distributions and nested parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.ranges import keep_whole, take_choice, take_exponents, take_quantized
+from cloudtune.formats.wandb.names import EXPONENTS, INVERSE, LOG_STYLES
+from cloudtune.study.yaml_reader import is_list, is_map
+
+_REFUSED = {
+    **dict.fromkeys(("normal", "q_normal", "log_normal", "q_log_normal"), "normal"),
+    **dict.fromkeys(("beta", "q_beta"), "beta"),
+}
+_STEPPED = {"q_uniform": False, "q_log_uniform": True, "q_log_uniform_values": True}
+"""The distributions that round to a step, and whether they have a log scale."""
+_KINDS = frozenset(
+    [
+        *("constant", "categorical", "categorical_w_probabilities", "int_uniform", "uniform"),
+        *(LOG_STYLES | _STEPPED.keys() | _REFUSED.keys()),
+    ]
+)
+_HINT = f"W&B has {', '.join(sorted(_KINDS))}"
+
+
+class ParametersReader:
+    """Reads parameters into the parameters and the constants of a study."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.parameters: Json = {}
+        self.constants: Json = {}
+        self.origins: dict[str, str] = {}
+
+    def read(self, fields: Fields, prefix: str = "") -> None:
+        """Read a map of parameters, whose names get a prefix."""
+        for key in list(fields.original):
+            name = f"{prefix}{key}"
+            if not is_map(fields.peek(key)):
+                hint = f"write {key}: {{value: ...}} for a fixed value"
+                fields.mistake(key, "must be a map with value, values, or min and max", hint)
+                fields.take(key)
+            elif name in self.parameters or name in self.constants:
+                fields.mistake(key, f"the parameter {name} is defined twice")
+            else:
+                self._parameter(name, fields.map(key))
+
+    def _parameter(self, name: str, fields: Fields) -> None:
+        if is_map(fields.peek("parameters")):
+            inner = Fields(fields.take("parameters"), self._report, fields.at("parameters"))
+            self.read(inner, f"{name}.")
+            fields.put("parameters", inner.rest())  # even if it is empty: an export nests again
+            return
+        self.origins[f"parameters.{name}"] = self.origins[f"constants.{name}"] = fields.path
+        distribution = fields.word("distribution")
+        if distribution is not None and distribution not in _KINDS:
+            fields.mistake("distribution", f"unknown distribution {distribution!r}", _HINT)
+        elif "value" in fields.original:
+            self._constant(name, fields)
+        elif "values" in fields.original:
+            self._values(name, fields)
+        elif distribution in _REFUSED:
+            reason = f"a study has no {_REFUSED[str(distribution)]} distributions"
+            fields.refuse("distribution", reason)
+        elif distribution is None and {"mu", "sigma"} & fields.original.keys():
+            fields.mistake("distribution", "mu and sigma need a distribution, such as normal")
+        elif (definition := _range(distribution, fields)) is not None:
+            self.parameters[name] = definition
+
+    def _constant(self, name: str, fields: Fields) -> None:
+        value = fields.peek("value")
+        if value is None:
+            fields.drop("value", "a study has no null as a constant")
+        elif is_map(value) or is_list(value):
+            keep_whole(fields)
+            text = "kept for W&B: a study has no lists and maps as constants; pass it in trial.args"
+            fields.warn("value", text)
+        else:
+            self.constants[name] = fields.take("value")
+
+    def _values(self, name: str, fields: Fields) -> None:
+        values = fields.items("values")
+        if not values:
+            fields.mistake("values", "a parameter needs at least one value")
+            return
+        if fields.peek("probabilities") is not None:
+            reason = "kept for W&B; a study has no probabilities, so elsewhere all values are alike"
+            fields.approximate("probabilities", reason)
+        _note_text(fields, "values", values)
+        if (definition := take_choice(fields, "values", values)) is not None:
+            self.parameters[name] = definition
+
+
+def _range(distribution: Any, fields: Fields) -> Json | None:
+    raw = [fields.peek(key) for key in ("min", "max")]
+    for key, value in zip(("min", "max"), raw, strict=True):
+        if value is None:
+            fields.mistake(key, "a parameter needs value, values, or min and max")
+        else:
+            _note_text(fields, key, [value])
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in raw)
+    if distribution is None:
+        distribution = "int_uniform" if whole else "uniform"
+    if distribution == "int_uniform":
+        low, high = fields.integer("min"), fields.integer("max")
+    else:
+        low, high = fields.number("min"), fields.number("max")
+    if low is None or high is None or fields.report.problems:
+        return None
+    if distribution in {"int_uniform", "uniform"}:
+        return {
+            "type": "int" if distribution == "int_uniform" else "float",
+            "min": low,
+            "max": high,
+        }
+    if distribution in EXPONENTS:
+        exponents = (-high, -low) if distribution == INVERSE else (low, high)
+        bounds = take_exponents(fields, "min", exponents, "use log_uniform_values")
+        if bounds is None:
+            return None
+        low, high = bounds
+    if distribution in _STEPPED:
+        if distribution == "q_log_uniform":
+            fields.put("distribution", distribution)  # an export uses exponents, too
+        step = fields.number("q")
+        return take_quantized(
+            fields, (low, high), 1 if step is None else step, log=_STEPPED[distribution]
+        )
+    if distribution not in LOG_STYLES:
+        fields.mistake("distribution", f"{distribution} does not have min and max", _HINT)
+        return None
+    if distribution != "log_uniform_values":
+        fields.put("distribution", distribution)  # an export uses the same one
+    return {"type": "float", "min": low, "max": high, "scale": "log"}
+
+
+def _note_text(fields: Fields, key: str, values: list[Any]) -> None:
+    """Note numbers such as 1e-5, which are text for W&B."""
+    for value in values:
+        if isinstance(value, str) and value[:1] in tuple("+-.0123456789"):
+            try:
+                number = float(value)
+            except ValueError:
+                continue
+            text = f"{value} is text in W&B's YAML; write {number!r}, with a point, for a number"
+            fields.note(key, text)
+            return
