@@ -102,10 +102,8 @@ def _range(distribution: Any, fields: Fields) -> Json | None:
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in raw)
     if distribution is None:
         distribution = "int_uniform" if whole else "uniform"
-    if distribution == "int_uniform":
-        low, high = fields.integer("min"), fields.integer("max")
-    else:
-        low, high = fields.number("min"), fields.number("max")
+    read = fields.integer if distribution == "int_uniform" else fields.number
+    low, high = read("min"), read("max")
     if low is None or high is None or fields.report.problems:
         return None
     if distribution in {"int_uniform", "uniform"}:
