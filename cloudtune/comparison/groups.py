@@ -206,10 +206,16 @@ def _identity(job: StudyResult) -> tuple[tuple[str, str], ...]:
 
 
 def study_differences(left: Study, right: Study) -> tuple[str, ...]:
-    """Return the paths of the fields in which two studies differ, apart from labels and seed."""
+    """Return the paths of the fields in which two studies differ, apart from labels and seed.
+
+    A map that only one study fills is named by its entries.
+    """
     fields = _compared_fields(left), _compared_fields(right)
     paths = sorted(fields[0].keys() | fields[1].keys())
-    return tuple(path for path in paths if fields[0].get(path) != fields[1].get(path))
+    different = [path for path in paths if fields[0].get(path) != fields[1].get(path)]
+    return tuple(
+        path for path in different if not any(each.startswith(f"{path}.") for each in different)
+    )
 
 
 def _compared_fields(study: Study) -> dict[str, str]:

@@ -15,6 +15,8 @@ _MOST = 0.9
 """A folder within another one is named in its place if it has this part of its files and bytes."""
 _FEW = 0.05
 """A folder with less than this part of the files and bytes is not named."""
+_MANY = 1000
+"""With fewer files than this, their number is not what makes a source large."""
 
 
 def largest_folders(sizes: Mapping[str, int]) -> tuple[FolderSize, ...]:
@@ -31,7 +33,8 @@ def largest_folders(sizes: Mapping[str, int]) -> tuple[FolderSize, ...]:
 
 def _weight(total: FolderSize) -> Callable[[FolderSize], float]:
     """Return a function that returns a folder's part of the files or of the bytes."""
-    return lambda folder: max(folder.count / max(total.count, 1), folder.size / max(total.size, 1))
+    count, size = max(total.count, _MANY), max(total.size, 1)
+    return lambda folder: max(folder.count / count, folder.size / size)
 
 
 def _inner(sizes: Mapping[str, int], folder: str) -> dict[str, FolderSize]:

@@ -96,6 +96,10 @@ def _describe_metrics(study: Study, missing: str, measurements: Sequence[Measure
     """Return what a script reported instead, and the expressions that matched nothing."""
     names = ", ".join(dict.fromkeys(name for m in measurements for name in m.metrics))
     if not (expressions := study.trial.metrics.get(missing)):
-        return f"it reported {names or 'no metrics'}"
+        remedy = (
+            "it reported no metrics: call report(), or give trial.metrics an expression that finds "
+            f"{missing} in what it prints"
+        )
+        return f"it reported {names}" if names else remedy
     text = f"no printed line matches {' or '.join(expressions)}"
     return f"{text}; it reported {names}" if names else text

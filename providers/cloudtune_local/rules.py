@@ -75,7 +75,8 @@ def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
         yield Finding("refused", "trial.resources.gpus", reason)
     threads, cores = resources.cpus or 1, data["cores"]
     if threads * parallel > cores:
-        text = f"{parallel} trials at a time with {threads} threads each share {cores} cores"
+        each, shared = format_count(threads, "thread"), format_count(cores, "core")
+        text = f"{parallel} trials at a time with {each} each share {shared}"
         yield Note("limits.parallel_trials", text, "warning")
     if resources.memory:
         reason = "local runs neither reserve nor limit memory"

@@ -135,6 +135,9 @@ def test_the_largest_folders_of_a_source_are_named(tmp_path: Path, on: str) -> N
     )
     restored = restore_plan(json.loads(json.dumps(planned.to_json())))
     assert restored.notes == planned.notes
+    (tmp_path / ".cloudtuneignore").write_text("data/\nresults.bin\n")
+    (note,) = [str(note) for note in plan(study, on, base=tmp_path).notes if "large" in str(note)]
+    assert "most in out/ (1 file, 90 MB): list" in note
     (tmp_path / ".cloudtuneignore").write_text("data/\nout/\n")
     assert not any("large source" in str(note) for note in plan(study, on, base=tmp_path).notes)
 

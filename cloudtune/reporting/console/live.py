@@ -17,6 +17,7 @@ from cloudtune.reporting.phrases import (
     format_seconds,
 )
 from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.reporting.wrapping import wrap_message
 from cloudtune.results.events import Ended, Event
 from cloudtune.results.model import Trial
 from cloudtune.study.quantities import format_count
@@ -50,15 +51,25 @@ class LiveProgress(PlainProgress):
         self._live.start()  # has no effect if it runs already
 
     def message(self, text: str) -> None:
-        """Print a line above the display."""
+        """Print a message above the display, wrapped between words."""
         from rich.text import Text
 
-        self._console.print(Text(sanitize_line(text)), overflow="ellipsis", no_wrap=True)
+        wrapped = wrap_message(sanitize_line(text), self._console.width)
+        self._console.print(Text(wrapped), soft_wrap=True)
 
     def close(self) -> None:
         """Remove the display. The lines above it stay."""
         if self._live.is_started:
             self._live.stop()
+
+    def _print_end(self, line: str, event: Ended) -> None:
+        """Print why a trial failed in full, and what fits a line of other trials."""
+        from rich.text import Text
+
+        if event.state == "failed":
+            self.message(line)
+        else:
+            self._console.print(Text(sanitize_line(line)), overflow="ellipsis", no_wrap=True)
 
     def _prefix(self, provider: str) -> str:
         return f"{provider}: " if len(self._providers) > 1 else ""

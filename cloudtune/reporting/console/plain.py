@@ -35,14 +35,15 @@ class PlainProgress:
     def events(self, provider: str, events: Sequence[Event]) -> None:
         """Add events of a job, and print lines for trials that ended."""
         job, prefix = self._jobs[provider], self._prefix(provider)
-        lines: list[str] = []
+        lines: list[tuple[str, Ended]] = []
         with self._lock:
             for event in events:
                 is_best = job.tell(event)
                 if isinstance(event, Ended) and self._has_line(event, is_best=is_best):
-                    lines.append(prefix + format_trial_end(job, event.number, is_best=is_best))
-        for line in lines:
-            self.message(line)
+                    line = prefix + format_trial_end(job, event.number, is_best=is_best)
+                    lines.append((line, event))
+        for line, event in lines:
+            self._print_end(line, event)
 
     def end(self, provider: str, outcome: Outcome) -> None:
         """Record how a job ended, and print it if there are several jobs."""
@@ -61,6 +62,9 @@ class PlainProgress:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def _print_end(self, line: str, event: Ended) -> None:  # noqa: ARG002
+        self.message(line)
 
     def _prefix(self, provider: str) -> str:
         width = max(map(len, self._providers))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cloudtune.cli.messages import wrap_message
+from cloudtune.reporting.wrapping import wrap_message
 
 FINDING = (
     "  refused providers.vertex.project: set a project or GOOGLE_CLOUD_PROJECT; gcloud's "
@@ -83,6 +83,7 @@ def test_the_summary_of_failed_trials_is_wrapped_between_words(tmp_path: Path) -
     (tmp_path / "train.py").write_text(f"raise RuntimeError({message!r})\n", "utf-8")
     for words in (["run", "study.yaml"], ["watch"]):
         lines = shown(tmp_path, *words)
+        assert not any("…" in line for line in lines)
         start = next(n for n, line in enumerate(lines) if line.startswith("ended: "))
         is_copied = ("cloudtune resume", "  | ", str(tmp_path))
         prose = [each for each in lines[start:] if not any(text in each for text in is_copied)]

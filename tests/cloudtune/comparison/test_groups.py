@@ -37,6 +37,9 @@ def test_studies_that_differ_in_much_have_the_name_of_what_distinguishes_them() 
     found = labels(job("p", [0.1]), job("p", [0.1], study=other))
     assert found == [("p, strategy.name=bayesian", 1), ("p, strategy.name=random", 1)]
     assert study_differences(make_study(), other) == ("limits.max_trials", "strategy.name")
+    filled = make_study(trial={"script": "train.py", "env": {"MODE": "fast"}})
+    empty = make_study(trial={"script": "train.py"})
+    assert study_differences(empty, filled) == ("trial.env.MODE",)
 
 
 def test_several_fields_distinguish_studies_that_one_does_not() -> None:

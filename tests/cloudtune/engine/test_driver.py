@@ -291,6 +291,9 @@ def test_a_trial_without_the_objective_fails_and_names_its_metrics() -> None:
     trial = folded(of, events).get(1)
     assert trial.state == "failed"
     assert trial.reason == "the script ended without reporting score (it reported loss)"
+    _, events, _ = drive(of, lambda started: [Ended(started.number, 0.0, "completed")])
+    advice = "call report(), or give trial.metrics an expression that finds score"
+    assert advice in folded(of, events).get(1).reason
 
 
 def test_the_remark_of_a_process_explains_a_missing_objective() -> None:
