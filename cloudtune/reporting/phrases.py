@@ -57,10 +57,16 @@ def format_parameters(parameters: Mapping[str, Value]) -> str:
     )
 
 
+def visible_value(value: Value) -> str:
+    """Return a value as text, in quotes if it would be invisible."""
+    text = format_value(value)
+    return text if text.strip() else repr(text)
+
+
 def format_short(value: Value) -> str:
     """Return a value as text, a float with four significant digits and those before the point."""
     if not isinstance(value, float):
-        return sanitize_line(format_value(value))
+        return sanitize_line(visible_value(value))
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 

@@ -18,13 +18,13 @@ from cloudtune.reporting.phrases import (
     format_objectives,
     format_parameters,
     format_seconds,
+    visible_value,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
 from cloudtune.results.aggregate import count_states, failures_by_cause
 from cloudtune.results.failure import sample_lines
 from cloudtune.results.model import job_state, script_values
 from cloudtune.study.quantities import format_count
-from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
             )
     elif best := result.best:
         lines += [f"best: {format_objectives(study, best)} in trial {best.number}"]
-        lines += [f"  {name}: {format_value(value)}" for name, value in best.parameters.items()]
+        lines += [f"  {name}: {visible_value(value)}" for name, value in best.parameters.items()]
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
     elif trials:
         measured = any(trial.objective is not None for trial in trials)
@@ -250,7 +250,7 @@ def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[st
     width = max(map(len, facts))
     lines += [f"  {name:{width}}   {value}" for name, value in facts.items() if value]
     blocks = {
-        "parameters": {name: format_value(value) for name, value in trial.parameters.items()},
+        "parameters": {name: visible_value(value) for name, value in trial.parameters.items()},
         "last metrics": {name: f"{value:.6g}" for name, value in trial.metrics.items()},
     }
     for title, values in blocks.items():

@@ -16,9 +16,8 @@ from cloudtune.reporting.documents.wording import (
     format_number,
     shared_caveats,
 )
-from cloudtune.reporting.phrases import format_seconds, format_short
+from cloudtune.reporting.phrases import format_seconds, format_short, visible_value
 from cloudtune.study.quantities import format_count
-from cloudtune.study.search_space import format_value
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,7 @@ def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
         default = overview.defaults.get(name)
         same = default is not None and default == value
         note = "" if default is None or same else f"script's default: {format_short(default)}"
-        text = format_value(value)
-        rows.append((name, text if text.strip() else repr(text), note))
+        rows.append((name, visible_value(value), note))
     return tuple(rows)
 
 
@@ -203,7 +201,7 @@ def _cost(group: Group) -> str:
 
 
 def _duration(group: Group) -> str:
-    seconds = [run.seconds for run in group.runs if run.seconds is not None]
+    seconds = [run.seconds - (run.idle or 0) for run in group.runs if run.seconds is not None]
     if len(seconds) < len(group.runs):
         return ""
     runs = f" in {len(seconds)} runs" if len(seconds) > 1 else ""

@@ -24,8 +24,8 @@ from cloudtune.reporting.documents.wording import (
     format_trial_counts,
     trial_chooser,
 )
-from cloudtune.reporting.phrases import format_parameters, format_short
-from cloudtune.study.search_space import Value, format_value
+from cloudtune.reporting.phrases import format_parameters, format_short, visible_value
+from cloudtune.study.search_space import Value
 
 _MAX_REASON = 80
 """Characters of a job's reason in the table of runs. The verdict's caveats have all of it."""
@@ -137,7 +137,7 @@ def top_trials_table(comparison: Comparison) -> Table:
 def _short_value(value: Value | None) -> str:
     if value is None:
         return ""
-    return _visible(value) if isinstance(value, str) else format_short(value)
+    return visible_value(value) if isinstance(value, str) else format_short(value)
 
 
 def front_table(comparison: Comparison) -> Table:
@@ -171,19 +171,13 @@ def best_trials_table(comparison: Comparison) -> Table:
     ]
     for name in names:
         values = (trial.parameters.get(name) for trial in trials)
-        rows.append((name, *("" if value is None else _visible(value) for value in values)))
+        rows.append((name, *("" if value is None else visible_value(value) for value in values)))
     columns = ("parameter", *(trial.label for trial in trials))
     note = "The best trial of each group. A blank parameter was not active."
     # The overview of a single group shows its best parameters.
     alone = len(trials) == 1 and any(verdict.overview for verdict in comparison.verdicts)
     shown = bool(trials) and not alone
     return Table("answers", "Best parameters", note, columns, tuple(rows if shown else ()))
-
-
-def _visible(value: Value) -> str:
-    """Return a value as text, in quotes if it would be blank."""
-    text = format_value(value)
-    return text if text.strip() else repr(text)
 
 
 def distance_table(comparison: Comparison) -> Table:

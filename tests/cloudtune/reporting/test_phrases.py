@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudtune.reporting.phrases import format_short
+from cloudtune.reporting.phrases import format_parameters, format_short
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,7 @@ from cloudtune.reporting.phrases import format_short
 )
 def test_short_numbers(value: float, text: str) -> None:
     assert format_short(value) == text
+
+
+def test_an_empty_word_is_visible() -> None:
+    assert format_parameters({"name": "", "other": " "}) == "name='' other=' '"

@@ -357,6 +357,10 @@ def test_on_a_phone_nothing_is_cut(
             "cell => getComputedStyle(cell, '::before').content"
         )
         assert label == f'"{jobs[0].study.objectives[0].metric}"'
+        lines = page.locator("#top td").evaluate_all(
+            "cells => cells.map((cell) => getComputedStyle(cell).borderTopWidth)"
+        )
+        assert set(lines) == {"0px"}
 
 
 def test_the_security_policy_blocks_other_scripts(browser: Browser, tmp_path: Path) -> None:

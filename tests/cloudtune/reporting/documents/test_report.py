@@ -343,3 +343,8 @@ def test_gains_have_no_exponent_and_never_100_percent_of_a_rest() -> None:
     text = flat(said([job("p", [72722.0, 1e-9], study=study)]))
     assert "72700 or 99.9 % lower than the first trial" in text
     assert "since no completed trial measured" in flat(said([job("p", [None])]))
+
+
+def test_the_time_that_a_run_took_does_not_include_the_time_in_between() -> None:
+    resumed = replace(job("p", [0.5, 0.6]), ended=1000.0, idle=880.0)
+    assert "It took 20 s." in flat(said([resumed]))
