@@ -21,6 +21,7 @@ _MODULES = {
     "azure": "cloudtune.formats.azure:AzureFormat",
     "ibm-experiments": "cloudtune.formats.ibm_experiments:ExperimentsFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",
+    "vizier": "cloudtune.formats.vizier:VizierFormat",
 }
 """The class of each of cloudtune's own formats. The name is also the block under ``providers``."""
 

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from cloudtune.formats.values import parse_texts as parse_texts
     from cloudtune.formats.values import rising_numbers as rising_numbers
     from cloudtune.formats.values import unique_values as unique_values
+    from cloudtune.formats.vizier.names import camel_case as camel_case
+    from cloudtune.formats.vizier.names import restore_paths as restore_paths
+    from cloudtune.formats.vizier.parameters import read_parameter_specs as read_parameter_specs
+    from cloudtune.formats.vizier.tree import write_parameter_specs as write_parameter_specs
     from cloudtune.provider.base import BaseProvider as BaseProvider
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
@@ -156,6 +160,9 @@ _EXPORTS = {
     "cloudtune.formats.values": (
         "parse_number parse_text parse_texts rising_numbers unique_values"
     ),
+    "cloudtune.formats.vizier.names": "camel_case restore_paths",
+    "cloudtune.formats.vizier.parameters": "read_parameter_specs",
+    "cloudtune.formats.vizier.tree": "write_parameter_specs",
     "cloudtune.provider.base": "BaseProvider",
     "cloudtune.provider.cost": "overrides_any read_prices",
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.formats.ai_platform.names import HOME, INPUT, SEARCH, STUDY, camel_case
+from cloudtune.formats.ai_platform.names import HOME, INPUT, SEARCH, STUDY
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.formats.vizier.names import camel_case
+from cloudtune.study.yaml_reader import is_list, is_map
 
 
 class AiPlatformFormat(Format):
@@ -30,10 +31,15 @@ class AiPlatformFormat(Format):
         data = camel_case(document, {})
         search = data.get(SEARCH)
         study = data.get(STUDY)
+        found = study.get("parameters") if is_map(study) else None
+        parameters = found if is_list(found) else []
         return (
             is_map(data.get(INPUT))
             or (is_map(search) and "params" in search)
-            or (is_map(study) and "parameters" in study)
+            or (
+                is_list(parameters)
+                and any(is_map(each) and "parameter" in each for each in parameters)
+            )
         )
 
     @override

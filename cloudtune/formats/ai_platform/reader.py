@@ -9,16 +9,15 @@ from cloudtune.formats.ai_platform.names import (
     INPUT,
     SEARCH,
     STUDY,
-    camel_case,
     read_algorithm,
     read_goal,
     read_scale,
-    restore_paths,
 )
 from cloudtune.formats.ai_platform.optimizer import read_study
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import StudyDraft, compact
 from cloudtune.formats.values import rising_numbers, unique_values
+from cloudtune.formats.vizier.names import camel_case, restore_paths
 from cloudtune.study.yaml_reader import is_list, is_map
 
 DEFAULT_TAG = "training/hptuning/metric"

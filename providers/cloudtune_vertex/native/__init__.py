@@ -15,6 +15,12 @@ from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft, 
 from cloudtune_vertex.native.names import JOB
 from cloudtune_vertex.settings import NAME
 
+_JOB_KEYS = (
+    *("trialJobSpec", "maxTrialCount", "parallelTrialCount", "maxFailedTrialCount"),
+    *("trial_job_spec", "max_trial_count", "parallel_trial_count", "max_failed_trial_count"),
+)
+"""What a tuning job has, and a study of Vizier has not."""
+
 
 class VertexFormat(Format):
     """Tuning jobs of Vertex AI."""
@@ -28,7 +34,7 @@ class VertexFormat(Format):
         if JOB in document or "hyperparameter_tuning_job" in document:
             return True
         spec = document.get("studySpec", document.get("study_spec"))
-        return is_map(spec)
+        return is_map(spec) and any(key in document for key in _JOB_KEYS)
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:

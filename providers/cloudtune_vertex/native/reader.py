@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from cloudtune.provider import Fields, Json, StudyDraft, compact, format_duration, is_map
+from cloudtune.provider import (
+    Fields,
+    Json,
+    StudyDraft,
+    camel_case,
+    compact,
+    format_duration,
+    is_map,
+    read_parameter_specs,
+    restore_paths,
+)
 from cloudtune_vertex.native.job_spec import read_job_spec, read_seconds
 from cloudtune_vertex.native.names import (
     ALGORITHMS,
@@ -15,10 +24,7 @@ from cloudtune_vertex.native.names import (
     JOB,
     NUMBERS,
     SELECTIONS,
-    camel_case,
-    original_path,
 )
-from cloudtune_vertex.native.parameters import read_parameters
 from cloudtune_vertex.settings import NAME
 
 _OUTPUT = (
@@ -27,6 +33,7 @@ _OUTPUT = (
 )
 """What only the service sets (hyperparameter_tuning_job.proto)."""
 _RUN_LABEL = "cloudtune-run"
+_DEFAULT_VALUE = "kept for Vertex AI, which supports it in Vizier only"
 _PARENT = re.compile(r"projects/([^/]+)/locations/([^/]+)")
 
 
@@ -44,13 +51,7 @@ def read_job(document: Fields) -> StudyDraft:
         inner = Fields(whole, report).map(JOB)
         whole, path = dict(inner.original), JOB
     draft = _JobReader(Fields(whole, report, path), settings).draft()
-    report.findings[:] = [
-        replace(each, path=original_path(each.path, names)) for each in report.findings
-    ]
-    report.problems[:] = [
-        replace(each, path=original_path(each.path, names)) for each in report.problems
-    ]
-    draft.origins = {key: original_path(where, names) for key, where in draft.origins.items()}
+    draft.origins = restore_paths(report, draft.origins, names)
     return draft
 
 
@@ -67,7 +68,7 @@ class _JobReader:
         data["name"] = job.text("displayName")
         if added := [key for key in _OUTPUT if job.take(key) is not None]:
             job.note(added[0], f"left out what the service adds: {', '.join(added)}")
-        data["parameters"] = read_parameters(self._spec, self._origins)
+        data["parameters"] = read_parameter_specs(self._spec, self._origins, _DEFAULT_VALUE)
         self._objectives()
         data["strategy"] = {"name": self._enum("algorithm", ALGORITHMS, "bayesian")}
         self._origins["strategy"] = self._spec.at("algorithm")

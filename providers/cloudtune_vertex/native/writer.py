@@ -16,9 +16,9 @@ from cloudtune.provider import (
     native_block,
     parse_duration,
     report_unsupported,
+    write_parameter_specs,
 )
 from cloudtune_vertex.native.names import ALGORITHMS, GOALS, JOB
-from cloudtune_vertex.native.tree import parameter_specs
 from cloudtune_vertex.settings import NAME
 
 _UNSUPPORTED = {
@@ -65,7 +65,7 @@ def _study_spec(study: Study, report: Report) -> Json:
         "metrics": [
             {"metricId": each.metric, "goal": goals[each.goal]} for each in study.objectives
         ],
-        "parameters": parameter_specs(study, report),
+        "parameters": write_parameter_specs(study, report, "Vertex AI"),
     }
     if strategy not in names:
         report.refuse("strategy.name", "Vertex AI has bayesian, random and grid search")

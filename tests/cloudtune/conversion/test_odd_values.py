@@ -36,6 +36,10 @@ FILES = {
         TESTS / "cloudtune_watson" / "native" / f"{name}.json"
         for name in ("xgboost", "tpe", "hyperband", "grid", "bayesian")
     ],
+    "vizier": [
+        FORMATS / "vizier" / f"{name}.json"
+        for name in ("external", "conditional", "numbers", "vertex-vizier")
+    ],
     "vertex": [
         TESTS / "cloudtune_vertex" / "native" / f"{name}.json" for name in ("rest", "conditional")
     ],

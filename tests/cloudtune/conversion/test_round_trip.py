@@ -62,7 +62,8 @@ WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
 
 
 @pytest.mark.parametrize(
-    "name", ["azure", "ibm-experiments", "katib", "sagemaker", "vertex", "wandb", "watson"]
+    "name",
+    ["azure", "ibm-experiments", "katib", "sagemaker", "vertex", "vizier", "wandb", "watson"],
 )
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=STUDIES)
@@ -73,6 +74,8 @@ def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> 
                 del parameter["scale"]
     if name in WITHOUT_PARALLELISM:
         del data["limits"]["parallel_trials"]
+    if name == "vizier":  # has no limits
+        del data["limits"]
     study = load(data)
     exported = exporter.write(study, name)
     file = tmp_path / f"{name}.{exported.format.syntax}"
