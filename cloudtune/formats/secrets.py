@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 from cloudtune.formats.fields import Report
@@ -13,6 +14,8 @@ _VARIABLES = frozenset(
     ["env", "environment", "environmentvariables", "environment_variables", "env_vars"]
 )
 """Maps whose keys are names of variables, in lower case."""
+_CREDENTIALS = re.compile(r"(ssh_?)?(password|passwd|passphrase)|.*account_?key", re.IGNORECASE)
+"""Keys for the credentials of a machine or a storage."""
 
 
 def drop_secrets(document: Any, report: Report) -> Any:
@@ -29,7 +32,10 @@ def drop_secrets(document: Any, report: Report) -> Any:
             for key in list(value):
                 where = _join(path, key)
                 if isinstance(value[key], str):
-                    _drop(value, key, key if names_count else "", where, report)
+                    variable = key if names_count else ""
+                    if _CREDENTIALS.fullmatch(key):
+                        variable = "PASSWORD"
+                    _drop(value, key, variable, where, report)
                 else:
                     pending.append((where, value[key], key.lower() in _VARIABLES))
     return data

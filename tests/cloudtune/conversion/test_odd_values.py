@@ -43,6 +43,10 @@ FILES = {
     "vertex": [
         TESTS / "cloudtune_vertex" / "native" / f"{name}.json" for name in ("rest", "conditional")
     ],
+    "nni": [
+        FORMATS / "nni" / name
+        for name in ("reference.yaml", "inline.yaml", "nested.json", "hyperband.yaml", "batch.yaml")
+    ],
     "wandb": [
         FORMATS / "wandb" / f"{name}.yaml"
         for name in ("distributions", "early", "early-backwards", "nested", "custom")

@@ -63,7 +63,17 @@ WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
 
 @pytest.mark.parametrize(
     "name",
-    ["azure", "ibm-experiments", "katib", "sagemaker", "vertex", "vizier", "wandb", "watson"],
+    [
+        "azure",
+        "ibm-experiments",
+        "katib",
+        "nni",
+        "sagemaker",
+        "vertex",
+        "vizier",
+        "wandb",
+        "watson",
+    ],
 )
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=STUDIES)
@@ -76,6 +86,10 @@ def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> 
         del data["limits"]["parallel_trials"]
     if name == "vizier":  # has no limits
         del data["limits"]
+    if name == "nni":  # has one metric, and TPE as Bayesian search
+        data["objective"]["metric"] = "default"
+        if data["strategy"]["name"] == "bayesian":
+            data["strategy"]["method"] = "tpe"
     study = load(data)
     exported = exporter.write(study, name)
     file = tmp_path / f"{name}.{exported.format.syntax}"

@@ -1,0 +1,71 @@
+"""Experiments and search spaces of NNI (Neural Network Intelligence).
+
+Follows NNI's own reference (microsoft/nni docs/source/reference/experiment_config.rst,
+docs/source/hpo/search_space.rst, docs/source/hpo/tuners.rst, the older
+docs/en_US/Tutorial/ExperimentConfig.rst) and ``nni/experiment/config/convert.py``, read 2026-11-27.
+NNI reads YAML with PyYAML (not verified), for which ``1e-5`` is text.
+
+Keys are in camelCase, in snake_case, or those of the older configuration; an export writes the ones
+of the imported file. The search space can be a file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.model import Format, StudyDraft
+from cloudtune.formats.nni.names import HOME, SPELLINGS
+from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_map
+
+_SPACES = frozenset(SPELLINGS["space"] + SPELLINGS["space_file"])
+_TYPICAL = frozenset(
+    [
+        *("tuner", "advisor", "useAnnotation", "use_annotation", "trainingServicePlatform"),
+        *(SPELLINGS["parallel"] + SPELLINGS["trials"] + SPELLINGS["duration"]),
+        *("trialCommand", "trial_command", "trainingService", "training_service"),
+    ]
+)
+
+
+class NniFormat(Format):
+    """Experiments of NNI, and search spaces alone."""
+
+    name = HOME
+    title = "an NNI experiment or search space"
+    source = (
+        "https://nni.readthedocs.io/en/stable/reference/experiment_config.html, read 2026-11-27"
+    )
+    syntax = "yaml"
+    yaml_version = "1.1"
+
+    @override
+    def matches(self, document: Json) -> bool:
+        keys = document.keys()
+        if keys & _SPACES and keys & _TYPICAL:
+            return True
+        if {"trialConcurrency", "trial_concurrency"} & keys:
+            return True
+        return is_space(document)
+
+    @override
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        from cloudtune.formats.nni.reader import ExperimentReader
+
+        return [ExperimentReader(document).draft()]
+
+    @override
+    def write(self, study: Study, report: Report) -> Json:
+        from cloudtune.formats.nni.writer import write_experiment
+
+        return write_experiment(study, report)
+
+
+def is_space(document: Json) -> bool:
+    """Return whether a document is a search space alone."""
+    return bool(document) and all(
+        is_map(value) and "_type" in value and "_value" in value for value in document.values()
+    )
