@@ -307,6 +307,12 @@ def test_the_correct_spelling_of_a_misspelled_key_is_a_warning(tmp_path: Path) -
     assert any("spells it maxParalleJobNum" in str(each) for each in imported.findings)
 
 
+def test_a_power_of_zero_is_none(tmp_path: Path) -> None:
+    imported = change("random", ('"maxDbVal": 0.1', '"maxDbVal": 0.1, "power": "0"'), tmp_path)
+    found = imported.studies[0].data["parameters"]["learning_rate"]
+    assert found == {"type": "float", "min": 0.001, "max": 0.1}
+
+
 def test_an_export_tells_what_a_search_cannot_express() -> None:
     study = load(
         {

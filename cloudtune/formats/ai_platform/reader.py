@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cloudtune.formats.ai_platform.names import (
@@ -161,13 +162,11 @@ def _parameter(fields: Fields) -> Json | None:
         fields.mistake("type", text)
         return None
     key = _LISTS[str(kind)]
-    for other in (*_BOUNDS, *(each for each in _LISTS.values() if each != key)):
-        if fields.peek(other) not in (None, []):
-            fields.mistake(other, f"does not belong to a {kind} parameter", f"use {key}")
-            return None
+    others = _other_keys(fields, str(kind), (key,))
     values = fields.items(key)
     if not values:
-        fields.mistake(key, f"a {kind} parameter needs values")
+        found = f", not {' and '.join(others)}" if others else ""
+        fields.mistake(key, f"a {kind} parameter needs its values here{found}")
         return None
     if kind == "CATEGORICAL":
         fields.take("scaleType")
@@ -180,10 +179,12 @@ def _parameter(fields: Fields) -> Json | None:
 
 
 def _range(fields: Fields, kind: str) -> Json | None:
-    for key in _LISTS.values():
-        if fields.peek(key) not in (None, []):
-            fields.mistake(key, f"does not belong to a {kind} parameter", "use minValue, maxValue")
-            return None
+    others = _other_keys(fields, kind, _BOUNDS)
+    if others and not any(key in fields for key in _BOUNDS):
+        fields.mistake(
+            others[0], f"does not belong to a {kind} parameter", "use minValue, maxValue"
+        )
+        return None
     read = fields.integer if kind == "INTEGER" else fields.number
     low, high = (read(key) for key in _BOUNDS)
     for key, value in zip(_BOUNDS, (low, high), strict=True):
@@ -191,3 +192,13 @@ def _range(fields: Fields, kind: str) -> Json | None:
             fields.note(key, "absent, which is 0 in the JSON of the service")
     bounds = {"min": low or 0, "max": high or 0}
     return {"type": _KINDS[kind], **bounds, **read_scale(fields)}
+
+
+def _other_keys(fields: Fields, kind: str, own: Sequence[str]) -> list[str]:
+    """Return the keys with values that belong to other types, which are kept with a warning."""
+    keys = [key for key in (*_BOUNDS, *_LISTS.values()) if key not in own]
+    found = [key for key in keys if fields.peek(key) not in (None, [], 0)]
+    if any(key in fields for key in own):
+        for key in found:
+            fields.warn(key, f"kept, but a {kind} parameter has no such key")
+    return found

@@ -105,6 +105,9 @@ def _range(fields: Fields, kind: str) -> Json | None:
         return None
     if not step:
         step = None
+    if fields.peek("power") == "" or parse_number(fields.peek("power")) == 0:
+        fields.note("power", "left out: it is no base")
+        fields.take("power")
     if "power" in fields:
         return read_power(fields, "power", low, high, step, whole=whole)
     fields.take("power")

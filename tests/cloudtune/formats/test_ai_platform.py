@@ -149,6 +149,12 @@ def test_a_study_of_the_optimizer_has_conditions() -> None:
     assert data["parameters"]["units"] == {"type": "int", "min": 4, "max": 64, "scale": "auto"}
 
 
+def test_a_key_of_another_type_is_a_warning(tmp_path: Path) -> None:
+    imported = change("grid.yaml", ("discreteValues: ", "minValue: 1, discreteValues: "), tmp_path)
+    assert imported.studies[0].data["parameters"]["one"]["values"] == [0.5]
+    assert any(each.path.endswith("params.1.minValue") for each in imported.findings)
+
+
 def test_the_format_is_read_only() -> None:
     study = importer.read(FOLDER / "census.yaml").studies[0].study
     with pytest.raises(UsageError, match="read only"):
@@ -165,7 +171,8 @@ MISTAKES = [
     ("resume.yaml", ("minValue: 0.1", "minValue: 3"), f"{_SEARCH}.params.0", "swap"),
     ("resume.yaml", ("LINEAR_SCALE", "SCALE"), f"{_SEARCH}.params.0.scaleType", "unknown scale"),
     ("grid.yaml", ("GRID_SEARCH", "GRID"), f"{_SEARCH}.algorithm", "unknown algorithm"),
-    ("grid.yaml", ("categoricalV", "discreteV"), f"{_SEARCH}.params.0.discreteV", "not belong"),
+    ("grid.yaml", ("categoricalV", "discreteV"), f"{_SEARCH}.params.0.cat", "not discreteValues"),
+    ("grid.yaml", ("type: DISCRETE", "type: DOUBLE"), f"{_SEARCH}.params.1.disc", "not belong"),
     ("grid.yaml", ("[0.5]", "[half]"), f"{_SEARCH}.params.1.discreteValues", "must be numbers"),
     ("resume.yaml", ("hyperparameters:", "hyperparameter:"), _SEARCH, "tunes nothing"),
 ]
