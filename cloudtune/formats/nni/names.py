@@ -44,6 +44,7 @@ SIMILAR: dict[str, Json] = {
     "BOHB": {"name": "hyperband"},
 }
 """The strategy that is most like each of the other tuners."""
+_BUILT_IN = {name.lower(): name for name in TUNERS | SIMILAR}
 GOALS = {"tpe": "minimize", "hyperband": "maximize", "dngo": "maximize"}
 """The goal of a tuner without ``optimize_mode``. Those of the other tuners are not verified."""
 RESOURCE = "TRIAL_BUDGET"
@@ -55,3 +56,12 @@ DEFAULT_BUDGET = 60
 COMBINED = "combine_params"
 """The one parameter of the Batch tuner."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def built_in_tuner(name: str) -> str | None:
+    """Return the name of a built-in tuner, without the ending Tuner; None if it is none.
+
+    >>> built_in_tuner("BatchTuner"), built_in_tuner("tpe"), built_in_tuner("PPOTuner")
+    ('Batch', 'TPE', None)
+    """
+    return _BUILT_IN.get(name.lower().removesuffix("tuner"))

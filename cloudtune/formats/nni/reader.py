@@ -23,6 +23,7 @@ from cloudtune.formats.nni.names import (
     SPELLINGS,
     TUNERS,
     UNITS,
+    built_in_tuner,
 )
 from cloudtune.formats.nni.search_space import SpaceReader
 from cloudtune.formats.values import parse_number
@@ -31,7 +32,6 @@ from cloudtune.study.yaml_reader import is_list, is_map
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
 _LONGEST = 1e10
-_ALGORITHMS = {name.lower(): name for name in TUNERS | SIMILAR}
 
 
 class ExperimentReader:
@@ -148,7 +148,7 @@ class ExperimentReader:
         name, key = self._algorithm(kind, tuner)
         if name is None:
             return False
-        known = _ALGORITHMS.get(name.lower())
+        known = built_in_tuner(name)
         if known is None:
             reason = f"a study has no algorithm {name}; it has {', '.join(TUNERS)}"
             tuner.refuse(key, reason)

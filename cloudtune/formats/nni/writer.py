@@ -19,6 +19,7 @@ from cloudtune.formats.nni.names import (
     SPELLINGS,
     TUNERS,
     UNITS,
+    built_in_tuner,
 )
 from cloudtune.formats.ranges import aligned_bounds, is_logarithmic, list_steps
 from cloudtune.study.merge import merge_json
@@ -142,11 +143,11 @@ class _ExperimentWriter:
         kept: Any = self._native.get(kind)
         for key in ("name", ALGORITHM_NAMES[kind]):
             before = kept.get(key) if is_map(kept) else None
-            for name, like in (TUNERS | SIMILAR).items():
-                if str(before).lower() == name.lower():
-                    if like["name"] == strategy.name:
-                        return name
-                    del kept[key]
+            known = built_in_tuner(str(before))
+            if known is not None and (TUNERS | SIMILAR)[known]["name"] == strategy.name:
+                return known
+            if before is not None:
+                del kept[key]
         for name, like in TUNERS.items():
             if like["name"] == strategy.name and like.get("method") in {None, strategy.method}:
                 if strategy.method not in {like.get("method"), None, "uniform"}:

@@ -134,7 +134,7 @@ class SweepReader:
         rule.take("type")
         eta = self._eta(rule)
         block: Json = {"rule": "halving", **({} if eta is None else {"eta": eta})}
-        if "max_iter" in rule:
+        if "max_iter" in rule and ("s" in rule or "min_iter" not in rule):
             block["min_step"] = _first_band(rule, eta or ETA)
         else:
             block |= compact(min_step=rule.integer("min_iter"))

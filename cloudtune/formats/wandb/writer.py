@@ -118,7 +118,7 @@ def _early_terminate(study: Study, native: Json, report: Report) -> Json:
         report.drop("early_stopping", f"W&B has only hyperband, not the rule {stopping.rule}")
         return {}
     kept = native.get("early_terminate")
-    counts_backwards = is_map(kept) and "max_iter" in kept
+    counts_backwards = is_map(kept) and {"max_iter", "s"} <= kept.keys()
     first = {} if counts_backwards else {"min_iter": stopping.min_step or 1}
     return {"type": "hyperband", **first, **compact(eta=stopping.eta)}
 

@@ -147,6 +147,25 @@ def test_the_batch_tuner_lists_its_trials() -> None:
     assert data["initial_trials"][1] == {"optimizer": "SGD", "learning_rate": 0.01}
 
 
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        ("GPTuner", {"name": "bayesian", "method": "gp"}),
+        ("tpe", {"name": "bayesian", "method": "tpe"}),
+        ("MetisTuner", {"name": "bayesian"}),
+        ("gridsearch", {"name": "grid"}),
+        ("Evolution", {"name": "genetic"}),
+    ],
+)
+def test_names_of_tuners(name: str, strategy: dict[str, str], tmp_path: Path) -> None:
+    text = BASE.replace("name: TPE", f"name: {name}").replace("uniform", "randint")
+    (found,) = FILES.read_text(text, tmp_path).studies
+    assert found.data["strategy"] == strategy
+    assert exporter.write(found.study, "nni").document["tuner"]["name"] == name
+    changed = load({**found.data, "strategy": "random"})
+    assert exporter.write(changed, "nni").document["tuner"]["name"] == "Random"
+
+
 def test_values_keep_their_types() -> None:
     parameters = FILES.read("grid.yaml")[0]["parameters"]
     assert parameters["a"]["values"] == [1, "2", 3.0]

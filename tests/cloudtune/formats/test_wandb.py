@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,25 @@ def test_early_termination_is_halving() -> None:
     assert backwards["early_stopping"] == {"rule": "halving", "min_step": 3}
     texts = FILES.texts("early-backwards.yaml")
     assert "from step 3" in texts["early_terminate.max_iter"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "stopping"),
+    [
+        # max_iter with s counts; hyperband_stopping.py of W&B ignores min_iter then
+        ({"min_iter": 5, "max_iter": 12, "s": 2, "eta": 2}, {"eta": 2, "min_step": 3}),
+        ({"min_iter": 5, "max_iter": 12}, {"min_step": 5}),
+        ({"min_iter": 10, "s": 2}, {"min_step": 10}),
+    ],
+)
+def test_early_termination_in_both_ways(
+    rule: dict[str, int], stopping: dict[str, int], tmp_path: Path
+) -> None:
+    block = {"type": "hyperband", **rule}
+    text = BASE + f"early_terminate: {json.dumps(block)}\n"
+    (found,) = FILES.read_text(text, tmp_path).studies
+    assert found.data["early_stopping"] == {"rule": "halving", **stopping}
+    assert exporter.write(found.study, "wandb").document["early_terminate"] == block
 
 
 def test_nested_names_are_joined_by_a_dot() -> None:
