@@ -55,7 +55,7 @@ class Followed:
         return Interrupted(self.started(number), measured, 0)
 
     def _next(self) -> Measured | Ended | Lost:
-        return self._told.get(timeout=20)
+        return self._told.get(timeout=60)
 
     def ended(self) -> Ended:
         """Return the next end; what was measured before it is passed over."""
@@ -77,13 +77,13 @@ class Followed:
 
     def silent(self) -> bool:
         try:
-            return not self._told.get(timeout=0.1)
+            return not self._told.get(timeout=0.1)  # short: it never comes
         except Empty:
             return True
 
     @staticmethod
     def until(good: Callable[[], bool]) -> None:
-        due = time.monotonic() + 20
+        due = time.monotonic() + 60
         while not good():
             assert time.monotonic() < due
             time.sleep(0.005)

@@ -57,7 +57,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
 
     @BOTH_MODES
     def test_a_timeout_ends_trials_that_are_running(self, mode: Mode) -> None:
-        limits = {"max_trials": 2, "parallel_trials": 2, "timeout": "8s"}
+        limits = {"max_trials": 2, "parallel_trials": 2, "timeout": "15s"}
         result = self.finish(self.create_run(mode, ENDLESS, limits=limits))
         assert (result.state, result.reason) == ("completed", "the study's timeout was reached")
         ends = {(trial.state, trial.reason) for trial in result.trials}

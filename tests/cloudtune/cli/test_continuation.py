@@ -87,7 +87,7 @@ def test_a_run_whose_trials_fail_alike() -> None:
 def test_a_run_that_a_limit_ended(
     limits: dict[str, object], blocks: dict[str, object], hint: str
 ) -> None:
-    wait = "import time; time.sleep(0.6)\n" if "timeout" in limits else ""
+    wait = "import time; time.sleep(60)\n" if "timeout" in limits else ""
     start(f"{wait}print('loss=0.5')\n", limits=limits, objective={**STUDY["objective"], **blocks})
     run = json.loads(call("status", "--json"))[0]["run"]
     assert f"local: {hint.replace('RUN', run)}" in call("resume")

@@ -104,7 +104,7 @@ def test_no_job_starts_after_closing(tmp_path: Path) -> None:
     jobs, job = Jobs(tmp_path), Job()
     jobs.close()
     jobs.launch(job)
-    assert not job.prepared.wait(0.5)
+    assert not job.prepared.wait(0.5)  # short: it never is
 
 
 def test_an_interrupted_job_starts_again_once(jobs: Jobs) -> None:

@@ -89,7 +89,7 @@ def test_a_running_trial_that_got_further_keeps_the_search_going(
         elif measures:
             yield Measured(1, 0.0, 1, {"score": 1.0})
 
-    of = study(limits={"max_trials": 12, "parallel_trials": 2, "timeout": "0.3s"})
+    of = study(limits={"max_trials": 12, "parallel_trials": 2, "timeout": "3s"})
     outcome, events, _ = drive(of, script)
     assert outcome.reason == "the study's timeout was reached"
     assert states(of, events) == ["cancelled", *["failed"] * (trials - 1)]

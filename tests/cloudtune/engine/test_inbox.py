@@ -180,7 +180,7 @@ def test_an_earlier_due_time_of_an_inline_step_wakes_the_waiting_thread() -> Non
     def step() -> bool | None:
         waiting.set()
         if inbox.pop():
-            due[0] = time.monotonic() + 0.01
+            due[0] = time.monotonic() + 0.01  # short: it comes after that
         return time.monotonic() >= due[0] or None
 
     def put() -> None:

@@ -151,7 +151,7 @@ def test_a_job_that_becomes_visible_late_is_not_created_again(
 
 
 def test_a_job_that_does_not_become_visible_is_created_again(scene: Scene) -> None:
-    scene.far.hidden_seconds = 0.1
+    scene.far.hidden_seconds = 2.0
     scene.far.faults = {"create": [BUSY]}
     scene.start(1)
     scene.made(1)
@@ -277,7 +277,7 @@ def test_start_does_not_block(scene: Scene) -> None:
     scene.far.faults = {"create": [BUSY] * 1_000}
     before = time.monotonic()
     scene.start(1, 2, 3)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 15
     scene.far.faults.clear()
     scene.made(1, 2, 3)
 

@@ -196,7 +196,7 @@ def test_a_job_is_stopped_when_its_budget_is_spent(
             Outcome("completed", "trial 1 reached the target"),
         ),
         (
-            {"limits": {"max_trials": 10, "timeout": "1s"}},
+            {"limits": {"max_trials": 10, "timeout": "2s"}},
             SCRIPT,
             Outcome("completed", "the study's timeout was reached"),
         ),

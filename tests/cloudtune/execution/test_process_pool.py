@@ -391,7 +391,7 @@ def test_stop_before_the_process_exists(bench: Bench) -> None:
     go = threading.Event()
 
     def prepare() -> object:
-        go.wait(10)
+        go.wait(60)
         return bench.spec(1, "print('never')")
 
     bench.processes.start(1, prepare)  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ def test_exploding_aliases_are_refused_at_once() -> None:
     before = time.process_time()
     with pytest.raises(StudyError, match="more than 100,000 values"):
         parse_documents("\n".join(lines), "file")
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < 20
 
 
 def test_large_and_binary_files_are_refused(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_cancelled_job_is_cancelling_until_its_script_has_ended(emulator: Any)
 def test_ended_jobs_stay_as_they_ended(emulator: Any) -> None:
     cancelled = emulator.create_custom(emulator.container("import time; time.sleep(600)")).name
     emulator.jobs.cancel_custom_job(name=cancelled)
-    limited = {"scheduling": {"timeout": "2s"}}
+    limited = {"scheduling": {"timeout": "10s"}}
     names = [
         cancelled,
         emulator.create_custom(emulator.container(""), spec=limited).name,
@@ -162,7 +162,7 @@ def test_ended_jobs_stay_as_they_ended(emulator: Any) -> None:
     assert [state_of(ended[name]).removeprefix("JOB_STATE_") for name in names] == [
         *("CANCELLED", "SUCCEEDED", "FAILED", "FAILED"),
     ]
-    time.sleep(2.5)  # beyond the timeout
+    time.sleep(10.5)  # beyond the timeout
     for name in names:
         with pytest.raises(exceptions().BadRequest):
             emulator.jobs.cancel_custom_job(name=name)
@@ -339,11 +339,11 @@ def test_a_deleted_job_ends_and_is_gone(emulator: Any) -> None:
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     name = emulator.create_custom(emulator.container(code)).name
     pid = int(emulator.until(lambda: emulator.log(name), bool))
-    emulator.jobs.delete_custom_job(name=name).result(timeout=10)
+    emulator.jobs.delete_custom_job(name=name).result(timeout=60)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)
     emulator.until(lambda: emulator.runs(pid), False.__eq__)
     name = emulator.ended(emulator.create_custom(emulator.container("")).name).name
-    emulator.jobs.delete_custom_job(name=name).result(timeout=10)
+    emulator.jobs.delete_custom_job(name=name).result(timeout=60)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)

@@ -67,7 +67,7 @@ def test_the_time_of_a_job_counts_over_its_restarts(start_emulator: Callable[...
     code = textwrap.dedent("""
         import json, os, pathlib, time
         print("started", flush=True)
-        time.sleep(6)
+        time.sleep(11)
         file = pathlib.Path(os.environ["CLOUD_ML_HP_METRIC_FILE"])
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps({"global_step": "1", "loss": "1"}) + "\\n")
@@ -75,7 +75,7 @@ def test_the_time_of_a_job_counts_over_its_restarts(start_emulator: Callable[...
     """)
     request = made.tuning(
         code,
-        spec={"scheduling": {"timeout": "10s"}},
+        spec={"scheduling": {"timeout": "20s"}},
         maxTrialCount=1,
         parallelTrialCount=1,
         maxFailedTrialCount=1,

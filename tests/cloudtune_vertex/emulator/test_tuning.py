@@ -315,6 +315,11 @@ def test_running_trials_end_with_their_study_only_where_that_is_wanted(
     """The first to end lets the rules be looked at, since another trial is to be made."""
     code = script(f"""
         report(1, loss=1)
+        ready = os.environ["CLOUDTUNE_GCS"] + "/team-bucket/second-is-ready-{now}"
+        if trial == 2:
+            open(ready, "w").close()
+        while not os.path.exists(ready):
+            time.sleep(0.05)
         time.sleep(3 if trial == 1 else {600 if now else 6})
         report(2, loss=2)
     """)
@@ -407,7 +412,7 @@ def test_a_running_job_that_is_deleted_ends(emulator: Any) -> None:
     emulator.until(lambda: len(emulator.get(name).trials), (2).__eq__)
     trial = emulator.get(name).trials[0]
     pid = int(emulator.until(lambda: emulator.log(trial.custom_job), bool))
-    emulator.jobs.delete_hyperparameter_tuning_job(name=name).result(timeout=10)
+    emulator.jobs.delete_hyperparameter_tuning_job(name=name).result(timeout=60)
     exceptions: Any = pytest.importorskip("google.api_core.exceptions")
     for gone in (name, trial.custom_job):
         with pytest.raises(exceptions.NotFound):
@@ -417,7 +422,7 @@ def test_a_running_job_that_is_deleted_ends(emulator: Any) -> None:
 
 def test_a_deleted_job_is_gone_with_its_trials(emulator: Any) -> None:
     job = emulator.run(emulator.tuning())
-    emulator.jobs.delete_hyperparameter_tuning_job(name=job.name).result(timeout=10)
+    emulator.jobs.delete_hyperparameter_tuning_job(name=job.name).result(timeout=60)
     exceptions: Any = pytest.importorskip("google.api_core.exceptions")
     for name in (job.name, job.trials[0].custom_job):
         with pytest.raises(exceptions.NotFound):

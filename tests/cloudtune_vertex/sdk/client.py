@@ -190,7 +190,7 @@ def trained() -> dict[str, Any]:
 
 def guarded() -> dict[str, Any]:
     try:
-        socket.create_connection(AWAY, timeout=1)
+        socket.create_connection(AWAY, timeout=1)  # short: it cannot connect
     except PermissionError:
         return {"refused": True}
     return {"refused": False}

@@ -116,7 +116,7 @@ def ended(made: Any, training: str) -> Any:
 def guarded(_kind: str) -> Any:
     """Try to reach something else than the emulator."""
     try:
-        socket.create_connection(("127.0.0.1", 9), timeout=1).close()
+        socket.create_connection(("127.0.0.1", 9), timeout=1).close()  # short: refused
     except PermissionError:
         return {"refused": True}
     return {"refused": False}

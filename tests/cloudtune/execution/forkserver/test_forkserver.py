@@ -89,12 +89,12 @@ class Pair:
         )
 
     def end(self) -> Ended:
-        while not isinstance(event := self.inbox.get(timeout=20), Ended):
+        while not isinstance(event := self.inbox.get(timeout=60), Ended):
             pass
         return event
 
     def ready(self) -> None:
-        assert isinstance(self.inbox.get(timeout=20), Measured)
+        assert isinstance(self.inbox.get(timeout=60), Measured)
 
     def run(self, pool: ProcessPool, *words: str) -> tuple[str, Ended]:
         """Run the script; return its output and its end."""
