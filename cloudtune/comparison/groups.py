@@ -206,16 +206,10 @@ def _identity(job: StudyResult) -> tuple[tuple[str, str], ...]:
 
 
 def study_differences(left: Study, right: Study) -> tuple[str, ...]:
-    """Return the paths of the fields in which two studies differ, apart from labels and seed.
-
-    A map that only one study fills is named by its entries.
-    """
+    """Return the paths of the fields in which two studies differ, apart from labels and seed."""
     fields = _compared_fields(left), _compared_fields(right)
     paths = sorted(fields[0].keys() | fields[1].keys())
-    different = [path for path in paths if fields[0].get(path) != fields[1].get(path)]
-    return tuple(
-        path for path in different if not any(each.startswith(f"{path}.") for each in different)
-    )
+    return tuple(path for path in paths if fields[0].get(path) != fields[1].get(path))
 
 
 def _compared_fields(study: Study) -> dict[str, str]:
@@ -224,7 +218,7 @@ def _compared_fields(study: Study) -> dict[str, str]:
 
 
 def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(data, Mapping) and data:
+    if isinstance(data, Mapping):  # an empty one has no fields, as one that is not given
         for key, value in cast("Mapping[str, Any]", data).items():
             yield from _leaves(value, f"{path}.{key}" if path else str(key))
     else:

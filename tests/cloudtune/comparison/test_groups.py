@@ -40,6 +40,8 @@ def test_studies_that_differ_in_much_have_the_name_of_what_distinguishes_them() 
     filled = make_study(trial={"script": "train.py", "env": {"MODE": "fast"}})
     empty = make_study(trial={"script": "train.py"})
     assert study_differences(empty, filled) == ("trial.env.MODE",)
+    found = labels(job("p", [0.1], study=empty), job("p", [0.1], study=filled))
+    assert found == [("p, trial.env.MODE=null", 1), ("p, trial.env.MODE=fast", 1)]
 
 
 def test_several_fields_distinguish_studies_that_one_does_not() -> None:
