@@ -11,8 +11,12 @@ from pathlib import Path
 from cloudtune.bundle.ignore_file import IGNORE_FILE
 
 _MISSING = re.compile(
-    r"no such file|does not exist|not found|cannot open|can't open|unable to open", re.IGNORECASE
+    r"no such file|not found|missing|\b(does|do|did)(n't| not) (exist|find)"
+    r"|\b(cannot|can't|can not|could not|couldn't|unable to|failed to) (open|find|read|load|locate)"
+    r"|\b(isn't|is not|not) an? (valid |existing )?(file|folder|directory|path)",
+    re.IGNORECASE,
 )
+"""How scripts and libraries report that a file is missing."""
 _WORDS = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"|([^\s:,;'\"()\[\]<>]+)")
 _TRIAL_FOLDER = re.compile(r"/trials/[0-9]+/work(/|$)")
 """The working folder of a local trial."""

@@ -35,6 +35,11 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         ("cat: data/train.csv: No such file or directory", "data/train.csv"),
         ("fatal: cannot open file 'data': No such file", "data"),
         ("OSError: data/train.csv not found.\nsecond line", "data/train.csv"),
+        ("cannot find data/train.csv", "data/train.csv"),
+        ("RuntimeError: could not load data/train.csv", "data/train.csv"),
+        ("error: missing input data/train.csv", "data/train.csv"),
+        ("AssertionError: data/train.csv doesn't exist", "data/train.csv"),
+        ("train.py: error: argument --data: data is not a directory", "data"),
     ],
 )
 def test_an_ignored_file_is_named(folders: tuple[Path, Path], output: str, named: str) -> None:
