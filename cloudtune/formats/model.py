@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,6 +75,36 @@ class Format(ABC):
         By default, a format has only JSON and YAML files.
         """
         return None
+
+
+def read_named(
+    owner: Fields,
+    key: str,
+    identity: str,
+    read: Callable[[Fields], Json | None],
+    origins: dict[str, str],
+) -> Json:
+    """Return the parameters in a list, by name and in its order.
+
+    Args:
+        owner: The map with the list.
+        key: The key of the list.
+        identity: The key of a parameter's name.
+        read: Returns a parameter, or None after a mistake or a refusal.
+        origins: Receives the path of each parameter.
+    """
+    parameters: Json = {}
+    for fields in owner.maps(key, identity):
+        name = fields.text(identity)
+        if not name:
+            fields.mistake(identity, "a parameter needs a name")
+            continue
+        if name in parameters:
+            fields.mistake(identity, f"the parameter {name} is defined twice")
+        if (parameter := read(fields)) is not None:
+            parameters[name] = parameter
+        origins[f"parameters.{name}"] = fields.path
+    return parameters
 
 
 def native_block(study: Study, home: str) -> Any:

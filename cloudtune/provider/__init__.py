@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.model import StudyDraft as StudyDraft
     from cloudtune.formats.model import compact as compact
     from cloudtune.formats.model import native_block as native_block
+    from cloudtune.formats.model import read_named as read_named
     from cloudtune.formats.model import report_unsupported as report_unsupported
     from cloudtune.formats.values import parse_number as parse_number
     from cloudtune.formats.values import parse_text as parse_text
@@ -156,7 +157,9 @@ _EXPORTS = {
     "cloudtune.fitting.fit": "FittedStudy",
     "cloudtune.formats.exponents": "list_log_values read_power write_power",
     "cloudtune.formats.fields": "Fields Report",
-    "cloudtune.formats.model": "Format StudyDraft compact native_block report_unsupported",
+    "cloudtune.formats.model": (
+        "Format StudyDraft compact native_block read_named report_unsupported"
+    ),
     "cloudtune.formats.values": (
         "parse_number parse_text parse_texts rising_numbers unique_values"
     ),

@@ -16,7 +16,7 @@ from cloudtune.formats.ai_platform.names import (
 )
 from cloudtune.formats.ai_platform.optimizer import read_study
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import StudyDraft, compact, read_named
 from cloudtune.formats.values import rising_numbers, unique_values
 from cloudtune.formats.vizier.names import camel_case, restore_paths
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -112,25 +112,14 @@ class _JobReader:
             self._origins[f"limits.{field}"] = search.at(key)
 
     def _parameters(self) -> Json:
-        parameters: Json = {}
         params: Any = self._search.peek("params")
         if is_map(params):
             text = "is one parameter, and must be a list of them"
             self._search.mistake("params", text, "put - before it")
             return {}
-        for fields in self._search.maps("params", "parameterName"):
-            name = fields.text("parameterName")
-            if not name:
-                fields.mistake("parameterName", "a parameter needs a name")
-                continue
-            if name in parameters:
-                fields.mistake("parameterName", f"the parameter {name} is defined twice")
-            if (parameter := _parameter(fields)) is not None:
-                parameters[name] = parameter
-            self._origins[f"parameters.{name}"] = fields.path
         if not params:
             self._search.mistake("params", "a tuning job needs parameters")
-        return parameters
+        return read_named(self._search, "params", "parameterName", _parameter, self._origins)
 
     def _code(self) -> Json:
         job = self._input

@@ -20,7 +20,7 @@ from cloudtune.formats.ibm_experiments.names import (
     STORAGES,
     VALUES,
 )
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import StudyDraft, compact, read_named
 from cloudtune.formats.values import parse_number, rising_numbers, unique_values
 
 
@@ -144,20 +144,9 @@ class _Search:
         )
 
     def _parameters(self) -> Json:
-        parameters: Json = {}
-        for fields in self._search.maps("hyper_parameters", "name"):
-            name = fields.text("name")
-            if not name:
-                fields.mistake("name", "a parameter needs a name")
-                continue
-            if name in parameters:
-                fields.mistake("name", f"the parameter {name} is defined twice")
-            if (parameter := _parameter(fields)) is not None:
-                parameters[name] = parameter
-            self._origins[f"parameters.{name}"] = fields.path
         if not self._search.original.get("hyper_parameters"):
             self._search.mistake("hyper_parameters", "a search needs parameters")
-        return parameters
+        return read_named(self._search, "hyper_parameters", "name", _parameter, self._origins)
 
 
 def _parameter(fields: Fields) -> Json | None:

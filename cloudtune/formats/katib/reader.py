@@ -16,7 +16,7 @@ from cloudtune.formats.katib.names import (
     HOME,
     default_expression,
 )
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import StudyDraft, compact, read_named
 from cloudtune.formats.values import parse_texts, rising_numbers, unique_values
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import count_values, list_values
@@ -73,17 +73,7 @@ class ExperimentReader:
             self._document.note("metadata", f"left out what the cluster adds: {', '.join(added)}")
 
     def _parameters(self) -> Json:
-        parameters: Json = {}
-        for fields in self._spec.maps("parameters", "name"):
-            name = fields.text("name")
-            if not name:
-                fields.mistake("name", "a parameter needs a name")
-                continue
-            if name in parameters:
-                fields.mistake("name", f"the parameter {name} is defined twice")
-            if (parameter := _parameter(fields)) is not None:
-                parameters[name] = parameter
-            self._origins[f"parameters.{name}"] = fields.path
+        parameters = read_named(self._spec, "parameters", "name", _parameter, self._origins)
         if not self._spec.maps("parameters", "name"):
             self._spec.mistake("parameters", "an experiment needs parameters")
         return parameters

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import Fields, Json, parse_number, read_power, rising_numbers, unique_values
+from cloudtune.provider import (
+    Fields,
+    Json,
+    parse_number,
+    read_named,
+    read_power,
+    rising_numbers,
+    unique_values,
+)
 from cloudtune_watson.native.names import BOUNDS, LISTS, type_name
 
 
 def read_parameters(search: Fields, origins: dict[str, str]) -> Json:
     """Return the parameters of a study, in the order of the document."""
-    parameters: Json = {}
-    for fields in search.maps("hyperParams", "name"):
-        name = fields.text("name")
-        if not name:
-            fields.mistake("name", "a parameter needs a name")
-            continue
-        if name in parameters:
-            fields.mistake("name", f"the parameter {name} is defined twice")
-        if (parameter := _parameter(fields)) is not None:
-            parameters[name] = parameter
-        origins[f"parameters.{name}"] = fields.path
-    return parameters
+    return read_named(search, "hyperParams", "name", _parameter, origins)
 
 
 def read_trials(search: Fields, origins: dict[str, str]) -> list[Json]:
