@@ -100,6 +100,8 @@ def _metrics(study: Study, report: Report) -> Json:
         if study.providers.get(HOME, {}).get("native", {}).get("method") != "custom":
             report.refuse("objective", "only the method custom has several metrics")
         return {"metrics": entries}
+    if not entries and study.strategy.name == "bayesian":
+        report.warn("objective", "absent: the method bayes needs a metric")
     return {"metric": entries[0]} if entries else {}
 
 
