@@ -47,6 +47,8 @@ SIMILAR: dict[str, Json] = {
 _BUILT_IN = {name.lower(): name for name in TUNERS | SIMILAR}
 GOALS = {"tpe": "minimize", "hyperband": "maximize", "dngo": "maximize"}
 """The goal of a tuner without ``optimize_mode``. Those of the other tuners are not verified."""
+WITHOUT_GOAL = frozenset(["Random", "GridSearch", "Batch"])
+"""The tuners without ``optimize_mode``: current versions of NNI refuse it, older ones ignore it."""
 RESOURCE = "TRIAL_BUDGET"
 """The parameter that the Hyperband advisor adds."""
 BUDGETS = {"Hyperband": {"max": "R"}, "BOHB": {"min": "min_budget", "max": "max_budget"}}

@@ -23,6 +23,7 @@ from cloudtune.formats.nni.names import (
     SPELLINGS,
     TUNERS,
     UNITS,
+    WITHOUT_GOAL,
     built_in_tuner,
 )
 from cloudtune.formats.nni.search_space import SpaceReader
@@ -169,7 +170,7 @@ class ExperimentReader:
         self._data["strategy"] = strategy
         self._origins["strategy"] = tuner.path
         self._objective(known, tuner, arguments)
-        for key in arguments.rest():
+        for key in arguments.rest().keys() - {"optimize_mode"}:
             arguments.note(key, "kept for NNI: no other service has this argument")
         return known == "Batch"
 
@@ -205,6 +206,8 @@ class ExperimentReader:
     def _objective(self, name: str, tuner: Fields, arguments: Fields) -> None:
         document = self._document
         mode, path = arguments.word("optimize_mode"), arguments.at("optimize_mode")
+        if mode is not None and name in WITHOUT_GOAL:
+            arguments.put("optimize_mode", mode)
         if mode is None:
             assessor: Any = document.peek("assessor")
             inner = assessor.get(SPELLINGS["arguments"][0]) if is_map(assessor) else None

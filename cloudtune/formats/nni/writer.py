@@ -19,6 +19,7 @@ from cloudtune.formats.nni.names import (
     SPELLINGS,
     TUNERS,
     UNITS,
+    WITHOUT_GOAL,
     built_in_tuner,
 )
 from cloudtune.formats.ranges import aligned_bounds, is_logarithmic, list_steps
@@ -170,8 +171,11 @@ class _ExperimentWriter:
         if len(study.objectives) > 1:
             report.refuse("objective", "an experiment has exactly one objective")
         for objective in study.objectives:
-            if not self._has_mode_elsewhere(name):
+            kept = self._kept_arguments()
+            if name not in WITHOUT_GOAL or kept.pop("optimize_mode", None) is not None:
                 arguments["optimize_mode"] = objective.goal
+            elif not self._native:
+                report.drop("objective.goal", f"NNI's {name} has no goal")
             if objective.metric != METRIC:
                 text = f"NNI's metric is named {METRIC}; report {objective.metric} under this name"
                 report.approximate("objective.metric", text)
@@ -190,12 +194,14 @@ class _ExperimentWriter:
                 report.approximate("strategy.resource", text)
         return arguments
 
-    def _has_mode_elsewhere(self, name: str) -> bool:
-        """Return whether only the assessor of the imported file has the goal."""
-        assessor: Any = self._native.get("assessor")
-        arguments = assessor.get(self._key("arguments")) if is_map(assessor) else None
-        has_mode = is_map(arguments) and "optimize_mode" in arguments
-        return has_mode and name in {"Random", "GridSearch", "Batch"}
+    def _kept_arguments(self) -> Json:
+        """Return what is kept of the tuner's arguments."""
+        for kind in ("advisor", "tuner"):
+            tuner: Any = self._native.get(kind)
+            found = tuner.get(self._key("arguments")) if is_map(tuner) else None
+            if is_map(found):
+                return found
+        return {}
 
     def _space(self, named: Iterable[Named], kept: Any, parent: str = "") -> Json:
         kept = kept if is_map(kept) else {}

@@ -166,6 +166,18 @@ def test_names_of_tuners(name: str, strategy: dict[str, str], tmp_path: Path) ->
     assert exporter.write(changed, "nni").document["tuner"]["name"] == "Random"
 
 
+def test_a_random_tuner_has_no_goal(tmp_path: Path) -> None:
+    base = BASE.replace("TPE", "Random")
+    (found,) = FILES.read_text(base, tmp_path).studies
+    assert found.data["objective"]["goal"] == "minimize"
+    tuner = exporter.write(found.study, "nni").document["tuner"]
+    assert tuner == {"name": "Random", "classArgs": {"optimize_mode": "minimize"}}
+    new = {key: value for key, value in found.data.items() if key != "providers"}
+    exported = exporter.write(load(new), "nni")
+    assert exported.document["tuner"] == {"name": "Random"}
+    assert any(each.path == "objective.goal" for each in exported.findings)
+
+
 def test_values_keep_their_types() -> None:
     parameters = FILES.read("grid.yaml")[0]["parameters"]
     assert parameters["a"]["values"] == [1, "2", 3.0]
