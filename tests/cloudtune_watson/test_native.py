@@ -307,6 +307,12 @@ def test_the_correct_spelling_of_a_misspelled_key_is_a_warning(tmp_path: Path) -
     assert any("spells it maxParalleJobNum" in str(each) for each in imported.findings)
 
 
+def test_a_refusal_of_the_only_parameter_is_the_only_message(tmp_path: Path) -> None:
+    edit = ('"maxDbVal": "0.1"', '"maxDbVal": "9", "power": "2", "step": 1e-6')
+    with pytest.raises(ConversionError, match="1,000 values"):
+        change("bayesian", edit, tmp_path)
+
+
 def test_a_power_of_zero_is_none(tmp_path: Path) -> None:
     imported = change("random", ('"maxDbVal": 0.1', '"maxDbVal": 0.1, "power": "0"'), tmp_path)
     found = imported.studies[0].data["parameters"]["learning_rate"]

@@ -66,7 +66,7 @@ class _SearchReader:
             search.mistake("experiments", f"trials are listed only with {GRID}")
         elif data.get("strategy", {}).get("name") == "list":
             search.mistake("experiments", f"{GRID} needs the trials to run")
-        if not trials and not data["parameters"]:
+        if not trials and not search.original.get("hyperParams"):
             search.mistake("hyperParams", "a search needs parameters")
         trial: Json = {}
         data["trial"] = trial
