@@ -218,8 +218,9 @@ def _compared_fields(study: Study) -> dict[str, str]:
 
 
 def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(data, Mapping):  # an empty one has no fields, as one that is not given
+    """Yield the fields with a value; a map without fields and null are as if not given."""
+    if isinstance(data, Mapping):
         for key, value in cast("Mapping[str, Any]", data).items():
             yield from _leaves(value, f"{path}.{key}" if path else str(key))
-    else:
+    elif data is not None:
         yield path, json.dumps(data, sort_keys=True)

@@ -42,6 +42,10 @@ def test_studies_that_differ_in_much_have_the_name_of_what_distinguishes_them() 
     assert study_differences(empty, filled) == ("trial.env.MODE",)
     found = labels(job("p", [0.1], study=empty), job("p", [0.1], study=filled))
     assert found == [("p, trial.env.MODE=null", 1), ("p, trial.env.MODE=fast", 1)]
+    data = make_study(trial={"script": "train.py", "inputs": {"data": "images"}})
+    found = labels(job("p", [0.1], study=empty), job("p", [0.1], study=data))
+    uri = "trial.inputs.data.*.uri"
+    assert found == [(f"p, {uri}=null", 1), (f"p, {uri}=images", 1)]
 
 
 def test_several_fields_distinguish_studies_that_one_does_not() -> None:
