@@ -24,7 +24,9 @@ def main(file: str, to: str) -> None:
     client: Any = mlflow.MlflowClient(tracking_uri=to)
     own = {"cloudtune.run": result.run, "cloudtune.provider": result.provider}
     client.create_run(client.create_experiment("demo"), tags=own, run_name="broken off")
-    to_mlflow.export(replace(result, state="running", ended=None), result.trials[:2], to)
+    for trials in (1, 2, 2):  # while it goes on
+        running = replace(result, state="running", ended=None)
+        to_mlflow.export(running, result.trials[:trials], to)
     parent = to_mlflow.export(result, result.trials, to)
     again = ""
     try:
