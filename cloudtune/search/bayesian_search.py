@@ -106,7 +106,8 @@ class AlternatingSearch(Strategy):
     @override
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         known = min(index, self._gp.measured_count)
-        if known < _TPE_MIN_MEASURED or index % (4 if index < _EQUAL_TURNS_FROM else 2):
+        is_second = index % (4 if index < _EQUAL_TURNS_FROM else 2) == 0
+        if known < _TPE_MIN_MEASURED or self._gp.is_uninformed or not is_second:
             return self._gp.ask(index)
         if self._second is None:
             self._second = self._make_second()

@@ -110,6 +110,7 @@ class GPSearch(Strategy):
         self._fitter = KernelFitter(self._categories, _NOISE if explores else _LARGE_NOISE)
         self._history = History(study)
         self._scores: dict[int, list[float]] = {}
+        self._distinct_scores: set[tuple[float, ...]] = set()
         self._running: set[int] = set()
         self._failed: set[int] = set()
         self._subsample = Subsample(seed, objectives, _PART_SIZE)
@@ -139,7 +140,7 @@ class GPSearch(Strategy):
     def ask(self, index: int) -> Suggestion:
         known = self.measured_count + len(self._failed) + len(self._running)
         is_early = self.measured_count < _MIN_MEASURED or known < _INITIAL
-        if is_early or not self._encoding.columns:
+        if is_early or self.is_uninformed or not self._encoding.columns:
             return Suggestion(self.sample_untried(index))
         with self._threads.limit(limits=1, user_api="blas"):
             return self._suggest(index)
@@ -166,6 +167,14 @@ class GPSearch(Strategy):
     ) -> tuple[Sequence[int], FloatArray]:
         """Return further trials and estimates of their values, from the measured trials' values."""
         return (), np.empty(0)
+
+    @property
+    def is_uninformed(self) -> bool:
+        """Whether all measured trials are alike, so that nothing can be learned from them.
+
+        A process would choose trials at the edges of the space, where it is least certain.
+        """
+        return len(self._distinct_scores) < 2
 
     @property
     def measured_count(self) -> int:
@@ -289,6 +298,7 @@ class GPSearch(Strategy):
     def _add_measured(self, index: int, values: Sequence[float]) -> None:
         scores = self._history.to_scores(values)
         self._scores[index] = scores
+        self._distinct_scores.add(tuple(scores))
         self._subsample.add(index, scores)
 
 

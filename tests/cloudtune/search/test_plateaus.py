@@ -1,4 +1,4 @@
-"""The default search leaves a plateau of equal values, as accuracies on a test set have."""
+"""The default search leaves plateaus of equal values, as accuracies on a test set have."""
 
 from __future__ import annotations
 
@@ -86,3 +86,25 @@ def test_the_uncertainty_is_small_on_a_plateau_and_large_where_measurements_surp
     assert same == pytest.approx(mean)
     assert (after[:3] < 0.6 * before[:3]).all()
     assert (after[-3:] > 1.5 * before[-3:]).all()
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_as_long_as_all_values_are_equal_trials_cover_the_space(
+    study_of: Callable[..., Study], job: Any, objectives: int
+) -> None:
+    metrics = [f"m{i}" for i in range(objectives)]
+    study = study_of(
+        parameters={name: {"type": "float", "min": 0, "max": 1} for name in "xyz"},
+        objective=[{"metric": metric, "goal": "maximize"} for metric in metrics],
+        strategy="bayesian",
+    )
+
+    def answer(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        return [dict.fromkeys(metrics, 0.0)]
+
+    run = job(study, answer, 0, 1, 60).run()
+    points = np.array([list(started.parameters.values()) for started in run.starts])
+    at_edge = (points < 0.03) | (points > 0.97)
+    inside = (np.abs(points - 0.5) < 0.25).all(axis=1)
+    assert at_edge.mean() < 0.12
+    assert inside.mean() > 0.05
