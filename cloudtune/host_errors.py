@@ -17,6 +17,7 @@ _MEMORY = "free memory, or lower limits.parallel_trials"
 _REMEDIES = {
     errno.ENOSPC: "free space or inodes there (`df`, `df -i`)",
     errno.EDQUOT: "free space in your quota",
+    errno.EFBIG: "raise the limit of the size of files (`ulimit -f`)",
     errno.EAGAIN: _PROCESS_LIMIT,
     errno.ENOMEM: _MEMORY,
     errno.EMFILE: "raise the limit of open files (`ulimit -n`), or lower limits.parallel_trials",

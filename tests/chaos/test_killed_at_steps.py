@@ -34,9 +34,9 @@ ENGINE = [
 """The steps of a run on any provider."""
 EMULATOR = [
     ("cloudtune.emulation.process:subprocess.Popen", "after"),
-    ("cloudtune.engine.job:stop", "before"),
+    ("cloudtune.engine.job_emulator:stop", "before"),
     ("cloudtune.emulation.process:_request_end", "after"),
-    ("cloudtune.engine.job:stop", "after"),
+    ("cloudtune.engine.job_emulator:stop", "after"),
 ]
 """The steps of an emulated run only."""
 
@@ -68,7 +68,7 @@ def job_status(home: Home) -> dict[str, Any]:
 
 def is_recorded(call: str, when: str) -> bool:
     """Return whether the run's end is in the ledger after a kill at this step."""
-    ends = ("end_job", "RunLock", "engine.job:stop", "_request_end")
+    ends = ("end_job", "RunLock", "job_emulator:stop", "_request_end")
     return any(each in call for each in ends) and (call, when) != ENGINE[2]
 
 
