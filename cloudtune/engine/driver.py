@@ -237,7 +237,9 @@ class Driver:
         return math.inf if runner.enforces_trial_timeout else deadline
 
     def _next_start(self) -> Started | None:
-        if self._interrupted_starts:
+        limit = self._limits.max_trials
+        is_full = limit is not None and self._counted_trials >= limit
+        if self._interrupted_starts and not is_full:
             start = self._interrupted_starts[0]
             number = self._last_number + 1
             return replace(
@@ -248,12 +250,10 @@ class Driver:
             if suggestion == "done" and not self._deadlines:
                 self._outcome = Outcome("completed", "")
             return None
-        if suggestion.resumes is None:
-            limit = self._limits.max_trials
-            if limit is not None and self._counted_trials >= limit:
-                if not self._deadlines:
-                    self._outcome = Outcome("completed", "")
-                return None
+        if is_full and suggestion.resumes is None:
+            if not self._deadlines:
+                self._outcome = Outcome("completed", "")
+            return None
         number = suggestion.resumes or self._last_number + 1
         return Started(
             number=number,

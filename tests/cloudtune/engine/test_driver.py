@@ -434,6 +434,18 @@ def test_a_job_with_raised_max_trials_continues_to_the_new_total() -> None:
     assert [trial.parameters["x"] for trial in folded(of, more).all()] == [0, 1, 2, 3, 4]
 
 
+def test_a_job_with_lowered_max_trials_tries_no_interrupted_trial_again_beyond_it() -> None:
+    begun: list[Event] = []
+    for number in range(1, 4):
+        begun.append(Started(number, 0.0, {"x": number}))
+        begun += scored(float)(Started(number, 0.0, {"x": number}))
+    begun += [Started(number, 0.0, {"x": number}) for number in range(4, 7)]
+    lower = study(limits={"max_trials": 4, "parallel_trials": 3})
+    outcome, events, _ = drive(lower, scored(float), before=begun)
+    assert outcome == Outcome("completed", "")
+    assert states(lower, events) == ["completed"] * 3 + ["cancelled"] * 3 + ["completed"]
+
+
 def test_a_strategy_that_is_done_ends_the_job() -> None:
     outcome, events, _ = drive(study(limits={"max_trials": 9}), scored(float), strategy=Counting(2))
     assert outcome == Outcome("completed", "")
