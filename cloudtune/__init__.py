@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cloudtune.api import Results, Run, plan, report, resume, run, start
     from cloudtune.conversion.exporter import export_study
     from cloudtune.conversion.importer import import_study
+    from cloudtune.doctor.diagnosis import diagnose
     from cloudtune.errors import (
         CloudtuneError,
         ConversionError,
@@ -53,6 +54,7 @@ _HOMES = {
     ),
     "cloudtune.conversion.exporter": ("export_study",),
     "cloudtune.conversion.importer": ("import_study",),
+    "cloudtune.doctor.diagnosis": ("diagnose",),
     "cloudtune.errors": (
         "CloudtuneError",
         "ConversionError",
@@ -82,6 +84,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "categorical",
+    "diagnose",
     "discrete",
     "export_study",
     "import_study",

@@ -82,7 +82,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "planning conversion",
         "engine",
         "runs emulator_kit",
-        "comparison testing",
+        "comparison doctor testing",
         "reporting",
         "api",
         "functions",

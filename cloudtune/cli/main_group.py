@@ -13,6 +13,7 @@ _COMMANDS = {
     "Study": {
         "init": ("study", "Create a study to start from."),
         "check": ("study", "Find every mistake in a study."),
+        "doctor": ("doctor", "Find what would make the first run fail: script, account, bundle."),
         "plan": ("study", "Show what a run would send, and what a provider cannot express."),
         "import": ("convert", "Write the configuration of another tool as a study."),
         "schema": ("study", "Print the JSON Schema of the study file, for editors."),

@@ -45,6 +45,7 @@ on_option = _provider_option("The provider to run on (repeatable).  [default: lo
 check_option = _provider_option(
     "The provider to check STUDY and its files for (repeatable).  [default: local]"
 )
+doctor_option = _provider_option("The provider to check for (repeatable).  [default: local]")
 job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
 filter_option = _provider_option("Only runs with a job on this provider (repeatable).")
 set_option = _set_option("Override a field of the study", complete_paths)

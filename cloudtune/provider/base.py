@@ -7,7 +7,7 @@ service: a `JobClient` for managed jobs, `TrainingJobs` or a `TrialRunner` for d
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -23,7 +23,7 @@ from cloudtune.provider.lookup import (
 from cloudtune.provider.models import Emulator, JobContext, ProviderSettings
 
 if TYPE_CHECKING:
-    from cloudtune.diagnostics import Finding, Note
+    from cloudtune.diagnostics import Check, Finding, Note
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.formats.model import Format
     from cloudtune.provider.models import ServiceDocument
@@ -124,6 +124,22 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If the provider has no managed mode or cannot be reached.
         """
         raise ProviderError(self.capabilities.provider, "this provider has no managed mode")
+
+    def check_account(self, plan: Plan, context: JobContext) -> Iterable[Check]:
+        """Yield what read-only calls show of the account that a run would use; by default nothing.
+
+        A check that lacks a right is ``unknown`` and names the right; it ends no other check.
+        The study may be empty, and settings may be missing: `Facts.lookup` lists them.
+
+        Args:
+            plan: The plan of the run. With ``plan.facts.emulated``, the account is the emulator's.
+            context: An empty folder, and the emulator.
+
+        Raises, also while the checks are read:
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the service cannot be reached at all.
+        """
+        return ()
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log at the service, or None if that is impossible.

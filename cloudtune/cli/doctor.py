@@ -1,0 +1,73 @@
+"""The command doctor: what can be known of a run before it costs money."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import click
+
+from cloudtune.cli.options import (
+    doctor_option,
+    examples,
+    json_option,
+    set_option,
+    strict_option,
+)
+
+
+@examples(
+    "cloudtune doctor study.yaml",
+    "cloudtune doctor study.yaml --on sagemaker --on vertex",
+    "cloudtune doctor --on sagemaker    # only the account",
+)
+@click.command()
+@click.argument("study", required=False, type=click.Path(path_type=str))
+@doctor_option
+@set_option
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True, max=86400),
+    default=60.0,
+    show_default=True,
+    metavar="N",
+    help="How long each start of the script may run.",
+)
+@click.option(
+    "--emulate", is_flag=True, help="Check the accounts of emulators, not those of the services."
+)
+@strict_option
+@json_option
+def doctor(
+    study: str | None,
+    on: tuple[str, ...],
+    overrides: tuple[str, ...],
+    *,
+    seconds: float,
+    emulate: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Find what would make the first run of STUDY fail: in its script, account and bundle.
+
+    The script runs on this machine as the services would run it. Calls to a service are read-only
+    and free. Without STUDY, only accounts are checked. The exit code is 1 if anything is an error.
+    """
+    from cloudtune.cli.convert import load_study
+    from cloudtune.doctor.diagnosis import diagnose
+    from cloudtune.errors import UsageError
+    from cloudtune.reporting.console.diagnosis import check_rows, format_checks
+
+    if study is None and not on:
+        raise UsageError("give a study, or the account to check with --on")
+    loaded = load_study(study, overrides) if study else None
+    if overrides and not study:
+        raise UsageError("--set needs a study")
+    diagnosis = diagnose(loaded, on or ["local"], seconds=seconds, emulate=emulate)
+    if as_json:
+        click.echo(json.dumps(check_rows(diagnosis.checks), indent=2))
+    else:
+        for line in format_checks(diagnosis.checks, shutil.get_terminal_size().columns):
+            click.echo(line)
+    if diagnosis.has_errors or (strict and any(c.severity == "warning" for c in diagnosis.checks)):
+        raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""What can be known of a run before it costs money: its script, its account and its bundle."""

@@ -1,0 +1,71 @@
+"""The account: the read-only checks that a provider contributes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cloudtune.diagnostics import Check
+from cloudtune.emulation import process
+from cloudtune.emulation.environment import reconnect
+from cloudtune.errors import CloudtuneError, MissingExtraError
+from cloudtune.provider import registry
+from cloudtune.provider.models import CloudSettings, JobContext
+from cloudtune.provider.plan import Plan
+
+
+def check_account(plan: Plan, folder: Path) -> Iterator[Check]:
+    """Yield the provider's checks of the account that a run would use."""
+    if not isinstance(plan.settings, CloudSettings):
+        return
+    provider = registry.get(plan.provider)
+    extra = registry.missing_extra(provider, emulated=plan.facts.emulated)
+    if extra:
+        yield _missing_package(MissingExtraError(f"a run on {plan.provider}", extra))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _context(plan, folder) as context:
+            yield from provider.check_account(plan, context)
+    except MissingExtraError as error:
+        yield _missing_package(error)
+    except CloudtuneError as error:
+        yield Check(
+            severity="unknown",
+            area="account",
+            id="account-unreachable",
+            message=str(error).removeprefix(f"{plan.provider}: "),
+        )
+
+
+def _missing_package(error: MissingExtraError) -> Check:
+    return Check(
+        severity="error",
+        area="account",
+        id="sdk-missing",
+        message=str(error).partition(": pip install")[0],
+        fix="install it",
+        command=f"pip install 'cloudtune[{error.extra}]'",
+    )
+
+
+@contextmanager
+def _context(plan: Plan, folder: Path) -> Generator[JobContext]:
+    """Return the context of read-only calls, with an emulator if the plan is emulated."""
+    provider = registry.get(plan.provider)
+    if not plan.facts.emulated or provider.emulator is None:
+        yield JobContext(folder)
+        return
+    if plan.facts.emulator:
+        yield JobContext(
+            folder, reconnect(plan.provider, provider, plan.settings, plan.facts.emulator)
+        )
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        address = process.start(plan.provider, provider.emulator, Path(home), tied=True)
+        try:
+            yield JobContext(folder, process.connect(plan.provider, provider.emulator, Path(home)))
+        finally:
+            process.stop(address)
