@@ -26,6 +26,7 @@ _COMMANDS = {
         "logs": ("watch", "Print the output of a trial."),
         "stop": ("watch", "Stop a run, or one job of it."),
         "resume": ("runs", "Continue a run that was stopped or killed."),
+        "attach": ("attach", "Take over a job that was started elsewhere, with all its trials."),
     },
     "Results": {
         "results": ("results", "Print trials as a table, JSON, CSV or Parquet."),

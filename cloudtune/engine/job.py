@@ -278,9 +278,7 @@ def _show_ended_job(
     except CloudtuneError as error:
         observer.message(f"{job.provider}: {error}")
     ended = {"completed": "is complete", "failed": "failed"}.get(job.state, "ended")
-    managed = registry.get(job.provider).capabilities.managed
-    learns = managed and managed.warm_start and not job.emulated
-    mode = "" if learns else " and mode: driven"
+    mode = "" if _accepts_parents(job) else " and mode: driven"
     text = (
         f"{ended} and cannot be resumed; to build on it in a new run, use "
         f"warm_start: {{from: {job.run}}}{mode}"
@@ -288,6 +286,14 @@ def _show_ended_job(
     observer.message(f"{job.provider}: the job {job.job} {text}")
     observer.end(job.provider, outcome)
     return outcome
+
+
+def _accepts_parents(job: JobRecord) -> bool:
+    """Return whether the service's own tuner builds on an earlier job."""
+    if job.emulated or job.provider not in registry.names():
+        return False
+    managed = registry.get(job.provider).capabilities.managed
+    return managed is not None and bool(managed.warm_start)
 
 
 def _explained_outcome(

@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from cloudtune.bundle.credentials import find_named_credentials
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
@@ -24,6 +22,7 @@ from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
+from cloudtune.planning.attached import attached_plan
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.preflight import (
     check_completeness,
@@ -37,6 +36,7 @@ from cloudtune.planning.preflight import (
     engine_notes,
 )
 from cloudtune.planning.remote_code import check_switches, read_switches
+from cloudtune.planning.settings import read_settings
 from cloudtune.planning.warm_start import read_parents
 from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
@@ -173,12 +173,15 @@ def _broken_plan(study: Study, on: str, run: str, seed: int, reason: str) -> Pla
 def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
     """Return the plan of a study with facts that were collected before.
 
-    The mode is that of the settings; ``auto`` is managed unless that is refused.
+    The mode is that of the settings; ``auto`` is managed unless that is refused. A job that was
+    started elsewhere has its own, and nothing is sent.
 
     Raises:
         UsageError: If there is no such provider.
         StudyError: If the provider's settings in the study are invalid.
     """
+    if facts.attached:
+        return attached_plan(study, on, facts)
     provider = registry.get(on)
     settings = read_settings(study, on, provider)
     modes = _modes(provider)
@@ -223,32 +226,6 @@ def source_folder(study: Study, on: str, base: Path) -> Path | None:
         path = "trial.source"
         raise StudyError([Problem(path, f"{folder} is not a folder", "", *study.location(path))])
     return folder
-
-
-def read_settings(study: Study, on: str, provider: BaseProvider[Any]) -> ProviderSettings:
-    """Return the provider's settings from the study.
-
-    Raises:
-        StudyError: If settings are invalid; contains all problems, with the lines of the file.
-    """
-    given = study.providers.get(on, {})
-    try:
-        settings: ProviderSettings = provider.settings.model_validate(given)
-        return settings
-    except ValidationError as error:
-        from cloudtune.study.messages import translate_error
-
-        raise StudyError(
-            [
-                Problem(
-                    f"providers.{on}.{problem.path}",
-                    problem.message,
-                    problem.hint,
-                    *study.location(f"providers.{on}.{problem.path}"),
-                )
-                for problem in translate_error(error, given, provider.settings)
-            ]
-        ) from error
 
 
 def job_name(label: str | None, run_id: str) -> str:

@@ -144,6 +144,8 @@ class Facts:
     """Whether the job runs on the provider's emulator on this machine."""
     emulator: str | None = None
     """The location of an emulator that the run does not start: a folder or a URL."""
+    attached: str | None = None
+    """The address of a job that was started elsewhere, which is followed and never sent."""
     lookup: Lookup = field(default_factory=Lookup)
     outside_links: Mapping[str, str] = field(default_factory=dict[str, str])
     """The bundled links that point out of the source folder, with their targets."""

@@ -48,6 +48,7 @@ def facts_to_json(facts: Facts) -> Json:
         **({"credentials": list(facts.credentials)} if facts.credentials else {}),
         **({"input_credentials": dict(facts.input_credentials)} if facts.input_credentials else {}),
         **({"emulator": facts.emulator} if facts.emulator else {}),
+        **({"attached": facts.attached} if facts.attached else {}),
     }
 
 
@@ -150,6 +151,7 @@ class _StoredFacts(BaseModel):
     parent_jobs: list[str] = []
     emulated: bool = False
     emulator: str | None = None
+    attached: str | None = None
 
 
 class StoredPlan(BaseModel):

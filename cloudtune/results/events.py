@@ -24,6 +24,9 @@ FINAL_STATES: frozenset[TrialState] = frozenset(
 )
 """The states in which a trial or a job has ended. Jobs do not have ``stopped_early``."""
 
+UNKNOWN_TIME = 0.0
+"""The time of an event of a run that another tool ran without recording times."""
+
 
 @dataclass(frozen=True)
 class Started:
@@ -32,7 +35,7 @@ class Started:
     number: int
     """The trial's number, counted from 1 and never reused in a job."""
     time: float
-    """Seconds since the epoch, as all times."""
+    """Seconds since the epoch, as all times; `UNKNOWN_TIME` if an attached run has no times."""
     parameters: Mapping[str, Value]
     resource: int | None = None
     """The amount of hyperband's resource that the trial may use after this start."""

@@ -130,6 +130,9 @@ class StudyResult(Displayable, _Times):
     """The service's name for the job."""
     link: str | None = None
     """The address of the job in the service's console."""
+    attached: str | None = None
+    """The address of a job that was started elsewhere: its study was rebuilt from what the service
+    returns, unless it was given."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None

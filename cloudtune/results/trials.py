@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.results.objective import complete_objective, select_metric, select_value
 from cloudtune.study.schema import MetricSelect, Objective
@@ -93,7 +93,8 @@ class _TrialBuilder:
         objectives: Sequence[Objective],
         select: Mapping[str, MetricSelect],
     ) -> None:
-        self.measurements.append(Measurement(event.step, event.metrics, event.time))
+        time = None if event.time == UNKNOWN_TIME else event.time
+        self.measurements.append(Measurement(event.step, event.metrics, time))
         for name, value in event.metrics.items():
             self.metrics[name] = select_metric(select.get(name), self.metrics.get(name), value)
         for index, objective in enumerate(objectives):
@@ -103,7 +104,8 @@ class _TrialBuilder:
 
     def end(self, event: Ended) -> None:
         self.ended = event
-        self.seconds = (self.seconds or 0.0) + start_duration(self.started_at, event)
+        if event.seconds is not None or UNKNOWN_TIME not in {self.started_at, event.time}:
+            self.seconds = (self.seconds or 0.0) + start_duration(self.started_at, event)
         self.started_at = None  # a pending trial may end without another start
         self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
         self.log = event.log or self.log
@@ -114,6 +116,8 @@ class _TrialBuilder:
 
     def build(self) -> Trial:
         first, last, ended = self.first, self.started, self.ended
+        started_at = None if first.time == UNKNOWN_TIME else first.time
+        has_end_time = ended is not None and ended.time != UNKNOWN_TIME
         return Trial(
             id=last.id or self.default_id,
             number=first.number,
@@ -123,9 +127,9 @@ class _TrialBuilder:
             objective=complete_objective(self.values),
             measurements=tuple(self.measurements),
             word=ended.word if ended else None,
-            created=first.time,
-            started=first.time,
-            ended=max(ended.time, first.time) if ended else None,
+            created=started_at,
+            started=started_at,
+            ended=max(ended.time, first.time) if ended and has_end_time else None,
             seconds=self.seconds,
             billed_seconds=self.billed,
             machine=self.machine,
@@ -143,4 +147,6 @@ def start_duration(started_at: float | None, end: Ended) -> float:
     """Return the seconds from a start of a trial to its end, measured if possible."""
     if end.seconds is not None:
         return end.seconds
-    return 0.0 if started_at is None else max(0.0, end.time - started_at)
+    if started_at is None or UNKNOWN_TIME in {started_at, end.time}:
+        return 0.0
+    return max(0.0, end.time - started_at)

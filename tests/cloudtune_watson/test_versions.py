@@ -8,6 +8,7 @@ import pytest
 
 from cloudtune.errors import StudyError
 from cloudtune.planning import planner
+from cloudtune.planning.settings import read_settings
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
@@ -77,7 +78,7 @@ def test_a_back_end_has_one_mode(backend: str, wrong: Mode, right: Mode, tmp_pat
 def test_a_misspelt_back_end_is_a_mistake() -> None:
     study = Study.model_validate({**support.PLAIN, "providers": {"watson": {"backend": "wlm"}}})
     with pytest.raises(StudyError, match="did you mean wml"):
-        planner.read_settings(study, "watson", WatsonProvider())
+        read_settings(study, "watson", WatsonProvider())
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,8 @@ def stop_messages(target: str, results: Sequence[StudyResult]) -> list[str]:
 def _warm_start_hint(result: StudyResult) -> str:
     from cloudtune.provider import registry
 
+    if result.provider not in registry.names():  # the tool of an attached run
+        return ""
     managed = registry.get(result.provider).capabilities.managed
     if not (managed and managed.warm_start):
         return ""

@@ -1,0 +1,46 @@
+"""The plan of a job that was started elsewhere: nothing is sent, the job is only followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.fitting.fit import fit, identity_fit
+from cloudtune.planning.settings import read_settings
+from cloudtune.provider import registry
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import ProviderSettings
+from cloudtune.provider.plan import Plan
+from cloudtune.study.study import Study
+
+
+def attached_plan(
+    study: Study, on: str, facts: Facts, findings: Sequence[Finding | Note] = ()
+) -> Plan:
+    """Return the plan of a job that was started elsewhere.
+
+    Args:
+        study: The study of the job.
+        on: The provider, or the tool that ran the job and to which there is no provider.
+        facts: The facts with the address of the job in `Facts.attached`.
+        findings: What the study does not hold of the job.
+
+    Raises:
+        StudyError: If the provider's settings in the study are invalid.
+    """
+    fitted, settings = identity_fit(study), ProviderSettings.model_validate({})
+    if on in registry.names():
+        provider = registry.get(on)
+        fitted = fit(study, provider.capabilities, "managed")
+        settings = read_settings(study, on, provider)
+    return Plan(
+        provider=on,
+        mode="managed",
+        fitted=fitted,
+        settings=settings,
+        facts=facts,
+        request={},
+        findings=tuple(each for each in findings if isinstance(each, Finding)),
+        notes=tuple(each for each in findings if isinstance(each, Note)),
+        unattended=True,
+    )

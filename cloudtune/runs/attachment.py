@@ -1,0 +1,128 @@
+"""Runs that were not started from this ledger: a finished one is recorded with all its trials."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import RunLock
+from cloudtune.ledger.reader import read_job
+from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
+from cloudtune.planning.attached import attached_plan
+from cloudtune.planning.planner import job_name
+from cloudtune.provider.facts import Facts, Lookup
+from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started
+from cloudtune.results.model import Measurement, Trial
+from cloudtune.runs.creation import creation_lock
+
+if TYPE_CHECKING:
+    from cloudtune.formats.run_reader import FinishedRun
+    from cloudtune.study.study import Study
+
+
+def record_finished(finished: FinishedRun, tool: str, study: Study | None = None) -> str:
+    """Write a finished run of another tool to the ledger, and return the run's ID.
+
+    If the same run with as many trials in the same states is in the ledger, that is returned.
+
+    Args:
+        finished: The run.
+        tool: The name of its reader, which is the provider of the job.
+        study: The study to record instead of the rebuilt one, with equal parameters.
+
+    Raises:
+        LedgerError: If the state folder cannot be used.
+    """
+    study = study or finished.study
+    with Ledger(create=True) as ledger:
+        if existing := _find_same(ledger, finished):
+            return existing
+        run = new_run_id()
+        facts = Facts(
+            run_id=run,
+            job_name=job_name(study.name, run),
+            seed=study.strategy.seed or 0,
+            base=Path.cwd(),
+            attached=finished.address,
+            lookup=Lookup(links={"managed": finished.link} if finished.link else {}),
+        )
+        plan = attached_plan(study, tool, facts, finished.findings)
+        job = JobRecord(
+            run,
+            tool,
+            plan.to_json(),
+            state=finished.state,
+            reason=finished.reason,
+            job=finished.job,
+            started=finished.started,
+            process_started=finished.started,
+            ended=finished.ended,
+        )
+        with creation_lock(ledger, run):
+            ledger.create_run(run_record(study, facts, job))
+            with RunLock(ledger.run_folder(run)):
+                for trial in sorted(finished.trials, key=lambda trial: trial.number):
+                    ledger.append(run, tool, *trial_events(trial))
+    return run
+
+
+def run_record(study: Study, facts: Facts, job: JobRecord) -> RunRecord:
+    """Return the run of one attached job."""
+    return RunRecord(
+        id=facts.run_id,
+        created=time.time(),
+        name=study.name or "study",
+        study=study.to_json(),
+        file=None,
+        base=str(facts.base),
+        jobs=(job,),
+        overrides=None,
+    )
+
+
+def trial_events(trial: Trial) -> Iterator[Event]:
+    """Yield the events that a trial consists of: its start, its measurements and its end."""
+    number, started = trial.number, trial.started or trial.created or UNKNOWN_TIME
+    yield Started(number, started, dict(trial.parameters), resource=trial.resource, id=trial.id)
+    measurements = trial.measurements
+    if not measurements and trial.metrics:
+        measurements = (Measurement(1, trial.metrics),)
+    for each in measurements:
+        yield Measured(number, each.time or UNKNOWN_TIME, each.step, dict(each.metrics))
+    if trial.state in {"running", "pending"}:
+        return
+    yield Ended(
+        number,
+        trial.ended or UNKNOWN_TIME,
+        trial.state,
+        trial.reason,
+        exit_code=trial.exit_code,
+        log_tail=trial.log_tail,
+        word=trial.word,
+        log=trial.log,
+        artifacts=trial.artifacts,
+        billed_seconds=trial.billed_seconds,
+        machine=trial.machine,
+        seconds=trial.seconds,
+    )
+
+
+def attached_runs(ledger: Ledger, address: str) -> Iterator[tuple[RunRecord, JobRecord]]:
+    """Yield the runs, newest first, to which the job at an address was attached."""
+    for run in ledger.run_ids():
+        record = ledger.run(run, on_damage=lambda _: None)
+        for job in record.jobs:
+            if job.plan.get("facts", {}).get("attached") == address:
+                yield record, job
+
+
+def _find_same(ledger: Ledger, finished: FinishedRun) -> str | None:
+    """Return the run that has the same trials already."""
+    states = {trial.number: trial.state for trial in finished.trials}
+    for record, job in attached_runs(ledger, finished.address):
+        if {trial.number: trial.state for trial in read_job(ledger, record, job)[1]} == states:
+            return record.id
+    return None
