@@ -134,9 +134,9 @@ class Results(Displayable):
 
         ``to`` is the storage: an address, or the path of a SQLite file.
         """
-        from cloudtune.formats import optuna
+        from cloudtune.formats.optuna import run_export
 
-        return [optuna.export(job, job.trials, to) for job in self.jobs]
+        return [run_export.export(job, job.trials, to) for job in self.jobs]
 
 
 class Run:

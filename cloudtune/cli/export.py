@@ -104,7 +104,8 @@ def _export_study(study: str, target: str, output: Path | None, *, strict: bool)
 
 def _export_runs(runs: tuple[str, ...], program: str, place: str | None) -> None:
     from cloudtune.errors import AlreadyExportedError
-    from cloudtune.formats import mlflow, optuna
+    from cloudtune.formats import mlflow
+    from cloudtune.formats.optuna import run_export
     from cloudtune.ledger.reader import read_results
 
     for result, trials in (job for run in runs or (None,) for job in read_results(run)):
@@ -113,7 +114,7 @@ def _export_runs(runs: tuple[str, ...], program: str, place: str | None) -> None
                 target = f"the MLflow run {mlflow.export(result, trials, place)}"
             else:
                 storage = place or "optuna.db"
-                name = optuna.export(result, trials, storage)
+                name = run_export.export(result, trials, storage)
                 target = f"the Optuna study {name!r} in {storage}"
         except AlreadyExportedError as error:
             click.echo(f"{error}; skipped", err=True)

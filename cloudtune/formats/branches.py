@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.ranges import take_choice
 from cloudtune.study.schema import Parameter
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list
@@ -36,6 +37,32 @@ def add_definition(parameters: Json, name: str, definition: Json) -> bool:
 
 def _without_condition(definition: Json) -> str:
     return repr({key: value for key, value in definition.items() if key != "when"})
+
+
+class Definitions:
+    """Collects the parameters of a study, and where each one is in the document.
+
+    Args:
+        report: Where parameters that are defined twice are reported.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.parameters: Json = {}
+        self.origins: dict[str, str] = {}
+
+    def add(self, name: str, definition: Json, path: str, when: Json | None = None) -> None:
+        """Add a definition, which is active under a condition."""
+        condition = {"when": {key: list(values) for key, values in when.items()}} if when else {}
+        if not add_definition(self.parameters, name, {**definition, **condition}):
+            self.report.mistake(path, f"the parameter {name} is defined twice")
+
+    def add_choice(
+        self, name: str, fields: Fields, key: str, values: Sequence[Any], when: Json | None = None
+    ) -> None:
+        """Add a choice between the values of a key, unless a study cannot hold one of them."""
+        if (definition := take_choice(fields, key, values)) is not None:
+            self.add(name, definition, fields.path, when)
 
 
 class Branches:

@@ -10,7 +10,14 @@ from typing import Any
 
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.values import choice, unique_values
-from cloudtune.study.schema import FloatParameter, IntParameter
+from cloudtune.study.schema import (
+    BoolParameter,
+    CategoricalParameter,
+    DiscreteParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+)
 from cloudtune.study.search_space import Value, count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -196,18 +203,65 @@ def take_exponents(
     return low, high
 
 
+@dataclass(frozen=True)
+class Range:
+    """A range of a study in what a tool can express."""
+
+    is_int: bool
+    low: int | float
+    high: int | float
+    step: int | float | None
+    is_log: bool
+
+
+def range_or_values(
+    path: str, parameter: Parameter, report: Report, tool: str, *, rounds: bool = True
+) -> Range | list[Value]:
+    """Return a parameter as a range, or as the values of a choice where a tool has no such range.
+
+    Args:
+        path: The path of the parameter in the study.
+        parameter: The parameter.
+        report: Receives what the tool cannot express.
+        tool: The tool, for messages. It has log scales, but no reversed ones.
+        rounds: Whether the tool rounds to multiples of a step. Otherwise it counts a step from the
+            lower bound, and has none on a log scale.
+    """
+    match parameter:
+        case BoolParameter():
+            return [True, False]
+        case CategoricalParameter():
+            return list(parameter.values)
+        case DiscreteParameter():
+            if parameter.scale not in {"linear", "auto"}:
+                report.approximate(f"{path}.scale", f"{tool}'s choice has no scale")
+            return list(parameter.values)
+        case FloatParameter() | IntParameter():
+            pass
+    low, high, step = parameter.min, parameter.max, parameter.step
+    is_int = isinstance(parameter, IntParameter)
+    if parameter.scale == "reverse_log":
+        report.approximate(f"{path}.scale", f"{tool} has no reversed log scale; it is linear there")
+    is_log = is_logarithmic(parameter.scale, low, high)
+    if step is not None and is_log and not (step == 1 and (rounds or is_int)):
+        return list_steps(path, parameter, report, f"{tool} has no step on a log scale")
+    if step is not None and rounds:
+        aligned = aligned_bounds(low, high, step)
+        if aligned is None:
+            return list_steps(path, parameter, report, f"{tool} rounds to multiples of a step")
+        low, high = aligned
+    return Range(is_int, low, high, step, is_log)
+
+
 def list_steps(
-    path: str, parameter: FloatParameter | IntParameter, report: Report, tool: str
+    path: str, parameter: FloatParameter | IntParameter, report: Report, reason: str
 ) -> list[Value]:
-    """Return the values of a step that a tool, which rounds to multiples of it, cannot express."""
+    """Return the values of a step that a tool cannot express for a reason."""
     count = count_values(parameter) or 0
     if count > MAX_LISTED:
-        reason = (
-            f"{tool} rounds to multiples of a step, and {count:,} values are too many for a list"
-        )
-        report.refuse(f"{path}.step", reason)
+        report.refuse(f"{path}.step", f"{reason}, and {count:,} values are too many for a list")
         return []
-    report.approximate(f"{path}.step", f"{tool} rounds to multiples of a step; written as a list")
+    report.approximate(f"{path}.step", f"{reason}; written as a list")
     return list(list_values(parameter) or ())
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.formats.branches import add_definition
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import take_choice, take_exponents, take_quantized
+from cloudtune.formats.branches import Definitions
+from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.ranges import take_exponents, take_quantized
 from cloudtune.formats.values import typed
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -15,13 +15,8 @@ _NORMAL = frozenset(["normal", "lognormal", "qnormal", "qlognormal"])
 _RANGES = frozenset(["uniform", "loguniform", "quniform", "qloguniform"])
 
 
-class SpaceReader:
+class SpaceReader(Definitions):
     """Reads parameter expressions into the parameters of a study."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self.parameters: Json = {}
-        self.origins: dict[str, str] = {}
 
     def read(self, space: Fields, when: Json | None = None) -> None:
         """Read all expressions of a search space, which are active under a condition."""
@@ -39,12 +34,7 @@ class SpaceReader:
         if kind == "choice":
             self._choice(name, fields, when)
         elif (definition := _expression(kind, fields)) is not None:
-            self._add(name, definition, when, fields.path)
-
-    def _add(self, name: str, definition: Json, when: Json | None, path: str) -> None:
-        condition = {"when": {key: list(values) for key, values in when.items()}} if when else {}
-        if not add_definition(self.parameters, name, {**definition, **condition}):
-            self._report.mistake(path, f"the parameter {name} is defined twice")
+            self.add(name, definition, fields.path, when)
 
     def _choice(self, name: str, fields: Fields, when: Json | None) -> None:
         values = fields.items("values")
@@ -52,8 +42,8 @@ class SpaceReader:
             fields.mistake("values", "a choice needs a list of values")
         elif all(is_map(value) for value in values):
             self._options(name, fields, values, when)
-        elif (definition := take_choice(fields, "values", values)) is not None:
-            self._add(name, definition, when, fields.path)
+        else:
+            self.add_choice(name, fields, "values", values, when)
 
     def _options(self, name: str, fields: Fields, options: list[Json], when: Json | None) -> None:
         """Read a choice of maps as a parameter with conditional ones."""
@@ -63,11 +53,11 @@ class SpaceReader:
             fields.refuse("values", reason)
             return
         names = [option[key] for option in options]
-        self._add(name, {"type": "categorical", "values": names}, when, fields.path)
+        self.add(name, {"type": "categorical", "values": names}, fields.path, when)
         fields.note("values", f"a choice of maps: {name} has the values of {key}")
         kept: list[Json] = []
         for index, option in enumerate(options):
-            inner = Fields(option, self._report, f"{fields.path}.values.{index}")
+            inner = Fields(option, self.report, f"{fields.path}.values.{index}")
             active = {name: [inner.take(key)]}
             for child in list(option):
                 if child == key:
@@ -79,7 +69,7 @@ class SpaceReader:
                     inner.refuse(child, "a study has no lists and no null as values")
                 else:
                     constant = {"type": "categorical", "values": [option[child]]}
-                    self._add(path, constant, active, inner.at(child))
+                    self.add(path, constant, inner.at(child), active)
                     inner.take(child)
             kept.append({key: option[key], **inner.rest()})
         fields.put("values", kept)

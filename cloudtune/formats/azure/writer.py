@@ -9,14 +9,12 @@ from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_au
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.model import compact, native_block, report_unsupported
-from cloudtune.formats.ranges import aligned_bounds, is_logarithmic, list_steps, logarithm
+from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
     DiscreteParameter,
-    FloatParameter,
-    IntParameter,
     Parameter,
 )
 from cloudtune.study.study import Study
@@ -271,34 +269,15 @@ def _fixed_value(parameter: Parameter) -> Any:
 
 
 def _expression(path: str, parameter: Parameter, report: Report) -> Json:
-    match parameter:
-        case FloatParameter() | IntParameter():
-            return _range(path, parameter, report)
-        case DiscreteParameter():
-            if parameter.scale not in {"linear", "auto"}:
-                report.approximate(f"{path}.scale", "Azure's choice has no scale")
-            return {"type": "choice", "values": list(parameter.values)}
-        case CategoricalParameter():
-            return {"type": "choice", "values": list(parameter.values)}
-        case BoolParameter():
-            return {"type": "choice", "values": [True, False]}
-
-
-def _range(path: str, parameter: FloatParameter | IntParameter, report: Report) -> Json:
-    low, high, step = parameter.min, parameter.max, parameter.step
-    if parameter.scale == "reverse_log":
-        report.approximate(f"{path}.scale", "Azure has no reversed log scale; it is linear there")
-    is_log = is_logarithmic(parameter.scale, low, high)
-    if isinstance(parameter, IntParameter) and low == 0 and step is None and not is_log:
-        return {"type": "randint", "upper": high + 1}
-    if isinstance(parameter, IntParameter):
-        step = step or 1
-    if step is not None:
-        aligned = aligned_bounds(low, high, step)
-        if aligned is None or (is_log and step != 1):
-            return {"type": "choice", "values": list_steps(path, parameter, report, "Azure")}
-        low, high = aligned
-    bounds = (logarithm(low), logarithm(high)) if is_log else (low, high)
-    kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
+    found = range_or_values(path, parameter, report, "Azure")
+    if not isinstance(found, Range):
+        return {"type": "choice", "values": found}
+    low, high, step = found.low, found.high, found.step
+    if found.is_int and step is None:
+        if low == 0 and not found.is_log:
+            return {"type": "randint", "upper": high + 1}
+        step = 1
+    bounds = (logarithm(low), logarithm(high)) if found.is_log else (low, high)
+    kind = f"{'q' if step is not None else ''}{'log' if found.is_log else ''}uniform"
     quantum = {} if step is None else {"q": step}
     return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.formats.branches import add_definition
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import keep_whole, take_choice, take_quantized
+from cloudtune.formats.branches import Definitions
+from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.ranges import keep_whole, take_quantized
 from cloudtune.formats.values import parse_number, typed
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -16,13 +16,8 @@ _LENGTHS = {"uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3, "ran
 """The ranges, and how many numbers each has."""
 
 
-class SpaceReader:
+class SpaceReader(Definitions):
     """Reads sampling strategies into the parameters of a study."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self.parameters: Json = {}
-        self.origins: dict[str, str] = {}
 
     def read(self, space: Fields, prefix: str = "", when: Json | None = None) -> None:
         """Read all parameters of a space, whose names get a prefix and a condition."""
@@ -48,12 +43,7 @@ class SpaceReader:
             hint = f"NNI has choice, {', '.join(_LENGTHS)} and normal"
             fields.mistake("_type", f"unknown type {kind!r}" if kind else "is missing", hint)
         elif (definition := _range(str(kind), fields)) is not None:
-            self._add(name, definition, when, fields.path)
-
-    def _add(self, name: str, definition: Json, when: Json | None, path: str) -> None:
-        condition = {"when": {key: list(values) for key, values in when.items()}} if when else {}
-        if not add_definition(self.parameters, name, {**definition, **condition}):
-            self._report.mistake(path, f"the parameter {name} is defined twice")
+            self.add(name, definition, fields.path, when)
 
     def _choice(self, name: str, fields: Fields, when: Json | None) -> None:
         options = fields.items("_value")
@@ -61,8 +51,8 @@ class SpaceReader:
             fields.mistake("_value", "a choice needs a list of values")
         elif any(is_map(option) for option in options):
             self._options(name, fields, options, when)
-        elif (definition := take_choice(fields, "_value", options)) is not None:
-            self._add(name, definition, when, fields.path)
+        else:
+            self.add_choice(name, fields, "_value", options, when)
 
     def _options(self, name: str, fields: Fields, options: list[Any], when: Json | None) -> None:
         """Read the sub-spaces of a choice as conditional parameters."""
@@ -75,11 +65,11 @@ class SpaceReader:
         if len({typed(each) for each in names}) < len(names):
             fields.mistake("_value", "two options have the same _name")
             return
-        self._add(name, {"type": "categorical", "values": names}, when, fields.path)
+        self.add(name, {"type": "categorical", "values": names}, fields.path, when)
         rests: list[Json] = []
         for index, option in enumerate(options):
             inner = {key: value for key, value in option.items() if key != "_name"}
-            space = Fields(inner, self._report, f"{fields.at('_value')}.{index}")
+            space = Fields(inner, self.report, f"{fields.at('_value')}.{index}")
             self.read(space, f"{name}.", {name: [option["_name"]]})
             rests.append({"_name": option["_name"], **space.rest()})
         if all(len(option) == 1 for option in options):

@@ -22,14 +22,12 @@ from cloudtune.formats.nni.names import (
     WITHOUT_GOAL,
     built_in_tuner,
 )
-from cloudtune.formats.ranges import aligned_bounds, is_logarithmic, list_steps
+from cloudtune.formats.ranges import Range, range_or_values
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
     DiscreteParameter,
-    FloatParameter,
-    IntParameter,
     Parameter,
 )
 from cloudtune.study.study import Study
@@ -238,35 +236,18 @@ class _ExperimentWriter:
 
 
 def _strategy(path: str, parameter: Parameter, report: Report) -> Json:
-    match parameter:
-        case FloatParameter() | IntParameter():
-            return _range(path, parameter, report)
-        case DiscreteParameter():
-            if parameter.scale not in {"linear", "auto"}:
-                report.approximate(f"{path}.scale", "NNI's choice has no scale")
-            return {"_type": "choice", "_value": list(parameter.values)}
-        case CategoricalParameter():
-            return {"_type": "choice", "_value": list(parameter.values)}
-        case BoolParameter():
-            return {"_type": "choice", "_value": [True, False]}
-
-
-def _range(path: str, parameter: FloatParameter | IntParameter, report: Report) -> Json:
-    low, high, step = parameter.min, parameter.max, parameter.step
-    if parameter.scale == "reverse_log":
-        report.approximate(f"{path}.scale", "NNI has no reversed log scale; it uses a linear one")
-    is_log = is_logarithmic(parameter.scale, low, high)
-    if isinstance(parameter, IntParameter):
-        if step is None and not is_log:
+    found = range_or_values(path, parameter, report, "NNI")
+    if not isinstance(found, Range):
+        return {"_type": "choice", "_value": found}
+    low, high, step = found.low, found.high, found.step
+    if found.is_int and step is None:
+        if not found.is_log:
             return {"_type": "randint", "_value": [low, high + 1]}
-        step = step or 1
-    kind = "loguniform" if is_log else "uniform"
+        step = 1
+    kind = "loguniform" if found.is_log else "uniform"
     if step is None:
         return {"_type": kind, "_value": [low, high]}
-    aligned = aligned_bounds(low, high, step)
-    if aligned is None or (is_log and step != 1):
-        return {"_type": "choice", "_value": list_steps(path, parameter, report, "NNI")}
-    return {"_type": f"q{kind}", "_value": [*aligned, step]}
+    return {"_type": f"q{kind}", "_value": [low, high, step]}
 
 
 def _duration(seconds: float) -> str:

@@ -6,15 +6,10 @@ from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.model import compact, native_block, report_unsupported
-from cloudtune.formats.ranges import aligned_bounds, is_logarithmic, list_steps, logarithm
+from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.formats.wandb.names import ARGUMENTS, HOME, INVERSE, LOG_STYLES, METHODS
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
-    BoolParameter,
-    CategoricalParameter,
-    DiscreteParameter,
-    FloatParameter,
-    IntParameter,
     Objective,
     Parameter,
 )
@@ -170,43 +165,25 @@ def _definition(path: str, parameter: Parameter, kept: Any, report: Report) -> J
     if is_map(kept) and {"min", "values", "value"} & kept.keys():
         return dict(kept)
     style = kept.pop("distribution", None) if is_map(kept) else None
-    match parameter:
-        case FloatParameter() | IntParameter():
-            return _range(path, parameter, style, report)
-        case DiscreteParameter():
-            if parameter.scale not in {"linear", "auto"}:
-                report.approximate(f"{path}.scale", "W&B's values have no scale")
-            return {"values": list(parameter.values)}
-        case CategoricalParameter():
-            return {"values": list(parameter.values)}
-        case BoolParameter():
-            return {"values": [True, False]}
+    found = range_or_values(path, parameter, report, "W&B")
+    return _range(found, style) if isinstance(found, Range) else {"values": found}
 
 
-def _range(
-    path: str, parameter: FloatParameter | IntParameter, style: str | None, report: Report
-) -> Json:
-    low, high, step = parameter.min, parameter.max, parameter.step
-    if parameter.scale == "reverse_log":
-        reason = "W&B has no reversed log scale; it uses a linear one"
-        report.approximate(f"{path}.scale", reason)
-    is_log = is_logarithmic(parameter.scale, low, high)
-    if isinstance(parameter, IntParameter):
-        if step is None and not is_log:
+def _range(found: Range, style: str | None) -> Json:
+    low, high, step = found.low, found.high, found.step
+    if found.is_int and step is None:
+        if not found.is_log:
             return {"distribution": "int_uniform", "min": low, "max": high}
-        step = step or 1
+        step = 1
     if step is None:
-        if not is_log:
+        if not found.is_log:
             return {"distribution": "uniform", "min": low, "max": high}
         name = style if style in LOG_STYLES else "log_uniform_values"
         return {"distribution": name, **_bounds(name, low, high)}
-    aligned = aligned_bounds(low, high, step)
-    if aligned is None or (is_log and step != 1):
-        return {"values": list_steps(path, parameter, report, "W&B")}
     name = "q_uniform"
-    if is_log:
+    if found.is_log:
         name = "q_log_uniform" if style == "q_log_uniform" else "q_log_uniform_values"
-    return {"distribution": name, **_bounds(name, *aligned), "q": step}
+    return {"distribution": name, **_bounds(name, low, high), "q": step}
 
 
 def _bounds(distribution: str, low: float, high: float) -> Json:

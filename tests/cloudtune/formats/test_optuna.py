@@ -17,7 +17,7 @@ from optuna.distributions import (
 from optuna.storages import RDBStorage
 
 from cloudtune.errors import UsageError
-from cloudtune.formats import optuna as to_optuna
+from cloudtune.formats.optuna import run_export as to_optuna
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.study import Study
 

@@ -1,0 +1,1 @@
+"""Optuna: runs that are exported to its storages."""
