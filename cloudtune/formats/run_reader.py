@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.results.events import JobState
+from cloudtune.study.schema import Goal
 
 if TYPE_CHECKING:
     from cloudtune.results.model import Trial
     from cloudtune.study.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunChoice:
+    """What the user says about a run of another tool. All of it may be absent."""
+
+    name: str | None = None
+    """The study, sweep or parent run, of a location with several."""
+    metric: str | None = None
+    """The objective, if the tool does not store it."""
+    goal: Goal | None = None
+    """Whether to maximize or to minimize it."""
+    parameters: tuple[str, ...] = ()
+    """The columns that are parameters, of a table that does not say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +37,10 @@ class FinishedRun:
 
     study: Study
     """The study, rebuilt from what the tool has stored."""
-    trials: Sequence[Trial]
-    """The trials by number, counted from 1; their parameters have the types of the study.
+    trials: Iterable[Trial]
+    """The trials with numbers from 1; their parameters have the types of the study.
+
+    Each iteration reads them anew, one at a time, so that many trials need little memory.
 
     Each needs its ``id``, ``number``, ``state``, ``parameters`` and ``measurements``. A trial
     without a curve has one measurement. The other fields are kept if they are known, except
@@ -42,6 +59,8 @@ class FinishedRun:
     ended: float | None = None
     link: str | None = None
     """The address of the run's page."""
+    emulated: bool = False
+    """Whether its trials ran on an emulator, as cloudtune's exports say."""
 
 
 class RunReader(ABC):
@@ -61,7 +80,7 @@ class RunReader(ABC):
         return False
 
     @abstractmethod
-    def read(self, location: str) -> FinishedRun:
+    def read(self, location: str, choice: RunChoice) -> FinishedRun:
         """Return the run at a location, which is a path or what the user typed after ``NAME:``.
 
         Raises:

@@ -9,7 +9,7 @@ To add one, write a `RunReader` in a file under ``cloudtune/formats`` and add it
         def matches(self, path: Path) -> bool:
             return path.suffix == ".db" and has_optuna_tables(path)
 
-        def read(self, location: str) -> FinishedRun:
+        def read(self, location: str, choice: RunChoice) -> FinishedRun:
             return FinishedRun(study=..., trials=[...], job="my-study", address="optuna:sqlite:...")
 
 `cloudtune attach optuna:LOCATION`, or ``attach PATH`` if the reader matches the path, then records

@@ -75,7 +75,13 @@ def ledger_errors(path: Path) -> Generator[None]:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Generator[None]:
-    """Run the block as one transaction: commit it at the end, roll it back on an error."""
+    """Run the block as one transaction: commit it at the end, roll it back on an error.
+
+    Inside of another transaction, the block is a part of that one.
+    """
+    if db.in_transaction:
+        yield
+        return
     try:
         db.execute("BEGIN IMMEDIATE")
         yield

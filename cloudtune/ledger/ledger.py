@@ -127,8 +127,10 @@ class Ledger:
         self._db.close()
 
     @contextmanager
-    def _transaction(self, *, durable: bool = False) -> Generator[None]:
+    def atomic(self, *, durable: bool = False) -> Generator[None]:
+        """Make the changes in the block at its end, or none of them; durable ones are on disk."""
         with ledger_errors(self._path):
+            durable = durable and not self._db.in_transaction  # it cannot be set inside of one
             if durable:
                 self._db.execute("PRAGMA synchronous=FULL")
             try:
@@ -156,7 +158,7 @@ class Ledger:
         Raises:
             UsageError: If the run exists.
         """
-        with self._transaction(durable=True):
+        with self.atomic(durable=True):
             self.require_new(record.id)
             self._insert("runs", RUN_COLUMNS, record)
             for job in record.jobs:
@@ -271,7 +273,7 @@ class Ledger:
         overrides: Sequence[str] | None,
     ) -> None:
         """Replace a run's study, plans and overrides, to raise limits; on disk on return."""
-        with self._transaction(durable=True):
+        with self.atomic(durable=True):
             values = json.dumps(study), json.dumps(overrides)
             self._change(run, RUN_ITSELF, "study=?, overrides=?", *values)
             for provider, plan in plans.items():
@@ -292,7 +294,7 @@ class Ledger:
         now = time.time()
         before_last = max(0, self.last_event_number(run, provider) - 1)
         last = next((event.time for _, event in self.events(run, provider, before_last)), None)
-        with self._transaction(durable=True):
+        with self.atomic(durable=True):
             self._change(
                 run,
                 provider,
@@ -304,7 +306,7 @@ class Ledger:
 
     def set_job_name(self, run: str, provider: str, job: str) -> None:
         """Record the service's name for a job; on disk on return."""
-        with self._transaction(durable=True):
+        with self.atomic(durable=True):
             self._change(run, provider, "job=?", job)
 
     def end_job(
@@ -321,7 +323,7 @@ class Ledger:
 
         A monotonic clock measured the seconds.
         """
-        with self._transaction():
+        with self.atomic():
             changes = "state=?, reason=?, ended=?, ran=?"
             self._change(run, provider, changes, state, reason, ended or time.time(), ran)
 
@@ -388,7 +390,7 @@ class Ledger:
     def remove_run(self, run: str) -> None:
         """Remove a run from the ledger; its files remain."""
         self._tallies.clear()
-        with self._transaction(durable=True):
+        with self.atomic(durable=True):
             for table, column in _RUN_KEYS.items():
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
 
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import RunLock
 from cloudtune.ledger.reader import read_job
-from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
+from cloudtune.ledger.records import (
+    JobRecord,
+    RunRecord,
+    event_row,
+    new_run_id,
+    parse_events,
+)
 from cloudtune.planning.attached import attached_plan
 from cloudtune.planning.planner import job_name
 from cloudtune.provider.facts import Facts, Lookup
@@ -21,6 +29,9 @@ from cloudtune.runs.creation import creation_lock
 if TYPE_CHECKING:
     from cloudtune.formats.run_reader import FinishedRun
     from cloudtune.study.study import Study
+
+_BATCH = 500
+"""Events that are written to the ledger at a time."""
 
 
 def record_finished(finished: FinishedRun, tool: str, study: Study | None = None) -> str:
@@ -47,6 +58,7 @@ def record_finished(finished: FinishedRun, tool: str, study: Study | None = None
             seed=study.strategy.seed or 0,
             base=Path.cwd(),
             attached=finished.address,
+            emulated=finished.emulated,
             lookup=Lookup(links={"managed": finished.link} if finished.link else {}),
         )
         plan = attached_plan(study, tool, facts, finished.findings)
@@ -60,13 +72,26 @@ def record_finished(finished: FinishedRun, tool: str, study: Study | None = None
             started=finished.started,
             process_started=finished.started,
             ended=finished.ended,
+            emulated=finished.emulated,
         )
-        with creation_lock(ledger, run):
-            ledger.create_run(run_record(study, facts, job))
-            with RunLock(ledger.run_folder(run)):
-                for trial in sorted(finished.trials, key=lambda trial: trial.number):
-                    ledger.append(run, tool, *trial_events(trial))
+        with creation_lock(ledger, run), TemporaryFile() as spool:
+            # Nothing else can be written to the ledger while the run is, so it is read before.
+            for trial in finished.trials:
+                for event in trial_events(trial):
+                    number, kind, body = event_row(event)
+                    spool.write(json.dumps([number, kind, body]).encode() + b"\n")
+            spool.seek(0)
+            with ledger.atomic(durable=True):
+                ledger.create_run(run_record(study, facts, job))
+                for events in _read_spool(spool):
+                    ledger.append(run, tool, *events)
     return run
+
+
+def _read_spool(spool: IO[bytes]) -> Iterator[list[Event]]:
+    while lines := list(islice(spool, _BATCH)):
+        rows = [(number, kind, body.encode()) for number, kind, body in map(json.loads, lines)]
+        yield [event for _, event in parse_events(rows)]
 
 
 def run_record(study: Study, facts: Facts, job: JobRecord) -> RunRecord:
@@ -121,8 +146,9 @@ def attached_runs(ledger: Ledger, address: str) -> Iterator[tuple[RunRecord, Job
 
 def _find_same(ledger: Ledger, finished: FinishedRun) -> str | None:
     """Return the run that has the same trials already."""
-    states = {trial.number: trial.state for trial in finished.trials}
+    states: dict[int, str] | None = None
     for record, job in attached_runs(ledger, finished.address):
+        states = states or {trial.number: trial.state for trial in finished.trials}
         if {trial.number: trial.state for trial in read_job(ledger, record, job)[1]} == states:
             return record.id
     return None

@@ -12,7 +12,7 @@ import pytest
 from cloudtune import api
 from cloudtune.diagnostics import Finding
 from cloudtune.formats import run_readers
-from cloudtune.formats.run_reader import FinishedRun, RunReader
+from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.runs.attachment import record_finished
 from cloudtune.study.loader import load
@@ -64,7 +64,7 @@ class DemoReader(RunReader):
     def matches(self, path: Path) -> bool:
         return path.suffix == ".demo"
 
-    def read(self, location: str) -> FinishedRun:
+    def read(self, location: str, choice: RunChoice) -> FinishedRun:
         return finished()
 
 
