@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.account import check_account
 from cloudtune.doctor.bundle import check_bundle
+from cloudtune.doctor.script import check_script
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider.plan import Plan
 from cloudtune.study.loader import load
@@ -79,7 +80,8 @@ def _check_plan(plan: Plan, folder: Path, seconds: float, *, has_study: bool) ->
         yield Check(severity="error", area="study", id="plan-broken", message=message)
         return
     yield from _check_findings(plan, has_study=has_study)
-    del seconds
+    if has_study:
+        yield from check_script(plan, folder / "script", seconds)
     yield from check_account(plan, folder / "account")
     if has_study:
         yield from check_bundle(plan)

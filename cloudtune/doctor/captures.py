@@ -1,0 +1,150 @@
+"""What the regular expressions of a study find in the output of a script, and what they miss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from cloudtune.trial import matched_step, parse_number, strip_ansi, value_group
+
+NUMBER = re.compile(
+    r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+    r"|(?<![\w.])[-+]?(?:nan|inf(?:inity)?)\b",
+    re.IGNORECASE,
+)
+"""A whole number as programs print it, with sign, exponent and thousands."""
+_WORD = re.compile(r"[\w./\-]*$")
+_OWN_LINE = "[cloudtune]"
+"""How the lines of cloudtune's launcher begin."""
+_TIMEOUT = 2.0
+"""Seconds that one expression may spend on one line, as in a real trial."""
+_MAX_LINES = 20_000
+_MAX_MISSED = 3
+"""Lines that are shown."""
+_MAX_NUMBERS = 20
+"""Numbers of one line that are replaced."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One match of an expression."""
+
+    line: str
+    """The line, without colors."""
+    start: int
+    """Where the match begins in the line."""
+    text: str
+    """The text that is read as the value."""
+    at: int
+    """Where the text begins in the line."""
+    step: int | None
+
+    @property
+    def value(self) -> float | None:
+        """The value that cloudtune reads; None if the text is not a number."""
+        return parse_number(self.text)
+
+    @property
+    def number(self) -> str | None:
+        """The whole number that is printed there, if there is one."""
+        end = self.at + len(self.text)
+        for match in NUMBER.finditer(self.line):
+            if match.start() < end and match.end() > self.at:
+                return match[0]
+        return None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text is only a part of the number, which has another value."""
+        number = self.number
+        if number is None or self.value is None:
+            return False
+        return float(number.replace(",", "")) != self.value and self.value == self.value
+
+    @property
+    def word(self) -> str:
+        """The whole word with which the match begins, such as ``val_loss`` for ``loss``."""
+        head = re.match(r"[\w./\-]*", self.line[self.start :])
+        before = _WORD.search(self.line[: self.start]) if head and head[0][:1].strip("-") else None
+        return (before[0] if before else "") + (head[0] if head else "")
+
+
+def output_lines(output: str) -> list[str]:
+    """Return the lines of an output as a service reads them, without cloudtune's own."""
+    text = strip_ansi(output).replace("\r", "\n")
+    lines = (line for line in text.split("\n") if line.strip())
+    return [line for line in lines if not line.startswith(_OWN_LINE)][:_MAX_LINES]
+
+
+def find_captures(expression: str, lines: Sequence[str]) -> list[Capture]:
+    """Return the matches of an expression in lines, in order; none if it is invalid or too slow."""
+    return list(_search(expression, lines))
+
+
+def _search(expression: str, lines: Sequence[str]) -> Iterator[Capture]:
+    import regex
+
+    try:
+        pattern = regex.compile(expression)
+        group = value_group(pattern)  # type: ignore[arg-type]
+        for line in lines:
+            for match in pattern.finditer(line, timeout=_TIMEOUT):
+                if match[group] is not None:
+                    step = matched_step(match)  # type: ignore[arg-type]
+                    yield Capture(line, match.start(), match[group], match.start(group), step)
+    except (regex.error, TimeoutError):
+        return
+
+
+def suggest_expression(metric: str, lines: Sequence[str]) -> str | None:
+    """Return an expression that finds a metric by its name in lines; None if none has it."""
+    name = re.escape(metric).replace("_", "[_ -]") if "_" in metric else re.escape(metric)
+    pattern = re.compile(
+        rf"(?<![\w.-])(?P<name>{name})(?P<between>['\"]?\s?[:=]?\s?[:=]?\s?)(?P<value>\S+)",
+        re.IGNORECASE,
+    )
+    for line in reversed(lines):
+        for match in pattern.finditer(line):
+            number = NUMBER.match(line, match.start("value"))
+            if number:
+                between = re.sub(r"\s+", r"\\s*", re.escape(match["between"]).replace(r"\ ", " "))
+                group = r"(\S+)" if parse_number(match["value"]) is not None else NUMBER_GROUP
+                return rf"\b{re.escape(match['name'])}{between or ' '}{group}".replace(r"\ ", " ")
+    return None
+
+
+def missed_numbers(expression: str, lines: Sequence[str]) -> list[str]:
+    """Return the lines that an expression would match if their number had no sign or exponent.
+
+    Negative numbers, NaN and the like are then not measured at all.
+    """
+    matched = {each.line for each in find_captures(expression, lines)}
+    missed: list[str] = []
+    for line in dict.fromkeys(lines):
+        if line not in matched and not (missed and len(missed) >= _MAX_MISSED):
+            plain = [line[: m.start()] + "0.5" + line[m.end() :] for m in NUMBER.finditer(line)]
+            if find_captures(expression, plain[:_MAX_NUMBERS]):
+                missed.append(line)
+    return missed
+
+
+NUMBER_GROUP = r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"
+"""A group for a number that text follows directly."""
+
+
+def ambiguous_words(captures: Sequence[Capture]) -> list[str]:
+    """Return the different words with which matches begin, if there are several."""
+    words = list(dict.fromkeys(each.word for each in captures if each.value is not None))
+    stems = {re.sub(r"\d+", "#", word) for word in words}
+    return words if len(stems) > 1 else []
+
+
+def ambiguous_line(captures: Sequence[Capture]) -> Capture | None:
+    """Return the last match on a line that has several matches with different values, if any."""
+    for before, after in pairwise(captures):
+        is_same_line = before.line == after.line and before.start < after.start
+        if is_same_line and before.value != after.value and before.step == after.step:
+            return after
+    return None

@@ -1,0 +1,178 @@
+"""Why a script failed: what of the study or the script to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cloudtune.diagnostics import Check
+from cloudtune.doctor.probe import Start
+from cloudtune.doctor.source import read_sources, shown_path
+from cloudtune.provider.plan import Plan
+from cloudtune.results.failure import error_line
+from cloudtune.study.suggestions import did_you_mean
+
+_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)', re.MULTILINE)
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A kind of failure that an output shows."""
+
+    id: str
+    pattern: re.Pattern[str]
+    fix: Callable[[Plan, str], tuple[str, str]]
+    """Returns the field and what to change, from the plan and what the first group matches."""
+
+
+def _unknown_option(plan: Plan, text: str) -> tuple[str, str]:
+    study = plan.study
+    names = [word.lstrip("-").partition("=")[0] for word in text.split() if word.startswith("-")]
+    parameter = next((name for name in names if _known(plan, name)), "")
+    path = _field(plan, parameter) if parameter else "trial.args"
+    if not parameter and study.trial.arguments == "flags" and not names:
+        bools = [n for n, p in study.parameters.items() if any(each.type == "bool" for each in p)]
+        if bools:
+            switch = "a switch without a value: set its words in trial.switches"
+            return f"parameters.{bools[0]}", switch
+    if _imports(plan, "hydra"):
+        return "trial.arguments", "Hydra takes name=value: set trial.arguments: assign"
+    hint = did_you_mean(parameter or text, _options(plan))
+    more = f"; {hint}" if hint else ""
+    return path, (
+        f"the script has no option for it: rename the parameter, or add the option{more}"
+        if parameter
+        else f"the script does not take {text.strip()}: correct trial.args or trial.arguments"
+    )
+
+
+def _invalid_value(plan: Plan, text: str) -> tuple[str, str]:
+    name = text.lstrip("-").replace("-", "_")
+    return _field(plan, name), (
+        "the script's option has another type than the parameter: let them agree"
+    )
+
+
+def _missing_module(plan: Plan, text: str) -> tuple[str, str]:
+    if plan.study.trial.requirements:
+        return "trial.requirements", f"list the package of {text} there"
+    return (
+        "trial.requirements",
+        f"install the package of {text}, and list it in a requirements file",
+    )
+
+
+def _missing_key(plan: Plan, text: str) -> tuple[str, str]:
+    if text.startswith(("SM_CHANNEL_", "CLOUDTUNE_INPUT_")):
+        return "trial.inputs", f"the script reads ${text}: give the data as an input"
+    if _known(plan, text):
+        return _field(plan, text), "the script expects it where it is not active, or elsewhere"
+    return "", ""
+
+
+def _reads_input(_plan: Plan, _text: str) -> tuple[str, str]:
+    return "", "no service has a terminal: take the value from an argument"
+
+
+def _no_display(_plan: Plan, _text: str) -> tuple[str, str]:
+    return "trial.env", "no service has a screen: set trial.env: {MPLBACKEND: Agg}"
+
+
+_CASES: Sequence[_Case] = (
+    _Case(
+        "option-unknown",
+        re.compile(r"error: unrecognized arguments: (.+)|No such option:? '?(--?[\w-]+)"),
+        _unknown_option,
+    ),
+    _Case(
+        "option-unknown",
+        re.compile(r"Could not override '([\w.]+)'|Got unexpected extra arguments? \((.+)\)"),
+        _unknown_option,
+    ),
+    _Case(
+        "option-type",
+        re.compile(
+            r"error: argument (?:[^:\n]*?)--([\w-]+)(?:/[^:\n]*)?: (?:invalid|ignored)"
+            r"|Invalid value for '(?:-\w' / ')?--([\w-]+)'"
+        ),
+        _invalid_value,
+    ),
+    _Case("module-missing", re.compile(r"No module named '([\w.]+)'"), _missing_module),
+    _Case("reads-terminal", re.compile(r"^(EOFError): ", re.MULTILINE), _reads_input),
+    _Case("no-display", re.compile(r"(no display name|cannot connect to X)"), _no_display),
+    _Case("variable-missing", re.compile(r"^KeyError: '([A-Z][A-Z0-9_]+)'", re.M), _missing_key),
+)
+
+
+def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
+    """Return what a start that failed shows.
+
+    Args:
+        plan: The plan.
+        start: The start.
+        missing_file: Why the script does not find a file, if that is known.
+    """
+    assert start.ended is not None
+    reason = start.ended.reason.strip()
+    output = start.output or start.ended.log_tail
+    line = error_line(output)
+    text = reason.splitlines()[0] if reason else "failed"
+    message = text if not line or line in text else f"{text}: {line}"
+    file, number = _location(plan, output)
+    if missing_file:
+        return Check(
+            severity="error", area="script", id="file-missing", message=message[:_MAX_TEXT],
+            path="trial.inputs", fix=missing_file,
+        )  # fmt: skip
+    for case in _CASES:
+        if match := case.pattern.search(output):
+            detail = next((group for group in match.groups() if group), "")
+            path, fix = case.fix(plan, detail)
+            return Check(
+                severity="error", area="script", id=case.id, message=message[:_MAX_TEXT],
+                path=path, fix=fix, file=None if path else file, line=None if path else number,
+            )  # fmt: skip
+    values = " ".join(f"{name}={value}" for name, value in start.parameters.items())
+    return Check(
+        severity="error", area="script", id="script-fails", message=message[:_MAX_TEXT],
+        file=file, line=number, fix=f"it fails with {values}"[:_MAX_TEXT],
+    )  # fmt: skip
+
+
+def _location(plan: Plan, output: str) -> tuple[str | None, int | None]:
+    """Return the user's file and line in the innermost frame of a traceback."""
+    files = plan.facts.files or ()
+    for path, number in reversed(_FRAME.findall(output)):
+        name = next((each for each in files if path == each or path.endswith(f"/{each}")), None)
+        if name is not None:
+            return shown_path(plan, name), int(number)
+    return None, None
+
+
+def _known(plan: Plan, name: str) -> bool:
+    return name in plan.study.parameters or name in plan.study.constants
+
+
+def _field(plan: Plan, name: str) -> str:
+    for known in (name, name.replace("-", "_"), name.replace("_", "-")):
+        if known in plan.study.parameters:
+            return f"parameters.{known}"
+        if known in plan.study.constants:
+            return f"constants.{known}"
+    return "trial.args"
+
+
+def _options(plan: Plan) -> list[str]:
+    """Return the names of the options that the source defines."""
+    names = re.findall(r"""['"]--([\w-]+)['"]""", _text(plan))
+    return list(dict.fromkeys(names))
+
+
+def _imports(plan: Plan, module: str) -> bool:
+    return bool(re.search(rf"^\s*(import|from) {module}\b", _text(plan), re.MULTILINE))
+
+
+def _text(plan: Plan) -> str:
+    return "\n".join(read_sources(plan).values())

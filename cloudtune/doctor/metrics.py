@@ -1,0 +1,291 @@
+"""What the metrics of a few starts show: whether they are seen, whole, and move."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from cloudtune.diagnostics import Check
+from cloudtune.doctor.captures import (
+    NUMBER_GROUP,
+    Capture,
+    ambiguous_line,
+    ambiguous_words,
+    find_captures,
+    missed_numbers,
+    output_lines,
+    suggest_expression,
+)
+from cloudtune.doctor.probe import Start
+from cloudtune.doctor.trials import Trials
+from cloudtune.results.failure import sample_lines
+from cloudtune.study.quantities import format_count
+from cloudtune.study.schema import Objective
+from cloudtune.study.study import Study
+
+_MIN_CONSTANT = 3
+"""Equal measurements of one trial from which on they look like a mistake."""
+_MAX_LINE = 100
+_MAX_SHOWN = 3
+_MIN_SECONDS = 1.0
+"""How long a script runs at least for its measurements to be late."""
+_LATE = 0.8
+_SMALLER_IS_BETTER = r"loss|error|err|rmse|mse|mae|mape|perplexity|ppl|latency|wer|cer"
+_LARGER_IS_BETTER = r"accuracy|acc|f1|auc|auroc|r2|precision|recall|reward|bleu|rouge|iou|map|score"
+
+
+def check_metrics(study: Study, trials: Trials) -> Iterator[Check]:
+    """Yield what is wrong with the metrics, or how the objective was measured."""
+    starts = [start for start in trials.starts if not start.failed]
+    lines = [line for start in starts for line in output_lines(start.output)]
+    objectives = {each.metric: each for each in study.objectives}
+    problems = [
+        check
+        for name in dict.fromkeys([*objectives, *study.trial.metrics])
+        for check in _check_metric(study, name, objectives.get(name), starts, lines)
+    ]
+    yield from problems
+    errors = any(each.severity == "error" for each in problems)
+    if not errors:
+        yield from _check_movement(trials)
+        yield from (_summary(each, starts) for each in study.objectives)
+
+
+def _check_metric(
+    study: Study, name: str, objective: Objective | None, starts: Sequence[Start], lines: list[str]
+) -> Iterator[Check]:
+    path = f"trial.metrics.{name}" if name in study.trial.metrics else "objective"
+    if objective:
+        yield from _check_goal(objective)
+    by_start = [start.values(name) for start in starts]
+    values = [value for each in by_start for value in each]
+    found = {text: find_captures(text, lines) for text in study.trial.metrics.get(name, ())}
+    if not values:
+        is_late = any(start.out_of_time for start in starts)
+        if objective or found:
+            yield _missing(name, path, found, lines, is_late=is_late)
+        return
+    for text, captures in found.items():
+        yield from _check_expression(name, path, text, captures, lines)
+    yield from _check_values(name, path, by_start, found)
+    if objective:
+        yield from _check_steps(name, path, starts)
+        yield from _check_timing(study, name, path, starts)
+
+
+def _check_goal(objective: Objective) -> Iterator[Check]:
+    words, goal = objective.metric.lower(), objective.goal
+    suspicious = {"maximize": _SMALLER_IS_BETTER, "minimize": _LARGER_IS_BETTER}[goal]
+    usual = {"maximize": _LARGER_IS_BETTER, "minimize": _SMALLER_IS_BETTER}[goal]
+    parts = re.split(r"[^a-z0-9]+", words)
+    if any(re.fullmatch(suspicious, part) for part in parts) and not any(
+        re.fullmatch(f"{usual}|neg|negative|minus", part) for part in parts
+    ):
+        other = "minimize" if goal == "maximize" else "maximize"
+        yield _warning(
+            "goal", "objective.goal", f"{goal} {objective.metric}: a {objective.metric} is usually "
+            f"to {other}", f"set goal: {other}, unless this is meant",
+        )  # fmt: skip
+
+
+def _missing(
+    name: str,
+    path: str,
+    found: dict[str, list[Capture]],
+    lines: list[str],
+    *,
+    is_late: bool,
+) -> Check:
+    """Return why a metric has no value."""
+    suggested = suggest_expression(name, lines)
+    fix = f"call report({name}=...) of cloudtune.trial, or print it and set trial.metrics"
+    invalid = [each for captures in found.values() for each in captures if each.value is None]
+    if invalid:
+        first = invalid[-1]
+        message = (
+            f"the expression matches {first.text!r}, which is not a number: {_cut(first.line)}"
+        )
+        if number := first.number:
+            pattern = re.escape(first.text).replace(re.escape(number), NUMBER_GROUP)
+            suggested = suggested if first.text == number else None
+            start = first.line[first.start : first.at]
+            suggested = suggested or re.escape(start).replace(r"\ ", " ") + pattern.replace(
+                r"\ ", " "
+            )
+    elif found:
+        message = f"no printed line matches {' or '.join(found)}"
+    else:
+        message = f"the script reports no {name}"
+    if suggested:
+        fix = f"set trial.metrics: {{{name}: {_quote(suggested)}}}"
+    samples = sample_lines("\n".join(lines), [name])
+    if not invalid:
+        message += (
+            f"; it prints: {' | '.join(map(_cut, samples))}" if samples else "; it prints nothing"
+        )
+    if is_late and not invalid:
+        return Check(
+            severity="unknown", area="script", id="metric-not-yet", path=path,
+            message=f"no {name} in the time that the script had; {message}",
+            fix="give it more time with --seconds",
+        )  # fmt: skip
+    return Check(
+        severity="error", area="script", id="metric-missing", path=path, message=message, fix=fix
+    )
+
+
+def _check_expression(
+    name: str, path: str, expression: str, captures: list[Capture], lines: list[str]
+) -> Iterator[Check]:
+    """Yield what an expression reads wrongly, or does not read."""
+    cut = list(dict.fromkeys(each for each in captures if each.is_cut))
+    if cut:
+        shown = ", ".join(f"{each.text} of {each.number}" for each in cut[:_MAX_SHOWN])
+        more = f" and {len(cut) - _MAX_SHOWN} more" if len(cut) > _MAX_SHOWN else ""
+        yield _error(
+            "metric-cut", path, f"{expression} reads only a part of the number: {shown}{more}; "
+            f"line: {_cut(cut[0].line)}", _whole_number(expression),
+        )  # fmt: skip
+    if words := ambiguous_words(captures):
+        yield _error(
+            "metric-ambiguous", path,
+            f"{expression} matches several metrics: {', '.join(words[:_MAX_SHOWN])}; the last one "
+            f"of {_cut(captures[-1].line)!r} counts",
+            f"begin it with \\b, or a word that only {name} has: {_quote(_bounded(expression))}",
+        )  # fmt: skip
+    elif double := ambiguous_line(captures):
+        yield _error(
+            "metric-ambiguous", path,
+            f"{expression} matches twice, with different values, in: {_cut(double.line)}",
+            f"let it match the name of {name}, too",
+        )  # fmt: skip
+    missed = [] if cut else missed_numbers(expression, lines)
+    if missed:
+        yield _error(
+            "metric-missed", path, f"{expression} does not match the number in: "
+            f"{' | '.join(map(_cut, missed))}", _whole_number(expression),
+        )  # fmt: skip
+    invalid = [each for each in captures if each.value is None]
+    if invalid and len(invalid) < len(captures):
+        first = invalid[0]
+        yield _warning(
+            "metric-not-number", path, f"{expression} matches {first.text!r}, which is not a "
+            f"number, in: {_cut(first.line)}", _whole_number(expression),
+        )  # fmt: skip
+
+
+def _check_values(
+    name: str, path: str, by_start: list[list[float]], found: dict[str, list[Capture]]
+) -> Iterator[Check]:
+    """Yield values that are not finite, or that never change."""
+    values = [value for each in by_start for value in each]
+    printed = [each.value for captures in found.values() for each in captures]
+    infinite = [v for v in [*values, *printed] if v is not None and not math.isfinite(v)]
+    if infinite:
+        lasts = [each[-1] for each in by_start if each]
+        always = not any(map(math.isfinite, lasts))
+        message = f"{name} is {infinite[0]} {'in every trial' if always else 'in a trial'}"
+        fix = "such a trial has no result: check the bounds of the parameters and the script"
+        yield (_error if always else _warning)("metric-not-finite", path, message, fix)
+        return
+    full = [each for each in by_start if len(each) >= _MIN_CONSTANT]
+    if full and all(len(set(each)) == 1 for each in full):
+        yield _warning(
+            "metric-constant", path,
+            f"{name} is {full[0][0]:g} in all {len(full[0])} measurements of a trial",
+            "check what the script reports: it does not change while it trains",
+        )  # fmt: skip
+
+
+def _check_steps(name: str, path: str, starts: Sequence[Start]) -> Iterator[Check]:
+    for start in starts:
+        steps = [each.step for each in start.measured if name in each.metrics]
+        for before, after in pairwise(steps):
+            if after <= before:
+                yield _warning(
+                    "steps", path, f"the steps of {name} do not rise: {after} comes after {before}",
+                    "report each step once, in order",
+                )  # fmt: skip
+                return
+
+
+def _check_timing(study: Study, name: str, path: str, starts: Sequence[Start]) -> Iterator[Check]:
+    """Yield whether measurements come too late for what needs them during the training."""
+    hyperband = study.strategy.name == "hyperband" and study.strategy.resource is None
+    needs = "early_stopping" if study.early_stopping else "strategy" if hyperband else ""
+    counts = [len(start.values(name)) for start in starts if not start.out_of_time]
+    if needs and counts and max(counts) == 1:
+        rule = "early stopping" if study.early_stopping else "hyperband"
+        yield _warning(
+            "metric-late", needs, f"{name} is measured only at the end; {rule} needs it earlier",
+            "report it after each epoch, or remove the block",
+        )  # fmt: skip
+    for start in starts:
+        if len(start.arrivals) < _MIN_CONSTANT or start.seconds < _MIN_SECONDS or start.out_of_time:
+            continue
+        if start.arrivals[0] - start.begun > _LATE * start.seconds:
+            yield _warning(
+                "metric-buffered", path,
+                f"all {len(start.arrivals)} measurements arrive at the end",
+                "flush the output after each line; a pipe in a command buffers it",
+            )  # fmt: skip
+            return
+
+
+def _check_movement(trials: Trials) -> Iterator[Check]:
+    """Yield whether parameters have no effect."""
+    starts = [start for start in trials.starts if not start.failed]
+    measured = [start for start in starts if start.measured]
+    is_complete = len(measured) > 1 and len(measured) == len(trials.starts)
+    differ = any(start.parameters != measured[0].parameters for start in measured)
+    if is_complete and differ and not trials.moves:
+        value = measured[0].measured[-1].metrics
+        shown = ", ".join(f"{name} {each:g}" for name, each in value.items())
+        yield _error(
+            "objective-fixed", "parameters",
+            f"{format_count(len(measured), 'trial')} with different parameters all measure "
+            f"{shown}", "the script seems to ignore its parameters: check how it reads them",
+        )  # fmt: skip
+    for name in trials.ignored:
+        yield _warning(
+            "parameter-ignored", f"parameters.{name}",
+            f"the script does not name {name}, and its value changes nothing",
+            "check the spelling: a parser that skips unknown options ignores it",
+        )  # fmt: skip
+
+
+def _summary(objective: Objective, starts: Sequence[Start]) -> Check:
+    name = objective.metric
+    counts = sorted({len(start.values(name)) for start in starts if start.values(name)})
+    lasts = [f"{start.values(name)[-1]:.4g}" for start in starts if start.values(name)]
+    times = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0] if counts else 0)
+    noun = "measurement" if times == "1" else "measurements"
+    message = f"{name} {' and '.join(lasts[:2])}, {times} {noun} each"
+    return Check(severity="ok", area="script", id="metric", path="objective", message=message)
+
+
+def _whole_number(expression: str) -> str:
+    return rf"capture the whole number, sign and exponent included, with (\S+): {expression}"
+
+
+def _bounded(expression: str) -> str:
+    return expression if expression.startswith(r"\b") else rf"\b{expression}"
+
+
+def _quote(expression: str) -> str:
+    return "'" + expression.replace("'", "''") + "'"
+
+
+def _cut(line: str) -> str:
+    line = line.strip()
+    return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 3]}..."
+
+
+def _error(name: str, path: str, message: str, fix: str) -> Check:
+    return Check(severity="error", area="script", id=name, path=path, message=message, fix=fix)
+
+
+def _warning(name: str, path: str, message: str, fix: str) -> Check:
+    return Check(severity="warning", area="script", id=name, path=path, message=message, fix=fix)

@@ -1,0 +1,32 @@
+"""Points of a search space at which the doctor starts a script."""
+
+from __future__ import annotations
+
+from cloudtune.study.schema import FloatParameter
+from cloudtune.study.search_space import (
+    Node,
+    Space,
+    Value,
+    count_values,
+    interpolate,
+    is_active,
+    value_at,
+)
+
+
+def point(space: Space, fraction: float) -> dict[str, Value]:
+    """Return the assignment at a fraction (0 to 1) of the values of each active parameter."""
+    assignment: dict[str, Value] = {}
+    for node in space.nodes:
+        if is_active(node, assignment):
+            assignment[node.name] = _value(node, fraction)
+    return assignment
+
+
+def _value(node: Node, fraction: float) -> Value:
+    count, parameter = count_values(node.parameter), node.parameter
+    if count is not None:
+        return value_at(parameter, min(int(fraction * count), count - 1))
+    assert isinstance(parameter, FloatParameter)
+    ends = {0.0: float(parameter.min), 1.0: float(parameter.max)}
+    return ends.get(fraction, interpolate(parameter, fraction))

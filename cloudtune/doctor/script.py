@@ -1,0 +1,118 @@
+"""The script: a few starts of it under a provider's contract, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloudtune.bundle.missing_files import explain_missing_file
+from cloudtune.diagnostics import Check
+from cloudtune.doctor.failures import check_failure
+from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
+from cloudtune.doctor.metrics import check_metrics
+from cloudtune.doctor.probe import Probe
+from cloudtune.doctor.source import check_paths, unread_parameters
+from cloudtune.doctor.trials import Trials, run_trials
+from cloudtune.errors import CloudtuneError, MissingExtraError
+from cloudtune.planning.planner import plan as create_plan
+from cloudtune.provider import registry
+from cloudtune.provider.lookup import has_code
+from cloudtune.provider.models import CloudSettings
+from cloudtune.provider.plan import Plan
+from cloudtune.study.loader import apply_overrides
+
+_HERE = "local"
+
+
+def check_script(plan: Plan, folder: Path, seconds: float) -> Iterator[Check]:
+    """Yield what a few starts of the script show.
+
+    Args:
+        plan: The plan of a run.
+        folder: A folder for the trials, which does not exist.
+        seconds: How long each start may run.
+    """
+    if not has_code(plan.study):
+        if plan.study.trial.source or isinstance(plan.settings, CloudSettings):
+            yield _unknown("the image or algorithm of the service is the trial: it cannot run here")
+        return
+    if plan.facts.lookup.code_address is not None:
+        yield _unknown(f"the code is at {plan.facts.lookup.code_address}: it cannot run here")
+        return
+    yield from check_paths(plan)
+    driven = _driven_plan(plan)
+    if isinstance(driven, Check):
+        yield driven
+        driven = create_plan(plan.study, _HERE)
+        if driven.refused:
+            return
+    try:
+        with Probe(driven, folder) as probe:
+            trials = run_trials(probe, driven.fitted.study, seconds, unread_parameters(plan))
+            yield from _check_trials(plan, probe, trials)
+    except (CloudtuneError, OSError) as error:
+        yield Check(
+            severity="error",
+            area="script",
+            id="script-not-started",
+            message=f"the script cannot be started: {error}",
+        )
+
+
+def _driven_plan(plan: Plan) -> Plan | Check:
+    """Return a plan with which single trials run here, or why the service's contract is unknown."""
+    name, provider = plan.provider, registry.get(plan.provider)
+    if not isinstance(plan.settings, CloudSettings):
+        return plan if not plan.refused else _unknown("the study cannot run here yet: see above")
+    if provider.emulator is None:
+        return _unknown(f"{name} has no emulator; the script ran as on this machine")
+    if extra := registry.missing_extra(provider, emulated=True):
+        error = MissingExtraError(f"the emulator of {name}", extra)
+        return Check(
+            severity="unknown",
+            area="script",
+            id="emulator-missing",
+            message=f"how {name} runs the script: {str(error).partition(': pip')[0]}; it ran as on "
+            "this machine",
+            command=f"pip install 'cloudtune[{extra}]'",
+        )
+    study = apply_overrides(plan.study, [f"providers.{name}.mode=driven"])
+    try:
+        driven = create_plan(study, name, emulated=True)
+    except CloudtuneError as error:
+        return _unknown(f"how {name} runs the script: {error}; it ran as on this machine")
+    if driven.refused:
+        first = driven.refused[0]
+        return _unknown(
+            f"how {name} runs the script, since its emulator cannot run single trials of this "
+            f"study ({first.path}: {first.reason}); it ran as on this machine"
+        )
+    return driven
+
+
+def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
+    source = plan.facts.source
+    failed = [start for start in trials.starts if start.failed]
+    checks = [
+        check_failure(
+            plan,
+            start,
+            explain_missing_file(start.output, source, probe.folder / "source") if source else "",
+        )
+        for start in failed
+    ]
+    if len(checks) > 1 and checks[0].id == checks[1].id:
+        checks = checks[:1]
+    yield from checks
+    if len(failed) == len(trials.starts):
+        return
+    starts = [start for start in trials.starts if not start.failed]
+    times = " and ".join(f"{start.seconds:.1f} s" for start in starts[:2])
+    yield Check(severity="ok", area="script", id="ran", message=f"two trials ran, {times}")
+    yield from check_metrics(plan.study, trials)
+    yield from check_stop(trials)
+    yield from check_checkpoints(plan, probe.folder, trials)
+
+
+def _unknown(message: str) -> Check:
+    return Check(severity="unknown", area="script", id="script-not-run", message=message)

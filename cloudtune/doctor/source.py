@@ -1,0 +1,110 @@
+"""What the text of the source says: parameters that it does not name, paths of this machine."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cloudtune.diagnostics import Check
+from cloudtune.provider.models import CloudSettings
+from cloudtune.provider.plan import Plan
+from cloudtune.study.arguments import takes_arguments
+
+_MAX_FILES = 1000
+_MAX_BYTES = 512 * 1024
+_TEXT = {".py", ".sh", ".bash", ".r", ".jl", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ""}
+"""The endings of files that may name parameters."""
+_EVERYWHERE = (
+    *("/bin", "/dev", "/etc", "/gcs", "/lib", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr"),
+    *("/tmp", "/var/tmp"),  # noqa: S108 - names only
+)
+"""Folders that containers have, or that a service mounts."""
+_MAX_SHOWN = 5
+
+
+def read_sources(plan: Plan) -> Mapping[str, str]:
+    """Return the text files of the source by name, without large ones and the study itself."""
+    source = plan.facts.source
+    if source is None:
+        return {}
+    study = Path(plan.study.file).resolve() if plan.study.file else None
+    texts: dict[str, str] = {}
+    for name in plan.facts.files or ():
+        path = source / name
+        if path.suffix.lower() in _TEXT and path.resolve() != study and len(texts) < _MAX_FILES:
+            try:
+                if path.stat().st_size <= _MAX_BYTES:
+                    texts[name] = path.read_text("utf-8", "replace")
+            except OSError:
+                continue
+    return texts
+
+
+def unread_parameters(plan: Plan) -> list[str]:
+    """Return the parameters that no file of the source names, if they are passed by name."""
+    study, source = plan.study, plan.facts.source
+    if source is None or not takes_arguments(study, str(source)):
+        return []
+    text = "\n".join(read_sources(plan).values())
+    placed = " ".join([*(study.trial.command or ()), *study.trial.args])
+    return [
+        name
+        for name in study.parameters
+        if not re.search(_spellings(name), text)
+        and f"{{{{{name}}}}}" not in placed.replace(" ", "")
+    ]
+
+
+def _spellings(name: str) -> str:
+    """Return an expression for a name with dashes or underscores, as a part of other text."""
+    parts = [re.escape(part) for part in re.split(r"[-_]", name)]
+    return rf"(?<![A-Za-z0-9]){'[-_]'.join(parts)}(?![A-Za-z0-9])"
+
+
+def check_paths(plan: Plan) -> Iterator[Check]:
+    """Yield the absolute paths in the source that exist only on this machine, for services."""
+    source = plan.facts.source
+    if source is None or not isinstance(plan.settings, CloudSettings):
+        return
+    shown = 0
+    for name, text in read_sources(plan).items():
+        for line, path in _absolute_paths(name, text):
+            if shown < _MAX_SHOWN:
+                shown += 1
+                yield Check(
+                    severity="warning",
+                    area="script",
+                    id="path-of-machine",
+                    file=shown_path(plan, name),
+                    line=line,
+                    message=f"{path} exists on this machine only",
+                    fix="give the data as an input (trial.inputs), and read its path from "
+                    "$CLOUDTUNE_INPUT_NAME, or in trial.args as {{inputs.NAME}}",
+                )
+
+
+def _absolute_paths(name: str, text: str) -> Iterator[tuple[int, str]]:
+    if not name.endswith(".py"):
+        return
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            path = node.value
+            if not re.fullmatch(r"(/|~/)[^\s:*?<>|]{2,200}", path):
+                continue
+            full = os.path.expanduser(path)  # noqa: PTH111 - a text
+            is_common = any(full == each or full.startswith(f"{each}/") for each in _EVERYWHERE)
+            if not is_common and full.count("/") > 1 and os.path.exists(full):  # noqa: PTH110
+                yield node.lineno, path
+
+
+def shown_path(plan: Plan, name: str) -> str:
+    """Return the path of a file of the source, relative to the working folder if it is below."""
+    path, here = (plan.facts.source or Path()) / name, Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
