@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 GROUP = "cloudtune.run_readers"
 """The entry points of other packages: the name of a tool, and a class without arguments."""
 
-_MODULES: dict[str, str] = {}
+_MODULES: dict[str, str] = {
+    "ray": "cloudtune.formats.tool_runs.ray:RayReader",
+    "syne-tune": "cloudtune.formats.tool_runs.syne_tune:SyneTuneReader",
+}
 """The class of each of cloudtune's own readers, by the name of its tool."""
 
 

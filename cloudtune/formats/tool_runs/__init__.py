@@ -1,0 +1,1 @@
+"""Readers of runs that other tools have finished: plain files, and never a pickle."""

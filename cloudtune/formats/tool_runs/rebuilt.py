@@ -1,0 +1,54 @@
+"""The study of a finished run, rebuilt from what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from cloudtune.errors import StudyError, UsageError
+from cloudtune.formats.tool_runs.space import DerivedSpace
+from cloudtune.results.events import TrialState
+from cloudtune.results.model import Measurement
+from cloudtune.study.loader import load
+from cloudtune.study.study import Study
+
+_MAX_NAME = 200
+
+
+def rebuild_study(
+    name: str, objectives: Sequence[Mapping[str, Any]], space: DerivedSpace, description: str
+) -> Study:
+    """Return the study of a run.
+
+    Raises:
+        UsageError: If the run has a parameter that a study cannot have.
+    """
+    data = {
+        "name": "".join(char for char in name if char.isprintable())[:_MAX_NAME].strip() or "study",
+        "description": description,
+        "objective": list(objectives),
+        "parameters": dict(space.parameters),
+        "constants": dict(space.constants),
+        "trial": {"arguments": "none"},
+    }
+    try:
+        return load({key: value for key, value in data.items() if value})
+    except StudyError as error:
+        problems = "\n".join(f"  {each}" for each in error.problems)
+        raise UsageError(f"the run cannot be a study:\n{problems}") from error
+
+
+def rising(measurements: Iterable[Measurement]) -> Iterator[Measurement]:
+    """Yield the measurements whose step is above those before, such as those after a restart."""
+    last = -1
+    for each in measurements:
+        if each.step > last:
+            last = each.step
+            yield each
+
+
+def final_state(*, any_measured: bool, is_stopped: bool = False) -> TrialState:
+    """Return the state of a trial that ended without an error."""
+    if not any_measured:
+        return "failed"
+    return "stopped_early" if is_stopped else "completed"
