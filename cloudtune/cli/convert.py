@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     "cloudtune import tuning-job.json -o study.yaml",
     "cloudtune import experiment.yaml --from katib",
     "cloudtune import tuning-job.json -o studies/     # one study for each definition",
+    "cloudtune import sqlite:///optuna.db --definition my-study -o study.yaml",
     "cloudtune import tuning-job.json --definition xgboost | cloudtune check /dev/stdin",
 )
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path())
 @click.option(
     "-o",
     "output",
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 @strict_option
 @json_option
 def import_(
-    file: Path,
+    file: str,
     output: Path | None,
     source: str | None,
     definition: str | None,
@@ -52,7 +53,10 @@ def import_(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Write the configuration of another tool as a study: FILE is JSON or YAML.
+    """Write the configuration of another tool as a study.
+
+    FILE is JSON or YAML, or for some formats a storage, an address or a module; see the
+    documentation of the formats.
 
     What the study cannot hold, or holds differently, is listed with its path in FILE. The exit code
     is 2 if it cannot be kept at all, or, with --strict, if anything is approximated or dropped.
@@ -68,10 +72,10 @@ def import_(
     several = len(imported.studies) > 1
     is_folder = output is not None and (output.is_dir() or several or not output.suffix)
     if several and output is None and not as_json:
-        names = ", ".join(each.name for each in imported.studies)
+        names = [each.name for each in imported.studies]
         raise UsageError(
-            f"{file} has {len(imported.studies)} definitions: {names}. Write them to a folder with "
-            "-o FOLDER, or take one with --definition NAME"
+            f"{imported.file} has {len(names)} definitions: {', '.join(names)}. Write them to a "
+            "folder with -o FOLDER, or take one with --definition NAME"
         )
     if output is not None:
         _write(imported, output, is_folder=is_folder)

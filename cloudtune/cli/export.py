@@ -50,7 +50,7 @@ def export(items: tuple[str, ...], target: str, place: str | None, *, strict: bo
     from cloudtune.errors import UsageError
 
     files = [item for item in items if Path(item).is_file()]
-    if target in _PROGRAMS:
+    if target in _PROGRAMS and not (files and target == "optuna"):
         if files:
             raise UsageError(
                 f"{target} takes runs, and {files[0]} is a file. Name a run of `cloudtune status`, "

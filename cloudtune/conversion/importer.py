@@ -12,7 +12,7 @@ from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import ConversionError, StudyError, UsageError
 from cloudtune.formats.documents import Document, parse_documents, read_text
 from cloudtune.formats.fields import Fields, Report, refusals
-from cloudtune.formats.secrets import drop_secrets
+from cloudtune.formats.secrets import drop_secrets, hide_credentials
 from cloudtune.formats.study_text import comment_lines, format_yaml, order_study
 from cloudtune.study.loader import load
 from cloudtune.study.suggestions import did_you_mean
@@ -73,7 +73,7 @@ def read(file: str | Path, source: str | None = None, definition: str | None = N
     """Return the studies in a file of another tool.
 
     Args:
-        file: The file.
+        file: The file, or an address of a format, such as ``sqlite:///study.db``.
         source: The name of its format; detected by default.
         definition: The name of the one definition to return, of a file with several.
 
@@ -82,8 +82,8 @@ def read(file: str | Path, source: str | None = None, definition: str | None = N
         ConversionError: If the file has something that a study cannot hold.
         UsageError: If the format is unknown, or there is no such definition.
     """
-    path = Path(file)
-    chosen, documents = _recognize(path, source)
+    chosen, documents = _recognize(str(file), source)
+    path = Path(hide_credentials(str(file)))
     report = Report(path)
     drafts: list[tuple[StudyDraft, Document]] = []
     for index, document in enumerate(documents):
@@ -113,7 +113,7 @@ def import_study(
     `Study.notes` lists what the study cannot hold, or holds differently.
 
     Args:
-        file: The file, in JSON or YAML.
+        file: The file, in JSON or YAML, or what else the format reads, such as a storage.
         source: The name of its format; detected by default.
         definition: The name of one definition, if the file has several.
 
@@ -142,16 +142,19 @@ def _read_drafts(chosen: Format, fields: Fields) -> Sequence[StudyDraft]:
 def foreign_format(file: str | Path) -> Format | None:
     """Return the format of a file that is no study; None if it is unknown or ambiguous."""
     try:
-        return _recognize(Path(file), None)[0]
+        return _recognize(str(file), None)[0]
     except (StudyError, UsageError):
         return None
 
 
-def _recognize(path: Path, name: str | None) -> tuple[Format, list[Document]]:
+def _recognize(place: str, name: str | None) -> tuple[Format, list[Document]]:
     formats = [registry.get(name)] if name else list(registry.all_formats().values())
     for each in formats:
-        if path.is_file() and (data := each.open(path)) is not None:
+        if (data := each.open(place, is_named=name is not None)) is not None:
             return each, [Document(data)]
+    if "://" in place:
+        raise UsageError(f"{hide_credentials(place)}: no file; name the format with --from")
+    path = Path(place)
     text = read_text(path)
     documents = parse_documents(text, str(path))
     chosen = formats[0] if name else _detect(documents, path)

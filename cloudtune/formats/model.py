@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cloudtune.formats.documents import YamlVersion
@@ -69,10 +68,14 @@ class Format(ABC):
         """
         raise NotImplementedError
 
-    def open(self, path: Path) -> Json | None:  # noqa: ARG002
-        """Return the document in a file that is neither JSON nor YAML; None if it is no such file.
+    def open(self, place: str, *, is_named: bool) -> Json | None:  # noqa: ARG002
+        """Return the document at a place that is no JSON or YAML file, None if there is none.
 
         By default, a format has only JSON and YAML files.
+
+        Args:
+            place: What the user named: a file, an address with ``://``, or what a format defines.
+            is_named: Whether the user named the format. Otherwise, no code of a file may run.
         """
         return None
 

@@ -16,6 +16,7 @@ GROUP = "cloudtune.formats"
 """The entry points of other packages: the name of a format, and a class without arguments."""
 
 _MODULES = {
+    "optuna": "cloudtune.formats.optuna:OptunaFormat",
     "nni": "cloudtune.formats.nni:NniFormat",
     "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
     "wandb": "cloudtune.formats.wandb:WandbFormat",

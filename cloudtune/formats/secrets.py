@@ -16,6 +16,16 @@ _VARIABLES = frozenset(
 """Maps whose keys are names of variables, in lower case."""
 _CREDENTIALS = re.compile(r"(ssh_?)?(password|passwd|passphrase)|.*account_?key", re.IGNORECASE)
 """Keys for the credentials of a machine or a storage."""
+_USER = re.compile(r"://[^/]*@")
+
+
+def hide_credentials(address: str) -> str:
+    """Return an address without user and password.
+
+    >>> hide_credentials("mysql://me:secret@host/db")
+    'mysql://host/db'
+    """
+    return _USER.sub("://", address)
 
 
 def drop_secrets(document: Any, report: Report) -> Any:

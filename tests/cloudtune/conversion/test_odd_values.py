@@ -47,6 +47,10 @@ FILES = {
         FORMATS / "nni" / name
         for name in ("reference.yaml", "inline.yaml", "nested.json", "hyperband.yaml", "batch.yaml")
     ],
+    "optuna": [
+        FORMATS / "optuna" / f"{name}.json"
+        for name in ("tpe", "texts", "conditional", "enqueued", "halving", "hyperband")
+    ],
     "wandb": [
         FORMATS / "wandb" / f"{name}.yaml"
         for name in ("distributions", "early", "early-backwards", "nested", "custom")

@@ -68,6 +68,7 @@ WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
         "ibm-experiments",
         "katib",
         "nni",
+        "optuna",
         "sagemaker",
         "vertex",
         "vizier",

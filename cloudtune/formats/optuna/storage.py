@@ -1,0 +1,202 @@
+"""Reads the facts of a study from a storage of Optuna, which stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from cloudtune._display import import_progress_bars
+from cloudtune.errors import UsageError
+from cloudtune.formats.fields import Json
+from cloudtune.formats.optuna.conditions import infer_conditions
+from cloudtune.formats.secrets import hide_credentials
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+MAX_BYTES = 1024**3
+"""The largest file that is read."""
+MAX_TRIALS = 100_000
+"""Trials of which the distributions are read, the first ones."""
+_SQLITE = b"SQLite format 3\0"
+
+
+def is_storage(path: Path) -> bool:
+    """Return whether a file is an SQLite or a journal storage of Optuna."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE))
+            if head == _SQLITE:
+                return _has_tables(path)
+            if not head.startswith(b"{"):
+                return False
+            line = (head + file.readline(100_000)).strip()
+    except (OSError, ValueError):
+        return False
+    return line.endswith(b"}") and b'"op_code"' in line and b'"worker_id"' in line
+
+
+def _has_tables(path: Path) -> bool:
+    import sqlite3
+
+    names = {"studies", "study_directions", "trial_params"}
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        try:
+            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            return names <= {name for (name,) in connection.execute(query)}
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+
+
+def read_storage(place: str) -> Json:
+    """Return the facts of the one study in a storage, or of its ``studies``.
+
+    Args:
+        place: A file, or an address of SQLAlchemy.
+
+    Raises:
+        UsageError: If the storage cannot be read, or has no study.
+    """
+    with open_storage(place) as storage:
+        names = [each.study_name for each in storage.get_all_studies()]
+        studies = [study_facts(storage, storage.get_study_id_from_name(name)) for name in names]
+    if not studies:
+        raise UsageError(f"{hide_credentials(place)}: no Optuna study is in this storage")
+    return studies[0] if len(studies) == 1 else {"studies": studies}
+
+
+@contextmanager
+def open_storage(place: str) -> Generator[BaseStorage]:
+    """Open a storage for reading.
+
+    Args:
+        place: An SQLite file, a file of a journal, or an address of SQLAlchemy.
+
+    Raises:
+        UsageError: If the storage cannot be read.
+    """
+    import_progress_bars()
+    import optuna
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    shown = hide_credentials(place)
+    storage: Any = None
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        storage = _journal(place) or _database(place)
+        yield storage
+    except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise UsageError(f"Optuna cannot open {shown}: {reason}") from None
+    except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise UsageError(f"Optuna cannot read {shown}: {error}") from error
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+        if (engine := getattr(storage, "engine", None)) is not None:
+            storage.remove_session()
+            engine.dispose()
+
+
+def _database(place: str) -> BaseStorage:
+    from optuna.storages import RDBStorage
+
+    path = place if "://" not in place else place.removeprefix("sqlite:///")
+    if "://" in path:
+        return RDBStorage(place, skip_table_creation=True)
+    if not Path(path).is_file():
+        raise ValueError("there is no such file")
+    if Path(path).stat().st_size > MAX_BYTES:
+        raise ValueError(f"larger than the limit of {MAX_BYTES // 1024**2} MiB")
+    # Braces in an address are placeholders to Optuna.
+    read_only = f"sqlite:///file:{quote(str(Path(path).absolute()))}?mode=ro&uri=true"
+    return RDBStorage(read_only, skip_table_creation=True)
+
+
+def _journal(place: str) -> BaseStorage | None:
+    path = Path(place)
+    if "://" in place or not path.is_file() or not is_storage(path):
+        return None
+    with path.open("rb") as file:
+        if file.read(len(_SQLITE)) == _SQLITE:
+            return None
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"larger than the limit of {MAX_BYTES // 1024**2} MiB")
+    return _journal_storage(path)
+
+
+def _journal_storage(path: Path) -> BaseStorage:
+    """Return a journal that only reads: Optuna's own opens its file for writing."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import BaseJournalBackend
+
+    class Backend(BaseJournalBackend):
+        def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+            with path.open("rb") as file:
+                for number, line in enumerate(file):
+                    if number >= log_number_from and line.endswith(b"\n"):
+                        yield json.loads(line)
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:  # noqa: ARG002
+            raise ValueError("this storage is only read")
+
+    return JournalStorage(Backend())
+
+
+def study_facts(storage: BaseStorage, study: int) -> Json:
+    """Return what a storage keeps of a study, as the JSON that this format reads."""
+    from optuna.distributions import CategoricalDistribution
+    from optuna.trial import TrialState
+
+    name = storage.get_study_name_from_id(study)
+    system = storage.get_study_system_attrs(study)
+    trials = storage.get_all_trials(study, deepcopy=False)
+    waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+    tried = [trial for trial in trials if trial.distributions][:MAX_TRIALS]
+    facts: Json = {
+        "study_name": name,
+        "directions": [each.name.lower() for each in storage.get_study_directions(study)],
+    }
+    if names := system.get("study:metric_names"):
+        facts["metric_names"] = list(names)
+    if attributes := dict(storage.get_study_user_attrs(study)):
+        facts["user_attrs"] = attributes
+    facts["distributions"] = _distributions(tried)
+    completed = [trial for trial in tried if trial.state == TrialState.COMPLETE]
+    choices = {
+        name
+        for trial in tried
+        for name, each in trial.distributions.items()
+        if isinstance(each, CategoricalDistribution)
+    }
+    assignments = [trial.params for trial in completed or tried]
+    conditions, unexplained = infer_conditions(assignments, choices)
+    facts |= {"conditions": conditions} if conditions else {}
+    facts |= {"in_some_trials": unexplained} if unexplained else {}
+    enqueued = [trial.system_attrs.get("fixed_params") for trial in waiting]
+    facts |= {"enqueued_trials": found} if (found := [each for each in enqueued if each]) else {}
+    return {**facts, "trials": len(trials) - len(waiting)}
+
+
+def _distributions(trials: Sequence[FrozenTrial]) -> Json:
+    """Return the distribution of each parameter, a list if trials have different ones."""
+    from optuna.distributions import distribution_to_json
+
+    found: dict[str, dict[optuna.distributions.BaseDistribution, None]] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            found.setdefault(name, {}).setdefault(distribution)
+    as_json = {
+        name: [json.loads(distribution_to_json(each)) for each in several]
+        for name, several in found.items()
+    }
+    return {name: each[0] if len(each) == 1 else each for name, each in as_json.items()}
