@@ -35,6 +35,7 @@ GROUP = "cloudtune.run_readers"
 _MODULES: dict[str, str] = {
     "ray": "cloudtune.formats.tool_runs.ray:RayReader",
     "syne-tune": "cloudtune.formats.tool_runs.syne_tune:SyneTuneReader",
+    "wandb": "cloudtune.formats.tool_runs.wandb:WandbReader",
 }
 """The class of each of cloudtune's own readers, by the name of its tool."""
 

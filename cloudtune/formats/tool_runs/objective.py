@@ -59,10 +59,8 @@ def choose_objectives(
             raise UsageError(
                 f"no trial has the metric {metric!r}{f', {hint}' if hint else '.'}{_known(metrics)}"
             )
-        for each in stored:
-            if each.metric is None or each.metric == metric:
-                goal = goal or each.goal
-        return [_objective(metric, goal, tool)]
+        matching = [each for each in stored if each.metric in {metric, None}]
+        return [_objective(metric, goal or _first_goal(matching), tool)]
     named = [each for each in stored if each.metric is not None]
     if len(named) > 1:
         if choice.goal is not None:
@@ -76,13 +74,17 @@ def choose_objectives(
         return [_objective(str(only.metric), choice.goal or only.goal, tool)]
     if not metrics:
         raise UsageError("no trial has a metric, so there is nothing to compare")
-    goal = goal or next((each.goal for each in stored), None)
+    goal = goal or _first_goal(stored)
     if len(metrics) == 1:
         return [_objective(next(iter(metrics)), goal, tool)]
     flags = "--metric NAME" if goal else "--metric NAME --goal maximize (or minimize)"
     raise UsageError(
         f"{tool} does not store which metric is the objective: add {flags}.{_known(metrics)}"
     )
+
+
+def _first_goal(stored: Sequence[StoredObjective]) -> Goal | None:
+    return stored[0].goal if stored else None
 
 
 def _objective(metric: str, goal: Goal | None, tool: str) -> Json:

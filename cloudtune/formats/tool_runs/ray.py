@@ -27,7 +27,7 @@ from cloudtune.formats.tool_runs.objective import StoredObjective, choose_object
 from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
-from cloudtune.formats.tool_runs.values import to_metric, to_metrics, to_step, to_time
+from cloudtune.formats.tool_runs.values import Period, to_metric, to_metrics, to_step, to_time
 from cloudtune.formats.values import parse_number
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
@@ -111,7 +111,7 @@ class _Experiment:
     def finished_run(self, choice: RunChoice) -> FinishedRun:
         space, metrics = ObservedSpace("Ray Tune"), dict[str, None]()
         waiting = 0
-        times: list[float] = []
+        period = Period()
         ids: list[str] = []
         for record in self._records():
             if record.status == "PENDING":
@@ -121,7 +121,7 @@ class _Experiment:
             space.add(record.config)
             last = record.last_result or self._first_result(record, known=bool(metrics))
             metrics |= dict.fromkeys(_metrics(last))
-            times += [time for time in (record.started, to_time(last.get("timestamp"))) if time]
+            period.add(record.started, to_time(last.get("timestamp")))
         if not ids:
             raise UsageError(f"{self._folder.path} has no trial that was started")
         self._numbers = {id_: number for number, id_ in enumerate(sorted(ids), start=1)}
@@ -138,8 +138,8 @@ class _Experiment:
             job=name,
             address=f"ray:{self._folder.path.resolve()}",
             findings=(*self._findings, *derived.findings),
-            started=min(times, default=None),
-            ended=max(times, default=None),
+            started=period.start,
+            ended=period.end,
         )
 
     def trials(self, space: DerivedSpace) -> Iterator[Trial]:

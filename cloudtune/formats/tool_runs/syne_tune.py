@@ -29,7 +29,7 @@ from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
 from cloudtune.formats.tool_runs.tables import read_cell
-from cloudtune.formats.tool_runs.values import is_name, to_metric, to_step, to_time
+from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_step, to_time
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.quantities import format_bytes, format_count
@@ -95,15 +95,14 @@ class _Experiment:
         declared, findings = self._declared()
         space = ObservedSpace("the experiment", declared)
         metrics: dict[str, None] = {}
-        first, last = math.inf, 0.0
+        period = Period()
         for row in self._rows():
             id_, time = row["trial_id"], _time(row)
             if id_ not in self._counts:
                 space.add(_config(row))
             self._counts[id_] += 1
             metrics |= dict.fromkeys(_metrics(row, self._step_name))
-            if time is not None:
-                first, last = min(first, time), max(last, time)
+            period.add(time)
         for _, config in self._silent_trials():
             space.add(config)
         if not self._counts:
@@ -125,8 +124,8 @@ class _Experiment:
             job=name,
             address=f"syne-tune:{self._folder.path.resolve()}",
             findings=(*findings, *derived.findings),
-            started=start or (first if last else None),
-            ended=last or None,
+            started=start or period.start,
+            ended=period.end,
         )
 
     def trials(self, space: DerivedSpace) -> Iterator[Trial]:

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.study.search_space import Value
@@ -108,3 +109,18 @@ def to_step(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < 2**63 else None
+
+
+@dataclass
+class Period:
+    """The first and the last of the times that were added."""
+
+    start: float | None = None
+    end: float | None = None
+
+    def add(self, *times: float | None) -> None:
+        """Add times; None is left out."""
+        for time in times:
+            if time is not None:
+                self.start = time if self.start is None else min(self.start, time)
+                self.end = time if self.end is None else max(self.end, time)
