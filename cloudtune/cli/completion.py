@@ -39,6 +39,16 @@ def complete_providers(
     return sorted(name for name in names if name.startswith(typed))
 
 
+def complete_sources(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the services and tools from which `cloudtune attach` takes jobs and runs."""
+    from cloudtune.formats import run_readers
+
+    services = {entry.name for entry in entry_points(group="cloudtune.providers")} - {"local"}
+    return sorted(
+        f"{name}:" for name in {*run_readers.names(), *services} if name.startswith(typed)
+    )
+
+
 def complete_formats(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the formats of other tools that begin with a text; providers are not imported.
 

@@ -84,7 +84,7 @@ def run(
     emulation = _emulation_options(plans, speed, faults)
     _print_findings(plans, strict=strict)
     run_id = plans[0].facts.run_id
-    with _resume_hint(run_id):
+    with resume_hint(run_id):
         new = create(
             plans,
             without=[Path(study)] if is_saved else [],
@@ -100,7 +100,7 @@ def run(
             return
         gc.enable()  # `main` disabled it for a quick start
         handle.execute()
-    _finish(handle, (), as_json=as_json)
+    finish(handle, (), as_json=as_json)
 
 
 def _image_overrides(on: tuple[str, ...], *, emulate: bool) -> list[str]:
@@ -188,7 +188,7 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
 
 
 @contextmanager
-def _resume_hint(run_id: str) -> Generator[None]:
+def resume_hint(run_id: str) -> Generator[None]:
     """Print how to resume a run if Ctrl-C comes before the run handles it."""
     try:
         yield
@@ -202,7 +202,7 @@ def _resume_hint(run_id: str) -> Generator[None]:
         raise
 
 
-def _finish(
+def finish(
     run: Run, on: tuple[str, ...], *, as_json: bool, earlier: Mapping[str, int] | None = None
 ) -> None:
     """Print the summary of an executed run, and exit with its code.
@@ -278,7 +278,7 @@ def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_
     earlier: dict[str, int] = {}
     with suppress(LedgerError):  # a damaged part, which resuming reports
         earlier = {result.provider: len(result.trials) for result in handle.results()}
-    with _resume_hint(handle.id):
+    with resume_hint(handle.id):
         gc.enable()  # `main` disabled it for a quick start
         handle = api.resume(handle.id, on=on, overrides=overrides)
-    _finish(handle, on, as_json=as_json, earlier=earlier)
+    finish(handle, on, as_json=as_json, earlier=earlier)

@@ -84,6 +84,27 @@ def read(file: str | Path, source: str | None = None, definition: str | None = N
     """
     chosen, documents = _recognize(str(file), source)
     path = Path(hide_credentials(str(file)))
+    return _read_documents(chosen, documents, path, definition)
+
+
+def read_description(document: dict[str, Any], source: str, address: str) -> Imported:
+    """Return the studies of a job that a service describes.
+
+    Args:
+        document: The description.
+        source: The name of its format.
+        address: The address of the job, for messages.
+
+    Raises:
+        StudyError: If it has mistakes, or a study would have.
+        ConversionError: If it has something that a study cannot hold.
+    """
+    return _read_documents(registry.get(source), [Document(document)], Path(address))
+
+
+def _read_documents(
+    chosen: Format, documents: Sequence[Document], path: Path, definition: str | None = None
+) -> Imported:
     report = Report(path)
     drafts: list[tuple[StudyDraft, Document]] = []
     for index, document in enumerate(documents):

@@ -29,6 +29,8 @@ class StopRequest:
     now: bool = False
     state: JobState = "cancelled"
     """The job's state afterward; ``completed`` if a limit of the study is the reason."""
+    leave: bool = False
+    """Whether the job continues at its service and is only not followed any more."""
 
 
 Message = Measured | Ended | Lost | StopRequest

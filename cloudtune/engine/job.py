@@ -332,6 +332,8 @@ def require_runnable(plan: Plan, *, strict: bool = False) -> None:
 
 
 def _enforced_here(plan: Plan) -> frozenset[EnforcedName]:
+    if plan.facts.attached:
+        return frozenset()
     support = registry.get(plan.provider).capabilities.for_mode(plan.mode)
     return support.enforced_here if support else frozenset()
 

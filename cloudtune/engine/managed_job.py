@@ -27,13 +27,15 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.fitting.capabilities import EnforcedName
-from cloudtune.fitting.fit import FittedStudy, restore
+from cloudtune.fitting.fit import FittedStudy
+from cloudtune.fitting.partial_restore import restore_valid
 from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import (
     FINAL_STATES,
+    UNKNOWN_TIME,
     Ended,
     Event,
     JobState,
@@ -83,6 +85,10 @@ class ManagedJob:
         self._timeout = plan.fitted.study.limits.timeout if "timeout" in enforced else None
         self._timeout_at = math.inf
         """When the study's timeout is reached, in epoch seconds."""
+        self._is_attached = plan.facts.attached is not None
+        """Whether the job was started elsewhere: only its owner's limits apply."""
+        self._leaves = False
+        """Whether the user stops following the job, which continues."""
         self._limit_outcome: Outcome | None = None
         """The outcome of a job that a limit ends."""
         self._stop_request: StopRequest | None = None
@@ -130,7 +136,7 @@ class ManagedJob:
         return self._end(JobStatus("failed", "", reason))
 
     def _follow(self, client: JobClient, ref: JobRef) -> Outcome:
-        while not self._should_detach():
+        while not self._should_detach() and not self._leaves:
             self._error = None
             if self._stop_request:
                 with self._catch_retryable():
@@ -140,7 +146,11 @@ class ManagedJob:
             with self._catch_retryable():
                 status = client.status(ref)
                 events = new_events(
-                    self._plan.provider, self._trials, self._plan.fitted, status.trials
+                    self._plan.provider,
+                    self._trials,
+                    self._plan.fitted,
+                    status.trials,
+                    on_invalid=self._notify_error if self._is_attached else None,
                 )
                 self._add_events([self._masked(event) for event in events])
                 self._notify_remark(status.remark)
@@ -150,11 +160,13 @@ class ManagedJob:
                     self._timeout_at = (status.created or time.time()) + self._timeout
             if not self._stops_at_limit():
                 self._wait_for_request(client.poll_seconds)
+        if self._leaves:
+            return Outcome("running", f"the job {ref.id} continues, and is not followed any more")
         return self._unknown_outcome(f"the job {ref.id} may still run there")
 
     def _stops_at_limit(self) -> bool:
         """Request the end of the job at the first limit that it reaches; return whether it did."""
-        if self._limit_outcome:
+        if self._limit_outcome or self._is_attached:
             return False
         outcome = self._tracker.outcome() or self._breaker.managed_outcome()
         if time.time() >= self._timeout_at:
@@ -245,7 +257,9 @@ class ManagedJob:
             self._notify_error(f"{self._error}; retrying with increasing delays")
         self._inbox.wait(min(add_jitter(self._wait), longest))
         request = self._inbox.pop()
-        if isinstance(request, StopRequest):
+        if isinstance(request, StopRequest) and request.leave:
+            self._leaves = True
+        elif isinstance(request, StopRequest):
             if self._error and self._may_exist and not request.now:
                 self._notify(
                     "the job is stopped when its service answers; interrupt again to leave it "
@@ -288,24 +302,37 @@ class ManagedJob:
 
 
 def new_events(
-    provider: str, known: Trials, fitted: FittedStudy, raw_trials: Sequence[RawTrial]
+    provider: str,
+    known: Trials,
+    fitted: FittedStudy,
+    raw_trials: Sequence[RawTrial],
+    *,
+    on_invalid: Callable[[str], None] | None = None,
 ) -> list[Event]:
     """Return the events between the known state of a job's trials and the one just polled.
 
+    With ``on_invalid``, for a job that was started elsewhere, a trial with a value that its
+    parameter cannot have keeps the service's value, and ends with the reason, which ``on_invalid``
+    receives. What such a job did before is not dated, unless the service does.
+
     Raises:
-        ProviderError: If the service returns a value that its parameter cannot have.
+        ProviderError: If the service returns such a value, unless there is ``on_invalid``.
     """
     events: list[Event] = []
     known_trials = {trial.number: trial for trial in known.all()}
     for raw in raw_trials:
         trial = known_trials.get(raw.number)
-        now = time.time()
+        is_past = on_invalid is not None and trial is None and raw.over
+        now = UNKNOWN_TIME if is_past else time.time()
+        problem: str | None = None
+        if trial is None or (on_invalid and raw.over and trial.ended is None):
+            parameters, problem = restore_valid(fitted, raw.parameters)
+            text = f"trial {raw.number} ({raw.id}) has invalid parameters: {problem}"
+            if problem and on_invalid is None:
+                raise ProviderError(provider, text)
+            if problem and on_invalid and trial is None:
+                on_invalid(f"{text}; the trial keeps what the service returns")
         if trial is None:
-            try:
-                parameters = restore(fitted, raw.parameters)
-            except ValueError as error:
-                text = f"trial {raw.number} ({raw.id}) has invalid parameters: {error}"
-                raise ProviderError(provider, text) from error
             events.append(Started(raw.number, raw.started or now, parameters, id=raw.id))
         known_measurements = len(trial.measurements) if trial else 0
         events += [
@@ -313,5 +340,9 @@ def new_events(
             for m in raw.measurements[known_measurements:]
         ]
         if raw.over and (trial is None or trial.ended is None):
-            events.append(raw.end_event(raw.number))
+            end = replace(raw.end_event(raw.number), time=raw.ended or now)
+            if problem:
+                kept = f"{provider} returned a parameter that the study cannot have: {problem}"
+                end = replace(end, reason="; ".join(filter(None, (end.reason, kept))))
+            events.append(end)
     return events

@@ -88,7 +88,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         findings=findings,
         trials=(),
         link=_link(plan, job.job) if submitted and not job.emulated else None,
-        attached=plan["facts"].get("attached"),
+        attached=job.attached,
         created=record.created,
         started=job.started,
         ended=job.ended,

@@ -44,6 +44,12 @@ class JobRecord:
         mode: Mode = self.plan["mode"]
         return mode
 
+    @property
+    def attached(self) -> str | None:
+        """The address of the job, if it was started elsewhere."""
+        address: str | None = self.plan.get("facts", {}).get("attached")
+        return address
+
     def elapsed(self, until: float) -> float:
         """Return the seconds that the job has run.
 

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.models import Emulator as Emulator
     from cloudtune.provider.models import Interrupted as Interrupted
     from cloudtune.provider.models import JobContext as JobContext
+    from cloudtune.provider.models import JobDescription as JobDescription
     from cloudtune.provider.models import JobRef as JobRef
     from cloudtune.provider.models import JobStatus as JobStatus
     from cloudtune.provider.models import ProviderSettings as ProviderSettings
@@ -175,8 +176,8 @@ _EXPORTS = {
         "input_address input_files is_loopback python_requirement source_files uses_launcher"
     ),
     "cloudtune.provider.models": (
-        "CloudSettings Emulator Interrupted JobContext JobRef JobStatus ProviderSettings "
-        "RawTrial Recovered ServiceDocument TrainingJob"
+        "CloudSettings Emulator Interrupted JobContext JobDescription JobRef JobStatus "
+        "ProviderSettings RawTrial Recovered ServiceDocument TrainingJob"
     ),
     "cloudtune.provider.plan": "Plan",
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from cloudtune.errors import ProviderError
+from cloudtune.errors import ProviderError, UsageError
 from cloudtune.fitting.capabilities import Capabilities
 from cloudtune.provider.facts import Facts, Inputs, Lookup
 from cloudtune.provider.lookup import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cloudtune.diagnostics import Check, Finding, Note
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.formats.model import Format
-    from cloudtune.provider.models import ServiceDocument
+    from cloudtune.provider.models import JobDescription, ServiceDocument
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
     from cloudtune.provider.uploads import Uploads
@@ -52,6 +52,9 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """The module that emulates the service on this machine, if there is one."""
     emulates_images: bool = False
     """Whether its emulator can run trials in their images."""
+    connection_settings: Sequence[str] = ()
+    """The settings that name the place of a job and the caller, such as a region; the service does
+    not return them for a job that was started elsewhere."""
     packages: Mapping[str, Sequence[str]] = MappingProxyType({})
     """The modules that a run imports, by the extra that installs them.
 
@@ -140,6 +143,25 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If the service cannot be reached at all.
         """
         return ()
+
+    def job_settings(self, job: str) -> Json:
+        """Return the settings that a job's address contains, such as the region of an ARN."""
+        return {}
+
+    def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
+        """Return a tuning job that was started elsewhere, so that a run can follow it.
+
+        Args:
+            job: The service's name or address of the job, as the user gives it.
+            plan: A plan without a study, with the settings and the place of the job.
+            context: The folder and the emulator of the run.
+
+        Raises:
+            MissingExtraError: If the service's SDK is not installed.
+            UsageError: If this is not a name of a job, or no job of this kind can be followed.
+            ProviderError: If there is no such job, or the service refuses or cannot be reached.
+        """
+        raise UsageError(f"{self.capabilities.title} has no tuning jobs that can be attached")
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log at the service, or None if that is impossible.

@@ -50,6 +50,24 @@ class JobRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobDescription:
+    """A managed job that was started elsewhere, as the service describes it."""
+
+    ref: JobRef
+    address: str
+    """What names the job for everyone, such as an ARN."""
+    document: Json
+    """The description, which the provider's format of the same name reads. JSON data."""
+    job_name: str
+    """The name under which it was submitted."""
+    run: str | None = None
+    """The ID of the run of cloudtune that submitted it, if one did."""
+    created: float | None = None
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the description adds to `Lookup.data`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """The state of one training job, as the service reports it."""
 

@@ -140,7 +140,7 @@ def attached_runs(ledger: Ledger, address: str) -> Iterator[tuple[RunRecord, Job
     for run in ledger.run_ids():
         record = ledger.run(run, on_damage=lambda _: None)
         for job in record.jobs:
-            if job.plan.get("facts", {}).get("attached") == address:
+            if job.attached == address:
                 yield record, job
 
 

@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,6 @@ from cloudtune.bundle.files import copy_files, fingerprint, link_files, list_fil
 from cloudtune.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
-from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.job import Observer, execute_job, require_runnable, safe_observer
 from cloudtune.errors import (
     CloudtuneError,
@@ -46,6 +45,7 @@ from cloudtune.results.model import StudyResult
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.detach import resume_unattended
 from cloudtune.runs.logs import read_output
+from cloudtune.runs.stop_requests import StopRequests
 
 _log = get_logger(__name__)
 
@@ -207,8 +207,9 @@ def execute(
 ) -> dict[str, Outcome]:
     """Execute the jobs of a run from their recorded events to their ends; return their outcomes.
 
-    Ctrl-C, SIGTERM and `stop` end the run gracefully, and at once when they are repeated. An
-    observer that raises is dropped; the run continues.
+    Ctrl-C, SIGTERM and `stop` end the run gracefully, and at once when they are repeated. A job
+    that was started elsewhere ends by `stop` only: the others leave it. An observer that raises is
+    dropped; the run continues.
 
     Args:
         run: The run's ID.
@@ -226,7 +227,7 @@ def execute(
             observer.message(note)
         record = ledger.run(run)
         selected = jobs_on(record, on)
-        requests = _StopRequests(job.provider for job in record.jobs)
+        requests = StopRequests(record.jobs)
         loaded = _load_plans(record, plans)
         valid = {name: plan for name, plan in loaded.items() if isinstance(plan, Plan)}
         budgets = create_budgets(valid, notify=observer.message, stop=requests.complete)
@@ -249,7 +250,7 @@ def execute(
 
         with (
             RunLock(ledger.run_folder(record.id), requests.stop),
-            _stop_on_signals(requests.stop),
+            _stop_on_signals(requests.interrupt),
             ExitStack() as active_budgets,
         ):
             _log.debug("execute run %s on %s", record.id, [job.provider for job in selected])
@@ -287,26 +288,6 @@ def _load_plans(record: RunRecord, plans: Sequence[Plan]) -> dict[str, Plan | Ex
             except Exception as error:  # noqa: BLE001 - fails its own job only
                 loaded[job.provider] = error
     return loaded
-
-
-class _StopRequests:
-    """The inboxes of a run's jobs, which receive all stop requests."""
-
-    def __init__(self, providers: Iterable[str]) -> None:
-        self.inboxes: dict[str, Inbox] = {provider: Inbox() for provider in providers}
-        self._stopped: set[str] = set()
-
-    def stop(self, provider: str = "") -> None:
-        """Stop a job, or all: the first time gracefully, then at once."""
-        _log.debug("stop requested: %s", provider or "all jobs")
-        for name in [provider] if provider in self.inboxes else self.inboxes:
-            self.inboxes[name].put(StopRequest("interrupted", now=name in self._stopped))
-            self._stopped.add(name)
-
-    def complete(self, providers: Iterable[str], reason: str) -> None:
-        """Stop jobs that have used up their budget."""
-        for provider in providers:
-            self.inboxes[provider].put(StopRequest(reason, state="completed"))
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def _uploads(run: str) -> Iterator[tuple[str, Uploads]]:
             location: str | None = job.plan["facts"].get("emulator")
             if job.emulated and not _is_running(location):  # the uploads ended with it
                 continue
-            if job.plan["facts"].get("attached"):  # the uploads belong to the run that sent it
+            if job.attached:  # the uploads belong to the run that sent it
                 continue
             plan, provider = restore_plan(job.plan), registry.get(job.provider)
             emulator = (

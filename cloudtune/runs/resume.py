@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
@@ -14,6 +13,7 @@ from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
+from cloudtune.runs.differences import find_differences
 from cloudtune.runs.lifecycle import jobs_on
 from cloudtune.runs.source_check import require_unchanged_source
 from cloudtune.study.study import Study
@@ -44,11 +44,11 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
             raise UsageError(f"only limits of a run can be changed, not {override}")
     if record.overrides is not None and record.file and Path(record.file).is_file():
         study = load(record.file, overrides=record.overrides)
-        changes = list(_differences(_comparable(record.study), _comparable(study.to_json())))
+        changes = list(find_differences(_comparable(record.study), _comparable(study.to_json())))
         if changes:
             raise UsageError(
                 f"{record.file} has changed since run {record.id} was created:\n"
-                + "\n".join(f"  {line}" for line in changes)
+                + "\n".join(f"  {path}: {old} became {new}" for path, old, new in changes)
                 + "\nRestore it to resume, or start a new run. Raise limits with --set."
             )
     with Ledger() as ledger:
@@ -85,23 +85,3 @@ def _raise_limits(run: str, overrides: Sequence[str]) -> list[Plan]:
 
 def _comparable(study: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in study.items() if key not in {"name", "description"}}
-
-
-def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
-    """Yield a line for each leaf in which two JSON values differ; 1, 1.0 and true differ."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
-        for key in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-        return
-    if isinstance(before, list) and isinstance(after, list):
-        lefts: list[Any] = [*before]
-        rights: list[Any] = [*after]
-        if len(lefts) == len(rights):
-            for index, (left, right) in enumerate(zip(lefts, rights, strict=True)):
-                name = f"{path}.{index}" if len(lefts) > 1 else path
-                yield from _differences(left, right, name)
-            return
-    old_text, new_text = json.dumps(before), json.dumps(after)
-    if old_text != new_text:
-        yield f"{path}: {old_text} became {new_text}"

@@ -19,7 +19,12 @@ _T = TypeVar("_T")
 _TEAM_FILE = "cloudtune.providers.yaml"
 
 
-def load(study: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Study:
+def load(
+    study: str | Path | Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Study:
     """Return the study in a file, or in a map as a file would have it.
 
     A file is completed by the team's provider settings. A study without a name has that of its
@@ -30,11 +35,12 @@ def load(study: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()
         overrides: Texts of the form ``path=value``; each replaces or adds one field. The value is
             read as YAML, and an empty value removes the field. Where names contain dots, the
             longest key that exists is used.
+        folder: The folder whose team settings complete a map; none do by default.
 
     Raises:
         StudyError: If the study has mistakes; all of them at once.
     """
-    return _read_draft(study, overrides).study()
+    return _read_draft(study, overrides, folder).study()
 
 
 class StudyParts(NamedTuple):
@@ -57,16 +63,20 @@ def read_parts(file: str | Path, *, overrides: Sequence[str] = ()) -> StudyParts
     return draft.valid_parts()
 
 
-def _read_draft(study: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> _Draft:
+def _read_draft(
+    study: str | Path | Mapping[str, Any], overrides: Sequence[str], folder: Path | None = None
+) -> _Draft:
     if isinstance(study, Mapping):
         draft = _Draft(yaml_reader.YamlSource("", data=_plain(dict(study))))
-        draft.override(overrides)
-        return draft
-    file = Path(study)
-    draft = _Draft(yaml_reader.read_file(file))
-    if is_map(draft.data):
-        draft.data.setdefault("name", _default_name(file))
-        team_file, foreign_files = _find_team_file(file.absolute())
+        owner = folder
+    else:
+        file = Path(study)
+        draft = _Draft(yaml_reader.read_file(file))
+        folder, owner = file.absolute().parent, file
+        if is_map(draft.data):
+            draft.data.setdefault("name", _default_name(file))
+    if is_map(draft.data) and folder is not None and owner is not None:
+        team_file, foreign_files = _find_team_file(folder.absolute(), owner)
         draft.notes += [
             Note("providers", f"{foreign} belongs to another user and was not read", "warning")
             for foreign in foreign_files
@@ -111,18 +121,18 @@ def apply_overrides(study: Study, overrides: Sequence[str]) -> Study:
     return draft.study()
 
 
-def _find_team_file(study: Path) -> tuple[Path | None, list[Path]]:
-    """Return the nearest provider settings: next to the study, above it, or the user's own.
+def _find_team_file(start: Path, trusted: Path) -> tuple[Path | None, list[Path]]:
+    """Return the nearest provider settings: in a folder, above it, or the user's own.
 
-    The file must belong to the user, to root or to the owner of the study, who is trusted already.
+    The file must belong to the user, to root or to the owner of a file that is trusted already.
     Nearer files of other users come second in the result.
     """
     foreign: list[Path] = []
-    for folder in study.parents:
+    for folder in (start, *start.parents):
         file = folder / _TEAM_FILE
         if file.is_file():
             owner = file.stat().st_uid
-            if not hasattr(os, "getuid") or owner in {os.getuid(), 0, study.stat().st_uid}:
+            if not hasattr(os, "getuid") or owner in {os.getuid(), 0, trusted.stat().st_uid}:
                 return file, foreign
             foreign.append(file)
     base = os.environ.get("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME")

@@ -43,7 +43,9 @@ def metric_names(plan: Plan) -> list[str]:
         for definition in definitions
         for metric in definition.get("AlgorithmSpecification", {}).get("MetricDefinitions", ())
     ]
-    return list(dict.fromkeys([*names, *_objective_names(plan)]))
+    # Nothing was sent for a job that was started elsewhere.
+    attached = plan.study.trial.metrics if plan.facts.attached else ()
+    return list(dict.fromkeys([*names, *attached, *_objective_names(plan)]))
 
 
 def _objective_names(plan: Plan) -> list[str]:

@@ -14,6 +14,7 @@ from cloudtune.provider import (
     Format,
     JobClient,
     JobContext,
+    JobDescription,
     Json,
     Lookup,
     Mode,
@@ -43,6 +44,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
     settings = SageMakerSettings
     emulator = "cloudtune_sagemaker.emulator"
     emulates_images = True
+    connection_settings = ("region", "profile")
     packages: Mapping[str, Sequence[str]] = {
         "sagemaker": ("boto3",),
         "emulators": ("flask", "flask_cors", "moto", "werkzeug"),
@@ -94,6 +96,18 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         from cloudtune_sagemaker.tuning_client import TuningClient
 
         return TuningClient(_connect(plan, context), plan, context)
+
+    def job_settings(self, job: str) -> Json:
+        """Return the region of a job's ARN."""
+        from cloudtune_sagemaker.job_description import job_settings
+
+        return job_settings(job)
+
+    def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
+        """Return the tuning job with a name or an ARN; raises what the base class names."""
+        from cloudtune_sagemaker.job_description import describe_job
+
+        return describe_job(_connect(plan, context), job, plan.facts.data["region"])
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str]:
         """Return the lines of a trial's log in CloudWatch.

@@ -20,6 +20,7 @@ from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import PAGE_SIZE, Aws
 from cloudtune_sagemaker.console import log_url
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
+from cloudtune_sagemaker.job_description import trial_values
 from cloudtune_sagemaker.training_client import belongs_to_run
 from cloudtune_sagemaker.uploads import upload
 
@@ -198,6 +199,9 @@ class TuningClient:
         end = response.end_time(job) if ended else None
         measurements = self._reader.measurements(job, series, ended=ended, time=end)
         log = log_url(self._plan, self._context, name)
+        if self._plan.facts.attached:
+            values = trial_values(job.get("HyperParameters", {}), self._plan.fitted.study)
+            job = {**job, "HyperParameters": values}
         trial = response.to_trial(job, number, tuning_job, measurements, log=log)
         if ended:
             self._ended_trials[name] = trial

@@ -13,6 +13,7 @@ from cloudtune.provider import (
     Format,
     JobClient,
     JobContext,
+    JobDescription,
     Json,
     Lookup,
     Mode,
@@ -42,6 +43,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
     settings = VertexSettings
     emulator = "cloudtune_vertex.emulator"
     emulates_images = True
+    connection_settings = ("project", "location", "impersonate")
     packages: Mapping[str, Sequence[str]] = {
         "vertex": ("google.cloud.aiplatform_v1", "google.cloud.storage"),
         "emulators": ("gcp_storage_emulator.server", "werkzeug"),
@@ -93,6 +95,18 @@ class VertexProvider(BaseProvider[VertexSettings]):
         from cloudtune_vertex.tuning_client import TuningClient
 
         return TuningClient(_connect(plan, context), plan, context)
+
+    def job_settings(self, job: str) -> Json:
+        """Return the project and the location of a job's full name."""
+        from cloudtune_vertex.job_description import job_settings
+
+        return job_settings(job)
+
+    def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
+        """Return the tuning job with an id or a full name; raises what the base class names."""
+        from cloudtune_vertex.job_description import describe_job
+
+        return describe_job(_connect(plan, context), job, plan.facts.data)
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log in Cloud Logging; None on an emulator, which has none.

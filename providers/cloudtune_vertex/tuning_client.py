@@ -42,6 +42,8 @@ class TuningClient:
         self._plan = plan
         self._context = context
         self._reader = CurveReader(google, plan.facts, required=False)
+        self._has_measurements: bool = plan.facts.data.get("has_measurements", True)
+        """Whether launchers of cloudtune save the measurements of the trials."""
         self._ended_trials: dict[str, RawTrial] = {}
         """The trials that do not change any more."""
         self._stopping_trials: set[str] = set()
@@ -133,10 +135,10 @@ class TuningClient:
     def _trials(self, job: Json, trials: list[Json], *, job_ended: bool) -> list[RawTrial]:
         """Return all trials, ordered by number."""
         changing = {trial["id"]: trial for trial in trials if trial["id"] not in self._ended_trials}
-        curves = self._reader.read(changing)
+        curves = self._reader.read(changing if self._has_measurements else ())
         raw_trials = dict(self._ended_trials)
         for name, trial in changing.items():
-            raw_trial = self._trial(job, trial, curves[name], job_ended=job_ended)
+            raw_trial = self._trial(job, trial, curves.get(name) or Curve(), job_ended=job_ended)
             raw_trials[name] = raw_trial
             if raw_trial.over:
                 self._ended_trials[name] = raw_trial

@@ -14,6 +14,7 @@ from cloudtune.provider import (
     Format,
     JobClient,
     JobContext,
+    JobDescription,
     Json,
     Lookup,
     Mode,
@@ -22,6 +23,7 @@ from cloudtune.provider import (
     TrainingJobs,
     Trial,
     Uploads,
+    UsageError,
 )
 from cloudtune_watson.auth import cluster_facts, connect, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
@@ -41,6 +43,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
     capabilities = CAPABILITIES
     settings = WatsonSettings
     emulator = "cloudtune_watson.emulator"
+    connection_settings = (
+        *("backend", "url", "sign_in_url", "version", "certificate", "username", "key_variable"),
+        "instance_group",
+    )
     packages: Mapping[str, Sequence[str]] = {
         "watsonx": ("requests",),
         "emulators": ("trustme", "werkzeug"),
@@ -104,6 +110,20 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
         wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
         return TuningClient(wmla, plan, context)
+
+    def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
+        """Return the search with a name; raises what the base class names."""
+        from cloudtune_watson.job_description import describe_job
+        from cloudtune_watson.tuning_api import WmlaClient
+
+        assert isinstance(plan.settings, WatsonSettings)
+        if plan.settings.backend != "wmla":
+            raise UsageError(
+                "only searches of WML Accelerator can be attached, with providers.watson.backend: "
+                "wmla; a training of Watson Machine Learning is one trial, and not a search"
+            )
+        wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
+        return describe_job(wmla, job)
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log on the cluster, or None if its path is unknown.

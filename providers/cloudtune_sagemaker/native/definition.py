@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from cloudtune.provider import PROGRAM as LAUNCHER
 from cloudtune.provider import (
     Fields,
     Json,
@@ -110,7 +111,7 @@ def _code(fields: Fields, trial: Json, settings: Json) -> bool:
         fields.put("StaticHyperParameters", kept)
     text = f"the code is at {address}; to run it elsewhere, add another source to trial.source"
     fields.warn(f"StaticHyperParameters.{DIRECTORY}", text)
-    return True
+    return bool(trial["script"] != LAUNCHER)  # which decodes nothing
 
 
 def _algorithm(fields: Fields, data: Json, trial: Json, settings: Json) -> None:

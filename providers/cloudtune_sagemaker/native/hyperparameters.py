@@ -74,7 +74,7 @@ def read_values(texts: list[str], *, decoded: bool) -> list[Value]:
     """Return the values of a categorical range: numbers only if all texts are numbers."""
     if not decoded:
         return parse_texts(texts)
-    values = [_decode(text) for text in texts]
+    values = [decode(text) for text in texts]
     if all(isinstance(value, str) for value in values):
         return parse_texts([str(value) for value in values])
     if all(isinstance(value, int | float | bool) for value in values):
@@ -90,12 +90,12 @@ def read_static(static: Mapping[str, Any], *, decoded: bool) -> dict[str, Value]
     constants: dict[str, Value] = {}
     for name, value in static.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        found = _decode(text) if decoded else text
+        found = decode(text) if decoded else text
         constants[name] = parse_text(found) if isinstance(found, str) else found
     return constants
 
 
-def _decode(text: str) -> Value:
+def decode(text: str) -> Value:
     """Return the value that a script gets; the text itself for a list, a map, null or NaN."""
     try:
         value = json.loads(text)

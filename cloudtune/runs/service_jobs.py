@@ -1,0 +1,248 @@
+"""Attaches jobs that were started elsewhere to the ledger, as runs that follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.conversion.importer import Imported, read_description
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.emulation.environment import find_emulator, reconnect
+from cloudtune.errors import ConversionError, MissingExtraError, UsageError
+from cloudtune.fitting.fit import fit
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.records import JobRecord, new_run_id
+from cloudtune.planning.attached import attached_plan
+from cloudtune.planning.settings import read_settings
+from cloudtune.provider import registry
+from cloudtune.provider.facts import Facts
+from cloudtune.provider.models import JobContext, JobDescription
+from cloudtune.provider.plan import Plan
+from cloudtune.runs.attachment import attached_runs, run_record
+from cloudtune.runs.creation import creation_lock
+from cloudtune.runs.differences import find_differences
+from cloudtune.study.loader import load
+from cloudtune.study.schema import Json, TrialSpec
+
+if TYPE_CHECKING:
+    from cloudtune.provider.base import BaseProvider
+    from cloudtune.study.study import Study
+
+_COMPARED = ("objective", "strategy", "limits", "early_stopping")
+"""The blocks whose differences are only listed, as far as the given study has their fields."""
+
+
+@dataclass(frozen=True)
+class AttachedJob:
+    """The run that follows a job."""
+
+    run: str
+    plans: tuple[Plan, ...] = ()
+    """The plan of a new run; empty if the ledger had the job already."""
+    findings: tuple[Finding | Note, ...] = ()
+    """What the study does not hold of the job, or where the given study differs from it."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the ledger did not have the job before."""
+        return bool(self.plans)
+
+
+def attach_job(
+    on: str, job: str, *, study: Study | None = None, overrides: Sequence[str] = ()
+) -> AttachedJob:
+    """Write a run that follows a job of a service to the ledger; the job is only read.
+
+    A job that the ledger has already, of a run of its own or attached, keeps its run.
+
+    Args:
+        on: The provider.
+        job: The service's name or address of the job.
+        study: The study of the job; by default it is rebuilt from what the service returns.
+        overrides: Overrides of the settings, as `load` accepts them; only without a study.
+
+    Raises:
+        UsageError: If the provider or the job cannot be attached, or a setting is missing.
+        StudyError: If the settings are invalid, or the description has mistakes.
+        ConversionError: If a study cannot hold the search of the job, or the given study has other
+            parameters.
+        ProviderError: If there is no such job, or the service refuses or cannot be reached.
+        MissingExtraError: If a package that reaches the service is not installed.
+    """
+    provider = registry.get(on)
+    given = study or load({"providers": {on: {}}}, overrides=overrides, folder=Path.cwd())
+    given = _with_settings(given, on, provider.job_settings(job))
+    probe = _probe(given, on, provider, job)
+    described = provider.describe_job(job, probe, _context(probe, provider))
+    with Ledger(create=True) as ledger:
+        if existing := _existing_run(ledger, on, described):
+            return AttachedJob(existing)
+        imported = read_description(described.document, on, described.address)
+        if study is None:
+            plan = _plan(_rebuilt_study(imported, given, on, provider), probe, described)
+            findings: list[Finding | Note] = [
+                each for each in imported.findings if isinstance(each, Finding)
+            ]
+        else:
+            findings = _compare(given, imported, probe, described)
+            plan = _plan(given, probe, described)
+        plan = replace(plan, findings=tuple(each for each in findings if isinstance(each, Finding)))
+        run = plan.facts.run_id
+        with creation_lock(ledger, run):
+            record = JobRecord(
+                run,
+                on,
+                plan.to_json(),
+                job=described.ref.id,
+                emulated=plan.facts.emulated,
+                started=described.created,
+            )
+            ledger.create_run(run_record(plan.study, plan.facts, record))
+        return AttachedJob(run, (plan,), tuple(findings))
+
+
+def _with_settings(study: Study, on: str, settings: Json) -> Study:
+    if not settings:
+        return study
+    own = {**study.providers.get(on, {}), **settings}
+    return study.model_copy(update={"providers": {**study.providers, on: own}})
+
+
+def _probe(study: Study, on: str, provider: BaseProvider[Any], job: str) -> Plan:
+    """Return a plan with the place of a job, but without its study."""
+    settings = read_settings(study, on, provider)
+    emulator = find_emulator(on, provider, settings)
+    facts = Facts(
+        run_id=new_run_id(),
+        job_name=job,
+        seed=study.strategy.seed or 0,
+        base=Path(study.file).absolute().parent if study.file else Path.cwd(),
+        emulated=emulator is not None,
+        emulator=emulator.location if emulator else None,
+        attached=f"{on}:{job}",
+    )
+    plan = attached_plan(study, on, facts)
+    lookup = provider.lookup(_without_code(study), settings, facts)
+    if not facts.emulated:
+        missing = lookup.missing_settings
+        lacking = [name for name in provider.connection_settings if name in missing]
+        if lacking:
+            lines = [f"  --set providers.{on}.{name}=...: {missing[name]}" for name in lacking]
+            raise UsageError(f"settings are missing to find {on}:{job}:\n" + "\n".join(lines))
+    extra = registry.missing_extra(provider, emulated=facts.emulated)
+    if extra:
+        raise MissingExtraError(f"attaching a job of {on}", extra)
+    return replace(plan, facts=replace(facts, lookup=lookup))
+
+
+def _context(plan: Plan, provider: BaseProvider[Any]) -> JobContext:
+    facts = plan.facts
+    emulator = (
+        reconnect(plan.provider, provider, plan.settings, facts.emulator)
+        if facts.emulator
+        else None
+    )
+    return JobContext(facts.base, emulator)
+
+
+def _existing_run(ledger: Ledger, on: str, described: JobDescription) -> str | None:
+    """Return the run that has the job: one that followed it before, or the one that sent it."""
+    for record, job in attached_runs(ledger, described.address):
+        if described.created in {None, job.started}:  # an emulator may use a name again
+            return record.id
+    if described.run and ledger.has_run(described.run):
+        record = ledger.run(described.run)
+        if any(job.provider == on and job.job == described.ref.id for job in record.jobs):
+            return record.id
+    return None
+
+
+def _rebuilt_study(imported: Imported, given: Study, on: str, provider: BaseProvider[Any]) -> Study:
+    """Return the study of a job, with the settings that lead to it.
+
+    Raises:
+        ConversionError: If the job has definitions that are not one study.
+    """
+    _require_one(imported)
+    data = imported.studies[0].data
+    settings = given.providers.get(on, {})
+    connection = {name: settings[name] for name in provider.connection_settings if name in settings}
+    providers = data.get("providers", {})
+    own = {**providers.get(on, {}), **connection}
+    return load({**data, "providers": {**providers, on: own}})
+
+
+def _require_one(imported: Imported) -> None:
+    if len(imported.studies) > 1:
+        names = ", ".join(each.name for each in imported.studies)
+        reason = f"the definitions {names} differ in more than a static value and their ranges"
+        raise ConversionError(
+            f"{imported.file}: a run has one study", [Finding("refused", "parameters", reason)]
+        )
+
+
+def _plan(study: Study, probe: Plan, described: JobDescription) -> Plan:
+    """Return the plan of the run that follows the job."""
+    provider, facts = registry.get(probe.provider), probe.facts
+    settings = read_settings(study, probe.provider, provider)
+    lookup = provider.lookup(_without_code(study), settings, facts)
+    facts = replace(
+        facts,
+        job_name=described.job_name,
+        seed=study.strategy.seed or 0,
+        attached=described.address,
+        lookup=replace(lookup, data={**lookup.data, **described.data}),
+    )
+    return attached_plan(study, probe.provider, facts)
+
+
+def _without_code(study: Study) -> Study:
+    """Return the study without what runs: it is at the service already."""
+    return study.model_copy(update={"trial": TrialSpec()})
+
+
+def _compare(
+    study: Study, imported: Imported, probe: Plan, described: JobDescription
+) -> list[Finding | Note]:
+    """Return where a study differs from a job that it should describe.
+
+    Both are compared as the service holds them: the study is sent, on paper, and read back.
+
+    Raises:
+        ConversionError: If their parameters differ.
+    """
+    _require_one(imported)
+    on = probe.provider
+    provider = registry.get(on)
+    fitted = fit(_without_code(study), provider.capabilities, "managed")
+    plan = _plan(_without_code(study), probe, described)
+    request = provider.request(fitted, "managed", plan.settings, plan.facts)
+    sent = read_description(request, on, study.file or "the study")
+    _require_one(sent)
+    file = study.file or "the study"
+    ours, theirs = sent.studies[0].data, imported.studies[0].data
+    texts = [
+        Finding("refused", f"parameters.{path}", f"{left} in {file}, {right} in the job")
+        for path, left, right in find_differences(ours["parameters"], theirs["parameters"])
+    ]
+    if texts:
+        raise ConversionError(f"{file} does not describe {described.address}", texts)
+    written = study.to_json()
+    differences = [
+        difference
+        for block in _COMPARED
+        for difference in find_differences(ours.get(block), theirs.get(block), block)
+    ]
+    return [
+        Note(path, f"{left} in {file}, {right} in the job", "warning")
+        for path, left, right in differences
+        if _has(written, path)
+    ]
+
+
+def _has(data: Any, path: str) -> bool:
+    for key in path.split("."):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data is not None

@@ -1,0 +1,36 @@
+"""Finds a search of WML Accelerator that was started elsewhere, and describes it."""
+
+from __future__ import annotations
+
+from cloudtune.provider import JobDescription, JobRef, UsageError
+from cloudtune_watson import response
+from cloudtune_watson.errors import PROVIDER, WatsonError
+from cloudtune_watson.tuning_api import WmlaClient
+
+
+def describe_job(wmla: WmlaClient, job: str) -> JobDescription:
+    """Return the search with a name.
+
+    Raises:
+        UsageError: If the answer is no search.
+        WatsonError: If there is no such search, or WML Accelerator refuses or cannot be reached.
+    """
+    url = wmla.http.connection.url
+    try:
+        search = wmla.get(job)
+    except WatsonError as error:
+        if not error.not_found:
+            raise
+        message = f"no search named {job} at {url}; check the name and providers.{PROVIDER}.url"
+        raise WatsonError(message, code=error.code) from error
+    if not isinstance(search.get("algoDef"), dict):
+        raise UsageError(f"{url} returns no hyperparameter search for {job}")
+    name = str(search.get("hpoName") or job)
+    return JobDescription(
+        ref=JobRef(PROVIDER, name),
+        address=f"{url}/hypersearch/{name}",
+        document=search,
+        job_name=name,
+        run=name.rpartition("-")[2],
+        created=response.to_seconds(search.get("createtime")),
+    )
