@@ -221,7 +221,8 @@ def finish(
         else:
             print_summary(results, run.folder)
     finally:  # even if another Ctrl-C arrives during the summary or the imports for it
-        if any(outcome.state == "cancelled" for outcome in run.outcomes.values()):
+        interrupted = {"cancelled", "running"}
+        if any(outcome.state in interrupted for outcome in run.outcomes.values()):
             from cloudtune.reporting.console.summary import resume_hints
 
             for line in resume_hints(results or read_results()):

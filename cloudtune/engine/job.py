@@ -255,7 +255,12 @@ def execute_job(
                 unchanged = ledger.last_event_number(job.run, job.provider) == last_event
                 ended, ran = (job.ended, None) if unchanged else (None, time.monotonic() - clock)
                 ledger.end_job(
-                    job.run, job.provider, outcome.state, outcome.reason, ended=ended, ran=ran
+                    job.run,
+                    job.provider,
+                    outcome.state,
+                    outcome.reason,
+                    ended=outcome.ended or ended,
+                    ran=ran,
                 )
             finally:
                 observer.end(job.provider, outcome)

@@ -189,10 +189,15 @@ class ManagedJob:
 
     def _end(self, status: JobStatus) -> Outcome:
         """End the trials for which the service returned no end, and return the job's outcome."""
-        now = time.time()
+        now = (status.ended if self._is_attached else None) or time.time()
         open_trials = [trial.number for trial in self._trials.all() if trial.ended is None]
         reason = "the job ended, and the service returned no final state of this trial"
         self._add_events([Ended(number, now, "unknown", reason) for number in open_trials])
+        if self._is_attached:
+            ends = [trial.ended for trial in self._trials.all() if trial.ended]
+            return Outcome(
+                status.state, status.reason, ended=status.ended or max(ends, default=None)
+            )
         request, limit = self._sent_request, self._limit_outcome
         if status.state == "cancelled" and request and request.state != "cancelled":
             return Outcome(request.state, request.reason, limit.trial if limit else None)

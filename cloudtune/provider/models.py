@@ -131,6 +131,8 @@ class JobStatus:
     """What is missing in this status, and why; shown to the user once."""
     created: float | None = None
     """When the job was created, in epoch seconds: the study's timeout counts from here."""
+    ended: float | None = None
+    """When the job ended, if it has ended and the service reports it."""
 
 
 @dataclass(frozen=True)

@@ -143,3 +143,5 @@ class Outcome:
     """Why it ended, in words; empty if it just completed."""
     trial: int | None = field(default=None, compare=False)
     """The failed trial whose output shows why; None if there is no such trial."""
+    ended: float | None = field(default=None, compare=False)
+    """When the job ended by the service's clock; None if it has just ended."""

@@ -81,7 +81,9 @@ def attach_job(
             return AttachedJob(existing)
         imported = read_description(described.document, on, described.address)
         if study is None:
-            plan = _plan(_rebuilt_study(imported, given, on, provider), probe, described)
+            plan = _plan(
+                _rebuilt_study(imported, given, on, provider, described.address), probe, described
+            )
             findings: list[Finding | Note] = [
                 each for each in imported.findings if isinstance(each, Finding)
             ]
@@ -159,7 +161,9 @@ def _existing_run(ledger: Ledger, on: str, described: JobDescription) -> str | N
     return None
 
 
-def _rebuilt_study(imported: Imported, given: Study, on: str, provider: BaseProvider[Any]) -> Study:
+def _rebuilt_study(
+    imported: Imported, given: Study, on: str, provider: BaseProvider[Any], address: str
+) -> Study:
     """Return the study of a job, with the settings that lead to it.
 
     Raises:
@@ -171,7 +175,8 @@ def _rebuilt_study(imported: Imported, given: Study, on: str, provider: BaseProv
     connection = {name: settings[name] for name in provider.connection_settings if name in settings}
     providers = data.get("providers", {})
     own = {**providers.get(on, {}), **connection}
-    return load({**data, "providers": {**providers, on: own}})
+    marked = {"description": f"Rebuilt from {address}, which was started elsewhere.", **data}
+    return load({**marked, "providers": {**providers, on: own}})
 
 
 def _require_one(imported: Imported) -> None:

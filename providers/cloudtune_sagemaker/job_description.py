@@ -47,6 +47,8 @@ def describe_job(aws: Aws, job: str, region: str) -> JobDescription:
     if described is None:
         raise AwsError(_missing(aws, name, region), code="ResourceNotFound")
     arn: str = described["HyperParameterTuningJobArn"]
+    if _ARN.fullmatch(job) and job != arn:
+        raise AwsError(f"the caller reaches {arn}, and not {job}; check the profile")
     tags = _tags(aws, arn)
     runs = [tag["Value"] for tag in tags if tag["Key"] == RUN_TAG]
     document = {**described, **({"Tags": tags} if tags else {})}

@@ -98,7 +98,8 @@ class TuningClient:
         ended = state in FINAL_STATES
         if ended and len(self._ended_trials) < len(trials) and self._keeps_waiting(job.id):
             state = "running"
-        return JobStatus(state, status, response.job_reason(description), trials)
+        end = response.to_seconds(description.get("HyperParameterTuningEndTime"))
+        return JobStatus(state, status, response.job_reason(description), trials, ended=end)
 
     def stop(self, job: JobRef) -> None:
         """Stop the job; no effect if it has been stopped or has ended."""

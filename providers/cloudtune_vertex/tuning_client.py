@@ -104,7 +104,8 @@ class TuningClient:
             note += "measurements are known"
         created = response.to_seconds(description.get("createTime"))
         reason = response.failure_reason(description)
-        return JobStatus(state, word, reason, raw_trials, note, created)
+        end = response.to_seconds(description.get("endTime"))
+        return JobStatus(state, word, reason, raw_trials, note, created, end)
 
     def stop(self, job: JobRef) -> None:
         """Stop the job; no effect if it has been stopped or has ended."""

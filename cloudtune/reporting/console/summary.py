@@ -177,6 +177,8 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
     lines += format_failures(result)
     if result.link:
         lines.append(f"in the service's console: {result.link}")
+    if result.attached:
+        lines.append(f"attached: {result.attached}")
     return [sanitize_line(line) for line in lines]
 
 
@@ -186,6 +188,12 @@ def resume_hints(results: Sequence[StudyResult]) -> list[str]:
     lines = [
         f"{result.provider} stopped its job, which cannot be resumed{_warm_start_hint(result)}"
         for result in stopped
+    ]
+    lines += [
+        f"{result.provider} continues the job; to follow it again: cloudtune resume {result.run}; "
+        f"to stop it: cloudtune stop {result.run}"
+        for result in results
+        if result.state == "running" and result.attached
     ]
     if len(stopped) < len([r for r in results if r.state == "cancelled"]):
         lines.append(f"interrupted; resume with: cloudtune resume {results[0].run}")
@@ -197,6 +205,11 @@ def stop_messages(target: str, results: Sequence[StudyResult]) -> list[str]:
     driven = any(result.mode == "driven" for result in results)
     hint = f"; resume with: cloudtune resume {results[0].run}" if driven else ""
     lines = [f"asked {target} to stop{hint}"]
+    lines += [
+        f"{result.provider} stops the job {result.job}, which was started elsewhere, for everyone"
+        for result in results
+        if result.attached
+    ]
     lines += [
         f"the job on {result.provider} cannot be resumed{_warm_start_hint(result)}"
         for result in results
