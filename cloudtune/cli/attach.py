@@ -59,11 +59,11 @@ def attach(
     source: str,
     file: str | None,
     overrides: tuple[str, ...],
+    *,
     name: str | None,
     metric: str | None,
     goal: Goal | None,
     parameters: str | None,
-    *,
     detach: bool,
     as_json: bool,
 ) -> None:

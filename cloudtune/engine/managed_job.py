@@ -318,16 +318,16 @@ def new_events(
 
     With ``on_invalid``, for a job that was started elsewhere, a trial with a value that its
     parameter cannot have keeps the service's value, and ends with the reason, which ``on_invalid``
-    receives. What such a job did before is not dated, unless the service does.
+    receives. What such a job did before the first poll is not dated, unless the service does it.
 
     Raises:
         ProviderError: If the service returns such a value, unless there is ``on_invalid``.
     """
     events: list[Event] = []
+    is_past = on_invalid is not None and not len(known)
     known_trials = {trial.number: trial for trial in known.all()}
     for raw in raw_trials:
         trial = known_trials.get(raw.number)
-        is_past = on_invalid is not None and trial is None and raw.over
         now = UNKNOWN_TIME if is_past else time.time()
         problem: str | None = None
         if trial is None or (on_invalid and raw.over and trial.ended is None):

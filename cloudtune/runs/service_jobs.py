@@ -22,7 +22,7 @@ from cloudtune.provider.models import JobContext, JobDescription
 from cloudtune.provider.plan import Plan
 from cloudtune.runs.attachment import attached_runs, run_record
 from cloudtune.runs.creation import creation_lock
-from cloudtune.runs.differences import find_differences
+from cloudtune.runs.differences import Difference, find_differences
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json, TrialSpec
 
@@ -72,6 +72,8 @@ def attach_job(
         MissingExtraError: If a package that reaches the service is not installed.
     """
     provider = registry.get(on)
+    if provider.capabilities.managed is None:
+        raise UsageError(f"{on} has no tuning jobs of its own that can be attached")
     given = study or load({"providers": {on: {}}}, overrides=overrides, folder=Path.cwd())
     given = _with_settings(given, on, provider.job_settings(job))
     probe = _probe(given, on, provider, job)
@@ -228,22 +230,29 @@ def _compare(
     _require_one(sent)
     file = study.file or "the study"
     ours, theirs = sent.studies[0].data, imported.studies[0].data
-    texts = [
-        Finding("refused", f"parameters.{path}", f"{left} in {file}, {right} in the job")
-        for path, left, right in find_differences(ours["parameters"], theirs["parameters"])
-    ]
-    if texts:
-        raise ConversionError(f"{file} does not describe {described.address}", texts)
-    written = study.to_json()
+
+    def text(difference: Difference) -> str:
+        left, right = (each.replace("null", "absent") for each in difference[1:])
+        return f"{left} in {file}, {right} in the job"
+
     differences = [
-        difference
-        for block in _COMPARED
-        for difference in find_differences(ours.get(block), theirs.get(block), block)
+        each
+        for block in ("parameters", *_COMPARED)
+        for each in find_differences(ours.get(block), theirs.get(block), block)
     ]
+    # Any value of a trial is possible with any scale.
+    refused = [
+        Finding("refused", each.path, text(each))
+        for each in differences
+        if each.path.startswith("parameters") and not each.path.endswith(".scale")
+    ]
+    if refused:
+        raise ConversionError(f"{file} does not describe {described.address}", refused)
+    written = study.to_json()
     return [
-        Note(path, f"{left} in {file}, {right} in the job", "warning")
-        for path, left, right in differences
-        if _has(written, path)
+        Note(each.path, f"differs: {text(each)}", "warning")
+        for each in differences
+        if each.path.startswith("parameters") or _has(written, each.path)
     ]
 
 

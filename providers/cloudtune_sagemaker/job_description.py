@@ -20,6 +20,7 @@ from cloudtune.provider import (
 from cloudtune_sagemaker import response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
+from cloudtune_sagemaker.metrics import defined_metrics
 from cloudtune_sagemaker.native.hyperparameters import decode
 from cloudtune_sagemaker.request.layout import RUN_TAG
 
@@ -59,6 +60,7 @@ def describe_job(aws: Aws, job: str, region: str) -> JobDescription:
         job_name=name,
         run=runs[0] if runs else None,
         created=response.to_seconds(described.get("CreationTime")),
+        data={"metrics": defined_metrics(described)},
     )
 
 

@@ -33,19 +33,22 @@ _MAX_EXACT = 2**24
 
 def metric_names(plan: Plan) -> list[str]:
     """Return the metrics that SageMaker reads for a study."""
-    request = plan.request
+    names = defined_metrics(plan.request)
+    attached: Sequence[str] = plan.facts.data.get("metrics", ())
+    return list(dict.fromkeys([*names, *attached, *_objective_names(plan)]))
+
+
+def defined_metrics(document: Json) -> list[str]:
+    """Return the metrics that a request defines, or the description of a tuning job."""
     definitions: list[Json] = [
-        *(request.get("TrainingJobDefinitions") or []),
-        request.get("TrainingJobDefinition") or request,
+        *(document.get("TrainingJobDefinitions") or []),
+        document.get("TrainingJobDefinition") or document,
     ]
-    names: list[str] = [
+    return [
         metric["Name"]
         for definition in definitions
         for metric in definition.get("AlgorithmSpecification", {}).get("MetricDefinitions", ())
     ]
-    # Nothing was sent for a job that was started elsewhere.
-    attached = plan.study.trial.metrics if plan.facts.attached else ()
-    return list(dict.fromkeys([*names, *attached, *_objective_names(plan)]))
 
 
 def _objective_names(plan: Plan) -> list[str]:
