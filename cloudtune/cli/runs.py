@@ -149,7 +149,7 @@ def _emulation_options(
 
 def _print_findings(plans: list[Plan], *, strict: bool) -> None:
     """Print the findings and warnings of plans; raise if nothing can run."""
-    from cloudtune.reporting.console.summary import location_prefix
+    from cloudtune.reporting.phrases import location_prefix
     from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
     from cloudtune.runs.lifecycle import plan_errors
 

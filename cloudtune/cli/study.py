@@ -92,7 +92,12 @@ def check(
         raise SystemExit(2)
 
 
-@examples("cloudtune plan study.yaml", "cloudtune plan study.yaml -o plan.json")
+@examples(
+    "cloudtune plan study.yaml",
+    "cloudtune plan study.yaml --on sagemaker --on vertex",
+    "cloudtune plan study.yaml --on vertex --request",
+    "cloudtune plan study.yaml -o plan.json",
+)
 @click.command()
 @study_argument
 @on_option
@@ -103,6 +108,7 @@ def check(
 @click.option(
     "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan."
 )
+@click.option("--request", is_flag=True, help="Show the whole request.")
 @click.option("--files", is_flag=True, help="List the files of the source with their sizes.")
 @click.option(
     "--as", "form", metavar="FORM", help="Show the plan as another document of the service."
@@ -116,12 +122,14 @@ def plan(
     emulate: bool,
     as_json: bool,
     output: Path | None,
+    request: bool,
     files: bool,
     form: str | None,
 ) -> None:
-    """Show what a run of STUDY would send, what a provider cannot express, and why.
+    """Show what a run of STUDY would do, take, and cost, and what a provider cannot express.
 
-    Nothing is sent. `cloudtune run PLAN` runs a plan saved with -o exactly as shown.
+    Nothing is sent. With several providers, a table shows where they differ. `cloudtune run PLAN`
+    runs a plan saved with -o exactly as shown.
     """
     from cloudtune import api
     from cloudtune.cli.convert import load_study
@@ -138,7 +146,7 @@ def plan(
         for each in plans:
             _print_document(each, form, strict=strict)
         return
-    _print_plans(plans, strict=strict, as_json=as_json, brief=files, files=files)
+    _print_plans(plans, strict=strict, as_json=as_json, brief=files, files=files, request=request)
     if output:
         from cloudtune.ledger.outputs import record_outputs
         from cloudtune.planning.serialization import write_plan_file
@@ -202,22 +210,32 @@ def _print_check(result: CheckResult) -> None:
 
 
 def _print_plans(
-    plans: list[Plan], *, strict: bool, as_json: bool, brief: bool, files: bool = False
+    plans: list[Plan],
+    *,
+    strict: bool,
+    as_json: bool,
+    brief: bool,
+    files: bool = False,
+    request: bool = False,
 ) -> None:
     """Print plans; exit with 3 if one cannot be created, and with 2 if one cannot run."""
+    from cloudtune.reporting.console.plan_page import compare_plans, format_plan, plan_details
     from cloudtune.reporting.console.source_files import file_rows, format_files
 
     if as_json:
-        listed = [{"files": file_rows(plan)} if files else {} for plan in plans]
-        shown = [plan.to_json() | more for plan, more in zip(plans, listed, strict=True)]
-        click.echo(json.dumps(shown, indent=2))
+        rows = [{"files": file_rows(plan)} if files else {} for plan in plans]
+        details = [{} if brief else plan_details(plan) for plan in plans]
+        shown = zip(plans, details, rows, strict=True)
+        click.echo(json.dumps([p.to_json() | {**d} | r for p, d, r in shown], indent=2))
     else:
-        from cloudtune.reporting.console.summary import format_plan
+        if len(plans) > 1 and not brief:
+            from cloudtune.reporting.console.tables import print_columns
 
+            print_columns(compare_plans(plans))
+            click.echo()
         for each in plans:
-            for line in format_plan(each, brief=brief):
-                # The request is deeper, and JSON.
-                (click.echo if line.startswith("    ") else echo_message)(line)
+            for line in format_plan(each, brief=brief, request=request):
+                echo_message(line)
             for line in format_files(each) if files else ():
                 click.echo(line)
     if any(p.broken for p in plans):
@@ -231,7 +249,7 @@ def _print_document(plan: Plan, form: str, *, strict: bool) -> None:
     from cloudtune.diagnostics import Finding
     from cloudtune.errors import UsageError
     from cloudtune.provider import registry
-    from cloudtune.reporting.console.summary import location_prefix
+    from cloudtune.reporting.phrases import location_prefix
     from cloudtune.reporting.sanitize import format_json, sanitize_line
 
     documents = registry.get(plan.provider).documents

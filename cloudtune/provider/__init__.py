@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.protocols import TrialRunner as TrialRunner
     from cloudtune.provider.redirects import guard_redirects as guard_redirects
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
+    from cloudtune.provider.source_size import describe_source as describe_source
     from cloudtune.provider.uploads import Uploads as Uploads
     from cloudtune.provider.uploads import content_hash as content_hash
     from cloudtune.provider.uploads import list_input as list_input
@@ -183,6 +184,7 @@ _EXPORTS = {
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.secrets": "resolve_secrets",
+    "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement Trial",

@@ -119,6 +119,14 @@ class BaseProvider(ABC, Generic[SettingsT]):
     def request(self, fitted: FittedStudy, mode: Mode, settings: SettingsT, facts: Facts) -> Json:
         """Return the service's request in its own spelling. Pure and total: it adds no finding."""
 
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates at the service, in words, for the page of its plan.
+
+        The labels are those that apply of ``where``, ``machine``, ``image``, ``uploads`` and
+        ``creates``, or the provider's own. Pure; by default, nothing.
+        """
+        return {}
+
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of the managed service.
 

@@ -63,7 +63,7 @@ def check_budget(
         reason = f"the budget is in {budget.currency} and the price in {price.currency}; {hint} in "
         yield Finding("refused", path, reason + budget.currency)
         return
-    longest = _longest_trial(limits, facts)
+    longest = longest_trial(limits, facts)
     excess = "by what they cost, which trial_timeout would bound"
     if longest:
         amount = longest * (limits.parallel_trials or 1) * price.per_second
@@ -112,7 +112,7 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price) -> Iterator[
     """
     if facts.lookup.limits.set_by_native:
         return
-    longest, parallel = _longest_trial(limits, facts), limits.parallel_trials or 1
+    longest, parallel = longest_trial(limits, facts), limits.parallel_trials or 1
     per_second = price.per_second
     if limits.timeout and mode in facts.lookup.limits.timeout_ends_trials:
         yield limits.timeout * parallel * per_second
@@ -127,7 +127,7 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price) -> Iterator[
         yield budget.amount + parallel * longest * per_second
 
 
-def _longest_trial(limits: Limits, facts: Facts) -> float | None:
+def longest_trial(limits: Limits, facts: Facts) -> float | None:
     """Return the seconds after which a trial is ended, if known."""
     if facts.lookup.limits.set_by_native:
         return None

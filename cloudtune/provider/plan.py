@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cloudtune._display import Displayable
 from cloudtune.diagnostics import Finding, Note
@@ -15,6 +16,8 @@ from cloudtune.provider.models import JobContext, ProviderSettings
 from cloudtune.provider.stored_plan import FORMAT, facts_to_json
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
+
+Verdict = Literal["can run", "can run with changes", "refused", "cannot be planned"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +51,15 @@ class Plan(Displayable):
     def refused(self) -> tuple[Finding, ...]:
         """The findings because of which the provider cannot run the study."""
         return tuple(finding for finding in self.findings if finding.kind == "refused")
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the provider can run the study."""
+        if self.broken:
+            return "cannot be planned"
+        if self.refused:
+            return "refused"
+        return "can run with changes" if self.findings else "can run"
 
     def require(self, *, strict: bool = False) -> None:
         """Check that the plan can run.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cloudtune.provider.facts import FolderSize
+from cloudtune.provider.facts import FolderSize, SourceFiles
 from cloudtune.study.quantities import format_bytes, format_count
 
 _SHOWN = 3
@@ -58,6 +58,11 @@ def _narrow(sizes: Mapping[str, int], folder: FolderSize) -> FolderSize:
             return folder
         folder = inner
     return folder
+
+
+def describe_source(files: SourceFiles) -> str:
+    """Return the number of files of the source and their total size, in words."""
+    return f"{format_count(files.count, 'file')}, {format_bytes(files.size)}"
 
 
 def format_folders(folders: tuple[FolderSize, ...]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from cloudtune.errors import MissingExtraError
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.summary import format_plan_cost, job_rows
+from cloudtune.reporting.console.plan_page import describe_verdict, plan_rows
+from cloudtune.reporting.console.summary import job_rows
 from cloudtune.reporting.phrases import (
     describe_parameter,
     describe_space,
@@ -62,19 +63,20 @@ def study_html(study: Study) -> str:
 
 def plan_html(plan: Plan) -> str:
     """Return a plan: whether it can run, its findings, and its request."""
-    verdict = "cannot run this study" if plan.refused else "can run this study"
+    if plan.broken:
+        return _block(f"{plan.provider}: cannot be planned", [plan.broken])
+    page = plan_rows(plan)
     lines = [
-        f"mode {plan.mode}{', emulated' if plan.facts.emulated else ''}",
-        f"limits: {format_limits(plan.fitted.study)}",
-        f"cost: {format_plan_cost(plan)}",
+        *(f"{label}: {text}" for label, text in page.items() if label != "request"),
         *(f"{note.severity}: {note}" for note in plan.notes),
     ]
     rows = [
         {"finding": each.kind, "field": each.path, "reason": each.reason} for each in plan.findings
     ]
+    emulated = ", emulated" if plan.facts.emulated else ""
     request = escape(format_json(plan.request, indent=2))
     return (
-        _block(f"{plan.provider} {verdict}", lines)
+        _block(f"{plan.provider}{emulated}: {describe_verdict(plan)}", lines)
         + _table(rows)
         + f"<details><summary>request</summary><pre>{request}</pre></details>"
     )

@@ -90,15 +90,12 @@ def format_seconds(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def expected_trials(study: Study) -> int | None:
-    """Return the number of trials that a job runs unless it ends early; None if unlimited."""
-    limits = [study.limits.max_trials]
-    if study.strategy.name == "grid":
-        limits.append(Space.from_study(study).size)
-    if study.strategy.name == "list":
-        limits.append(len(study.initial_trials))
-    known = [limit for limit in limits if limit is not None]
-    return min(known) if known else None
+def location_prefix(study: Study, path: str) -> str:
+    """Return ``file:line: `` for a field of a study file; empty if the study is not from a file."""
+    file, line = study.location(path)
+    return f"{file}:{line}: " if file and line else ""

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.summary import format_plan_cost, job_rows
+from cloudtune.reporting.console.plan_page import describe_cost, describe_verdict
+from cloudtune.reporting.console.summary import job_rows
 from cloudtune.reporting.phrases import (
     describe_parameter,
     describe_space,
@@ -71,11 +72,11 @@ def _study_lines(study: Study) -> list[str]:
 def _plan_lines(plan: Plan) -> list[str]:
     if plan.broken:
         return [f"{plan.provider}: cannot be planned: {plan.broken}"]
-    verdict = "cannot run this study" if plan.refused else "can run this study"
     return [
-        f"{plan.provider} {verdict}, mode {plan.mode}{', emulated' * plan.facts.emulated}",
+        f"{plan.provider}{', emulated' * plan.facts.emulated}: {describe_verdict(plan)}",
+        f"mode: {plan.mode}",
         f"limits: {format_limits(plan.fitted.study)}",
-        f"cost: {format_plan_cost(plan)}",
+        f"cost: {describe_cost(plan)}",
         *_first([*map(str, plan.findings), *(f"{n.severity}: {n}" for n in plan.notes)]),
     ]
 

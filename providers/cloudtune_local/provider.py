@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cloudtune.provider import (
     BaseProvider,
@@ -21,6 +21,7 @@ from cloudtune.provider import (
 )
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
+from cloudtune_local.outline import outline
 from cloudtune_local.request import request
 from cloudtune_local.rules import rules
 from cloudtune_local.settings import LocalSettings
@@ -47,6 +48,10 @@ class LocalProvider(BaseProvider[LocalSettings]):
     ) -> Json:
         """Return how to start each trial."""
         return request(fitted, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates there, in words."""
+        return outline(plan)
 
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]

@@ -27,6 +27,7 @@ from cloudtune.provider import (
 from cloudtune_sagemaker.capabilities import CAPABILITIES
 from cloudtune_sagemaker.console import read_log
 from cloudtune_sagemaker.lookup import lookup, reachable_emulator
+from cloudtune_sagemaker.outline import outline
 from cloudtune_sagemaker.request import request
 from cloudtune_sagemaker.request.study_fields import STUDY_FIELDS
 from cloudtune_sagemaker.rules import rules
@@ -85,6 +86,10 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
     ) -> Json:
         """Return the request of a tuning job, or of the training job of each trial."""
         return request(fitted, mode, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates there, in words."""
+        return outline(plan)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of SageMaker's tuning jobs.

@@ -26,6 +26,7 @@ from cloudtune.provider import (
 from cloudtune_vertex.capabilities import CAPABILITIES
 from cloudtune_vertex.console import read_log
 from cloudtune_vertex.lookup import lookup
+from cloudtune_vertex.outline import outline
 from cloudtune_vertex.request import request
 from cloudtune_vertex.request.study_fields import STUDY_FIELDS
 from cloudtune_vertex.rules import rules
@@ -84,6 +85,10 @@ class VertexProvider(BaseProvider[VertexSettings]):
     ) -> Json:
         """Return the request of a tuning job, or of the training job of each trial."""
         return request(fitted, mode, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates there, in words."""
+        return outline(plan)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of Vertex AI's tuning jobs.

@@ -28,6 +28,7 @@ from cloudtune.provider import (
 from cloudtune_watson.auth import cluster_facts, connect, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
+from cloudtune_watson.outline import outline
 from cloudtune_watson.request import request
 from cloudtune_watson.request.study_fields import STUDY_FIELDS
 from cloudtune_watson.rules import rules
@@ -90,6 +91,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
     ) -> Json:
         """Return the request of a tuning job, or of the training job of each trial."""
         return request(fitted, mode, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates there, in words."""
+        return outline(plan)
 
     @property
     def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:

@@ -14,7 +14,7 @@ from cloudtune.planning import planner
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.summary import format_plan
+from cloudtune.reporting.console.plan_page import format_plan
 from cloudtune.study.loader import load
 from cloudtune_vertex import VertexProvider
 

@@ -11,7 +11,6 @@ from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.phrases import (
     describe_strategy,
-    expected_trials,
     format_objectives,
     format_parameters,
     format_seconds,
@@ -20,6 +19,7 @@ from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome, Started
 from cloudtune.results.model import Trial, best_trial
 from cloudtune.results.trials import Trials
+from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.quantities import format_count
 
 _DONE = {"completed", "stopped_early", "failed"}

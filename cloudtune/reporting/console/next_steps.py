@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON
-from cloudtune.reporting.phrases import expected_trials
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.model import job_state
+from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.quantities import format_count
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Plans and runs as lines of text and as rows of tables.
+"""Checks and runs as lines of text and as rows of tables.
 
 Names, values, and reasons may come from anywhere, so each line is sanitized.
 """
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.reporting.phrases import (
-    describe_strategy,
-    format_limits,
     format_objective_values,
     format_objectives,
     format_parameters,
     format_seconds,
+    location_prefix,
     visible_value,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
@@ -29,45 +28,12 @@ from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from cloudtune.planning.full_check import CheckResult
-    from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult, Trial
 
 
 _LIST_WIDTH = 79
 _MAX_LOG_LINE = 200
 """Characters of a line of a log in a summary."""
-
-
-def format_plan(plan: Plan, *, brief: bool) -> list[str]:
-    """Return a plan as lines; only its findings and notes if they should be brief."""
-    from cloudtune.planning.planner import other_mode_findings
-
-    if plan.broken:
-        return [sanitize_line(f"{plan.provider}: cannot be planned: {plan.broken}")]
-    study = plan.fitted.study
-    verdict = "cannot run this study" if plan.refused else "can run this study"
-    emulated = ", emulated" if plan.facts.emulated else ""
-    lines = [f"{plan.provider}: {verdict}, mode {plan.mode}{emulated}"]
-    if not brief:
-        lines += [
-            f"  strategy   {describe_strategy(study, plan.seed)}",
-            f"  limits     {format_limits(study)}",
-            f"  survives this machine being switched off: {'yes' if plan.unattended else 'no'}",
-            f"  cost       {format_plan_cost(plan)}",
-        ]
-    for finding in plan.findings:
-        lines.append(f"  {location_prefix(plan.study, finding.path)}{finding}")
-    for note in plan.notes:
-        lines.append(f"  {note.severity}: {location_prefix(plan.study, note.path)}{note}")
-    for mode, findings in other_mode_findings(plan).items():
-        others = [str(finding) for finding in findings if finding not in plan.findings]
-        if repeated := len(findings) - len(others):
-            others.append(f"{repeated} of the findings above")
-        lines.append(f"  in {mode} mode: {'; '.join(others) or 'no findings'}")
-    if not brief:
-        request = format_json(plan.request, indent=2).split("\n")
-        lines += ["  request:", *(f"    {line}" for line in request)]
-    return [sanitize_line(line) for line in lines]
 
 
 def format_check(result: CheckResult) -> list[str]:
@@ -87,19 +53,6 @@ def format_check(result: CheckResult) -> list[str]:
         lines += [f"{provider} {verb}:"] if findings else []
         lines += [f"  {location_prefix(study, finding.path)}{finding}" for finding in findings]
     return [sanitize_line(line) for line in lines]
-
-
-def format_plan_cost(plan: Plan) -> str:
-    """Return the estimated cost of a plan."""
-    from cloudtune.provider.models import CloudSettings
-
-    if plan.facts.emulated:
-        return "none (emulated)"
-    if plan.estimate:
-        return sanitize_line(str(plan.estimate))
-    if not isinstance(plan.settings, CloudSettings):
-        return "none"
-    return f"unknown; set the hourly price under providers.{plan.provider}.prices"
 
 
 def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
@@ -354,9 +307,3 @@ def _describe_mode(mode: ModeCapabilities) -> str:
     if mode.max_trials:
         parts.append(f"at most {mode.max_trials.value:,} trials")
     return "; ".join(parts)
-
-
-def location_prefix(study: Study, path: str) -> str:
-    """Return ``file:line: `` for a field of a study file; empty if the study is not from a file."""
-    file, line = study.location(path)
-    return f"{file}:{line}: " if file and line else ""

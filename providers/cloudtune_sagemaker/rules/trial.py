@@ -23,7 +23,7 @@ from cloudtune.provider import (
     uses_launcher,
 )
 from cloudtune_sagemaker.contract import toolkit
-from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL, archive_uri
+from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL
 from cloudtune_sagemaker.request.metric_regex import MAX_LENGTH, CannotJoinError, join_regexes
 from cloudtune_sagemaker.request.parameters import definition_names
 from cloudtune_sagemaker.request.training_job import metric_definitions
@@ -74,9 +74,7 @@ def _call_path(study: Study) -> str:
 def _uploaded_code(
     fitted: FittedStudy, settings: SageMakerSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
-    study, files = fitted.study, facts.lookup.source
-    total = f"{files.count} files ({files.size / 1e6:.1f} MB)"
-    yield Note("trial.source", f"{total} are uploaded to {archive_uri(fitted, facts)}")
+    study = fitted.study
     if settings.image and not facts.emulated:
         text = "the image must have SageMaker's training toolkit, as the framework images do"
         yield Note(f"{SETTINGS}.image", text)

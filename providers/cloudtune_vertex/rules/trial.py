@@ -18,7 +18,6 @@ from cloudtune.provider import (
     uses_launcher,
 )
 from cloudtune_vertex.request.custom_job import fixed_args
-from cloudtune_vertex.request.layout import code_uri
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
 from cloudtune_vertex.settings import NAME, VertexSettings
 
@@ -37,7 +36,7 @@ def trial_rules(
 ) -> Iterator[Finding | Note]:
     """Yield the findings and notes on a trial."""
     if uses_launcher(study, facts):
-        yield from _uploaded_code(study, facts)
+        yield from _uploaded_code(facts)
     else:
         if has_code(study):
             yield from _code_in_storage(study, facts)
@@ -77,10 +76,7 @@ def image_switches(study: Study) -> Iterator[Finding | Note]:
             yield Note(f"parameters.{name}", text, "warning")
 
 
-def _uploaded_code(study: Study, facts: Facts) -> Iterator[Note]:
-    files = facts.lookup.source
-    text = f"{files.count} files ({files.size / 1e6:.1f} MB) are uploaded to "
-    yield Note("trial.source", text + str(code_uri(facts, study)))
+def _uploaded_code(facts: Facts) -> Iterator[Note]:
     if facts.data["prebuilt"] or facts.emulated:
         return
     text = "your own image must have python3, version 3.7 or later"

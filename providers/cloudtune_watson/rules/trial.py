@@ -15,7 +15,6 @@ from cloudtune.provider import (
     has_code,
     input_address,
 )
-from cloudtune_watson.request.layout import archive_name
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
 
@@ -25,7 +24,7 @@ _STEP_KEYS = frozenset({"step", "steps"})
 
 def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the block ``trial``, the metrics and the arguments."""
-    yield from _code(study, settings, facts)
+    yield from _code(study, facts)
     yield from _inputs(study, settings, facts)
     yield from _environment(study, settings)
     yield from _metrics(study)
@@ -34,7 +33,7 @@ def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterato
         yield from _arguments(study)
 
 
-def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
+def _code(study: Study, facts: Facts) -> Iterator[Finding]:
     address = facts.lookup.code_address
     if not has_code(study):
         reason = "IBM Watson has no image or algorithm that replaces the code: add a script"
@@ -42,15 +41,6 @@ def _code(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Find
     elif address is not None:
         reason = f"trials cannot read {address}: set a folder, which is sent"
         yield Finding("refused", "trial.source", reason)
-    else:
-        files = facts.lookup.source
-        stored = (
-            "stored once as a model definition"
-            if settings.backend == "wml"
-            else f"sent with the request as {archive_name(facts)}"
-        )
-        text = f"{files.count} files, {files.size / 1e6:.1f} MB, are {stored}"
-        yield Note("trial.source", text)
 
 
 def _inputs(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding]:

@@ -93,7 +93,7 @@ def test_a_plan(study: Study) -> None:
     made = replace(made, findings=(*made.findings, Finding("dropped", EVIL, EVIL)))
     text = shown(made).text
     assert "dropped" in text
-    assert "local cannot run this study" in text
+    assert "local: cannot run this study" in text
 
 
 def test_results_show_the_best_first(study: Study) -> None:

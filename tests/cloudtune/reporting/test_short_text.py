@@ -90,7 +90,8 @@ def test_studies_and_plans_are_short() -> None:
     planned = replace(planned, findings=(refusal,), notes=())
     assert repr(planned) == str(planned)
     assert repr(planned).splitlines() == [
-        "local cannot run this study, mode driven",
+        "local: cannot run this study: 1 refused",
+        "  mode: driven",
         "  limits: max_trials 9",
         "  cost: none",
         "  refused objective: no such metric",

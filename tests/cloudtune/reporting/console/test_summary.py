@@ -19,6 +19,7 @@ from cloudtune.cli.main_group import cloudtune as command
 from cloudtune.reporting import phrases as words
 from cloudtune.reporting import sanitize
 from cloudtune.reporting.console import summary
+from cloudtune.reporting.console.plan_page import format_plan
 from cloudtune.reporting.console.tables import print_table, render_table
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
@@ -105,8 +106,8 @@ def test_hostile_text_in_summaries_is_sanitized() -> None:
     found = result(study)
     best, _failed = found.trials
     made = cloudtune.plan(study)
-    assert_clean(summary.format_plan(made, brief=False))
-    assert_clean(summary.format_plan(made, brief=True))
+    assert_clean(format_plan(made, brief=False))
+    assert_clean(format_plan(made, brief=True))
     assert_clean(summary.format_summary(found, EVIL))
     assert_clean(summary.format_failures(found))
     assert_clean(summary.format_reuse(study, best, "source"))

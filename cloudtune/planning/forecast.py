@@ -1,0 +1,143 @@
+"""How long a planned job may take and what it may cost, from earlier trials of the same study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.errors import CloudtuneError
+from cloudtune.provider.cost import longest_trial
+from cloudtune.provider.plan import Plan
+from cloudtune.results.events import Ended, Started
+from cloudtune.results.trials import start_duration
+from cloudtune.study.expected_trials import expected_trials
+
+if TYPE_CHECKING:
+    from cloudtune.ledger.ledger import Ledger
+    from cloudtune.ledger.records import JobRecord, RunRecord
+
+_RUNS = 20
+"""Runs that are searched for trials of the same study, the latest first."""
+_EVENTS = 5_000
+"""Events at the end of a job that are read."""
+_SAME = ("parameters", "constants", "objective", "objectives", "strategy")
+"""The fields of a study on which the time of its trials depends. Of the strategy, it depends only
+on the resource."""
+_SAME_TRIAL = ("script", "module", "command")
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Earlier trials of the same study. Times are seconds of one trial."""
+
+    run: str
+    provider: str
+    emulated: bool
+    trials: int
+    low: float
+    """A quarter of the trials took less."""
+    high: float
+    """A quarter of the trials took more."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How long a job may take and what it may cost; unknown values are None. Times are seconds.
+
+    The times are those of running trials. A service also needs time to find and start a machine for
+    each trial, which is not included.
+    """
+
+    trials: int | None
+    """The number of trials unless the job ends early."""
+    parallel: int
+    basis: Basis | None
+    seconds: tuple[float, float] | None
+    """The time of the job if its trials take what those of the basis took."""
+    most: float | None
+    """The time after which the study's own limits end the job."""
+    cost: tuple[float, float] | None
+    """The cost for `seconds`, in the currency of the plan's estimate."""
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Return the forecast of a plan. It reads the ledger, and nothing else."""
+    limits = plan.fitted.study.limits
+    trials, parallel = expected_trials(plan.fitted.study), limits.parallel_trials or 1
+    basis = _find_basis(plan)
+    longest = longest_trial(limits, plan.facts)
+    bounds: list[float] = []
+    if trials is not None and longest is not None:
+        bounds.append(math.ceil(trials / parallel) * longest)
+    if limits.timeout is not None and not plan.facts.lookup.limits.set_by_native:
+        bounds.append(limits.timeout)
+    most = min(bounds, default=None)
+    seconds = cost = None
+    if basis and trials is not None:
+        rounds = math.ceil(trials / parallel)
+        low, high = (
+            min(rounds * each, limits.timeout or math.inf) for each in (basis.low, basis.high)
+        )
+        seconds = (low, high)
+        if plan.estimate:
+            second = plan.estimate.hour / 3600
+            cost = (trials * basis.low * second, trials * basis.high * second)
+    return Forecast(trials, parallel, basis, seconds, most, cost)
+
+
+def _find_basis(plan: Plan) -> Basis | None:
+    """Return the trials of the latest run of the same study, on the plan's provider if possible."""
+    from cloudtune.ledger.ledger import Ledger
+
+    wanted = _identity(plan.study.to_json())
+    other: Basis | None = None
+    try:
+        with Ledger() as ledger:
+            for name in ledger.run_ids()[:_RUNS]:
+                record = ledger.run(name)
+                if _identity(record.study) != wanted:
+                    continue
+                for job in record.jobs:
+                    basis = _basis(ledger, record, job)
+                    place = (job.provider, job.emulated)
+                    if basis and place == (plan.provider, plan.facts.emulated):
+                        return basis
+                    other = other or basis
+    except CloudtuneError:  # no ledger yet, or a damaged run, which `status` reports
+        return other
+    return other
+
+
+def _identity(study: Mapping[str, Any]) -> tuple[object, ...]:
+    trial, strategy = study.get("trial") or {}, study.get("strategy") or {}
+    fields = {name: study.get(name) for name in _SAME} | {"strategy": strategy.get("resource")}
+    return (fields, {name: trial.get(name) for name in _SAME_TRIAL})
+
+
+def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
+    last = ledger.last_event_number(record.id, job.provider)
+    started: dict[int, float] = {}
+    seconds: dict[int, float] = {}
+    completed: set[int] = set()
+    for _, event in ledger.events(record.id, job.provider, after=max(0, last - _EVENTS)):
+        if isinstance(event, Started):
+            started[event.number] = event.time
+        elif isinstance(event, Ended) and event.number in started:
+            spent = start_duration(started.pop(event.number), event)
+            seconds[event.number] = seconds.get(event.number, 0.0) + spent
+            if event.state in {"completed", "stopped_early"}:
+                completed.add(event.number)
+    times = sorted(seconds[number] for number in completed)
+    if not times:
+        return None
+    quarter = len(times) // 4
+    return Basis(
+        run=record.id,
+        provider=job.provider,
+        emulated=job.emulated,
+        trials=len(times),
+        low=times[quarter],
+        high=times[-1 - quarter],
+    )

@@ -1,0 +1,19 @@
+"""What a run uses and creates on this machine, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cloudtune.provider import Plan, format_count
+
+
+def outline(plan: Plan) -> Mapping[str, str]:
+    """Return where the trials of a plan run and what they use, by label."""
+    resources = plan.fitted.study.trial.resources
+    sizes = [
+        format_count(amount, unit)
+        for amount, unit in ((resources.cpus, "CPU"), (resources.gpus, "GPU"))
+        if amount
+    ]
+    rows = {"machine": f"this one; {' and '.join(sizes)} for each trial"} if sizes else {}
+    return {**rows, "python": str(plan.request["python"])}

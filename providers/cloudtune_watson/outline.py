@@ -1,0 +1,29 @@
+"""What a run uses and creates on an IBM cluster, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cloudtune.provider import Plan, describe_source
+from cloudtune_watson.request.layout import archive_name
+
+
+def outline(plan: Plan) -> Mapping[str, str]:
+    """Return the machine, software, uploads and jobs of a plan, by label."""
+    facts, data = plan.facts, plan.facts.data
+    source = describe_source(facts.lookup.source)
+    if plan.mode == "managed":
+        return {
+            "where": f"WML Accelerator at {data['url']}",
+            "image": f"what starts {data['exec_start']} there",
+            "uploads": f"{source}, with the request as {archive_name(facts)}",
+            "creates": f"search {facts.job_name}, which runs the trials",
+        }
+    kind = "project" if data["project_id"] else "space"
+    return {
+        "where": f"{kind} {data['project_id'] or data['space_id']} at {data['url']}",
+        "machine": f"hardware specification {data['hardware_spec']}",
+        "image": f"software specification {data['software_spec']}",
+        "uploads": f"{source}, stored once as a model definition",
+        "creates": f"a training for each trial, {facts.job_name}-1 and so on",
+    }
