@@ -20,7 +20,6 @@ from cloudtune.cli.templates import template_names, write_template
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning import planner
 from cloudtune.planning.forecast import forecast
-from cloudtune.provider.facts import Price
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.plan_page import compare_plans, format_plan, plan_details
 from cloudtune.reporting.console.tables import render_table
@@ -200,10 +199,7 @@ def test_only_differences_are_compared() -> None:
 
 def test_details_are_json() -> None:
     record_trials(plan_of(), 10)
-    plan = plan_of("sagemaker")
-    plan = replace(plan, facts=replace(plan.facts, lookup=replace(plan.facts.lookup, price=None)))
-    details = json.loads(json.dumps(plan_details(plan)))
+    details = json.loads(json.dumps(plan_details(plan_of("sagemaker"))))
     assert details["verdict"] == "can run"
     assert details["forecast"]["basis"]["trials"] == 1
     assert details["outline"]["machine"] == "1 x ml.m5.xlarge, 30 GB disk"
-    assert plan.facts.price is None or isinstance(plan.facts.price, Price)
