@@ -16,13 +16,15 @@ from cloudtune.formats.secrets import drop_secrets, hide_credentials
 from cloudtune.formats.study_text import comment_lines, format_yaml, order_study
 from cloudtune.study.loader import load
 from cloudtune.study.suggestions import did_you_mean
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.study.yaml_reader import is_list, is_map
 
 if TYPE_CHECKING:
     from cloudtune.formats.model import Format, StudyDraft
     from cloudtune.study.study import Study
 
 
+_PART_DEPTH = 6
+"""How deep a part of a document is that is looked at to explain it."""
 _SHAPE_ERRORS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError)
 """What a reader raises on values of a form that it does not expect."""
 
@@ -208,6 +210,9 @@ def _detect(documents: Sequence[Document], path: Path) -> Format:
             for each in documents
         ):
             raise UsageError(f"{path} is a study of cloudtune; `cloudtune check {path}` reads it")
+        for document in documents:
+            if is_map(document.data) and (text := _explain(document.data)):
+                raise UsageError(f"{path} {text}")
         raise UsageError(
             f"{path}: unknown format. cloudtune reads {known}; name one of them with --from"
         )
@@ -219,12 +224,37 @@ def _detect(documents: Sequence[Document], path: Path) -> Format:
     return next(iter(found.values()))
 
 
+def _explain(data: Any) -> str | None:
+    """Return what to do with a document of no format: of a tool, or with a part that has a format.
+
+    A part is in a job of a workflow, such as a state of a state machine.
+    """
+    formats = list(registry.all_formats().values())
+    pending: list[tuple[str, Any, int]] = [("", data, 0)]
+    for path, value, depth in pending:  # the outer parts first
+        if is_list(value):
+            pairs = [(str(index), inner) for index, inner in enumerate(value)]
+        elif is_map(value):
+            pairs = list(value.items())
+            if text := next(filter(None, (each.explain(value) for each in formats)), None):
+                return text if not path else f"has at {path} what {text}"
+            if path and (found := [each.title for each in formats if each.matches(value)]):
+                return f"has {' or '.join(found)} at {path}: save this part alone, and import it"
+        else:
+            continue
+        if depth < _PART_DEPTH:
+            pending += [
+                (f"{path}.{key}" if path else key, inner, depth + 1) for key, inner in pairs
+            ]
+    return None
+
+
 def _under(prefix: str, finding: Finding | Note) -> Finding | Note:
     return replace(finding, path=f"{prefix}.{finding.path}") if prefix else finding
 
 
 def _located(problem: Problem, path: Path, document: Document) -> Problem:
-    where = problem.path
+    where = problem.path.partition(" (")[0]
     while where and where not in document.lines:
         where = where.rpartition(".")[0]
     return replace(problem, file=str(path), line=document.lines.get(where))

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
+from cloudtune.formats.json_lines import JsonLines
 from cloudtune.study.yaml_reader import is_list, is_map, join_surrogates, parse_scalar
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -48,7 +49,7 @@ class Document:
 
     data: Any
     lines: Mapping[str, int] = field(default_factory=dict[str, int])
-    """The line of each field, keyed by dotted path; items of lists count from 0. Empty for JSON."""
+    """The line of each field, keyed by dotted path; items of lists count from 0."""
 
 
 def read_text(path: Path) -> str:
@@ -121,7 +122,7 @@ def _parse_json(text: str, name: str) -> Document | None:
     except (ValueError, RecursionError):
         return None  # the YAML parser has the better messages
     _count_values(data, name)
-    return Document(data)
+    return Document(data, JsonLines(text))
 
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')

@@ -251,11 +251,24 @@ class Fields:
         self.report.note(self.at(key), text)
 
     def mistake(self, key: str, message: str, hint: str = "") -> None:
-        """Add a mistake of the author for a key; see `Report`."""
+        """Add a mistake of the author for a key; see `Report`.
+
+        If the map has the key in another spelling only, the hint names that one.
+        """
+        if key not in self.original and (other := self._other_spelling(key)):
+            hint = f"the file has {other}"
         self.report.mistake(self.at(key), message, hint)
 
     def _mistake(self, key: str, message: str) -> None:
         self.mistake(key, message)
+
+    def _other_spelling(self, key: str) -> str:
+        plain = _plain(key)
+        return next((str(each) for each in self.original if _plain(str(each)) == plain), "")
+
+
+def _plain(key: str) -> str:
+    return key.replace("_", "").replace("-", "").casefold()
 
 
 def _without_nulls(value: Any) -> Any:

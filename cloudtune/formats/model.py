@@ -53,6 +53,14 @@ class Format(ABC):
     def matches(self, document: Json) -> bool:
         """Return whether a document has this format, by keys that no other format has."""
 
+    def explain(self, document: Json) -> str | None:  # noqa: ARG002
+        """Return what to do with a document of the tool that is no file of this format.
+
+        The text continues a message that starts with the name of the file, such as ``is the answer
+        of GET, without a search space: import the file that was posted``. None for all others.
+        """
+        return None
+
     @abstractmethod
     def read(self, document: Fields) -> Sequence[StudyDraft]:
         """Return the studies of a document: one for each definition.

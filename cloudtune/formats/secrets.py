@@ -37,8 +37,10 @@ def drop_secrets(document: Any, report: Report) -> Any:
         if is_list(value):
             pending += [(_join(path, str(n)), item, False) for n, item in enumerate(value)]
         elif is_map(value):
-            if isinstance(name := value.get("name"), str) and isinstance(value.get("value"), str):
-                _drop(value, "value", name, _join(path, "value"), report)
+            name, text = value.get("name"), value.get("value")
+            is_pair = isinstance(name, str) and isinstance(text, str)
+            if is_pair and _drop(value, "value", name, _join(path, "value"), report):
+                value["value"] = None  # unlike a variable without a value
             for key in list(value):
                 where = _join(path, key)
                 if isinstance(value[key], str):
@@ -51,11 +53,13 @@ def drop_secrets(document: Any, report: Report) -> Any:
     return data
 
 
-def _drop(data: dict[str, Any], key: str, name: str, path: str, report: Report) -> None:
-    if looks_like_secret(name, data[key]):
-        del data[key]
-        hint = f"pass it in trial.env as {{from_env: {name or 'NAME'}}}"
-        report.drop(path, f"looks like a secret, which a study must not contain; {hint}")
+def _drop(data: dict[str, Any], key: str, name: str, path: str, report: Report) -> bool:
+    if not looks_like_secret(name, data[key]):
+        return False
+    del data[key]
+    hint = f"pass it in trial.env as {{from_env: {name or 'NAME'}}}"
+    report.drop(path, f"looks like a secret, which a study must not contain; {hint}")
+    return True
 
 
 def _join(path: str, key: str) -> str:

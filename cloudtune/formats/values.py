@@ -32,6 +32,15 @@ def parse_number(value: Any) -> int | float | None:
     return None if isinstance(number, str) else parse_number(number)
 
 
+def describe_value(value: Any) -> str:
+    """Return the end of a message on a wrong value, which may be absent.
+
+    >>> describe_value("Max"), describe_value(None)
+    ("not 'Max'", 'and is absent')
+    """
+    return "and is absent" if value is None else f"not {value!r}"
+
+
 def parse_text(text: str) -> Value:
     """Return the number that prints back as the same text, else the text itself.
 

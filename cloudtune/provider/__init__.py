@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.model import native_block as native_block
     from cloudtune.formats.model import read_named as read_named
     from cloudtune.formats.model import report_unsupported as report_unsupported
+    from cloudtune.formats.values import describe_value as describe_value
     from cloudtune.formats.values import parse_number as parse_number
     from cloudtune.formats.values import parse_text as parse_text
     from cloudtune.formats.values import parse_texts as parse_texts
@@ -164,7 +165,7 @@ _EXPORTS = {
         "Format StudyDraft compact native_block read_named report_unsupported"
     ),
     "cloudtune.formats.values": (
-        "parse_number parse_text parse_texts rising_numbers unique_values"
+        "describe_value parse_number parse_text parse_texts rising_numbers unique_values"
     ),
     "cloudtune.formats.vizier.names": "camel_case restore_paths",
     "cloudtune.formats.vizier.parameters": "read_parameter_specs",

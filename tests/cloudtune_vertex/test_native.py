@@ -14,6 +14,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import StudyError
 from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
+from cloudtune_vertex.native.names import FIELDS, NUMBERS
 from tests.document_equality import Equalities, any_match, changes, differences, is_list
 
 FOLDER = Path(__file__).parent / "native"
@@ -235,3 +236,81 @@ def test_mistakes_of_the_author_are_named(
     with pytest.raises(StudyError, match=message) as caught:
         importer.read(file)
     assert caught.value.problems[0].path.startswith(path)
+
+
+def change(job: dict[str, Any], tmp_path: Path) -> importer.Imported:
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(job), "utf-8")
+    return importer.read(file)
+
+
+def pool(job: dict[str, Any]) -> dict[str, Any]:
+    first: dict[str, Any] = job["trialJobSpec"]["workerPoolSpecs"][0]
+    return first
+
+
+def test_enum_values_may_be_numbers(tmp_path: Path) -> None:
+    types = pytest.importorskip("google.cloud.aiplatform_v1")
+    assert NUMBERS["acceleratorType"] == {e.value: e.name for e in types.AcceleratorType if e}
+    strategies = types.Scheduling.Strategy
+    assert NUMBERS["strategy"] == {e.value: e.name for e in strategies if e}
+    job = document("stopping.json")
+    pool(job)["machineSpec"] = {"acceleratorType": 5, "acceleratorCount": 1, "machineType": "n1"}
+    job["trialJobSpec"]["scheduling"] = {"strategy": 4}
+    (found,) = change(job, tmp_path).studies
+    settings = found.data["providers"]["vertex"]
+    assert (settings["accelerator_type"], settings["spot"]) == ("NVIDIA_TESLA_T4", True)
+    exported = exporter.write(found.study, "vertex").document
+    assert pool(exported)["machineSpec"]["acceleratorType"] == "NVIDIA_TESLA_T4"
+
+
+def test_the_fields_of_a_job_are_those_of_the_service() -> None:
+    types = pytest.importorskip("google.cloud.aiplatform_v1")
+    message = types.HyperparameterTuningJob
+    fields = message.pb(message()).DESCRIPTOR.fields
+    assert set(FIELDS) == {each.json_name for each in fields}
+
+
+def test_a_job_without_a_study_spec_names_what_is_there(tmp_path: Path) -> None:
+    job = document("stopping.json")
+    job["parameterSpec"] = job.pop("studySpec")["parameters"]
+    with pytest.raises(StudyError) as caught:
+        change(job, tmp_path)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.hint) == ("studySpec", "it is not read from parameterSpec")
+
+
+def test_a_field_that_a_job_does_not_have_is_a_warning(tmp_path: Path) -> None:
+    imported = change({**document("stopping.json"), "maxTrials": 3}, tmp_path)
+    assert "maxTrials" in {each.path for each in imported.findings}
+    exported = exporter.write(imported.studies[0].study, "vertex").document
+    assert exported["maxTrials"] == 3
+
+
+def test_a_package_as_text_is_a_mistake(tmp_path: Path) -> None:
+    job = document("stopping.json")
+    pool(job).pop("containerSpec", None)
+    pool(job)["pythonPackageSpec"] = {"packageUris": "gs://b/t.tar.gz", "pythonModule": "t"}
+    with pytest.raises(StudyError, match="must be a list of strings"):
+        change(job, tmp_path)
+
+
+def test_a_forgotten_bound_is_named(tmp_path: Path) -> None:
+    job = document("stopping.json")
+    for each in job["studySpec"]["parameters"]:
+        each.get("doubleValueSpec", {}).pop("maxValue", None)
+    with pytest.raises(StudyError, match="absent, which means 0: below minValue") as caught:
+        change(job, tmp_path)
+    assert caught.value.problems[0].path.endswith("doubleValueSpec.maxValue")
+
+
+def test_a_variable_with_a_secret_is_left_out(tmp_path: Path) -> None:
+    job = document("stopping.json")
+    env = [{"name": "API_TOKEN", "value": "ab12" * 10}, {"name": "EMPTY"}]
+    pool(job).pop("pythonPackageSpec", None)
+    pool(job)["containerSpec"] = {"imageUri": "gcr.io/p/i", "env": env}
+    imported = change(job, tmp_path)
+    assert imported.studies[0].data["trial"]["env"] == {"EMPTY": ""}
+    assert any(each.path.endswith("env.0.value") for each in imported.findings)
+    exported = exporter.write(imported.studies[0].study, "vertex").document
+    assert [each["name"] for each in pool(exported)["containerSpec"]["env"]] == ["EMPTY"]

@@ -366,3 +366,22 @@ def test_a_grid_is_listed() -> None:
         {"name": "n", "dataType": "INT", "fixedVal": 1},
         {"name": "c", "dataType": "STR", "fixedVal": "b"},
     ]
+
+
+def test_another_word_for_a_metric_means_the_latest_value(tmp_path: Path) -> None:
+    search = {
+        "algoDef": {
+            "algorithm": "Random",
+            "objectiveMetric": "loss",
+            "objective": "minimize",
+            "additionalMetrics": {"time": "newest"},
+        },
+        "hyperParams": [
+            {"name": "k", "type": "Discrete", "dataType": "INT", "discreteIntVal": [1]}
+        ],
+    }
+    file = tmp_path / "search.json"
+    file.write_text(json.dumps(search), "utf-8")
+    imported = importer.read(file)
+    assert imported.studies[0].data["trial"]["select"] == {"time": "last"}
+    assert any("'newest' of time is latest" in str(each) for each in imported.findings)

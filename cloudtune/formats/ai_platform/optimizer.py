@@ -14,6 +14,7 @@ from cloudtune.formats.ai_platform.names import (
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import StudyDraft
 from cloudtune.formats.values import parse_number, rising_numbers, unique_values
+from cloudtune.formats.vizier.parameters import read_bounds
 from cloudtune.study.yaml_reader import is_map
 
 _SPECS = {
@@ -128,5 +129,5 @@ def _parameter(fields: Fields, kind: str) -> Json | None:
             spec.mistake("values", "a DISCRETE parameter needs numbers")
             return None
         return {"type": type_, "values": numbers, **scale}
-    read = spec.integer if type_ == "int" else spec.number
-    return {"type": type_, "min": read("minValue") or 0, "max": read("maxValue") or 0, **scale}
+    bounds = read_bounds(spec, whole=type_ == "int")
+    return None if bounds is None else {"type": type_, **bounds, **scale}

@@ -17,8 +17,9 @@ from cloudtune.formats.ai_platform.names import (
 from cloudtune.formats.ai_platform.optimizer import read_study
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import StudyDraft, compact, read_named
-from cloudtune.formats.values import rising_numbers, unique_values
+from cloudtune.formats.values import describe_value, rising_numbers, unique_values
 from cloudtune.formats.vizier.names import camel_case, restore_paths
+from cloudtune.formats.vizier.parameters import read_bounds
 from cloudtune.study.yaml_reader import is_list, is_map
 
 DEFAULT_TAG = "training/hptuning/metric"
@@ -118,7 +119,8 @@ class _JobReader:
             self._search.mistake("params", text, "put - before it")
             return {}
         if not params:
-            self._search.mistake("params", "a tuning job needs parameters")
+            hint = "indent them below hyperparameters" if "params" in self._input else ""
+            self._search.mistake("params", "a tuning job needs parameters", hint)
         return read_named(self._search, "params", "parameterName", _parameter, self._origins)
 
     def _code(self) -> Json:
@@ -147,7 +149,7 @@ def _parameter(fields: Fields) -> Json | None:
     if kind in _KINDS:
         return _range(fields, str(kind))
     if kind not in _LISTS:
-        text = f"must be DOUBLE, INTEGER, CATEGORICAL or DISCRETE, not {kind!r}"
+        text = f"must be DOUBLE, INTEGER, CATEGORICAL or DISCRETE, {describe_value(kind)}"
         fields.mistake("type", text)
         return None
     key = _LISTS[str(kind)]
@@ -174,12 +176,12 @@ def _range(fields: Fields, kind: str) -> Json | None:
             others[0], f"does not belong to a {kind} parameter", "use minValue, maxValue"
         )
         return None
-    read = fields.integer if kind == "INTEGER" else fields.number
-    low, high = (read(key) for key in _BOUNDS)
-    for key, value in zip(_BOUNDS, (low, high), strict=True):
-        if value is None and fields.original.get(key) is None:
+    bounds = read_bounds(fields, whole=kind == "INTEGER")
+    if bounds is None:
+        return None
+    for key in _BOUNDS:
+        if fields.original.get(key) is None:
             fields.note(key, "absent, which is 0 in the JSON of the service")
-    bounds = {"min": low or 0, "max": high or 0}
     return {"type": _KINDS[kind], **bounds, **read_scale(fields)}
 
 

@@ -16,7 +16,7 @@ from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.ibm_experiments.names import HOME, OPTIMIZATION, REFERENCES
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.study.yaml_reader import is_map
 
 
 class ExperimentsFormat(Format):
@@ -30,10 +30,7 @@ class ExperimentsFormat(Format):
     @override
     def matches(self, document: Json) -> bool:
         entity = document.get("entity")
-        references = (entity if is_map(entity) else document).get(REFERENCES)
-        return is_list(references) and any(
-            is_map(each) and OPTIMIZATION in each for each in references
-        )
+        return OPTIMIZATION in document or REFERENCES in (entity if is_map(entity) else document)
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:

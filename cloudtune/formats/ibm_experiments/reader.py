@@ -21,11 +21,16 @@ from cloudtune.formats.ibm_experiments.names import (
     VALUES,
 )
 from cloudtune.formats.model import StudyDraft, compact, read_named
-from cloudtune.formats.values import parse_number, rising_numbers, unique_values
+from cloudtune.formats.values import describe_value, parse_number, rising_numbers, unique_values
 
 
 def read_experiment(document: Fields) -> Sequence[StudyDraft]:
-    """Return a study for each training reference that has a search."""
+    """Return a study for each training reference that has a search, or for a search alone."""
+    if OPTIMIZATION in document:
+        draft = _Search(document).draft()
+        if rest := document.rest():
+            draft.data["providers"] = {HOME: {"native": {REFERENCES: [rest]}}}
+        return [draft]
     if "entity" in document:
         if document.take("metadata") is not None:
             document.note("metadata", "left out what the service adds")
@@ -101,7 +106,7 @@ class _Search:
             method.refuse("name", f"IBM ran only {', '.join(METHODS)}; {name} did not work")
             return
         if name not in METHODS:
-            method.mistake("name", f"must be {' or '.join(METHODS)}, not {name!r}")
+            method.mistake("name", f"must be {' or '.join(METHODS)}, {describe_value(name)}")
             return
         if name == "rbfopt":
             method.approximate("name", "other services run it as bayesian, with another model")
@@ -133,7 +138,7 @@ class _Search:
             method.mistake("parameters", "objective is missing, the metric to optimize")
             return
         if goal not in {"maximize", "minimize"}:
-            text = f"maximize_or_minimize must be maximize or minimize, not {goal!r}"
+            text = f"maximize_or_minimize must be maximize or minimize, {describe_value(goal)}"
             method.mistake("parameters", text)
             return
         self._data["objective"] = {"metric": metric, "goal": goal}

@@ -97,15 +97,24 @@ class _TreeReader:
             if external == "AS_FLOAT":
                 numbers = list(map(float, numbers))
             return {"type": kind, "values": numbers, **scale}
-        read = spec.integer if kind == "int" else spec.number
-        low, high = read("minValue"), read("maxValue")
-        # Zeros vanish in the JSON of protobuf.
-        return {
-            "type": kind,
-            "min": 0 if low is None else low,
-            "max": 0 if high is None else high,
-            **scale,
-        }
+        bounds = read_bounds(spec, whole=kind == "int")
+        return None if bounds is None else {"type": kind, **bounds, **scale}
+
+
+def read_bounds(fields: Fields, *, whole: bool) -> Json | None:
+    """Return the ``min`` and ``max`` of a range. An absent bound is 0: protobuf omits zeros.
+
+    None after a mistake: where an absent bound would leave no values, it was forgotten.
+    """
+    read = fields.integer if whole else fields.number
+    bounds = {key: read(key) for key in ("minValue", "maxValue")}
+    low, high = (value or 0 for value in bounds.values())
+    for key, value in bounds.items():
+        if value is None and fields.original.get(key) is None and low > high:
+            other = "below minValue" if key == "maxValue" else "above maxValue"
+            fields.mistake(key, f"absent, which means 0: {other} {low or high}")
+            return None
+    return {"min": low, "max": high}
 
 
 def _parent_values(entry: Fields, parent: Json) -> list[Any] | None:

@@ -13,6 +13,9 @@ from typing_extensions import override
 from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft
 from cloudtune_sagemaker.settings import NAME
 
+_CONTROLLERS = ("sagemaker.services.k8s.aws", "sagemaker.aws.amazon.com")
+"""The API groups of AWS's controllers for Kubernetes, the current and the older one."""
+
 
 class SageMakerFormat(Format):
     """Tuning jobs of SageMaker."""
@@ -26,6 +29,16 @@ class SageMakerFormat(Format):
         if "HyperParameterTuningJobConfig" in document:
             return True
         return "ResourceLimits" in document and "Strategy" in document  # the config alone
+
+    @override
+    def explain(self, document: Json) -> str | None:
+        group = str(document.get("apiVersion")).partition("/")[0]
+        if group not in _CONTROLLERS or "tuningjob" not in str(document.get("kind")).lower():
+            return None
+        return (
+            "is a tuning job as a Kubernetes object: import what `aws sagemaker "
+            "describe-hyper-parameter-tuning-job` prints for the job that the controller starts"
+        )
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:

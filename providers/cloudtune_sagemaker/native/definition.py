@@ -152,10 +152,11 @@ def _inputs(fields: Fields, trial: Json) -> None:
             if channel.peek(key) == "None":
                 channel.take(key)
         source = channel.map("DataSource").map("S3DataSource")
-        uri = source.text("S3Uri")
-        if not name or not uri:
+        uri = str(source.peek("S3Uri") or "")
+        if not name or "://" not in uri:
             channel.note("DataSource", f"kept for SageMaker: {name} has no address in S3")
             continue
+        source.take("S3Uri")
         for key, default in (
             ("S3DataType", "S3Prefix"),
             ("S3DataDistributionType", "FullyReplicated"),

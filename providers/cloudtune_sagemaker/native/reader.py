@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import Fields, Json, StudyDraft, compact, is_list, is_map
+from cloudtune.provider import (
+    Fields,
+    Json,
+    StudyDraft,
+    compact,
+    describe_value,
+    is_list,
+    is_map,
+)
 from cloudtune_sagemaker.native.branches import JoinedBranches, join
 from cloudtune_sagemaker.native.definition import read_definition
 from cloudtune_sagemaker.native.durations import read_seconds
 from cloudtune_sagemaker.native.hyperparameters import read_ranges
 from cloudtune_sagemaker.native.names import GOALS, STRATEGIES, WARM_STARTS
+from cloudtune_sagemaker.rules.native import unknown_fields
 from cloudtune_sagemaker.settings import NAME
 
 _DESCRIBED = (
@@ -105,6 +114,17 @@ def _read(
     rest = document.rest()
     if definition is not None:
         rest |= _definition_rest(definition.rest(), joined)
+    for path, reason in unknown_fields(rest):
+        head, dot, inner = path.partition(".")
+        own = definition.path if definition is not None and head == _ONE else head
+        document.warn(own + dot + inner, f"kept, but SageMaker refuses it: {reason}")
+    if not objective and not document.report.problems:
+        document.warn(f"{_CONFIG}.HyperParameterTuningJobObjective", "absent: add objective")
+    has_ranges = data["parameters"] or any(
+        each.path.endswith("AutoParameters") for each in document.report.findings
+    )
+    if not has_ranges and not document.report.problems:
+        document.warn(f"{_CONFIG}.ParameterRanges", "no ranges: add parameters to tune")
     if joined is not None:
         settings["definition_names"] = dict(joined.names)
     data["providers"] = {NAME: {**settings, **compact(native=rest)}}
@@ -129,7 +149,7 @@ def _objective(config: Fields, definition: Fields | None, origins: dict[str, str
     if not fields.original:
         return {}
     if kind not in GOALS:
-        fields.mistake("Type", f"must be Maximize or Minimize, not {kind!r}")
+        fields.mistake("Type", f"must be Maximize or Minimize, {describe_value(kind)}")
         return {}
     if not metric:
         fields.mistake("MetricName", "an objective needs a metric")
@@ -142,7 +162,7 @@ def _strategy(config: Fields, data: Json, origins: dict[str, str]) -> None:
     name = config.word("Strategy")
     if name not in STRATEGIES:
         hint = f"use {', '.join(STRATEGIES)}"
-        config.mistake("Strategy", f"unknown strategy {name!r}", hint)
+        config.mistake("Strategy", f"must be a strategy, {describe_value(name)}", hint)
         return
     strategy: Json = {"name": STRATEGIES[name]}
     origins["strategy"] = config.at("Strategy")
@@ -185,6 +205,10 @@ def _limits(config: Fields, data: Json, origins: dict[str, str]) -> None:
 
 
 def _tags(document: Fields, settings: Json) -> None:
+    if is_map(tags := document.peek("Tags")):  # as Step Functions returns them
+        settings |= compact(tags={str(key): str(value) for key, value in tags.items()})
+        document.take("Tags")
+        return
     tags = document.items("Tags")
     found = [each for each in tags if is_map(each) and each.get("Key") != _RUN_TAG]
     if len(found) < len(tags):
@@ -202,7 +226,9 @@ def _warm_start(document: Fields, data: Json) -> None:
         return
     kind = start.word("WarmStartType")
     if kind not in WARM_STARTS:
-        start.mistake("WarmStartType", f"must be one of {', '.join(WARM_STARTS)}, not {kind!r}")
+        start.mistake(
+            "WarmStartType", f"must be one of {', '.join(WARM_STARTS)}, {describe_value(kind)}"
+        )
         return
     parents = start.maps("ParentHyperParameterTuningJobs")
     names = [each.text("HyperParameterTuningJobName") for each in parents]

@@ -64,7 +64,9 @@ def write_job(study: Study, report: Report) -> Json:
     if len(found) == 1 and "DefinitionName" not in one:
         config |= compact(HyperParameterTuningJobObjective=objective)
         config["ParameterRanges"] = ranges(found[0], report)
-        request["TrainingJobDefinition"] = _definition(study, settings, found[0], report)
+        definition = _definition(study, settings, found[0], report)
+        if definition != {"AlgorithmSpecification": {"TrainingInputMode": "File"}}:
+            request["TrainingJobDefinition"] = definition
     else:
         if len(found) == 1:  # one entry of a list
             native["TrainingJobDefinitions"] = [native.pop("TrainingJobDefinition")]

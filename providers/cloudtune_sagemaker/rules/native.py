@@ -23,6 +23,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 """The Python types of each type of the model, and its name in messages."""
 
+_UNKNOWN = "unknown field"
 Mismatch = tuple[str, str]
 """The path of a field, and what is wrong with its value."""
 
@@ -36,6 +37,18 @@ def check_native(mode: Mode, native: Mapping[str, Any]) -> list[Mismatch]:
     model = _model()
     shape = model["operations"][OPERATIONS[mode]]["input"]["shape"]
     return list(_check(model["shapes"], shape, dict(native), ""))
+
+
+def unknown_fields(native: Mapping[str, Any]) -> list[Mismatch]:
+    """Return the fields of a part of a tuning job that the service's model does not have.
+
+    Without botocore, none is returned.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("botocore") is None:
+        return []
+    return [each for each in check_native("managed", native) if each[1].startswith(_UNKNOWN)]
 
 
 @cache
@@ -83,7 +96,7 @@ def _check_fields(
             yield from _check(shapes, shape["members"][key]["shape"], inner, inner_path)
         else:
             suggestion = did_you_mean(key, shape["members"])
-            yield inner_path, f"unknown field{f'; {suggestion}' if suggestion else ''}"
+            yield inner_path, f"{_UNKNOWN}{f'; {suggestion}' if suggestion else ''}"
 
 
 def _check_string(shape: Mapping[str, Any], value: str, path: str) -> Iterator[Mismatch]:

@@ -33,6 +33,8 @@ class VertexFormat(Format):
     def matches(self, document: Json) -> bool:
         if JOB in document or "hyperparameter_tuning_job" in document:
             return True
+        if "trialJobSpec" in document or "trial_job_spec" in document:
+            return True
         spec = document.get("studySpec", document.get("study_spec"))
         return is_map(spec) and any(key in document for key in _JOB_KEYS)
 

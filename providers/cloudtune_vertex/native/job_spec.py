@@ -100,7 +100,9 @@ def _package(fields: Fields, trial: Json, settings: Json) -> None:
     settings |= compact(image=fields.text("executorImageUri"))
     uris: Any = fields.peek("packageUris") or []
     module = fields.peek("pythonModule")
-    if is_list(uris) and uris and isinstance(module, str) and _MODULE.fullmatch(module):
+    if not is_list(uris):
+        fields.mistake("packageUris", "must be a list of strings", "put - before it")
+    elif uris and isinstance(module, str) and _MODULE.fullmatch(module):
         trial["source"] = {NAME: str(uris[0])}
         trial["module"] = fields.take("pythonModule")
         if len(uris) == 1:
@@ -120,6 +122,8 @@ def _call(fields: Fields, trial: Json) -> None:
     env: Json = {}
     for each in fields.maps("env", "name"):
         name, value = each.peek("name"), each.peek("value")
+        if value is None and "value" in each.original:  # a secret, which was dropped
+            continue
         plain = str(value if value is not None else "").replace("$$(", "")
         if isinstance(name, str) and is_variable_name(name) and "$(" not in plain:
             each.take("name")

@@ -20,10 +20,12 @@ from cloudtune.provider import (
 from cloudtune_vertex.native.job_spec import read_job_spec, read_seconds
 from cloudtune_vertex.native.names import (
     ALGORITHMS,
+    FIELDS,
     GOALS,
     JOB,
     NUMBERS,
     SELECTIONS,
+    name_enums,
 )
 from cloudtune_vertex.settings import NAME
 
@@ -50,6 +52,9 @@ def read_job(document: Fields) -> StudyDraft:
             settings |= {"project": parent[1], "location": parent[2]}
         inner = Fields(whole, report).map(JOB)
         whole, path = dict(inner.original), JOB
+    spec = whole.get("trialJobSpec")
+    if is_map(spec):
+        whole["trialJobSpec"] = name_enums(spec)
     draft = _JobReader(Fields(whole, report, path), settings).draft()
     draft.origins = restore_paths(report, draft.origins, names)
     return draft
@@ -65,6 +70,14 @@ class _JobReader:
 
     def draft(self) -> StudyDraft:
         job, data, settings = self._job, self._data, self._settings
+        unknown = [key for key in job.original if key not in FIELDS]
+        for key in unknown:
+            job.warn(key, f"kept, but a tuning job of Vertex AI has no field {key}")
+        if not self._spec.original:
+            hint = f"it is not read from {', '.join(unknown)}" if unknown else ""
+            text = "absent: a tuning job needs its parameters and metrics"
+            job.mistake("studySpec", text, hint)
+            return StudyDraft(data)
         data["name"] = job.text("displayName")
         if added := [key for key in _OUTPUT if job.take(key) is not None]:
             job.note(added[0], f"left out what the service adds: {', '.join(added)}")

@@ -34,6 +34,15 @@ class WatsonFormat(Format):
         )
 
     @override
+    def explain(self, document: Json) -> str | None:
+        if {"hpoName", "experiments", "state"} <= document.keys():
+            return (
+                "is what WML Accelerator returns for a search, without its algorithm and its "
+                "hyperparameters: import the data that was posted"
+            )
+        return None
+
+    @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
         from cloudtune_watson.native.reader import read_search
 

@@ -45,9 +45,9 @@ def read_model(search: Fields, trial: Json, settings: Json) -> None:
             inputs={"data": {NAME: path}} if path else {},
         )
         return
-    code = script or "the program"
+    code = f"the code {script}" if script else "the code"
     text = (
-        f"the code {code} is uploaded with the search, and is not here: put it next to this file "
+        f"{code} is uploaded with the search, and is not here: put it next to this file "
         "and import again, or name it with trial.source and trial.script"
     )
     model.warn("args", text)

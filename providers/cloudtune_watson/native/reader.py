@@ -6,7 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.provider import Fields, Json, StudyDraft, compact, format_duration, is_list, is_map
+from cloudtune.provider import (
+    Fields,
+    Json,
+    StudyDraft,
+    compact,
+    describe_value,
+    format_duration,
+    is_list,
+    is_map,
+)
 from cloudtune_watson.native.model_spec import read_model
 from cloudtune_watson.native.names import ALGORITHMS, DATA, GOALS, GRID, SELECTS
 from cloudtune_watson.native.parameters import read_parameters, read_trials
@@ -157,7 +166,7 @@ class _SearchReader:
         if not metric:
             algorithm.mistake("objectiveMetric", "a search needs a metric to optimize")
         if goal not in GOALS:
-            algorithm.mistake("objective", f"must be minimize or maximize, not {goal!r}")
+            algorithm.mistake("objective", f"must be minimize or maximize, {describe_value(goal)}")
         if metric and goal in GOALS:
             self._data["objective"] = {"metric": metric, "goal": goal}
             text = f'{_ELSEWHERE}; add cloudtune.report({{"{metric}": value}}) to the script'
@@ -166,10 +175,9 @@ class _SearchReader:
         selects: Json = {}
         for name, select in algorithm.entries("additionalMetrics").items():
             if str(select) not in SELECTS:
-                text = f"{name} must be {', '.join(SELECTS)}, not {select!r}"
-                algorithm.mistake("additionalMetrics", text)
-            else:
-                selects[name] = SELECTS[str(select)]
+                text = f"{select!r} of {name} is latest: IBM reads all other words so"
+                algorithm.note("additionalMetrics", text)
+            selects[name] = SELECTS.get(str(select), "last")
         self._data["trial"] |= compact(select=selects)
         self._origins["trial.select"] = algorithm.at("additionalMetrics")
 

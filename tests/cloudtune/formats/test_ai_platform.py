@@ -175,6 +175,7 @@ MISTAKES = [
     ("grid.yaml", ("type: DISCRETE", "type: DOUBLE"), f"{_SEARCH}.params.1.disc", "not belong"),
     ("grid.yaml", ("[0.5]", "[half]"), f"{_SEARCH}.params.1.discreteValues", "must be numbers"),
     ("resume.yaml", ("hyperparameters:", "hyperparameter:"), _SEARCH, "tunes nothing"),
+    ("resume.yaml", (", maxValue: 1.0", ""), _SEARCH, "which means 0"),
 ]
 
 
@@ -187,3 +188,13 @@ def test_mistakes_name_the_field_and_the_line(
     problem = caught.value.problems[0]
     assert problem.path.startswith(path)
     assert problem.line
+
+
+def test_parameters_outside_the_search_are_to_be_indented(tmp_path: Path) -> None:
+    text = (
+        "trainingInput:\n  hyperparameters:\n    goal: MINIMIZE\n  params:\n  - {parameterName: a}"
+    )
+    file = tmp_path / "job.yaml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(StudyError, match="indent them below hyperparameters"):
+        importer.read(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,30 @@ def test_an_export_tells_what_an_experiment_cannot_express() -> None:
     found = reference["hyper_parameters_optimization"]["hyper_parameters"]
     assert found[1] == {"name": "b", "string_values": ["False", "True"]}
     assert (found[0]["int_values"][0], found[0]["int_values"][-1]) == (4, 4000)
+
+
+def test_a_search_alone(tmp_path: Path) -> None:
+    method = [
+        {"name": "objective", "string_value": "accuracy"},
+        {"name": "maximize_or_minimize", "string_value": "maximize"},
+        {"name": "num_optimizer_steps", "int_value": 10},
+        {"name": "time_interval", "string_value": "epoch"},
+    ]
+    search = {
+        "method": {"name": "rbfopt", "parameters": method},
+        "hyper_parameters": [{"name": "width", "int_range": {"min_value": 1, "max_value": 20}}],
+    }
+    file = tmp_path / "hpo_params.json"
+    file.write_text(json.dumps({"hyper_parameters_optimization": search}), "utf-8")
+    (found,) = importer.read(file).studies
+    assert found.data["limits"] == {"max_trials": 10}
+    exported = exporter.write(found.study, "ibm-experiments").document
+    original = {"training_references": [{"hyper_parameters_optimization": search}]}
+    assert compare(original, exported) == []
+
+
+def test_an_experiment_without_a_search_tunes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.json"
+    file.write_text(json.dumps({"training_references": [{"name": "mnist"}]}), "utf-8")
+    with pytest.raises(StudyError, match="nothing is tuned"):
+        importer.read(file)
