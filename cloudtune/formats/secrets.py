@@ -38,8 +38,8 @@ def drop_secrets(document: Any, report: Report) -> Any:
             pending += [(_join(path, str(n)), item, False) for n, item in enumerate(value)]
         elif is_map(value):
             name, text = value.get("name"), value.get("value")
-            is_pair = isinstance(name, str) and isinstance(text, str)
-            if is_pair and _drop(value, "value", name, _join(path, "value"), report):
+            pair = name if isinstance(name, str) and isinstance(text, str) else None
+            if pair is not None and _drop(value, "value", pair, _join(path, "value"), report):
                 value["value"] = None  # unlike a variable without a value
             for key in list(value):
                 where = _join(path, key)
