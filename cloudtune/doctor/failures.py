@@ -137,7 +137,7 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
     values = " ".join(f"{name}={value}" for name, value in start.parameters.items())
     return Check(
         severity="error", area="script", id="script-fails", message=message[:_MAX_TEXT],
-        file=file, line=number, fix=f"it fails with {values}"[:_MAX_TEXT],
+        file=file, line=number, fix=f"correct it, or the values of the trial: {values}"[:_MAX_TEXT],
     )  # fmt: skip
 
 

@@ -18,6 +18,10 @@ _CHECKPOINT = re.compile(
 """The names of files that look like the state of a training."""
 
 
+_MIN_SECONDS = 0.5
+"""A script that runs so long after SIGTERM may have ignored it."""
+
+
 def check_stop(trials: Trials) -> Iterator[Check]:
     """Yield whether the script stops in time."""
     stopped = trials.stopped
@@ -25,18 +29,33 @@ def check_stop(trials: Trials) -> Iterator[Check]:
         return
     seconds = (stopped.over or stopped.stopped) - stopped.stopped
     killed = stopped.ended is None or "did not exit within" in stopped.ended.reason
-    if killed or (stopped.ended and "SIGKILL" in stopped.ended.reason):
-        yield Check(
-            severity="warning",
-            area="script",
-            id="stop-ignored",
-            message=f"it still runs {min(seconds, GRACE):.0f} s after SIGTERM, and is killed",
-            fix="let it end, and save its state, at SIGTERM: cloudtune.trial.should_stop() returns "
-            "whether it came; a shell script starts its last program with exec",
-        )
-        return
-    yield Check(
-        severity="ok", area="script", id="stop", message=f"stops at SIGTERM in {seconds:.1f} s"
+    if not killed and _went_on(trials):
+        yield _ignored("it goes on to its end after SIGTERM")
+    elif killed or (stopped.ended and "SIGKILL" in stopped.ended.reason):
+        yield _ignored(f"it still runs {min(seconds, GRACE):.0f} s after SIGTERM, and is killed")
+    else:
+        message = f"stops at SIGTERM in {seconds:.1f} s"
+        yield Check(severity="ok", area="script", id="stop", message=message)
+
+
+def _went_on(trials: Trials) -> bool:
+    """Return whether a start that was stopped half-way did all that an undisturbed one does."""
+    first, stopped = trials.first, trials.stopped
+    if stopped is None or stopped is first or stopped.ended is None or stopped.stopped is None:
+        return False
+    after = stopped.seconds - (stopped.stopped - stopped.begun)
+    complete = stopped.ended.state == "completed" and len(stopped.measured) >= len(first.measured)
+    return complete and after > max(_MIN_SECONDS, 0.3 * first.seconds)
+
+
+def _ignored(message: str) -> Check:
+    return Check(
+        severity="warning",
+        area="script",
+        id="stop-ignored",
+        message=message,
+        fix="let it end, and save its state, at SIGTERM: cloudtune.trial.should_stop() returns "
+        "whether it came; a shell script starts its last program with exec",
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.captures import (
-    NUMBER_GROUP,
     Capture,
     ambiguous_line,
     ambiguous_words,
@@ -18,6 +18,7 @@ from cloudtune.doctor.captures import (
     output_lines,
     suggest_expression,
 )
+from cloudtune.doctor.corrections import single_metric, whole_number
 from cloudtune.doctor.probe import Start
 from cloudtune.doctor.trials import Trials
 from cloudtune.results.failure import sample_lines
@@ -101,30 +102,20 @@ def _missing(
     """Return why a metric has no value."""
     suggested = suggest_expression(name, lines)
     fix = f"call report({name}=...) of cloudtune.trial, or print it and set trial.metrics"
+    expressions = " or ".join(map(_quote, found))
     invalid = [each for captures in found.values() for each in captures if each.value is None]
-    if invalid:
-        first = invalid[-1]
-        message = (
-            f"the expression matches {first.text!r}, which is not a number: {_cut(first.line)}"
-        )
-        if number := first.number:
-            pattern = re.escape(first.text).replace(re.escape(number), NUMBER_GROUP)
-            suggested = suggested if first.text == number else None
-            start = first.line[first.start : first.at]
-            suggested = suggested or re.escape(start).replace(r"\ ", " ") + pattern.replace(
-                r"\ ", " "
-            )
-    elif found:
-        message = f"no printed line matches {' or '.join(found)}"
-    else:
-        message = f"the script reports no {name}"
-    if suggested:
-        fix = f"set trial.metrics: {{{name}: {_quote(suggested)}}}"
     samples = sample_lines("\n".join(lines), [name])
-    if not invalid:
-        message += (
-            f"; it prints: {' | '.join(map(_cut, samples))}" if samples else "; it prints nothing"
-        )
+    printed = f"prints: {' | '.join(map(_cut, samples))}" if samples else "prints nothing"
+    if invalid:
+        last = invalid[-1]
+        message = f"{expressions} matches {last.text!r}, not a number, in: {_cut(last.line)}"
+        suggested = next(filter(None, (whole_number(name, text, lines) for text in found)), None)
+    elif found:
+        message = f"no line matches {expressions}; the script {printed}"
+    else:
+        message = f"the script reports no {name}; it {printed}"
+    command = _correction(name, suggested)
+    fix = "set in trial:" if command else fix
     if is_late and not invalid:
         return Check(
             severity="unknown", area="script", id="metric-not-yet", path=path,
@@ -132,48 +123,58 @@ def _missing(
             fix="give it more time with --seconds",
         )  # fmt: skip
     return Check(
-        severity="error", area="script", id="metric-missing", path=path, message=message, fix=fix
-    )
+        severity="error", area="script", id="metric-missing", path=path, message=message, fix=fix,
+        command=command,
+    )  # fmt: skip
 
 
 def _check_expression(
     name: str, path: str, expression: str, captures: list[Capture], lines: list[str]
 ) -> Iterator[Check]:
     """Yield what an expression reads wrongly, or does not read."""
+    quoted = _quote(expression)
     cut = list(dict.fromkeys(each for each in captures if each.is_cut))
+    missed = [] if cut else missed_numbers(expression, lines)
+    invalid = [each for each in captures if each.value is None]
+    is_partial = cut or missed or invalid
+    whole = _correction(name, whole_number(name, expression, lines) if is_partial else None)
+    fix = "capture the whole number, with sign and exponent"
     if cut:
         shown = ", ".join(f"{each.text} of {each.number}" for each in cut[:_MAX_SHOWN])
         more = f" and {len(cut) - _MAX_SHOWN} more" if len(cut) > _MAX_SHOWN else ""
-        yield _error(
-            "metric-cut", path, f"{expression} reads only a part of the number: {shown}{more}; "
-            f"line: {_cut(cut[0].line)}", _whole_number(expression),
-        )  # fmt: skip
-    if words := ambiguous_words(captures):
-        yield _error(
-            "metric-ambiguous", path,
-            f"{expression} matches several metrics: {', '.join(words[:_MAX_SHOWN])}; the last one "
-            f"of {_cut(captures[-1].line)!r} counts",
-            f"begin it with \\b, or a word that only {name} has: {_quote(_bounded(expression))}",
-        )  # fmt: skip
-    elif double := ambiguous_line(captures):
-        yield _error(
-            "metric-ambiguous", path,
-            f"{expression} matches twice, with different values, in: {_cut(double.line)}",
-            f"let it match the name of {name}, too",
-        )  # fmt: skip
-    missed = [] if cut else missed_numbers(expression, lines)
-    if missed:
-        yield _error(
-            "metric-missed", path, f"{expression} does not match the number in: "
-            f"{' | '.join(map(_cut, missed))}", _whole_number(expression),
-        )  # fmt: skip
-    invalid = [each for each in captures if each.value is None]
-    if invalid and len(invalid) < len(captures):
-        first = invalid[0]
-        yield _warning(
-            "metric-not-number", path, f"{expression} matches {first.text!r}, which is not a "
-            f"number, in: {_cut(first.line)}", _whole_number(expression),
-        )  # fmt: skip
+        message = f"{quoted} reads only a part of the number: {shown}{more}"
+        yield _expression_check("metric-cut", path, message, fix, correction=whole)
+    elif missed:
+        message = f"{quoted} does not match the number in: {' | '.join(map(_cut, missed))}"
+        yield _expression_check("metric-missed", path, message, fix, correction=whole)
+    elif invalid:
+        message = f"{quoted} matches {invalid[0].text!r}, not a number, in: {_cut(invalid[0].line)}"
+        check = _expression_check("metric-not-number", path, message, fix, correction=whole)
+        yield replace(check, severity="warning")
+    words, double = ambiguous_words(captures), ambiguous_line(captures)
+    if words:
+        fix, shown = "let it match one of them", ", ".join(words[:_MAX_SHOWN])
+        message = f"{quoted} matches several metrics, {shown}, and the last match counts"
+    elif double:
+        fix = f"let it match the name of {name}, too"
+        message = f"{quoted} matches twice, with different values, in: {_cut(double.line)}"
+    else:
+        return
+    single = _correction(name, single_metric(name, expression, lines))
+    yield _expression_check("metric-ambiguous", path, message, fix, correction=single)
+
+
+def _expression_check(check: str, path: str, message: str, fix: str, *, correction: str) -> Check:
+    """Return an error of an expression, with the correction if it is known."""
+    return Check(
+        severity="error",
+        area="script",
+        id=check,
+        path=path,
+        message=message,
+        fix=f"{fix}, in trial:" if correction else fix,
+        command=correction,
+    )
 
 
 def _check_values(
@@ -266,12 +267,9 @@ def _summary(objective: Objective, starts: Sequence[Start]) -> Check:
     return Check(severity="ok", area="script", id="metric", path="objective", message=message)
 
 
-def _whole_number(expression: str) -> str:
-    return rf"capture the whole number, sign and exponent included, with (\S+): {expression}"
-
-
-def _bounded(expression: str) -> str:
-    return expression if expression.startswith(r"\b") else rf"\b{expression}"
+def _correction(name: str, expression: str | None) -> str:
+    """Return the line of the study with an expression; empty without one."""
+    return f"metrics: {{{name}: {_quote(expression)}}}" if expression else ""
 
 
 def _quote(expression: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -81,31 +82,26 @@ def run_trials(probe: Probe, study: Study, seconds: float, suspects: list[str]) 
         trials.second = start(2, high)
         return trials
     second = start(2, high, _stop_point(first))
+    numbers = itertools.count(3)
     if second.stopped is None or second.out_of_time:
         trials.second = second
-        return trials
-    trials.stopped = second
-    if second.ended is None:  # it still runs
-        trials.second = start(3, high)
-    elif _continues(probe, study):
-        after = max((each.step for each in second.measured), default=0)
-        trials.resumed = probe.run(
-            2, high, seconds, grace=grace, resource=next_resource, after_step=after
-        )
-        trials.second = start(3, high)
     else:
-        trials.second = start(3, high)
-    numbers = iter(range(4, 100))
+        trials.stopped = second
+        if second.ended is not None and _continues(probe, study):
+            after = max((each.step for each in second.measured), default=0)
+            trials.resumed = probe.run(
+                2, high, seconds, grace=grace, resource=next_resource, after_step=after
+            )
+        trials.second = start(next(numbers), high)
     if trials.second.failed:
         return trials
     if not trials.moves and low != high:
         trials.more.append(start(next(numbers), point(space, 0.5)))
-    if trials.moves:
-        for name in suspects[:_MAX_SUSPECTS]:
-            if name in low and name in high and low[name] != high[name]:
-                changed = start(next(numbers), {**low, name: high[name]})
-                if not changed.failed and _series(changed) == _series(first):
-                    trials.ignored.append(name)
+    for name in suspects[:_MAX_SUSPECTS] if trials.moves else ():
+        if name in low and name in high and low[name] != high[name]:
+            changed = start(next(numbers), {**low, name: high[name]})
+            if not changed.failed and _series(changed) == _series(first):
+                trials.ignored.append(name)
     return trials
 
 
@@ -117,7 +113,8 @@ def _stop_point(first: Start) -> Callable[[Start], bool]:
     """Return when to stop a start like an earlier one, so that it is in the middle of its work."""
     arrivals = first.arrivals
     if arrivals and arrivals[-1] - arrivals[0] > _MIN_SPREAD:
-        return lambda start: len(start.measured) > 0
+        middle = max(1, len(arrivals) // 2)  # the first state is saved after the first report
+        return lambda start: len(start.measured) >= middle
     return lambda start: start.seconds > 0.6 * first.seconds
 
 

@@ -43,17 +43,17 @@ def _format_area(area: str, checks: Sequence[Check], width: int) -> Iterator[str
         yield from _wrap(f"{check.severity}: {check}", title, width)
         title = " " * _INDENT
         if check.fix:
-            yield from _wrap(check.fix, " " * (_INDENT + 2), width)
+            yield from _wrap(f"fix: {check.fix}", " " * (_INDENT + 2), width, more=5)
         for line in check.command.splitlines():
             yield " " * (_INDENT + 4) + sanitize_line(line)
 
 
-def _wrap(text: str, start: str, width: int) -> list[str]:
+def _wrap(text: str, start: str, width: int, more: int = 0) -> list[str]:
     return textwrap.wrap(
         sanitize_line(text),
         max(width, _MIN_WIDTH),
         initial_indent=start,
-        subsequent_indent=" " * (_INDENT + 2),
+        subsequent_indent=" " * (_INDENT + 2 + more),
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -1,0 +1,84 @@
+"""Corrected regular expressions, each checked against the output before it is suggested."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from cloudtune.doctor.captures import (
+    NUMBER_GROUP,
+    Capture,
+    ambiguous_line,
+    ambiguous_words,
+    find_captures,
+    missed_numbers,
+    suggest_expression,
+)
+
+_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?P<(?P<name>\w+)>|(?!\?))|\(\?|\)")
+_PREFERRED = re.compile(r"val|test|eval|dev", re.IGNORECASE)
+
+
+def whole_number(name: str, expression: str, lines: Sequence[str]) -> str | None:
+    """Return an expression that captures the numbers of a metric as they are printed, if any."""
+    inner = r"\S+"
+    candidates = [
+        _with_group(expression, inner),
+        _with_group(expression, NUMBER_GROUP[1:-1]),
+        suggest_expression(name, lines),
+    ]
+    return next((each for each in candidates if each and _is_right(each, lines)), None)
+
+
+def single_metric(name: str, expression: str, lines: Sequence[str]) -> str | None:
+    """Return an expression that finds only one of the metrics that another one finds, if any."""
+    candidates = [*_bounded(expression, find_captures(expression, lines))]
+    suggested = suggest_expression(name, lines)
+    return next((e for e in [*candidates, suggested] if e and _is_right(e, lines)), None)
+
+
+def _bounded(expression: str, captures: Sequence[Capture]) -> Iterator[str]:
+    yield rf"\b{expression}"
+    words = ambiguous_words(captures)
+    for word in sorted(words, key=lambda each: not _PREFERRED.search(each)):
+        start = next(each for each in captures if each.word == word)
+        prefix = word[: len(word) - len(_head(start))]
+        if prefix:
+            yield rf"\b{re.escape(prefix)}{expression}"
+    yield rf"(?<![\w/.-]){expression}"
+
+
+def _head(capture: Capture) -> str:
+    """Return the part of the word that is in the match."""
+    match = re.match(r"[\w./\-]*", capture.line[capture.start :])
+    return match[0] if match else ""
+
+
+def _is_right(expression: str, lines: Sequence[str]) -> bool:
+    captures = find_captures(expression, lines)
+    return (
+        any(each.value is not None for each in captures)
+        and not any(each.is_cut or each.value is None for each in captures)
+        and not ambiguous_words(captures)
+        and not ambiguous_line(captures)
+        and not missed_numbers(expression, lines)
+    )
+
+
+def _with_group(expression: str, inner: str) -> str | None:
+    """Return an expression with other content in the group around the value."""
+    depth, begin = 0, None
+    for token in _GROUP.finditer(expression):
+        text = token[0]
+        if text.startswith("("):
+            is_value = token["name"] == "value" or (
+                token["name"] is None and text == "(" and "(?P<value>" not in expression
+            )
+            depth += 1
+            if begin is None and is_value:
+                begin = (token.end(), depth)
+        elif text == ")":
+            if begin is not None and begin[1] == depth:
+                return expression[: begin[0]] + inner + expression[token.start() :]
+            depth -= 1
+    return None

@@ -1,0 +1,5 @@
+# finds: script-fails
+# at: line 4
+
+def train(:
+    pass

@@ -1,0 +1,2 @@
+def loss(lr, epoch):
+    return lr / (epoch + 2)

@@ -1,0 +1,90 @@
+"""Scripts with one known fault each, of which the doctor finds it, and healthy scripts."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ruamel.yaml import YAML
+
+from cloudtune.diagnostics import Check
+from cloudtune.doctor.diagnosis import diagnose
+from cloudtune.study.loader import load
+
+SCRIPTS = Path(__file__).parent / "scripts"
+FAULTY = sorted((SCRIPTS / "faulty").glob("*.*"))
+HEALTHY = sorted(
+    [*(SCRIPTS / "healthy").glob("*.*"), SCRIPTS / "healthy" / "package" / "module.py"]
+)
+READER: Any = YAML(typ="safe")
+DEFAULTS: dict[str, Any] = {
+    "objective": {"metric": "loss", "goal": "minimize"},
+    "parameters": {"lr": {"type": "float", "min": 0.001, "max": 0.9, "scale": "log"}},
+    "limits": {"max_trials": 4},
+}
+
+
+def merged(base: Any, more: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(more, dict)):
+        return more
+    left, right = cast("dict[str, Any]", base), cast("dict[str, Any]", more)
+    return {**left, **{key: merged(left.get(key), value) for key, value in right.items()}}
+
+
+def header(script: Path, name: str) -> str:
+    match = re.search(rf"^# {name}: (.*)$", script.read_text("utf-8"), re.MULTILINE)
+    return match[1] if match else ""
+
+
+def diagnosis(script: Path, folder: Path) -> list[Check]:
+    """Return what the doctor says of a script in a folder, with the study in its header."""
+    if script.parent.name == "package":
+        shutil.copytree(script.parent, folder / "package")
+    else:
+        text = re.sub(
+            r"^# (finds|at|study|seconds): .*$", "", script.read_text("utf-8"), flags=re.M
+        )
+        (folder / script.name).write_text(text, "utf-8")
+    more = READER.load(header(script, "study").replace("SCRIPT", script.name) or "{}")
+    study = merged(DEFAULTS, more)
+    trial = study.setdefault("trial", {})
+    if not {"command", "module"} & trial.keys():
+        trial["script"] = script.name
+    file = folder / "study.yaml"
+    file.write_text(json.dumps(study), "utf-8")
+    seconds = float(header(script, "seconds") or 10)
+    return list(diagnose(load(file), seconds=seconds).checks)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    (tmp_path / "code").mkdir()
+    monkeypatch.chdir(tmp_path / "code")
+
+
+@pytest.mark.parametrize("script", FAULTY, ids=lambda script: script.stem)
+def test_a_fault_is_named(script: Path, tmp_path: Path) -> None:
+    checks = diagnosis(script, tmp_path / "code")
+    wrong = [check for check in checks if check.severity != "ok"]
+    shown = "\n".join(f"{check.severity} {check.id} {check}" for check in checks)
+    assert [check.id for check in wrong] == [header(script, "finds")], shown
+    (check,) = wrong
+    place = header(script, "at")
+    if place.startswith("line"):
+        assert (Path(check.file or "").name, check.line) == (script.name, int(place.split()[1]))
+    else:
+        assert check.path == place, shown
+    assert check.message
+    assert check.fix
+
+
+@pytest.mark.parametrize("script", HEALTHY, ids=lambda script: script.stem)
+def test_a_healthy_script_has_no_finding(script: Path, tmp_path: Path) -> None:
+    checks = diagnosis(script, tmp_path / "code")
+    assert [f"{each.id}: {each}" for each in checks if each.severity != "ok"] == []
+    assert {"ran", "metric"} <= {check.id for check in checks}
