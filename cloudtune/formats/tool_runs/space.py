@@ -32,6 +32,8 @@ class _Observed:
     """The values of one parameter."""
 
     count: int = 0
+    completed: int = 0
+    """The complete trials among those with the parameter."""
     kinds: set[str] = field(default_factory=set[str])
     low: float = 0.0
     high: float = 0.0
@@ -86,13 +88,25 @@ class ObservedSpace:
         self._secret: dict[str, None] = {}
         self._lost: dict[str, None] = {}
 
-    def add(self, config: Mapping[str, Any]) -> None:
-        """Add the parameters of a trial, which may be nested."""
-        self._trials += 1
+    def declare(self, definitions: Mapping[str, Json | None]) -> None:
+        """Add definitions that the tool stores; None stands for one that cannot be used."""
+        self._declared |= {name: each for name, each in definitions.items() if each is not None}
+
+    def add(self, config: Mapping[str, Any], *, is_complete: bool = True) -> None:
+        """Add the parameters of a trial, which may be nested.
+
+        Args:
+            config: The parameters.
+            is_complete: Whether the trial got as far as to have all of its parameters.
+        """
         assignment = dict(self._values(config))
-        self._patterns.add(assignment)
+        if is_complete:
+            self._trials += 1
+            self._patterns.add(assignment)
         for name, value in assignment.items():
-            self._observed.setdefault(name, _Observed()).add(value)
+            observed = self._observed.setdefault(name, _Observed())
+            observed.add(value)
+            observed.completed += is_complete
 
     def _values(self, config: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
         for name, raw in flatten(config):
@@ -115,7 +129,7 @@ class ObservedSpace:
         for name, observed in self._observed.items():
             if name in parameters:
                 continue
-            is_constant = observed.count == self._trials > 1 and len(observed.distinct) == 1
+            is_constant = observed.completed == self._trials > 1 and len(observed.distinct) == 1
             if is_constant:
                 ((_, constants[name]),) = observed.distinct.items()
             elif len(observed.distinct) > _MAX_CHOICES and not observed.kinds <= {"int", "float"}:
@@ -142,7 +156,7 @@ class ObservedSpace:
         return [
             name
             for name, observed in self._observed.items()
-            if observed.count < self._trials and "when" not in parameters.get(name, {"when": 1})
+            if observed.completed < self._trials and "when" not in parameters.get(name, {"when": 1})
         ]
 
     def _findings(

@@ -1,0 +1,254 @@
+"""Runs of Optuna: a study in a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from typing_extensions import override
+
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.errors import UsageError
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.optuna.distributions import (
+    merge_distributions,
+    parse_distribution,
+    read_distribution,
+)
+from cloudtune.formats.optuna.names import default_metrics
+from cloudtune.formats.optuna.storage import is_storage, open_storage
+from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
+from cloudtune.formats.secrets import hide_credentials
+from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
+from cloudtune.formats.tool_runs.optuna_trials import (
+    OptunaStudy,
+    OptunaTrial,
+    database_studies,
+    database_trials,
+    read_journal,
+)
+from cloudtune.formats.tool_runs.places import choose_name
+from cloudtune.formats.tool_runs.rebuilt import rebuild_study
+from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
+from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_value
+from cloudtune.formats.values import choice as choice_of
+from cloudtune.results.events import TrialState
+from cloudtune.results.model import Measurement, Trial
+from cloudtune.study.quantities import format_count
+from cloudtune.study.yaml_reader import is_list, is_map
+
+_STATES: Mapping[str, TrialState] = {
+    "COMPLETE": "completed",
+    "PRUNED": "stopped_early",
+    "FAIL": "failed",
+    "RUNNING": "cancelled",
+}
+_REASONS = {
+    "FAIL": "the objective function failed, or returned no number",
+    "RUNNING": "running when the study was read",
+    "PRUNED": "pruned",
+}
+_METRIC_NAMES = "study:metric_names"
+
+
+class OptunaReader(RunReader):
+    """Studies in storages of Optuna."""
+
+    name = "optuna"
+    title = "an Optuna storage"
+    source = "https://optuna.readthedocs.io/en/v5.0.0/, read 2026-11-27"
+    packages = ("optuna", "sqlalchemy")
+
+    @override
+    def matches(self, path: Path) -> bool:
+        return path.is_file() and is_storage(path)
+
+    @override
+    def read(self, location: str, choice: RunChoice) -> FinishedRun:
+        place = location if "://" in location else str(Path(location).expanduser())
+        return _Reading(place, choice).finished_run()
+
+
+@contextmanager
+def _open(place: str) -> Generator[_Storage]:
+    if "://" not in place and _is_journal(Path(place)):
+        journal = read_journal(Path(place))
+        yield _Storage(list(journal.studies.values()), journal.replay)
+        return
+    with open_storage(place) as storage:
+        database = cast("Any", storage)
+        try:
+            yield _Storage(
+                database_studies(database), lambda study: database_trials(database, study)
+            )
+        except LookupError as error:  # a word that is no state
+            raise UsageError(f"Optuna cannot read {hide_credentials(place)}: {error}") from error
+
+
+def _is_journal(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"{"
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class _Storage:
+    studies: Sequence[OptunaStudy]
+    trials: Callable[[int], Iterator[OptunaTrial]]
+    """Returns the trials of a study, by its ID."""
+
+
+class _Reading:
+    def __init__(self, place: str, choice: RunChoice) -> None:
+        self._place = place
+        self._choice = choice
+        self._study = 0
+        """The ID of the study in the storage."""
+        self._findings: list[Finding | Note] = []
+        self._objective_names: list[str] = []
+
+    def finished_run(self) -> FinishedRun:
+        with _open(self._place) as storage:
+            studies = {each.name: each for each in storage.studies}
+            shown = hide_credentials(self._place)
+            name = choose_name(self._choice.name, studies, f"{shown} has no Optuna study")
+            self._study = studies[name].id
+            return self._run(storage, studies[name])
+
+    def _run(self, storage: _Storage, study: OptunaStudy) -> FinishedRun:
+        seen: dict[str, dict[str, Json]] = {}
+        period, waiting, count = Period(), 0, 0
+        metrics: dict[str, None] = {}
+        self._objective_names = self._names(study)
+        space = ObservedSpace("Optuna")
+        for trial in storage.trials(study.id):
+            for name, text in trial.distributions.items():
+                seen.setdefault(name, {}).setdefault(text, {})
+            if trial.state == "WAITING":
+                waiting += 1
+                continue
+            count += 1
+            space.add(trial.params, is_complete=trial.state == "COMPLETE")
+            period.add(trial.started, trial.ended)
+            metrics |= dict.fromkeys(_attribute_metrics(trial.user_attrs))
+        if not count:
+            raise UsageError(f"the Optuna study {study.name!r} has no trial that was started")
+        if waiting:
+            text = f"{format_count(waiting, 'trial')} that never started left out"
+            self._findings.append(Note("trials", text))
+        space.declare({name: self._definition(name, list(texts)) for name, texts in seen.items()})
+        derived = space.derive()
+        stored = [
+            StoredObjective(name, to_goal(goal))
+            for name, goal in zip(self._objective_names, study.goals, strict=False)
+        ]
+        known = {**dict.fromkeys(self._objective_names), **metrics}
+        objectives = choose_objectives(self._choice, stored, known, "Optuna")
+        address = hide_credentials(self._place)
+        address = address if "://" in address else str(Path(address).absolute())
+        return FinishedRun(
+            study=rebuild_study(study.name, objectives, derived, f"Optuna study {study.name}"),
+            trials=_Trials(self, derived),
+            job=study.name,
+            address=f"optuna:{address}#{study.name}",
+            findings=(*self._findings, *derived.findings),
+            started=period.start,
+            ended=period.end,
+        )
+
+    def _names(self, study: OptunaStudy) -> list[str]:
+        """Return the names of the objectives; the user can name the only one of a study."""
+        names = study.system_attrs.get(_METRIC_NAMES)
+        if is_list(names) and len(names) == len(study.goals):
+            return [str(name) for name in names]
+        if len(study.goals) == 1 and self._choice.metric is not None:
+            return [self._choice.metric]
+        return default_metrics(len(study.goals))
+
+    def _definition(self, name: str, texts: Sequence[str]) -> Json | None:
+        """Return the parameter of all distributions that trials have; None if they differ."""
+        found: list[Json] = []
+        for text in texts:
+            parsed = parse_distribution(text) or {}
+            attributes = parsed.get("attributes")
+            if parsed.get("name") == "CategoricalDistribution" and is_map(attributes):
+                values = [to_value(each) for each in attributes.get("choices") or ()]
+                found.append(choice_of([each for each in values if each is not None]))
+                continue
+            report = Report()
+            parameter = read_distribution(Fields(parsed, report, name))
+            if parameter is None or report.problems:
+                return None
+            found.append(parameter)
+        if all(each.get("type") in {"categorical", "bool"} for each in found):
+            values = [value for each in found for value in each.get("values", (False, True))]
+            return choice_of(values) if values else None
+        merged, difference = merge_distributions(found)
+        if difference:
+            self._findings.append(Finding("approximated", f"parameters.{name}", difference))
+        return merged
+
+    def trials(self, space: DerivedSpace) -> Iterator[Trial]:
+        with _open(self._place) as storage:
+            for trial in storage.trials(self._study):
+                if trial.state != "WAITING":
+                    yield self._trial(trial, space)
+
+    def _trial(self, trial: OptunaTrial, space: DerivedSpace) -> Trial:
+        state = _STATES[trial.state]
+        return Trial(
+            id=str(trial.number),
+            number=trial.number + 1,
+            state=state,
+            parameters=space.assignment(trial.params),
+            measurements=tuple(self._measurements(trial)),
+            word=trial.state,
+            started=trial.started,
+            ended=trial.ended,
+            reason=_REASONS.get(trial.state, ""),
+        )
+
+    def _measurements(self, trial: OptunaTrial) -> Iterator[Measurement]:
+        """Yield the intermediate values, and what the objective function returned.
+
+        Optuna lets both differ: the returned value then comes one step later.
+        """
+        names = self._objective_names
+        steps = sorted(trial.steps.items()) if len(names) == 1 else []
+        final = dict(zip(names, trial.values, strict=False))
+        rest = {
+            name: value
+            for name, value in _attribute_metrics(trial.user_attrs).items()
+            if name not in names
+        }
+        for index, (step, value) in enumerate(steps):
+            is_last = index == len(steps) - 1
+            if is_last and final.get(names[0], value) == value:
+                yield Measurement(step, {names[0]: value, **rest})
+                return
+            yield Measurement(step, {names[0]: value})
+        if final or rest:
+            yield Measurement(steps[-1][0] + 1 if steps else 1, {**final, **rest})
+
+
+@dataclass(frozen=True)
+class _Trials:
+    reading: _Reading
+    space: DerivedSpace
+
+    def __iter__(self) -> Iterator[Trial]:
+        return self.reading.trials(self.space)
+
+
+def _attribute_metrics(attributes: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers among the attributes that a script set."""
+    return {
+        name: number
+        for name, value in attributes.items()
+        if is_name(name) and (number := to_metric(value)) is not None
+    }
