@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 from cloudtune._display import import_progress_bars
 from cloudtune.errors import AlreadyExportedError, UsageError
 from cloudtune.formats.export_state import export_state
+from cloudtune.formats.exported_runs import (
+    measurement_texts,
+    part_key,
+    result_text,
+    trial_text,
+)
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import (
     BoolParameter,
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
+RESULT, TRIAL, CURVE = "cloudtune result", "cloudtune trial", "cloudtune measurements"
+"""The attributes with what Optuna has no place for, so that the run can be attached as it was."""
 _EXPORTED = "cloudtune export"
 """An attribute that is set at the end of an export; see `export_state`."""
 _BATCH = 500
@@ -220,6 +228,7 @@ def _study_attributes(result: StudyResult) -> dict[str, Any]:
         "seed": result.seed,
         "study hash": result.study_hash,
         "job": result.job or "",
+        RESULT: result_text(result),
     }
 
 
@@ -288,7 +297,9 @@ def _trial_attributes(trial: Trial) -> dict[str, Any]:
     attributes |= {name: value for name in names if (value := getattr(trial, name))}
     if trial.cost:
         attributes["cost"] = f"{trial.cost.amount:.6g} {trial.cost.currency} ({trial.cost.basis})"
-    return attributes | {f"metric {name}": value for name, value in trial.metrics.items()}
+    attributes |= {f"metric {name}": value for name, value in trial.metrics.items()}
+    curve = {part_key(CURVE, n): text for n, text in enumerate(measurement_texts(trial))}
+    return attributes | {TRIAL: trial_text(trial)} | curve
 
 
 def _time(seconds: float | None) -> datetime | None:

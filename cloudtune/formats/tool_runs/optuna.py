@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,13 @@ from typing_extensions import override
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
+from cloudtune.formats.exported_runs import (
+    finished_run,
+    parse_measurements,
+    parse_result,
+    parse_trial,
+    part_key,
+)
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.optuna.distributions import (
     merge_distributions,
@@ -19,6 +27,7 @@ from cloudtune.formats.optuna.distributions import (
     read_distribution,
 )
 from cloudtune.formats.optuna.names import default_metrics
+from cloudtune.formats.optuna.run_export import CURVE, RESULT, TRIAL
 from cloudtune.formats.optuna.storage import is_storage, open_storage
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.formats.secrets import hide_credentials
@@ -118,11 +127,15 @@ class _Reading:
             shown = hide_credentials(self._place)
             name = choose_name(self._choice.name, studies, f"{shown} has no Optuna study")
             self._study = studies[name].id
-            return self._run(storage, studies[name])
+            address = shown if "://" in shown else str(Path(shown).absolute())
+            address = f"optuna:{address}#{name}"
+            if exported := parse_result(studies[name].user_attrs.get(RESULT)):
+                return finished_run(exported, _Trials(self, None), address, self._findings)
+            return self._run(storage, studies[name], address)
 
-    def _run(self, storage: _Storage, study: OptunaStudy) -> FinishedRun:
+    def _run(self, storage: _Storage, study: OptunaStudy, address: str) -> FinishedRun:
         seen: dict[str, dict[str, Json]] = {}
-        period, waiting, count = Period(), 0, 0
+        period, waiting, started = Period(), 0, 0
         metrics: dict[str, None] = {}
         self._objective_names = self._names(study)
         space = ObservedSpace("Optuna")
@@ -132,11 +145,11 @@ class _Reading:
             if trial.state == "WAITING":
                 waiting += 1
                 continue
-            count += 1
+            started += 1
             space.add(trial.params, is_complete=trial.state == "COMPLETE")
             period.add(trial.started, trial.ended)
             metrics |= dict.fromkeys(_attribute_metrics(trial.user_attrs))
-        if not count:
+        if not started:
             raise UsageError(f"the Optuna study {study.name!r} has no trial that was started")
         if waiting:
             text = f"{format_count(waiting, 'trial')} that never started left out"
@@ -149,13 +162,11 @@ class _Reading:
         ]
         known = {**dict.fromkeys(self._objective_names), **metrics}
         objectives = choose_objectives(self._choice, stored, known, "Optuna")
-        address = hide_credentials(self._place)
-        address = address if "://" in address else str(Path(address).absolute())
         return FinishedRun(
             study=rebuild_study(study.name, objectives, derived, f"Optuna study {study.name}"),
             trials=_Trials(self, derived),
             job=study.name,
-            address=f"optuna:{address}#{study.name}",
+            address=address,
             findings=(*self._findings, *derived.findings),
             started=period.start,
             ended=period.end,
@@ -193,10 +204,13 @@ class _Reading:
             self._findings.append(Finding("approximated", f"parameters.{name}", difference))
         return merged
 
-    def trials(self, space: DerivedSpace) -> Iterator[Trial]:
+    def trials(self, space: DerivedSpace | None) -> Iterator[Trial]:
+        """Yield the trials, which are those of an export of cloudtune if there is no space."""
         with _open(self._place) as storage:
             for trial in storage.trials(self._study):
-                if trial.state != "WAITING":
+                if space is None:
+                    yield _exported_trial(trial)
+                elif trial.state != "WAITING":
                     yield self._trial(trial, space)
 
     def _trial(self, trial: OptunaTrial, space: DerivedSpace) -> Trial:
@@ -239,10 +253,23 @@ class _Reading:
 @dataclass(frozen=True)
 class _Trials:
     reading: _Reading
-    space: DerivedSpace
+    space: DerivedSpace | None
 
     def __iter__(self) -> Iterator[Trial]:
         return self.reading.trials(self.space)
+
+
+def _exported_trial(trial: OptunaTrial) -> Trial:
+    attributes = trial.user_attrs
+    keys = (part_key(CURVE, index) for index in count())
+    texts = takewhile(lambda text: text is not None, map(attributes.get, keys))
+    try:
+        restored = parse_trial(attributes.get(TRIAL), parse_measurements(texts))
+    except ValueError:
+        restored = None
+    if restored is None:
+        raise UsageError(f"trial {trial.number} of an export of cloudtune has been changed")
+    return restored
 
 
 def _attribute_metrics(attributes: Mapping[str, Any]) -> dict[str, float]:
