@@ -76,6 +76,8 @@ class Fields:
         """The map as it is in the document."""
         self.identity: Any = None
         """What identifies it among the maps of a list, if it is in one."""
+        self.is_marker = False
+        """Whether it is in the rest of its parent even if nothing of it is left."""
         self._data: Json = copy.deepcopy(dict(data)) if not path else dict(data)
         self._erased: list[str] = []
         self._maps: dict[str, Fields] = {}
@@ -213,7 +215,7 @@ class Fields:
         """Return what was not taken; maps and lists of which nothing is left are omitted."""
         rest: Json = _without_nulls(self._data) | dict.fromkeys(self._erased)
         for key, fields in self._maps.items():
-            if inner := fields.rest():
+            if (inner := fields.rest()) or fields.is_marker:
                 rest[key] = inner
         for key, (identity, entries) in self._lists.items():
             rests = [entry.rest() for entry in entries]

@@ -17,6 +17,7 @@ GROUP = "cloudtune.formats"
 
 _MODULES = {
     "optuna": "cloudtune.formats.optuna:OptunaFormat",
+    "ray": "cloudtune.formats.ray:RayFormat",
     "nni": "cloudtune.formats.nni:NniFormat",
     "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
     "wandb": "cloudtune.formats.wandb:WandbFormat",

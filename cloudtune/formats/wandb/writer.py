@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.nesting import Nesting
 from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.formats.wandb.names import ARGUMENTS, HOME, INVERSE, LOG_STYLES, METHODS
 from cloudtune.study.merge import merge_json
@@ -122,43 +123,18 @@ def _early_terminate(study: Study, native: Json, report: Report) -> Json:
 
 def _parameters(study: Study, native: Json, report: Report) -> Json:
     kept = native.setdefault("parameters", {})
+    nesting = Nesting(kept, "parameters")
     found: Json = {}
     for name, variants in study.parameters.items():
         path = f"parameters.{name}"
         if len(variants) > 1 or variants[0].when:
             report.refuse(path, "W&B has no conditional parameters")
-        keys = _keys(name, kept)
-        definition = _definition(path, variants[0], _entry(kept, keys), report)
-        _put(found, keys, definition)
+        nesting.put(found, name, _definition(path, variants[0], nesting.entry(name), report))
     for name, value in study.constants.items():
-        _put(found, _keys(name, kept), {"value": value})
+        nesting.put(found, name, {"value": value})
     if not kept:
         del native["parameters"]
     return found
-
-
-def _keys(name: str, kept: Json) -> list[str]:
-    """Return the keys of a parameter: several if the imported sweep nests it."""
-    for key, definition in kept.items():
-        inner = definition.get("parameters") if is_map(definition) else None
-        if is_map(inner) and name.startswith(f"{key}."):
-            return [key, *_keys(name.removeprefix(f"{key}."), inner)]
-    return [name]
-
-
-def _entry(kept: Any, keys: list[str]) -> Any:
-    """Return what is kept of a parameter, empty if there is nothing."""
-    *outer, last = keys
-    for key in outer:
-        kept = kept.get(key, {}).get("parameters", {})
-    return kept.get(last, {})
-
-
-def _put(parameters: Json, keys: list[str], definition: Json) -> None:
-    *outer, last = keys
-    for key in outer:
-        parameters = parameters.setdefault(key, {"parameters": {}})["parameters"]
-    parameters[last] = definition
 
 
 def _definition(path: str, parameter: Parameter, kept: Any, report: Report) -> Json:

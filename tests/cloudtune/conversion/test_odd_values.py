@@ -51,6 +51,10 @@ FILES = {
         FORMATS / "optuna" / f"{name}.json"
         for name in ("tpe", "texts", "conditional", "enqueued", "halving", "hyperband")
     ],
+    "ray": [
+        FORMATS / "ray" / f"{name}.json"
+        for name in ("asha", "quantized", "nested", "grid-mixed", "optuna", "hyperband", "median")
+    ],
     "wandb": [
         FORMATS / "wandb" / f"{name}.yaml"
         for name in ("distributions", "early", "early-backwards", "nested", "custom")
