@@ -287,7 +287,7 @@ def _plan_mode(
         findings=(
             *check_completeness(study, fitted.study.limits),
             *(check_engine(fitted.study) if driven else ()),
-            *check_warm_start(fitted.study, on, mode),
+            *check_warm_start(fitted.study, on, mode, facts.parents),
             *fitted.findings,
             *(item for item in checks if isinstance(item, Finding)),
         ),

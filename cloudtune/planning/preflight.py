@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.provider.facts import Facts, SourceFiles
+from cloudtune.provider.facts import Facts, Parent, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.rehearsal import find_engine
@@ -66,9 +66,17 @@ def check_engine(study: Study) -> Iterator[Finding]:
         yield Finding("dropped", "warm_start", reason)
 
 
-def check_warm_start(study: Study, provider: str, mode: Mode) -> Iterator[Finding]:
+def check_warm_start(
+    study: Study, provider: str, mode: Mode, parents: Sequence[Parent]
+) -> Iterator[Finding]:
     """Yield the sources of a warm start from which the job cannot learn."""
-    for name in study.warm_start.from_ if study.warm_start else []:
+    sources = study.warm_start.from_ if study.warm_start else []
+    runs = [name for name in sources if ":" not in name]
+    if runs and not parents and mode == "driven":
+        metrics = " and ".join(objective.metric for objective in study.objectives)
+        reason = f"no finished trial of {', '.join(runs)} measured {metrics}"
+        yield Finding("dropped", "warm_start.from", reason)
+    for name in sources:
         service, colon, _ = name.partition(":")
         if colon and mode == "driven":
             reason = f"{name}: a driven job learns only from cloudtune runs, given by their ids"
@@ -216,6 +224,25 @@ def _check_credentials(facts: Facts, *, leaves_machine: bool) -> Finding | Note:
     return Note("trial.source", text)
 
 
+def _parents_note(study: Study, parents: Sequence[Parent]) -> Note:
+    """Return how many trials of earlier runs the search learns from; a warning unless all."""
+    from cloudtune.search.sampling import filter_prior_trials
+
+    space = Space.from_study(study)
+    known = len(filter_prior_trials(space, len(study.objectives), parents))
+    text = f"{known} of {len(parents)} earlier trials lie in this space"
+    if known == len(parents):
+        return Note("warm_start", text)
+    own, theirs = {*study.parameters}, {name for each in parents for name in each.parameters}
+    reasons = [
+        f"{subject} {', '.join(sorted(names))}"
+        for subject, names in (("only they have", theirs - own), ("they lack", own - theirs))
+        if names
+    ]
+    reason = "; ".join(reasons) or "the others have values that this study does not have"
+    return Note("warm_start", f"{text}, and only from these the search learns: {reason}", "warning")
+
+
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
     """Yield notes on how cloudtune's own search chooses the trials; for driven mode."""
     limit = study.limits.max_trials
@@ -224,11 +251,7 @@ def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
         text = f"the first {limit} of the grid's {size} trials will run"
         yield Note("limits.max_trials", text)
     if facts.parents:
-        from cloudtune.search.sampling import filter_prior_trials
-
-        count, space = len(facts.parents), Space.from_study(study)
-        known = len(filter_prior_trials(space, len(study.objectives), facts.parents))
-        yield Note("warm_start", f"{known} of {count} earlier trials lie in this space")
+        yield _parents_note(study, facts.parents)
     from cloudtune.search.bayesian_search import describe_models
 
     if models := describe_models(study):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudtune.errors import ProviderError, UsageError
 from cloudtune.fitting.capabilities import Capabilities
@@ -152,8 +152,13 @@ class BaseProvider(ABC, Generic[SettingsT]):
         """
         return ()
 
-    def job_settings(self, job: str) -> Json:
-        """Return the settings that a job's address contains, such as the region of an ARN."""
+    def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
+        """Return the settings that follow from a job's address, such as the region of an ARN.
+
+        Args:
+            job: The service's name or address of a job that was started elsewhere.
+            given: The settings that the user gives.
+        """
         return {}
 
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:

@@ -56,8 +56,9 @@ class JobDescription:
     ref: JobRef
     address: str
     """What names the job for everyone, such as an ARN."""
-    document: Json
-    """The description, which the provider's format of the same name reads. JSON data."""
+    document: Json | None
+    """The description, which the provider's format of the same name reads: JSON data. None if the
+    service does not return the search space."""
     job_name: str
     """The name under which it was submitted."""
     run: str | None = None

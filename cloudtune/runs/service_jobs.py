@@ -75,23 +75,32 @@ def attach_job(
     if provider.capabilities.managed is None:
         raise UsageError(f"{on} has no tuning jobs of its own that can be attached")
     given = study or load({"providers": {on: {}}}, overrides=overrides, folder=Path.cwd())
-    given = _with_settings(given, on, provider.job_settings(job))
+    settings = provider.job_settings(job, given.providers.get(on, {}))
+    given = _with_settings(given, on, settings)
     probe = _probe(given, on, provider, job)
     described = provider.describe_job(job, probe, _context(probe, provider))
     with Ledger(create=True) as ledger:
         if existing := _existing_run(ledger, on, described):
             return AttachedJob(existing)
-        imported = read_description(described.document, on, described.address)
-        if study is None:
-            plan = _plan(
-                _rebuilt_study(imported, given, on, provider, described.address), probe, described
-            )
-            findings: list[Finding | Note] = [
-                each for each in imported.findings if isinstance(each, Finding)
-            ]
-        else:
+        imported = _read(described, on)
+        findings: list[Finding | Note]
+        if study is not None:
             findings = _compare(given, imported, probe, described)
-            plan = _plan(given, probe, described)
+        elif imported is not None:
+            findings = [each for each in imported.findings if isinstance(each, Finding)]
+            if described.run:
+                text = (
+                    f"run {described.run} of cloudtune sent this job: attach it with --study FILE "
+                    "to keep its own types and conditions"
+                )
+                findings.append(Note("", text, "warning"))
+            given = _rebuilt_study(imported, given, on, provider, described.address)
+        else:
+            raise UsageError(
+                f"{on} does not return what {job} searches, so a study cannot be rebuilt; add "
+                "--study FILE"
+            )
+        plan = _plan(given, probe, described)
         plan = replace(plan, findings=tuple(each for each in findings if isinstance(each, Finding)))
         run = plan.facts.run_id
         with creation_lock(ledger, run):
@@ -105,6 +114,12 @@ def attach_job(
             )
             ledger.create_run(run_record(plan.study, plan.facts, record))
         return AttachedJob(run, (plan,), tuple(findings))
+
+
+def _read(described: JobDescription, on: str) -> Imported | None:
+    if described.document is None:
+        return None
+    return read_description(described.document, on, described.address)
 
 
 def _with_settings(study: Study, on: str, settings: Json) -> Study:
@@ -157,7 +172,7 @@ def _existing_run(ledger: Ledger, on: str, described: JobDescription) -> str | N
         if described.created in {None, job.started}:  # an emulator may use a name again
             return record.id
     if described.run and ledger.has_run(described.run):
-        record = ledger.run(described.run)
+        record = ledger.run(described.run, on_damage=lambda _: None)
         if any(job.provider == on and job.job == described.ref.id for job in record.jobs):
             return record.id
     return None
@@ -211,7 +226,7 @@ def _without_code(study: Study) -> Study:
 
 
 def _compare(
-    study: Study, imported: Imported, probe: Plan, described: JobDescription
+    study: Study, imported: Imported | None, probe: Plan, described: JobDescription
 ) -> list[Finding | Note]:
     """Return where a study differs from a job that it should describe.
 
@@ -220,6 +235,9 @@ def _compare(
     Raises:
         ConversionError: If their parameters differ.
     """
+    if imported is None:
+        unchecked = "not checked: the service does not return what the job searches"
+        return [Note("parameters", unchecked, "warning")]
     _require_one(imported)
     on = probe.provider
     provider = registry.get(on)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
@@ -102,7 +102,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
 
         return TuningClient(_connect(plan, context), plan, context)
 
-    def job_settings(self, job: str) -> Json:
+    def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
         """Return the region of a job's ARN."""
         from cloudtune_sagemaker.job_description import job_settings
 

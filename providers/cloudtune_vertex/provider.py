@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
@@ -101,7 +101,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
 
         return TuningClient(_connect(plan, context), plan, context)
 
-    def job_settings(self, job: str) -> Json:
+    def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
         """Return the project and the location of a job's full name."""
         from cloudtune_vertex.job_description import job_settings
 

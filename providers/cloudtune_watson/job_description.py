@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from cloudtune.provider import JobDescription, JobRef, UsageError
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.tuning_api import WmlaClient
+
+_SENT = re.compile(r"[a-z][a-z0-9-]*-([a-km-np-z2-9]{8})")
+"""A name that a run of cloudtune gives to its search: words, and the ID of the run. A search has no
+labels."""
 
 
 def describe_job(wmla: WmlaClient, job: str) -> JobDescription:
@@ -23,14 +29,15 @@ def describe_job(wmla: WmlaClient, job: str) -> JobDescription:
             raise
         message = f"no search named {job} at {url}; check the name and providers.{PROVIDER}.url"
         raise WatsonError(message, code=error.code) from error
-    if not isinstance(search.get("algoDef"), dict):
+    if not isinstance(search.get("experiments"), list):
         raise UsageError(f"{url} returns no hyperparameter search for {job}")
     name = str(search.get("hpoName") or job)
     return JobDescription(
         ref=JobRef(PROVIDER, name),
         address=f"{url}/hypersearch/{name}",
-        document=search,
+        # A standalone WML Accelerator returns the trials without the search space.
+        document=search if "algoDef" in search and "hyperParams" in search else None,
         job_name=name,
-        run=name.rpartition("-")[2],
+        run=match[1] if (match := _SENT.fullmatch(name)) else None,
         created=response.to_seconds(search.get("createtime")),
     )

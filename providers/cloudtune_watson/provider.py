@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
@@ -116,6 +116,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
         return TuningClient(wmla, plan, context)
 
+    def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
+        """Return the back end of searches, unless the user gives one."""
+        return {} if given.get("backend") else {"backend": "wmla"}
+
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
         """Return the search with a name; raises what the base class names."""
         from cloudtune_watson.job_description import describe_job
@@ -124,8 +128,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         assert isinstance(plan.settings, WatsonSettings)
         if plan.settings.backend != "wmla":
             raise UsageError(
-                "only searches of WML Accelerator can be attached, with providers.watson.backend: "
-                "wmla; a training of Watson Machine Learning is one trial, and not a search"
+                "a training of Watson Machine Learning is one trial, and not a search; searches of "
+                "WML Accelerator can be attached, with providers.watson.backend: wmla"
             )
         wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
         return describe_job(wmla, job)
