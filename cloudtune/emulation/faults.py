@@ -20,8 +20,9 @@ trials.
 
 Effects on a call: ``throttle`` (refused, retry later), ``quota`` (refused, a quota is used up),
 ``error`` (the service failed, nothing was done), ``late_error`` (it is done, but the response is an
-error), ``lose_response`` (it is done, and the connection ends before the response) and ``crash``
-(the emulator is killed, with everything that runs there). Effects on a trial: ``slow_start``
+error), ``lose_response`` (it is done, and the connection ends before the response), ``deny`` (the
+caller lacks the right), ``expire`` (the caller's credentials have expired) and ``crash`` (the
+emulator is killed, with everything that runs there). Effects on a trial: ``slow_start``
 (``seconds`` more of the service's time before it starts), ``fail`` (the service fails to run it),
 ``no_metric`` (no metric is found in its output), and, once it has measured ``after`` times (default
 1), ``interrupt`` (its spot machine is taken away) and ``stop_early`` (the service's early stopping
@@ -57,7 +58,9 @@ from cloudtune.errors import StudyError
 from cloudtune.study.messages import translate_error
 from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, read_file
 
-CallEffect = Literal["throttle", "quota", "error", "late_error", "lose_response", "crash"]
+CallEffect = Literal[
+    "throttle", "quota", "error", "late_error", "lose_response", "deny", "expire", "crash"
+]
 TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]
 TRIAL = "trial"
 """The operation of rules for trials."""
@@ -197,9 +200,22 @@ class FaultPlan:
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
 
-    def next_call(self, operation: str) -> Fault | None:
-        """Count a call of an operation, and return its fault."""
-        return self._next(operation, ANY)
+    def next_call(self, operation: str, *, is_other: bool = False) -> Fault | None:
+        """Count a call of an operation, and return its fault.
+
+        Args:
+            operation: The operation's name.
+            is_other: Whether it belongs to another service than the emulated one, such as its
+                identities; rules for any operation do not apply to it.
+        """
+        return self._next(operation) if is_other else self._next(operation, ANY)
+
+    def denies(self, operation: str) -> bool:
+        """Return whether every call of an operation is refused, since the caller lacks the right."""
+        return any(
+            rule.operation == operation and rule.effect == "deny" and rule.probability == 1
+            for rule in self._rules
+        )
 
     def next_trial(self) -> Fault | None:
         """Count a trial, and return its fault."""

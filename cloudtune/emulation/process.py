@@ -102,7 +102,8 @@ def _supported_faults(provider: str, mode: Mode | None) -> SupportedFaults:
         raise UsageError(f"{provider} has no emulator")
     operations = importlib.import_module(f"{module}.operations")
     impossible = getattr(operations, f"NOT_{mode.upper()}", {}) if mode else {}
-    return SupportedFaults(operations.OPERATIONS, impossible, getattr(operations, "EFFECTS", ()))
+    names = [*operations.OPERATIONS, *getattr(operations, "OTHER_OPERATIONS", ())]
+    return SupportedFaults(names, impossible, getattr(operations, "EFFECTS", ()))
 
 
 def command_line_options(provider: str, options: EmulationOptions, folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cloudtune.emulator_kit.app import Operations as Operations
     from cloudtune.emulator_kit.app import Response as Response
     from cloudtune.emulator_kit.app import ServiceError as ServiceError
+    from cloudtune.emulator_kit.call_log import CallLog as CallLog
     from cloudtune.emulator_kit.command_line import run_emulator as run_emulator
     from cloudtune.emulator_kit.containers import NOT_STARTED as NOT_STARTED
     from cloudtune.emulator_kit.containers import Container as Container
@@ -63,6 +64,7 @@ _EXPORTS = {
     "cloudtune.emulation.faults": "FaultPlan",
     "cloudtune.emulation.process": "CERTIFICATE",
     "cloudtune.emulator_kit.app": "App ConnectionLost Operations Response ServiceError",
+    "cloudtune.emulator_kit.call_log": "CallLog",
     "cloudtune.emulator_kit.command_line": "run_emulator",
     "cloudtune.emulator_kit.containers": "NOT_STARTED Container in_container runtime",
     "cloudtune.emulator_kit.delays": "Delays",

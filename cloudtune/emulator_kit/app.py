@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from cloudtune.emulation.faults import Fault
 from cloudtune.emulator_kit.script_jobs import Context, JobsT
 from cloudtune.emulator_kit.tuner import Tuner
 
@@ -71,12 +72,18 @@ class App(ABC):
     """The WSGI application of an emulator, which gets requests that show its key."""
 
     FAULTS: ClassVar[Mapping[str, Callable[[], ServiceError]]]
-    """The service's errors by the effects ``throttle``, ``quota``, ``error`` and ``late_error``."""
+    """The service's errors by the effects ``throttle``, ``quota``, ``error``, ``late_error`` and
+    ``expire``."""
 
     def __init__(self, operations: Operations[Any, Any]) -> None:
         self._faults = operations.context.faults
+        self.calls = operations.context.calls
         self.busy = operations.busy
         self.close = operations.close
+
+    @abstractmethod
+    def denied(self, operation: str) -> ServiceError:
+        """Return the service's error for an operation that the caller has no right to use."""
 
     @abstractmethod
     def key_of(self, environ: WSGIEnvironment) -> str | None:
@@ -128,10 +135,17 @@ class App(ABC):
             ConnectionLost: If the call is carried out and its response lost.
             ServiceError: If the plan has an error, or the service would refuse.
         """
-        fault = self._faults.next_call(operation)
+        return self.respond_with(self._faults.next_call(operation), operation, respond)
+
+    def respond_with(
+        self, fault: Fault | None, operation: str, respond: Callable[[], Response]
+    ) -> Response:
+        """Return the response to a call that has a fault; otherwise as `carry_out`."""
         effect = fault.effect if fault else ""
         if effect == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
+        if effect == "deny":
+            raise self.denied(operation)
         if effect in self.FAULTS and effect != "late_error":
             raise self.FAULTS[effect]()
         response = respond()

@@ -14,10 +14,12 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulator_kit.call_log import CallLog
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.emulator_kit.image import create_folder
 from cloudtune.emulator_kit.job_run import JobRun, JobT, Listener, ProblemT, ScriptT
@@ -268,6 +270,11 @@ class Context(Generic[JobsT]):
     """Runs the scripts."""
     lock: threading.RLock
     """Held while a job changes."""
+
+    @cached_property
+    def calls(self) -> CallLog:
+        """The rights that clients and jobs use."""
+        return CallLog(self.folder)
 
     def job_folder(self, *names: str) -> Path:
         """Create the empty folder of a job and return it.

@@ -6,7 +6,7 @@ import sys
 
 from cloudtune.emulator_kit import run_emulator
 from cloudtune_sagemaker.emulator.app import SageMakerApp, request_handler
-from cloudtune_sagemaker.emulator.operations import OPERATIONS
+from cloudtune_sagemaker.emulator.operations import OPERATIONS, OTHER_OPERATIONS
 
 NOTE = (
     "SageMaker emulator: trials are chosen by cloudtune's own search, not by the service's; "
@@ -19,7 +19,7 @@ if __name__ == "__main__":
             "cloudtune_sagemaker.emulator",
             NOTE,
             SageMakerApp,
-            OPERATIONS,
+            [*OPERATIONS, *OTHER_OPERATIONS],
             handler=request_handler,
             runs_images=True,
         )

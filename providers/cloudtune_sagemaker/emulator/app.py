@@ -13,16 +13,20 @@ from urllib.parse import parse_qs
 from wsgiref.headers import Headers
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, MissingExtraError, Response
-from cloudtune_sagemaker.emulator import refusals, wire
+from cloudtune_sagemaker.emulator import refusals, storage, wire
 from cloudtune_sagemaker.emulator.errors import (
     JSON,
     ServiceError,
+    denied,
+    expired,
     internal,
     limit_exceeded,
     request_id,
     throttled,
 )
+from cloudtune_sagemaker.emulator.identity import Identity
 from cloudtune_sagemaker.emulator.operations import OPERATIONS, Operations
+from cloudtune_sagemaker.emulator.rights import PASS_ROLE, OtherCall, other_call, sagemaker_rights
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -51,6 +55,7 @@ class SageMakerApp(App):
         ),
         "error": internal,
         "late_error": internal,
+        "expire": expired,
     }
 
     def __init__(
@@ -58,6 +63,8 @@ class SageMakerApp(App):
     ) -> None:
         self._operations = Operations(folder, delays, faults)
         super().__init__(self._operations)
+        storage.log_calls(self.calls)
+        self._identity = Identity(faults)
         moto = _moto()
         self._moto: WSGIApplication = moto.DomainDispatcherApplication(moto.create_backend_app)
 
@@ -72,6 +79,10 @@ class SageMakerApp(App):
     def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal as of a user without the right; clients try again after other codes."""
         return refusals.unable(environ, _credential(environ)[2], reason)
+
+    def denied(self, operation: str) -> ServiceError:
+        """Return the refusal of an operation of SageMaker that the caller may not use."""
+        return denied(f"sagemaker:{operation}")
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables with which the clients of AWS reach the emulator."""
@@ -97,11 +108,33 @@ class SageMakerApp(App):
     def _other_service(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
+        """Respond to a call of another service than SageMaker, with the plan's fault for it."""
+        _, region, service = _credential(environ)
+        body = b""
+        is_form = environ.get("CONTENT_TYPE", "").startswith(refusals.FORM)
+        if is_form or environ.get("HTTP_X_AMZ_TARGET"):
+            body = _body(environ)
+            environ["wsgi.input"] = io.BytesIO(body)
+        call = other_call(environ, service, region, body)
+        for right in call.rights:
+            self.calls.add("client", right.action, right.resource)
+        fault = self._faults.next_call(call.operation, is_other=True)
+        effect = fault.effect if fault else ""
+        if refusal := refusals.faulty(environ, service, effect, call.rights[0].action):
+            return refusal.send(start_response)
+        if self._identity.has(call):
+
+            def respond() -> Response:
+                return self._identity.respond(call, used_up=effect == "quota")
+
+            fault = None if effect == "quota" else fault
+            return self.respond_with(fault, call.operation, respond).send(start_response)
+        return self._moto_response(environ, start_response, call, body if is_form else b"")
+
+    def _moto_response(
+        self, environ: WSGIEnvironment, start_response: StartResponse, call: OtherCall, form: bytes
+    ) -> Iterable[bytes]:
         """Let moto respond; where it fails or shows a web page, it does not have the operation."""
-        form = b""
-        if environ.get("CONTENT_TYPE", "").startswith(refusals.FORM):
-            form = _body(environ)
-            environ["wsgi.input"] = io.BytesIO(form)
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
@@ -115,11 +148,11 @@ class SageMakerApp(App):
             traceback.print_exc()
             status, headers, body = "500", [("Content-Type", "text/html")], ()
         kind = Headers(headers).get("Content-Type", "")
-        code, service = int(status.split()[0]), _credential(environ)[2]
+        code, service = int(status.split()[0]), call.service
         least = 500 if service == "s3" else 400  # a missing object has that type, too
         if code >= least and kind.startswith("text/html"):
             return refusals.not_served(environ, service, form).send(start_response)
-        if (service, code) == ("iam", 404) and b"Action=GetRole&" in form:
+        if (service, code, call.operation) == ("iam", 404, "GetRole"):
             return refusals.unknown_role(environ, form).send(start_response)
         start_response(status, headers)
         return body
@@ -144,7 +177,12 @@ class SageMakerApp(App):
         operation = model.operation_model(name)
 
         def respond() -> Response:
-            answer = self._operations.carry_out(name, wire.parse(operation, request), region)
+            members = wire.parse(operation, request)
+            for right in sagemaker_rights(name, members, region):
+                self.calls.add("client", right.action, right.resource)
+                if right.action == f"iam:{PASS_ROLE}" and self._faults.denies(PASS_ROLE):
+                    raise denied(right.action, right.resource)
+            answer = self._operations.carry_out(name, members, region)
             content_type = "application/json" if name == METRICS else JSON
             body = wire.serialize(operation, answer)
             return Response(200, body, content_type, [request_id()])

@@ -13,6 +13,8 @@ from functools import partial
 from cloudtune.emulator_kit import app
 
 JSON = "application/x-amz-json-1.1"
+USER = "arn:aws:iam::123456789012:user/emulator"
+"""The caller, who owns the emulator's key."""
 
 
 class ServiceError(app.ServiceError):
@@ -49,3 +51,20 @@ throttled = partial(ServiceError, "ThrottlingException", "Rate exceeded")
 """Too many calls."""
 internal = partial(ServiceError, "InternalFailure", "The request processing has failed.", 500)
 """The service has failed."""
+expired = partial(
+    ServiceError, "ExpiredTokenException", "The security token included in the request is expired"
+)
+"""The caller's credentials have expired."""
+
+
+def denied(action: str, resource: str = "*") -> ServiceError:
+    """Return the refusal of an action that the caller's policies do not allow."""
+    return ServiceError("AccessDeniedException", denial(action, resource))
+
+
+def denial(action: str, resource: str = "*") -> str:
+    """Return the message of such a refusal (IAM user guide, troubleshoot_access-denied)."""
+    return (
+        f"User: {USER} is not authorized to perform: {action} on resource: {resource} because no "
+        f"identity-based policy allows the {action} action"
+    )

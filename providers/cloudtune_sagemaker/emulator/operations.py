@@ -200,6 +200,13 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
 
 
 OPERATIONS = Operations.BY_NAME
+OTHER_OPERATIONS = (
+    *("GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy", "PassRole"),
+    *("ListServiceQuotas", "ListAWSDefaultServiceQuotas", "DescribeImages"),
+    *("HeadBucket", "CreateBucket", "ListObjectsV2", "HeadObject", "GetObject", "PutObject"),
+    *("DeleteObjects", "DescribeLogStreams", "GetLogEvents"),
+)
+"""The operations of other services that a fault plan can name; PassRole is part of creating jobs."""
 
 
 def _tags_of(request: Json) -> dict[str, str]:

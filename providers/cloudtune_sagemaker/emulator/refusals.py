@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from cloudtune.emulator_kit import Response
-from cloudtune_sagemaker.emulator.errors import JSON, request_id
+from cloudtune_sagemaker.emulator.errors import JSON, USER, denial, request_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,7 +23,6 @@ FORM = "application/x-www-form-urlencoded"
 """The content type of the query protocol."""
 _XML = "text/xml"
 _REST_XML = frozenset({"", "s3", "s3express", "s3-outposts", "cloudfront", "route53"})
-_ARN = "arn:aws:iam::123456789012:user/emulator"
 
 _WRONG_KEY: Mapping[str, str] = {
     "json": "UnrecognizedClientException",
@@ -43,6 +42,15 @@ _DENIED: Mapping[str, str] = {
     "rest-xml": "AccessDenied",
 }
 """The code for an operation that the caller may not use, by protocol."""
+_EXPIRED: Mapping[str, str] = {
+    "json": "ExpiredTokenException",
+    "cbor": "ExpiredTokenException",
+    "rest-json": "ExpiredTokenException",
+    "query": "ExpiredToken",
+    "ec2": "RequestExpired",
+    "rest-xml": "ExpiredToken",
+}
+"""The code for credentials that have expired, by protocol."""
 
 
 def wrong_key(environ: WSGIEnvironment, service: str, reason: str) -> Response:
@@ -55,6 +63,32 @@ def unable(environ: WSGIEnvironment, service: str, message: str) -> Response:
     """Return a refusal with a message, and with the code that AWS has where access is denied."""
     protocol = _protocol(environ, service)
     return _error(protocol, service, _DENIED[protocol], message, 400 if protocol == "json" else 403)
+
+
+def faulty(environ: WSGIEnvironment, service: str, effect: str, action: str) -> Response | None:
+    """Return the response to a call with an effect of the fault plan; None if that is no refusal.
+
+    Args:
+        environ: The request.
+        service: The service in its signature.
+        effect: The effect.
+        action: What a policy would have to allow.
+    """
+    protocol = _protocol(environ, service)
+    match effect:
+        case "deny":
+            return unable(environ, service, denial(action))
+        case "expire":
+            message = "The security token included in the request is expired"
+            status = 400 if protocol in {"json", "rest-xml"} else 403
+            return _error(protocol, service, _EXPIRED[protocol], message, status)
+        case "throttle":
+            return _error(protocol, service, "Throttling", "Rate exceeded", 400)
+        case "error" | "late_error":
+            message = "The request processing has failed."
+            return _error(protocol, service, "InternalFailure", message, 500)
+        case _:
+            return None
 
 
 def not_served(environ: WSGIEnvironment, service: str, body: bytes) -> Response:
@@ -82,7 +116,7 @@ def unknown_role(environ: WSGIEnvironment, body: bytes) -> Response:
 
 def _denied(environ: WSGIEnvironment, service: str, body: bytes, reason: str) -> Response:
     action = f"{service or 's3'}:{_operation(environ, body)}"
-    message = f"User: {_ARN} is not authorized to perform: {action} because {reason}"
+    message = f"User: {USER} is not authorized to perform: {action} because {reason}"
     return unable(environ, service, message)
 
 

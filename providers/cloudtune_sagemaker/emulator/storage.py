@@ -11,8 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cloudtune.emulator_kit import CallLog
 from cloudtune_sagemaker.contract import Container
 from cloudtune_sagemaker.emulator.state import ACCOUNT, TrainingJob
+
+
+_calls: list[CallLog] = []
+"""Where the rights are recorded that jobs use."""
+
+
+def log_calls(calls: CallLog) -> None:
+    """Record the rights that jobs use from now on."""
+    _calls[:] = [calls]
 
 
 class StorageError(Exception):
@@ -34,6 +44,7 @@ def fetch(uri: str) -> bytes:
     """
     bucket, key = split_uri(uri)
     _demand_bucket(bucket)
+    _use("s3:GetObject", f"{bucket}/{key}")
     content = _backend().get_object(bucket, key)
     if content is None:
         raise StorageError(
@@ -51,6 +62,7 @@ def keys(uri: str) -> list[str]:
     """
     bucket, prefix = split_uri(uri)
     _demand_bucket(bucket)
+    _use("s3:ListBucket", bucket)
     stored: Any = _backend().get_bucket(bucket).keys
     return sorted(key for key in list(stored.keys()) if key.startswith(prefix))
 
@@ -90,6 +102,7 @@ def store(uri: str, content: bytes) -> None:
     """
     bucket, key = split_uri(uri)
     _demand_bucket(bucket)
+    _use("s3:PutObject", f"{bucket}/{key}")
     _backend().put_object(bucket, key, content)
 
 
@@ -110,8 +123,10 @@ def synchronize(folder: Path, uri: str, before: set[str]) -> set[str]:
     for path in files(folder):
         name = path.relative_to(folder).as_posix()
         names.add(name)
+        _use("s3:PutObject", f"{bucket}/{prefix}{name}")
         _backend().put_object(bucket, prefix + name, path.read_bytes())
     for name in before - names:
+        _use("s3:DeleteObject", f"{bucket}/{prefix}{name}")
         _backend().delete_object(bucket, prefix + name)
     return names
 
@@ -142,6 +157,11 @@ def upload_artifacts(job: TrainingJob, container: Container) -> str:
     if any(files(container.data)):
         store(f"{root}/output.tar.gz", _archive(container.data))
     return f"{root}/model.tar.gz"
+
+
+def _use(action: str, name: str) -> None:
+    for calls in _calls:
+        calls.add("job", action, f"arn:aws:s3:::{name}")
 
 
 def _backend() -> Any:

@@ -11,7 +11,9 @@ from urllib.parse import parse_qsl
 from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
+    denied,
     exhausted,
+    expired,
     invalid,
     throttled,
     timed_out,
@@ -55,6 +57,7 @@ class VertexApp(App):
         "quota": exhausted,
         "error": unavailable,
         "late_error": timed_out,
+        "expire": expired,
     }
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
@@ -77,6 +80,10 @@ class VertexApp(App):
         It is not 401, after which Google's clients try to get a new token and report only that.
         """
         return ServiceError(403, "PERMISSION_DENIED", reason).response()
+
+    def denied(self, operation: str) -> ServiceError:
+        """Return the refusal of an operation that the caller may not use."""
+        return denied(operation)
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables that lead to the emulator.

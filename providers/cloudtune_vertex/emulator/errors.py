@@ -59,3 +59,17 @@ unavailable = partial(ServiceError, 503, "UNAVAILABLE", "The service is currentl
 """The service has failed for a moment."""
 timed_out = partial(ServiceError, 504, "DEADLINE_EXCEEDED", "Deadline exceeded.")
 """The response is late; the request may be carried out."""
+expired = partial(
+    ServiceError,
+    401,
+    "UNAUTHENTICATED",
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or "
+    "other valid authentication credential.",
+)
+"""The caller's credentials have expired."""
+
+
+def denied(permission: str) -> ServiceError:
+    """Return the refusal of what the caller's roles do not permit."""
+    message = f"Permission '{permission}' denied on resource (or it may not exist)."
+    return ServiceError(403, "PERMISSION_DENIED", message)

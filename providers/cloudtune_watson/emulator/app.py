@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cloudtune.emulator_kit import CERTIFICATE, App, Delays, FaultPlan, Response
 from cloudtune_watson.emulator.errors import (
+    ServiceError,
+    denied,
     exhausted,
+    expired,
     throttled,
     timed_out,
     unable,
@@ -33,6 +36,7 @@ class WatsonApp(App):
         "quota": exhausted,
         "error": unavailable,
         "late_error": timed_out,
+        "expire": expired,
     }
 
     def __init__(
@@ -54,6 +58,10 @@ class WatsonApp(App):
     def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal that is not about a key, since clients sign in again after that."""
         return unable(reason).response()
+
+    def denied(self, operation: str) -> ServiceError:
+        """Return the refusal of an operation that the user may not use."""
+        return denied(operation)
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables that lead to the emulator.

@@ -75,3 +75,13 @@ timed_out = partial(
 def unavailable(message: str = "The service is temporarily unavailable.") -> ServiceError:
     """Return the error for a temporary failure of the service."""
     return ServiceError(503, "service_unavailable", message)
+
+
+def expired() -> ServiceError:
+    """Return the error for a key or token that has expired."""
+    return unauthorized("The token has expired.")
+
+
+def denied(operation: str) -> ServiceError:
+    """Return the refusal of what the user's role does not allow."""
+    return ServiceError(403, "authorization_rejected", f"The user is not authorized: {operation}.")
