@@ -211,7 +211,7 @@ class FaultPlan:
         return self._next(operation) if is_other else self._next(operation, ANY)
 
     def denies(self, operation: str) -> bool:
-        """Return whether every call of an operation is refused, since the caller lacks the right."""
+        """Return whether every call of an operation is refused for lack of a right."""
         return any(
             rule.operation == operation and rule.effect == "deny" and rule.probability == 1
             for rule in self._rules

@@ -51,6 +51,13 @@ if TYPE_CHECKING:
     from cloudtune.formats.vizier.names import restore_paths as restore_paths
     from cloudtune.formats.vizier.parameters import read_parameter_specs as read_parameter_specs
     from cloudtune.formats.vizier.tree import write_parameter_specs as write_parameter_specs
+    from cloudtune.provider.account import Policy as Policy
+    from cloudtune.provider.account import account_error as account_error
+    from cloudtune.provider.account import account_ok as account_ok
+    from cloudtune.provider.account import account_unknown as account_unknown
+    from cloudtune.provider.account import account_warning as account_warning
+    from cloudtune.provider.account import check_clock as check_clock
+    from cloudtune.provider.account import check_packages as check_packages
     from cloudtune.provider.base import BaseProvider as BaseProvider
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
@@ -170,6 +177,9 @@ _EXPORTS = {
     "cloudtune.formats.vizier.names": "camel_case restore_paths",
     "cloudtune.formats.vizier.parameters": "read_parameter_specs",
     "cloudtune.formats.vizier.tree": "write_parameter_specs",
+    "cloudtune.provider.account": (
+        "Policy account_error account_ok account_unknown account_warning check_clock check_packages"
+    ),
     "cloudtune.provider.base": "BaseProvider",
     "cloudtune.provider.cost": "overrides_any read_prices",
     "cloudtune.provider.facts": "Facts Inputs Lookup Price ServiceLimits",

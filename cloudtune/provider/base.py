@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cloudtune.diagnostics import Check, Finding, Note
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.formats.model import Format
+    from cloudtune.provider.account import Policy
     from cloudtune.provider.models import JobDescription, ServiceDocument
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
@@ -175,6 +176,13 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If there is no such job, or the service refuses or cannot be reached.
         """
         raise UsageError(f"{self.capabilities.title} has no tuning jobs that can be attached")
+
+    def policies(self, plan: Plan) -> Iterable[Policy]:
+        """Return the smallest rights that a run needs, as text; by default nothing.
+
+        Sends nothing. An unknown name is its placeholder, such as ``{{account}}``.
+        """
+        return ()
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log at the service, or None if that is impossible.

@@ -19,6 +19,8 @@ from cloudtune_sagemaker.errors import PROVIDER, AwsError, connection_error, ser
 
 MAX_ATTEMPTS = 8
 """Attempts of one call, with pauses that adapt to throttling."""
+IMPATIENT_ATTEMPTS = 3
+"""The same for a check that a user waits for."""
 PAGE_SIZE = 100
 """Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
 _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
@@ -36,9 +38,20 @@ class Aws:
     """
 
     def __init__(
-        self, region: str, *, profile: str | None = None, emulator: Emulator | None = None
+        self,
+        region: str,
+        *,
+        profile: str | None = None,
+        emulator: Emulator | None = None,
+        impatient: bool = False,
     ) -> None:
         """Create a session without calling AWS; with an emulator, the profile is not used.
+
+        Args:
+            region: The region of all services.
+            profile: The profile of the AWS configuration files.
+            emulator: The only address to call, if any.
+            impatient: Whether calls soon give up on a service that does not respond.
 
         Raises:
             MissingExtraError: If boto3 is not installed.
@@ -47,6 +60,7 @@ class Aws:
         self.emulated = emulator is not None
         self._emulator = emulator
         self._region = region
+        self._impatient = impatient
         self._boto3 = _import("boto3")
         self._exceptions = _import("botocore.exceptions")
         self._parser_error = _import("botocore.parsers").ResponseParserError
@@ -109,6 +123,15 @@ class Aws:
             if not token:
                 return
 
+    def credentials_source(self) -> tuple[str, str] | None:
+        """Return where boto3 finds the credentials, in its own word, and the profile; or None.
+
+        The credentials themselves are not read.
+        """
+        with self._translate_errors("the credentials"):
+            credentials = self._session.get_credentials()
+            return None if credentials is None else (credentials.method, self._session.profile_name)
+
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
         if service not in self._clients:
@@ -147,6 +170,9 @@ class Aws:
             "retries": {"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS},
             "user_agent_extra": f"cloudtune/{__version__}",
         }
+        if self._impatient:
+            options |= {"connect_timeout": 10, "read_timeout": 20}
+            options["retries"] = {"mode": "standard", "total_max_attempts": IMPATIENT_ATTEMPTS}
         endpoint: Json = {}
         if self._emulator is not None:
             options |= {
@@ -169,7 +195,9 @@ class Aws:
             details: Json = error.response.get("Error", {})
             status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             code, message = str(details.get("Code", status)), str(details.get("Message", ""))
-            raise service_error(operation, code, message, status) from error
+            headers: Json = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            date = str(headers.get("date", ""))
+            raise service_error(operation, code, message, status, date) from error
         except self._exceptions.BotoCoreError as error:
             classes = [each.__name__ for each in type(error).__mro__]
             if classes[0] == "EndpointConnectionError" and self.emulated:

@@ -88,9 +88,12 @@ class AwsError(ProviderError):
         service_message: str = "",
         retryable: bool = False,
         affects_all_calls: bool = False,
+        date: str = "",
     ) -> None:
         self.code = code
         """The service's error code; empty if it was not reached."""
+        self.date = date
+        """The time of the refusal by the service's clock, as in its header ``Date``."""
         self.service_message = service_message
         super().__init__(
             PROVIDER,
@@ -122,8 +125,14 @@ class AwsError(ProviderError):
         """Whether the caller has no permission."""
         return self.code in _DENIED
 
+    @property
+    def missing_right(self) -> str:
+        """The action that a refusal names, such as ``iam:GetRole``; empty if it names none."""
+        match = _ACTION.search(self.service_message) if self.denied else None
+        return match[1] if match else ""
 
-def service_error(operation: str, code: str, message: str, status: int) -> AwsError:
+
+def service_error(operation: str, code: str, message: str, status: int, date: str = "") -> AwsError:
     """Return the error for an error response."""
     retryable = code in _THROTTLED or code in _TRANSIENT or status >= 500 or status == 429
     if code in _BAD_SIGNATURE:
@@ -137,6 +146,7 @@ def service_error(operation: str, code: str, message: str, status: int) -> AwsEr
         service_message=message,
         retryable=retryable,
         affects_all_calls=code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED,
+        date=date,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
+    Check,
     Emulator,
     Facts,
     Finding,
@@ -19,6 +20,7 @@ from cloudtune.provider import (
     Lookup,
     Mode,
     Note,
+    Policy,
     Study,
     TrainingJobs,
     Trial,
@@ -123,6 +125,23 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         """
         return read_log(_connect(plan, context), trial.id)
 
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
+        """Yield what read-only calls show of the AWS account.
+
+        Raises, also while the checks are read:
+            MissingExtraError: If boto3 is not installed.
+            ProviderError: If the AWS profile does not exist, or AWS cannot be reached.
+        """
+        from cloudtune_sagemaker.account import check_account
+
+        yield from check_account(_connect(plan, context, impatient=True), plan)
+
+    def policies(self, plan: Plan) -> Iterable[Policy]:
+        """Return the smallest policies of the caller and of the role."""
+        from cloudtune_sagemaker.policy import policies
+
+        return policies(plan)
+
     def uploads(self, plan: Plan, context: JobContext) -> Uploads:
         """Return what a run uploads to S3.
 
@@ -151,9 +170,14 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         return jobs
 
 
-def _connect(plan: Plan, context: JobContext) -> Aws:
+def _connect(plan: Plan, context: JobContext, *, impatient: bool = False) -> Aws:
     from cloudtune_sagemaker.client import Aws
 
     plan.check_context(context)
     assert isinstance(plan.settings, SageMakerSettings)
-    return Aws(plan.facts.data["region"], profile=plan.settings.profile, emulator=context.emulator)
+    return Aws(
+        plan.facts.data["region"],
+        profile=plan.settings.profile,
+        emulator=context.emulator,
+        impatient=impatient,
+    )

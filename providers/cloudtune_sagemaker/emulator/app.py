@@ -25,6 +25,7 @@ from cloudtune_sagemaker.emulator.errors import (
     throttled,
 )
 from cloudtune_sagemaker.emulator.identity import Identity
+from cloudtune_sagemaker.emulator.known import KNOWN_HERE
 from cloudtune_sagemaker.emulator.operations import OPERATIONS, Operations
 from cloudtune_sagemaker.emulator.rights import PASS_ROLE, OtherCall, other_call, sagemaker_rights
 
@@ -135,6 +136,7 @@ class SageMakerApp(App):
         self, environ: WSGIEnvironment, start_response: StartResponse, call: OtherCall, form: bytes
     ) -> Iterable[bytes]:
         """Let moto respond; where it fails or shows a web page, it does not have the operation."""
+        region = _credential(environ)[1]
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
@@ -152,8 +154,8 @@ class SageMakerApp(App):
         least = 500 if service == "s3" else 400  # a missing object has that type, too
         if code >= least and kind.startswith("text/html"):
             return refusals.not_served(environ, service, form).send(start_response)
-        if (service, code, call.operation) == ("iam", 404, "GetRole"):
-            return refusals.unknown_role(environ, form).send(start_response)
+        if code >= 400 and call.operation in KNOWN_HERE and not KNOWN_HERE[call.operation](region):
+            return refusals.unknown_here(environ, service, form).send(start_response)
         start_response(status, headers)
         return body
 

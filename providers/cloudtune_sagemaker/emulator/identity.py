@@ -22,9 +22,12 @@ INSTANCE_QUOTA = 20
 """The emulator's own number: AWS publishes no defaults, and each account has its own."""
 _XML = "text/xml"
 _PAGE_SIZE = 100
-_TOTALS = ("Number of instances across all training jobs", "L-00C91CB5"), (
-    "Number of instances across all spot training jobs",
-    "L-EMULATED",
+_TOTALS = (
+    ("Number of instances across all training jobs", "L-00C91CB5"),
+    (
+        "Number of instances across all spot training jobs",
+        "L-EMULATED",
+    ),
 )
 """The quotas over all instance types. The first code was seen in a list of an account's quotas."""
 

@@ -206,7 +206,7 @@ OTHER_OPERATIONS = (
     *("HeadBucket", "CreateBucket", "ListObjectsV2", "HeadObject", "GetObject", "PutObject"),
     *("DeleteObjects", "DescribeLogStreams", "GetLogEvents"),
 )
-"""The operations of other services that a fault plan can name; PassRole is part of creating jobs."""
+"""Operations of other services that a fault plan can name; PassRole is part of creating jobs."""
 
 
 def _tags_of(request: Json) -> dict[str, str]:

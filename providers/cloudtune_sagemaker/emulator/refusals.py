@@ -105,13 +105,13 @@ def not_served(environ: WSGIEnvironment, service: str, body: bytes) -> Response:
     return _denied(environ, service, body, "this emulator does not serve it")
 
 
-def unknown_role(environ: WSGIEnvironment, body: bytes) -> Response:
-    """Return the refusal of GetRole for a role that was not created in the emulator.
+def unknown_here(environ: WSGIEnvironment, service: str, body: bytes) -> Response:
+    """Return the refusal of a look at something of which nothing was created in the emulator.
 
     It may exist in the user's account, so the response is not that it does not. Version 3 of the
     sagemaker SDK (3.27.0, iam_role_resolver.py) then continues with the role.
     """
-    return _denied(environ, "iam", body, "this emulator knows only roles that were created in it")
+    return _denied(environ, service, body, "this emulator knows only what was created in it")
 
 
 def _denied(environ: WSGIEnvironment, service: str, body: bytes, reason: str) -> Response:

@@ -15,7 +15,6 @@ from cloudtune.emulator_kit import CallLog
 from cloudtune_sagemaker.contract import Container
 from cloudtune_sagemaker.emulator.state import ACCOUNT, TrainingJob
 
-
 _calls: list[CallLog] = []
 """Where the rights are recorded that jobs use."""
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy, has_code
+from cloudtune_sagemaker.resources import ECR_ADDRESS
 from cloudtune_sagemaker.rules.settings import REGIONS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -23,10 +24,6 @@ FRAMEWORKS = frozenset(
     {"autogluon", "huggingface", "mxnet", "pytorch", "sklearn", "tensorflow", "xgboost"}
 )
 """Names for ``framework`` (sagemaker SDK 3.27.0, ``image_uri_config``)."""
-_ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
-    r"(?P<name>[^:@\s]+)(:(?P<tag>[^@\s]+))?(@sha256:[0-9a-f]{64})?"
-)
 _PYTHON = re.compile(r"(?:^|-)py(\d)(\d{1,2})?(?=-|$)")
 """The Python in the tags of AWS's images, such as 2.3-cpu-py311."""
 
@@ -38,7 +35,7 @@ def image_rules(
     image: str | None = facts.data["image"]
     if facts.emulated or not image or "{{" in image or not re.fullmatch(r"\S+", image):
         return
-    match = _ECR.fullmatch(image)
+    match = ECR_ADDRESS.fullmatch(image)
     field = "image" if settings.image else "framework"
     if match is None:
         if settings.image and "TrainingImageConfig" not in str(settings.native):

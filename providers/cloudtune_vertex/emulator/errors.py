@@ -63,8 +63,8 @@ expired = partial(
     ServiceError,
     401,
     "UNAUTHENTICATED",
-    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or "
-    "other valid authentication credential.",
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie "
+    "or other valid authentication credential.",
 )
 """The caller's credentials have expired."""
 

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudtune.emulation.process import IN_USE
-from tests.cloudtune_sagemaker.emulator.conftest import ROLE
 
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
 
 START = "cloudtune_sagemaker.emulator"
-SIMULATION = {"PolicySourceArn": ROLE, "ActionNames": ["s3:GetObject"]}
+SIMULATION = {"PolicyInputList": ["{}"], "ActionNames": ["s3:GetObject"]}
 
 
 def send(
@@ -137,8 +136,7 @@ def test_other_services_are_there(emulator: Emulator) -> None:
             *("cloudwatch", "list_managed_insight_rules", {"ResourceARN": "a"}),
             ("AccessDeniedException", 400),
         ),
-        ("iam", "simulate_principal_policy", SIMULATION, ("AccessDenied", 403)),
-        ("iam", "get_role", {"RoleName": "elsewhere"}, ("AccessDenied", 403)),
+        ("iam", "simulate_custom_policy", SIMULATION, ("AccessDenied", 403)),
         ("ec2", "describe_instance_topology", {}, ("UnauthorizedOperation", 403)),
         (
             *("sagemaker-featurestore-runtime", "get_record"),

@@ -1,0 +1,100 @@
+"""What checks of accounts share: results, versions of packages, clocks; and printed policies."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import partial
+from importlib import metadata
+
+from cloudtune.diagnostics import Check
+
+MAX_SKEW = 60.0
+"""Seconds by which this machine's clock may differ from a service's without a warning."""
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)[^;]*?>=(?P<least>[\d.]+)[^;]*(?P<marker>;.*)?")
+
+account_ok = partial(Check, severity="ok", area="account")
+"""Something is as it must be."""
+account_warning = partial(Check, severity="warning", area="account")
+"""Something may cause trouble."""
+account_error = partial(Check, severity="error", area="account")
+"""A run would fail."""
+account_unknown = partial(Check, severity="unknown", area="account")
+"""Something cannot be asked; `fix` names the missing right, or says where to look."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rights that a run needs, as text for the service."""
+
+    title: str
+    """Who needs them and what for, such as ``policy of the caller``."""
+    text: str
+    """A policy document, or a list of permissions."""
+    commands: Sequence[str] = ()
+    """The commands that grant them."""
+
+
+def check_packages(extra: str) -> Iterator[Check]:
+    """Yield whether the installed packages of an extra are new enough for cloudtune."""
+    for name, least in _requirements(extra):
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # not needed on this Python, or reported as missing
+        if _numbers(version) < _numbers(least):
+            yield account_error(
+                id="sdk-version",
+                message=f"{name} {version} is installed, and cloudtune needs {least} or newer",
+                fix="upgrade it",
+                command=f"pip install --upgrade 'cloudtune[{extra}]'",
+            )
+        else:
+            yield account_ok(id="sdk-version", message=f"{name} {version}")
+
+
+def check_clock(date: str, tolerance: float, now: float | None = None) -> Check | None:
+    """Return whether this machine's clock agrees with a service's; None without a valid date.
+
+    Args:
+        date: The header ``Date`` of a response.
+        tolerance: The seconds of difference that the service tolerates.
+        now: The time on this machine.
+    """
+    try:
+        service_time = parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return None
+    skew = (time.time() if now is None else now) - service_time
+    if abs(skew) <= MAX_SKEW:
+        return account_ok(id="clock", message="clock agrees with the service's")
+    direction = "ahead of" if skew > 0 else "behind"
+    is_refused = abs(skew) > tolerance
+    text = f"this machine's clock is {abs(skew):.0f} seconds {direction} the service's"
+    limit = f"the service tolerates {tolerance:.0f} seconds"
+    report = account_error if is_refused else account_warning
+    return report(
+        id="clock",
+        message=f"{text}, and {limit}",
+        fix="synchronize the clock",
+        command="sudo timedatectl set-ntp true",
+    )
+
+
+def _requirements(extra: str) -> Iterator[tuple[str, str]]:
+    """Yield the packages of an extra of cloudtune and the least version of each."""
+    try:
+        requirements = metadata.requires("cloudtune") or ()
+    except metadata.PackageNotFoundError:
+        return
+    for requirement in requirements:
+        match = _REQUIREMENT.match(requirement)
+        if match and f"extra == '{extra}'" in (match["marker"] or "").replace('"', "'"):
+            yield match["name"], match["least"]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
