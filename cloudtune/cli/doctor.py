@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +16,15 @@ from cloudtune.cli.options import (
     strict_option,
 )
 
+if TYPE_CHECKING:
+    from cloudtune.study.study import Study
+
 
 @examples(
     "cloudtune doctor study.yaml",
     "cloudtune doctor study.yaml --on sagemaker --on vertex",
     "cloudtune doctor --on sagemaker    # only the account",
+    "cloudtune doctor study.yaml --on sagemaker --policy",
 )
 @click.command()
 @click.argument("study", required=False, type=click.Path(path_type=str))
@@ -36,6 +41,11 @@ from cloudtune.cli.options import (
 @click.option(
     "--emulate", is_flag=True, help="Check the accounts of emulators, not those of the services."
 )
+@click.option(
+    "--policy",
+    is_flag=True,
+    help="Print the smallest policies that a run needs instead. Sends nothing.",
+)
 @strict_option
 @json_option
 def doctor(
@@ -45,6 +55,7 @@ def doctor(
     *,
     seconds: float,
     emulate: bool,
+    policy: bool,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -58,11 +69,16 @@ def doctor(
     from cloudtune.errors import UsageError
     from cloudtune.reporting.console.diagnosis import check_rows, format_checks
 
+    if policy and not on:
+        raise UsageError("--policy needs a provider: name it with --on")
     if study is None and not on:
         raise UsageError("give a study, or the account to check with --on")
     loaded = load_study(study, overrides) if study else None
     if overrides and not study:
         raise UsageError("--set needs a study")
+    if policy:
+        _print_policies(loaded, on, as_json=as_json)
+        return
     diagnosis = diagnose(loaded, on or ["local"], seconds=seconds, emulate=emulate)
     if as_json:
         click.echo(json.dumps(check_rows(diagnosis.checks), indent=2))
@@ -71,3 +87,20 @@ def doctor(
             click.echo(line)
     if diagnosis.has_errors or (strict and any(c.severity == "warning" for c in diagnosis.checks)):
         raise SystemExit(1)
+
+
+def _print_policies(study: Study | None, on: tuple[str, ...], *, as_json: bool) -> None:
+    """Print the rights that a run needs: documents, and the commands that grant them."""
+    from cloudtune.doctor.policies import find_policies
+    from cloudtune.study.loader import load
+
+    policies = find_policies(study or load({}), on)
+    if as_json:
+        rows = [{"provider": name, **vars(each)} for name, own in policies.items() for each in own]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for provider, own in policies.items():
+        for each in own:
+            click.echo(f"# {provider}: {each.title}\n{each.text}\n")
+            for command in each.commands:
+                click.echo(f"{command}\n")

@@ -20,7 +20,7 @@ def policies(plan: Plan) -> Iterator[Policy]:
     yield Policy(
         f"policy of the caller, for {plan.mode} runs",
         _text(caller),
-        [_create_command(f"{_NAME}-caller", caller), "# attach it to your user, group or role"],
+        [_create_command(f"{_NAME}-caller", caller), _attach_command(plan, f"{_NAME}-caller")],
     )
     yield Policy(
         f"trust policy of the role {role}",
@@ -36,7 +36,7 @@ def policies(plan: Plan) -> Iterator[Policy]:
     yield Policy(
         "policy of the caller for cloudtune doctor, all read-only; optional",
         _text(reader),
-        [_create_command(f"{_NAME}-doctor", reader)],
+        [_create_command(f"{_NAME}-doctor", reader), _attach_command(plan, f"{_NAME}-doctor")],
     )
 
 
@@ -83,6 +83,14 @@ def _with_resources(plan: Plan, table: Sequence[rights.Right]) -> list[rights.Ri
 
 def _create_command(name: str, document: Json) -> str:
     return f"aws iam create-policy --policy-name {name} --policy-document {_argument(document)}"
+
+
+def _attach_command(plan: Plan, name: str) -> str:
+    arn = Resources(plan).policy(name)
+    return (
+        f"aws iam attach-role-policy --role-name YOUR_ROLE --policy-arn {arn}"
+        "    # or: attach-user-policy --user-name YOUR_USER"
+    )
 
 
 def _argument(document: Json) -> str:

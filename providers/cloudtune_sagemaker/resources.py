@@ -70,6 +70,10 @@ class Resources:
         """Return resources that a run of the plan uses; none if the plan has none."""
         return self._arns(resource, self._plan.facts.job_name, "x")
 
+    def policy(self, name: str) -> str:
+        """Return the ARN of a policy of the account."""
+        return f"{self._arn}:iam::{self._data['account']}:policy/{name}"
+
     def _arns(self, resource: Resource, job: str, file: str) -> list[str]:
         arn, data = self._arn, self._data
         jobs = f"{arn}:sagemaker:{self._account}"

@@ -79,7 +79,12 @@ ROLE: Sequence[Right] = (
     Right("s3:ListBucket", "read buckets"),
     Right("s3:GetObject", "read objects"),
     Right("s3:PutObject", "own objects"),
-    Right("s3:DeleteObject", "own objects", without="deleted checkpoints stay in the bucket"),
+    Right(
+        "s3:DeleteObject",
+        "own objects",
+        without="checkpoints that the script deletes stay in the bucket",
+        unseen="only if a script deletes checkpoints of an earlier start",
+    ),
     Right("logs:CreateLogGroup", "any"),
     Right("logs:CreateLogStream", "any"),
     Right("logs:DescribeLogStreams", "any", unseen=_BY_GUIDE),

@@ -27,7 +27,13 @@ from cloudtune_sagemaker.emulator.errors import (
 from cloudtune_sagemaker.emulator.identity import Identity
 from cloudtune_sagemaker.emulator.known import KNOWN_HERE
 from cloudtune_sagemaker.emulator.operations import OPERATIONS, Operations
-from cloudtune_sagemaker.emulator.rights import PASS_ROLE, OtherCall, other_call, sagemaker_rights
+from cloudtune_sagemaker.emulator.rights import (
+    PASS_ROLE,
+    OtherCall,
+    deletes_objects,
+    other_call,
+    sagemaker_rights,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -113,7 +119,7 @@ class SageMakerApp(App):
         _, region, service = _credential(environ)
         body = b""
         is_form = environ.get("CONTENT_TYPE", "").startswith(refusals.FORM)
-        if is_form or environ.get("HTTP_X_AMZ_TARGET"):
+        if is_form or environ.get("HTTP_X_AMZ_TARGET") or deletes_objects(environ):
             body = _body(environ)
             environ["wsgi.input"] = io.BytesIO(body)
         call = other_call(environ, service, region, body)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune_sagemaker.emulator.state import ACCOUNT, TrainingJob
+from cloudtune_sagemaker.emulator.storage import record_use
 
 LOG_GROUP = NAMESPACE = "/aws/sagemaker/TrainingJobs"
 """Where training jobs log (developer guide, logging-cloudwatch) and put their metrics (developer
@@ -26,6 +27,9 @@ def put_log(job: TrainingJob, when: float) -> None:
     from moto.logs.models import logs_backends
 
     backend: Any = logs_backends[ACCOUNT][job.region]
+    for name in ("CreateLogGroup", "CreateLogStream", "PutLogEvents"):
+        arn = f"arn:aws:logs:{job.region}:{ACCOUNT}:log-group:{LOG_GROUP}"
+        record_use(f"logs:{name}", arn)
     if LOG_GROUP not in backend.groups:
         backend.create_log_group(LOG_GROUP, {})
     name = f"{job.name}/algo-1-{int(job.created)}"
@@ -72,6 +76,7 @@ def put_metrics(job: TrainingJob) -> None:
     """
     from moto.cloudwatch.models import cloudwatch_backends
 
+    record_use("cloudwatch:PutMetricData", "*")
     backend: Any = cloudwatch_backends[ACCOUNT][job.region]
     backend.put_metric_data(NAMESPACE, list(_statistics(job)))
 

@@ -9,10 +9,12 @@ path (botocore 1.44.8, service model of s3), and its action often has another na
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import unescape
 
 from cloudtune.emulator_kit import Json
 from cloudtune_sagemaker.emulator.state import ACCOUNT
@@ -36,6 +38,7 @@ _UPLOAD_OPERATIONS: Mapping[str, tuple[str, str]] = {
     "POST": ("CompleteMultipartUpload", "PutObject"),
     "DELETE": ("AbortMultipartUpload", "AbortMultipartUpload"),
 }
+_KEY = re.compile(r"<Key>(.*?)</Key>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,10 @@ def other_call(environ: Mapping[str, Any], service: str, region: str, body: byte
         environ: The request.
         service: The service in its signature.
         region: The region in its signature.
-        body: Its body, if that is JSON or a form.
+        body: Its body, if that is JSON, a form or the list of objects to delete.
     """
     if service == "s3":
-        return _s3_call(environ)
+        return _s3_call(environ, body)
     target: str = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         operation, members = target.rpartition(".")[2], _json(body)
@@ -121,7 +124,13 @@ def _roles(request: Json) -> Iterator[str]:
             yield role
 
 
-def _s3_call(environ: Mapping[str, Any]) -> OtherCall:
+def deletes_objects(environ: Mapping[str, Any]) -> bool:
+    """Return whether a request's body is a list of objects to delete."""
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return environ["REQUEST_METHOD"] == "POST" and "delete" in query
+
+
+def _s3_call(environ: Mapping[str, Any], body: bytes) -> OtherCall:
     method: str = environ["REQUEST_METHOD"]
     bucket, _, key = str(environ.get("PATH_INFO", "")).strip("/").partition("/")
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
@@ -133,15 +142,16 @@ def _s3_call(environ: Mapping[str, Any]) -> OtherCall:
         name, action = "CreateMultipartUpload", "PutObject"
     elif key:
         name, action = _OBJECT_OPERATIONS.get(method, ("", ""))
-    elif method == "POST" and "delete" in query:
-        name, action = "DeleteObjects", "DeleteObject"
+    elif deletes_objects(environ):
+        keys = (unescape(each) for each in _KEY.findall(body.decode("utf-8", "replace")))
+        arns = [f"arn:aws:s3:::{bucket}/{each}" for each in keys]
+        rights = tuple(Right("s3:DeleteObject", arn) for arn in arns or [f"arn:aws:s3:::{bucket}"])
+        return OtherCall("s3", "DeleteObjects", rights, {})
     elif method == "GET" and "location" in query:
         name, action = "GetBucketLocation", "GetBucketLocation"
     else:
         name, action = _BUCKET_OPERATIONS.get(method, ("", ""))
     resource = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket or '*'}"
-    if action == "DeleteObject" and not key:
-        resource += "/*"
     return OtherCall("s3", name, (Right(f"s3:{action}", resource),), {})
 
 

@@ -43,7 +43,7 @@ def fetch(uri: str) -> bytes:
     """
     bucket, key = split_uri(uri)
     _demand_bucket(bucket)
-    _use("s3:GetObject", f"{bucket}/{key}")
+    _record("s3:GetObject", f"{bucket}/{key}")
     content = _backend().get_object(bucket, key)
     if content is None:
         raise StorageError(
@@ -61,7 +61,7 @@ def keys(uri: str) -> list[str]:
     """
     bucket, prefix = split_uri(uri)
     _demand_bucket(bucket)
-    _use("s3:ListBucket", bucket)
+    _record("s3:ListBucket", bucket)
     stored: Any = _backend().get_bucket(bucket).keys
     return sorted(key for key in list(stored.keys()) if key.startswith(prefix))
 
@@ -101,7 +101,7 @@ def store(uri: str, content: bytes) -> None:
     """
     bucket, key = split_uri(uri)
     _demand_bucket(bucket)
-    _use("s3:PutObject", f"{bucket}/{key}")
+    _record("s3:PutObject", f"{bucket}/{key}")
     _backend().put_object(bucket, key, content)
 
 
@@ -122,10 +122,10 @@ def synchronize(folder: Path, uri: str, before: set[str]) -> set[str]:
     for path in files(folder):
         name = path.relative_to(folder).as_posix()
         names.add(name)
-        _use("s3:PutObject", f"{bucket}/{prefix}{name}")
+        _record("s3:PutObject", f"{bucket}/{prefix}{name}")
         _backend().put_object(bucket, prefix + name, path.read_bytes())
     for name in before - names:
-        _use("s3:DeleteObject", f"{bucket}/{prefix}{name}")
+        _record("s3:DeleteObject", f"{bucket}/{prefix}{name}")
         _backend().delete_object(bucket, prefix + name)
     return names
 
@@ -158,9 +158,14 @@ def upload_artifacts(job: TrainingJob, container: Container) -> str:
     return f"{root}/model.tar.gz"
 
 
-def _use(action: str, name: str) -> None:
+def record_use(action: str, resource: str) -> None:
+    """Record that a job uses a right, with the role's identity."""
     for calls in _calls:
-        calls.add("job", action, f"arn:aws:s3:::{name}")
+        calls.add("job", action, resource)
+
+
+def _record(action: str, name: str) -> None:
+    record_use(action, f"arn:aws:s3:::{name}")
 
 
 def _backend() -> Any:

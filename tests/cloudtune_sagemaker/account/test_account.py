@@ -175,12 +175,12 @@ def test_a_role_that_lacks_rights(team_account: Account, tmp_path: Path) -> None
 def test_a_bucket_may_grant_what_the_role_lacks(team_account: Account, tmp_path: Path) -> None:
     policy = role_policy(tmp_path, bucket="team-bucket")
     others = [each for each in policy["Statement"] if each["Resource"] == "*"]
-    team_account.create_role(DOCUMENT | {"Statement": others})
+    team_account.create_role({**DOCUMENT, "Statement": others})
     grant = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "s3:*", "Resource": "*"}
     without_ecr = team_account.checks(tmp_path, bucket="team-bucket", image="x.example/train:1")
     assert only(without_ecr, "role-rights", "error")
     team_account.s3.put_bucket_policy(
-        Bucket="team-bucket", Policy=json.dumps(DOCUMENT | {"Statement": [grant]})
+        Bucket="team-bucket", Policy=json.dumps({**DOCUMENT, "Statement": [grant]})
     )
     checks = team_account.checks(tmp_path, bucket="team-bucket", image="x.example/train:1")
     assert "own policy may grant it" in by_id(checks, "role-rights")[-1].message
