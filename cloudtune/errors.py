@@ -53,11 +53,20 @@ class UnsupportedError(CloudtuneError):
 
 
 class ConversionError(CloudtuneError):
-    """A study cannot hold a configuration, or a format a study; ``findings`` lists the reasons."""
+    """A study cannot hold a configuration, or a format a study; ``findings`` lists the reasons.
 
-    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+    Args:
+        message: What cannot be converted.
+        findings: The reasons.
+        places: Of each finding, where it is, such as ``sweep.yaml:7: ``; by default, its path says it.
+    """
+
+    def __init__(
+        self, message: str, findings: Sequence[Finding], places: Sequence[str] = ()
+    ) -> None:
         self.findings = tuple(findings)
-        super().__init__("\n".join([f"{message}:", *(f"  {each}" for each in self.findings)]))
+        lines = zip_longest(places, self.findings, fillvalue="")
+        super().__init__("\n".join([f"{message}:", *(f"  {at}{each}" for at, each in lines)]))
 
 
 class UsageError(CloudtuneError):

@@ -12,7 +12,7 @@ from cloudtune.cli.completion import complete_formats
 from cloudtune.cli.options import examples, json_option, strict_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cloudtune.conversion.importer import Imported
     from cloudtune.diagnostics import Finding, Note, Problem
@@ -68,7 +68,7 @@ def import_(
     if as_json:
         click.echo(_to_json(imported))
     else:
-        print_findings(imported.findings)
+        print_findings(imported.findings, imported.place)
     several = len(imported.studies) > 1
     is_folder = output is not None and (output.is_dir() or several or not output.suffix)
     if several and output is None and not as_json:
@@ -127,14 +127,21 @@ def _finding_row(finding: Finding | Note) -> dict[str, str]:
     return {"kind": finding.severity, "path": finding.path, "text": finding.text}
 
 
-def print_findings(findings: Sequence[Finding | Note]) -> None:
-    """Print the findings of a conversion to stderr, one on each line."""
+def print_findings(
+    findings: Sequence[Finding | Note], place: Callable[[Finding | Note], str] = lambda _: ""
+) -> None:
+    """Print the findings of a conversion to stderr, one on each line.
+
+    Args:
+        findings: The findings.
+        place: Returns what comes before a finding, such as its file and line.
+    """
     from cloudtune.diagnostics import Finding
     from cloudtune.reporting.sanitize import sanitize_line
 
     for each in findings:
         line = str(each) if isinstance(each, Finding) else f"{each.severity} {each}"
-        click.echo(sanitize_line(line), err=True)
+        click.echo(sanitize_line(f"{place(each)}{line}"), err=True)
 
 
 def exit_if_strict(findings: Sequence[Finding | Note], *, strict: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,12 @@ class Imported:
     studies: tuple[ImportedStudy, ...]
     findings: tuple[Finding | Note, ...]
     """What the study cannot hold, or holds differently. The paths are those of the file."""
+    lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The lines of the paths in the findings, as far as they are known."""
+
+    def place(self, finding: Finding | Note) -> str:
+        """Return the file and the line of a finding as the start of a message."""
+        return _place(self.file, self.lines.get(finding.path))
 
     @property
     def comment(self) -> str:
@@ -108,24 +114,30 @@ def _read_documents(
     chosen: Format, documents: Sequence[Document], path: Path, definition: str | None = None
 ) -> Imported:
     report = Report(path)
+    lines: dict[str, int] = {}
     drafts: list[tuple[StudyDraft, Document]] = []
     for index, document in enumerate(documents):
         prefix = f"{index}" if len(documents) > 1 else ""
         found = Report(path)
         fields = Fields(drop_secrets(document.data, found), found)
         drafts += [(draft, document) for draft in _read_drafts(chosen, fields)]
-        report.findings += [_under(prefix, each) for each in found.findings]
+        for finding in found.findings:
+            under = _under(prefix, finding)
+            report.findings.append(under)
+            if (line := document.line(finding.path)) is not None:
+                lines[under.path] = line
         report.problems += [_located(each, path, document) for each in found.problems]
     if report.problems:
         raise StudyError(report.problems)
     refused = refusals(report)
     if refused:
-        raise ConversionError(f"{path}: a study cannot hold this", refused)
+        places = [_place(path, lines.get(each.path)) for each in refused]
+        raise ConversionError(f"{path}: a study cannot hold this", refused, places)
     if len(drafts) > 1:
         _name_drafts([draft for draft, _ in drafts])
     drafts = _select(drafts, definition, path)
     studies = tuple(_validate(draft, document, path) for draft, document in drafts)
-    return Imported(path, chosen, studies, tuple(report.findings))
+    return Imported(path, chosen, studies, tuple(report.findings), lines)
 
 
 def import_study(
@@ -254,10 +266,12 @@ def _under(prefix: str, finding: Finding | Note) -> Finding | Note:
 
 
 def _located(problem: Problem, path: Path, document: Document) -> Problem:
-    where = problem.path.partition(" (")[0]
-    while where and where not in document.lines:
-        where = where.rpartition(".")[0]
-    return replace(problem, file=str(path), line=document.lines.get(where))
+    line = document.line(problem.path.partition(" (")[0])
+    return replace(problem, file=str(path), line=line)
+
+
+def _place(file: Path, line: int | None) -> str:
+    return "" if line is None else f"{file}:{line}: "
 
 
 def _name_drafts(drafts: Sequence[StudyDraft]) -> None:

@@ -18,7 +18,13 @@ from typing import Any, Literal
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.formats.json_lines import JsonLines
-from cloudtune.study.yaml_reader import is_list, is_map, join_surrogates, parse_scalar
+from cloudtune.study.yaml_reader import (
+    explain_syntax_error,
+    is_list,
+    is_map,
+    join_surrogates,
+    parse_scalar,
+)
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_YAML_BYTES = 512 * 1024
@@ -30,6 +36,10 @@ YamlVersion = Literal["1.1", "1.2"]
 _TAGS = "tag:yaml.org,2002:"
 _NO_SPACE = re.compile(r"[A-Za-z_][\w.-]{0,100}:[^\s:/][^\s:]{0,200}")
 """A key and its value without a space in between."""
+_COMMENT = re.compile(r"(?:^|[\[\]{},\"\w])[ \t]*(//|/\*)", re.MULTILINE)
+_TEMPLATE = re.compile(r"\{\{|\{%")
+_UNRENDERED = ("is a template, not YAML", "fill it in first, for example with `helm template`")
+"""A message and a hint for a line with an expression of Helm or Jinja that is not quoted."""
 _ENDLESS_TAG = re.compile(r"![^\s]{1000}")
 """What takes the parser quadratic time."""
 _BOOLEANS_1_1 = {
@@ -50,6 +60,12 @@ class Document:
     data: Any
     lines: Mapping[str, int] = field(default_factory=dict[str, int])
     """The line of each field, keyed by dotted path; items of lists count from 0."""
+
+    def line(self, path: str) -> int | None:
+        """Return the line of a field, or else of what it is in; None if it is unknown."""
+        while path and path not in self.lines:
+            path = path.rpartition(".")[0]
+        return self.lines.get(path)
 
 
 def read_text(path: Path) -> str:
@@ -197,16 +213,7 @@ class _YamlParser:
                 else:
                     self._handle(event, kind)
         except YAMLError as error:
-            mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-            reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-            key: Any = getattr(error, "context_mark", None)
-            lines = self._text.splitlines()
-            line = lines[int(key.line)].strip() if key else ""
-            if key and _NO_SPACE.fullmatch(line):
-                message, hint = f"{line} is not a key and its value", "put a space after the colon"
-                raise _error(self._name, message, hint, key.line + 1) from None
-            message = f"neither JSON nor YAML: {reason}"
-            raise _error(self._name, message, line=mark.line + 1 if mark else None) from None
+            raise self._syntax_error(error) from None
         except (ValueError, IndexError, OverflowError, RecursionError) as error:
             raise _error(self._name, f"neither JSON nor YAML: {error}") from None
         return documents
@@ -244,6 +251,25 @@ class _YamlParser:
             case _:
                 pass
 
+    def _syntax_error(self, error: Any) -> StudyError:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        key = getattr(error, "context_mark", None)
+        if key and _NO_SPACE.fullmatch(text := self._line(key.line + 1).strip()):
+            message, hint = f"{text} is not a key and its value", "put a space after the colon"
+            return _error(self._name, message, hint, key.line + 1)
+        if self._text.lstrip()[:1] in {"{", "["} and (comment := _COMMENT.search(self._text)):
+            line = self._text.count("\n", 0, comment.start(1)) + 1
+            return _error(self._name, "JSON has no comments", "remove // and /* … */", line)
+        line = mark.line + 1 if mark else None
+        if line is not None and _TEMPLATE.search(self._line(line)):
+            return _error(self._name, *_UNRENDERED, line)
+        message, hint = explain_syntax_error(str(reason), self._line(line) if line else "")
+        return _error(self._name, f"neither JSON nor YAML: {message}", hint, line)
+
+    def _line(self, line: int) -> str:
+        return next(iter(self._text.split("\n", line)[line - 1 : line]), "")
+
     def _fail(self, message: str, line: int) -> StudyError:
         return _error(self._name, message, line=line)
 
@@ -278,6 +304,8 @@ class _YamlParser:
             )
             frame.container.append(value)
         elif frame.key is None:
+            if _TEMPLATE.search(self._line(line)):
+                raise _error(self._name, *_UNRENDERED, line)
             raise self._fail("a key must be a string", line)
         elif frame.key == "<<" and "<<" not in frame.keys:
             frame.merged = value

@@ -24,6 +24,8 @@ from cloudtune.study.yaml_reader import is_list, is_map
 MAX_LISTED = 1_000
 """The values of a step that are listed at most."""
 _MAX_STEPS = 2**53
+_SHOWN = 60
+"""The characters of a value in a message, at most."""
 _MAX_EXPONENT = 700
 """Of e: a larger one is no floating-point number."""
 _SHORT = 10
@@ -267,8 +269,14 @@ def list_steps(
 
 def take_choice(fields: Fields, key: str, values: Sequence[Any]) -> Json | None:
     """Return the parameter of a choice between values; None if a study cannot hold one of them."""
-    if any(is_map(value) or is_list(value) or value is None for value in values):
-        reason = "a study has only strings, numbers and booleans as values of a choice"
+    others = [value for value in values if is_map(value) or is_list(value) or value is None]
+    if others:
+        shown = "null" if others[0] is None else f"{others[0]!r}"
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        reason = (
+            "a study has only strings, numbers and booleans as values of a choice, "
+            f"not {shown}; give each value a name, and look it up in the script"
+        )
         fields.refuse(key, reason)
         return None
     unique = unique_values(values)

@@ -80,15 +80,23 @@ def _scalar(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
-        text = repr(value)
-        # YAML 1.1 reads an exponent only after a point.
-        return text if "." in text else text.replace("e", ".0e")
+        return format_number(value)
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and parse_scalar(text) == text:
         return text
     if not text.isprintable() or ("'" in text and '"' not in text and "\\" not in text):
         return f'"{"".join(map(_escape, text))}"'
     return "'" + text.replace("'", "''") + "'"
+
+
+def format_number(value: float) -> str:
+    """Return a number as each reader of YAML reads it: for YAML 1.1, an exponent follows a point.
+
+    >>> format_number(1e-05), format_number(0.1)
+    ('1.0e-05', '0.1')
+    """
+    text = repr(value)
+    return text if "." in text else text.replace("e", ".0e")
 
 
 def _escape(char: str) -> str:

@@ -307,17 +307,11 @@ class _Builder:
         position = getattr(error, "position", 0)
         line = mark.line + 1 if mark else self.text.count("\n", 0, position) + 1
         source_line = self._line(line)
-        message, hint = f"invalid YAML: {reason}", ""
-        if "\t" in source_line[: len(source_line) - len(source_line.lstrip())]:
-            message, hint = "indented with a tab", "indent with spaces"
-        elif "{{" in _QUOTED.sub("", source_line):
+        if "{{" in _QUOTED.sub("", source_line) and not _is_indented_with_a_tab(source_line):
             message = "strings with braces must be quoted inside [ ] and { }"
             hint = 'for example ["--lr={{lr}}"]'
         else:
-            for cause, explanation, advice in _SYNTAX_ERRORS:
-                if cause in reason:
-                    message, hint = explanation, advice
-                    break
+            message, hint = explain_syntax_error(reason, source_line)
         more = "fix this first to see other mistakes"
         return self._fatal_error(message, f"{hint}; {more}" if hint else more, line)
 
@@ -346,6 +340,25 @@ _SYNTAX_ERRORS = (
     ),
     ("special characters are not allowed", "invalid control character", "remove it"),
 )
+
+
+def explain_syntax_error(reason: str, line: str) -> tuple[str, str]:
+    """Return what is wrong with a line of YAML, and a hint if one is known.
+
+    Args:
+        reason: The message of the parser.
+        line: The line to which it refers.
+    """
+    if _is_indented_with_a_tab(line):
+        return "indented with a tab", "indent with spaces"
+    for cause, explanation, advice in _SYNTAX_ERRORS:
+        if cause in reason:
+            return explanation, advice
+    return f"invalid YAML: {reason}", ""
+
+
+def _is_indented_with_a_tab(line: str) -> bool:
+    return "\t" in line[: len(line) - len(line.lstrip())]
 
 
 def join_surrogates(text: str) -> str | None:

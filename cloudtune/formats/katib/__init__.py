@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.katib.names import HOME
+from cloudtune.formats.katib.names import HOME, STUDY_JOB
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.study.study import Study
 
@@ -31,12 +31,16 @@ class KatibFormat(Format):
     @override
     def matches(self, document: Json) -> bool:
         group = str(document.get("apiVersion", "")).partition("/")[0]
-        return document.get("kind") == "Experiment" and group == "kubeflow.org"
+        return document.get("kind") in {"Experiment", STUDY_JOB} and group == "kubeflow.org"
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
         from cloudtune.formats.katib.reader import ExperimentReader
 
+        if document.peek("kind") == STUDY_JOB:
+            reason = "the StudyJob of Katib's first version is not read; rewrite it as an Experiment"
+            document.refuse("kind", reason)
+            return []
         return [ExperimentReader(document).draft()]
 
     @override

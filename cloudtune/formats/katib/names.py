@@ -7,6 +7,8 @@ import re
 from cloudtune.formats.fields import Json
 
 HOME = "katib"
+STUDY_JOB = "StudyJob"
+"""The kind of ``kubeflow.org/v1alpha1``, whose fields are others."""
 API_VERSION = "kubeflow.org/v1beta1"
 DEFAULT_PARALLEL = 3
 """``parallelTrialCount`` where the file has none."""

@@ -88,7 +88,7 @@ class ExperimentReader:
             objective.mistake("type", f"must be minimize or maximize, not {kind!r}")
             return {}
         additional = [each for each in objective.texts("additionalMetricNames") if each != metric]
-        strategies = self._metric_strategies(objective)
+        strategies = self._metric_strategies(objective, EXTREMES[kind])
         select = strategies.pop(metric, EXTREMES[kind])
         goal: Json = {"metric": metric, "goal": kind}
         if (target := objective.number("goal")) is not None:
@@ -105,13 +105,15 @@ class ExperimentReader:
         selects = {name: strategies.get(name, EXTREMES[kind]) for name in additional}
         return compact(metrics=self._collector([metric, *additional]), select=selects)
 
-    def _metric_strategies(self, objective: Fields) -> dict[str, str]:
+    def _metric_strategies(self, objective: Fields, extreme: str) -> dict[str, str]:
         strategies: dict[str, str] = {}
         for each in objective.maps("metricStrategies"):
             name, value = each.text("name"), each.word("value")
             if value not in {"min", "max", "latest"}:
                 each.mistake("value", f"must be min, max or latest, not {value!r}")
             strategies[name or ""] = "last" if value == "latest" else str(value)
+            if value == extreme:
+                each.put("name", name)  # an export writes the default, too
         return strategies
 
     def _strategy(self) -> None:
@@ -234,6 +236,7 @@ class ExperimentReader:
         if not is_map(template) or not template:
             text = "an experiment needs a template: name the image of a trial before Katib runs it"
             self._spec.warn("trialTemplate", text)
+            self._spec.erase("trialTemplate")
             return
         images = list(
             dict.fromkeys(
@@ -267,7 +270,7 @@ def _parameter(fields: Fields) -> Json | None:
         return parameter
     if kind not in {"discrete", "categorical"}:
         hint = "Katib has double, int, discrete and categorical"
-        fields.mistake("parameterType", f"unknown type {kind!r}", hint)
+        fields.mistake("parameterType", f"unknown type {kind!r}" if kind else "is missing", hint)
         return None
     values = [str(each) if not isinstance(each, str) else each for each in space.items("list")]
     if not values:

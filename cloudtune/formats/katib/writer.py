@@ -53,7 +53,7 @@ def write_experiment(study: Study, report: Report) -> Json:
         experiment["metadata"] = {"name": study.name}
     whole = _whole_parameters(native)
     spec: Json = {
-        **_objective(study, report),
+        **_objective(study, _take_defaults(native), report),
         "algorithm": _algorithm(study, report),
         **compact(earlyStopping=_early_stopping(study, report)),
         "parallelTrialCount": study.limits.parallel_trials or 1,
@@ -69,10 +69,10 @@ def write_experiment(study: Study, report: Report) -> Json:
     inner = native.get("spec", {})
     if "metricsCollectorSpec" not in inner:
         spec |= _collector(study, report)
-    if "trialTemplate" not in inner:
-        spec["trialTemplate"] = {
-            "trialParameters": [{"name": name, "reference": name} for name in study.parameters]
-        }
+    if inner.get("trialTemplate") is None:
+        if "trialTemplate" not in inner:  # null if an imported Experiment has none
+            parameters = [{"name": name, "reference": name} for name in study.parameters]
+            spec["trialTemplate"] = {"trialParameters": parameters}
         report.warn(
             f"providers.{HOME}.native.spec.trialTemplate",
             "absent: Katib needs a trialSpec with an image that has the code; add it to the file",
@@ -87,7 +87,13 @@ def _whole_parameters(native: Mapping[str, Any]) -> set[str]:
     return {each.get("name") for each in entries if "parameterType" in each}
 
 
-def _objective(study: Study, report: Report) -> Json:
+def _take_defaults(native: Json) -> set[str]:
+    """Take the metrics whose strategy the imported Experiment has, although it is the default."""
+    objective = native.get("spec", {}).get("objective", {})
+    return {each.get("name") for each in objective.pop("metricStrategies", [])}
+
+
+def _objective(study: Study, defaults: set[str], report: Report) -> Json:
     if len(study.objectives) != 1:
         report.refuse("objective", "an Experiment has exactly one objective")
         return {}
@@ -110,7 +116,7 @@ def _objective(study: Study, report: Report) -> Json:
                 metricStrategies=[
                     {"name": name, "value": value}
                     for name, value in strategies.items()
-                    if value != extreme
+                    if value != extreme or name in defaults
                 ],
             ),
         }

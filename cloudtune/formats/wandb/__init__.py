@@ -40,11 +40,12 @@ class WandbFormat(Format):
     @override
     def matches(self, document: Json) -> bool:
         parameters = document.get("parameters")
-        if not is_map(parameters) or (
-            _OTHERS & document.keys() and document.get("kind") != "sweep"
-        ):
+        if _OTHERS & document.keys() and document.get("kind") != "sweep":
             return False
-        if document.get("method") in METHODS or document.get("kind") == "sweep":
+        has_method = str(document.get("method")) in METHODS
+        if not is_map(parameters):
+            return has_method and bool({"program", "metric"} & document.keys())
+        if has_method or document.get("kind") == "sweep":
             return True
         definitions = [value for value in parameters.values() if is_map(value)]
         return bool(_TYPICAL & document.keys()) and any(

@@ -6,6 +6,7 @@ from typing import Any
 
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.ranges import keep_whole, take_choice, take_exponents, take_quantized
+from cloudtune.formats.study_text import format_number
 from cloudtune.formats.wandb.names import EXPONENTS, INVERSE, LOG_STYLES
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -21,6 +22,8 @@ _KINDS = frozenset(
         *(LOG_STYLES | _STEPPED.keys() | _REFUSED.keys()),
     ]
 )
+_OF_KEY = {"value": ["constant"], "values": ["categorical", "categorical_w_probabilities"]}
+"""The distributions of a parameter with this key."""
 _HINT = f"W&B has {', '.join(sorted(_KINDS))}"
 
 
@@ -56,6 +59,8 @@ class ParametersReader:
         distribution = fields.word("distribution")
         if distribution is not None and distribution not in _KINDS:
             fields.mistake("distribution", f"unknown distribution {distribution!r}", _HINT)
+        elif _has_other_distribution(fields, distribution):
+            pass
         elif "value" in fields.original:
             self._constant(name, fields)
         elif "values" in fields.original:
@@ -90,6 +95,16 @@ class ParametersReader:
         _note_text(fields, "values", values)
         if (definition := take_choice(fields, "values", values)) is not None:
             self.parameters[name] = definition
+
+
+def _has_other_distribution(fields: Fields, distribution: Any) -> bool:
+    """Report a distribution that does not belong to a value or values, which W&B refuses."""
+    for key, fitting in _OF_KEY.items():
+        if key in fields.original and distribution not in {None, *fitting}:
+            message = f"{key} has the distribution {fitting[0]}, not {distribution}"
+            fields.mistake("distribution", message, "remove it, or give min and max")
+            return True
+    return False
 
 
 def _range(distribution: Any, fields: Fields) -> Json | None:
@@ -141,6 +156,7 @@ def _note_text(fields: Fields, key: str, values: list[Any]) -> None:
                 number = float(value)
             except ValueError:
                 continue
-            text = f"{value} is text in W&B's YAML; write {number!r}, with a point, for a number"
+            spelled = format_number(number)
+            text = f"{value} is text in W&B's YAML; write {spelled}, with a point, for a number"
             fields.note(key, text)
             return

@@ -42,9 +42,13 @@ class SweepReader:
 
     def _parameters(self) -> None:
         reader = ParametersReader(self._document.report)
+        value = self._document.peek("parameters")
+        if not is_map(value) or not value:
+            message = "a sweep needs a map of parameters" if value else "a sweep needs parameters"
+            hint = "for example {lr: {min: 0.001, max: 0.1}}"
+            self._document.mistake("parameters", message, hint)
+            return
         parameters = self._document.map("parameters")
-        if not parameters.original:
-            self._document.mistake("parameters", "a sweep needs parameters")
         reader.read(parameters)
         self._data["parameters"] = reader.parameters
         self._data["constants"] = reader.constants
@@ -122,7 +126,13 @@ class SweepReader:
 
     def _early_stopping(self) -> None:
         document = self._document
-        if document.peek("early_terminate") is None:
+        value = document.peek("early_terminate")
+        if value is None:
+            return
+        if not is_map(value):
+            message = f"must be a map, not {value!r}"
+            hint = "for example {type: hyperband, min_iter: 3}"
+            document.mistake("early_terminate", message, hint)
             return
         rule = document.map("early_terminate")
         kind = rule.peek("type")

@@ -56,6 +56,19 @@ def test_an_import_does_not_replace_a_file(
     assert "exists" in err
 
 
+def test_findings_have_the_line_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    text = "method: random\nparameters:\n  a: {values: [1, 2]}\n  b:\n    values: [[1, 2], [3]]\n"
+    sweep.write_text(text, "utf-8")
+    code, _, err = call(capsys, "import", sweep)
+    assert (code, f"  {sweep}:5: refused parameters.b.values: " in err) == (2, True)
+    sweep.write_text(text.replace("[[1, 2], [3]]", "[1, 1]"), "utf-8")
+    code, _, err = call(capsys, "import", sweep)
+    assert (code, f"{sweep}:5: approximated parameters.b.values: " in err) == (0, True)
+
+
 def test_several_definitions_are_written_to_a_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

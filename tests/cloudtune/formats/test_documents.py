@@ -75,6 +75,35 @@ def test_broken_files_are_refused(text: str, message: str) -> None:
         parse_documents(text, "file")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a:\n\tb: 1", "file:2: .*indented with a tab"),
+        ("a:\n  b: 1\n c: 2", "file:3: .*wrong indentation"),
+        ("name: x\nlr: {{ .Values.lr }}", "file:2: is a template, not YAML .*helm template"),
+        ("name: x\n{% for p in ps %}\n{{ p }}: 1\n{% endfor %}", "file:2: is a template"),
+        ("{{- if .Values.on }}\nkind: Experiment\n{{- end }}", "file:1: is a template"),
+        ('{\n // rate\n "lr": 1\n}', "file:2: JSON has no comments"),
+        ('{\n "lr": 1, /* rate */\n "n": 2\n}', "file:2: JSON has no comments"),
+        ('{"url": "http://x" "n": 2}', "file:1: .*missing comma"),
+    ],
+)
+def test_a_syntax_error_names_its_cause(text: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        parse_documents(text, "file")
+
+
+def test_quoted_braces_are_no_template() -> None:
+    assert data('a: "{{ x }}"\nb: |-\n  {{.Trial}}') == {"a": "{{ x }}", "b": "{{.Trial}}"}
+
+
+def test_fields_of_json_have_lines() -> None:
+    text = '{\n "a": [1,\n  {"b.c": "x, {y}",\n\t"d": []}],\n "e": {"f": null}\n}'
+    (found,) = parse_documents(text, "file")
+    places = {path: found.line(path) for path in ("a", "a.1.b.c", "a.1.d", "e.f", "e.absent", "z")}
+    assert places == {"a": 2, "a.1.b.c": 3, "a.1.d": 4, "e.f": 5, "e.absent": 5, "z": None}
+
+
 def test_exploding_aliases_are_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]

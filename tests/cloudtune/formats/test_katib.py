@@ -59,20 +59,8 @@ def document(name: str) -> dict[str, Any]:
     return data
 
 
-def with_defaults(experiment: dict[str, Any]) -> dict[str, Any]:
-    """Add the strategies of metrics that the webhook adds."""
-    objective = experiment.get("spec", {}).get("objective", {})
-    strategies = list(objective.get("metricStrategies", []))
-    extreme = {"minimize": "min", "maximize": "max"}.get(objective.get("type"), "latest")
-    known = {each.get("name") for each in strategies}
-    names = [objective.get("objectiveMetricName"), *objective.get("additionalMetricNames", [])]
-    strategies += [{"name": name, "value": extreme} for name in names if name not in known]
-    changed = {**objective, "metricStrategies": strategies}
-    return {**experiment, "spec": {**experiment.get("spec", {}), "objective": changed}}
-
-
 def compare(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    return differences(with_defaults(one), with_defaults(other), EQUAL)
+    return differences(one, other, EQUAL)
 
 
 def read(name: str) -> tuple[dict[str, Any], Study, tuple[Finding | Note, ...]]:
@@ -101,12 +89,7 @@ def test_the_comparison_notices_each_change(name: str) -> None:
     unnoticed = [
         (path, kind) for path, kind, changed in changes(original) if not compare(original, changed)
     ]
-    permitted = (
-        *EQUAL.ignored,
-        "spec.parallelTrialCount",
-        "apiVersion",
-        "spec.objective.metricStrategies.0.*",
-    )
+    permitted = (*EQUAL.ignored, "spec.parallelTrialCount", "apiVersion")
     assert [
         (path, kind)
         for path, kind in unnoticed
@@ -192,6 +175,28 @@ spec:
 """
 
 
+def test_default_strategies_of_metrics_follow_the_goal(tmp_path: Path) -> None:
+    strategies = "metricStrategies: [{name: loss, value: min}, {name: time, value: latest}]"
+    names = f"additionalMetricNames: [time], {strategies}"
+    text = BASE.replace("Name: loss}", f"Name: loss, {names}}}")
+    (found,) = read_text(text, tmp_path).studies
+    written = exporter.write(found.study, "katib").document["spec"]
+    assert written["objective"]["metricStrategies"] == [
+        {"name": "loss", "value": "min"},
+        {"name": "time", "value": "latest"},
+    ]
+    found.data["objective"]["goal"] = "maximize"
+    written = exporter.write(load(found.data), "katib").document["spec"]
+    assert written["objective"]["metricStrategies"][0] == {"name": "loss", "value": "max"}
+
+
+def test_an_experiment_without_a_template_stays_without_one(tmp_path: Path) -> None:
+    (found,) = read_text(BASE, tmp_path).studies
+    exported = exporter.write(found.study, "katib")
+    assert "trialTemplate" not in exported.document["spec"]
+    assert any("Katib needs a trialSpec" in str(each) for each in exported.findings)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "path", "reason"),
     [
@@ -214,6 +219,12 @@ spec:
             "loss, metricStrategies: [{name: loss, value: max}]}",
             "spec.objective.metricStrategies",
             "the worst value",
+        ),
+        (
+            "v1beta1\nkind: Experiment",
+            "v1alpha1\nkind: StudyJob",
+            "kind",
+            "rewrite it as an Experiment",
         ),
         (
             "  algorithm:",
@@ -246,6 +257,7 @@ def test_refusals_name_the_field(
         ('min: "0.1", ', "", "spec.parameters.0.feasibleSpace.min", "needs min and max"),
         ('min: "0.1"', 'min: "3"', "spec.parameters.0", "3"),
         ("double", "real", "spec.parameters.0.parameterType", "unknown type"),
+        ("parameterType: double, ", "", "spec.parameters.0.parameterType", "is missing"),
         (
             'double, feasibleSpace: {min: "0.1", max: "1"}',
             "discrete, feasibleSpace: {list: [a]}",

@@ -186,7 +186,7 @@ def test_yaml_is_that_of_w_and_b() -> None:
     assert "counts once" in FILES.texts("text-numbers.yaml")["parameters.answer.values"]
     assert data["constants"] == {"octal": 8}
     texts = FILES.texts("text-numbers.yaml")
-    assert "1e-5 is text in W&B's YAML" in texts["parameters.decay.values"]
+    assert "1e-5 is text in W&B's YAML; write 1.0e-05" in texts["parameters.decay.values"]
     assert "parameters.lr.min" in texts
 
 
@@ -297,6 +297,21 @@ def test_refusals_name_the_field(
         ("{min: 1, max: 2}", "{mu: 1}", "parameters.x.distribution", "need a distribution"),
         ("{min: 1, max: 2}", "{values: []}", "parameters.x.values", "at least one"),
         ("min: 1,", "min: 3,", "parameters.x", "greater than max"),
+        (
+            "{min: 1, max: 2}",
+            "{values: [1, 2], distribution: uniform}",
+            "parameters.x.distribution",
+            "values has the distribution categorical, not uniform",
+        ),
+        (
+            "{min: 1, max: 2}",
+            "{value: 1, distribution: normal}",
+            "parameters.x.distribution",
+            "value has the distribution constant",
+        ),
+        ("parameters:\n  x: {min: 1, max: 2}", "", "parameters", "needs parameters"),
+        ("\n  x: {min: 1, max: 2}", " [x]", "parameters", "a map of parameters"),
+        ("program:", "early_terminate: hyperband\nprogram:", "early_terminate", "must be a map"),
         ("min: 1,", "distribution: gauss, min: 1,", "parameters.x.distribution", "unknown"),
         ("min: 1,", "distribution: constant, min: 1,", "parameters.x.distribution", "does not"),
         (
@@ -339,4 +354,5 @@ def test_mistakes_name_the_field_and_the_line(
         FILES.read_text(BASE.replace(old, new), tmp_path)
     problem = caught.value.problems[0]
     assert problem.path.startswith(path)
-    assert problem.line or path in {"method", "metric"}
+    assert len(caught.value.problems) == 1
+    assert problem.line or path in {"method", "metric", "parameters"}
