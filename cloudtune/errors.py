@@ -58,7 +58,7 @@ class ConversionError(CloudtuneError):
     Args:
         message: What cannot be converted.
         findings: The reasons.
-        places: Of each finding, where it is, such as ``sweep.yaml:7: ``; by default, its path says it.
+        places: The file and line of each finding, such as ``sweep.yaml:7: ``.
     """
 
     def __init__(

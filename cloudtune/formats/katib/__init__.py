@@ -38,7 +38,7 @@ class KatibFormat(Format):
         from cloudtune.formats.katib.reader import ExperimentReader
 
         if document.peek("kind") == STUDY_JOB:
-            reason = "the StudyJob of Katib's first version is not read; rewrite it as an Experiment"
+            reason = "a StudyJob of v1alpha1 is not read; rewrite it as an Experiment"
             document.refuse("kind", reason)
             return []
         return [ExperimentReader(document).draft()]
