@@ -259,9 +259,9 @@ class _YamlParser:
             message, hint = f"{text} is not a key and its value", "put a space after the colon"
             return _error(self._name, message, hint, key.line + 1)
         if self._text.lstrip()[:1] in {"{", "["} and (comment := _COMMENT.search(self._text)):
-            line = self._text.count("\n", 0, comment.start(1)) + 1
-            return _error(self._name, "JSON has no comments", "remove // and /* … */", line)
-        line = mark.line + 1 if mark else None
+            place = self._text.count("\n", 0, comment.start(1)) + 1
+            return _error(self._name, "JSON has no comments", "remove // and /* … */", place)
+        line: int | None = mark.line + 1 if mark else None
         if line is not None and _TEMPLATE.search(self._line(line)):
             return _error(self._name, *_UNRENDERED, line)
         message, hint = explain_syntax_error(str(reason), self._line(line) if line else "")
