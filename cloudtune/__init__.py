@@ -21,6 +21,7 @@ from cloudtune._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cloudtune.api import Results, Run, plan, report, resume, run, start
+    from cloudtune.attachments import attach
     from cloudtune.conversion.exporter import export_study
     from cloudtune.conversion.importer import import_study
     from cloudtune.doctor.diagnosis import diagnose
@@ -52,6 +53,7 @@ _HOMES = {
         "run",
         "start",
     ),
+    "cloudtune.attachments": ("attach",),
     "cloudtune.conversion.exporter": ("export_study",),
     "cloudtune.conversion.importer": ("import_study",),
     "cloudtune.doctor.diagnosis": ("diagnose",),
@@ -83,6 +85,7 @@ __all__ = [
     "StudyError",
     "UnsupportedError",
     "UsageError",
+    "attach",
     "categorical",
     "diagnose",
     "discrete",

@@ -85,7 +85,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "comparison doctor testing",
         "reporting",
         "api",
-        "functions",
+        "functions attachments",
         "cli",
         "__init__ __main__",
     )

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import gc
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cloudtune.cli.completion import complete_sources
 from cloudtune.cli.convert import load_study, print_findings
-from cloudtune.cli.options import examples, json_option, set_option
+from cloudtune.cli.options import examples, json_option, place_option
 
 if TYPE_CHECKING:
-    from cloudtune.formats.run_reader import RunChoice, RunReader
+    from cloudtune.api import Run
     from cloudtune.study.schema import Goal
-    from cloudtune.study.study import Study
 
 
 @examples(
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=str),
     help="The study of the service's job, which is checked against it.  [default: rebuilt]",
 )
-@set_option
+@place_option
 @click.option("--detach", is_flag=True, help="Follow a running job in the background.")
 @click.option(
     "--name", metavar="NAME", help="The study, sweep or parent run, if SOURCE has several."
@@ -75,100 +73,47 @@ def attach(
     A running job is followed to its end. Ctrl-C leaves it running, and `cloudtune resume` follows
     it again. Only `cloudtune stop` stops it: at its service, for everyone.
     """
+    from cloudtune import attachments
+    from cloudtune.cli.runs import print_summary
     from cloudtune.errors import UsageError
-    from cloudtune.formats.run_reader import RunChoice
     from cloudtune.provider import registry
 
     columns = tuple(filter(None, map(str.strip, (parameters or "").split(","))))
-    choice = RunChoice(name=name, metric=metric, goal=goal, parameters=columns)
-    service, colon, job = source.partition(":")
-    if service in registry.names() and (colon or not Path(source).exists()):
-        if choice != RunChoice():
-            raise UsageError(
-                "--name, --metric, --goal and --parameters are for runs of other tools: a service "
-                "returns the study of its job, and --study names another one"
-            )
-        if not job:
-            raise UsageError(f"which job? Name it as {service}:JOB")
-        study = load_study(file, overrides) if file else None
-        _attach_job(service, job, study, overrides, detach=detach, as_json=as_json)
-        return
-    reader, location = _find_reader(source)
-    if file or overrides or detach:
-        raise UsageError(
-            "--study, --set and --detach are for jobs of services; for runs of other tools there "
-            "are --name, --metric, --goal and --parameters"
-        )
-    _attach_finished(reader, location, choice, as_json=as_json)
+    run = attachments.attach(
+        source,
+        study=load_study(file, overrides) if file else None,
+        overrides=() if file else overrides,
+        name=name,
+        metric=metric,
+        goal=goal,
+        parameters=columns,
+        notify=lambda finding: print_findings([finding]),
+    )
+    results = run.results().jobs
+    if all(result.provider in registry.names() for result in results):
+        _follow(run, detach=detach, as_json=as_json)
+    elif detach:
+        raise UsageError(f"run {run.id} has ended, so there is nothing to follow with --detach")
+    elif as_json:
+        click.echo("[" + ",".join(result.to_json() for result in results) + "]")
+    else:
+        print_summary(results, run.folder)
 
 
-def _attach_job(
-    provider: str,
-    job: str,
-    study: Study | None,
-    overrides: tuple[str, ...],
-    *,
-    detach: bool,
-    as_json: bool,
-) -> None:
-    from cloudtune import api
+def _follow(run: Run, *, detach: bool, as_json: bool) -> None:
+    """Follow a service's job to its end, or in the background."""
     from cloudtune.cli.runs import finish, resume_hint
-    from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.lock import lock_holder
-    from cloudtune.runs.service_jobs import attach_job
 
-    attached = attach_job(provider, job, study=study, overrides=() if study else overrides)
-    print_findings(attached.findings)
-    run = api.Run(attached.run, attached.plans)
-    hint = "; Ctrl-C leaves the job running" if attached.is_new else " already"
-    click.echo(f"{provider}:{job} is run {run.id}{hint}", err=True)
-    with Ledger() as ledger:
-        holder = lock_holder(ledger.run_folder(run.id))
-    if detach or holder:
-        if not holder:
+    is_followed = lock_holder(run.folder) is not None
+    if detach or is_followed:
+        if not is_followed:
             run.detach()
         text = f"run {run.id} is followed in the background: cloudtune watch {run.id}"
         click.echo(json.dumps({"run": run.id}) if as_json else text)
         return
+    click.echo("Ctrl-C leaves the job running", err=True)
     with resume_hint(run.id):
         gc.enable()  # `main` disabled it for a quick start
         run.execute()
     finish(run, (), as_json=as_json)
-
-
-def _find_reader(source: str) -> tuple[RunReader, str]:
-    """Return the reader of a tool and the location that a user named."""
-    from cloudtune.errors import UsageError
-    from cloudtune.formats import run_readers
-    from cloudtune.provider import registry
-    from cloudtune.study.suggestions import did_you_mean
-
-    name, colon, location = source.partition(":")
-    if colon and name in run_readers.names():
-        return run_readers.get(name), location
-    path = source.removeprefix("sqlite:///")
-    if Path(path).expanduser().exists():
-        return run_readers.detect(Path(path).expanduser()), path
-    tools = run_readers.names()
-    services = [each for each in registry.names() if each != "local"]
-    hint = did_you_mean(name, [*services, *tools]) if colon else ""
-    raise UsageError(
-        f"{source}: no such file or folder, and no provider or tool of this name"
-        f"{f', {hint}' if hint else ''}. Attach a job as PROVIDER:JOB ({', '.join(services)}), or "
-        f"a run as TOOL:LOCATION ({', '.join(tools) or 'no tool is known'})"
-    )
-
-
-def _attach_finished(reader: RunReader, location: str, choice: RunChoice, *, as_json: bool) -> None:
-    from cloudtune.api import find_run
-    from cloudtune.cli.runs import print_summary
-    from cloudtune.runs.attachment import record_finished
-
-    finished = reader.read(location, choice)
-    print_findings(finished.findings)
-    run = find_run(record_finished(finished, reader.name))
-    results = run.results()
-    if as_json:
-        click.echo("[" + ",".join(result.to_json() for result in results) + "]")
-    else:
-        print_summary(results.jobs, run.folder)

@@ -27,14 +27,16 @@ def _provider_option(help_text: str) -> Callable[[Any], Any]:
     )
 
 
-def _set_option(purpose: str, complete: Callable[..., list[str]]) -> Callable[[Any], Any]:
+def _set_option(
+    purpose: str, complete: Callable[..., list[str]], example: str = "limits.max_trials=50"
+) -> Callable[[Any], Any]:
     return click.option(
         "--set",
         "overrides",
         multiple=True,
         metavar="PATH=VALUE",
         shell_complete=complete,
-        help=f"{purpose}, such as limits.max_trials=50 (repeatable).",
+        help=f"{purpose}, such as {example} (repeatable).",
     )
 
 
@@ -49,6 +51,9 @@ doctor_option = _provider_option("The provider to check for (repeatable).  [defa
 job_option = _provider_option("Only the job on this provider (repeatable).  [default: all jobs]")
 filter_option = _provider_option("Only runs with a job on this provider (repeatable).")
 set_option = _set_option("Override a field of the study", complete_paths)
+place_option = _set_option(
+    "Set where the service is", complete_paths, "providers.sagemaker.region=eu-west-1"
+)
 limit_option = _set_option("Change a limit", complete_limits)
 strict_option = click.option(
     "--strict", is_flag=True, help="Fail if anything is approximated or dropped."

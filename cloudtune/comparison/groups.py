@@ -123,6 +123,8 @@ def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
 
 
 def _has_own_seed(job: StudyResult) -> bool:
+    if job.attached and job.study.strategy.seed is None:  # it is unknown
+        return True
     try:
         supported = registry.get(job.provider).capabilities.for_mode(job.mode)
     except UsageError:  # it is not installed
@@ -133,7 +135,7 @@ def _has_own_seed(job: StudyResult) -> bool:
 def _charges(provider: str) -> bool:
     try:
         return issubclass(registry.get(provider).settings, CloudSettings)
-    except UsageError:  # it is not installed
+    except UsageError:  # it is not installed, or the tool of an attached run
         return True
 
 

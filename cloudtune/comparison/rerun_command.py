@@ -11,6 +11,7 @@ from cloudtune.comparison.groups import Group
 from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import RunRecord
+from cloudtune.provider import registry
 
 ENOUGH_RUNS = 5
 """With this many runs in each group, a difference that matters usually shows."""
@@ -51,7 +52,8 @@ def run_command(
         if argument != "--set" and not replaced:
             command += ["--set", argument]
     for provider in dict.fromkeys(group.provider for group in groups):
-        command += ["--on", provider]
+        if provider in registry.names():  # not the tool of an attached run
+            command += ["--on", provider]
     if groups[0].emulated:
         command.append("--emulate")
     for override in overrides:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.conversion.importer import Imported, read_description
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.emulation.environment import find_emulator, reconnect
-from cloudtune.errors import ConversionError, MissingExtraError, UsageError
+from cloudtune.errors import ConversionError, LedgerError, MissingExtraError, UsageError
 from cloudtune.fitting.fit import fit
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, new_run_id
@@ -20,7 +21,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import JobContext, JobDescription
 from cloudtune.provider.plan import Plan
-from cloudtune.runs.attachment import attached_runs, run_record
+from cloudtune.runs.attachment import run_record
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.differences import Difference, find_differences
 from cloudtune.study.loader import load
@@ -108,6 +109,7 @@ def attach_job(
                 run,
                 on,
                 plan.to_json(),
+                state="running",
                 job=described.ref.id,
                 emulated=plan.facts.emulated,
                 started=described.created,
@@ -168,14 +170,18 @@ def _context(plan: Plan, provider: BaseProvider[Any]) -> JobContext:
 
 def _existing_run(ledger: Ledger, on: str, described: JobDescription) -> str | None:
     """Return the run that has the job: one that followed it before, or the one that sent it."""
-    for record, job in attached_runs(ledger, described.address):
-        if described.created in {None, job.started}:  # an emulator may use a name again
-            return record.id
-    if described.run and ledger.has_run(described.run):
-        record = ledger.run(described.run, on_damage=lambda _: None)
-        if any(job.provider == on and job.job == described.ref.id for job in record.jobs):
-            return record.id
+    for run in ledger.run_ids():
+        with suppress(LedgerError):  # damage is no reason against another run
+            if any(_is_same(job, on, described) for job in ledger.run(run).jobs):
+                return run
     return None
+
+
+def _is_same(job: JobRecord, on: str, described: JobDescription) -> bool:
+    if job.attached:  # an emulator may use a name again
+        return job.attached == described.address and described.created in {None, job.started}
+    is_own = described.run in {None, job.run}
+    return is_own and (job.provider, job.job) == (on, described.ref.id)
 
 
 def _rebuilt_study(

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from cloudtune.provider import JobDescription, JobRef, UsageError
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.tuning_api import WmlaClient
-
-_SENT = re.compile(r"[a-z][a-z0-9-]*-([a-km-np-z2-9]{8})")
-"""A name that a run of cloudtune gives to its search: words, and the ID of the run. A search has no
-labels."""
 
 
 def describe_job(wmla: WmlaClient, job: str) -> JobDescription:
@@ -38,6 +32,5 @@ def describe_job(wmla: WmlaClient, job: str) -> JobDescription:
         # A standalone WML Accelerator returns the trials without the search space.
         document=search if "algoDef" in search and "hyperParams" in search else None,
         job_name=name,
-        run=match[1] if (match := _SENT.fullmatch(name)) else None,
         created=response.to_seconds(search.get("createtime")),
     )
