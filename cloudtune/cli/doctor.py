@@ -66,6 +66,7 @@ def doctor(
     """
     from cloudtune.cli.convert import load_study
     from cloudtune.doctor.diagnosis import diagnose
+    from cloudtune.doctor.first_run import remember
     from cloudtune.errors import UsageError
     from cloudtune.reporting.console.diagnosis import check_rows, format_checks
 
@@ -80,6 +81,8 @@ def doctor(
         _print_policies(loaded, on, as_json=as_json)
         return
     diagnosis = diagnose(loaded, on or ["local"], seconds=seconds, emulate=emulate)
+    if loaded and loaded.file and on and not emulate:
+        remember(loaded.file, on)
     if as_json:
         click.echo(json.dumps(check_rows(diagnosis.checks), indent=2))
     else:

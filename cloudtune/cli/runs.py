@@ -83,6 +83,7 @@ def run(
     plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
     emulation = _emulation_options(plans, speed, faults)
     _print_findings(plans, strict=strict)
+    _suggest_doctor(plans, study)
     run_id = plans[0].facts.run_id
     with resume_hint(run_id):
         new = create(
@@ -185,6 +186,21 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
             "--strict, nothing runs in this case.",
             err=True,
         )
+
+
+def _suggest_doctor(plans: list[Plan], study: str) -> None:
+    """Suggest the doctor, once, when a study runs on a service for the first time."""
+    from cloudtune.provider.models import CloudSettings
+
+    if study.endswith(".json") or not any(isinstance(p.settings, CloudSettings) for p in plans):
+        return
+    from cloudtune.doctor.first_run import first_run_services
+
+    if services := first_run_services(plans):
+        on = " ".join(f"--on {name}" for name in services)
+        command = f"cloudtune doctor {click.format_filename(study)} {on}"
+        text = f"first run of this study on {' and '.join(services)}; to check it without cost"
+        echo_message(f"{text}: {command}", err=True)
 
 
 @contextmanager

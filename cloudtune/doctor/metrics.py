@@ -37,8 +37,12 @@ _SMALLER_IS_BETTER = r"loss|error|err|rmse|mse|mae|mape|perplexity|ppl|latency|w
 _LARGER_IS_BETTER = r"accuracy|acc|f1|auc|auroc|r2|precision|recall|reward|bleu|rouge|iou|map|score"
 
 
-def check_metrics(study: Study, trials: Trials) -> Iterator[Check]:
-    """Yield what is wrong with the metrics, or how the objective was measured."""
+def check_metrics(study: Study, trials: Trials, *, is_local: bool) -> Iterator[Check]:
+    """Yield what is wrong with the metrics, or how the objective was measured.
+
+    When measurements arrive is known only if the script ran ``is_local``, without a service's
+    delays.
+    """
     starts = [start for start in trials.starts if not start.failed]
     lines = [line for start in starts for line in output_lines(start.output)]
     objectives = {each.metric: each for each in study.objectives}
@@ -47,6 +51,8 @@ def check_metrics(study: Study, trials: Trials) -> Iterator[Check]:
         for name in dict.fromkeys([*objectives, *study.trial.metrics])
         for check in _check_metric(study, name, objectives.get(name), starts, lines)
     ]
+    if is_local:
+        problems += _check_buffering(starts)
     yield from problems
     errors = any(each.severity == "error" for each in problems)
     if not errors:
@@ -73,7 +79,7 @@ def _check_metric(
     yield from _check_values(name, path, by_start, found)
     if objective:
         yield from _check_steps(name, path, starts)
-        yield from _check_timing(study, name, path, starts)
+        yield from _check_timing(study, name, starts)
 
 
 def _check_goal(objective: Objective) -> Iterator[Check]:
@@ -212,7 +218,7 @@ def _check_steps(name: str, path: str, starts: Sequence[Start]) -> Iterator[Chec
                 return
 
 
-def _check_timing(study: Study, name: str, path: str, starts: Sequence[Start]) -> Iterator[Check]:
+def _check_timing(study: Study, name: str, starts: Sequence[Start]) -> Iterator[Check]:
     """Yield whether measurements come too late for what needs them during the training."""
     hyperband = study.strategy.name == "hyperband" and study.strategy.resource is None
     needs = "early_stopping" if study.early_stopping else "strategy" if hyperband else ""
@@ -223,12 +229,16 @@ def _check_timing(study: Study, name: str, path: str, starts: Sequence[Start]) -
             "metric-late", needs, f"{name} is measured only at the end; {rule} needs it earlier",
             "report it after each epoch, or remove the block",
         )  # fmt: skip
+
+
+def _check_buffering(starts: Sequence[Start]) -> Iterator[Check]:
+    """Yield whether measurements arrive only when the script has ended."""
     for start in starts:
         if len(start.arrivals) < _MIN_CONSTANT or start.seconds < _MIN_SECONDS or start.out_of_time:
             continue
         if start.arrivals[0] - start.begun > _LATE * start.seconds:
             yield _warning(
-                "metric-buffered", path,
+                "metric-buffered", "trial.metrics",
                 f"all {len(start.arrivals)} measurements arrive at the end",
                 "flush the output after each line; a pipe in a command buffers it",
             )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from cloudtune.bundle.missing_files import explain_missing_file
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.failures import check_failure
+from cloudtune.doctor.imports import check_imports
 from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Probe
@@ -40,6 +41,7 @@ def check_script(plan: Plan, folder: Path, seconds: float) -> Iterator[Check]:
         yield _unknown(f"the code is at {plan.facts.lookup.code_address}: it cannot run here")
         return
     yield from check_paths(plan)
+    yield from check_imports(plan)
     driven = _driven_plan(plan)
     if isinstance(driven, Check):
         yield driven
@@ -109,7 +111,7 @@ def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
     starts = [start for start in trials.starts if not start.failed]
     times = " and ".join(f"{start.seconds:.1f} s" for start in starts[:2])
     yield Check(severity="ok", area="script", id="ran", message=f"two trials ran, {times}")
-    yield from check_metrics(plan.study, trials)
+    yield from check_metrics(plan.study, trials, is_local=probe.kills)
     yield from check_stop(trials)
     yield from check_checkpoints(plan, probe.folder, trials)
 

@@ -1,5 +1,5 @@
 # finds: metric-buffered
-# at: trial.metrics.loss
+# at: trial.metrics
 # study: {trial: {metrics: {loss: 'loss: (\S+)'}}}
 
 import argparse

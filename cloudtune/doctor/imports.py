@@ -1,0 +1,216 @@
+"""What a script imports that neither its requirements nor a framework's image has."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cloudtune.diagnostics import Check
+from cloudtune.doctor.source import read_sources, shown_path
+from cloudtune.provider.models import CloudSettings
+from cloudtune.provider.plan import Plan
+
+_FRAMEWORKS: Mapping[str, Collection[str]] = {
+    r"scikit-learn|sklearn": ("sklearn", "numpy", "scipy", "joblib", "pandas"),
+    r"xgboost": ("xgboost", "numpy", "scipy", "pandas", "sklearn"),
+    r"pytorch|torch": ("torch", "torchvision", "numpy"),
+    r"tensorflow|\btf-|\btf2-": ("tensorflow", "keras", "numpy", "h5py"),
+    r"huggingface": ("transformers", "datasets", "tokenizers", "torch", "numpy"),
+}
+"""The modules that the image of a framework has at least, by the framework's name in its address.
+
+These are the framework and what it requires itself. Those with pandas: ``requirements.txt`` of
+aws/sagemaker-scikit-learn-container and aws/sagemaker-xgboost-container, read 2026-11-27. The
+others are not verified image by image, so that a missing module is only a warning."""
+_SETTINGS = ("image", "framework", "software_spec")
+"""The settings of services that name an image."""
+_ALIASES = {
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
+    "hypertune": "cloudml-hypertune",
+    "git": "gitpython",
+}
+"""The packages of modules with another name, where they are not installed here."""
+_OURS = {"cloudtune"}
+_MAX_SHOWN = 5
+
+
+def check_imports(plan: Plan) -> Iterator[Check]:
+    """Yield the modules that a service's image may lack; on this machine, the script shows it."""
+    contents = _image_contents(plan)
+    if not isinstance(plan.settings, CloudSettings) or contents is None:
+        return
+    listed = _required_packages(plan)
+    if listed is None:
+        return
+    missing = {
+        module: place
+        for module, place in _imports(plan).items()
+        if module not in contents and not _packages(module) & listed
+    }
+    if not missing:
+        return
+    file, line = next(iter(missing.values()))
+    names = sorted(missing)
+    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    requirements = plan.study.trial.requirements
+    where = f"{requirements} does not list" if requirements else "no requirements file lists"
+    packages = " ".join(sorted(_package(module) for module in names))
+    yield Check(
+        severity="warning",
+        area="script",
+        id="import-unlisted",
+        path="" if file else "trial.requirements",
+        file=file,
+        line=line,
+        message=f"imports {', '.join(names[:_MAX_SHOWN])}{more}, which {where}; the image may lack "
+        "them" if len(names) > 1 else f"imports {names[0]}, which {where}; the image may lack it",
+        fix=f"add to {requirements or 'a file, and name it in trial.requirements'}:",
+        command="\n".join(packages.split()),
+    )  # fmt: skip
+
+
+def _image_contents(plan: Plan) -> frozenset[str] | None:
+    """Return the modules that the plan's image has at least; None if it is not a known one."""
+    named = " ".join(_texts({k: getattr(plan.settings, k, None) for k in _SETTINGS}))
+    found = [modules for name, modules in _FRAMEWORKS.items() if re.search(name, named, re.I)]
+    return frozenset(module for modules in found for module in modules) if found else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():  # pyright: ignore[reportUnknownVariableType]
+            yield from _texts(each)
+    elif hasattr(value, "model_dump"):
+        yield from _texts(value.model_dump())
+
+
+def _required_packages(plan: Plan) -> frozenset[str] | None:
+    """Return the listed packages with what they require; None if some have no name."""
+    name, source = plan.study.trial.requirements, plan.facts.source
+    if not name or source is None:
+        return frozenset()
+    try:
+        lines = (source / name).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return frozenset()
+    packages: set[str] = set()
+    for line in lines:
+        text = line.partition("#")[0].strip()
+        match = re.match(r"[A-Za-z0-9][\w.-]*", text)
+        if text and (match is None or "://" in text.partition("@")[0]):
+            return None  # another file, or an address
+        if match:
+            packages |= _closure(match[0])
+    return frozenset(packages)
+
+
+def _closure(package: str) -> set[str]:
+    """Return a package and what it requires, as far as it is installed here."""
+    known: set[str] = set()
+    pending = [package]
+    while pending:
+        name = _normalized(pending.pop())
+        if name in known:
+            continue
+        known.add(name)
+        try:
+            requires = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        matches = (re.match(r"[\w.-]+", each) for each in requires if "extra ==" not in each)
+        pending += [match[0] for match in matches if match]
+    return known
+
+
+def _packages(module: str) -> set[str]:
+    """Return the packages that may provide a module."""
+    installed = metadata.packages_distributions().get(module, ())
+    names = {module, _ALIASES.get(module, module), *installed}
+    return {_normalized(name) for name in names}
+
+
+def _package(module: str) -> str:
+    installed = metadata.packages_distributions().get(module)
+    return installed[0] if installed else _ALIASES.get(module, module)
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _imports(plan: Plan) -> dict[str, tuple[str, int]]:
+    """Return the other modules that the script's files import, each with its first place."""
+    sources = {name: text for name, text in read_sources(plan).items() if name.endswith(".py")}
+    own = {part.removesuffix(".py") for name in sources for part in name.split("/")}
+    found: dict[str, tuple[str, int]] = {}
+    for name in _reached(plan, sources):
+        for module, line in _file_imports(sources[name]):
+            top = module.partition(".")[0]
+            if top not in own | _OURS | sys.stdlib_module_names:
+                found.setdefault(top, (shown_path(plan, name), line))
+    return found
+
+
+def _reached(plan: Plan, sources: Mapping[str, str]) -> list[str]:
+    """Return the files that the script runs, as far as imports show."""
+    trial = plan.study.trial
+    module = (trial.module or "").replace(".", "/")
+    words = [trial.script, f"{module}.py", f"{module}/__main__.py", *(trial.command or ())]
+    pending = [str(Path(word)) for word in words if word and str(Path(word)) in sources]
+    reached: list[str] = []
+    while pending:
+        name = pending.pop()
+        if name in reached:
+            continue
+        reached.append(name)
+        folder = str(Path(name).parent)
+        for imported, _ in _file_imports(sources[name], own=True):
+            path = imported.lstrip(".").replace(".", "/")
+            for base in {"" if folder == "." else f"{folder}/", ""}:
+                pending += [
+                    each
+                    for each in (f"{base}{path}.py", f"{base}{path}/__init__.py")
+                    if each in sources
+                ]
+    return reached
+
+
+def _file_imports(text: str, *, own: bool = False) -> Iterator[tuple[str, int]]:
+    """Yield the modules that a file imports, without those that it can do without.
+
+    With ``own``, also relative ones, and each name that is imported from a package.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    optional = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try)
+        or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in optional and not own:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (own or not node.level):
+            yield node.module or "", node.lineno
+            if own:
+                start = f"{node.module}." if node.module else ""
+                yield from ((f"{start}{alias.name}", node.lineno) for alias in node.names)

@@ -1,0 +1,96 @@
+"""A script under the contract of each service, with the means by which that service reads it."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.diagnostics import Check
+from cloudtune.doctor.diagnosis import diagnose
+
+HEAD = """
+    import argparse, json, os, time
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lr", type=float)
+    lr = parser.parse_args().lr
+"""
+PRINTS = f"""{HEAD}
+    for epoch in range(1, 4):
+        print(f"epoch {{epoch}} loss: {{-lr / epoch:.3e}}")
+"""
+WRITES = {
+    "vertex": f"""{HEAD}
+    os.makedirs(os.path.dirname(os.environ["CLOUD_ML_HP_METRIC_FILE"]), exist_ok=True)
+    with open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "a") as file:
+        for step in (1, 2):
+            line = {{"trial": "0", "loss": str(lr / step), "global_step": step}}
+            file.write(json.dumps({{"timestamp": time.time(), **line}}) + "\\n")
+    """,
+    "watson": f"""{HEAD}
+    with open(os.path.join(os.environ["RESULT_DIR"], "val_dict_list.json"), "w") as file:
+        json.dump([{{"steps": step, "loss": lr / step}} for step in (1, 2)], file)
+    """,
+}
+SETTINGS: dict[str, Any] = {"watson": {"backend": "wml"}}
+SERVICES = ["sagemaker", "vertex", "watson"]
+
+
+def script_checks(folder: Path, service: str, script: str, **trial: Any) -> list[Check]:
+    (folder / "train.py").write_text(textwrap.dedent(script))
+    study = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"lr": {"type": "float", "min": 0.01, "max": 1}},
+        "limits": {"max_trials": 2},
+        "trial": {"script": "train.py", **trial},
+        "providers": {service: SETTINGS.get(service, {})},
+    }
+    checks = diagnose(study, service, seconds=30, emulate=True).checks
+    return [check for check in checks if check.area in {"study", "script"}]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    (tmp_path / "code").mkdir()
+    monkeypatch.chdir(tmp_path / "code")
+
+
+def found(checks: list[Check]) -> list[str]:
+    return [f"{check.id}: {check}" for check in checks if check.severity != "ok"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_sees_what_is_printed(service: str) -> None:
+    checks = script_checks(Path(), service, PRINTS, metrics={"loss": r"loss: (\S+)"})
+    assert found(checks) == []
+    (metric,) = [check for check in checks if check.id == "metric"]
+    assert "loss -0.003333 and -0.3333" in metric.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", WRITES)
+def test_a_service_sees_what_is_written(service: str) -> None:
+    checks = script_checks(Path(), service, WRITES[service])
+    assert found(checks) == []
+    (metric,) = [check for check in checks if check.id == "metric"]
+    assert "loss 0.005 and 0.5, 2 measurements each" in metric.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_does_not_see_the_metric(service: str) -> None:
+    checks = script_checks(Path(), service, PRINTS, metrics={"loss": r"Loss: (\S+)"})
+    (check,) = [check for check in checks if check.severity == "error"]
+    assert (check.id, check.command) == ("metric-missing", r"metrics: {loss: '\bloss:\s*(\S+)'}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_gets_the_reason_of_a_failure(service: str) -> None:
+    checks = script_checks(Path(), service, HEAD.replace("--lr", "--rate"))
+    (check,) = [check for check in checks if check.severity == "error"]
+    assert (check.id, check.path) == ("option-unknown", "parameters.lr")
