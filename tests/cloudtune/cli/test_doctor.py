@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Account(SagemakerProvider):
 
     error: Exception | None = None
 
-    def check_account(self, plan: Plan, context: JobContext) -> Iterable[Check]:
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         assert context.folder.is_dir()
         yield Check(severity="ok", area="account", id="identity", message="as a-user")
         if self.error:
