@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from cloudtune.planning.planner import plan
+from cloudtune.study.loader import loads
 from cloudtune.study.schema import Mode
 from cloudtune_sagemaker import rights
 from cloudtune_sagemaker.emulator.policies import decide
@@ -17,6 +20,8 @@ from cloudtune_sagemaker.policy import policies
 from tests.cloudtune_sagemaker.account.conftest import account_plan
 from tests.cloudtune_sagemaker.support import ROLE, study_of
 from tests.run_calls import RunCalls
+
+PAGE = Path(__file__).parents[2] / "docs" / "sagemaker.md"
 
 
 @pytest.mark.slow
@@ -91,6 +96,19 @@ def test_unknown_names_are_placeholders(tmp_path: Path) -> None:
     study = study_of(role_arn=None, region="cn-north-1")
     text = next(iter(policies(plan(study, "sagemaker", base=tmp_path)))).text
     assert "arn:aws-cn:sagemaker:cn-north-1:{{account}}:" in text
+
+
+def test_the_page_shows_the_printed_policies(tmp_path: Path) -> None:
+    text = PAGE.read_text("utf-8")
+    study = loads(next(body for body in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)))
+    planned = plan(study, "sagemaker", base=tmp_path)
+    before, heading, section = text.partition("## Minimum permissions\n")
+    section, following, after = section.partition("\n## ")
+    shown = iter(each.text for each in policies(planned))
+    renewed = re.sub(r"(?<=```json\n).*?(?=\n```)", lambda _: next(shown), section, flags=re.DOTALL)
+    if os.environ.get("CLOUDTUNE_RENEW"):
+        PAGE.write_text(before + heading + renewed + following + after, "utf-8")
+    assert section == renewed
 
 
 def _job(name: str) -> str:

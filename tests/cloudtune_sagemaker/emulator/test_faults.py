@@ -147,3 +147,37 @@ def test_a_start_may_take_too_long(start_emulator: Start) -> None:
     job = made.trained(made.train(**SPOT))
     assert job["TrainingJobStatus"] == "Stopped"
     assert job["SecondaryStatus"] == "MaxWaitTimeExceeded"
+
+
+def test_rights_are_missing_and_credentials_expire(start_emulator: Start) -> None:
+    made = start_emulator(
+        faults="""
+        faults:
+        - {operation: ListTrainingJobs, call: 1, effect: deny}
+        - {operation: ListTrainingJobs, call: 2, effect: expire}
+        - {operation: HeadBucket, call: 1, effect: deny}
+        - {operation: HeadBucket, call: 2, effect: expire}
+        - {operation: GetRole, call: 1, effect: expire}
+        - {operation: DescribeLogStreams, call: 1, effect: deny}
+        - {operation: GetCallerIdentity, call: 1, effect: lose_response}
+        """
+    )
+    s3, iam, logs = (made.client(name) for name in ("s3", "iam", "logs"))
+    group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+    for call, members, code in (
+        (made.sagemaker.list_training_jobs, {}, "AccessDeniedException"),
+        (made.sagemaker.list_training_jobs, {}, "ExpiredTokenException"),
+        (s3.head_bucket, {"Bucket": "team-bucket"}, "403"),
+        (s3.head_bucket, {"Bucket": "team-bucket"}, "400"),
+        (iam.get_role, {"RoleName": "x"}, "ExpiredToken"),
+        (logs.describe_log_streams, group, "AccessDeniedException"),
+    ):
+        with pytest.raises(made.sagemaker.exceptions.ClientError) as caught:
+            call(**members)
+        assert caught.value.response["Error"]["Code"] == code
+    from botocore.exceptions import ConnectionClosedError
+
+    with pytest.raises(ConnectionClosedError):
+        made.client("sts").get_caller_identity()
+    assert s3.head_bucket(Bucket="team-bucket")
+    assert made.client("sts").get_caller_identity()["Arn"].endswith("user/emulator")
