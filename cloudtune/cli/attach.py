@@ -78,7 +78,7 @@ def attach(
     from cloudtune.errors import UsageError
     from cloudtune.provider import registry
 
-    columns = tuple(filter(None, map(str.strip, (parameters or "").split(","))))
+    columns = tuple(each.strip() for each in (parameters or "").split(",") if each.strip())
     run = attachments.attach(
         source,
         study=load_study(file, overrides) if file else None,

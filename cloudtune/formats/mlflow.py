@@ -13,6 +13,7 @@ from typing import Any
 
 from cloudtune.errors import AlreadyExportedError, UsageError, import_extra
 from cloudtune.formats.export_state import export_state
+from cloudtune.formats.exported_runs import part_key, parts, result_text, trial_text
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
 
@@ -28,6 +29,9 @@ _MAX_METRICS, _MAX_PARAMS = 1000, 100
 """MLflow's limits for one call."""
 _MAX_NAME, _MAX_VALUE, _MAX_TAG = 250, 6000, 5000
 """MLflow's limits in characters."""
+RESULT, TRIAL = "cloudtune.result", "cloudtune.trial_fields"
+METRIC_NAMES = "cloudtune.metric_names"
+"""The tags with what MLflow has no place for, so that the run can be attached as it was."""
 _EXPORTED_TAG = "cloudtune.exported"
 """Set at the end of an export; a job without it was exported only in part, or still went on."""
 _STATE_TAG = "cloudtune.export_state"
@@ -87,6 +91,7 @@ class _Export:
                 "cloudtune.job": result.job or "",
                 "cloudtune.reason": result.reason,
                 "mlflow.note.content": study.description or "",
+                **_tag_parts(RESULT, result_text(result)),
             },
         )
         blocks = {"strategy": study.strategy, "limits": study.limits}
@@ -151,6 +156,8 @@ class _Export:
                 "cloudtune.machine": trial.machine or "",
                 "cloudtune.log": trial.log or "",
                 "cloudtune.cost": f"{cost.amount:.6g} {cost.currency}" if cost else "",
+                **_tag_parts(TRIAL, trial_text(trial)),
+                **_renamed_metrics(trial),
             },
         )
         values = {**self._study.constants, **trial.parameters}
@@ -209,6 +216,17 @@ def _names(names: Iterable[str]) -> dict[str, str]:
         candidates = chain([plain], (f"{plain}_{number}" for number in count(2)))
         accepted[name] = next(each for each in candidates if each not in accepted.values())
     return accepted
+
+
+def _tag_parts(key: str, text: str) -> dict[str, str]:
+    return {part_key(key, index): part for index, part in enumerate(parts(text, _MAX_TAG))}
+
+
+def _renamed_metrics(trial: Trial) -> dict[str, str]:
+    """Return the tags with the original name of each metric that MLflow calls otherwise."""
+    metrics = (name for each in trial.measurements for name in each.metrics)
+    names = {plain: name for name, plain in _names(dict.fromkeys(metrics)).items() if plain != name}
+    return _tag_parts(METRIC_NAMES, json.dumps(names)) if names else {}
 
 
 def _milliseconds(seconds: float | None) -> int | None:

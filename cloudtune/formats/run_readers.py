@@ -33,6 +33,7 @@ GROUP = "cloudtune.run_readers"
 """The entry points of other packages: the name of a tool, and a class without arguments."""
 
 _MODULES: dict[str, str] = {
+    "mlflow": "cloudtune.formats.tool_runs.mlflow:MlflowReader",
     "optuna": "cloudtune.formats.tool_runs.optuna:OptunaReader",
     "ray": "cloudtune.formats.tool_runs.ray:RayReader",
     "syne-tune": "cloudtune.formats.tool_runs.syne_tune:SyneTuneReader",

@@ -16,8 +16,7 @@ from cloudtune.formats.tool_runs.values import (
     to_value,
 )
 from cloudtune.formats.values import choice
-from cloudtune.study.quantities import format_count
-from cloudtune.study.search_space import Value
+from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.validation.values import comparison_key
 
 Json = dict[str, Any]
@@ -48,9 +47,10 @@ class _Observed:
         if len(self.distinct) <= _MAX_CHOICES:
             self.distinct.setdefault(comparison_key(value), value)
 
-    def definition(self) -> Json:
+    def definition(self, *, has_texts: bool) -> Json:
         if not self.kinds <= {"int", "float"}:
-            return choice(list(self.distinct.values()))
+            values = list(self.distinct.values())
+            return choice(list(map(format_value, values)) if has_texts else values)
         values = sorted(value for value in self.distinct.values() if not isinstance(value, str))
         few = len(values) <= _MAX_LISTED and self.count >= 3 * len(values)
         if "float" not in self.kinds:
@@ -72,13 +72,18 @@ def _scaled(definition: Json) -> Json:
 class ObservedSpace:
     """Collects the values of all trials, in bounded memory."""
 
-    def __init__(self, tool: str, declared: Mapping[str, Json] | None = None) -> None:
+    def __init__(
+        self, tool: str, declared: Mapping[str, Json] | None = None, *, has_texts: bool = False
+    ) -> None:
         """Create it.
 
         Args:
             tool: The tool, for findings.
             declared: The definitions that the tool stores. The others are derived from values.
+            has_texts: Whether the tool stores numbers as text: if only some values of a parameter
+                look like numbers, none is one.
         """
+        self._has_texts = has_texts
         self._tool = tool
         self._declared = dict(declared or {})
         self._observed: dict[str, _Observed] = {}
@@ -135,7 +140,7 @@ class ObservedSpace:
             elif len(observed.distinct) > _MAX_CHOICES and not observed.kinds <= {"int", "float"}:
                 lost[name] = None
             else:
-                parameters[name] = observed.definition()
+                parameters[name] = observed.definition(has_texts=self._has_texts)
                 derived = True
         unexplained = self._add_conditions(parameters)
         return DerivedSpace(
@@ -169,7 +174,7 @@ class ObservedSpace:
         if derived:
             reason = (
                 f"{self._tool} stores no ranges that can be read: types and ranges are those of "
-                f"the values in {format_count(self._trials, 'trial')}"
+                "the values that were tried"
             )
             yield Finding("approximated", "parameters", reason)
         if conditional := [name for name, each in parameters.items() if "when" in each]:
@@ -218,6 +223,8 @@ def to_type(definition: Json, value: Value) -> Value:
     if isinstance(value, str | bool):
         return value
     kind, values = definition["type"], definition.get("values", ())
+    if kind == "categorical" and all(isinstance(each, str) for each in values):
+        return format_value(value)
     if kind == "float" or (kind == "discrete" and any(isinstance(each, float) for each in values)):
         return float(value)
     return int(value) if kind in {"int", "discrete"} and value == int(value) else value
