@@ -56,6 +56,9 @@ class Definitions:
         condition = {"when": {key: list(values) for key, values in when.items()}} if when else {}
         if not add_definition(self.parameters, name, {**definition, **condition}):
             self.report.mistake(path, f"the parameter {name} is defined twice")
+        added: Any = self.parameters[name]
+        last = len(added) - 1 if is_list(added) else 0
+        self.origins.setdefault(f"parameters.{name}.{last}", path)
 
     def add_choice(
         self, name: str, fields: Fields, key: str, values: Sequence[Any], when: Json | None = None

@@ -32,24 +32,24 @@ _SHORT = 10
 """The digits of a number that someone wrote by hand, at most."""
 
 
-def exponential(exponent: float) -> float | None:
-    """Return e to a power, in few digits if that is what was meant; None if it has no value.
+def exponential(exponent: float, base: float = math.e) -> float | None:
+    """Return a base to a power, in few digits if that is what was meant; None if it has no value.
 
-    >>> exponential(-9.210340371976182), exponential(0)
-    (0.0001, 1.0)
+    >>> exponential(-9.210340371976182), exponential(0), exponential(-3, 10)
+    (0.0001, 1.0, 0.001)
     """
-    if abs(exponent) > _MAX_EXPONENT:
+    if abs(exponent) * abs(math.log(base)) > _MAX_EXPONENT:
         return None
-    return _shorten(math.exp(exponent))
+    return _shorten(math.exp(exponent) if base == math.e else base**exponent)
 
 
-def logarithm(value: float) -> float:
-    """Return the natural logarithm, in few digits if that is what was meant.
+def logarithm(value: float, base: float = math.e) -> float:
+    """Return a logarithm, in few digits if that is what was meant.
 
-    >>> logarithm(0.0024787521766663585)
-    -6.0
+    >>> logarithm(0.0024787521766663585), logarithm(1000, 10)
+    (-6.0, 3.0)
     """
-    return _shorten(math.log(value))
+    return _shorten(math.log(value) if base == math.e else math.log(value, base))
 
 
 def _shorten(number: float) -> float:
@@ -182,22 +182,24 @@ def take_quantized(
 
 
 def take_exponents(
-    fields: Fields, key: str, bounds: tuple[float, float], hint: str
+    fields: Fields, key: str, bounds: tuple[float, float], hint: str, base: float = math.e
 ) -> tuple[float, float] | None:
-    """Return e to the power of two bounds; None if one is too large.
+    """Return a base to the power of two bounds; None if one is too large.
 
     Args:
         fields: The definition.
         key: The key of the lower bound, for messages.
         bounds: The exponents.
         hint: What to do if the bounds are meant as values.
+        base: The base.
     """
-    low, high = map(exponential, bounds)
+    low, high = (exponential(bound, base) for bound in bounds)
+    name = "e" if base == math.e else f"{base:g}"
     if low is None or high is None:
-        message = "the bounds are exponents of e, and one is too large"
+        message = f"the bounds are exponents of {name}, and one is too large"
         fields.mistake(key, message, f"if the bounds are meant as values, {hint}")
         return None
-    text = f"the bounds are exponents of e: the values are {low:.6g} to {high:.6g}"
+    text = f"the bounds are exponents of {name}: the values are {low:.6g} to {high:.6g}"
     if bounds[0] >= 0 and bounds[1] <= 1:
         fields.warn(key, f"{text}; if the bounds are meant as values, {hint}")
     else:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.formats.azure.names import HOME
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.azure.names import HOME, is_rest, sweep_steps
+from cloudtune.formats.fields import Fields, Json, Report, refusals
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.study.study import Study
 
@@ -31,6 +31,8 @@ class AzureFormat(Format):
 
     @override
     def matches(self, document: Json) -> bool:
+        if sweep_steps(document) or is_rest(document):
+            return True
         kind = str(document.get("type", "")).lower()
         schema = str(document.get("$schema", ""))
         if kind in {"sweep", "sweep_job"} or "sweepJob" in schema:
@@ -48,6 +50,14 @@ class AzureFormat(Format):
     def read(self, document: Fields) -> Sequence[StudyDraft]:
         from cloudtune.formats.azure.reader import JobReader
 
+        for name in sweep_steps(document.original):
+            reason = "a step of a pipeline: write the step into a file of its own, with type: sweep"
+            document.refuse(f"jobs.{name}", reason)
+        if is_rest(document.original):
+            reason = "a job of the REST API: `az ml job show --name NAME -o yaml` writes the YAML"
+            document.refuse("properties", reason)
+        if refusals(document.report):
+            return []
         return [JobReader(document).draft()]
 
     @override

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from cloudtune.formats.fields import Json
+from cloudtune.formats.values import parse_number
+from cloudtune.study.yaml_reader import is_map
 
 HOME = "azure"
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
@@ -37,3 +43,34 @@ def is_automl(document: Json) -> bool:
     """Return whether a document, or what is kept of one, is an AutoML job."""
     words = f"{document.get('type', '')} {document.get('$schema', '')}".lower()
     return "automl" in words
+
+
+def sweep_steps(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of the steps of a pipeline that are sweeps."""
+    steps = document.get("jobs")
+    if not is_map(steps) or str(document.get("type", "pipeline")).lower() != "pipeline":
+        return []
+    return [
+        name
+        for name, step in steps.items()
+        if is_map(step) and str(step.get("type", "")).lower() == "sweep"
+    ]
+
+
+def is_rest(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is a sweep job as the REST API has it."""
+    properties = document.get("properties")
+    return is_map(properties) and properties.get("jobType") == "Sweep"
+
+
+def log_base(algorithm: Any) -> float | None:
+    """Return the base of which the bounds of log ranges are exponents; None if it is no base.
+
+    That they are exponents of ``logbase`` is not verified: the reference calls it the "base for log
+    based random sampling" (RandomSamplingAlgorithm of azure-ai-ml, read 2026-11-27).
+    """
+    word = algorithm.get("logbase") if is_map(algorithm) else None
+    if word is None or word == "e":
+        return math.e
+    base = parse_number(word)
+    return base if base is not None and base > 0 and base != 1 else None

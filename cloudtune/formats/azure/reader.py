@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from cloudtune.formats.azure.names import (
@@ -12,6 +13,7 @@ from cloudtune.formats.azure.names import (
     MAXIMIZED,
     RULES,
     is_automl,
+    log_base,
 )
 from cloudtune.formats.azure.search_space import SpaceReader, read_alternatives
 from cloudtune.formats.fields import Fields, Json
@@ -57,7 +59,11 @@ class JobReader:
 
     def _search_space(self) -> None:
         document = self._document
-        reader = SpaceReader(document.report)
+        base = log_base(self._sweep.peek("sampling_algorithm"))
+        if base is None:
+            message = "must be e or a number above 0 other than 1"
+            self._sweep.mistake("sampling_algorithm.logbase", message)
+        reader = SpaceReader(document.report, base or math.e)
         if document.peek("search_space") is None:
             if self._automl:
                 reason = "without a search space, AutoML chooses the parameters itself"
@@ -78,7 +84,7 @@ class JobReader:
         value = sweep.peek("sampling_algorithm")
         if value is None:
             if "algorithm" in sweep:
-                hint = "older jobs name it algorithm"
+                hint = "older jobs name it algorithm: rename it"
                 sweep.mistake("sampling_algorithm", "a sweep needs a sampling algorithm", hint)
             elif not (self._automl and "search_space" not in self._document.original):
                 sweep.mistake("sampling_algorithm", "a sweep needs random, grid or bayesian")
@@ -89,7 +95,7 @@ class JobReader:
             name = fields.word("type")
             path = fields.at("type")
             strategy = self._random_settings(fields) if str(name).lower() == "random" else {}
-            for key in fields.rest():
+            for key in fields.rest().keys() - {"logbase"}:
                 fields.note(key, "kept for Azure: no other service has this setting")
             sweep.put("sampling_algorithm", {})  # so that an export writes a map, too
         else:
@@ -124,7 +130,7 @@ class JobReader:
             return
         if kind not in RULES:
             hint = "Azure has bandit, median_stopping and truncation_selection"
-            sweep.report.mistake(path, f"unknown policy {kind!r}", hint)
+            sweep.report.mistake(path, f"unknown policy {kind!r}" if kind else "is missing", hint)
             return
         policy.take("type")
         block: Json = {"rule": RULES[kind]}
@@ -237,6 +243,10 @@ class JobReader:
             )
             return
         trial = document.peek("trial")
+        if isinstance(trial, str):
+            text = f"the code is in the component {trial}; to run it elsewhere, name it with"
+            document.warn("trial", f"{text} trial.source and trial.script")
+            return
         if not is_map(trial) or not trial.get("command"):
             text = "a sweep needs a command: name it before Azure runs it"
             document.warn("trial.command", text)
@@ -244,13 +254,14 @@ class JobReader:
         environment: Any = trial.get("environment")
         if is_map(environment):
             environment = environment.get("image") or "of the file"
-        code: Any = trial.get("code") or "the environment"
+        code: Any = trial.get("code")
         if is_map(code):
-            code = code.get("local_path") or "the environment"
+            code = code.get("local_path")
+        where = f"{code}, with the environment {environment}" if code else str(environment)
         document.warn(
             "trial",
-            f"the code is in {code}, with the environment {environment}; to run it elsewhere, name "
-            "it with trial.source and trial.script",
+            f"the code is in {'' if code else 'the environment '}{where}; to run it elsewhere, "
+            "name it with trial.source and trial.script",
         )
 
 

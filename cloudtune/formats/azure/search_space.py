@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Definitions
-from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.ranges import take_exponents, take_quantized
 from cloudtune.formats.values import typed
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -16,7 +18,16 @@ _RANGES = frozenset(["uniform", "loguniform", "quniform", "qloguniform"])
 
 
 class SpaceReader(Definitions):
-    """Reads parameter expressions into the parameters of a study."""
+    """Reads parameter expressions into the parameters of a study.
+
+    Args:
+        report: Where mistakes and findings go.
+        base: The base of which the bounds of log ranges are exponents.
+    """
+
+    def __init__(self, report: Report, base: float) -> None:
+        super().__init__(report)
+        self._base = base
 
     def read(self, space: Fields, when: Json | None = None) -> None:
         """Read all expressions of a search space, which are active under a condition."""
@@ -33,7 +44,7 @@ class SpaceReader(Definitions):
         self.origins[f"parameters.{name}"] = fields.path
         if kind == "choice":
             self._choice(name, fields, when)
-        elif (definition := _expression(kind, fields)) is not None:
+        elif (definition := _expression(kind, fields, self._base)) is not None:
             self.add(name, definition, fields.path, when)
 
     def _choice(self, name: str, fields: Fields, when: Json | None) -> None:
@@ -85,13 +96,18 @@ def read_alternatives(reader: SpaceReader, document: Fields) -> None:
     if not spaces or not all(map(is_map, spaces)):
         document.mistake("search_space", "must be a list of maps of parameters")
         return
+    texts = [{name: each for name, each in space.items() if is_short(each)} for space in spaces]
+    spaces = [
+        space | {name: read_short(each) for name, each in short.items()}
+        for space, short in zip(spaces, texts, strict=True)
+    ]
     fields = [
         Fields(space, document.report, f"{document.at('search_space')}.{index}")
         for index, space in enumerate(spaces)
     ]
     if len(fields) == 1:
         reader.read(fields[0])
-        _keep_rests(document, fields)
+        _keep_rests(document, fields, texts)
         return
     root = _root_of(spaces)
     if root is None:
@@ -115,11 +131,12 @@ def read_alternatives(reader: SpaceReader, document: Fields) -> None:
             each.put(key, value)
     note = f"alternative search spaces: what depends on {root} has a condition"
     document.approximate("search_space", f"{note}; elsewhere, each value of {root} counts alike")
-    _keep_rests(document, fields)
+    _keep_rests(document, fields, texts)
 
 
-def _keep_rests(document: Fields, fields: Sequence[Fields]) -> None:
-    rests = [each.rest() for each in fields]
+def _keep_rests(document: Fields, fields: Sequence[Fields], texts: Sequence[Json]) -> None:
+    """Keep what is left of each search space, and the definitions that were written as text."""
+    rests = [each.rest() | short for each, short in zip(fields, texts, strict=True)]
     if any(rests):
         document.put("search_space", rests)
 
@@ -155,7 +172,7 @@ def _distinct_key(options: Sequence[Json]) -> str | None:
     return None
 
 
-def _expression(kind: str, fields: Fields) -> Json | None:
+def _expression(kind: str, fields: Fields, base: float) -> Json | None:
     if kind in _NORMAL:
         fields.refuse("type", "a study has no normal distributions")
         return None
@@ -172,7 +189,9 @@ def _expression(kind: str, fields: Fields) -> Json | None:
     if low is None or high is None:
         return None
     if "log" in kind:
-        bounds = take_exponents(fields, "min_value", (low, high), "write their natural logarithms")
+        kind_of = "natural logarithms" if base == math.e else f"logarithms to the base {base:g}"
+        hint = f"write their {kind_of}"
+        bounds = take_exponents(fields, "min_value", (low, high), hint, base)
         if bounds is None:
             return None
         low, high = bounds

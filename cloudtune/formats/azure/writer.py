@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, cast
 
-from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl
+from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl, log_base
+from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.model import compact, native_block, report_unsupported
@@ -49,6 +51,9 @@ class _JobWriter:
         self._report = report
         self._native: Json = native_block(study, HOME)
         self._automl = is_automl(self._native)
+        outer: Any = self._native.get("sweep") if self._automl else self._native
+        kept = outer.get("sampling_algorithm") if is_map(outer) else None
+        self._base = log_base(kept) or math.e
         self._branches = Branches(study, report, "Azure")
 
     def write(self) -> Json:
@@ -187,6 +192,10 @@ class _JobWriter:
             return spaces
         for space, rest in zip(spaces, rests, strict=True):
             for name, definition in rest.items():
+                if is_short(definition):  # a changed parameter is written as a map
+                    is_same = read_short(definition) == space.get(name)
+                    space[name] = definition if is_same else space.get(name)
+                    continue
                 whole = is_map(definition) and "type" in definition
                 space[name] = definition if whole else merge_json(space.get(name), definition)
         return spaces
@@ -227,7 +236,7 @@ class _JobWriter:
             return kept
         if self._branches.has_children(name) and not self._automl:
             return self._options(name, parameter, kept)
-        return _expression(f"parameters.{name}", parameter, self._report)
+        return _expression(f"parameters.{name}", parameter, self._report, self._base)
 
     def _options(self, name: str, parameter: Parameter, kept: Any) -> Json:
         """Return the choice of maps of a parameter on which others depend."""
@@ -268,7 +277,7 @@ def _fixed_value(parameter: Parameter) -> Any:
     return None
 
 
-def _expression(path: str, parameter: Parameter, report: Report) -> Json:
+def _expression(path: str, parameter: Parameter, report: Report, base: float) -> Json:
     found = range_or_values(path, parameter, report, "Azure")
     if not isinstance(found, Range):
         return {"type": "choice", "values": found}
@@ -277,7 +286,7 @@ def _expression(path: str, parameter: Parameter, report: Report) -> Json:
         if low == 0 and not found.is_log:
             return {"type": "randint", "upper": high + 1}
         step = 1
-    bounds = (logarithm(low), logarithm(high)) if found.is_log else (low, high)
+    bounds = (logarithm(low, base), logarithm(high, base)) if found.is_log else (low, high)
     kind = f"{'q' if step is not None else ''}{'log' if found.is_log else ''}uniform"
     quantum = {} if step is None else {"q": step}
     return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}

@@ -29,21 +29,23 @@ def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
     objective = job.get("objective")
     if is_map(objective) and isinstance(objective.get("goal"), str):
         objective["goal"] = objective["goal"].lower()
-    _values(job.get("search_space"))
+    settings = outer.get("sampling_algorithm")
+    base = settings.get("logbase") if is_map(settings) else None
+    _values(job.get("search_space"), base if isinstance(base, int | float) else math.e)
     return job
 
 
-def _values(space: Any) -> None:
+def _values(space: Any, base: float) -> None:
     """Replace exponents by values with 9 digits: bounds are equal within 1e-9."""
     if is_list(space):
         for each in space:
-            _values(each)
+            _values(each, base)
     elif is_map(space):
         for key, inner in space.items():
-            _values(inner)
+            _values(inner, base)
             is_log = "loguniform" in str(space.get("type"))
             if is_log and key in {"min_value", "max_value"} and isinstance(inner, int | float):
-                space[key] = float(f"{math.exp(inner):.9g}")
+                space[key] = float(f"{base**inner:.9g}")
 
 
 FILES = ForeignFiles(
@@ -84,6 +86,35 @@ def test_exponents_become_values() -> None:
     assert data["strategy"] == {"name": "random", "method": "sobol", "seed": 0}
     assert data["limits"]["trial_timeout"] == "30m"
     assert "0.0001 to 0.1" in FILES.texts("exponents.yaml")["search_space.lr.min_value"]
+
+
+def test_exponents_are_those_of_the_base_of_the_logarithm(tmp_path: Path) -> None:
+    parameters = FILES.read("logbase.yaml")[0]["parameters"]
+    assert parameters["lr"]["min"] == 1e-4
+    assert parameters["lr"]["max"] == pytest.approx(10**-1.5, rel=1e-12)
+    assert parameters["units"] == {"type": "int", "min": 10, "max": 1000, "scale": "log"}
+    assert "exponents of 10" in FILES.texts("logbase.yaml")["search_space.lr.min_value"]
+    assert "the component ./train.yml" in FILES.texts("logbase.yaml")["trial"]
+    text = BASE.replace("algorithm: random", "algorithm: {type: random, logbase: 1}")
+    with pytest.raises(StudyError, match="logbase: must be e or a number above 0"):
+        FILES.read_text(text, tmp_path)
+
+
+def test_definitions_as_text() -> None:
+    data, _ = FILES.read("automl-short.yaml")
+    parameters = data["parameters"]
+    assert parameters["model_name"]["values"] == ["yolov5", "retinanet_resnet50_fpn"]
+    one, other = {"model_name": ["yolov5"]}, {"model_name": ["retinanet_resnet50_fpn"]}
+    rate = {"type": "float", "min": 0.0005, "max": 0.02, "when": one}
+    assert parameters["learning_rate"] == rate
+    steps = {"type": "int", "min": 10, "max": 50, "step": 10, "when": other}
+    assert parameters["warmup_steps"] == steps
+    assert parameters["min_size"]["values"] == [400, 800]
+    assert parameters["epochs"]["values"] == [20]
+    parameters["learning_rate"]["max"] = 0.5
+    space = exporter.write(load(data), "azure").document["search_space"][0]
+    assert space["learning_rate"] == {"type": "uniform", "min_value": 0.0005, "max_value": 0.5}
+    assert space["model_size"] == "choice('small', 'large')"
 
 
 def test_bounds_that_look_like_values_are_a_warning(tmp_path: Path) -> None:
@@ -227,6 +258,18 @@ search_space: [{x: {type: uniform, min_value: 1, max_value: 2}}]
             "search_space",
             "AutoML chooses the parameters",
         ),
+        (
+            BASE,
+            "type: pipeline\njobs:\n  load: {type: command}\n  tune: {type: sweep}",
+            "jobs.tune",
+            "a file of its own",
+        ),
+        (
+            BASE,
+            "id: /subscriptions/1\nproperties: {jobType: Sweep, searchSpace: {}}",
+            "properties",
+            "REST API",
+        ),
     ],
 )
 def test_refusals_name_the_field(
@@ -249,6 +292,12 @@ def test_refusals_name_the_field(
         ("type: uniform", "type: gaussian", "search_space.x.type", "unknown expression"),
         ("type: uniform, ", "", "search_space.x.type", "is missing"),
         ("min_value: 1, ", "", "search_space.x.min_value", "needs min_value"),
+        (
+            "limits:",
+            "early_termination: {policy_type: bandit}\nlimits:",
+            "early_termination.type",
+            "is missing",
+        ),
         ("min_value: 1", "min_value: 5", "search_space.x", "greater than max"),
         ("type: uniform", "type: quniform", "search_space.x.q", "needs q"),
         ("max_value: 2", "max_value: 2, q: 0, type: quniform", "search_space.x", "duplicate"),
@@ -279,3 +328,19 @@ def test_mistakes_name_the_field_and_the_line(
     problem = caught.value.problems[0]
     assert problem.path.startswith(path) or message == "duplicate"
     assert problem.line or path == "sampling_algorithm"
+
+
+def test_each_alternative_has_its_own_line(tmp_path: Path) -> None:
+    text = """type: automl
+task: image_classification
+sweep: {sampling_algorithm: grid}
+search_space:
+  - model_name: {type: choice, values: [a]}
+    rate: {type: uniform, min_value: 1, max_value: 2}
+  - model_name: {type: choice, values: [b]}
+    rate: {type: uniform, min_value: 1, max_value: 3}
+"""
+    with pytest.raises(StudyError) as caught:
+        FILES.read_text(text, tmp_path)
+    found = [(each.path, each.line) for each in caught.value.problems]
+    assert found == [("search_space.0.rate", 6), ("search_space.1.rate", 8)]
