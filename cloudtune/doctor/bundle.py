@@ -70,7 +70,7 @@ def check_bundle(plan: Plan) -> Iterator[Check]:
 def _summary(plan: Plan, sizes: Mapping[str, int]) -> Check:
     message = f"{format_count(len(sizes), 'file')}, {format_bytes(sum(sizes.values()))}"
     bucket = plan.facts.data.get("bucket")
-    if isinstance(plan.settings, CloudSettings) and isinstance(bucket, str) and bucket:
+    if isinstance(plan.settings, CloudSettings) and isinstance(bucket, str) and "{{" not in bucket:
         message += f", to the bucket {bucket}"
     ignored = _ignored_files(plan)
     if ignored:

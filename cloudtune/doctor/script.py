@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cloudtune.bundle.missing_files import explain_missing_file
@@ -85,10 +86,12 @@ def _driven_plan(plan: Plan) -> Plan | Check:
         return _unknown(f"how {name} runs the script: {error}; it ran as on this machine")
     if driven.refused:
         first = driven.refused[0]
-        return _unknown(
-            f"how {name} runs the script, since its emulator cannot run single trials of this "
-            f"study ({first.path}: {first.reason}); it ran as on this machine"
-        )
+        reason = "see above" if first in plan.refused else f"{first.path}: {first.reason}"
+        check = _unknown(f"how {name} runs the script ({reason}); it ran as on this machine")
+        if driven.refused[0] in plan.refused or not plan.study.file:
+            return check
+        command = f"cloudtune run {plan.study.file} --on {name} --emulate"
+        return replace(check, fix="rehearse a whole run:", command=command)
     return driven
 
 
