@@ -18,6 +18,7 @@ GROUP = "cloudtune.formats"
 _MODULES = {
     "optuna": "cloudtune.formats.optuna:OptunaFormat",
     "ray": "cloudtune.formats.ray:RayFormat",
+    "syne-tune": "cloudtune.formats.syne_tune:SyneTuneFormat",
     "nni": "cloudtune.formats.nni:NniFormat",
     "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
     "wandb": "cloudtune.formats.wandb:WandbFormat",

@@ -55,6 +55,10 @@ FILES = {
         FORMATS / "ray" / f"{name}.json"
         for name in ("asha", "quantized", "nested", "grid-mixed", "optuna", "hyperband", "median")
     ],
+    "syne-tune": [
+        FORMATS / "syne-tune" / f"{name}.json"
+        for name in ("choices", "finite", "quantized", "asha", "median", "limits")
+    ],
     "wandb": [
         FORMATS / "wandb" / f"{name}.yaml"
         for name in ("distributions", "early", "early-backwards", "nested", "custom")

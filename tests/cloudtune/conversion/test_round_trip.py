@@ -61,6 +61,10 @@ WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
 """The formats whose parallel trials are not in the file."""
 
 
+NAMING = {"ray", "syne-tune"}
+"""The formats that search at random unless they name an algorithm."""
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -71,6 +75,7 @@ WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
         "optuna",
         "ray",
         "sagemaker",
+        "syne-tune",
         "vertex",
         "vizier",
         "wandb",
@@ -91,7 +96,7 @@ def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> 
     if name == "nni":  # has one metric, TPE as Bayesian search, and no goal of a random one
         data["objective"]["metric"] = "default"
         data["strategy"] = {"name": "bayesian", "method": "tpe"}
-    if name == "ray":  # searches at random unless it names an algorithm
+    if name in NAMING:
         data["strategy"] = {"name": "bayesian", "method": "tpe"}
     study = load(data)
     exported = exporter.write(study, name)
