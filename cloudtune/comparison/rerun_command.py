@@ -51,9 +51,10 @@ def run_command(
         replaced = any(_is_within(argument, override) for override in overrides)
         if argument != "--set" and not replaced:
             command += ["--set", argument]
-    for provider in dict.fromkeys(group.provider for group in groups):
-        if provider in registry.names():  # not the tool of an attached run
-            command += ["--on", provider]
+    known = registry.names()
+    providers = [g.provider for g in groups if g.provider in known or not g.jobs[0].attached]
+    for provider in dict.fromkeys(providers):  # a tool is no provider
+        command += ["--on", provider]
     if groups[0].emulated:
         command.append("--emulate")
     for override in overrides:

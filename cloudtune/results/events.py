@@ -24,7 +24,7 @@ FINAL_STATES: frozenset[TrialState] = frozenset(
 )
 """The states in which a trial or a job has ended. Jobs do not have ``stopped_early``."""
 
-UNKNOWN_TIME = 0.0
+UNKNOWN_TIME = -1.0
 """The time of an event of a run that another tool ran without recording times."""
 
 
