@@ -213,12 +213,16 @@ def other_mode_findings(plan: Plan) -> dict[Mode, tuple[Finding, ...]]:
 def source_folder(study: Study, on: str, base: Path) -> Path | None:
     """Return the folder that is bundled for a provider, or None if no code is sent.
 
+    If the study locates its code, but for other providers only, there is none.
+
     Raises:
         StudyError: If the folder does not exist.
     """
     trial = study.trial
     sources = trial.source or {}
-    address = sources.get(on) or sources.get("*") or ("." if has_code(study) else None)
+    address = (
+        sources.get(on) or sources.get("*") or (None if sources or not has_code(study) else ".")
+    )
     if address is None or "://" in address:
         return None
     folder = (base / Path(address).expanduser()).resolve()

@@ -97,7 +97,12 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
         for name, hint in missing.items():
             yield Finding("refused", f"providers.{provider}.{name}", hint)
     if has_code(study) and source and not {"*", provider} & source.keys():
-        yield Finding("refused", "trial.source", f"no source for {provider}")
+        place = "folder" if provider == "local" else "folder or an address"
+        reason = (
+            f"the code is located only for {', '.join(source)}: give its {place} under "
+            f"trial.source.{provider}"
+        )
+        yield Finding("refused", "trial.source", reason)
     yield from _check_size(lookup.source)
     for name in lookup.source.absent:
         fields = {study.trial.script: "script", study.trial.requirements: "requirements"}

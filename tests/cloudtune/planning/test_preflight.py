@@ -63,7 +63,8 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
     }
     assert found(base, trial, missing={"zone": "name it"}) == [
         "refused providers.far.zone: name it",
-        "refused trial.source: no source for far",
+        "refused trial.source: the code is located only for near: give its folder or an address "
+        "under trial.source.far",
         "refused trial.script: no file other.py in the source folder: correct it or trial.source",
         "refused trial.requirements: no file none.txt in the source folder: correct it or "
         "trial.source",

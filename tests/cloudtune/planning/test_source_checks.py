@@ -50,3 +50,17 @@ def test_a_service_refuses_the_link(source: Path, on: str) -> None:
     assert finding in restore_plan(json.loads(json.dumps(planned.to_json()))).refused
     (source / ".cloudtuneignore").write_text("/data\n")
     assert not [f for f in plan(study, on, emulated=True).refused if f.path == "trial.source"]
+
+
+@pytest.mark.parametrize("code", [{"script": "train.py"}, {"module": "a.b"}, {"command": ["./a"]}])
+def test_code_that_is_at_another_provider_is_not_looked_for_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: dict[str, object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trial = {**code, "source": {"vertex": "gs://bucket/code.tar.gz"}}
+    planned = plan(Study.model_validate({**STUDY, "trial": trial}), "local")
+    assert [str(each) for each in planned.refused] == [
+        "refused trial.source: the code is located only for vertex: give its folder under "
+        "trial.source.local"
+    ]
+    assert planned.facts.source is None
