@@ -44,12 +44,14 @@ def exponential(exponent: float, base: float = math.e) -> float | None:
 
 
 def logarithm(value: float, base: float = math.e) -> float:
-    """Return a logarithm, in few digits if that is what was meant.
+    """Return a logarithm, in few digits if these are as exact.
 
     >>> logarithm(0.0024787521766663585), logarithm(1000, 10)
     (-6.0, 3.0)
     """
-    return _shorten(math.log(value) if base == math.e else math.log(value, base))
+    exponent = math.log(value) if base == math.e else math.log(value, base)
+    short = _shorten(exponent)
+    return short if exponential(short, base) == value else exponent
 
 
 def _shorten(number: float) -> float:

@@ -128,7 +128,9 @@ def _algorithm(fields: Fields, data: Json, trial: Json, settings: Json) -> None:
             if settings.get("image")
             else f"the code is the algorithm {settings['algorithm']}"
         )
-        algorithm.warn(key, f"{text}; to run it elsewhere, name it with trial.source and script")
+        algorithm.warn(
+            key, f"{text}; to run it elsewhere, name it with trial.source and trial.script"
+        )
     metrics: Json = {}
     goal: Json = data.get("objective") or {}
     objective = goal.get("metric")

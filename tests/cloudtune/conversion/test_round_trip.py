@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.conversion import exporter, importer
@@ -22,6 +23,20 @@ def floats(draw: st.DrawFn) -> dict[str, Any]:
     low = draw(st.floats(1e-6, 10).map(lambda x: float(f"{x:.4g}")))
     high = draw(st.floats(low * 1.5, low * 1e6).map(lambda x: float(f"{x:.4g}")))
     return {"type": "float", "min": low, "max": high, "scale": draw(SCALES)}
+
+
+@st.composite
+def linear(draw: st.DrawFn) -> dict[str, Any]:
+    """Return a linear range of any numbers, as people write them."""
+    kind = draw(st.sampled_from(["float", "int"]))
+    digits = draw(st.integers(1, 12))
+    number: st.SearchStrategy[Any] = (
+        st.integers(-(10**9), 10**9)
+        if kind == "int"
+        else st.floats(-1e9, 1e9).map(lambda x: float(f"{x:.{digits}g}"))
+    )
+    low, high = sorted(draw(st.lists(number, min_size=2, max_size=2, unique=True)))
+    return {"type": kind, "min": low, "max": high, "scale": "linear"}
 
 
 @st.composite
@@ -45,7 +60,7 @@ STUDIES = st.fixed_dictionaries(
             {"metric": WORDS, "goal": st.sampled_from(["maximize", "minimize"])}
         ),
         "parameters": st.dictionaries(
-            NAMES, floats() | integers() | CATEGORICAL, min_size=1, max_size=5
+            NAMES, floats() | integers() | linear() | CATEGORICAL, min_size=1, max_size=5
         ),
         "strategy": st.sampled_from(["bayesian", "random"]).map(lambda name: {"name": name}),
         "limits": st.fixed_dictionaries(
@@ -55,6 +70,13 @@ STUDIES = st.fixed_dictionaries(
 )
 
 
+ALMOST_SHORT_LOGARITHM: dict[str, Any] = {
+    "name": "a",
+    "objective": {"metric": "a", "goal": "maximize"},
+    "parameters": {"a": {"type": "float", "min": 1.0, "max": 65060.0, "scale": "log"}},
+    "strategy": {"name": "bayesian"},
+    "limits": {"max_trials": 1, "parallel_trials": 1},
+}
 LINEAR_INTEGERS = {"ibm-experiments", "watson"}
 """The formats whose integers have no log scale."""
 WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
@@ -84,7 +106,9 @@ NAMING = {"ray", "syne-tune"}
 )
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=STUDIES)
+@example(data=ALMOST_SHORT_LOGARITHM)
 def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> None:
+    data = copy.deepcopy(data)
     if name in LINEAR_INTEGERS:
         for parameter in data["parameters"].values():
             if parameter["type"] == "int":
