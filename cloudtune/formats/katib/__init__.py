@@ -31,7 +31,7 @@ class KatibFormat(Format):
     @override
     def matches(self, document: Json) -> bool:
         group = str(document.get("apiVersion", "")).partition("/")[0]
-        return document.get("kind") in {"Experiment", STUDY_JOB} and group == "kubeflow.org"
+        return str(document.get("kind")) in {"Experiment", STUDY_JOB} and group == "kubeflow.org"
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
