@@ -15,7 +15,7 @@ NUMBER = re.compile(
     re.IGNORECASE,
 )
 """A whole number as programs print it, with sign, exponent and thousands."""
-_WORD = re.compile(r"[\w./\-]*$")
+_WORD = r"[\w./\-]*"
 _OWN_LINE = "[cloudtune]"
 """How the lines of cloudtune's launcher begin."""
 _TIMEOUT = 2.0
@@ -64,11 +64,25 @@ class Capture:
         return float(number.replace(",", "")) != self.value and self.value == self.value
 
     @property
+    def head(self) -> str:
+        """The word, or its rest, with which the match begins."""
+        match = re.match(_WORD, self.line[self.start :])
+        return match[0] if match else ""
+
+    @property
     def word(self) -> str:
         """The whole word with which the match begins, such as ``val_loss`` for ``loss``."""
-        head = re.match(r"[\w./\-]*", self.line[self.start :])
-        before = _WORD.search(self.line[: self.start]) if head and head[0][:1].strip("-") else None
-        return (before[0] if before else "") + (head[0] if head else "")
+        if not self.head.strip("-"):
+            return self.head
+        before = re.search(f"{_WORD}$", self.line[: self.start])
+        return (before[0] if before else "") + self.head
+
+    @property
+    def name(self) -> str:
+        """The word, and one of letters before it, such as ``Val loss``."""
+        begin = self.start - (len(self.word) - len(self.head))
+        before = re.search(r"[A-Za-z]+ $", self.line[:begin]) if self.word.strip("-") else None
+        return (before[0] if before else "") + self.word
 
 
 def output_lines(output: str) -> list[str]:
@@ -134,11 +148,14 @@ NUMBER_GROUP = r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"
 """A group for a number that text follows directly."""
 
 
-def ambiguous_words(captures: Sequence[Capture]) -> list[str]:
-    """Return the different words with which matches begin, if there are several."""
-    words = list(dict.fromkeys(each.word for each in captures if each.value is not None))
-    stems = {re.sub(r"\d+", "#", word) for word in words}
-    return words if len(stems) > 1 else []
+def ambiguous_names(captures: Sequence[Capture], *, several_words: bool = False) -> list[str]:
+    """Return the different words with which matches begin, if there are several.
+
+    With ``several_words``, also the word before each one counts.
+    """
+    valid = [each for each in captures if each.value is not None]
+    names = list(dict.fromkeys(each.name if several_words else each.word for each in valid))
+    return names if len({re.sub(r"\d+", "#", name) for name in names}) > 1 else []
 
 
 def ambiguous_line(captures: Sequence[Capture]) -> Capture | None:

@@ -9,7 +9,7 @@ from cloudtune.doctor.captures import (
     NUMBER_GROUP,
     Capture,
     ambiguous_line,
-    ambiguous_words,
+    ambiguous_names,
     find_captures,
     missed_numbers,
     suggest_expression,
@@ -39,19 +39,13 @@ def single_metric(name: str, expression: str, lines: Sequence[str]) -> str | Non
 
 def _bounded(expression: str, captures: Sequence[Capture]) -> Iterator[str]:
     yield rf"\b{expression}"
-    words = ambiguous_words(captures)
-    for word in sorted(words, key=lambda each: not _PREFERRED.search(each)):
-        start = next(each for each in captures if each.word == word)
-        prefix = word[: len(word) - len(_head(start))]
-        if prefix:
-            yield rf"\b{re.escape(prefix)}{expression}"
+    for several in (False, True):
+        names = ambiguous_names(captures, several_words=several)
+        for name in sorted(names, key=lambda each: not _PREFERRED.search(each)):
+            start = next(each for each in captures if name in {each.word, each.name})
+            if prefix := name[: len(name) - len(start.head)]:
+                yield rf"\b{re.escape(prefix)}{expression}".replace(r"\ ", " ")
     yield rf"(?<![\w/.-]){expression}"
-
-
-def _head(capture: Capture) -> str:
-    """Return the part of the word that is in the match."""
-    match = re.match(r"[\w./\-]*", capture.line[capture.start :])
-    return match[0] if match else ""
 
 
 def _is_right(expression: str, lines: Sequence[str]) -> bool:
@@ -59,7 +53,7 @@ def _is_right(expression: str, lines: Sequence[str]) -> bool:
     return (
         any(each.value is not None for each in captures)
         and not any(each.is_cut or each.value is None for each in captures)
-        and not ambiguous_words(captures)
+        and not ambiguous_names(captures, several_words=True)
         and not ambiguous_line(captures)
         and not missed_numbers(expression, lines)
     )

@@ -12,7 +12,7 @@ from cloudtune.diagnostics import Check
 from cloudtune.doctor.captures import (
     Capture,
     ambiguous_line,
-    ambiguous_words,
+    ambiguous_names,
     find_captures,
     missed_numbers,
     output_lines,
@@ -157,9 +157,10 @@ def _check_expression(
         message = f"{quoted} matches {invalid[0].text!r}, not a number, in: {_cut(invalid[0].line)}"
         check = _expression_check("metric-not-number", path, message, fix, correction=whole)
         yield replace(check, severity="warning")
-    words, double = ambiguous_words(captures), ambiguous_line(captures)
-    if words:
-        fix, shown = "let it match one of them", ", ".join(words[:_MAX_SHOWN])
+    words, double = ambiguous_names(captures), ambiguous_line(captures)
+    names = words or ambiguous_names(captures, several_words=True)
+    if words or (names and not double):
+        fix, shown = "let it match one of them", ", ".join(names[:_MAX_SHOWN])
         message = f"{quoted} matches several metrics, {shown}, and the last match counts"
     elif double:
         fix = f"let it match the name of {name}, too"
@@ -167,7 +168,8 @@ def _check_expression(
     else:
         return
     single = _correction(name, single_metric(name, expression, lines))
-    yield _expression_check("metric-ambiguous", path, message, fix, correction=single)
+    check = _expression_check("metric-ambiguous", path, message, fix, correction=single)
+    yield check if words or double else replace(check, severity="warning")
 
 
 def _expression_check(check: str, path: str, message: str, fix: str, *, correction: str) -> Check:
@@ -198,12 +200,24 @@ def _check_values(
         yield (_error if always else _warning)("metric-not-finite", path, message, fix)
         return
     full = [each for each in by_start if len(each) >= _MIN_CONSTANT]
+    if found and full and all(_counts(each) for each in full):
+        yield _error(
+            "metric-counter", path, f"{name} counts {full[0][0]:g}, {full[0][1]:g}, "
+            f"{full[0][2]:g} ...: the group of the expression is around another number",
+            "name the group of the value: (?P<value>...), and that of the epoch (?P<step>...)",
+        )  # fmt: skip
+        return
     if full and all(len(set(each)) == 1 for each in full):
         yield _warning(
             "metric-constant", path,
             f"{name} is {full[0][0]:g} in all {len(full[0])} measurements of a trial",
             "check what the script reports: it does not change while it trains",
         )  # fmt: skip
+
+
+def _counts(values: Sequence[float]) -> bool:
+    """Return whether values are 0, 1, 2 and so on, or 1, 2, 3."""
+    return values[0] in {0, 1} and all(after == before + 1 for before, after in pairwise(values))
 
 
 def _check_steps(name: str, path: str, starts: Sequence[Start]) -> Iterator[Check]:

@@ -44,17 +44,25 @@ def read_sources(plan: Plan) -> Mapping[str, str]:
 
 
 def unread_parameters(plan: Plan) -> list[str]:
-    """Return the parameters that no file of the source names, if they are passed by name."""
+    """Return the parameters that the source does not seem to read, if they are passed by name.
+
+    If it defines options, these are those without an option of their exact name.
+    """
     study, source = plan.study, plan.facts.source
     if source is None or not takes_arguments(study, str(source)):
         return []
     text = "\n".join(read_sources(plan).values())
-    placed = " ".join([*(study.trial.command or ()), *study.trial.args])
+    words = [*(study.trial.command or ()), *study.trial.args]
+    placed = {name for word in words for name in re.findall(r"{{\s*([^{}]+?)\s*}}", word)}
+    options = set(re.findall(r"""['"]--([A-Za-z][\w.-]*)['"/]""", text))
+    has_options = bool(options) and study.trial.arguments in {"flags", "equals"}
     return [
         name
         for name in study.parameters
-        if not re.search(_spellings(name), text)
-        and f"{{{{{name}}}}}" not in placed.replace(" ", "")
+        if name not in placed
+        and not (
+            name in options if has_options and len(name) > 1 else re.search(_spellings(name), text)
+        )
     ]
 
 
