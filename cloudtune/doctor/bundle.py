@@ -62,8 +62,8 @@ def check_bundle(plan: Plan) -> Iterator[Check]:
                 f"exclude it in {IGNORE_FILE}",
             )  # fmt: skip
     for name, path in plan.facts.lookup.inputs.uploads.items():
-        address = plan.facts.lookup.inputs.addresses.get(name)
-        message = f"input {name} from {path} to {address}"
+        here = os.path.relpath(path, plan.facts.base)
+        message = f"input {name} is uploaded from {path if here.startswith('..') else here}"
         yield Check(severity="ok", area="bundle", id="input", message=message)
 
 

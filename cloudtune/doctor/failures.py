@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.probe import Start
-from cloudtune.doctor.source import read_sources, shown_path
+from cloudtune.doctor.source import defined_options, read_sources, shown_path, unset_variables
 from cloudtune.provider.plan import Plan
 from cloudtune.results.failure import error_line
 from cloudtune.study.suggestions import did_you_mean
 
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)', re.MULTILINE)
 _MAX_TEXT = 200
+_MAX_VARIABLES = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def _unknown_option(plan: Plan, text: str) -> tuple[str, str]:
             return f"parameters.{bools[0]}", switch
     if _imports(plan, "hydra"):
         return "trial.arguments", "Hydra takes name=value: set trial.arguments: assign"
-    hint = did_you_mean(parameter or text, _options(plan))
+    hint = did_you_mean(parameter or text, defined_options(plan))
     more = f"; {hint}" if hint else ""
     return path, (
         f"the script has no option for it: rename the parameter, or add the option{more}"
@@ -134,6 +135,14 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
                 severity="error", area="script", id=case.id, message=message[:_MAX_TEXT],
                 path=path, fix=fix, file=None if path else file, line=None if path else number,
             )  # fmt: skip
+    unset = unset_variables(plan) if "NoneType" in message else []
+    if unset:
+        names = ", ".join(f"${name}" for name in unset[:_MAX_VARIABLES])
+        return Check(
+            severity="error", area="script", id="variable-missing", message=message[:_MAX_TEXT],
+            file=file, line=number, fix=f"the script reads {names}, not set here: set it in "
+            "trial.env, or pass an input by trial.args, as in --train={{inputs.train}}",
+        )  # fmt: skip
     values = " ".join(f"{name}={value}" for name, value in start.parameters.items())
     return Check(
         severity="error", area="script", id="script-fails", message=message[:_MAX_TEXT],
@@ -162,12 +171,6 @@ def _field(plan: Plan, name: str) -> str:
         if known in plan.study.constants:
             return f"constants.{known}"
     return "trial.args"
-
-
-def _options(plan: Plan) -> list[str]:
-    """Return the names of the options that the source defines."""
-    names = re.findall(r"""['"]--([\w-]+)['"]""", _text(plan))
-    return list(dict.fromkeys(names))
 
 
 def _imports(plan: Plan, module: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from cloudtune.results.failure import sample_lines
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Objective
 from cloudtune.study.study import Study
+from cloudtune.study.suggestions import did_you_mean
 
 _MIN_CONSTANT = 3
 """Equal measurements of one trial from which on they look like a mistake."""
@@ -37,11 +38,17 @@ _SMALLER_IS_BETTER = r"loss|error|err|rmse|mse|mae|mape|perplexity|ppl|latency|w
 _LARGER_IS_BETTER = r"accuracy|acc|f1|auc|auroc|r2|precision|recall|reward|bleu|rouge|iou|map|score"
 
 
-def check_metrics(study: Study, trials: Trials, *, is_local: bool) -> Iterator[Check]:
+def check_metrics(
+    study: Study, trials: Trials, options: Collection[str], *, is_local: bool
+) -> Iterator[Check]:
     """Yield what is wrong with the metrics, or how the objective was measured.
 
-    When measurements arrive is known only if the script ran ``is_local``, without a service's
-    delays.
+    Args:
+        study: The study.
+        trials: The trials.
+        options: The names of the options that the source defines.
+        is_local: Whether the script ran without a service's delays, so that it is known when its
+            measurements arrive.
     """
     starts = [start for start in trials.starts if not start.failed]
     lines = [line for start in starts for line in output_lines(start.output)]
@@ -56,7 +63,7 @@ def check_metrics(study: Study, trials: Trials, *, is_local: bool) -> Iterator[C
     yield from problems
     errors = any(each.severity == "error" for each in problems)
     if not errors:
-        yield from _check_movement(trials)
+        yield from _check_movement(trials, options)
         yield from (_summary(each, starts) for each in study.objectives)
 
 
@@ -259,25 +266,31 @@ def _check_buffering(starts: Sequence[Start]) -> Iterator[Check]:
             return
 
 
-def _check_movement(trials: Trials) -> Iterator[Check]:
+def _check_movement(trials: Trials, options: Collection[str]) -> Iterator[Check]:
     """Yield whether parameters have no effect."""
     starts = [start for start in trials.starts if not start.failed]
     measured = [start for start in starts if start.measured]
     is_complete = len(measured) > 1 and len(measured) == len(trials.starts)
-    differ = any(start.parameters != measured[0].parameters for start in measured)
-    if is_complete and differ and not trials.moves:
+    first = trials.first.parameters
+    differing = {
+        name for start in measured for name in first if start.parameters.get(name) != first[name]
+    }
+    if is_complete and differing and not trials.moves:
         value = measured[0].measured[-1].metrics
         shown = ", ".join(f"{name} {each:g}" for name, each in value.items())
-        yield _error(
+        check = _warning(
             "objective-fixed", "parameters",
             f"{format_count(len(measured), 'trial')} with different parameters all measure "
-            f"{shown}", "the script seems to ignore its parameters: check how it reads them",
+            f"{shown}", "check that the script reads its parameters, and that they have an effect",
         )  # fmt: skip
+        certain = differing <= {*trials.ignored}
+        yield replace(check, severity="error") if certain else check
     for name in trials.ignored:
+        hint = did_you_mean(name, options)
         yield _warning(
             "parameter-ignored", f"parameters.{name}",
-            f"the script does not name {name}, and its value changes nothing",
-            "check the spelling: a parser that skips unknown options ignores it",
+            f"the script has no option {name}, and the value changes nothing",
+            f"rename it, or let the script read it{f'; {hint}' if hint else ''}",
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from cloudtune.doctor.imports import check_imports
 from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Probe
-from cloudtune.doctor.source import check_paths, unread_parameters
+from cloudtune.doctor.source import check_paths, defined_options, unread_parameters
 from cloudtune.doctor.trials import Trials, run_trials
 from cloudtune.errors import CloudtuneError, MissingExtraError
 from cloudtune.planning.planner import plan as create_plan
@@ -114,7 +114,7 @@ def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
     starts = [start for start in trials.starts if not start.failed]
     times = " and ".join(f"{start.seconds:.1f} s" for start in starts[:2])
     yield Check(severity="ok", area="script", id="ran", message=f"two trials ran, {times}")
-    yield from check_metrics(plan.study, trials, is_local=probe.kills)
+    yield from check_metrics(plan.study, trials, defined_options(plan), is_local=probe.kills)
     yield from check_stop(trials)
     yield from check_checkpoints(plan, probe.folder, trials)
 

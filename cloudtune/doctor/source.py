@@ -54,7 +54,7 @@ def unread_parameters(plan: Plan) -> list[str]:
     text = "\n".join(read_sources(plan).values())
     words = [*(study.trial.command or ()), *study.trial.args]
     placed = {name for word in words for name in re.findall(r"{{\s*([^{}]+?)\s*}}", word)}
-    options = set(re.findall(r"""['"]--([A-Za-z][\w.-]*)['"/]""", text))
+    options = defined_options(plan)
     has_options = bool(options) and study.trial.arguments in {"flags", "equals"}
     return [
         name
@@ -64,6 +64,21 @@ def unread_parameters(plan: Plan) -> list[str]:
             name in options if has_options and len(name) > 1 else re.search(_spellings(name), text)
         )
     ]
+
+
+def defined_options(plan: Plan) -> list[str]:
+    """Return the names of the long options that the source defines."""
+    text = "\n".join(read_sources(plan).values())
+    return list(dict.fromkeys(re.findall(r"""['"]--([A-Za-z][\w.-]*)['"/]""", text)))
+
+
+def unset_variables(plan: Plan) -> list[str]:
+    """Return the variables that the source reads without a default, and that are not set here."""
+    text = "\n".join(t for name, t in read_sources(plan).items() if name.endswith(".py"))
+    pattern = r"""(?:environ\.get|getenv)\(\s*['"](\w+)['"]\s*\)|environ\[\s*['"](\w+)['"]\s*\]"""
+    names = [first or second for first, second in re.findall(pattern, text)]
+    known = {*os.environ, *plan.study.trial.env, *plan.study.parameters}
+    return [name for name in dict.fromkeys(names) if name not in known]
 
 
 def _spellings(name: str) -> str:

@@ -97,8 +97,11 @@ def run_trials(probe: Probe, study: Study, seconds: float, suspects: list[str]) 
         return trials
     if not trials.moves and low != high:
         trials.more.append(start(next(numbers), point(space, 0.5)))
-    for name in suspects[:_MAX_SUSPECTS] if trials.moves else ():
-        if name in low and name in high and low[name] != high[name]:
+    doubtful = [n for n in suspects if n in low and n in high and low[n] != high[n]]
+    if not trials.moves:
+        trials.ignored += doubtful
+    else:
+        for name in doubtful[:_MAX_SUSPECTS]:
             changed = start(next(numbers), {**low, name: high[name]})
             if not changed.failed and _series(changed) == _series(first):
                 trials.ignored.append(name)

@@ -88,3 +88,9 @@ def test_a_healthy_script_has_no_finding(script: Path, tmp_path: Path) -> None:
     checks = diagnosis(script, tmp_path / "code")
     assert [f"{each.id}: {each}" for each in checks if each.severity != "ok"] == []
     assert {"ran", "metric"} <= {check.id for check in checks}
+
+
+def test_the_docs_explain_each_finding() -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text("utf-8")
+    known = set(re.findall(r"`([a-z-]+)`", docs))
+    assert {header(script, "finds") for script in FAULTY} <= known
