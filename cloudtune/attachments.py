@@ -102,8 +102,9 @@ def _find_reader(source: str) -> tuple[RunReader, str]:
     name, colon, location = source.partition(":")
     if colon and name in run_readers.names():
         return run_readers.get(name), location
-    if Path(source).exists():
-        return run_readers.detect(Path(source)), source
+    path = Path(source.removeprefix("sqlite:///")).expanduser()
+    if path.exists():
+        return run_readers.detect(path), str(path)
     tools = run_readers.names()
     services = [each for each in registry.names() if each != "local"]
     hint = did_you_mean(name, [*services, *tools]) if colon else ""
