@@ -117,7 +117,7 @@ def trial_events(trial: Trial) -> Iterator[Event]:
         measurements = (Measurement(1, trial.metrics),)
     for each in measurements:
         yield Measured(number, each.time or UNKNOWN_TIME, each.step, dict(each.metrics))
-    if trial.state in {"running", "pending"}:
+    if trial.state == "running":
         return
     yield Ended(
         number,

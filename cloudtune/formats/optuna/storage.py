@@ -95,6 +95,9 @@ def open_storage(place: str) -> Generator[BaseStorage]:
     try:
         storage = _journal(place) or _database(place)
         yield storage
+    except optuna.exceptions.StorageInternalError as error:  # such as a table without a column
+        reason = str(error.__cause__ or error).partition("\n")[0]
+        raise UsageError(f"Optuna cannot read {shown}: {reason}") from error
     except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise UsageError(f"Optuna cannot open {shown}: {reason}") from None

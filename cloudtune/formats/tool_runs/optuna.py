@@ -41,7 +41,7 @@ from cloudtune.formats.tool_runs.optuna_trials import (
 )
 from cloudtune.formats.tool_runs.places import choose_name
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
-from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
+from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace, read_definition
 from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_value
 from cloudtune.formats.values import choice as choice_of
 from cloudtune.results.events import TrialState
@@ -191,9 +191,10 @@ class _Reading:
                 values = [to_value(each) for each in attributes.get("choices") or ()]
                 found.append(choice_of([each for each in values if each is not None]))
                 continue
-            report = Report()
-            parameter = read_distribution(Fields(parsed, report, name))
-            if parameter is None or report.problems:
+            fields = Fields(parsed, Report(), f"parameters.{name}")
+            parameter, differences = read_definition(fields, read_distribution)
+            self._findings += differences
+            if parameter is None:
                 return None
             found.append(parameter)
         if all(each.get("type") in {"categorical", "bool"} for each in found):

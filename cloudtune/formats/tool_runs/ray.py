@@ -102,7 +102,8 @@ class _Experiment:
         self._numbers: dict[str, int] = {}
         for path in sorted(folder.path.glob(_STATE_FILES), reverse=True):
             try:
-                next(self._state_items(path), None)
+                for _ in self._state_items(path):  # it may be cut off anywhere
+                    pass
                 self._state = path
                 break
             except UnreadableFileError as error:
@@ -182,7 +183,7 @@ class _Experiment:
             for each in self._results(path.name):
                 last = each
             is_failed = (path / "error.txt").is_file()
-            status = "ERROR" if is_failed else ("TERMINATED" if last.get("done") else "RUNNING")
+            status = "ERROR" if is_failed else ("TERMINATED" if last else "RUNNING")
             yield _Record(path.name, path.name, config, status, None, last)
 
     def _first_result(self, record: _Record, *, known: bool) -> Mapping[str, Any]:

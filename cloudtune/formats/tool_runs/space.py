@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.formats.fields import Fields, refusals
 from cloudtune.formats.tool_runs.conditions import PresencePatterns
 from cloudtune.formats.tool_runs.values import (
     flatten,
@@ -216,6 +217,24 @@ class DerivedSpace:
             if name in values and (value := to_value(values[name])) is not None:
                 typed[name] = to_type(definition, value)
         return typed
+
+
+def read_definition(
+    fields: Fields, read: Callable[[Fields], Json | None]
+) -> tuple[Json | None, list[Finding | Note]]:
+    """Return a definition that a tool stores, and how the study differs from it.
+
+    The definition is None if a study cannot hold it: the range is then that of the values.
+    """
+    definition = read(fields)
+    report = fields.report
+    if definition is not None and not report.problems and not refusals(report):
+        findings = (each for each in report.findings if isinstance(each, Finding))
+        return definition, list(findings)
+    reasons = [each.message for each in report.problems]
+    reasons += [each.reason for each in refusals(report)]
+    reason = f"{'; '.join(reasons) or 'unreadable'}: its range is that of the values"
+    return None, [Finding("approximated", fields.path, reason)]
 
 
 def to_type(definition: Json, value: Value) -> Value:

@@ -21,13 +21,14 @@ from typing_extensions import override
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
+from cloudtune.formats.fields import Fields, Report
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
-from cloudtune.formats.tool_runs.domains import read_domain
+from cloudtune.formats.syne_tune.domains import read_domain
 from cloudtune.formats.tool_runs.files import RunFolder, UnreadableFileError, parse_map
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
 from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
-from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
+from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace, read_definition
 from cloudtune.formats.tool_runs.tables import read_cell
 from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_step, to_time
 from cloudtune.results.events import TrialState
@@ -150,11 +151,11 @@ class _Experiment:
         for name, domain in stored.items() if is_map(stored) else ():
             if not is_map(domain) or not is_name(name):
                 continue  # a constant
-            definition, reason = read_domain(domain)
+            fields = Fields(domain, Report(), f"config_space.{name}")
+            definition, differences = read_definition(fields, read_domain)
+            findings += differences
             if definition is not None:
                 declared[name] = definition
-            if reason:
-                findings.append(Finding("approximated", f"config_space.{name}", reason))
         return declared, findings
 
     def _objectives(self) -> list[StoredObjective]:
