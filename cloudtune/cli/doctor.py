@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -65,7 +66,7 @@ def doctor(
     and free. Without STUDY, only accounts are checked. The exit code is 1 if anything is an error.
     """
     from cloudtune.cli.convert import load_study
-    from cloudtune.doctor.diagnosis import diagnose
+    from cloudtune.doctor.diagnosis import diagnose, load_settings
     from cloudtune.doctor.first_run import remember
     from cloudtune.errors import UsageError
     from cloudtune.reporting.console.diagnosis import check_rows, format_checks
@@ -74,14 +75,14 @@ def doctor(
         raise UsageError("--policy needs a provider: name it with --on")
     if study is None and not on:
         raise UsageError("give a study, or the account to check with --on")
-    loaded = load_study(study, overrides) if study else None
-    if overrides and not study:
-        raise UsageError("--set needs a study")
+    loaded = load_study(study, overrides) if study else load_settings(overrides)
     if policy:
         _print_policies(loaded, on, as_json=as_json)
         return
-    diagnosis = diagnose(loaded, on or ["local"], seconds=seconds, emulate=emulate)
-    if loaded and loaded.file and on and not emulate:
+    notify = _print_progress if sys.stderr.isatty() else _ignore
+    diagnosis = diagnose(loaded, on or ["local"], seconds=seconds, emulate=emulate, notify=notify)
+    notify("")
+    if loaded.file and on and not emulate:
         remember(loaded.file, on)
     if as_json:
         click.echo(json.dumps(check_rows(diagnosis.checks), indent=2))
@@ -92,12 +93,20 @@ def doctor(
         raise SystemExit(1)
 
 
-def _print_policies(study: Study | None, on: tuple[str, ...], *, as_json: bool) -> None:
+def _print_progress(text: str) -> None:
+    """Replace the last line of a terminal; an empty text removes it."""
+    width = max(1, shutil.get_terminal_size().columns - 1)
+    click.echo(f"\r{text[:width]:{width}}" if text else f"\r{'':{width}}\r", err=True, nl=False)
+
+
+def _ignore(_text: str) -> None: ...
+
+
+def _print_policies(study: Study, on: tuple[str, ...], *, as_json: bool) -> None:
     """Print the rights that a run needs: documents, and the commands that grant them."""
     from cloudtune.doctor.policies import find_policies
-    from cloudtune.study.loader import load
 
-    policies = find_policies(study or load({}), on)
+    policies = find_policies(study, on)
     if as_json:
         rows = [{"provider": name, **vars(each)} for name, own in policies.items() for each in own]
         click.echo(json.dumps(rows, indent=2))

@@ -69,6 +69,9 @@ class Start:
         return [each.metrics[metric] for each in self.measured if metric in each.metrics]
 
 
+def _ignore(_text: str) -> None: ...
+
+
 class ProbeError(CloudtuneError):
     """The script cannot be started at all."""
 
@@ -76,16 +79,20 @@ class ProbeError(CloudtuneError):
 class Probe:
     """Starts the script of a plan, one start at a time; a context manager."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, notify: Callable[[str], None] = lambda _text: None
+    ) -> None:
         """Get ready; nothing is started yet.
 
         Args:
             plan: The plan, in driven mode; emulated if it is for a service.
             folder: The folder of the job, which does not exist.
+            notify: Receives what runs.
         """
         self.plan = plan
         self.folder = folder
-        self.messages: list[str] = []
+        self._notify = notify
+        self._count = 0
         self._events: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
         self._address: process.Address | None = None
         self._runner: TrialRunner | None = None
@@ -148,6 +155,8 @@ class Probe:
             ProbeError: If the runner gives up.
         """
         runner = self._require_runner()
+        self._count += 1
+        self._notify(f"start {self._count} of the script, at most {seconds:g} s")
         count = self._starts[number] = self._starts.get(number, 0) + 1
         name = runner.job_name(number, count)
         start = Start(number, parameters, time.monotonic())
@@ -205,8 +214,8 @@ class Probe:
         provider = registry.get(self.plan.provider)
         context = JobContext(self.folder, self._start_emulator())
         if jobs := provider.training_jobs(self.plan, context):
-            return JobPoller(self.plan.provider, jobs, self._emit, self.messages.append)
-        return provider.runner(self.plan, context, self._emit, self.messages.append)
+            return JobPoller(self.plan.provider, jobs, self._emit, _ignore)
+        return provider.runner(self.plan, context, self._emit, _ignore)
 
     def _start_emulator(self) -> Emulator | None:
         provider, settings = registry.get(self.plan.provider), self.plan.settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +26,16 @@ from cloudtune.study.loader import apply_overrides
 _HERE = "local"
 
 
-def check_script(plan: Plan, folder: Path, seconds: float) -> Iterator[Check]:
+def check_script(
+    plan: Plan, folder: Path, seconds: float, notify: Callable[[str], None]
+) -> Iterator[Check]:
     """Yield what a few starts of the script show.
 
     Args:
         plan: The plan of a run.
         folder: A folder for the trials, which does not exist.
         seconds: How long each start may run.
+        notify: Receives what is being checked.
     """
     if not has_code(plan.study):
         if plan.study.trial.source or isinstance(plan.settings, CloudSettings):
@@ -50,7 +53,8 @@ def check_script(plan: Plan, folder: Path, seconds: float) -> Iterator[Check]:
         if driven.refused:
             return
     try:
-        with Probe(driven, folder) as probe:
+        notify(f"{plan.provider}: getting ready for the script")
+        with Probe(driven, folder, lambda text: notify(f"{plan.provider}: {text}")) as probe:
             trials = run_trials(probe, driven.fitted.study, seconds, unread_parameters(plan))
             yield from _check_trials(plan, probe, trials)
     except (CloudtuneError, OSError) as error:

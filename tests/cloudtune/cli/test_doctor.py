@@ -155,3 +155,13 @@ def test_a_missing_sdk_has_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "missing_extra", missing_extra)
     (check,) = [c for c in cloudtune.diagnose(None, "sagemaker").checks if c.area == "account"]
     assert (check.id, check.command) == ("sdk-missing", "pip install 'cloudtune[sagemaker]'")
+
+
+def test_settings_without_a_study(typed: Cloudtune, account: type[Account]) -> None:
+    Path("cloudtune.providers.yaml").write_text("sagemaker: {region: eu-west-1}\n")
+    setting = "providers.sagemaker.instance_type=ml.m5.large"
+    output = typed("doctor", "--on", "sagemaker", "--set", setting, code=1).stdout
+    assert "providers.sagemaker.role_arn" in output
+    assert "region" not in output
+    assert "instance_type" not in output
+    assert "script" not in output
