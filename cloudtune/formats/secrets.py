@@ -14,8 +14,12 @@ _VARIABLES = frozenset(
     ["env", "environment", "environmentvariables", "environment_variables", "env_vars"]
 )
 """Maps whose keys are names of variables, in lower case."""
-_CREDENTIALS = re.compile(r"(ssh_?)?(password|passwd|passphrase)|.*account_?key", re.IGNORECASE)
-"""Keys for the credentials of a machine or a storage."""
+_CREDENTIALS = re.compile(
+    r"(ssh_?)?(password|passwd|passphrase)|.*account_?key|(access_?|auth_?)?token|api_?key"
+    r"|(client_?|access_?)?secret",
+    re.IGNORECASE,
+)
+"""Keys for the credentials of a machine, a cluster or a storage."""
 _USER = re.compile(r"://[^/]*@")
 
 
@@ -44,20 +48,22 @@ def drop_secrets(document: Any, report: Report) -> Any:
             for key in list(value):
                 where = _join(path, key)
                 if isinstance(value[key], str):
-                    variable = key if names_count else ""
-                    if _CREDENTIALS.fullmatch(key):
-                        variable = "PASSWORD"
-                    _drop(value, key, variable, where, report)
+                    is_credential = not names_count and _CREDENTIALS.fullmatch(key)
+                    variable = key if names_count else "PASSWORD" if is_credential else ""
+                    hint = "an export lacks it: add it to the file" if is_credential else ""
+                    _drop(value, key, variable, where, report, hint=hint)
                 else:
                     pending.append((where, value[key], key.lower() in _VARIABLES))
     return data
 
 
-def _drop(data: dict[str, Any], key: str, name: str, path: str, report: Report) -> bool:
+def _drop(
+    data: dict[str, Any], key: str, name: str, path: str, report: Report, *, hint: str = ""
+) -> bool:
     if not looks_like_secret(name, data[key]):
         return False
     del data[key]
-    hint = f"pass it in trial.env as {{from_env: {name or 'NAME'}}}"
+    hint = hint or f"pass it in trial.env as {{from_env: {name or 'NAME'}}}"
     report.drop(path, f"looks like a secret, which a study must not contain; {hint}")
     return True
 

@@ -6,7 +6,8 @@ docs/en_US/Tutorial/ExperimentConfig.rst) and ``nni/experiment/config/convert.py
 NNI reads YAML with PyYAML (not verified), for which ``1e-5`` is text.
 
 Keys are in camelCase, in snake_case, or those of the older configuration; an export writes the ones
-of the imported file. The search space can be a file of its own.
+of the imported file. Of keys in several spellings, it writes the more frequent one. The search
+space can be a file of its own.
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ from typing_extensions import override
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.nni.names import HOME, SPELLINGS
+from cloudtune.formats.nni.spelling import fold, respell
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
 
-_SPACES = frozenset(SPELLINGS["space"] + SPELLINGS["space_file"])
+_SPACES = frozenset(map(fold, SPELLINGS["space"] + SPELLINGS["space_file"]))
 _TYPICAL = frozenset(
-    [
-        *("tuner", "advisor", "useAnnotation", "use_annotation", "trainingServicePlatform"),
-        *(SPELLINGS["parallel"] + SPELLINGS["trials"] + SPELLINGS["duration"]),
-        *("trialCommand", "trial_command", "trainingService", "training_service"),
-    ]
+    map(
+        fold,
+        [
+            *("tuner", "advisor", "useAnnotation", "trainingServicePlatform", "trainingService"),
+            *(SPELLINGS["parallel"] + SPELLINGS["trials"] + SPELLINGS["duration"]),
+            "trialCommand",
+        ],
+    )
 )
 
 
@@ -44,10 +49,8 @@ class NniFormat(Format):
 
     @override
     def matches(self, document: Json) -> bool:
-        keys = document.keys()
-        if keys & _SPACES and keys & _TYPICAL:
-            return True
-        if {"trialConcurrency", "trial_concurrency"} & keys:
+        keys = set(map(fold, document))
+        if (keys & _SPACES and keys & _TYPICAL) or "trialconcurrency" in keys:
             return True
         return is_space(document)
 
@@ -55,7 +58,7 @@ class NniFormat(Format):
     def read(self, document: Fields) -> Sequence[StudyDraft]:
         from cloudtune.formats.nni.reader import ExperimentReader
 
-        return [ExperimentReader(document).draft()]
+        return [ExperimentReader(respell(document)).draft()]
 
     @override
     def write(self, study: Study, report: Report) -> Json:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from cloudtune.errors import StudyError
-from cloudtune.formats.documents import parse_documents, read_text
+from cloudtune.formats.documents import parse_documents, read_text, walk
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import StudyDraft, compact
 from cloudtune.formats.nni.names import (
@@ -69,6 +69,14 @@ class ExperimentReader:
     def _search_space(self, *, is_batch: bool) -> None:
         document = self._document
         key, file_key = self._key("space"), self._key("space_file")
+        annotation = next(
+            (k for k in ("useAnnotation", "use_annotation") if document.peek(k)), None
+        )
+        present = next((k for k in (key, file_key) if document.peek(k) is not None), None)
+        if annotation and present:
+            message = f"the search space is in the code, so NNI refuses {present}"
+            document.mistake(annotation, message, f"set it to false, or remove {present}")
+            return
         if document.peek(key) is not None:
             if document.peek(file_key) is not None:
                 document.mistake(file_key, f"{key} is set, too; an experiment has one of them")
@@ -82,8 +90,9 @@ class ExperimentReader:
                 if rest := fields.rest():
                     document.put("search_space" if "_" in file_key else "searchSpace", rest)
                 document.note(file_key, f"an export has the search space of {path} in one file")
-        elif document.peek("useAnnotation") or document.peek("use_annotation"):
-            document.refuse("useAnnotation", "the search space is in comments of the code")
+        elif annotation:
+            reason = f"the search space is in comments of the code; write it as {key}"
+            document.refuse(annotation, reason)
         else:
             document.mistake(key, "an experiment needs a search space")
 
@@ -92,6 +101,9 @@ class ExperimentReader:
         file = self._document.report.file
         document = self._document
         hint = f"put {path} next to the experiment, or import it alone"
+        if path.startswith(("/", "~")) or ":" in path[:2]:
+            base = re.split(r"[/\\]", path)[-1]
+            hint = f"copy it next to the experiment, and set {key} to {base}"
         try:
             second = (file.parent / path).expanduser() if file is not None else None
             if second is None or not second.is_file():
@@ -121,6 +133,10 @@ class ExperimentReader:
     def _space(self, fields: Fields) -> None:
         reader = SpaceReader(self._document.report)
         reader.read(fields)
+        if self._data.get("strategy", {}).get("name") == "grid":
+            for name in reader.without_values():
+                reason = "NNI divides the range ever more finely; a grid of a study lists values"
+                self._document.report.refuse(reader.origins[f"parameters.{name}"], reason)
         self._data["parameters"] = reader.parameters
         self._origins |= reader.origins
 
@@ -214,7 +230,11 @@ class ExperimentReader:
             inner = inner or (assessor.get("class_args") if is_map(assessor) else None)
             mode = inner.get("optimize_mode") if is_map(inner) else None
         if mode is None and (mode := GOALS.get(name.lower())) is not None:
-            arguments.note("optimize_mode", f"absent, so {mode}, the default of {name}")
+            arguments.erase("optimize_mode")  # an export leaves it out, too
+            text = f"absent, so {mode}, the default of {name}"
+            if name == "TPE" and "builtinTunerName" in tuner.original:
+                text += "; some documentation of NNI 1 says maximize instead"
+            arguments.note("optimize_mode", text)
         if mode is None:
             text = f"absent: add the objective, with metric {METRIC}, before a run"
             arguments.warn("optimize_mode", text)
@@ -224,8 +244,8 @@ class ExperimentReader:
             return
         self._data["objective"] = {"metric": METRIC, "goal": mode}
         self._origins["objective"] = tuner.path
-        document.warn(
-            self._key("name"),
+        document.report.warn(
+            tuner.path,
             "NNI reads the metric from nni.report_final_result(); nothing reads this on other "
             f'services: add cloudtune.report({{"{METRIC}": value}}) to the script',
         )
@@ -286,7 +306,8 @@ class ExperimentReader:
         trial = trial if is_map(trial) else {}
         keys = ("trialCommand", "trial_command")
         command: Any = next((document.peek(key) for key in keys if key in document), None)
-        command = command or trial.get("command")
+        parts = (value for where, value in walk(trial) if where.endswith("command"))
+        command = command or next(parts, None)
         path = next((key for key in keys if key in document), "trial")
         if not command:
             document.warn(path, "absent: name the command of a trial before NNI runs it")

@@ -7,6 +7,7 @@ from typing import Any
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.ranges import keep_whole, take_quantized
+from cloudtune.formats.study_text import format_number
 from cloudtune.formats.values import parse_number, typed
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -94,7 +95,8 @@ def _range(kind: str, fields: Fields) -> Json | None:
         return None
     text = next((value for value in values if isinstance(value, str)), None)
     if text is not None:
-        fields.note("_value", f"{text} is text in NNI's YAML; write it with a point for a number")
+        spelled = format_number(parse_number(text) or 0)
+        fields.note("_value", f"{text} is text in NNI's YAML; write {spelled} for a number")
     low, high, *rest = [number for number in numbers if number is not None]
     if kind == "randint":
         return _randint(fields, low, high)

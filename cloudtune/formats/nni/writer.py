@@ -12,6 +12,7 @@ from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
     BUDGETS,
     COMBINED,
+    GOALS,
     HOME,
     METRIC,
     RESOURCE,
@@ -22,6 +23,7 @@ from cloudtune.formats.nni.names import (
     WITHOUT_GOAL,
     built_in_tuner,
 )
+from cloudtune.formats.nni.spelling import spelling_of
 from cloudtune.formats.ranges import Range, range_or_values
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
@@ -63,9 +65,8 @@ class _ExperimentWriter:
         self._report = report
         self._native: Json = native_block(study, HOME)
         self._branches = Branches(study, report, "NNI")
-        keys = self._native.keys()
-        self._older = bool({"trial", "trainingServicePlatform", "authorName"} & keys)
-        self._index = 2 if self._older else 1 if any("_" in key for key in keys) else 0
+        self._index = spelling_of(self._native)
+        self._older = self._index == 2
 
     def write(self) -> Json:
         study, native, report = self._study, self._native, self._report
@@ -169,8 +170,10 @@ class _ExperimentWriter:
         if len(study.objectives) > 1:
             report.refuse("objective", "an experiment has exactly one objective")
         for objective in study.objectives:
-            kept = self._kept_arguments()
-            if name not in WITHOUT_GOAL or kept.pop("optimize_mode", None) is not None:
+            mode = self._take_mode()
+            if mode is None and objective.goal == GOALS.get(name.lower()):
+                pass
+            elif name not in WITHOUT_GOAL or mode:
                 arguments["optimize_mode"] = objective.goal
             elif not self._native:
                 report.drop("objective.goal", f"NNI's {name} has no goal")
@@ -192,14 +195,18 @@ class _ExperimentWriter:
                 report.approximate("strategy.resource", text)
         return arguments
 
-    def _kept_arguments(self) -> Json:
-        """Return what is kept of the tuner's arguments."""
+    def _take_mode(self) -> Any:
+        """Take the kept goal of the tuner: None if the imported tuner has its default goal."""
         for kind in ("advisor", "tuner"):
             tuner: Any = self._native.get(kind)
-            found = tuner.get(self._key("arguments")) if is_map(tuner) else None
-            if is_map(found):
-                return found
-        return {}
+            key = self._key("arguments")
+            kept = tuner.get(key) if is_map(tuner) else None
+            if is_map(kept):
+                mode: Any = kept.pop("optimize_mode", "")
+                if not kept:
+                    del tuner[key]
+                return mode
+        return ""
 
     def _space(self, named: Iterable[Named], kept: Any, parent: str = "") -> Json:
         kept = kept if is_map(kept) else {}

@@ -102,3 +102,16 @@ def test_an_odd_value_never_fails_without_a_message(name: str) -> None:
                         study = load(draft.data)
                         if found.writable:
                             exporter.write(study, name)
+
+
+@pytest.mark.parametrize("odd", [None, True, 3, 0.5, "text", [], [1], {}, {"_type": "choice"}])
+def test_an_odd_value_of_a_key_does_not_end_the_detection(odd: Any) -> None:
+    """Each format looks at documents of all others, and at any YAML."""
+    keys = (
+        "kind apiVersion type $schema jobs properties objective search_space method parameters "
+        "metric trialConcurrency tuner searchSpace spec studySpec hyperparameters ParameterRanges"
+    )
+    for key in keys.split():
+        assert isinstance(registry.detect({key: odd}), list)
+        others = dict.fromkeys(set(keys.split()) - {key}, "text")
+        assert isinstance(registry.detect({**others, key: odd}), list)

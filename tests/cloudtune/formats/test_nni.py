@@ -21,7 +21,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
-    """Read the second file, and write out durations in seconds and the default goal."""
+    """Read the second file, and write out durations in seconds."""
     data = copy.deepcopy(document)
     for key in ("searchSpaceFile", "searchSpacePath"):
         if isinstance(file := data.get(key), str) and (FOLDER / file).is_file():
@@ -31,10 +31,6 @@ def with_defaults(document: dict[str, Any]) -> dict[str, Any]:
         _seconds(data, key)
     for key in ("maxTrialDuration", "max_trial_duration"):
         _seconds(data, key)
-    tuner = data.get("tuner")
-    if is_map(tuner) and str(tuner.get("name")).lower() == "tpe":
-        arguments = "class_args" if "class_args" in tuner else "classArgs"
-        tuner.setdefault(arguments, {}).setdefault("optimize_mode", "minimize")
     _numbers(data)
     return data
 
@@ -71,8 +67,7 @@ def test_an_experiment_comes_back_with_the_same_meaning(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", FILES.names)
 def test_the_comparison_notices_each_change(name: str) -> None:
-    missed = FILES.unnoticed(name, ())
-    assert [each for each in missed if each != ("tuner.class_args.optimize_mode", "deleted")] == []
+    assert FILES.unnoticed(name, ()) == []
 
 
 def test_the_search_space_is_a_second_file(tmp_path: Path) -> None:
@@ -185,7 +180,10 @@ def test_values_keep_their_types() -> None:
     assert parameters["old"] == {"type": "int", "min": 0, "max": 4}
     fine = {"type": "discrete", "values": [0.001, 0.25, 0.5, 0.75, 1.0], "scale": "log"}
     assert parameters["fine"] == fine
-    assert "1e-5 is text" in FILES.texts("metis.yaml")["searchSpace.x._value"]
+    assert (
+        "1e-5 is text in NNI's YAML; write 1.0e-05"
+        in FILES.texts("metis.yaml")["searchSpace.x._value"]
+    )
 
 
 def test_credentials_are_left_out(tmp_path: Path) -> None:
@@ -193,7 +191,63 @@ def test_credentials_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "search_space.json").write_bytes((FOLDER / "search_space.json").read_bytes())
     imported = FILES.read_text(text, tmp_path)
     assert "hunter2" not in imported.studies[0].to_yaml()
-    assert any(each.path == "machineList.0.passwd" for each in imported.findings)
+    (finding,) = [each for each in imported.findings if each.path == "machineList.0.passwd"]
+    assert "add it to the file" in str(finding)
+    text = text.replace("passwd: hunter2", "port: 22") + "paiConfig: {token: hunter2}\n"
+    imported = FILES.read_text(text, tmp_path)
+    assert "hunter2" not in imported.studies[0].to_yaml()
+
+
+def test_case_and_underscores_of_keys_do_not_count(tmp_path: Path) -> None:
+    text = (
+        "SearchSpace:\n  x: {_type: uniform, _value: [1, 2]}\n"
+        "trialcommand: python train.py\ntrial_concurrency: 3\nmaxTrialNumber: 9\n"
+        "Tuner: {Name: TPE, class_args: {optimize_mode: maximize, constant_liar_type: mean}}\n"
+    )
+    imported = FILES.read_text(text, tmp_path)
+    (found,) = imported.studies
+    assert found.data["limits"] == {"max_trials": 9, "parallel_trials": 3}
+    assert found.data["objective"]["goal"] == "maximize"
+    texts = {each.path: str(each) for each in imported.findings}
+    assert texts["Tuner"] == "Tuner: read as tuner"
+    assert exporter.write(found.study, "nni").document == {
+        "searchSpace": {"x": {"_type": "uniform", "_value": [1, 2]}},
+        "trialConcurrency": 3,
+        "maxTrialNumber": 9,
+        "tuner": {
+            "name": "TPE",
+            "classArgs": {"optimize_mode": "maximize", "constant_liar_type": "mean"},
+        },
+        "trialCommand": "python train.py",
+    }
+
+
+def test_a_default_goal_is_written_only_after_a_change(tmp_path: Path) -> None:
+    text = BASE.replace(", classArgs: {optimize_mode: minimize}", "")
+    (found,) = FILES.read_text(text, tmp_path).studies
+    assert found.data["objective"]["goal"] == "minimize"
+    assert exporter.write(found.study, "nni").document["tuner"] == {"name": "TPE"}
+    found.data["objective"]["goal"] = "maximize"
+    tuner = exporter.write(load(found.data), "nni").document["tuner"]
+    assert tuner == {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}
+
+
+def test_the_command_can_be_in_a_role(tmp_path: Path) -> None:
+    text = (FOLDER / "older.yaml").read_text("utf-8")
+    (tmp_path / "search_space.json").write_bytes((FOLDER / "search_space.json").read_bytes())
+    before = text.index("trial:\n")
+    roles = "trial:\n  codeDir: src\n  worker: {replicas: 2, command: python3 a.py}\n"
+    imported = FILES.read_text(text[:before] + roles, tmp_path)
+    assert any("the code is in src" in str(each) for each in imported.findings)
+
+
+def test_a_space_elsewhere_says_how_to_bring_it(tmp_path: Path) -> None:
+    text = BASE.replace(
+        "searchSpace:\n  x: {_type: uniform, _value: [1, 2]}", "searchSpaceFile: PATH"
+    )
+    for path in ("/data/space.json", "C:\\data\\space.json", "~/space.json"):
+        with pytest.raises(StudyError, match=r"set searchSpaceFile to space\.json"):
+            FILES.read_text(text.replace("PATH", path), tmp_path)
 
 
 def test_a_study_becomes_an_experiment() -> None:
@@ -256,6 +310,12 @@ tuner: {name: TPE, classArgs: {optimize_mode: minimize}}
             "useAnnotation",
             "comments of the code",
         ),
+        (
+            "tuner: {name: TPE, classArgs: {optimize_mode: minimize}}",
+            "tuner: {name: GridSearch}",
+            "searchSpace.x",
+            "lists values",
+        ),
     ],
 )
 def test_refusals_name_the_field(
@@ -270,6 +330,7 @@ def test_refusals_name_the_field(
     ("old", "new", "path", "message"),
     [
         ("searchSpace:\n  x: {_type: uniform, _value: [1, 2]}\n", "", "searchSpace", "needs a"),
+        ("searchSpace:", "useAnnotation: true\nsearchSpace:", "useAnnotation", "NNI refuses"),
         ("searchSpace:", "searchSpaceFile: a.json\nsearchSpace:", "searchSpaceFile", "is set, too"),
         ("  x: {_type: uniform, _value: [1, 2]}", "  x: 0.1", "searchSpace.x", "_type and _value"),
         ("_type: uniform", "_type: gauss", "searchSpace.x._type", "unknown type"),
