@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.values import choice, unique_values
 from cloudtune.study.schema import (
@@ -18,7 +20,7 @@ from cloudtune.study.schema import (
     IntParameter,
     Parameter,
 )
-from cloudtune.study.search_space import Value, count_values, list_values
+from cloudtune.study.search_space import Value, count_values, format_value, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
 MAX_LISTED = 1_000
@@ -269,6 +271,33 @@ def list_steps(
         return []
     report.approximate(f"{path}.step", f"{reason}; written as a list")
     return list(list_values(parameter) or ())
+
+
+def list_definition(definition: Json, fields: Fields, key: str) -> Json:
+    """Return the values of a step on a log scale, which a study has only as a list.
+
+    The definition stays in the rest. Without the step if it has too many values.
+
+    Args:
+        definition: The parameter with the step.
+        fields: The definition in the document.
+        key: The key of the step, for messages.
+    """
+    keep_whole(fields)
+    parameter: Any = TypeAdapter(Parameter).validate_python(definition)
+    if (count_values(parameter) or 0) > MAX_LISTED:
+        fields.approximate(key, f"elsewhere, the step {definition['step']} is left out")
+        return {name: value for name, value in definition.items() if name != "step"}
+    fields.note(key, "elsewhere, the study has the values to which this rounds")
+    return {"type": "discrete", "values": list(list_values(parameter) or ()), "scale": "log"}
+
+
+def distinct_values(path: str, values: list[Value], report: Report, tool: str) -> list[Value]:
+    """Return values of a choice; as text if some are equal to a tool, such as 1 and True."""
+    if len(set(values)) == len(values):
+        return values
+    report.approximate(path, f"some values are equal to {tool}, so all are written as text")
+    return [format_value(value) for value in values]
 
 
 def take_choice(fields: Fields, key: str, values: Sequence[Any]) -> Json | None:

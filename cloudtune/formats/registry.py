@@ -19,6 +19,7 @@ _MODULES = {
     "optuna": "cloudtune.formats.optuna:OptunaFormat",
     "ray": "cloudtune.formats.ray:RayFormat",
     "syne-tune": "cloudtune.formats.syne_tune:SyneTuneFormat",
+    "configspace": "cloudtune.formats.configspace:ConfigSpaceFormat",
     "nni": "cloudtune.formats.nni:NniFormat",
     "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
     "wandb": "cloudtune.formats.wandb:WandbFormat",

@@ -8,9 +8,8 @@ from typing import Any
 
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.optuna.names import DISTRIBUTIONS
-from cloudtune.formats.ranges import Range, range_or_values, take_choice
+from cloudtune.formats.ranges import Range, distinct_values, range_or_values, take_choice
 from cloudtune.study.schema import Parameter
-from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.yaml_reader import is_map
 
 _SHORT = {
@@ -122,7 +121,8 @@ def write_distribution(path: str, parameter: Parameter, report: Report) -> Json:
     """Return the distribution of a parameter, with all attributes."""
     found = range_or_values(path, parameter, report, "Optuna", rounds=False)
     if not isinstance(found, Range):
-        return _choice(path, found, report)
+        choices = distinct_values(path, found, report, "Optuna")
+        return {"name": "CategoricalDistribution", "attributes": {"choices": choices}}
     if found.is_int:
         attributes: Json = {
             "log": found.is_log,
@@ -135,12 +135,3 @@ def write_distribution(path: str, parameter: Parameter, report: Report) -> Json:
     low, high = float(found.low), float(found.high)
     attributes = {"step": step, "low": low, "high": high, "log": found.is_log}
     return {"name": "FloatDistribution", "attributes": attributes}
-
-
-def _choice(path: str, values: list[Value], report: Report) -> Json:
-    """Return a choice; as text if choices are equal to Optuna, such as 1 and True."""
-    choices: list[Value] = values
-    if len(set(values)) < len(values):
-        choices = [format_value(value) for value in values]
-        report.approximate(path, "some values are equal to Optuna, so all are written as text")
-    return {"name": "CategoricalDistribution", "attributes": {"choices": choices}}

@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import MAX_LISTED, keep_whole
+from cloudtune.formats.ranges import keep_whole, list_definition
 from cloudtune.formats.ray.names import LISTS, RANGES, REFUSED, is_domain
 from cloudtune.formats.values import parse_number
-from cloudtune.study.schema import Parameter
-from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
 
@@ -120,20 +116,8 @@ def read_range(function: str, arguments: list[Any], fields: Fields) -> Json | No
     if step is None or low == high:
         return definition
     stepped = definition | {"step": step}
-    return _listed(stepped, function, fields) if is_log else stepped
+    return list_definition(stepped, fields, function) if is_log else stepped
 
 
 def _is_multiple(bound: float, step: float) -> bool:
     return math.isclose(bound / step, round(bound / step))
-
-
-def _listed(definition: Json, function: str, fields: Fields) -> Json:
-    """Return the values of a step on a log scale, which a study has only as a list."""
-    keep_whole(fields)
-    parameter: Any = TypeAdapter(Parameter).validate_python(definition)
-    if (count_values(parameter) or 0) > MAX_LISTED:
-        fields.approximate(function, f"elsewhere, the step {definition['step']} is left out")
-        return {key: value for key, value in definition.items() if key != "step"}
-    fields.note(function, "elsewhere, the study has the values to which this rounds")
-    values = list(list_values(parameter) or ())
-    return {"type": "discrete", "values": values, "scale": "log"}

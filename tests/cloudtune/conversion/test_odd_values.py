@@ -24,6 +24,10 @@ FILES = {
         FORMATS / "ai_platform" / name for name in ("reference.yaml", "job.json", "optimizer.json")
     ],
     "azure": [FORMATS / "azure" / f"{name}.yaml" for name in ("nested", "bandit", "automl-image")],
+    "configspace": [
+        FORMATS / "configspace" / f"{name}.json"
+        for name in ("ranges", "choices", "conditional", "comparisons", "or", "forbidden", "old")
+    ],
     "ibm-experiments": [
         FORMATS / "ibm_experiments" / name
         for name in ("digits.yaml", "exponents.yaml", "lists.yaml", "entity.json")
