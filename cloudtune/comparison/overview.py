@@ -15,6 +15,7 @@ from cloudtune.comparison.groups import Group
 from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE
 from cloudtune.comparison.script_defaults import script_defaults
+from cloudtune.formats.run_reader import DERIVED
 from cloudtune.results.model import StudyResult, Trial, pareto_front
 from cloudtune.study.search_space import Value, is_same_value
 
@@ -92,7 +93,8 @@ def overview(group: Group, arguments: Sequence[str], folders: Mapping[str, Path]
     indices = range(len(goals)) if trials else ()
     summaries = tuple(_objective(group, job, trials, index, defaults) for index in indices)
     enough = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
-    bounds = bound_hits(study, enough if len(goals) == 1 else ordered)
+    top = enough if len(goals) == 1 else ordered
+    bounds = () if _has_derived_bounds(job) else bound_hits(study, top)
     verdicts = {summary.improving for summary in summaries}
     return Overview(
         label=group.label,
@@ -124,6 +126,12 @@ def overview(group: Group, arguments: Sequence[str], folders: Mapping[str, Path]
             )
         ),
     )
+
+
+def _has_derived_bounds(job: StudyResult) -> bool:
+    """Return whether the bounds of an attached run are just the smallest and largest values."""
+    derived = (each.kind == "approximated" and each.path == DERIVED for each in job.findings)
+    return job.attached is not None and any(derived)
 
 
 def _ordered(trials: Sequence[Trial], goals: Sequence[str]) -> list[Trial]:

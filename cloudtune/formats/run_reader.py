@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cloudtune.study.study import Study
 
 
+DERIVED = "parameters"
+"""The path of the finding that the bounds of parameters are those of the values in trials."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunChoice:
     """What the user says about a run of another tool. All of it may be absent."""

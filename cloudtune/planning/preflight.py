@@ -79,11 +79,15 @@ def check_warm_start(
     for name in sources:
         service, colon, _ = name.partition(":")
         if colon and mode == "driven":
-            reason = f"{name}: a driven job learns only from cloudtune runs, given by their ids"
+            reason = f"{name}: a driven job learns only from runs; {_attach_hint(name)}"
             yield Finding("dropped", "warm_start.from", reason)
         elif colon and service != provider:
-            reason = f"{name} is a job of another service"
+            reason = f"{name} is not a job of {provider}; {_attach_hint(name)}"
             yield Finding("dropped", "warm_start.from", reason)
+
+
+def _attach_hint(name: str) -> str:
+    return f"`cloudtune attach {name}` makes it a run, whose id can stand here"
 
 
 def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding | Note]:

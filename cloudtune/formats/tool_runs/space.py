@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.formats.fields import Fields, refusals
+from cloudtune.formats.run_reader import DERIVED
 from cloudtune.formats.tool_runs.conditions import PresencePatterns
 from cloudtune.formats.tool_runs.values import (
     flatten,
@@ -177,7 +178,7 @@ class ObservedSpace:
                 f"{self._tool} stores no ranges that can be read: types and ranges are those of "
                 "the values that were tried"
             )
-            yield Finding("approximated", "parameters", reason)
+            yield Finding("approximated", DERIVED, reason)
         if conditional := [name for name, each in parameters.items() if "when" in each]:
             text = f"conditions inferred from the trials that have {_list(conditional)}"
             yield Note("parameters", text)
@@ -186,10 +187,10 @@ class ObservedSpace:
                 f"some trials lack {_list(unexplained)}, and no other parameter explains it: warm "
                 "starts use only trials with all parameters"
             )
-            yield Finding("approximated", "parameters", reason)
+            yield Finding("approximated", f"parameters.{unexplained[0]}", reason)
         if self._as_text:
-            reason = f"values of {_list(list(self._as_text))} that are lists or null became text"
-            yield Finding("approximated", "parameters", reason)
+            reason = f"values of {_list([*self._as_text])} that are lists or null became text"
+            yield Finding("approximated", f"parameters.{next(iter(self._as_text))}", reason)
         if self._secret:
             reason = f"{_list(list(self._secret))} left out: looks like a secret"
             yield Finding("dropped", "parameters", reason)

@@ -18,18 +18,22 @@ import pytest
 import cloudtune
 from cloudtune.errors import MissingExtraError
 from cloudtune.formats import mlflow
-from cloudtune.results.model import StudyResult
+from cloudtune.formats.run_reader import RunChoice
+from cloudtune.formats.tool_runs.mlflow import MlflowReader
+from cloudtune.results.model import StudyResult, encode_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="module")
 def held(
-    result: StudyResult,
-    python_with: Callable[[str, str], str],
-    tmp_path_factory: pytest.TempPathFactory,
+    result: StudyResult, python_with: Callable[[str, str], str], folder: Path
 ) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("mlflow")
     (folder / "result.json").write_text(result.to_json(), "utf-8")
     python = python_with("mlflow-skinny>=3", "CLOUDTUNE_MLFLOW_PYTHON")
     done = subprocess.run(
@@ -102,6 +106,16 @@ def test_values_metrics_and_times_are_kept(held: dict[str, Any]) -> None:
 def test_a_second_export_is_refused_and_deletes_nothing(held: dict[str, Any]) -> None:
     assert held["again"] == "run k7f2 on local is already in MLflow"
     assert len(held["runs"]) == 8
+
+
+def test_an_exported_run_is_equal_when_it_is_attached(
+    held: dict[str, Any], folder: Path, result: StudyResult
+) -> None:
+    run = MlflowReader().read(str(folder / "runs"), RunChoice(name=held["parent"]))
+    trials = sorted(run.trials, key=lambda trial: trial.number)
+    assert run.study == result.study
+    assert (run.state, run.started, run.ended) == ("completed", 999.5, 1002.0)
+    assert [*map(encode_json, trials)] == [*map(encode_json, result.trials)]
 
 
 def test_without_mlflow_the_extra_is_named(
