@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
-from cloudtune.planning.warm_start import Parent
+from cloudtune.provider.facts import Parent
 from cloudtune.search.sampling import filter_prior_trials
 from cloudtune.study.search_space import Space
 
