@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl, log_base
+from cloudtune.formats.azure.search_space import SpaceReader
 from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Branches, Named, local_name
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.kept import take_kept
 from cloudtune.formats.model import compact, native_block, report_unsupported
 from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.study.merge import merge_json
@@ -186,24 +188,26 @@ class _JobWriter:
     def _alternatives(self) -> list[Json]:
         """Return the search spaces of an AutoML job, one for each set of values of the root."""
         kept = self._native.pop("search_space", None)
-        spaces = self._space_groups()
+        groups = self._space_groups()
         rests: list[Any] = kept if is_list(kept) else [kept or {}]
-        if len(rests) != len(spaces):
-            return spaces
-        for space, rest in zip(spaces, rests, strict=True):
-            for name, definition in rest.items():
-                if is_short(definition):  # a changed parameter is written as a map
-                    is_same = read_short(definition) == space.get(name)
-                    space[name] = definition if is_same else space.get(name)
-                    continue
-                whole = is_map(definition) and "type" in definition
-                space[name] = definition if whole else merge_json(space.get(name), definition)
-        return spaces
+        if len(rests) != len(groups):
+            rests = [{} for _ in groups]
+        return [
+            merge_json(
+                {
+                    **{name: _keep_short(rest.get(name), each) for name, each in root.items()},
+                    **self._space(named, {"search_space": rest}),
+                },
+                {name: each for name, each in rest.items() if is_map(each)},
+            )
+            for (root, named), rest in zip(groups, rests, strict=True)
+        ]
 
-    def _space_groups(self) -> list[Json]:
+    def _space_groups(self) -> list[tuple[Json, list[Named]]]:
+        """Return the definition of the root and the other parameters of each search space."""
         parents = [each for each in self._branches.roots if self._branches.has_children(each[0])]
         if not parents:
-            return [self._space(self._branches.roots, {})]
+            return [({}, self._branches.roots)]
         name, root = parents[0]
         if len(parents) > 1 or not isinstance(root, CategoricalParameter):
             reason = "in AutoML, only one choice can have conditional parameters"
@@ -217,12 +221,13 @@ class _JobWriter:
                 for child, definition in self._branches.children(name, value)
             )
             groups.setdefault(active, []).append(value)
-        spaces: list[Json] = []
-        for values in groups.values():
-            children = self._branches.children(name, values[0])
-            first = {name: {"type": "choice", "values": values}}
-            spaces.append(first | self._space([*others, *children], {}))
-        return spaces
+        return [
+            (
+                {name: {"type": "choice", "values": values}},
+                [*others, *self._branches.children(name, values[0])],
+            )
+            for values in groups.values()
+        ]
 
     def _space(self, named: Iterable[Named], native: Json) -> Json:
         kept = native.get("search_space")
@@ -231,12 +236,20 @@ class _JobWriter:
             name: self._expression(name, parameter, kept.get(name, {})) for name, parameter in named
         }
 
-    def _expression(self, name: str, parameter: Parameter, kept: Any) -> Json:
+    def _expression(self, name: str, parameter: Parameter, kept: Any) -> Any:
         if is_map(kept) and "type" in kept:
-            return kept
+            same = take_kept(kept, parameter, self._read_again(kept))
+            if same is not None:
+                return same
         if self._branches.has_children(name) and not self._automl:
             return self._options(name, parameter, kept)
-        return _expression(f"parameters.{name}", parameter, self._report, self._base)
+        written = _expression(f"parameters.{name}", parameter, self._report, self._base)
+        return _keep_short(kept, written)
+
+    def _read_again(self, definition: Json) -> Json | None:
+        reader = SpaceReader(Report(), self._base)
+        reader.read(Fields({"x": definition}, reader.report))
+        return reader.parameters.get("x")
 
     def _options(self, name: str, parameter: Parameter, kept: Any) -> Json:
         """Return the choice of maps of a parameter on which others depend."""
@@ -267,6 +280,11 @@ class _JobWriter:
                 )
             options.append(option)
         return {"type": "choice", "values": options}
+
+
+def _keep_short(kept: Any, written: Json) -> Any:
+    """Return a definition as the text of the imported job, unless it has changed."""
+    return kept if is_short(kept) and read_short(kept) == written else written
 
 
 def _fixed_value(parameter: Parameter) -> Any:

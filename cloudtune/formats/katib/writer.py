@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.katib.names import (
     ALGORITHMS,
     API_VERSION,
@@ -14,6 +13,8 @@ from cloudtune.formats.katib.names import (
     HOME,
     default_expression,
 )
+from cloudtune.formats.katib.parameters import read_parameter
+from cloudtune.formats.kept import take_kept
 from cloudtune.formats.model import compact, native_block, report_unsupported
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
@@ -51,7 +52,7 @@ def write_experiment(study: Study, report: Report) -> Json:
     experiment: Json = {"apiVersion": API_VERSION, "kind": "Experiment"}
     if study.name and "generateName" not in native.get("metadata", {}):
         experiment["metadata"] = {"name": study.name}
-    whole = _whole_parameters(native)
+    whole = _whole_parameters(study, native)
     spec: Json = {
         **_objective(study, _take_defaults(native), report),
         "algorithm": _algorithm(study, report),
@@ -81,10 +82,19 @@ def write_experiment(study: Study, report: Report) -> Json:
     return cast("Json", merge_json(experiment, native))
 
 
-def _whole_parameters(native: Mapping[str, Any]) -> set[str]:
-    """Return the parameters whose definition is kept as it is."""
-    entries = native.get("spec", {}).get("parameters", [])
-    return {each.get("name") for each in entries if "parameterType" in each}
+def _whole_parameters(study: Study, native: Json) -> set[str]:
+    """Return the parameters whose definition is kept as it is, and has not changed since."""
+    spec = native.get("spec", {})
+    names: set[str] = set()
+    for entry in [each for each in spec.get("parameters", []) if "parameterType" in each]:
+        name = entry.get("name")
+        variants = study.parameters.get(name)
+        again = read_parameter(Fields(entry, Report())) if variants else None
+        if variants and take_kept(entry, variants[0], again) is None:
+            spec["parameters"].remove(entry)
+        else:
+            names.add(name)
+    return names
 
 
 def _take_defaults(native: Json) -> set[str]:

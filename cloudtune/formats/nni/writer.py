@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from cloudtune.formats.branches import Branches, Named, local_name
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.kept import take_kept
 from cloudtune.formats.model import compact, native_block, report_unsupported
 from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
@@ -23,6 +24,7 @@ from cloudtune.formats.nni.names import (
     WITHOUT_GOAL,
     built_in_tuner,
 )
+from cloudtune.formats.nni.search_space import SpaceReader
 from cloudtune.formats.nni.spelling import spelling_of
 from cloudtune.formats.ranges import Range, range_or_values
 from cloudtune.study.merge import merge_json
@@ -214,8 +216,11 @@ class _ExperimentWriter:
         for name, parameter in named:
             local = local_name(name, parent) if parent else name
             before = kept.get(local)
+            same: Json | None = None
             if is_map(before) and "_type" in before:
-                space[local] = before
+                same = take_kept(before, parameter, _read_again(before))
+            if same is not None:
+                space[local] = same
             elif self._branches.has_children(name):
                 space[local] = self._options(name, parameter, before)
             else:
@@ -240,6 +245,12 @@ class _ExperimentWriter:
             children = self._branches.children(name, value)
             options.append({"_name": value, **self._space(children, rest, name)})
         return {"_type": "choice", "_value": options}
+
+
+def _read_again(definition: Json) -> Json | None:
+    reader = SpaceReader(Report())
+    reader.read(Fields({"x": definition}, reader.report))
+    return reader.parameters.get("x")
 
 
 def _strategy(path: str, parameter: Parameter, report: Report) -> Json:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.kept import take_kept
 from cloudtune.formats.model import compact, native_block, report_unsupported
 from cloudtune.formats.nesting import Nesting
 from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.formats.wandb.names import ARGUMENTS, HOME, INVERSE, LOG_STYLES, METHODS
+from cloudtune.formats.wandb.parameters import ParametersReader
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
     Objective,
     Parameter,
 )
 from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.study.yaml_reader import is_list, is_map
 
 _UNSUPPORTED = {
     "initial_trials": "a sweep takes no first trials",
@@ -139,9 +141,17 @@ def _parameters(study: Study, native: Json, report: Report) -> Json:
 
 def _definition(path: str, parameter: Parameter, kept: Any, report: Report) -> Json:
     if is_map(kept) and {"min", "values", "value"} & kept.keys():
-        return dict(kept)
+        again = Report()
+        reader = ParametersReader(again)
+        reader.read(Fields({"x": kept}, again))
+        if (same := take_kept(kept, parameter, reader.parameters.get("x"))) is not None:
+            return same
     style = kept.pop("distribution", None) if is_map(kept) else None
     found = range_or_values(path, parameter, report, "W&B")
+    weights = kept.get("probabilities") if is_map(kept) else None
+    if is_list(weights) and (isinstance(found, Range) or len(weights) != len(found)):
+        del kept["probabilities"]
+        report.drop(f"{path}.values", "the probabilities are those of other values")
     return _range(found, style) if isinstance(found, Range) else {"values": found}
 
 
