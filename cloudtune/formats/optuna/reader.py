@@ -260,6 +260,7 @@ class StudyReader:
         count = document.integer("trials")
         if count:
             text = f"the {count} trials of the storage are no part of a study"
+            text += "; `cloudtune attach` takes them"
             document.note("trials", text)
 
     def _attributes(self) -> None:
