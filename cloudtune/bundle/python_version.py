@@ -11,9 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
+
 OLDEST = 7
 """The minor version of Python 3 that cloudtune's launcher requires."""
 _LOWER_BOUND = re.compile(r"(?:>=|~=|==)\s*3\.(\d+)")
+
+_NEW_MODULES = {"importlib.metadata": 8, "graphlib": 9, "zoneinfo": 9, "tomllib": 11}
+"""The modules that the standard library got after `OLDEST` (docs.python.org, What's New in Python
+3.8 to 3.13, 2026-11-27), each with the minor version of Python 3."""
 
 
 class RequiredPython(NamedTuple):
@@ -23,11 +29,12 @@ class RequiredPython(NamedTuple):
     reason: str
 
 
-def required_python(source: Path, script: str | None) -> RequiredPython:
+def required_python(source: Path, script: str | None, module: str | None = None) -> RequiredPython:
     """Return the oldest Python for a source folder.
 
-    It is the highest of three: that of the launcher, ``requires-python`` in ``pyproject.toml``, and
-    the oldest Python with the syntax of the script.
+    It is the highest of four: that of the launcher, ``requires-python`` in ``pyproject.toml``, and,
+    of the script or module and what it imports from the folder, the oldest Python with its syntax
+    and with the modules of the standard library that it imports.
     """
     required = RequiredPython(OLDEST, "cloudtune's launcher")
     with suppress(OSError, ValueError, AttributeError, TypeError):
@@ -35,11 +42,20 @@ def required_python(source: Path, script: str | None) -> RequiredPython:
         bounds = [int(minor) for minor in _LOWER_BOUND.findall(project.get("requires-python", ""))]
         if bounds and max(bounds) > required.minor:
             required = RequiredPython(max(bounds), "requires-python in pyproject.toml")
-    with suppress(OSError, ValueError):
-        text = (source / (script or "")).read_text("utf-8")
+
+    def read(name: str) -> str | None:
+        with suppress(OSError, ValueError):
+            return (source / name).read_text("utf-8")
+        return None
+
+    for name, text in reached_files(entry_files(script, module), read).items():
         minor = _oldest_syntax(text, required.minor)
         if minor is not None and minor > required.minor:
-            required = RequiredPython(minor, f"the syntax of {script}")
+            required = RequiredPython(minor, f"the syntax of {name}")
+        for imported, line in file_imports(text):
+            if _NEW_MODULES.get(imported, 0) > required.minor:
+                reason = f"the import of {imported} ({name}, line {line})"
+                required = RequiredPython(_NEW_MODULES[imported], reason)
     return required
 
 

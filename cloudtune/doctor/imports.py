@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
 from cloudtune.provider.models import CloudSettings
@@ -155,62 +154,12 @@ def _imports(plan: Plan) -> dict[str, tuple[str, int]]:
     """Return the other modules that the script's files import, each with its first place."""
     sources = {name: text for name, text in read_sources(plan).items() if name.endswith(".py")}
     own = {part.removesuffix(".py") for name in sources for part in name.split("/")}
+    trial = plan.study.trial
+    entries = entry_files(trial.script, trial.module, trial.command or ())
     found: dict[str, tuple[str, int]] = {}
-    for name in _reached(plan, sources):
-        for module, line in _file_imports(sources[name]):
+    for name, text in reached_files(entries, sources.get).items():
+        for module, line in file_imports(text):
             top = module.partition(".")[0]
             if top not in own | _OURS | sys.stdlib_module_names:
                 found.setdefault(top, (shown_path(plan, name), line))
     return found
-
-
-def _reached(plan: Plan, sources: Mapping[str, str]) -> list[str]:
-    """Return the files that the script runs, as far as imports show."""
-    trial = plan.study.trial
-    module = (trial.module or "").replace(".", "/")
-    words = [trial.script, f"{module}.py", f"{module}/__main__.py", *(trial.command or ())]
-    pending = [str(Path(word)) for word in words if word and str(Path(word)) in sources]
-    reached: list[str] = []
-    while pending:
-        name = pending.pop()
-        if name in reached:
-            continue
-        reached.append(name)
-        folder = str(Path(name).parent)
-        for imported, _ in _file_imports(sources[name], own=True):
-            path = imported.lstrip(".").replace(".", "/")
-            for base in {"" if folder == "." else f"{folder}/", ""}:
-                pending += [
-                    each
-                    for each in (f"{base}{path}.py", f"{base}{path}/__init__.py")
-                    if each in sources
-                ]
-    return reached
-
-
-def _file_imports(text: str, *, own: bool = False) -> Iterator[tuple[str, int]]:
-    """Yield the modules that a file imports, without those that it can do without.
-
-    With ``own``, also relative ones, and each name that is imported from a package.
-    """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return
-    optional = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Try)
-        or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in optional and not own:
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (own or not node.level):
-            yield node.module or "", node.lineno
-            if own:
-                start = f"{node.module}." if node.module else ""
-                yield from ((f"{start}{alias.name}", node.lineno) for alias in node.names)

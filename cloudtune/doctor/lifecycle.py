@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.trials import GRACE, Trials
+from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 
 _CHECKPOINT = re.compile(
@@ -75,10 +76,10 @@ def check_checkpoints(plan: Plan, folder: Path, trials: Trials) -> Iterator[Chec
     elsewhere = _other_checkpoints(plan, folder)
     kept = _kept_checkpoints(folder)
     if kept:
-        message = (
-            f"it saves {kept[0]}, and a second start does not read it: it begins at step {again}"
-        )
+        message = f"it saves {kept[0]}, but a second start begins at step {again} again"
         name, fix = "checkpoint-unread", "load it at the start, if it exists"
+        if isinstance(plan.settings, CloudSettings):
+            fix += f"; not every service keeps it, see docs/{plan.provider}.md"
     elif elsewhere:
         message = f"it saves {elsewhere[0]}, which is lost when the trial is started again"
         name, fix = "checkpoint-elsewhere", "save it in the folder that checkpoint_dir() returns"

@@ -36,7 +36,9 @@ def python_requirement(study: Study, facts: Facts) -> list[int | str] | None:
 
     None if no code is sent.
     """
-    return list(required_python(facts.source, study.trial.script)) if facts.source else None
+    if facts.source is None:
+        return None
+    return list(required_python(facts.source, study.trial.script, study.trial.module))
 
 
 def code_address(study: Study, provider: str) -> str | None:

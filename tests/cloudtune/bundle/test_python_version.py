@@ -35,3 +35,34 @@ def test_the_oldest_python(script: str, project: str | None, minor: int, tmp_pat
 def test_without_a_script_it_is_the_launchers(tmp_path: Path) -> None:
     assert required_python(tmp_path, None).minor == 7
     assert required_python(tmp_path, "missing.py").minor == 7
+
+
+@pytest.mark.parametrize(
+    ("script", "module", "minor", "reason"),
+    [
+        ("import lib.model", None, 10, "the syntax of lib/model.py"),
+        ("from lib import model", None, 10, "the syntax of lib/model.py"),
+        ("def late():\n    from lib.model import x", None, 10, "the syntax of lib/model.py"),
+        ("import lib", None, 7, "cloudtune's launcher"),
+        ("import tomllib", None, 11, "the import of tomllib (train.py, line 1)"),
+        ("try:\n    import tomllib\nexcept ImportError: pass", None, 7, "cloudtune's launcher"),
+        ("", "lib.main", 9, "the import of zoneinfo (lib/main.py, line 1)"),
+        ("", "lib", 8, "the syntax of lib/__main__.py"),
+    ],
+)
+def test_what_a_script_imports_counts(
+    script: str, module: str | None, minor: int, reason: str, tmp_path: Path
+) -> None:
+    files = {
+        "train.py": script,
+        "lib/__init__.py": "",
+        "lib/__main__.py": "if (n := 1): print(n)",
+        "lib/main.py": "from zoneinfo import ZoneInfo",
+        "lib/model.py": "match 1:\n    case _: x = 1",
+        "unused.py": "try: pass\nexcept* ValueError: pass",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    required = required_python(tmp_path, None if module else "train.py", module)
+    assert required == (minor, reason)

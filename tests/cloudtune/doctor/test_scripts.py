@@ -94,3 +94,15 @@ def test_the_docs_explain_each_finding() -> None:
     docs = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text("utf-8")
     known = set(re.findall(r"`([a-z-]+)`", docs))
     assert {header(script, "finds") for script in FAULTY} <= known
+
+
+def test_a_file_that_is_not_sent_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "code"
+    (folder / "train.py").write_text("print(open('weights.txt').read())\n")
+    (folder / "weights.txt").write_text("1")
+    (folder / ".cloudtuneignore").write_text("weights.txt\n")
+    study = {**DEFAULTS, "trial": {"script": "train.py"}}
+    (check,) = [each for each in diagnose(study).checks if each.severity != "ok"]
+    assert (check.id, check.path) == ("file-missing", "trial.inputs")
+    assert "weights.txt is in" in check.fix
+    assert "give it as an input" in check.fix

@@ -38,12 +38,15 @@ SETTINGS: dict[str, Any] = {"watson": {"backend": "wml"}}
 SERVICES = ["sagemaker", "vertex", "watson"]
 
 
-def script_checks(folder: Path, service: str, script: str, **trial: Any) -> list[Check]:
+def script_checks(
+    folder: Path, service: str, script: str, strategy: Any = "random", **trial: Any
+) -> list[Check]:
     (folder / "train.py").write_text(textwrap.dedent(script))
     study = {
         "objective": {"metric": "loss", "goal": "minimize"},
         "parameters": {"lr": {"type": "float", "min": 0.01, "max": 1}},
-        "limits": {"max_trials": 2},
+        "limits": {"max_trials": 9},
+        "strategy": strategy,
         "trial": {"script": "train.py", **trial},
         "providers": {service: SETTINGS.get(service, {})},
     }
@@ -94,3 +97,33 @@ def test_a_service_gets_the_reason_of_a_failure(service: str) -> None:
     checks = script_checks(Path(), service, HEAD.replace("--lr", "--rate"))
     (check,) = [check for check in checks if check.severity == "error"]
     assert (check.id, check.path) == ("option-unknown", "parameters.lr")
+
+
+RESUMES = """
+    import argparse, json, os, time
+    from cloudtune.trial import checkpoint_dir, report
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--epochs", type=int)
+    options = parser.parse_args()
+    file = os.path.join(checkpoint_dir(), "state.json")
+    first = json.load(open(file)) + 1 if os.path.exists(file) else 1
+    for epoch in range(first, options.epochs + 1):
+        time.sleep(0.5)
+        report(loss=options.lr / epoch, step=epoch)
+        with open(file, "w") as state:
+            json.dump(epoch, state)
+"""
+KEEPS_CHECKPOINTS = {"sagemaker", "vertex"}
+HYPERBAND = {"name": "hyperband", "resource": "epochs", "min": 6, "max": 54}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_service_keeps_the_checkpoint(service: str, *, saves: bool) -> None:
+    script = RESUMES if saves else RESUMES.replace('file, "w"', 'os.devnull, "w"')
+    checks = script_checks(Path(), service, script, strategy=HYPERBAND)
+    ids = [check.id for check in checks if check.id.startswith("checkpoint")]
+    kept = "checkpoint" if service in KEEPS_CHECKPOINTS else "checkpoint-unread"
+    assert ids == [kept if saves else "checkpoint-missing"]
