@@ -264,6 +264,24 @@ def test_enum_values_may_be_numbers(tmp_path: Path) -> None:
     assert pool(exported)["machineSpec"]["acceleratorType"] == "NVIDIA_TESLA_T4"
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_what_the_client_prints_is_the_same_job(name: str, tmp_path: Path) -> None:
+    json_format = pytest.importorskip("google.protobuf.json_format")
+    message = pytest.importorskip("google.cloud.aiplatform_v1").HyperparameterTuningJob
+    original = same_form(document(name))
+
+    def parsed(job: dict[str, Any]) -> Any:
+        return json_format.ParseDict(job, message.pb(message()), ignore_unknown_fields=True)
+
+    def exported(job: dict[str, Any]) -> Any:
+        (found,) = change(job, tmp_path).studies
+        return parsed(exporter.write(found.study, "vertex").document)
+
+    job = message.wrap(parsed(original))
+    for printed in (message.to_dict(job), json.loads(message.to_json(job))):
+        assert exported(printed) == exported(original)
+
+
 def test_the_fields_of_a_job_are_those_of_the_service() -> None:
     types = pytest.importorskip("google.cloud.aiplatform_v1")
     message = types.HyperparameterTuningJob

@@ -57,14 +57,18 @@ FIELDS = (
 
 
 def name_enums(value: Any) -> Any:
-    """Return a part of a job with the names of accelerators and scheduling instead of numbers."""
+    """Return a part of a job with the names of accelerators and scheduling instead of numbers.
+
+    The value that means none, which the client library writes, is left out.
+    """
     if is_list(value):
         return [name_enums(item) for item in value]
     if not is_map(value):
         return value
-    return {
-        key: NUMBERS[key].get(inner, inner)
-        if key in {"acceleratorType", "strategy"} and isinstance(inner, int)
-        else name_enums(inner)
-        for key, inner in value.items()
-    }
+    result: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key not in {"acceleratorType", "strategy"} or is_map(inner) or is_list(inner):
+            result[key] = name_enums(inner)
+        elif inner != 0 and not str(inner).endswith("_UNSPECIFIED"):
+            result[key] = NUMBERS[key].get(inner, inner) if isinstance(inner, int) else inner
+    return result
