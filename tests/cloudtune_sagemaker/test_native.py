@@ -12,6 +12,7 @@ from cloudtune.conversion import exporter, importer
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import StudyError
 from cloudtune.study.loader import load
+from cloudtune_sagemaker.native.names import script_argument
 from tests.document_equality import Equalities, any_match, changes, differences
 
 FOLDER = Path(__file__).parent / "native"
@@ -344,3 +345,26 @@ def test_the_config_alone_comes_back_without_a_definition(tmp_path: Path) -> Non
     (found,) = change(config, tmp_path).studies
     exported = exporter.write(found.study, "sagemaker").document
     assert compare({"HyperParameterTuningJobConfig": config}, exported) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ['"sgd"', '"adam"', '"true"'],
+        ["true", "false"],
+        ['"null"', '"1e-5"', '"NaN"'],
+        ["0.10", '"x"', "true"],
+        ["[1, 2]", '"[1]"', '{"a": 1}'],
+        ["1e-5", "0.001"],
+        ['"01"', '"1"', "plain"],
+    ],
+)
+def test_a_script_gets_the_same_choices(values: list[str], tmp_path: Path) -> None:
+    job = document("sdk")
+    ranges = job["HyperParameterTuningJobConfig"]["ParameterRanges"]["CategoricalParameterRanges"]
+    ranges[0]["Values"] = values
+    (found,) = change(job, tmp_path).studies
+    written = exporter.write(load(found.data), "sagemaker").document
+    ranges = written["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    first = ranges["CategoricalParameterRanges"][0]["Values"]
+    assert sorted(map(script_argument, first)) == sorted(map(script_argument, values))

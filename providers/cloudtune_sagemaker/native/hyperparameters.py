@@ -15,7 +15,7 @@ from cloudtune.provider import (
     parse_texts,
     unique_values,
 )
-from cloudtune_sagemaker.native.names import SCALES
+from cloudtune_sagemaker.native.names import SCALES, script_argument
 
 RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 
@@ -79,7 +79,7 @@ def read_values(texts: list[str], *, decoded: bool) -> list[Value]:
         return parse_texts([str(value) for value in values])
     if all(isinstance(value, int | float | bool) for value in values):
         return values
-    return [value if isinstance(value, str) else texts[n] for n, value in enumerate(values)]
+    return [script_argument(text) for text in texts]
 
 
 def read_static(static: Mapping[str, Any], *, decoded: bool) -> dict[str, Value]:
@@ -96,14 +96,14 @@ def read_static(static: Mapping[str, Any], *, decoded: bool) -> dict[str, Value]
 
 
 def decode(text: str) -> Value:
-    """Return the value that a script gets; the text itself for a list, a map, null or NaN."""
+    """Return the value that a script gets: text for a list, a map, null or NaN."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return text
     if isinstance(value, dict) or is_list(value) or value is None:
-        return text
+        return script_argument(text)
     if isinstance(value, float) and value - value != 0:
-        return text
+        return script_argument(text)
     scalar: Value = value
     return scalar

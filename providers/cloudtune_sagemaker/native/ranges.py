@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,16 +94,18 @@ def _name(root: str, text: str, used: set[str]) -> str:
     return next(name for name in candidates if name.lower() not in used)
 
 
-def ranges(branch: Branch, report: Report) -> Json:
+def ranges(branch: Branch, report: Report, encode: Callable[[Value], str]) -> Json:
     """Return the ParameterRanges of a branch."""
     found: dict[str, list[Json]] = {}
     for name, parameter in branch.parameters.items():
-        kind, fields = _range(f"parameters.{name}", parameter, report)
+        kind, fields = _range(f"parameters.{name}", parameter, report, encode)
         found.setdefault(f"{kind}ParameterRanges", []).append({"Name": name, **fields})
     return dict(found)
 
 
-def _range(path: str, parameter: Parameter, report: Report) -> tuple[str, Json]:
+def _range(
+    path: str, parameter: Parameter, report: Report, encode: Callable[[Value], str]
+) -> tuple[str, Json]:
     values: tuple[Value, ...] = ()
     match parameter:
         case CategoricalParameter():
@@ -125,7 +127,7 @@ def _range(path: str, parameter: Parameter, report: Report) -> tuple[str, Json]:
         case _:
             pass
     if values:
-        return "Categorical", {"Values": list(map(format_value, values))}
+        return "Categorical", {"Values": list(map(encode, values))}
     assert isinstance(parameter, FloatParameter | IntParameter)
     return _bounds(path, parameter, report)
 

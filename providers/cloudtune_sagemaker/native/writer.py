@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from cloudtune.provider import (
@@ -63,7 +63,7 @@ def write_job(study: Study, report: Report) -> Json:
     one: Any = native.get("TrainingJobDefinition") or {}
     if len(found) == 1 and "DefinitionName" not in one:
         config |= compact(HyperParameterTuningJobObjective=objective)
-        config["ParameterRanges"] = ranges(found[0], report)
+        config["ParameterRanges"] = ranges(found[0], report, _encoder(study))
         definition = _definition(study, settings, found[0], report)
         if definition != {"AlgorithmSpecification": {"TrainingInputMode": "File"}}:
             request["TrainingJobDefinition"] = definition
@@ -75,7 +75,7 @@ def write_job(study: Study, report: Report) -> Json:
             {
                 "DefinitionName": branch.name,
                 **compact(TuningObjective=objective),
-                "HyperParameterRanges": ranges(branch, report),
+                "HyperParameterRanges": ranges(branch, report, _encoder(study)),
                 **_definition(study, settings, branch, report),
             }
             for branch in found
@@ -138,11 +138,8 @@ def _config(study: Study, report: Report) -> Json:
 
 
 def _definition(study: Study, settings: Mapping[str, Any], branch: Branch, report: Report) -> Json:
-    decoded = study.trial.source is not None and "://" in _source(study)
-    static = {
-        name: _encode(value) if decoded else format_value(value)
-        for name, value in {**study.constants, **branch.fixed}.items()
-    }
+    encode = _encoder(study)
+    static = {name: encode(value) for name, value in {**study.constants, **branch.fixed}.items()}
     if study.strategy.resource and study.strategy.max:
         static[study.strategy.resource] = str(study.strategy.max)
     static |= _code(study, report)
@@ -199,6 +196,11 @@ def _code(study: Study, report: Report) -> Json:
         )
         return {}
     return {PROGRAM: study.trial.script, DIRECTORY: address}
+
+
+def _encoder(study: Study) -> Callable[[Value], str]:
+    """Return what writes a value; the toolkit starts code that is in S3."""
+    return _encode if "://" in _source(study) else format_value
 
 
 def _encode(value: Value) -> str:
