@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,8 @@ from urllib.parse import quote
 from cloudtune._display import import_progress_bars
 from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Json
-from cloudtune.formats.optuna.conditions import infer_conditions
 from cloudtune.formats.secrets import hide_credentials
+from cloudtune.formats.tool_runs.conditions import PresencePatterns
 
 if TYPE_CHECKING:
     import optuna
@@ -157,7 +158,6 @@ def _journal_storage(path: Path) -> BaseStorage:
 
 def study_facts(storage: BaseStorage, study: int) -> Json:
     """Return what a storage keeps of a study, as the JSON that this format reads."""
-    from optuna.distributions import CategoricalDistribution
     from optuna.trial import TrialState
 
     name = storage.get_study_name_from_id(study)
@@ -175,14 +175,7 @@ def study_facts(storage: BaseStorage, study: int) -> Json:
         facts["user_attrs"] = attributes
     facts["distributions"] = _distributions(tried)
     completed = [trial for trial in tried if trial.state == TrialState.COMPLETE]
-    choices = {
-        name
-        for trial in tried
-        for name, each in trial.distributions.items()
-        if isinstance(each, CategoricalDistribution)
-    }
-    assignments = [trial.params for trial in completed or tried]
-    conditions, unexplained = infer_conditions(assignments, choices)
+    conditions, unexplained = _conditions(completed or tried)
     facts |= {"conditions": conditions} if conditions else {}
     facts |= {"in_some_trials": unexplained} if unexplained else {}
     enqueued = [trial.system_attrs.get("fixed_params") for trial in waiting]
@@ -203,3 +196,21 @@ def _distributions(trials: Sequence[FrozenTrial]) -> Json:
         for name, several in found.items()
     }
     return {name: each[0] if len(each) == 1 else each for name, each in as_json.items()}
+
+
+def _conditions(trials: Sequence[FrozenTrial]) -> tuple[Json, list[str]]:
+    """Return the condition of each parameter that has one, and those of some trials without one."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    patterns = PresencePatterns()
+    kinds: dict[str, type] = {}
+    counts = Counter[str]()
+    for trial in trials:
+        patterns.add(trial.params)
+        counts.update(trial.params.keys())
+        kinds |= {name: type(each) for name, each in trial.distributions.items()}
+    choices = [name for name, kind in kinds.items() if kind is CategoricalDistribution]
+    integers = [name for name, kind in kinds.items() if issubclass(kind, IntDistribution)]
+    found = patterns.conditions(choices, integers)
+    partial = [name for name, count in counts.items() if count < len(trials)]
+    return dict(found), [name for name in partial if name not in found]

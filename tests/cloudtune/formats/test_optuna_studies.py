@@ -22,7 +22,6 @@ from optuna.distributions import (
 
 from cloudtune.conversion import exporter, importer
 from cloudtune.errors import ConversionError, StudyError, UsageError
-from cloudtune.formats.optuna.conditions import infer_conditions
 from cloudtune.study.loader import load
 from tests.cloudtune.formats.foreign_files import ForeignFiles
 from tests.document_equality import Equalities
@@ -162,7 +161,7 @@ def test_a_storage_becomes_a_study_and_stays_as_it_is(tmp_path: Path) -> None:
     assert found.data["initial_trials"] == [{"rate": 0.5}]
     texts = {each.path: str(each) for each in imported.findings}
     assert "bounds differ between trials" in texts["distributions.depth"]
-    assert "inferred from 40 trials" in texts["conditions.depth"]
+    assert "inferred from 60 trials" in texts["conditions.depth"]
     assert importer.read(f"sqlite:///{file}", "optuna").studies[0].data == found.data
 
 
@@ -170,7 +169,7 @@ def fill(storage: Any, name: str) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.RandomSampler(seed=1)
     study = optuna.create_study(storage=storage, study_name=name, sampler=sampler)
-    study.optimize(objective, n_trials=40)
+    study.optimize(objective, n_trials=60)
     study.enqueue_trial({"rate": 0.5})
 
 
@@ -257,10 +256,3 @@ def test_what_optuna_does_not_have() -> None:
         *("objective.target", "objective.select", "parameters.a.scale", "parameters.c"),
         *("parameters.d.step", "constants.k", "strategy.resource", "limits.trial_timeout"),
     }
-
-
-def test_conditions_are_inferred_only_where_values_explain_them() -> None:
-    trials = [{"c": "a", "n": 1, "x": 1}, {"c": "b", "n": 2}, {"c": "a", "n": 3}]
-    assert infer_conditions(trials, {"c"}) == ({"x": {"n": [1]}}, [])
-    trials.append({"c": "a", "n": 1})
-    assert infer_conditions(trials, {"c"}) == ({}, ["x"])
