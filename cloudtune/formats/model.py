@@ -28,6 +28,29 @@ class StudyDraft:
     nearest enclosing path counts."""
 
 
+class DocumentReader:
+    """Reads one document as one study. Create it with the whole document."""
+
+    def __init__(self, document: Fields) -> None:
+        self._document = document
+        self._data: Json = {}
+        """The study, as a plain map in the form of a study file."""
+        self._origins: dict[str, str] = {}
+        """See `StudyDraft`."""
+
+    def _finish(self, home: str) -> StudyDraft:
+        """Return the study, with what was not taken of the document under ``providers.<home>``."""
+        return finish_draft(self._document, self._data, self._origins, home)
+
+
+def finish_draft(document: Fields, data: Json, origins: Mapping[str, str], home: str) -> StudyDraft:
+    """Return a study, with what was not taken of its document under ``providers.<home>``."""
+    rest = document.rest()
+    data["providers"] = {home: {"native": rest}} if rest else {}
+    name = data.get("name")
+    return StudyDraft(data, name if isinstance(name, str) else "", origins)
+
+
 class Format(ABC):
     """The configuration files of one tool."""
 
@@ -146,3 +169,20 @@ def report_unsupported(study: Study, report: Report, reasons: Mapping[str, str])
             value = value.get(key) if is_map(value) else None
         if value not in (None, "", [], {}):
             report.drop(path, reason)
+
+
+def report_objectives(study: Study, report: Report, *, target: str = "", select: str = "") -> None:
+    """Add a finding for each target, and each best measurement, that a format cannot express.
+
+    Args:
+        study: The study.
+        report: Where the findings go.
+        target: Why a target is dropped; empty if the format has targets.
+        select: Why ``select: best`` is dropped; empty if the format has it.
+    """
+    for number, objective in enumerate(study.objectives):
+        path = study.objective_path(number)
+        if target and objective.target is not None:
+            report.drop(f"{path}.target", target)
+        if select and objective.select == "best":
+            report.drop(f"{path}.select", select)

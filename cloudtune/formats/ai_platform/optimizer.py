@@ -12,7 +12,7 @@ from cloudtune.formats.ai_platform.names import (
     read_scale,
 )
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft
+from cloudtune.formats.model import StudyDraft, finish_draft
 from cloudtune.formats.values import parse_number, rising_numbers, unique_values
 from cloudtune.formats.vizier.parameters import read_bounds
 from cloudtune.study.yaml_reader import is_map
@@ -61,9 +61,7 @@ def read_study(document: Fields) -> StudyDraft:
     document.report.warn(
         STUDY, "a study of the Optimizer names no code and no limits: add trial and limits"
     )
-    rest = document.rest()
-    data["providers"] = {HOME: {"native": rest}} if rest else {}
-    return StudyDraft(data, "", origins)
+    return finish_draft(document, data, origins, HOME)
 
 
 def _read(

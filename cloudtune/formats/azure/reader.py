@@ -17,7 +17,7 @@ from cloudtune.formats.azure.names import (
 )
 from cloudtune.formats.azure.search_space import SpaceReader, read_alternatives
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact
 from cloudtune.study.quantities import format_duration
 from cloudtune.study.yaml_reader import is_map
 
@@ -25,16 +25,14 @@ _LONGEST = 1e10
 """More than any time limit, in seconds."""
 
 
-class JobReader:
-    """Reads one job. Create it with the whole document."""
+class JobReader(DocumentReader):
+    """Reads one job."""
 
     def __init__(self, document: Fields) -> None:
-        self._document = document
+        super().__init__(document)
         self._automl = is_automl(dict(document.original))
         self._sweep = document.map("sweep") if self._automl else document
         """The fields with the sampling algorithm and the early termination policy."""
-        self._data: Json = {}
-        self._origins: dict[str, str] = {}
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -53,9 +51,7 @@ class JobReader:
         self._code()
         if document.peek("type") == "sweep":
             document.take("type")
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data["name"] or "", self._origins)
+        return self._finish(HOME)
 
     def _search_space(self) -> None:
         document = self._document

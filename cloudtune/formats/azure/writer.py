@@ -12,7 +12,7 @@ from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.kept import take_kept
-from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
@@ -129,11 +129,9 @@ class _JobWriter:
             self._report.refuse("objective", "a sweep has exactly one objective")
             return {}
         (objective,) = self._study.objectives
-        if objective.target is not None:
-            self._report.drop("objective.target", "a sweep does not end at a value")
-        if objective.select != "last":
-            reason = "Azure decides which value of a metric counts"
-            self._report.drop("objective.select", reason)
+        select = "Azure decides which value of a metric counts"
+        target = "a sweep does not end at a value"
+        report_objectives(self._study, self._report, target=target, select=select)
         if self._automl:
             return {"primary_metric": objective.metric}
         return {"objective": {"goal": objective.goal, "primary_metric": objective.metric}}

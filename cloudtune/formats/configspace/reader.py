@@ -14,7 +14,7 @@ from cloudtune.formats.configspace.conditions import (
 )
 from cloudtune.formats.configspace.names import FORMAT_VERSION, HOME, RANGES, REFUSED, TYPES
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, read_named
+from cloudtune.formats.model import StudyDraft, finish_draft, read_named
 from cloudtune.formats.ranges import keep_whole, list_definition, take_choice
 from cloudtune.formats.values import choice, parse_number, rising_numbers, typed
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -55,9 +55,7 @@ class SpaceReader:
             "parameters": self._parameters,
             "constants": self._constants,
         }
-        rest = document.rest()
-        data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(data, name or "", self._origins)
+        return finish_draft(document, data, self._origins, HOME)
 
     def _parameter(self, fields: Fields) -> Json | None:
         kind = str(fields.word("type"))

@@ -17,7 +17,7 @@ from cloudtune.formats.katib.names import (
     default_expression,
 )
 from cloudtune.formats.katib.parameters import read_parameter
-from cloudtune.formats.model import StudyDraft, compact, read_named
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _CLUSTER_FIELDS = (
@@ -27,14 +27,12 @@ _CLUSTER_FIELDS = (
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-class ExperimentReader:
-    """Reads one Experiment. Create it with the whole document."""
+class ExperimentReader(DocumentReader):
+    """Reads one Experiment."""
 
     def __init__(self, document: Fields) -> None:
-        self._document = document
+        super().__init__(document)
         self._spec = document.map("spec")
-        self._data: Json = {}
-        self._origins: dict[str, str] = {}
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -52,9 +50,7 @@ class ExperimentReader:
         trial = self._objective()
         self._data["trial"] = trial
         self._code()
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data.get("name") or "", self._origins)
+        return self._finish(HOME)
 
     def _metadata(self) -> None:
         metadata = self._document.map("metadata")

@@ -8,7 +8,7 @@ from typing import Any
 from cloudtune.errors import StudyError
 from cloudtune.formats.documents import parse_documents, read_text, walk
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact
 from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
     BUDGETS,
@@ -35,13 +35,8 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*")
 _LONGEST = 1e10
 
 
-class ExperimentReader:
-    """Reads one document. Create it with the whole document."""
-
-    def __init__(self, document: Fields) -> None:
-        self._document = document
-        self._data: Json = {}
-        self._origins: dict[str, str] = {}
+class ExperimentReader(DocumentReader):
+    """Reads one document."""
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -57,9 +52,7 @@ class ExperimentReader:
             self._assessor()
             self._limits()
             self._code()
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data.get("name") or "", self._origins)
+        return self._finish(HOME)
 
     def _key(self, name: str, fields: Fields | None = None) -> str:
         """Return the spelling of a key that the document has."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.kept import take_kept
-from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
     BUDGETS,
@@ -171,6 +171,8 @@ class _ExperimentWriter:
         arguments: Json = {}
         if len(study.objectives) > 1:
             report.refuse("objective", "an experiment has exactly one objective")
+        target = "an experiment does not end at a value"
+        report_objectives(study, report, target=target, select="NNI takes the final result")
         for objective in study.objectives:
             mode = self._take_mode()
             if mode is None and objective.goal == GOALS.get(name.lower()):
@@ -182,10 +184,6 @@ class _ExperimentWriter:
             if objective.metric != METRIC:
                 text = f"NNI's metric is named {METRIC}; report {objective.metric} under this name"
                 report.approximate("objective.metric", text)
-            if objective.target is not None:
-                report.drop("objective.target", "an experiment does not end at a value")
-            if objective.select == "best":
-                report.drop("objective.select", "NNI takes the final result")
         if strategy.seed is not None:
             arguments["seed"] = strategy.seed
         if name in BUDGETS:

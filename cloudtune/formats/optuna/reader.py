@@ -6,7 +6,7 @@ from typing import Any
 
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact
 from cloudtune.formats.optuna.distributions import (
     merge_distributions,
     parse_distribution,
@@ -32,13 +32,13 @@ _EXPORTED = ("cloudtune run", "cloudtune export", "study hash")
 """User attributes of a run that cloudtune exported."""
 
 
-class StudyReader:
-    """Reads one study. Create it with all of its facts."""
+class StudyReader(DocumentReader):
+    """Reads one study."""
 
     def __init__(self, document: Fields) -> None:
-        self._document = document
-        self._data: Json = {}
+        super().__init__(document)
         self._space = Definitions(document.report)
+        self._origins = self._space.origins
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -51,9 +51,7 @@ class StudyReader:
         self._limits()
         self._trials()
         self._attributes()
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data["name"] or "", self._space.origins)
+        return self._finish(HOME)
 
     def _parameters(self) -> None:
         document = self._document
@@ -63,7 +61,7 @@ class StudyReader:
             document.mistake("distributions", message, "run at least one trial")
         conditions = document.map("conditions")
         for name in list(distributions.original):
-            self._space.origins[f"parameters.{name}"] = distributions.at(name)
+            self._origins[f"parameters.{name}"] = distributions.at(name)
             if (definition := self._parameter(name, distributions)) is not None:
                 when = self._condition(name, conditions)
                 self._space.add(name, definition, distributions.at(name), when)
@@ -141,7 +139,7 @@ class StudyReader:
                 return
             objectives.append({"metric": metric, "goal": direction.lower()})
         self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._space.origins["objective"] = document.at(key)
+        self._origins["objective"] = document.at(key)
         reports = ", ".join(f'"{metric}": value' for metric in metrics)
         document.warn(
             key,
@@ -178,7 +176,7 @@ class StudyReader:
         for key in arguments.rest():
             arguments.note(key, "kept for Optuna: no other service has this argument")
         self._data["strategy"] = strategy
-        self._space.origins["strategy"] = sampler.path
+        self._origins["strategy"] = sampler.path
 
     def _pruner(self) -> None:
         document = self._document
@@ -189,7 +187,7 @@ class StudyReader:
         pruner = document.map("pruner")
         name = pruner.text("name") or ""
         arguments = pruner.map("arguments")
-        self._space.origins["early_stopping"] = pruner.path
+        self._origins["early_stopping"] = pruner.path
         if name == HYPERBAND:
             self._hyperband(pruner, arguments)
             return
@@ -247,14 +245,14 @@ class StudyReader:
             ("parallel_trials", "n_jobs"),
             ("timeout", "timeout"),
         ):
-            self._space.origins[f"limits.{limit}"] = document.at(key)
+            self._origins[f"limits.{limit}"] = document.at(key)
 
     def _trials(self) -> None:
         document = self._document
         trials = [each for each in document.items("enqueued_trials") if is_map(each)]
         if trials:
             self._data["initial_trials"] = trials
-            self._space.origins["initial_trials"] = document.at("enqueued_trials")
+            self._origins["initial_trials"] = document.at("enqueued_trials")
             if not self._data["parameters"]:
                 self._data["strategy"] = {"name": "list"}
         count = document.integer("trials")

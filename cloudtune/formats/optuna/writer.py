@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
-from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.optuna.distributions import write_distribution
 from cloudtune.formats.optuna.names import (
     BUDGET,
@@ -58,12 +58,12 @@ def write_study(study: Study, report: Report) -> Json:
 
 
 def _objectives(study: Study, report: Report) -> Json:
-    for number, objective in enumerate(study.objectives):
-        path = study.objective_path(number)
-        if objective.target is not None:
-            report.drop(f"{path}.target", "write a callback that ends the study at a value")
-        if objective.select == "best":
-            report.drop(f"{path}.select", "Optuna takes what the objective function returns")
+    report_objectives(
+        study,
+        report,
+        target="write a callback that ends the study at a value",
+        select="Optuna takes what the objective function returns",
+    )
     if not study.objectives:
         report.warn("objective", "absent, so Optuna minimizes what the function returns")
     metrics = [objective.metric for objective in study.objectives]

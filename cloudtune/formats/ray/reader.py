@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft
+from cloudtune.formats.model import DocumentReader, StudyDraft
 from cloudtune.formats.ranges import keep_whole
 from cloudtune.formats.ray.names import (
     ASHA,
@@ -29,15 +29,15 @@ from cloudtune.study.yaml_reader import is_list, is_map
 _LONGEST = 1e10
 
 
-class TunerReader:
-    """Reads one tuner. Create it with the whole document."""
+class TunerReader(DocumentReader):
+    """Reads one tuner."""
 
     def __init__(self, document: Fields) -> None:
-        self._document = document
+        super().__init__(document)
         self._tune = document.map("tune_config")
         self._run = document.map("run_config")
         self._space = SpaceReader(document.report)
-        self._data: Json = {}
+        self._origins = self._space.origins
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -58,9 +58,7 @@ class TunerReader:
         self._limits()
         if "stop" in self._run:
             self._run.warn("stop", "kept for Ray: elsewhere, the script decides when a trial ends")
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data["name"] or "", self._space.origins)
+        return self._finish(HOME)
 
     def _algorithm(self, key: str) -> tuple[str, Fields]:
         """Return the short name of a scheduler or a search algorithm, and its arguments."""
@@ -100,7 +98,7 @@ class TunerReader:
             {"metric": name, "goal": MODES[each]} for name, each in zip(metrics, modes, strict=True)
         ]
         self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._space.origins["objective"] = path
+        self._origins["objective"] = path
         reports = ", ".join(f'"{name}": value' for name in metrics)
         tune.report.warn(
             path,
@@ -134,14 +132,14 @@ class TunerReader:
         if is_list(points) and points:
             if all(is_map(each) and not any(map(is_map, each.values())) for each in points):
                 self._data["initial_trials"] = arguments.take("points_to_evaluate")
-                self._space.origins["initial_trials"] = arguments.at("points_to_evaluate")
+                self._origins["initial_trials"] = arguments.at("points_to_evaluate")
             else:
                 text = "kept for Ray: a study has only flat maps as first trials"
                 arguments.warn("points_to_evaluate", text)
         for key in arguments.rest().keys() - {"metric", "mode", "points_to_evaluate"}:
             arguments.note(key, "kept for Ray: no other service has this argument")
         self._data["strategy"] = strategy
-        self._space.origins["strategy"] = tune.at("search_alg")
+        self._origins["strategy"] = tune.at("search_alg")
 
     def _keep_grid(self, reason: str) -> None:
         for fields in self._space.grid.values():
@@ -151,7 +149,7 @@ class TunerReader:
     def _scheduler(self, name: str, arguments: Fields) -> None:
         tune = self._tune
         path = tune.at("scheduler")
-        self._space.origins["early_stopping"] = path
+        self._origins["early_stopping"] = path
         if name in {"", FIFO}:
             tune.take("scheduler")
         elif name == ASHA:
@@ -267,4 +265,4 @@ class TunerReader:
             ("parallel_trials", "max_concurrent_trials"),
             ("timeout", "time_budget_s"),
         ):
-            self._space.origins[f"limits.{limit}"] = tune.at(key)
+            self._origins[f"limits.{limit}"] = tune.at(key)

@@ -6,7 +6,7 @@ import math
 from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
-from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.nesting import Nesting
 from cloudtune.formats.ranges import MAX_LISTED, Range, range_or_values
 from cloudtune.formats.ray.names import (
@@ -99,12 +99,8 @@ class _TunerWriter:
     def _objective(self) -> Json:
         study, report = self._study, self._report
         modes = {goal: mode for mode, goal in MODES.items()}
-        for number, objective in enumerate(study.objectives):
-            path = study.objective_path(number)
-            if objective.target is not None:
-                report.drop(f"{path}.target", "set stop in run_config")
-            if objective.select == "best":
-                report.drop(f"{path}.select", "Ray decides which value of a metric counts")
+        select = "Ray decides which value of a metric counts"
+        report_objectives(study, report, target="set stop in run_config", select=select)
         metrics = [objective.metric for objective in study.objectives]
         goals = [modes[objective.goal] for objective in study.objectives]
         if not metrics:

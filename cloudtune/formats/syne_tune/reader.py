@@ -6,7 +6,7 @@ from typing import Any
 
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft
+from cloudtune.formats.model import DocumentReader, StudyDraft
 from cloudtune.formats.syne_tune.domains import read_domain
 from cloudtune.formats.syne_tune.names import (
     ETA,
@@ -27,13 +27,13 @@ _LONGEST = 1e10
 _SEEDS = 2**32
 
 
-class ExperimentReader:
-    """Reads one experiment. Create it with the whole document."""
+class ExperimentReader(DocumentReader):
+    """Reads one experiment."""
 
     def __init__(self, document: Fields) -> None:
-        self._document = document
+        super().__init__(document)
         self._space = Definitions(document.report)
-        self._data: Json = {}
+        self._origins = self._space.origins
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -44,9 +44,7 @@ class ExperimentReader:
         self._scheduler()
         self._limits()
         self._state()
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data["name"] or "", self._space.origins)
+        return self._finish(HOME)
 
     def _parameters(self) -> None:
         document = self._document
@@ -57,7 +55,7 @@ class ExperimentReader:
         fields = Fields(space, document.report, document.at("config_space"))
         constants: Json = {}
         for name, value in space.items():
-            self._space.origins[f"parameters.{name}"] = fields.at(name)
+            self._origins[f"parameters.{name}"] = fields.at(name)
             if is_domain(value):
                 if (definition := read_domain(fields.map(name))) is not None:
                     self._space.add(name, definition, fields.at(name))
@@ -93,7 +91,7 @@ class ExperimentReader:
             for name, each in zip(names, modes, strict=True)
         ]
         self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._space.origins["objective"] = document.at("metric_names")
+        self._origins["objective"] = document.at("metric_names")
         reports = ", ".join(f'"{name}": value' for name in names)
         entry = document.peek("entrypoint")
         where = f"the script {entry}.py" if isinstance(entry, str) else "a script"
@@ -112,8 +110,8 @@ class ExperimentReader:
         for key in ("metric", "metrics", "do_minimize"):
             arguments.take(key)
         seed = arguments.integer("random_seed")
-        self._space.origins["strategy"] = document.at("scheduler_name")
-        self._space.origins["early_stopping"] = arguments.path
+        self._origins["strategy"] = document.at("scheduler_name")
+        self._origins["early_stopping"] = arguments.path
         if name is None:
             return
         if name.startswith("PopulationBased"):
@@ -193,7 +191,7 @@ class ExperimentReader:
             ("timeout", criterion.at("max_wallclock_time")),
             ("max_failed_trials", document.at("max_failures")),
         ):
-            self._space.origins[f"limits.{limit}"] = path
+            self._origins[f"limits.{limit}"] = path
 
     def _state(self) -> None:
         document = self._document

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
-from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.syne_tune.domains import write_domain
 from cloudtune.formats.syne_tune.names import (
     ETA,
@@ -65,12 +65,12 @@ def _space(study: Study, native: Json, report: Report) -> Json:
 
 def _objective(study: Study, report: Report) -> Json:
     modes = {goal: mode for mode, goal in MODES.items()}
-    for number, objective in enumerate(study.objectives):
-        path = study.objective_path(number)
-        if objective.target is not None:
-            report.drop(f"{path}.target", "set min_metric_value or max_metric_value")
-        if objective.select == "best":
-            report.drop(f"{path}.select", "a scheduler decides which value of a metric counts")
+    report_objectives(
+        study,
+        report,
+        target="set min_metric_value or max_metric_value",
+        select="a scheduler decides which value of a metric counts",
+    )
     goals = [modes[objective.goal] for objective in study.objectives]
     if not goals:
         return {}

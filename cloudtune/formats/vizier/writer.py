@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
-from cloudtune.formats.model import compact, native_block, report_unsupported
+from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.vizier.names import ALGORITHMS, GOALS, HOME, SELECTIONS, SPEC
 from cloudtune.formats.vizier.tree import write_parameter_specs
 from cloudtune.study.merge import merge_json
@@ -43,10 +43,7 @@ def write_study(study: Study, report: Report) -> Json:
         "parameters": write_parameter_specs(study, report, "Vizier", external=True),
     }
     _algorithm(study, spec, kept, report)
-    for number, objective in enumerate(study.objectives):
-        if objective.target is not None:
-            path = f"{study.objective_path(number)}.target"
-            report.drop(path, "a study of Vizier does not end at a target")
+    report_objectives(study, report, target="a study of Vizier does not end at a target")
     if any(each.select == "best" for each in study.objectives):
         spec["measurementSelectionType"] = SELECTIONS[2]
     if stopping := study.early_stopping:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact
 from cloudtune.formats.wandb.names import ARGUMENTS, DEFAULT_COMMAND, ETA, HOME, METHODS
 from cloudtune.formats.wandb.parameters import ParametersReader
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -15,13 +15,8 @@ _STARTS = frozenset(["${env}", "${interpreter}", "python", "python3", "/usr/bin/
 """What can come before the program in a command that is a Python script."""
 
 
-class SweepReader:
-    """Reads one sweep. Create it with the whole document."""
-
-    def __init__(self, document: Fields) -> None:
-        self._document = document
-        self._data: Json = {}
-        self._origins: dict[str, str] = {}
+class SweepReader(DocumentReader):
+    """Reads one sweep."""
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -36,9 +31,7 @@ class SweepReader:
             self._data["limits"] = {"max_trials": cap}
             self._origins["limits.max_trials"] = document.at("run_cap")
         self._data["trial"] = self._code()
-        rest = document.rest()
-        self._data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(self._data, self._data["name"] or "", self._origins)
+        return self._finish(HOME)
 
     def _parameters(self) -> None:
         reader = ParametersReader(self._document.report)
