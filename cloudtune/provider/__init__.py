@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.account import account_ok as account_ok
     from cloudtune.provider.account import account_unknown as account_unknown
     from cloudtune.provider.account import account_warning as account_warning
+    from cloudtune.provider.account import ask as ask
     from cloudtune.provider.account import check_clock as check_clock
     from cloudtune.provider.account import check_packages as check_packages
     from cloudtune.provider.base import BaseProvider as BaseProvider
@@ -178,7 +179,8 @@ _EXPORTS = {
     "cloudtune.formats.vizier.parameters": "read_parameter_specs",
     "cloudtune.formats.vizier.tree": "write_parameter_specs",
     "cloudtune.provider.account": (
-        "Policy account_error account_ok account_unknown account_warning check_clock check_packages"
+        "Policy account_error account_ok account_unknown account_warning ask check_clock "
+        "check_packages"
     ),
     "cloudtune.provider.base": "BaseProvider",
     "cloudtune.provider.cost": "overrides_any read_prices",

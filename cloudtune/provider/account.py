@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
 from importlib import metadata
+from typing import TypeVar
 
 from cloudtune.diagnostics import Check
+from cloudtune.errors import ProviderError
+
+T = TypeVar("T")
 
 MAX_SKEW = 60.0
 """Seconds by which this machine's clock may differ from a service's without a warning."""
@@ -36,6 +40,30 @@ class Policy:
     """A policy document, or a list of permissions."""
     commands: Sequence[str] = ()
     """The commands that grant them."""
+
+
+def ask(
+    call: Callable[[], T], otherwise: Check, explain: Callable[[ProviderError], str | None]
+) -> Generator[Check, None, T | None]:
+    """Return the result of a call; without the right to it, yield another one and return None.
+
+    Args:
+        call: Calls the service.
+        otherwise: The result without the right.
+        explain: Returns None for an error that is no lack of a right; otherwise a better `fix` of
+            the result, or an empty text.
+
+    Raises:
+        ProviderError: If the call fails for any other reason.
+    """
+    try:
+        return call()
+    except ProviderError as error:
+        fix = explain(error)
+        if fix is None:
+            raise
+        yield replace(otherwise, fix=fix) if fix else otherwise
+        return None
 
 
 def check_packages(extra: str) -> Iterator[Check]:

@@ -94,6 +94,8 @@ class Google:
         self._impersonate = impersonate
         self._emulator = emulator
         self._is_stopping = is_stopping
+        self.date = ""
+        """When Google responded last, as in its header ``Date``."""
         self._types = _import("google.cloud.aiplatform_v1")
         self._storage = _import("google.cloud.storage")
         self._errors = _import("google.api_core.exceptions")
@@ -215,6 +217,39 @@ class Google:
             if not (token := page.get("nextPageToken")):
                 return
             request = {**request, "pageToken": token}
+
+    def rest(self, method: str, service: str, path: str, **options: Any) -> Json:
+        """Return the response of a REST API of Google that only reads.
+
+        Args:
+            method: The HTTP method.
+            service: The name of the API in its address, such as ``cloudresourcemanager``.
+            path: The path, with the version.
+            options: Such as ``params`` and ``json``.
+        """
+        root = self._emulator.url if self._emulator else f"https://{service}.googleapis.com"
+        operation = f"{service} {path.rpartition('/')[2]}"
+        with self._translate_errors(operation):
+            response = self._session.request(method, root + path, timeout=TIMEOUT, **options)
+        self.date = str(response.headers.get("Date", ""))
+        if response.status_code >= 400:
+            raise service_error(operation, response.status_code, _message(response))
+        answer: Json = response.json()
+        return answer
+
+    def credentials_source(self) -> tuple[str, str, str]:
+        """Return kind, place and account of the credentials; empty texts if unknown.
+
+        The credentials themselves are not read.
+        """
+        if self._emulator is not None:
+            return "key", "the emulator", ""
+        with self._translate_errors("the credentials"):
+            credentials = self._credentials
+        info: Json = credentials.get_cred_info() or {}
+        names = ("credential_type", "credential_source", "principal")
+        kind, source, account = (str(info.get(name) or "") for name in names)
+        return kind or type(credentials).__module__.rpartition(".")[2], source, account
 
     def create_bucket(self, bucket: str) -> None:
         """Create a bucket on an emulator."""

@@ -56,11 +56,14 @@ _CLIENT_ERRORS: Mapping[str, tuple[bool, str]] = {
 class GoogleError(ProviderError):
     """Google refused a call or could not be reached."""
 
-    def __init__(self, message: str, *, code: int = 0, **flags: bool) -> None:
+    def __init__(
+        self, message: str, *, code: int = 0, service_message: str = "", **flags: bool
+    ) -> None:
         """Create an error with the flags of `ProviderError`."""
         super().__init__(PROVIDER, message, **flags)
         self.code = code
         """The HTTP status; 0 without a response."""
+        self.service_message = service_message
 
     @property
     def not_found(self) -> bool:
@@ -78,6 +81,7 @@ def service_error(operation: str, code: int, message: str) -> GoogleError:
     return GoogleError(
         text,
         code=code,
+        service_message=message,
         retryable=code in _TRANSIENT_CODES or (code == 429 and not quota_exceeded),
         affects_all_calls=code in {401, 403},
         quota_exceeded=quota_exceeded,

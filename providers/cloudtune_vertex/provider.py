@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
+    Check,
     Facts,
     Finding,
     FittedStudy,
@@ -18,6 +19,7 @@ from cloudtune.provider import (
     Lookup,
     Mode,
     Note,
+    Policy,
     Study,
     TrainingJobs,
     Trial,
@@ -123,6 +125,23 @@ class VertexProvider(BaseProvider[VertexSettings]):
         if context.emulator is not None or not trial.log:
             return None
         return read_log(_connect(plan, context), trial.log)
+
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
+        """Yield what read-only calls show of the Google Cloud project.
+
+        Raises, also while the checks are read:
+            MissingExtraError: If google-cloud-aiplatform is not installed.
+            ProviderError: If Google cannot be reached.
+        """
+        from cloudtune_vertex.account import check_account
+
+        yield from check_account(_connect(plan, context), plan)
+
+    def policies(self, plan: Plan) -> Iterable[Policy]:
+        """Return the smallest roles of the caller and of the trials' service account."""
+        from cloudtune_vertex.policy import policies
+
+        return policies(plan)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads:
         """Return what a run uploads to Cloud Storage.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import TypeVar
 
-from cloudtune.provider import Check, account_unknown
+from cloudtune import provider
+from cloudtune.provider import Check, ProviderError, account_unknown
 from cloudtune_sagemaker.errors import AwsError
 
 T = TypeVar("T")
@@ -40,11 +40,11 @@ def ask(call: Callable[[], T], otherwise: Check) -> Generator[Check, None, T | N
     Raises:
         AwsError: If the call fails for any other reason.
     """
-    try:
-        return call()
-    except AwsError as error:
-        if not error.denied:
-            raise
-        reason = _BECAUSE.search(error.service_message)
-        yield replace(otherwise, fix=reason[1]) if reason else otherwise
+    return (yield from provider.ask(call, otherwise, _explain))
+
+
+def _explain(error: ProviderError) -> str | None:
+    if not isinstance(error, AwsError) or not error.denied:
         return None
+    reason = _BECAUSE.search(error.service_message)
+    return reason[1] if reason else ""

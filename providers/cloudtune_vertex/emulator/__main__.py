@@ -6,7 +6,7 @@ import sys
 
 from cloudtune.emulator_kit import run_emulator
 from cloudtune_vertex.emulator.app import VertexApp
-from cloudtune_vertex.emulator.operations import OPERATIONS
+from cloudtune_vertex.emulator.operations import OPERATIONS, OTHER_OPERATIONS
 
 NOTE = (
     "Vertex AI emulator: trials are chosen by cloudtune's own search, not by the service's; "
@@ -15,5 +15,11 @@ NOTE = (
 
 if __name__ == "__main__":
     sys.exit(
-        run_emulator("cloudtune_vertex.emulator", NOTE, VertexApp, OPERATIONS, runs_images=True)
+        run_emulator(
+            "cloudtune_vertex.emulator",
+            NOTE,
+            VertexApp,
+            [*OPERATIONS, *OTHER_OPERATIONS],
+            runs_images=True,
+        )
     )

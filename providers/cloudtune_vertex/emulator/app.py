@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
+from cloudtune_vertex.emulator.account import Account, AccountCall, account_call
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
     denied,
@@ -65,6 +67,8 @@ class VertexApp(App):
         storage_url = f"{url}{KEY_PREFIX}{key}"
         self._operations = Operations(folder, delays, faults, self._storage, storage_url)
         super().__init__(self._operations)
+        self._storage.log_calls(self.calls)
+        self._account = Account(faults, self._storage, self.calls)
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the key that a request has as its token, or in its path."""
@@ -100,10 +104,22 @@ class VertexApp(App):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a call of JobService; the storage responds to any other."""
         path: str = environ.get("PATH_INFO", "")
-        if path.startswith(API):
-            return super().__call__(environ, start_response)
         prefix = _remove_key(environ) if path.startswith(KEY_PREFIX) else ""
-        return self._storage.answer(environ, start_response, prefix)
+        if path.startswith(API) or _account_call(environ):
+            return super().__call__(environ, start_response)
+        return self._storage.answer(environ, start_response, prefix, self._refuse_storage)
+
+    def _refuse_storage(self, permission: str, bucket: str) -> Response | None:
+        """Record the use of a permission; return the refusal that the fault plan has for it."""
+        self.calls.add("client", permission, f"projects/_/buckets/{bucket}")
+        fault = self._faults.next_call(permission, is_other=True)
+        match fault.effect if fault else "":
+            case "deny":
+                return denied(permission).response()
+            case "expire":
+                return expired().response()
+            case _:
+                return None
 
     def respond(self, environ: WSGIEnvironment) -> Response:
         """Return the response to a call of JobService.
@@ -111,6 +127,14 @@ class VertexApp(App):
         Raises:
             ServiceError: If the service would refuse it.
         """
+        if account_call := _account_call(environ):
+            fault = self._faults.next_call(account_call.operation, is_other=True)
+            used_up = fault is not None and fault.effect == "quota"
+            return self.respond_with(
+                None if used_up else fault,
+                account_call.operation,
+                lambda: self._account.respond(account_call, used_up=used_up),
+            )
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         match = _PATH.fullmatch(path)
         kind = _KINDS.get(match["kind"]) if match else None
@@ -125,6 +149,12 @@ class VertexApp(App):
         if not _LOCATION.fullmatch(location):
             raise invalid(f"Location ID '{location}' is not supported.")
         operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
+        permission = f"aiplatform.{match['kind']}.{verb.lower()}"
+        project = match["parent"].split("/")[1]
+        self._account.require_api("aiplatform.googleapis.com", project)
+        self.calls.add("client", permission, f"projects/{project}")
+        if self._faults.denies(permission):
+            raise denied(permission)
         resource = match["parent"] + (f"/{match['kind']}/{match['id']}" if match["id"] else "")
         query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
 
@@ -136,6 +166,25 @@ class VertexApp(App):
             return self._operations.carry_out(operation, call)
 
         return self.carry_out(operation, respond)
+
+
+def _raw_path(environ: WSGIEnvironment) -> str:
+    """Return the path of a request, with escaped slashes."""
+    raw: str = environ.get("RAW_URI") or environ["PATH_INFO"]
+    return raw.partition("?")[0]
+
+
+def _account_call(environ: WSGIEnvironment) -> AccountCall | None:
+    """Return the call of another service than JobService, whose body is then read."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+
+    def read() -> bytes:
+        body = body_of(environ)
+        environ["wsgi.input"] = io.BytesIO(body)
+        return body
+
+    method: str = environ["REQUEST_METHOD"]
+    return account_call(method, _raw_path(environ), query, read)
 
 
 def _remove_key(environ: WSGIEnvironment) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, StudyError, app
-from cloudtune_vertex.emulator import views
+from cloudtune_vertex.emulator import account, views
 from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.mount import Mount
@@ -197,3 +197,17 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "CancelTrainingPipeline": lambda each, call: each.cancel(TrainingPipeline, call),
     "DeleteTrainingPipeline": lambda each, call: each.delete(TrainingPipeline, call),
 }
+_VERBS = ("create", "get", "list", "cancel")
+OTHER_OPERATIONS = (
+    *account.OPERATIONS,
+    *(
+        f"aiplatform.{kind}.{v}"
+        for kind in ("hyperparameterTuningJobs", "customJobs")
+        for v in _VERBS
+    ),
+    *(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list")),
+    *("iam.serviceAccounts.actAs", "iam.serviceAccounts.getAccessToken"),
+    *("logging.logEntries.list", "serviceusage.services.get", "cloudquotas.quotas.get"),
+    "artifactregistry.tags.get",
+)
+"""The operations of other services that a fault plan can name, and permissions that it can deny."""

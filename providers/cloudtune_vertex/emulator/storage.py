@@ -14,13 +14,13 @@ import logging
 import re
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from email.message import Message
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from cloudtune.emulator_kit import MissingExtraError
+from cloudtune.emulator_kit import CallLog, MissingExtraError, Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -59,6 +59,7 @@ class Storage:
         except ImportError as error:
             raise MissingExtraError("the Vertex AI emulator", "emulators") from error
         self._url = url
+        self._calls: CallLog | None = None
         logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
         logging.getLogger("api").setLevel(logging.CRITICAL)  # the same package's
         self._router: Any = server.Router
@@ -67,7 +68,11 @@ class Storage:
         self._lock = threading.RLock()
 
     def answer(
-        self, environ: WSGIEnvironment, start_response: StartResponse, prefix: str = ""
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        prefix: str = "",
+        refuse: Callable[[str, str], Response | None] | None = None,
     ) -> Iterable[bytes]:
         """Respond to a request for Cloud Storage.
 
@@ -76,15 +81,44 @@ class Storage:
             start_response: Sends status and headers.
             prefix: The prefix of all paths of this client; removed from the request's path, and
                 added to the URLs of the response.
+            refuse: Returns a refusal for a permission on a bucket that the request needs, or None.
         """
         exchange = _Exchange(environ, self._store)
         try:
             exchange.read()
+            method = environ["REQUEST_METHOD"]
+            for permission, bucket in self._permissions(exchange, method) if refuse else ():
+                if refuse and (refusal := refuse(permission, bucket)):
+                    return refusal.send(start_response)
             with self._lock:
                 self._handle(exchange, environ["REQUEST_METHOD"])
         except _READ_ERRORS as error:
             exchange.refuse(400, "Bad Request", f"The request cannot be read: {error!r}")
         return exchange.answer(start_response, self._url, self._url + prefix)
+
+    def _permissions(self, exchange: _Exchange, method: str) -> Iterator[tuple[str, str]]:
+        """Yield the permissions that a request needs, each with the bucket.
+
+        An upload that overwrites an object also needs to delete it (storage/docs/access-control/
+        iam-json, read 2026-11-27).
+        """
+        if exchange.creates_bucket(method):
+            yield "storage.buckets.create", exchange.name()
+            return
+        if exchange.query("upload_id") is not None:
+            return  # the permissions were needed when the upload began
+        bucket, name = exchange.target() if "/o" in exchange.path else ("", "")
+        if not bucket:
+            return
+        match method:
+            case "GET":
+                yield f"storage.objects.{'get' if name else 'list'}", bucket
+            case "DELETE":
+                yield "storage.objects.delete", bucket
+            case _:
+                yield "storage.objects.create", bucket
+                if self.has(bucket, name):
+                    yield "storage.objects.delete", bucket
 
     def _handle(self, exchange: _Exchange, method: str) -> None:
         if self._has_other_generation(exchange):
@@ -96,14 +130,46 @@ class Storage:
             exchange.refuse(400, "Bad Request", f"Invalid bucket name: '{exchange.name()}'")
         else:
             self._router(exchange).handle(method)
+            if exchange.creates_bucket(method) and exchange.status.startswith("200"):
+                self._set_location(exchange)
+
+    def _set_location(self, exchange: _Exchange) -> None:
+        """Give a new bucket the location that its request names; the package ignores it."""
+        location = exchange.document().get("location")
+        if isinstance(location, str) and location:
+            about: dict[str, Any] = self._store.buckets[exchange.name()]
+            about["location"] = location.upper()
+            about["locationType"] = "region" if "-" in location else "multi-region"
+            exchange.wfile = io.BytesIO(json.dumps(about).encode())
+
+    def log_calls(self, calls: CallLog) -> None:
+        """Record the permissions that jobs use from now on."""
+        self._calls = calls
+
+    def _use(self, bucket: str, verb: str) -> None:
+        if self._calls is not None:
+            self._calls.add("job", f"storage.objects.{verb}", f"projects/_/buckets/{bucket}")
 
     def buckets(self) -> list[str]:
         """Return the names of all buckets."""
         with self._lock:
             return list(self._store.buckets)
 
+    def location(self, bucket: str) -> str | None:
+        """Return the location of a bucket, ``US`` unless it was created elsewhere, or None."""
+        with self._lock:
+            about: dict[str, Any] | None = self._store.buckets.get(bucket)
+            return None if about is None else str(about.get("location") or "US").upper()
+
+    def has(self, bucket: str, name: str) -> bool:
+        """Return whether there is an object."""
+        with self._lock:
+            return name in self._store.objects.get(bucket, {})
+
     def generations(self) -> dict[tuple[str, str], str]:
         """Return the generation of each object, by bucket and name."""
+        for bucket in self.buckets():
+            self._use(bucket, "list")
         with self._lock:
             return {
                 (bucket, name): about["generation"]
@@ -118,6 +184,7 @@ class Storage:
             StorageError: If it does not exist.
         """
         bucket, name = split_uri(uri)
+        self._use(bucket, "get")
         with self._lock:
             if name not in self._store.objects.get(bucket, {}):
                 raise StorageError(f"The object {uri} does not exist.")
@@ -126,6 +193,9 @@ class Storage:
 
     def put(self, bucket: str, name: str, content: bytes) -> str:
         """Store an object in an existing bucket; return its generation."""
+        self._use(bucket, "create")
+        if self.has(bucket, name):
+            self._use(bucket, "delete")
         with self._lock:
             kind = "application/octet-stream"
             about = self._handlers._make_object_resource(
@@ -139,6 +209,7 @@ class Storage:
 
     def delete(self, bucket: str, name: str) -> None:
         """Delete an object, if it exists."""
+        self._use(bucket, "delete")
         with self._lock:
             if name in self._store.objects.get(bucket, {}):
                 self._store.delete_file(bucket, name)
@@ -202,13 +273,18 @@ class _Exchange:
 
     def name(self) -> str:
         """Return the name in the body; empty if it has none."""
+        return str(self.document().get("name", ""))
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON in the body; empty if it has none."""
         kind = str(self.headers.get("Content-Type", ""))
         content = self._body
         if kind.startswith("multipart/"):
             message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + content)
             first: Any = message.get_payload(0)
             content = first.get_payload(decode=True)
-        return str(json.loads(content).get("name", "")) if content else ""
+        document: dict[str, Any] = json.loads(content) if content else {}
+        return document
 
     def send_response(self, code: int, phrase: str) -> None:
         self.status = f"{code} {phrase}"

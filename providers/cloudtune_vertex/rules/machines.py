@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from cloudtune.provider import (
     Finding,
@@ -13,7 +14,7 @@ from cloudtune.provider import (
     did_you_mean,
 )
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
-from cloudtune_vertex.settings import VertexSettings
+from cloudtune_vertex.settings import NAME, VertexSettings
 
 ACCELERATORS = (
     "NVIDIA_TESLA_K80",
@@ -87,24 +88,52 @@ def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | No
         yield Note(f"{SETTINGS}.spot", text)
 
 
-def quota_notes(study: Study, settings: VertexSettings) -> Iterator[Note]:
-    """Yield the quotas of the project that the trials at one time may exceed."""
-    parallel = study.limits.parallel_trials or 1
+@dataclass(frozen=True)
+class QuotaNeed:
+    """What the trials at one time need of a quota of the project in a location."""
+
+    amount: int
+    unit: str
+    metric: str
+    """Without the service, such as ``custom_model_training_cpus``."""
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.unit} ({self.metric})"
+
+
+def quota_needs(study: Study, settings: VertexSettings) -> Iterator[QuotaNeed]:
+    """Yield what the trials at one time need; spot capacity has quotas of its own.
+
+    Those of spot capacity have ``preemptible`` in their names, as in public reports of
+    custom_model_training_preemptible_nvidia_l4_gpus (read 2026-11-27).
+    """
+    parallel = study.limits_for(NAME).parallel_trials or 1
     family, _, rest = (settings.machine_type or "").partition("-")
     size = re.match(r"[a-z]+-([0-9]+)$", rest)
-    names: list[str] = []
-    if size and (cpus := int(size[1]) * parallel) > USUAL_CPUS:
+    spot = "preemptible_" if settings.spot else ""
+    if size:
         kind = "" if family in {"n1", "e2"} else f"{family}_"
-        names.append(f"{cpus} CPUs (custom_model_training_{kind}cpus)")
+        metric = f"custom_model_training_{spot}{kind}cpus"
+        yield QuotaNeed(int(size[1]) * parallel, "CPUs", metric)
     accelerator = settings.accelerator_type or ""
     if accelerator.startswith("NVIDIA_"):
         name = accelerator.lower().replace("tesla_", "")
         count = (settings.accelerator_count or 1) * parallel
-        names.append(f"{count} accelerators (custom_model_training_{name}_gpus)")
-    if names:
+        yield QuotaNeed(count, "accelerators", f"custom_model_training_{spot}{name}_gpus")
+
+
+def quota_notes(study: Study, settings: VertexSettings) -> Iterator[Note]:
+    """Yield the quotas of the project that the trials at one time may exceed."""
+    parallel = study.limits_for(NAME).parallel_trials or 1
+    needs = [
+        str(need)
+        for need in quota_needs(study, settings)
+        if need.unit != "CPUs" or need.amount > USUAL_CPUS
+    ]
+    if needs:
         yield Note(
             "limits.parallel_trials" if parallel > 1 else f"{SETTINGS}.machine_type",
-            f"{' and '.join(names)} at a time: the default quota in a location is often only "
+            f"{' and '.join(needs)} at a time: the default quota in a location is often only "
             f"{USUAL_CPUS} CPUs of N1 and E2, and no accelerators; look at IAM & Admin, Quotas",
             "warning",
         )

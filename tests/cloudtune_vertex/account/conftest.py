@@ -1,0 +1,74 @@
+"""Emulators, and the checks of their projects by Google's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from cloudtune.diagnostics import Check
+from cloudtune.planning.planner import plan
+from cloudtune.provider.models import Emulator as Address
+from cloudtune.provider.models import JobContext
+from cloudtune.provider.plan import Plan
+from cloudtune.study.schema import Mode
+from cloudtune_vertex import VertexProvider
+from tests.cloudtune_vertex.emulator.conftest import Emulator
+from tests.cloudtune_vertex.support import study_of
+from tests.emulator_server import starting
+
+
+def account_plan(folder: Path, mode: Mode = "managed", **settings: Any) -> Plan:
+    """Return the plan of a study; other arguments are settings, but `over` is put over it."""
+    study = study_of(settings.pop("over", {}), mode=mode, **settings)
+    (folder / "train.py").touch()
+    return plan(study, "vertex", base=folder, emulated=True)
+
+
+class Account(Emulator):
+    """An emulator whose project is checked."""
+
+    def checks(self, folder: Path, mode: Mode = "managed", **settings: Any) -> list[Check]:
+        """Return the checks of a study's project; the bucket is the emulator's."""
+        planned = account_plan(folder, mode, **{"bucket": "in-iowa", **settings})
+        context = JobContext(folder, Address(self.url, self.key))
+        return list(VertexProvider().check_account(planned, context))
+
+    def post(self, path: str, **params: str) -> None:
+        """Send a request of Google's REST APIs."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        requests.post(
+            self.url + path, params=params, headers=headers, timeout=30
+        ).raise_for_status()
+
+    def reach(self) -> None:
+        """Wait until it listens; create a bucket in the location of the jobs, and one elsewhere."""
+        super().reach()
+        self.storage.create_bucket("in-iowa", location="US-CENTRAL1")
+        self.storage.create_bucket("abroad", location="EUROPE-WEST4")
+
+
+@pytest.fixture
+def start_account(tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    """Starts an emulator of the test's own, with a fault plan if it gives one."""
+    yield from starting(Account, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """An emulator that several tests share."""
+    for start in starting(Account, tmp_path_factory.mktemp("account")):
+        yield start()
+
+
+def by_id(checks: list[Check], id_: str) -> list[Check]:
+    return [check for check in checks if check.id == id_]
+
+
+def only(checks: list[Check], id_: str, severity: str) -> Check:
+    """Return the one check with an id and a severity."""
+    (check,) = [each for each in by_id(checks, id_) if each.severity == severity]
+    return check
