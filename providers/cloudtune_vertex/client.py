@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,9 +34,6 @@ RETRY_SECONDS_EMULATED = 5.0
 """The same on an emulator, and when the job is to stop."""
 MAX_PAUSE = 3.0
 """Maximum seconds between two attempts; a request to stop is noticed after the pause."""
-LOG_URL = "https://logging.googleapis.com/v2/entries:list"
-LOG_PAGE_SIZE = 1000
-"""Maximum entries of one page of a log."""
 PAGE_SIZE = 100
 """Jobs of one page of a list."""
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -89,7 +86,7 @@ class Google:
             MissingExtraError: If Google's packages are not installed.
         """
         self.emulated = emulator is not None
-        self._project = project
+        self.project = project
         self._location = location
         self._impersonate = impersonate
         self._emulator = emulator
@@ -195,29 +192,6 @@ class Google:
             except self._errors.NotFound:
                 return
 
-    def log_entries(self, filter_: str) -> Iterator[Json]:
-        """Yield the entries of Cloud Logging that match a filter, oldest first.
-
-        The call is entries.list (https://cloud.google.com/logging/docs/reference/v2/rest/v2/
-        entries/list, read 2026-11-27).
-        """
-        request: Json = {
-            "resourceNames": [f"projects/{self._project}"],
-            "filter": filter_,
-            "orderBy": "timestamp asc",
-            "pageSize": LOG_PAGE_SIZE,
-        }
-        while True:
-            with self._translate_errors("ListLogEntries"):
-                response = self._session.post(LOG_URL, json=request, timeout=TIMEOUT)
-            if response.status_code >= 400:
-                raise service_error("ListLogEntries", response.status_code, _message(response))
-            page: Json = response.json()
-            yield from page.get("entries", ())
-            if not (token := page.get("nextPageToken")):
-                return
-            request = {**request, "pageToken": token}
-
     def rest(self, method: str, service: str, path: str, **options: Any) -> Json:
         """Return the response of a REST API of Google that only reads.
 
@@ -238,18 +212,14 @@ class Google:
         return answer
 
     def credentials_source(self) -> tuple[str, str, str]:
-        """Return kind, place and account of the credentials; empty texts if unknown.
-
-        The credentials themselves are not read.
-        """
+        """Return kind, place and account of the credentials, not themselves; empty if unknown."""
         if self._emulator is not None:
             return "key", "the emulator", ""
         with self._translate_errors("the credentials"):
-            credentials = self._credentials
-        info: Json = credentials.get_cred_info() or {}
+            info: Json = self._credentials.get_cred_info() or {}
         names = ("credential_type", "credential_source", "principal")
         kind, source, account = (str(info.get(name) or "") for name in names)
-        return kind or type(credentials).__module__.rpartition(".")[2], source, account
+        return kind or "credentials", source, account
 
     def create_bucket(self, bucket: str) -> None:
         """Create a bucket on an emulator."""
@@ -266,7 +236,7 @@ class Google:
     def _list(self, kind: str, filter_: str) -> list[Json]:
         type_name, method = _NAMES[kind]
         request = {
-            "parent": f"projects/{self._project}/locations/{self._location}",
+            "parent": f"projects/{self.project}/locations/{self._location}",
             "filter": filter_,
             "page_size": PAGE_SIZE,
         }
@@ -307,7 +277,7 @@ class Google:
     def _files(self) -> Any:
         """The client of Cloud Storage."""
         client = self._storage.Client(
-            project=self._project,
+            project=self.project,
             credentials=self._credentials,
             # Explicit, since the client also reads STORAGE_EMULATOR_HOST.
             client_options=self._client_options("https://storage.googleapis.com"),

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cloudtune.provider import JobContext, Plan
+from cloudtune.provider import JobContext, Json, Plan
 from cloudtune_vertex.errors import GoogleError
 
 if TYPE_CHECKING:
     from cloudtune_vertex.client import Google
+
+LOG_PAGE_SIZE = 1000
+"""Maximum entries of one page of a log."""
 
 
 def list_url(project: str, jobs: str) -> str:
@@ -56,7 +59,7 @@ def read_log(google: Google, page: str) -> Iterator[str]:
     number = urlsplit(page).path.rpartition("/")[2]
     lines = 0
     filter_ = f'resource.type="ml_job" AND resource.labels.job_id="{number}"'
-    for entry in google.log_entries(filter_):
+    for entry in _log_entries(google, filter_):
         payload = entry.get("jsonPayload", {})
         text = entry.get("textPayload") or payload.get("message") or ""
         for line in str(text).splitlines():
@@ -64,3 +67,23 @@ def read_log(google: Google, page: str) -> Iterator[str]:
             yield line
     if not lines:
         raise GoogleError(f"Cloud Logging has no log of the job {number} yet", code=404)
+
+
+def _log_entries(google: Google, filter_: str) -> Iterator[Json]:
+    """Yield the entries of Cloud Logging that match a filter, oldest first.
+
+    The call is entries.list (https://cloud.google.com/logging/docs/reference/v2/rest/v2/
+    entries/list, read 2026-11-27).
+    """
+    request: Json = {
+        "resourceNames": [f"projects/{google.project}"],
+        "filter": filter_,
+        "orderBy": "timestamp asc",
+        "pageSize": LOG_PAGE_SIZE,
+    }
+    while True:
+        page = google.rest("POST", "logging", "/v2/entries:list", json=request)
+        yield from page.get("entries", ())
+        if not (token := page.get("nextPageToken")):
+            return
+        request = {**request, "pageToken": token}

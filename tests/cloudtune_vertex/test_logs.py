@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune_vertex.client import LOG_URL, Google
+from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import job_url, read_log
 from cloudtune_vertex.errors import GoogleError
 
@@ -16,6 +16,7 @@ PAGE = job_url("team", "us-central1", "4711")
 class Response:
     def __init__(self, status: int, body: Any) -> None:
         self.status_code = status
+        self.headers: dict[str, str] = {}
         self.reason = "reason"
         self._body = body
 
@@ -32,8 +33,8 @@ class Session:
         self.requests: list[Any] = []
         self._responses = list(responses)
 
-    def post(self, url: str, *, json: Any, timeout: float) -> Response:
-        assert url == LOG_URL
+    def request(self, method: str, url: str, *, json: Any, timeout: float) -> Response:
+        assert (method, url) == ("POST", "https://logging.googleapis.com/v2/entries:list")
         assert timeout > 0
         self.requests.append(json)
         return self._responses.pop(0)
