@@ -55,7 +55,7 @@ def file_imports(text: str, *, members: bool = False) -> Iterator[tuple[str, int
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    optional = set() if members else {id(node) for node in _optional(tree)}
+    optional: set[int] = set() if members else {id(node) for node in _optional(tree)}
     for node in ast.walk(tree):
         if id(node) in optional:
             continue

@@ -115,11 +115,13 @@ def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
     yield from checks
     if len(failed) == len(trials.starts):
         return
-    starts = [start for start in trials.starts if not start.failed]
-    times = " and ".join(f"{start.seconds:.1f} s" for start in starts[:2])
-    yield Check(severity="ok", area="script", id="ran", message=f"two trials ran, {times}")
+    starts = [start for start in trials.starts if not start.failed][:2]
+    times = " and ".join(f"{start.seconds:.1f} s" for start in starts)
+    count = "two trials" if len(starts) > 1 else "one trial"
+    cut = " until stopped" if any(start.out_of_time for start in starts) else ""
+    yield Check(severity="ok", area="script", id="ran", message=f"{count} ran{cut}, {times}")
     yield from check_metrics(plan.study, trials, defined_options(plan), is_local=probe.kills)
-    yield from check_stop(trials)
+    yield from check_stop(trials, is_local=probe.kills)
     yield from check_checkpoints(plan, probe.folder, trials)
 
 
