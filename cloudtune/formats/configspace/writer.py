@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from cloudtune.formats.configspace.conditions import write_condition
 from cloudtune.formats.configspace.names import FORMAT_VERSION, HOME
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.configspace.reader import SpaceReader
+from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.model import native_block, report_unsupported
 from cloudtune.formats.ranges import Range, distinct_values, list_steps, range_or_values
 from cloudtune.study.merge import merge_json
@@ -25,13 +26,19 @@ _UNSUPPORTED: dict[str, str] = dict.fromkeys(
 
 
 def write_space(study: Study, report: Report) -> Json:
-    """Return the space of a study, with its ``providers.configspace.native`` merged in."""
+    """Return the space of a study, with its ``providers.configspace.native`` merged in.
+
+    What is kept of a parameter that has changed since the import is left out.
+    """
     report_unsupported(study, report, _UNSUPPORTED)
     native: Json = native_block(study, HOME)
-    entries: Any = native.get("hyperparameters", [])
-    kept = {each["name"]: each for each in entries if is_map(each) and "name" in each}
-    conditions: Any = native.pop("conditions", [])
-    forbiddens: Any = native.pop("forbiddens", [])
+    _drop_outdated(study, native)
+    return _space(study, native, report)
+
+
+def _space(study: Study, native: Json, report: Report) -> Json:
+    kept = _kept_entries(native)
+    conditions: Any = native.get("conditions", [])
     space: Json = {
         "name": study.name,
         "hyperparameters": [
@@ -39,7 +46,7 @@ def write_space(study: Study, report: Report) -> Json:
             for name, variants in study.parameters.items()
         ],
         "conditions": _conditions(study, conditions if is_list(conditions) else [], kept),
-        "forbiddens": forbiddens if is_list(forbiddens) else [],
+        "forbiddens": native.get("forbiddens", []),
     }
     space["hyperparameters"] += [
         {"name": name, "type": "constant", "value": value}
@@ -47,7 +54,39 @@ def write_space(study: Study, report: Report) -> Json:
     ]
     if "json_format_version" not in native:  # of versions before 1
         space["format_version"] = FORMAT_VERSION
-    return cast("Json", merge_json(space, native))
+    rest = {key: each for key, each in native.items() if key not in {"conditions", "forbiddens"}}
+    return cast("Json", merge_json(space, rest))
+
+
+def _kept_entries(native: Json) -> dict[str, Json]:
+    entries: Any = native.get("hyperparameters")
+    entries = entries if is_list(entries) else []
+    return {each["name"]: each for each in entries if is_map(each) and "name" in each}
+
+
+def _drop_outdated(study: Study, native: Json) -> None:
+    """Drop what is kept of parameters that an import would now read in another way."""
+    kept = _kept_entries(native)
+    if not kept and not native.get("conditions"):
+        return
+    ignored = Report()
+    before = SpaceReader(Fields(_space(study, native, ignored), ignored)).draft().data["parameters"]
+    again = Study.model_validate({"parameters": before}).parameters
+    outdated = {name for name, each in study.parameters.items() if again.get(name) != each}
+    native["hyperparameters"] = [each for name, each in kept.items() if name not in outdated]
+    for key in ("conditions", "forbiddens"):
+        entries: Any = native.get(key)
+        kept_entries: list[Any] = entries if is_list(entries) else []
+        native[key] = [each for each in kept_entries if not outdated & _names_in(each)]
+
+
+def _names_in(entry: Any) -> set[str]:
+    """Return the parameters that a clause forbids, or the child of a condition."""
+    if not is_map(entry):
+        return set()
+    names = {str(entry.get(key)) for key in ("child", "name", "left", "right")}
+    clauses: Any = entry.get("clauses")
+    return names.union(*map(_names_in, clauses if is_list(clauses) else ()))
 
 
 def _hyperparameter(name: str, variants: list[Parameter], kept: Json, report: Report) -> Json:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.kept import take_kept
 from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.nesting import Nesting
 from cloudtune.formats.ranges import MAX_LISTED, Range, range_or_values
@@ -23,6 +24,7 @@ from cloudtune.formats.ray.names import (
     is_domain,
     short_name,
 )
+from cloudtune.formats.ray.space import SpaceReader
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import count_values, list_values
@@ -78,11 +80,12 @@ class _TunerWriter:
             if len(variants) > 1 or variants[0].when:
                 reason = "Ray has conditional parameters only in code, with sample_from"
                 report.refuse(path, reason)
-            before = nesting.entry(name)
-            if study.strategy.name == "grid" and not is_domain(before):
+            if study.strategy.name == "grid":
                 domain = self._grid(path, variants[0])
             else:
-                domain = before if is_domain(before) else write_domain(path, variants[0], report)
+                before = nesting.entry(name)
+                kept_domain = take_kept(before, variants[0], _read_again(before))
+                domain = kept_domain or write_domain(path, variants[0], report)
             nesting.put(space, name, domain)
         for name, value in study.constants.items():
             nesting.put(space, name, value)
@@ -230,6 +233,16 @@ def _domains(space: Any) -> list[Json]:
     if is_domain(space):
         return [space]
     return [each for inner in space.values() for each in _domains(inner)] if is_map(space) else []
+
+
+def _read_again(kept: Any) -> Json | None:
+    """Return the parameter that a kept domain is read as."""
+    report = Report()
+    reader = SpaceReader(report)
+    if is_domain(kept):
+        reader.read(Fields({"x": kept}, report))
+    definition: Json | None = reader.parameters.get("x")
+    return definition
 
 
 def write_domain(path: str, parameter: Parameter, report: Report) -> Json:

@@ -96,7 +96,6 @@ def _range(
             )
             fields.warn("sampler_cls", text)
     if sampler == REVERSE:
-        fields.put("sampler_cls", REVERSE)
         reason = "other services space values near the upper end in another way"
         fields.approximate("sampler_cls", reason)
         return definition | {"scale": "reverse_log"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.kept import take_kept
 from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
-from cloudtune.formats.syne_tune.domains import write_domain
+from cloudtune.formats.syne_tune.domains import read_domain, write_domain
 from cloudtune.formats.syne_tune.names import (
     ETA,
     HALVING,
@@ -58,9 +59,14 @@ def _space(study: Study, native: Json, report: Report) -> Json:
         path = f"parameters.{name}"
         if len(variants) > 1 or variants[0].when:
             report.refuse(path, "Syne Tune has no conditional parameters")
-        before = kept.get(name)
-        space[name] = before if is_domain(before) else write_domain(path, variants[0], report)
+        before = take_kept(kept.get(name), variants[0], _read_again(kept.get(name)))
+        space[name] = before or write_domain(path, variants[0], report)
     return {**space, **study.constants}
+
+
+def _read_again(kept: Any) -> Json | None:
+    """Return the parameter that a kept domain is read as."""
+    return read_domain(Fields(kept, Report())) if is_domain(kept) else None
 
 
 def _objective(study: Study, report: Report) -> Json:

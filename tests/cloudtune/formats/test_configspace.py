@@ -215,6 +215,21 @@ def test_what_configspace_does_not_have() -> None:
     }
 
 
+def test_conditions_and_clauses_of_changed_parameters_are_not_kept() -> None:
+    data, _ = FILES.read("comparisons.json")
+    data["parameters"]["a1"]["when"] = {"size": [8]}
+    found = exporter.write(load(data), "configspace").document["conditions"]
+    conditions = {each["child"]: each for each in found}
+    assert conditions["a1"] == condition("EQ", "a1", "size", 8)
+    assert conditions["a0"] == condition("NEQ", "a0", "model", "net")
+    forbidden, _ = FILES.read("forbidden.json")
+    forbidden["parameters"]["penalty"] = {"type": "categorical", "values": ["l1", "l2", "l3"]}
+    document = exporter.write(load(forbidden), "configspace").document
+    assert document["forbiddens"] == [clause("c", "z")]
+    (penalty,) = [each for each in document["hyperparameters"] if each["name"] == "penalty"]
+    assert penalty["choices"] == ["l1", "l2", "l3"]
+
+
 def test_configspace_reads_what_is_written(tmp_path: Path) -> None:
     module = pytest.importorskip("ConfigSpace.configuration_space")
     for name in FILES.names:

@@ -84,6 +84,27 @@ KATIB = (
             {"values": [1, 4]},
             {"list": ["1", "4"], "distribution": "logUniform"},
         ),
+        (
+            "param_space: {{x: {}}}",
+            "{qrandint: [3, 17, 4]}",
+            {"max": 12},
+            {"qrandint": [4, 12, 4]},
+        ),
+        (
+            "config_space: {{x: {}}}",
+            "{domain_cls: Ordinal, domain_kwargs: {categories: [1, 4, 9]}}",
+            {"values": [1, 4]},
+            {
+                "domain_cls": "OrdinalNearestNeighbor",
+                "domain_kwargs": {"categories": [1, 4], "log_scale": False},
+            },
+        ),
+        (
+            "hyperparameters: [{{name: x, {}}}]",
+            "type: ordinal, sequence: [s, m, l]",
+            {"values": ["s", "l"]},
+            {"name": "x", "type": "categorical", "choices": ["s", "l"]},
+        ),
     ],
 )
 def test_a_changed_parameter_is_written(
@@ -100,8 +121,13 @@ def test_a_changed_parameter_is_written(
 
 
 def _definition(document: dict[str, Any]) -> Any:
-    space = document.get("parameters", document.get("search_space", document.get("searchSpace")))
-    if space is None:
+    if "hyperparameters" in document:
+        (definition,) = document["hyperparameters"]
+        return definition
+    if "spec" in document:
         (parameter,) = document["spec"]["parameters"]
         return parameter["feasibleSpace"]
-    return (space[0] if isinstance(space, list) else space)["x"]
+    spaces = ("parameters", "search_space", "searchSpace", "param_space", "config_space")
+    space: Any = next(document[key] for key in spaces if key in document)
+    found: Any = space if "x" in space else space[0]
+    return found["x"]
