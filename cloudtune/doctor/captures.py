@@ -16,6 +16,7 @@ NUMBER = re.compile(
 )
 """A whole number as programs print it, with sign, exponent and thousands."""
 _WORD = r"[\w./\-]*"
+_LEVELS = {"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"}
 _OWN_LINE = "[cloudtune]"
 """How the lines of cloudtune's launcher begin."""
 _TIMEOUT = 2.0
@@ -82,7 +83,9 @@ class Capture:
         """The word, and one of letters before it, such as ``Val loss``."""
         begin = self.start - (len(self.word) - len(self.head))
         before = re.search(r"[A-Za-z]+ $", self.line[:begin]) if self.word.strip("-") else None
-        return (before[0] if before else "") + self.word
+        if before is None or before[0].strip().upper() in _LEVELS:
+            return self.word
+        return before[0] + self.word
 
 
 def output_lines(output: str) -> list[str]:
@@ -123,10 +126,15 @@ def suggest_expression(metric: str, lines: Sequence[str]) -> str | None:
         for match in pattern.finditer(line):
             number = NUMBER.match(line, match.start("value"))
             if number:
-                between = re.sub(r"\s+", r"\\s*", re.escape(match["between"]).replace(r"\ ", " "))
+                between = re.sub(r"\s+", r"\\s*", escaped(match["between"]))
                 group = r"(\S+)" if parse_number(match["value"]) is not None else NUMBER_GROUP
-                return rf"\b{re.escape(match['name'])}{between or ' '}{group}".replace(r"\ ", " ")
+                return rf"\b{escaped(match['name'])}{between or ' '}{group}"
     return None
+
+
+def escaped(text: str) -> str:
+    """Return a text as a part of an expression, as easy to read as possible."""
+    return re.escape(text).replace(r"\ ", " ").replace(r"\-", "-")
 
 
 def missed_numbers(expression: str, lines: Sequence[str]) -> list[str]:
@@ -151,11 +159,19 @@ NUMBER_GROUP = r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"
 def ambiguous_names(captures: Sequence[Capture], *, several_words: bool = False) -> list[str]:
     """Return the different words with which matches begin, if there are several.
 
-    With ``several_words``, also the word before each one counts.
+    With ``several_words``, also the word before each one counts. Then a name is left out if its
+    values are all printed under others, as in a last line that repeats the best value.
     """
     valid = [each for each in captures if each.value is not None]
-    names = list(dict.fromkeys(each.name if several_words else each.word for each in valid))
-    return names if len({re.sub(r"\d+", "#", name) for name in names}) > 1 else []
+    values: dict[str, list[float | None]] = {}
+    for each in valid:
+        values.setdefault(each.name if several_words else each.word, []).append(each.value)
+    if several_words:
+        for name in [*values]:
+            others = {value for other in values if other != name for value in values[other]}
+            if others.issuperset(values[name]):
+                del values[name]
+    return [*values] if len({re.sub(r"\d+", "#", name) for name in values}) > 1 else []
 
 
 def ambiguous_line(captures: Sequence[Capture]) -> Capture | None:

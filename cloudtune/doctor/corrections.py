@@ -10,6 +10,7 @@ from cloudtune.doctor.captures import (
     Capture,
     ambiguous_line,
     ambiguous_names,
+    escaped,
     find_captures,
     missed_numbers,
     suggest_expression,
@@ -44,7 +45,7 @@ def _bounded(expression: str, captures: Sequence[Capture]) -> Iterator[str]:
         for name in sorted(names, key=lambda each: not _PREFERRED.search(each)):
             start = next(each for each in captures if name in {each.word, each.name})
             if prefix := name[: len(name) - len(start.head)]:
-                yield rf"\b{re.escape(prefix)}{expression}".replace(r"\ ", " ")
+                yield rf"\b{escaped(prefix)}{expression}"
     yield rf"(?<![\w/.-]){expression}"
 
 

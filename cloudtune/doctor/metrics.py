@@ -82,7 +82,7 @@ def _check_metric(
             yield _missing(name, path, found, lines, is_late=is_late)
         return
     for text, captures in found.items():
-        yield from _check_expression(name, path, text, captures, lines)
+        yield from check_expression(name, path, text, captures, lines)
     yield from _check_values(name, path, by_start, found)
     if objective:
         yield from _check_steps(name, path, starts)
@@ -141,7 +141,7 @@ def _missing(
     )  # fmt: skip
 
 
-def _check_expression(
+def check_expression(
     name: str, path: str, expression: str, captures: list[Capture], lines: list[str]
 ) -> Iterator[Check]:
     """Yield what an expression reads wrongly, or does not read."""
