@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cloudtune.conversion import exporter, importer, registry
-from cloudtune.diagnostics import Finding, Note
+from cloudtune.diagnostics import Finding, Note, Problem
+from cloudtune.errors import ConversionError, StudyError
 from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
 from tests.document_equality import Equalities, any_match, changes, differences
@@ -58,6 +61,18 @@ class ForeignFiles:
         file = folder / name
         file.write_text(text, "utf-8")
         return importer.read(file)
+
+    def refusals(self, text: str, reason: str, folder: Path) -> list[str]:
+        """Return the paths of the refusals of a text, of which one has a reason."""
+        with pytest.raises(ConversionError, match=reason) as caught:
+            self.read_text(text, folder)
+        return [each.path for each in caught.value.findings]
+
+    def mistakes(self, text: str, message: str, folder: Path) -> tuple[Problem, ...]:
+        """Return the mistakes in a text, of which one has a message."""
+        with pytest.raises(StudyError, match=message) as caught:
+            self.read_text(text, folder)
+        return tuple(caught.value.problems)
 
     def round_trip(self, name: str, folder: Path) -> list[str]:
         """Return the differences after an import, a study file, an export and a file again."""

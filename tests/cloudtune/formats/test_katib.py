@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloudtune.conversion import exporter, importer
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.errors import ConversionError, StudyError
-from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
-from cloudtune.study.study import Study
-from tests.document_equality import Equalities, any_match, changes, differences
+from tests.cloudtune.formats.foreign_files import ForeignFiles
+from tests.document_equality import Equalities
 
-FOLDER = Path(__file__).parent / "katib"
 EQUAL = Equalities(
     identities={
         "spec.parameters": "name",
@@ -49,56 +44,23 @@ EQUAL = Equalities(
         "metadata.annotations.*last-applied-configuration",
     ),
 )
-ONE_EACH = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "several")
-
-
-def document(name: str) -> dict[str, Any]:
-    text = (FOLDER / f"{name}.yaml").read_text("utf-8")
-    (found,) = parse_documents(text, name)
-    data: dict[str, Any] = found.data
-    return data
-
-
-def compare(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    return differences(one, other, EQUAL)
-
-
-def read(name: str) -> tuple[dict[str, Any], Study, tuple[Finding | Note, ...]]:
-    imported = importer.read(FOLDER / f"{name}.yaml")
-    (found,) = imported.studies
-    return found.data, found.study, imported.findings
-
-
-def read_text(text: str, tmp_path: Path) -> importer.Imported:
-    file = tmp_path / "experiment.yaml"
-    file.write_text(text, "utf-8")
-    return importer.read(file)
+FILES = ForeignFiles("katib", EQUAL)
+ONE_EACH = [name for name in FILES.names if name != "several.yaml"]
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_an_experiment_comes_back_with_the_same_meaning(name: str, tmp_path: Path) -> None:
-    imported = importer.read(FOLDER / f"{name}.yaml")
-    file = tmp_path / f"{name}.yaml"
-    file.write_text(imported.studies[0].to_yaml(imported.comment), "utf-8")
-    assert compare(document(name), exporter.write(load(file), "katib").document) == []
+    assert FILES.round_trip(name, tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_the_comparison_notices_each_change(name: str) -> None:
-    original = document(name)
-    unnoticed = [
-        (path, kind) for path, kind, changed in changes(original) if not compare(original, changed)
-    ]
-    permitted = (*EQUAL.ignored, "spec.parallelTrialCount", "apiVersion")
-    assert [
-        (path, kind)
-        for path, kind in unnoticed
-        if not any_match(path, permitted) and "annotations" not in path
-    ] == []
+    missed = FILES.unnoticed(name, ["spec.parallelTrialCount", "apiVersion"])
+    assert [each for each in missed if "annotations" not in each[0]] == []
 
 
 def test_what_an_experiment_becomes() -> None:
-    data, _, findings = read("strategies")
+    data, findings = FILES.read("strategies.yaml")
     assert data["objective"] == {"metric": "Validation-accuracy", "goal": "maximize"}
     assert data["trial"]["select"] == {"Train-accuracy": "max", "loss": "min"}
     assert data["strategy"] == {"name": "bayesian", "method": "tpe", "seed": 10}
@@ -111,13 +73,17 @@ def test_what_an_experiment_becomes() -> None:
 
 
 def test_types_of_values() -> None:
-    data, _, _ = read("grid")
+    data, _ = FILES.read("grid.yaml")
     assert data["parameters"]["batch"] == {"type": "discrete", "values": [16, 32, 64]}
     assert data["parameters"]["optimizer"]["values"] == ["sgd", "no", "true", "007"]
     assert data["parameters"]["bits"]["values"] == [8, 4]
     assert data["limits"]["max_failed_trials"] == 0
     assert data["objective"]["target"] == 0
-    assert read("sobol")[0]["parameters"]["depth"] == {"type": "int", "min": 3, "max": 10}
+    assert FILES.read("sobol.yaml")[0]["parameters"]["depth"] == {
+        "type": "int",
+        "min": 3,
+        "max": 10,
+    }
 
 
 @pytest.mark.parametrize(
@@ -130,14 +96,14 @@ def test_types_of_values() -> None:
     ],
 )
 def test_the_collector_becomes_expressions(name: str, metric: str, line: str, value: str) -> None:
-    data, _, _ = read(name)
+    data, _ = FILES.read(f"{name}.yaml")
     found = [re.search(each, line) for each in data["trial"]["metrics"][metric]]
     values = [m["value"] if "value" in m.re.groupindex else m[1] for m in found if m]
     assert values == [value]
 
 
 def test_other_collectors_are_a_finding_with_what_to_do() -> None:
-    data, _, findings = read("file-collector")
+    data, findings = FILES.read("file-collector.yaml")
     assert "metrics" not in data["trial"] if "trial" in data else True
     (text,) = [str(each) for each in findings if each.path == "spec.metricsCollectorSpec"]
     assert 'cloudtune.report({"accuracy": value})' in text
@@ -145,7 +111,7 @@ def test_other_collectors_are_a_finding_with_what_to_do() -> None:
 
 
 def test_the_resource_of_hyperband_is_no_parameter() -> None:
-    data, _, _ = read("hyperband")
+    data, _ = FILES.read("hyperband.yaml")
     assert list(data["parameters"]) == ["lr"]
     assert data["strategy"] == {
         "name": "hyperband",
@@ -157,9 +123,9 @@ def test_the_resource_of_hyperband_is_no_parameter() -> None:
 
 
 def test_several_experiments_are_several_studies() -> None:
-    imported = importer.read(FOLDER / "several.yaml")
+    imported = importer.read(FILES.folder / "several.yaml")
     assert [each.name for each in imported.studies] == ["first", "second"]
-    assert importer.read(FOLDER / "several.yaml", definition="second").studies[0].data[
+    assert importer.read(FILES.folder / "several.yaml", definition="second").studies[0].data[
         "limits"
     ] == {"max_trials": 4, "parallel_trials": 3}
 
@@ -179,7 +145,7 @@ def test_default_strategies_of_metrics_follow_the_goal(tmp_path: Path) -> None:
     strategies = "metricStrategies: [{name: loss, value: min}, {name: time, value: latest}]"
     names = f"additionalMetricNames: [time], {strategies}"
     text = BASE.replace("Name: loss}", f"Name: loss, {names}}}")
-    (found,) = read_text(text, tmp_path).studies
+    (found,) = FILES.read_text(text, tmp_path).studies
     written = exporter.write(found.study, "katib").document["spec"]
     assert written["objective"]["metricStrategies"] == [
         {"name": "loss", "value": "min"},
@@ -191,7 +157,7 @@ def test_default_strategies_of_metrics_follow_the_goal(tmp_path: Path) -> None:
 
 
 def test_an_experiment_without_a_template_stays_without_one(tmp_path: Path) -> None:
-    (found,) = read_text(BASE, tmp_path).studies
+    (found,) = FILES.read_text(BASE, tmp_path).studies
     exported = exporter.write(found.study, "katib")
     assert "trialTemplate" not in exported.document["spec"]
     assert any("Katib needs a trialSpec" in str(each) for each in exported.findings)
@@ -237,9 +203,7 @@ def test_an_experiment_without_a_template_stays_without_one(tmp_path: Path) -> N
 def test_refusals_name_the_field(
     old: str, new: str, path: str, reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConversionError, match=reason) as caught:
-        read_text(BASE.replace(old, new), tmp_path)
-    assert [each.path for each in caught.value.findings] == [path]
+    assert FILES.refusals(BASE.replace(old, new), reason, tmp_path) == [path]
 
 
 @pytest.mark.parametrize(
@@ -270,8 +234,6 @@ def test_refusals_name_the_field(
 def test_mistakes_name_the_field_and_the_line(
     old: str, new: str, path: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(StudyError, match=message) as caught:
-        read_text(BASE.replace(old, new), tmp_path)
-    problem = caught.value.problems[0]
+    problem, *_ = FILES.mistakes(BASE.replace(old, new), message, tmp_path)
     assert problem.path.startswith(path)
     assert problem.line
