@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
+from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import (
@@ -45,6 +46,7 @@ def record_finished(finished: FinishedRun, tool: str, study: Study | None = None
         study: The study to record instead of the rebuilt one, with equal parameters.
 
     Raises:
+        UsageError: If two trials have the same number, or the files of the run have changed.
         LedgerError: If the state folder cannot be used.
     """
     study = study or finished.study
@@ -76,7 +78,11 @@ def record_finished(finished: FinishedRun, tool: str, study: Study | None = None
         )
         with creation_lock(ledger, run), TemporaryFile() as spool:
             # Nothing else can be written to the ledger while the run is, so it is read before.
+            numbers: set[int] = set()
             for trial in finished.trials:
+                if trial.number in numbers:
+                    raise UsageError(f"{finished.address} has two trials {trial.number}")
+                numbers.add(trial.number)
                 for event in trial_events(trial):
                     number, kind, body = event_row(event)
                     spool.write(json.dumps([number, kind, body]).encode() + b"\n")

@@ -47,6 +47,8 @@ from cloudtune.formats.values import choice as choice_of
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.quantities import format_count
+from cloudtune.study.search_space import Value
+from cloudtune.study.validation.values import comparison_key
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _STATES: Mapping[str, TrialState] = {
@@ -188,8 +190,7 @@ class _Reading:
             parsed = parse_distribution(text) or {}
             attributes = parsed.get("attributes")
             if parsed.get("name") == "CategoricalDistribution" and is_map(attributes):
-                values = [to_value(each) for each in attributes.get("choices") or ()]
-                found.append(choice_of([each for each in values if each is not None]))
+                found.append(_choice(attributes.get("choices") or ()))
                 continue
             fields = Fields(parsed, Report(), f"parameters.{name}")
             parameter, differences = read_definition(fields, read_distribution)
@@ -198,8 +199,7 @@ class _Reading:
                 return None
             found.append(parameter)
         if all(each.get("type") in {"categorical", "bool"} for each in found):
-            values = [value for each in found for value in each.get("values", (False, True))]
-            return choice_of(values) if values else None
+            return _choice([value for each in found for value in each.get("values", (False, True))])
         merged, difference = merge_distributions(found)
         if difference:
             self._findings.append(Finding("approximated", f"parameters.{name}", difference))
@@ -258,6 +258,15 @@ class _Trials:
 
     def __iter__(self) -> Iterator[Trial]:
         return self.reading.trials(self.space)
+
+
+def _choice(choices: Sequence[Any]) -> Json:
+    """Return a choice. Values that are equal, such as 1 and 1.0, count once."""
+    values: dict[tuple[str, Value], Value] = {}
+    for each in choices:
+        if (value := to_value(each)) is not None:
+            values.setdefault(comparison_key(value), value)
+    return choice_of(list(values.values()))
 
 
 def _exported_trial(trial: OptunaTrial) -> Trial:

@@ -9,7 +9,7 @@ unchanged since 3.2) and the operations of its journal (storages/journal/_storag
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -256,8 +256,8 @@ class Journal:
             _state(log.get("state", 0)),
             {name: _external(distributions[name], each) for name, each in params.items()},
             distributions,
-            list(log.get("values") or ([] if value is None else [value])),
-            {int(step): each for step, each in log.get("intermediate_values", {}).items()},
+            _floats(log.get("values") or ([] if value is None else [value])),
+            {int(step): float(each) for step, each in log.get("intermediate_values", {}).items()},
             dict(log.get("user_attrs", {})),
             _iso(log.get("datetime_start")),
             _iso(log.get("datetime_complete")),
@@ -277,7 +277,7 @@ class Journal:
                 trial.state = _state(log["state"])
                 trial.started = _iso(log.get("datetime_start")) or trial.started
                 trial.ended = _iso(log.get("datetime_complete"))
-                trial.values = list(log.get("values") or trial.values)
+                trial.values = _floats(log.get("values") or trial.values)
                 if trial.state in FINISHED:
                     return self._open.pop(log["trial_id"])
             case 7:
@@ -287,6 +287,10 @@ class Journal:
             case _:
                 pass
         return None
+
+
+def _floats(values: Iterable[Any]) -> list[float]:
+    return [float(value) for value in values]
 
 
 def _state(number: Any) -> str:

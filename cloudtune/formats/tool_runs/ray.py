@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from typing_extensions import override
 
@@ -27,6 +27,7 @@ from cloudtune.formats.tool_runs.objective import StoredObjective, choose_object
 from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
+from cloudtune.formats.tool_runs.tables import read_rows
 from cloudtune.formats.tool_runs.values import Period, to_metric, to_metrics, to_step, to_time
 from cloudtune.formats.values import parse_number
 from cloudtune.results.events import TrialState
@@ -205,14 +206,13 @@ class _Experiment:
         with self._folder.open(folder, "progress.csv") as file:
             text = TextIOWrapper(file, "utf-8", errors="replace", newline="")
             with suppress(csv.Error):
-                for row in csv.DictReader(text):
-                    cells = cast("dict[Any, Any]", row)
-                    numbers = {
-                        key.replace("/", "."): parse_number(cell)
-                        for key, cell in cells.items()
-                        if isinstance(key, str)
+                for row in filter(None, read_rows(text)):
+                    numbers = {key: parse_number(cell) for key, cell in row.items()}
+                    yield {
+                        key.replace("/", "."): number
+                        for key, number in numbers.items()
+                        if number is not None
                     }
-                    yield {key: each for key, each in numbers.items() if each is not None}
 
     def _trial(self, number: int, record: _Record, space: DerivedSpace) -> Trial:
         measurements: list[Measurement] = []

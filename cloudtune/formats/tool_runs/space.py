@@ -19,7 +19,7 @@ from cloudtune.formats.tool_runs.values import (
 )
 from cloudtune.formats.values import choice
 from cloudtune.study.search_space import Value, format_value
-from cloudtune.study.validation.values import comparison_key
+from cloudtune.study.validation.values import comparison_key, fits_64_bits
 
 Json = dict[str, Any]
 _MAX_CHOICES = 1_000
@@ -97,7 +97,9 @@ class ObservedSpace:
 
     def declare(self, definitions: Mapping[str, Json | None]) -> None:
         """Add definitions that the tool stores; None stands for one that cannot be used."""
-        self._declared |= {name: each for name, each in definitions.items() if each is not None}
+        self._declared |= {
+            name: each for name, each in definitions.items() if each is not None and is_name(name)
+        }
 
     def add(self, config: Mapping[str, Any], *, is_complete: bool = True) -> None:
         """Add the parameters of a trial, which may be nested.
@@ -229,10 +231,13 @@ def read_definition(
     """
     definition = read(fields)
     report = fields.report
-    if definition is not None and not report.problems and not refusals(report):
+    numbers = [each for each in (definition or {}).values() if isinstance(each, int)]
+    fits = all(map(fits_64_bits, numbers))
+    if definition is not None and fits and not report.problems and not refusals(report):
         findings = (each for each in report.findings if isinstance(each, Finding))
         return definition, list(findings)
-    reasons = [each.message for each in report.problems]
+    reasons = [] if fits else ["an integer does not fit in 64 bits"]
+    reasons += [each.message for each in report.problems]
     reasons += [each.reason for each in refusals(report)]
     reason = f"{'; '.join(reasons) or 'unreadable'}: its range is that of the values"
     return None, [Finding("approximated", fields.path, reason)]

@@ -29,7 +29,7 @@ from cloudtune.formats.tool_runs.objective import StoredObjective, choose_object
 from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace, read_definition
-from cloudtune.formats.tool_runs.tables import read_cell
+from cloudtune.formats.tool_runs.tables import read_cell, read_rows
 from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_step, to_time
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
@@ -189,16 +189,16 @@ class _Experiment:
                 raise UnreadableFileError(f"{_RESULTS} is cut off") from error
 
     def _valid_rows(self, text: TextIOWrapper) -> Iterator[dict[str, str]]:
-        for row in csv.DictReader(text):
-            if None in row or None in row.values() or not (row.get("trial_id") or "").isdecimal():
-                self._skipped += 1
-            else:
+        for row in read_rows(text):
+            if row is not None and _is_number(row.get("trial_id", "")):
                 yield row
+            else:
+                self._skipped += 1
 
     def _silent_trials(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the trials in the folder that reported nothing, with their configurations."""
         for path in self._folder.folders():
-            if path.name.isdecimal() and path.name not in self._counts:
+            if _is_number(path.name) and path.name not in self._counts:
                 with suppress(UnreadableFileError):
                     yield path.name, self._folder.json_map(path.name, "config.json")
 
@@ -267,6 +267,11 @@ class _Trials:
 
     def __iter__(self) -> Iterator[Trial]:
         return self.experiment.trials(self.space)
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is the number of a trial, as Syne Tune writes it."""
+    return text.isascii() and text.isdecimal() and len(text) < 16 and str(int(text)) == text
 
 
 def _config(row: Mapping[str, str]) -> dict[str, Any]:

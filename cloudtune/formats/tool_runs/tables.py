@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cloudtune.formats.tool_runs.files import MAX_LINE
 from cloudtune.formats.values import parse_number
 
 _WORDS: dict[str, Any] = {
@@ -22,6 +25,19 @@ _WORDS: dict[str, Any] = {
     "-inf": -math.inf,
     "-Infinity": -math.inf,
 }
+
+
+def read_rows(text: Iterable[str]) -> Iterator[dict[str, str] | None]:
+    """Yield the rows of a CSV text by column, and None for a row that is too long or too short.
+
+    Raises:
+        csv.Error: If it is no CSV.
+    """
+    if csv.field_size_limit() < MAX_LINE:
+        csv.field_size_limit(MAX_LINE)
+    row: dict[Any, Any]
+    for row in csv.DictReader(text):
+        yield None if None in row or None in row.values() else row
 
 
 def read_cell(text: str) -> Any:

@@ -16,7 +16,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Fields, Report
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
-from cloudtune.formats.tool_runs.files import UnreadableFileError, open_file
+from cloudtune.formats.tool_runs.files import open_file
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
 from cloudtune.formats.tool_runs.places import choose_name
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
@@ -73,10 +73,7 @@ class WandbReader(RunReader):
     @override
     def read(self, location: str, choice: RunChoice) -> FinishedRun:
         path = Path(location).expanduser()
-        try:
-            return _Reading(path, open_export(path, choice.parameters), choice).finished_run()
-        except UnreadableFileError as error:
-            raise UsageError(str(error)) from error
+        return _Reading(path, open_export(path, choice.parameters), choice).finished_run()
 
 
 class _Reading:

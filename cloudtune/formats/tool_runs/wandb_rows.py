@@ -28,7 +28,7 @@ from cloudtune.formats.tool_runs.files import (
     parse_map,
     read_file,
 )
-from cloudtune.formats.tool_runs.tables import read_cell
+from cloudtune.formats.tool_runs.tables import read_cell, read_rows
 from cloudtune.formats.tool_runs.values import flatten
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -227,11 +227,9 @@ class _Layout:
 
     def rows(self) -> Iterator[Row]:
         try:
-            cells: dict[Any, Any]
-            for number, cells in enumerate(csv.DictReader(StringIO(self._text)), start=1):
-                if None in cells or None in cells.values():
-                    continue  # a torn line
-                row = {key: each for key, each in cells.items() if each != ""}
+            rows = filter(None, read_rows(StringIO(self._text)))
+            for number, cells in enumerate(rows, start=1):
+                row: dict[str, Any] = {key: each for key, each in cells.items() if each != ""}
                 if not self._packed:
                     config = self._pick(row, self._config)
                     if not config:
@@ -249,13 +247,17 @@ class _Layout:
 
 
 def numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a summary or of a row of a history, by name, without W&B's own.
+    """Return the values of a summary or of a row of a history, by name.
 
-    W&B writes numbers that are not finite as text.
+    W&B's own values and its files and histograms are left out. Numbers that are not finite are
+    text in W&B.
     """
+    own = {
+        key: each
+        for key, each in summary.items()
+        if not key.startswith("_") and not (is_map(each) and "_type" in each)
+    }
     return {
         name: _NUMBERS.get(value, value) if isinstance(value, str) else value
-        for name, value in flatten(
-            {key: each for key, each in summary.items() if not key.startswith("_")}
-        )
+        for name, value in flatten(own)
     }

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState, create_trial
 
 from cloudtune.errors import UsageError
@@ -116,6 +121,24 @@ def test_what_is_returned_after_other_reports_counts(tmp_path: Path) -> None:
     assert third.measurements[0].metrics == {"value": float("inf")}
     assert "the bounds differ between trials" in str(run.findings[0])
     assert run.study.to_json()["parameters"]["x"][0]["max"] == 2
+
+
+def test_odd_choices_and_names(tmp_path: Path) -> None:
+    choices = [1, 1.0, None, "1", True, "x"]
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'x.db'}")
+    distributions: dict[str, BaseDistribution] = {
+        "x": CategoricalDistribution(choices),
+        " odd": FloatDistribution(0, 1),
+        "n": IntDistribution(1, 2**70),
+    }
+    for number in range(6):
+        params = {"x": choices[number], " odd": 0.5, "n": 2**number}
+        study.add_trial(create_trial(value=1.0, params=params, distributions=distributions))
+    run, trials = read("optuna", tmp_path / "x.db")
+    assert run.study.to_json()["parameters"]["x"][0]["values"] == [1, "null", "1", True, "x"]
+    assert [trial.parameters["x"] for trial in trials] == [1, 1, "null", "1", True, "x"]
+    assert "n" in run.study.parameters
+    assert " odd" not in trials[0].parameters
 
 
 @KINDS
