@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.probe import Start
 from cloudtune.doctor.source import defined_options, read_sources, shown_path, unset_variables
+from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.results.failure import error_line
 from cloudtune.study.suggestions import did_you_mean
@@ -57,12 +58,14 @@ def _invalid_value(plan: Plan, text: str) -> tuple[str, str]:
 
 
 def _missing_module(plan: Plan, text: str) -> tuple[str, str]:
-    if plan.study.trial.requirements:
+    requirements = plan.study.trial.requirements
+    if requirements and isinstance(plan.settings, CloudSettings):
         return "trial.requirements", f"list the package of {text} there"
-    return (
-        "trial.requirements",
-        f"install the package of {text}, and list it in a requirements file",
-    )
+    if requirements:
+        fix = f"install it where trials run: pip install -r {shown_path(plan, requirements)}"
+        return "trial.requirements", fix
+    fix = f"install the package of {text}, and list it in a requirements file"
+    return "trial.requirements", fix
 
 
 def _missing_key(plan: Plan, text: str) -> tuple[str, str]:

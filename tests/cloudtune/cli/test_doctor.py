@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -165,3 +170,35 @@ def test_settings_without_a_study(typed: Cloudtune, account: type[Account]) -> N
     assert "region" not in output
     assert "instance_type" not in output
     assert "script" not in output
+
+
+def test_without_emulators_the_contract_is_unknown(
+    typed: Cloudtune, account: type[Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing_extra(provider: BaseProvider[Any], *, emulated: bool = False) -> str | None:
+        return "emulators" if emulated else None
+
+    monkeypatch.setattr(registry, "missing_extra", missing_extra)
+    rows = json.loads(typed("doctor", "study.yaml", "--on", "sagemaker", "--json", code=1).stdout)
+    script = {row["id"]: row for row in rows if row["area"] == "script"}
+    assert script["emulator-missing"]["severity"] == "unknown"
+    assert script["emulator-missing"]["command"] == "pip install 'cloudtune[emulators]'"
+    assert "loss 0.0625 and 1" in script["metric"]["message"]
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import time\nprint(1, flush=True)\ntime.sleep(60)\n")
+    command = [sys.executable, "-m", "cloudtune", "doctor", "study.yaml"]
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    env = {**os.environ, "CLOUDTUNE_HOME": str(tmp_path / "state"), "TMPDIR": str(folder)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE)
+    log = "cloudtune-doctor-*/local/script/trials/1/log.txt"
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in folder.glob(log)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert list(folder.glob("cloudtune-doctor-*")) == []

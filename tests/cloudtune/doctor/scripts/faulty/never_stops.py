@@ -1,5 +1,5 @@
 # finds: stop-ignored
-# seconds: 1.5
+# seconds: 1
 # at: 
 # study: {trial: {metrics: {loss: 'loss: (\S+)'}}}
 

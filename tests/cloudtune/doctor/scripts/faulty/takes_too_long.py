@@ -1,5 +1,5 @@
 # finds: metric-not-yet
-# seconds: 1.5
+# seconds: 1
 # at: trial.metrics.loss
 # study: {trial: {metrics: {loss: 'loss: (\S+)'}}}
 
