@@ -101,7 +101,11 @@ class AttachContract:
     """The tests; a provider starts its job and reads it with the client of its vendor."""
 
     name: ClassVar[str]
-    speed: ClassVar[str] = "3000"
+    speed: ClassVar[float] = 3000.0
+    operation: ClassVar[str]
+    """The operation that describes a job, as fault plans name it."""
+    denial: ClassVar[tuple[str, str]]
+    """A job, and what the message says to a caller without the right to read it."""
     pace: ClassVar[float] = 1.5
     """Seconds of a trial in which a test can act."""
     sent_settings: ClassVar[str] = "{mode: managed}"
@@ -115,11 +119,19 @@ class AttachContract:
 
     @classmethod
     @contextmanager
-    def serve(cls, folder: Path) -> Generator[None]:
-        """Run the service's emulator in the block."""
+    def serve(cls, folder: Path, faults: str = "") -> Generator[None]:
+        """Run the service's emulator in the block, with faults if given."""
         module = registry.get(cls.name).emulator
         assert module is not None
-        cls.address = process.start(cls.name, module, folder, ["--speed", cls.speed], tied=True)
+        options = process.EmulationOptions(cls.speed)
+        if faults:
+            file = folder.parent / "faults.yaml"
+            file.write_text(f"faults: [{faults}]", "utf-8")
+            options = process.EmulationOptions(
+                cls.speed, process.read_fault_plans(file, {cls.name: None})
+            )
+        words = process.command_line_options(cls.name, options, folder)
+        cls.address = process.start(cls.name, module, folder, words, tied=True)
         cls.env = {
             **os.environ,
             **cls.address.environment,
@@ -219,6 +231,19 @@ class AttachContract:
             output = command("attach", f"{self.name}:{name}", code=code)
             assert text in output
             assert "Traceback" not in output
+
+    def test_a_caller_without_the_right_learns_what_is_missing(self, tmp_path: Path) -> None:
+        class Denied(type(self)):  # type: ignore[misc]
+            """The same service with other rights."""
+
+            __test__ = False
+
+        job, text = self.denial
+        faults = f"{{operation: {self.operation}, probability: 1, effect: deny}}"
+        with Denied.serve(tmp_path / "denying", faults):
+            command = Command(tmp_path / "here", Denied.env)
+            assert text in command("attach", f"{self.name}:{job}", code=3)
+            assert "no runs in" in command("status")
 
     def test_a_job_that_another_machine_sent_is_the_same_with_its_study(
         self, command: Command, tmp_path: Path

@@ -32,6 +32,8 @@ _NAMES = itertools.count(1)
 @pytest.mark.slow
 class TestAttach(AttachContract):
     name: ClassVar[str] = "sagemaker"
+    operation: ClassVar[str] = "DescribeHyperParameterTuningJob"
+    denial = ("a-job", "needs the permission sagemaker:DescribeHyperParameterTuningJob")
     running = frozenset({"InProgress"})
     stopped = frozenset({"Stopped"})
     clients: ClassVar[dict[str, Any]] = {}

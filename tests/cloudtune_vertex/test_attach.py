@@ -39,6 +39,8 @@ report(acc=1 - (params()["lr"] - 0.01) ** 2 - params()["layers"] / 100)
 class TestAttach(AttachContract):
     name: ClassVar[str] = "vertex"
     pace: ClassVar[float] = 6.0
+    operation: ClassVar[str] = "GetHyperparameterTuningJob"
+    denial = ("123", "GetHyperparameterTuningJob: Permission")
     running = frozenset({"JOB_STATE_PENDING", "JOB_STATE_QUEUED", "JOB_STATE_RUNNING"})
     stopped = frozenset({"JOB_STATE_CANCELLED"})
 

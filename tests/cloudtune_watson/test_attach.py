@@ -48,6 +48,8 @@ class TestAttach(AttachContract):
     name: ClassVar[str] = "watson"
     sent_settings: ClassVar[str] = "{backend: wmla}"
     standalone: ClassVar[bool] = False
+    operation: ClassVar[str] = "GetSearch"
+    denial = ("hpo-1", "your user lacks the permission")
     running = frozenset({"SUBMITTED", "WAITING", "RUNNING"})
     stopped = frozenset({"STOPPED"})
 
