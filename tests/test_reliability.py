@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 KIT = "cloudtune/testing/"
 """Where the tests are that every provider passes, as methods of a class."""
+CONTRACTS = ROOT / "tests" / "attach_contract.py"
+"""Such tests outside the kit."""
 NAMED = re.compile(rf"`((?:tests/|{KIT})[\w/]+\.py)::(\w+)`")
 
 
@@ -35,7 +37,7 @@ def names_in(path: Path) -> set[str]:
     if not path.is_file():
         return set()
     body: list[ast.stmt] = ast.parse(path.read_text("utf-8")).body
-    if path.is_relative_to(ROOT / KIT):
+    if path.is_relative_to(ROOT / KIT) or path == CONTRACTS:
         body = [each for node in body if isinstance(node, ast.ClassDef) for each in node.body]
     return {node.name for node in body if isinstance(node, ast.FunctionDef)}
 
