@@ -159,12 +159,13 @@ class _Trials:
     space: DerivedSpace
 
     def __iter__(self) -> Iterator[Trial]:
-        runs = self.store.runs(self.ids, with_points=True)
-        started = (run for run in runs if run.status != "SCHEDULED")
-        for number, run in enumerate(started, start=1):
+        numbers = {id_: number for number, id_ in enumerate(self.ids, start=1)}
+        for run in self.store.runs(self.ids, with_points=True):
+            if run.status == "SCHEDULED":
+                continue
             yield Trial(
                 id=run.id,
-                number=number,
+                number=numbers[run.id],
                 state=_STATES.get(run.status, "unknown"),
                 parameters=self.space.assignment(_config(run)),
                 measurements=tuple(_measurements(run, {})),

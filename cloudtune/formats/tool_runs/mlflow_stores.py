@@ -75,7 +75,7 @@ class Store(ABC):
 
     @abstractmethod
     def runs(self, ids: Sequence[str], *, with_points: bool) -> Iterator[MlflowRun]:
-        """Yield runs with their data; if without points, the last one of each metric."""
+        """Yield runs with their data, in any order; without points, the last of each metric."""
 
 
 def open_store(location: str) -> Store:
@@ -302,34 +302,44 @@ class ClientStore(Store):
         self._error: Any = import_extra("mlflow.exceptions", "an MLflow server", "mlflow")
         self._client: Any = mlflow.MlflowClient(tracking_uri=uri)
         self.address = hide_credentials(uri or str(mlflow.get_tracking_uri()))
+        self._experiments: dict[str, str] = {}
+        """The experiment of each run."""
 
     @override
     def heads(self) -> Iterator[Head]:
         for experiment in self._pages("search_experiments"):
             for run in self._pages("search_runs", [experiment.experiment_id]):
+                self._experiments[run.info.run_id] = experiment.experiment_id
                 parent = run.data.tags.get(PARENT, "")
                 name, start = run.info.run_name or "", run.info.start_time
                 yield Head(run.info.run_id, name, experiment.name, parent, start)
 
     @override
     def runs(self, ids: Sequence[str], *, with_points: bool) -> Iterator[MlflowRun]:
-        for id_ in ids:
-            run = self._call("get_run", id_)
-            found = MlflowRun(
-                id_,
-                run.info.run_name or "",
-                run.info.status,
-                run.info.start_time,
-                run.info.end_time,
-                dict(run.data.params),
-                dict(run.data.tags),
-            )
-            for name, value in run.data.metrics.items():
-                history = self._call("get_metric_history", id_, name) if with_points else ()
+        wanted = {*ids}
+        experiments = dict.fromkeys(self._experiments[id_] for id_ in ids)
+        for run in self._pages("search_runs", list(experiments)):
+            if run.info.run_id in wanted:
+                yield self._run(run, with_points=with_points)
+
+    def _run(self, run: Any, *, with_points: bool) -> MlflowRun:
+        info, data = run.info, run.data
+        found = MlflowRun(
+            info.run_id,
+            info.run_name or "",
+            info.status,
+            info.start_time,
+            info.end_time,
+            dict(data.params),
+            dict(data.tags),
+        )
+        for name, value in data.metrics.items():
+            if with_points:  # one request for each metric: the API has no other way
+                history = self._call("get_metric_history", info.run_id, name)
                 found.points += [(name, m.value, m.timestamp, m.step) for m in history]
-                if not with_points:
-                    found.points.append((name, value, 0.0, 0))
-            yield found
+            else:
+                found.points.append((name, value, 0.0, 0))
+        return found
 
     def _pages(self, method: str, *args: Any) -> Iterator[Any]:
         token = None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -263,6 +266,77 @@ def test_mlflow_in_a_database(tmp_path: Path) -> None:
     assert (second.state, second.started, second.ended) == ("cancelled", 3000.0, None)
     assert second.measurements[0].step == 7
     assert "1 run that never started" in str(run.findings[0])
+
+
+class Page(list[Any]):
+    """A page of a tracking server."""
+
+    token: str | None = None
+
+
+class Server:
+    """What MLflow's client returns of a database, one run on each page."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def search_experiments(self, page_token: str | None = None) -> Page:
+        return Page([SimpleNamespace(experiment_id="1", name="e")])
+
+    def search_runs(self, experiments: list[str], page_token: str | None = None) -> Page:
+        assert experiments == ["1"]
+        query = "SELECT run_uuid, name, status, start_time, end_time FROM runs "
+        rows = self._db.execute(f"{query} WHERE lifecycle_stage = 'active'").fetchall()
+        index = int(page_token or 0)
+        names = ("run_id", "run_name", "status", "start_time", "end_time")
+        info = SimpleNamespace(**dict(zip(names, rows[index], strict=True)))
+        page = Page([SimpleNamespace(info=info, data=self._data(info.run_id))])
+        page.token = str(index + 1) if index + 1 < len(rows) else None
+        return page
+
+    def _data(self, run: str) -> SimpleNamespace:
+        query = "SELECT key, value FROM {} WHERE run_uuid = ?"
+        tables = {
+            name: dict(self._db.execute(query.format(name), [run]))
+            for name in ("params", "tags", "metrics")
+        }
+        return SimpleNamespace(**tables)
+
+    def get_metric_history(self, run: str, name: str) -> list[SimpleNamespace]:
+        query = "SELECT value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND key = ?"
+        return [
+            SimpleNamespace(value=float("nan") if nan else value, timestamp=time, step=step)
+            for value, time, step, nan in self._db.execute(query, [run, name])
+        ]
+
+
+def test_mlflow_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mlflow.db"
+    db = sqlite3.connect(path)
+    db.executescript(SCHEMA)
+    db.close()
+    server = Server(path)
+
+    def make_client(tracking_uri: str) -> Server:
+        return server
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=make_client))
+    exceptions = SimpleNamespace(MlflowException=RuntimeError)
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", exceptions)
+    run, trials = read("mlflow", "http://user:secret@localhost:1", goal="minimize")
+    expected, others = read("mlflow", path, goal="minimize")
+    assert run.study == expected.study
+    assert repr(list(map(asdict, trials))) == repr(list(map(asdict, others)))
+    assert "secret" not in run.address
+    assert run.address.endswith("localhost:1#p")
+    monkeypatch.setattr(Server, "search_runs", Path.rmdir)
+    exceptions.MlflowException = TypeError
+    with pytest.raises(UsageError, match=r"MLflow at http.* cannot be read"):
+        read("mlflow", "http://localhost:1", goal="minimize")
+    server.close()
 
 
 @EACH
