@@ -14,7 +14,6 @@ from cloudtune.cli.options import (
     examples,
     json_option,
     set_option,
-    strict_option,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     "--seconds",
     type=click.FloatRange(min=0, min_open=True, max=86400),
     default=60.0,
-    show_default=True,
+    show_default="60",
     metavar="N",
     help="How long each start of the script may run.",
 )
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Print the smallest policies that a run needs instead. Sends nothing.",
 )
-@strict_option
+@click.option("--strict", is_flag=True, help="Also fail for warnings.")
 @json_option
 def doctor(
     study: str | None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.account import check_account
 from cloudtune.doctor.bundle import check_bundle
+from cloudtune.doctor.model import Diagnosis
 from cloudtune.doctor.script import check_script
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider.plan import Plan
@@ -20,19 +21,6 @@ from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     StudySource = Study | str | Path | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What the doctor saw."""
-
-    checks: tuple[Check, ...]
-    """By provider, in the order study, script, account, bundle."""
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether a run would fail, or give wrong results."""
-        return any(check.severity == "error" for check in self.checks)
 
 
 def diagnose(

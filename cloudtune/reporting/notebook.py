@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from cloudtune.doctor.model import Diagnosis
 from cloudtune.errors import MissingExtraError
 from cloudtune.provider.plan import Plan
+from cloudtune.reporting.console.diagnosis import format_checks
 from cloudtune.reporting.console.plan_page import describe_verdict, plan_rows
 from cloudtune.reporting.console.summary import job_rows
 from cloudtune.reporting.phrases import (
@@ -32,7 +34,7 @@ _PAGE_HEIGHT = 800
 
 
 def to_html(value: object) -> str:
-    """Return the HTML of a study, a plan, the result of a job, or a trial."""
+    """Return the HTML of a study, a plan, a result, a trial or a diagnosis."""
     match value:
         case Study():
             return study_html(value)
@@ -44,6 +46,8 @@ def to_html(value: object) -> str:
             return results_html(value.jobs)
         case Trial():
             return trial_html(value)
+        case Diagnosis():
+            return f"<pre>{escape(chr(10).join(format_checks(value.checks)))}</pre>"
         case _:
             raise TypeError(f"{type(value).__name__} has no HTML")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from cloudtune.doctor.model import Diagnosis
 from cloudtune.provider.plan import Plan
+from cloudtune.reporting.console.diagnosis import format_checks
 from cloudtune.reporting.console.plan_page import describe_cost, describe_verdict
 from cloudtune.reporting.console.summary import job_rows
 from cloudtune.reporting.phrases import (
@@ -30,7 +32,7 @@ _MAX_PART = 80
 
 
 def to_text(value: object) -> str:
-    """Return a study, a plan, the result of a job, or a trial as a few lines."""
+    """Return a study, a plan, a result, a trial or a diagnosis as a few lines."""
     match value:
         case Study():
             lines = _study_lines(value)
@@ -42,6 +44,8 @@ def to_text(value: object) -> str:
             return results_text(value.jobs)
         case Trial():
             return _trial_text(value)
+        case Diagnosis():
+            return "\n".join(format_checks(value.checks))
         case _:
             raise TypeError(f"{type(value).__name__} has no short text")
     return _join(lines)

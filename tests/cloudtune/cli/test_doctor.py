@@ -21,6 +21,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
+from cloudtune.reporting.notebook import to_html
 from cloudtune_sagemaker import SagemakerProvider
 from tests.cloudtune.cli.conftest import Cloudtune
 
@@ -202,3 +203,12 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert list(folder.glob("cloudtune-doctor-*")) == []
+
+
+def test_a_diagnosis_is_shown_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("print('loss =', '<0.5>')\n")
+    diagnosis = cloudtune.diagnose("study.yaml")
+    assert str(diagnosis) == repr(diagnosis)
+    assert str(diagnosis).startswith("local\n  script   ok: two trials ran")
+    assert "loss = &lt;0.5&gt;" in to_html(diagnosis)

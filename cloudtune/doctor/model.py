@@ -1,0 +1,21 @@
+"""What the doctor returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cloudtune._display import Displayable
+from cloudtune.diagnostics import Check
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Displayable):
+    """What the doctor saw."""
+
+    checks: tuple[Check, ...]
+    """By provider, in the order study, script, account, bundle."""
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a run would fail, or give wrong results."""
+        return any(check.severity == "error" for check in self.checks)
