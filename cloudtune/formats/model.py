@@ -154,6 +154,31 @@ def compact(**fields: Any) -> Json:
     return {name: value for name, value in fields.items() if value not in empty}
 
 
+def report_stopping(study: Study, report: Report, owner: str) -> None:
+    """Drop the settings of a rule that stops trials, for a format whose rule has none."""
+    names = ("min_step", "interval", "min_trials", "slack", "slack_amount", "eta")
+    reason = f"the rule of {owner} has no such setting"
+    report_unsupported(study, report, {f"early_stopping.{name}": reason for name in names})
+
+
+def locate_code(study: Study, home: str) -> str:
+    """Return where the code of a study is whose format does not name it; an export uploads none."""
+    sources = study.trial.source or {}
+    address = sources.get(home) or sources.get("*")
+    if address and "://" in address:
+        return f"the code is at {address}"
+    if sources and address is None:
+        return f"the code is located only for {', '.join(sources)}"
+    return "the code is on this machine, and only `cloudtune run` uploads it"
+
+
+def report_arguments(study: Study, report: Report, owner: str) -> None:
+    """Drop another form of arguments than options, for a format that has only these."""
+    style = study.trial.arguments
+    if style not in {"flags", "equals"}:
+        report.drop("trial.arguments", f"{owner} passes options, such as --lr 0.1, and not {style}")
+
+
 def report_unsupported(study: Study, report: Report, reasons: Mapping[str, str]) -> None:
     """Add a finding for each field that the study sets and a format cannot express.
 

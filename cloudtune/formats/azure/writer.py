@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -12,7 +13,13 @@ from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.kept import take_kept
-from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
+from cloudtune.formats.model import (
+    compact,
+    native_block,
+    report_arguments,
+    report_objectives,
+    report_unsupported,
+)
 from cloudtune.formats.ranges import Range, logarithm, range_or_values
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import (
@@ -32,6 +39,7 @@ _UNSUPPORTED = {
     "limits.max_cost": "a sweep knows no cost",
     "trial.metrics": "Azure reads metrics from mlflow.log_metric(); add it to the script",
     "trial.select": "Azure decides which value of a metric counts",
+    "trial.requirements": "put them into the environment of the job",
     "trial.args": "put them into trial.command of the job",
     "trial.env": "put them into trial.environment_variables of the job",
     "trial.inputs": "put them into inputs of the job",
@@ -61,6 +69,7 @@ class _JobWriter:
     def write(self) -> Json:
         study, native = self._study, self._native
         report_unsupported(study, self._report, _UNSUPPORTED)
+        report_arguments(study, self._report, "the command of the job")
         head: Json = {key: native[key] for key in ("$schema", "type") if key in native}
         job: Json = head if native else {"$schema": SCHEMA}
         job |= {} if self._automl else {"type": "sweep"}
@@ -179,9 +188,9 @@ class _JobWriter:
         if program is None:
             return {}
         values = [f"--{name} ${{{{search_space.{name}}}}}" for name in names]
-        values += [f"--{name} {value}" for name, value in study.constants.items()]
+        values += [f"--{name} {shlex.quote(str(value))}" for name, value in study.constants.items()]
         code = (trial.source or {}).get("*")
-        return {**compact(code=code or "."), "command": " ".join([*program, *values])}
+        return {**compact(code=code or "."), "command": " ".join([shlex.join(program), *values])}
 
     def _alternatives(self) -> list[Json]:
         """Return the search spaces of an AutoML job, one for each set of values of the root."""

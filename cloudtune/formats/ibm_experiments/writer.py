@@ -43,6 +43,7 @@ _UNSUPPORTED = {
     "trial.inputs": "name the training data in the experiment",
     "trial.requirements": _CODE,
     "trial.switches": "values are in config.json as they are",
+    "trial.arguments": "values are in config.json",
     "trial.resources": "set compute_configuration",
 }
 

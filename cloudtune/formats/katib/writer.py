@@ -38,6 +38,8 @@ _UNSUPPORTED = {
     "limits.trial_timeout": "set activeDeadlineSeconds in the trial template",
     "limits.patience": "an Experiment does not end without improvement",
     "limits.max_cost": "Katib knows no cost",
+    "trial.requirements": "put them into the image",
+    "trial.arguments": "name the parameters in the command of the trial template",
     "trial.args": "put them into the command of the trial template",
     "trial.env": "put them into the trial template",
     "trial.inputs": "mount them in the trial template",

@@ -46,6 +46,8 @@ _UNSUPPORTED = {
     "early_stopping.min_trials": "NNI has no number of trials",
     "trial.metrics": "NNI reads nni.report_final_result(); add it to the script",
     "trial.select": "NNI has one metric",
+    "trial.requirements": "install them where NNI starts",
+    "trial.arguments": "NNI passes values to nni.get_next_parameter()",
     "trial.args": "put them into the command of a trial",
     "trial.env": "set variables where NNI starts",
     "trial.inputs": "put their paths into the command of a trial",

@@ -6,7 +6,13 @@ from typing import Any, cast
 
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.kept import take_kept
-from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
+from cloudtune.formats.model import (
+    compact,
+    native_block,
+    report_arguments,
+    report_objectives,
+    report_unsupported,
+)
 from cloudtune.formats.syne_tune.domains import read_domain, write_domain
 from cloudtune.formats.syne_tune.names import (
     ETA,
@@ -31,6 +37,8 @@ _UNSUPPORTED = {
     "limits.max_cost": "set max_cost in stop_criterion, in the cost that the script reports",
     "early_stopping.interval": "Syne Tune checks every report",
     "trial.metrics": "Syne Tune reads its Reporter; add it to the script",
+    "trial.select": "Syne Tune decides which value of a metric counts",
+    "trial.requirements": "install them where Syne Tune starts",
     "trial.args": "put them into the script",
     "trial.env": "set variables where Syne Tune starts",
     "trial.inputs": "put their paths into the script",
@@ -41,6 +49,7 @@ _UNSUPPORTED = {
 def write_experiment(study: Study, report: Report) -> Json:
     """Return the experiment of a study, with its ``providers.syne-tune.native`` merged in."""
     report_unsupported(study, report, _UNSUPPORTED)
+    report_arguments(study, report, "Syne Tune")
     native: Json = native_block(study, HOME)
     experiment: Json = {
         **compact(tuner_name=study.name),

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 from cloudtune.formats.fields import Json, Report
-from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
+from cloudtune.formats.model import (
+    compact,
+    native_block,
+    report_objectives,
+    report_stopping,
+    report_unsupported,
+)
 from cloudtune.formats.vizier.names import ALGORITHMS, GOALS, HOME, SELECTIONS, SPEC
 from cloudtune.formats.vizier.tree import write_parameter_specs
 from cloudtune.study.merge import merge_json
@@ -52,6 +58,7 @@ def write_study(study: Study, report: Report) -> Json:
                 "defaultStoppingSpec" if stopping.rule == "auto" else "medianAutomatedStoppingSpec"
             )
             spec[key] = {}
+            report_stopping(study, report, "Vizier")
         else:
             report.drop("early_stopping", f"Vizier has no rule {stopping.rule}")
     _limits(study, spec, kept, report)

@@ -15,9 +15,12 @@ from cloudtune.provider import (
     Value,
     compact,
     format_value,
+    locate_code,
     merge_json,
     native_block,
     parse_duration,
+    report_arguments,
+    report_stopping,
     report_unsupported,
 )
 from cloudtune_sagemaker.native.names import (
@@ -51,6 +54,7 @@ def write_job(study: Study, report: Report) -> Json:
     settings: Mapping[str, Any] = study.providers.get(NAME, {})
     native = native_block(study, NAME)
     report_unsupported(study, report, _UNSUPPORTED)
+    report_arguments(study, report, "SageMaker")
     if settings.get("framework"):
         report.warn(
             f"providers.{NAME}.framework", "only `cloudtune plan` looks up the image; set image"
@@ -121,6 +125,7 @@ def _config(study: Study, report: Report) -> Json:
     if stopping := study.early_stopping:
         if stopping.rule in {"auto", "median"}:
             config["TrainingJobEarlyStoppingType"] = "Auto"
+            report_stopping(study, report, "SageMaker")
         else:
             report.drop("early_stopping", f"SageMaker has no rule {stopping.rule}")
     criteria: Json = {}
@@ -191,8 +196,7 @@ def _code(study: Study, report: Report) -> Json:
     if "://" not in address:
         report.drop(
             "trial.script",
-            "the code is on this machine, and only `cloudtune run` uploads it: put an archive into "
-            f"S3 and set trial.source.{NAME}",
+            f"{locate_code(study, NAME)}: put an archive into S3 and set trial.source.{NAME}",
         )
         return {}
     return {PROGRAM: study.trial.script, DIRECTORY: address}

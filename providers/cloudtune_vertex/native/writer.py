@@ -12,9 +12,12 @@ from cloudtune.provider import (
     Study,
     compact,
     format_value,
+    locate_code,
     merge_json,
     native_block,
     parse_duration,
+    report_arguments,
+    report_stopping,
     report_unsupported,
     write_parameter_specs,
 )
@@ -43,6 +46,7 @@ def write_job(study: Study, report: Report) -> Json:
     settings: Mapping[str, Any] = study.providers.get(NAME, {})
     native = native_block(study, NAME).get(JOB, {})
     report_unsupported(study, report, _UNSUPPORTED)
+    report_arguments(study, report, "Vertex AI")
     limits = study.limits
     job: Json = compact(displayName=study.name)
     job["studySpec"] = _study_spec(study, report)
@@ -83,6 +87,7 @@ def _study_spec(study: Study, report: Report) -> Json:
     if stopping := study.early_stopping:
         if stopping.rule in {"auto", "median"}:
             spec["medianAutomatedStoppingSpec"] = {}
+            report_stopping(study, report, "Vertex AI")
         else:
             report.drop("early_stopping", f"Vertex AI has no rule {stopping.rule}")
     ending: Json = {}
@@ -139,8 +144,8 @@ def _task(study: Study, settings: Mapping[str, Any], report: Report) -> Json:
         if getattr(study.trial, field):
             report.drop(
                 f"trial.{field}",
-                "the code is on this machine, and only `cloudtune run` uploads it: build a package "
-                f"or an image, and set trial.source.{NAME} with trial.module, or the image",
+                f"{locate_code(study, NAME)}: build a package or an image, and set "
+                f"trial.source.{NAME} with trial.module, or the image",
             )
     container = compact(imageUri=settings.get("image"), **call)
     return {"containerSpec": container} if container else {}

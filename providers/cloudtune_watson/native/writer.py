@@ -52,6 +52,7 @@ _UNSUPPORTED = {
     "trial.requirements": "WML Accelerator installs no packages",
     "trial.env": "a search has no variables",
     "trial.switches": "values are in config.json as they are",
+    "trial.arguments": "values are in config.json",
     "trial.resources": "set worker_devices",
 }
 

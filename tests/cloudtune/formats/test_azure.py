@@ -340,3 +340,16 @@ search_space:
         FILES.read_text(text, tmp_path)
     found = [(each.path, each.line) for each in caught.value.problems]
     assert found == [("search_space.0.rate", 6), ("search_space.1.rate", 8)]
+
+
+def test_the_command_is_quoted_for_the_shell() -> None:
+    study = load(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"lr": {"type": "float", "min": 0.1, "max": 1}},
+            "constants": {"note": "two words"},
+            "trial": {"script": "my train.py"},
+        }
+    )
+    trial = exporter.write(study, "azure").document["trial"]
+    assert trial["command"] == ("python 'my train.py' --lr ${{search_space.lr}} --note 'two words'")
