@@ -317,7 +317,7 @@ def test_a_channel_without_an_address_is_kept(tmp_path: Path) -> None:
 
 def test_a_field_that_sagemaker_does_not_have_is_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("botocore")
-    job = {**document("builtin"), "HyperParameterRanges": {}, "Note": "x"}
+    job: dict[str, Any] = {**document("builtin"), "HyperParameterRanges": {}, "Note": "x"}
     job["TrainingJobDefinition"]["subnetIds"] = "subnet-1"
     imported = change(job, tmp_path)
     texts = {each.path: str(each) for each in imported.findings}

@@ -13,7 +13,7 @@ from cloudtune.errors import StudyError, UsageError
 
 _CONFIG = {"Strategy": "Random", "ResourceLimits": {"MaxParallelTrainingJobs": 2}}
 _JOB = {"HyperParameterTuningJobConfig": _CONFIG}
-_VERTEX = {"studySpec": {"parameters": []}, "maxTrialCount": 3}
+_VERTEX: dict[str, Any] = {"studySpec": {"parameters": []}, "maxTrialCount": 3}
 
 
 def read(data: Any, tmp_path: Path, **options: str) -> None:
@@ -53,7 +53,12 @@ def test_a_kubernetes_object_of_sagemaker(kind: dict[str, str], tmp_path: Path) 
 
 
 def test_an_answer_of_wml_accelerator_has_no_search_space(tmp_path: Path) -> None:
-    answer = {"hpoName": "Admin-hpo-1", "state": "FINISHED", "experiments": [], "best": {}}
+    answer: dict[str, Any] = {
+        "hpoName": "Admin-hpo-1",
+        "state": "FINISHED",
+        "experiments": [],
+        "best": {},
+    }
     with pytest.raises(UsageError, match="import the data that was posted"):
         read(answer, tmp_path)
 
