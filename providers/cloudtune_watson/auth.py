@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import Emulator, JobContext, Plan, UsageError, is_loopback
+from cloudtune.provider import (
+    Check,
+    Emulator,
+    JobContext,
+    Plan,
+    UsageError,
+    account_error,
+    is_loopback,
+)
 from cloudtune_watson.http import Connection, HttpClient
 from cloudtune_watson.settings import WatsonSettings
 
@@ -51,6 +59,18 @@ def connect(plan: Plan, context: JobContext) -> HttpClient:
     path = Path(data["certificate"]) if data["certificate"] else None
     return HttpClient(
         Connection(str(data["url"]).rstrip("/"), user, cluster_key, path), context.is_stopping
+    )
+
+
+def missing_key(settings: WatsonSettings) -> Check:
+    """Return the finding that the variable with the key is not set."""
+    return account_error(
+        id="credentials",
+        path="providers.watson.key_variable",
+        message=f"the variable {settings.key_variable} is not set; nothing of the cluster could be "
+        "checked",
+        fix="set it to an API key, which your profile's settings on the cluster create",
+        command=f"export {settings.key_variable}=...",
     )
 
 

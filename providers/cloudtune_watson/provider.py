@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
+    Check,
     Emulator,
     Facts,
     Finding,
@@ -19,13 +21,14 @@ from cloudtune.provider import (
     Lookup,
     Mode,
     Note,
+    Policy,
     Study,
     TrainingJobs,
     Trial,
     Uploads,
     UsageError,
 )
-from cloudtune_watson.auth import cluster_facts, connect, reachable_emulator
+from cloudtune_watson.auth import cluster_facts, connect, missing_key, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.outline import outline
@@ -115,6 +118,29 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
         wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
         return TuningClient(wmla, plan, context)
+
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
+        """Yield what read-only calls show of the cluster.
+
+        Raises, also while the checks are read:
+            MissingExtraError: If requests is not installed.
+            ProviderError: If the cluster cannot be reached.
+        """
+        from cloudtune_watson.account import check_account
+        from cloudtune_watson.tuning_api import WmlaClient
+
+        if context.emulator is None and not plan.facts.data["key_is_set"]:
+            assert isinstance(plan.settings, WatsonSettings)
+            yield missing_key(plan.settings)
+            return
+        http = connect(plan, replace(context, is_stopping=lambda: True))
+        yield from check_account(http, plan, WmlaClient(http, cluster_facts(plan, context)))
+
+    def policies(self, plan: Plan) -> Iterable[Policy]:
+        """Return the role that the user of a run needs, with the calls that need it."""
+        from cloudtune_watson.policy import policies
+
+        return policies(plan)
 
     def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
         """Return the back end of searches, unless the user gives one."""

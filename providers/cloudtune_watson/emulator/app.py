@@ -84,6 +84,7 @@ class WatsonApp(App):
             ServiceError: If the service would refuse it.
         """
         name, operation, names = _operation(environ["REQUEST_METHOD"], path_of(environ))
+        self.calls.add("client", name)
         with closing(read_call(environ, names)) as call:
             return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
 

@@ -78,6 +78,7 @@ NOT_MANAGED: Mapping[str, str] = {
 """Effects that are impossible for trainings, and for trials of a search, and why."""
 _ASSET = "/v2/assets/{id}"
 _ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
+_SPECIFICATIONS = "/v2/(?P<kind>hardware|software)_specifications"
 _WMLA = "/platform/rest/deeplearning/v1"
 _SEARCH = f"{_WMLA}/hypersearch/{{name}}"
 _EXEC = f"{_WMLA}/execs/{{exec}}"
@@ -91,6 +92,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListSpaces": Operation("GET", "/v2/spaces", lambda o: o.platform.list_spaces),
     "GetSpace": Operation("GET", "/v2/spaces/{id}", lambda o: o.platform.get_space),
     "GetProject": Operation("GET", "/v2/projects/{id}", lambda o: o.platform.get_project),
+    "ListSpecifications": Operation(
+        "GET", _SPECIFICATIONS, lambda o: o.platform.list_specifications
+    ),
+    "CreateSpecification": Operation(
+        "POST", _SPECIFICATIONS, lambda o: o.platform.create_specification
+    ),
     "CreateAsset": Operation("POST", "/v2/assets", lambda o: o.assets.create),
     "GetAsset": Operation("GET", _ASSET, lambda o: o.assets.get),
     "DeleteAsset": Operation("DELETE", _ASSET, lambda o: o.assets.delete),

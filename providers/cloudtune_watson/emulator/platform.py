@@ -34,6 +34,8 @@ class Platform:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._created = time.time()
+        self._specifications: dict[str, set[str]] = {"hardware": set(), "software": set()}
+        """The names of those that clients have created, by kind."""
         self._seen: dict[Scope, None] = {("space_id", "emulated-space"): None}
 
     def authorize(self, call: Call) -> Response:
@@ -69,6 +71,29 @@ class Platform:
     def get_project(self, call: Call) -> Response:
         """GET /v2/projects/{id}."""
         return json_response(self._row(self._record(scope_of(None, call.names["id"]))))
+
+    def list_specifications(self, call: Call) -> Response:
+        """GET /v2/hardware_specifications and /v2/software_specifications, by name.
+
+        Every name exists, as for trainings, until a client has created one of the kind. The form is
+        what ``hw_spec.py`` of ibm_watsonx_ai 1.8.1 reads.
+        """
+        kind, name = call.names["kind"], call.one("name")
+        names = self._specifications[kind] or ({name} if name else set())
+        rows = [
+            {"metadata": {"asset_id": f"{kind}-{each}", "name": each}, "entity": {}}
+            for each in sorted(names)
+            if name is None or each == name
+        ]
+        return json_response({"total_results": len(rows), "resources": rows})
+
+    def create_specification(self, call: Call) -> Response:
+        """POST /v2/hardware_specifications and /v2/software_specifications."""
+        kind, name = call.names["kind"], str(call.json().get("name", ""))
+        self._specifications[kind].add(name)
+        return json_response(
+            {"metadata": {"asset_id": f"{kind}-{name}", "name": name}, "entity": {}}
+        )
 
     def _record(self, scope: Scope) -> Scope:
         self._seen[scope] = None

@@ -1,0 +1,54 @@
+"""The tables of calls: what whole runs call is in them, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.study.schema import Mode
+from cloudtune.study.study import Study
+from cloudtune.testing.emulated_runs import SCRIPT
+from cloudtune_watson.policy import policies
+from cloudtune_watson.rights import calls_of
+from tests.cloudtune_watson.account.test_account import account_plan
+from tests.run_calls import RunCalls
+
+BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
+
+
+@pytest.mark.slow
+class TestRights(RunCalls):
+    name = "watson"
+    create_operations: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
+
+    def study(
+        self,
+        mode: Mode,
+        script: str = SCRIPT,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **blocks: Any,
+    ) -> Study:
+        own = {"backend": BACKENDS[mode], **(settings or {})}
+        return super().study(mode, script, settings=own, **blocks)
+
+    @pytest.mark.parametrize("mode", ["managed", "driven"])
+    def test_runs_make_exactly_the_calls_of_the_tables(self, mode: Mode) -> None:
+        _, calls = self.calls_of_runs(mode)
+        used = {call.action for call in calls}
+        assert used == {call.operation for call in calls_of(BACKENDS[mode]) if not call.unseen}
+
+
+def test_the_role_has_the_names_of_the_plan(tmp_path: Path) -> None:
+    (policy,) = policies(account_plan(tmp_path, "wml"))
+    assert policy.title == "role of me in the space my-space: Editor"
+    assert "Editor: CreateTraining" in policy.text
+    assert "--space-id=my-space" in policy.commands[0]
+    project = account_plan(tmp_path, "wml", space_id=None, project_id="p 1")
+    (policy,) = policies(project)
+    assert "cpd-cli project member create --project-id='p 1'" in policy.commands[0]
+    (policy,) = policies(account_plan(tmp_path, "wmla"))
+    assert "StartSearch" in policy.text
