@@ -18,9 +18,10 @@ _PROGRAMS = ("mlflow", "optuna")
     "cloudtune export k7f2 --to mlflow -o http://localhost:5000",
     "cloudtune export study.yaml --to katib -o experiment.yaml",
     "cloudtune export study.yaml --to sagemaker",
+    "cloudtune export studies/*.yaml --to sagemaker    # one job with several definitions",
 )
 @click.command()
-@click.argument("items", nargs=-1, metavar="[RUN]... | STUDY", shell_complete=complete_runs)
+@click.argument("items", nargs=-1, metavar="[RUN]... | [STUDY]...", shell_complete=complete_runs)
 @click.option(
     "--to",
     "target",
@@ -45,7 +46,8 @@ def export(items: tuple[str, ...], target: str, place: str | None, *, strict: bo
     study. A job that was exported before is skipped, or exported again if it has continued since.
 
     A study is written with only what it says, unlike the request that `cloudtune plan` shows. What
-    the format cannot express is listed; the exit code is 2 if it must not be lost.
+    the format cannot express is listed; the exit code is 2 if it must not be lost. Several STUDY
+    files become one document, if the format has several definitions in one.
     """
     from cloudtune.errors import UsageError
 
@@ -65,9 +67,10 @@ def export(items: tuple[str, ...], target: str, place: str | None, *, strict: bo
             f"--to {target} takes a study file, not {what}: "
             f"cloudtune export study.yaml --to {target}"
         )
-    if len(items) > 1:
-        raise UsageError(f"--to {target} takes one study file, not {len(items)}")
-    _export_study(files[0], target, Path(place) if place else None, strict=strict)
+    if len(files) < len(items):
+        odd = next(item for item in items if item not in files)
+        raise UsageError(f"--to {target} takes study files, and {odd} is none")
+    _export_studies(files, target, Path(place) if place else None, strict=strict)
 
 
 def _check_target(target: str) -> None:
@@ -86,12 +89,12 @@ def _check_target(target: str) -> None:
         )
 
 
-def _export_study(study: str, target: str, output: Path | None, *, strict: bool) -> None:
+def _export_studies(studies: list[str], target: str, output: Path | None, *, strict: bool) -> None:
     from cloudtune.cli.convert import exit_if_strict, load_study, print_findings
     from cloudtune.conversion import exporter
 
     _check_target(target)
-    exported = exporter.write(load_study(study), target)
+    exported = exporter.write_together([load_study(study) for study in studies], target)
     print_findings(exported.findings)
     text = exported.to_text(output)
     if output is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,28 @@ def write(study: Study, to: str) -> Exported:
     if refused := refusals(report):
         raise ConversionError(f"{chosen.name} cannot express this study", refused)
     return Exported(chosen, document, tuple(report.findings))
+
+
+def write_together(studies: Sequence[Study], to: str) -> Exported:
+    """Return several studies as one configuration of another tool, with a definition of each.
+
+    Raises:
+        UsageError: If there is no such format, or it is read only.
+        ConversionError: If the format cannot express a study, or the studies do not fit together.
+    """
+    exported = [write(study, to) for study in studies]
+    if len(exported) == 1:
+        return exported[0]
+    report = Report()
+    document = exported[0].format.join([each.document for each in exported], report)
+    if refused := refusals(report):
+        raise ConversionError(f"{to} cannot express these studies together", refused)
+    findings = [
+        replace(finding, path=f"{study.name}: {finding.path}")
+        for study, each in zip(studies, exported, strict=True)
+        for finding in each.findings
+    ]
+    return Exported(exported[0].format, document, (*findings, *report.findings))
 
 
 def export_study(

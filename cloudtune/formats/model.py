@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from cloudtune.errors import UsageError
 from cloudtune.formats.documents import YamlVersion
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.study.yaml_reader import is_map
@@ -98,6 +99,16 @@ class Format(ABC):
         Tells in the report what the format cannot express; the paths are those of the study.
         """
         raise NotImplementedError
+
+    def join(self, documents: Sequence[Json], report: Report) -> Json:  # noqa: ARG002
+        """Return one document with several studies, each of which is written as a document.
+
+        Tells in the report where the studies differ although the document has one value.
+
+        Raises:
+            UsageError: If a document has one study, which is the default.
+        """
+        raise UsageError(f"{self.title} has one study: export {len(documents)} one by one")
 
     def open(self, place: str, *, is_named: bool) -> Json | None:  # noqa: ARG002
         """Return the document at a place that is no JSON or YAML file, None if there is none.

@@ -10,8 +10,9 @@ import pytest
 
 from cloudtune.conversion import exporter, importer
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.errors import StudyError
+from cloudtune.errors import ConversionError, StudyError, UsageError
 from cloudtune.study.loader import load
+from cloudtune.study.study import Study
 from cloudtune_sagemaker.native.names import script_argument
 from tests.document_equality import Equalities, any_match, changes, differences
 
@@ -141,6 +142,55 @@ def test_definitions_of_their_own_come_back_one_by_one() -> None:
         assert compare({**original, "TrainingJobDefinitions": [definition]}, exported) == []
     texts = {each.path: str(each) for each in imported.findings}
     assert "for each of the studies" in texts["HyperParameterTuningJobConfig.ResourceLimits"]
+
+
+def test_definitions_of_their_own_come_back_together() -> None:
+    studies = [found.study for found in importer.read(FOLDER / "multi.json").studies]
+    exported = exporter.write_together(studies, "sagemaker")
+    assert compare(document("multi"), exported.document) == []
+    limits = studies[0].limits.model_copy(update={"max_trials": 3})
+    other = studies[0].model_copy(update={"limits": limits})
+    with pytest.raises(ConversionError, match="the studies differ in it") as caught:
+        exporter.write_together([other, *studies], "sagemaker")
+    assert {each.path for each in caught.value.findings} == {
+        *("HyperParameterTuningJobConfig.ResourceLimits", "TrainingJobDefinitions")
+    }
+    with pytest.raises(UsageError, match="has one study: export 2 one by one"):
+        exporter.write_together(studies, "katib")
+
+
+def test_studies_with_one_definition_each_become_one_job() -> None:
+    def study(image: str) -> Study:
+        return load(
+            {
+                "name": "both",
+                "objective": {"metric": "loss", "goal": "minimize"},
+                "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+                "providers": {"sagemaker": {"image": image}},
+            }
+        )
+
+    exported = exporter.write_together([study("a"), study("b")], "sagemaker")
+    first, second = exported.document["TrainingJobDefinitions"]
+    assert (first["DefinitionName"], second["DefinitionName"]) == ("definition-1", "definition-2")
+    assert first["TuningObjective"] == {"Type": "Minimize", "MetricName": "loss"}
+    assert first["HyperParameterRanges"] == second["HyperParameterRanges"]
+
+
+@pytest.mark.parametrize("names", [("optimizer-adam", "optimizer-sgd"), ("first", "second")])
+def test_definitions_that_differ_in_several_values_join(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    job = document("conditional")
+    values = ({"kind": "a", "optimizer": "adam"}, {"kind": "b", "optimizer": "sgd"})
+    for definition, name, value in zip(job["TrainingJobDefinitions"], names, values, strict=True):
+        definition["DefinitionName"] = name
+        definition["StaticHyperParameters"] = {"epochs": "5", **value}
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(job), "utf-8")
+    (found,) = importer.read(file).studies
+    assert next(iter(found.data["parameters"])) == ("kind" if "first" in names else "optimizer")
+    assert compare(job, exporter.write(found.study, "sagemaker").document) == []
 
 
 @pytest.mark.parametrize("name", CASES)

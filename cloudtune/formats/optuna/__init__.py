@@ -56,6 +56,10 @@ class OptunaFormat(Format):
         return write_study(study, report)
 
     @override
+    def join(self, documents: Sequence[Json], report: Report) -> Json:
+        return {"studies": list(documents)}
+
+    @override
     def open(self, place: str, *, is_named: bool) -> Json | None:
         from cloudtune.formats.optuna.storage import is_storage, read_storage
 

@@ -51,3 +51,9 @@ class SageMakerFormat(Format):
         from cloudtune_sagemaker.native.writer import write_job
 
         return write_job(study, report)
+
+    @override
+    def join(self, documents: Sequence[Json], report: Report) -> Json:
+        from cloudtune_sagemaker.native.joined import join_jobs
+
+        return join_jobs(documents, report)

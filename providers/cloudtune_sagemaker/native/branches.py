@@ -9,7 +9,7 @@ from typing import Any
 
 from cloudtune.provider import Fields, Json, Report, Value, is_list, is_map
 from cloudtune_sagemaker.native.hyperparameters import read_ranges, read_static, read_values
-from cloudtune_sagemaker.native.names import SDK_PARAMETERS
+from cloudtune_sagemaker.native.names import SDK_PARAMETERS, definition_name
 
 _RANGES = "HyperParameterRanges"
 _OWN = frozenset(["DefinitionName", _RANGES, "StaticHyperParameters"])
@@ -19,7 +19,7 @@ _KINDS = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalPar
 
 @dataclass(frozen=True)
 class JoinedBranches:
-    """Definitions that differ in their ranges and in one static value, the root."""
+    """Definitions that differ in their ranges and static values, one of them in each: the root."""
 
     root: str
     names: Mapping[str, str]
@@ -50,9 +50,9 @@ def join(definitions: Sequence[Json]) -> JoinedBranches | None:
         for name in statics[0]
         if name in everywhere and len({_text(each[name]) for each in statics}) == len(statics)
     ]
-    if len(roots) != 1:
+    if not roots:
         return None
-    (root,) = roots
+    root = next((each for each in roots if _is_named_after(each, statics, definitions)), roots[0])
     common = {
         name: value
         for name, value in statics[0].items()
@@ -65,6 +65,17 @@ def join(definitions: Sequence[Json]) -> JoinedBranches | None:
         for each in statics
     }
     return JoinedBranches(root, names, own, definitions, common)
+
+
+def _is_named_after(root: str, statics: Sequence[Json], definitions: Sequence[Json]) -> bool:
+    """Return whether an export gives the definitions the names that they have."""
+    used: set[str] = set()
+    for static, definition in zip(statics, definitions, strict=True):
+        name = definition_name(root, str(static[root]), used)
+        if name != definition.get("DefinitionName"):
+            return False
+        used.add(name.lower())
+    return True
 
 
 def _entries(ranges: Json) -> list[Json]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 
 STRATEGIES = {
     "Bayesian": "bayesian",
@@ -42,3 +44,11 @@ def script_argument(text: str) -> str:
     except (ValueError, RecursionError):
         return text
     return value if isinstance(value, str) else str(value)
+
+
+def definition_name(root: str, text: str, used: set[str]) -> str:
+    """Return the name of the definition for a value of the root, unlike those that are used."""
+    words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{root}-{text}").strip("-")[:60].strip("-")
+    start = words or "definition"
+    candidates = itertools.chain([start], (f"{start}-{n}" for n in itertools.count(2)))
+    return next(name for name in candidates if name.lower() not in used)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +23,7 @@ from cloudtune.provider import (
     list_values,
     value_at,
 )
-from cloudtune_sagemaker.native.names import SCALES
+from cloudtune_sagemaker.native.names import SCALES, definition_name
 
 _MAX_VALUES = 30
 """Values of a categorical range (CategoricalParameterRanges[].Values, botocore 1.44.8)."""
@@ -64,7 +62,7 @@ def branches(study: Study, settings: Mapping[str, Any], report: Report) -> list[
     found: list[Branch] = []
     for value in values:
         text = format_value(value)
-        name = names.get(text) or _name(root, text, used)
+        name = names.get(text) or definition_name(root, text, used)
         used.add(name.lower())
         active = {
             each: parameter
@@ -85,13 +83,6 @@ def branches(study: Study, settings: Mapping[str, Any], report: Report) -> list[
 def _is_active(parameter: Parameter, root: str, value: Value) -> bool:
     required = (parameter.when or {}).get(root)
     return required is None or any(is_same_value(each, value) for each in required)
-
-
-def _name(root: str, text: str, used: set[str]) -> str:
-    words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{root}-{text}").strip("-")[:60].strip("-")
-    start = words or "definition"
-    candidates = itertools.chain([start], (f"{start}-{n}" for n in itertools.count(2)))
-    return next(name for name in candidates if name.lower() not in used)
 
 
 def ranges(branch: Branch, report: Report, encode: Callable[[Value], str]) -> Json:
