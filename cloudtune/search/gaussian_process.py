@@ -131,20 +131,26 @@ class Posterior:
         self._inverse = self._invert_covariance()
         self._mean = self._inverse.sum(axis=0) @ values / self._inverse.sum()
         self._alpha = self._inverse @ (values - self._mean)
+        self._errors: FloatArray = np.empty(0)
         self._squared_errors: FloatArray = np.empty(0)
         self.mean_at_rows: FloatArray = values - self._noise * self._alpha
         """The posterior mean at the rows themselves, without their noise."""
 
     def calibrate(self) -> None:
-        """Scale the variance by the squared standardized leave-one-out errors of the rows nearby.
+        """Correct predictions by the leave-one-out errors of the rows nearby.
 
         A kernel has the same variance everywhere, but objectives are flat in some regions and steep
         in others. Afterwards, the variance is small on a plateau, where each row is predicted by
-        its neighbors, and large where measurements surprise. Rows count with their correlation, and
-        the kernel's own variance counts as one row. Call it before rows are added. Sampling by
-        leave-one-out errors: Mohammadi and others, 2020, <https://arxiv.org/abs/2005.01814>.
+        its neighbors, and large where measurements surprise: it is scaled by the squared
+        standardized errors. Where the rows nearby are worse than the other rows predict, the mean
+        rises by their mean error, since it promises too much there. It never falls.
+
+        Rows count with their correlation, and the kernel itself counts as one row. Call it before
+        rows are added. Sampling by leave-one-out errors: Mohammadi and others, 2020,
+        <https://arxiv.org/abs/2005.01814>.
         """
-        self._squared_errors = self._alpha**2 / np.diagonal(self._inverse)
+        self._errors = self._alpha / np.diagonal(self._inverse)
+        self._squared_errors = self._alpha * self._errors
 
     def condition_on_mean(self, rows: Rows) -> None:
         """Add rows with their predicted mean as value, which reduces the uncertainty there.
@@ -163,8 +169,10 @@ class Posterior:
         cross = self._variance * correlation
         mean = self._mean + cross @ self._alpha
         variance = self._variance - ((cross @ self._inverse) * cross).sum(axis=1)
-        nearby = correlation[:, : len(self._squared_errors)]
-        variance *= (1 + nearby @ self._squared_errors) / (1 + nearby.sum(axis=1))
+        nearby = correlation[:, : len(self._errors)]
+        count = 1 + nearby.sum(axis=1)
+        mean += np.maximum(nearby @ self._errors / count, 0.0)
+        variance *= (1 + nearby @ self._squared_errors) / count
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self._variance))
 
     def _invert_covariance(self) -> FloatArray:

@@ -8,7 +8,8 @@ repeated while untried ones remain.
 
 Accuracies on a test set have steps, and many assignments share the best one. Where the best
 measurements tie, an improvement counts only beyond half a step. The uncertainty follows how well
-the process predicts the trials nearby, so that the search leaves a plateau.
+the process predicts the trials nearby, and a mean that was too optimistic there is raised, so that
+the search leaves a plateau.
 
 Running trials count with their predicted mean (kriging believer) and failed trials with the worst
 value, so that both keep new trials away. Hyperparameters that were fitted for a trial are stored in
@@ -98,8 +99,8 @@ class GPSearch(Strategy):
             prior: Finished trials of earlier runs.
             explores: Whether the process leaves plateaus and doubts itself: equal values count
                 once, an improvement has to exceed half a step, little noise is expected, the
-                uncertainty follows the errors, and each fit also starts from the prior median. Not
-                for trials that count as failed, or have estimates, as in hyperband.
+                predictions follow the errors nearby, and each fit also starts from the prior
+                median. Not for trials that count as failed, or have estimates, as in hyperband.
         """
         self._axes = axes
         self._explores = explores

@@ -21,6 +21,7 @@ _FAMILIES: Mapping[str, Mapping[str, Callable[[], Task]]] = {
     "conditional_synthetic": quality_tasks.conditional(),
     "functions": quality_tasks.functions(),
     "tables": quality_tasks.tables(),
+    "fresh": {table.name: table.task for table in trained_tasks.FRESH_TABLES},
 }
 TASKS: Mapping[str, Callable[[], Task]] = {
     **{name: task for family in _FAMILIES.values() for name, task in family.items()},
@@ -35,7 +36,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         name
         for family, tasks in _FAMILIES.items()
         for name in tasks
-        if family != "tables" or name in _SOME_TABLES
+        if (family != "tables" or name in _SOME_TABLES) and family != "fresh"
     ],
 }
 

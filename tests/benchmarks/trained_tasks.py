@@ -165,6 +165,14 @@ TABLES = [
     Table("held_out_trees_unions", "unions", TREES, TREES_KNOTS, train_trees),
     Table("held_out_mlp_clusters", "clusters", MLP, MLP_KNOTS, train_mlp),
 ]
+FRESH_TABLES = [
+    Table("fresh_svc_unions", "unions", _ALL_KERNELS, _COARSE, train_svc),
+    Table("fresh_models_cancer", "breast_cancer", MODELS, MODELS_KNOTS, train_models),
+    Table("fresh_trees_clusters", "clusters", TREES, TREES_KNOTS, train_trees),
+    Table("fresh_pipeline_votes", "votes", PIPELINE, PIPELINE_KNOTS, train_pipeline),
+    Table("fresh_mlp_votes", "votes", MLP, MLP_KNOTS, train_mlp),
+]
+"""The same models on other data, added after the last change of the search."""
 
 
 def svc_digits_real() -> Task:
@@ -190,6 +198,6 @@ def svc_digits_real() -> Task:
 
 
 if __name__ == "__main__":
-    for chosen in TABLES:
+    for chosen in [*TABLES, *FRESH_TABLES]:
         if chosen.name in (sys.argv[1:] or [chosen.name]):
             print(f"{chosen.name}: {len(chosen.errors)} trainings", flush=True)
