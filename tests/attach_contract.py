@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -85,8 +85,7 @@ class Command:
 
     def job(self) -> dict[str, Any]:
         found: Any = json.loads(self("results", "--format", "json"))
-        job: dict[str, Any] = found[0] if isinstance(found, list) else found
-        return job
+        return cast("dict[str, Any]", found[0] if isinstance(found, list) else found)
 
 
 def wait_for(holds: Callable[[], Any]) -> Any:

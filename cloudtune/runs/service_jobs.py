@@ -26,6 +26,7 @@ from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.differences import Difference, find_differences
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json, TrialSpec
+from cloudtune.study.yaml_reader import is_map
 
 if TYPE_CHECKING:
     from cloudtune.provider.base import BaseProvider
@@ -101,7 +102,7 @@ def attach_job(
                 f"{on} does not return what {job} searches, so a study cannot be rebuilt; add "
                 "--study FILE"
             )
-        plan = _plan(given, probe, described)
+        plan = _plan(given, probe, described, _own_settings(imported, on))
         plan = replace(plan, findings=tuple(each for each in findings if isinstance(each, Finding)))
         run = plan.facts.run_id
         with creation_lock(ledger, run):
@@ -211,11 +212,23 @@ def _require_one(imported: Imported) -> None:
         )
 
 
-def _plan(study: Study, probe: Plan, described: JobDescription) -> Plan:
-    """Return the plan of the run that follows the job."""
+def _own_settings(imported: Imported | None, on: str) -> Json:
+    """Return the settings that the job itself has, such as its machine."""
+    if imported is None:
+        return {}
+    own: Json = imported.studies[0].data.get("providers", {}).get(on, {})
+    return own
+
+
+def _plan(study: Study, probe: Plan, described: JobDescription, own: Json) -> Plan:
+    """Return the plan of the run that follows a job with settings of its own.
+
+    They determine the price of a trial, whatever machine a given study names.
+    """
     provider, facts = registry.get(probe.provider), probe.facts
-    settings = read_settings(study, probe.provider, provider)
-    lookup = provider.lookup(_without_code(study), settings, facts)
+    as_job = _with_settings(_without_code(study), probe.provider, own)
+    settings = read_settings(as_job, probe.provider, provider)
+    lookup = provider.lookup(as_job, settings, facts)
     facts = replace(
         facts,
         job_name=described.job_name,
@@ -248,7 +261,7 @@ def _compare(
     on = probe.provider
     provider = registry.get(on)
     fitted = fit(_without_code(study), provider.capabilities, "managed")
-    plan = _plan(_without_code(study), probe, described)
+    plan = _plan(_without_code(study), probe, described, {})
     request = provider.request(fitted, "managed", plan.settings, plan.facts)
     sent = read_description(request, on, study.file or "the study")
     _require_one(sent)
@@ -282,5 +295,5 @@ def _compare(
 
 def _has(data: Any, path: str) -> bool:
     for key in path.split("."):
-        data = data.get(key) if isinstance(data, dict) else None
+        data = data.get(key) if is_map(data) else None
     return data is not None

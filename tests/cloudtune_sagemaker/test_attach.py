@@ -6,9 +6,9 @@ import io
 import itertools
 import tarfile
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, ClassVar
 
-import boto3
 import pytest
 
 from tests.attach_contract import AttachContract, Command, Told, wait_for
@@ -41,6 +41,7 @@ class TestAttach(AttachContract):
     @classmethod
     def prepare(cls) -> None:
         env = cls.env
+        boto3: Any = import_module("boto3")
         session = boto3.session.Session(
             env["AWS_ACCESS_KEY_ID"],
             env["AWS_SECRET_ACCESS_KEY"],

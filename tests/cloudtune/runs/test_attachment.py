@@ -75,7 +75,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(run_readers._MODULES, "demo", f"{__name__}:DemoReader")
+    modules = run_readers._MODULES  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setitem(modules, "demo", f"{__name__}:DemoReader")
 
 
 def test_all_that_is_known_of_a_trial_is_in_the_results_and_nothing_else() -> None:

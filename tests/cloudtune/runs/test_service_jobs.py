@@ -25,7 +25,7 @@ from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.ledger.records import JobRecord
 from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.facts import Facts, Lookup
+from cloudtune.provider.facts import Facts, Lookup, Price
 from cloudtune.provider.models import (
     CloudSettings,
     JobContext,
@@ -138,6 +138,7 @@ class FarFormat(Format):
                     "parameters": space,
                     "strategy": "random",
                     "limits": {"max_trials": document.original.get("trials", 2)},
+                    "providers": {"far": document.original.get("settings", {})},
                 },
                 f"part-{number}",
             )
@@ -147,6 +148,7 @@ class FarFormat(Format):
 
 class FarSettings(CloudSettings):
     region: str | None = None
+    machine: str = "unknown"
 
 
 class FarProvider(BaseProvider[FarSettings]):
@@ -164,7 +166,12 @@ class FarProvider(BaseProvider[FarSettings]):
     def lookup(self, study: Study, settings: FarSettings, facts: Facts) -> Lookup:
         assert study.trial.script is None, "the code is at the service"
         missing = {} if settings.region else {"region": "give a region"}
-        return Lookup(missing_settings=missing, data={"region": settings.region})
+        hour = {"small": 36.0, "big": 360.0}.get(settings.machine)
+        return Lookup(
+            missing_settings=missing,
+            data={"region": settings.region},
+            price=Price.hourly(hour, "USD", "a list") if hour else "an unknown machine",
+        )
 
     def request(self, fitted: FittedStudy, mode: Mode, settings: FarSettings, facts: Facts) -> Json:
         space = {
@@ -203,9 +210,9 @@ def service(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]
     monkeypatch.chdir(tmp_path)
     made = Service()
     with registry.temporary_provider("far", lambda: FarProvider(made)):
-        formats._provider_formats.cache_clear()
+        formats._provider_formats.cache_clear()  # pyright: ignore[reportPrivateUsage]
         yield made
-    formats._provider_formats.cache_clear()
+    formats._provider_formats.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 def result_of(run: Run) -> StudyResult:
@@ -327,9 +334,10 @@ def test_a_job_that_this_ledger_sent_keeps_its_run(
     sent = JobRecord("r1", "far", {"mode": "managed", "facts": {}}, job="job")
     service.run = run
     far, study = FarProvider(service), given_study()
-    plan = service_jobs._probe(study, "far", far, "job")
+    plan = service_jobs._probe(study, "far", far, "job")  # pyright: ignore[reportPrivateUsage]
     described = far.describe_job("job", plan, JobContext(plan.facts.base))
-    assert service_jobs._is_same(sent, provider, described) is same
+    is_same = service_jobs._is_same  # pyright: ignore[reportPrivateUsage]
+    assert is_same(sent, provider, described) is same
 
 
 def test_what_a_study_cannot_hold_is_refused_or_listed(service: Service) -> None:
@@ -359,6 +367,18 @@ def test_a_given_study_replaces_the_rebuilt_one_and_limits_nothing(service: Serv
     assert str(notes[0]) == "limits.max_trials: differs: 9 in the study, 2 in the job"
     assert (result.study.name, result.state, service.stopped) == ("mine", "completed", False)
     assert len(result.trials) == 2
+
+
+@pytest.mark.parametrize(("machine", "amount"), [("big", 1.0), ("huge", None)])
+def test_costs_are_those_of_the_jobs_own_machine(
+    service: Service, machine: str, amount: float | None
+) -> None:
+    service.document = {"name": "job", "space": [SPACE], "settings": {"machine": machine}}
+    study = given_study()
+    small = study.model_copy(update={"providers": {"far": {"region": "n", "machine": "small"}}})
+    for run in (attach("far:job", study=small), attach("far:north/job")):
+        costs = [trial.cost for trial in result_of(run).trials]  # of 10 seconds each
+        assert [cost.amount if cost else None for cost in costs] == [amount] * 2
 
 
 def test_a_given_study_with_other_parameters_is_refused_field_by_field(service: Service) -> None:
