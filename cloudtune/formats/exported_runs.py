@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.results.model import Measurement, StudyResult, Trial, encode_json
@@ -50,7 +51,12 @@ def parse_trial(text: Any, measurements: Sequence[Measurement]) -> Trial | None:
         trial = TypeAdapter(Trial).validate_json(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return trial and replace(trial, measurements=tuple(measurements))
+    if trial is None:
+        return None
+    # A file that a storage of others names is not opened: only logs as cloudtune writes them.
+    is_log = trial.log is not None and ("://" in trial.log or Path(trial.log).name == "log.txt")
+    log = trial.log if is_log else None
+    return replace(trial, measurements=tuple(measurements), log=log)
 
 
 def parse_measurements(texts: Iterable[Any]) -> list[Measurement]:

@@ -245,6 +245,7 @@ class _Experiment:
             machine=machine if isinstance(machine, str) else None,
             reason=reason or ("it failed" if state == "failed" else ""),
             log_tail=error,
+            log=str(self._folder.path / record.folder / "error.txt") if error else None,
         )
 
 

@@ -214,6 +214,7 @@ class _Experiment:
             parameters=space.assignment(config),
             reason="stopped before its first report" if is_stopped else reason,
             log_tail="" if is_stopped else errors,
+            log=str(folder / "std.err") if errors else None,
         )
 
 

@@ -83,6 +83,8 @@ def test_ray(unpack: Unpack) -> None:
         "completed",
     ]
     assert trials[0].reason == "RuntimeError: out of depth"
+    assert trials[0].log
+    assert Path(trials[0].log).name == "error.txt"
     assert 'raise RuntimeError("out of depth")' in trials[0].log_tail
     last = trials[7]
     assert last.id == "7d76d_00007"
@@ -162,6 +164,8 @@ def test_syne_tune(unpack: Unpack) -> None:
         *("stopped_early", "stopped_early", "cancelled", "cancelled"),
     ]
     assert trials[3].reason == "too wide"
+    assert trials[3].log
+    assert Path(trials[3].log).read_text() == "too wide\n"
     assert [m.step for m in trials[0].measurements] == [*range(1, 10)]
     assert trials[0].measurements[0].metrics.keys() == {"loss", "acc"}
     assert run.findings == ()

@@ -221,6 +221,15 @@ def test_an_exported_run_is_equal_when_it_is_attached(
     assert attached.trials[0].objective == (0.75,)
 
 
+def test_an_export_of_others_names_no_file_of_this_machine(
+    result: StudyResult, tmp_path: Path
+) -> None:
+    logs = ["/etc/passwd", "/runs/k7/trials/1/log.txt", "https://example.com/log"]
+    trials = [replace(t, log=log) for t, log in zip(result.trials, logs, strict=False)]
+    run_export.export(result, trials, str(tmp_path / "o.db"))
+    assert [trial.log for trial in read("optuna", tmp_path / "o.db")[1]] == [None, *logs[1:]]
+
+
 def test_an_emulated_run_stays_emulated(result: StudyResult, tmp_path: Path) -> None:
     path = tmp_path / "exported.db"
     run_export.export(replace(result, emulated=True), result.trials, str(path))
