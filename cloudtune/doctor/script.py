@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloudtune.bundle.missing_files import explain_missing_file
-from cloudtune.diagnostics import Check
+from cloudtune.diagnostics import Check, Finding
 from cloudtune.doctor.failures import check_failure
 from cloudtune.doctor.imports import check_imports
 from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
@@ -24,6 +24,8 @@ from cloudtune.provider.plan import Plan
 from cloudtune.study.loader import apply_overrides
 
 _HERE = "local"
+_WHOLE_RUN = ("limits", "objective", "strategy", "early_stopping", "warm_start")
+"""The blocks of a study that do not matter to a single trial."""
 
 
 def check_script(
@@ -48,10 +50,12 @@ def check_script(
     yield from check_imports(plan)
     driven = _driven_plan(plan)
     if isinstance(driven, Check):
-        yield driven
-        driven = create_plan(plan.study, _HERE)
-        if driven.refused:
+        own = create_plan(plan.study, _HERE)
+        if _obstacles(own):
+            yield _unknown("the script cannot run yet: see above")
             return
+        yield driven
+        driven = own
     try:
         notify(f"{plan.provider}: getting ready for the script")
         with Probe(driven, folder, lambda text: notify(f"{plan.provider}: {text}")) as probe:
@@ -70,7 +74,7 @@ def _driven_plan(plan: Plan) -> Plan | Check:
     """Return a plan with which single trials run here, or why the service's contract is unknown."""
     name, provider = plan.provider, registry.get(plan.provider)
     if not isinstance(plan.settings, CloudSettings):
-        return plan if not plan.refused else _unknown("the study cannot run here yet: see above")
+        return plan if not _obstacles(plan) else _unknown("")
     if provider.emulator is None:
         return _unknown(f"{name} has no emulator; the script ran as on this machine")
     if extra := registry.missing_extra(provider, emulated=True):
@@ -88,15 +92,19 @@ def _driven_plan(plan: Plan) -> Plan | Check:
         driven = create_plan(study, name, emulated=True)
     except CloudtuneError as error:
         return _unknown(f"how {name} runs the script: {error}; it ran as on this machine")
-    if driven.refused:
-        first = driven.refused[0]
+    if first := next(iter(_obstacles(driven)), None):
         reason = "see above" if first in plan.refused else f"{first.path}: {first.reason}"
         check = _unknown(f"how {name} runs the script ({reason}); it ran as on this machine")
-        if driven.refused[0] in plan.refused or not plan.study.file:
+        if first in plan.refused or not plan.study.file:
             return check
         command = f"cloudtune run {plan.study.file} --on {name} --emulate"
         return replace(check, fix="rehearse a whole run:", command=command)
     return driven
+
+
+def _obstacles(plan: Plan) -> list[Finding]:
+    """Return the findings because of which no trial can run, as opposed to a whole run."""
+    return [each for each in plan.refused if not each.path.startswith(_WHOLE_RUN)]
 
 
 def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:

@@ -31,6 +31,7 @@ parameters: {lr: {type: float, min: 0.25, max: 1}}
 limits: {max_trials: 2}
 trial: {script: train.py, metrics: {loss: 'loss: (\S+)'}}
 """
+CALL = ("doctor", "study.yaml")
 SETTINGS = """providers:
   sagemaker:
     region: eu-west-1
@@ -85,6 +86,9 @@ def test_a_study_that_cannot_run_says_why(typed: Cloudtune, tmp_path: Path) -> N
     (tmp_path / "study.yaml").write_text(STUDY.replace("limits: {max_trials: 2}\n", ""))
     output = typed("doctor", "study.yaml", code=1).stdout
     assert "study    error: study.yaml: limits: nothing would end this run" in output
+    assert "script   ok: two trials ran" in output
+    (tmp_path / "train.py").unlink()
+    assert "script   unknown: the script cannot run yet" in typed(*CALL, code=1).stdout
 
 
 def test_wrong_calls(typed: Cloudtune) -> None:
