@@ -148,3 +148,26 @@ def test_in_python(tmp_path: Path) -> None:
     assert cloudtune.import_study(tmp_path / "e.yaml") == study
     with pytest.raises(UsageError, match="first, second"):
         cloudtune.import_study(KATIB / "several.yaml")
+
+
+def test_a_storage_of_optuna_is_named_and_several_studies_become_one_document(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    file = tmp_path / "optuna.db"
+    for name in ("first", "second"):
+        study = optuna.create_study(storage=f"sqlite:///{file}", study_name=name)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    code, _, err = call(capsys, "check", file)
+    assert (code, "is an Optuna study, not a study" in err) == (1, True)
+    assert call(capsys, "import", f"sqlite:///{file}", "-o", tmp_path / "studies")[0] == 0
+    studies = sorted((tmp_path / "studies").iterdir())
+    code, out, _ = call(capsys, "export", *studies, "--to", "optuna")
+    assert code == 0
+    assert [each["study_name"] for each in json.loads(out)["studies"]] == ["first", "second"]
+    code, _, err = call(capsys, "export", *studies, "--to", "katib")
+    assert (code, "has one study: export 2 one by one" in err) == (1, True)
+    code, _, err = call(capsys, "export", *studies, "absent.yaml", "--to", "optuna")
+    assert (code, "absent.yaml is none" in err) == (1, True)
