@@ -40,7 +40,10 @@ class RunCalls(EmulatedRuns):
 
     @pytest.fixture(autouse=True)
     def _keep_emulators(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(job, "end_emulator", lambda *_: None)
+        def keep(*_: object) -> None:
+            pass
+
+        monkeypatch.setattr(job, "end_emulator", keep)
 
     def calls_of_runs(self, mode: Mode) -> tuple[Plan, set[Call]]:
         """Return the plan of such runs, and the rights that they use together."""

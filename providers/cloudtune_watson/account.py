@@ -24,6 +24,7 @@ from cloudtune.provider import (
     ask,
     check_clock,
     check_packages,
+    is_map,
 )
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient
@@ -266,8 +267,7 @@ def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) ->
     )
     if found is None:
         return
-    rows: Any = found
-    if not rows:
+    if not found:
         yield account_error(
             id="algorithms",
             path=f"{_SETTINGS}.url",
@@ -276,7 +276,8 @@ def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) ->
             command="oc get route -A | grep wmla-console",
         )
         return
-    names = {str(each.get("name", "")).lower() for each in rows if isinstance(each, dict)}
+    rows: list[Any] = list(found)
+    names = {str(each["name"]).lower() for each in rows if is_map(each) and "name" in each}
     wanted = str(plan.request.get("data", {}).get("algoDef", {}).get("algorithm", ""))
     if wanted and names and wanted.lower() not in names:
         yield account_error(

@@ -18,23 +18,21 @@ from cloudtune_watson.rights import calls_of
 def policies(plan: Plan) -> Iterator[Policy]:
     """Yield the role that the user of a run needs."""
     data = plan.facts.data
+    for backend in [data["backend"]] if data["backend"] else ["wml", "wmla"]:
+        yield _policy(plan, backend)
+
+
+def _policy(plan: Plan, backend: str) -> Policy:
+    data = plan.facts.data
     user: str = data["username"]
-    calls = calls_of(data["backend"])
+    calls = calls_of(backend)
     table = "\n".join(f"{each.role}: {each.operation} ({each.purpose})" for each in calls)
-    if data["backend"] == "wml":
-        kind, scope = (
-            ("project", data["project_id"])
-            if data["project_id"]
-            else (
-                "space",
-                data["space_id"],
-            )
-        )
-        title = f"role of {user} in the {kind} {scope}: Editor"
-        yield Policy(title, table, [member_command(plan)])
-    else:
-        title = f"role of {user}: a user of WML Accelerator who may submit and stop searches"
-        yield Policy(title, table)
+    if backend == "wml":
+        kind = "project" if data["project_id"] else "space"
+        title = f"role of {user} in the {kind} {data[f'{kind}_id']}: Editor"
+        return Policy(title, table, [member_command(plan)])
+    title = f"role of {user}: a user of WML Accelerator who may submit and stop searches"
+    return Policy(title, table)
 
 
 def member_command(plan: Plan) -> str:

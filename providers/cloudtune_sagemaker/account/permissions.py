@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning
+from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning, is_map
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.account.identity import Caller
 from cloudtune_sagemaker.account.role import PATH
@@ -186,8 +186,8 @@ def _may_grant(aws: Aws, bucket: str, role: str) -> bool:
     except ValueError:
         return True
     account = role.split(":")[4]
-    statements: Any = document.get("Statement", ())
-    allowing = [s for s in statements if isinstance(s, dict) and s.get("Effect") == "Allow"]
+    statements: list[Any] = list(document.get("Statement", ()))
+    allowing = [each for each in statements if is_map(each) and each.get("Effect") == "Allow"]
     principals = json.dumps([each.get("Principal") for each in allowing])
     return any(each in principals for each in (role, f"::{account}:root", f'"{account}"', '"*"'))
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning
+from cloudtune.provider import (
+    Check,
+    Json,
+    Plan,
+    account_error,
+    account_ok,
+    account_warning,
+    is_list,
+)
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.account.identity import Caller
 from cloudtune_sagemaker.client import Aws
@@ -114,4 +122,4 @@ def _is_about_service(statement: Json) -> bool:
 def _list(value: Any) -> list[Any]:
     if value is None:
         return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    return value if is_list(value) else [value]

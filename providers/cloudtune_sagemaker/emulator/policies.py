@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from cloudtune.emulator_kit import is_list, is_map
+
 Decision = Literal["allowed", "explicitDeny", "implicitDeny"]
 """The words of SimulatePrincipalPolicy (botocore 1.44.8, PolicyEvaluationDecisionType)."""
 
@@ -63,9 +65,10 @@ def principal_policies(arn: str) -> list[Mapping[str, Any]] | None:
 
 
 def _document(policy: Any) -> Mapping[str, Any]:
-    while isinstance(policy, dict) and "Statement" not in policy and "policy_document" in policy:
+    while is_map(policy) and "Statement" not in policy and "policy_document" in policy:
         policy = policy["policy_document"]
-    document: Mapping[str, Any] = json.loads(policy) if isinstance(policy, str) else policy
+    document: Any = json.loads(policy) if isinstance(policy, str) else policy
+    assert is_map(document)
     return document
 
 
@@ -105,4 +108,4 @@ def _expression(pattern: str) -> str:
 def _list(value: Any) -> list[Any]:
     if value is None:
         return []
-    return value if isinstance(value, list) else [value]
+    return value if is_list(value) else [value]

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import unescape
 
-from cloudtune.emulator_kit import Json
+from cloudtune.emulator_kit import Json, is_map
 from cloudtune_sagemaker.emulator.state import ACCOUNT
 
 PASS_ROLE = "PassRole"  # noqa: S105 - the name of an action
@@ -176,4 +176,4 @@ def _json(body: bytes) -> dict[str, Any]:
         members: Any = json.loads(body or b"{}")
     except (ValueError, RecursionError):
         return {}
-    return members if isinstance(members, dict) else {}
+    return members if is_map(members) else {}

@@ -19,8 +19,9 @@ _NOT_CHECKED = "; nothing else of the project could be checked"
 def check_identity(google: Google, plan: Plan) -> Generator[Check, None, bool]:
     """Yield the checks of credentials, clock and project; return whether calls are answered."""
     project: str = plan.facts.data["project"]
+    identity: Check | None = None
     try:
-        kind, place, account = google.credentials_source()
+        identity = _identity(plan, *google.credentials_source())
         google.rest(
             "POST",
             "cloudresourcemanager",
@@ -28,8 +29,8 @@ def check_identity(google: Google, plan: Plan) -> Generator[Check, None, bool]:
             json={"permissions": ["aiplatform.customJobs.get"]},
         )
     except GoogleError as error:
-        if error.code in {403, 404}:
-            yield _identity(plan, kind, place, account)
+        if identity and error.code in {403, 404}:
+            yield identity
             yield _no_project(plan, error)
             return error.code == 403
         if error.retryable:
@@ -41,7 +42,7 @@ def check_identity(google: Google, plan: Plan) -> Generator[Check, None, bool]:
             command=_SIGN_IN,
         )
         return False
-    yield _identity(plan, kind, place, account)
+    yield identity
     if clock := check_clock(google.date, TOLERANCE):
         yield clock
     yield account_ok(id="project", message=f"project {project} responds")

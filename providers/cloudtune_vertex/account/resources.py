@@ -205,7 +205,7 @@ def check_quotas(google: Google, plan: Plan) -> Iterator[Check]:
 def _compare_quota(plan: Plan, need: QuotaNeed, info: Json | None) -> Check:
     location, project = plan.facts.data["location"], plan.facts.data["project"]
     path = f"providers.vertex.{'machine' if need.unit == 'CPUs' else 'accelerator'}_type"
-    value = _value(info, location) if info else None
+    value = quota_value(info, location) if info else None
     if value is None:
         return account_unknown(
             id="quota",
@@ -229,7 +229,7 @@ def _compare_quota(plan: Plan, need: QuotaNeed, info: Json | None) -> Check:
     return account_ok(id="quota", message=f"quota {need.metric} is {amount} for {need.amount}")
 
 
-def _value(info: Json, location: str) -> int | None:
+def quota_value(info: Json, location: str) -> int | None:
     """Return the value in a location; -1 is unlimited, and without the region it is for all others.
 
     As DimensionsInfo of Cloud Quotas v1 (read 2026-11-27).

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from cloudtune.emulator_kit import CallLog, FaultPlan, Json, Response
+from cloudtune.emulator_kit import CallLog, FaultPlan, Json, Response, is_map
 from cloudtune_vertex.emulator.errors import JSON, ServiceError, denied, not_found
 from cloudtune_vertex.emulator.storage import Storage
 
@@ -209,4 +209,4 @@ def _read_json(body: bytes) -> dict[str, Any]:
         members: Any = json.loads(body or b"{}")
     except (ValueError, RecursionError):
         return {}
-    return members if isinstance(members, dict) else {}
+    return members if is_map(members) else {}

@@ -43,7 +43,10 @@ def test_versions_of_the_packages_of_an_extra(monkeypatch: pytest.MonkeyPatch) -
             raise metadata.PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(metadata, "requires", lambda _: requirements)
+    def requires(_name: str) -> list[str]:
+        return requirements
+
+    monkeypatch.setattr(metadata, "requires", requires)
     monkeypatch.setattr(metadata, "version", version)
     (check,) = check_packages("sagemaker")
     assert check.severity == "error"

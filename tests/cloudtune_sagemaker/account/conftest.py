@@ -65,7 +65,7 @@ class Account(Emulator):
         ecr = self.client("ecr")
         with suppress(ecr.exceptions.RepositoryAlreadyExistsException):
             ecr.create_repository(repositoryName="train")
-        manifest = {
+        manifest: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
             "config": {"mediaType": "x", "size": 1, "digest": f"sha256:{'0' * 64}"},

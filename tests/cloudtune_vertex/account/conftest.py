@@ -44,6 +44,10 @@ class Account(Emulator):
             self.url + path, params=params, headers=headers, timeout=30
         ).raise_for_status()
 
+    def credentials(self) -> Any:
+        """Return credentials of Google's libraries with the emulator's key."""
+        return self._credentials(None)
+
     def reach(self) -> None:
         """Wait until it listens; create a bucket in the location of the jobs, and one elsewhere."""
         super().reach()

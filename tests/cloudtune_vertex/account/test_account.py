@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune_vertex import rights
-from cloudtune_vertex.account.resources import _value
+from cloudtune_vertex.account.resources import quota_value
 from tests.cloudtune_vertex.account.conftest import Account, by_id, only
 from tests.cloudtune_vertex.support import OWN_IMAGE
 
@@ -41,7 +41,7 @@ def test_googles_own_client_is_answered(account: Account) -> None:
     manager: Any = import_module("google.cloud.resourcemanager_v3")
     client = manager.ProjectsClient(
         transport="rest",
-        credentials=account._credentials(None),
+        credentials=account.credentials(),
         client_options={"api_endpoint": account.url},
     )
     names = ["aiplatform.customJobs.get", "storage.objects.list"]
@@ -172,4 +172,4 @@ def test_quotas(start_account: Start, tmp_path: Path) -> None:
     ],
 )
 def test_the_value_of_a_quota_in_a_location(entries: list[Any], value: int | None) -> None:
-    assert _value({"dimensionsInfos": entries}, "a") == value
+    assert quota_value({"dimensionsInfos": entries}, "a") == value
