@@ -332,3 +332,9 @@ def test_a_variable_with_a_secret_is_left_out(tmp_path: Path) -> None:
     assert any(each.path.endswith("env.0.value") for each in imported.findings)
     exported = exporter.write(imported.studies[0].study, "vertex").document
     assert [each["name"] for each in pool(exported)["containerSpec"]["env"]] == ["EMPTY"]
+
+
+def test_what_reads_the_metric_is_a_finding() -> None:
+    _, findings = read("stopping.json")
+    (found,) = [each for each in findings if each.path.endswith(".metricId")]
+    assert 'add cloudtune.report({"' in str(found)

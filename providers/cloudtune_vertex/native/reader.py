@@ -132,6 +132,11 @@ class _JobReader:
             if not metric or goal not in GOALS:
                 fields.mistake("goal", "a metric needs an id and a goal MAXIMIZE or MINIMIZE")
                 continue
+            fields.warn(
+                "metricId",
+                "Vertex AI takes it from cloudml-hypertune, which nothing reads on other services: "
+                f'add cloudtune.report({{"{metric}": value}}) to the script',
+            )
             objectives.append(
                 {
                     "metric": metric,
