@@ -20,6 +20,8 @@ from cloudtune.formats.values import choice, parse_number, rising_numbers, typed
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _CLAUSES = frozenset(["EQUALS", "IN"])
+_WEIGHTS = ("weights", "probabilities")
+"""The key of the weights of a choice, now and in versions before 0.6."""
 
 
 class SpaceReader:
@@ -214,7 +216,7 @@ def _default(fields: Fields, kind: str) -> None:
         middle = math.sqrt(low) * math.sqrt(high) if is_log else low / 2 + high / 2
         is_automatic = math.isclose(number, middle, rel_tol=1e-9)
     else:
-        has_weights = fields.peek("weights") is not None
+        has_weights = any(each in fields for each in _WEIGHTS)
         is_automatic = is_list(values) and values[:1] == [value] and not has_weights
     if is_automatic:
         fields.take(key)
@@ -252,9 +254,10 @@ def _categorical(fields: Fields) -> Json | None:
     if not values:
         fields.mistake("choices", "a parameter needs at least one choice")
         return None
-    if fields.peek("weights") is not None:
-        reason = "kept for ConfigSpace; a study has no weights, so elsewhere all values are alike"
-        fields.approximate("weights", reason)
+    for key in _WEIGHTS:
+        if key in fields:
+            reason = "kept for ConfigSpace; a study has no weights: elsewhere, all values are alike"
+            fields.approximate(key, reason)
     return take_choice(fields, "choices", values)
 
 

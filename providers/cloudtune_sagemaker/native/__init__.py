@@ -1,5 +1,7 @@
 """SageMaker's own files: the request of CreateHyperParameterTuningJob, and what describe returns.
 
+A state machine of Step Functions with such requests is read, too.
+
 Follows botocore 1.44.8, service model sagemaker 2017-07-24. Nothing here depends on the request
 that `cloudtune_sagemaker.request` sends.
 """
@@ -28,6 +30,10 @@ class SageMakerFormat(Format):
     def matches(self, document: Json) -> bool:
         if "HyperParameterTuningJobConfig" in document:
             return True
+        if "States" in document and "StartAt" in document:
+            from cloudtune_sagemaker.native.state_machine import find_requests
+
+            return any(True for _ in find_requests(document))
         return "ResourceLimits" in document and "Strategy" in document  # the config alone
 
     @override
@@ -42,6 +48,10 @@ class SageMakerFormat(Format):
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
+        if "StartAt" in document:
+            from cloudtune_sagemaker.native.state_machine import read_machine
+
+            return read_machine(document)
         from cloudtune_sagemaker.native.reader import read_job
 
         return read_job(document)

@@ -35,6 +35,7 @@ FILES = {
     "katib": [TESTS / "cloudtune" / "formats" / "katib" / "strategies.yaml"],
     "sagemaker": [
         TESTS / "cloudtune_sagemaker" / "native" / f"{name}.json" for name in ("sdk", "conditional")
+        TESTS / "cloudtune_sagemaker" / "state_machines" / "parallel.json",
     ],
     "watson": [
         TESTS / "cloudtune_watson" / "native" / f"{name}.json"

@@ -57,7 +57,7 @@ def test_a_space_comes_back_with_the_same_meaning(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", FILES.names)
 def test_the_comparison_notices_each_change(name: str) -> None:
     missed = FILES.unnoticed(name, ["format_version"])
-    by_default = ("log", "default_value", "default", "weights", "meta", "q")  # null, or chosen
+    by_default = ("log", "default_value", "default", "weights", "probabilities", "meta", "q")
     assert [
         (path, kind)
         for path, kind in missed
