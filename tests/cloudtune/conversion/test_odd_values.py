@@ -34,8 +34,11 @@ FILES = {
     ],
     "katib": [TESTS / "cloudtune" / "formats" / "katib" / "strategies.yaml"],
     "sagemaker": [
-        TESTS / "cloudtune_sagemaker" / "native" / f"{name}.json" for name in ("sdk", "conditional")
-        TESTS / "cloudtune_sagemaker" / "state_machines" / "parallel.json",
+        TESTS / "cloudtune_sagemaker" / folder / f"{name}.json"
+        for folder, name in (
+            *(("native", "sdk"), ("native", "conditional")),
+            ("state_machines", "parallel"),
+        )
     ],
     "watson": [
         TESTS / "cloudtune_watson" / "native" / f"{name}.json"
