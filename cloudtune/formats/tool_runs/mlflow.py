@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from typing_extensions import override
@@ -31,12 +32,12 @@ from cloudtune.formats.tool_runs.mlflow_stores import (
 )
 from cloudtune.formats.tool_runs.objective import choose_objectives
 from cloudtune.formats.tool_runs.places import choose_name
-from cloudtune.formats.tool_runs.rebuilt import rebuild_study
+from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
 from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_time
 from cloudtune.formats.values import parse_text
 from cloudtune.results.events import TrialState
-from cloudtune.results.model import Measurement, StudyResult, Trial
+from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
 from cloudtune.study.yaml_reader import is_map
@@ -97,7 +98,7 @@ class _Reading:
             (parent,) = self._store.runs([group.parent], with_points=False)
             exported = parse_result(join_parts(parent.tags, RESULT))
             if exported is not None:
-                trials = _ExportedTrials(self._store, group.ids, exported)
+                trials = TrialSource(partial(_exported_trials, self._store, group.ids))
                 return finished_run(exported, trials, address, self._findings)
         return self._rebuild(group, address)
 
@@ -119,7 +120,7 @@ class _Reading:
         name = group.name or group.parent
         return FinishedRun(
             study=rebuild_study(name, objectives, derived, f"MLflow run {name}"),
-            trials=_Trials(self._store, group.ids, derived),
+            trials=TrialSource(partial(_trials, self._store, group.ids, derived)),
             job=name,
             address=address,
             findings=(*self._findings, *derived.findings),
@@ -152,46 +153,32 @@ class _Reading:
         return found[choose_name(self._name, found, f"{self._store.address} has no runs of MLflow")]
 
 
-@dataclass(frozen=True)
-class _Trials:
-    store: Store
-    ids: tuple[str, ...]
-    space: DerivedSpace
-
-    def __iter__(self) -> Iterator[Trial]:
-        numbers = {id_: number for number, id_ in enumerate(self.ids, start=1)}
-        for run in self.store.runs(self.ids, with_points=True):
-            if run.status == "SCHEDULED":
-                continue
-            yield Trial(
-                id=run.id,
-                number=numbers[run.id],
-                state=_STATES.get(run.status, "unknown"),
-                parameters=self.space.assignment(_config(run)),
-                measurements=tuple(_measurements(run, {})),
-                word=run.status or None,
-                started=_seconds(run.started),
-                ended=_seconds(run.ended),
-                reason=_REASONS.get(run.status, ""),
-            )
+def _trials(store: Store, ids: Sequence[str], space: DerivedSpace) -> Iterator[Trial]:
+    numbers = {id_: number for number, id_ in enumerate(ids, start=1)}
+    for run in store.runs(ids, with_points=True):
+        if run.status == "SCHEDULED":
+            continue
+        yield Trial(
+            id=run.id,
+            number=numbers[run.id],
+            state=_STATES.get(run.status, "unknown"),
+            parameters=space.assignment(_config(run)),
+            measurements=tuple(_measurements(run, {})),
+            word=run.status or None,
+            started=_seconds(run.started),
+            ended=_seconds(run.ended),
+            reason=_REASONS.get(run.status, ""),
+        )
 
 
-@dataclass(frozen=True)
-class _ExportedTrials:
-    """The trials of a run that cloudtune exported."""
-
-    store: Store
-    ids: tuple[str, ...]
-    result: StudyResult
-
-    def __iter__(self) -> Iterator[Trial]:
-        for run in self.store.runs(self.ids, with_points=True):
-            trial = parse_trial(
-                join_parts(run.tags, TRIAL), list(_measurements(run, _metric_names(run)))
-            )
-            if trial is None:
-                raise UsageError(f"run {run.id} of an export of cloudtune has been changed")
-            yield trial
+def _exported_trials(store: Store, ids: Sequence[str]) -> Iterator[Trial]:
+    """Yield the trials of a run that cloudtune exported."""
+    for run in store.runs(ids, with_points=True):
+        measurements = list(_measurements(run, _metric_names(run)))
+        trial = parse_trial(join_parts(run.tags, TRIAL), measurements)
+        if trial is None:
+            raise UsageError(f"run {run.id} of an export of cloudtune has been changed")
+        yield trial
 
 
 def _config(run: MlflowRun) -> dict[str, Value]:

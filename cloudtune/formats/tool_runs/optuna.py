@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, cast
@@ -40,7 +41,7 @@ from cloudtune.formats.tool_runs.optuna_trials import (
     read_journal,
 )
 from cloudtune.formats.tool_runs.places import choose_name
-from cloudtune.formats.tool_runs.rebuilt import rebuild_study
+from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace, read_definition
 from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_value
 from cloudtune.formats.values import choice as choice_of
@@ -132,7 +133,9 @@ class _Reading:
             address = shown if "://" in shown else str(Path(shown).absolute())
             address = f"optuna:{address}#{name}"
             if exported := parse_result(studies[name].user_attrs.get(RESULT)):
-                return finished_run(exported, _Trials(self, None), address, self._findings)
+                return finished_run(
+                    exported, TrialSource(partial(self.trials, None)), address, self._findings
+                )
             return self._run(storage, studies[name], address)
 
     def _run(self, storage: _Storage, study: OptunaStudy, address: str) -> FinishedRun:
@@ -166,7 +169,7 @@ class _Reading:
         objectives = choose_objectives(self._choice, stored, known, "Optuna")
         return FinishedRun(
             study=rebuild_study(study.name, objectives, derived, f"Optuna study {study.name}"),
-            trials=_Trials(self, derived),
+            trials=TrialSource(partial(self.trials, derived)),
             job=study.name,
             address=address,
             findings=(*self._findings, *derived.findings),
@@ -249,15 +252,6 @@ class _Reading:
             yield Measurement(step, {names[0]: value})
         if final or rest:
             yield Measurement(steps[-1][0] + 1 if steps else 1, {**final, **rest})
-
-
-@dataclass(frozen=True)
-class _Trials:
-    reading: _Reading
-    space: DerivedSpace | None
-
-    def __iter__(self) -> Iterator[Trial]:
-        return self.reading.trials(self.space)
 
 
 def _choice(choices: Sequence[Any]) -> Json:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.formats.tool_runs.files import RunFolder, UnreadableFileError, json_items
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives
 from cloudtune.formats.tool_runs.places import find_run_folder
-from cloudtune.formats.tool_runs.rebuilt import rebuild_study
+from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
 from cloudtune.formats.tool_runs.tables import read_rows
 from cloudtune.formats.tool_runs.values import Period, to_metric, to_metrics, to_step, to_time
@@ -136,7 +137,7 @@ class _Experiment:
         name = self._folder.path.name
         return FinishedRun(
             study=rebuild_study(name, objectives, derived, f"Ray Tune experiment {name}"),
-            trials=_Trials(self, derived),
+            trials=TrialSource(partial(self.trials, derived)),
             job=name,
             address=f"ray:{self._folder.path.resolve()}",
             findings=(*self._findings, *derived.findings),
@@ -247,15 +248,6 @@ class _Experiment:
             log_tail=error,
             log=str(self._folder.path / record.folder / "error.txt") if error else None,
         )
-
-
-@dataclass(frozen=True)
-class _Trials:
-    experiment: _Experiment
-    space: DerivedSpace
-
-    def __iter__(self) -> Iterator[Trial]:
-        return self.experiment.trials(self.space)
 
 
 def _parse_record(item: Any) -> _Record | None:

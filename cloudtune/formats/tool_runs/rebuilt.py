@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.formats.tool_runs.space import DerivedSpace
-from cloudtune.results.events import TrialState
-from cloudtune.results.model import Measurement
+from cloudtune.results.model import Trial
 from cloudtune.study.loader import load
 from cloudtune.study.study import Study
 
@@ -38,17 +38,12 @@ def rebuild_study(
         raise UsageError(f"the run cannot be a study:\n{problems}") from error
 
 
-def rising(measurements: Iterable[Measurement]) -> Iterator[Measurement]:
-    """Yield the measurements whose step is above those before, such as those after a restart."""
-    last = -1
-    for each in measurements:
-        if each.step > last:
-            last = each.step
-            yield each
+@dataclass(frozen=True)
+class TrialSource:
+    """Trials that are read anew by each iteration."""
 
+    read: Callable[[], Iterator[Trial]]
 
-def final_state(*, any_measured: bool, is_stopped: bool = False) -> TrialState:
-    """Return the state of a trial that ended without an error."""
-    if not any_measured:
-        return "failed"
-    return "stopped_early" if is_stopped else "completed"
+    def __iter__(self) -> Iterator[Trial]:
+        """Yield the trials."""
+        return self.read()

@@ -12,7 +12,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from cloudtune.formats.syne_tune.domains import read_domain
 from cloudtune.formats.tool_runs.files import RunFolder, UnreadableFileError, parse_map
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
 from cloudtune.formats.tool_runs.places import find_run_folder
-from cloudtune.formats.tool_runs.rebuilt import rebuild_study
+from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace, read_definition
 from cloudtune.formats.tool_runs.tables import read_cell, read_rows
 from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_step, to_time
@@ -121,7 +121,7 @@ class _Experiment:
         description = f"Syne Tune experiment{f' with {scheduler}' if scheduler else ''}"
         return FinishedRun(
             study=rebuild_study(name, objectives, derived, description[:200]),
-            trials=_Trials(self, derived),
+            trials=TrialSource(partial(self.trials, derived)),
             job=name,
             address=f"syne-tune:{self._folder.path.resolve()}",
             findings=(*findings, *derived.findings),
@@ -259,15 +259,6 @@ class _Running:
             seconds=_seconds(last),
             reason=f"decision {decision}" if state == "stopped_early" and decision else "",
         )
-
-
-@dataclass(frozen=True)
-class _Trials:
-    experiment: _Experiment
-    space: DerivedSpace
-
-    def __iter__(self) -> Iterator[Trial]:
-        return self.experiment.trials(self.space)
 
 
 def _is_number(text: str) -> bool:

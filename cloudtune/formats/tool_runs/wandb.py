@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.formats.tool_runs.files import open_file
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
 from cloudtune.formats.tool_runs.places import choose_name
-from cloudtune.formats.tool_runs.rebuilt import rebuild_study
+from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
 from cloudtune.formats.tool_runs.tables import read_cell
 from cloudtune.formats.tool_runs.values import Period, to_metric, to_metrics, to_step, to_time
@@ -103,7 +103,7 @@ class _Reading:
         address = f"wandb:{self._path.resolve()}" + (f"#{self._sweep}" if self._sweep else "")
         return FinishedRun(
             study=rebuild_study(name, objectives, derived, f"W&B export {self._path.name}"),
-            trials=_Trials(self, derived),
+            trials=TrialSource(partial(self.trials, derived)),
             job=name,
             address=address,
             findings=(*self._findings, *derived.findings),
@@ -151,15 +151,6 @@ class _Reading:
         return dict(draft.data.get("parameters", {})), [
             StoredObjective(each["metric"], to_goal(each["goal"])) for each in stored
         ]
-
-
-@dataclass(frozen=True)
-class _Trials:
-    reading: _Reading
-    space: DerivedSpace
-
-    def __iter__(self) -> Iterator[Trial]:
-        return self.reading.trials(self.space)
 
 
 def _trial(number: int, row: Row, space: DerivedSpace) -> Trial:
