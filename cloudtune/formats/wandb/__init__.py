@@ -19,6 +19,8 @@ from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
 
 _OTHERS = frozenset(["objective", "search_space", "apiVersion"])
+_STUDY = frozenset(["trial", "limits", "strategy", "constants"])
+"""Keys of a study, which may have a word of a sweep by mistake."""
 _TYPICAL = frozenset(
     [
         *("program", "metric", "metrics", "command", "early_terminate", "run_cap", "project"),
@@ -40,7 +42,7 @@ class WandbFormat(Format):
     @override
     def matches(self, document: Json) -> bool:
         parameters = document.get("parameters")
-        if _OTHERS & document.keys() and document.get("kind") != "sweep":
+        if (_OTHERS | _STUDY) & document.keys() and document.get("kind") != "sweep":
             return False
         has_method = str(document.get("method")) in METHODS
         if not is_map(parameters):

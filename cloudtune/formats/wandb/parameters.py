@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloudtune.formats.documents import is_number_only_in_yaml_1_2
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.ranges import keep_whole, take_choice, take_exponents, take_quantized
 from cloudtune.formats.study_text import format_number
@@ -151,12 +152,8 @@ def _range(distribution: Any, fields: Fields) -> Json | None:
 def _note_text(fields: Fields, key: str, values: list[Any]) -> None:
     """Note numbers such as 1e-5, which are text for W&B."""
     for value in values:
-        if isinstance(value, str) and value[:1] in tuple("+-.0123456789"):
-            try:
-                number = float(value)
-            except ValueError:
-                continue
-            spelled = format_number(number)
+        if isinstance(value, str) and is_number_only_in_yaml_1_2(value):
+            spelled = format_number(float(value))
             text = f"{value} is text in W&B's YAML; write {spelled}, with a point, for a number"
             fields.note(key, text)
             return

@@ -40,10 +40,39 @@ def test_aliases_and_merge_keys() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1e-5", "1.0e-5", "1e5", "yes", "on", "0o7", "010", "1_000", "0x1f", ".5", "-.inf", "3.", "~"],
+    [
+        *("1e-5", "1.0e-5", "1e5", "yes", "on", "0o7", "010", "1_000", "0x1f", ".5", "-.inf", "3."),
+        *(
+            "~",
+            "08",
+            "0_8",
+            "080125_38",
+            "+.5",
+            "-.5",
+            "1:30",
+            "-1:30:05",
+            "1:30.5",
+            "0:30",
+            "1:60",
+        ),
+    ],
 )
 def test_yaml_1_1_is_what_pyyaml_reads(text: str) -> None:
     assert data(f"a: {text}", "1.1") == yaml.safe_load(f"a: {text}")
+
+
+@settings(max_examples=200)
+@given(st.text("01789_.:eE+-x", min_size=1, max_size=7))
+def test_numbers_of_yaml_1_1_are_those_of_pyyaml(text: str) -> None:
+    try:
+        expected = yaml.safe_load(f"a: [{text}]")["a"]
+    except (yaml.YAMLError, ValueError, TypeError):
+        return
+    if not isinstance(expected[0], int | float | str):
+        return  # a date is text here
+    found = data(f"a: [{text}]", "1.1")["a"]
+    assert found == expected
+    assert type(found[0]) is type(expected[0])
 
 
 def test_yaml_1_2_reads_exponents() -> None:

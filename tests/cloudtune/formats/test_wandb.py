@@ -248,6 +248,22 @@ parameters:
 """
 
 
+def test_quoted_numbers_are_meant_as_text(tmp_path: Path) -> None:
+    text = BASE.replace("{min: 1, max: 2}", '{values: ["100", "1.5", "-3"]}')
+    findings = FILES.read_text(text, tmp_path).findings
+    assert [each for each in findings if each.path.startswith("parameters")] == []
+
+
+def test_a_study_with_a_word_of_a_sweep_is_a_study(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    text = (
+        "method: random\nmetric: loss\nparameters:\n  lr: {type: float, min: 0.1, max: 1}\n"
+        "limits: {max_trials: 3}\ntrial: {script: train.py}\n"
+    )
+    study.write_text(text, "utf-8")
+    assert importer.foreign_format(study) is None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "path", "reason"),
     [
@@ -289,6 +305,12 @@ def test_refusals_name_the_field(
         ),
         ("name: loss, ", "", "metric.name", "needs a name"),
         ("goal: minimize", "goal: min", "metric.goal", "minimize or maximize"),
+        (
+            "minimize}",
+            "minimum}\nearly_terminate: {type: hyperband, min_iter: 3}",
+            "metric.goal",
+            "minimize or maximize",
+        ),
         ("{min: 1, max: 2}", "0.1", "parameters.x", "must be a map"),
         ("{min: 1, max: 2}", "{min: 1}", "parameters.x.max", "needs value"),
         ("{min: 1, max: 2}", "{mu: 1}", "parameters.x.distribution", "need a distribution"),
