@@ -13,17 +13,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.formats.json_lines import JsonLines
+from cloudtune.formats.yaml_scalars import YamlVersion, parse_scalar_of
 from cloudtune.study.yaml_reader import (
     explain_syntax_error,
     is_list,
     is_map,
     join_surrogates,
-    parse_scalar,
 )
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -31,7 +31,6 @@ MAX_YAML_BYTES = 512 * 1024
 """YAML takes longer to parse than JSON."""
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
-YamlVersion = Literal["1.1", "1.2"]
 
 _TAGS = "tag:yaml.org,2002:"
 _NO_SPACE = re.compile(r"[A-Za-z_][\w.-]{0,100}:[^\s:/][^\s:]{0,200}")
@@ -42,19 +41,6 @@ _UNRENDERED = ("is a template, not YAML", "fill it in first, for example with `h
 """A message and a hint for a line with an expression of Helm or Jinja that is not quoted."""
 _ENDLESS_TAG = re.compile(r"![^\s]{1000}")
 """What takes the parser quadratic time."""
-_BOOLEANS_1_1 = {
-    **dict.fromkeys(("yes", "Yes", "YES", "on", "On", "ON"), True),
-    **dict.fromkeys(("no", "No", "NO", "off", "Off", "OFF"), False),
-}
-_NUMBER_1_1 = re.compile(
-    r"[-+]?(0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)"
-    r"|([-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?"
-)
-"""Integers and floats of YAML 1.1, as PyYAML reads them: an exponent needs a point and a sign."""
-_SEXAGESIMAL = re.compile(
-    r"([-+]?)([1-9][0-9_]*(?::[0-5]?[0-9])+|[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*)"
-)
-"""Numbers to the base 60 of YAML 1.1, such as 1:30 for 90."""
 
 
 @dataclass(frozen=True)
@@ -349,50 +335,10 @@ class _YamlParser:
         if event.style and event.tag is None:
             return text
         try:
-            value = _parse_scalar(text, self._version)
+            value = parse_scalar_of(text, self._version)
         except ValueError as error:
             raise self._fail(str(error), line) from None
         return float(value) if tag == "float" and isinstance(value, int) else value
-
-
-def _parse_scalar(text: str, version: YamlVersion) -> Any:
-    if version == "1.2":
-        return parse_scalar(text)
-    if text in _BOOLEANS_1_1:
-        return _BOOLEANS_1_1[text]
-    if text[:1] in tuple("0123456789+-.") and text[-4:].lower() not in {".inf", ".nan"}:
-        if sixty := _SEXAGESIMAL.fullmatch(text):
-            return _read_sexagesimal(sixty[1], sixty[2].replace("_", ""))
-        if not _NUMBER_1_1.fullmatch(text):
-            return text
-        digits = text.replace("_", "")
-        octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
-        if octal:
-            return int(octal[1] + octal[2], 8)
-        return int(digits, 0) if re.fullmatch(r"[-+]?0[bx].*", digits) else parse_scalar(digits)
-    return parse_scalar(text)
-
-
-def is_number_only_in_yaml_1_2(text: str) -> bool:
-    """Return whether a text is a number for YAML 1.2 and text for YAML 1.1, such as 1e-5.
-
-    >>> is_number_only_in_yaml_1_2("1e-5"), is_number_only_in_yaml_1_2("100")
-    (True, False)
-    """
-    try:
-        return isinstance(parse_scalar(text), int | float) and isinstance(
-            _parse_scalar(text, "1.1"), str
-        )
-    except (ValueError, IndexError):
-        return False
-
-
-def _read_sexagesimal(sign: str, digits: str) -> int | float:
-    total: int | float = 0
-    for part in digits.split(":"):
-        total = total * 60 + (float(part) if "." in part else int(part))
-    total = float(total) if "." in digits else total
-    return -total if sign == "-" else total
 
 
 def walk(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from cloudtune.errors import UsageError
-from cloudtune.formats.documents import YamlVersion
 from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.yaml_scalars import YamlVersion
 from cloudtune.study.yaml_reader import is_map
 
 if TYPE_CHECKING:

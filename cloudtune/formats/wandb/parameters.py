@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.formats.documents import is_number_only_in_yaml_1_2
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.ranges import keep_whole, take_choice, take_exponents, take_quantized
 from cloudtune.formats.study_text import format_number
 from cloudtune.formats.wandb.names import EXPONENTS, INVERSE, LOG_STYLES
+from cloudtune.formats.yaml_scalars import is_number_only_in_yaml_1_2
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _REFUSED = {

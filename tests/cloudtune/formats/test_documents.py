@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudtune.errors import StudyError
-from cloudtune.formats.documents import YamlVersion, parse_documents, read_text
+from cloudtune.formats.documents import parse_documents, read_text
 from cloudtune.formats.study_text import format_yaml
+from cloudtune.formats.yaml_scalars import YamlVersion
 from cloudtune.study.yaml_reader import parse
 
 yaml: Any = pytest.importorskip("yaml")
