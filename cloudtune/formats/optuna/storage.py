@@ -103,6 +103,12 @@ def open_storage(place: str) -> Generator[BaseStorage]:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise UsageError(f"Optuna cannot open {shown}: {reason}") from None
     except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
+        if "optuna storage upgrade" in str(error):
+            address = shown if "://" in shown else f"sqlite:///{shown}"
+            raise UsageError(
+                f"{shown} has the tables of an older version of Optuna: run `optuna storage "
+                f"upgrade --storage {address}` on a copy, and import the copy"
+            ) from error
         raise UsageError(f"Optuna cannot read {shown}: {error}") from error
     finally:
         optuna.logging.set_verbosity(verbosity)

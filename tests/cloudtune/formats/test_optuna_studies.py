@@ -6,7 +6,9 @@ import contextlib
 import copy
 import hashlib
 import json
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +258,12 @@ def test_what_optuna_does_not_have() -> None:
         *("objective.target", "objective.select", "parameters.a.scale", "parameters.c"),
         *("parameters.d.step", "constants.k", "strategy.resource", "limits.trial_timeout"),
     }
+
+
+def test_a_storage_of_an_older_version_is_to_be_upgraded_on_a_copy(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    fill(f"sqlite:///{file}", "old")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
+    with pytest.raises(UsageError, match=r"older version of Optuna.*on a copy"):
+        importer.read(file)
