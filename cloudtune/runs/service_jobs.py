@@ -228,15 +228,15 @@ def _plan(study: Study, probe: Plan, described: JobDescription, own: Json) -> Pl
     provider, facts = registry.get(probe.provider), probe.facts
     as_job = _with_settings(_without_code(study), probe.provider, own)
     settings = read_settings(as_job, probe.provider, provider)
-    lookup = provider.lookup(as_job, settings, facts)
     facts = replace(
         facts,
         job_name=described.job_name,
         seed=study.strategy.seed or 0,
         attached=described.address,
-        lookup=replace(lookup, data={**lookup.data, **described.data}),
     )
-    return attached_plan(study, probe.provider, facts)
+    lookup = provider.lookup(as_job, settings, facts)
+    lookup = replace(lookup, data={**lookup.data, **described.data})
+    return attached_plan(study, probe.provider, replace(facts, lookup=lookup))
 
 
 def _without_code(study: Study) -> Study:

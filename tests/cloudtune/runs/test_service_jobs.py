@@ -170,6 +170,7 @@ class FarProvider(BaseProvider[FarSettings]):
         return Lookup(
             missing_settings=missing,
             data={"region": settings.region},
+            links={"managed": f"https://far/{facts.job_name}"},
             price=Price.hourly(hour, "USD", "a list") if hour else "an unknown machine",
         )
 
@@ -241,6 +242,7 @@ def test_a_finished_job_stands_in_the_results(service: Service) -> None:
         CREATED,
         CREATED + 9,
     )
+    assert result.link == "https://far/job"
     assert result.study.providers == {"far": {"region": "north"}}
     assert result.study.description == "Rebuilt from north/job, which was started elsewhere."
     first = result.trials[0]
