@@ -105,7 +105,7 @@ class AttachContract:
     """The operation that describes a job, as fault plans name it."""
     denial: ClassVar[tuple[str, str]]
     """A job, and what the message says to a caller without the right to read it."""
-    pace: ClassVar[float] = 1.5
+    pace: ClassVar[float] = 3.0
     """Seconds of a trial in which a test can act."""
     sent_settings: ClassVar[str] = "{mode: managed}"
     address: process.Address
@@ -201,14 +201,14 @@ class AttachContract:
             command(*words)
 
     def test_a_running_job_survives_the_death_of_cloudtune(self, command: Command) -> None:
-        job = self.begin(5, self.pace)
+        job = self.begin(8, self.pace)
         following = command.start("attach", f"{self.name}:{job}")
         wait_for(lambda: any(t["state"] == "completed" for t in command.trials()))
         following.kill()
         following.communicate()
         assert self.word(job) in self.running
         command("resume")
-        self.check(job, command.trials(), 5)
+        self.check(job, command.trials(), 8)
 
     def test_a_job_is_left_and_then_stopped(self, command: Command) -> None:
         job = self.begin(30, self.pace)

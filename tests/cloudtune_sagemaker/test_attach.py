@@ -47,6 +47,7 @@ class TestAttach(AttachContract):
             env["AWS_SECRET_ACCESS_KEY"],
             region_name=env["AWS_DEFAULT_REGION"],
         )
+        cls.clients = {}  # a subclass has its own service
         for service in ("sagemaker", "s3"):
             cls.clients[service] = session.client(service, endpoint_url=env["AWS_ENDPOINT_URL"])
         cls.clients["s3"].create_bucket(Bucket=BUCKET)
