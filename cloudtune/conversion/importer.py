@@ -116,11 +116,14 @@ def _read_documents(
     report = Report(path)
     lines: dict[str, int] = {}
     drafts: list[tuple[StudyDraft, Document]] = []
+    paths: list[str] = []
     for index, document in enumerate(documents):
         prefix = f"{index}" if len(documents) > 1 else ""
         found = Report(path)
         fields = Fields(drop_secrets(document.data, found), found)
-        drafts += [(draft, document) for draft in _read_drafts(chosen, fields)]
+        for draft in _read_drafts(chosen, fields):
+            drafts.append((draft, document))
+            paths.append(".".join(filter(None, (prefix, draft.path))))
         for finding in found.findings:
             under = _under(prefix, finding)
             report.findings.append(under)
@@ -135,9 +138,12 @@ def _read_documents(
         raise ConversionError(f"{path}: a study cannot hold this", refused, places)
     if len(drafts) > 1:
         _name_drafts([draft for draft, _ in drafts])
-    drafts = _select(drafts, definition, path)
-    studies = tuple(_validate(draft, document, path) for draft, document in drafts)
-    return Imported(path, chosen, studies, tuple(report.findings), lines)
+    chosen_drafts = _select(drafts, definition, path)
+    kept = [place for place, draft in zip(paths, drafts, strict=True) if draft in chosen_drafts]
+    others = tuple(f"{place}." for place in paths if place and place not in kept)
+    findings = [each for each in report.findings if not f"{each.path}.".startswith(others)]
+    studies = tuple(_validate(draft, document, path) for draft, document in chosen_drafts)
+    return Imported(path, chosen, studies, tuple(findings), lines)
 
 
 def import_study(

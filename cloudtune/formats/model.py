@@ -27,6 +27,8 @@ class StudyDraft:
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
     """The path in the document of each path in the study, for messages about invalid values; the
     nearest enclosing path counts."""
+    path: str = ""
+    """The path of the definition in a document that has several."""
 
 
 class DocumentReader:

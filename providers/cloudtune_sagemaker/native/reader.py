@@ -129,7 +129,8 @@ def _read(
         settings["definition_names"] = dict(joined.names)
     data["providers"] = {NAME: {**settings, **compact(native=rest)}}
     name = definition.original.get("DefinitionName") if definition is not None else None
-    return StudyDraft(data, str(name or ""), origins)
+    path = definition.path if definition is not None and joined is None else ""
+    return StudyDraft(data, str(name or ""), origins, path)
 
 
 def _definition_rest(rest: Json, joined: JoinedBranches | None) -> Json:
