@@ -1,0 +1,3 @@
+"""The scripts are cases of tests, not tests."""
+
+collect_ignore = ["scripts"]
