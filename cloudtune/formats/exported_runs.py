@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudtune.results.events import JobState, RunJobState
 from cloudtune.results.model import Measurement, StudyResult, Trial, encode_json
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def finished_run(
     from cloudtune.diagnostics import Note
     from cloudtune.formats.run_reader import FinishedRun
 
+    is_open = result.state in {"running", "pending"}
     text = f"exported by cloudtune: run {result.run} on {result.provider}"
     return FinishedRun(
         study=result.study,
@@ -110,10 +112,21 @@ def finished_run(
         job=result.job or f"{result.run} on {result.provider}",
         address=address,
         findings=(Note("study", text), *notes, *result.findings),
-        state="failed" if result.state == "refused" else result.state,
-        reason=result.reason,
+        state=_end(result.state),
+        reason=result.reason or ("it had not ended when it was exported" if is_open else ""),
         started=result.started,
         ended=result.ended,
         link=result.link,
         emulated=result.emulated,
     )
+
+
+def _end(state: RunJobState) -> JobState:
+    """Return the state of an attached run, which has ended, of that of its job."""
+    match state:
+        case "refused":
+            return "failed"
+        case "running" | "pending":
+            return "unknown"
+        case _:
+            return state

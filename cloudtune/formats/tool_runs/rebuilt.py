@@ -29,7 +29,8 @@ def rebuild_study(
         "objective": list(objectives),
         "parameters": dict(space.parameters),
         "constants": dict(space.constants),
-        "trial": {"arguments": "none"},
+        # Only this style takes names such as a=b.
+        "trial": {"arguments": "json"} if any("=" in name for name in space.parameters) else {},
     }
     try:
         return load({key: value for key, value in data.items() if value})

@@ -99,6 +99,18 @@ def test_the_user_names_the_study_and_the_metric(make_study: MakeStudy) -> None:
     assert (run.study.objectives[0].metric, run.study.objectives[0].goal) == ("acc", "maximize")
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_names_of_metrics_are_those_that_the_study_has(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'x.db'}", direction="maximize")
+    study.set_metric_names(["acc"])
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    run, (trial,) = read("optuna", tmp_path / "x.db")
+    assert (run.study.objectives[0].metric, run.study.objectives[0].goal) == ("acc", "maximize")
+    assert trial.measurements[0].metrics == {"acc": trial.parameters["x"]}
+    with pytest.raises(UsageError, match="no trial has the metric 'loss'"):
+        read("optuna", tmp_path / "x.db", metric="loss")
+
+
 def test_what_is_returned_after_other_reports_counts(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'x.db'}"
     study = optuna.create_study(storage=storage, study_name="x")
@@ -228,6 +240,14 @@ def test_an_export_of_others_names_no_file_of_this_machine(
     trials = [replace(t, log=log) for t, log in zip(result.trials, logs, strict=False)]
     run_export.export(result, trials, str(tmp_path / "o.db"))
     assert [trial.log for trial in read("optuna", tmp_path / "o.db")[1]] == [None, *logs[1:]]
+
+
+def test_a_job_that_was_exported_while_it_ran_is_not_running(
+    result: StudyResult, tmp_path: Path
+) -> None:
+    run_export.export(replace(result, state="running"), result.trials, str(tmp_path / "o.db"))
+    run, _ = read("optuna", tmp_path / "o.db")
+    assert (run.state, run.reason) == ("unknown", "it had not ended when it was exported")
 
 
 def test_an_emulated_run_stays_emulated(result: StudyResult, tmp_path: Path) -> None:
