@@ -57,7 +57,7 @@ def check_caller_rights(aws: Aws, plan: Plan, caller: Caller) -> Iterator[Check]
         return
     for lack in missing:
         if lack.right.without:
-            yield _optional(lack, "your user or role", _CALLER)
+            yield _optional(plan, lack, "your user or role", _CALLER)
     needed = [lack.right for lack in missing if not lack.right.without]
     if needed:
         yield account_error(
@@ -82,7 +82,7 @@ def check_role_rights(aws: Aws, plan: Plan) -> Iterator[Check]:
         return
     for lack in missing:
         if lack.right.without:
-            yield _optional(lack, f"the role {name}", _ROLE, PATH)
+            yield _optional(plan, lack, f"the role {name}", _ROLE, PATH)
     needed = [lack for lack in missing if not lack.right.without]
     if not needed:
         if not missing:
@@ -102,12 +102,13 @@ def check_role_rights(aws: Aws, plan: Plan) -> Iterator[Check]:
     )
 
 
-def _optional(lack: _Missing, who: str, id_: str, path: str = "") -> Check:
+def _optional(plan: Plan, lack: _Missing, who: str, id_: str, path: str = "") -> Check:
+    resources = Resources(plan).patterns(lack.right.resource)
     return account_warning(
         id=id_,
         path=path,
         message=f"{who} lacks {lack.right.action}: without it, {lack.right.without}",
-        fix=f"allow it on {' and '.join(lack.resources)}",
+        fix=f"allow it on {' and '.join(resources)}",
     )
 
 
