@@ -206,7 +206,7 @@ def _rebuilt_study(
 def _require_one(imported: Imported) -> None:
     if len(imported.studies) > 1:
         names = ", ".join(each.name for each in imported.studies)
-        reason = f"the definitions {names} differ in more than a static value and their ranges"
+        reason = f"the definitions {names} differ in more than ranges and static values"
         raise ConversionError(
             f"{imported.file}: a run has one study", [Finding("refused", "parameters", reason)]
         )

@@ -167,20 +167,16 @@ class TestAttach(AttachContract):
         assert f"{name} is a single training job" in output
 
     def test_definitions_that_are_no_single_study_are_refused(self, command: Command) -> None:
-        self.upload("two.tar.gz", CODE.replace("SECONDS", str(0)))
         ranges = {"IntegerParameterRanges": [{"Name": "layers", "MinValue": "1", "MaxValue": "6"}]}
-        first = self.definition(f"s3://{BUCKET}/two.tar.gz")
-        fixed = {**first["StaticHyperParameters"], "lr": "0.1", "opt": '"sgd"'}
-        definitions = [
-            {
-                **first,
-                "DefinitionName": name,
-                "TuningObjective": {"Type": "Maximize", "MetricName": "acc"},
-                "HyperParameterRanges": ranges,
-                "StaticHyperParameters": {**fixed, **static},
-            }
-            for name, static in (("one", {}), ("two", {"epochs": "2", "lr": "0.2"}))
-        ]
+        definitions: list[dict[str, Any]] = []
+        for name in ("one", "two"):
+            self.upload(f"{name}.tar.gz", CODE.replace("SECONDS", "0"))
+            own = self.definition(f"s3://{BUCKET}/{name}.tar.gz")
+            own["StaticHyperParameters"] |= {"lr": "0.1", "opt": '"sgd"'}
+            own["DefinitionName"] = name
+            own["TuningObjective"] = {"Type": "Maximize", "MetricName": "acc"}
+            own["HyperParameterRanges"] = ranges
+            definitions.append(own)
         self.clients["sagemaker"].create_hyper_parameter_tuning_job(
             HyperParameterTuningJobName="two-definitions",
             HyperParameterTuningJobConfig={
