@@ -80,7 +80,8 @@ class OptunaReader(RunReader):
 
     @override
     def read(self, location: str, choice: RunChoice) -> FinishedRun:
-        place = location if "://" in location else str(Path(location).expanduser())
+        place = location if "?" in location else location.removeprefix("sqlite:///")
+        place = place if "://" in place else str(Path(place).expanduser())
         return _Reading(place, choice).finished_run()
 
 
@@ -130,7 +131,7 @@ class _Reading:
             shown = hide_credentials(self._place)
             name = choose_name(self._choice.name, studies, f"{shown} has no Optuna study")
             self._study = studies[name].id
-            address = shown if "://" in shown else str(Path(shown).absolute())
+            address = shown if "://" in shown else str(Path(shown).resolve())
             address = f"optuna:{address}#{name}"
             if exported := parse_result(studies[name].user_attrs.get(RESULT)):
                 return finished_run(

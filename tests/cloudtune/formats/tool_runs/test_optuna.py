@@ -153,6 +153,21 @@ def test_odd_choices_and_names(tmp_path: Path) -> None:
     assert " odd" not in trials[0].parameters
 
 
+def test_the_address_is_the_same_from_anywhere(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_study("database")
+    monkeypatch.chdir(path.parent)
+    places = [
+        "study.db",
+        "sqlite:///study.db",
+        f"sqlite:///{path}",
+        f"../{path.parent.name}/study.db",
+    ]
+    addresses = {read("optuna", place, name="svm")[0].address for place in places}
+    assert addresses == {f"optuna:{path.resolve()}#svm"}
+
+
 @KINDS
 def test_reading_changes_nothing(kind: str, make_study: MakeStudy) -> None:
     path = make_study(kind)
