@@ -214,7 +214,7 @@ def _default(fields: Fields, kind: str) -> None:
     if kind in RANGES and number is not None and low is not None and high is not None:
         is_log = fields.peek("log") and low > 0 and high > 0
         middle = math.sqrt(low) * math.sqrt(high) if is_log else low / 2 + high / 2
-        is_automatic = math.isclose(number, middle, rel_tol=1e-9)
+        is_automatic = math.isclose(number, middle, rel_tol=1e-12)
     else:
         has_weights = any(each in fields for each in _WEIGHTS)
         is_automatic = is_list(values) and values[:1] == [value] and not has_weights
