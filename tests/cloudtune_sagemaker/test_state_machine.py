@@ -59,3 +59,17 @@ def test_a_state_machine_without_a_tuning_job_is_no_tuning_job(tmp_path: Path) -
     file.write_text(json.dumps(changed), "utf-8")
     with pytest.raises(UsageError, match="unknown format"):
         importer.read(file)
+
+
+@pytest.mark.parametrize("part", ["Parameters", ""])
+def test_a_state_or_its_parameters_alone_are_the_same_request(part: str, tmp_path: Path) -> None:
+    state = machine()["States"]["Both"]["Branches"][0]["States"]["Tune model"]
+    file = tmp_path / "part.json"
+    file.write_text(json.dumps(state[part] if part else state), "utf-8")
+    imported = importer.read(file)
+    (found,) = imported.studies
+    data = {key: value for key, value in found.data.items() if key != "name"}
+    assert data == importer.read(FILE).studies[0].data
+    prefix = "" if part else "Parameters."
+    paths = {each.path for each in imported.findings}
+    assert f"{prefix}TrainingJobDefinition.OutputDataConfig.S3OutputPath.$" in paths

@@ -30,7 +30,7 @@ class SageMakerFormat(Format):
     def matches(self, document: Json) -> bool:
         if "HyperParameterTuningJobConfig" in document:
             return True
-        if "States" in document and "StartAt" in document:
+        if "Resource" in document or ("States" in document and "StartAt" in document):
             from cloudtune_sagemaker.native.state_machine import find_requests
 
             return any(True for _ in find_requests(document))
@@ -48,13 +48,10 @@ class SageMakerFormat(Format):
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
-        if "StartAt" in document:
-            from cloudtune_sagemaker.native.state_machine import read_machine
+        from cloudtune_sagemaker.native.state_machine import read_machine, read_request
 
-            return read_machine(document)
-        from cloudtune_sagemaker.native.reader import read_job
-
-        return read_job(document)
+        is_machine = "StartAt" in document or "Resource" in document
+        return read_machine(document) if is_machine else read_request(document)
 
     @override
     def write(self, study: Study, report: Report) -> Json:

@@ -44,7 +44,8 @@ def read_machine(document: Fields) -> list[StudyDraft]:
     report = document.report
     drafts: list[StudyDraft] = []
     for path, state, request in find_requests(dict(document.original)):
-        text = f"the request of the state {state}: an export writes it without the state machine"
+        name = f"the state {state}" if state else "a state"
+        text = f"the request of {name}: an export writes it without the state machine"
         report.note(path, text)
         inner = Report(report.file)
         found = read_job(Fields(_written(request, path, report), inner))
@@ -57,6 +58,16 @@ def read_machine(document: Fields) -> list[StudyDraft]:
     return drafts
 
 
+def read_request(document: Fields) -> list[StudyDraft]:
+    """Return the studies of a request, which may be the parameters of a state."""
+    found = Report(document.report.file)
+    written = _written(dict(document.original), "", found)
+    if not found.findings:
+        return read_job(document)
+    document.report.findings += found.findings
+    return read_job(Fields(written, document.report))
+
+
 def _written(value: Any, path: str, report: Report) -> Any:
     """Return a value without what gets its value when the machine runs, each with a finding."""
     if is_list(value):
@@ -66,7 +77,7 @@ def _written(value: Any, path: str, report: Report) -> Any:
         return value
     found: Json = {}
     for key, each in value.items():
-        where = f"{path}.{key}"
+        where = f"{path}.{key}".lstrip(".")
         if not _is_dynamic(key, each):
             found[key] = _written(each, where, report)
         elif key.removesuffix(".$") == _NAME:
