@@ -192,6 +192,18 @@ def test_definitions_that_differ_in_several_values_join(
     assert compare(job, exporter.write(found.study, "sagemaker").document) == []
 
 
+def test_definitions_with_other_code_are_no_branches(tmp_path: Path) -> None:
+    job = document("conditional")
+    for number, each in enumerate(job["TrainingJobDefinitions"]):
+        each["StaticHyperParameters"] |= {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": f"s3://bucket/code-{number}.tar.gz",
+        }
+    studies = change(job, tmp_path).studies
+    assert len(studies) == len(job["TrainingJobDefinitions"])
+    assert all("sagemaker_submit_directory" not in each.study.parameters for each in studies)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_comparison_notices_each_change(name: str) -> None:
     original = document(name)

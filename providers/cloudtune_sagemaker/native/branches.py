@@ -58,6 +58,8 @@ def join(definitions: Sequence[Json]) -> JoinedBranches | None:
         for name, value in statics[0].items()
         if name in everywhere and len({_text(each[name]) for each in statics}) == 1
     }
+    if any(name.startswith("sagemaker_") and name not in common for s in statics for name in s):
+        return None  # they run other code, which is no parameter
     pairs = zip(statics, definitions, strict=True)
     names = {str(s[root]): str(d.get("DefinitionName")) for s, d in pairs}
     own = {
