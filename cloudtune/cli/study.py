@@ -223,10 +223,14 @@ def _print_plans(
     from cloudtune.reporting.console.source_files import file_rows, format_files
 
     if as_json:
-        rows = [{"files": file_rows(plan)} if files else {} for plan in plans]
-        details = [{} if brief else plan_details(plan) for plan in plans]
-        shown = zip(plans, details, rows, strict=True)
-        click.echo(json.dumps([p.to_json() | {**d} | r for p, d, r in shown], indent=2))
+        shown: list[dict[str, Any]] = []
+        for each in plans:
+            shown.append(each.to_json())
+            if not brief:
+                shown[-1].update(plan_details(each))
+            if files:
+                shown[-1]["files"] = file_rows(each)
+        click.echo(json.dumps(shown, indent=2))
     else:
         if len(plans) > 1 and not brief:
             from cloudtune.reporting.console.tables import print_columns

@@ -22,10 +22,9 @@ _RUNS = 20
 """Runs that are searched for trials of the same study, the latest first."""
 _EVENTS = 5_000
 """Events at the end of a job that are read."""
-_SAME = ("parameters", "constants", "objective", "objectives", "strategy")
-"""The fields of a study on which the time of its trials depends. Of the strategy, it depends only
-on the resource."""
+_SAME = ("parameters", "constants", "objective", "objectives")
 _SAME_TRIAL = ("script", "module", "command")
+"""The fields of a study and of its trial on which the time of a trial depends."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +109,13 @@ def _find_basis(plan: Plan) -> Basis | None:
     return other
 
 
-def _identity(study: Mapping[str, Any]) -> tuple[object, ...]:
-    trial, strategy = study.get("trial") or {}, study.get("strategy") or {}
-    fields = {name: study.get(name) for name in _SAME} | {"strategy": strategy.get("resource")}
-    return (fields, {name: trial.get(name) for name in _SAME_TRIAL})
+def _identity(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a study on which the time of its trials depends."""
+    trial: dict[str, Any] = study.get("trial") or {}
+    strategy: dict[str, Any] = study.get("strategy") or {}
+    same: dict[str, Any] = {name: study.get(name) for name in _SAME}
+    same["resource"] = strategy.get("resource")
+    return same | {name: trial.get(name) for name in _SAME_TRIAL}
 
 
 def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
