@@ -337,8 +337,8 @@ def new_events(
                 raise ProviderError(provider, text)
             if problem and on_invalid and trial is None:
                 on_invalid(f"{text}; the trial keeps what the service returns")
-        if trial is None:
-            events.append(Started(raw.number, raw.started or now, parameters, id=raw.id))
+            if trial is None:
+                events.append(Started(raw.number, raw.started or now, parameters, id=raw.id))
         known_measurements = len(trial.measurements) if trial else 0
         events += [
             Measured(raw.number, m.time or now, m.step, m.metrics)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-from cloudtune.formats.fields import Json
+from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.study.schema import Parameter
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
+
+
+class SpaceReader(Protocol):
+    """Reads a search space of a format into the parameters of a study."""
+
+    parameters: Json
+
+    def read(self, space: Fields, /) -> None:
+        """Read all parameters of a space."""
+
+
+def read_alone(reader: SpaceReader, kept: Any) -> Json | None:
+    """Return the parameter that a kept definition is read as, without the rest of its space."""
+    reader.read(Fields({"x": kept}, Report()))
+    parameter: Json | None = reader.parameters.get("x")
+    return parameter
 
 
 def take_kept(kept: Any, parameter: Parameter, again: Json | None) -> Json | None:

@@ -11,8 +11,8 @@ from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_au
 from cloudtune.formats.azure.search_space import SpaceReader
 from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Branches, Named, local_name
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.kept import take_kept
+from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.kept import read_alone, take_kept
 from cloudtune.formats.model import (
     compact,
     native_block,
@@ -245,18 +245,14 @@ class _JobWriter:
 
     def _expression(self, name: str, parameter: Parameter, kept: Any) -> Any:
         if is_map(kept) and "type" in kept:
-            same = take_kept(kept, parameter, self._read_again(kept))
+            again = read_alone(SpaceReader(Report(), self._base), kept)
+            same = take_kept(kept, parameter, again)
             if same is not None:
                 return same
         if self._branches.has_children(name) and not self._automl:
             return self._options(name, parameter, kept)
         written = _expression(f"parameters.{name}", parameter, self._report, self._base)
         return _keep_short(kept, written)
-
-    def _read_again(self, definition: Json) -> Json | None:
-        reader = SpaceReader(Report(), self._base)
-        reader.read(Fields({"x": definition}, reader.report))
-        return reader.parameters.get("x")
 
     def _options(self, name: str, parameter: Parameter, kept: Any) -> Json:
         """Return the choice of maps of a parameter on which others depend."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from cloudtune.formats.branches import Branches, Named, local_name
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.kept import take_kept
+from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.kept import read_alone, take_kept
 from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
@@ -218,7 +218,7 @@ class _ExperimentWriter:
             before = kept.get(local)
             same: Json | None = None
             if is_map(before) and "_type" in before:
-                same = take_kept(before, parameter, _read_again(before))
+                same = take_kept(before, parameter, read_alone(SpaceReader(Report()), before))
             if same is not None:
                 space[local] = same
             elif self._branches.has_children(name):
@@ -245,12 +245,6 @@ class _ExperimentWriter:
             children = self._branches.children(name, value)
             options.append({"_name": value, **self._space(children, rest, name)})
         return {"_type": "choice", "_value": options}
-
-
-def _read_again(definition: Json) -> Json | None:
-    reader = SpaceReader(Report())
-    reader.read(Fields({"x": definition}, reader.report))
-    return reader.parameters.get("x")
 
 
 def _strategy(path: str, parameter: Parameter, report: Report) -> Json:

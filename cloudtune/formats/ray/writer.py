@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.kept import take_kept
+from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.kept import read_alone, take_kept
 from cloudtune.formats.model import compact, native_block, report_objectives, report_unsupported
 from cloudtune.formats.nesting import Nesting
 from cloudtune.formats.ranges import MAX_LISTED, Range, range_or_values
@@ -84,7 +84,8 @@ class _TunerWriter:
                 domain = self._grid(path, variants[0])
             else:
                 before = nesting.entry(name)
-                kept_domain = take_kept(before, variants[0], _read_again(before))
+                again = read_alone(SpaceReader(Report()), before)
+                kept_domain = take_kept(before, variants[0], again)
                 domain = kept_domain or write_domain(path, variants[0], report)
             nesting.put(space, name, domain)
         for name, value in study.constants.items():
@@ -233,16 +234,6 @@ def _domains(space: Any) -> list[Json]:
     if is_domain(space):
         return [space]
     return [each for inner in space.values() for each in _domains(inner)] if is_map(space) else []
-
-
-def _read_again(kept: Any) -> Json | None:
-    """Return the parameter that a kept domain is read as."""
-    report = Report()
-    reader = SpaceReader(report)
-    if is_domain(kept):
-        reader.read(Fields({"x": kept}, report))
-    definition: Json | None = reader.parameters.get("x")
-    return definition
 
 
 def write_domain(path: str, parameter: Parameter, report: Report) -> Json:

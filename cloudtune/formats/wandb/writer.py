@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.kept import take_kept
+from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.kept import read_alone, take_kept
 from cloudtune.formats.model import compact, native_block, report_unsupported
 from cloudtune.formats.nesting import Nesting
 from cloudtune.formats.ranges import Range, logarithm, range_or_values
@@ -141,10 +141,8 @@ def _parameters(study: Study, native: Json, report: Report) -> Json:
 
 def _definition(path: str, parameter: Parameter, kept: Any, report: Report) -> Json:
     if is_map(kept) and {"min", "values", "value"} & kept.keys():
-        again = Report()
-        reader = ParametersReader(again)
-        reader.read(Fields({"x": kept}, again))
-        if (same := take_kept(kept, parameter, reader.parameters.get("x"))) is not None:
+        again = read_alone(ParametersReader(Report()), kept)
+        if (same := take_kept(kept, parameter, again)) is not None:
             return same
     style = kept.pop("distribution", None) if is_map(kept) else None
     found = range_or_values(path, parameter, report, "W&B")
