@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -165,6 +166,14 @@ def test_each_floor_imports_only_lower_floors() -> None:
         and floor[package_of(module)] <= floor[package_of(other)]
     ]
     assert wrong == []
+
+
+def test_the_docs_list_the_floors_from_the_top() -> None:
+    docs = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
+    names = re.findall(r"^  (\w+)(?:/|\.py) ", docs, re.MULTILINE)
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    assert sorted(names) == sorted(name for name in floor if not name.startswith("_"))
+    assert [floor[name] for name in names] == sorted((floor[name] for name in names), reverse=True)
 
 
 def test_imports_are_absolute() -> None:
