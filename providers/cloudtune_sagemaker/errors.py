@@ -125,12 +125,6 @@ class AwsError(ProviderError):
         """Whether the caller has no permission."""
         return self.code in _DENIED
 
-    @property
-    def missing_right(self) -> str:
-        """The action that a refusal names, such as ``iam:GetRole``; empty if it names none."""
-        match = _ACTION.search(self.service_message) if self.denied else None
-        return match[1] if match else ""
-
 
 def service_error(operation: str, code: str, message: str, status: int, date: str = "") -> AwsError:
     """Return the error for an error response."""

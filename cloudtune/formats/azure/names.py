@@ -12,7 +12,6 @@ from cloudtune.study.yaml_reader import is_map
 
 HOME = "azure"
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
-AUTOML_SCHEMA = "https://azuremlschemas.azureedge.net/latest/autoMLJob.schema.json"
 ALGORITHMS = {"random": "random", "grid": "grid", "bayesian": "bayesian"}
 """The strategy of each sampling algorithm."""
 RULES = {"bandit": "bandit", "median_stopping": "median"}

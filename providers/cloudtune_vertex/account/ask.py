@@ -12,7 +12,6 @@ from cloudtune_vertex.errors import GoogleError
 
 T = TypeVar("T")
 
-_DISABLED = re.compile(r"(\S+?) has not been used in project (\S+)|(\S+) is disabled")
 _EMULATOR = re.compile(r"since (this emulator .*?)' denied")
 
 
