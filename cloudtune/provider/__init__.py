@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.account import ask as ask
     from cloudtune.provider.account import check_clock as check_clock
     from cloudtune.provider.account import check_packages as check_packages
+    from cloudtune.provider.account import right_missing as right_missing
     from cloudtune.provider.base import BaseProvider as BaseProvider
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
@@ -184,7 +185,7 @@ _EXPORTS = {
     "cloudtune.formats.vizier.tree": "write_parameter_specs",
     "cloudtune.provider.account": (
         "Policy account_error account_ok account_unknown account_warning ask check_clock "
-        "check_packages"
+        "check_packages right_missing"
     ),
     "cloudtune.provider.base": "BaseProvider",
     "cloudtune.provider.cost": "overrides_any read_prices",

@@ -30,6 +30,37 @@ account_unknown = partial(Check, severity="unknown", area="account")
 """Something cannot be asked; `fix` names the missing right, or says where to look."""
 
 
+def right_missing(
+    id_: str,
+    question: str,
+    right: str,
+    *,
+    caller: str,
+    path: str = "",
+    look: str = "",
+    command: str = "",
+) -> Check:
+    """Return the result of a check that lacks a right.
+
+    Args:
+        id_: The id of the check.
+        question: What remains unknown, as in "whether the bucket exists".
+        right: The right that is missing.
+        caller: Who lacks it, as in "your account".
+        path: The field of the study that it is about.
+        look: Where else to look.
+        command: The command that grants the right, or shows the answer.
+    """
+    fix = f"{caller} lacks {right}"
+    return account_unknown(
+        id=id_,
+        path=path,
+        message=f"{question} is unknown",
+        fix=f"{fix}; {look}" if look else fix,
+        command=command,
+    )
+
+
 @dataclass(frozen=True)
 class Policy:
     """Rights that a run needs, as text for the service."""

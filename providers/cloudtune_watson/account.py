@@ -25,6 +25,7 @@ from cloudtune.provider import (
     check_clock,
     check_packages,
     is_map,
+    right_missing,
 )
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient
@@ -324,13 +325,7 @@ def _find(http: HttpClient, path: str, headers: dict[str, str], params: Json | N
 def _ask(
     call: Callable[[], Json], id_: str, question: str, right: str, path: str, *, command: str = ""
 ) -> Generator[Check, None, Json | None]:
-    otherwise = account_unknown(
-        id=id_,
-        path=path,
-        message=f"{question} is unknown",
-        fix=f"your user lacks {right}",
-        command=command,
-    )
+    otherwise = right_missing(id_, question, right, caller="your user", path=path, command=command)
     return (yield from ask(call, otherwise, _explain))
 
 

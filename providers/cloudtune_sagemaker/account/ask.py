@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TypeVar
 
 from cloudtune import provider
-from cloudtune.provider import Check, ProviderError, account_unknown
+from cloudtune.provider import Check, ProviderError, right_missing
 from cloudtune_sagemaker.errors import AwsError
 
 T = TypeVar("T")
 
 _BECAUSE = re.compile(r"because (this emulator .*)$")
-
-
-def unknown(id_: str, question: str, right: str, *, path: str = "", look: str = "") -> Check:
-    """Return the result of a check that lacks a right.
-
-    Args:
-        id_: The id of the check.
-        question: What remains unknown, as in "whether the role exists".
-        right: The right that is missing.
-        path: The field of the study that it is about.
-        look: Where else to look.
-    """
-    fix = f"your user or role lacks {right}"
-    return account_unknown(
-        id=id_,
-        path=path,
-        message=f"{question} is unknown",
-        fix=f"{fix}; {look}" if look else fix,
-    )
+unknown = partial(right_missing, caller="your user or role")
+"""The result of a check that lacks a right."""
 
 
 def ask(call: Callable[[], T], otherwise: Check) -> Generator[Check, None, T | None]:
