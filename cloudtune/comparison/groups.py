@@ -35,7 +35,7 @@ class RunSummary:
     run: str
     state: str
     reason: str
-    seed: int
+    seed: int | None
     trials: dict[TrialState, int]
     """The number of trials in each state."""
     started: float | None
@@ -79,7 +79,8 @@ class Group:
     @property
     def independent(self) -> bool:
         """Whether all its jobs used different seeds; jobs with one seed are the same search."""
-        return self.own_seed or len({job.seed for job in self.jobs}) == len(self.jobs)
+        seeds = [job.seed for job in self.jobs if job.seed is not None]
+        return self.own_seed or len(set(seeds)) == len(seeds)
 
 
 def group_jobs(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:

@@ -101,7 +101,8 @@ class _Export:
             for key, value in block.model_dump(mode="json", exclude_none=True).items()
         }
         goals = {f"goal.{each.metric}": each.goal for each in study.objectives}
-        self._params(parent, {**params, **goals, "seed": str(result.seed)})
+        seed = {} if result.seed is None else {"seed": str(result.seed)}
+        self._params(parent, {**params, **goals, **seed})
         best: Trial | None = None
         for trial in trials:
             self._trial(experiment, parent, trial)

@@ -83,7 +83,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         study=study,
         study_hash=study.fingerprint(),
         source_hash=plan["facts"]["source_hash"],
-        seed=plan["facts"]["seed"],
+        seed=study.strategy.seed if job.attached else plan["facts"]["seed"],
         job=job.job,
         findings=findings,
         trials=(),

@@ -121,7 +121,7 @@ class StudyResult(Displayable, _Times):
     """Why the job ended, unless it just completed."""
     study: Study
     study_hash: str
-    seed: int
+    seed: int | None
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...]
     source_hash: str | None = None

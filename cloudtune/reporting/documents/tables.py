@@ -75,7 +75,7 @@ def runs_table(comparison: Comparison) -> Table:
             group.label,
             run.run,
             trial_chooser(group),
-            "its own" if group.own_seed else f"{run.seed}",
+            "its own" if group.own_seed or run.seed is None else f"{run.seed}",
             run.state,
             format_trial_counts(run),
             format_time(run.seconds) + _idle_time(run),

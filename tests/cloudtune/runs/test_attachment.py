@@ -81,6 +81,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_that_is_known_of_a_trial_is_in_the_results_and_nothing_else() -> None:
     result = api.find_run(record_finished(finished(), "demo")).results()["demo"]
+    assert result.seed is None
     expected = [
         replace(
             TRIALS[0],
