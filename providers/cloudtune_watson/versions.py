@@ -27,7 +27,7 @@ CHOOSE_BACKEND = (
     "4.0 to Software Hub 5.4 runs one training per trial, and cloudtune chooses the trials. wmla: "
     "WML Accelerator, on Cloud Pak for Data 3.5 to Software Hub 5.1 or standalone, has its own "
     "hyperparameter search (removed in Software Hub 5.3). IBM Cloud has neither: its trainings "
-    "were removed in September 2022"
+    "were removed in September 2022, and cloudtune does not use its deployment jobs of scripts yet"
 )
 """On IBM Cloud: IBM/watsonx-ai-samples, commit 409205e (2022-09-16), read 2026-11-24. Standalone:
 https://www.ibm.com/docs/en/wmla/2.3?topic=reference-deep-learning-rest-api, read 2026-11-24."""

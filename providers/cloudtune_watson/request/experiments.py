@@ -39,7 +39,7 @@ from cloudtune_watson.request.parameters import (
 DESCRIPTION = (
     "The document of Watson Machine Learning's experiments with hyper_parameters_optimization, "
     "which API v3 of IBM Cloud accepted from 2018. IBM deprecated that API on 1 September 2020, "
-    "ended it on 1 October 2020, and removed all training of custom code from IBM Cloud in "
+    "ended it on 1 October 2020, and removed trainings with custom code from IBM Cloud in "
     "September 2022. No service accepts this document any more, and cloudtune never sends it: use "
     "it to compare, and to read old files."
 )

@@ -94,8 +94,9 @@ def _url_problem(url: str) -> str:
         return "must be an address without ? and #"
     if f".{parts.hostname.rstrip('.')}".endswith(_IBM_CLOUD):
         return (
-            "this is IBM Cloud, which has run no training scripts since September 2022: use a "
-            "cluster with Cloud Pak for Data or Software Hub"
+            "this is IBM Cloud, whose trainings were removed in September 2022, and cloudtune does "
+            "not use its deployment jobs of scripts yet: use a cluster with Cloud Pak for Data or "
+            "Software Hub"
         )
     return ""
 
