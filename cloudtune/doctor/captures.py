@@ -16,7 +16,18 @@ NUMBER = re.compile(
 )
 """A whole number as programs print it, with sign, exponent and thousands."""
 _WORD = r"[\w./\-]*"
+_PREFIX = r"(?:val|valid|validation|test|eval|dev)[_/.-]"
+"""The usual beginning of the name of a metric that is measured on other data."""
+_WRAPPER = r"(?:tensor\(|np\.float\d+\(|\[)?"
+"""What libraries print before a number."""
 _LEVELS = {"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL"}
+_SPLIT = re.compile(
+    r"(?<![a-z])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test(?:ing)?|dev)(?![a-z])",
+    re.IGNORECASE,
+)
+"""The part of the data that a number is about, as in ``Test: [3/10] loss 0.5``."""
+GAP = " ... "
+"""Stands in a name for the text between the part of the data and the word."""
 _OWN_LINE = "[cloudtune]"
 """How the lines of cloudtune's launcher begin."""
 _TIMEOUT = 2.0
@@ -80,12 +91,16 @@ class Capture:
 
     @property
     def name(self) -> str:
-        """The word, and one of letters before it, such as ``Val loss``."""
+        """The word, one of letters before it, and the part of the data that the line names.
+
+        Such as ``Val loss``, or ``Test ... Accuracy`` for ``Test set: Loss 0.5, Accuracy: 90``.
+        """
         begin = self.start - (len(self.word) - len(self.head))
         before = re.search(r"[A-Za-z]+ $", self.line[:begin]) if self.word.strip("-") else None
-        if before is None or before[0].strip().upper() in _LEVELS:
-            return self.word
-        return before[0] + self.word
+        is_level = before is not None and before[0].strip().upper() in _LEVELS
+        name = self.word if before is None or is_level else before[0] + self.word
+        splits = _SPLIT.findall(self.line[:begin]) if not _SPLIT.search(name) else []
+        return f"{splits[-1]}{GAP}{name}" if splits else name
 
 
 def output_lines(output: str) -> list[str]:
@@ -118,10 +133,15 @@ def _search(expression: str, lines: Sequence[str]) -> Iterator[Capture]:
 def suggest_expression(metric: str, lines: Sequence[str]) -> str | None:
     """Return an expression that finds a metric by its name in lines; None if none has it."""
     name = re.escape(metric).replace("_", "[_ -]") if "_" in metric else re.escape(metric)
-    pattern = re.compile(
-        rf"(?<![\w.-])(?P<name>{name})(?P<between>['\"]?\s?[:=]?\s?[:=]?\s?)(?P<value>\S+)",
-        re.IGNORECASE,
-    )
+    between = rf"(?P<between>['\"]?\s?[:=]?\s?[:=]?\s?{_WRAPPER})(?P<value>\S+)"
+    for before in ("", _PREFIX):
+        pattern = re.compile(rf"(?<![\w.-])(?P<name>{before}{name}){between}", re.IGNORECASE)
+        if suggested := _suggest(pattern, lines):
+            return suggested
+    return None
+
+
+def _suggest(pattern: re.Pattern[str], lines: Sequence[str]) -> str | None:
     for line in reversed(lines):
         for match in pattern.finditer(line):
             number = NUMBER.match(line, match.start("value"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cloudtune.doctor.captures import (
+    GAP,
     NUMBER_GROUP,
     Capture,
     ambiguous_line,
@@ -44,9 +45,21 @@ def _bounded(expression: str, captures: Sequence[Capture]) -> Iterator[str]:
         names = ambiguous_names(captures, several_words=several)
         for name in sorted(names, key=lambda each: not _PREFERRED.search(each)):
             start = next(each for each in captures if name in {each.word, each.name})
-            if prefix := name[: len(name) - len(start.head)]:
+            if GAP in name:
+                yield from _in_lines_of(name, expression, captures)
+            elif prefix := name[: len(name) - len(start.head)]:
                 yield rf"\b{escaped(prefix)}{expression}"
     yield rf"(?<![\w/.-]){expression}"
+
+
+def _in_lines_of(name: str, expression: str, captures: Sequence[Capture]) -> Iterator[str]:
+    """Yield an expression for the lines of one part of the data, if it finds the same values."""
+    edge = r"\b" if expression[:1].isalnum() else ""
+    candidate = rf"\b{escaped(name.partition(GAP)[0])}.*?{edge}{expression}"
+    once = list(dict.fromkeys(captures))
+    texts = [each.text for each in once if each.name == name]
+    if [c.text for c in find_captures(candidate, [*dict.fromkeys(c.line for c in once)])] == texts:
+        yield candidate
 
 
 def _is_right(expression: str, lines: Sequence[str]) -> bool:

@@ -16,6 +16,9 @@ from cloudtune.study.suggestions import did_you_mean
 
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)', re.MULTILINE)
 _MAX_TEXT = 200
+_MAX_FIX = 300
+_OWN_VARIABLES = (("sagemaker", "SM_"), ("vertex", "AIP_"), ("vertex", "CLOUD_ML_"))
+"""The providers that set variables, by how these begin."""
 _MAX_VARIABLES = 4
 
 
@@ -73,7 +76,21 @@ def _missing_key(plan: Plan, text: str) -> tuple[str, str]:
         return "trial.inputs", f"the script reads ${text}: give the data as an input"
     if _known(plan, text):
         return _field(plan, text), "the script expects it where it is not active, or elsewhere"
-    return "", ""
+    owner = next((name for name, prefix in _OWN_VARIABLES if text.startswith(prefix)), "")
+    only = f"only {owner} sets it: " if owner and owner != plan.provider else ""
+    return "", f"{only}set it in trial.env, or let the script have a default for it"
+
+
+def _missing_option(plan: Plan, text: str) -> tuple[str, str]:
+    options = defined_options(plan)
+    unread = [name for name in plan.study.parameters if options and name not in options]
+    if unread and plan.study.trial.arguments in {"flags", "equals"}:
+        hint = did_you_mean(unread[0], options)
+        return f"parameters.{unread[0]}", (
+            f"the script has no option {unread[0]}: rename the parameter, or add the option"
+            f"{f'; {hint}' if hint else ''}"
+        )
+    return "trial.args", f"the script requires {text.strip()}: set it in trial.args"
 
 
 def _reads_input(_plan: Plan, _text: str) -> tuple[str, str]:
@@ -103,10 +120,22 @@ _CASES: Sequence[_Case] = (
         ),
         _invalid_value,
     ),
+    _Case(
+        "option-missing",
+        re.compile(
+            r"error: the following arguments are required: (.+)"
+            r"|Missing (?:option|argument) '([^']+)'|[Ff]lag (--[\w-]+) must have a value"
+        ),
+        _missing_option,
+    ),
     _Case("module-missing", re.compile(r"No module named '([\w.]+)'"), _missing_module),
     _Case("reads-terminal", re.compile(r"^(EOFError): ", re.MULTILINE), _reads_input),
     _Case("no-display", re.compile(r"(no display name|cannot connect to X)"), _no_display),
-    _Case("variable-missing", re.compile(r"^KeyError: '([A-Z][A-Z0-9_]+)'", re.M), _missing_key),
+    _Case(
+        "variable-missing",
+        re.compile(r'^ *File "[^"]*\bos(?:\.py|>)", .*\n(?: .*\n){0,3}KeyError: \'(\w+)\'', re.M),
+        _missing_key,
+    ),
 )
 
 
@@ -147,10 +176,22 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
             "trial.env, or pass an input by trial.args, as in --train={{inputs.train}}",
         )  # fmt: skip
     values = " ".join(f"{name}={value}" for name, value in start.parameters.items())
+    fix = f"correct it, or the values of the trial: {values}"
+    if _reads_words(plan):
+        style = plan.study.trial.arguments
+        fix = (
+            f"the script reads sys.argv itself: see if it takes trial.arguments: {style}; or {fix}"
+        )
     return Check(
         severity="error", area="script", id="script-fails", message=message[:_MAX_TEXT],
-        file=file, line=number, fix=f"correct it, or the values of the trial: {values}"[:_MAX_TEXT],
+        file=file, line=number, fix=fix[:_MAX_FIX],
     )  # fmt: skip
+
+
+def _reads_words(plan: Plan) -> bool:
+    """Return whether the script reads the words of its arguments without a parser of options."""
+    has_words = plan.study.trial.arguments in {"flags", "equals", "assign"}
+    return has_words and "sys.argv" in _text(plan) and not defined_options(plan)
 
 
 def _location(plan: Plan, output: str) -> tuple[str | None, int | None]:

@@ -13,7 +13,12 @@ from cloudtune.doctor.imports import check_imports
 from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Probe
-from cloudtune.doctor.source import check_paths, defined_options, unread_parameters
+from cloudtune.doctor.source import (
+    check_bool_options,
+    check_paths,
+    defined_options,
+    unread_parameters,
+)
 from cloudtune.doctor.trials import Trials, run_trials
 from cloudtune.errors import CloudtuneError, MissingExtraError
 from cloudtune.planning.planner import plan as create_plan
@@ -47,6 +52,7 @@ def check_script(
         yield _unknown(f"the code is at {plan.facts.lookup.code_address}: it cannot run here")
         return
     yield from check_paths(plan)
+    yield from check_bool_options(plan)
     yield from check_imports(plan)
     driven = _driven_plan(plan)
     if isinstance(driven, Check):

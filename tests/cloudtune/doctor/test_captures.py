@@ -84,6 +84,14 @@ HEALTHY = {
     "negative in parens": ("elbo(-1234.5)\n", "elbo\\((\\S+)\\)"),
     "version": ("torch 2.3.1+cu121 loss: 0.5\n", "loss: (\\S+)"),
     "levels": ("INFO loss: 0.5\nWARNING loss: 0.4\n", "loss: (\\S+)"),
+    "test set, once more": (
+        "Test set: Accuracy: 80/100\nTest set: Accuracy: 85/100\nBest of the test set: Accuracy: 85/100\n",
+        "Accuracy: (\\d+)/",
+    ),
+    "parts in the name": (
+        "Train loss 0.5 | val_acc 0.7\nval_acc 0.8\n",
+        "val_acc (\\S+)",
+    ),
     "final": ("step 10 loss 0.5\nstep 20 loss 0.4\nFinal loss 0.4\n", "loss (\\S+)"),
 }
 FAULTY = [
@@ -110,6 +118,33 @@ FAULTY = [
     ("loss: 1e-05\n", r"loss: ([\d.]+)", "metric-cut", r"loss: (\S+)"),
     ("loss: -0.5\n", r"loss: \D*([\d.]+)", "metric-cut", r"\bloss:\s*(\S+)"),
     ("loss 0.5 0.6\n", r"(\d\.\d)", "metric-ambiguous", r"\bloss (\d\.\d)"),
+    (
+        "Train set: Average loss: 0.3, Accuracy: 90/100 (90%)\n"
+        "Test set: Average loss: 0.4, Accuracy: 85/100 (85%)\n",
+        r"Accuracy: (\d+)/",
+        "metric-ambiguous",
+        r"\bTest.*?\bAccuracy: (\d+)/",
+    ),
+    (
+        "Epoch: [0][10/50]\tLoss 7.0 (7.1)\tAcc@1 20.31 (19.2)\n"
+        "Test: [10/20]\tLoss 6.0 (6.1)\tAcc@1 18.75 (18.1)\n * Acc@1 18.120 Acc@5 40.1\n",
+        r"Acc@1\s+(\d+\.\d+)",
+        "metric-ambiguous",
+        r"\bTest.*?\bAcc@1\s+(\d+\.\d+)",
+    ),
+    (
+        "| INFO | train | epoch 001 | loss 8.1 | nll_loss 7.2 | ppl 150\n"
+        "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 6.5 | nll_loss 5.3\n",
+        r"loss ([0-9.]+)",
+        "metric-ambiguous",
+        r"\bvalid.*?\bloss ([0-9.]+)",
+    ),
+    (
+        '{"train_loss": 0.5, "acc": 0.8}\n{"val_loss": 0.6, "acc": 0.7}\n',
+        r'"acc": ([0-9.]+)',
+        "metric-ambiguous",
+        r'\bval.*?"acc": ([0-9.]+)',
+    ),
 ]
 
 
@@ -141,6 +176,9 @@ def test_an_expression_is_corrected(
         ("Val Loss = 1e-3, done", "val_loss", r"\bVal Loss\s*=\s*(\S+)"),
         ('{"loss": 0.5}', "loss", r'\bloss":\s*(\S+)'),
         ("acc 93.1%", "acc", r"\bacc\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"),
+        ("[3] train-auc:0.9 validation-auc:0.8", "auc", r"\bvalidation-auc:(\S+)"),
+        ("loss: tensor(0.5123, grad_fn=<Nll>)", "loss", r"\bloss:\s*tensor\((\S+)"),
+        ("{'acc': np.float64(0.93)}", "acc", r"\bacc':\s*np\.float64\((\S+)"),
         ("no loss here", "loss", None),
         ("loss: none", "loss", None),
     ],
