@@ -117,31 +117,34 @@ def _read_documents(
     lines: dict[str, int] = {}
     drafts: list[tuple[StudyDraft, Document]] = []
     paths: list[str] = []
+    problems: list[tuple[str, Problem]] = []
     for index, document in enumerate(documents):
         prefix = f"{index}" if len(documents) > 1 else ""
         found = Report(path)
         fields = Fields(drop_secrets(document.data, found), found)
         for draft in _read_drafts(chosen, fields):
             drafts.append((draft, document))
-            paths.append(".".join(filter(None, (prefix, draft.path))))
+            paths.append(_join(prefix, draft.path))
         for finding in found.findings:
-            under = _under(prefix, finding)
+            under = replace(finding, path=_join(prefix, finding.path))
             report.findings.append(under)
             if (line := document.line(finding.path)) is not None:
                 lines[under.path] = line
-        report.problems += [_located(each, path, document) for each in found.problems]
-    if report.problems:
-        raise StudyError(report.problems)
+        problems += [
+            (_join(prefix, each.path), _located(each, path, document)) for each in found.problems
+        ]
+    if len(drafts) > 1:
+        _name_drafts([draft for draft, _ in drafts])
+    others = _other_places([draft.name for draft, _ in drafts], paths, definition)
+    if left := [each for place, each in problems if not f"{place}.".startswith(others)]:
+        raise StudyError(left)
+    findings = [each for each in report.findings if not f"{each.path}.".startswith(others)]
+    report.findings = findings
     refused = refusals(report)
     if refused:
         places = [_place(path, lines.get(each.path)) for each in refused]
         raise ConversionError(f"{path}: a study cannot hold this", refused, places)
-    if len(drafts) > 1:
-        _name_drafts([draft for draft, _ in drafts])
     chosen_drafts = _select(drafts, definition, path)
-    kept = [place for place, draft in zip(paths, drafts, strict=True) if draft in chosen_drafts]
-    others = tuple(f"{place}." for place in paths if place and place not in kept)
-    findings = [each for each in report.findings if not f"{each.path}.".startswith(others)]
     studies = tuple(_validate(draft, document, path) for draft, document in chosen_drafts)
     return Imported(path, chosen, studies, tuple(findings), lines)
 
@@ -267,8 +270,8 @@ def _explain(data: Any) -> str | None:
     return None
 
 
-def _under(prefix: str, finding: Finding | Note) -> Finding | Note:
-    return replace(finding, path=f"{prefix}.{finding.path}") if prefix else finding
+def _join(prefix: str, path: str) -> str:
+    return ".".join(filter(None, (prefix, path)))
 
 
 def _located(problem: Problem, path: Path, document: Document) -> Problem:
@@ -287,6 +290,16 @@ def _name_drafts(drafts: Sequence[StudyDraft]) -> None:
         name = draft.name or f"definition-{number}"
         draft.name = name if name not in used else f"{name}-{number}"
         used.add(draft.name)
+
+
+def _other_places(
+    names: Sequence[str], paths: Sequence[str], definition: str | None
+) -> tuple[str, ...]:
+    """Return the places of the definitions that are not the chosen one; none if none is."""
+    if definition not in names:
+        return ()
+    kept = {place for name, place in zip(names, paths, strict=True) if name == definition}
+    return tuple(f"{place}." for place in paths if place and place not in kept)
 
 
 def _select(

@@ -51,7 +51,7 @@ def finish_draft(document: Fields, data: Json, origins: Mapping[str, str], home:
     rest = document.rest()
     data["providers"] = {home: {"native": rest}} if rest else {}
     name = data.get("name")
-    return StudyDraft(data, name if isinstance(name, str) else "", origins)
+    return StudyDraft(data, name if isinstance(name, str) else "", origins, document.path)
 
 
 class Format(ABC):

@@ -46,7 +46,7 @@ class OptunaFormat(Format):
             plain = Fields({"distributions": distributions}, document.report)
             return [StudyReader(plain).draft()]
         if "studies" in document:
-            return [StudyReader(each).draft() for each in document.maps("studies")]
+            return [_read_one(each) for each in document.maps("studies")]
         return [StudyReader(document).draft()]
 
     @override
@@ -65,6 +65,17 @@ class OptunaFormat(Format):
 
         is_address = place.startswith("sqlite:///") or (is_named and "://" in place)
         return read_storage(place) if is_address or is_storage(Path(place)) else None
+
+
+def _read_one(study: Fields) -> StudyDraft:
+    """Read one of several studies: a mistake in another one must not change how it is read."""
+    from cloudtune.formats.optuna.reader import StudyReader
+
+    own = Report(study.report.file)
+    draft = StudyReader(Fields(study.original, own, study.path)).draft()
+    study.report.findings += own.findings
+    study.report.problems += own.problems
+    return draft
 
 
 def _is_plain(document: Fields) -> bool:

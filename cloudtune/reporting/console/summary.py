@@ -248,9 +248,17 @@ def format_failures(result: StudyResult) -> list[str]:
         else:
             shown = first.log_tail.splitlines()[-3:]
         lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in shown]
-        if first.log or first.word or first.log_tail or first.exit_code is not None:
+        if _may_have_log(result, first):
             lines.append(f"  log: {_log_command(result, first)}")
     return [sanitize_line(line) for line in lines]
+
+
+def _may_have_log(result: StudyResult, trial: Trial) -> bool:
+    from cloudtune.provider import registry
+
+    if trial.log or trial.log_tail or trial.exit_code is not None:
+        return True
+    return bool(trial.word) and result.provider in registry.names()  # a tool has words, but no logs
 
 
 def _log_command(result: StudyResult, trial: Trial) -> str:

@@ -267,3 +267,30 @@ def test_a_storage_of_an_older_version_is_to_be_upgraded_on_a_copy(tmp_path: Pat
         connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
     with pytest.raises(UsageError, match=r"older version of Optuna.*on a copy"):
         importer.read(file)
+
+
+def test_a_study_can_be_imported_although_another_one_in_its_storage_cannot(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'trials.db'}"
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 1e-3, 1.0, log=True)
+        return x + trial.suggest_int("n", 3, 3) + len(trial.suggest_categorical("c", ["only"]))
+
+    optuna.create_study(storage=storage, study_name="empty")
+    null = optuna.create_study(storage=storage, study_name="null")
+    null.optimize(lambda trial: trial.suggest_categorical("c", [None, 1]) or 0, n_trials=1)
+    study = optuna.create_study(storage=storage, study_name="good")
+    study.optimize(objective, n_trials=1)
+
+    imported = importer.read(storage, definition="good")
+
+    assert imported.studies[0].data["parameters"] == {
+        "x": {"type": "float", "min": 0.001, "max": 1.0, "scale": "log"},
+        "n": {"type": "int", "min": 3, "max": 3},
+        "c": {"type": "categorical", "values": ["only"]},
+    }
+    assert not {each.path.partition(".")[2][0] for each in imported.findings} - {"2"}
+    with pytest.raises(ConversionError, match="not null"):
+        importer.read(storage, definition="null")
+    with pytest.raises(StudyError, match="no trial has a distribution"):
+        importer.read(storage, definition="empty")

@@ -45,6 +45,9 @@ def test_a_local_run_starts_from_an_optuna_study(
     (result,) = json.loads(attached.stdout)
     assert (result["provider"], len(result["trials"])) == ("optuna", 21)
     assert "conditions inferred from the trials that have gamma, degree" in attached.stderr
+    status = typed("status", result["run"]).stdout
+    assert "failed: " in status
+    assert "cloudtune logs" not in status, "Optuna has no logs"
     warm = f"warm_start: {{from: {result['run']}}}"
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "cold.yaml").write_text(STUDY % ("value", ""))
