@@ -95,13 +95,3 @@ def team_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         account.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument="{}")
         account.push_image("1")
         yield account
-
-
-def by_id(checks: list[Check], id_: str) -> list[Check]:
-    return [check for check in checks if check.id == id_]
-
-
-def only(checks: list[Check], id_: str, severity: str) -> Check:
-    """Return the one check with an id and a severity."""
-    (check,) = [each for each in by_id(checks, id_) if each.severity == severity]
-    return check

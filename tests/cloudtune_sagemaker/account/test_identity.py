@@ -15,7 +15,7 @@ from cloudtune.planning.planner import plan
 from cloudtune_sagemaker.account import check_account
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError, service_error
-from tests.cloudtune_sagemaker.account.conftest import by_id, only
+from tests.account_checks import by_id, only
 from tests.cloudtune_sagemaker.support import study_of
 
 SKEWED = formatdate(time.time() + 3600, usegmt=True)

@@ -66,13 +66,3 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """An emulator that several tests share."""
     for start in starting(Account, tmp_path_factory.mktemp("account")):
         yield start()
-
-
-def by_id(checks: list[Check], id_: str) -> list[Check]:
-    return [check for check in checks if check.id == id_]
-
-
-def only(checks: list[Check], id_: str, severity: str) -> Check:
-    """Return the one check with an id and a severity."""
-    (check,) = [each for each in by_id(checks, id_) if each.severity == severity]
-    return check

@@ -12,15 +12,11 @@ import pytest
 
 from cloudtune_vertex import rights
 from cloudtune_vertex.account.resources import quota_value
-from tests.cloudtune_vertex.account.conftest import Account, by_id, only
+from tests.account_checks import always, by_id, only
+from tests.cloudtune_vertex.account.conftest import Account
 from tests.cloudtune_vertex.support import OWN_IMAGE
 
 Start = Callable[..., Account]
-
-
-def always(*operations: str, effect: str = "deny") -> str:
-    rules = [{"operation": each, "probability": 1, "effect": effect} for each in operations]
-    return json.dumps({"faults": rules})
 
 
 @pytest.mark.parametrize("mode", ["managed", "driven"])
@@ -72,9 +68,8 @@ def test_expired_credentials_end_the_checks(start_account: Start, tmp_path: Path
 def test_what_cannot_be_asked_is_unknown_with_the_permission_that_is_missing(
     start_account: Start, tmp_path: Path
 ) -> None:
-    account = start_account(
-        faults=always(*rights.DOCTOR, "storage.objects.list", "TestServiceAccountPermissions")
-    )
+    asked = ("storage.objects.list", "TestIamPermissions", "TestServiceAccountPermissions")
+    account = start_account(faults=always(*rights.DOCTOR, *asked))
     robot = "robot@my-project.iam.gserviceaccount.com"
     checks = account.checks(tmp_path, image=OWN_IMAGE, service_account=robot)
     assert "serviceusage.services.get" in only(checks, "apis", "unknown").fix
@@ -83,13 +78,8 @@ def test_what_cannot_be_asked_is_unknown_with_the_permission_that_is_missing(
     assert "artifactregistry.tags.get" in only(checks, "image", "unknown").fix
     assert "storage.objects.list on in-iowa" in only(checks, "bucket", "unknown").fix
     assert "iam.serviceAccounts.actAs" in only(checks, "service-account", "unknown").fix
+    assert "gcloud projects describe my-project" in by_id(checks, "permissions")[0].fix
     assert [str(check) for check in checks if check.severity == "error"] == []
-
-
-def test_a_project_that_may_not_be_asked(start_account: Start, tmp_path: Path) -> None:
-    account = start_account(faults=always("TestIamPermissions"))
-    unknowns = by_id(account.checks(tmp_path), "permissions")
-    assert "gcloud projects describe my-project" in unknowns[0].fix
 
 
 def test_a_disabled_api(start_account: Start, tmp_path: Path) -> None:
@@ -126,8 +116,7 @@ def test_buckets(account: Account, tmp_path: Path) -> None:
     assert check.command.startswith("gcloud storage buckets create gs://nowhere")
 
 
-def test_images(start_account: Start, tmp_path: Path) -> None:
-    account = start_account()
+def test_images(account: Account, tmp_path: Path) -> None:
     check = only(account.checks(tmp_path, image=OWN_IMAGE), "image", "unknown")
     assert check.fix == "this emulator knows only its own tags"
     tags = "/v1/projects/my-project/locations/us-central1/repositories/images/packages"

@@ -18,6 +18,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.account import check_account
 from cloudtune_watson.errors import WatsonError, service_error
+from tests.account_checks import always, only
 from tests.cloudtune_watson.support import study_of
 from tests.emulator_server import Served, starting
 
@@ -63,16 +64,6 @@ Start = Callable[..., Cluster]
 @pytest.fixture
 def start_cluster(tmp_path: Path) -> Iterator[Start]:
     yield from starting(Cluster, tmp_path)
-
-
-def always(*operations: str, effect: str = "deny") -> str:
-    rules = [{"operation": each, "probability": 1, "effect": effect} for each in operations]
-    return json.dumps({"faults": rules})
-
-
-def only(checks: list[Check], id_: str, severity: str) -> Check:
-    (check,) = [each for each in checks if (each.id, each.severity) == (id_, severity)]
-    return check
 
 
 def test_healthy_clusters(start_cluster: Start, tmp_path: Path) -> None:
