@@ -36,7 +36,8 @@ def check_account(plan: Plan, folder: Path) -> Iterator[Check]:
             severity="unknown",
             area="account",
             id="account-unreachable",
-            message=str(error).removeprefix(f"{plan.provider}: "),
+            message=f"{str(error).removeprefix(f'{plan.provider}: ')}; checks after this are missing",
+            fix="try again",
         )
 
 

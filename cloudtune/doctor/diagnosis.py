@@ -104,7 +104,9 @@ def _check_plan(plan: Plan, options: _Options) -> Iterator[Check]:
 def _check_findings(plan: Plan, *, has_study: bool) -> Iterable[Check]:
     """Yield why a provider cannot run the study; without one, only what its settings lack."""
     for finding in plan.refused:
-        if has_study or finding.path.startswith("providers."):
+        is_setting = finding.path.startswith("providers.")
+        needs_code = plan.facts.emulated and finding.path.endswith(".image")
+        if has_study or (is_setting and not needs_code):
             yield Check(
                 severity="error",
                 area="study",

@@ -165,6 +165,11 @@ class _Draft:
             message = "must be a map of providers"
             self.problems.append(Problem("", message, file=team.name, line=1))
             return
+        if "providers" in team.data:
+            message = "is no provider: write the names of providers at the top of this file"
+            line = team.lines.get("providers", 1)
+            self.problems.append(Problem("providers", message, file=team.name, line=line))
+            return
         providers = self.data.get("providers")
         if providers is None:
             providers = self.data["providers"] = {}

@@ -177,6 +177,12 @@ def test_settings_without_a_study(typed: Cloudtune, account: type[Account]) -> N
     assert "script" not in output
 
 
+def test_the_account_of_an_emulator_needs_no_code(typed: Cloudtune) -> None:
+    for provider in ("sagemaker", "vertex"):
+        rows = json.loads(typed("doctor", "--on", provider, "--emulate", "--json").stdout)
+        assert {row["area"] for row in rows} == {"account"}
+
+
 def test_without_emulators_the_contract_is_unknown(
     typed: Cloudtune, account: type[Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -676,6 +676,7 @@ def test_team_settings_are_read_from_trusted_owners_only(
 @pytest.mark.parametrize(
     ("text", "line", "path"),
     [
+        ("providers:\n  x: {a: 1}\n", 1, "providers"),
         ("x: 3\n", 1, "providers.x"),
         ("x: {a: 1,\n a: 2}\n", 2, "x.a"),
         ("x:\n  limits: {max_trials: 0}\n", 2, "providers.x.limits.max_trials"),
