@@ -32,11 +32,12 @@ def check_account(plan: Plan, folder: Path) -> Iterator[Check]:
     except MissingExtraError as error:
         yield _missing_package(error)
     except CloudtuneError as error:
+        reason = str(error).removeprefix(f"{plan.provider}: ")
         yield Check(
             severity="unknown",
             area="account",
             id="account-unreachable",
-            message=f"{str(error).removeprefix(f'{plan.provider}: ')}; checks after this are missing",
+            message=f"{reason}; what follows was not checked",
             fix="try again",
         )
 

@@ -197,13 +197,15 @@ def start(
             env={**os.environ, **({TIED: str(os.getpid())} if tied else {})},
             start_new_session=True,
         )
-    deadline = time.monotonic() + _TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
-        address = find_running(folder)
-        if address is not None and address.pid == process.pid:
-            process.returncode = 0  # it continues, and no process waits for it
-            return address
-        time.sleep(0.02)
+    try:
+        address = _await_address(process, folder)
+    except BaseException:  # Ctrl-C
+        process.kill()
+        process.wait()
+        raise
+    if address is not None:
+        process.returncode = 0  # it continues, and no process waits for it
+        return address
     if process.poll() == MISSING_EXTRA:
         raise MissingExtraError(f"the emulator of {provider}", "emulators")
     if process.poll() == IN_USE:
@@ -214,6 +216,17 @@ def start(
         log.seek(offset)
         output = log.read()[-2_000:].decode("utf-8", "replace")
     raise ProviderError(provider, f"its emulator did not start:\n{output}")
+
+
+def _await_address(process: subprocess.Popen[bytes], folder: Path) -> Address | None:
+    """Return where an emulator listens; None if it ends before, or takes too long."""
+    deadline = time.monotonic() + _TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        address = find_running(folder)
+        if address is not None and address.pid == process.pid:
+            return address
+        time.sleep(0.02)
+    return None
 
 
 def wait(address: Address) -> None:
