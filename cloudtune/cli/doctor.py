@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True, max=86400),
-    default=60.0,
-    show_default="60",
+    default=60,
+    show_default=True,
     metavar="N",
     help="How long each start of the script may run.",
 )
