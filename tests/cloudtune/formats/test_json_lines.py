@@ -14,7 +14,9 @@ from cloudtune.formats.json_lines import JsonLines
 _KEYS = st.text(st.sampled_from('abc {}[],:"\\é'), min_size=1, max_size=5)
 _SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text("a ,:{}[]\\\"'", max_size=5))
 _VALUES = st.recursive(
-    _SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(_KEYS, inner))
+    _SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_KEYS, inner, max_size=4)),
+    max_leaves=12,
 )
 
 
@@ -24,7 +26,7 @@ def test_lines() -> None:
     assert dict(JsonLines(text)) == lines
 
 
-@given(st.dictionaries(_KEYS, _VALUES))
+@given(st.dictionaries(_KEYS, _VALUES, max_size=4))
 def test_lines_are_those_of_yaml(data: dict[str, Any]) -> None:
     text = json.dumps(data, indent=1)
     (document,) = parse_documents("# YAML\n" + text, "file")

@@ -167,11 +167,11 @@ def test_a_storage_becomes_a_study_and_stays_as_it_is(tmp_path: Path) -> None:
     assert importer.read(f"sqlite:///{file}", "optuna").studies[0].data == found.data
 
 
-def fill(storage: Any, name: str) -> None:
+def fill(storage: Any, name: str, trials: int = 60) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.RandomSampler(seed=1)
     study = optuna.create_study(storage=storage, study_name=name, sampler=sampler)
-    study.optimize(objective, n_trials=60)
+    study.optimize(objective, n_trials=trials)
     study.enqueue_trial({"rate": 0.5})
 
 
@@ -262,7 +262,7 @@ def test_what_optuna_does_not_have() -> None:
 
 def test_a_storage_of_an_older_version_is_to_be_upgraded_on_a_copy(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
-    fill(f"sqlite:///{file}", "old")
+    fill(f"sqlite:///{file}", "old", trials=1)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
     with pytest.raises(UsageError, match=r"older version of Optuna.*on a copy"):

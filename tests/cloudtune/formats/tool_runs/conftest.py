@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,38 +57,39 @@ def objective(trial: optuna.Trial) -> float:
     return value / 5
 
 
-@pytest.fixture
-def make_study(tmp_path: Path) -> Iterator[MakeStudy]:
-    """Makes a storage of a kind, database or journal, with the studies svm and fronts."""
-    opened: list[RDBStorage] = []
-
-    def makes(kind: str) -> Path:
-        path = tmp_path / ("study.db" if kind == "database" else "study.log")
-        storage: RDBStorage | JournalStorage
-        if kind == "database":
-            storage = RDBStorage(f"sqlite:///{path}")
-            opened.append(storage)
-        else:
-            storage = JournalStorage(JournalFileBackend(str(path)))
-        sampler = optuna.samplers.RandomSampler(seed=1)
-        study = optuna.create_study(storage=storage, study_name="svm", sampler=sampler)
-        study.optimize(objective, n_trials=20, catch=(ValueError,))
-        study.ask()
-        study.enqueue_trial({"kernel": "rbf"})
-        fronts = optuna.create_study(
-            storage=storage, study_name="fronts", directions=["minimize", "maximize"]
-        )
-        fronts.optimize(
-            lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_int("n", 1, 9)), n_trials=3
-        )
-        return path
-
+@pytest.fixture(scope="session")
+def storages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The storage of each kind, database and journal, with the studies svm and fronts."""
+    folder = tmp_path_factory.mktemp("optuna")
+    paths = {"database": folder / "study.db", "journal": folder / "study.log"}
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield makes
+    database = RDBStorage(f"sqlite:///{paths['database']}")
+    _fill(database)
+    database.engine.dispose()
+    _fill(JournalStorage(JournalFileBackend(str(paths["journal"]))))
     optuna.logging.set_verbosity(verbosity)
-    for storage in opened:
-        storage.engine.dispose()
+    return paths
+
+
+def _fill(storage: RDBStorage | JournalStorage) -> None:
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    study = optuna.create_study(storage=storage, study_name="svm", sampler=sampler)
+    study.optimize(objective, n_trials=20, catch=(ValueError,))
+    study.ask()
+    study.enqueue_trial({"kernel": "rbf"})
+    fronts = optuna.create_study(
+        storage=storage, study_name="fronts", directions=["minimize", "maximize"]
+    )
+    fronts.optimize(
+        lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_int("n", 1, 9)), n_trials=3
+    )
+
+
+@pytest.fixture
+def make_study(storages: Mapping[str, Path], tmp_path: Path) -> MakeStudy:
+    """Makes a storage of a kind, as a file of the test's own."""
+    return lambda kind: Path(shutil.copy(storages[kind], tmp_path))
 
 
 def load_study(path: Path, name: str) -> optuna.Study:
