@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +16,20 @@ from cloudtune.emulation import process
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
 from cloudtune.study.schema import Mode
-from cloudtune.study.study import Study
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 from cloudtune_watson import auth
 from cloudtune_watson.client import WmlClient
 from cloudtune_watson.errors import service_error
 from cloudtune_watson.http import Connection
 from cloudtune_watson.tuning_api import WmlaClient
-
-BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
+from tests.cloudtune_watson.on_backends import OnBackends
 
 
 @pytest.mark.slow
-class TestWatsonOnEmulator(EmulatedRunContract):
-    name = "watson"
+class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
     keeps_checkpoints = False
-    create_operations: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
     trial_timeout = "6s"
-
-    def study(
-        self,
-        mode: Mode,
-        script: str = SCRIPT,
-        *,
-        settings: Mapping[str, Any] | None = None,
-        **over: Any,
-    ) -> Study:
-        own = {"backend": BACKENDS[mode], **(settings or {})}
-        return super().study(mode, script, settings=own, **over)
 
     def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*")]

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloudtune.study.schema import Mode
-from cloudtune.study.study import Study
-from cloudtune.testing.emulated_runs import SCRIPT
 from cloudtune_watson.policy import policies
 from cloudtune_watson.rights import calls_of
 from tests.cloudtune_watson.account.test_account import account_plan
+from tests.cloudtune_watson.on_backends import BACKENDS, OnBackends
 from tests.run_calls import RunCalls
-
-BACKENDS: Mapping[Mode, str] = {"managed": "wmla", "driven": "wml"}
 
 
 @pytest.mark.slow
-class TestRights(RunCalls):
-    name = "watson"
-    create_operations: Mapping[Mode, str] = {"managed": "StartSearch", "driven": "CreateTraining"}
-
-    def study(
-        self,
-        mode: Mode,
-        script: str = SCRIPT,
-        *,
-        settings: Mapping[str, Any] | None = None,
-        **blocks: Any,
-    ) -> Study:
-        own = {"backend": BACKENDS[mode], **(settings or {})}
-        return super().study(mode, script, settings=own, **blocks)
-
+class TestRights(OnBackends, RunCalls):
     @pytest.mark.parametrize("mode", ["managed", "driven"])
     def test_runs_make_exactly_the_calls_of_the_tables(self, mode: Mode) -> None:
         _, calls = self.calls_of_runs(mode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -53,17 +54,9 @@ def _check_bucket(google: Google, plan: Plan, bucket: str, path: str) -> Iterato
     create = (
         f"gcloud storage buckets create gs://{bucket} --project={project} --location={location}"
     )
-
-    def layout() -> Json:
-        try:
-            return google.rest("GET", "storage", f"/storage/v1/b/{bucket}/storageLayout")
-        except GoogleError as error:
-            if error.not_found:
-                return {}
-            raise
-
     question = f"whether the bucket {bucket} exists in {location}"
     right = f"storage.objects.list on {bucket}, or it belongs to another project"
+    layout = partial(_find, google, "storage", f"/storage/v1/b/{bucket}/storageLayout")
     found = yield from ask(layout, unknown("bucket", question, right, path=path))
     if found is None:
         return
@@ -86,6 +79,16 @@ def _check_bucket(google: Google, plan: Plan, bucket: str, path: str) -> Iterato
             params={"permissions": permissions},
         )
         yield from report_bucket(answer, rights, project, bucket)
+
+
+def _find(google: Google, api: str, url: str) -> Json:
+    """Return a resource, empty if it does not exist."""
+    try:
+        return google.rest("GET", api, url)
+    except GoogleError as error:
+        if error.not_found:
+            return {}
+        raise
 
 
 def _compare_location(found: Json, bucket: str, location: str, path: str) -> Iterator[Check]:
@@ -136,17 +139,9 @@ def check_image(google: Google, plan: Plan) -> Iterator[Check]:
         right = "artifactregistry.versions.get"
     else:
         url, right = f"/v1/{name}/packages/{package}/tags/{tag}", "artifactregistry.tags.get"
-
-    def find() -> Json:
-        try:
-            return google.rest("GET", "artifactregistry", url)
-        except GoogleError as error:
-            if error.not_found:
-                return {}
-            raise
-
     question = f"whether the image {image} exists"
     right = f"{right} on the repository {match['repository']} of {match['project']}"
+    find = partial(_find, google, "artifactregistry", url)
     found = yield from ask(find, unknown("image", question, right, path=path))
     if found is None:
         return
