@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.probe import Start
@@ -19,6 +19,11 @@ _MAX_TEXT = 200
 _MAX_FIX = 300
 _OWN_VARIABLES = (("sagemaker", "SM_"), ("vertex", "AIP_"), ("vertex", "CLOUD_ML_"))
 """The providers that set variables, by how these begin."""
+_CONTAINER_PATH = re.compile(
+    r"(?:No such file or directory|Permission denied|Read-only file system)[^\n]*?(/opt/ml|/gcs)\b"
+)
+_CONTAINER_FOLDERS = {"/opt/ml": "sagemaker", "/gcs": "vertex"}
+"""The providers in whose containers a folder is."""
 _MAX_VARIABLES = 4
 
 
@@ -159,6 +164,9 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
             severity="error", area="script", id="file-missing", message=message[:_MAX_TEXT],
             path="trial.inputs", fix=missing_file,
         )  # fmt: skip
+    if match := _CONTAINER_PATH.search(output):
+        check = _container_path(plan, match[1], message[:_MAX_TEXT])
+        return replace(check, file=file, line=number)
     for case in _CASES:
         if match := case.pattern.search(output):
             detail = next((group for group in match.groups() if group), "")
@@ -185,6 +193,23 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
     return Check(
         severity="error", area="script", id="script-fails", message=message[:_MAX_TEXT],
         file=file, line=number, fix=fix[:_MAX_FIX],
+    )  # fmt: skip
+
+
+def _container_path(plan: Plan, folder: str, message: str) -> Check:
+    """Return what it means that a folder of a provider's containers is not on this machine."""
+    owner = _CONTAINER_FOLDERS[folder]
+    fix = "take paths from variables or cloudtune.trial, with output_dir() and inputs()"
+    if owner == plan.provider:
+        return Check(
+            severity="unknown", area="script", id="script-not-run",
+            message=f"{folder} is only in {owner}'s containers, so the script cannot run here: "
+            f"{message}",
+            fix=f"{fix}; or rehearse in the image, with providers.{owner}.rehearse.images: true",
+        )  # fmt: skip
+    return Check(
+        severity="error", area="script", id="file-missing",
+        message=f"only {owner} has {folder}: {message}", fix=fix,
     )  # fmt: skip
 
 

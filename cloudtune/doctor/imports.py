@@ -79,6 +79,14 @@ def check_imports(plan: Plan) -> Iterator[Check]:
     )  # fmt: skip
 
 
+def reports_by_absent_module(plan: Plan) -> bool:
+    """Return whether a script for Vertex AI reports by hypertune, which is not installed here."""
+    text = "\n".join(read_sources(plan).values())
+    uses = re.search(r"^\s*(?:import|from) hypertune\b", text, re.MULTILINE)
+    is_here = "hypertune" in metadata.packages_distributions()
+    return plan.provider == "vertex" and uses is not None and not is_here
+
+
 def _image_contents(plan: Plan) -> frozenset[str] | None:
     """Return the modules that the plan's image has at least; None if it is not a known one."""
     named = " ".join(_texts({k: getattr(plan.settings, k, None) for k in _SETTINGS}))

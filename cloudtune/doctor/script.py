@@ -9,7 +9,7 @@ from pathlib import Path
 from cloudtune.bundle.missing_files import explain_missing_file
 from cloudtune.diagnostics import Check, Finding
 from cloudtune.doctor.failures import check_failure
-from cloudtune.doctor.imports import check_imports
+from cloudtune.doctor.imports import check_imports, reports_by_absent_module
 from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Probe
@@ -29,6 +29,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.study.loader import apply_overrides
 
 _HERE = "local"
+_HYPERTUNE = "the script reports by hypertune: list cloudml-hypertune in trial.requirements"
 _WHOLE_RUN = ("limits", "objective", "strategy", "early_stopping", "warm_start")
 """The blocks of a study that do not matter to a single trial."""
 
@@ -134,7 +135,10 @@ def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
     count = "two trials" if len(starts) > 1 else "one trial"
     cut = " until stopped" if any(start.out_of_time for start in starts) else ""
     yield Check(severity="ok", area="script", id="ran", message=f"{count} ran{cut}, {times}")
-    yield from check_metrics(plan.study, trials, defined_options(plan), is_local=probe.kills)
+    options = defined_options(plan)
+    for check in check_metrics(plan.study, trials, options, is_local=probe.kills):
+        is_missing = check.id == "metric-missing" and reports_by_absent_module(plan)
+        yield replace(check, fix=f"{_HYPERTUNE}; or {check.fix}") if is_missing else check
     yield from check_stop(trials, is_local=probe.kills)
     yield from check_checkpoints(plan, probe.folder, trials)
 

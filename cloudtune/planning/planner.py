@@ -46,6 +46,7 @@ from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 
@@ -281,6 +282,7 @@ def _plan_mode(
             study=study,
         )
     checks += native_items
+    limits = fitted.study.limits.model_copy(update={"max_trials": expected_trials(fitted.study)})
     return Plan(
         provider=on,
         mode=mode,
@@ -305,5 +307,5 @@ def _plan_mode(
         ),
         unattended=capabilities.unattended if capabilities else False,
         seed=facts.seed if capabilities and capabilities.seeds else None,
-        estimate=None if facts.emulated else estimate(fitted.study.limits, mode, facts),
+        estimate=None if facts.emulated else estimate(limits, mode, facts),
     )

@@ -136,7 +136,7 @@ def compare_plans(plans: Sequence[Plan]) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {"verdict": [plan.verdict for plan in plans]}
     pages = [plan_rows(plan) if not plan.broken else {} for plan in plans]
     for label in _COMPARED:
-        rows[label] = [page.get(label, "").partition(":")[0].partition(";")[0] for page in pages]
+        rows[label] = [_short(page.get(label, "")) for page in pages]
     paths = dict.fromkeys(each.path for plan in planned for each in plan.findings)
     for path in (path for path in paths if not path.startswith("providers.")):
         rows[path] = [_kinds(plan, path) for plan in plans]
@@ -146,6 +146,13 @@ def compare_plans(plans: Sequence[Plan]) -> dict[str, list[str]]:
         if different:
             columns[plan.provider] = [row[number] for row in different.values()]
     return columns
+
+
+def _short(text: str) -> str:
+    """Return the text of a row without its reasons and sources."""
+    for mark in (": ", "; ", " ("):
+        text = text.partition(mark)[0]
+    return text
 
 
 def plan_details(plan: Plan) -> Mapping[str, object]:

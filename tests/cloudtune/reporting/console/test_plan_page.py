@@ -197,6 +197,19 @@ def test_only_differences_are_compared() -> None:
     assert compare_plans([plan_of("local"), plan_of("local")]) == {}
 
 
+def test_the_compared_rows_have_no_sources() -> None:
+    text = STUDY.replace("max_trials: 20, ", "")
+    plans = [plan_of("local", text), plan_of("sagemaker", text), plan_of("vertex", text)]
+    for column in compare_plans(plans).values():
+        assert not [cell for cell in column if "(" in cell or ":" in cell]
+
+
+def test_the_trials_of_a_grid_bound_the_cost() -> None:
+    text = STUDY.replace("name: random, seed: 1", "name: grid").replace("max_trials: 20, ", "")
+    text = text.replace("type: float, min: 0, max: 1", "type: int, min: 1, max: 5")
+    assert row(plan_of("sagemaker", text), "cost").startswith("0 to 43.20 USD: ")
+
+
 def test_details_are_json() -> None:
     record_trials(plan_of(), 10)
     details = json.loads(json.dumps(plan_details(plan_of("sagemaker"))))
