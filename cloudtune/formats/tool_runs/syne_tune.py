@@ -24,7 +24,12 @@ from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Fields, Report
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.formats.syne_tune.domains import read_domain
-from cloudtune.formats.tool_runs.files import RunFolder, UnreadableFileError, parse_map
+from cloudtune.formats.tool_runs.files import (
+    MAX_BYTES,
+    RunFolder,
+    UnreadableFileError,
+    parse_map,
+)
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
 from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
@@ -37,7 +42,7 @@ from cloudtune.study.quantities import format_bytes, format_count
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _METADATA, _RESULTS = "metadata.json", "results.csv.zip"
-_MAX_UNPACKED = 4 * 1024**3
+_MAX_ROWS = 5_000_000
 _STEP_KEYS = ("time_attr", "resource_attr")
 _OWN = "st_"
 """The start of the columns that Syne Tune adds."""
@@ -175,8 +180,8 @@ class _Experiment:
             try:
                 with zipfile.ZipFile(file) as archive:
                     member, *more = archive.infolist()
-                    if more or member.file_size > _MAX_UNPACKED:
-                        limit = format_bytes(_MAX_UNPACKED)
+                    if more or member.file_size > MAX_BYTES:
+                        limit = format_bytes(MAX_BYTES)
                         message = f"{_RESULTS} is not one file of at most {limit}"
                         raise UnreadableFileError(message)
                     with archive.open(member) as unpacked:
@@ -189,7 +194,9 @@ class _Experiment:
                 raise UnreadableFileError(f"{_RESULTS} is cut off") from error
 
     def _valid_rows(self, text: TextIOWrapper) -> Iterator[dict[str, str]]:
-        for row in read_rows(text):
+        for number, row in enumerate(read_rows(text)):
+            if number == _MAX_ROWS:
+                raise UnreadableFileError(f"{_RESULTS} has more than {_MAX_ROWS:,} rows")
             if row is not None and _is_number(row.get("trial_id", "")):
                 yield row
             else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, TextIO
 
 from cloudtune.formats.tool_runs.files import MAX_LINE
 from cloudtune.formats.values import parse_number
@@ -27,16 +28,19 @@ _WORDS: dict[str, Any] = {
 }
 
 
-def read_rows(text: Iterable[str]) -> Iterator[dict[str, str] | None]:
+def read_rows(text: TextIO) -> Iterator[dict[str, str] | None]:
     """Yield the rows of a CSV text by column, and None for a row that is too long or too short.
+
+    A line beyond the limit is several rows.
 
     Raises:
         csv.Error: If it is no CSV.
     """
     if csv.field_size_limit() < MAX_LINE:
         csv.field_size_limit(MAX_LINE)
+    lines = iter(partial(text.readline, MAX_LINE), "")
     row: dict[Any, Any]
-    for row in csv.DictReader(text):
+    for row in csv.DictReader(lines):
         yield None if None in row or None in row.values() else row
 
 

@@ -204,6 +204,23 @@ def test_syne_tune_with_torn_rows(unpack: Unpack) -> None:
     assert "1 row of results.csv.zip without a trial left out" in str(run.findings[0])
 
 
+def test_a_table_without_end_is_read_in_bounded_memory_and_time(
+    unpack: Unpack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from io import StringIO
+
+    from cloudtune.formats.tool_runs import syne_tune, tables
+
+    monkeypatch.setattr(tables, "MAX_LINE", 100)
+    rows = list(tables.read_rows(StringIO("a,b\n1,2\n" + "x" * 1000 + "\n3,4\n")))
+    assert [row for row in rows if row] == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+    assert rows.count(None) >= 10, "the long line was read in pieces"
+    monkeypatch.undo()
+    monkeypatch.setattr(syne_tune, "_MAX_ROWS", 5)
+    with pytest.raises(UsageError, match=r"results\.csv\.zip has more than 5 rows"):
+        read("syne-tune", unpack("syne-tune"))
+
+
 def test_mlflow(unpack: Unpack) -> None:
     folder = unpack("mlruns")
     run, trials = read("mlflow", folder, name="grid", metric="loss", goal="minimize")
