@@ -254,6 +254,8 @@ class AttachContract:
         other("run", "study.yaml", "--on", self.name)
         sent = other.job()
         command("attach", f"{self.name}:{sent['job']}", "--study", str(file))
+        again = command("attach", f"{self.name}:{sent['job']}", "--study", str(file))
+        assert f"is not used: run {command.job()['run']} has the job" in again
         # The rest is what cloudtune observed when: it polled the trial before it ran, for example.
         fields = ("id", "number", "state", "word", "parameters", "metrics", "objective", "ended")
         expected, found = (

@@ -14,6 +14,7 @@ from cloudtune.formats.documents import Document, parse_documents, read_text
 from cloudtune.formats.fields import Fields, Report, refusals
 from cloudtune.formats.secrets import drop_secrets, hide_credentials
 from cloudtune.formats.study_text import comment_lines, format_yaml, order_study
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.loader import load
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -224,12 +225,7 @@ def _detect(documents: Sequence[Document], path: Path) -> Format:
             found |= {each.name: each for each in registry.detect(document.data)}
     if not found:
         known = ", ".join(registry.all_formats())
-        if any(
-            is_map(each.data)
-            and {"objective", "parameters"} <= each.data.keys()
-            and "trial" in each.data
-            for each in documents
-        ):
+        if any(_is_study(each.data) for each in documents):
             raise UsageError(f"{path} is a study of cloudtune; `cloudtune check {path}` reads it")
         for document in documents:
             if is_map(document.data) and (text := _explain(document.data)):
@@ -243,6 +239,18 @@ def _detect(documents: Sequence[Document], path: Path) -> Format:
             f"add --from {' or --from '.join(found)}"
         )
     return next(iter(found.values()))
+
+
+def _is_study(data: Any) -> bool:
+    if not is_map(data):
+        return False
+    parameters = data.get("parameters")
+    has_types = is_map(parameters) and all(
+        is_map(each) and "type" in each for each in parameters.values()
+    )
+    return {"objective", "parameters", "trial"} <= data.keys() or (
+        has_types and data.keys() <= StudyFields.model_fields.keys()
+    )
 
 
 def _explain(data: Any) -> str | None:

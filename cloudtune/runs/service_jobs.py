@@ -83,7 +83,7 @@ def attach_job(
     described = provider.describe_job(job, probe, _context(probe, provider))
     with Ledger(create=True) as ledger:
         if existing := _existing_run(ledger, on, described):
-            return AttachedJob(existing)
+            return AttachedJob(existing, findings=_unused(study, existing))
         imported = _read(described, on)
         findings: list[Finding | Note]
         if study is not None:
@@ -117,6 +117,16 @@ def attach_job(
             )
             ledger.create_run(run_record(plan.study, plan.facts, record))
         return AttachedJob(run, (plan,), tuple(findings))
+
+
+def _unused(study: Study | None, run: str) -> tuple[Note, ...]:
+    if study is None:
+        return ()
+    text = (
+        f"{study.file or 'the given study'} is not used: run {run} has the job, with its own "
+        f"study; to attach the job anew, first delete the run with `cloudtune clean {run}`"
+    )
+    return (Note("", text, "warning"),)
 
 
 def _read(described: JobDescription, on: str) -> Imported | None:
