@@ -113,6 +113,7 @@ def test_commands_on_a_foreign_file_say_what_it_is(
         (["export", "--to", "katib"], "takes a study file"),
         (["export", "k7f2", "--to", "katib"], "takes a study file, not k7f2"),
         (["import", "study.yaml"], "is a study of cloudtune"),
+        (["import", "space.yaml"], "is a study of cloudtune"),
         (["import", "other.json"], "unknown format"),
         (["import", "study.yaml", "--from", "catib"], "did you mean katib"),
     ],
@@ -129,6 +130,7 @@ def test_errors_say_what_to_do(
         "objective: {metric: m, goal: minimize}\n"
         "parameters: {x: {type: bool}}\ntrial: {script: a.py}\n"
     )
+    Path("space.yaml").write_text("name: s\nparameters: {x: {type: bool}}\n")
     Path("other.json").write_text('{"a": 1}')
     code, _, err = call(capsys, *args)
     assert code == 1
