@@ -86,4 +86,8 @@ def _is_plain(document: Fields) -> bool:
 
 
 def _is_distribution(value: object) -> bool:
+    if isinstance(value, str) and value.startswith("{"):
+        from cloudtune.formats.optuna.distributions import parse_distribution
+
+        value = parse_distribution(value)
     return is_map(value) and value.get("name") in DISTRIBUTIONS and "attributes" in value
