@@ -35,7 +35,7 @@ _BATCH = 500
 """Events that are written to the ledger at a time."""
 
 
-def record_finished(finished: FinishedRun, tool: str, study: Study | None = None) -> str:
+def record_finished(finished: FinishedRun, tool: str) -> str:
     """Write a finished run of another tool to the ledger, and return the run's ID.
 
     If the same run with as many trials in the same states is in the ledger, that is returned.
@@ -43,13 +43,12 @@ def record_finished(finished: FinishedRun, tool: str, study: Study | None = None
     Args:
         finished: The run.
         tool: The name of its reader, which is the provider of the job.
-        study: The study to record instead of the rebuilt one, with equal parameters.
 
     Raises:
         UsageError: If two trials have the same number, or the files of the run have changed.
         LedgerError: If the state folder cannot be used.
     """
-    study = study or finished.study
+    study = finished.study
     with Ledger(create=True) as ledger:
         if existing := _find_same(ledger, finished):
             return existing

@@ -81,13 +81,13 @@ class RunFolder:
         except (UnreadableFileError, OSError):
             return ""
 
-    def json_map(self, *names: str, limit: int = MAX_BYTES) -> dict[str, Any]:
+    def json_map(self, *names: str) -> dict[str, Any]:
         """Return the JSON object in a file in it.
 
         Raises:
             UnreadableFileError: If it cannot be read, or has something else.
         """
-        return parse_map(self.read(*names, limit=limit), "/".join(names))
+        return parse_map(self.read(*names), "/".join(names))
 
     def json_lines(self, *names: str) -> Iterator[dict[str, Any] | None]:
         """Yield the JSON object in each line of a file in it, and None for a line without one.
@@ -115,7 +115,7 @@ def open_file(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def read_file(path: Path, limit: int = MAX_BYTES) -> str:
+def read_file(path: Path) -> str:
     """Return the text of a file that the user names; invalid bytes become question marks.
 
     Raises:
@@ -123,7 +123,7 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> str:
     """
     try:
         with open_file(path) as file:
-            return _read(file, path.name, limit)
+            return _read(file, path.name, MAX_BYTES)
     except OSError as error:
         raise UnreadableFileError(f"{path} cannot be read: {error.strerror or error}") from error
 
