@@ -127,3 +127,29 @@ def test_a_service_keeps_the_checkpoint(service: str, *, saves: bool) -> None:
     ids = [check.id for check in checks if check.id.startswith("checkpoint")]
     kept = "checkpoint" if service in KEEPS_CHECKPOINTS else "checkpoint-unread"
     assert ids == [kept if saves else "checkpoint-missing"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("service", "severity", "name"),
+    [("sagemaker", "unknown", "script-not-run"), ("vertex", "error", "file-missing")],
+)
+def test_a_folder_of_one_services_containers(service: str, severity: str, name: str) -> None:
+    script = f"{HEAD}    open('/opt/ml/input/config/hyperparameters.json')\n"
+    (check,) = [each for each in script_checks(Path(), service, script) if each.severity != "ok"]
+    assert (check.severity, check.id, check.line) == (severity, name, 6)
+    assert "/opt/ml" in check.message
+    assert "cloudtune.trial" in check.fix
+
+
+@pytest.mark.slow
+def test_hypertune_that_is_not_installed() -> None:
+    script = f"""{HEAD}
+    try:
+        import hypertune
+    except ImportError:
+        print("loss:", lr)
+    """
+    (check,) = [each for each in script_checks(Path(), "vertex", script) if each.severity != "ok"]
+    assert check.id == "metric-missing"
+    assert "list cloudml-hypertune in trial.requirements; or" in check.fix
