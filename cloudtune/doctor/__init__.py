@@ -1,1 +1,1 @@
-"""What can be known of a run before it costs money: its script, its account and its bundle."""
+"""Checks of a script, an account and a bundle before a run costs money."""

@@ -15,7 +15,7 @@ from cloudtune.provider.source_size import format_folders, largest_folders
 from cloudtune.study.quantities import format_bytes, format_count
 
 _LARGE = 50_000_000
-"""Bytes of a source from which on it is likely to contain more than code."""
+"""A source of at least so many bytes probably contains more than code."""
 _MANY = 2_000
 _DATA = re.compile(
     r"\.(csv|tsv|parquet|feather|arrow|npy|npz|h5|hdf5|tfrecords?|pkl|pickle|joblib|pt|pth|ckpt"
@@ -24,7 +24,7 @@ _DATA = re.compile(
 )
 """The endings of files with data and models."""
 _MIN_DATA = 5_000_000
-"""Bytes of data files from which on they are worth an input."""
+"""Data files of at least so many bytes should be an input."""
 _ENVIRONMENT = re.compile(
     r"(^|/)(site-packages|dist-packages|node_modules|conda-meta|__pypackages__)/|(^|/)pyvenv\.cfg$"
 )
@@ -58,7 +58,7 @@ def check_bundle(plan: Plan) -> Iterator[Check]:
         if plan.facts.credentials and not leaves:
             first = plan.facts.credentials[0]
             yield _warning(
-                "credentials", f"{first} looks like a credential, and no service would take it",
+                "credentials", f"{first} looks like a credential; a run on a service refuses it",
                 f"exclude it in {IGNORE_FILE}",
             )  # fmt: skip
     for name, path in plan.facts.lookup.inputs.uploads.items():
@@ -74,17 +74,13 @@ def _summary(plan: Plan, sizes: Mapping[str, int]) -> Check:
         message += f", to the bucket {bucket}"
     ignored = _ignored_files(plan)
     if ignored:
-        message += f", without {ignored[0]}"
-        message += (
-            f" and {len(ignored) - 1} more that git ignores"
-            if ignored[1:]
-            else ", which git ignores"
-        )
+        more = f" and {len(ignored) - 1} more" if ignored[1:] else ""
+        message += f", without {ignored[0]}{more} (ignored)"
     return Check(severity="ok", area="bundle", id="bundle", message=message)
 
 
 def _ignored_files(plan: Plan) -> list[str]:
-    """Return the entries at the top of the source folder that are left out and no usual clutter."""
+    """Return the top-level entries of the source that are left out, without usual clutter."""
     source = plan.facts.source
     assert source is not None
     kept = {name.partition("/")[0] for name in plan.facts.files or ()}

@@ -14,7 +14,7 @@ NUMBER = re.compile(
     r"|(?<![\w.])[-+]?(?:nan|inf(?:inity)?)\b",
     re.IGNORECASE,
 )
-"""A whole number as programs print it, with sign, exponent and thousands."""
+"""A complete number as programs print it, with sign, exponent and thousands."""
 _WORD = r"[\w./\-]*"
 _PREFIX = r"(?:val|valid|validation|test|eval|dev)[_/.-]"
 """The usual beginning of the name of a metric that is measured on other data."""
@@ -27,7 +27,7 @@ _SPLIT = re.compile(
 )
 """The part of the data that a number is about, as in ``Test: [3/10] loss 0.5``."""
 GAP = " ... "
-"""Stands in a name for the text between the part of the data and the word."""
+"""In a name, replaces the text between the part of the data and the word."""
 _OWN_LINE = "[cloudtune]"
 """How the lines of cloudtune's launcher begin."""
 _TIMEOUT = 2.0
@@ -60,7 +60,7 @@ class Capture:
 
     @property
     def number(self) -> str | None:
-        """The whole number that is printed there, if there is one."""
+        """The complete number that the line has there, if any."""
         end = self.at + len(self.text)
         for match in NUMBER.finditer(self.line):
             if match.start() < end and match.end() > self.at:
@@ -77,7 +77,7 @@ class Capture:
 
     @property
     def head(self) -> str:
-        """The word, or its rest, with which the match begins."""
+        """The word, or the part of a word, with which the match begins."""
         match = re.match(_WORD, self.line[self.start :])
         return match[0] if match else ""
 
@@ -91,7 +91,7 @@ class Capture:
 
     @property
     def name(self) -> str:
-        """The word, one of letters before it, and the part of the data that the line names.
+        """The word, with a preceding word of letters and the part of the data that the line names.
 
         Such as ``Val loss``, or ``Test ... Accuracy`` for ``Test set: Loss 0.5, Accuracy: 90``.
         """

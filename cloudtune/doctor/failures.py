@@ -1,4 +1,4 @@
-"""Why a script failed: what of the study or the script to change."""
+"""Why a script failed, and what to change in the study or the script."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def _unknown_option(plan: Plan, text: str) -> tuple[str, str]:
     return path, (
         f"the script has no option for it: rename the parameter, or add the option{more}"
         if parameter
-        else f"the script does not take {text.strip()}: correct trial.args or trial.arguments"
+        else f"the script does not accept {text.strip()}: correct trial.args or trial.arguments"
     )
 
 
 def _invalid_value(plan: Plan, text: str) -> tuple[str, str]:
     name = text.lstrip("-").replace("-", "_")
     return _field(plan, name), (
-        "the script's option has another type than the parameter: let them agree"
+        "the option and the parameter have different types: use the same type for both"
     )
 
 
@@ -80,10 +80,12 @@ def _missing_key(plan: Plan, text: str) -> tuple[str, str]:
     if text.startswith(("SM_CHANNEL_", "CLOUDTUNE_INPUT_")):
         return "trial.inputs", f"the script reads ${text}: give the data as an input"
     if _known(plan, text):
-        return _field(plan, text), "the script expects it where it is not active, or elsewhere"
+        if plan.study.trial.arguments != "env":
+            return _field(plan, text), "the script reads a variable: set trial.arguments: env"
+        return _field(plan, text), "the script reads it although it is not active in this trial"
     owner = next((name for name, prefix in _OWN_VARIABLES if text.startswith(prefix)), "")
     only = f"only {owner} sets it: " if owner and owner != plan.provider else ""
-    return "", f"{only}set it in trial.env, or let the script have a default for it"
+    return "", f"{only}set it in trial.env, or give it a default in the script"
 
 
 def _missing_option(plan: Plan, text: str) -> tuple[str, str]:
@@ -145,7 +147,7 @@ _CASES: Sequence[_Case] = (
 
 
 def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
-    """Return what a start that failed shows.
+    """Return why a start failed, and what to change.
 
     Args:
         plan: The plan.
@@ -180,15 +182,16 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
         names = ", ".join(f"${name}" for name in unset[:_MAX_VARIABLES])
         return Check(
             severity="error", area="script", id="variable-missing", message=message[:_MAX_TEXT],
-            file=file, line=number, fix=f"the script reads {names}, not set here: set it in "
-            "trial.env, or pass an input by trial.args, as in --train={{inputs.train}}",
+            file=file, line=number, fix=f"the script reads {names}, which is not set here: set it "
+            "in trial.env, or pass an input by trial.args, as in --train={{inputs.train}}",
         )  # fmt: skip
     values = " ".join(f"{name}={value}" for name, value in start.parameters.items())
     fix = f"correct it, or the values of the trial: {values}"
     if _reads_words(plan):
         style = plan.study.trial.arguments
         fix = (
-            f"the script reads sys.argv itself: see if it takes trial.arguments: {style}; or {fix}"
+            "the script reads sys.argv itself: check that it accepts trial.arguments: "
+            f"{style}, or {fix}"
         )
     return Check(
         severity="error", area="script", id="script-fails", message=message[:_MAX_TEXT],

@@ -1,4 +1,4 @@
-"""How a script ends when it is asked to, and whether it continues from its checkpoint."""
+"""How a script reacts to SIGTERM, and whether it continues from its checkpoint."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def check_stop(trials: Trials, *, is_local: bool) -> Iterator[Check]:
         return
     seconds = (stopped.over or stopped.stopped) - stopped.stopped
     killed = stopped.ended is None or "did not exit within" in stopped.ended.reason
-    if not killed and _went_on(trials, _MIN_SECONDS if is_local else _MIN_SECONDS_SERVICE):
-        yield _ignored("it goes on to its end after SIGTERM")
+    if not killed and _ran_to_end(trials, _MIN_SECONDS if is_local else _MIN_SECONDS_SERVICE):
+        yield _ignored("it runs to its end after SIGTERM")
     elif killed or (stopped.ended and "SIGKILL" in stopped.ended.reason):
         yield _ignored(f"it still runs {min(seconds, GRACE):.0f} s after SIGTERM, and is killed")
     else:
@@ -46,8 +46,8 @@ def check_stop(trials: Trials, *, is_local: bool) -> Iterator[Check]:
         yield Check(severity="ok", area="script", id="stop", message=message)
 
 
-def _went_on(trials: Trials, at_least: float) -> bool:
-    """Return whether a start that was stopped half-way did all that an undisturbed one does."""
+def _ran_to_end(trials: Trials, at_least: float) -> bool:
+    """Return whether a start that was stopped half-way completed its work."""
     first, stopped = trials.first, trials.stopped
     if stopped is None or stopped is first or stopped.ended is None or stopped.stopped is None:
         return False
@@ -62,8 +62,8 @@ def _ignored(message: str) -> Check:
         area="script",
         id="stop-ignored",
         message=message,
-        fix="let it end, and save its state, at SIGTERM: cloudtune.trial.should_stop() returns "
-        "whether it came; a shell script starts its last program with exec",
+        fix="make it save its state and exit at SIGTERM, for which cloudtune.trial.should_stop() "
+        "returns true; in a shell script, start the last program with exec",
     )
 
 
@@ -91,7 +91,7 @@ def check_checkpoints(plan: Plan, folder: Path, trials: Trials) -> Iterator[Chec
         message = f"it saves {elsewhere[0]}, which is lost when the trial is started again"
         name, fix = "checkpoint-elsewhere", "save it in the folder that checkpoint_dir() returns"
     else:
-        message = "it saves no checkpoint: a trial that is started again begins anew"
+        message = "it saves no checkpoint: a trial that is started again starts over"
         name, fix = "checkpoint-missing", "save the state in checkpoint_dir() of cloudtune.trial"
     yield Check(severity="warning", area="script", id=name, path=path, message=message, fix=fix)
 

@@ -1,4 +1,4 @@
-"""What the metrics of a few starts show: whether they are seen, whole, and move."""
+"""Whether the metrics of a few starts are found, complete, and change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LARGER_IS_BETTER = r"accuracy|acc|f1|auc|auroc|r2|precision|recall|reward|bleu|
 def check_metrics(
     study: Study, trials: Trials, options: Collection[str], *, is_local: bool
 ) -> Iterator[Check]:
-    """Yield what is wrong with the metrics, or how the objective was measured.
+    """Yield mistakes in the metrics, or the measurements of the objective.
 
     Args:
         study: The study.
@@ -100,7 +100,7 @@ def _check_goal(objective: Objective) -> Iterator[Check]:
         other = "minimize" if goal == "maximize" else "maximize"
         yield _warning(
             "goal", "objective.goal", f"{goal} {objective.metric}: a {objective.metric} is usually "
-            f"to {other}", f"set goal: {other}, unless this is meant",
+            f"{other}d", f"set goal: {other}, unless this is intended",
         )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def _missing(
     if is_late and not invalid:
         return Check(
             severity="unknown", area="script", id="metric-not-yet", path=path,
-            message=f"no {name} in the time that the script had; {message}",
+            message=f"no {name} within --seconds; {message}",
             fix="give it more time with --seconds",
         )  # fmt: skip
     return Check(
@@ -144,7 +144,7 @@ def _missing(
 def check_expression(
     name: str, path: str, expression: str, captures: list[Capture], lines: list[str]
 ) -> Iterator[Check]:
-    """Yield what an expression reads wrongly, or does not read."""
+    """Yield the numbers that an expression reads wrongly, or misses."""
     quoted = _quote(expression)
     cut = list(dict.fromkeys(each for each in captures if each.is_cut))
     missed = [] if cut else missed_numbers(expression, lines)
@@ -167,10 +167,10 @@ def check_expression(
     words, double = ambiguous_names(captures), ambiguous_line(captures)
     names = words or ambiguous_names(captures, several_words=True)
     if words or (names and not double):
-        fix, shown = "let it match one of them", ", ".join(names[:_MAX_SHOWN])
+        fix, shown = "make it match only one of them", ", ".join(names[:_MAX_SHOWN])
         message = f"{quoted} matches several metrics, {shown}, and the last match counts"
     elif double:
-        fix = f"let it match the name of {name}, too"
+        fix = f"make it also match the name of {name}"
         message = f"{quoted} matches twice, with different values, in: {_cut(double.line)}"
     else:
         return
@@ -210,7 +210,7 @@ def _check_values(
     if found and full and all(_counts(each) for each in full):
         yield _error(
             "metric-counter", path, f"{name} counts {full[0][0]:g}, {full[0][1]:g}, "
-            f"{full[0][2]:g} ...: the group of the expression is around another number",
+            f"{full[0][2]:g} ...: its expression captures another number",
             "name the group of the value: (?P<value>...), and that of the epoch (?P<step>...)",
         )  # fmt: skip
         return
@@ -289,8 +289,8 @@ def _check_movement(trials: Trials, options: Collection[str]) -> Iterator[Check]
         hint = did_you_mean(name, options)
         yield _warning(
             "parameter-ignored", f"parameters.{name}",
-            f"the script has no option {name}, and the value changes nothing",
-            f"rename it, or let the script read it{f'; {hint}' if hint else ''}",
+            f"the script has no option {name}, and its value has no effect",
+            f"rename it, or make the script read it{f'; {hint}' if hint else ''}",
         )  # fmt: skip
 
 

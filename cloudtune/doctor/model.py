@@ -10,7 +10,7 @@ from cloudtune.diagnostics import Check
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Displayable):
-    """What the doctor saw."""
+    """The results of the doctor's checks."""
 
     checks: tuple[Check, ...]
     """By provider, in the order study, script, account, bundle."""

@@ -28,7 +28,7 @@ from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.study.search_space import Value
 
 _SPEED = 1e6
-"""Divides the emulated service's own delays: nothing is learned from waiting."""
+"""Divides the delays of the emulated service, which do not matter here."""
 _MAX_OUTPUT = 4 * 1024 * 1024
 """Bytes of an output that are read: its first half and its last half."""
 _END_SECONDS = 60.0
@@ -37,7 +37,7 @@ _END_SECONDS = 60.0
 
 @dataclass
 class Start:
-    """One start of the script, and what came of it."""
+    """One start of the script, and its result."""
 
     number: int
     parameters: Mapping[str, Value]
@@ -82,7 +82,7 @@ class Probe:
     def __init__(
         self, plan: Plan, folder: Path, notify: Callable[[str], None] = lambda _text: None
     ) -> None:
-        """Get ready; nothing is started yet.
+        """Create the probe; it starts nothing yet.
 
         Args:
             plan: The plan, in driven mode; emulated if it is for a service.
@@ -122,7 +122,7 @@ class Probe:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End what still runs."""
+        """End the processes that still run."""
         try:
             if self._runner is not None:
                 self._runner.close()

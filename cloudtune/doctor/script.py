@@ -64,7 +64,7 @@ def check_script(
         yield driven
         driven = own
     try:
-        notify(f"{plan.provider}: getting ready for the script")
+        notify(f"{plan.provider}: preparing to run the script")
         with Probe(driven, folder, lambda text: notify(f"{plan.provider}: {text}")) as probe:
             trials = run_trials(probe, driven.fitted.study, seconds, unread_parameters(plan))
             yield from _check_trials(plan, probe, trials)
@@ -110,7 +110,7 @@ def _driven_plan(plan: Plan) -> Plan | Check:
 
 
 def _obstacles(plan: Plan) -> list[Finding]:
-    """Return the findings because of which no trial can run, as opposed to a whole run."""
+    """Return the findings that prevent a single trial, not only a whole run."""
     return [each for each in plan.refused if not each.path.startswith(_WHOLE_RUN)]
 
 

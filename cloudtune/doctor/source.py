@@ -1,4 +1,4 @@
-"""What the text of the source says: parameters that it does not name, paths of this machine."""
+"""Checks of the source text: parameters that it does not name, paths of this machine."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def check_bool_options(plan: Plan) -> Iterator[Check]:
                     id="option-type",
                     file=shown_path(plan, name),
                     line=line,
-                    message=f"type=bool of --{option} reads every text as true, also False",
-                    fix="let the option be a switch, with action=argparse.BooleanOptionalAction",
+                    message=f"type=bool of --{option} reads every text as true, including False",
+                    fix="make the option a switch with action=argparse.BooleanOptionalAction",
                 )
 
 

@@ -1,4 +1,4 @@
-"""The plan of a job that was started elsewhere: nothing is sent, the job is only followed."""
+"""The plan of a job that was started elsewhere, which is followed but not sent."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def attached_plan(
 
     Args:
         study: The study of the job.
-        on: The provider, or the tool that ran the job and to which there is no provider.
+        on: The provider, or the tool that ran the job, which has no provider.
         facts: The facts with the address of the job in `Facts.attached`.
-        findings: What the study does not hold of the job.
+        findings: The parts of the job that the study does not hold.
 
     Raises:
         StudyError: If the provider's settings in the study are invalid.

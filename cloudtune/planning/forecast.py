@@ -54,7 +54,7 @@ class Forecast:
     parallel: int
     basis: Basis | None
     seconds: tuple[float, float] | None
-    """The time of the job if its trials take what those of the basis took."""
+    """The time of the job if its trials take as long as those of the basis."""
     most: float | None
     """The time after which the study's own limits end the job."""
     cost: tuple[float, float] | None
@@ -62,7 +62,7 @@ class Forecast:
 
 
 def forecast(plan: Plan) -> Forecast:
-    """Return the forecast of a plan. It reads the ledger, and nothing else."""
+    """Return the forecast of a plan, from the ledger alone."""
     limits = plan.fitted.study.limits
     trials, parallel = expected_trials(plan.fitted.study), limits.parallel_trials or 1
     basis = _find_basis(plan)

@@ -1,4 +1,4 @@
-"""What checks of accounts share: results, versions of packages, clocks; and printed policies."""
+"""Shared parts of account checks: results, package versions, clocks, printed policies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ account_warning = partial(Check, severity="warning", area="account")
 account_error = partial(Check, severity="error", area="account")
 """A run would fail."""
 account_unknown = partial(Check, severity="unknown", area="account")
-"""Something cannot be asked; `fix` names the missing right, or says where to look."""
+"""Something cannot be checked; `fix` names the missing right, or says where to look."""
 
 
 def right_missing(
@@ -81,7 +81,7 @@ def ask(
     Args:
         call: Calls the service.
         otherwise: The result without the right.
-        explain: Returns None for an error that is no lack of a right; otherwise a better `fix` of
+        explain: Returns None for an error other than a missing right; otherwise a better `fix` of
             the result, or an empty text.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Runs that were not started from this ledger: a finished one is recorded with all its trials."""
+"""Records runs that other tools finished, with all their trials."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BATCH = 500
 def record_finished(finished: FinishedRun, tool: str) -> str:
     """Write a finished run of another tool to the ledger, and return the run's ID.
 
-    If the same run with as many trials in the same states is in the ledger, that is returned.
+    If the ledger already has the run, with the same trials in the same states, return its ID.
 
     Args:
         finished: The run.
@@ -76,7 +76,7 @@ def record_finished(finished: FinishedRun, tool: str) -> str:
             emulated=finished.emulated,
         )
         with creation_lock(ledger, run), TemporaryFile() as spool:
-            # Nothing else can be written to the ledger while the run is, so it is read before.
+            # A transaction blocks other writers, so all trials are read before it.
             numbers: set[int] = set()
             for trial in finished.trials:
                 if trial.number in numbers:
@@ -114,7 +114,7 @@ def run_record(study: Study, facts: Facts, job: JobRecord) -> RunRecord:
 
 
 def trial_events(trial: Trial) -> Iterator[Event]:
-    """Yield the events that a trial consists of: its start, its measurements and its end."""
+    """Yield the events of a trial: its start, its measurements and its end."""
     number, started = trial.number, trial.started or trial.created or UNKNOWN_TIME
     yield Started(number, started, dict(trial.parameters), resource=trial.resource, id=trial.id)
     measurements = trial.measurements
@@ -150,7 +150,7 @@ def attached_runs(ledger: Ledger, address: str) -> Iterator[tuple[RunRecord, Job
 
 
 def _find_same(ledger: Ledger, finished: FinishedRun) -> str | None:
-    """Return the run that has the same trials already."""
+    """Return the ID of a run in the ledger with the same trials."""
     states: dict[int, str] | None = None
     for record, job in attached_runs(ledger, finished.address):
         states = states or {trial.number: trial.state for trial in finished.trials}

@@ -44,7 +44,7 @@ class AttachedJob:
     plans: tuple[Plan, ...] = ()
     """The plan of a new run; empty if the ledger had the job already."""
     findings: tuple[Finding | Note, ...] = ()
-    """What the study does not hold of the job, or where the given study differs from it."""
+    """The parts of the job that the study does not hold, or the differences from a given study."""
 
     @property
     def is_new(self) -> bool:
@@ -57,7 +57,7 @@ def attach_job(
 ) -> AttachedJob:
     """Write a run that follows a job of a service to the ledger; the job is only read.
 
-    A job that the ledger has already, of a run of its own or attached, keeps its run.
+    If the ledger already has the job, sent or attached, its run is returned.
 
     Args:
         on: The provider.
@@ -99,7 +99,7 @@ def attach_job(
             given = _rebuilt_study(imported, given, on, provider, described.address)
         else:
             raise UsageError(
-                f"{on} does not return what {job} searches, so a study cannot be rebuilt; add "
+                f"{on} does not return the search space of {job}, so no study can be rebuilt; add "
                 "--study FILE"
             )
         plan = _plan(given, probe, described, _own_settings(imported, on))
@@ -143,7 +143,7 @@ def _with_settings(study: Study, on: str, settings: Json) -> Study:
 
 
 def _probe(study: Study, on: str, provider: BaseProvider[Any], job: str) -> Plan:
-    """Return a plan with the place of a job, but without its study."""
+    """Return a plan with which a job can be found, without its study."""
     settings = read_settings(study, on, provider)
     emulator = find_emulator(on, provider, settings)
     facts = Facts(
@@ -180,9 +180,9 @@ def _context(plan: Plan, provider: BaseProvider[Any]) -> JobContext:
 
 
 def _existing_run(ledger: Ledger, on: str, described: JobDescription) -> str | None:
-    """Return the run that has the job: one that followed it before, or the one that sent it."""
+    """Return the run that already follows the job, or the one that sent it."""
     for run in ledger.run_ids():
-        with suppress(LedgerError):  # damage is no reason against another run
+        with suppress(LedgerError):  # another run may be damaged
             if any(_is_same(job, on, described) for job in ledger.run(run).jobs):
                 return run
     return None
@@ -250,22 +250,22 @@ def _plan(study: Study, probe: Plan, described: JobDescription, own: Json) -> Pl
 
 
 def _without_code(study: Study) -> Study:
-    """Return the study without what runs: it is at the service already."""
+    """Return the study without its code, which is at the service already."""
     return study.model_copy(update={"trial": TrialSpec()})
 
 
 def _compare(
     study: Study, imported: Imported | None, probe: Plan, described: JobDescription
 ) -> list[Finding | Note]:
-    """Return where a study differs from a job that it should describe.
+    """Return the differences between a study and the job that it should describe.
 
-    Both are compared as the service holds them: the study is sent, on paper, and read back.
+    Both are compared in the service's form: the study is translated into a request and read back.
 
     Raises:
         ConversionError: If their parameters differ.
     """
     if imported is None:
-        unchecked = "not checked: the service does not return what the job searches"
+        unchecked = "not checked: the service does not return the search space of the job"
         return [Note("parameters", unchecked, "warning")]
     _require_one(imported)
     on = probe.provider

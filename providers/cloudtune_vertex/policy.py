@@ -53,7 +53,7 @@ def policies(plan: Plan) -> Iterator[Policy]:
     if account := settings.impersonate:
         creator = "roles/iam.serviceAccountTokenCreator"
         yield Policy(
-            f"permission of you on the service account {account}",
+            f"your permission on the service account {account}",
             "iam.serviceAccounts.getAccessToken",
             [_bind("iam service-accounts", account, _YOU, creator)],
         )

@@ -192,7 +192,7 @@ def _check_scope(http: HttpClient, plan: Plan, headers: dict[str, str]) -> Itera
     yield account_unknown(
         id="role",
         message=role,
-        fix="no call that was found shows it; trainings and model definitions need that role",
+        fix="no documented call shows it; trainings and model definitions need that role",
         command=member_command(plan),
     )
 
@@ -234,7 +234,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
     found = yield from _ask(
         lambda: _find(http, "/ml/v4/trainings", headers, params),
         "trainings",
-        "whether Watson Machine Learning answers",
+        "whether Watson Machine Learning responds",
         f"the role Viewer in the {scope[:-3]}",
         f"{_SETTINGS}.{scope}",
         command=member_command(plan),
@@ -255,7 +255,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
             fix="check the address; with WML Accelerator, set backend: wmla",
         )
     else:
-        yield account_ok(id="trainings", message="Watson Machine Learning answers")
+        yield account_ok(id="trainings", message="Watson Machine Learning responds")
 
 
 def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) -> Iterator[Check]:
@@ -288,7 +288,7 @@ def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) ->
             fix="choose another strategy",
         )
     else:
-        yield account_ok(id="algorithms", message="WML Accelerator answers, with its algorithms")
+        yield account_ok(id="algorithms", message="WML Accelerator responds, with its algorithms")
     name = plan.facts.job_name
     search = yield from _ask(
         lambda: _find(http, f"{_WMLA}/hypersearch/{quote(name, safe='')}", headers),

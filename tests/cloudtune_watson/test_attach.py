@@ -147,9 +147,9 @@ class TestAttach(AttachContract):
             (command.folder / "study.yaml").write_text(json.dumps(study), "utf-8")
             words = [f"--set=providers.watson.{name}={value}" for name, value in settings.items()]
             output = command("attach", f"watson:{job}", *words, code=1)
-            assert "a study cannot be rebuilt; add --study FILE" in output
+            assert "no study can be rebuilt; add --study FILE" in output
             output = command("attach", f"watson:{job}", "--study", "study.yaml")
-            assert "not checked: the service does not return what the job searches" in output
+            assert "not checked: the service does not return the search space of the job" in output
             there.check(job, command.trials(), 2)
 
 

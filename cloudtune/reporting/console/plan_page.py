@@ -1,4 +1,4 @@
-"""A plan as the page that one reads before spending, and plans next to each other.
+"""A plan as the page to read before spending, and a table of several plans.
 
 Names, values, and reasons may come from anywhere, so each line is sanitized.
 """
@@ -21,7 +21,7 @@ from cloudtune.reporting.sanitize import format_json, sanitize_line
 from cloudtune.study.quantities import format_count
 
 _COMPARED = ("mode", "search", "trials", "limits", "time", "cost", "machine")
-"""The rows of a page that are short enough to stand next to each other."""
+"""The rows of a page that are short enough for a table."""
 
 
 def format_plan(plan: Plan, *, brief: bool, request: bool = False) -> list[str]:
@@ -92,7 +92,7 @@ def plan_rows(plan: Plan) -> dict[str, str]:
 
 
 def describe_time(plan: Plan, known: Forecast) -> str:
-    """Return how long a job may take, and from what that follows."""
+    """Return how long a job may take, with the basis of the estimate."""
     most = "" if known.most is None else f"at most {format_seconds(known.most)} by its time limits"
     if known.basis is None:
         return f"unknown, since no trial of this study has completed here{'; ' * bool(most)}{most}"
@@ -112,7 +112,7 @@ def describe_time(plan: Plan, known: Forecast) -> str:
 
 
 def describe_cost(plan: Plan, known: Forecast | None = None) -> str:
-    """Return what a job may cost, and from what that follows."""
+    """Return what a job may cost, with the basis of the estimate."""
     if plan.facts.emulated:
         return "none (emulated)"
     if plan.estimate is None:
@@ -127,7 +127,7 @@ def describe_cost(plan: Plan, known: Forecast | None = None) -> str:
 
 
 def compare_plans(plans: Sequence[Plan]) -> dict[str, list[str]]:
-    """Return the columns of a table of where plans differ: the labels, and one for each plan.
+    """Return the columns of a table of differences: the labels, and one for each plan.
 
     The rows are those of the pages that are short, and the fields with findings other than the
     providers' own settings.
@@ -181,12 +181,12 @@ def _describe_mode(plan: Plan) -> str:
             if each.kind == "refused" and each not in plan.findings
         ]
         text += f", since managed mode refuses {refused[0].path}" if refused else ""
-    needs = "goes on without" if plan.unattended else "needs"
+    needs = "continues without" if plan.unattended else "needs"
     return f"{text}; the job {needs} this machine"
 
 
 def _other_modes(plan: Plan) -> Iterator[str]:
-    """Yield what the mode that the plan does not use would change."""
+    """Yield the changes that the modes not used by the plan would make."""
     for mode, findings in other_mode_findings(plan).items():
         others = [str(finding) for finding in findings if finding not in plan.findings]
         if repeated := len(findings) - len(others):

@@ -1,4 +1,4 @@
-"""Who calls, by whose clock, and in which region."""
+"""The caller, this machine's clock, and the region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who calls, by whose clock, and whether the project is there."""
+"""The caller, this machine's clock, and whether the project exists."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.settings import VertexSettings
 
 TOLERANCE = 300.0
-"""Seconds; chosen, since no page of Google that was read names a tolerance."""
+"""Seconds. Chosen; the pages of Google that were read name no tolerance."""
 _SIGN_IN = "gcloud auth application-default login"
 _NOT_CHECKED = "; nothing else of the project could be checked"
 
 
 def check_identity(google: Google, plan: Plan) -> Generator[Check, None, bool]:
-    """Yield the checks of credentials, clock and project; return whether calls are answered."""
+    """Yield the checks of credentials, clock and project; return whether calls succeed."""
     project: str = plan.facts.data["project"]
     identity: Check | None = None
     try:

@@ -1,4 +1,4 @@
-"""Whether buckets, image and quotas are there, in the location of the jobs."""
+"""Whether buckets, image and quotas suffice in the location of the jobs."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _compare_location(found: Json, bucket: str, location: str, path: str) -> Ite
             id="bucket-location",
             path=path,
             message=f"the bucket {bucket} is in the multi-region {place}; whether jobs in "
-            f"{location} may use it was not verified",
+            f"{location} can use it is not verified",
             fix=f"use a bucket in {location}",
         )
 
@@ -126,7 +126,7 @@ def check_image(google: Google, plan: Plan) -> Iterator[Check]:
             id="image",
             path=path,
             message=f"whether the image {image} exists is unknown",
-            fix="it is not in Artifact Registry, the only registry that is asked",
+            fix="it is not in Artifact Registry, the only registry that is checked",
         )
         return
     name = (

@@ -64,7 +64,7 @@ def test_the_summary_says_what_is_sent_where(create: Create) -> None:
 def test_what_git_ignores_is_named(create: Create, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path / "code")], check=True)
     (summary,) = check_bundle(create({"data/train.csv": "1", ".gitignore": "data\n"}))
-    assert "without data, which git ignores" in summary.message
+    assert "without data (ignored)" in summary.message
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_healthy_clusters(start_cluster: Start, tmp_path: Path) -> None:
     cluster = start_cluster()
     for backend, words in {
         "wml": ("space my-space exists", "hardware specification M", "Watson Machine Learning"),
-        "wmla": ("WML Accelerator answers", "is free"),
+        "wmla": ("WML Accelerator responds", "is free"),
     }.items():
         checks = cluster.checks(tmp_path, backend)
         assert [str(check) for check in checks if check.severity != "ok"] == []

@@ -179,7 +179,7 @@ def test_the_request_is_shown_on_demand() -> None:
 
 def test_the_reason_of_the_mode_is_named() -> None:
     assert row(plan_of("sagemaker"), "mode") == (
-        "managed: SageMaker's tuner chooses the trials; the job goes on without this machine"
+        "managed: SageMaker's tuner chooses the trials; the job continues without this machine"
     )
     driven = plan_of("sagemaker", STUDY + "    mode: driven\n")
     assert "as providers.sagemaker.mode requires; the job needs" in row(driven, "mode")
