@@ -242,7 +242,7 @@ class TunerReader(DocumentReader):
         elif not is_grid:
             limits["max_trials"] = (1 if samples is None else samples) * size
             if samples is None:
-                tune.note("num_samples", "absent, so Ray's default 1")
+                tune.warn("num_samples", "absent, so Ray's default 1: set limits.max_trials")
         elif samples not in {None, 1}:
             tune.put("num_samples", samples)
             reason = f"kept for Ray, which repeats the grid {samples} times; elsewhere it runs once"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cloudtune.conversion import exporter, importer
+from cloudtune.diagnostics import Note
 from cloudtune.errors import ConversionError, StudyError, UsageError
 from cloudtune.formats.ray.names import short_name
 from cloudtune.study.loader import load
@@ -254,3 +255,15 @@ def test_a_module_without_ray_is_a_clear_message(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     subprocess.run(command, check=True, env=environment)
     assert "install ray[tune]" in json.loads(output.read_text("utf-8"))["error"]
+
+
+def test_a_space_alone_warns_that_it_runs_one_trial(tmp_path: Path) -> None:
+    file = tmp_path / "space.json"
+    file.write_text(json.dumps({"param_space": {"lr": {"loguniform": [1e-4, 0.1]}}}))
+    imported = importer.read(file)
+    assert imported.studies[0].data["limits"] == {"max_trials": 1}
+    assert "warning tune_config.num_samples: absent, so Ray's default 1: set limits.max_trials" in [
+        f"{each.severity} {each.path}: {each.text}"
+        for each in imported.findings
+        if isinstance(each, Note)
+    ]
