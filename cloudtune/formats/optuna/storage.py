@@ -26,6 +26,8 @@ MAX_BYTES = 1024**3
 MAX_TRIALS = 100_000
 """Trials of which the distributions are read, the first ones."""
 _SQLITE = b"SQLite format 3\0"
+_DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
+"""What Optuna raises for a storage with values that it never writes."""
 
 
 def is_storage(path: Path) -> bool:
@@ -102,7 +104,7 @@ def open_storage(place: str) -> Generator[BaseStorage]:
     except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         raise UsageError(f"Optuna cannot open {shown}: {reason}") from None
-    except (RuntimeError, ValueError, KeyError, TypeError, AssertionError) as error:
+    except _DAMAGE as error:
         if "optuna storage upgrade" in str(error):
             address = shown if "://" in shown else f"sqlite:///{shown}"
             raise UsageError(

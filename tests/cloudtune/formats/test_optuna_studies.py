@@ -294,3 +294,17 @@ def test_a_study_can_be_imported_although_another_one_in_its_storage_cannot(tmp_
         importer.read(storage, definition="null")
     with pytest.raises(StudyError, match="no trial has a distribution"):
         importer.read(storage, definition="empty")
+
+
+def test_a_choice_without_such_an_index_is_no_crash(tmp_path: Path) -> None:
+    choices = {"name": "CategoricalDistribution", "attributes": {"choices": [1]}}
+    value = {"param_name": "x", "param_value_internal": 99, "distribution": json.dumps(choices)}
+    logs: list[dict[str, Any]] = [
+        {"op_code": 0, "study_name": "j", "directions": [1]},
+        {"op_code": 4, "study_id": 0, "datetime_start": "2026-01-01T00:00:00"},
+        {"op_code": 5, "trial_id": 0, **value},
+    ]
+    file = tmp_path / "journal.log"
+    file.write_text("".join(json.dumps({"worker_id": "w", **each}) + "\n" for each in logs))
+    with pytest.raises(UsageError, match="Optuna cannot read"):
+        importer.read(file)
