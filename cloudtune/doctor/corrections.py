@@ -41,14 +41,13 @@ def single_metric(name: str, expression: str, lines: Sequence[str]) -> str | Non
 
 def _bounded(expression: str, captures: Sequence[Capture]) -> Iterator[str]:
     yield rf"\b{expression}"
-    for several in (False, True):
-        names = ambiguous_names(captures, several_words=several)
-        for name in sorted(names, key=lambda each: not _PREFERRED.search(each)):
-            start = next(each for each in captures if name in {each.word, each.name})
-            if GAP in name:
-                yield from _in_lines_of(name, expression, captures)
-            elif prefix := name[: len(name) - len(start.head)]:
-                yield rf"\b{escaped(prefix)}{expression}"
+    names = dict.fromkeys(name for each in captures for name in (each.word, each.name))
+    for name in sorted(names, key=lambda n: ("best" in n.lower(), not _PREFERRED.search(n))):
+        start = next(each for each in captures if name in {each.word, each.name})
+        if GAP in name:
+            yield from _in_lines_of(name, expression, captures)
+        elif prefix := name[: len(name) - len(start.head)]:
+            yield rf"\b{escaped(prefix)}{expression}"
     yield rf"(?<![\w/.-]){expression}"
 
 

@@ -134,7 +134,7 @@ FAULTY = [
     ),
     (
         "| INFO | train | epoch 001 | loss 8.1 | nll_loss 7.2 | ppl 150\n"
-        "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 6.5 | nll_loss 5.3\n",
+        "| INFO | valid | epoch 001 | valid on 'valid' subset | loss 6.5 | nll_loss 5.3 | best_loss 6.5\n",
         r"loss ([0-9.]+)",
         "metric-ambiguous",
         r"\bvalid.*?\bloss ([0-9.]+)",
