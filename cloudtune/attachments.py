@@ -30,19 +30,21 @@ def attach(
 ) -> Run:
     """Return a run that takes over a job which was started elsewhere; the job is only read.
 
-    The run has the trials of a finished run of another tool at once. Those of a service's job come
-    with `Run.execute`, which follows the job to its end. A job that is a run already keeps it.
+    For a finished run of another tool, all trials are read at once. For a job of a service,
+    `Run.execute` reads them and follows the job to its end. If the job is already a run of the
+    ledger, that run is returned.
 
     Args:
         source: ``PROVIDER:JOB``, ``TOOL:LOCATION``, or the path of a finished run.
         study: The study of a service's job, which is checked against it. By default it is rebuilt.
-        overrides: Overrides of the settings that lead to a service, as
+        overrides: Overrides of the settings that lead to a service, such as
             ``providers.sagemaker.region=eu-west-1``.
-        name: Of a location with several runs, the one.
+        name: The run to read, if the location has several.
         metric: The objective, if the tool does not store it.
         goal: Whether to maximize or to minimize it.
         parameters: The columns of a CSV file that are parameters.
-        notify: Receives what the study does not hold of the job, and where a given study differs.
+        notify: Receives the parts of the job that the study does not hold, and the differences
+            from `study`.
 
     Raises:
         UsageError: If there is no such job or run, or a setting is missing.
@@ -67,8 +69,8 @@ def attach(
     reader, location = _find_reader(str(source))
     if study is not None or overrides:
         raise UsageError(
-            "a study and overrides are for jobs of services; what a tool does not store of a run "
-            "are its name, metric, goal and parameters"
+            "a study and overrides are for jobs of services; for a run of another tool, set its "
+            "name, metric, goal and parameters"
         )
     return _attach_finished(reader, location, choice, notify)
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--parameters",
     metavar="NAME,...",
-    help="The columns of a CSV file that are parameters, if it does not say so.",
+    help="The columns of a CSV file that are parameters, if the file does not mark them.",
 )
 @json_option
 def attach(

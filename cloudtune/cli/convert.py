@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     shell_complete=complete_formats,
     help="The format of the file.  [default: detected]",
 )
-@click.option("--definition", metavar="NAME", help="Only this one of several definitions.")
+@click.option("--definition", metavar="NAME", help="Import only this one of several definitions.")
 @strict_option
 @json_option
 def import_(

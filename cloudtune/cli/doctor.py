@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     default=60,
     show_default=True,
     metavar="N",
-    help="How long each start of the script may run.",
+    help="Seconds that each start of the script may run.",
 )
 @click.option(
     "--emulate", is_flag=True, help="Check the accounts of emulators, not those of the services."

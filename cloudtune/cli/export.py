@@ -40,7 +40,7 @@ _PROGRAMS = ("mlflow", "optuna")
 )
 @strict_option
 def export(items: tuple[str, ...], target: str, place: str | None, *, strict: bool) -> None:
-    """Write each RUN (the latest by default) to MLflow or Optuna, or STUDY as another tool has it.
+    """Write each RUN (the latest by default) to MLflow or Optuna, or STUDY in the format of a tool.
 
     In MLflow, each job becomes a run, with its trials as child runs. In Optuna, each job becomes a
     study. A job that was exported before is skipped, or exported again if it has continued since.

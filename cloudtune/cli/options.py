@@ -52,7 +52,7 @@ job_option = _provider_option("Only the job on this provider (repeatable).  [def
 filter_option = _provider_option("Only runs with a job on this provider (repeatable).")
 set_option = _set_option("Override a field of the study", complete_paths)
 place_option = _set_option(
-    "Set where the service is", complete_paths, "providers.sagemaker.region=eu-west-1"
+    "Override a setting of the provider", complete_paths, "providers.sagemaker.region=eu-west-1"
 )
 limit_option = _set_option("Change a limit", complete_limits)
 strict_option = click.option(

@@ -49,7 +49,7 @@ class Capture:
     """Where the match begins in the line."""
     text: str
     """The text that is read as the value."""
-    at: int
+    text_start: int
     """Where the text begins in the line."""
     step: int | None
 
@@ -61,9 +61,9 @@ class Capture:
     @property
     def number(self) -> str | None:
         """The complete number that the line has there, if any."""
-        end = self.at + len(self.text)
+        end = self.text_start + len(self.text)
         for match in NUMBER.finditer(self.line):
-            if match.start() < end and match.end() > self.at:
+            if match.start() < end and match.end() > self.text_start:
                 return match[0]
         return None
 

@@ -76,33 +76,33 @@ def attach_job(
     provider = registry.get(on)
     if provider.capabilities.managed is None:
         raise UsageError(f"{on} has no tuning jobs of its own that can be attached")
-    given = study or load({"providers": {on: {}}}, overrides=overrides, folder=Path.cwd())
-    settings = provider.job_settings(job, given.providers.get(on, {}))
-    given = _with_settings(given, on, settings)
-    probe = _probe(given, on, provider, job)
-    described = provider.describe_job(job, probe, _context(probe, provider))
+    base_study = study or load({"providers": {on: {}}}, overrides=overrides, folder=Path.cwd())
+    settings = provider.job_settings(job, base_study.providers.get(on, {}))
+    base_study = _with_settings(base_study, on, settings)
+    probe = _probe(base_study, on, provider, job)
+    description = provider.describe_job(job, probe, _context(probe, provider))
     with Ledger(create=True) as ledger:
-        if existing := _existing_run(ledger, on, described):
+        if existing := _existing_run(ledger, on, description):
             return AttachedJob(existing, findings=_unused(study, existing))
-        imported = _read(described, on)
+        imported = _read(description, on)
         findings: list[Finding | Note]
         if study is not None:
-            findings = _compare(given, imported, probe, described)
+            findings = _compare(base_study, imported, probe, description)
         elif imported is not None:
             findings = [each for each in imported.findings if isinstance(each, Finding)]
-            if described.run:
+            if description.run:
                 text = (
-                    f"run {described.run} of cloudtune sent this job: attach it with --study FILE "
-                    "to keep its own types and conditions"
+                    f"run {description.run} of cloudtune sent this job: attach it with --study "
+                    "FILE to keep its own types and conditions"
                 )
                 findings.append(Note("", text, "warning"))
-            given = _rebuilt_study(imported, given, on, provider, described.address)
+            base_study = _rebuilt_study(imported, base_study, on, provider, description.address)
         else:
             raise UsageError(
                 f"{on} does not return the search space of {job}, so no study can be rebuilt; add "
                 "--study FILE"
             )
-        plan = _plan(given, probe, described, _own_settings(imported, on))
+        plan = _plan(base_study, probe, description, _own_settings(imported, on))
         plan = replace(plan, findings=tuple(each for each in findings if isinstance(each, Finding)))
         run = plan.facts.run_id
         with creation_lock(ledger, run):
@@ -111,9 +111,9 @@ def attach_job(
                 on,
                 plan.to_json(),
                 state="running",
-                job=described.ref.id,
+                job=description.ref.id,
                 emulated=plan.facts.emulated,
-                started=described.created,
+                started=description.created,
             )
             ledger.create_run(run_record(plan.study, plan.facts, record))
         return AttachedJob(run, (plan,), tuple(findings))
@@ -129,10 +129,10 @@ def _unused(study: Study | None, run: str) -> tuple[Note, ...]:
     return (Note("", text, "warning"),)
 
 
-def _read(described: JobDescription, on: str) -> Imported | None:
-    if described.document is None:
+def _read(description: JobDescription, on: str) -> Imported | None:
+    if description.document is None:
         return None
-    return read_description(described.document, on, described.address)
+    return read_description(description.document, on, description.address)
 
 
 def _with_settings(study: Study, on: str, settings: Json) -> Study:
@@ -159,9 +159,9 @@ def _probe(study: Study, on: str, provider: BaseProvider[Any], job: str) -> Plan
     lookup = provider.lookup(_without_code(study), settings, facts)
     if not facts.emulated:
         missing = lookup.missing_settings
-        lacking = [name for name in provider.connection_settings if name in missing]
-        if lacking:
-            lines = [f"  --set providers.{on}.{name}=...: {missing[name]}" for name in lacking]
+        unset = [name for name in provider.connection_settings if name in missing]
+        if unset:
+            lines = [f"  --set providers.{on}.{name}=...: {missing[name]}" for name in unset]
             raise UsageError(f"settings are missing to find {on}:{job}:\n" + "\n".join(lines))
     extra = registry.missing_extra(provider, emulated=facts.emulated)
     if extra:
@@ -179,24 +179,24 @@ def _context(plan: Plan, provider: BaseProvider[Any]) -> JobContext:
     return JobContext(facts.base, emulator)
 
 
-def _existing_run(ledger: Ledger, on: str, described: JobDescription) -> str | None:
+def _existing_run(ledger: Ledger, on: str, description: JobDescription) -> str | None:
     """Return the run that already follows the job, or the one that sent it."""
     for run in ledger.run_ids():
         with suppress(LedgerError):  # another run may be damaged
-            if any(_is_same(job, on, described) for job in ledger.run(run).jobs):
+            if any(_is_same(job, on, description) for job in ledger.run(run).jobs):
                 return run
     return None
 
 
-def _is_same(job: JobRecord, on: str, described: JobDescription) -> bool:
+def _is_same(job: JobRecord, on: str, description: JobDescription) -> bool:
     if job.attached:  # an emulator may use a name again
-        return job.attached == described.address and described.created in {None, job.started}
-    is_own = described.run in {None, job.run}
-    return is_own and (job.provider, job.job) == (on, described.ref.id)
+        return job.attached == description.address and description.created in {None, job.started}
+    is_own = description.run in {None, job.run}
+    return is_own and (job.provider, job.job) == (on, description.ref.id)
 
 
 def _rebuilt_study(
-    imported: Imported, given: Study, on: str, provider: BaseProvider[Any], address: str
+    imported: Imported, base_study: Study, on: str, provider: BaseProvider[Any], address: str
 ) -> Study:
     """Return the study of a job, with the settings that lead to it.
 
@@ -205,7 +205,7 @@ def _rebuilt_study(
     """
     _require_one(imported)
     data = imported.studies[0].data
-    settings = given.providers.get(on, {})
+    settings = base_study.providers.get(on, {})
     connection = {name: settings[name] for name in provider.connection_settings if name in settings}
     providers = data.get("providers", {})
     own = {**providers.get(on, {}), **connection}
@@ -230,7 +230,7 @@ def _own_settings(imported: Imported | None, on: str) -> Json:
     return own
 
 
-def _plan(study: Study, probe: Plan, described: JobDescription, own: Json) -> Plan:
+def _plan(study: Study, probe: Plan, description: JobDescription, own: Json) -> Plan:
     """Return the plan of the run that follows a job with settings of its own.
 
     They determine the price of a trial, whatever machine a given study names.
@@ -240,12 +240,12 @@ def _plan(study: Study, probe: Plan, described: JobDescription, own: Json) -> Pl
     settings = read_settings(as_job, probe.provider, provider)
     facts = replace(
         facts,
-        job_name=described.job_name,
+        job_name=description.job_name,
         seed=study.strategy.seed or 0,
-        attached=described.address,
+        attached=description.address,
     )
     lookup = provider.lookup(as_job, settings, facts)
-    lookup = replace(lookup, data={**lookup.data, **described.data})
+    lookup = replace(lookup, data={**lookup.data, **description.data})
     return attached_plan(study, probe.provider, replace(facts, lookup=lookup))
 
 
@@ -255,7 +255,7 @@ def _without_code(study: Study) -> Study:
 
 
 def _compare(
-    study: Study, imported: Imported | None, probe: Plan, described: JobDescription
+    study: Study, imported: Imported | None, probe: Plan, description: JobDescription
 ) -> list[Finding | Note]:
     """Return the differences between a study and the job that it should describe.
 
@@ -271,7 +271,7 @@ def _compare(
     on = probe.provider
     provider = registry.get(on)
     fitted = fit(_without_code(study), provider.capabilities, "managed")
-    plan = _plan(_without_code(study), probe, described, {})
+    plan = _plan(_without_code(study), probe, description, {})
     request = provider.request(fitted, "managed", plan.settings, plan.facts)
     sent = read_description(request, on, study.file or "the study")
     _require_one(sent)
@@ -294,7 +294,7 @@ def _compare(
         if each.path.startswith("parameters") and not each.path.endswith(".scale")
     ]
     if refused:
-        raise ConversionError(f"{file} does not describe {described.address}", refused)
+        raise ConversionError(f"{file} does not describe {description.address}", refused)
     written = study.to_json()
     return [
         Note(each.path, f"differs: {text(each)}", "warning")

@@ -245,7 +245,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
         yield account_error(
             id="job-name",
             message=f"trainings of the run {plan.facts.run_id} exist already",
-            fix="plan the study again, which draws a new name",
+            fix="plan the study again to get a new name",
         )
     elif not found:
         yield account_error(
@@ -301,7 +301,7 @@ def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) ->
         yield account_error(
             id="job-name",
             message=f"a search is named {name}",
-            fix="plan the study again, which draws a new name",
+            fix="plan the study again to get a new name",
         )
     elif search is not None:
         yield account_ok(id="job-name", message=f"search name {name} is free")

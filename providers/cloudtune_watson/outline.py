@@ -15,7 +15,7 @@ def outline(plan: Plan) -> Mapping[str, str]:
     if plan.mode == "managed":
         return {
             "where": f"WML Accelerator at {data['url']}",
-            "image": f"what starts {data['exec_start']} there",
+            "image": f"the framework {data['exec_start']} of the cluster",
             "uploads": f"{source}, with the request as {archive_name(facts)}",
             "creates": f"search {facts.job_name}, which runs the trials",
         }

@@ -1,1 +1,1 @@
-"""Readers of runs that other tools have finished: plain files, and never a pickle."""
+"""Readers of finished runs of other tools, from plain files, never from pickles."""

@@ -100,7 +100,7 @@ class RunFolder:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path is a folder, and no link to one."""
+    """Return whether a path is a folder and not a link."""
     return path.is_dir() and not path.is_symlink()
 
 

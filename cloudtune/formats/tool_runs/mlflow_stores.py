@@ -39,7 +39,7 @@ Point = tuple[str, float, float, int]
 
 @dataclass
 class Head:
-    """What tells to which group a run belongs."""
+    """The data that assigns a run to a group."""
 
     id: str
     name: str
@@ -226,7 +226,7 @@ class SqliteStore(Store):
 
     def __init__(self, path: Path) -> None:
         if not is_mlflow_database(path):
-            raise UsageError(f"{path} is no SQLite database of MLflow")
+            raise UsageError(f"{path} is not an SQLite database of MLflow")
         self._path = path
         self.address = str(path.resolve())
 

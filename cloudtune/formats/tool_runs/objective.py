@@ -1,4 +1,4 @@
-"""The objective of a run of another tool: what the tool stores, completed by what the user says."""
+"""The objective of a run of another tool: as the tool stores it, completed by options."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def choose_objectives(
     """Return the objectives as a study file has them.
 
     Args:
-        choice: What the user says.
-        stored: What the tool stores, in its order.
+        choice: The options of the user.
+        stored: The objectives that the tool stores, in its order.
         metrics: The metrics of the trials.
         tool: The tool, for messages.
 

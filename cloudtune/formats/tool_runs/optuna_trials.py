@@ -136,7 +136,7 @@ def _utc(time: datetime | None) -> float | None:
 
 @lru_cache(maxsize=1_000)
 def _converter(distribution: str) -> Callable[[Any], Any]:
-    """Return what makes a stored value of a distribution the value that the trial got."""
+    """Return the converter of a distribution's stored values to those of trials."""
     parsed = parse_distribution(distribution)
     if parsed is None:
         raise ValueError(f"unreadable distribution {distribution[:80]}")

@@ -18,11 +18,11 @@ def find_run_folder(
     """Return the folder of a run: the location itself, or the one in it with this name.
 
     Raises:
-        UsageError: If there is none, or there are several; the message lists them.
+        UsageError: If the location has no run, or several; the message lists them.
     """
     path = Path(location).expanduser()
     if not path.is_dir():
-        raise UsageError(f"{path} is no folder, and {title} is one")
+        raise UsageError(f"{path} is not a folder, so it is not {title}")
     if is_run(path):
         if name not in {None, path.name}:
             raise UsageError(f"{path} is one run, so --name {name} does not apply")

@@ -77,7 +77,7 @@ class ObservedSpace:
     def __init__(
         self, tool: str, declared: Mapping[str, Json] | None = None, *, has_texts: bool = False
     ) -> None:
-        """Create it.
+        """Create a space without values.
 
         Args:
             tool: The tool, for findings.
@@ -106,7 +106,7 @@ class ObservedSpace:
 
         Args:
             config: The parameters.
-            is_complete: Whether the trial got as far as to have all of its parameters.
+            is_complete: Whether the trial ran long enough to have all of its parameters.
         """
         assignment = dict(self._values(config))
         if is_complete:
@@ -177,8 +177,8 @@ class ObservedSpace:
     ) -> Iterator[Finding | Note]:
         if derived:
             reason = (
-                f"{self._tool} stores no ranges that can be read: types and ranges are those of "
-                "the values that were tried"
+                f"{self._tool} stores no ranges that can be read: types and ranges are derived "
+                "from the values of the trials"
             )
             yield Finding("approximated", DERIVED, reason)
         if conditional := [name for name, each in parameters.items() if "when" in each]:
@@ -227,7 +227,7 @@ def read_definition(
 ) -> tuple[Json | None, list[Finding | Note]]:
     """Return a definition that a tool stores, and how the study differs from it.
 
-    The definition is None if a study cannot hold it: the range is then that of the values.
+    The definition is None if a study cannot hold it: the range is then derived from the values.
     """
     definition = read(fields)
     report = fields.report
@@ -239,7 +239,9 @@ def read_definition(
     reasons = [] if fits else ["an integer does not fit in 64 bits"]
     reasons += [each.message for each in report.problems]
     reasons += [each.reason for each in refusals(report)]
-    reason = f"{'; '.join(reasons) or 'unreadable'}: its range is that of the values"
+    reason = (
+        f"{'; '.join(reasons) or 'unreadable'}: its range is derived from the values of the trials"
+    )
     return None, [Finding("approximated", fields.path, reason)]
 
 

@@ -226,7 +226,7 @@ class _Experiment:
 
 
 class _Running:
-    """A trial of which rows are still to come."""
+    """A trial whose rows are still being read."""
 
     def __init__(self, first: Mapping[str, str]) -> None:
         self._first = first

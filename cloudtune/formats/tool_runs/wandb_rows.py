@@ -4,7 +4,7 @@ W&B has no fixed export. These forms are read: the CSV of the table of runs in i
 columns mix parameters and metrics; the CSV or JSON of the script in its documentation
 (https://docs.wandb.ai/models/track/public-api-guide, read 2026-11-27), which has the columns
 ``summary``, ``config`` and ``name``; a table with ``config.`` and ``summary.`` before each name;
-lists of runs with the attributes of `wandb.apis.public.Run`; and answers of the GraphQL API
+lists of runs with the attributes of `wandb.apis.public.Run`; and responses of the GraphQL API
 (wandb 0.31, wandb/apis/public/runs.py, RunFragment).
 """
 
@@ -214,7 +214,7 @@ class _Layout:
     def _choose(self, parameters: Sequence[str], path: Path) -> None:
         columns = [name for name in self._names if name.lower() not in _COLUMNS]
         if not columns or not any(name.lower() in {"name", "state", "id"} for name in self._names):
-            raise UsageError(f"{path} is no export of W&B runs: it has no column Name")
+            raise UsageError(f"{path} is not an export of W&B runs: it has no column Name")
         if unknown := [name for name in parameters if name not in self._names]:
             raise UsageError(f"{path} has no column {unknown[0]}. Columns: {', '.join(columns)}")
         if not parameters:

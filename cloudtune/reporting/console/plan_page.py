@@ -100,7 +100,8 @@ def describe_time(plan: Plan, known: Forecast) -> str:
     place = f"{basis.provider}{', emulated' * basis.emulated}"
     trials = format_count(basis.trials, "trial")
     each = _range(format_seconds(basis.low), format_seconds(basis.high))
-    reason = f"{trials} of run {basis.run} on {place} took {each}, half of them"
+    middle = f"half of the {trials}" if basis.trials > 1 else trials
+    reason = f"{middle} of run {basis.run} on {place} took {each}"
     if (basis.provider, basis.emulated) != (plan.provider, plan.facts.emulated):
         reason += "; other machines differ"
     if isinstance(plan.settings, CloudSettings) and not plan.facts.emulated:

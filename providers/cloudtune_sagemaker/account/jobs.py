@@ -34,7 +34,7 @@ def check_names(aws: Aws, plan: Plan) -> Iterator[Check]:
             yield account_error(
                 id="job-name",
                 message=f"the account has a job named {first} in this region",
-                fix="plan the study again, which draws a new name",
+                fix="plan the study again to get a new name",
             )
 
 

@@ -1,4 +1,4 @@
-"""Which rights of a run the caller and the role have, by IAM's simulation.
+"""The rights of a run that the caller and the role have, by IAM's simulation.
 
 The simulation reads the policies of a user or role, its permissions boundary and the policies of
 its organization, not those of resources (botocore 1.44.8, SimulatePrincipalPolicy). So a bucket's
@@ -24,7 +24,7 @@ from cloudtune_sagemaker.resources import Resource, Resources, is_known
 from cloudtune_sagemaker.rights import PASSED_TO, Right, caller_rights, role_rights
 
 _SIMULATION = "iam:SimulatePrincipalPolicy"
-_LOOK = "`cloudtune doctor --policy` prints what it needs"
+_LOOK = "`cloudtune doctor --policy` prints the rights that a run needs"
 _CALLER, _ROLE = "caller-rights", "role-rights"
 
 
@@ -39,7 +39,7 @@ def check_caller_rights(aws: Aws, plan: Plan, caller: Caller) -> Iterator[Check]
     """Yield which rights of a run the caller lacks."""
     if caller.kind == "root":
         return
-    question = "whether you may do what a run needs"
+    question = "whether you have the rights that a run needs"
     principal = caller.arn
     if caller.role:
         right = f"iam:GetRole on the role {caller.role}"
@@ -75,7 +75,7 @@ def check_role_rights(aws: Aws, plan: Plan) -> Iterator[Check]:
     arn: str = plan.facts.data["role_arn"]
     name = role_name(arn)
     rights = role_rights(plan)
-    question = f"whether the role {name} may do what training jobs need"
+    question = f"whether the role {name} has the rights that training jobs need"
     otherwise = unknown(_ROLE, question, f"{_SIMULATION} on {arn}", path=PATH, look=_LOOK)
     missing = yield from _simulate(aws, plan, arn, rights, otherwise)
     if missing is None:

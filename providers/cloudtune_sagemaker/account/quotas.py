@@ -88,7 +88,7 @@ def _compare(name: str, quota: Json, count: int, used: int, region: str) -> Chec
     value = float(quota.get("Value", inf))
     amount = f"{value:g}"
     if value < count:
-        at_least = "no trial can run" if value < 1 else "the rest of the trials fails or waits"
+        at_least = "no trial can run" if value < 1 else "the other trials fail or wait"
         return account_error(
             id="quota",
             path=PATH,

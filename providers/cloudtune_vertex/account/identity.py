@@ -70,7 +70,7 @@ def _no_project(plan: Plan, error: GoogleError) -> Check:
         )
     return unknown(
         "permissions",
-        f"whether the project {project} exists and what you may do there",
+        f"whether the project {project} exists and which permissions you have there",
         "access to it, or the API cloudresourcemanager.googleapis.com is disabled",
         path="providers.vertex.project",
         look=f"gcloud projects describe {project} shows it",

@@ -11,14 +11,14 @@ from cloudtune_vertex.policy import actas_command, enable_command, grant_command
 from cloudtune_vertex.rights import APIS, Right, caller_rights
 from cloudtune_vertex.settings import VertexSettings
 
-_LOOK = "`cloudtune doctor --policy` prints what it needs"
+_LOOK = "`cloudtune doctor --policy` prints the permissions that a run needs"
 
 
 def check_apis(google: Google, plan: Plan) -> Iterator[Check]:
     """Yield whether the APIs that a run calls are enabled."""
     project: str = plan.facts.data["project"]
     names = [f"projects/{project}/services/{api}" for api in APIS]
-    answer = yield from ask(
+    response = yield from ask(
         lambda: google.rest(
             "GET",
             "serviceusage",
@@ -31,11 +31,11 @@ def check_apis(google: Google, plan: Plan) -> Iterator[Check]:
             f"serviceusage.services.get on the project {project}",
         ),
     )
-    if answer is None:
+    if response is None:
         return
     enabled = {
         str(each.get("name", "")).rpartition("/")[2]
-        for each in answer.get("services", ())
+        for each in response.get("services", ())
         if each.get("state") == "ENABLED"
     }
     if missing := [api for api in APIS if api not in enabled]:
@@ -58,12 +58,12 @@ def check_permissions(google: Google, plan: Plan) -> Iterator[Check]:
 
     def on_project() -> Json:
         path = f"/v3/projects/{project}:testIamPermissions"
-        return google.rest("POST", "cloudresourcemanager", path, json=_asked(rights))
+        return google.rest("POST", "cloudresourcemanager", path, json=_body(rights))
 
-    question = f"what you may do in the project {project}"
-    answer = yield from ask(on_project, unknown("permissions", question, "access", look=_LOOK))
-    if answer is not None:
-        missing = _missing(answer, rights)
+    question = f"which permissions you have in the project {project}"
+    response = yield from ask(on_project, unknown("permissions", question, "access", look=_LOOK))
+    if response is not None:
+        missing = _missing(response, rights)
         yield from _report(
             missing,
             rights,
@@ -81,8 +81,8 @@ def check_service_account(google: Google, plan: Plan) -> Iterator[Check]:
     if not account or not rights:
         return
     path = f"/v1/projects/-/serviceAccounts/{account}:testIamPermissions"
-    answer = yield from ask(
-        lambda: google.rest("POST", "iam", path, json=_asked(rights)),
+    response = yield from ask(
+        lambda: google.rest("POST", "iam", path, json=_body(rights)),
         unknown(
             "service-account",
             f"whether you may use the service account {account}",
@@ -90,9 +90,9 @@ def check_service_account(google: Google, plan: Plan) -> Iterator[Check]:
             path="providers.vertex.service_account",
         ),
     )
-    if answer is None:
+    if response is None:
         return
-    if _missing(answer, rights):
+    if _missing(response, rights):
         yield account_error(
             id="service-account",
             path="providers.vertex.service_account",
@@ -105,21 +105,21 @@ def check_service_account(google: Google, plan: Plan) -> Iterator[Check]:
 
 
 def report_bucket(
-    answer: Json, rights: Sequence[Right], project: str, bucket: str
+    response: Json, rights: Sequence[Right], project: str, bucket: str
 ) -> Iterator[Check]:
     """Yield which permissions the caller lacks on a bucket."""
-    missing = _missing(answer, rights)
+    missing = _missing(response, rights)
     names = [right.permission for right in missing]
     command = grant_command(project, names, bucket=bucket)
     yield from _report(missing, rights, f"the bucket {bucket}", command)
 
 
-def _asked(rights: Sequence[Right]) -> Json:
+def _body(rights: Sequence[Right]) -> Json:
     return {"permissions": [right.permission for right in rights]}
 
 
-def _missing(answer: Json, rights: Sequence[Right]) -> list[Right]:
-    granted = set(answer.get("permissions", ()))
+def _missing(response: Json, rights: Sequence[Right]) -> list[Right]:
+    granted = set(response.get("permissions", ()))
     return [right for right in rights if right.permission not in granted]
 
 

@@ -95,7 +95,7 @@ def test_ray(unpack: Unpack) -> None:
     assert [m.metrics for m in last.measurements] == [
         {"loss": pytest.approx(lr * n), "nested.acc": 1 - lr} for n in (1, 2, 3)
     ]
-    assert "types and ranges are those of the values" in str(run.findings[0])
+    assert "types and ranges are derived from the values" in str(run.findings[0])
 
 
 def test_ray_without_its_state_is_read_from_the_trials(unpack: Unpack) -> None:
@@ -142,7 +142,7 @@ def test_ray_says_what_is_missing(unpack: Unpack, tmp_path: Path) -> None:
         read("ray", folder)
     with pytest.raises(UsageError, match=r"'los', did you mean loss\? Metrics: loss, nested.acc"):
         read("ray", folder, metric="los", goal="minimize")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         read("ray", tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="is not the folder of a Ray Tune experiment"):

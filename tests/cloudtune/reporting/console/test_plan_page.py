@@ -114,7 +114,7 @@ def test_without_earlier_trials_the_time_is_unknown() -> None:
 def test_earlier_trials_of_the_study_tell_time_and_cost() -> None:
     run = record_trials(plan_of(), 10, 20, 30, 40)
     assert row(plan_of(), "time") == (
-        f"about 100 s to 2 min 30 s: 4 trials of run {run} on local took 20 to 30 s, half of them"
+        f"about 100 s to 2 min 30 s: half of the 4 trials of run {run} on local took 20 to 30 s"
     )
     cloud = plan_of("sagemaker")
     assert "on local took" in row(cloud, "time")
