@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--goal",
     type=click.Choice(["maximize", "minimize"]),
-    help="What to do with the objective, if the tool does not store it.",
+    help="Whether to maximize or minimize it, if the tool does not store that.",
 )
 @click.option(
     "--parameters",

@@ -233,7 +233,7 @@ def _own_settings(imported: Imported | None, on: str) -> Json:
 def _plan(study: Study, probe: Plan, description: JobDescription, own: Json) -> Plan:
     """Return the plan of the run that follows a job with settings of its own.
 
-    They determine the price of a trial, whatever machine a given study names.
+    They determine the price of a trial, not the machine of a study from the user.
     """
     provider, facts = registry.get(probe.provider), probe.facts
     as_job = _with_settings(_without_code(study), probe.provider, own)
