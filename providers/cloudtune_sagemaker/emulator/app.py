@@ -129,14 +129,18 @@ class SageMakerApp(App):
         effect = fault.effect if fault else ""
         if refusal := refusals.faulty(environ, service, effect, call.rights[0].action):
             return refusal.send(start_response)
+        form = body if is_form else b""
         if self._identity.has(call):
 
             def respond() -> Response:
-                return self._identity.respond(call, used_up=effect == "quota")
+                response = self._identity.respond(call, used_up=effect == "quota")
+                if response.status >= 400 and _is_unknown(call, region):
+                    return refusals.unknown_here(environ, service, form)
+                return response
 
             fault = None if effect == "quota" else fault
             return self.respond_with(fault, call.operation, respond).send(start_response)
-        return self._moto_response(environ, start_response, call, body if is_form else b"")
+        return self._moto_response(environ, start_response, call, form)
 
     def _moto_response(
         self, environ: WSGIEnvironment, start_response: StartResponse, call: OtherCall, form: bytes
@@ -160,7 +164,7 @@ class SageMakerApp(App):
         least = 500 if service == "s3" else 400  # a missing object has that type, too
         if code >= least and kind.startswith("text/html"):
             return refusals.not_served(environ, service, form).send(start_response)
-        if code >= 400 and call.operation in KNOWN_HERE and not KNOWN_HERE[call.operation](region):
+        if code >= 400 and _is_unknown(call, region):
             return refusals.unknown_here(environ, service, form).send(start_response)
         start_response(status, headers)
         return body
@@ -219,6 +223,11 @@ def _moto() -> Any:
         return import_module("moto.moto_server.werkzeug_app")
     except ImportError as error:
         raise MissingExtraError("the SageMaker emulator", "emulators") from error
+
+
+def _is_unknown(call: OtherCall, region: str) -> bool:
+    """Return whether a call reads a kind of which nothing was created here."""
+    return call.operation in KNOWN_HERE and not KNOWN_HERE[call.operation](region)
 
 
 def _operation(environ: WSGIEnvironment) -> str | None:

@@ -27,6 +27,7 @@ def _has_repositories(region: str) -> bool:
 
 KNOWN_HERE: Mapping[str, Callable[[str], bool]] = {
     "GetRole": _has_roles,
+    "SimulatePrincipalPolicy": _has_roles,
     "DescribeImages": _has_repositories,
 }
 """Whether anything of the kind that an operation reads was created, by operation and region."""

@@ -162,6 +162,31 @@ def test_operations_that_are_not_served_are_denied_in_the_form_of_their_service(
     assert response["ResponseMetadata"]["HTTPStatusCode"] == refusal[1]
 
 
+def test_a_role_that_was_not_created_here_may_exist(
+    start_emulator: Callable[..., Emulator],
+) -> None:
+    iam = start_emulator().client("iam")
+    arn = "arn:aws:iam::123456789012:role/mine"
+
+    def codes() -> list[str]:
+        found: list[str] = []
+        for call, members in (
+            (iam.get_role, {"RoleName": "mine"}),
+            (
+                iam.simulate_principal_policy,
+                {"PolicySourceArn": arn, "ActionNames": ["s3:GetObject"]},
+            ),
+        ):
+            with pytest.raises(iam.exceptions.ClientError) as caught:
+                call(**members)
+            found.append(caught.value.response["Error"]["Code"])
+        return found
+
+    assert codes() == ["AccessDenied", "AccessDenied"]
+    iam.create_role(RoleName="other", AssumeRolePolicyDocument="{}")
+    assert codes() == ["NoSuchEntity", "NoSuchEntity"]
+
+
 def test_an_operation_that_the_service_does_not_have(emulator: Emulator) -> None:
     headers = signed(emulator.key) | {"X-Amz-Target": "SageMaker.MakeCoffee"}
     status, answer = send(emulator, headers)
