@@ -337,4 +337,4 @@ def test_a_variable_with_a_secret_is_left_out(tmp_path: Path) -> None:
 def test_what_reads_the_metric_is_a_finding() -> None:
     _, findings = read("stopping.json")
     (found,) = [each for each in findings if each.path.endswith(".metricId")]
-    assert 'add cloudtune.report({"' in str(found)
+    assert 'add cloudtune.trial.report({"' in str(found)

@@ -189,7 +189,7 @@ def test_what_a_search_becomes() -> None:
     assert data["providers"]["watson"]["instance_group"] == "dlipy3"
     texts = {each.path: str(each) for each in findings}
     assert "pytorch_mnist_hpo.py is uploaded with the search" in texts["modelSpec.args"]
-    assert 'cloudtune.report({"loss": value})' in texts["algoDef.objectiveMetric"]
+    assert 'cloudtune.trial.report({"loss": value})' in texts["algoDef.objectiveMetric"]
 
 
 def test_exponents_become_values() -> None:

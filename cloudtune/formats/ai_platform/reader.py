@@ -85,7 +85,8 @@ class _JobReader:
         search.warn(
             "hyperparameterMetricTag",
             "the script reports it with hypertune or as a summary of TensorFlow, which other "
-            f'services do not read: add cloudtune.report({{"{metric}": value}}) to the script',
+            f'services do not read: add cloudtune.trial.report({{"{metric}": value}}) to '
+            "the script",
         )
         if goal:
             self._data["objective"] = {"metric": metric, "goal": goal}

@@ -154,8 +154,8 @@ class JobReader(DocumentReader):
         objective.warn(
             "primary_metric",
             "Azure reads the metric from mlflow.log_metric(); nothing reads this on other "
-            f'services: add cloudtune.report({{"{metric}": value}}) to the script, or print the '
-            "metric and set trial.metrics",
+            f'services: add cloudtune.trial.report({{"{metric}": value}}) to the script, or '
+            "print the metric and set trial.metrics",
         )
 
     def _automl_objective(self) -> None:

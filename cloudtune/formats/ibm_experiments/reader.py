@@ -145,7 +145,7 @@ class _Search:
         method.report.warn(
             self._origins.pop("objective"),
             "IBM read this metric from a file that the script writes, such as val_dict_list.json: "
-            f'elsewhere add cloudtune.report({{"{metric}": value}}) to the script',
+            f'elsewhere add cloudtune.trial.report({{"{metric}": value}}) to the script',
         )
 
     def _parameters(self) -> Json:

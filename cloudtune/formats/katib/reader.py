@@ -205,8 +205,8 @@ class ExperimentReader(DocumentReader):
             self._spec.warn(
                 "metricsCollectorSpec",
                 f"nothing reads the metrics of the collector {kind} on other services: add "
-                f'cloudtune.report({{"{metrics[0]}": value}}) to the script, or print them and set '
-                "trial.metrics",
+                f'cloudtune.trial.report({{"{metrics[0]}": value}}) to the script, or print '
+                "them and set trial.metrics",
             )
             return {}
         formats = _metric_formats(collector)

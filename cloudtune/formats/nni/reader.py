@@ -240,7 +240,7 @@ class ExperimentReader(DocumentReader):
         document.report.warn(
             tuner.path,
             "NNI reads the metric from nni.report_final_result(); nothing reads this on other "
-            f'services: add cloudtune.report({{"{METRIC}": value}}) to the script',
+            f'services: add cloudtune.trial.report({{"{METRIC}": value}}) to the script',
         )
 
     def _assessor(self) -> None:

@@ -144,8 +144,8 @@ class StudyReader(DocumentReader):
         document.warn(
             key,
             "Optuna calls an objective function and takes what it returns; to run it elsewhere, "
-            "name a script with trial.source and trial.script that uses params() of "
-            f"cloudtune.trial and cloudtune.report({{{reports}}})",
+            "name a script with trial.source and trial.script that uses "
+            f"cloudtune.trial.params() and cloudtune.trial.report({{{reports}}})",
         )
 
     def _strategy(self) -> None:

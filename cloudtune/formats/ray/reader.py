@@ -103,8 +103,8 @@ class TunerReader(DocumentReader):
         tune.report.warn(
             path,
             "Ray calls a trainable and reads tune.report(); to run it elsewhere, name a script "
-            f"with trial.source and trial.script that uses params() of cloudtune.trial and "
-            f"cloudtune.report({{{reports}}})",
+            f"with trial.source and trial.script that uses cloudtune.trial.params() and "
+            f"cloudtune.trial.report({{{reports}}})",
         )
 
     def _searcher(self, name: str, arguments: Fields) -> None:

@@ -98,7 +98,7 @@ class ExperimentReader(DocumentReader):
         document.warn(
             "metric_names",
             f"{where} reports to a Reporter of Syne Tune; to run it elsewhere, name it with "
-            f"trial.source and trial.script, and add cloudtune.report({{{reports}}})",
+            f"trial.source and trial.script, and add cloudtune.trial.report({{{reports}}})",
         )
 
     def _scheduler(self) -> None:

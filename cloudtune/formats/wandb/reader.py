@@ -108,8 +108,8 @@ class SweepReader(DocumentReader):
         metric.warn(
             "name",
             "W&B reads the metric from wandb.log(); nothing reads this on other services: add "
-            f'cloudtune.report({{"{name}": value}}) to the script, or print the metric and set '
-            "trial.metrics",
+            f'cloudtune.trial.report({{"{name}": value}}) to the script, or print the '
+            "metric and set trial.metrics",
         )
         return {
             "metric": name,

@@ -135,7 +135,7 @@ class _JobReader:
             fields.warn(
                 "metricId",
                 "Vertex AI takes it from cloudml-hypertune, which nothing reads on other services: "
-                f'add cloudtune.report({{"{metric}": value}}) to the script',
+                f'add cloudtune.trial.report({{"{metric}": value}}) to the script',
             )
             objectives.append(
                 {

@@ -169,7 +169,7 @@ class _SearchReader:
             algorithm.mistake("objective", f"must be minimize or maximize, {describe_value(goal)}")
         if metric and goal in GOALS:
             self._data["objective"] = {"metric": metric, "goal": goal}
-            text = f'{_ELSEWHERE}; add cloudtune.report({{"{metric}": value}}) to the script'
+            text = f'{_ELSEWHERE}; add cloudtune.trial.report({{"{metric}": value}}) to the script'
             algorithm.warn("objectiveMetric", text)
         self._origins["objective"] = algorithm.path
         selects: Json = {}

@@ -85,7 +85,7 @@ def test_what_a_job_becomes() -> None:
     assert native["scaleTier"] == "CUSTOM"
     assert "hyperparameters" not in native
     text = " ".join(map(str, findings))
-    assert 'cloudtune.report({"metric1": value})' in text
+    assert 'cloudtune.trial.report({"metric1": value})' in text
 
 
 def test_failures_and_scales() -> None:

@@ -187,7 +187,7 @@ def test_alternatives_of_automl_depend_on_the_model() -> None:
 def test_the_code_and_the_metric_are_findings() -> None:
     texts = FILES.texts("hello.yaml")
     assert "the code is in src" in texts["trial"]
-    assert 'cloudtune.report({"random_metric": value})' in texts["objective.primary_metric"]
+    assert 'cloudtune.trial.report({"random_metric": value})' in texts["objective.primary_metric"]
 
 
 def test_a_study_with_a_script_becomes_a_command() -> None:

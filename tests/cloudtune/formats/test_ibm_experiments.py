@@ -129,7 +129,7 @@ def test_what_an_experiment_becomes() -> None:
     assert list(data["providers"]["ibm-experiments"]) == ["native"]
     texts = " ".join(map(str, findings))
     assert "no service runs it any more" in texts
-    assert 'cloudtune.report({"accuracy": value})' in texts
+    assert 'cloudtune.trial.report({"accuracy": value})' in texts
 
 
 def test_exponents_and_types_of_values() -> None:

@@ -106,7 +106,7 @@ def test_other_collectors_are_a_finding_with_what_to_do() -> None:
     data, findings = FILES.read("file-collector.yaml")
     assert "metrics" not in data["trial"] if "trial" in data else True
     (text,) = [str(each) for each in findings if each.path == "spec.metricsCollectorSpec"]
-    assert 'cloudtune.report({"accuracy": value})' in text
+    assert 'cloudtune.trial.report({"accuracy": value})' in text
     assert data["early_stopping"] == {"rule": "median", "min_trials": 1, "min_step": 4}
 
 

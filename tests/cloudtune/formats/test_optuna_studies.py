@@ -106,7 +106,7 @@ def test_what_a_study_becomes() -> None:
     }
     assert data["limits"] == {"max_trials": 100, "parallel_trials": 4, "timeout": "1h30m"}
     texts = FILES.texts("tpe.json")
-    assert 'cloudtune.report({"val/acc": value})' in texts["direction"]
+    assert 'cloudtune.trial.report({"val/acc": value})' in texts["direction"]
     assert "kept for Optuna" in texts["sampler.arguments.multivariate"]
 
 

@@ -90,7 +90,7 @@ def test_what_a_tuner_becomes() -> None:
     assert data["early_stopping"] == {"rule": "halving", "min_step": 2, "eta": 3}
     assert data["limits"] == {"max_trials": 20, "parallel_trials": 4, "timeout": "1h"}
     texts = FILES.texts("asha.json")
-    assert 'cloudtune.report({"mean_accuracy": value})' in texts["tune_config.metric"]
+    assert 'cloudtune.trial.report({"mean_accuracy": value})' in texts["tune_config.metric"]
     assert "no trial ends at 50" in texts["tune_config.scheduler.AsyncHyperBandScheduler.max_t"]
 
 

@@ -220,9 +220,8 @@ def test_a_program_that_is_elsewhere_is_a_finding() -> None:
     assert data.get("trial", {}) == {}
     assert data["providers"]["wandb"]["native"]["program"] == "train.py"
     assert "the code is in the program train.py" in FILES.texts("guide.yaml")["program"]
-    assert (
-        'cloudtune.report({"validation_loss": value})' in FILES.texts("guide.yaml")["metric.name"]
-    )
+    text = FILES.texts("guide.yaml")["metric.name"]
+    assert 'cloudtune.trial.report({"validation_loss": value})' in text
 
 
 def test_arguments_of_a_study_become_a_command() -> None:
