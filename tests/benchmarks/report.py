@@ -1,4 +1,4 @@
-"""Time and size of reports of 1,000 and 10,000 trials. Run by hand.
+"""Time and size of reports of 1,000, 10,000 and 100,000 trials. Run by hand.
 
     python -m tests.benchmarks.report
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks.many import fill, measure_command
 
-SIZES = (1_000, 10_000)
+SIZES = (1_000, 10_000, 100_000)
 FORMATS = {"text": "txt", "Markdown": "md", "JSON": "json", "HTML": "html"}
 
 
