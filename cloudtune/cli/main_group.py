@@ -11,7 +11,7 @@ from cloudtune._version import __version__
 
 _COMMANDS = {
     "Study": {
-        "init": ("study", "Create a study to start from."),
+        "init": ("init", "Create a study to start from, or list the templates."),
         "check": ("study", "Find every mistake in a study."),
         "doctor": ("doctor", "Find what would make the first run fail: script, account, bundle."),
         "plan": ("study", "Show what a run would send, and what a provider cannot express."),

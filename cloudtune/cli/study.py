@@ -1,4 +1,4 @@
-"""Commands about a study before it runs: init, check, plan, schema, providers."""
+"""Commands about a study before it runs: check, plan, schema, providers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from typing_extensions import override
 
-from cloudtune.cli.completion import complete_templates
 from cloudtune.cli.messages import echo_message
 from cloudtune.cli.options import (
     check_option,
@@ -25,38 +23,6 @@ from cloudtune.cli.options import (
 if TYPE_CHECKING:
     from cloudtune.planning.full_check import CheckResult
     from cloudtune.provider.plan import Plan
-
-
-class _InitCommand(click.Command):
-    """A command whose help lists the templates."""
-
-    @override
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from cloudtune.cli.templates import describe_templates
-
-        with formatter.section("Templates"):
-            formatter.write_dl([*describe_templates().items()])
-        super().format_epilog(ctx, formatter)
-
-
-@examples("cloudtune init", "cloudtune init digits --template quickstart")
-@click.command(cls=_InitCommand)
-@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--template",
-    default="quickstart",
-    show_default=True,
-    shell_complete=complete_templates,
-    help="The template to copy.",
-)
-def init(folder: Path, template: str) -> None:
-    """Create a study with its script in FOLDER (the current folder by default)."""
-    from cloudtune.cli.templates import write_template
-
-    for path in write_template(template, folder):
-        click.echo(path)
-    study = folder / "study.yaml"
-    click.echo(f"\nRun it with: cloudtune run {click.format_filename(study)}", err=True)
 
 
 @examples("cloudtune check study.yaml", "cloudtune check study.yaml --on local --strict")

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from cloudtune.errors import UsageError
 
+DEFAULT = "quickstart"
+SCHEMA_FILE = ".study.schema.json"
+
 
 def template_names() -> list[str]:
-    """Return the names of the templates, sorted."""
-    return sorted(path.parent.name for path in _templates_folder().glob("*/study.yaml"))
+    """Return the names of the templates: the default one, then the others, sorted."""
+    names = [path.parent.name for path in _templates_folder().glob("*/study.yaml")]
+    return sorted(names, key=lambda name: (name != DEFAULT, name))
 
 
 def describe_templates() -> dict[str, str]:
@@ -29,25 +33,32 @@ def _templates_folder() -> Path:
 
 
 def write_template(name: str, target: Path) -> list[Path]:
-    """Copy a template into a folder, and return the files written.
+    """Copy a template into a folder, with the schema for editors, and return the files written.
 
     Raises:
         UsageError: If there is no such template, or one of its files exists.
     """
+    from cloudtune.study.json_schema import json_schema_text
+    from cloudtune.study.suggestions import did_you_mean
+
     names = template_names()
     if name not in names:
-        raise UsageError(f"no template {name!r}; choose from: {', '.join(names)}")
+        hint = did_you_mean(name, names) or f"choose from: {', '.join(names)}"
+        raise UsageError(f"no template {name!r}; {hint}")
     source = _templates_folder() / name
     files = sorted(path for path in source.rglob("*") if _is_template_file(path))
     pairs = [(path, target / path.relative_to(source)) for path in files]
-    existing = [str(to) for _, to in pairs if to.exists()]
+    schema = target / SCHEMA_FILE
+    existing = [str(to) for to in [schema, *(to for _, to in pairs)] if to.exists()]
     if existing:
         raise UsageError(f"not overwriting existing files: {', '.join(existing)}")
     for path, to in pairs:
         to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, to)
-    return [to for _, to in pairs]
+        shutil.copy(path, to)  # with its mode: a script may be executable
+    schema.write_text(json_schema_text(), "utf-8")
+    return [schema, *(to for _, to in pairs)]
 
 
 def _is_template_file(path: Path) -> bool:
-    return path.is_file() and "__pycache__" not in path.parts and ".cloudtune" not in path.parts
+    hidden = {"__pycache__", ".cloudtune"} & {*path.parts}
+    return path.is_file() and not hidden and path.name != SCHEMA_FILE

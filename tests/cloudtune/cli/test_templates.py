@@ -1,32 +1,114 @@
-"""The help of ``cloudtune init`` lists the templates that there are."""
+"""``cloudtune init``: the list of templates, the choice in a terminal, and what is written."""
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from cloudtune.cli import templates
 from cloudtune.cli.main_group import cloudtune
 
 
-def help_text() -> str:
-    done = CliRunner().invoke(cloudtune, ["init", "--help"])
-    assert done.exit_code == 0
-    return " ".join(done.output.split())
+def init(*words: str) -> Result:
+    done = CliRunner().invoke(cloudtune, ["init", *words])
+    assert done.exit_code == 0, done.output
+    return done
 
 
-def test_the_templates_have_a_description() -> None:
-    text = help_text()
-    for name, description in templates.describe_templates().items():
-        assert description
-        assert f"{name} {description}" in text
+@pytest.fixture
+def two_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two templates, of which one has requirements; returns the current folder."""
+    for name, text in (("alpha", "description: The first.\n"), ("quickstart", "name: quick\n")):
+        (tmp_path / "templates" / name).mkdir(parents=True)
+        (tmp_path / "templates" / name / "study.yaml").write_text(text, "utf-8")
+    (tmp_path / "templates" / "alpha" / "requirements.txt").write_text("numpy\n", "utf-8")
+    monkeypatch.setattr(templates, "_templates_folder", lambda: tmp_path / "templates")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
 
 
-def test_a_new_template_is_in_the_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, content in (("plain", "description: A plain study.\n"), ("other", "name: other\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "study.yaml").write_text(content, "utf-8")
-    monkeypatch.setattr(templates, "_templates_folder", lambda: tmp_path)
-    assert "Templates: other plain A plain study. Examples:" in help_text()
+def test_the_help_lists_the_templates(two_templates: Path) -> None:
+    assert "Templates: quickstart alpha The first." in " ".join(init("--help").output.split())
+
+
+def test_without_arguments_they_are_listed_and_nothing_is_written(two_templates: Path) -> None:
+    done = init()
+    assert re.findall(r"^\w+", done.stdout, re.MULTILINE) == ["template", "quickstart", "alpha"]
+    assert "The first." in done.stdout
+    assert "cloudtune init --template NAME FOLDER" in done.stderr
+    assert list(two_templates.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "written"),
+    [
+        (["mine"], "mine", "name: quick\n"),
+        (["alpha"], "alpha", "description: The first.\n"),
+        (["--template", "alpha"], ".", "description: The first.\n"),
+        (["--template", "quickstart", "alpha"], "alpha", "name: quick\n"),
+    ],
+)
+def test_the_template_is_the_named_one_else_that_of_the_folder_else_the_quickstart(
+    words: list[str], folder: str, written: str, two_templates: Path
+) -> None:
+    init(*words)
+    assert (two_templates / folder / "study.yaml").read_text("utf-8") == written
+
+
+def test_it_prints_the_next_commands(two_templates: Path) -> None:
+    lines = init("--template", "alpha", "my study").stderr.splitlines()
+    assert [line.strip() for line in lines if line.startswith("  ")] == [
+        "cd 'my study'",
+        "pip install -r requirements.txt",
+        "cloudtune check study.yaml",
+        "cloudtune run study.yaml",
+    ]
+    lines = init("--template", "quickstart").stderr.splitlines()
+    assert [line.strip() for line in lines if line.startswith("  ")] == [
+        "cloudtune check study.yaml",
+        "cloudtune run study.yaml",
+    ]
+
+
+def test_a_misspelled_template_is_named(two_templates: Path) -> None:
+    done = CliRunner().invoke(cloudtune, ["init", "--template", "quikstart"])
+    assert done.exit_code == 1
+    assert "did you mean quickstart?" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "folder"),
+    [
+        ([], "nonsense\n99\n1\nchosen\n", "chosen"),
+        ([], "\n\n", "quickstart"),
+        (["mine"], "quickstart\n", "mine"),
+    ],
+)
+def test_in_a_terminal_one_chooses(
+    words: list[str], typed: str, folder: str, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudtune", "init", *words],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        check=False,
+    )
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0, shown
+    assert (tmp_path / folder / "train.py").exists()
+    assert ("no template 'nonsense'" in shown) == ("nonsense" in typed)
+    assert ("no template '99'" in shown) == ("99" in typed)

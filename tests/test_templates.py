@@ -1,0 +1,117 @@
+"""Each template as `cloudtune init` writes it, without its framework: study, plans and README."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cloudtune import api
+from cloudtune.cli.templates import template_names, write_template
+from cloudtune.planning.full_check import check_study
+from cloudtune.provider import registry
+from cloudtune.study.json_schema import json_schema_text
+from cloudtune.study.loader import load
+from tests import templates
+
+EVERY = pytest.mark.parametrize("name", templates.NAMES)
+LONGEST_README = 60
+LONGEST_DESCRIPTION = 90
+LARGEST = 100_000
+SETTINGS = re.compile(r"^  # (\w+): \{[^}]*\}", re.MULTILINE)
+"""The settings of a service that a user fills in, as comments."""
+BACKEND = re.compile(r"^  watson: \{backend: wml\}", re.MULTILINE)
+SERVICES = sorted(name for name in registry.names() if name != "local")
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder; runs and plans are below it."""
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    return tmp_path / "study"
+
+
+def test_each_folder_is_a_template() -> None:
+    assert sorted(path.name for path in templates.ROOT.iterdir()) == templates.NAMES
+    assert sorted(template_names()) == templates.NAMES
+
+
+@EVERY
+def test_it_is_small_and_complete(name: str, write: Path) -> None:
+    files = {path.relative_to(write).as_posix() for path in write_template(name, write)}
+    assert {"study.yaml", "README.md", ".study.schema.json"} <= files
+    content = files - {".study.schema.json"}
+    assert sum((write / file).stat().st_size for file in content) < LARGEST
+    assert not [file for file in content if file.endswith((".pyc", ".ipynb"))]
+
+
+@EVERY
+def test_editors_find_the_schema(name: str, write: Path) -> None:
+    write_template(name, write)
+    first = (write / "study.yaml").read_text("utf-8").partition("\n")[0]
+    assert first == "# yaml-language-server: $schema=.study.schema.json"
+    assert (write / ".study.schema.json").read_text("utf-8") == json_schema_text()
+    assert not (templates.ROOT / name / ".study.schema.json").exists(), "init writes it"
+
+
+@EVERY
+def test_its_study_has_no_mistakes(name: str, write: Path) -> None:
+    write_template(name, write)
+    result = check_study(write / "study.yaml", (), ())
+    assert result.problems == []
+    assert [each for findings in result.findings.values() for each in findings] == []
+    study = load(write / "study.yaml")
+    assert study.description
+    assert len(study.description) <= LONGEST_DESCRIPTION
+    assert "\n" not in study.description.strip()
+
+
+@EVERY
+def test_every_provider_can_run_it(name: str, write: Path) -> None:
+    write_template(name, write)
+    study = load(write / "study.yaml")
+    for plan in api.plan(study, registry.names(), emulate=True):
+        assert not plan.broken, plan
+        assert [str(each) for each in plan.findings if each.kind == "refused"] == []
+
+
+@EVERY
+def test_the_settings_to_fill_in_are_right(name: str, write: Path) -> None:
+    write_template(name, write)
+    file = write / "study.yaml"
+    text = file.read_text("utf-8")
+    named = SETTINGS.findall(text)
+    assert sorted(named) == SERVICES
+    filled = SETTINGS.sub(lambda match: match[0].replace("  # ", "  "), BACKEND.sub("", text))
+    file.write_text(filled, "utf-8")
+    for plan in api.plan(load(file), named):
+        assert not plan.broken, plan
+        assert [str(each) for each in plan.findings if each.path.startswith("providers.")] == []
+
+
+@EVERY
+def test_its_readme_is_one_screen_and_needs_no_other_page(name: str) -> None:
+    text = templates.read_me(name)
+    assert len(text.splitlines()) <= LONGEST_README
+    assert re.findall(r"\]\((?!https://)[^)]+\)", text) == [], "relative links do not survive init"
+    commands = templates.commands(name)
+    assert "cloudtune run study.yaml" in commands
+    if (templates.ROOT / name / "requirements.txt").exists():
+        assert "pip install -r requirements.txt" in templates.preparation(name)
+
+
+@EVERY
+def test_its_readme_says_what_every_run_reaches(name: str) -> None:
+    objectives = load(templates.ROOT / name / "study.yaml").objective
+    goals = {each.metric: each.goal for each in objectives}
+    signs = {"maximize": ">=", "minimize": "<="}
+    for condition in templates.conditions(name):
+        assert condition.sign == signs[goals[condition.metric]]
+
+
+@EVERY
+def test_it_names_no_machine_and_no_key(name: str) -> None:
+    for path in (templates.ROOT / name).rglob("*"):
+        if path.is_file():
+            assert not re.search(r"AKIA[0-9A-Z]{16}|BEGIN .*PRIVATE KEY", path.read_text("utf-8"))
