@@ -58,7 +58,7 @@ def test_editors_find_the_schema(name: str, write: Path) -> None:
 @EVERY
 def test_its_study_has_no_mistakes(name: str, write: Path) -> None:
     write_template(name, write)
-    result = check_study(write / "study.yaml", (), ())
+    result = check_study(str(write / "study.yaml"))
     assert result.problems == []
     assert [each for findings in result.findings.values() for each in findings] == []
     study = load(write / "study.yaml")
@@ -104,6 +104,7 @@ def test_its_readme_is_one_screen_and_needs_no_other_page(name: str) -> None:
 @EVERY
 def test_its_readme_says_what_every_run_reaches(name: str) -> None:
     objectives = load(templates.ROOT / name / "study.yaml").objective
+    assert objectives
     goals = {each.metric: each.goal for each in objectives}
     signs = {"maximize": ">=", "minimize": "<="}
     for condition in templates.conditions(name):

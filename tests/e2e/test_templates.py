@@ -144,7 +144,8 @@ def test_a_template_runs_here_and_on_an_emulator(
 
 def run(shell: Shell, line: str, *words: str) -> dict[str, Any]:
     """Run a study, and return its result, after a check that all trials have ended well."""
-    (result,) = json.loads(shell(line, *words))
+    results: list[dict[str, Any]] = json.loads(shell(line, *words))
+    (result,) = results
     assert result["state"] == "completed"
     assert {trial["state"] for trial in result["trials"]} <= ENDED_WELL
     completed = [trial for trial in result["trials"] if trial["state"] == "completed"]
