@@ -19,7 +19,8 @@ from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
 from cloudtune.engine.time_limits import TimeLimits
-from cloudtune.provider.models import Interrupted, Lost
+from cloudtune.engine.trial_starts import TrialStarts
+from cloudtune.provider.models import Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import (
     Ended,
@@ -85,16 +86,9 @@ class Driver:
         self._deadlines: dict[int, float] = {}
         """When each running trial has used up its time, by the clock of `TimeLimits`."""
         self._stop_reasons: dict[int, tuple[TrialState, str]] = {}
-        self._interrupted_starts: list[Started] = []
         self._unwritten_events: list[Event] = []
         self._last_time = 0.0
-        self._starts: dict[int, Started] = {}
-        self._start_counts: dict[int, int] = {}
-        self._earlier_measurements: dict[int, int] = {}
-        """The number of measurements from earlier starts of each running trial."""
-        self._suggestions = 0
-        self._last_number = 0
-        self._counted_trials = 0
+        self._starts = TrialStarts(self._trials)
         self._tracker = LimitTracker(study)
         self._breaker = CircuitBreaker(study, self._trials)
         self._outcome: Outcome | None = None
@@ -191,12 +185,7 @@ class Driver:
         trials = [trial for trial in self._trials.all() if trial.state == "running"]
         if not trials:
             return
-        interrupted: list[Interrupted] = []
-        for trial in trials:
-            before = self._earlier_measurements[trial.number]
-            measured = len(trial.measurements) - before
-            interrupted.append(Interrupted(self._starts[trial.number], measured, before))
-        recovered = runner.recover(interrupted)
+        recovered = runner.recover([self._starts.interrupted(trial.number) for trial in trials])
         _log.debug("recovered %d of %d running trials", len(recovered.running), len(trials))
         self._add_events(*recovered.measured)
         for trial in trials:
@@ -220,8 +209,7 @@ class Driver:
         if self._breaker.is_open:
             self._outcome = self._breaker.outcome
             return False
-        start = self._start_counts.get(started.number, 0) + 1
-        if name := runner.job_name(started.number, start):
+        if name := runner.job_name(started.number, self._starts.count(started.number) + 1):
             started = replace(started, id=name)
         self._add_events(started)
         self._deadlines[started.number] = math.inf
@@ -238,14 +226,10 @@ class Driver:
 
     def _next_start(self) -> Started | None:
         limit = self._limits.max_trials
-        is_full = limit is not None and self._counted_trials >= limit
-        if self._interrupted_starts and not is_full:
-            start = self._interrupted_starts[0]
-            number = self._last_number + 1
-            return replace(
-                start, number=number, replaces=start.number, time=time.time(), after_step=0, id=None
-            )
-        suggestion = self._strategy.ask(self._suggestions)
+        is_full = limit is not None and self._starts.counted >= limit
+        if not is_full and (repeat := self._starts.next_repeat()):
+            return repeat
+        suggestion = self._strategy.ask(self._starts.suggestions)
         if not isinstance(suggestion, Suggestion):
             if suggestion == "done" and not self._deadlines:
                 self._outcome = Outcome("completed", "")
@@ -254,18 +238,7 @@ class Driver:
             if not self._deadlines:
                 self._outcome = Outcome("completed", "")
             return None
-        number = suggestion.resumes or self._last_number + 1
-        return Started(
-            number=number,
-            time=time.time(),
-            parameters=suggestion.parameters,
-            resource=suggestion.resource,
-            after_step=self._last_step(number) if suggestion.resumes else 0,
-            memory=suggestion.memory,
-        )
-
-    def _last_step(self, number: int) -> int:
-        return max((m.step for m in self._trials.get(number).measurements), default=0)
+        return self._starts.create(suggestion)
 
     def _add_events(self, *events: Event) -> None:
         """Apply events; they are written before the next start, stop or wait."""
@@ -282,38 +255,21 @@ class Driver:
         self._batcher.add(events)
 
     def _apply(self, event: Event) -> None:
-        fresh = isinstance(event, Started) and event.number > self._last_number
         self._trials.tell(event)
         self._strategy.tell(event)
         self._exhausted = False
         self._last_time = max(self._last_time, event.time)
         if isinstance(event, Started):
-            if fresh:
-                self._last_number = event.number
-                self._counted_trials += 1
-                if event.replaces is None:
-                    self._suggestions += 1
-                else:
-                    self._interrupted_starts = [
-                        s for s in self._interrupted_starts if s.number != event.replaces
-                    ]
-            self._starts[event.number] = event
-            self._start_counts[event.number] = self._start_counts.get(event.number, 0) + 1
-            before = 0 if fresh else len(self._trials.get(event.number).measurements)
-            self._earlier_measurements[event.number] = before
+            self._starts.start(event)
         elif isinstance(event, Ended):
             self._apply_end(event)
 
     def _apply_end(self, event: Ended) -> None:
-        start = self._starts.pop(event.number, None)
+        start = self._starts.end(event)
         if start is None:
             return
-        seconds = start_duration(start.time, event)
-        self._times.add_seconds(event.number, seconds)
-        if event.state == "cancelled":
-            self._counted_trials -= 1
-            self._interrupted_starts.append(start)
-        else:
+        self._times.add_seconds(event.number, start_duration(start.time, event))
+        if event.state != "cancelled":
             self._tracker.add(event, self._trials.objective(event.number))
             self._breaker.add(event)
 
@@ -333,6 +289,8 @@ class Driver:
             self._outcome = self._outcome or Outcome("failed", self._host_failure(event))
         event = self._final_event(event)
         _log.debug("trial %d ended: %s %s", event.number, event.state, event.reason)
+        if event.lost:
+            self._notify(f"trial {event.number} was lost and is repeated: {event.reason}")
         self._add_events(event)
         if self._outcome is None and (outcome := self._reached_limit()):
             self._stop_all(runner, outcome)
@@ -341,9 +299,11 @@ class Driver:
         """Return the end of a trial, given how its process ended."""
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
         if reason and not (reason == _TRIAL_TIMEOUT and self._times.is_in_time(event)):
-            return replace(_as_ended(event), state=state, reason=reason)
+            return replace(_as_ended(event), state=state, reason=reason, lost=False)
         if isinstance(event, HostFailure):
             return replace(_as_ended(event), state="cancelled")
+        if event.lost:
+            return self._starts.limit_losses(event)
         if event.state != "completed":
             return event
         if self._trials.objective(event.number) is None:
@@ -352,7 +312,7 @@ class Driver:
             return replace(event, state="failed", reason=reason)
         if event.reason or event.log_tail:
             event = replace(event, reason="", log_tail="")
-        start = self._starts[event.number]
+        start = self._starts.get(event.number)
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waiting for more of its resource")
         return event

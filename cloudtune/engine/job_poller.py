@@ -313,8 +313,12 @@ class JobPoller:
         job.emitted = max(job.emitted, len(polled.measurements))
         if not polled.over:
             return
+        if job.stop and polled.lost:
+            polled = replace(polled, state="completed", reason="", lost=False)
         state, reason = polled.state, polled.reason
-        if state == "cancelled":
+        if polled.lost:
+            state = "cancelled"
+        elif state == "cancelled":
             by_others = f"the training job was stopped at {self._service}, {STOPPED_ELSEWHERE}"
             state, reason = ("completed", "") if job.stop else ("failed", by_others)
         self._end(job, state, reason, polled)

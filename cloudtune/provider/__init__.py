@@ -101,6 +101,8 @@ if TYPE_CHECKING:
     from cloudtune.provider.protocols import TrainingJobs as TrainingJobs
     from cloudtune.provider.protocols import TrialRunner as TrialRunner
     from cloudtune.provider.redirects import guard_redirects as guard_redirects
+    from cloudtune.provider.resources import largest_resources as largest_resources
+    from cloudtune.provider.resources import trial_resources as trial_resources
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
     from cloudtune.provider.source_size import describe_source as describe_source
     from cloudtune.provider.uploads import Uploads as Uploads
@@ -137,6 +139,7 @@ if TYPE_CHECKING:
     from cloudtune.study.schema import Mode as Mode
     from cloudtune.study.schema import Objective as Objective
     from cloudtune.study.schema import Parameter as Parameter
+    from cloudtune.study.schema import Resources as Resources
     from cloudtune.study.schema import StrategyName as StrategyName
     from cloudtune.study.schema import When as When
     from cloudtune.study.search_space import Node as Node
@@ -201,6 +204,7 @@ _EXPORTS = {
     "cloudtune.provider.plan": "Plan",
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
     "cloudtune.provider.redirects": "guard_redirects",
+    "cloudtune.provider.resources": "largest_resources trial_resources",
     "cloudtune.provider.secrets": "resolve_secrets",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
@@ -212,7 +216,7 @@ _EXPORTS = {
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
         "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "
-        "Input IntParameter Json Mode Objective Parameter StrategyName When"
+        "Input IntParameter Json Mode Objective Parameter Resources StrategyName When"
     ),
     "cloudtune.study.search_space": (
         "Node Space Value count_values definition_path format_value interpolate is_active "

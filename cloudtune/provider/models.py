@@ -88,6 +88,11 @@ class TrainingJob:
     machine: str | None = None
     log: str | None = None
     artifacts: str | None = None
+    lost: bool = False
+    """Whether the service ended the job through no fault of the script, as after the failure or the
+    preemption of a node: in driven mode, the trial is repeated with its checkpoints."""
+    out_of_memory: bool = False
+    """Whether the job failed because it ran out of memory."""
 
     @property
     def over(self) -> bool:
@@ -99,13 +104,15 @@ class TrainingJob:
         return Ended(
             number,
             self.ended or time.time(),
-            self.state,
+            "cancelled" if self.lost else self.state,
             self.reason,
             word=self.word,
             log=self.log,
             artifacts=self.artifacts,
             billed_seconds=self.billed_seconds,
             machine=self.machine,
+            lost=self.lost,
+            out_of_memory=self.out_of_memory,
         )
 
 

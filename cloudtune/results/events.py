@@ -47,6 +47,19 @@ class Started:
     """The last step that was reported before this start."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """JSON data that the strategy stores with the trial."""
+    checkpoint: int | None = None
+    """The number of the trial whose checkpoints this one continues; None for its own."""
+    memory_retries: int = 0
+    """How often the trial ran out of memory before this start."""
+
+    @property
+    def checkpoint_number(self) -> int:
+        """The number that names the folder of checkpoints.
+
+        A trial that repeats an interrupted or lost one has the same folder as that one, and so have
+        all repeats of repeats.
+        """
+        return self.number if self.checkpoint is None else self.checkpoint
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,10 @@ class Ended:
     """The service's name for the machine."""
     seconds: float | None = None
     """The duration of this start by a monotonic clock; None if unknown."""
+    lost: bool = False
+    """Whether the trial is ``cancelled`` because its service lost it, as with a failed node."""
+    out_of_memory: bool = False
+    """Whether this start ended because it ran out of memory."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ def validate_event(event: Event) -> None:
     valid = [
         *(
             isinstance(fields[name], int)
-            for name in {"number", "step", "after_step"} & fields.keys()
+            for name in {"number", "step", "after_step", "memory_retries"} & fields.keys()
         ),
         *(isinstance(fields[name], str) for name in {"reason", "log_tail"} & fields.keys()),
         isinstance(fields["time"], int | float),

@@ -47,6 +47,10 @@ class Trials:
             builder.trial = builder.build()
         return builder.trial
 
+    def last_start(self, number: int) -> Started:
+        """Return the last start of one trial."""
+        return self._builders[number].started
+
     def objective(self, number: int) -> tuple[float, ...] | None:
         """Return the objective of one trial so far."""
         return complete_objective(self._builders[number].values)

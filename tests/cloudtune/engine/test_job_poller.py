@@ -44,6 +44,8 @@ class FarJobs:
         """Whether the next answer to a create is lost."""
         self.hidden: dict[str, int] = {}
         """For how many looks a job is not found."""
+        self.word = TrainingJob(state="cancelled", word="STOPPED")
+        """What becomes of a job that is stopped."""
 
     def job_name(self, number: int, start: int) -> str:
         return f"job-{number}-{start}"
@@ -66,7 +68,7 @@ class FarJobs:
 
     def stop(self, name: str) -> None:
         self._call("stop")
-        self.jobs[name] = TrainingJob(state="cancelled", word="STOPPED")
+        self.jobs[name] = self.word
 
     def _call(self, what: str) -> None:
         self.calls.append(what)
@@ -231,6 +233,19 @@ def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(scene: S
     scene.far.jobs["job-2-1"] = TrainingJob(state="cancelled", word="STOPPED")
     second = scene.ended()
     assert (second.state, "stopped at far, not by cloudtune" in second.reason) == ("failed", True)
+
+
+def test_a_lost_job_is_cancelled_unless_it_was_to_end(scene: Scene) -> None:
+    scene.start(1, 2)
+    scene.made(1, 2)
+    gone = TrainingJob(state="failed", word="NODE_FAIL", reason="node n1 failed", lost=True)
+    scene.far.jobs["job-1-1"] = gone
+    first = scene.ended()
+    assert (first.state, first.reason, first.lost) == ("cancelled", "node n1 failed", True)
+    scene.far.word = gone
+    scene.runner.stop(2)
+    second = scene.ended()
+    assert (second.state, second.lost) == ("completed", False)
 
 
 def test_recovered_jobs_continue_from_their_last_measurement(scene: Scene) -> None:

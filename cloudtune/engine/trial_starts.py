@@ -1,0 +1,149 @@
+"""The starts of a job's trials: their numbers, how many count, and which trials start again."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from cloudtune.provider.models import Interrupted
+from cloudtune.results.events import Ended, Started
+from cloudtune.results.trials import Trials
+from cloudtune.search.protocol import Suggestion
+
+MAX_LOSSES = 5
+"""Losses in a row, without a new step in between, at which a trial fails.
+
+Slurm requeues a job this often before it holds it (MaxBatchRequeue, slurm.conf(5) of 24.11, read
+2026-11-27). A trial that reports a new step between two losses may be lost any number of times, as
+on preemptible machines.
+"""
+
+
+@dataclass(frozen=True)
+class _Losses:
+    count: int = 0
+    """Losses in a row without progress."""
+    last_step: int = 0
+    """The highest step before them."""
+
+    def after(self, step: int) -> _Losses:
+        """Return these losses and another one, before which the trial had reached a step."""
+        if step > self.last_step:
+            return _Losses(1, step)
+        return _Losses(self.count + 1, self.last_step)
+
+
+class TrialStarts:
+    """A fold over the events of a job.
+
+    A trial that was interrupted or lost is ``cancelled``. A trial with another number repeats it,
+    continues from its checkpoints and counts in its place.
+    """
+
+    def __init__(self, trials: Trials) -> None:
+        """Create the starts of a job with these trials, which receive each event first."""
+        self.suggestions = 0
+        """The trials that the strategy suggested."""
+        self.counted = 0
+        """The trials that count toward ``max_trials``."""
+        self._trials = trials
+        self._open: dict[int, Started] = {}
+        self._counts = Counter[int]()
+        self._measured_before: dict[int, int] = {}
+        """The measurements from earlier starts of each trial."""
+        self._last_number = 0
+        self._pending: list[Started] = []
+        """Starts that repeat cancelled trials, still with their numbers."""
+        self._losses: dict[int, _Losses] = {}
+        """By the number of the latest repeat."""
+
+    def start(self, event: Started) -> None:
+        """Record that a trial starts."""
+        is_new = event.number > self._last_number
+        if is_new:
+            self._last_number = event.number
+            self.counted += 1
+            self.suggestions += event.replaces is None
+        if event.replaces is not None:
+            self._pending = [each for each in self._pending if each.replaces != event.replaces]
+            if losses := self._losses.pop(event.replaces, None):
+                self._losses[event.number] = losses
+        self._open[event.number] = event
+        self._counts[event.number] += 1
+        before = 0 if is_new else len(self._trials.get(event.number).measurements)
+        self._measured_before[event.number] = before
+
+    def end(self, event: Ended) -> Started | None:
+        """Record that a trial ends; return its start, or None if it was not running."""
+        start = self._open.pop(event.number, None)
+        if start is not None and event.state == "cancelled":
+            self._cancel(start, event)
+        return start
+
+    def get(self, number: int) -> Started:
+        """Return the start of a running trial."""
+        return self._open[number]
+
+    def count(self, number: int) -> int:
+        """Return how often a trial has started."""
+        return self._counts[number]
+
+    def interrupted(self, number: int) -> Interrupted:
+        """Return what is known of a running trial whose process is gone."""
+        before = self._measured_before[number]
+        measured = len(self._trials.get(number).measurements) - before
+        return Interrupted(self._open[number], measured, before)
+
+    def next_repeat(self) -> Started | None:
+        """Return the start of the next trial that repeats a cancelled one, if any."""
+        if not self._pending:
+            return None
+        return replace(self._pending[0], number=self._last_number + 1, time=time.time())
+
+    def create(self, suggestion: Suggestion) -> Started:
+        """Return the start of the trial that a strategy suggests."""
+        start = Started(
+            number=suggestion.resumes or self._last_number + 1,
+            time=time.time(),
+            parameters=suggestion.parameters,
+            resource=suggestion.resource,
+            memory=suggestion.memory,
+        )
+        if suggestion.resumes is None:
+            return start
+        last = self._trials.last_start(start.number)
+        return replace(
+            start,
+            after_step=self._last_step(start.number),
+            checkpoint=last.checkpoint,
+            memory_retries=last.memory_retries,
+        )
+
+    def limit_losses(self, event: Ended) -> Ended:
+        """Return the end of a lost trial: ``failed`` if it was lost again and again."""
+        losses = self._losses_after(event.number).count
+        if losses < MAX_LOSSES:
+            return event
+        reason = f"lost {losses} times in a row without a new step: {event.reason}"
+        return replace(event, state="failed", reason=reason, lost=False)
+
+    def _cancel(self, start: Started, event: Ended) -> None:
+        self.counted -= 1
+        number = start.number
+        if event.lost:
+            self._losses[number] = self._losses_after(number)
+        repeat = replace(
+            start,
+            replaces=number,
+            checkpoint=start.checkpoint_number,
+            after_step=self._last_step(number) or start.after_step,
+            id=None,
+        )
+        self._pending.append(repeat)
+
+    def _losses_after(self, number: int) -> _Losses:
+        return self._losses.get(number, _Losses()).after(self._last_step(number))
+
+    def _last_step(self, number: int) -> int:
+        return max((m.step for m in self._trials.get(number).measurements), default=0)
