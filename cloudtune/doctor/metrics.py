@@ -34,6 +34,8 @@ _MAX_SHOWN = 3
 _MIN_SECONDS = 1.0
 """How long a script runs at least for its measurements to be late."""
 _LATE = 0.8
+_MOMENT = 0.2
+"""Seconds within which the lines of a buffer arrive that is flushed when the script ends."""
 _SMALLER_IS_BETTER = r"loss|error|err|rmse|mse|mae|mape|perplexity|ppl|latency|wer|cer"
 _LARGER_IS_BETTER = r"accuracy|acc|f1|auc|auroc|r2|precision|recall|reward|bleu|rouge|iou|map|score"
 
@@ -257,7 +259,8 @@ def _check_buffering(starts: Sequence[Start]) -> Iterator[Check]:
     for start in starts:
         if len(start.arrivals) < _MIN_CONSTANT or start.seconds < _MIN_SECONDS or start.out_of_time:
             continue
-        if start.arrivals[0] - start.begun > _LATE * start.seconds:
+        is_late = start.arrivals[0] - start.begun > _LATE * start.seconds
+        if is_late and start.arrivals[-1] - start.arrivals[0] < _MOMENT:
             yield _warning(
                 "metric-buffered", "trial.metrics",
                 f"all {len(start.arrivals)} measurements arrive at the end",
