@@ -7,6 +7,9 @@
     p = params()                    # typed as in the study; {} outside of cloudtune
     report(accuracy=0.93, step=3)   # saved when it returns
 
+`KerasCallback`, `LightGBMCallback`, `LightningCallback`, `TransformersCallback` and
+`XGBoostCallback` report from these frameworks: see `cloudtune.callbacks`.
+
 The file needs only the standard library and Python 3.7, so it can travel with a script to any
 machine. It also defines how a script is called: its arguments and its environment variables.
 """
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
     Value = Union[bool, int, float, str]
     Json = dict[str, Any]
     MetricPattern = tuple[str, Pattern[str]]
+    KerasCallback: Any
+    LightGBMCallback: Any
+    LightningCallback: Any
+    TransformersCallback: Any
+    XGBoostCallback: Any
 
 TRIAL = "CLOUDTUNE_TRIAL"
 """Environment variable: path of the JSON file that describes a script's trial."""
@@ -208,6 +216,19 @@ def should_stop() -> bool:
             signal.signal(signal.SIGTERM, handle)
             _handler_installed.append(True)
     return bool(_stop_signals)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Return a callback of `cloudtune.callbacks`, whose framework is imported now."""
+        if name.startswith("_") or not name.endswith("Callback"):
+            raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
+        from importlib import import_module
+
+        callback = import_module("cloudtune.callbacks").callback_class(name)
+        globals()[name] = callback
+        return callback
 
 
 def _trial() -> Json:

@@ -74,7 +74,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "_display _lazy _version debug_log diagnostics host_errors trial",
-        "errors",
+        "callbacks errors",
         "study",
         "fitting results",
         "ledger search execution bundle formats",

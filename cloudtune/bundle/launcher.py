@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune import trial
+from cloudtune import callbacks, trial
 from cloudtune.fitting.fit import FittedStudy, restore_definitions
 from cloudtune.study.schema import Json
 
@@ -78,6 +78,12 @@ def launch_data(
     }
 
 
+def script_modules() -> dict[str, bytes]:
+    """Return the modules of the package ``cloudtune`` that scripts import, by file name."""
+    paths = (Path(str(module.__file__)) for module in (trial, callbacks))
+    return {path.name: path.read_bytes() for path in paths}
+
+
 def launcher_files(
     fitted: FittedStudy,
     run: str,
@@ -104,7 +110,7 @@ def launcher_files(
     files = {
         PROGRAM: _PROGRAM.encode(),
         "cloudtune/__init__.py": b"",
-        "cloudtune/trial.py": Path(trial.__file__).read_bytes(),
+        **{f"cloudtune/{name}": content for name, content in script_modules().items()},
         trial.STUDY_FILE: json.dumps(data, ensure_ascii=False).encode(),
     }
     if contract:

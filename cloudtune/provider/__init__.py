@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cloudtune.bundle.launcher import SOURCE as SOURCE
     from cloudtune.bundle.launcher import START as START
     from cloudtune.bundle.launcher import launcher_files as launcher_files
+    from cloudtune.bundle.launcher import script_modules as script_modules
     from cloudtune.diagnostics import Check as Check
     from cloudtune.diagnostics import Finding as Finding
     from cloudtune.diagnostics import Note as Note
@@ -165,7 +166,7 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "cloudtune.bundle.archive": "write_archive",
-    "cloudtune.bundle.launcher": "PROGRAM SOURCE START launcher_files",
+    "cloudtune.bundle.launcher": "PROGRAM SOURCE START launcher_files script_modules",
     "cloudtune.diagnostics": "Check Finding Note",
     "cloudtune.errors": (
         "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"

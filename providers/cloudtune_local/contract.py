@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.provider import Json, Started, UsageError, Value
+from cloudtune.provider import Json, Started, UsageError, Value, script_modules
 from cloudtune_local.shared_source import can_share, create_view, finish_view, remove_overlay
 from cloudtune_local.source import SourceTree, write_file
 from cloudtune_local.trial_dirs import SpareFolders, TrialFolder, trial_folder
@@ -244,5 +244,6 @@ def _install_package(folder: Path) -> str:
     package = folder / "cloudtune"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").write_text(_PACKAGE)
-    shutil.copyfile(trial.__file__, package / "trial.py")
+    for name, content in script_modules().items():
+        (package / name).write_bytes(content)
     return str(folder)

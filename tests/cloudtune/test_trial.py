@@ -22,7 +22,11 @@ from cloudtune import trial
 from cloudtune.study import search_space
 
 FILE = Path(trial.__file__)
-SHIPPED = [FILE, *sorted(FILE.parents[1].glob("providers/*/launcher_contract.py"))]
+SHIPPED = [
+    FILE,
+    FILE.with_name("callbacks.py"),
+    *sorted(FILE.parents[1].glob("providers/*/launcher_contract.py")),
+]
 """The files that travel with a user's code."""
 
 

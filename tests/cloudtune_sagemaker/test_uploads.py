@@ -96,7 +96,7 @@ def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
         assert told is not None
         assert json.loads(told.read())
     program = made.request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_program"]
-    launcher = {"__init__.py", "trial.py", "launcher_contract.py"}
+    launcher = {"__init__.py", "trial.py", "callbacks.py", "launcher_contract.py"}
     assert {program, *(f"cloudtune/{name}" for name in launcher)} <= set(names)
     assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
 

@@ -7,8 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune import trial
-from cloudtune.provider import Facts, FittedStudy, Json, launcher_files, upload_address
+from cloudtune.provider import (
+    Facts,
+    FittedStudy,
+    Json,
+    launcher_files,
+    script_modules,
+    upload_address,
+)
 from cloudtune.trial import STUDY_FILE
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -58,8 +64,8 @@ def archive_uri(fitted: FittedStudy, facts: Facts) -> str:
 
 def launcher_hash() -> str:
     """Return a hash of the launcher, which is in the archive, too."""
-    files = Path(str(trial.__file__)), _CONTRACT
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    files = [*script_modules().values(), _CONTRACT.read_bytes()]
+    return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def archive_files(fitted: FittedStudy, facts: Facts) -> dict[str, bytes]:
