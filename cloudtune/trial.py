@@ -1035,6 +1035,12 @@ class Contract:
     def report_failure(self, reason: str) -> None:
         """Pass on why the trial failed, if the service does not read that from the log."""
 
+    def report_exit(self, code: int, *, stopped: bool) -> None:
+        """Pass on the script's exit code, negative for a signal; before `close`.
+
+        ``stopped`` is whether the launcher received a stop signal.
+        """
+
     def script_variables(self, _folder: str) -> dict[str, str]:
         """Return additional environment variables; ``folder`` is for temporary files."""
         return {}
@@ -1135,6 +1141,7 @@ def main(argv: Sequence[str]) -> int:
 def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
     print("cloudtune: " + reason.partition("\n")[0], file=sys.stderr)  # noqa: T201
     contract.report_failure(reason[:MAX_REASON_LENGTH])
+    contract.report_exit(code, stopped=False)
     contract.close()
     return code
 
@@ -1202,6 +1209,7 @@ def _launch(
         shutil.rmtree(folder, ignore_errors=True)
     if code and not launcher.stop_signals:
         contract.report_failure(launcher.failure_reason(code))
+    contract.report_exit(code, stopped=bool(launcher.stop_signals))
     contract.close()
     return _exit_like(code)
 

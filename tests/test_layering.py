@@ -301,6 +301,7 @@ FACES = {"provider", "emulator_kit"}
 DIRECT: dict[str, set[str]] = {
     "cloudtune_local": {"bundle", "execution", "trial"},
     "cloudtune_sagemaker": {"_version", "trial"},
+    "cloudtune_slurm": {"trial"},
     "cloudtune_vertex": {"_version", "planning", "trial"},
     "cloudtune_watson": {"_version", "fitting", "trial"},
 }

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.vizier.names import restore_paths as restore_paths
     from cloudtune.formats.vizier.parameters import read_parameter_specs as read_parameter_specs
     from cloudtune.formats.vizier.tree import write_parameter_specs as write_parameter_specs
+    from cloudtune.ledger.home import state_folder as state_folder
     from cloudtune.provider.account import Policy as Policy
     from cloudtune.provider.account import account_error as account_error
     from cloudtune.provider.account import account_ok as account_ok
@@ -187,6 +188,7 @@ _EXPORTS = {
     "cloudtune.formats.vizier.names": "camel_case restore_paths",
     "cloudtune.formats.vizier.parameters": "read_parameter_specs",
     "cloudtune.formats.vizier.tree": "write_parameter_specs",
+    "cloudtune.ledger.home": "state_folder",
     "cloudtune.provider.account": (
         "Policy account_error account_ok account_unknown account_warning ask check_clock "
         "check_packages right_missing"

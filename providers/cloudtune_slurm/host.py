@@ -1,0 +1,239 @@
+"""Where Slurm's commands run and the shared folder is: this machine, or a login node by ssh.
+
+Both have the same four calls. A login node needs a POSIX shell, tar and Slurm; nothing of
+cloudtune runs there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from cloudtune_slurm.errors import (
+    SSH_FAILED,
+    command_error,
+    file_error,
+    silence_error,
+    ssh_error,
+)
+
+TIMEOUT = 120.0
+"""Seconds for one command; sbatch itself retries for some time if the controller is busy."""
+_UPLOAD_TIMEOUT = 3_600.0
+_MARK = b"@cloudtune@\n"
+"""Printed before the output of a remote command, after what the user's shell may print."""
+
+
+class Host(Protocol):
+    """Runs Slurm's commands, and reads and writes files. Every call may raise `SlurmError`."""
+
+    def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+        """Run a command, with additional variables, and return its output."""
+        ...
+
+    def write(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Write files below a folder, by relative name; missing folders are created."""
+        ...
+
+    def upload(self, path: str, file: Path) -> None:
+        """Copy a file of this machine."""
+        ...
+
+    def read(self, offsets: Mapping[str, int]) -> Mapping[str, bytes]:
+        """Return the contents of files, each from an offset on. Missing files are omitted."""
+        ...
+
+
+class LocalHost:
+    """This machine."""
+
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the host.
+
+        Args:
+            commands: The words that replace a command, by its name.
+            variables: Additional variables of all commands.
+        """
+        self._commands = commands or {}
+        self._variables = variables or {}
+
+    def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+        """As in `Host`."""
+        command = [*self._commands.get(words[0], words[:1]), *words[1:]]
+        env = {**clean_environment(), **self._variables, **(variables or {})}
+        return _run(command, words[0], env=env).decode("utf-8", "replace")
+
+    def write(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """As in `Host`; a file is complete as soon as it exists."""
+        try:
+            for name, content in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                new = path.with_name(f"{path.name}.new")
+                new.write_bytes(content)
+                if content.startswith(b"#!"):
+                    new.chmod(0o700)
+                new.replace(path)
+        except OSError as error:
+            raise file_error(error) from error
+
+    def upload(self, path: str, file: Path) -> None:
+        """As in `Host`."""
+        try:
+            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copyfile(file, f"{path}.new")
+            Path(f"{path}.new").replace(path)
+        except OSError as error:
+            raise file_error(error) from error
+
+    def read(self, offsets: Mapping[str, int]) -> Mapping[str, bytes]:
+        """As in `Host`.
+
+        Listing a folder makes an NFS client ask for its current entries; otherwise it may remember
+        for a minute that a file does not exist.
+        """
+        contents: dict[str, bytes] = {}
+        entries: dict[str, frozenset[str]] = {}
+        for path, offset in offsets.items():
+            folder, _, name = path.rpartition("/")
+            try:
+                if folder not in entries:
+                    entries[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only
+                if name not in entries[folder]:
+                    continue
+                with open(path, "rb") as file:  # noqa: PTH123 - called for each of many files
+                    file.seek(offset)
+                    contents[path] = file.read()
+            except (FileNotFoundError, NotADirectoryError):
+                entries.setdefault(folder, frozenset())
+            except OSError as error:
+                if error.errno != _STALE:
+                    raise file_error(error) from error
+        return contents
+
+
+class SshHost:
+    """A login node, with the user's own configuration of ssh.
+
+    Commands and the values of variables travel as the input of a shell, so that they are in no
+    list of processes and need no quoting for the user's login shell, which may be any.
+    """
+
+    def __init__(self, host: str) -> None:
+        """Create the host; nothing is called yet."""
+        self._host = host
+        self._command = ["ssh", "-T", "-o", "BatchMode=yes", "--", host]
+
+    def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+        """As in `Host`."""
+        exports = [f"export {name}={shlex.quote(text)}" for name, text in (variables or {}).items()]
+        script = "\n".join([*exports, f"exec {shlex.join(words)} </dev/null"])
+        return self._run_script(script, words[0]).decode("utf-8", "replace")
+
+    def write(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """As in `Host`."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                entry.mode = 0o700 if content.startswith(b"#!") else 0o600
+                tar.addfile(entry, io.BytesIO(content))
+        self._receive(f"mkdir -p -m 700 {folder} && exec tar -xzf - -C {folder}", archive)
+
+    def upload(self, path: str, file: Path) -> None:
+        """As in `Host`."""
+        folder = path.rpartition("/")[0]
+        with file.open("rb") as content:
+            script = f"mkdir -p -m 700 {folder} && cat > {path}.new && mv {path}.new {path}"
+            self._receive(script, content)
+
+    def read(self, offsets: Mapping[str, int]) -> Mapping[str, bytes]:
+        """As in `Host`: one archive of all files that exist."""
+        if not offsets:
+            return {}
+        names = " ".join(shlex.quote(path.removeprefix("/")) for path in offsets)
+        script = f"cd / && tar -czf - -- {names} 2>/dev/null\n[ $? -le 2 ]"
+        data = self._run_script(script, "tar")
+        contents: dict[str, bytes] = {}
+        try:
+            with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+                for entry in tar:
+                    path = f"/{entry.name}"
+                    if entry.isfile() and path in offsets and (file := tar.extractfile(entry)):
+                        contents[path] = file.read()[offsets[path] :]
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise ssh_error(self._host, f"connection closed: {error}") from error
+        return contents
+
+    def _run_script(self, script: str, program: str) -> bytes:
+        text = f"printf '%s' '{_MARK.decode()}'\n{script}\n"
+        output = self._ssh(["/bin/sh"], io.BytesIO(text.encode()), program, TIMEOUT)
+        return output.partition(_MARK)[2]
+
+    def _receive(self, script: str, content: io.BufferedIOBase) -> None:
+        """Run a script without quotes that reads content. Its paths are plain: see the rules."""
+        self._ssh([f"/bin/sh -c '{script}'"], content, "tar", _UPLOAD_TIMEOUT)
+
+    def _ssh(
+        self, words: Sequence[str], content: io.BufferedIOBase, program: str, seconds: float
+    ) -> bytes:
+        return _run(
+            [*self._command, *words],
+            program,
+            content=content.read(),
+            seconds=seconds,
+            ssh=self._host,
+        )
+
+
+_STALE = 116
+"""ESTALE on Linux: NFS, a file was replaced while it was open."""
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's variables without those that change what Slurm's commands do.
+
+    A job of Slurm, in which cloudtune may run, has some that sbatch takes for requests.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SQUEUE_", "SCANCEL_"))
+    }
+
+
+def _run(
+    command: Sequence[str],
+    program: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    content: bytes = b"",
+    seconds: float = TIMEOUT,
+    ssh: str | None = None,
+) -> bytes:
+    try:
+        done = subprocess.run(
+            command, env=env, input=content, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise silence_error([program], seconds) from error
+    except OSError as error:
+        raise command_error(command[0], 127, str(error)) from error
+    errors = done.stderr.decode("utf-8", "replace")
+    if ssh and done.returncode == SSH_FAILED:
+        raise ssh_error(ssh, errors)
+    if done.returncode:
+        raise command_error(program, done.returncode, errors)
+    return done.stdout

@@ -1,0 +1,67 @@
+"""The files of a run in the shared folder.
+
+::
+
+    FOLDER/JOB/                  the folder of the run
+      run.sh  code.tar.gz  complete
+      trials/7/checkpoint/  output/    of trial 7
+      trials/7/1/                      of its first start, which one job runs
+        trial.json  log.txt  begin.json  reports.jsonl  end.json  stop  code/source/
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloudtune.provider import Plan
+from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.host import Host
+from cloudtune_slurm.request import LOG
+
+COMPLETE = "complete"
+"""Exists when the code is there."""
+STOP_FILE = "stop"
+"""Exists in the folder of a start that cloudtune has asked to stop."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of a run."""
+
+    folder: str
+    """The folder of the run."""
+    job: str
+    """The name with which the names of its jobs begin."""
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> Layout:
+        """Return the layout of a plan."""
+        return cls(plan.request["folder"], plan.facts.job_name)
+
+    def job_name(self, number: int, start: int) -> str:
+        """Return the name of the job of a trial's start."""
+        return f"{self.job}-{number}-{start}" if start > 1 else f"{self.job}-{number}"
+
+    def start(self, name: str) -> str:
+        """Return the folder of the start whose job has a name."""
+        number, _, start = name.removeprefix(f"{self.job}-").partition("-")
+        return f"{self.folder}/trials/{number}/{start or 1}"
+
+    def trial(self, number: int) -> str:
+        """Return the folder of a trial, whose starts share its checkpoints and output."""
+        return f"{self.folder}/trials/{number}"
+
+
+def read_log(host: Host, layout: Layout, name: str) -> Iterator[str]:
+    """Return the lines of the log of a job.
+
+    Raises:
+        SlurmError: If there is none, or it cannot be read.
+    """
+    path = f"{layout.start(name)}/{LOG}"
+    content = host.read({path: 0}).get(path)
+    if content is None:
+        raise SlurmError(f"{path} does not exist")
+    return iter(codecs.decode(content, "utf-8", "replace").splitlines())

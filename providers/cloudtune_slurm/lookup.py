@@ -1,0 +1,130 @@
+"""Facts about this machine and the shared folder. It calls neither ssh nor Slurm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from cloudtune.provider import (
+    Facts,
+    Inputs,
+    Lookup,
+    Price,
+    Study,
+    code_address,
+    environment_variables,
+    input_address,
+    source_files,
+    state_folder,
+)
+from cloudtune_slurm.settings import NAME, SlurmSettings
+
+SHARED_FILE_SYSTEMS = (
+    *("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "fuse.glusterfs"),
+    *(
+        "fuse.sshfs",
+        "pvfs2",
+        "orangefs",
+        "panfs",
+        "wekafs",
+        "cifs",
+        "smb3",
+        "afs",
+        "9p",
+        "virtiofs",
+    ),
+    *("ocfs2", "gfs2", "fuse.ceph", "fuse.juicefs", "quobyte", "fuse.quobyte", "daos", "fuse.daos"),
+)
+"""Types of file systems that several machines can mount."""
+
+
+def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
+    """Return where the run's files are, its Python, and what the study takes from this machine."""
+    host = None if facts.emulated else settings.host
+    folder = _run_folder(settings, facts)
+    inputs = _inputs(study, facts, host)
+    data: dict[str, Any] = {
+        "host": host,
+        "folder": folder,
+        "python": _python(settings, facts),
+        "file_system": None if host or facts.emulated else file_system(Path(folder)),
+    }
+    missing = {
+        "folder": "give a folder of the cluster that the login node and the compute nodes share, "
+        "such as /home/you/cloudtune"
+    }
+    return Lookup(
+        price=Price.hourly(*settings.prices.hour, "from providers.slurm.prices")
+        if settings.prices
+        else "what the cluster bills is unknown",
+        missing_settings=missing if host and not settings.folder else {},
+        code_address=code_address(study, NAME),
+        source=source_files(study, facts),
+        variables=environment_variables(study),
+        inputs=inputs,
+        data=data,
+    )
+
+
+def file_system(path: Path) -> str | None:
+    """Return the type of the file system that has, or would have, a path; None if unknown."""
+    real = os.path.realpath(path)
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    best, kind = "", None
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mount = before.split(" ")[4].replace("\\040", " ")
+        inside = real == mount or real.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, after.split(" ")[0]
+    return kind
+
+
+def _run_folder(settings: SlurmSettings, facts: Facts) -> str:
+    """Return the folder of a run on the cluster; by default in the job's folder of this machine."""
+    if facts.emulated or not (settings.folder or settings.host):
+        return str(state_folder() / "runs" / facts.run_id / NAME / "shared")
+    base = settings.folder or "{{folder}}"
+    if not settings.host:
+        base = str((facts.base / Path(base).expanduser()).absolute())
+    return f"{base.rstrip('/')}/{facts.job_name}"
+
+
+def _python(settings: SlurmSettings, facts: Facts) -> str:
+    """Return the Python of the trials.
+
+    Without setup lines it is that of the active environment, which the home folder of a cluster
+    usually has, so that a first run needs no settings.
+    """
+    if facts.emulated:
+        return settings.rehearse.find_python(facts.base) or sys.executable
+    if settings.python:
+        return settings.python
+    if settings.setup or settings.host:
+        return "python3"
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        home = os.environ.get(variable)
+        if home and (executable := shutil.which("python", path=str(Path(home, "bin")))):
+            return executable
+    return sys.executable
+
+
+def _inputs(study: Study, facts: Facts, host: str | None) -> Inputs:
+    """Return the paths of the inputs on the cluster. Nothing is uploaded."""
+    addresses: dict[str, str | None] = {}
+    absent: list[str] = []
+    for name in study.trial.inputs:
+        address = input_address(study, NAME, name, emulated=facts.emulated)
+        uri = address.uri.removeprefix("file://") if address else None
+        if uri and "://" not in uri and not host:
+            uri = str((facts.base / Path(uri).expanduser()).resolve())
+            if not Path(uri).exists():
+                absent.append(name)
+        addresses[name] = uri
+    return Inputs(addresses, absent=tuple(absent))

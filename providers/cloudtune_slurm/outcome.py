@@ -1,0 +1,166 @@
+"""What became of a job, from its end file, and from the queue where that says more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloudtune.provider import Json, Measurement, TrainingJob, TrialState
+from cloudtune_slurm.queue import LOST, OUT_OF_TIME, QueuedJob
+
+TIMEOUT = "TIMEOUT"
+OUT_OF_MEMORY = "OUT_OF_MEMORY"
+_SIGKILL = -9
+"""The exit code of a script that the kernel killed, as it does when memory is short."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An end file."""
+
+    file: Json
+
+    @property
+    def code(self) -> int:
+        """The script's exit code, negative for a signal."""
+        return int(self.file.get("code", 1))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal asked the script to stop."""
+        return bool(self.file.get("stopped"))
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether that was because of a time limit."""
+        return bool(self.file.get("timed_out"))
+
+    @property
+    def needs_queue(self) -> bool:
+        """Whether only Slurm knows why the script ended: preemption, or a lack of memory."""
+        return (self.stopped and not self.timed_out) or self.code == _SIGKILL
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    state: TrialState
+    word: str
+    reason: str = ""
+    lost: bool = False
+    out_of_memory: bool = False
+
+
+def judge(
+    *,
+    begin: Json | None,
+    ending: Ending | None,
+    queued: QueuedJob | None,
+    is_over: bool,
+    stopping: bool,
+    measurements: Sequence[Measurement],
+    log: str,
+    artifacts: str,
+    tail: Sequence[str],
+    has_timeout: bool,
+) -> TrainingJob:
+    """Return the state of a job.
+
+    Args:
+        begin: The file that its launcher wrote first.
+        ending: Its end file.
+        queued: What the queue showed last.
+        is_over: Whether it has ended and all that can be known of it is known.
+        stopping: Whether cloudtune has asked it to stop.
+        measurements: All measurements.
+        log: The address of its log.
+        artifacts: The address of its output files.
+        tail: The last lines of its log, if it has no end file.
+        has_timeout: Whether the study has a ``trial_timeout``.
+    """
+    if not is_over:
+        has_begun = begin is not None or (queued is not None and not queued.waits)
+        verdict = _Verdict("running" if has_begun else "pending", _word(begin, queued))
+    elif stopping:
+        verdict = _Verdict("cancelled", queued.word if queued else "CANCELLED")
+    elif ending is not None:
+        verdict = _judge_ending(ending, queued, has_timeout=has_timeout)
+    else:
+        verdict = _judge_silence(begin, queued, tail, has_timeout=has_timeout)
+    started = begin.get("time") if begin else None
+    ended = None
+    if is_over:
+        ended = float(ending.file["ended"]) if ending and "ended" in ending.file else time.time()
+    return TrainingJob(
+        state=verdict.state,
+        word=verdict.word,
+        stopping=stopping and not is_over,
+        measurements=measurements,
+        started=started,
+        ended=ended,
+        reason=verdict.reason,
+        billed_seconds=ended - started if ended and started else None,
+        machine=begin.get("node") if begin else None,
+        log=log,
+        artifacts=artifacts,
+    )
+
+
+def _word(begin: Json | None, queued: QueuedJob | None) -> str:
+    if queued is not None and not (begin and queued.waits):
+        return queued.word
+    return "RUNNING" if begin else "PENDING"
+
+
+def _judge_ending(ending: Ending, queued: QueuedJob | None, *, has_timeout: bool) -> _Verdict:
+    state = queued.state if queued and queued.ended else ""
+    if ending.timed_out or (ending.stopped and state in OUT_OF_TIME):
+        return _Verdict("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
+    if ending.needs_queue and state in LOST:
+        return _lost(state, queued)
+    reason = str(ending.file.get("reason") or "")
+    if state == OUT_OF_MEMORY and ending.code:
+        return _Verdict("failed", OUT_OF_MEMORY, f"out of memory: {reason}", out_of_memory=True)
+    if ending.stopped and state in ("CANCELLED", ""):
+        return _Verdict("cancelled", state or "CANCELLED")
+    if ending.code == 0:
+        return _Verdict("completed", "COMPLETED")
+    return _Verdict("failed", state or "FAILED", reason or f"exit code {ending.code}")
+
+
+def _judge_silence(
+    begin: Json | None, queued: QueuedJob | None, tail: Sequence[str], *, has_timeout: bool
+) -> _Verdict:
+    """Return what became of a job without an end file."""
+    if queued is None:
+        reason = "its job ended without an end file, and squeue no longer shows it"
+        return _Verdict("unknown", "GONE", reason)
+    if queued.state in LOST:
+        return _lost(queued.state, queued)
+    if queued.state in OUT_OF_TIME:
+        return _Verdict("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
+    lines = "\n".join(tail)
+    if queued.state == OUT_OF_MEMORY:
+        return _Verdict("failed", OUT_OF_MEMORY, f"out of memory\n{lines}", out_of_memory=True)
+    if queued.state == "CANCELLED":
+        return _Verdict("cancelled", queued.state)
+    if begin:
+        reason = "the launcher was killed"
+    elif tail:
+        reason = "the job ended before the script began"
+    else:
+        reason = (
+            "the job ended before the script began, without a log: do the compute nodes share "
+            "providers.slurm.folder?"
+        )
+    detail = f" ({queued.reason})" if queued.reason else ""
+    return _Verdict("failed", queued.state, f"{reason}{detail}\n{lines}".strip())
+
+
+def _lost(state: str, queued: QueuedJob | None) -> _Verdict:
+    detail = f" ({queued.reason})" if queued and queued.reason else ""
+    return _Verdict("cancelled", state, f"Slurm ended its job: {state}{detail}", lost=True)
+
+
+def _timeout_reason(*, has_timeout: bool) -> str:
+    return "its trial_timeout was reached" if has_timeout else "its job's time limit was reached"

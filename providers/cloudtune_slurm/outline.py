@@ -1,0 +1,30 @@
+"""What a run uses and creates on a cluster, in words."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from cloudtune.provider import Plan, describe_source
+from cloudtune_slurm.request import JOB, START, sbatch_words
+
+
+def outline(plan: Plan) -> Mapping[str, str]:
+    """Return where a plan's trials run, the command of each job, and its files, by label."""
+    data, request = plan.facts.data, plan.request
+    options = request["sbatch"]
+    sizes = [
+        f"{name} {options[name]}"
+        for name in ("partition", "qos", "constraint", "cpus-per-task", "mem", "gres")
+        if name in options
+    ]
+    command = shlex.join(sbatch_words(request, JOB, START)).replace(f"'{START}'", START)
+    return {
+        "where": f"Slurm, by ssh to {data['host']}" if data["host"] else "Slurm's default cluster",
+        "machine": ", ".join(sizes),
+        "python": data["python"],
+        "uploads": f"{describe_source(plan.facts.lookup.source)}, in {data['folder']}",
+        "creates": f"a job for each trial, {plan.facts.job_name}-1 and so on",
+        "command": command,
+        "script": "; ".join(request["script"]),
+    }

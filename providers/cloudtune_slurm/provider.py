@@ -1,0 +1,98 @@
+"""The Slurm provider: connects the files of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cloudtune.provider import (
+    BaseProvider,
+    Check,
+    Facts,
+    Finding,
+    FittedStudy,
+    JobContext,
+    Json,
+    Lookup,
+    Mode,
+    Note,
+    Study,
+    TrainingJobs,
+    Trial,
+)
+from cloudtune_slurm.capabilities import CAPABILITIES
+from cloudtune_slurm.lookup import lookup
+from cloudtune_slurm.request import PROTECTED, STUDY_FIELDS, request
+from cloudtune_slurm.rules import rules
+from cloudtune_slurm.settings import SlurmSettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Plan
+
+
+class SlurmProvider(BaseProvider[SlurmSettings]):
+    """A Slurm cluster: sbatch, squeue, scancel, and a shared folder."""
+
+    capabilities = CAPABILITIES
+    settings = SlurmSettings
+    emulator = "cloudtune_slurm.emulator"
+    connection_settings = ("host", "folder")
+    protected_paths = PROTECTED
+    study_fields = STUDY_FIELDS
+
+    def lookup(self, study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
+        """Return what is known of the cluster; calls neither ssh nor Slurm."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: FittedStudy, mode: Mode, settings: SlurmSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return the findings and notes of a study on Slurm."""
+        return rules(fitted.study, settings, facts)
+
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: SlurmSettings, facts: Facts
+    ) -> Json:
+        """Return the options of sbatch, the script and the variables of each job."""
+        return request(fitted.study, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return where the trials run, and the command that creates their jobs."""
+        from cloudtune_slurm.outline import outline
+
+        return outline(plan)
+
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+        """Copy the code into the shared folder, and return the jobs of the trials.
+
+        Raises:
+            ProviderError: If the login node or the folder cannot be reached.
+        """
+        from cloudtune_slurm.client import connect
+        from cloudtune_slurm.training_client import SlurmJobs
+
+        return SlurmJobs(connect(plan, context), plan, context)
+
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+        """Return the lines of a trial's log in the shared folder.
+
+        Raises:
+            ProviderError: If the log does not exist, or the login node cannot be reached.
+        """
+        from cloudtune_slurm.client import connect
+        from cloudtune_slurm.layout import Layout, read_log
+
+        if not trial.id:
+            return None
+        return read_log(connect(plan, context), Layout.of_plan(plan), trial.id)
+
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
+        """Yield what Slurm's commands and the folder show before a run; submits nothing.
+
+        Raises, also while the checks are read:
+            ProviderError: If the login node cannot be reached.
+        """
+        from cloudtune_slurm.account import check_account
+        from cloudtune_slurm.client import connect
+
+        return check_account(connect(plan, context), plan)

@@ -1,0 +1,152 @@
+"""The request: the words of sbatch and the script of a job, as they are for every trial of a run.
+
+`JOB` and `START` stand for what each start replaces: its job's name, and its folder.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cloudtune.provider import PROGRAM, Facts, FromEnvironment, Json, Study
+from cloudtune_slurm.settings import SlurmSettings
+
+JOB = "{{job}}"
+START = "{{start}}"
+ARCHIVE = "code.tar.gz"
+SCRIPT = "run.sh"
+LOG = "log.txt"
+STUDY_FIELDS: Mapping[str, Sequence[str]] = {
+    "sbatch.signal": ("providers.slurm.grace",),
+    "sbatch.time": ("limits.trial_timeout", "providers.slurm.limits.trial_timeout"),
+}
+"""The fields of a study behind the values that a request has in any case."""
+PROTECTED = (
+    *("host", "folder", "script", "env"),
+    *(
+        f"sbatch.{name}"
+        for name in ("parsable", "job-name", "comment", "output", "open-mode", "chdir", "export")
+    ),
+    "sbatch.no-requeue",
+)
+"""What ``native`` may not replace."""
+_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
+SIGNAL_RESOLUTION = 60.0
+"""Seconds by which Slurm may send a signal early (sbatch's manual page of 24.11, --signal)."""
+
+
+def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
+    """Return the options of sbatch, the script, and the variables of a job."""
+    folder = facts.data["folder"]
+    secrets = {
+        name: f"${{{value.from_env}}}"
+        for name, value in study.trial.env.items()
+        if isinstance(value, FromEnvironment)
+    }
+    return {
+        "host": facts.data["host"],
+        "folder": folder,
+        "sbatch": {
+            "parsable": True,
+            "job-name": JOB,
+            "comment": f"cloudtune:{facts.run_id}",
+            "output": f"{START}/{LOG}",
+            "open-mode": "append",
+            "chdir": folder,
+            "no-requeue": True,
+            # Variables of this shell stay here: a study then runs alike from every shell.
+            "export": ",".join(secrets) or "NONE",
+            **_place(settings),
+            **resource_options(study.trial.resources.model_dump(), settings),
+            **_time(study, settings),
+        },
+        "script": list(_script(settings, facts)),
+        "env": secrets,
+    }
+
+
+def resource_options(resources: Mapping[str, Any], settings: SlurmSettings) -> Json:
+    """Return the options for the ``cpus``, ``gpus`` and ``memory`` of a trial."""
+    options: Json = {}
+    if cpus := resources.get("cpus"):
+        options["cpus-per-task"] = cpus
+    if memory := resources.get("memory"):
+        options["mem"] = f"{to_mebibytes(memory)}M"
+    if gpus := resources.get("gpus"):
+        kind = f"gpu:{settings.gpu_type}" if settings.gpu_type else "gpu"
+        options["gres"] = f"{kind}:{gpus}"
+    return options
+
+
+def to_mebibytes(memory: str) -> int:
+    """Return a size such as ``8 GB`` in MiB, rounded up.
+
+    Slurm's units are binary: its ``8G`` is 8 GiB.
+
+    Example:
+        >>> to_mebibytes("8 GB"), to_mebibytes("8GiB")
+        (7630, 8192)
+    """
+    text = memory.removesuffix("B").strip()
+    base = 1024 if text.endswith("i") else 1000
+    text = text.removesuffix("i")
+    size = float(text[:-1]) * float(base ** _UNITS[text[-1]])
+    return math.ceil(size / 1024**2)
+
+
+def time_minutes(trial_timeout: float, grace: float) -> int:
+    """Return the time limit of a job in minutes.
+
+    Its stop signal, which Slurm may send early, then never comes before ``trial_timeout``.
+    """
+    return math.ceil((trial_timeout + grace + SIGNAL_RESOLUTION) / 60)
+
+
+def sbatch_words(
+    plan_request: Json, job: str, start: str, options: Json | None = None
+) -> list[str]:
+    """Return the command that creates the job of a start.
+
+    Args:
+        plan_request: The request of the plan.
+        job: The job's name.
+        start: The folder of the start.
+        options: Options that replace those of the request.
+    """
+    words = ["sbatch"]
+    for name, value in {**plan_request["sbatch"], **(options or {})}.items():
+        for each in value if isinstance(value, list) else [value]:
+            if each is True:
+                words.append(f"--{name}")
+            elif each is not None and each is not False:
+                text = str(each).replace(JOB, job).replace(START, start)
+                words.append(f"--{name}={text}")
+    return [*words, f"{plan_request['folder']}/{SCRIPT}", start]
+
+
+def _place(settings: SlurmSettings) -> Json:
+    names = ("partition", "account", "qos", "constraint")
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+
+
+def _time(study: Study, settings: SlurmSettings) -> Json:
+    """Return the time limit, and the signal before it for the launcher."""
+    timeout = study.limits.trial_timeout
+    limit = {"time": time_minutes(timeout, settings.grace)} if timeout else {}
+    return {**limit, "signal": f"B:TERM@{math.ceil(settings.grace)}"}
+
+
+def _script(settings: SlurmSettings, facts: Facts) -> Iterator[str]:
+    """Yield the lines of the script; a login shell knows the cluster's modules.
+
+    The launcher replaces the shell, so signals reach it.
+    """
+    folder = shlex.quote(facts.data["folder"])
+    yield "#!/bin/bash -l"
+    yield f"# A trial of cloudtune's run {facts.run_id}; $1 is the folder of this start."
+    yield "unset SLURM_EXPORT_ENV  # srun in the script passes its variables on"
+    yield from () if facts.emulated else settings.setup
+    yield f'mkdir -p "$1/code" && tar -xzf {folder}/{ARCHIVE} -C "$1/code" || exit 1'
+    yield f'exec {shlex.quote(facts.data["python"])} "$1/code/{PROGRAM}" "$1"'

@@ -1,0 +1,320 @@
+"""The jobs of one run: one for each start of a trial.
+
+What a trial does is read from its files in the shared folder, at each poll. The queue is asked
+rarely: it shows what waits, and how a job ended that wrote no end file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloudtune.provider import (
+    SOURCE,
+    JobContext,
+    Json,
+    Measurement,
+    Plan,
+    Started,
+    TrainingJob,
+    launcher_files,
+    resolve_secrets,
+    write_archive,
+)
+from cloudtune_slurm import launcher_contract
+from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.host import Host
+from cloudtune_slurm.launcher_contract import BEGIN_FILE, END_FILE, REPORTS_FILE, TRIAL_FILE
+from cloudtune_slurm.layout import COMPLETE, STOP_FILE, Layout
+from cloudtune_slurm.outcome import Ending, judge
+from cloudtune_slurm.queue import Queue
+from cloudtune_slurm.request import ARCHIVE, LOG, SCRIPT, sbatch_words
+from cloudtune_slurm.settings import POLL_SECONDS, POLL_SECONDS_SSH, SlurmSettings
+
+HIDDEN_SECONDS = 30.0
+"""Chosen: sbatch may report a time-out although the controller creates the job a little later."""
+FILE_SECONDS = 15.0
+"""Chosen: seconds for which files of an ended job may still be invisible on this machine."""
+SOON = 5.0
+"""Seconds after which the queue is asked again if something is about to change."""
+EMULATED_SECONDS = 0.25
+_JOB_ID = re.compile(r"\s*(\d+)(;.*)?\s*")
+_GONE = (
+    "invalid job id",
+    "already completed",
+    "already completing",
+    "completing or completed",
+    "not found",
+)
+"""What scancel prints for a job that has ended."""
+_TAIL_LINES = 20
+
+
+@dataclass
+class _Start:
+    """What is known of one start."""
+
+    folder: str
+    created: float | None = None
+    """When this process created its job, by `time.monotonic`."""
+    id: str = ""
+    begin: Json | None = None
+    end: Json | None = None
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
+    offset: int = 0
+    """Bytes of the reports that were read."""
+    stopping: bool = False
+    looked_for_stop: bool = False
+    kill_at: float | None = None
+    """When a stopped script is killed, by `time.monotonic`."""
+    over_since: float | None = None
+    """Since when the job is known to have ended, by `time.monotonic`."""
+    result: TrainingJob | None = None
+    """The final state."""
+
+
+class SlurmJobs:
+    """The jobs of one run: the `TrainingJobs` of Slurm."""
+
+    enforces_trial_timeout = True  # the time in the queue does not count
+
+    def __init__(self, host: Host, plan: Plan, context: JobContext) -> None:
+        """Copy the code into the shared folder, unless it is there.
+
+        Raises:
+            SlurmError: If the folder cannot be written.
+            UsageError: If a variable of the study is not set.
+        """
+        assert isinstance(plan.settings, SlurmSettings)
+        emulated, settings = plan.facts.emulated, plan.settings
+        regular = POLL_SECONDS_SSH if plan.request["host"] else POLL_SECONDS
+        self.poll_seconds = EMULATED_SECONDS if emulated else settings.poll_interval or regular
+        self.hidden_seconds = 4 * EMULATED_SECONDS if emulated else HIDDEN_SECONDS
+        self._file_seconds = 2 * EMULATED_SECONDS if emulated else FILE_SECONDS
+        self._grace = settings.grace
+        self._plan = plan
+        self._host = host
+        self._layout = Layout.of_plan(plan)
+        self._queue = Queue(host, 2 * EMULATED_SECONDS if emulated else settings.queue_interval)
+        self._variables: Mapping[str, str] = resolve_secrets(plan.request, plan.study)["env"]
+        self._starts: dict[str, _Start] = {}
+        _copy_code(host, plan, context)
+
+    def job_name(self, number: int, start: int) -> str:
+        """Return the name of the job of a trial's start."""
+        return self._layout.job_name(number, start)
+
+    def create(self, started: Started) -> None:
+        """Create the job of a start.
+
+        Slurm would create a second job of this name, so the caller first looks for one that may
+        exist. If two exist all the same, the second one ends before the script.
+
+        Raises:
+            SlurmError: If the call fails.
+        """
+        assert started.id is not None
+        start = self._start(started.id)
+        content = json.dumps(self._trial_file(started)).encode()
+        self._host.write(start.folder, {TRIAL_FILE: content})
+        words = sbatch_words(self._plan.request, started.id, start.folder)
+        output = self._host.run(words, self._variables)
+        ids = [match[1] for line in output.splitlines() if (match := _JOB_ID.fullmatch(line))]
+        if not ids:
+            raise SlurmError(f"sbatch printed no job id: {output.strip()[:200]}", retryable=True)
+        start.id, start.created, start.looked_for_stop = ids[-1], time.monotonic(), True
+
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+        """Return the current state of each job by name. Missing jobs are omitted.
+
+        Raises:
+            SlurmError: If the folder cannot be read, or squeue fails.
+        """
+        known = {name: self._start(name) for each in starts if (name := each.id)}
+        active = {name: start for name, start in known.items() if start.result is None}
+        self._read_files(active)
+        self._ask_queue(active)
+        jobs = {name: start.result for name, start in known.items() if start.result}
+        for name, start in active.items():
+            job = self._training_job(name, start)
+            if job is not None:
+                jobs[name] = job
+                start.result = job if job.over else None
+        return jobs
+
+    def stop(self, name: str) -> None:
+        """Ask the script to end, and kill it after the grace period; a waiting job is cancelled.
+
+        Raises:
+            SlurmError: If a call fails.
+        """
+        start = self._start(name)
+        if start.result or start.end:
+            return
+        self._host.write(start.folder, {STOP_FILE: b""})
+        start.stopping = True
+        if start.begin is None:
+            self._cancel(name, start)
+        else:
+            self._cancel(name, start, "--signal=TERM", "--batch")
+        start.kill_at = time.monotonic() + self._grace
+        self._queue.hurry(SOON)
+
+    def _start(self, name: str) -> _Start:
+        return self._starts.setdefault(name, _Start(self._layout.start(name)))
+
+    def _trial_file(self, started: Started) -> Json:
+        study, facts = self._plan.fitted.study, self._plan.facts
+        folder = self._layout.trial(started.number)
+        constants: Json = dict(study.constants)
+        if study.strategy.resource and started.resource is not None:
+            constants[study.strategy.resource] = started.resource
+        return {
+            "trial": f"{facts.run_id}-{started.number}",
+            "number": started.number,
+            "parameters": dict(started.parameters),
+            "constants": constants,
+            "inputs": {n: a for n, a in facts.lookup.inputs.addresses.items() if a},
+            "checkpoint": f"{folder}/checkpoint",
+            "output": f"{folder}/output",
+            "after_step": started.after_step,
+            "timeout": study.limits.trial_timeout,
+            "grace": self._grace,
+        }
+
+    def _read_files(self, starts: Mapping[str, _Start]) -> None:
+        """Read what the jobs have written. The end comes first, so that no report is missed."""
+        offsets: dict[str, int] = {}
+        for start in starts.values():
+            offsets[f"{start.folder}/{END_FILE}"] = 0
+            if start.begin is None:
+                offsets[f"{start.folder}/{BEGIN_FILE}"] = 0
+            if not start.looked_for_stop:
+                offsets[f"{start.folder}/{STOP_FILE}"] = 0
+            offsets[f"{start.folder}/{REPORTS_FILE}"] = start.offset
+        contents = self._host.read(offsets)
+        for start in starts.values():
+            start.end = start.end or _load(contents.get(f"{start.folder}/{END_FILE}"))
+            start.begin = start.begin or _load(contents.get(f"{start.folder}/{BEGIN_FILE}"))
+            start.stopping |= f"{start.folder}/{STOP_FILE}" in contents
+            start.looked_for_stop = True
+            reports = contents.get(f"{start.folder}/{REPORTS_FILE}", b"")
+            complete = reports[: reports.rfind(b"\n") + 1]
+            start.offset += len(complete)
+            start.measurements += _read_reports(complete)
+
+    def _ask_queue(self, starts: Mapping[str, _Start]) -> None:
+        """Ask the queue if it is time, or at once for jobs that may not exist."""
+        unknown = any(
+            start.created is None
+            and start.begin is None
+            and start.end is None
+            and name not in self._queue.jobs
+            for name, start in starts.items()
+        )
+        open_starts = [n for n, s in starts.items() if not s.end or Ending(s.end).needs_queue]
+        self._queue.refresh(open_starts, now=unknown)
+        now = time.monotonic()
+        for name, start in starts.items():
+            queued = self._queue.jobs.get(name)
+            start.id = start.id or (queued.id if queued else "")
+            if start.over_since is None and (start.end or (queued and queued.ended)):
+                start.over_since = now
+                if start.end and Ending(start.end).needs_queue:
+                    self._queue.hurry(SOON)
+            if start.kill_at and now >= start.kill_at and start.over_since is None:
+                self._cancel(name, start)
+                start.kill_at = now + 2 * self._grace + 60
+                self._queue.hurry(SOON)
+
+    def _training_job(self, name: str, start: _Start) -> TrainingJob | None:
+        """Return the state of a job, or None if there is none."""
+        queued = self._queue.jobs.get(name)
+        now = time.monotonic()
+        if start.end is None and queued is None:
+            if start.begin is None and start.created is None:
+                return None
+            visible_at = (start.created or 0.0) + self.hidden_seconds
+            if self._queue.asked > visible_at and start.over_since is None:
+                start.over_since = now
+        ending = Ending(start.end) if start.end else None
+        waited = now - start.over_since if start.over_since is not None else 0.0
+        if ending is None:
+            is_over = start.over_since is not None and waited >= self._file_seconds
+        else:
+            fate_is_known = queued is not None and queued.ended
+            patience = self._file_seconds + self._queue.interval
+            is_over = not ending.needs_queue or fate_is_known or waited >= patience
+        tail: Sequence[str] = ()
+        if is_over and ending is None and not start.stopping:
+            tail = self._log_tail(start)
+        return judge(
+            begin=start.begin,
+            ending=ending,
+            queued=queued,
+            is_over=is_over,
+            stopping=start.stopping,
+            measurements=tuple(start.measurements),
+            log=self._log_address(start),
+            artifacts=self._log_address(start, "../output"),
+            tail=tail,
+            has_timeout=self._plan.fitted.study.limits.trial_timeout is not None,
+        )
+
+    def _log_address(self, start: _Start, name: str = LOG) -> str:
+        path = f"{start.folder}/{name}"
+        if name.startswith("../"):
+            path = f"{start.folder.rpartition('/')[0]}/{name.removeprefix('../')}"
+        host = self._plan.request["host"]
+        return f"{host}:{path}" if host else path
+
+    def _log_tail(self, start: _Start) -> Sequence[str]:
+        path = f"{start.folder}/{LOG}"
+        content = self._host.read({path: 0}).get(path, b"")
+        return content.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
+
+    def _cancel(self, name: str, start: _Start, *options: str) -> None:
+        target = start.id or f"--name={name}"
+        try:
+            self._host.run(["scancel", *options, target])
+        except SlurmError as error:
+            if not any(text in str(error).lower() for text in _GONE):
+                raise
+
+
+def _copy_code(host: Host, plan: Plan, context: JobContext) -> None:
+    """Copy the script of the jobs and the code into the folder of the run, once."""
+    folder: str = plan.request["folder"]
+    if host.read({f"{folder}/{COMPLETE}": 0}):
+        return
+    source = context.folder / "source"
+    archive = context.folder / ARCHIVE
+    contract = Path(launcher_contract.__file__)
+    files = launcher_files(plan.fitted, plan.facts.run_id, paths={}, contract=contract)
+    write_archive(archive, source if source.is_dir() else None, SOURCE, files)
+    host.upload(f"{folder}/{ARCHIVE}", archive)
+    archive.unlink()
+    script = "\n".join([*plan.request["script"], ""]).encode()
+    host.write(folder, {SCRIPT: script, COMPLETE: b""})
+
+
+def _load(content: bytes | None) -> Json | None:
+    """Return the JSON object of a file; None if it is missing, or is being written."""
+    try:
+        loaded: Any = json.loads(content) if content else None
+    except ValueError:
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _read_reports(lines: bytes) -> Iterator[Measurement]:
+    """Yield the measurements in complete lines; a full disk truncates lines."""
+    for line in lines.splitlines():
+        report = _load(line)
+        if report is not None:
+            yield Measurement(report["step"], report["metrics"], report["time"])
