@@ -54,7 +54,7 @@ def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
     }
     missing = {
         "folder": "give a folder of the cluster that the login node and the compute nodes share, "
-        "such as /home/you/cloudtune"
+        "such as /scratch/you/cloudtune"
     }
     return Lookup(
         price=Price.hourly(*settings.prices.hour, "from providers.slurm.prices")
