@@ -24,7 +24,7 @@ from cloudtune.engine.backoff import (
 from cloudtune.engine.circuit_breaker import GONE, STOPPED_ELSEWHERE
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
-from cloudtune.provider.protocols import Emit, TrainingJobs
+from cloudtune.provider.protocols import Emit, RemovableJobs, TrainingJobs
 from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 
@@ -70,6 +70,7 @@ class JobPoller:
         self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
     ) -> None:
         """Create a runner of a provider's training jobs; nothing is called yet."""
+        self._removable = jobs if isinstance(jobs, RemovableJobs) else None
         self._jobs = log_calls(jobs, service, _log)
         self.job_name = jobs.job_name
         self.enforces_trial_timeout = jobs.enforces_trial_timeout
@@ -87,6 +88,8 @@ class JobPoller:
         self._backoff = 0.0
         self._outage_since: float | None = None
         self._lost: Lost | None = None
+        self._stops_failed = False
+        """Whether jobs may still run after the end, since they could not be stopped."""
         self._any_created = False
         self._any_response = False
         """Whether a call has succeeded; until then, the service may be out of reach for good."""
@@ -129,10 +132,15 @@ class JobPoller:
         return Recovered(measurements, followed)
 
     def close(self) -> None:
-        """Ask the service to stop the running jobs, and stop polling."""
+        """Ask the service to stop the running jobs, stop polling, and remove what they used."""
         self._inbox.put(_Close())
         if self._thread.ident is not None:
             self._thread.join()
+        if self._removable is not None and self._lost is None and not self._stops_failed:
+            try:
+                self._removable.remove_leftovers()
+            except ProviderError as error:
+                self._notify(f"{error}; `cloudtune clean RUN --remote` removes what is left")
 
     def _ensure_thread(self) -> None:
         if self._thread.ident is None:
@@ -295,7 +303,7 @@ class JobPoller:
             for job in [job for job in self._running.values() if not job.stop_sent]:
                 self._send_stop(job)
         except ProviderError:
-            return  # unreachable for the others, too
+            self._stops_failed = True  # unreachable for the others, too
 
     def _poll(self) -> None:
         """Poll all running jobs, and emit what is new."""

@@ -6,7 +6,7 @@ A provider without training jobs has a `TrialRunner` of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cloudtune.provider.models import Interrupted, JobRef, JobStatus, Lost, Recovered, TrainingJob
 from cloudtune.results.events import Ended, Measured, Started
@@ -113,6 +113,18 @@ class TrainingJobs(PolledService, Protocol):
 
     def stop(self, name: str) -> None:
         """Ask a training job to end. Idempotent; an ended job stays as it is."""
+        ...
+
+
+@runtime_checkable
+class RemovableJobs(Protocol):
+    """`TrainingJobs` that keep something at the service only for a run, such as a deployment."""
+
+    def remove_leftovers(self) -> None:
+        """Remove what the run has at the service; called when no job of it runs any more.
+
+        A later process of the run must be able to create it again. May raise `ProviderError`.
+        """
         ...
 
 

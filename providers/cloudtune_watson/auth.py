@@ -75,8 +75,9 @@ def missing_key(settings: WatsonSettings) -> Check:
 
 
 def cluster_facts(plan: Plan, context: JobContext) -> Mapping[str, Any]:
-    """Return the facts about a job's cluster; an emulator is its own sign-in address."""
+    """Return the facts about a job's cluster; an emulator is at one address."""
     data = plan.facts.data
     if context.emulator is not None:
-        return {**data, "sign_in_url": context.emulator.url}
+        addresses = ("sign_in_url", "platform_url", "iam_url")
+        return {**data, **dict.fromkeys(addresses, context.emulator.url.rstrip("/"))}
     return data

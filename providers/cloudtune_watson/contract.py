@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from cloudtune.emulator_kit import PASSED_ON
 from cloudtune.provider import Json, is_list, is_map
+from cloudtune_watson.jobs.launcher_contract import METRICS
 from cloudtune_watson.launcher_contract import parse_literal
 
 METRIC_LIST = "val_dict_list.json"
@@ -183,6 +184,33 @@ def trial_start(
     return Start([python, arguments.main, *arguments.words], cwd, env)
 
 
+def batch_start(
+    container: Container, variables: Mapping[str, str], payload: Path, python: str
+) -> Start:
+    """Return the process of a deployment job.
+
+    IBM overwrites three variables (page "Input details for Python scripts" and its Chinese copy;
+    see ``docs/watson.md``). Chosen: the working folder is an empty one with the script.
+
+    Args:
+        container: The folders, of which ``data`` has the inputs and ``result`` gets the outputs.
+        variables: Those of the request.
+        payload: The file with the request.
+        python: The Python that runs the script.
+    """
+    env = {
+        name: value
+        for name, value in _environment(container, python).items()
+        if name not in {"DATA_DIR", "RESULT_DIR", "LOG_DIR"}
+    }
+    ibm = {
+        "BATCH_INPUT_DIR": str(container.data),
+        "BATCH_OUTPUT_DIR": str(container.result),
+        "JOBS_PAYLOAD_FILE": str(payload),
+    }
+    return Start([python, "script.py"], container.work, {**env, **variables, **ibm})
+
+
 def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
@@ -253,6 +281,34 @@ class MetricFiles:
         for path in (self._list, self._log):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+class BatchMetrics(MetricFiles):
+    """What cloudtune's launcher writes in a deployment job; IBM reads no metrics there.
+
+    Only fault plans need it, to count what a script has measured.
+    """
+
+    def __init__(self, result: Path) -> None:
+        super().__init__(result, result)
+        self._lines = result / METRICS
+
+    def read_log(self, *, last: bool = False) -> list[Measurement]:
+        """Return nothing: IBM reads no log."""
+        del last
+        return []
+
+    def read_list(self) -> list[Measurement]:
+        """Return the measurements so far."""
+        try:
+            entries = [json.loads(line) for line in self._lines.read_bytes().splitlines()]
+            return [Measurement(each["step"], each["time"], each["metrics"]) for each in entries]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def delete(self) -> None:
+        """Delete the file."""
+        self._lines.unlink(missing_ok=True)
 
 
 def _parse_line(line: str) -> Measurement | None:

@@ -30,10 +30,11 @@ RETRY_SECONDS = 60.0
 """How long a request that may be repeated is retried."""
 RETRY_SECONDS_EMULATED = 5.0
 _STOP_CHECK_SECONDS = 0.2
-_SAFE_POSTS = ("/authorize", "/complete", "/search")
+_SAFE_POSTS = ("/authorize", "/identity/token", "/complete", "/search")
 """The ends of the paths of POST requests that may be carried out twice."""
 _ASSETS = "/v2/assets"
 _THROTTLED = 429
+_PART_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -166,16 +167,44 @@ class HttpClient:
         """Send a DELETE request."""
         return self.send("DELETE", url, **options)
 
+    def download(self, url: str, path: Path) -> None:
+        """Write the content of an address to a file, without credentials.
+
+        Raises:
+            OSError: If the file cannot be written.
+            WatsonError: If the content cannot be read.
+        """
+        pauses = self.pauses()
+        while True:
+            response = self.get(url, stream=True)
+            try:
+                with path.open("wb") as file:
+                    for part in self._parts(url, response):
+                        file.write(part)
+            except WatsonError as error:
+                if not (error.retryable and next(pauses, False)):
+                    raise
+            else:
+                return
+            finally:
+                response.close()
+
+    def _parts(self, url: str, response: Any) -> Iterator[bytes]:
+        try:
+            yield from response.iter_content(_PART_BYTES)
+        except OSError as error:
+            raise connection_error(f"GET {urlsplit(url).path}", error) from error
+
     def _check_url(self, operation: str, url: str) -> None:
         """Refuse addresses without encryption, and in emulated runs all but the emulator's."""
-        problem = ""
+        problem, address = "", url.partition("?")[0]
         if not url.startswith("https://"):
-            problem = f"{url} does not start with https://"
+            problem = f"{address} does not start with https://"
         elif (
             self.connection.emulated
             and urlsplit(url).netloc != urlsplit(self.connection.url).netloc
         ):
-            problem = f"an emulated run must not call {url}"
+            problem = f"an emulated run must not call {address}"
         if problem:
             raise WatsonError(f"{operation}: {problem}", affects_all_calls=True)
 
@@ -234,6 +263,19 @@ def _may_repeat(method: str, path: str, error: WatsonError) -> bool:
     safe = method != "POST" or path.endswith(_SAFE_POSTS)
     throttled = error.code == _THROTTLED and path.startswith(_ASSETS)
     return error.retryable and (safe or throttled)
+
+
+def bearer_token(response: Any, name: str) -> str:
+    """Return the token in the response to a sign-in.
+
+    Raises:
+        WatsonError: If it has none.
+    """
+    try:
+        return str(response.json()[name])
+    except (ValueError, KeyError, TypeError) as error:
+        message = "the response to the sign-in has no token"
+        raise WatsonError(message, affects_all_calls=True) from error
 
 
 def _read_upload(upload: Sequence[Any]) -> Sequence[Any]:

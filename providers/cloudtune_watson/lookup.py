@@ -22,6 +22,7 @@ from cloudtune.provider import (
     source_files,
 )
 from cloudtune_watson.prices import hour_price
+from cloudtune_watson.regions import IAM_URL, is_ibm_cloud, platform_url
 from cloudtune_watson.request.layout import DATA_FOLDER, results_root
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.versions import STANDALONE, short_version
@@ -40,17 +41,27 @@ EMULATED = {
 REQUIRED = {
     "wml": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
     "wmla": ("url", "version", "username", "exec_start"),
+    "jobs": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
 }
 """The required settings of each back end."""
+ONLY_ON_CLUSTERS = frozenset({"version", "username"})
+"""Settings that IBM Cloud does not need: a key identifies its user."""
+JOBS_EMULATED = {
+    "url": "https://us-south.ml.cloud.ibm.com",
+    "hardware_spec": "S",
+    "software_spec": "runtime-25.1-py3.12",
+}
+"""The values of missing settings of deployment jobs on the emulator, as on IBM Cloud."""
 _HINTS = {
-    "url": "give the https address of the cluster; for wmla, of WML Accelerator's console",
+    "url": "give the https address of the cluster, or of your region of IBM Cloud, such as "
+    "https://us-south.ml.cloud.ibm.com; for wmla, of WML Accelerator's console",
     "version": "give the version of Cloud Pak for Data or Software Hub, such as '5.1': sign-in and "
     "features depend on it",
     "username": "give the user to sign in; the key is read from the variable in key_variable",
     "space_id": "give the id of the deployment space, or project_id",
-    "hardware_spec": "give the name of a hardware specification of the cluster, such as M",
-    "software_spec": "give the name of a software specification of the cluster, such as "
-    "tensorflow_rt24.1-py3.11",
+    "hardware_spec": "give the name of a hardware specification, such as M",
+    "software_spec": "give the name of a software specification, such as tensorflow_rt24.1-py3.11; "
+    "for jobs a runtime, such as runtime-25.1-py3.12",
     "exec_start": "give the framework that starts a trial, such as PyTorch; WML Accelerator's "
     "dlicmd --dl-frameworks lists them",
     "instance_group": "give the instance group of the trials on a standalone WML Accelerator",
@@ -59,13 +70,18 @@ _HINTS = {
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     """Return what is known of the cluster; missing settings get stand-ins."""
-    required = list(REQUIRED[settings.backend]) if settings.backend else []
+    required = list(REQUIRED[settings.service]) if settings.service else []
     if settings.project_id and "space_id" in required:
         required.remove("space_id")
-    if settings.backend == "wmla" and settings.version == STANDALONE:
+    if settings.service == "wmla" and settings.version == STANDALONE:
         required.append("instance_group")
+    is_cloud = on_ibm_cloud(settings, emulated=facts.emulated)
+    if is_cloud:
+        required = [name for name in required if name not in ONLY_ON_CLUSTERS]
     values = {name: getattr(settings, name) for name in EMULATED}
-    stand_ins = EMULATED if facts.emulated else {name: f"{{{{{name}}}}}" for name in EMULATED}
+    stand_ins = {name: f"{{{{{name}}}}}" for name in EMULATED}
+    if facts.emulated:
+        stand_ins = {**EMULATED, **(JOBS_EMULATED if settings.service == "jobs" else {})}
     known = {name: value or stand_ins[name] for name, value in values.items()}
     certificate = None
     if settings.certificate:
@@ -74,7 +90,10 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         **known,
         "version": short_version(known["version"]),
         "sign_in_url": settings.sign_in_url or known["url"],
-        "backend": settings.backend,
+        "backend": settings.service,
+        "is_cloud": is_cloud,
+        "platform_url": (platform_url(known["url"]) if is_cloud else None) or known["url"],
+        "iam_url": IAM_URL,
         "project_id": settings.project_id,
         "prefix": settings.prefix,
         "certificate": str(certificate) if certificate else None,
@@ -91,6 +110,18 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         inputs=inputs,
         data=data | input_data,
     )
+
+
+def on_ibm_cloud(settings: WatsonSettings, *, emulated: bool) -> bool:
+    """Return whether deployment jobs run on IBM Cloud.
+
+    On the emulator they do unless the settings name a cluster.
+    """
+    if settings.service != "jobs":
+        return False
+    if settings.url is None:
+        return emulated and settings.version is None
+    return is_ibm_cloud(settings.url)
 
 
 def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a run uses and creates on an IBM cluster, in words."""
+"""What a run uses and creates on an IBM cluster or IBM Cloud, in words."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def outline(plan: Plan) -> Mapping[str, str]:
             "image": f"the framework {data['exec_start']} of the cluster",
             "uploads": f"{source}, with the request as {archive_name(facts)}",
             "creates": f"search {facts.job_name}, which runs the trials",
+        }
+    if data["backend"] == "jobs":
+        service = "IBM Cloud" if data["is_cloud"] else "watsonx.ai Runtime"
+        return {
+            "where": f"space {data['space_id']} of {service} at {data['url']}",
+            "machine": f"hardware specification {data['hardware_spec']}",
+            "image": f"software specification {data['software_spec']}",
+            "uploads": f"{source}, as one script",
+            "creates": f"deployment {facts.job_name} of the script; in it a job for each trial, "
+            f"{facts.job_name}-1 and so on, each with a data asset for its results. All are "
+            "deleted when the results are on this machine",
         }
     kind = "project" if data["project_id"] else "space"
     return {

@@ -38,7 +38,7 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
             return Price.hourly(amount * units, currency, f"{units:g} {UNIT}, {_SOURCE}")
     if units is not None:
         return Price.hourly(units, UNIT, RATES_SOURCE)
-    if settings.backend == "wml":
+    if settings.service in {"wml", "jobs"}:
         if _sets_hardware(settings):
             return "native changes the hardware, so its price is unknown"
         if settings.hardware_spec is None:
@@ -52,10 +52,11 @@ def capacity_units(settings: WatsonSettings) -> float | None:
 
     The page has no rate for hardware that ``native`` sets.
     """
-    if settings.backend != "wml" or _sets_hardware(settings):
+    if settings.service not in {"wml", "jobs"} or _sets_hardware(settings):
         return None
     rate = RATES.get(settings.hardware_spec or "")
-    return rate * settings.nodes if rate is not None else None
+    nodes = settings.nodes if settings.service == "wml" else 1
+    return rate * nodes if rate is not None else None
 
 
 def _sets_hardware(settings: WatsonSettings) -> bool:

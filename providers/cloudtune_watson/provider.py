@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
@@ -30,6 +31,7 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.auth import cluster_facts, connect, missing_key, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
+from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.outline import outline
 from cloudtune_watson.request import request
@@ -39,10 +41,11 @@ from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
     from cloudtune.provider import Plan, ServiceDocument
+    from cloudtune_watson.jobs.api import RuntimeClient
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):
-    """IBM Watson: WML Accelerator's search, or WML trainings with trials that cloudtune chooses."""
+    """IBM Watson: WML Accelerator's search, or cloudtune's trials as trainings or jobs."""
 
     capabilities = CAPABILITIES
     settings = WatsonSettings
@@ -65,6 +68,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "model_definition.command",
         "file",
         "data.hpoName",
+        "deployment.id",
+        f"scoring.environment_variables.{JOB_NAME_VARIABLE}",
+        f"scoring.environment_variables.{PARAMETERS_VARIABLE}",
+        "scoring.output_data_reference",
     )
     study_fields = STUDY_FIELDS
 
@@ -152,7 +159,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         from cloudtune_watson.tuning_api import WmlaClient
 
         assert isinstance(plan.settings, WatsonSettings)
-        if plan.settings.backend != "wmla":
+        if plan.settings.service != "wmla":
             raise UsageError(
                 "a training of Watson Machine Learning is one trial, and not a search; searches of "
                 "WML Accelerator can be attached, with providers.watson.backend: wmla"
@@ -177,13 +184,15 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             return iter(wmla.log(trial.id).splitlines())
         if trial.log is None:
             return None
+        if plan.facts.data["backend"] == "jobs":
+            return iter(Path(trial.log).read_text("utf-8", "replace").splitlines())
         from cloudtune_watson.client import WmlClient
 
         wml = WmlClient(connect(plan, context), cluster_facts(plan, context))
         return read_training_log(wml, trial.log)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
-        """Return the model definition of a run; None for a search, whose code is a part of it.
+        """Return what a run has stored; None for a search, whose code is a part of it.
 
         Raises:
             MissingExtraError: If neither of IBM's packages is installed.
@@ -192,19 +201,29 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         """
         if plan.mode == "managed":
             return None
+        if plan.facts.data["backend"] == "jobs":
+            from cloudtune_watson.jobs.uploads import find_uploads as find_leftovers
+
+            return find_leftovers(self._runtime(plan, context), plan)
         from cloudtune_watson.client import WmlClient
         from cloudtune_watson.uploads import find_uploads
 
         return find_uploads(WmlClient(connect(plan, context), cluster_facts(plan, context)), plan)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
-        """Store the code, and return the trainings of the trials.
+        """Store the code, and return the trainings or deployment jobs of the trials.
 
         Raises:
             MissingExtraError: If neither of IBM's packages is installed.
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails, or the cluster cannot be reached.
         """
+        if plan.facts.data["backend"] == "jobs":
+            from cloudtune_watson.jobs.training_client import DeploymentJobs
+            from cloudtune_watson.jobs.uploads import ensure_deployment
+
+            runtime = self._runtime(plan, context)
+            return DeploymentJobs(runtime, plan, context, ensure_deployment(runtime, plan, context))
         from cloudtune_watson.client import WmlClient
         from cloudtune_watson.training_client import WatsonJobs
         from cloudtune_watson.uploads import copy_inputs, ensure_definition
@@ -212,3 +231,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         copy_inputs(plan, context)
         wml = WmlClient(connect(plan, context), cluster_facts(plan, context))
         return WatsonJobs(wml, plan, context, ensure_definition(wml, plan, context))
+
+    def _runtime(self, plan: Plan, context: JobContext) -> RuntimeClient:
+        from cloudtune_watson.jobs.api import RuntimeClient
+
+        return RuntimeClient(connect(plan, context), cluster_facts(plan, context))

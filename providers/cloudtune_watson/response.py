@@ -35,7 +35,8 @@ TRAINING_STATES: Mapping[str, TrialState] = {
     "cancelled": "cancelled",
 }
 """States of trainings: TrainingStatus in IBM's watsonx-ai-node-sdk 1.7.14, and the older ones that
-ibm-watson-machine-learning 1.0.370 waits for."""
+ibm-watson-machine-learning 1.0.370 waits for. Deployment jobs have the same, of which
+ibm-watsonx-ai 1.8.1, deployment/batch.py, waits for the final ones."""
 
 SEARCH_STATES: Mapping[str, JobState] = {
     "SUBMITTED": "pending",
@@ -81,8 +82,9 @@ def failure_reason(training: Json) -> str:
 
 
 def training_status(training: Json) -> Json:
-    """Return the ``status`` of a training; empty if it has none."""
-    status: Json = training.get("entity", {}).get("status", {})
+    """Return the ``status`` of a training or of a deployment job; empty if it has none."""
+    entity: Json = training.get("entity", {})
+    status: Json = entity.get("status") or entity.get("scoring", {}).get("status", {})
     return status
 
 

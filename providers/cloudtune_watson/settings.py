@@ -1,6 +1,6 @@
 """Settings under ``providers.watson``. None of them is a secret.
 
-Two IBM products run training scripts, both on your own cluster; `backend` selects one.
+Three IBM services run training scripts; `backend` selects one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 from cloudtune.provider import CloudSettings, Mode, MoneyAmount
+from cloudtune_watson.versions import AUTO, Backend, choose_backend
 
 NAME = "watson"
 
-Backend = Literal["wml", "wmla"]
-MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed"}
+MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed", "jobs": "driven"}
 """The mode of each back end."""
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
@@ -35,14 +35,17 @@ class Prices(BaseModel):
 class WatsonSettings(CloudSettings):
     """Which IBM service runs the trials, its address, and the hardware."""
 
-    backend: Backend | None = Field(
+    backend: Backend | Literal["auto"] | None = Field(
         default=None,
-        description="wml: one training per trial, in Watson Machine Learning of Cloud Pak for Data "
-        "or Software Hub. wmla: the hyperparameter search of WML Accelerator.",
+        description="jobs: one deployment job of a script per trial, in watsonx.ai Runtime of IBM "
+        "Cloud, Cloud Pak for Data or Software Hub. wml: one training per trial, in Watson Machine "
+        "Learning of Cloud Pak for Data or Software Hub. wmla: the hyperparameter search of WML "
+        "Accelerator. auto: the one that url and version decide.",
     )
     url: _Text | None = Field(
         default=None,
-        description="https address of the cluster; for wmla, of the Accelerator's console.",
+        description="https address of the cluster, or of IBM Cloud's region, such as "
+        "https://us-south.ml.cloud.ibm.com; for wmla, of the Accelerator's console.",
     )
     sign_in_url: _Text | None = Field(
         default=None,
@@ -51,35 +54,40 @@ class WatsonSettings(CloudSettings):
     version: _Text | None = Field(
         default=None,
         description="Version of Cloud Pak for Data or Software Hub, such as '5.1'; standalone for "
-        "an Accelerator without them.",
+        "an Accelerator without them. Not needed on IBM Cloud.",
     )
     certificate: _Text | None = Field(
         default=None,
         description="File with the certificates to verify the cluster; default: those of Python.",
     )
-    username: _Text | None = Field(default=None, description="User to sign in.")
+    username: _Text | None = Field(
+        default=None, description="User to sign in; not needed on IBM Cloud."
+    )
     key_variable: _Text = Field(
         default="WATSONX_APIKEY",
         description="Name of the environment variable with the API key; for a standalone "
         "Accelerator, with the password.",
     )
 
-    space_id: _Text | None = Field(default=None, description="wml: id of the deployment space.")
+    space_id: _Text | None = Field(
+        default=None, description="wml, jobs: id of the deployment space."
+    )
     project_id: _Text | None = Field(default=None, description="wml: id of a project, instead.")
     hardware_spec: _Text | None = Field(
-        default=None, description="wml: name of the hardware specification, such as M."
+        default=None, description="wml, jobs: name of the hardware specification, such as M."
     )
     nodes: Annotated[StrictInt, Field(ge=1)] = Field(
         default=1, description="wml: nodes of one trial."
     )
     software_spec: _Text | None = Field(
         default=None,
-        description="wml: name of the software specification, such as tensorflow_rt24.1-py3.11.",
+        description="wml, jobs: name of the software specification, such as "
+        "tensorflow_rt24.1-py3.11; for jobs one of the runtimes, such as runtime-25.1-py3.12.",
     )
     prefix: StrictStr = Field(
         default="cloudtune", description="wml: prefix of the results among the space's assets."
     )
-    tags: list[_Text] = Field(default=[], description="wml: tags of each training.")
+    tags: list[_Text] = Field(default=[], description="wml, jobs: tags of each job.")
 
     exec_start: _Text | None = Field(
         default=None,
@@ -93,6 +101,13 @@ class WatsonSettings(CloudSettings):
     )
     prices: Prices | None = Field(default=None, description="Your prices.")
 
+    @property
+    def service(self) -> Backend | None:
+        """The back end, also with ``auto``; None if it is not known."""
+        if self.backend == "auto":
+            return choose_backend(self.url, self.version)[0]
+        return self.backend
+
     @model_validator(mode="before")
     @classmethod
     def _mode_of_the_backend(cls, data: Any) -> Any:
@@ -100,5 +115,11 @@ class WatsonSettings(CloudSettings):
         if not isinstance(data, dict):
             return data
         fields = cast("dict[str, Any]", data)
-        mode = MODES.get(str(fields.get("backend")))
+        backend = fields.get("backend")
+        if backend == AUTO:
+            url, version = fields.get("url"), fields.get("version")
+            if not all(value is None or isinstance(value, str) for value in (url, version)):
+                return fields
+            backend, _ = choose_backend(url, version)
+        mode = MODES.get(str(backend))
         return {**fields, "mode": mode} if mode and fields.get("mode", "auto") == "auto" else fields

@@ -5,9 +5,8 @@ A poll takes one list of the run's trainings, and one or two files of each runni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from cloudtune.provider import (
     JobContext,
@@ -23,6 +22,7 @@ from cloudtune_watson.client import WmlClient
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
+from cloudtune_watson.request.fill import fill
 from cloudtune_watson.request.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.request.training_job import training_command
 
@@ -129,7 +129,7 @@ class WatsonJobs:
         if self._resource and started.resource is not None:
             values[self._resource] = format_value(started.resource)
         replacements = {JOB: started.id, DEFINITION: self._definition}
-        request: Json = _fill(self._plan.request, replacements)
+        request: Json = fill(self._plan.request, replacements)
         request["model_definition"]["command"] = training_command(values)
         return request
 
@@ -270,16 +270,3 @@ def _results_folder(training: Json) -> str:
 def _location(training: Json) -> Json:
     location: Json = training.get("entity", {}).get("results_reference", {}).get("location", {})
     return location
-
-
-def _fill(part: Any, replacements: Mapping[str, str]) -> Any:
-    """Return a copy of a part of a request with all placeholders replaced."""
-    if isinstance(part, dict):
-        fields = cast("Mapping[str, Any]", part)
-        return {name: _fill(field, replacements) for name, field in fields.items()}
-    if isinstance(part, list):
-        return [_fill(item, replacements) for item in cast("Sequence[Any]", part)]
-    if isinstance(part, str):
-        for placeholder, text in replacements.items():
-            part = part.replace(placeholder, text)
-    return part

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from cloudtune.provider import Json
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.http import ServiceClient
+from cloudtune_watson.http import ServiceClient, bearer_token
 from cloudtune_watson.versions import STANDALONE, parse_version
 
 _REST = "/platform/rest/deeplearning/v1"
@@ -88,15 +88,7 @@ class WmlaClient(ServiceClient[dict[str, str]]):
             return basic
         if (parse_version(version) or _KEY_SIGN_IN) < _KEY_SIGN_IN:
             response = self.http.get(f"{url}/auth/v1/logon", headers=basic)
-            return {"X-Auth-Token": _token(response, "accessToken")}
+            return {"X-Auth-Token": bearer_token(response, "accessToken")}
         credentials = {"username": user, "api_key": key}
         response = self.http.post(f"{url}/icp4d-api/v1/authorize", json=credentials)
-        return {"Authorization": f"Bearer {_token(response, 'token')}"}
-
-
-def _token(response: Any, name: str) -> str:
-    try:
-        return str(response.json()[name])
-    except (ValueError, KeyError, TypeError) as error:
-        message = "the response to the sign-in has no token"
-        raise WatsonError(message, affects_all_calls=True) from error
+        return {"Authorization": f"Bearer {bearer_token(response, 'token')}"}

@@ -22,6 +22,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "hardware_spec": "M",
         "software_spec": "tensorflow_rt24.1-py3.11",
     },
+    "jobs": {
+        "backend": "jobs",
+        "url": "https://us-south.ml.cloud.ibm.com",
+        "space_id": "my-space",
+        "hardware_spec": "S",
+        "software_spec": "runtime-25.1-py3.12",
+    },
     "wmla": {
         "backend": "wmla",
         "url": "https://wmla-console.example.com",
@@ -63,5 +70,5 @@ def plan_of(
     Without a mode it is the one that the back end has.
     """
     settings = WatsonSettings.model_validate(study.providers["watson"])
-    mode = mode or MODES[settings.backend or "wmla"]
+    mode = mode or MODES[settings.service or "wmla"]
     return planned(WatsonProvider(), study, base, mode, emulated=emulated)

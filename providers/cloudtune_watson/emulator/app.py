@@ -39,11 +39,9 @@ class WatsonApp(App):
         "expire": expired,
     }
 
-    def __init__(
-        self, folder: Path, delays: Delays, faults: FaultPlan, _url: str, key: str
-    ) -> None:
+    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
         self._certificate = folder / CERTIFICATE
-        self._keys = Keys(key)
+        self._keys = Keys(key, url)
         self._operations = Operations(folder, delays, faults, self._keys)
         super().__init__(self._operations)
 

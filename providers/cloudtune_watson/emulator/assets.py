@@ -1,8 +1,11 @@
-"""Stored model definitions: assets with one attachment, as IBM's clients store and find them.
+"""Stored files: assets with one attachment, as IBM's clients store and find them.
+
+They are model definitions, scripts of deployments, and data assets, such as the results of jobs.
 
 The calls are those of ``model_definition.py`` (``store``, ``download``, ``delete``) and
 ``wml_resource.py`` (``_get_asset_based_resource``) of ibm_watsonx_ai 1.8.1;
-ibm_watson_machine_learning 1.0.370 has the same. Searches use Lucene's syntax
+ibm_watson_machine_learning 1.0.370 has the same; those of the others are in ``script.py`` and
+``assets.py``. Searches use Lucene's syntax
 ("cpd-cli asset search" of IBM's documentation); here ``*:*`` and ``FIELD:VALUE``, joined by AND,
 for ``asset.name`` and ``asset.tags``, whose whole values are compared. How the service splits
 values into words is not established.
@@ -13,6 +16,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +39,9 @@ from cloudtune_watson.emulator.wire import (
 )
 
 KIND = "wml_model_definition"
+SCRIPT, DATA = "script", "data_asset"
+_KINDS = {KIND: "model definition", SCRIPT: "script", DATA: "data asset"}
+"""The types of assets, with what they are."""
 _MAX_ROWS = 200
 """Of one response to a search."""
 _TERM = re.compile(r'\s*(?P<field>[\w.*]+):(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s"]+))\s*')
@@ -69,7 +76,7 @@ class Attachment:
 
 @dataclass
 class Asset:
-    """A model definition. Changed only under the emulator's lock."""
+    """An asset. Changed only under the emulator's lock."""
 
     id: str
     scope: Scope
@@ -78,6 +85,12 @@ class Asset:
     entity: Json
     created: float = field(default_factory=time.time)
     attachments: list[Attachment] = field(default_factory=list[Attachment])
+
+    @property
+    def kind(self) -> str:
+        """Its type."""
+        kind: str = self.metadata["asset_type"]
+        return kind
 
     @property
     def command(self) -> object:
@@ -93,28 +106,43 @@ class Asset:
 
 
 class Assets:
-    """The model definitions of all spaces and projects."""
+    """The assets of all spaces and projects."""
 
     def __init__(self, volume: Volume, keys: Keys) -> None:
         self._volume = volume
         self._keys = keys
         self._assets: dict[str, Asset] = {}
 
-    def find(self, scope: Scope, asset_id: str) -> tuple[Asset, Path]:
-        """Return the definition of a training, and the path of its content.
+    def find(self, scope: Scope, asset_id: str, kind: str = KIND) -> tuple[Asset, Path]:
+        """Return an asset that a job uses, and the path of its content.
 
         Raises:
             ServiceError: If it does not exist, or has no content.
         """
         asset = self._assets.get(asset_id)
-        if asset is None or asset.scope != scope:
-            raise unknown_reference(
-                f"The model definition {asset_id!r} is not in the {scope[0][:-3]}."
-            )
+        name = _KINDS[kind]
+        if asset is None or asset.scope != scope or asset.kind != kind:
+            raise unknown_reference(f"The {name} {asset_id!r} is not in the {scope[0][:-3]}.")
         complete = [each for each in asset.attachments if each.complete]
         if not complete:
-            raise unknown_reference(f"The model definition {asset_id!r} has no content.")
+            raise unknown_reference(f"The {name} {asset_id!r} has no content.")
         return asset, self._volume.file(scope, complete[-1].path)
+
+    def add(self, scope: Scope, name: str, store: Callable[[Path], None]) -> str:
+        """Create a data asset with content of the service itself, and return its id.
+
+        Raises:
+            OSError: If the content cannot be stored.
+        """
+        about = {"name": name, "asset_type": DATA, "asset_category": "USER"}
+        asset = Asset(str(uuid.uuid4()), scope, about, {DATA: {"mime_type": "application/zip"}})
+        attachment = _new_attachment(asset, name)
+        path = self._volume.file(scope, attachment.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store(path)
+        attachment.complete = True
+        self._assets[asset.id] = asset
+        return asset.id
 
     def create(self, call: Call) -> Response:
         """POST /v2/assets."""
@@ -122,8 +150,8 @@ class Assets:
         document = call.json()
         demand(document, _SHAPE)
         metadata: Json = document["metadata"]
-        if metadata["asset_type"] != KIND:
-            raise unimplemented(f"This emulator has assets of the type {KIND} only.")
+        if metadata["asset_type"] not in _KINDS:
+            raise unimplemented(f"This emulator has assets of the types {', '.join(_KINDS)} only.")
         if not metadata["name"].strip():
             raise invalid("'metadata.name' must not be empty.")
         asset = Asset(str(uuid.uuid4()), scope, metadata, document.get("entity", {}))
@@ -145,8 +173,9 @@ class Assets:
     def search(self, call: Call) -> Response:
         """POST /v2/asset_types/{type}/search: newest first; entities only on request."""
         scope = scope_in(call)
-        if call.names["type"] not in (KIND, "asset"):
-            raise unimplemented(f"This emulator has assets of the type {KIND} only.")
+        kind = call.names["type"]
+        if kind not in (*_KINDS, "asset"):
+            raise unimplemented(f"This emulator has assets of the types {', '.join(_KINDS)} only.")
         document = call.json()
         optional = {"limit": WHOLE, "sort": TEXT, "include": TEXT, "bookmark": ANY, "skip": ANY}
         demand(document, Map({"query": TEXT}, {**optional, "next": ANY}))
@@ -155,6 +184,7 @@ class Assets:
             asset
             for asset in reversed(self._assets.values())
             if asset.scope == scope
+            and kind in (asset.kind, "asset")
             and all(value in asset.field_values(name) for name, value in terms)
         ]
         start: object = document.get("bookmark", 0)
@@ -177,19 +207,16 @@ class Assets:
         document = call.json()
         optional = {"name": TEXT, "mime": TEXT, "description": TEXT, "data_partitions": WHOLE}
         demand(document, Map({"asset_type": TEXT}, {**optional, "private_url": ANY}))
-        attachment_id = str(uuid.uuid4())
-        path = f"{KIND}/{asset.id}/{attachment_id}"
-        attachment = Attachment(attachment_id, document.get("name", "attachment"), path)
-        asset.attachments.append(attachment)
-        url = self._keys.signed_url(path, asset.scope)
-        return json_response(_attachment_view(attachment) | {"url1": url}, 201)
+        attachment = _new_attachment(asset, document.get("name", "attachment"))
+        url = self._keys.signed_url(attachment.path, asset.scope)
+        return json_response(_attachment_view(asset, attachment) | {"url1": url}, 201)
 
     def get_attachment(self, call: Call) -> Response:
         """GET /v2/assets/{id}/attachments/{attachment}: the URL of its content."""
         asset = self._asset(call)
         attachment = _attachment(asset, call)
         url = self._keys.signed_url(attachment.path, asset.scope)
-        return json_response(_attachment_view(attachment) | {"url": url})
+        return json_response(_attachment_view(asset, attachment) | {"url": url})
 
     def complete(self, call: Call) -> Response:
         """POST /v2/assets/{id}/attachments/{attachment}/complete."""
@@ -198,7 +225,7 @@ class Assets:
         if not self._volume.file(asset.scope, attachment.path).is_file():
             raise invalid("The attachment has no content.")
         attachment.complete = True
-        return json_response(_attachment_view(attachment))
+        return json_response(_attachment_view(asset, attachment))
 
     def _asset(self, call: Call) -> Asset:
         scope = scope_in(call)
@@ -206,6 +233,13 @@ class Assets:
         if asset is None or asset.scope != scope:
             raise not_found(f"The asset {call.names['id']!r} cannot be found.")
         return asset
+
+
+def _new_attachment(asset: Asset, name: str) -> Attachment:
+    id_ = str(uuid.uuid4())
+    attachment = Attachment(id_, name, f"{asset.kind}/{asset.id}/{id_}")
+    asset.attachments.append(attachment)
+    return attachment
 
 
 def _attachment(asset: Asset, call: Call) -> Attachment:
@@ -251,15 +285,15 @@ def _view(asset: Asset) -> Json:
             "asset_state": "available",
         },
         "entity": asset.entity,
-        "attachments": [_attachment_view(each) for each in asset.attachments],
+        "attachments": [_attachment_view(asset, each) for each in asset.attachments],
     }
 
 
-def _attachment_view(attachment: Attachment) -> Json:
+def _attachment_view(asset: Asset, attachment: Attachment) -> Json:
     return {
         "attachment_id": attachment.id,
         "id": attachment.id,
-        "asset_type": KIND,
+        "asset_type": asset.kind,
         "name": attachment.name,
         "transfer_complete": attachment.complete,
     }

@@ -13,6 +13,13 @@ PENDING = 60.0
 """A job until its container runs."""
 RESTARTING = 60.0
 """From an interruption until the job runs on another machine."""
+DEPLOYING = 5.0
+"""A deployment until it is ready; those in IBM's notebooks were ready at once."""
+QUEUED = 30.0
+"""A deployment job until its container runs: 15 to 45 seconds in IBM's notebooks (cloud, September
+2025, and Cloud Pak for Data 5.2, May 2025)."""
+QUEUE_CHECK = 2.0
+"""Between two looks of a waiting job at the running jobs of its deployment."""
 STORING = 15.0
 """From the end of a script to the end of its job."""
 

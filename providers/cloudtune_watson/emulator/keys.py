@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 AUTHORIZE = "/icp4d-api/v1/authorize"
+IAM = "/identity/token"
+"""On IBM Cloud (``href_definitions.py`` of ibm_watsonx_ai 1.8.1)."""
 VERSIONS = ("/ml/wml_services/version", "/ml/wml_services/v2/version")
 """What both clients read before they sign in, without credentials (``client.py:169`` of
 ibm_watson_machine_learning 1.0.370, ``client.py:416`` of ibm_watsonx_ai 1.8.1)."""
@@ -41,8 +43,11 @@ _MAX_BODY = 64 * 1024
 class Keys:
     """Creates tokens and signatures, and finds the key in requests."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, url: str = "") -> None:
         self._key = key
+        self._url = url
+        self.is_cloud = False
+        """Whether the last client has signed in as to IBM Cloud, and not as to a cluster."""
 
     def token(self, user: str) -> str:
         """Return a new token for a user."""
@@ -62,7 +67,7 @@ class Keys:
         return f"{head}.{claims}.{self._signature(f'{head}.{claims}')}"
 
     def signed_url(self, path: str, scope: tuple[str, str]) -> str:
-        """Return the URL, without the host, at which a file can be written and read.
+        """Return the URL at which a file can be written and read; on a cluster without the host.
 
         Args:
             path: The file's, in its space or project.
@@ -70,13 +75,18 @@ class Keys:
         """
         kind, name = scope
         signature = self._file_signature(path, scope)
-        return f"{FILES}{quote(path, safe='')}?{kind}={quote(name, safe='')}&signature={signature}"
+        host = self._url if self.is_cloud else ""
+        query = f"{kind}={quote(name, safe='')}&signature={signature}"
+        return f"{host}{FILES}{quote(path, safe='')}?{query}"
 
     def find(self, environ: WSGIEnvironment) -> str | None:
         """Return the key of a request; None if it has none."""
         path = path_of(environ)
         if path in VERSIONS and environ["REQUEST_METHOD"] == "GET":
             return self._key
+        if path == IAM and environ["REQUEST_METHOD"] == "POST":
+            form = parse_qs(_body(environ).decode("utf-8", "replace"))
+            return form["apikey"][-1] if "apikey" in form else None
         if path == AUTHORIZE and environ["REQUEST_METHOD"] == "POST":
             return _key_in_body(environ)
         if path.startswith(FILES) and (key := self._key_in_url(environ)):
@@ -135,17 +145,22 @@ def _password(credentials: str) -> str | None:
 
 
 def _key_in_body(environ: WSGIEnvironment) -> str | None:
-    """Return the key in a request to sign in; its body can be read again."""
-    length = str(environ.get("CONTENT_LENGTH") or "0")
-    stream: Any = environ["wsgi.input"]
-    body: bytes = stream.read(min(int(length), _MAX_BODY)) if length.isdecimal() else b""
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
+    """Return the key in a request to sign in."""
     try:
-        document = json.loads(body)
+        document = json.loads(_body(environ))
     except (ValueError, RecursionError):
         return None
     if not is_map(document):
         return None
     key = document.get("api_key", document.get("password"))
     return key if isinstance(key, str) else None
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """Return the body of a request, which can be read again."""
+    length = str(environ.get("CONTENT_LENGTH") or "0")
+    stream: Any = environ["wsgi.input"]
+    body: bytes = stream.read(min(int(length), _MAX_BODY)) if length.isdecimal() else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return body

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cloudtune.emulator_kit import Context, Delays, FaultPlan, Response, app
 from cloudtune_watson.emulator.assets import Assets
+from cloudtune_watson.emulator.deployment_jobs import DeploymentJobs
 from cloudtune_watson.emulator.errors import unavailable
 from cloudtune_watson.emulator.hypersearch import Hypersearch
 from cloudtune_watson.emulator.keys import Keys
@@ -37,6 +38,8 @@ class Operations(app.Operations[Jobs, Tuner]):
         self.assets = Assets(volume, keys)
         self.files = Files(volume)
         self.trainings = Trainings(volume, self.assets, self.context)
+        self.deployment_jobs = DeploymentJobs(self.assets, keys, self.context)
+        self.deployments = self.deployment_jobs.deployments
         self.searches = Hypersearch(volume, self.tuners, self.context)
 
     def carry_out(self, operation: Operation, call: Call) -> Response:
@@ -79,12 +82,15 @@ NOT_MANAGED: Mapping[str, str] = {
 _ASSET = "/v2/assets/{id}"
 _ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
 _SPECIFICATIONS = "/v2/(?P<kind>hardware|software)_specifications"
+_DEPLOYMENTS, _JOBS = "/ml/v4/deployments", "/ml/v4/deployment_jobs"
+_JOB_RUN = "/v2/jobs/{id}/runs/{run}"
 _WMLA = "/platform/rest/deeplearning/v1"
 _SEARCH = f"{_WMLA}/hypersearch/{{name}}"
 _EXEC = f"{_WMLA}/execs/{{exec}}"
 
 OPERATIONS: Mapping[str, Operation] = {
     "Authorize": Operation("POST", "/icp4d-api/v1/authorize", lambda o: o.platform.authorize),
+    "GetToken": Operation("POST", "/identity/token", lambda o: o.platform.exchange_key),
     "Logon": Operation("GET", "/auth/v1/logon", lambda o: o.platform.logon),
     "GetVersion": Operation(
         "GET", "/ml/wml_services(?:/v2)?/version", lambda o: o.platform.version
@@ -98,6 +104,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "CreateSpecification": Operation(
         "POST", _SPECIFICATIONS, lambda o: o.platform.create_specification
     ),
+    "GetSpecification": Operation(
+        "GET", f"{_SPECIFICATIONS}/{{id}}", lambda o: o.platform.get_specification
+    ),
+    "ListTaskCredentials": Operation(
+        "GET", "/v1/task_credentials", lambda o: o.platform.list_task_credentials
+    ),
+    "GetInstance": Operation("GET", "/ml/v4/instances/{id}", lambda o: o.platform.get_instance),
     "CreateAsset": Operation("POST", "/v2/assets", lambda o: o.assets.create),
     "GetAsset": Operation("GET", _ASSET, lambda o: o.assets.get),
     "DeleteAsset": Operation("DELETE", _ASSET, lambda o: o.assets.delete),
@@ -113,6 +126,21 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListTrainings": Operation("GET", "/ml/v4/trainings", lambda o: o.trainings.list),
     "GetTraining": Operation("GET", "/ml/v4/trainings/{id}", lambda o: o.trainings.get),
     "DeleteTraining": Operation("DELETE", "/ml/v4/trainings/{id}", lambda o: o.trainings.delete),
+    "CreateDeployment": Operation("POST", _DEPLOYMENTS, lambda o: o.deployments.create),
+    "ListDeployments": Operation("GET", _DEPLOYMENTS, lambda o: o.deployments.list),
+    "GetDeployment": Operation("GET", f"{_DEPLOYMENTS}/{{id}}", lambda o: o.deployments.get),
+    "DeleteDeployment": Operation(
+        "DELETE", f"{_DEPLOYMENTS}/{{id}}", lambda o: o.deployments.delete
+    ),
+    "CreateDeploymentJob": Operation("POST", _JOBS, lambda o: o.deployment_jobs.create),
+    "ListDeploymentJobs": Operation("GET", _JOBS, lambda o: o.deployment_jobs.list),
+    "GetDeploymentJob": Operation("GET", f"{_JOBS}/{{id}}", lambda o: o.deployment_jobs.get),
+    "DeleteDeploymentJob": Operation(
+        "DELETE", f"{_JOBS}/{{id}}", lambda o: o.deployment_jobs.delete
+    ),
+    "GetJobRun": Operation("GET", _JOB_RUN, lambda o: o.deployment_jobs.get_run),
+    "DeleteJobRun": Operation("DELETE", _JOB_RUN, lambda o: o.deployment_jobs.delete_run),
+    "GetJobRunLogs": Operation("GET", f"{_JOB_RUN}/logs", lambda o: o.deployment_jobs.run_logs),
     "StartSearch": Operation("POST", f"{_WMLA}/hypersearch", lambda o: o.searches.start),
     "ListSearches": Operation("GET", f"{_WMLA}/hypersearch", lambda o: o.searches.list),
     "DeleteSearches": Operation("DELETE", f"{_WMLA}/hypersearch", lambda o: o.searches.delete_all),

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import time
+from urllib.parse import parse_qsl
 
 from cloudtune.emulator_kit import Json, Response
-from cloudtune_watson.emulator.keys import Keys
+from cloudtune_watson.emulator.errors import invalid, not_found
+from cloudtune_watson.emulator.keys import TOKEN_SECONDS, Keys
+from cloudtune_watson.emulator.lists import demand_version
 from cloudtune_watson.emulator.storage import Scope, scope_of
 from cloudtune_watson.emulator.times import format_time
 from cloudtune_watson.emulator.wire import ANY, TEXT, Call, Map, demand, json_response
@@ -21,6 +24,8 @@ VERSION = "CLOUDTUNE_WATSON_VERSION"
 STANDALONE = "standalone"
 _DEFAULT_VERSION = "5.0"
 """The only version that both of IBM's clients know."""
+_INSTANCE = "00000000-0000-4000-8000-00000000aaaa"
+"""The instance of watsonx.ai Runtime of every space."""
 
 
 def version() -> str:
@@ -46,7 +51,26 @@ class Platform:
             Map({"username": TEXT}, {"api_key": TEXT, "password": TEXT, "account_id": ANY}),
         )
         token = self._keys.token(document["username"])
+        self._keys.is_cloud = False
         return json_response({"_messageCode_": "success", "message": "success", "token": token})
+
+    def exchange_key(self, call: Call) -> Response:
+        """POST /identity/token, of IBM Cloud's IAM, whose form has the key."""
+        form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
+        if form.get("grant_type") != "urn:ibm:params:oauth:grant-type:apikey":
+            raise invalid("The property 'grant_type' is missing or is not supported.")
+        self._keys.is_cloud = True
+        now = int(time.time())
+        return json_response(
+            {
+                "access_token": self._keys.token("IBMid-emulated"),
+                "refresh_token": "not_supported",
+                "token_type": "Bearer",
+                "expires_in": TOKEN_SECONDS,
+                "expiration": now + TOKEN_SECONDS,
+                "scope": "ibm openid",
+            }
+        )
 
     def logon(self, _call: Call) -> Response:
         """GET /auth/v1/logon, of WML Accelerator, with a password."""
@@ -80,19 +104,38 @@ class Platform:
         """
         kind, name = call.names["kind"], call.one("name")
         names = self._specifications[kind] or ({name} if name else set())
-        rows = [
-            {"metadata": {"asset_id": f"{kind}-{each}", "name": each}, "entity": {}}
-            for each in sorted(names)
-            if name is None or each == name
-        ]
+        rows = [_specification(kind, each) for each in sorted(names) if name in (None, each)]
         return json_response({"total_results": len(rows), "resources": rows})
 
     def create_specification(self, call: Call) -> Response:
         """POST /v2/hardware_specifications and /v2/software_specifications."""
         kind, name = call.names["kind"], str(call.json().get("name", ""))
         self._specifications[kind].add(name)
+        return json_response(_specification(kind, name))
+
+    def get_specification(self, call: Call) -> Response:
+        """GET /v2/hardware_specifications/{id} and /v2/software_specifications/{id}."""
+        kind, id_ = call.names["kind"], call.names["id"]
+        if not id_.startswith(f"{kind}-"):
+            raise not_found(f"The {kind} specification {id_!r} does not exist.")
+        return json_response(_specification(kind, id_.removeprefix(f"{kind}-")))
+
+    def list_task_credentials(self, _call: Call) -> Response:
+        """GET /v1/task_credentials (``task_credentials.py`` of ibm_watsonx_ai 1.8.1): one."""
+        about = {"id": "task-credentials-emulated", "name": "emulated"}
         return json_response(
-            {"metadata": {"asset_id": f"{kind}-{name}", "name": name}, "entity": {}}
+            {"credentials": [{"metadata": about, "entity": {"type": "ibm_api_key"}}]}
+        )
+
+    def get_instance(self, call: Call) -> Response:
+        """GET /ml/v4/instances/{id}: what is used (types of API v4)."""
+        demand_version(call)
+        consumption = {
+            "capacity_unit_hours": {"current": 0, "limit": 20},
+            "deployment_job_count": {"current": 0, "limit": 100},
+        }
+        return json_response(
+            {"metadata": {"id": call.names["id"]}, "entity": {"consumption": consumption}}
         )
 
     def _record(self, scope: Scope) -> Scope:
@@ -105,6 +148,9 @@ class Platform:
         if kind == "space_id":
             entity["status"] = {"state": "active"}
             entity["type"] = "wx"
+            # As IBM's client reads it on IBM Cloud (``Set.py``).
+            compute = {"crn": f"crn:v1:emulated:{name}", "guid": _INSTANCE}
+            entity["compute"] = [{**compute, "name": "emulated", "type": "machine_learning"}]
         else:
             entity["storage"] = {"type": "assetfiles", "guid": name}
         about = {"created_at": format_time(self._created), "updated_at": format_time(self._created)}
@@ -113,3 +159,11 @@ class Platform:
             "metadata": {key: name, "url": f"/v2/{kind[:-3]}s/{name}", **about},
             "entity": entity,
         }
+
+
+def _specification(kind: str, name: str) -> Json:
+    about = {"asset_id": f"{kind}-{name}", "name": name}
+    if kind == "hardware":
+        return {"metadata": about, "entity": {}}
+    software = {"type": "base", "software_configuration": {"platform": {"name": "python"}}}
+    return {"metadata": about, "entity": {"software_specification": software}}

@@ -38,9 +38,12 @@ class Jobs(ScriptJobs[Job, Script, str]):
     def prepare(self, run: Run) -> ProcessSpec:
         """Take a job from waiting to running, and return its process."""
         job = run.job
+        while job.queued is not None and job.queued():
+            self.pass_time(run, delays.QUEUE_CHECK)
+        first = delays.QUEUED if job.queued is not None else delays.PENDING
         self.start_machine(
             run,
-            delays.PENDING if run.attempts == 1 else delays.RESTARTING,
+            first if run.attempts == 1 else delays.RESTARTING,
             "The container of the job could not be started: internal error.",
         )
         earlier = run.script
@@ -86,7 +89,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         The restart is chosen: a job of the accelerator may be in RECOVERING (dlicmd 4.8.2 of
         IBM/wmla-assets).
         """
-        return run.interrupted
+        return run.interrupted and run.job.restarts
 
     def finish(self, run: Run, ended: Ended) -> None:
         """Let the time pass in which the service stores the results."""
@@ -95,6 +98,13 @@ class Jobs(ScriptJobs[Job, Script, str]):
             if job.state == "running" and not job.stop_requested.is_set():
                 job.enter("storing")
         self.delays.wait(delays.STORING, self.closing)
+        if job.keep is None or job.state != "storing" or ended.state != "completed":
+            return
+        try:
+            with self.lock:
+                job.keep()
+        except OSError as error:
+            run.problem = f"the results cannot be stored: {error}"
 
     def settle(self, run: Run, ended: Ended) -> None:
         """Enter the job's final state."""

@@ -43,6 +43,12 @@ class Job(kit.ScriptJob):
     """Creates its container, again after an interruption; raises `BadSpec` or `OSError`."""
     live: bool
     """Whether the service reads metrics while the script runs, or only at its end."""
+    queued: Callable[[], bool] | None = None
+    """Returns whether it waits for other jobs; None if it never does."""
+    restarts: bool = True
+    """Whether it starts again after an interruption."""
+    keep: Callable[[], None] | None = None
+    """Keeps the results of a script that has ended without an error; may raise `OSError`."""
     state: str = field(default="waiting", kw_only=True)
     """A `State`."""
     reason: str = ""

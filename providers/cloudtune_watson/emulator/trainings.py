@@ -8,7 +8,6 @@ IBM/watsonx-ai-samples.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, 
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented
+from cloudtune_watson.emulator.lists import demand_version, page_of
 from cloudtune_watson.emulator.script import create_container, unzip
 from cloudtune_watson.emulator.script_jobs import Jobs
 from cloudtune_watson.emulator.state import Job, Script, Training
@@ -34,10 +34,6 @@ from cloudtune_watson.emulator.wire import (
     json_response,
 )
 
-_MAX_ROWS = 200
-"""Of a list ("Limit cannot be larger than 200", ``wml_resource.py`` of ibm_watsonx_ai)."""
-_DEFAULT_ROWS = 100
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OTHERS = ("pipeline", "experiment", "federated_learning", "prompt_tuning", "parameters")
 """The kinds of trainings that this emulator does not have."""
 _REFERENCE = Map(
@@ -85,7 +81,7 @@ class Trainings:
 
     def create(self, call: Call) -> Response:
         """POST /ml/v4/trainings."""
-        _demand_version(call)
+        demand_version(call)
         request = call.json()
         demand(request, REQUEST)
         scope = scope_of(request.get("space_id"), request.get("project_id"))
@@ -106,28 +102,20 @@ class Trainings:
 
     def get(self, call: Call) -> Response:
         """GET /ml/v4/trainings/{id}."""
-        _demand_version(call)
+        demand_version(call)
         return json_response(views.training(self._training(call)))
 
     def list(self, call: Call) -> Response:
         """GET /ml/v4/trainings: newest first; several tags must all match. Both are chosen."""
-        _demand_version(call)
+        demand_version(call)
         scope = scope_in(call)
-        limit, start = _page(call)
         matches = [
             each
             for each in reversed(self._trainings.values())
             if each.scope == scope and _matches(each, call)
         ]
-        document: Json = {
-            "limit": limit,
-            "first": {"href": _href(call, limit)},
-            "total_count": len(matches),
-            "resources": [views.training(each) for each in matches[start : start + limit]],
-        }
-        if start + limit < len(matches):
-            document["next"] = {"href": _href(call, limit, start + limit)}
-        return json_response(document)
+        rows = [views.training(each) for each in matches]
+        return json_response(page_of(call, "/ml/v4/trainings", rows))
 
     def delete(self, call: Call) -> Response:
         """DELETE /ml/v4/trainings/{id}: cancel it; with ``hard_delete`` also delete it.
@@ -135,7 +123,7 @@ class Trainings:
         Both clients look for "Job already completed with state" (``training.py``,
         ``cancel``).
         """
-        _demand_version(call)
+        demand_version(call)
         training = self._training(call)
         if call.one("hard_delete") == "true":
             self._jobs.stop(training.job)
@@ -188,12 +176,6 @@ class Trainings:
         return prepare
 
 
-def _demand_version(call: Call) -> None:
-    """Refuse a call without the version of the API, which all of IBM's clients send."""
-    if not _DATE.fullmatch(call.one("version") or ""):
-        raise invalid("The parameter 'version' is required, as YYYY-MM-DD.")
-
-
 def _demand_supported(request: Json) -> None:
     """Refuse what this emulator cannot run."""
     others = [name for name in _OTHERS if name in request]
@@ -242,22 +224,3 @@ def _matches(training: Training, call: Call) -> bool:
         and definition in (None, training.request["model_definition"]["id"])
         and call.one("type") is None
     )
-
-
-def _page(call: Call) -> tuple[int, int]:
-    limit, start = call.one("limit", str(_DEFAULT_ROWS)) or "", call.one("start", "0") or ""
-    if not (limit.isdecimal() and len(limit) < 4 and 1 <= int(limit) <= _MAX_ROWS):
-        raise invalid(f"The parameter 'limit' must be between 1 and {_MAX_ROWS}.")
-    if not (start.isdecimal() and start.isascii() and len(start) < 10):
-        raise invalid("The parameter 'start' must come from a list.")
-    return int(limit), int(start)
-
-
-def _href(call: Call, limit: int, start: int | None = None) -> str:
-    from urllib.parse import urlencode
-
-    query = [(k, v) for k, vs in call.query.items() if k not in {"limit", "start"} for v in vs]
-    query.append(("limit", str(limit)))
-    if start is not None:
-        query.append(("start", str(start)))
-    return f"/ml/v4/trainings?{urlencode(query)}"

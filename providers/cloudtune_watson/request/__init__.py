@@ -2,12 +2,13 @@
 
 In managed mode that is the two parts of ``POST /platform/rest/deeplearning/v1/hypersearch``: the
 name of the ``file``, and the ``data`` as an object. In driven mode it is the body of
-``POST /ml/v4/trainings`` for one start of a trial.
+``POST /ml/v4/trainings`` or ``POST /ml/v4/deployment_jobs`` for one start of a trial.
 """
 
 from __future__ import annotations
 
 from cloudtune.provider import Facts, FittedStudy, Json, Mode
+from cloudtune_watson.request.deployment_job import deployment_job
 from cloudtune_watson.request.training_job import training_job
 from cloudtune_watson.request.tuning_job import tuning_job
 from cloudtune_watson.settings import WatsonSettings
@@ -15,7 +16,8 @@ from cloudtune_watson.settings import WatsonSettings
 
 def request(fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the request as plain data, which is empty if the study has no back end."""
-    if settings.backend is None:
+    if settings.service is None:
         return {}
-    build = training_job if mode == "driven" else tuning_job
+    driven = deployment_job if settings.service == "jobs" else training_job
+    build = driven if mode == "driven" else tuning_job
     return build(fitted.study, settings, facts)

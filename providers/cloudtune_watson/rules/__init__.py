@@ -5,11 +5,12 @@ The sources of the limits are in `cloudtune_watson.capabilities` and `cloudtune_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
 from cloudtune_watson.prices import MIN_BILLED_SECONDS, UNIT
 from cloudtune_watson.request.tuning_job import algorithm_name
+from cloudtune_watson.rules.deployment_jobs import deployment_job_rules
 from cloudtune_watson.rules.native import native_rules
 from cloudtune_watson.rules.settings import SETTINGS, backend_rules, settings_rules
 from cloudtune_watson.rules.training import training_rules
@@ -27,17 +28,27 @@ def rules(
     return [
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
-        *(tuning_rules(fitted) if mode == "managed" else training_rules(fitted.study)),
-        *native_rules(mode, settings.native, algorithm_name(fitted.study)),
+        *_service_rules(fitted, settings, facts),
+        *native_rules(settings.service, settings.native, algorithm_name(fitted.study)),
         *(() if facts.emulated else _live_service_notes(facts)),
     ]
+
+
+def _service_rules(
+    fitted: FittedStudy, settings: WatsonSettings, facts: Facts
+) -> Iterable[Finding | Note]:
+    if settings.service == "wmla":
+        return tuning_rules(fitted)
+    if settings.service == "jobs":
+        return deployment_job_rules(fitted.study, settings, facts)
+    return training_rules(fitted.study)
 
 
 def _live_service_notes(facts: Facts) -> Iterator[Note]:
     if facts.price and facts.price.currency == UNIT:
         text = (
             f"{UNIT} are the capacity-unit hours of IBM's public price list, at least "
-            f"{MIN_BILLED_SECONDS} s per training; only you know what your cluster costs"
+            f"{MIN_BILLED_SECONDS} s per trial; only you know what one costs you"
         )
         yield Note(f"{SETTINGS}.prices", text)
     text = (

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
-from cloudtune.provider import Finding, Mode, Note, did_you_mean
+from cloudtune.provider import Finding, Note, did_you_mean
 from cloudtune_watson.request.layout import COMMAND
 from cloudtune_watson.request.tuning_job import GRID
 from cloudtune_watson.rules.settings import SETTINGS
+from cloudtune_watson.versions import Backend
 
 NATIVE = f"{SETTINGS}.native"
 Fields = Mapping[str, Any]
@@ -43,9 +44,21 @@ OTHER_TRAININGS = frozenset(
     }
 )
 """Fields of other kinds of trainings."""
+DEPLOYMENT_JOB: Fields = {
+    "description": None,
+    "custom": None,
+    "hardware_spec": {"id": None, "name": None, "rev": None},
+    "scoring": {
+        "environment_variables": None,
+        "input_data_references": [_DATA_REFERENCE],
+        "output_data_reference": _DATA_REFERENCE,
+    },
+}
+"""The fields of a deployment job of a script: IBM/abap-sdk-nwas-x at 9cb5754, types of API v4, and
+``ScoringMetaNames`` of ibm-watsonx-ai 1.8.1; read 2026-11-27."""
 REQUIRED = frozenset({"description", "training_data_references"})
 """Fields that the packages read without a default."""
-PROTECTED = frozenset({"name", "tags", "space_id", "project_id", "results_reference"})
+PROTECTED = frozenset({"name", "tags", "space_id", "project_id", "results_reference", "deployment"})
 """Fields that the core refuses to replace."""
 
 _PARAM: Fields = {
@@ -79,29 +92,34 @@ ALGORITHM_PARAMS: Mapping[str, tuple[str, ...]] = {
 """The parameters of the built-in algorithms, from the same sources. Others can be installed."""
 
 
-def native_rules(mode: Mode, native: Mapping[str, Any], algorithm: str) -> Iterator[Finding | Note]:
+def native_rules(
+    service: Backend | None, native: Mapping[str, Any], algorithm: str
+) -> Iterator[Finding | Note]:
     """Yield the findings on fields that are not sent, or that IBM does not describe.
 
     Args:
-        mode: The mode of the request.
+        service: The back end.
         native: The part of a request.
         algorithm: The algorithm of the search, if the part does not set another one.
     """
-    fields = TRAINING if mode == "driven" else SEARCH
+    fields = {"wmla": SEARCH, "jobs": DEPLOYMENT_JOB}.get(service or "wml", TRAINING)
     for key, value in native.items():
         path = f"{NATIVE}.{key}"
         if key in fields:
-            if mode == "driven" and value is None and key in REQUIRED:
+            if fields is TRAINING and value is None and key in REQUIRED:
                 yield Finding("refused", path, "IBM's packages cannot send a training without this")
             yield from _check(value, fields[key], path)
-        elif mode == "managed":
+        elif fields is SEARCH:
             yield _not_sent(key, fields, "only file and data of a search are sent")
+        elif fields is DEPLOYMENT_JOB:
+            if key not in PROTECTED:
+                yield _unknown(key, fields, path)
         elif key in OTHER_TRAININGS:
             reason = "this creates another kind of training, which does not run your code"
             yield Finding("refused", path, reason)
         elif key not in PROTECTED:
             yield _not_sent(key, fields, "IBM's packages silently drop this field")
-    if mode == "managed":
+    if fields is SEARCH:
         yield from _check_search(native, algorithm)
 
 

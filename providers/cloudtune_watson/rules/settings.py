@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cloudtune.provider import Facts, Finding, Mode, Note
+from cloudtune_watson.regions import PLATFORMS, is_ibm_cloud, platform_url
 from cloudtune_watson.request.layout import TAG
-from cloudtune_watson.settings import MODES, Backend, WatsonSettings
+from cloudtune_watson.settings import MODES, WatsonSettings
 from cloudtune_watson.versions import (
+    AUTO,
     CHOOSE_BACKEND,
     END_OF_SUPPORT,
     OTHER_MODE,
@@ -17,60 +19,70 @@ from cloudtune_watson.versions import (
     UNSUPPORTED,
     WATSON_ML_VERSIONS,
     WATSONX_AI_VERSIONS,
+    WML_FIRST,
+    WML_LAST,
     WMLA_FIRST,
     WMLA_GONE,
     WMLA_LAST,
+    Backend,
+    choose_backend,
     parse_version,
     short_version,
 )
 
 SETTINGS = "providers.watson"
 """The path of the settings in a study."""
-_BACKEND_FIELDS: dict[Backend, tuple[str, ...]] = {
-    "wml": ("space_id", "project_id", "hardware_spec", "nodes", "software_spec", "prefix", "tags"),
-    "wmla": ("sign_in_url", "exec_start", "worker_devices", "instance_group"),
+_FIELDS: dict[str, tuple[Backend, ...]] = {
+    **dict.fromkeys(("space_id", "hardware_spec", "software_spec", "tags"), ("wml", "jobs")),
+    **dict.fromkeys(("project_id", "nodes", "prefix"), ("wml",)),
+    **dict.fromkeys(("sign_in_url", "exec_start", "worker_devices", "instance_group"), ("wmla",)),
 }
-"""The settings that only one back end uses."""
+"""The settings that not all back ends use, with those that do."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_IBM_CLOUD = (
-    *(".cloud.ibm.com", ".ibm.cloud.com", ".wxai.ibm.com", ".ibmforusgov.com"),
-    ".ibm-watson-ml.mybluemix.net",
-)
-"""The domains of IBM's own services (``PLATFORM_URLS_MAP`` in ibm-watsonx-ai 1.8.1, client.py); the
-last one is the older service's."""
 
 
 def backend_rules(mode: Mode, settings: WatsonSettings) -> Iterator[Finding]:
     """Yield a finding if the back end is missing or does not have the mode."""
-    if settings.backend is None:
+    if settings.backend == AUTO and settings.service is None:
+        yield _refused("backend", choose_backend(settings.url, settings.version)[1])
+    elif settings.service is None:
         explained_in = "managed" if settings.mode == "auto" else settings.mode
-        yield _refused("backend", CHOOSE_BACKEND if mode == explained_in else "set wml or wmla")
-    elif MODES[settings.backend] != mode:
-        yield _refused("backend", OTHER_MODE[settings.backend])
+        yield _refused(
+            "backend", CHOOSE_BACKEND if mode == explained_in else "set jobs, wml or wmla"
+        )
+    elif MODES[settings.service] != mode:
+        yield _refused("backend", OTHER_MODE[settings.service])
 
 
 def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings on the cluster and the sign-in."""
+    if settings.backend == AUTO:
+        reason = choose_backend(settings.url, settings.version)[1]
+        yield Note(f"{SETTINGS}.backend", f"{settings.service}: {reason}")
     for name in ("url", "sign_in_url"):
         url: str | None = getattr(settings, name)
-        if url is not None and (problem := _url_problem(url)):
+        if url is not None and (problem := _url_problem(url, settings.service)):
             yield _refused(name, problem)
-    if settings.version is not None:
+    if settings.version is not None and not facts.data["is_cloud"]:
         if short_version(settings.version) in UNSUPPORTED:
             text = f"IBM ended the support of Cloud Pak for Data 4.6 to 4.8 on {END_OF_SUPPORT}"
             yield Note(f"{SETTINGS}.version", text)
-        if settings.backend == "wml":
+        if settings.service == "wml":
             yield from _wml_version(short_version(settings.version))
+        elif settings.service == "jobs":
+            yield from _jobs_version(short_version(settings.version))
         else:
             yield from _wmla_version(settings.version, settings)
     yield from _sign_in(settings, facts)
-    for backend, names in _BACKEND_FIELDS.items():
-        for name in names:
-            if backend != settings.backend and name in settings.model_fields_set:
-                reason = f"only backend: {backend} uses this"
-                yield Finding("dropped", f"{SETTINGS}.{name}", reason)
-    if settings.backend == "wml":
-        yield from _result_path(settings)
+    for name, services in _FIELDS.items():
+        if settings.service not in services and name in settings.model_fields_set:
+            if name == "project_id" and settings.service == "jobs":
+                yield _refused(name, "deployments are in a space, and not in a project")
+                continue
+            reason = f"only backend: {' or '.join(services)} uses this"
+            yield Finding("dropped", f"{SETTINGS}.{name}", reason)
+    if settings.service != "wmla":
+        yield from _scope(settings)
         for number, tag in enumerate(settings.tags):
             if tag == TAG or tag.startswith(f"{TAG}-"):
                 reason = "this tag is reserved: cloudtune finds its jobs by it"
@@ -83,8 +95,8 @@ def _refused(field: str, reason: str) -> Finding:
     return Finding("refused", f"{SETTINGS}.{field}", reason)
 
 
-def _url_problem(url: str) -> str:
-    """Return what is wrong with the address of a cluster; empty if nothing is."""
+def _url_problem(url: str, service: Backend | None) -> str:
+    """Return what is wrong with an address; empty if nothing is."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         return "must start with https://, the only scheme that IBM's packages accept"
@@ -92,16 +104,22 @@ def _url_problem(url: str) -> str:
         return f"must not contain a user or a key: set {SETTINGS}.username and the key's variable"
     if parts.query or parts.fragment:
         return "must be an address without ? and #"
-    if f".{parts.hostname.rstrip('.')}".endswith(_IBM_CLOUD):
+    if not is_ibm_cloud(url):
+        return ""
+    if service != "jobs":
         return (
-            "this is IBM Cloud, whose trainings were removed in September 2022, and cloudtune does "
-            "not use its deployment jobs of scripts yet: use a cluster with Cloud Pak for Data or "
-            "Software Hub"
+            "this is IBM Cloud, whose trainings were removed in September 2022: set backend: jobs, "
+            "or use a cluster with Cloud Pak for Data or Software Hub"
+        )
+    if platform_url(url) is None:
+        return (
+            "unknown region of IBM Cloud: give the address of its watsonx.ai Runtime, such as "
+            f"https://us-south.ml.cloud.ibm.com; the regions are {', '.join(PLATFORMS)}"
         )
     return ""
 
 
-def _result_path(settings: WatsonSettings) -> Iterator[Finding]:
+def _scope(settings: WatsonSettings) -> Iterator[Finding]:
     for name in ("space_id", "project_id"):
         id_: str | None = getattr(settings, name)
         if id_ and not _ID.fullmatch(id_):
@@ -129,6 +147,18 @@ def _wml_version(version: str) -> Iterator[Finding | Note]:
     elif version not in known:
         hint = "; standalone requires backend: wmla" if version == STANDALONE else ""
         yield Finding("refused", path, f"IBM's packages accept {', '.join(known)}{hint}")
+
+
+def _jobs_version(version: str) -> Iterator[Finding | Note]:
+    numbers = parse_version(version)
+    if numbers is None or len(numbers) < 2:
+        reason = "must be the version of Cloud Pak for Data or Software Hub, such as '5.4'"
+        yield _refused("version", reason)
+    elif numbers[:2] < WML_FIRST:
+        yield _refused("version", "IBM documents deployment jobs of scripts from 4.0 on")
+    elif numbers[:2] > WML_LAST:
+        text = f"IBM documents deployment jobs of scripts up to 5.4; {version} was not checked"
+        yield Note(f"{SETTINGS}.version", text)
 
 
 def _wmla_version(version: str, settings: WatsonSettings) -> Iterator[Finding | Note]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from cloudtune.provider import (
     CategoricalParameter,
@@ -17,9 +18,18 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
+from cloudtune_watson.versions import Backend
 
 _STEP_KEYS = frozenset({"step", "steps"})
 """Keys of val_dict_list.json that are not metrics."""
+_ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_VARIABLES: Mapping[Backend, str] = {
+    "wml": "IBM documents no variables for a training",
+    "wmla": "a search stores its variables in plain text",
+    "jobs": "whoever may read a deployment job gets its variables",
+}
+"""Why a secret cannot be a variable. For jobs: the types of API v4 in IBM/abap-sdk-nwas-x at
+9cb5754, read 2026-11-27."""
 
 
 def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
@@ -27,9 +37,9 @@ def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterato
     yield from _code(study, facts)
     yield from _inputs(study, settings, facts)
     yield from _environment(study, settings)
-    yield from _metrics(study)
+    yield from _metrics(study, settings)
     yield from _resources(study, settings)
-    if settings.backend == "wml":
+    if settings.service == "wml":
         yield from _arguments(study)
 
 
@@ -63,6 +73,8 @@ def _input_problem(name: str, settings: WatsonSettings, facts: Facts) -> str:
     address = inputs.addresses[name]
     if address is None or name in inputs.absent or name in inputs.uploads:
         return ""
+    if settings.service == "jobs":
+        return _asset_problem(name, address, local)
     if name in local:
         return (
             f"cloudtune does not upload {local[name]} to a cluster: copy it to the data volume and "
@@ -75,24 +87,36 @@ def _input_problem(name: str, settings: WatsonSettings, facts: Facts) -> str:
             "must be a folder of the cluster's data volume, such as mnist; other sources need "
             "native: training_data_references"
         )
-    if settings.backend == "wmla" and ("," in address or not address.isprintable()):
+    if settings.service == "wmla" and ("," in address or not address.isprintable()):
         return "WML Accelerator accepts no comma or control character in the name of a folder"
     return ""
 
 
+def _asset_problem(name: str, address: str, local: Mapping[str, str]) -> str:
+    if name in local:
+        return (
+            f"cloudtune does not upload {local[name]} to a space: create a data asset there and "
+            f"set its id as trial.inputs.{name}.{NAME}"
+        )
+    if not _ASSET_ID.fullmatch(address):
+        return (
+            "must be the id of a data asset of the space, which IBM copies to the trial; let the "
+            "script read other sources itself"
+        )
+    return ""
+
+
 def _environment(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
-    problem = (
-        "IBM documents no variables for a training"
-        if settings.backend == "wml"
-        else "a search stores its variables in plain text"
-    )
+    problem = _VARIABLES[settings.service or "wml"]
     reason = f"{problem}, and literal values are sent with the code: let the script fetch secrets"
     for name, value in study.trial.env.items():
         if isinstance(value, FromEnvironment):
             yield Finding("refused", f"trial.env.{name}", reason)
 
 
-def _metrics(study: Study) -> Iterator[Finding]:
+def _metrics(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
+    if settings.service == "jobs":  # which has a file of its own
+        return
     for index, objective in enumerate(study.objectives):
         if objective.metric in _STEP_KEYS:
             reason = f"{objective.metric} counts the steps in IBM's metrics file: rename the metric"
@@ -102,7 +126,7 @@ def _metrics(study: Study) -> Iterator[Finding]:
 def _resources(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
     for name in ("cpus", "gpus", "memory"):
         if getattr(study.trial.resources, name):
-            if settings.backend == "wml":
+            if settings.service != "wmla":
                 reason = f"depends on the hardware: choose {SETTINGS}.hardware_spec"
             elif name == "gpus":
                 reason = f"set {SETTINGS}.worker_devices instead"

@@ -89,9 +89,9 @@ def test_definitions_are_found(start_cluster: Callable[..., Cluster]) -> None:
 
 
 def test_other_assets_are_not_here(cluster: Cluster) -> None:
-    metadata = {"name": "x", "asset_type": "data_asset"}
+    metadata = {"name": "x", "asset_type": "notebook"}
     assert cluster.ask("POST", "/v2/assets", json={"metadata": metadata})[0] == 501
-    assert cluster.ask("POST", "/v2/asset_types/data_asset/search", json={"query": "x"})[0] == 501
+    assert cluster.ask("POST", "/v2/asset_types/notebook/search", json={"query": "x"})[0] == 501
     metadata = {"name": " ", "asset_type": KIND}
     assert cluster.ask("POST", "/v2/assets", json={"metadata": metadata})[0] == 400
 

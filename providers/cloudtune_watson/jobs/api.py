@@ -1,0 +1,291 @@
+"""Calls watsonx.ai Runtime: scripts, deployments and jobs of a space, on IBM Cloud or a cluster.
+
+The calls are those of ibm-watsonx-ai 1.8.1 (script.py, deployments.py, connections.py; read
+2026-11-27). They are sent without that package, which drops the tags of a job and repeats requests
+that may have been carried out. IBM Cloud has three addresses: IAM exchanges the key for a token,
+watsonx.ai Runtime has deployments and jobs, the platform has assets. Files are sent to and read
+from a signed address of the storage, without the token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from cloudtune.provider import Json
+from cloudtune_watson.errors import WatsonError
+from cloudtune_watson.http import ServiceClient, bearer_token
+
+API_VERSION = "2026-10-14"
+"""The date that requests carry, as those of ibm-watsonx-ai 1.8.1."""
+JOBS, DEPLOYMENTS = "/ml/v4/deployment_jobs", "/ml/v4/deployments"
+ASSETS = "/v2/assets"
+_GRANT = "urn:ibm:params:oauth:grant-type:apikey"
+_PAGE_SIZE = 200
+"""Assets of one response to a search: the most of ibm-watsonx-ai 1.8.1, wml_resource.py."""
+_LAST_DELETED_RUN = (5, 1)
+"""The last version on which cancelling a job deletes the run of its platform job first
+(ibm-watsonx-ai 1.8.1, deployments.py, delete_job)."""
+
+
+class RuntimeClient(ServiceClient[dict[str, str]]):
+    """The scripts, deployments, jobs and data assets of one space.
+
+    Each call may raise `WatsonError`. Its session is the headers that sign in.
+    """
+
+    # Jobs.
+
+    def create_job(self, request: Json) -> Json:
+        """Create a job and return its description."""
+        return self._json("POST", self._runtime(JOBS), json=request)
+
+    def get_job(self, job: str) -> Json | None:
+        """Return the description of a job, or None if it does not exist."""
+        return self._find(self._runtime(JOBS, job))
+
+    def list_jobs(self, deployment: str) -> list[Json]:
+        """Return the jobs of a deployment."""
+        return list(self._pages(self._runtime(JOBS), {"deployment_id": deployment}))
+
+    def cancel_job(self, job: Json, version: tuple[int, ...] | None) -> None:
+        """Stop a job.
+
+        Args:
+            job: Its description.
+            version: The version of the cluster; None on IBM Cloud.
+        """
+        run: Json = job["entity"].get("platform_job") or {}
+        if version and version[:2] <= _LAST_DELETED_RUN and run.get("run_id"):
+            url = self._platform("/v2/jobs", run.get("job_id", ""), "runs", run["run_id"])
+            try:
+                self._send("DELETE", url)
+            except WatsonError as error:
+                if error.retryable or error.affects_all_calls:
+                    raise
+            else:
+                return
+        self._send("DELETE", self._runtime(JOBS, job["metadata"]["id"]))
+
+    def delete_job(self, job: str) -> None:
+        """Delete a job with its description; no effect if it does not exist."""
+        self._delete(self._runtime(JOBS, job), {"hard_delete": "true"})
+
+    def job_log(self, job: Json) -> list[str] | None:
+        """Return the lines that the platform has of a job's output, or None if there is no log."""
+        run: Json = job["entity"].get("platform_job") or {}
+        if not run.get("run_id") or not run.get("job_id"):
+            return None
+        url = self._platform("/v2/jobs", run["job_id"], "runs", run["run_id"], "logs")
+        found = self._find(url)
+        lines: Sequence[Any] = (found or {}).get("results") or ()
+        return [str(line) for line in lines] if found is not None else None
+
+    # Deployments.
+
+    def create_deployment(self, request: Json) -> str:
+        """Create a deployment and return its id."""
+        return _read(self._json("POST", self._runtime(DEPLOYMENTS), json=request), "metadata", "id")
+
+    def get_deployment(self, deployment: str) -> Json | None:
+        """Return a deployment, or None if it does not exist."""
+        return self._find(self._runtime(DEPLOYMENTS, deployment))
+
+    def list_deployments(self, name: str) -> list[Json]:
+        """Return the deployments with a name, oldest first."""
+        rows = self._pages(self._runtime(DEPLOYMENTS), {"name": name})
+        return sorted((row for row in rows if _name(row) == name), key=_creation)
+
+    def delete_deployment(self, deployment: str) -> None:
+        """Delete a deployment; no effect if it does not exist."""
+        self._delete(self._runtime(DEPLOYMENTS, deployment))
+
+    # Scripts and data assets.
+
+    def find_assets(self, kind: str, name: str) -> list[str]:
+        """Return the ids of the assets of a type with a name."""
+        page: Json | None = {"query": "*:*", "limit": _PAGE_SIZE}
+        ids: list[str] = []
+        while page:
+            url = self._platform("/v2/asset_types", kind, "search")
+            response = self._json("POST", url, json=page)
+            rows: list[Json] = [each["metadata"] for each in response.get("results") or ()]
+            ids += [str(row["asset_id"]) for row in rows if row.get("name") == name]
+            page = response.get("next")
+        return ids
+
+    def get_asset(self, asset: str) -> Json | None:
+        """Return an asset, or None if it does not exist."""
+        return self._find(self._platform(ASSETS, asset))
+
+    def create_asset(self, request: Json) -> str:
+        """Create an asset without content and return its id."""
+        response = self._json("POST", self._platform(ASSETS), json=request)
+        return _read(response, "metadata", "asset_id")
+
+    def upload(self, asset: str, kind: str, path: Path) -> None:
+        """Store the content of a new asset.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        document = {"asset_type": kind, "name": path.name}
+        attachment = self._json("POST", self._platform(ASSETS, asset, "attachments"), json=document)
+        id_, address = _read(attachment, "attachment_id"), _read(attachment, "url1")
+        content = path.read_bytes()
+        if self.facts["is_cloud"]:
+            self.http.put(self._signed(address), data=content)
+        else:
+            file = (path.name, _Content(content), "application/octet-stream")
+            self.http.put(self._signed(address), files={"file": file})
+        self._send("POST", self._platform(ASSETS, asset, "attachments", id_, "complete"))
+
+    def download(self, asset: Json, path: Path) -> bool:
+        """Write the content of an asset to a file; return whether it has any.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        attachments: Sequence[Json] = asset.get("attachments") or ()
+        if not attachments:
+            return False
+        about = attachments[-1]
+        id_ = str(about.get("id") or about.get("attachment_id"))
+        asset_id = str(asset["metadata"]["asset_id"])
+        address = self._json("GET", self._platform(ASSETS, asset_id, "attachments", id_))
+        self.http.download(self._signed(_read(address, "url")), path)
+        return True
+
+    def delete_asset(self, asset: str) -> None:
+        """Delete an asset; no effect if it does not exist."""
+        self._delete(self._platform(ASSETS, asset))
+
+    def find_specification(self, kind: str, name: str) -> Json | None:
+        """Return the hardware or software specification with a name, or None."""
+        url = self._platform(f"/v2/{kind}_specifications")
+        rows: Sequence[Json] = self._json("GET", url, {"name": name}).get("resources") or ()
+        return next((row for row in rows if _name(row) == name), None)
+
+    # Addresses, sign-in and requests.
+
+    def create_session(self) -> dict[str, str]:
+        """Return the headers that sign in."""
+        if not self.facts["is_cloud"]:
+            credentials = {
+                "username": self.http.connection.user,
+                "api_key": self.http.connection.key,
+            }
+            url = f"{self.facts['sign_in_url']}/icp4d-api/v1/authorize"
+            token = bearer_token(self.http.post(url, json=credentials), "token")
+        else:
+            form = {"grant_type": _GRANT, "apikey": self.http.connection.key}
+            response = self.http.post(f"{self.facts['iam_url']}/identity/token", data=form)
+            token = bearer_token(response, "access_token")
+        return {"Authorization": f"Bearer {token}"}
+
+    def _runtime(self, path: str, *parts: str) -> str:
+        return self.http.connection.url + _join(path, *parts)
+
+    def _platform(self, path: str, *parts: str) -> str:
+        return str(self.facts["platform_url"]) + _join(path, *parts)
+
+    def _signed(self, address: str) -> str:
+        return address if "://" in address else f"{self.facts['platform_url']}{address}"
+
+    def _send(self, method: str, url: str, params: Json | None = None, **options: Any) -> Any:
+        query = {"version": API_VERSION, "space_id": self.facts["space_id"], **(params or {})}
+
+        def send(headers: Mapping[str, str]) -> Any:
+            return self.http.send(method, url, params=query, headers=dict(headers), **options)
+
+        return self.call(send)
+
+    def _json(self, method: str, url: str, params: Json | None = None, **options: Any) -> Json:
+        response = self._send(method, url, params, **options)
+        try:
+            return cast("Json", response.json())
+        except ValueError as error:
+            raise WatsonError(f"{method} {url}: the response is not JSON") from error
+
+    def _find(self, url: str) -> Json | None:
+        try:
+            return self._json("GET", url)
+        except WatsonError as error:
+            if error.not_found:
+                return None
+            raise
+
+    def _delete(self, url: str, params: Json | None = None) -> None:
+        try:
+            self._send("DELETE", url, params)
+        except WatsonError as error:
+            if not error.not_found:
+                raise
+
+    def _pages(self, url: str, params: Json) -> Iterator[Json]:
+        """Yield the resources of a list, which may have a link to a next part."""
+        page = self._json("GET", url, params)
+        while True:
+            yield from cast("Sequence[Json]", page.get("resources") or ())
+            link: Json = page.get("next") or {}
+            if not (href := str(link.get("href") or "")):
+                return
+            page = self._json("GET", url, _query(href))
+
+
+class _Content:
+    """An open file for a form."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        return self._content
+
+
+def describe_software(specification: Json) -> Json:
+    """Return how a script refers to its software specification (script.py, _create_asset)."""
+    entity: Json = specification.get("entity") or {}
+    kind = (entity.get("software_specification") or {}).get("type", "base")
+    return {"base_id" if kind == "base" else "id": specification["metadata"]["asset_id"]}
+
+
+def asset_of(reference: Json) -> str | None:
+    """Return the id of the data asset in the ``href`` of a reference, or None.
+
+    Example:
+        >>> asset_of({"location": {"href": "/v2/assets/a-1?space_id=s"}})
+        'a-1'
+    """
+    href = str((reference.get("location") or {}).get("href") or "")
+    folder, _, name = href.partition("?")[0].rpartition("/")
+    return name if folder.endswith("/assets") and name else None
+
+
+def _read(response: Json, *path: str) -> str:
+    """Return a text of a response, which must have it."""
+    value: Any = response
+    for name in path:
+        value = cast("Json", value).get(name) if isinstance(value, dict) else None
+    if not isinstance(value, str) or not value:
+        raise WatsonError(f"a response of IBM has no {'.'.join(path)}")
+    return value
+
+
+def _join(path: str, *parts: str) -> str:
+    return "/".join([path, *(quote(part, safe="") for part in parts)])
+
+
+def _query(href: str) -> Json:
+    return dict(parse_qsl(urlsplit(href).query))
+
+
+def _name(resource: Json) -> str:
+    metadata: Json = resource.get("metadata") or {}
+    return str(metadata.get("name") or (resource.get("entity") or {}).get("name") or "")
+
+
+def _creation(resource: Json) -> str:
+    return str((resource.get("metadata") or {}).get("created_at") or "")

@@ -1,0 +1,235 @@
+"""The deployment jobs of the driven mode: one for each start of a trial.
+
+A poll takes one list of the deployment's jobs. When a job has ended, its results are copied to this
+machine; then the job and its data asset are deleted, since a space keeps only a number of jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cloudtune.provider import JobContext, Json, Plan, ProviderError, Started, TrainingJob
+from cloudtune_watson import response
+from cloudtune_watson.errors import PROVIDER, WatsonError
+from cloudtune_watson.jobs.api import RuntimeClient, asset_of
+from cloudtune_watson.jobs.results import Results, find_results, store_results
+from cloudtune_watson.jobs.uploads import DATA, Leftovers
+from cloudtune_watson.request.fill import fill
+from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
+from cloudtune_watson.versions import parse_version
+
+POLL_SECONDS = 15.0
+POLL_SECONDS_EMULATED = 0.25
+HIDDEN_SECONDS = 30.0
+"""Chosen, since IBM documents no time."""
+FOLDER = "results"
+"""The folder of a run's job on this machine with a folder for each ended start."""
+MAX_ATTEMPTS = 5
+"""How often the results of a job are read before the trial fails without them."""
+
+
+class DeploymentJobs:
+    """The deployment jobs of one run: the `TrainingJobs` of IBM Watson.
+
+    IBM assigns each job an id, and two jobs may have the same name. Therefore jobs are found by
+    their name in the list of the run's deployment, the oldest one first.
+    """
+
+    enforces_trial_timeout = False  # IBM documents no time limit of a job
+
+    def __init__(
+        self, runtime: RuntimeClient, plan: Plan, context: JobContext, deployment: str
+    ) -> None:
+        """Create the client without calling the service.
+
+        Args:
+            runtime: The service.
+            plan: The plan of the job.
+            context: The folder and the emulator of the job.
+            deployment: The id of the run's deployment.
+        """
+        self.hidden_seconds = 0.0 if runtime.emulated else HIDDEN_SECONDS
+        self.poll_seconds = POLL_SECONDS_EMULATED if runtime.emulated else POLL_SECONDS
+        self._runtime = runtime
+        self._plan = plan
+        self._folder = context.folder / FOLDER
+        self._deployment = deployment
+        data = plan.facts.data
+        self._version = None if data["is_cloud"] else parse_version(data["version"])
+        self._resource = plan.fitted.study.strategy.resource
+        self._attempts: dict[str, int] = {}
+        """How often the results of a job could not be read, by its name."""
+
+    def job_name(self, number: int, start: int) -> str:
+        """Return the name of the deployment job of a trial's start."""
+        suffix = f"{number}-{start}" if start > 1 else f"{number}"
+        return f"{self._plan.facts.job_name}-{suffix}"
+
+    def create(self, started: Started) -> None:
+        """Create the deployment job of a start.
+
+        IBM would create a second job of this name, so the caller first looks for one that may
+        exist.
+
+        Raises:
+            WatsonError: If the call fails.
+        """
+        assert started.id is not None
+        self._runtime.create_job(self._request(started, started.id))
+
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+        """Return the current state of each job by name. Missing jobs are omitted.
+
+        Raises:
+            ProviderError: If IBM cannot be called, or results cannot be stored on this machine.
+        """
+        names = [started.id for started in starts if started.id]
+        jobs: dict[str, TrainingJob] = {}
+        for name in names:
+            if results := find_results(self._folder / name):
+                jobs[name] = self._ended_job(results)
+        if remaining := [name for name in names if name not in jobs]:
+            listed = self._list()
+            for name in remaining:
+                if name in listed:
+                    jobs[name] = self._training_job(name, listed[name])
+        return jobs
+
+    def stop(self, name: str) -> None:
+        """Stop a job; no effect on one that has ended or does not exist.
+
+        Raises:
+            WatsonError: If IBM cannot be called, or refuses.
+        """
+        if find_results(self._folder / name):
+            return
+        for job in self._all(name):
+            if response.has_ended(job):
+                continue
+            try:
+                self._runtime.cancel_job(job, self._version)
+            except WatsonError as error:
+                if error.retryable or error.affects_all_calls:
+                    raise
+                current = self._runtime.get_job(job["metadata"]["id"])
+                if current is not None and not response.has_ended(current):
+                    raise
+
+    def remove_leftovers(self) -> None:
+        """Delete what the run has in the space: its jobs, their results, deployment and script.
+
+        Raises:
+            WatsonError: If IBM cannot be called, or refuses.
+        """
+        left = Leftovers(self._runtime)
+        left.delete(list(left.list(f"watsonx/{self._plan.facts.job_name}/")))
+
+    def _request(self, started: Started, name: str) -> Json:
+        values = dict(started.parameters)
+        if self._resource and started.resource is not None:
+            values[self._resource] = started.resource
+        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        replacements = {JOB: name, DEPLOYMENT: self._deployment, PARAMETERS: text}
+        request: Json = fill(self._plan.request, replacements)
+        return request
+
+    def _list(self) -> dict[str, Json]:
+        """Return the jobs of the run by name; of two with the same name, the oldest one."""
+        jobs: dict[str, Json] = {}
+        for job in self._sorted():
+            jobs.setdefault(_name(job), job)
+        return jobs
+
+    def _all(self, name: str) -> list[Json]:
+        return [job for job in self._sorted() if _name(job) == name]
+
+    def _sorted(self) -> list[Json]:
+        jobs = self._runtime.list_jobs(self._deployment)
+        return sorted(jobs, key=lambda job: str(job["metadata"].get("created_at") or ""))
+
+    def _training_job(self, name: str, job: Json) -> TrainingJob:
+        if response.has_ended(job):
+            return self._ended_job(self._take(name, job))
+        status = response.training_status(job)
+        return TrainingJob(
+            state=response.training_state(job),
+            word=response.service_state(job),
+            started=response.to_seconds(status.get("running_at")),
+            machine=self._machine,
+        )
+
+    @property
+    def _machine(self) -> str | None:
+        hardware: Json = self._plan.request["hardware_spec"]
+        return hardware.get("name")
+
+    def _ended_job(self, results: Results) -> TrainingJob:
+        job = results.job
+        state, word = response.training_state(job), response.service_state(job)
+        reason = response.failure_reason(job)
+        if state == "completed" and results.exit_code != 0:
+            state = "failed"
+            reason = results.failure or _explain(results.exit_code)
+        status = response.training_status(job)
+        started, ended = results.seconds
+        return TrainingJob(
+            state=state,
+            word=word,
+            measurements=results.measurements(),
+            started=response.to_seconds(status.get("running_at")) or started,
+            ended=response.to_seconds(status.get("completed_at")) or ended or _modified(results),
+            reason=reason,
+            machine=self._machine,
+            log=results.log,
+            artifacts=results.artifacts,
+        )
+
+    def _take(self, name: str, job: Json) -> Results:
+        """Copy the results of an ended job to this machine, and delete them and the job."""
+        folder, asset = self._folder / name, self._output(name, job)
+        content = self._folder / f"{name}.download"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            described = self._runtime.get_asset(asset) if asset else None
+            found = described is not None and self._runtime.download(described, content)
+            results = store_results(folder, job, content if found else None)
+        except zipfile.BadZipFile as error:
+            self._attempts[name] = self._attempts.get(name, 0) + 1
+            if self._attempts[name] < MAX_ATTEMPTS:
+                message = f"the results of {name} are damaged: {error}"
+                raise WatsonError(message, retryable=True) from error
+            results = store_results(folder, job, None)
+        except OSError as error:
+            raise ProviderError(PROVIDER, f"cannot store the results of {name}: {error}") from error
+        finally:
+            content.unlink(missing_ok=True)
+        if asset:
+            self._runtime.delete_asset(asset)
+        self._runtime.delete_job(job["metadata"]["id"])
+        return results
+
+    def _output(self, name: str, job: Json) -> str | None:
+        """Return the id of the data asset with the results of a job, or None."""
+        reference: Json = job["entity"].get("scoring", {}).get("output_data_reference") or {}
+        if asset := asset_of(reference):
+            return asset
+        if response.training_state(job) != "completed":
+            return None
+        return next(iter(self._runtime.find_assets(DATA, name)), None)
+
+
+def _explain(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "the job has left no results; IBM's web page of the job may have its log"
+    return f"the script exited with the status {exit_code}"
+
+
+def _name(job: Mapping[str, Json]) -> str:
+    return str(job["metadata"].get("name") or job["entity"].get("name") or "")
+
+
+def _modified(results: Results) -> float:
+    return Path(results.folder).stat().st_mtime

@@ -1,0 +1,65 @@
+"""Rules of the back end ``jobs``, which runs one deployment job for each start of a trial.
+
+Sources: "Deployment jobs of scripts" in ``docs/watson.md``, with the pages and their dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.provider import Facts, Finding, Note, Study
+from cloudtune_watson.settings import NAME, WatsonSettings
+
+SETTINGS = f"providers.{NAME}"
+PARALLEL_JOBS = 2
+"""Running jobs of one deployment, which the page for Cloud Pak for Data 3.5 documents; later pages
+that were read do not mention it."""
+CODE_BYTES = 5_000_000
+"""Bytes of code above which there is a note. Chosen: IBM documents no size of a script, which has
+the code as text."""
+
+
+def deployment_job_rules(
+    study: Study, settings: WatsonSettings, facts: Facts
+) -> Iterator[Finding | Note]:
+    """Yield how a deployment job differs from a local trial."""
+    yield from _stopping(study)
+    parallel = study.limits_for(NAME).parallel_trials or 1
+    if parallel > PARALLEL_JOBS:
+        text = (
+            f"IBM documented {PARALLEL_JOBS} running jobs per deployment, for Cloud Pak for Data "
+            "3.5, and nothing since; others wait in its queue, which costs nothing"
+        )
+        yield Note("limits.parallel_trials", text)
+    size = facts.lookup.source.size
+    if size > CODE_BYTES:
+        text = (
+            f"the code has {size / 1e6:.0f} MB and is sent as one script, whose largest size IBM "
+            "does not document: list what is not needed in .cloudtuneignore"
+        )
+        yield Note("trial.source", text)
+    if settings.service == "jobs" and facts.data["is_cloud"] and not facts.emulated:
+        text = (
+            "deployment jobs on IBM Cloud need task credentials of your user, which are usable 15 "
+            "to 20 minutes after their creation; cloudtune doctor looks for them"
+        )
+        yield Note(SETTINGS, text)
+
+
+def _stopping(study: Study) -> Iterator[Finding | Note]:
+    reason = "the metrics of a deployment job can be read only after its end"
+    strategy = study.strategy
+    if study.early_stopping:
+        yield Finding("dropped", "early_stopping", f"{reason}, so each trial runs to its end")
+    if strategy.name == "hyperband" and strategy.resource:
+        text = (
+            "each rung trains from scratch: a deployment job has no folder that a later one can "
+            "read"
+        )
+        yield Finding("approximated", "strategy.resource", text)
+    elif strategy.name == "hyperband":
+        text = f"{reason}, so no trial is stopped at a rung: name a resource"
+        yield Finding("approximated", "strategy.name", text)
+    if study.limits_for(NAME).trial_timeout is not None:
+        text = f"{reason}; a trial that is stopped at its limit leaves none"
+        yield Note("limits.trial_timeout", text)
