@@ -23,9 +23,12 @@ from cloudtune.study.study import Study
 
 _IGNORED = {"version", "name", "description", "strategy.seed"}
 """Fields in which repetitions may differ."""
+_LABEL = "name"
+"""The field that users label a study with. Repetitions may have different ones."""
 _MAX_VALUE = 40
 """Fields with longer values do not name a study."""
 _Key = tuple[int, str, Mode, bool]
+_Identity = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,17 @@ def group_jobs(jobs: Sequence[StudyResult]) -> tuple[Group, ...]:
     Jobs are in one group if they ran the same study (apart from its seed) at the same provider, in
     the same mode, and all or none of them on an emulator.
     """
-    studies = list(dict.fromkeys(map(_identity, jobs)))
-    names = _study_names([dict(study) for study in studies])
+    repetitions_of: dict[_Identity, list[StudyResult]] = {}
+    for job in jobs:
+        repetitions_of.setdefault(_identity(job), []).append(job)
+    studies = list(repetitions_of)
+    names = _study_names([dict(study) | _label(repetitions_of[study]) for study in studies])
     by_key: dict[_Key, list[StudyResult]] = {}
     for job in jobs:
         study = studies.index(_identity(job))
         by_key.setdefault((study, job.provider, job.mode, job.emulated), []).append(job)
     return tuple(
-        _group(_label(key, list(by_key), names), key[0], repetitions)
+        _group(_group_label(key, list(by_key), names), key[0], repetitions)
         for key, repetitions in by_key.items()
     )
 
@@ -161,7 +167,7 @@ def _summarize_run(job: StudyResult) -> RunSummary:
     )
 
 
-def _label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
+def _group_label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
     study, provider, mode, emulated = key
     label = f"{provider} (emulated)" if emulated else provider
     if len({other[2] for other in keys if other[1] == provider}) > 1:
@@ -169,11 +175,22 @@ def _label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
     return f"{label}, {names[study]}" if len(names) > 1 else label
 
 
+def _label(jobs: Sequence[StudyResult]) -> dict[str, str]:
+    """Return the label of repetitions as a field, if they have the same one."""
+    labels = {job.study.name for job in jobs}
+    return {_LABEL: labels.pop() or ""} if len(labels) == 1 else {}
+
+
 def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a name for each study: the fewest fields that distinguish them, or a number."""
-    chosen: list[str] = []
+    """Return a name for each study, or a number.
+
+    It is the study's label, if not all have the same one, and the fewest fields that distinguish
+    them.
+    """
+    labelled = all(study.get(_LABEL) for study in studies)
+    chosen = [_LABEL] if labelled and _count_distinct(studies, [_LABEL]) > 1 else []
     while _count_distinct(studies, chosen) < len(studies):
-        fields = sorted({path for study in studies for path in study} - {*chosen})
+        fields = sorted({path for study in studies for path in study} - {_LABEL, *chosen})
         usable = [path for path in fields if _is_short(studies, path)]
         best = max(usable, key=lambda path: _suitability(studies, path, chosen), default=None)
         if best is None or _count_distinct(studies, [*chosen, best]) == _count_distinct(
@@ -181,10 +198,11 @@ def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
         ):
             return [f"study {number}" for number in range(1, len(studies) + 1)]
         chosen.append(best)
-    return [
-        ", ".join(f"{path}={study.get(path, 'null')}" for path in chosen).replace('"', "")
-        for study in studies
-    ]
+    return [", ".join(_describe_field(study, path) for path in chosen) for study in studies]
+
+
+def _describe_field(study: Mapping[str, str], path: str) -> str:
+    return study[_LABEL] if path == _LABEL else f"{path}={study.get(path, 'null')}".replace('"', "")
 
 
 def _count_distinct(studies: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int:
@@ -204,7 +222,7 @@ def _suitability(
     return _count_distinct(studies, [*chosen, path]), "null" not in values, -longest
 
 
-def _identity(job: StudyResult) -> tuple[tuple[str, str], ...]:
+def _identity(job: StudyResult) -> _Identity:
     return tuple(sorted(_compared_fields(job.study).items()))
 
 

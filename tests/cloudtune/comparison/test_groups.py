@@ -59,6 +59,28 @@ def test_several_fields_distinguish_studies_that_one_does_not() -> None:
     assert len(set(found)) == 4
 
 
+def test_the_labels_of_studies_name_them_first() -> None:
+    search = [make_study(name="search", strategy=strategy) for strategy in ("random", "genetic")]
+    other = make_study(name="self-tuning", limits={"max_trials": 1})
+    found = [label for label, _ in labels(*(job("p", [0.1], study=s) for s in (*search, other)))]
+    assert found == [
+        "p, search, strategy.name=random",
+        "p, search, strategy.name=genetic",
+        "p, self-tuning, strategy.name=bayesian",
+    ]
+    assert [
+        label for label, _ in labels(job("p", [0.1], study=search[0]), job("p", [0.1], study=other))
+    ] == ["p, search", "p, self-tuning"]
+
+
+def test_labels_that_repetitions_do_not_share_name_nothing() -> None:
+    jobs = [
+        job("p", [0.1], run=name, study=make_study(name=name, strategy="random")) for name in "ab"
+    ]
+    other = job("p", [0.1], study=make_study(name="c", strategy="genetic"))
+    assert labels(*jobs, other) == [("p, strategy.name=random", 2), ("p, strategy.name=genetic", 1)]
+
+
 def test_studies_that_differ_only_in_long_texts_are_counted() -> None:
     studies = [make_study(constants={"prompt": letter * 50}) for letter in "ab"]
     found = labels(*(job("p", [0.1], study=each) for each in studies))
