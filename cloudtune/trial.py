@@ -1009,6 +1009,9 @@ class Contract:
     ``find_contract(study, argv)``, which returns it, or None in another environment.
     """
 
+    signals_script = False
+    """Whether the service itself signals the script to stop, and not only the launcher."""
+
     def __init__(self, raw: Mapping[str, Any], trial: Json | None = None) -> None:
         """Store what the service provides for this trial.
 
@@ -1366,7 +1369,7 @@ class _Launcher:
 
     def _forward_signal(self, number: int, _frame: Any) -> None:
         self.stop_signals.append(number)
-        for process in self._processes:
+        for process in () if self._contract.signals_script else self._processes:
             process.send_signal(number)
 
     def _copy(self, data: bytes, metrics: _PrintedMetrics | None) -> None:

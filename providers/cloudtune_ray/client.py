@@ -1,0 +1,129 @@
+"""The calls of Ray's Jobs API, and of the dashboard's state API for files and nodes.
+
+Paths and fields as in Ray 2.60.0: dashboard/modules/job/job_head.py, dashboard/modules/state.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from cloudtune.provider import JobContext, Json, Plan
+from cloudtune_ray.errors import RayError
+from cloudtune_ray.http import Connection, HttpClient
+from cloudtune_ray.settings import RaySettings
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""Bytes of a record that are read at once."""
+_JOBS = "/api/jobs/"
+_UNREADABLE = ("A file is not found at", "Agent for node id", "Cannot find")
+"""What the state API says, with the status 500, of a file that does not exist and of a node that is
+gone (log_agent.py and state_manager.py)."""
+
+
+def connect(plan: Plan, context: JobContext) -> RayClient:
+    """Return a client of a job's cluster or emulator, without sending a request.
+
+    Raises:
+        ProviderError: If the plan is emulated and the context is not, or vice versa.
+    """
+    plan.check_context(context)
+    if (emulator := context.emulator) is not None:
+        return RayClient(HttpClient(Connection(emulator.url, emulator.key, emulated=True)))
+    data = plan.facts.data
+    assert isinstance(plan.settings, RaySettings)
+    token = os.environ.get(plan.settings.token_variable, "")
+    certificate = Path(data["certificate"]) if data["certificate"] else None
+    return RayClient(HttpClient(Connection(data["address"], token, certificate)))
+
+
+class RayClient:
+    """The jobs, packages, logs and nodes of one cluster. Each call may raise `RayError`."""
+
+    def __init__(self, http: HttpClient) -> None:
+        """Create the client without sending a request."""
+        self.http = http
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the cluster is an emulator."""
+        return self.http.connection.emulated
+
+    def version(self) -> Json:
+        """Return the versions of Ray and of its API."""
+        version: Json = self.http.get("/api/version")
+        return version
+
+    def nodes(self) -> list[Json]:
+        """Return the nodes that are alive, with their resources."""
+        rows: Json = self.http.get("/api/v0/nodes")
+        nodes: list[Json] = rows["data"]["result"]["result"]
+        return [node for node in nodes if node.get("state") == "ALIVE"]
+
+    def has_package(self, name: str) -> bool:
+        """Return whether the cluster has a package; this call also keeps it for ten minutes."""
+        try:
+            self.http.send("GET", f"/api/packages/gcs/{quote(name)}")
+        except RayError as error:
+            if error.not_found:
+                return False
+            raise
+        return True
+
+    def put_package(self, name: str, content: bytes) -> None:
+        """Store a package."""
+        self.http.send("PUT", f"/api/packages/gcs/{quote(name)}", content)
+
+    def create(self, request: Json) -> None:
+        """Create a job; Ray refuses a second one with the same name."""
+        self.http.post(_JOBS, request)
+
+    def get(self, job: str) -> Json | None:
+        """Return a job, or None if it does not exist."""
+        try:
+            return cast("Json", self.http.get(_JOBS + quote(job, safe="")))
+        except RayError as error:
+            if error.not_found:
+                return None
+            raise
+
+    def list(self) -> list[Json]:
+        """Return all jobs of the cluster."""
+        jobs: list[Json] = self.http.get(_JOBS)
+        return jobs
+
+    def stop(self, job: str) -> None:
+        """Ask a job to end; no effect if it has ended or does not exist."""
+        try:
+            self.http.post(f"{_JOBS}{quote(job, safe='')}/stop")
+        except RayError as error:
+            if not error.not_found:
+                raise
+
+    def delete(self, job: str) -> None:
+        """Delete a job that has ended; no effect if it does not exist."""
+        try:
+            self.http.send("DELETE", _JOBS + quote(job, safe=""))
+        except RayError as error:
+            if not error.not_found:
+                raise
+
+    def log(self, job: str) -> str:
+        """Return the log of a job; empty if its node is gone."""
+        answer: Any = self.http.get(f"{_JOBS}{quote(job, safe='')}/logs")
+        return str(answer["logs"])
+
+    def tail(self, node: str, file: str, lines: int) -> list[str] | None:
+        """Return the last lines of a file in a node's log folder; None if it cannot be read."""
+        query = urlencode({"node_id": node, "filename": file, "lines": lines})
+        try:
+            content = self.http.send(
+                "GET", f"/api/v0/logs/file?{query}", max_bytes=MAX_RECORD_BYTES
+            )
+        except RayError as error:
+            if error.not_found or any(text in error.text for text in _UNREADABLE):
+                return None
+            raise
+        return content.decode("utf-8", "replace").splitlines()

@@ -1,0 +1,88 @@
+"""The request of the job that runs one start of a trial.
+
+The fields are those of ``JobSubmitRequest`` (Ray 2.60.0, dashboard/modules/job/common.py).
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+
+from cloudtune.provider import Facts, FromEnvironment, Json, Study
+from cloudtune_ray.job_program import GRACE
+from cloudtune_ray.launcher_contract import AFTER_STEP, STORAGE
+from cloudtune_ray.settings import RaySettings
+
+JOB = "{{job}}"
+"""Stands for the name of a trial's start."""
+PACKAGE = "{{package}}"
+"""Stands for the address of the code, which depends on its content."""
+RUN_KEY = "cloudtune_run"
+"""The key of a job's metadata with the id of its run."""
+PROGRAM = "cloudtune_job.py"
+"""The program at the root of the package."""
+DEFAULT_CPUS = 1
+"""Without any resource, Ray runs a job on the head node (job_manager.py, _get_label_selector)."""
+_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
+    """Return the body of the request; `JOB` and `PACKAGE` are filled in for each start."""
+    variables: dict[str, str] = {GRACE: str(math.ceil(settings.grace))}
+    if settings.storage:
+        variables[STORAGE] = f"{settings.storage.rstrip('/')}/{facts.run_id}/{JOB}"
+    variables |= {
+        name: f"${{{value.from_env}}}"
+        for name, value in study.trial.env.items()
+        if isinstance(value, FromEnvironment)
+    }
+    environment: Json = {"working_dir": PACKAGE, "env_vars": variables}
+    if facts.data["packages"]:
+        environment["pip"] = {"packages": facts.data["packages"]}
+    return {
+        "submission_id": JOB,
+        "entrypoint": entrypoint(settings.python, JOB, {}),
+        "metadata": {RUN_KEY: facts.run_id, "cloudtune_study": study.name or "study"},
+        "runtime_env": environment,
+        **job_resources(study.trial.resources, settings),
+    }
+
+
+def job_resources(resources: object, settings: RaySettings) -> Json:
+    """Return the fields of a request for the resources of a trial."""
+    cpus: int | None = getattr(resources, "cpus", None)
+    gpus: int | None = getattr(resources, "gpus", None)
+    memory: str | None = getattr(resources, "memory", None)
+    fields: Json = {"entrypoint_num_cpus": DEFAULT_CPUS if cpus is None else cpus}
+    if gpus:
+        fields["entrypoint_num_gpus"] = gpus
+    if memory:
+        fields["entrypoint_memory"] = to_bytes(memory)
+    if settings.resources:
+        fields["entrypoint_resources"] = dict(settings.resources)
+    if settings.label_selector:
+        fields["entrypoint_label_selector"] = dict(settings.label_selector)
+    return fields
+
+
+def entrypoint(python: str, name: str, values: Mapping[str, str]) -> str:
+    """Return the command of a job, quoted for the shell in which Ray runs it."""
+    words = [python, PROGRAM, name, *(f"--{key}={value}" for key, value in values.items())]
+    return f"exec {shlex.join(words)}"
+
+
+def start_variables(after_step: int) -> dict[str, str]:
+    """Return the variables of a start that continues a trial."""
+    return {AFTER_STEP: str(after_step)} if after_step else {}
+
+
+def to_bytes(memory: str) -> int:
+    """Return a size in bytes.
+
+    >>> to_bytes("1.5 GiB"), to_bytes("2 MB")
+    (1610612736, 2000000)
+    """
+    number = memory.rstrip("KMGTiB ")
+    unit = memory[len(number) :].strip()
+    return int(float(number) * (1024 if "i" in unit else 1000) ** _UNITS[unit[0]])

@@ -1,0 +1,81 @@
+"""The states of Ray's jobs as cloudtune's.
+
+Words and error types as in Ray 2.60.0, dashboard/modules/job/common.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cloudtune.provider import Json, TrialState
+from cloudtune_ray.metrics import Record
+
+STATES: Mapping[str, TrialState] = {
+    "PENDING": "pending",
+    "RUNNING": "running",
+    "STOPPED": "cancelled",
+    "SUCCEEDED": "completed",
+    "FAILED": "failed",
+}
+ENDED = frozenset({"STOPPED", "SUCCEEDED", "FAILED"})
+_LOST = frozenset(
+    {
+        "JOB_SUPERVISOR_ACTOR_DIED",
+        "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
+        "JOB_SUPERVISOR_ACTOR_START_FAILURE",
+        "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
+    }
+)
+"""The failures of the cluster, through no fault of the script."""
+_SETUP = "RUNTIME_ENV_SETUP_FAILURE"
+_MEMORY = ("OUT_OF_MEMORY", "OutOfMemory", "running low on memory")
+"""How Ray names the end of a worker by its memory monitor; not verified on a cluster."""
+_MAX_REASON = 1_000
+
+
+def is_over(job: Json) -> bool:
+    """Return whether a job has ended."""
+    return job["status"] in ENDED
+
+
+def trial_state(job: Json, record: Record) -> TrialState:
+    """Return the state of a trial.
+
+    The last line of the job's own program decides: Ray reports good jobs as failed after its head
+    was replaced (https://github.com/ray-project/ray/issues/65608).
+    """
+    if record.end is not None:
+        if record.end.get("stopped") or job["status"] == "STOPPED":
+            return "cancelled"
+        return "completed" if record.end["end"] == 0 else "failed"
+    return STATES.get(job["status"], "unknown")
+
+
+def is_lost(job: Json, record: Record) -> bool:
+    """Return whether a job ended through no fault of the script, such as the loss of its node."""
+    if record.end is not None or job["status"] != "FAILED" or ran_out_of_memory(job, record):
+        return False
+    if job.get("error_type") == _SETUP:  # the package was forgotten before the node read it
+        return "_ray_pkg_" in str(job.get("message")) and "ownload" in str(job.get("message"))
+    return job.get("error_type") in _LOST
+
+
+def ran_out_of_memory(job: Json, record: Record) -> bool:
+    """Return whether Ray ended a job because its node ran out of memory."""
+    message = str(job.get("message"))
+    is_failed = record.end is None and job["status"] == "FAILED"
+    return is_failed and any(text in message for text in _MEMORY)
+
+
+def failure_reason(job: Json, record: Record) -> str:
+    """Return why a job failed; empty if it did not."""
+    if trial_state(job, record) != "failed":
+        return ""
+    if record.end is not None:
+        return record.failure or f"exit code {record.end['end']}"
+    return record.failure or str(job.get("message") or "")[-_MAX_REASON:]
+
+
+def seconds(milliseconds: int | None) -> float | None:
+    """Return a time of Ray in seconds."""
+    return milliseconds / 1000 if milliseconds else None

@@ -1,0 +1,74 @@
+"""Settings under ``providers.ray``. None of them is a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
+
+NAME = "ray"
+TUNE_FIELDS = frozenset({"param_space", "tune_config", "run_config"})
+"""The fields of ``native`` that belong to the format of Ray Tune, which has the same name: an import
+keeps in them what a study cannot express. A job of Ray has none of them."""
+_Text = Annotated[StrictStr, Field(min_length=1)]
+
+
+class Prices(BaseModel):
+    """Your prices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
+
+
+class RaySettings(CloudSettings):
+    """Which cluster runs the trials, and where on it."""
+
+    address: _Text | None = Field(
+        default=None,
+        description="http or https address of the cluster's dashboard, such as "
+        "http://127.0.0.1:8265; default: the variable RAY_API_SERVER_ADDRESS.",
+    )
+    certificate: _Text | None = Field(
+        default=None,
+        description="File with the certificates to verify an https address; default: Python's.",
+    )
+    token_variable: _Text = Field(
+        default="RAY_AUTH_TOKEN",
+        description="Name of the environment variable with the cluster's token, if it has one.",
+    )
+    python: _Text = Field(default="python", description="Python of the nodes that runs trials.")
+    resources: dict[_Text, Annotated[float, Field(gt=0)]] = Field(
+        default={}, description="Custom resources of one trial, such as {TPU: 1}."
+    )
+    label_selector: dict[_Text, StrictStr] = Field(
+        default={}, description="Labels of the nodes for trials, such as {accelerator: A100}."
+    )
+    grace: Seconds = Field(
+        default=30.0, description="Time between asking a script to exit and killing it."
+    )
+    storage: _Text | None = Field(
+        default=None,
+        description="Folder that all nodes share, for checkpoints and outputs: an absolute path.",
+    )
+    visible_secrets: StrictBool = Field(
+        default=False,
+        description="Send values of from_env, which everyone who reaches the cluster can read.",
+    )
+    prices: Prices | None = Field(default=None, description="Your prices.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ray_tune(cls, data: Any) -> Any:
+        """Leave out of ``native`` what only the format of Ray Tune reads."""
+        if not isinstance(data, Mapping):
+            return data
+        fields = cast("Mapping[str, Any]", data)
+        native = fields.get("native")
+        if not isinstance(native, Mapping):
+            return fields
+        own = cast("Mapping[str, Any]", native).items()
+        return {**fields, "native": {k: v for k, v in own if k not in TUNE_FIELDS}}

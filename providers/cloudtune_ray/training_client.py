@@ -1,0 +1,182 @@
+"""The jobs of the driven mode: one for each start of a trial.
+
+A poll takes one list of the cluster's jobs, or a call for each of a few, and one call for the new
+measurements of each running job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
+
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    Started,
+    TrainingJob,
+    format_value,
+)
+from cloudtune_ray import response
+from cloudtune_ray.client import RayClient
+from cloudtune_ray.errors import RayError
+from cloudtune_ray.metrics import Record
+from cloudtune_ray.request.job import (
+    JOB,
+    PACKAGE,
+    RUN_KEY,
+    entrypoint,
+    resolve_variables,
+    start_variables,
+)
+from cloudtune_ray.settings import RaySettings
+from cloudtune_ray.uploads import Package
+
+POLL_SECONDS = 5.0
+POLL_SECONDS_EMULATED = 0.25
+CALLS_PER_SECOND = 4
+"""Chosen: with more running jobs, polls are further apart."""
+_FEW_JOBS = 3
+"""Up to so many jobs are read one by one; the list has the jobs of everyone, also ended ones."""
+
+
+class RayJobs:
+    """The jobs of one run: the `TrainingJobs` of Ray.
+
+    Names of jobs are cloudtune's own and unique: Ray refuses a second job with the same name.
+    """
+
+    enforces_trial_timeout = False  # a job has no time limit
+    hidden_seconds = 0.0
+
+    def __init__(self, client: RayClient, plan: Plan, context: JobContext) -> None:
+        """Pack the code; nothing is sent.
+
+        Raises:
+            ProviderError: If the code cannot be read, or is too large.
+        """
+        assert isinstance(plan.settings, RaySettings)
+        self._client = client
+        self._plan = plan
+        self._context = context
+        self._settings = plan.settings
+        self._resource = plan.fitted.study.strategy.resource
+        self._package = Package(client, plan, context)
+        self._records: dict[str, Record] = {}
+        self._known: dict[str, Json] = {}
+        """The last description of each job that was found."""
+        self._running = 0
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two polls, which bound the calls a second."""
+        if self._client.emulated:
+            return POLL_SECONDS_EMULATED
+        return max(POLL_SECONDS, self._running / CALLS_PER_SECOND)
+
+    def job_name(self, number: int, start: int) -> str:
+        """Return the name of the job of a trial's start."""
+        suffix = f"{number}-{start}" if start > 1 else f"{number}"
+        return f"{self._plan.facts.job_name}-{suffix}"
+
+    def create(self, started: Started) -> None:
+        """Create the job of a start. If it exists, as after a lost answer, it is used.
+
+        Raises:
+            RayError: If the call fails, or another run has a job of this name.
+        """
+        assert started.id is not None
+        self._package.ensure()
+        try:
+            self._client.create(self._request(started))
+        except RayError as error:
+            job = self._client.get(started.id) if error.exists else None
+            if job is None or not self._is_own(job):
+                raise
+            self._known[started.id] = job
+
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+        """Return the current state of each job by name.
+
+        A missing job is omitted, unless it was there before: then the cluster's head was restarted.
+
+        Raises:
+            RayError: If the cluster cannot be called.
+        """
+        names = [started.id for started in starts if started.id]
+        jobs = self._find(names)
+        lost = {name: _forgotten() for name in names if name not in jobs and name in self._known}
+        self._known |= jobs
+        self._running = sum(not response.is_over(job) for job in jobs.values())
+        return {name: self._training_job(name, job) for name, job in jobs.items()} | lost
+
+    def stop(self, name: str) -> None:
+        """Stop a job; no effect on one that has ended or does not exist.
+
+        Raises:
+            RayError: If the cluster cannot be called.
+        """
+        self._client.stop(name)
+
+    def _request(self, started: Started) -> Json:
+        assert started.id is not None
+        values = {name: format_value(value) for name, value in started.parameters.items()}
+        if self._resource and started.resource is not None:
+            values[self._resource] = format_value(started.resource)
+        plan = self._plan
+        request: Json = _fill(plan.request, {JOB: started.id, PACKAGE: self._package.address})
+        request["entrypoint"] = entrypoint(self._settings.python, started.id, values)
+        environment: Json = request["runtime_env"]
+        variables = resolve_variables(environment["env_vars"], plan.fitted.study)
+        environment["env_vars"] = variables | start_variables(started.after_step)
+        return request
+
+    def _is_own(self, job: Json) -> bool:
+        return (job.get("metadata") or {}).get(RUN_KEY) == self._plan.facts.run_id
+
+    def _find(self, names: Collection[str]) -> dict[str, Json]:
+        ended = {n: j for n in names if (j := self._known.get(n)) and response.is_over(j)}
+        remaining = [name for name in names if name not in ended]
+        if len(remaining) <= _FEW_JOBS:
+            rows = [self._client.get(name) for name in remaining]
+        else:
+            rows = [job for job in self._client.list() if job.get("submission_id") in remaining]
+        found = {str(job["submission_id"]): job for job in rows if job and self._is_own(job)}
+        return ended | found
+
+    def _training_job(self, name: str, job: Json) -> TrainingJob:
+        record = self._records.setdefault(name, Record())
+        node: str | None = job.get("driver_node_id")
+        if node and record.end is None and job["status"] != "PENDING":
+            record.read(lambda lines: self._client.tail(node, f"cloudtune-{name}.jsonl", lines))
+        state = response.trial_state(job, record)
+        is_over = response.is_over(job) or record.end is not None
+        ended = (record.end or {}).get("time") or response.seconds(job.get("end_time"))
+        return TrainingJob(
+            state=state,
+            word=str(job["status"]),
+            measurements=record.measurements,
+            started=record.begun or response.seconds(job.get("start_time")),
+            ended=(ended or time.time()) if is_over else None,
+            reason=response.failure_reason(job, record) or record.remark,
+            machine=record.host,
+        )
+
+
+def _forgotten() -> TrainingJob:
+    reason = "the cluster no longer knows the job: its head was restarted, or the job was deleted"
+    return TrainingJob(state="cancelled", word="UNKNOWN", ended=time.time(), reason=reason)
+
+
+def _fill(part: Any, replacements: Mapping[str, str]) -> Any:
+    """Return a copy of a part of a request with all placeholders replaced."""
+    if isinstance(part, dict):
+        fields = cast("Mapping[str, Any]", part)
+        return {name: _fill(field, replacements) for name, field in fields.items()}
+    if isinstance(part, list):
+        return [_fill(item, replacements) for item in cast("Sequence[Any]", part)]
+    if isinstance(part, str):
+        for placeholder, text in replacements.items():
+            part = part.replace(placeholder, text)
+    return part
