@@ -89,7 +89,7 @@ class RayClient:
                 return None
             raise
 
-    def list(self) -> list[Json]:
+    def list_all(self) -> list[Json]:
         """Return all jobs of the cluster."""
         jobs: list[Json] = self.http.get(_JOBS)
         return jobs

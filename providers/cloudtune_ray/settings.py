@@ -11,8 +11,8 @@ from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
 
 NAME = "ray"
 TUNE_FIELDS = frozenset({"param_space", "tune_config", "run_config"})
-"""The fields of ``native`` that belong to the format of Ray Tune, which has the same name: an import
-keeps in them what a study cannot express. A job of Ray has none of them."""
+"""The fields of ``native`` that belong to the format of Ray Tune, which has the same name: an
+import keeps in them what a study cannot express. A job of Ray has none of them."""
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
 

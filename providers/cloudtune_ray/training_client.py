@@ -20,15 +20,18 @@ from cloudtune.provider import (
 )
 from cloudtune_ray import response
 from cloudtune_ray.client import RayClient
+from cloudtune_ray.console import log_address
 from cloudtune_ray.errors import RayError
 from cloudtune_ray.metrics import Record
 from cloudtune_ray.request.job import (
+    CHECKPOINT,
     JOB,
     PACKAGE,
     RUN_KEY,
+    adapt_resources,
     entrypoint,
-    resolve_variables,
     start_variables,
+    storage_folder,
 )
 from cloudtune_ray.settings import RaySettings
 from cloudtune_ray.uploads import Package
@@ -109,7 +112,8 @@ class RayJobs:
         lost = {name: _forgotten() for name in names if name not in jobs and name in self._known}
         self._known |= jobs
         self._running = sum(not response.is_over(job) for job in jobs.values())
-        return {name: self._training_job(name, job) for name, job in jobs.items()} | lost
+        numbers = {started.id: started.checkpoint_number for started in starts}
+        return {n: self._training_job(n, job, numbers[n]) for n, job in jobs.items()} | lost
 
     def stop(self, name: str) -> None:
         """Stop a job; no effect on one that has ended or does not exist.
@@ -124,12 +128,17 @@ class RayJobs:
         values = {name: format_value(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
             values[self._resource] = format_value(started.resource)
-        plan = self._plan
-        request: Json = _fill(plan.request, {JOB: started.id, PACKAGE: self._package.address})
+        study = self._plan.fitted.study
+        replacements = {
+            JOB: started.id,
+            PACKAGE: self._package.address,
+            CHECKPOINT: str(started.checkpoint_number),
+        }
+        request: Json = _fill(self._plan.request, replacements)
         request["entrypoint"] = entrypoint(self._settings.python, started.id, values)
         environment: Json = request["runtime_env"]
-        variables = resolve_variables(environment["env_vars"], plan.fitted.study)
-        environment["env_vars"] = variables | start_variables(started.after_step)
+        environment["env_vars"] = start_variables(environment["env_vars"], study, started)
+        adapt_resources(request, study, self._settings, started)
         return request
 
     def _is_own(self, job: Json) -> bool:
@@ -141,11 +150,11 @@ class RayJobs:
         if len(remaining) <= _FEW_JOBS:
             rows = [self._client.get(name) for name in remaining]
         else:
-            rows = [job for job in self._client.list() if job.get("submission_id") in remaining]
+            rows = [job for job in self._client.list_all() if job.get("submission_id") in remaining]
         found = {str(job["submission_id"]): job for job in rows if job and self._is_own(job)}
         return ended | found
 
-    def _training_job(self, name: str, job: Json) -> TrainingJob:
+    def _training_job(self, name: str, job: Json, number: int) -> TrainingJob:
         record = self._records.setdefault(name, Record())
         node: str | None = job.get("driver_node_id")
         if node and record.end is None and job["status"] != "PENDING":
@@ -161,12 +170,22 @@ class RayJobs:
             ended=(ended or time.time()) if is_over else None,
             reason=response.failure_reason(job, record) or record.remark,
             machine=record.host,
+            log=log_address(self._plan, self._context, name),
+            artifacts=self._artifacts(number),
+            lost=response.is_lost(job, record),
+            out_of_memory=response.ran_out_of_memory(job, record),
         )
+
+    def _artifacts(self, number: int) -> str | None:
+        storage = self._settings.storage
+        if storage is None:
+            return None
+        return f"{storage_folder(storage, self._plan.facts.run_id, number)}/output"
 
 
 def _forgotten() -> TrainingJob:
     reason = "the cluster no longer knows the job: its head was restarted, or the job was deleted"
-    return TrainingJob(state="cancelled", word="UNKNOWN", ended=time.time(), reason=reason)
+    return TrainingJob(state="failed", word="UNKNOWN", ended=time.time(), reason=reason, lost=True)
 
 
 def _fill(part: Any, replacements: Mapping[str, str]) -> Any:

@@ -107,7 +107,7 @@ class JobRecords:
         run = folder.rstrip("/").rpartition("/")[2]
         return {
             f"{folder}{job['submission_id']}": 0
-            for job in self._client.list()
+            for job in self._client.list_all()
             if (job.get("metadata") or {}).get(RUN_KEY) == run and is_over(job)
         }
 

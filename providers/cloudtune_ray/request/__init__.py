@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Facts, FittedStudy, Json, Mode
+from cloudtune.provider import Facts, FittedStudy, Json
 from cloudtune_ray.request.job import job
 from cloudtune_ray.settings import RaySettings
 
 
-def request(fitted: FittedStudy, mode: Mode, settings: RaySettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, settings: RaySettings, facts: Facts) -> Json:
     """Return the request as plain data."""
     return job(fitted.study, settings, facts)

@@ -9,13 +9,25 @@ import math
 import shlex
 from collections.abc import Mapping
 
-from cloudtune.provider import Facts, FromEnvironment, Json, Study
+from cloudtune.provider import (
+    Facts,
+    FromEnvironment,
+    Json,
+    Resources,
+    Started,
+    Study,
+    largest_resources,
+    resolve_secrets,
+    trial_resources,
+)
 from cloudtune_ray.job_program import GRACE
 from cloudtune_ray.launcher_contract import AFTER_STEP, STORAGE
 from cloudtune_ray.settings import RaySettings
 
 JOB = "{{job}}"
 """Stands for the name of a trial's start."""
+CHECKPOINT = "{{checkpoint}}"
+"""Stands for the number of the trial whose folder in the storage a start uses."""
 PACKAGE = "{{package}}"
 """Stands for the address of the code, which depends on its content."""
 RUN_KEY = "cloudtune_run"
@@ -28,10 +40,10 @@ _UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
-    """Return the body of the request; `JOB` and `PACKAGE` are filled in for each start."""
+    """Return the body of the request; the placeholders are filled in for each start."""
     variables: dict[str, str] = {GRACE: str(math.ceil(settings.grace))}
     if settings.storage:
-        variables[STORAGE] = f"{settings.storage.rstrip('/')}/{facts.run_id}/{JOB}"
+        variables[STORAGE] = storage_folder(settings.storage, facts.run_id, CHECKPOINT)
     variables |= {
         name: f"${{{value.from_env}}}"
         for name, value in study.trial.env.items()
@@ -45,25 +57,40 @@ def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
         "entrypoint": entrypoint(settings.python, JOB, {}),
         "metadata": {RUN_KEY: facts.run_id, "cloudtune_study": study.name or "study"},
         "runtime_env": environment,
-        **job_resources(study.trial.resources, settings),
+        **_resource_fields(largest_resources(study), settings),
     }
 
 
-def job_resources(resources: object, settings: RaySettings) -> Json:
-    """Return the fields of a request for the resources of a trial."""
-    cpus: int | None = getattr(resources, "cpus", None)
-    gpus: int | None = getattr(resources, "gpus", None)
-    memory: str | None = getattr(resources, "memory", None)
+def adapt_resources(request: Json, study: Study, settings: RaySettings, started: Started) -> None:
+    """Give a request the resources of one start, where ``native`` does not set others."""
+    planned = _resource_fields(largest_resources(study), settings)
+    own = _resource_fields(trial_resources(study, started), settings)
+    for name in planned.keys() | own.keys():
+        if request.get(name) != planned.get(name):
+            continue
+        if name in own:
+            request[name] = own[name]
+        else:
+            del request[name]
+
+
+def _resource_fields(resources: Resources, settings: RaySettings) -> Json:
+    cpus = resources.cpus
     fields: Json = {"entrypoint_num_cpus": DEFAULT_CPUS if cpus is None else cpus}
-    if gpus:
-        fields["entrypoint_num_gpus"] = gpus
-    if memory:
-        fields["entrypoint_memory"] = to_bytes(memory)
+    if resources.gpus:
+        fields["entrypoint_num_gpus"] = resources.gpus
+    if resources.memory:
+        fields["entrypoint_memory"] = to_bytes(resources.memory)
     if settings.resources:
         fields["entrypoint_resources"] = dict(settings.resources)
     if settings.label_selector:
         fields["entrypoint_label_selector"] = dict(settings.label_selector)
     return fields
+
+
+def storage_folder(storage: str, run: str, number: int | str) -> str:
+    """Return the folder in the storage with the checkpoints and outputs of a trial."""
+    return f"{storage.rstrip('/')}/{run}/{number}"
 
 
 def entrypoint(python: str, name: str, values: Mapping[str, str]) -> str:
@@ -72,9 +99,14 @@ def entrypoint(python: str, name: str, values: Mapping[str, str]) -> str:
     return f"exec {shlex.join(words)}"
 
 
-def start_variables(after_step: int) -> dict[str, str]:
-    """Return the variables of a start that continues a trial."""
-    return {AFTER_STEP: str(after_step)} if after_step else {}
+def start_variables(variables: Json, study: Study, started: Started) -> Json:
+    """Return the variables of a start, with the values of the secrets.
+
+    Raises:
+        UsageError: If a variable of this shell is not set.
+    """
+    resolved: Json = resolve_secrets({"env": variables}, study)["env"]
+    return {**resolved, AFTER_STEP: str(started.after_step)} if started.after_step else resolved
 
 
 def to_bytes(memory: str) -> int:

@@ -1,0 +1,109 @@
+"""The Ray provider: connects the files of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cloudtune.provider import (
+    BaseProvider,
+    Check,
+    Facts,
+    Finding,
+    FittedStudy,
+    JobContext,
+    Json,
+    Lookup,
+    Mode,
+    Note,
+    Study,
+    TrainingJobs,
+    Trial,
+    Uploads,
+)
+from cloudtune_ray.capabilities import CAPABILITIES
+from cloudtune_ray.lookup import lookup
+from cloudtune_ray.outline import outline
+from cloudtune_ray.request import request
+from cloudtune_ray.request.study_fields import STUDY_FIELDS
+from cloudtune_ray.rules import rules
+from cloudtune_ray.settings import RaySettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Plan
+
+
+class RayProvider(BaseProvider[RaySettings]):
+    """A Ray cluster: jobs of its REST API, with trials that cloudtune chooses."""
+
+    capabilities = CAPABILITIES
+    settings = RaySettings
+    emulator = "cloudtune_ray.emulator"
+    connection_settings = ("address", "certificate", "token_variable")
+    packages: Mapping[str, Sequence[str]] = {"emulators": ("werkzeug",)}
+    protected_paths = (
+        "submission_id",
+        "entrypoint",
+        "metadata.cloudtune_run",
+        "runtime_env.working_dir",
+    )
+    study_fields = STUDY_FIELDS
+
+    def lookup(self, study: Study, settings: RaySettings, facts: Facts) -> Lookup:
+        """Return what is known of the cluster; does not call it."""
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: FittedStudy, mode: Mode, settings: RaySettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return the findings and notes of Ray."""
+        return rules(fitted, settings, facts)
+
+    def request(self, fitted: FittedStudy, mode: Mode, settings: RaySettings, facts: Facts) -> Json:
+        """Return the request of the job of each trial."""
+        return request(fitted, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates there, in words."""
+        return outline(plan)
+
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
+        """Yield what read-only calls show of the cluster.
+
+        Raises, also while the checks are read:
+            ProviderError: If the cluster cannot be reached.
+        """
+        from cloudtune_ray.account import check_account
+        from cloudtune_ray.client import connect
+
+        yield from check_account(connect(plan, context), plan)
+
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+        """Return the lines of the log of a trial's last job.
+
+        Raises:
+            ProviderError: If the cluster cannot be reached, or its node is gone.
+        """
+        from cloudtune_ray.client import connect
+
+        if trial.id is None:
+            return None
+        return iter(connect(plan, context).log(trial.id).splitlines())
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
+        """Return the records of a run's jobs at the cluster."""
+        from cloudtune_ray.client import connect
+        from cloudtune_ray.uploads import find_uploads
+
+        return find_uploads(connect(plan, context), plan)
+
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+        """Pack the code, and return the jobs of the trials.
+
+        Raises:
+            ProviderError: If the code cannot be packed.
+        """
+        from cloudtune_ray.client import connect
+        from cloudtune_ray.training_client import RayJobs
+
+        return RayJobs(connect(plan, context), plan, context)

@@ -1,0 +1,43 @@
+"""Checks ``native`` against the fields of ``JobSubmitRequest`` and of a runtime environment.
+
+From Ray 2.60.0, dashboard/modules/job/common.py and runtime_env/runtime_env.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cloudtune.provider import Finding, Note, did_you_mean, is_map
+from cloudtune_ray.rules.settings import SETTINGS
+
+REQUEST = frozenset(
+    {
+        *("entrypoint", "submission_id", "runtime_env", "metadata", "entrypoint_num_cpus"),
+        *("entrypoint_num_gpus", "entrypoint_memory", "entrypoint_resources"),
+        "entrypoint_label_selector",
+    }
+)
+ENVIRONMENT = frozenset(
+    {
+        *("py_modules", "py_executable", "working_dir", "conda", "pip", "uv", "container"),
+        *("excludes", "env_vars", "config", "worker_process_setup_hook", "nsight", "mpi"),
+        *("image_uri", "rocprof_sys", "java_jars", "_ray_commit", "_inject_current_ray"),
+    }
+)
+
+
+def native_rules(native: Mapping[str, Any]) -> Iterator[Finding | Note]:
+    """Yield the fields that Ray does not know; it refuses a request that has one."""
+    path = f"{SETTINGS}.native"
+    for key in native.keys() - REQUEST:
+        hint = did_you_mean(key, REQUEST)
+        reason = f"a job of Ray has no such field{f'; {hint}' if hint else ''}"
+        yield Finding("refused", f"{path}.{key}", reason)
+    environment: Any = native.get("runtime_env")
+    for key in environment.keys() - ENVIRONMENT if is_map(environment) else ():
+        field = f"{path}.runtime_env.{key}"
+        if hint := did_you_mean(key, ENVIRONMENT):
+            yield Finding("refused", field, f"unknown field of a runtime environment; {hint}")
+        else:
+            yield Note(field, "unknown field of a runtime environment: sent unchanged")

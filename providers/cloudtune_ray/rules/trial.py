@@ -1,0 +1,87 @@
+"""Rules of a trial: its code, inputs, variables, requirements and arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.provider import (
+    CategoricalParameter,
+    Facts,
+    Finding,
+    FromEnvironment,
+    Note,
+    Study,
+    format_value,
+    has_code,
+)
+from cloudtune_ray.rules.settings import SETTINGS
+from cloudtune_ray.settings import NAME, RaySettings
+from cloudtune_ray.uploads import MAX_PACKAGE, TOO_LARGE
+
+
+def trial_rules(study: Study, settings: RaySettings, facts: Facts) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on the block ``trial`` and the arguments."""
+    yield from _code(study, facts)
+    yield from _inputs(study, facts)
+    yield from _environment(study, settings)
+    yield from _requirements(facts)
+    yield from _arguments(study)
+
+
+def _code(study: Study, facts: Facts) -> Iterator[Finding]:
+    address = facts.lookup.code_address
+    if not has_code(study):
+        yield Finding("refused", "trial.script", "Ray runs code: add a script, module or command")
+    elif address is not None:
+        reason = f"trials cannot read {address}: set a folder, which is sent"
+        yield Finding("refused", "trial.source", reason)
+    elif facts.lookup.source.size > MAX_PACKAGE:
+        yield Finding("refused", "trial.source", TOO_LARGE)
+
+
+def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
+    inputs = facts.lookup.inputs
+    for name in study.trial.inputs:
+        path = f"trial.inputs.{name}"
+        address = inputs.addresses[name]
+        if address and name in facts.data["local_inputs"] and not facts.emulated:
+            text = f"not copied: all nodes must have {address}; else set {path}.{NAME}"
+            yield Note(path, text)
+
+
+def _environment(study: Study, settings: RaySettings) -> Iterator[Finding | Note]:
+    for name, value in study.trial.env.items():
+        if not isinstance(value, FromEnvironment):
+            continue
+        path = f"trial.env.{name}"
+        shown = "everyone who reaches the cluster can read the variables of a job (GET /api/jobs/)"
+        if settings.visible_secrets:
+            yield Note(path, shown)
+        else:
+            reason = (
+                f"{shown}: set {name} on the nodes instead, where trials inherit it, and leave it "
+                f"out here, or accept that by {SETTINGS}.visible_secrets: true"
+            )
+            yield Finding("refused", path, reason)
+
+
+def _requirements(facts: Facts) -> Iterator[Finding]:
+    for line in facts.data["packages"]:
+        if line.startswith(("-r", "-c", "-e", "--requirement", "--constraint", "--editable", ".")):
+            reason = f"Ray installs packages outside of your code, so {line!r} finds no file"
+            yield Finding("refused", "trial.requirements", reason)
+
+
+def _arguments(study: Study) -> Iterator[Finding]:
+    """Yield the names and values that cannot be part of a command line."""
+    for name, variants in study.parameters.items():
+        path = f"parameters.{name}"
+        if "=" in name or not name.isprintable():
+            reason = "passed as --name=value, so the name must not contain = or a line break"
+            yield Finding("refused", path, reason)
+        for parameter in variants:
+            if isinstance(parameter, CategoricalParameter) and any(
+                "\0" in format_value(value) for value in parameter.values
+            ):
+                reason = "passed as words of a command, which cannot contain a zero byte"
+                yield Finding("refused", f"{path}.values", reason)
