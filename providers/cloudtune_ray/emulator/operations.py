@@ -1,0 +1,214 @@
+"""The operations of the dashboard: their method, their path, and what carries them out.
+
+The names are the emulator's own, for fault plans; Ray's REST API has none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, app
+from cloudtune_ray.emulator.errors import (
+    bad_request,
+    failed,
+    not_found,
+    refused_by_agent,
+)
+from cloudtune_ray.emulator.requests import MAX_PACKAGE, read_request
+from cloudtune_ray.emulator.script_jobs import FORGET_PACKAGES, RESTART_HEAD, Jobs
+from cloudtune_ray.emulator.session import Session
+from cloudtune_ray.emulator.state import Job, Node
+
+VERSION = "2.60.0"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an operation."""
+
+    names: Mapping[str, str]
+    """The names in the path."""
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+
+class Operations(app.Operations[Jobs, Any]):
+    """Carries out operations on one emulated cluster."""
+
+    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan) -> None:
+        lock = threading.RLock()
+        self.session = Session(folder / "session")
+        jobs = Jobs(delays, lock, self.session)
+        super().__init__(Context(folder, delays, faults, jobs, lock))
+
+    def carry_out(self, operation: Operation, call: Call) -> Response:
+        """Return the response to a call.
+
+        Raises:
+            ServiceError: If Ray would refuse.
+        """
+        with self.context.lock:
+            return operation.carry_out(self)(call)
+
+    def version(self, _call: Call) -> Response:
+        """GET /api/version (job_head.py, get_version)."""
+        return _json(
+            {
+                "version": "4",
+                "ray_version": VERSION,
+                "ray_commit": "emulated",
+                "session_name": self.session.name,
+            }
+        )
+
+    def get_package(self, call: Call) -> Response:
+        """GET /api/packages/{protocol}/{name} (job_head.py, get_package)."""
+        if call.names["name"] not in self.session.packages:
+            raise not_found(f"Package gcs://{call.names['name']} does not exist")
+        return Response(200)
+
+    def put_package(self, call: Call) -> Response:
+        """PUT /api/packages/{protocol}/{name} (job_head.py, upload_package)."""
+        if len(call.body) >= MAX_PACKAGE:  # packaging.py, GCS_STORAGE_MAX_SIZE
+            raise failed(f"ValueError: Package size exceeds the maximum size of {MAX_PACKAGE}.")
+        self.session.packages[call.names["name"]] = call.body
+        return Response(200)
+
+    def submit(self, call: Call) -> Response:
+        """POST /api/jobs/ (job_head.py and job_agent.py, submit_job)."""
+        request = read_request(call.body)
+        name = request.get("submission_id") or f"raysubmit_{secrets.token_hex(8)}"
+        if name in self.session.jobs:
+            raise refused_by_agent(
+                f"Job with submission_id {name} already exists. "
+                "Please use a different submission_id."
+            )
+        try:
+            folder = self.context.job_folder(name)
+        except ValueError as error:
+            raise bad_request(f"emulator: {error}") from error
+        job = Job(name, request, folder, self.session.job_log(name))
+        job.fault = self.context.faults.next_trial()
+        self.session.jobs[name] = job
+        self.context.jobs.launch(job)
+        return _json({"job_id": name, "submission_id": name})
+
+    def list_jobs(self, _call: Call) -> Response:
+        """GET /api/jobs/ (job_head.py, list_jobs)."""
+        return _json([job.describe() for job in self.session.jobs.values()])
+
+    def get_job(self, call: Call) -> Response:
+        """GET /api/jobs/{id} (job_head.py, get_job_info)."""
+        return _json(self._job(call).describe())
+
+    def stop_job(self, call: Call) -> Response:
+        """POST /api/jobs/{id}/stop: false if it has ended (job_manager.py, stop_job)."""
+        job = self._job(call)
+        if not job.is_over:
+            self.context.jobs.stop(job)
+            return _json({"stopped": True})
+        return _json({"stopped": False})
+
+    def delete_job(self, call: Call) -> Response:
+        """DELETE /api/jobs/{id}, only of an ended one (job_manager.py, delete_job)."""
+        job = self._job(call)
+        if not job.is_over:
+            raise failed(
+                f"RuntimeError: Attempted to delete job '{job.id}', but it is in a non-terminal "
+                f"state {job.state}."
+            )
+        del self.session.jobs[job.id]
+        return _json({"deleted": True})
+
+    def get_logs(self, call: Call) -> Response:
+        """GET /api/jobs/{id}/logs: the whole log, from its node (job_head.py, get_job_logs)."""
+        job = self._job(call)
+        if job.node is None:
+            return _json({"logs": ""})
+        if not job.node.is_alive:
+            raise failed("ClientConnectorError: Cannot connect to host 127.0.0.1:52365")
+        text = job.log.read_text("utf-8", "replace") if job.log.exists() else ""
+        return _json({"logs": text})
+
+    def list_nodes(self, _call: Call) -> Response:
+        """GET /api/v0/nodes (state_head.py; also dead nodes)."""
+        rows = [node.describe() for node in self.session.nodes]
+        return _json({"result": True, "msg": "", "data": {"result": {"result": rows}}})
+
+    def get_log_file(self, call: Call) -> Response:
+        """GET /api/v0/logs/file: the last lines of a file (state_head.py and log_agent.py)."""
+        query = call.query
+        if "node_id" not in query:  # GetLogOptions fails, which aiohttp reports
+            raise failed("500 Internal Server Error\n\nServer got itself in trouble")
+        node = self._node(query["node_id"])
+        if node is None or not node.is_alive:
+            raise failed(f"Agent for node id: {query['node_id']} doesn't exist.")
+        name = query.get("filename", "")
+        file = self.session.logs / name
+        if not name or "/" in name or not file.is_file():
+            raise failed(f"A file is not found at: {file}")
+        count = int(query.get("lines", 1000))
+        lines = file.read_bytes().splitlines(keepends=True)
+        last = lines if count < 0 else lines[len(lines) - min(count, len(lines)) :]
+        return Response(200, b"".join(last), "text/plain")
+
+    def _job(self, call: Call) -> Job:
+        job = self.session.jobs.get(call.names["id"])
+        if job is None:
+            raise not_found(f"Job {call.names['id']} does not exist")
+        return job
+
+    def _node(self, id_: str) -> Node | None:
+        return next((node for node in self.session.nodes if node.id == id_), None)
+
+
+def _json(content: Json | list[Json]) -> Response:
+    return Response(200, json.dumps(content).encode())
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation: a method, a path with the names of its parts in braces, what carries it out."""
+
+    method: str
+    path: str
+    carry_out: Callable[[Operations], Callable[[Call], Response]]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern of the path."""
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path))
+
+
+EFFECTS = (FORGET_PACKAGES, RESTART_HEAD)
+"""Effects on a trial that only this emulator has."""
+NOT_DRIVEN: Mapping[str, str] = {
+    "stop_early": "Ray Jobs do not stop early",
+    "no_metric": "Ray Jobs have no metrics",
+}
+"""Effects that are impossible for jobs, and why."""
+NOT_MANAGED: Mapping[str, str] = {}
+_PACKAGE = "/api/packages/(?P<protocol>gcs)/{name}"
+_JOB = "/api/jobs/{id}"
+
+OPERATIONS: Mapping[str, Operation] = {
+    "GetVersion": Operation("GET", "/api/version", lambda o: o.version),
+    "GetPackage": Operation("GET", _PACKAGE, lambda o: o.get_package),
+    "PutPackage": Operation("PUT", _PACKAGE, lambda o: o.put_package),
+    "SubmitJob": Operation("POST", "/api/jobs/", lambda o: o.submit),
+    "ListJobs": Operation("GET", "/api/jobs/", lambda o: o.list_jobs),
+    "GetJob": Operation("GET", _JOB, lambda o: o.get_job),
+    "StopJob": Operation("POST", f"{_JOB}/stop", lambda o: o.stop_job),
+    "DeleteJob": Operation("DELETE", _JOB, lambda o: o.delete_job),
+    "GetJobLogs": Operation("GET", f"{_JOB}/logs", lambda o: o.get_logs),
+    "ListNodes": Operation("GET", "/api/v0/nodes", lambda o: o.list_nodes),
+    "GetLogFile": Operation("GET", "/api/v0/logs/file", lambda o: o.get_log_file),
+}

@@ -1,0 +1,199 @@
+"""Runs jobs here: the command as a shell runs it, and what the supervisor of a job does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cloudtune.emulator_kit import (
+    PASSED_ON,
+    Delays,
+    Ended,
+    JobRun,
+    Json,
+    ProcessSpec,
+    ScriptJobs,
+    create_image,
+    is_map,
+)
+from cloudtune_ray.emulator import delays
+from cloudtune_ray.emulator.session import Session
+from cloudtune_ray.emulator.state import (
+    NODE_CPUS,
+    NODE_MEMORY,
+    RUNNING,
+    STOPPED,
+    SUCCEEDED,
+    Job,
+)
+
+FORGET_PACKAGES = "forget_packages"
+"""The fault that the cluster has forgotten all packages when a job is to start."""
+RESTART_HEAD = "restart_head"
+"""The fault that the head is replaced, with all jobs, after so many seconds of a job."""
+_LINES_ON_ERROR = 10
+_GRACE = "RAY_JOB_STOP_WAIT_TIME_S"
+
+Run = JobRun[Job, Path, str]
+
+
+class Jobs(ScriptJobs[Job, Path, str]):
+    """Runs jobs."""
+
+    def __init__(self, delays_: Delays, lock: threading.RLock, session: Session) -> None:
+        self._session = session
+        super().__init__(delays_, lock, grace=float(delays.GRACE))
+
+    def stop(self, job: Job) -> None:
+        """Signal all processes of a job that exist now (job_supervisor.py, run)."""
+        with self.lock:
+            self.request_stop(job)
+            for process in _processes(job):
+                with suppress(psutil.Error):
+                    process.send_signal(signal.SIGTERM)
+
+    def stop_early(self, job: Job) -> None:
+        """Stop a job."""
+        self.stop(job)
+
+    def prepare(self, run: Run) -> ProcessSpec:
+        """Wait for a node, set up the runtime environment, and return the command's process."""
+        job = run.job
+        if run.take_fault(FORGET_PACKAGES):
+            with self.lock:
+                self._session.packages.clear()
+        self.start_machine(run, delays.STARTING, "JOB_SUPERVISOR_ACTOR_START_FAILURE")
+        if not _fits(job.request):
+            self.pass_time(run, delays.START_TIMEOUT)
+            self.give_up(run, "JOB_SUPERVISOR_ACTOR_START_TIMEOUT")
+        environment: Json = job.request.get("runtime_env") or {}
+        try:
+            with self.lock:
+                folder = self._session.unpack(environment["working_dir"])
+            python = create_image(job.folder / "image")
+            _install(python, environment.get("pip"))
+        except (OSError, KeyError) as error:
+            job.message = f"runtime_env setup failed: {error}"
+            self.give_up(run, "RUNTIME_ENV_SETUP_FAILURE")
+        variables = {str(name): str(v) for name, v in (environment.get("env_vars") or {}).items()}
+        with self.lock:
+            job.node = self._session.choose_node()
+            job.enter(RUNNING)
+        with job.log.open("a", encoding="utf-8") as log:
+            log.write(f"Running entrypoint for job {job.id}: {job.request['entrypoint']}\n")
+        command = f"echo $$ > '{job.folder}/pid'\n{job.request['entrypoint']}"
+        metadata = {"job_submission_id": job.id, "job_name": job.id}
+        metadata |= job.request.get("metadata") or {}
+        env = {name: value for name, value in os.environ.items() if name in PASSED_ON}
+        env |= variables
+        env["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps({"metadata": metadata})
+        env["PYTHONUNBUFFERED"] = "1"
+        env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH') or os.defpath}"
+        grace = float(variables.get(_GRACE, delays.GRACE))
+        return ProcessSpec(["/bin/sh", "-c", command], folder, env, job.log, grace=grace)
+
+    def read(self, run: Run, *, last: bool) -> None:
+        """Apply the fault of a job once it has run so many seconds; Ray reads no measurements."""
+        job = run.job
+        if last or job.fault is None or job.state != RUNNING:
+            return
+        elapsed = time.time() - (job.started or time.time())
+        self.inject_fault(run, elapsed)
+        if elapsed >= job.fault.after and run.take_fault(RESTART_HEAD):
+            self._restart_head()
+
+    def recover(self, run: Run) -> bool:
+        """Return False: Ray does not start a job again."""
+        return False
+
+    def finish(self, run: Run, ended: Ended) -> None:
+        """Let the time pass until the head knows that a node is gone."""
+        if run.interrupted:
+            if run.job.node:
+                with self.lock:
+                    self._session.lose(run.job.node)
+            self.delays.wait(delays.NODE_LOSS, self.closing)
+
+    def settle(self, run: Run, ended: Ended) -> None:
+        """Enter the job's final state (job_supervisor.py, run; job_manager.py, _monitor_job)."""
+        job = run.job
+        if run.interrupted:
+            job.fail(
+                "JOB_SUPERVISOR_ACTOR_DIED",
+                "Job supervisor actor died: The actor died because its node has died.",
+            )
+        elif job.stop_requested.is_set():
+            job.enter(STOPPED)
+        elif run.problem:
+            job.fail(run.problem, job.message or "Job supervisor actor failed to start.")
+        elif ended.state == "completed":
+            job.exit_code = 0
+            job.enter(SUCCEEDED)
+        else:
+            code = ended.exit_code if ended.exit_code is not None else -9
+            job.exit_code = code
+            text = f"Job entrypoint command failed with exit code {code}, last available logs"
+            tail = "".join(_last_lines(job.log))
+            job.fail("JOB_ENTRYPOINT_COMMAND_ERROR", f"{text} (truncated to 20,000 chars):\n{tail}")
+
+    def _restart_head(self) -> None:
+        with self.lock:
+            jobs = [job for job in self._session.jobs.values() if not job.is_over]
+            self._session.reset()
+            for job in jobs:
+                self.request_stop(job)
+                for process in _processes(job):
+                    with suppress(psutil.Error):
+                        process.kill()
+
+
+def _fits(request: Json) -> bool:
+    """Return whether a node of this cluster is large enough."""
+    wanted = [
+        (request.get("entrypoint_num_cpus", 0), NODE_CPUS),
+        (request.get("entrypoint_num_gpus", 0), 0),
+        (request.get("entrypoint_memory", 0), NODE_MEMORY),
+        *((amount, 0) for amount in (request.get("entrypoint_resources") or {}).values()),
+    ]
+    return not request.get("entrypoint_label_selector") and all(n <= most for n, most in wanted)
+
+
+def _install(python: str, pip: Any) -> None:
+    """Install packages as ``runtime_env`` asks (_private/runtime_env/pip.py).
+
+    Raises:
+        OSError: If pip fails.
+    """
+    packages = pip.get("packages", []) if is_map(pip) else pip
+    if not packages:
+        return
+    words = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run(
+        [*words, *(str(each) for each in packages)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise OSError(f"Failed to install pip packages: {done.stderr[-500:]}")
+
+
+def _processes(job: Job) -> Iterator[psutil.Process]:
+    """Yield the processes of a job, children before parents."""
+    with suppress(OSError, ValueError, psutil.Error):
+        root = psutil.Process(int((job.folder / "pid").read_text()))
+        yield from reversed(root.children(recursive=True))
+        yield root
+
+
+def _last_lines(log: Path) -> Iterator[str]:
+    with suppress(OSError), log.open(encoding="utf-8", errors="replace") as file:
+        yield from deque(file, _LINES_ON_ERROR)

@@ -1,0 +1,156 @@
+"""Complete runs on the emulator, including errors and crashes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psutil
+import pytest
+
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.schema import Mode
+from cloudtune.testing import EmulatedRunContract
+
+_CHECKPOINTS = """
+    import os, time
+    from cloudtune.trial import checkpoint_dir, report
+    path = os.path.join(checkpoint_dir(), "done")
+    done = int(open(path).read()) if os.path.exists(path) else 0
+    print("begins with", done)
+    for step in range(done + 1, 9):
+        time.sleep(0.4)
+        report(accuracy=step, step=step)
+        open(path, "w").write(str(step))
+"""
+
+
+@pytest.mark.slow
+class TestRayOnEmulator(EmulatedRunContract):
+    name = "ray"
+    settings: ClassVar[dict[str, Any]] = {"visible_secrets": True}
+    create_operations: ClassVar[dict[Mode, str]] = {"driven": "SubmitJob"}
+    keeps_checkpoints = False
+    trial_timeout = "6s"
+    timeout_word = "STOPPED"
+
+    def list_jobs(self, folder: Path) -> Sequence[str]:
+        return [path.name for path in folder.glob("jobs/*")]
+
+    def check_trial(self, trial: Trial) -> None:
+        assert trial.machine == os.uname().nodename
+
+    def run_one(self, script: str, **more: Any) -> StudyResult:
+        more.setdefault("limits", {"max_trials": 1, "parallel_trials": 1})
+        return self.finish(self.create_run("driven", script, **more))
+
+    def test_a_trial_whose_node_is_lost_continues_from_its_checkpoint(self) -> None:
+        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 3}]"
+        storage = self.folder / "shared"
+        result = self.run_one(_CHECKPOINTS, faults=faults, settings={"storage": str(storage)})
+        lost, done = result.trials
+        assert (lost.state, done.state) == ("cancelled", "completed"), done.reason
+        assert "node has died" in lost.reason
+        assert done.replaces == 1
+        assert "begins with 0" not in Path(str(done.log)).read_text()
+        assert done.objective == (8.0,)
+
+    def test_without_storage_a_lost_trial_starts_anew(self) -> None:
+        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
+        _, done = self.run_one(_CHECKPOINTS, faults=faults).trials
+        assert (done.state, len(done.measurements)) == ("completed", 8)
+        assert "begins with 0" in Path(str(done.log)).read_text()
+
+    def test_a_package_that_the_cluster_forgets_is_uploaded_again(self) -> None:
+        faults = "faults: [{operation: trial, call: 1, effect: forget_packages}]"
+        result = self.run_one(
+            "from cloudtune.trial import report\nreport(accuracy=1)", faults=faults
+        )
+        assert [trial.state for trial in result.trials] == ["cancelled", "completed"]
+        assert "Failed to download" in result.trials[0].reason
+
+    def test_trials_of_a_head_that_is_replaced_are_repeated(self) -> None:
+        faults = "faults: [{operation: trial, call: 1, effect: restart_head, after: 2}]"
+        result = self.run_one(_CHECKPOINTS, faults=faults)
+        assert [trial.state for trial in result.trials] == ["cancelled", "completed"]
+        assert "no longer knows the job" in result.trials[0].reason
+
+    def test_the_script_gets_one_signal_and_its_grace(self) -> None:
+        script = """
+            import signal, sys, time
+            from cloudtune.trial import report
+            stops = []
+            signal.signal(signal.SIGTERM, lambda *_: stops.append(1))
+            report(accuracy=1, step=1)
+            while not stops:
+                time.sleep(0.1)
+            time.sleep(1.5)
+            report(accuracy=len(stops) + 1, step=2)
+        """
+        limits = {"max_trials": 1, "trial_timeout": "4s"}
+        (trial,) = self.run_one(script, limits=limits).trials
+        assert trial.reason == "its trial_timeout was reached"
+        assert [m.metrics["accuracy"] for m in trial.measurements] == [1.0, 2.0]
+
+    def test_what_a_script_leaves_running_ends_with_it(self) -> None:
+        script = """
+            import subprocess, sys
+            from cloudtune.trial import report
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+            report(accuracy=child.pid)
+        """
+        (trial,) = self.run_one(script).trials
+        assert trial.objective is not None
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(int(trial.objective[0])):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def test_trials_have_working_folders_of_their_own(self) -> None:
+        script = """
+            import os, time
+            from cloudtune.trial import report
+            assert not os.path.exists("mine")
+            open("mine", "w").close()
+            time.sleep(1)
+            report(accuracy=len(os.listdir()))
+        """
+        limits = {"max_trials": 2, "parallel_trials": 2}
+        for trial in self.run_one(script, limits=limits).trials:
+            assert (trial.state, trial.objective) == ("completed", (2.0,)), trial.reason
+
+    def test_thousands_of_measurements_are_read_once_each(self) -> None:
+        script = """
+            from cloudtune.trial import report
+            for step in range(1, 3001):
+                report(accuracy=step)
+        """
+        (trial,) = self.run_one(script).trials
+        assert [m.step for m in trial.measurements] == list(range(1, 3001))
+
+    def test_a_request_has_the_resources_of_the_trial(self) -> None:
+        trial = {
+            "script": "train.py",
+            "source": "code",
+            "resources": {"cpus": 2, "memory": "1 GiB"},
+        }
+        run = self.create_run(
+            "driven",
+            "from cloudtune.trial import report\nreport(accuracy=1)",
+            trial=trial,
+            limits={"max_trials": 1},
+        )
+        assert self.finish(run).state == "completed"
+        plan = json.loads(json.dumps(self.plan(self.study("driven", trial=trial)).request))
+        assert (plan["entrypoint_num_cpus"], plan["entrypoint_memory"]) == (2, 1024**3)
+
+    def test_requirements_are_packages_of_the_runtime_environment(self) -> None:
+        self.study("driven")
+        (self.folder / "code" / "needs.txt").write_text("# none\nsix>=1  # old\n\n")
+        trial = {"script": "train.py", "source": "code", "requirements": "needs.txt"}
+        plan = self.plan(self.study("driven", trial=trial))
+        assert plan.request["runtime_env"]["pip"] == {"packages": ["six>=1"]}
