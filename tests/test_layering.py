@@ -300,6 +300,7 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
 FACES = {"provider", "emulator_kit"}
 DIRECT: dict[str, set[str]] = {
     "cloudtune_local": {"bundle", "execution", "trial"},
+    "cloudtune_ray": {"trial"},
     "cloudtune_sagemaker": {"_version", "trial"},
     "cloudtune_slurm": {"trial"},
     "cloudtune_vertex": {"_version", "planning", "trial"},

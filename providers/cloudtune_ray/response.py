@@ -51,6 +51,12 @@ def trial_state(job: Json, record: Record) -> TrialState:
     return STATES.get(job["status"], "unknown")
 
 
+def state_word(job: Json, record: Record) -> str:
+    """Return Ray's word for the state of a job, or for what it will be."""
+    words = {"cancelled": "STOPPED", "completed": "SUCCEEDED", "failed": "FAILED"}
+    return words.get(trial_state(job, record), str(job["status"]))
+
+
 def is_lost(job: Json, record: Record) -> bool:
     """Return whether a job ended through no fault of the script, such as the loss of its node."""
     if record.end is not None or job["status"] != "FAILED" or ran_out_of_memory(job, record):

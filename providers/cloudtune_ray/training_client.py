@@ -164,7 +164,7 @@ class RayJobs:
         ended = (record.end or {}).get("time") or response.seconds(job.get("end_time"))
         return TrainingJob(
             state=state,
-            word=str(job["status"]),
+            word=response.state_word(job, record),
             measurements=record.measurements,
             started=record.begun or response.seconds(job.get("start_time")),
             ended=(ended or time.time()) if is_over else None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +16,10 @@ from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 
+_ONE = """
+    from cloudtune.trial import report
+    report(accuracy=1)
+"""
 _CHECKPOINTS = """
     import os, time
     from cloudtune.trial import checkpoint_dir, report
@@ -32,8 +36,8 @@ _CHECKPOINTS = """
 @pytest.mark.slow
 class TestRayOnEmulator(EmulatedRunContract):
     name = "ray"
-    settings: ClassVar[dict[str, Any]] = {"visible_secrets": True}
-    create_operations: ClassVar[dict[Mode, str]] = {"driven": "SubmitJob"}
+    settings: Mapping[str, Any] = {"visible_secrets": True}
+    create_operations: Mapping[Mode, str] = {"driven": "SubmitJob"}
     keeps_checkpoints = False
     trial_timeout = "6s"
     timeout_word = "STOPPED"
@@ -140,7 +144,7 @@ class TestRayOnEmulator(EmulatedRunContract):
         }
         run = self.create_run(
             "driven",
-            "from cloudtune.trial import report\nreport(accuracy=1)",
+            _ONE,
             trial=trial,
             limits={"max_trials": 1},
         )

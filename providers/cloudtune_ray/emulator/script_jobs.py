@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from cloudtune.emulator_kit import (
     PASSED_ON,
     Delays,
@@ -59,9 +57,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
         """Signal all processes of a job that exist now (job_supervisor.py, run)."""
         with self.lock:
             self.request_stop(job)
-            for process in _processes(job):
-                with suppress(psutil.Error):
-                    process.send_signal(signal.SIGTERM)
+            _signal(job, signal.SIGTERM)
 
     def stop_early(self, job: Job) -> None:
         """Stop a job."""
@@ -153,9 +149,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
             self._session.reset()
             for job in jobs:
                 self.request_stop(job)
-                for process in _processes(job):
-                    with suppress(psutil.Error):
-                        process.kill()
+                _signal(job, signal.SIGKILL)
 
 
 def _fits(request: Json) -> bool:
@@ -186,12 +180,15 @@ def _install(python: str, pip: Any) -> None:
         raise OSError(f"Failed to install pip packages: {done.stderr[-500:]}")
 
 
-def _processes(job: Job) -> Iterator[psutil.Process]:
-    """Yield the processes of a job, children before parents."""
+def _signal(job: Job, number: signal.Signals) -> None:
+    """Send a signal to all processes of a job, to children before parents."""
+    import psutil
+
     with suppress(OSError, ValueError, psutil.Error):
         root = psutil.Process(int((job.folder / "pid").read_text()))
-        yield from reversed(root.children(recursive=True))
-        yield root
+        for process in [*reversed(root.children(recursive=True)), root]:
+            with suppress(psutil.Error):
+                process.send_signal(number)
 
 
 def _last_lines(log: Path) -> Iterator[str]:
