@@ -36,11 +36,13 @@ _CHECKPOINTS = """
 @pytest.mark.slow
 class TestRayOnEmulator(EmulatedRunContract):
     name = "ray"
-    settings: Mapping[str, Any] = {"visible_secrets": True}
     create_operations: Mapping[Mode, str] = {"driven": "SubmitJob"}
-    keeps_checkpoints = False
     trial_timeout = "6s"
     timeout_word = "STOPPED"
+
+    @pytest.fixture(autouse=True)
+    def _settings(self, tmp_path: Path) -> None:
+        self.settings = {"visible_secrets": True, "storage": str(tmp_path / "shared")}
 
     def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*")]
@@ -54,8 +56,7 @@ class TestRayOnEmulator(EmulatedRunContract):
 
     def test_a_trial_whose_node_is_lost_continues_from_its_checkpoint(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 3}]"
-        storage = self.folder / "shared"
-        result = self.run_one(_CHECKPOINTS, faults=faults, settings={"storage": str(storage)})
+        result = self.run_one(_CHECKPOINTS, faults=faults)
         lost, done = result.trials
         assert (lost.state, done.state) == ("cancelled", "completed"), done.reason
         assert "node has died" in lost.reason
@@ -65,6 +66,7 @@ class TestRayOnEmulator(EmulatedRunContract):
 
     def test_without_storage_a_lost_trial_starts_anew(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
+        self.settings = {}
         _, done = self.run_one(_CHECKPOINTS, faults=faults).trials
         assert (done.state, len(done.measurements)) == ("completed", 8)
         assert "begins with 0" in Path(str(done.log)).read_text()
@@ -78,7 +80,7 @@ class TestRayOnEmulator(EmulatedRunContract):
         assert "Failed to download" in result.trials[0].reason
 
     def test_trials_of_a_head_that_is_replaced_are_repeated(self) -> None:
-        faults = "faults: [{operation: trial, call: 1, effect: restart_head, after: 2}]"
+        faults = "faults: [{operation: trial, call: 1, effect: restart_head}]"
         result = self.run_one(_CHECKPOINTS, faults=faults)
         assert [trial.state for trial in result.trials] == ["cancelled", "completed"]
         assert "no longer knows the job" in result.trials[0].reason
