@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from cloudtune.engine.inbox import StopRequest as StopRequest
     from cloudtune.errors import MissingExtraError as MissingExtraError
     from cloudtune.errors import StudyError as StudyError
+    from cloudtune.errors import UsageError as UsageError
+    from cloudtune.execution.exit_reasons import describe_exit_code as describe_exit_code
     from cloudtune.execution.process_monitor import ProcessSpec as ProcessSpec
-    from cloudtune.execution.process_pool import describe_exit_code as describe_exit_code
     from cloudtune.results.events import Ended as Ended
     from cloudtune.results.events import Event as Event
     from cloudtune.results.events import Measured as Measured
@@ -76,9 +77,9 @@ _EXPORTS = {
     "cloudtune.emulator_kit.state": "Job ScriptJob add_measurement",
     "cloudtune.emulator_kit.tuner": "Tuner",
     "cloudtune.engine.inbox": "StopRequest",
-    "cloudtune.errors": "MissingExtraError StudyError",
+    "cloudtune.errors": "MissingExtraError StudyError UsageError",
+    "cloudtune.execution.exit_reasons": "describe_exit_code",
     "cloudtune.execution.process_monitor": "ProcessSpec",
-    "cloudtune.execution.process_pool": "describe_exit_code",
     "cloudtune.results.events": "Ended Event Measured Started TrialState",
     "cloudtune.search.factory": "make_strategy",
     "cloudtune.search.protocol": "Strategy Suggestion",

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +22,7 @@ from typing import Literal
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
 from cloudtune.execution.child_process import Child, ColdChild, signal_group
+from cloudtune.execution.exit_reasons import describe_error, describe_exit_code, host_failure
 from cloudtune.execution.fds import WakeupPipe
 from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
@@ -30,6 +32,8 @@ from cloudtune.execution.sweeper import Sweeper
 from cloudtune.host_errors import describe_full_disk, describe_host_error
 from cloudtune.results.events import Ended, HostFailure, Measured
 from cloudtune.results.failure import error_line
+
+SignalTarget = Literal["process", "all", "left"]
 
 
 class ProcessPool:
@@ -120,7 +124,7 @@ class ProcessPool:
                     thread.start()
                 except RuntimeError as error:
                     del self._running[number]
-                    failure = _host_failure(number, "cannot be started", error)
+                    failure = host_failure(number, "cannot be started", error)
                 else:
                     self._threads.append(thread)
         if failure:
@@ -134,6 +138,16 @@ class ProcessPool:
             process = self._running.get(number)
         if process is not None:
             process.stop(now=now)
+
+    def signal(self, number: int, signal_number: int, *, to: SignalTarget = "process") -> None:
+        """Send a signal to the ``process``, to ``all`` of its own, or to those that ``left`` it.
+
+        The last are those that it started and that are in another group.
+        """
+        with self._lock:
+            process = self._running.get(number)
+        if process is not None:
+            process.send(signal_number, to)
 
     def close(self) -> None:
         """Kill all running processes, wait for their ends and stop the reaper."""
@@ -177,7 +191,7 @@ class ProcessPool:
             ended = process.run(wakeup)
         except Exception as error:  # noqa: BLE001 - raised below, when the end is reported
             bug = None if describe_host_error(error) else error
-            ended = _host_failure(process.number, "cannot be monitored", error)
+            ended = host_failure(process.number, "cannot be monitored", error)
         with self._lock:
             del self._running[process.number]
         self._sweeper.request()
@@ -239,6 +253,18 @@ class _Process:
             if self._wakeup is not None:
                 self._wakeup.ring()
 
+    def send(self, number: int, to: SignalTarget) -> None:
+        """Send a signal, if the process has been started; called from any thread."""
+        with self._lock:
+            if self._child is None:
+                return
+            leader = self._child.pid
+            pids = [leader] if to == "process" else reaper.find_processes(self._mark)
+            for pid in pids:
+                with suppress(ProcessLookupError, PermissionError):
+                    if to != "left" or os.getpgid(pid) != leader:
+                        os.kill(pid, number)
+
     def run(self, wakeup: WakeupPipe) -> Ended:
         """Start the process, monitor it and return its end; `wakeup` rings when it is to stop."""
         monitor: ProcessMonitor | None = None
@@ -280,8 +306,8 @@ class _Process:
         """
         own = isinstance(error, ValueError | CloudtuneError)
         if own or (isinstance(error, OSError) and error.errno == errno.E2BIG):
-            return self._ended("failed", f"cannot be started: {_describe_error(error)}")
-        return _host_failure(self.number, "cannot be started", error)
+            return self._ended("failed", f"cannot be started: {describe_error(error)}")
+        return host_failure(self.number, "cannot be started", error)
 
     def emit(self, measurements: Iterable[Measurement]) -> None:
         for when, step, values in measurements:
@@ -371,30 +397,3 @@ class _Process:
         tail: str = "",
     ) -> Ended:
         return Ended(self.number, time.time(), state, reason, code, tail)
-
-
-def _host_failure(number: int, problem: str, error: Exception) -> HostFailure:
-    return HostFailure(number, time.time(), "failed", f"{problem}: {_describe_error(error)}")
-
-
-def _describe_error(error: Exception) -> str:
-    if host_error := describe_host_error(error):
-        return host_error
-    if isinstance(error, OSError) and error.strerror:
-        name = os.fsdecode(error.filename) if error.filename else ""
-        if isinstance(error, FileNotFoundError) and name:
-            return f"{name} not found"
-        return f"{name}: {error.strerror}" if name else error.strerror
-    if isinstance(error, CloudtuneError | OSError | ValueError):
-        return str(error)
-    return f"internal error of cloudtune ({type(error).__name__}: {error})"
-
-
-def describe_exit_code(code: int) -> str:
-    """Return an exit code in words; a negative code is a signal."""
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"
