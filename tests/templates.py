@@ -36,7 +36,7 @@ def commands(name: str) -> list[str]:
     """Return the lines of the first shell block of a README."""
     block = FENCE.search(read_me(name))
     assert block, "README.md needs a ```sh block with the commands that run the study"
-    return block[1].splitlines()
+    return [line.partition("  # ")[0].strip() for line in block[1].splitlines()]
 
 
 def preparation(name: str) -> list[str]:

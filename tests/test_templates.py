@@ -20,9 +20,10 @@ LONGEST_README = 60
 LONGEST_DESCRIPTION = 90
 LARGEST = 100_000
 SETTINGS = re.compile(r"^  # (\w+): \{[^}]*\}", re.MULTILINE)
+PROVIDERS = re.compile(r"^providers:\n(  .*\n)+\Z", re.MULTILINE)
 """The settings of a service that a user fills in, as comments."""
 BACKEND = re.compile(r"^  watson: \{backend: wml\}", re.MULTILINE)
-SERVICES = sorted(name for name in registry.names() if name != "local")
+SERVICES = {*registry.names()} - {"local"}
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_folder_is_a_template() -> None:
-    assert sorted(path.name for path in templates.ROOT.iterdir()) == templates.NAMES
+    folders = sorted(path.name for path in templates.ROOT.iterdir() if path.is_dir())
+    assert folders == templates.NAMES
     assert sorted(template_names()) == templates.NAMES
 
 
@@ -81,8 +83,9 @@ def test_the_settings_to_fill_in_are_right(name: str, write: Path) -> None:
     write_template(name, write)
     file = write / "study.yaml"
     text = file.read_text("utf-8")
+    assert PROVIDERS.search(text), "providers is the last block, to which init adds the settings"
     named = SETTINGS.findall(text)
-    assert sorted(named) == SERVICES
+    assert {*named, *load(file).providers} == SERVICES
     filled = SETTINGS.sub(lambda match: match[0].replace("  # ", "  "), BACKEND.sub("", text))
     file.write_text(filled, "utf-8")
     for plan in api.plan(load(file), named):

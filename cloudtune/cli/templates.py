@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,15 @@ from cloudtune.errors import UsageError
 
 DEFAULT = "quickstart"
 SCHEMA_FILE = ".study.schema.json"
+STUDY_FILE = "study.yaml"
+SETTINGS_FILE = "providers.yaml"
+"""The settings of each service as comments, for the end of each study."""
+_SETTINGS = re.compile(r"^  # (\w+): \{[^}]*\}.*\n", re.MULTILINE)
 
 
 def template_names() -> list[str]:
     """Return the names of the templates: the default one, then the others, sorted."""
-    names = [path.parent.name for path in _templates_folder().glob("*/study.yaml")]
+    names = [path.parent.name for path in _templates_folder().glob(f"*/{STUDY_FILE}")]
     return sorted(names, key=lambda name: (name != DEFAULT, name))
 
 
@@ -22,7 +27,7 @@ def describe_templates() -> dict[str, str]:
     from cloudtune.study.yaml_reader import read_file
 
     folder = _templates_folder()
-    studies = {name: read_file(folder / name / "study.yaml").data for name in template_names()}
+    studies = {name: read_file(folder / name / STUDY_FILE).data for name in template_names()}
     return {name: str(study.get("description") or "") for name, study in studies.items()}
 
 
@@ -33,7 +38,9 @@ def _templates_folder() -> Path:
 
 
 def write_template(name: str, target: Path) -> list[Path]:
-    """Copy a template into a folder, with the schema for editors, and return the files written.
+    """Copy a template into a folder, and return the files written.
+
+    The study ends with the settings of the services as comments, and editors find its schema.
 
     Raises:
         UsageError: If there is no such template, or one of its files exists.
@@ -56,7 +63,16 @@ def write_template(name: str, target: Path) -> list[Path]:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, to)  # with its mode: a script may be executable
     schema.write_text(json_schema_text(), "utf-8")
+    study = target / STUDY_FILE
+    study.write_text(_with_settings(study.read_text("utf-8")), "utf-8")
     return [schema, *(to for _, to in pairs)]
+
+
+def _with_settings(study: str) -> str:
+    """Return a study, which ends with `providers`, with the settings that it does not have."""
+    settings = (_templates_folder() / SETTINGS_FILE).read_text("utf-8")
+    has = re.findall(r"^  (\w+): (?!\{backend: wml\})", study, re.MULTILINE)
+    return study + _SETTINGS.sub(lambda match: "" if match[1] in has else match[0], settings)
 
 
 def _is_template_file(path: Path) -> bool:

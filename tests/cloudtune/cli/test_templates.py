@@ -15,6 +15,12 @@ from click.testing import CliRunner, Result
 from cloudtune.cli import templates
 from cloudtune.cli.main_group import cloudtune
 
+FIRST = "description: The first.\nproviders:\n  ray: {python: python3}\n"
+QUICK = "name: quick\nproviders:\n  watson: {backend: wml}\n"
+RAY = "  # ray: {address: a}   # a remark\n"
+OTHERS = "  # Fill in:\n  # vertex: {project: p,\n  #   image: i}\n  # watson: {backend: wml}\n"
+SETTINGS = OTHERS + RAY
+
 
 def init(*words: str) -> Result:
     done = CliRunner().invoke(cloudtune, ["init", *words])
@@ -25,9 +31,10 @@ def init(*words: str) -> Result:
 @pytest.fixture
 def two_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two templates, of which one has requirements; returns the current folder."""
-    for name, text in (("alpha", "description: The first.\n"), ("quickstart", "name: quick\n")):
+    for name, text in (("alpha", FIRST), ("quickstart", QUICK)):
         (tmp_path / "templates" / name).mkdir(parents=True)
         (tmp_path / "templates" / name / "study.yaml").write_text(text, "utf-8")
+    (tmp_path / "templates" / "providers.yaml").write_text(SETTINGS, "utf-8")
     (tmp_path / "templates" / "alpha" / "requirements.txt").write_text("numpy\n", "utf-8")
     monkeypatch.setattr(templates, "_templates_folder", lambda: tmp_path / "templates")
     (tmp_path / "here").mkdir()
@@ -50,10 +57,10 @@ def test_without_arguments_they_are_listed_and_nothing_is_written(two_templates:
 @pytest.mark.parametrize(
     ("words", "folder", "written"),
     [
-        (["mine"], "mine", "name: quick\n"),
-        (["alpha"], "alpha", "description: The first.\n"),
-        (["--template", "alpha"], ".", "description: The first.\n"),
-        (["--template", "quickstart", "alpha"], "alpha", "name: quick\n"),
+        (["mine"], "mine", QUICK + SETTINGS),
+        (["alpha"], "alpha", FIRST + OTHERS),
+        (["--template", "alpha"], ".", FIRST + OTHERS),
+        (["--template", "quickstart", "alpha"], "alpha", QUICK + SETTINGS),
     ],
 )
 def test_the_template_is_the_named_one_else_that_of_the_folder_else_the_quickstart(
