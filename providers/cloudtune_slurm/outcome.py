@@ -103,6 +103,8 @@ def judge(
         machine=begin.get("node") if begin else None,
         log=log,
         artifacts=artifacts,
+        lost=verdict.lost,
+        out_of_memory=verdict.out_of_memory,
     )
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from cloudtune.provider import PROGRAM, Facts, FromEnvironment, Json, Study
+from cloudtune.provider import PROGRAM, Facts, FromEnvironment, Json, Resources, Study
 from cloudtune_slurm.settings import SlurmSettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Plan
 
 JOB = "{{job}}"
 START = "{{start}}"
@@ -59,7 +62,7 @@ def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
             # Variables of this shell stay here: a study then runs alike from every shell.
             "export": ",".join(secrets) or "NONE",
             **_place(settings),
-            **resource_options(study.trial.resources.model_dump(), settings),
+            **_resource_options(study.trial.resources, settings),
             **_time(study, settings),
         },
         "script": list(_script(settings, facts)),
@@ -67,16 +70,24 @@ def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
     }
 
 
-def resource_options(resources: Mapping[str, Any], settings: SlurmSettings) -> Json:
-    """Return the options for the ``cpus``, ``gpus`` and ``memory`` of a trial."""
+def changed_resources(plan: Plan, resources: Resources) -> Json:
+    """Return the options of a start that differ from those of the plan; None removes one."""
+    assert isinstance(plan.settings, SlurmSettings)
+    planned = _resource_options(plan.fitted.study.trial.resources, plan.settings)
+    options = _resource_options(resources, plan.settings)
+    names = [name for name in planned | options if planned.get(name) != options.get(name)]
+    return {name: options.get(name) for name in names}
+
+
+def _resource_options(resources: Resources, settings: SlurmSettings) -> Json:
     options: Json = {}
-    if cpus := resources.get("cpus"):
-        options["cpus-per-task"] = cpus
-    if memory := resources.get("memory"):
-        options["mem"] = f"{to_mebibytes(memory)}M"
-    if gpus := resources.get("gpus"):
+    if resources.cpus:
+        options["cpus-per-task"] = resources.cpus
+    if resources.memory:
+        options["mem"] = f"{to_mebibytes(resources.memory)}M"
+    if resources.gpus:
         kind = f"gpu:{settings.gpu_type}" if settings.gpu_type else "gpu"
-        options["gres"] = f"{kind}:{gpus}"
+        options["gres"] = f"{kind}:{resources.gpus}"
     return options
 
 

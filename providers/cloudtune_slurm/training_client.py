@@ -24,6 +24,7 @@ from cloudtune.provider import (
     TrainingJob,
     launcher_files,
     resolve_secrets,
+    trial_resources,
     write_archive,
 )
 from cloudtune_slurm import launcher_contract
@@ -33,7 +34,7 @@ from cloudtune_slurm.launcher_contract import BEGIN_FILE, END_FILE, REPORTS_FILE
 from cloudtune_slurm.layout import COMPLETE, STOP_FILE, Layout
 from cloudtune_slurm.outcome import Ending, judge
 from cloudtune_slurm.queue import Queue
-from cloudtune_slurm.request import ARCHIVE, LOG, SCRIPT, sbatch_words
+from cloudtune_slurm.request import ARCHIVE, LOG, SCRIPT, changed_resources, sbatch_words
 from cloudtune_slurm.settings import POLL_SECONDS, POLL_SECONDS_SSH, SlurmSettings
 
 HIDDEN_SECONDS = 30.0
@@ -122,7 +123,9 @@ class SlurmJobs:
         start = self._start(started.id)
         content = json.dumps(self._trial_file(started)).encode()
         self._host.write(start.folder, {TRIAL_FILE: content})
-        words = sbatch_words(self._plan.request, started.id, start.folder)
+        resources = trial_resources(self._plan.fitted.study, started)
+        options = changed_resources(self._plan, resources)
+        words = sbatch_words(self._plan.request, started.id, start.folder, options)
         output = self._host.run(words, self._variables)
         ids = [match[1] for line in output.splitlines() if (match := _JOB_ID.fullmatch(line))]
         if not ids:
@@ -180,7 +183,7 @@ class SlurmJobs:
             "parameters": dict(started.parameters),
             "constants": constants,
             "inputs": {n: a for n, a in facts.lookup.inputs.addresses.items() if a},
-            "checkpoint": f"{folder}/checkpoint",
+            "checkpoint": f"{self._layout.trial(started.checkpoint_number)}/checkpoint",
             "output": f"{folder}/output",
             "after_step": started.after_step,
             "timeout": study.limits.trial_timeout,
