@@ -1024,6 +1024,8 @@ class Contract:
         self.trial: Json = trial or {}
         self.continues = False
         """Whether there were checkpoints when the script was started; the launcher sets it."""
+        self.grace: float | None = None
+        """Seconds from a stop signal until the launcher kills the script; None if the service does."""
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Pass a report on to the service; return the lines to print for it."""
@@ -1259,6 +1261,7 @@ class _Launcher:
 
         self._secrets = secrets
         self.stop_signals: list[int] = []
+        self._kill_at: float | None = None
         self._contract = contract
         self._processes: list[Popen[bytes]] = []
         self._last_lines: list[bytes] = []
@@ -1325,7 +1328,7 @@ class _Launcher:
         outputs = [output]
         try:
             while process.poll() is None:
-                timeout = self._contract.tick()
+                timeout = self._kill_if_due(process, self._contract.tick())
                 for ready in select.select(self._wakeups + outputs, [], [], timeout)[0]:
                     data = os.read(ready, 65_536)
                     if ready == output:
@@ -1367,7 +1370,24 @@ class _Launcher:
             lines.insert(0, line)
         return "\n".join([ending, *lines])
 
+    def _kill_if_due(self, process: Popen[bytes], timeout: float | None) -> float | None:
+        """Kill a process that was asked to stop in vain; return how long to wait at most."""
+        import time
+
+        if self._kill_at is None:
+            return timeout
+        left = self._kill_at - time.monotonic()
+        if left <= 0:
+            self._kill_at = None
+            process.kill()
+            return timeout
+        return left if timeout is None else min(left, timeout)
+
     def _forward_signal(self, number: int, _frame: Any) -> None:
+        import time
+
+        if self._contract.grace is not None and not self.stop_signals:
+            self._kill_at = time.monotonic() + self._contract.grace
         self.stop_signals.append(number)
         for process in () if self._contract.signals_script else self._processes:
             process.send_signal(number)

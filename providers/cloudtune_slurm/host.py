@@ -14,7 +14,7 @@ import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Any, Protocol
 
 from cloudtune_slurm.errors import (
     SSH_FAILED,
@@ -150,7 +150,9 @@ class SshHost:
                 entry.size = len(content)
                 entry.mode = 0o700 if content.startswith(b"#!") else 0o600
                 tar.addfile(entry, io.BytesIO(content))
-        self._receive(f"mkdir -p -m 700 {folder} && exec tar -xzf - -C {folder}", archive)
+        self._receive(
+            f"mkdir -p -m 700 {folder} && exec tar -xzf - -C {folder}", archive.getvalue()
+        )
 
     def upload(self, path: str, file: Path) -> None:
         """As in `Host`."""
@@ -179,20 +181,20 @@ class SshHost:
 
     def _run_script(self, script: str, program: str) -> bytes:
         text = f"printf '%s' '{_MARK.decode()}'\n{script}\n"
-        output = self._ssh(["/bin/sh"], io.BytesIO(text.encode()), program, TIMEOUT)
+        output = self._ssh(["/bin/sh"], text.encode(), program, TIMEOUT)
         return output.partition(_MARK)[2]
 
-    def _receive(self, script: str, content: io.BufferedIOBase) -> None:
+    def _receive(self, script: str, content: bytes | IO[bytes]) -> None:
         """Run a script without quotes that reads content. Its paths are plain: see the rules."""
         self._ssh([f"/bin/sh -c '{script}'"], content, "tar", _UPLOAD_TIMEOUT)
 
     def _ssh(
-        self, words: Sequence[str], content: io.BufferedIOBase, program: str, seconds: float
+        self, words: Sequence[str], content: bytes | IO[bytes], program: str, seconds: float
     ) -> bytes:
         return _run(
             [*self._command, *words],
             program,
-            content=content.read(),
+            content=content,
             seconds=seconds,
             ssh=self._host,
         )
@@ -219,13 +221,19 @@ def _run(
     program: str,
     *,
     env: Mapping[str, str] | None = None,
-    content: bytes = b"",
+    content: bytes | IO[bytes] = b"",
     seconds: float = TIMEOUT,
     ssh: str | None = None,
 ) -> bytes:
+    source: dict[str, Any] = {"input" if isinstance(content, bytes) else "stdin": content}
     try:
         done = subprocess.run(
-            command, env=env, input=content, capture_output=True, timeout=seconds, check=False
+            command,
+            env=env,
+            **source,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise silence_error([program], seconds) from error
@@ -236,4 +244,5 @@ def _run(
         raise ssh_error(ssh, errors)
     if done.returncode:
         raise command_error(program, done.returncode, errors)
-    return done.stdout
+    output: bytes = done.stdout
+    return output

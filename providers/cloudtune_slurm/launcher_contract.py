@@ -61,6 +61,7 @@ class SlurmContract(Contract):
         super().__init__(self._file["parameters"], {name: self._file[name] for name in names})
         if "constants" in self._file:
             self.trial["constants"] = self._file["constants"]
+        self.grace = self._file["grace"]
         self._variables: Json = study["trial"].get("env") or {}
         self._started = time.time()
         timeout = self._file.get("timeout")
