@@ -1,17 +1,134 @@
-"""What read-only commands and the folder show of a cluster before a run."""
+"""What read-only commands show of a cluster before a run.
+
+The commands: ``sbatch --version``, ``squeue --me``, ``sinfo``, ``sbatch --test-only``, which submits
+nothing, and ``test`` and ``stat`` for the folder, the Python and the inputs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Plan, account_ok
+from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning
+from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
+from cloudtune_slurm.lookup import is_shared
+from cloudtune_slurm.request import sbatch_words
+
+_SETTINGS = "providers.slurm"
+_FOLDER = """\
+d=$1
+while [ ! -e "$d" ]; do d=$(dirname "$d"); done
+[ -d "$d" ] && [ -w "$d" ] && printf writable
+printf ' '
+stat -f -c %T "$d" 2>/dev/null
+:
+"""
+"""Prints whether the folder, or what is there of its path, can be written, and its file system."""
 
 
-def check_account(host: Host, _plan: Plan) -> Iterator[Check]:
+def check_account(host: Host, plan: Plan) -> Iterator[Check]:
     """Yield the checks of a cluster.
 
     Raises:
         SlurmError: If the login node cannot be reached, or has no Slurm.
     """
     yield account_ok(id="slurm-version", message=host.run(["sbatch", "--version"]).strip())
+    jobs = host.run(["squeue", "--noheader", "--states=all", "--format=%A", "--me"]).split()
+    message = f"the controller answers; you have {len(jobs)} jobs in the queue"
+    yield account_ok(id="slurm-controller", message=message)
+    yield from _check_partition(host, plan)
+    if not plan.facts.emulated:
+        yield from _check_request(host, plan)
+        yield from _check_folder(host, plan)
+        yield from _check_paths(host, plan)
+
+
+def _check_partition(host: Host, plan: Plan) -> Iterator[Check]:
+    options: Json = plan.request["sbatch"]
+    path = f"{_SETTINGS}.partition"
+    lines = host.run(["sinfo", "--noheader", "--format=%P|%a|%l|%D"]).split()
+    rows = [line.split("|") for line in lines if line.count("|") == 3]
+    states = {row[0].rstrip("*"): row for row in rows}
+    default = next((row[0].rstrip("*") for row in rows if row[0].endswith("*")), None)
+    names = str(options.get("partition") or default or "").split(",")
+    for name in filter(None, names):
+        if name not in states:
+            yield account_error(
+                id="slurm-partition",
+                path=path,
+                message=f"no partition {name}",
+                fix=f"choose one of {', '.join(states)}",
+            )
+            continue
+        _, state, limit, nodes = states[name]
+        report = account_ok if state == "up" else account_warning
+        message = f"partition {name} is {state}: {nodes} nodes, time limit {limit}"
+        yield report(id="slurm-partition", path=path, message=message)
+    if names == [""]:
+        yield account_error(
+            id="slurm-partition",
+            path=path,
+            message="the cluster has no default partition",
+            fix=f"choose one of {', '.join(states)}",
+        )
+
+
+def _check_request(host: Host, plan: Plan) -> Iterator[Check]:
+    """Yield whether the controller would accept the job: partition, account, limits, resources."""
+    options = {**plan.request["sbatch"], "output": None, "chdir": None, "export": "NONE"}
+    words = sbatch_words({**plan.request, "sbatch": options}, "cloudtune-test", "")[:-2]
+    try:
+        host.run([*words, "--test-only", "--wrap=true"])
+    except SlurmError as error:
+        if error.affects_all_calls or error.retryable:
+            raise
+        yield account_error(
+            id="slurm-request",
+            path=_SETTINGS,
+            message=f"Slurm does not accept the job of a trial: {error}",
+            fix="correct the settings or trial.resources",
+        )
+        return
+    yield account_ok(id="slurm-request", message="Slurm accepts the job of a trial")
+
+
+def _check_folder(host: Host, plan: Plan) -> Iterator[Check]:
+    folder: str = plan.request["folder"]
+    path = f"{_SETTINGS}.folder"
+    state, _, kind = host.run(["/bin/sh", "-c", _FOLDER, "sh", folder]).strip("\n").partition(" ")
+    if state != "writable":
+        yield account_error(
+            id="slurm-folder",
+            path=path,
+            message=f"{folder} cannot be written",
+            fix="choose a folder of yours that all nodes share",
+        )
+    elif is_shared(kind):
+        yield account_ok(id="slurm-folder", message=f"{folder} can be written, and is on {kind}")
+    else:
+        yield account_warning(
+            id="slurm-folder",
+            path=path,
+            message=f"{folder} can be written, but its file system, {kind or 'unknown'}, does not "
+            "look like one that all nodes share",
+            fix="ask your administrators for a shared folder, or try one trial",
+        )
+
+
+def _check_paths(host: Host, plan: Plan) -> Iterator[Check]:
+    """Yield which files on the cluster are missing."""
+    paths = {f"trial.inputs.{name}": p for name, p in plan.facts.lookup.inputs.addresses.items()}
+    python: str = plan.facts.data["python"]
+    if python.startswith("/"):
+        paths[f"{_SETTINGS}.python"] = python
+    for field, path in paths.items():
+        if path is None:
+            continue
+        script = '[ ! -e "$1" ] || echo exists'
+        if "exists" not in host.run(["/bin/sh", "-c", script, "sh", path]):
+            yield account_error(
+                id="slurm-path",
+                path=field,
+                message=f"{path} does not exist on the login node",
+                fix="correct the path",
+            )

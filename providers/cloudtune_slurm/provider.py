@@ -19,6 +19,7 @@ from cloudtune.provider import (
     Study,
     TrainingJobs,
     Trial,
+    Uploads,
 )
 from cloudtune_slurm.capabilities import CAPABILITIES
 from cloudtune_slurm.lookup import lookup
@@ -72,6 +73,21 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
         from cloudtune_slurm.training_client import SlurmJobs
 
         return SlurmJobs(connect(plan, context), plan, context)
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
+        """Return the folder of a run on the cluster; None for one in the state folder.
+
+        Raises:
+            ProviderError: If the login node cannot be reached.
+        """
+        from cloudtune_slurm.client import connect
+        from cloudtune_slurm.shared_folder import SharedFolder
+
+        assert isinstance(plan.settings, SlurmSettings)
+        if plan.facts.emulated or plan.settings.folder is None:
+            return None
+        folder = plan.request["folder"]
+        return Uploads(SharedFolder(connect(plan, context), folder), (), (f"{folder}/",))
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log in the shared folder.

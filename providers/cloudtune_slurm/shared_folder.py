@@ -1,0 +1,53 @@
+"""The folder of a run on the cluster, for `cloudtune clean --remote`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from cloudtune_slurm.host import Host
+
+_FILES_IN_CALL = 500
+
+
+class SharedFolder:
+    """The files of one run: the `Storage` of Slurm. Every call may raise `SlurmError`."""
+
+    def __init__(self, host: Host, folder: str) -> None:
+        """Create the storage.
+
+        Args:
+            host: Where the folder is.
+            folder: The folder of the run. Nothing outside of it is ever deleted.
+        """
+        self._host = host
+        self._folder = folder
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is a file."""
+        return bool(self._host.read({address: 0}))
+
+    def list(self, folder: str) -> Mapping[str, int]:
+        """Return the sizes of the files below a folder; it may not exist."""
+        script = '[ ! -d "$1" ] || exec find "$1" ! -type d -printf "%s %p\\0"'
+        output = self._host.run(["/bin/sh", "-c", script, "find", folder])
+        entries = [entry.partition(" ") for entry in output.split("\0") if entry]
+        return {path: int(size) for size, _, path in entries}
+
+    def write(self, address: str, content: bytes) -> None:
+        """Write a small file."""
+        folder, _, name = address.rpartition("/")
+        self._host.write(folder, {name: content})
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Copy files to addresses."""
+        for address, file in files.items():
+            self._host.upload(address, file)
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete files of the run, and the folders that are empty then."""
+        inside = [each for each in addresses if each.startswith(f"{self._folder}/")]
+        for start in range(0, len(inside), _FILES_IN_CALL):
+            self._host.run(["rm", "-f", "--", *inside[start : start + _FILES_IN_CALL]])
+        if inside:
+            self._host.run(["find", self._folder, "-depth", "-type", "d", "-empty", "-delete"])
