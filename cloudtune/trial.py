@@ -1025,7 +1025,7 @@ class Contract:
         self.continues = False
         """Whether there were checkpoints when the script was started; the launcher sets it."""
         self.grace: float | None = None
-        """Seconds from a stop signal until the launcher kills the script; None: the service does."""
+        """Seconds after a stop signal until the launcher kills the script; None for never."""
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Pass a report on to the service; return the lines to print for it."""

@@ -1,7 +1,7 @@
 """What read-only commands show of a cluster before a run.
 
-The commands: ``sbatch --version``, ``squeue --me``, ``sinfo``, ``sbatch --test-only``, which submits
-nothing, and ``test`` and ``stat`` for the folder, the Python and the inputs.
+The commands: ``sbatch --version``, ``squeue --me``, ``sinfo``, ``sbatch --test-only``, which
+submits nothing, and ``test`` and ``stat`` for the folder, the Python and the inputs.
 """
 
 from __future__ import annotations

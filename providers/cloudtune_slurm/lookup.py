@@ -22,23 +22,19 @@ from cloudtune.provider import (
 )
 from cloudtune_slurm.settings import NAME, SlurmSettings
 
-SHARED_FILE_SYSTEMS = (
-    *("nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "fuse.glusterfs"),
-    *(
-        "fuse.sshfs",
-        "pvfs2",
-        "orangefs",
-        "panfs",
-        "wekafs",
-        "cifs",
-        "smb3",
-        "afs",
-        "9p",
-        "virtiofs",
-    ),
-    *("ocfs2", "gfs2", "fuse.ceph", "fuse.juicefs", "quobyte", "fuse.quobyte", "daos", "fuse.daos"),
+_LOCAL_FILE_SYSTEMS = (
+    *("ext", "xfs", "btrfs", "zfs", "tmpfs", "ramfs", "overlay", "f2fs", "jfs", "reiserfs"),
+    *("apfs", "hfs", "vfat", "msdos", "ntfs", "squashfs", "aufs", "bcachefs", "unknown"),
 )
-"""Types of file systems that several machines can mount."""
+"""How the names of file systems of one machine begin, in ``/proc`` and as ``stat -f`` prints."""
+
+
+def is_shared(kind: str) -> bool:
+    """Return whether several machines may mount a file system.
+
+    The names of such types are many: nfs, lustre, gpfs, beegfs, wekafs, fuse of something.
+    """
+    return bool(kind) and not kind.lower().startswith(_LOCAL_FILE_SYSTEMS)
 
 
 def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:

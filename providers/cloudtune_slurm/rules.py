@@ -15,7 +15,7 @@ from cloudtune.provider import (
     format_count,
     uses_launcher,
 )
-from cloudtune_slurm.lookup import SHARED_FILE_SYSTEMS
+from cloudtune_slurm.lookup import is_shared
 from cloudtune_slurm.request import time_minutes
 from cloudtune_slurm.settings import QUEUE_SECONDS, SlurmSettings
 
@@ -74,7 +74,7 @@ def _folder(settings: SlurmSettings, facts: Facts) -> Iterator[Finding | Note]:
     if "%" in folder or "\\" in folder or not folder.isprintable():
         yield Finding("refused", path, f"Slurm would expand % and \\ in {folder}: choose another")
     kind = facts.data["file_system"]
-    if kind and kind not in SHARED_FILE_SYSTEMS:
+    if kind and not is_shared(kind):
         text = (
             f"{folder} is on a local file system ({kind}): unless all compute nodes are this "
             "machine, trials cannot start; choose a folder that they share"

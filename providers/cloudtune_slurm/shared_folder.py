@@ -7,8 +7,6 @@ from pathlib import Path
 
 from cloudtune_slurm.host import Host
 
-_FILES_IN_CALL = 500
-
 
 class SharedFolder:
     """The files of one run: the `Storage` of Slurm. Every call may raise `SlurmError`."""
@@ -28,8 +26,11 @@ class SharedFolder:
         return bool(self._host.read({address: 0}))
 
     def list(self, folder: str) -> Mapping[str, int]:
-        """Return the sizes of the files below a folder; it may not exist."""
-        script = '[ ! -d "$1" ] || exec find "$1" ! -type d -printf "%s %p\\0"'
+        """Return the sizes of the files that the run has uploaded; the folder may not exist.
+
+        What trials wrote is in folders below it, and stays.
+        """
+        script = '[ ! -d "$1" ] || exec find "$1" -maxdepth 1 -type f -printf "%s %p\\0"'
         output = self._host.run(["/bin/sh", "-c", script, "find", folder])
         entries = [entry.partition(" ") for entry in output.split("\0") if entry]
         return {path: int(size) for size, _, path in entries}
@@ -45,9 +46,7 @@ class SharedFolder:
             self._host.upload(address, file)
 
     def delete(self, addresses: Collection[str]) -> None:
-        """Delete files of the run, and the folders that are empty then."""
+        """Delete files of the run."""
         inside = [each for each in addresses if each.startswith(f"{self._folder}/")]
-        for start in range(0, len(inside), _FILES_IN_CALL):
-            self._host.run(["rm", "-f", "--", *inside[start : start + _FILES_IN_CALL]])
         if inside:
-            self._host.run(["find", self._folder, "-depth", "-type", "d", "-empty", "-delete"])
+            self._host.run(["rm", "-f", "--", *inside])
