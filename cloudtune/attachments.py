@@ -53,11 +53,13 @@ def attach(
         ProviderError: If the service has no such job, refuses, or cannot be reached.
         MissingExtraError: If a package that reads it is not installed.
     """
+    from cloudtune.formats import run_readers
     from cloudtune.provider import registry
 
     choice = RunChoice(name=name, metric=metric, goal=goal, parameters=tuple(parameters))
     service, colon, job = str(source).partition(":")
-    if service in registry.names() and (colon or not Path(source).exists()):
+    is_service = service in registry.names() and service not in run_readers.names()
+    if is_service and (colon or not Path(source).exists()):
         if choice != RunChoice():
             raise UsageError(
                 "name, metric, goal and parameters are for runs of other tools: a service returns "
@@ -108,7 +110,7 @@ def _find_reader(source: str) -> tuple[RunReader, str]:
     if path.exists():
         return run_readers.detect(path), str(path)
     tools = run_readers.names()
-    services = [each for each in registry.names() if each != "local"]
+    services = [each for each in registry.names() if registry.has_mode(each, "managed")]
     hint = did_you_mean(name, [*services, *tools]) if colon else ""
     raise UsageError(
         f"{source}: no such file or folder, and no provider or tool of this name"

@@ -90,7 +90,7 @@ def attach(
         notify=lambda finding: print_findings([finding]),
     )
     results = run.results().jobs
-    if all(result.provider in registry.names() for result in results):
+    if all(registry.has_mode(result.provider, "managed") for result in results):
         _follow(run, detach=detach, as_json=as_json)
     elif detach:
         raise UsageError(f"run {run.id} has ended, so there is nothing to follow with --detach")

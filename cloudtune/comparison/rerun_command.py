@@ -51,8 +51,11 @@ def run_command(
         replaced = any(_is_within(argument, override) for override in overrides)
         if argument != "--set" and not replaced:
             command += ["--set", argument]
-    known = registry.names()
-    providers = [g.provider for g in groups if g.provider in known or not g.jobs[0].attached]
+    providers = [
+        group.provider
+        for group in groups
+        if registry.has_mode(group.provider, group.mode) or not group.jobs[0].attached
+    ]
     for provider in dict.fromkeys(providers):  # a tool is no provider
         command += ["--on", provider]
     if groups[0].emulated:

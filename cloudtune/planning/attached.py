@@ -29,7 +29,7 @@ def attached_plan(
         StudyError: If the provider's settings in the study are invalid.
     """
     fitted, settings = identity_fit(study), ProviderSettings.model_validate({})
-    if on in registry.names():
+    if registry.has_mode(on, "managed"):
         provider = registry.get(on)
         fitted = fit(study, provider.capabilities, "managed")
         settings = read_settings(study, on, provider)

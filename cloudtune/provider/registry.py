@@ -16,6 +16,7 @@ from cloudtune.study.suggestions import did_you_mean
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Note
     from cloudtune.provider.base import BaseProvider
+    from cloudtune.study.schema import Mode
 
 GROUP = "cloudtune.providers"
 
@@ -35,6 +36,15 @@ def temporary_provider(name: str, factory: Callable[[], BaseProvider[Any]]) -> G
 def names() -> list[str]:
     """Return the names of all installed providers, without importing them."""
     return sorted({*_entries(), *_temporary})
+
+
+def has_mode(name: str, mode: Mode) -> bool:
+    """Return whether a provider of this name is installed and has a mode.
+
+    A run of another tool is recorded under the name of the tool, as ``managed``. A provider of the
+    same name is another thing: it has no managed mode.
+    """
+    return name in names() and get(name).capabilities.for_mode(mode) is not None
 
 
 def unknown_provider_notes(study: Study) -> list[Note]:

@@ -107,7 +107,7 @@ def find_log(
         raise UsageError(f"run {record.id} has no trials on {job.provider} yet")
     if trial is None:
         raise UsageError(f"run {record.id} has no trial {number}; the last one is {last}")
-    is_service = job.provider in registry.names() and issubclass(
+    is_service = registry.has_mode(job.provider, job.mode) and issubclass(
         registry.get(job.provider).settings, CloudSettings
     )
     if job.plan["facts"].get("emulator") or (is_service and not job.emulated):

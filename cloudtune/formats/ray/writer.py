@@ -21,6 +21,7 @@ from cloudtune.formats.ray.names import (
     SEARCHERS,
     SEEDS,
     SIMILAR,
+    TUNER_FIELDS,
     is_domain,
     short_name,
 )
@@ -53,7 +54,8 @@ class _TunerWriter:
     def __init__(self, study: Study, report: Report) -> None:
         self._study = study
         self._report = report
-        self._native: Json = native_block(study, HOME)
+        native: Json = native_block(study, HOME)  # the provider ray reads its other fields
+        self._native: Json = {name: native[name] for name in TUNER_FIELDS & native.keys()}
         self._kept: Json = self._native.get("tune_config", {})
 
     def write(self) -> Json:

@@ -258,7 +258,9 @@ def _may_have_log(result: StudyResult, trial: Trial) -> bool:
 
     if trial.log or trial.log_tail or trial.exit_code is not None:
         return True
-    return bool(trial.word) and result.provider in registry.names()  # a tool has words, but no logs
+    return bool(trial.word) and registry.has_mode(
+        result.provider, result.mode
+    )  # a tool has no logs
 
 
 def _log_command(result: StudyResult, trial: Trial) -> str:

@@ -7,7 +7,7 @@ from cloudtune_ray.rules.native import native_rules
 from cloudtune_ray.rules.settings import settings_rules
 from cloudtune_ray.rules.training import training_rules
 from cloudtune_ray.rules.trial import trial_rules
-from cloudtune_ray.settings import RaySettings
+from cloudtune_ray.settings import NAME, RaySettings
 
 
 def rules(fitted: FittedStudy, settings: RaySettings, facts: Facts) -> list[Finding | Note]:
@@ -16,5 +16,5 @@ def rules(fitted: FittedStudy, settings: RaySettings, facts: Facts) -> list[Find
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
         *training_rules(fitted.study, settings),
-        *native_rules(settings.native),
+        *native_rules(settings.native, fitted.original.providers.get(NAME, {})),
     ]

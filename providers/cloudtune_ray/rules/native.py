@@ -10,6 +10,7 @@ from typing import Any
 
 from cloudtune.provider import Finding, Note, did_you_mean, is_map
 from cloudtune_ray.rules.settings import SETTINGS
+from cloudtune_ray.settings import TUNE_FIELDS
 
 REQUEST = frozenset(
     {
@@ -27,15 +28,23 @@ ENVIRONMENT = frozenset(
 )
 
 
-def native_rules(native: Mapping[str, Any]) -> Iterator[Finding | Note]:
-    """Yield the fields that Ray does not know; it refuses a request that has one."""
+def native_rules(native: Mapping[str, Any], block: Mapping[str, Any]) -> Iterator[Finding | Note]:
+    """Yield the fields that Ray does not know; it refuses a request that has one.
+
+    Args:
+        native: The part of a request.
+        block: The settings as the study has them, also with the fields of Ray Tune.
+    """
     path = f"{SETTINGS}.native"
-    for key in native.keys() - REQUEST:
+    kept: Any = block.get("native")
+    for key in sorted(TUNE_FIELDS & kept.keys()) if is_map(kept) else ():
+        yield Note(f"{path}.{key}", "kept for exports to Ray Tune; jobs do not use it")
+    for key in sorted(native.keys() - REQUEST):
         hint = did_you_mean(key, REQUEST)
         reason = f"a job of Ray has no such field{f'; {hint}' if hint else ''}"
         yield Finding("refused", f"{path}.{key}", reason)
     environment: Any = native.get("runtime_env")
-    for key in environment.keys() - ENVIRONMENT if is_map(environment) else ():
+    for key in sorted(environment.keys() - ENVIRONMENT) if is_map(environment) else ():
         field = f"{path}.runtime_env.{key}"
         if hint := did_you_mean(key, ENVIRONMENT):
             yield Finding("refused", field, f"unknown field of a runtime environment; {hint}")
