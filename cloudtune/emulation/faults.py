@@ -25,9 +25,10 @@ caller lacks the right), ``expire`` (the caller's credentials have expired) and 
 emulator is killed, with everything that runs there). Effects on a trial: ``slow_start``
 (``seconds`` more of the service's time before it starts), ``fail`` (the service fails to run it),
 ``no_metric`` (no metric is found in its output), and, once it has measured ``after`` times (default
-1), ``interrupt`` (its spot machine is taken away) and ``stop_early`` (the service's early stopping
-ends it). A service that sees no measurements of a job counts the seconds for which it has run. An
-emulator may have effects of its own.
+1), ``interrupt`` (its spot machine is taken away), ``lose`` (its machine fails, and the service
+gives it up) and ``stop_early`` (the service's early stopping ends it). A service that sees no
+measurements of a job counts the seconds for which it has run. An emulator may have effects of its
+own.
 
 Chance derives from the seed, the rule's index among those of its emulator and the number of the
 call, so the same calls meet the same faults in every run.
@@ -61,7 +62,7 @@ from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, read_file
 CallEffect = Literal[
     "throttle", "quota", "error", "late_error", "lose_response", "deny", "expire", "crash"
 ]
-TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "stop_early"]
+TrialEffect = Literal["slow_start", "fail", "no_metric", "interrupt", "lose", "stop_early"]
 TRIAL = "trial"
 """The operation of rules for trials."""
 ANY = "*"
@@ -96,7 +97,7 @@ class Fault:
     seconds: float = 0.0
     """For ``slow_start``: the delay, in the service's own time."""
     after: int = 1
-    """For ``interrupt`` and ``stop_early``: the number of the measurement."""
+    """For ``interrupt``, ``lose`` and ``stop_early``: the number of the measurement."""
 
 
 class Rule(BaseModel):
@@ -160,8 +161,8 @@ class Rule(BaseModel):
     @field_validator("after")
     @classmethod
     def _check_after(cls, after: int | None, info: ValidationInfo) -> int | None:
-        if info.data.get("effect") not in ("interrupt", "stop_early"):
-            raise ValueError("applies to interrupt and stop_early only")
+        if info.data.get("effect") not in ("interrupt", "lose", "stop_early"):
+            raise ValueError("applies to interrupt, lose and stop_early only")
         return after
 
     @property

@@ -28,6 +28,8 @@ class JobRun(Generic[JobT, ScriptT, ProblemT]):
         """The script, once its container exists."""
         self.problem: ProblemT | None = None
         """Why the job fails, unless the script itself failed."""
+        self.loss: ProblemT | None = None
+        """Why the job fails if the service cannot run it."""
         self.interrupted = False
         """Whether its machine is being taken away."""
         self.attempts = 1

@@ -168,8 +168,9 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
         Args:
             run: The job.
             seconds: How long it usually takes.
-            failure: Why the job fails if the plan says so.
+            failure: Why the job fails if the plan says that the service cannot run it.
         """
+        run.loss = failure
         if (fault := run.take_fault("slow_start")) is not None:
             self.wait_for_machine(run, fault.seconds)
         self.pass_time(run, seconds)
@@ -177,7 +178,7 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self.give_up(run, failure)
 
     def inject_fault(self, run: JobRun[JobT, ScriptT, ProblemT], count: float) -> None:
-        """Stop or interrupt a job after the number of measurements in the fault plan."""
+        """Stop, interrupt or lose a job after the number of measurements in the fault plan."""
         fault = run.job.fault
         if fault is None or count < fault.after:
             return
@@ -185,6 +186,9 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self.stop_early(run.job)
         elif self.can_interrupt(run.job) and run.take_fault("interrupt"):
             run.interrupted = True
+            self._processes.stop(run.number, now=True)
+        elif run.take_fault("lose"):
+            run.problem = run.loss
             self._processes.stop(run.number, now=True)
 
     def _start(

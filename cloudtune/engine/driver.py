@@ -187,7 +187,8 @@ class Driver:
             return
         recovered = runner.recover([self._starts.interrupted(trial.number) for trial in trials])
         _log.debug("recovered %d of %d running trials", len(recovered.running), len(trials))
-        self._add_events(*recovered.measured)
+        for event in recovered.measured:
+            self._add_measurement(event)
         for trial in trials:
             if trial.number in recovered.running:
                 self._deadlines[trial.number] = self._deadline_of(trial.number, runner)
@@ -261,7 +262,9 @@ class Driver:
         self._last_time = max(self._last_time, event.time)
         if isinstance(event, Started):
             self._starts.start(event)
-        elif isinstance(event, Ended):
+        elif isinstance(event, Measured):
+            self._starts.measure(event)
+        else:
             self._apply_end(event)
 
     def _apply_end(self, event: Ended) -> None:
@@ -276,11 +279,14 @@ class Driver:
     def _handle_measurement(self, event: Measured, runner: TrialRunner) -> None:
         if event.number not in self._deadlines:
             return
-        self._add_events(event)
+        self._add_measurement(event)
         if event.number in self._stop_reasons:
             return
         if reason := self._strategy.stop_reason(event.number):
             self._stop_trial(event.number, "stopped_early", reason, runner)
+
+    def _add_measurement(self, event: Measured) -> None:
+        self._add_events(*self._starts.carryover(event.number, event.step), event)
 
     def _handle_end(self, event: Ended, runner: TrialRunner) -> None:
         if self._deadlines.pop(event.number, None) is None:
@@ -306,6 +312,7 @@ class Driver:
             return self._starts.limit_losses(event)
         if event.state != "completed":
             return event
+        self._add_events(*self._starts.carryover(event.number))
         if self._trials.objective(event.number) is None:
             measurements = self._trials.get(event.number).measurements
             reason = explain_missing_objective(self._study, measurements, event.reason)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
 from cloudtune.provider.models import Interrupted
-from cloudtune.results.events import Ended, Started
+from cloudtune.results.events import UNKNOWN_TIME, Carryover, Ended, Measured, Started
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 
@@ -52,6 +53,8 @@ class TrialStarts:
         self._counts = Counter[int]()
         self._measured_before: dict[int, int] = {}
         """The measurements from earlier starts of each trial."""
+        self._carried = Counter[int]()
+        """The measurements that each trial has from the one that it repeats."""
         self._last_number = 0
         self._pending: list[Started] = []
         """Starts that repeat cancelled trials, still with their numbers."""
@@ -71,8 +74,12 @@ class TrialStarts:
                 self._losses[event.number] = losses
         self._open[event.number] = event
         self._counts[event.number] += 1
-        before = 0 if is_new else len(self._trials.get(event.number).measurements)
-        self._measured_before[event.number] = before
+        self._measured_before[event.number] = self._count_measured(event.number)
+
+    def measure(self, event: Measured) -> None:
+        """Record a measurement."""
+        if isinstance(event, Carryover):
+            self._carried[event.number] += 1
 
     def end(self, event: Ended) -> Started | None:
         """Record that a trial ends; return its start, or None if it was not running."""
@@ -92,8 +99,22 @@ class TrialStarts:
     def interrupted(self, number: int) -> Interrupted:
         """Return what is known of a running trial whose process is gone."""
         before = self._measured_before[number]
-        measured = len(self._trials.get(number).measurements) - before
-        return Interrupted(self._open[number], measured, before)
+        return Interrupted(self._open[number], self._count_measured(number) - before, before)
+
+    def carryover(self, number: int, step: float = math.inf) -> list[Carryover]:
+        """Return the measurements that a trial takes over from the one that it repeats.
+
+        They are those before the first step of this trial. So a script that continues from a
+        checkpoint has all its measurements in one trial, and one that begins anew has only its own.
+        """
+        replaced = self._open[number].replaces
+        if replaced is None or self._trials.get(number).measurements:
+            return []
+        return [
+            Carryover(number, UNKNOWN_TIME if m.time is None else m.time, m.step, m.metrics)
+            for m in self._trials.get(replaced).measurements
+            if m.step < step
+        ]
 
     def next_repeat(self) -> Started | None:
         """Return the start of the next trial that repeats a cancelled one, if any."""
@@ -141,6 +162,9 @@ class TrialStarts:
             id=None,
         )
         self._pending.append(repeat)
+
+    def _count_measured(self, number: int) -> int:
+        return len(self._trials.get(number).measurements) - self._carried[number]
 
     def _losses_after(self, number: int) -> _Losses:
         return self._losses.get(number, _Losses()).after(self._last_step(number))

@@ -45,8 +45,8 @@ _BLOCK = 1024 * 1024
 _COLOR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 """The most frequent terminal sequences. They never span lines, so a block of lines is quick."""
 _NO_SECRETS = SecretFilter({})
-_NEW_BEGINNING: Mapping[str, Any] = {"metrics": {}, BEGINS_ANEW: True}
-_NEW_BEGINNING_LINE = json.dumps(_NEW_BEGINNING).encode()
+_AFTER_STEP = "after_step"
+_BEGINNING = json.dumps({"metrics": {}, BEGINS_ANEW: 0}).encode()[:-2]
 _MAX_SHOWN = 40
 """Characters of invalid text that a message quotes."""
 
@@ -230,15 +230,19 @@ def _compile(name: str, text: str) -> regex.Pattern[str]:
     return pattern
 
 
-def begin_anew(path: str | Path) -> None:
-    """Note in a file of reports that its script starts again from the beginning.
+def begin_reports(path: str | Path, after_step: int) -> None:
+    """Write to a file of reports where the steps of its script begin.
 
-    The reports that follow are counted from 1.
+    Args:
+        path: The file.
+        after_step: The step after which the reports that follow are counted: 0 if the script starts
+            from the beginning, else the last one before its checkpoint.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    append_line(str(path), dict(_NEW_BEGINNING))
+    line = {"metrics": {}, BEGINS_ANEW: not after_step}
+    append_line(str(path), {**line, _AFTER_STEP: after_step} if after_step else line)
 
 
 class ReportReader:
@@ -277,8 +281,8 @@ class ReportReader:
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 _check_length(line)
-                if line == _NEW_BEGINNING_LINE:
-                    self._steps = StepCounter()
+                if line.startswith(_BEGINNING):
+                    self._steps = StepCounter(_first_step(line, self._secrets))
                     continue
                 when, step, values = _parse_report(line, self._secrets)
                 for at, group in self._steps.group(values, step).items():
@@ -316,6 +320,13 @@ class ReportReader:
 def _check_length(line: bytes) -> None:
     if len(line) > MAX_REPORT_LINE_BYTES:
         raise MetricError(f"reported a line of more than {MAX_REPORT_LINE_BYTES:,} bytes")
+
+
+def _first_step(line: bytes, secrets: SecretFilter) -> int:
+    try:
+        return int(json.loads(line).get(_AFTER_STEP, 0))
+    except (ValueError, TypeError, AttributeError):
+        raise _invalid_report(line, secrets) from None
 
 
 def _parse_report(line: bytes, secrets: SecretFilter) -> tuple[float, int | None, dict[str, float]]:

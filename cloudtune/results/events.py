@@ -74,6 +74,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Carryover(Measured):
+    """A measurement of the trial that this one repeats, which continues after it."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """A trial ended or, if its state is ``pending``, waits for more of its resource."""
 
@@ -117,6 +122,7 @@ Event = Started | Measured | Ended
 EVENT_TYPES: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
     "started": Started,
     "measured": Measured,
+    "carryover": Carryover,
     "ended": Ended,
 }
 

@@ -11,6 +11,7 @@ pytest.register_assert_rewrite(
     "cloudtune.testing.provider_contract",
     "cloudtune.testing.emulated_run_contract",
     "cloudtune.testing.emulated_runs",
+    "cloudtune.testing.restart_contract",
 )
 
 from cloudtune.testing.emulated_run_contract import EmulatedRunContract  # noqa: E402

@@ -21,7 +21,8 @@ from cloudtune.provider import registry
 from cloudtune.runs import lifecycle
 from cloudtune.runs.status import read_status
 from cloudtune.study.schema import Mode
-from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS, EmulatedRuns
+from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
+from cloudtune.testing.restart_contract import RestartContract
 
 _QUICK = """
     from cloudtune.trial import report
@@ -32,21 +33,6 @@ _BEST_IS_NOT_LAST = """
     for step, value in enumerate((1, -0.5, 0.33), 1):
         report(accuracy=value, step=step)
 """
-_RUNGS = """
-    import os
-    from cloudtune.trial import checkpoint_dir, params, report
-    p = params()
-    path = os.path.join(checkpoint_dir(), "done")
-    done = int(open(path).read()) if os.path.exists(path) else 0
-    print("begins with", done)
-    for epoch in range(done + 1, p["epochs"] + 1):
-        report(accuracy=epoch + p["x"] / 2)
-        print(f"loss={epoch}")
-        print(f"epoch {epoch}: f1={epoch}")
-        if KEEPS:
-            open(path, "w").write(str(epoch))
-"""
-"""Reports the epoch, without a step or with a printed one."""
 ENDLESS = """
     import time
     from cloudtune.trial import report
@@ -58,7 +44,7 @@ ENDLESS = """
 """Reports twice, and runs for a minute."""
 
 
-class EmulatedRunContract(EmulatedRuns):
+class EmulatedRunContract(RestartContract):
     """Tests of whole runs on an emulator.
 
     Subclass it, define `name`, `create_operations` and `list_jobs`, and override what differs.
@@ -323,55 +309,6 @@ class EmulatedRunContract(EmulatedRuns):
         assert result.state == "cancelled"
         assert {trial.state for trial in result.trials} == {"cancelled"}
         assert len(self.run_jobs(run)) == 2
-
-    @BOTH_MODES
-    def test_hyperband_continues_from_checkpoints(self, mode: Mode) -> None:
-        supported = registry.get(self.name).capabilities.for_mode(mode)
-        if supported is None or "hyperband" not in supported.strategies:
-            pytest.skip(f"{self.name} has no hyperband in {mode} mode")
-        script = """
-            import os
-            from cloudtune.trial import checkpoint_dir, params, report
-            p = params()
-            path = os.path.join(checkpoint_dir(), "done")
-            done = int(open(path).read()) if os.path.exists(path) else 0
-            for epoch in range(done + 1, p["epochs"] + 1):
-                report(accuracy=p["x"] * epoch, step=epoch)
-                open(path, "w").write(str(epoch))
-        """
-        strategy = {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 2}
-        limits = {"max_trials": 9, "parallel_trials": 3}
-        result = self.finish(self.create_run(mode, script, strategy=strategy, limits=limits))
-        assert result.state == "completed", result.reason
-        states = {trial.state for trial in result.trials}
-        assert states <= {"completed", "stopped_early"}
-        assert "completed" in states
-        for trial in result.trials:
-            steps = [m.step for m in trial.measurements]
-            assert steps == list(range(1, len(trial.measurements) + 1))
-        assert max(len(trial.measurements) for trial in result.trials) == 9
-
-    @pytest.mark.parametrize("keeps", [True, False])
-    def test_the_steps_of_a_trial_count_on_only_from_a_checkpoint(self, keeps: bool) -> None:
-        metrics = {"loss": r"loss=(\S+)", "f1": r"epoch (?P<step>\d+): f1=(?P<value>\S+)"}
-        run = self.create_run(
-            "driven",
-            _RUNGS.replace("KEEPS", str(keeps)),
-            strategy={"name": "hyperband", "resource": "epochs", "max": 4, "eta": 2, "seed": 2},
-            limits={"max_trials": 4, "parallel_trials": 2},
-            trial={"script": "train.py", "source": "code", "metrics": metrics},
-        )
-        result = self.finish(run)
-        assert result.state == "completed", result.reason
-        lengths: set[int] = set()
-        for trial in result.trials:
-            for name in ("accuracy", *metrics):
-                reports = [m for m in trial.measurements if name in m.metrics]
-                lengths.add(len(reports))
-                epochs = [int(m.metrics[name]) for m in reports]
-                assert [m.step for m in reports] == epochs, name
-        # From the start, a trial that is promoted to 2 and to 4 epochs has more than 4 points.
-        assert (max(lengths) > 4) is not (keeps and self.keeps_checkpoints)
 
 
 def _run_cli(*words: str) -> str:

@@ -58,6 +58,10 @@ class EmulatedRuns:
     """More time than the emulator needs to start a trial."""
     keeps_checkpoints = True
     """Whether a driven trial that is started again has its checkpoints."""
+    reports_losses = True
+    """Whether the service tells a job that it lost from one whose script failed."""
+    lost_after = 1
+    """Measurements after which a trial is lost in a test, or seconds; see `emulation.faults`."""
     timeout_word = ""
     """Part of the service's word for a trial that took longer."""
 

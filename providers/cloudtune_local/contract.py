@@ -87,23 +87,18 @@ class LocalContract:
     def prepare(self, started: Started, doorbell: str) -> TrialFolder:
         """Create the folder of a trial as a container would have it, and return it.
 
-        A trial that is started again keeps its checkpoints and outputs. A trial that replaces an
-        interrupted one and has a resource takes over its checkpoints.
+        A trial that is started again keeps its checkpoints and outputs. A trial that repeats an
+        interrupted one continues in that one's folder of checkpoints.
 
         Raises:
             OSError: If a file or folder cannot be written.
         """
         folder = trial_folder(self._job, started.number)
         if not self._spare.take(folder.path):
-            # Without a resource no trial starts twice: the ledger has lost an earlier one.
-            restarted = started.resource is not None
-            shutil.rmtree(folder.work if restarted else folder.path, ignore_errors=True)
+            # What a trial that cannot start twice left is from one that the ledger has lost.
+            shutil.rmtree(folder.work if restarts(started) else folder.path, ignore_errors=True)
             remove_overlay(folder.path)
             self._create(folder)
-        if started.replaces is not None and started.resource is not None:
-            checkpoint = trial_folder(self._job, started.replaces).checkpoint
-            if os.path.isdir(checkpoint) and not os.path.exists(folder.checkpoint):  # noqa: PTH110, PTH112
-                os.rename(checkpoint, folder.checkpoint)  # noqa: PTH104
         trial_data = {
             "trial": f"{self._run}-{started.number}",
             "number": started.number,
@@ -112,11 +107,15 @@ class LocalContract:
             "inputs": self._request["inputs"],
             "reports": folder.reports,
             "doorbell": doorbell,
-            "checkpoint": folder.checkpoint,
+            "checkpoint": self.checkpoint(started),
             "output": folder.output,
         }
         write_file(folder.trial_file, json.dumps(trial_data).encode())
         return folder
+
+    def checkpoint(self, started: Started) -> str:
+        """Return the folder with the checkpoints of a trial."""
+        return trial_folder(self._job, started.checkpoint_number).checkpoint
 
     def prepare_ahead(self) -> None:
         """Create a spare folder for a later trial, if that is quick."""
@@ -201,6 +200,11 @@ class LocalContract:
 
     def _values(self, started: Started) -> dict[str, Value]:
         return {**self._constants(started), **started.parameters}
+
+
+def restarts(started: Started) -> bool:
+    """Return whether this may be another start of a trial that has started under its number."""
+    return started.resource is not None or started.memory_retries > 0
 
 
 def _sources(env: Mapping[str, Any]) -> dict[str, str]:

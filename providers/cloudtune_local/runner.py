@@ -13,14 +13,14 @@ from threading import Lock
 
 from cloudtune.execution import reaper
 from cloudtune.execution.forkserver.client import Preload, cold_start_message
-from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter, begin_anew
+from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter, begin_reports
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.provider import Emit, Ended, Interrupted, Json, Measured, Recovered, Started
 from cloudtune.trial import SecretFilter, has_files
-from cloudtune_local.contract import LocalContract
+from cloudtune_local.contract import LocalContract, restarts
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
-from cloudtune_local.trial_dirs import trial_folder
+from cloudtune_local.trial_dirs import TrialFolder, trial_folder
 
 
 class LocalRunner:
@@ -78,10 +78,7 @@ class LocalRunner:
             folder = self._contract.prepare(started, doorbell)
             # Now, so that a full disk is not the script's failure when it reports.
             os.close(os.open(folder.reports, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-            begins_anew = started.resource is not None and not has_files(folder.checkpoint)
-            if begins_anew:
-                self._steps.pop(started.number, None)
-                begin_anew(folder.reports)
+            steps = self._begin_steps(started, folder)
             return ProcessSpec(
                 command=self._contract.command(started),
                 cwd=folder.work,
@@ -93,7 +90,7 @@ class LocalRunner:
                 secrets=self._contract.secrets,
                 grace=self._contract.grace,
                 lower=str(self._contract.shared) if self._contract.shared else None,
-                steps=self._step_counter(started, 0 if begins_anew else started.after_step),
+                steps=steps,
             )
 
         self._processes.start(started.number, spec, quick=self._contract.quick)
@@ -146,11 +143,21 @@ class LocalRunner:
             measured.extend(Measured(number, *measurement) for measurement in reports.read())
         return measured
 
-    def _step_counter(self, started: Started, after_step: int) -> StepCounter:
-        """Return the counter of printed metrics; a trial continues the one of its last start."""
-        if started.resource is None:
+    def _begin_steps(self, started: Started, folder: TrialFolder) -> StepCounter:
+        """Return the counter of printed metrics, and write to the reports where steps begin.
+
+        A trial that continues from a checkpoint continues the steps of its last start, or those of
+        the trial that it repeats.
+        """
+        if not started.after_step and not restarts(started):
             return StepCounter()
-        return self._steps.setdefault(started.number, StepCounter(after_step))
+        continues = has_files(self._contract.checkpoint(started))
+        after_step = started.after_step if continues else 0
+        if continues != (os.path.getsize(folder.reports) > 0):  # noqa: PTH202
+            begin_reports(folder.reports, after_step)
+        if not continues or started.number not in self._steps:
+            self._steps[started.number] = StepCounter(after_step)
+        return self._steps[started.number]
 
 
 class _Slots:

@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
 
 CONTINUED = "cloudtune:continued"
-"""The metric that is 1 if a trial with a growing resource continues from a checkpoint, else 0."""
+"""The metric that is 1 if a driven trial continues from a checkpoint, else 0."""
 
 
 class SageMakerContract(Contract):
     """SageMaker reads metrics from the log, and the reason of a failure from a file."""
 
-    def __init__(self, raw: Json, trial: Json, *, restarts: bool, is_first_host: bool) -> None:
+    def __init__(self, raw: Json, trial: Json, *, is_managed: bool, is_first_host: bool) -> None:
         """Store the values.
 
         Args:
             raw: As in `Contract`.
             trial: As in `Contract`.
-            restarts: Whether a trial has several training jobs.
+            is_managed: Whether SageMaker's tuner started the job: then a trial has only this one.
             is_first_host: Whether this is the one of the job's hosts whose metrics count.
         """
         super().__init__(raw, trial)
-        self._restarts = restarts
+        self._reports_start = not is_managed
         self._is_first_host = is_first_host
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Return the lines to print; those of the first report are preceded by `CONTINUED`.
 
         SageMaker counts the values of each training job from 1. The reader needs to know whether
-        they follow those of the trial's earlier training jobs. The values of all hosts would be one
-        series, so only one of them prints any.
+        they follow those of an earlier training job, which this one continues. The values of all
+        hosts would be one series, so only one of them prints any.
         """
         if not self._is_first_host:
             return ""
         lines = super().publish(report)
-        if self._restarts:
-            self._restarts = False
+        if self._reports_start:
+            self._reports_start = False
             return super().publish({"metrics": {CONTINUED: self.continues}}) + lines
         return lines
 
@@ -85,10 +85,9 @@ def find_contract(study: Json, _argv: Sequence[str]) -> Contract | None:
         "output": os.environ.get("SM_MODEL_DIR") or os.path.join(base, "model"),
         "inputs": {name: _channel(base, name, path) for name, path in study["inputs"].items()},
     }
-    restarts = not is_managed and bool(study.get("resource"))
     hosts = json.loads(os.environ.get("SM_HOSTS") or "[]")
     is_first_host = os.environ.get("SM_CURRENT_HOST") in hosts[:1] or not hosts
-    return SageMakerContract(raw, trial, restarts=restarts, is_first_host=is_first_host)
+    return SageMakerContract(raw, trial, is_managed=is_managed, is_first_host=is_first_host)
 
 
 def _channel(base: str, name: str, path: str) -> str:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import itertools
 import math
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from cloudtune.provider import Json, Measurement, Plan
+from cloudtune.provider import Json, Measurement, Plan, uses_launcher
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.launcher_contract import CONTINUED
+from cloudtune_sagemaker.request.metric_regex import MAX_METRICS
 
 Series = Mapping[str, Mapping[int, float]]
 """The values of each metric by iteration."""
@@ -60,11 +61,11 @@ class MetricReader:
 
     def __init__(self, aws: Aws, plan: Plan) -> None:
         self._aws = aws
-        self._names = metric_names(plan)
-        self._has_starts = CONTINUED in self._names
-        """Whether the launcher reports if a start continues from a checkpoint."""
-        if self._has_starts:
-            self._names.remove(CONTINUED)
+        # Older versions defined this metric in the plan.
+        self._names = [name for name in metric_names(plan) if name != CONTINUED]
+        launched = uses_launcher(plan.fitted.study, plan.facts)
+        self.reads_starts = launched and len(self._names) < MAX_METRICS
+        """Whether later jobs of a trial define the metric `CONTINUED`."""
         self._objectives = _objective_names(plan)
         study = plan.fitted.study
         self._required = any(objective.select == "best" for objective in study.objectives) or (
@@ -73,15 +74,21 @@ class MetricReader:
         )
         self._denied = False
 
-    def read(self, arns: Iterable[str]) -> dict[str, Series]:
+    def read(self, arns: Iterable[str], later: Set[str] = frozenset()) -> dict[str, Series]:
         """Return the values of training jobs by ARN. Jobs without values are omitted.
+
+        Args:
+            arns: The training jobs.
+            later: Those that follow an earlier job of their trial.
 
         Raises:
             AwsError: If the service cannot be reached, or the caller may not read metrics and the
                 study needs more than the final values.
         """
-        names = [*self._names, *([CONTINUED] if self._has_starts else [])]
-        queries = [(arn, name) for arn in arns for name in names]
+        queries: list[tuple[str, str]] = []
+        for arn in arns:
+            names = [*self._names, CONTINUED] if self.reads_starts and arn in later else self._names
+            queries += [(arn, name) for name in names]
         series: dict[str, dict[str, Mapping[int, float]]] = {}
         for start in range(0, len(queries), MAX_QUERIES):
             batch = queries[start : start + MAX_QUERIES]
@@ -107,7 +114,7 @@ class MetricReader:
         that report, a running job has no measurements yet.
         """
         starts = series.get(CONTINUED) or {}
-        if self._has_starts and not starts and not ended:
+        if after_step and self.reads_starts and not starts and not ended:
             return []
         if starts and not starts[min(starts)]:
             after_step = 0

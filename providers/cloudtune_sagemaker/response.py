@@ -229,6 +229,14 @@ def failure_reason(job: Json) -> str:
     return str(job.get("FailureReason") or "SageMaker gives no reason; check its log")
 
 
+def is_lost(job: Json) -> bool:
+    """Return whether SageMaker failed to run a job, through no fault of its script.
+
+    Those are the failures that RetryStrategy repeats (botocore 1.44.8 model, RetryStrategy).
+    """
+    return str(job.get("FailureReason") or "").startswith("InternalServerError")
+
+
 def _service_state(job: Json) -> str:
     status, secondary = job["TrainingJobStatus"], job.get("SecondaryStatus")
     state = status if secondary in (None, status) else f"{status}: {secondary}"

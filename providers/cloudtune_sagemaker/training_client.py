@@ -19,7 +19,9 @@ from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_url
 from cloudtune_sagemaker.errors import AwsError
+from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.layout import NUMBER, RUN_TAG
+from cloudtune_sagemaker.request.metric_regex import launcher_regex
 
 POLL_SECONDS = 15.0
 POLL_SECONDS_EMULATED = 0.25
@@ -80,7 +82,11 @@ class SageMakerJobs:
         """Return the current state of each training job by name. Missing jobs are omitted."""
         jobs = self._find_jobs([started.id for started in starts if started.id])
         running = [job for job in jobs.values() if response.phase(job) != "waiting"]
-        series = self._reader.read(job["TrainingJobArn"] for job in running)
+        later = {started.id for started in starts if started.after_step}
+        series = self._reader.read(
+            [job["TrainingJobArn"] for job in running],
+            {job["TrainingJobArn"] for job in running if job["TrainingJobName"] in later},
+        )
         return {
             started.id: self._training_job(started, jobs[started.id], series)
             for started in starts
@@ -122,6 +128,7 @@ class SageMakerJobs:
             measurements=measurements,
             ended=ended,
             reason=reason,
+            lost=state == "failed" and response.is_lost(job),
             log=log_url(self._plan, self._context, name),
             **response.reported_fields(job),
         )
@@ -136,10 +143,20 @@ class SageMakerJobs:
             hyperparameters["sagemaker_job_name"] = started.id
         request: Json = {**self._template, "TrainingJobName": started.id}
         request["HyperParameters"] = hyperparameters
-        if "CheckpointConfig" in request:  # all starts of a trial share their checkpoints
+        if "CheckpointConfig" in request:
             config: Json = request["CheckpointConfig"]
-            uri = config["S3Uri"].replace(NUMBER, number)
+            uri = config["S3Uri"].replace(NUMBER, str(started.checkpoint_number))
             request["CheckpointConfig"] = {**config, "S3Uri": uri}
+        if started.after_step and self._reader.reads_starts:
+            algorithm: Json = request["AlgorithmSpecification"]
+            definition = {"Name": CONTINUED, "Regex": launcher_regex(CONTINUED)}
+            definitions = [
+                each for each in algorithm["MetricDefinitions"] if each["Name"] != CONTINUED
+            ]
+            request["AlgorithmSpecification"] = {
+                **algorithm,
+                "MetricDefinitions": [*definitions, definition],
+            }
         request["Tags"] = [
             {**tag, "Value": number} if tag["Value"] == NUMBER else tag for tag in request["Tags"]
         ]

@@ -56,8 +56,8 @@ class VertexContract(Contract):
         """Continue the measurements in ``saved_file``, if the machine was restarted.
 
         ``metric_file`` is the file that the service reads, and ``saved_file`` the one in Cloud
-        Storage for all measurements. Each is empty for none. ``restarts`` is whether a trial has
-        several jobs.
+        Storage for all measurements. Each is empty for none. ``restarts`` is whether an
+        earlier job of the trial has measurements.
         """
         super().__init__(raw, trial)
         self._restarts = restarts
@@ -276,7 +276,7 @@ def find_contract(study: Json, argv: Sequence[str]) -> Contract | None:
         study.get("objectives") or {},
         metric_file,
         saved_file,
-        restarts=bool(job and study.get("resource")),
+        restarts="CLOUDTUNE_AFTER_STEP" in env,
     )
 
 

@@ -55,6 +55,8 @@ ENDED_STATES = frozenset(
 TIMEOUT_REASON = "its trial_timeout was reached"
 _STOPPED_STATES = frozenset({"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"})
 _MAX_REASON_LENGTH = 1_000
+_UNAVAILABLE = 14
+"""A code of google.rpc.Code."""
 _EARLY_STOPPING_FIELDS = (
     "decayCurveStoppingSpec",
     "medianAutomatedStoppingSpec",
@@ -121,6 +123,19 @@ def failure_reason(job: Json) -> str:
             return message or "Vertex AI gives no reason; see the job's log"
         case _:
             return message
+
+
+def is_lost(job: Json) -> bool:
+    """Return whether Vertex AI failed to run a job, through no fault of its script.
+
+    After two restarts, it "returns an internal error with the message: Internal error occurred for
+    the current attempt" (page understanding-training-service, read 2026-11-27). That the code of a
+    machine that was taken away without a restart is UNAVAILABLE is not verified.
+    """
+    error: Json = job.get("error", {})
+    is_internal = str(error.get("message", "")).startswith("Internal error occurred")
+    is_failed = service_state(job) == "JOB_STATE_FAILED"
+    return is_failed and (is_internal or error.get("code") == _UNAVAILABLE)
 
 
 def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> RawTrial:

@@ -23,6 +23,7 @@ from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_url
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.metrics import Curve, CurveReader
+from cloudtune_vertex.request.custom_job import AFTER_STEP_VARIABLE
 from cloudtune_vertex.request.layout import JOB, JOB_LABEL, NUMBER, RUN_LABEL, escape
 
 POLL_SECONDS = 15.0
@@ -129,6 +130,7 @@ class VertexJobs:
             started=response.to_seconds(job.get("startTime")),
             ended=response.to_seconds(ended),
             reason=reason,
+            lost=response.is_lost(job),
             machine=response.machine(spec),
             log=log_url(self._plan, self._context, job["name"]),
             artifacts=response.artifacts(spec),
@@ -142,8 +144,9 @@ class VertexJobs:
         job["labels"] = {k: started.id if v == JOB else v for k, v in job["labels"].items()}
         spec = job["jobSpec"] = dict(job["jobSpec"])
         base: str = spec["baseOutputDirectory"]["outputUriPrefix"]
-        # All starts of a trial share their output, so that they can continue it.
-        spec["baseOutputDirectory"] = {"outputUriPrefix": base.replace(NUMBER, str(started.number))}
+        # All starts of a trial and its repeats share their output, so that they can continue it.
+        folder = base.replace(NUMBER, str(started.checkpoint_number))
+        spec["baseOutputDirectory"] = {"outputUriPrefix": folder}
         chief, *others = spec["workerPoolSpecs"]
         kind = "pythonPackageSpec" if "pythonPackageSpec" in chief else "containerSpec"
         task: Json = dict(chief[kind])
@@ -153,6 +156,9 @@ class VertexJobs:
                 {**each, "value": started.id} if each.get("value") == JOB else each
                 for each in task["env"]
             ]
+            if started.after_step:
+                variable = {"name": AFTER_STEP_VARIABLE, "value": str(started.after_step)}
+                task["env"].append(variable)
         spec["workerPoolSpecs"] = [{**chief, kind: task}, *others]
         return {**self._template, "customJob": job}
 

@@ -14,7 +14,7 @@ from cloudtune import trial
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Interrupted
-from cloudtune.results.events import HostFailure, Started
+from cloudtune.results.events import HostFailure, Measured, Started
 from cloudtune_local.contract import THREADS
 
 if TYPE_CHECKING:
@@ -205,18 +205,45 @@ def test_more_of_the_resource_continues_the_trial(job: Job) -> None:
     assert [step for step, m in job.measured() if "x" in m] == [1, 2]
 
 
-def test_a_replacement_of_an_interrupted_trial_takes_over_its_checkpoint(job: Job) -> None:
+def test_a_repeat_of_an_interrupted_trial_continues_from_its_checkpoint(job: Job) -> None:
     job.write(CONTINUED)
-    job.request["resource"] = "epochs"
-    job.run_one(1, resource=2)
-    assert job.run_one(2, resource=3, replaces=1).startswith("from 2 to 3")
+    job.request |= {"constants": {"epochs": 2}, "metrics": {"x": [r"x=(\d)"]}}
+    job.run_one(1)
+    job.request["constants"] = {"epochs": 4}
+    job.close()
+    for number in (2, 3):  # the second one repeats the repeat
+        again = {"replaces": number - 1, "checkpoint": 1, "after_step": 2}
+        begin = 2 if number == 2 else 4
+        assert job.run_one(number, **again).startswith(f"from {begin} to 4")
+    repeats = [e for e in job.seen if isinstance(e, Measured) and e.number == 2]
+    assert [(m.step, *m.metrics) for m in repeats] == [(3, "loss"), (4, "loss"), (3, "x")]
+    start = Started(2, 0.0, {}, replaces=1, checkpoint=1, after_step=2)
+    recovered = job.runner.recover([Interrupted(start, 1, 0)]).measured
+    assert [(m.number, m.step, m.metrics) for m in recovered] == [(2, 4, {"loss": 3.0})]
 
 
-def test_without_a_resource_nothing_is_taken_over(job: Job) -> None:
+def test_a_repeat_without_a_checkpoint_begins_anew(job: Job) -> None:
+    job.write("""
+        from cloudtune.trial import report
+        for epoch in range(3):
+            report(loss=epoch)
+            print(f"x={epoch}")
+    """)
+    job.request["metrics"] = {"x": [r"x=(\d)"]}
+    job.run_one(1)
+    job.run_one(2, replaces=1, checkpoint=1, after_step=3)
+    repeats = [e for e in job.seen if isinstance(e, Measured) and e.number == 2]
+    assert sorted(m.step for m in repeats) == [1, 1, 2, 2, 3, 3]
+
+
+def test_a_trial_that_ran_out_of_memory_keeps_its_files(job: Job) -> None:
     job.write(CONTINUED)
     job.request["constants"] = {"epochs": 2}
     job.run_one(1)
-    assert job.run_one(2, replaces=1).startswith("from 0 to 2")
+    job.request["constants"] = {"epochs": 3}
+    job.close()
+    assert "from 2 to 3" in job.run_one(1, memory_retries=1, after_step=2)
+    assert [(step, *m) for step, m in job.measured()] == [(1, "loss"), (2, "loss"), (3, "loss")]
 
 
 def interrupted(number: int, measured: int) -> Interrupted:
@@ -255,7 +282,7 @@ def test_the_files_of_a_trial_missing_from_the_ledger_are_not_reused(
 ENGINE = """
 import json, sys, threading, time
 from pathlib import Path
-from cloudtune.results.events import Started
+from cloudtune.results.events import Measured, Started
 from cloudtune.engine.inbox import Inbox
 from cloudtune_local.runner import LocalRunner
 request, run, folder = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,27 @@ def test_a_start_without_a_checkpoint_counts_its_steps_anew(
     scene.aws.report(f"{scene.job}-1-2", accuracy=0.4, **{CONTINUED: continued})
     scene.aws.change(f"{scene.job}-1-2", "Completed")
     assert scene.measured().step == step
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_job_that_sagemaker_failed_to_run_is_lost(scene: Scene, lost: bool) -> None:
+    scene.start(1)
+    scene.made("1")
+    reason = "InternalServerError: We encountered an internal error." if lost else "AlgorithmError"
+    scene.aws.change(f"{scene.job}-1", "Failed", FailureReason=reason)
+    end = scene.ended()
+    assert (end.state, end.lost) == (("cancelled", True) if lost else ("failed", False))
+
+
+def test_a_repeat_has_the_checkpoints_of_the_lost_trial(scene: Scene) -> None:
+    scene.runner.start(scene.started(1))
+    scene.made("1")
+    repeat = replace(scene.started(2, after_step=3), replaces=1, checkpoint=1)
+    scene.runner.start(repeat)
+    scene.made("2")
+    first, second = (r for name, r in scene.aws.requests if name == "create_training_job")
+    assert first["CheckpointConfig"] == second["CheckpointConfig"]
+    assert first["OutputDataConfig"] == second["OutputDataConfig"]
 
 
 def test_a_later_start_in_a_later_process_is_a_new_job(play: Callable[..., Scene]) -> None:

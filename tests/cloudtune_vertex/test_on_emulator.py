@@ -24,6 +24,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
         "managed": "CreateHyperparameterTuningJob",
         "driven": "CreateCustomJob",
     }
+    lost_after = 4
     trial_timeout = "6s"
     timeout_word = "JOB_STATE_CANCELLED"
 

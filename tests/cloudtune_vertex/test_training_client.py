@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,36 @@ def test_a_late_stop_has_no_effect(scene: Scene) -> None:
     scene.until(lambda: "cancel" in scene.google.calls)
     scene.google.always = {}
     assert scene.ended().state == "completed"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "lost"),
+    [
+        (13, "Internal error occurred for the current attempt.", True),
+        (14, "The machine of the job was taken away.", True),
+        (13, "The replica exited with a non-zero status of 1.", False),
+    ],
+)
+def test_a_job_that_google_failed_to_run_is_lost(
+    scene: Scene, code: int, message: str, lost: bool
+) -> None:
+    scene.start(1)
+    scene.made("1")
+    scene.google.change(f"{scene.job}-1", "FAILED", error={"code": code, "message": message})
+    end = scene.ended()
+    assert (end.state, end.lost) == (("cancelled", True) if lost else ("failed", False))
+
+
+def test_a_repeat_has_the_output_of_the_lost_trial(scene: Scene) -> None:
+    scene.runner.start(scene.started(1))
+    scene.made("1")
+    repeat = replace(scene.started(2, after_step=3), replaces=1, checkpoint=1)
+    scene.runner.start(repeat)
+    scene.made("2")
+    first, second = (each["customJob"]["jobSpec"] for each in scene.google.created)
+    assert first["baseOutputDirectory"] == second["baseOutputDirectory"]
+    scene.google.report(f"{scene.job}-2", accuracy=0.4)
+    assert (scene.measured().number, scene.jobs[0]["state"]) == (2, "JOB_STATE_RUNNING")
 
 
 def test_a_later_start_has_its_own_job_and_continues_the_steps(

@@ -29,6 +29,7 @@ from tests.cloudtune_watson.on_backends import OnBackends
 @pytest.mark.slow
 class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
     keeps_checkpoints = False
+    reports_losses = False
     trial_timeout = "6s"
 
     def list_jobs(self, folder: Path) -> Sequence[str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 MAX_LENGTH = 500
 """Characters of a regex."""
+MAX_METRICS = 40
+"""Metric definitions of a job (botocore 1.44.8 model, MetricDefinitionList)."""
 
 
 class CannotJoinError(ValueError):

@@ -16,7 +16,6 @@ from cloudtune.provider import (
     input_address,
     uses_launcher,
 )
-from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.layout import (
     CHECKPOINTS,
     CODE_CHANNEL,
@@ -47,10 +46,6 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
         "HyperParameters": static_parameters(fitted, settings, facts, name),
     }
     request |= training_fields(fitted, settings, facts)
-    launched = uses_launcher(fitted.study, facts) and not settings.algorithm
-    if launched and fitted.study.strategy.resource:
-        definition = {"Name": CONTINUED, "Regex": launcher_regex(CONTINUED)}
-        request["AlgorithmSpecification"]["MetricDefinitions"].append(definition)
     if request["AlgorithmSpecification"].get("MetricDefinitions"):
         request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
     types: list[str] = facts.data["instance_types"]

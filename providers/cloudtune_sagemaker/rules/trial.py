@@ -24,13 +24,17 @@ from cloudtune.provider import (
 )
 from cloudtune_sagemaker.contract import toolkit
 from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL
-from cloudtune_sagemaker.request.metric_regex import MAX_LENGTH, CannotJoinError, join_regexes
+from cloudtune_sagemaker.request.metric_regex import (
+    MAX_LENGTH,
+    MAX_METRICS,
+    CannotJoinError,
+    join_regexes,
+)
 from cloudtune_sagemaker.request.parameters import definition_names
 from cloudtune_sagemaker.request.training_job import metric_definitions
 from cloudtune_sagemaker.rules.settings import MAX_URI_LENGTH, SETTINGS, refuse
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
-MAX_METRICS = 40
 SAFE_METRICS = 20
 MAX_METRIC_LENGTH = 255
 MAX_CHANNELS = 20
@@ -134,7 +138,7 @@ def _no_code(study: Study) -> Iterator[Finding]:
 
 def _metrics(study: Study, settings: SageMakerSettings, facts: Facts) -> Iterator[Finding | Note]:
     definitions = metric_definitions(study, settings, facts)
-    count = len(definitions) + bool(study.strategy.resource)  # and cloudtune's own
+    count = len(definitions)
     if count > MAX_METRICS:
         reason = f"{count} metrics: SageMaker accepts at most {MAX_METRICS}"
         yield Finding("refused", "trial.metrics", reason)

@@ -25,6 +25,8 @@ from cloudtune_vertex.request.layout import (
 )
 from cloudtune_vertex.settings import VertexSettings
 
+AFTER_STEP_VARIABLE = "CLOUDTUNE_AFTER_STEP"
+"""The variable with the last step before a later start of a driven trial, for its launcher."""
 JOB_VARIABLE = "CLOUDTUNE_JOB"
 """The variable with the name of a trial's start, for the launcher of a driven trial."""
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import pytest
+
+from cloudtune.engine.driver import Driver
+from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.trial_starts import MAX_LOSSES
-from cloudtune.results.events import Ended, Measured, Started
-from tests.cloudtune.engine.test_driver import Counting, drive, folded, scored, states, study
+from cloudtune.provider.models import Interrupted, Recovered
+from cloudtune.results.events import Carryover, Ended, Event, Measured, Started
+from tests.cloudtune.engine.test_driver import (
+    Counting,
+    Runner,
+    drive,
+    folded,
+    scored,
+    states,
+    study,
+)
 
 TEN = {"max_trials": 10, "max_failed_trials": 0}
 
@@ -64,3 +77,63 @@ def test_a_trial_with_progress_may_be_lost_any_number_of_times() -> None:
     script = lambda s: lost(s, s.number) if s.number <= 20 else scored(float)(s)  # noqa: E731
     _, events, _ = drive(of, script)
     assert states(of, events) == ["cancelled"] * 20 + ["completed"]
+
+
+def scores(started: Started, steps: Iterable[int]) -> Iterable[Measured]:
+    return (Measured(started.number, 0.0, step, {"score": float(step)}) for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("second", "steps"),
+    [
+        (range(4, 7), [1, 2, 3, 4, 5, 6]),
+        (range(3, 7), [1, 2, 3, 4, 5, 6]),  # its last checkpoint is older than its last report
+        (range(1, 7), [1, 2, 3, 4, 5, 6]),  # it begins anew
+        ((), [1, 2, 3]),  # nothing was left to do
+    ],
+)
+def test_a_trial_that_continues_has_all_measurements(
+    second: Sequence[int], steps: list[int]
+) -> None:
+    of = study(limits={"max_trials": 1})
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number == 1:
+            return lost(started, 1, 2, 3)
+        return [*scores(started, second), Ended(started.number, 2.0, "completed")]
+
+    outcome, events, _ = drive(of, script)
+    assert outcome.state == "completed"
+    trial = folded(of, events).get(2)
+    assert (trial.state, [m.step for m in trial.measurements]) == ("completed", steps)
+    assert len(folded(of, events).get(1).measurements) == 3
+
+
+def test_measurements_from_a_lost_trial_are_not_those_of_the_runner() -> None:
+    """A killed run asks the runner for what comes after the trial's own measurements."""
+    of = study(limits={"max_trials": 1})
+    second = Started(2, 2.0, {"x": 0}, replaces=1, checkpoint=1, after_step=2)
+    before: list[Event] = [
+        Started(1, 0.0, {"x": 0}),
+        *scores(Started(1, 0.0, {}), (1, 2)),
+        Ended(1, 1.0, "cancelled", "the node failed", lost=True),
+        second,
+    ]
+    asked: list[Interrupted] = []
+
+    class Recovering(Runner):
+        def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
+            asked.extend(interrupted)
+            known = interrupted[0].measured
+            return Recovered(list(scores(second, (3, 4)))[known:])
+
+    for measured in (0, 1):
+        inbox, events = Inbox(), [*before]
+        if measured:
+            events += [Carryover(2, 0.0, n, {"score": 0.0}) for n in (1, 2)]
+            events += scores(second, (3,))
+        driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend)
+        driver.replay([*events])
+        driver.run(Recovering(inbox, scored(float)))
+        assert (asked[-1].measured, asked[-1].measured_before) == (measured, 0)
+        assert [m.step for m in folded(of, events).get(2).measurements] == [1, 2, 3, 4]
