@@ -1,0 +1,122 @@
+"""A real Ray cluster on this machine: a head and nodes, with a token, private ports and folders."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+RAY = "CLOUDTUNE_TEST_RAY"
+"""The variable with the path of Ray's command line; else the one on the PATH is used."""
+_MARK = "CLOUDTUNE_TEST_CLUSTER"
+
+
+def find_ray() -> str | None:
+    """Return Ray's command line, if it is installed."""
+    return os.environ.get(RAY) or shutil.which("ray")
+
+
+class Cluster:
+    """A head without CPUs, and nodes with four each."""
+
+    def __init__(self, ray: str) -> None:
+        self._ray = ray
+        self._mark = secrets.token_hex(8)
+        self.token = secrets.token_hex(32)
+        self.folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # sockets need short paths
+        self._port = _free_port()
+        self._dashboard = _free_port()
+        self.url = f"http://127.0.0.1:{self._dashboard}"
+        self._start(
+            "--head",
+            "--num-cpus=0",
+            f"--port={self._port}",
+            f"--dashboard-port={self._dashboard}",
+            "--include-dashboard=true",
+            f"--temp-dir={self.folder}",
+            "--disable-usage-stats",
+        )
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables with which cloudtune reaches the cluster."""
+        return {"RAY_API_SERVER_ADDRESS": self.url, "RAY_AUTH_TOKEN": self.token}
+
+    def add_node(self) -> None:
+        """Start a node."""
+        self._start(f"--address=127.0.0.1:{self._port}", "--num-cpus=4")
+
+    def kill_node_of(self, pid: int) -> None:
+        """Kill the raylet below which a process runs, as if its machine had failed."""
+        for parent in psutil.Process(pid).parents():
+            if parent.name() == "raylet":
+                parent.kill()
+                return
+        raise AssertionError(f"process {pid} has no raylet")
+
+    def close(self) -> None:
+        """End all processes of the cluster, and only these."""
+        for _ in range(5):
+            for process in self._processes():
+                with suppress(psutil.Error):
+                    process.send_signal(signal.SIGKILL)
+            time.sleep(0.2)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(_MARK) == self._mark:
+                    yield process
+
+    def _start(self, *words: str) -> None:
+        agent = f"--dashboard-agent-listen-port={_free_port()}"
+        env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "CLOUDTUNE_"))},
+            "PATH": f"{Path(self._ray).parent}{os.pathsep}{os.environ['PATH']}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self.token,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            _MARK: self._mark,
+        }
+        for _ in range(3):  # a node sometimes does not come up in time on a busy machine
+            with (self.folder / "start.log").open("ab") as log:
+                command = [self._ray, "start", *words, agent]
+                done = subprocess.run(
+                    command, env=env, stdout=log, stderr=log, check=False, timeout=120
+                )
+            if done.returncode == 0:
+                return
+        text = (self.folder / "start.log").read_text("utf-8", "replace")
+        self.close()
+        raise AssertionError(text[-2000:])
+
+
+def processes_of_run(run: str) -> list[int]:
+    """Return the processes of the scripts of a run."""
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("CLOUDTUNE_RUN") == run:
+                found.append(process.pid)
+    return found
+
+
+def _free_port() -> int:
+    """Return a free port outside those of Ray's workers, 10002 to 19999, and of outgoing calls."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("0.0.0.0", port))
+            return port
