@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -67,11 +66,14 @@ class Cluster:
 
     def close(self) -> None:
         """End all processes of the cluster, and only these."""
-        for _ in range(5):
-            for process in self._processes():
+        for _ in range(10):
+            processes = list(self._processes())
+            for process in processes:
                 with suppress(psutil.Error):
                     process.send_signal(signal.SIGKILL)
-            time.sleep(0.2)
+            if not processes:
+                break
+            psutil.wait_procs(processes, 2)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _processes(self) -> Iterator[psutil.Process]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,7 +126,8 @@ def runs(ray_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def only_run(out: str) -> str:
-    return out.rpartition("run ")[2].partition(";")[0].strip()
+    name: str = re.findall(r"\brun ([0-9a-z]{8})\b", out)[-1]
+    return name
 
 
 def test_the_quickstart(runs: Runs) -> None:

@@ -1,0 +1,117 @@
+"""How the record of a job is read, and what it and Ray's status say of a trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudtune_ray import response
+from cloudtune_ray.metrics import FIRST_LINES, Record
+
+
+class File:
+    """A record that grows."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = [json.dumps({"start": 5.0, "host": "n1"})]
+        self.read = 0
+
+    def add(self, count: int) -> None:
+        first = len([line for line in self.lines if '"n"' in line]) + 1
+        for n in range(first, first + count):
+            row = {"n": n, "step": n, "metrics": {"a": float(n)}, "time": 1.0}
+            self.lines.append(json.dumps(row))
+
+    def tail(self, count: int) -> Sequence[str]:
+        lines = self.lines[-count:]
+        self.read += len(lines)
+        return lines
+
+
+@given(st.lists(st.integers(0, 400), max_size=8))
+def test_each_measurement_is_read_once(counts: list[int]) -> None:
+    file, record = File(), Record()
+    for count in counts:
+        file.add(count)
+        record.read(file.tail)
+        steps = [each.step for each in record.measurements]
+        assert steps == list(range(1, len(steps) + 1))
+        assert len(steps) == len(file.lines) - 1
+
+
+def test_a_poll_of_a_long_record_reads_its_end_only() -> None:
+    file, record = File(), Record()
+    file.add(5000)
+    record.read(file.tail)
+    file.read = 0
+    file.add(3)
+    record.read(file.tail)
+    assert file.read == FIRST_LINES
+    assert len(record.measurements) == 5003
+
+
+def test_a_torn_line_is_read_later() -> None:
+    file, record = File(), Record()
+    file.add(2)
+    whole = file.lines[-1]
+    file.lines[-1] = whole[:10]
+    record.read(file.tail)
+    assert len(record.measurements) == 1
+    file.lines[-1] = whole
+    record.read(file.tail)
+    assert len(record.measurements) == 2
+    assert (record.begun, record.host) == (5.0, "n1")
+
+
+def test_a_record_that_cannot_be_read_keeps_what_is_known() -> None:
+    file, record = File(), Record()
+    file.add(2)
+    assert record.read(file.tail)
+    assert not record.read(lambda _: None)
+    assert len(record.measurements) == 2
+
+
+def job(status: str, error: str | None = None, message: str = "") -> dict[str, Any]:
+    return {"status": status, "error_type": error, "message": message}
+
+
+DOWNLOAD = "Failed to download runtime_env file package gcs://_ray_pkg_1.zip"
+
+
+@pytest.mark.parametrize(
+    ("ray", "end", "state", "lost"),
+    [
+        (job("PENDING"), None, "pending", False),
+        (job("RUNNING"), None, "running", False),
+        (job("RUNNING"), {"end": 0}, "completed", False),
+        (job("RUNNING"), {"end": 1}, "failed", False),
+        (job("RUNNING"), {"end": 0, "stopped": True}, "cancelled", False),
+        (job("STOPPED"), {"end": 0}, "cancelled", False),
+        (job("SUCCEEDED"), None, "completed", False),
+        (job("FAILED", "JOB_ENTRYPOINT_COMMAND_ERROR"), None, "failed", False),
+        (job("FAILED", "JOB_SUPERVISOR_ACTOR_DIED"), None, "failed", True),
+        (job("FAILED", "JOB_SUPERVISOR_ACTOR_DIED"), {"end": 0}, "completed", False),
+        (job("FAILED", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"), None, "failed", True),
+        (job("FAILED", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE"), None, "failed", False),
+        (job("FAILED", "RUNTIME_ENV_SETUP_FAILURE", DOWNLOAD), None, "failed", True),
+        (job("FAILED", "RUNTIME_ENV_SETUP_FAILURE", "pip failed"), None, "failed", False),
+        (job("ODD"), None, "unknown", False),
+    ],
+)
+def test_the_record_decides_before_the_status(
+    ray: dict[str, Any], end: dict[str, Any] | None, state: str, lost: bool
+) -> None:
+    record = Record(end=end)
+    assert response.trial_state(ray, record) == state
+    assert response.is_lost(ray, record) is lost
+
+
+def test_a_job_that_ran_out_of_memory_is_no_loss() -> None:
+    died = job("FAILED", "JOB_SUPERVISOR_ACTOR_DIED", "Worker exit type: NODE_OUT_OF_MEMORY")
+    assert response.ran_out_of_memory(died, Record())
+    assert not response.is_lost(died, Record())
