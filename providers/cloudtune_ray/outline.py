@@ -13,9 +13,9 @@ def outline(plan: Plan) -> Mapping[str, str]:
     facts, settings = plan.facts, plan.settings
     assert isinstance(settings, RaySettings)
     request = plan.request
-    resources = [f"{request.get('entrypoint_num_cpus', 0):g} CPUs"]
+    resources = [_amount(request.get("entrypoint_num_cpus", 0), "CPU")]
     if gpus := request.get("entrypoint_num_gpus"):
-        resources.append(f"{gpus:g} GPUs")
+        resources.append(_amount(gpus, "GPU"))
     if memory := request.get("entrypoint_memory"):
         resources.append(format_bytes(memory))
     resources += [f"{n:g} {name}" for name, n in request.get("entrypoint_resources", {}).items()]
@@ -30,3 +30,7 @@ def outline(plan: Plan) -> Mapping[str, str]:
     if settings.storage:
         words["storage"] = f"{settings.storage}/{facts.run_id} on all nodes"
     return words
+
+
+def _amount(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"

@@ -7,6 +7,7 @@ per node (Ray 2.60.0, _private/runtime_env/packaging.py). A package must not hav
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from cloudtune.provider import (
     format_bytes,
     launcher_files,
 )
+from cloudtune.trial import STUDY_FILE
 from cloudtune_ray import job_program, launcher_contract
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import PROVIDER
@@ -141,4 +143,7 @@ def _files(plan: Plan) -> dict[str, bytes]:
     contract = Path(launcher_contract.__file__)
     paths: Mapping[str, str] = plan.facts.data["paths"]
     files = launcher_files(plan.fitted, plan.facts.run_id, paths, contract=contract)
+    launch = json.loads(files[STUDY_FILE])
+    launch["trial"].pop("requirements", None)  # Ray installs them
+    files[STUDY_FILE] = json.dumps(launch, ensure_ascii=False).encode()
     return {**files, PROGRAM: Path(job_program.__file__).read_bytes()}
