@@ -126,7 +126,7 @@ def signals(seconds: float = 60) -> str:
             f"sbatch: error: Memory specification can not be satisfied\n{UNAVAILABLE}",
         ),
         (["--gres=gpu:3"], SCRIPT, 1, UNAVAILABLE),
-        (["--gpus=3"], SCRIPT, 1, UNAVAILABLE),
+        (["--gpus=5"], SCRIPT, 1, UNAVAILABLE),
         (
             ["--gres=foo:1"],
             SCRIPT,
@@ -201,8 +201,8 @@ def test_sbatch_refuses(
         ),
         (["scontrol", "foo"], 1, "", "invalid keyword: foo"),
         (["scontrol", "show", "foo"], 1, "", "invalid entity:foo for keyword:show"),
-        (["scontrol", "show", "partition", "nope"], 1, "", "Partition nope not found"),
-        (["scontrol", "show", "node", "n9"], 1, "", "Node n9 not found"),
+        (["scontrol", "show", "partition", "nope"], 1, "Partition nope not found", ""),
+        (["scontrol", "show", "node", "n9"], 1, "Node n9 not found", ""),
         (
             ["scontrol", "show", "job", "99999"],
             1,
@@ -286,7 +286,7 @@ def test_the_output_goes_where_the_options_say(slurm: Slurm, tmp_path: Path) -> 
     assert (log / "new" / f"{match[1]}.err").read_text() == "problem\n"
     words = ["squeue", "-h", "-t", "all", "-j", match[1], "-o", "%j|%k|%Z|%o|%u|%P|%C|%m|%D"]
     fields = slurm.run(*words).stdout.strip().split("|")
-    assert fields[:4] == ["x", "two words", str(log), f"{tmp_path / 'job.sh'}"]
+    assert fields[:4] == ["x", "two words", str(log), "job.sh"]
     assert fields[5:] == ["main", "1", "10M", "1"]
 
 
@@ -377,7 +377,8 @@ def test_a_waiting_job_is_cancelled_at_once(slurm: Slurm, submit: Submit) -> Non
     job = submit("exit 0", "--hold")
     assert wait_for(slurm, job, "PENDING")[3] == "(JobHeldUser)"
     done = slurm.run("scancel", "--signal=TERM", f"{job}")
-    assert done.returncode == 1
+    text = f"scancel: error: Kill job error on job id {job}: Job can not be altered now"
+    assert (done.returncode, done.stderr) == (228, f"{text}, try again later\n")
     assert slurm.run("scancel", f"{job}").returncode == 0
     assert look(slurm, job)[1] == "CANCELLED"
 

@@ -81,6 +81,8 @@ def run(words: Sequence[str]) -> int:
     used = [*in_script, *_from_environment(), *given]
     OPTIONS.refuse([name for name, _ in used], [option.name for option in _KNOWN])
     options = dict(used)
+    if "chdir" in options and rest:  # shown as it was named; measured with 24.11.5
+        command = rest[0]
     spec = create_spec(options, script, rest[1:], command)
     if not spec["name"]:
         spec["name"] = Path(command).name if command else "wrap" if wrap is not None else "sbatch"

@@ -119,7 +119,8 @@ def _partitions(name: str) -> list[list[str]]:
     cluster = call("scontrol", {})
     found = [each for each in cluster["partitions"] if name in {"", each["name"]}]
     if not found:
-        raise CommandError(f"Partition {name} not found")
+        print(f"Partition {name} not found")  # noqa: T201
+        raise CommandError("")
     return [_partition(each, cluster) for each in found]
 
 
@@ -142,7 +143,8 @@ def _nodes(name: str) -> list[list[str]]:
     cluster = call("scontrol", {})
     found = [each for each in cluster["nodes"] if name in {"", each["name"]}]
     if not found:
-        raise CommandError(f"Node {name} not found")
+        print(f"Node {name} not found")  # noqa: T201
+        raise CommandError("")
     return [
         [
             f"NodeName={node['name']} CoresPerSocket=1 ",

@@ -26,7 +26,8 @@ def main(words: Sequence[str]) -> int:
     try:
         code: int = command.run(rest)
     except CommandError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        if text := str(error):
+            print(text, file=sys.stderr)  # noqa: T201
         return error.code
     except ControllerError as error:
         for note in error.notes:

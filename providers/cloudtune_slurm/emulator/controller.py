@@ -16,6 +16,7 @@ from cloudtune_slurm.emulator.errors import (
     ServiceError,
     already_done,
     invalid_job,
+    not_now,
     over_limit,
     unavailable,
 )
@@ -136,7 +137,7 @@ class Controller:
             elif not job.outcome:
                 self.script_jobs.cancel(job, "CANCELLED")
         elif job.state == "PENDING":
-            raise ServiceError("Job is pending execution")
+            raise not_now()
         elif batch or full:
             self.script_jobs.signal(job, number or int(signal.SIGTERM))
 

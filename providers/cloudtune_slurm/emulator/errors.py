@@ -37,6 +37,7 @@ class ServiceError(app.ServiceError):
 
 
 invalid_job = partial(ServiceError, "Invalid job id specified")
+not_now = partial(ServiceError, "Job can not be altered now, try again later")
 already_done = partial(ServiceError, "Job/step already completing or completed")
 denied = partial(ServiceError, "Access/permission denied")
 unauthenticated = partial(ServiceError, "Protocol authentication error")

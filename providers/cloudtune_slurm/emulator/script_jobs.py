@@ -70,7 +70,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         self.lose_node: Callable[[str], None] = lambda _node: None
         """Called when a fault plan takes a node away."""
         self._conf = conf
-        self._spool = folder / "spool"
+        self._folder = folder
         self._image = folder / "image"
         self._image_lock = threading.Lock()
         super().__init__(delays_, lock, grace=conf.kill_wait)
@@ -84,8 +84,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         if run.take_fault("fail") is not None:
             self.give_up(run, _LAUNCH_FAILURE)
         self.pass_time(run, delays.LAUNCHING)
-        folder = create_folder(self._spool / job.node / f"job{job.id:05}")
-        script = folder / "slurm_script"
+        script = create_folder(self._spool(job)) / "slurm_script"
         script.write_bytes(job.spec.script.encode("utf-8", "surrogateescape"))
         script.chmod(0o700)
         output = job.output_file(job.spec.output)
@@ -105,9 +104,8 @@ class Jobs(ScriptJobs[Job, Script, str]):
         else:
             script_words = [str(script), *job.spec.args]
             words = ["/bin/sh", "-c", _REDIRECT, "sh", str(output), str(errors), *script_words]
-        return ProcessSpec(
-            words, cwd, self._environment(job), folder / "stepd.log", grace=self._conf.kill_wait
-        )
+        log = create_folder(self._folder / "jobs" / str(job.id)) / "stepd.log"
+        return ProcessSpec(words, cwd, self._environment(job), log, grace=self._conf.kill_wait)
 
     def read(self, run: Run, *, last: bool) -> None:
         """Do what the time brings: the signal before the limit, the limit, the fault."""
@@ -173,7 +171,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         """Enter the job's final state."""
         job = run.job
         job.exit_code, job.exit_signal = _exit_status(ended)
-        shutil.rmtree(self._spool / job.node / f"job{job.id:05}", ignore_errors=True)
+        shutil.rmtree(self._spool(job), ignore_errors=True)
         if run.problem:
             job.exit_code, job.exit_signal = 0, 1
             job.end("FAILED", run.problem)
@@ -223,6 +221,9 @@ class Jobs(ScriptJobs[Job, Script, str]):
 
     def _runs_of(self, job: Job) -> list[Run]:
         return [run for run in list(self._runs.values()) if run.job is job]
+
+    def _spool(self, job: Job) -> Path:
+        return self._folder / "spool" / job.node / f"job{job.id:05}"
 
     def _environment(self, job: Job) -> Mapping[str, str]:
         """Return the variables of a script (sbatch(1); the names measured with 24.11.5)."""
