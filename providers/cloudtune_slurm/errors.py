@@ -25,6 +25,7 @@ _TRANSIENT = (
     "communication connection failure",
     "slurmdbd",
     "try again",
+    "rate limit exceeded",
 )
 """A call may have had an effect all the same."""
 _FULL = (

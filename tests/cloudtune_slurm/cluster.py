@@ -62,6 +62,13 @@ def missing() -> str:
     return f"Debian's slurm-wlm and munge are not installed: {', '.join(names)}" if names else ""
 
 
+def version() -> str:
+    """Return the version of Slurm, such as ``24.11.5``."""
+    words = ["slurmctld", "-V"]
+    done = subprocess.run(words, env={"PATH": _PATH}, capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1]
+
+
 class Cluster:
     """A Slurm that runs until `close`."""
 
@@ -224,9 +231,11 @@ class Cluster:
     def _start(self, name: str, *words: str) -> None:
         program = shutil.which(words[0], path=_PATH)
         assert program is not None
+        tie = shutil.which("setpriv", path=_PATH)  # ends with the tests, however these end
+        wrapper = [tie, "--pdeathsig=KILL"] if tie else []
         with (self.folder / "log" / f"{name}.out").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                [program, *words[1:]],
+                [*wrapper, program, *words[1:]],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cloudtune_slurm.cluster import Cluster, version
 from tests.cloudtune_slurm.conftest import (
     Slurm,
     exit_code,
@@ -17,6 +18,16 @@ from tests.cloudtune_slurm.conftest import (
     wait_for,
     wait_for_text,
 )
+
+VERSION = "24.11"
+"""The version that the emulator follows; others word some errors differently."""
+
+
+@pytest.fixture(autouse=True)
+def _same_version(slurm: Slurm) -> None:
+    if isinstance(slurm, Cluster) and not version().startswith(VERSION):
+        pytest.skip(f"this is Slurm {version()}, and the emulator follows {VERSION}")
+
 
 Submit = Callable[..., int]
 SCRIPT = "#!/bin/sh\nexit 0\n"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
 
 import pytest
 
@@ -15,7 +15,7 @@ from cloudtune.testing import EmulatedRunContract
 @pytest.mark.slow
 class TestSlurmOnEmulator(EmulatedRunContract):
     name = "slurm"
-    create_operations: ClassVar[Mapping[Mode, str]] = {"driven": "sbatch"}
+    create_operations = MappingProxyType[Mode, str]({"driven": "sbatch"})
     trial_timeout = "6s"
 
     def list_jobs(self, folder: Path) -> Sequence[str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 TIMEOUT = 100.0
 """Seconds for an answer."""
 UNREACHABLE = "Unable to contact slurm controller (connect failure)"
+ENDED = "the emulator has ended, and its jobs with it"
 NO_ANSWER = "Zero Bytes were transmitted or received"
 
 
@@ -41,7 +42,7 @@ def call(operation: str, document: Any) -> Any:
         try:
             connection.connect()
         except OSError as error:
-            raise ControllerError(UNREACHABLE) from error
+            raise ControllerError(UNREACHABLE, [ENDED]) from error
         try:
             connection.request("POST", f"/{operation}", json.dumps(document), headers)
             response = connection.getresponse()
