@@ -79,7 +79,7 @@ class LocalHost:
         try:
             for name, content in files.items():
                 path = Path(folder, name)
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _create_folder(path.parent)
                 new = path.with_name(f"{path.name}.new")
                 new.write_bytes(content)
                 if content.startswith(b"#!"):
@@ -91,7 +91,7 @@ class LocalHost:
     def upload(self, path: str, file: Path) -> None:
         """As in `Host`."""
         try:
-            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create_folder(Path(path).parent)
             shutil.copyfile(file, f"{path}.new")
             Path(f"{path}.new").replace(path)
         except OSError as error:
@@ -198,6 +198,13 @@ class SshHost:
             seconds=seconds,
             ssh=self._host,
         )
+
+
+def _create_folder(folder: Path) -> None:
+    """Create a folder, and those above it, that only the user can read."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):  # `parents` would ignore the mode
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 _STALE = 116

@@ -11,6 +11,8 @@ from cloudtune_slurm.queue import LOST, OUT_OF_TIME, QueuedJob
 
 TIMEOUT = "TIMEOUT"
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
+GONE = "GONE"
+"""The word for a job that is neither in the queue nor has an end file."""
 _SIGKILL = -9
 """The exit code of a script that the kernel killed, as it does when memory is short."""
 
@@ -135,8 +137,8 @@ def _judge_silence(
 ) -> _Verdict:
     """Return what became of a job without an end file."""
     if queued is None:
-        reason = "its job ended without an end file, and squeue no longer shows it"
-        return _Verdict("unknown", "GONE", reason)
+        reason = "squeue no longer shows its job, and it wrote no end file"
+        return _Verdict("cancelled", GONE, "\n".join([reason, *tail]), lost=True)
     if queued.state in LOST:
         return _lost(queued.state, queued)
     if queued.state in OUT_OF_TIME:

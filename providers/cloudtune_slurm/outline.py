@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Mapping
 
 from cloudtune.provider import Plan, describe_source
-from cloudtune_slurm.request import JOB, START, sbatch_words
+from cloudtune_slurm.layout import Layout
+from cloudtune_slurm.request import sbatch_words
 
 
 def outline(plan: Plan) -> Mapping[str, str]:
@@ -18,13 +19,15 @@ def outline(plan: Plan) -> Mapping[str, str]:
         for name in ("partition", "qos", "constraint", "cpus-per-task", "mem", "gres")
         if name in options
     ]
-    command = shlex.join(sbatch_words(request, JOB, START)).replace(f"'{START}'", START)
+    layout = Layout.of_plan(plan)
+    first = layout.job_name(1, 1)
+    script = [line for line in request["script"] if not line.startswith("#")]
     return {
         "where": f"Slurm, by ssh to {data['host']}" if data["host"] else "Slurm's default cluster",
         "machine": ", ".join(sizes),
         "python": data["python"],
         "uploads": f"{describe_source(plan.facts.lookup.source)}, in {data['folder']}",
         "creates": f"a job for each trial, {plan.facts.job_name}-1 and so on",
-        "command": command,
-        "script": "; ".join(request["script"]),
+        "command": shlex.join(sbatch_words(request, first, layout.start(first))),
+        "script": "; ".join(line.partition("  # ")[0] for line in script),
     }

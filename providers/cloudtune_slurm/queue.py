@@ -11,6 +11,8 @@ from cloudtune_slurm.host import Host
 
 FORMAT = "%j|%A|%T|%r|%N|%S|%e"
 """Name, id, state, reason, nodes, start and end. One line a job, in every version."""
+SOON = 5.0
+"""Seconds between two calls if something is about to change, or a job may not exist."""
 _MAX_NAMES = 1_000
 """Job names in one call: an argument has at most 128 KiB (Linux, MAX_ARG_STRLEN)."""
 
@@ -51,7 +53,7 @@ class QueuedJob:
 
 
 class Queue:
-    """Asks squeue at most once in an interval, unless a job's fate is needed."""
+    """Asks squeue once in an interval, or a little earlier if a job's fate is needed."""
 
     def __init__(self, host: Host, interval: float) -> None:
         """Create the queue; nothing is called yet."""
@@ -64,14 +66,21 @@ class Queue:
         self.asked = 0.0
         """When that was, by `time.monotonic`."""
 
-    def refresh(self, names: Collection[str], *, now: bool) -> None:
-        """Ask for jobs by name if it is time, or ``now``. An ended job is remembered.
+    def refresh(self, names: Collection[str], *, soon: bool = False) -> None:
+        """Ask for jobs by name if it is time; an ended job is remembered.
+
+        Args:
+            names: The names of the jobs.
+            soon: Whether it is time already `SOON` seconds after the last call.
 
         Raises:
             SlurmError: If squeue fails.
         """
-        if not names or not (now or time.monotonic() >= self._due):
+        now = time.monotonic()
+        due = min(self._due, self.asked + min(SOON, self.interval)) if soon else self._due
+        if not names or (now < due and self.asked):
             return
+        self._due = now + self.interval  # also if the call fails
         ordered, jobs = sorted(names), dict[str, QueuedJob]()
         for start in range(0, len(ordered), _MAX_NAMES):
             part = ",".join(ordered[start : start + _MAX_NAMES])
@@ -82,11 +91,10 @@ class Queue:
                 jobs.setdefault(name, job)
         self.jobs = jobs
         self.asked = time.monotonic()
-        self._due = self.asked + self.interval
 
-    def hurry(self, seconds: float) -> None:
-        """Ask again in some seconds, since something is about to change."""
-        self._due = min(self._due, time.monotonic() + min(seconds, self.interval))
+    def hurry(self) -> None:
+        """Ask again soon, since something is about to change."""
+        self._due = min(self._due, time.monotonic() + min(SOON, self.interval))
 
 
 def read_jobs(output: str) -> dict[str, QueuedJob]:

@@ -41,8 +41,6 @@ HIDDEN_SECONDS = 30.0
 """Chosen: sbatch may report a time-out although the controller creates the job a little later."""
 FILE_SECONDS = 15.0
 """Chosen: seconds for which files of an ended job may still be invisible on this machine."""
-SOON = 5.0
-"""Seconds after which the queue is asked again if something is about to change."""
 EMULATED_SECONDS = 0.25
 _JOB_ID = re.compile(r"\s*(\d+)(;.*)?\s*")
 _GONE = (
@@ -166,7 +164,7 @@ class SlurmJobs:
         else:
             self._cancel(name, start, "--signal=TERM", "--batch")
         start.kill_at = time.monotonic() + self._grace
-        self._queue.hurry(SOON)
+        self._queue.hurry()
 
     def _start(self, name: str) -> _Start:
         return self._starts.setdefault(name, _Start(self._layout.start(name)))
@@ -212,28 +210,42 @@ class SlurmJobs:
             start.measurements += _read_reports(complete)
 
     def _ask_queue(self, starts: Mapping[str, _Start]) -> None:
-        """Ask the queue if it is time, or at once for jobs that may not exist."""
-        unknown = any(
+        """Ask the queue if it is time, or soon for jobs that may not exist.
+
+        Raises:
+            SlurmError: If squeue fails. A transient error matters only if a job may not exist.
+        """
+        may_be_absent = any(
             start.created is None
             and start.begin is None
             and start.end is None
             and name not in self._queue.jobs
             for name, start in starts.items()
         )
-        open_starts = [n for n, s in starts.items() if not s.end or Ending(s.end).needs_queue]
-        self._queue.refresh(open_starts, now=unknown)
+        names = [
+            name
+            for name, start in self._starts.items()
+            if start.result is None and (not start.end or Ending(start.end).needs_queue)
+        ]
+        try:
+            self._queue.refresh(names, soon=may_be_absent)
+        except SlurmError as error:
+            if may_be_absent or not error.retryable:
+                raise
         now = time.monotonic()
         for name, start in starts.items():
             queued = self._queue.jobs.get(name)
             start.id = start.id or (queued.id if queued else "")
+            if start.end is None and queued and not queued.ended:
+                start.over_since = None
             if start.over_since is None and (start.end or (queued and queued.ended)):
                 start.over_since = now
                 if start.end and Ending(start.end).needs_queue:
-                    self._queue.hurry(SOON)
+                    self._queue.hurry()
             if start.kill_at and now >= start.kill_at and start.over_since is None:
                 self._cancel(name, start)
                 start.kill_at = now + 2 * self._grace + 60
-                self._queue.hurry(SOON)
+                self._queue.hurry()
 
     def _training_job(self, name: str, start: _Start) -> TrainingJob | None:
         """Return the state of a job, or None if there is none."""
@@ -282,7 +294,7 @@ class SlurmJobs:
         return content.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
 
     def _cancel(self, name: str, start: _Start, *options: str) -> None:
-        target = start.id or f"--name={name}"
+        target = start.id or (start.begin or {}).get("job") or f"--name={name}"
         try:
             self._host.run(["scancel", *options, target])
         except SlurmError as error:

@@ -1,0 +1,327 @@
+"""The jobs of a run on a cluster in memory: states, stops, lost answers, and calls of squeue."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.provider.models import JobContext, TrainingJob
+from cloudtune.results.events import Started
+from cloudtune_slurm import queue, training_client
+from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.layout import Layout
+from cloudtune_slurm.training_client import SlurmJobs
+from tests.cloudtune_slurm.support import FakeCluster, plan_of
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 1.8e9 + self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (training_client, queue):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+class Rig:
+    def __init__(self, base: Path, over: dict[str, Any] | None = None, **settings: Any) -> None:
+        self.plan = plan_of(base, over or {}, folder=str(base / "shared"), **settings)
+        self.context = JobContext(base / "job")
+        self.context.folder.mkdir(exist_ok=True)
+        self.cluster = FakeCluster()
+        self.layout = Layout.of_plan(self.plan)
+        self.jobs = SlurmJobs(self.cluster, self.plan, self.context)
+
+    def started(self, number: int, **more: Any) -> Started:
+        name = self.jobs.job_name(number, 1)
+        return Started(number, time.time(), {"lr": 0.01}, id=name, **more)
+
+    def create(self, number: int) -> Started:
+        started = self.started(number)
+        self.jobs.create(started)
+        return started
+
+    def write(self, started: Started, name: str, content: Any) -> None:
+        path = Path(self.layout.start(str(started.id)), name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+    def begin(self, started: Started) -> None:
+        self.cluster.set_state(str(started.id), "RUNNING")
+        self.write(started, "begin.json", {"job": "101", "node": "n1", "time": 5.0})
+
+    def end(self, started: Started, **fields: Any) -> None:
+        end = {"code": 0, "stopped": False, "timed_out": False, "ended": 9.0, "reason": ""}
+        self.write(started, "end.json", {**end, **fields})
+
+    def poll(self, *starts: Started) -> dict[str, TrainingJob]:
+        return self.jobs.poll(starts)
+
+    def state(self, started: Started) -> TrainingJob:
+        return self.poll(started)[str(started.id)]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, clock: Clock) -> Rig:
+    return Rig(tmp_path)
+
+
+def test_a_job_waits_runs_measures_and_completes(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    job = rig.state(started)
+    assert (job.state, job.word) == ("pending", "PENDING (Priority)")
+    rig.begin(started)
+    rig.write(started, "reports.jsonl", '{"time": 6, "step": 1, "metrics": {"a": NaN}}\n{"time"')
+    job = rig.state(started)
+    assert job.state == "running"
+    assert [m.step for m in job.measurements] == [1]
+    lines = [f'{{"time": {6 + n}, "step": {n + 1}, "metrics": {{"a": NaN}}}}\n' for n in range(2)]
+    rig.write(started, "reports.jsonl", "".join(lines))
+    rig.end(started)
+    job = rig.state(started)
+    assert (job.state, job.ended, job.machine, job.billed_seconds) == ("completed", 9.0, "n1", 4.0)
+    assert [m.step for m in job.measurements] == [1, 2]
+    assert rig.cluster.count("squeue") == 1
+
+
+def test_files_are_read_at_each_poll_and_the_queue_once_in_its_interval(
+    rig: Rig, clock: Clock
+) -> None:
+    starts = [rig.create(number) for number in range(1, 21)]
+    for second in range(120):
+        clock.now += 1
+        rig.poll(*starts)
+        if second == 3:
+            for started in starts:
+                rig.begin(started)
+    assert 4 <= rig.cluster.count("squeue") <= 5
+
+
+def test_an_end_file_that_is_being_written_is_no_end(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.write(started, "end.json", '{"code": 0, "sto')
+    assert rig.state(started).state == "running"
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED", "BOOT_FAIL"])
+def test_a_lost_job_is_no_failure(rig: Rig, clock: Clock, state: str) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.cluster.set_state(str(started.id), state)
+    assert rig.state(started).state == "running"  # its files may become visible
+    clock.now += training_client.FILE_SECONDS + 1
+    job = rig.state(started)
+    assert job.lost
+    assert (job.state, job.word) == ("cancelled", state)
+
+
+def test_a_preempted_script_that_saved_and_left_is_lost_too(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.state(started)
+    rig.end(started, stopped=True)
+    assert rig.state(started).state == "running"  # only the queue knows why
+    rig.cluster.set_state(str(started.id), "PREEMPTED")
+    clock.now += 6
+    assert rig.state(started).lost
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "word", "reason", "memory"),
+    [
+        ({"code": 3, "reason": "exit code 3"}, "FAILED", "FAILED", "exit code 3", False),
+        ({"stopped": True, "timed_out": True}, "COMPLETED", "TIMEOUT", "time limit", False),
+        ({"code": -9, "reason": "killed"}, "OUT_OF_MEMORY", "OUT_OF_MEMORY", "killed", True),
+        ({"code": -9, "reason": "killed"}, "FAILED", "FAILED", "killed", False),
+        (None, "TIMEOUT", "TIMEOUT", "time limit", False),
+        (None, "OUT_OF_MEMORY", "OUT_OF_MEMORY", "out of memory", True),
+        (None, "FAILED", "FAILED", "the launcher was killed", False),
+    ],
+)
+def test_failures(
+    rig: Rig,
+    clock: Clock,
+    *,
+    ending: dict[str, Any] | None,
+    state: str,
+    word: str,
+    reason: str,
+    memory: bool,
+) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.state(started)
+    if ending:
+        rig.end(started, **ending)
+    rig.cluster.set_state(str(started.id), state)
+    for _ in range(3):
+        clock.now += 31
+        job = rig.state(started)
+    assert (job.state, job.word, job.out_of_memory, job.lost) == ("failed", word, memory, False)
+    assert reason in job.reason
+
+
+def test_a_job_that_ends_before_its_script_shows_its_log(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.write(started, "log.txt", "bash: module: command not found\n")
+    rig.cluster.set_state(str(started.id), "FAILED", "NonZeroExitCode")
+    for _ in range(2):
+        rig.state(started)
+        clock.now += 20
+    job = rig.state(started)
+    assert job.state == "failed"
+    assert "before the script began (NonZeroExitCode)" in job.reason
+    assert "module: command not found" in job.reason
+
+
+def test_without_a_log_the_folder_is_in_doubt(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.cluster.set_state(str(started.id), "FAILED")
+    rig.state(started)
+    clock.now += 20
+    assert "share providers.slurm.folder" in rig.state(started).reason
+
+
+def test_a_job_that_the_queue_forgot_is_lost(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.cluster.queue.clear()
+    for _ in range(4):
+        clock.now += 31
+        job = rig.state(started)
+    assert (job.state, job.word, job.lost) == ("cancelled", "GONE", True)
+
+
+def test_a_look_for_one_job_keeps_what_is_known_of_the_others(rig: Rig, clock: Clock) -> None:
+    first = rig.create(1)
+    rig.begin(first)
+    rig.poll(first)
+    clock.now += 100
+    assert rig.poll(rig.started(2)) == {}
+    clock.now += 100
+    assert rig.state(first).state == "running"
+
+
+def test_a_lost_answer_of_sbatch_leaves_a_job_that_is_found_by_name(rig: Rig, clock: Clock) -> None:
+    rig.cluster.errors["sbatch"] = [SlurmError("sbatch: Socket timed out", retryable=True)]
+    started = rig.started(1)
+    with pytest.raises(SlurmError):
+        rig.jobs.create(started)
+    assert rig.state(started).state == "pending"
+    rig.jobs.stop(str(started.id))
+    assert rig.cluster.calls[-1] == ["scancel", "101"]
+
+
+def test_a_job_that_was_not_created_is_missing(rig: Rig, clock: Clock) -> None:
+    started = rig.started(1)
+    for _ in range(15):
+        assert rig.poll(started) == {}
+        clock.now += 2
+    assert rig.cluster.count("squeue") <= 7
+
+
+def test_a_stop_lets_the_script_save_and_then_cancels(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.state(started)
+    rig.jobs.stop(str(started.id))
+    assert rig.cluster.calls[-1] == ["scancel", "--signal=TERM", "--batch", "101"]
+    job = rig.state(started)
+    assert (job.state, job.stopping) == ("running", True)
+    clock.now += 31
+    rig.state(started)
+    assert rig.cluster.calls[-1] == ["scancel", "101"]
+    rig.end(started, stopped=True)
+    assert rig.state(started).state == "running"
+    rig.cluster.set_state(str(started.id), "CANCELLED")
+    clock.now += 6
+    assert rig.state(started).state == "cancelled"
+    rig.jobs.stop(str(started.id))
+
+
+def test_a_stop_of_an_ended_job_is_ignored(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.state(started)
+    text = "scancel: error: Kill job error on job id 101: Job/step already completing or completed"
+    rig.cluster.errors["scancel"] = [SlurmError(text)]
+    rig.jobs.stop(str(started.id))
+
+
+def test_another_process_finds_running_ended_and_stopped_jobs(rig: Rig, clock: Clock) -> None:
+    running, ended, stopped, gone = (rig.create(number) for number in range(1, 5))
+    for started in (running, ended, stopped):
+        rig.begin(started)
+    rig.end(ended)
+    rig.poll(running, ended, stopped)
+    rig.jobs.stop(str(stopped.id))
+    del rig.cluster.queue[str(gone.id)]
+    other = SlurmJobs(rig.cluster, rig.plan, rig.context)
+    jobs = other.poll([running, ended, stopped, gone])
+    states = {name[-1]: (job.state, job.stopping) for name, job in jobs.items()}
+    assert states == {"1": ("running", False), "2": ("completed", False), "3": ("running", True)}
+
+
+def test_an_outage_of_the_controller_hides_no_measurement(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.state(started)
+    clock.now += 40
+    error = SlurmError("Unable to contact slurm controller", retryable=True)
+    rig.cluster.errors["squeue"] = [error]
+    rig.end(started)
+    assert rig.state(started).state == "completed"
+
+
+def test_the_code_is_copied_once(rig: Rig, clock: Clock) -> None:
+    archive = Path(rig.plan.request["folder"], "code.tar.gz")
+    before = archive.stat().st_mtime_ns
+    SlurmJobs(rig.cluster, rig.plan, rig.context)
+    assert archive.stat().st_mtime_ns == before
+
+
+def test_a_trial_continues_from_the_checkpoints_of_the_one_it_repeats(
+    rig: Rig, clock: Clock
+) -> None:
+    started = rig.started(5, replaces=3, checkpoint=2)
+    rig.jobs.create(started)
+    trial = json.loads(Path(rig.layout.start(str(started.id)), "trial.json").read_text())
+    assert trial["checkpoint"] == f"{rig.layout.trial(2)}/checkpoint"
+    assert trial["output"] == f"{rig.layout.trial(5)}/output"
+
+
+def test_secrets_are_only_in_the_environment_of_sbatch(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "very-secret-value")
+    env = {"TOKEN": {"from_env": "MY_TOKEN"}}
+    rig = Rig(tmp_path, {"trial": {"script": "train.py", "env": env}})
+    rig.create(1)
+    (call,) = [c for c in rig.cluster.calls if c[0] == "sbatch"]
+    assert "--export=TOKEN" in call
+    assert rig.cluster.variables[0] == {"TOKEN": "very-secret-value"}
+    assert not any("very-secret" in word for word in call)
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"very-secret" not in path.read_bytes()
+
+
+def test_sbatch_that_prints_no_id_is_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.cluster, "run", lambda *_: "")
+    with pytest.raises(SlurmError) as caught:
+        rig.create(1)
+    assert caught.value.retryable
