@@ -10,6 +10,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -152,3 +153,18 @@ def run(shell: Shell, line: str, *words: str) -> dict[str, Any]:
     assert completed
     assert all(trial["objective"] for trial in completed)
     return result
+
+
+def test_the_check_of_an_image_finds_what_services_trip_over(shell: Shell, tmp_path: Path) -> None:
+    shell("cloudtune init --template own-container .")
+    done = shell("python check_image.py")
+    for subject in ("Dockerfile", "SageMaker", "Vertex AI", "IBM Watson"):
+        assert re.search(f"^{subject} +ok$", done, re.MULTILINE), done
+
+    dockerfile = tmp_path / "study" / "Dockerfile"
+    with dockerfile.open("a", encoding="utf-8") as file:
+        file.write('ENTRYPOINT ["python"]\n')
+    failing = shell("! python check_image.py")
+    assert re.search("^Dockerfile has an ENTRYPOINT", failing, re.MULTILINE)
+    shutil.move(tmp_path / "study/image/bin/train", tmp_path / "study/image/bin/other")
+    assert "no command `train`" in shell("! python check_image.py")
