@@ -269,7 +269,7 @@ def _view(asset: Asset) -> Json:
     """Return an asset in the service's form.
 
     For the required elements see ``_get_required_element_from_response`` in both clients'
-    ``model_definition.py``.
+    ``model_definition.py``, and in ``script.py`` and ``assets.py`` of the newer one.
     """
     created = format_time(asset.created)
     return {
@@ -284,6 +284,7 @@ def _view(asset: Asset) -> Json:
             "usage": {"last_updated_at": created, "access_count": 0},
             "asset_state": "available",
         },
+        "href": f"/v2/assets/{asset.id}?{asset.scope[0]}={asset.scope[1]}",
         "entity": asset.entity,
         "attachments": [_attachment_view(asset, each) for each in asset.attachments],
     }

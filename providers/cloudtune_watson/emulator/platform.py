@@ -162,7 +162,10 @@ class Platform:
 
 
 def _specification(kind: str, name: str) -> Json:
-    about = {"asset_id": f"{kind}-{name}", "name": name}
+    """Return a specification with what ``sw_spec.py`` of ibm_watsonx_ai 1.8.1 reads."""
+    id_ = f"{kind}-{name}"
+    about = {"asset_id": id_, "name": name, "asset_type": f"{kind}_specification"}
+    about |= {"href": f"/v2/{kind}_specifications/{id_}", "created_at": format_time(0)}
     if kind == "hardware":
         return {"metadata": about, "entity": {}}
     software = {"type": "base", "software_configuration": {"platform": {"name": "python"}}}
