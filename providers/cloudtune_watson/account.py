@@ -100,7 +100,7 @@ def _sign_in(
     except WatsonError as error:
         if error.retryable:
             raise
-        yield _refused_sign_in(plan, error)
+        yield refused_sign_in(plan, error)
         return None
     user, where = http.connection.user, _key_variable(plan)
     place = "the key of the emulator" if http.connection.emulated else f"the key in {where}"
@@ -125,7 +125,8 @@ def _check_version(plan: Plan, response: Any, *, emulated: bool) -> Iterator[Che
         yield account_ok(id="version", message=f"version {version}")
 
 
-def _refused_sign_in(plan: Plan, error: WatsonError) -> Check:
+def refused_sign_in(plan: Plan, error: WatsonError) -> Check:
+    """Return the finding that the sign-in was refused."""
     text = str(error).removeprefix("watson: ")
     if "certificate" in text and not error.code:
         return account_error(
@@ -157,7 +158,7 @@ def _check_scope(http: HttpClient, plan: Plan, headers: dict[str, str]) -> Itera
     path = f"{_SETTINGS}.{kind}_id"
     if "{{" in name:
         return
-    found = yield from _ask(
+    found = yield from ask_for(
         lambda: _find(http, f"/v2/{kind}s/{quote(name, safe='')}", headers),
         "scope",
         f"whether the {kind} {name} exists",
@@ -205,7 +206,7 @@ def _check_specifications(http: HttpClient, plan: Plan, headers: dict[str, str])
         if "{{" in name:
             continue
         params = {"name": name, scope: data[scope]}
-        found = yield from _ask(
+        found = yield from ask_for(
             partial(_find, http, f"/v2/{kind}_specifications", headers, params),
             f"{kind}-spec",
             f"whether the {kind} specification {name} exists",
@@ -231,7 +232,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
     scope = "project_id" if data["project_id"] else "space_id"
     tag = f"cloudtune-run:{plan.facts.run_id}"
     params = {"version": _API_VERSION, scope: data[scope], "tag.value": tag, "limit": 1}
-    found = yield from _ask(
+    found = yield from ask_for(
         lambda: _find(http, "/ml/v4/trainings", headers, params),
         "trainings",
         "whether Watson Machine Learning responds",
@@ -259,7 +260,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
 
 
 def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) -> Iterator[Check]:
-    found = yield from _ask(
+    found = yield from ask_for(
         lambda: _find(http, f"{_WMLA}/hypersearch/algorithm", headers, {"type": "BUILD_IN"}),
         "algorithms",
         "which algorithms WML Accelerator has",
@@ -290,7 +291,7 @@ def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) ->
     else:
         yield account_ok(id="algorithms", message="WML Accelerator responds, with its algorithms")
     name = plan.facts.job_name
-    search = yield from _ask(
+    search = yield from ask_for(
         lambda: _find(http, f"{_WMLA}/hypersearch/{quote(name, safe='')}", headers),
         "job-name",
         f"whether a search is named {name}",
@@ -322,9 +323,10 @@ def _find(http: HttpClient, path: str, headers: dict[str, str], params: Json | N
     return answer
 
 
-def _ask(
+def ask_for(
     call: Callable[[], Json], id_: str, question: str, right: str, path: str, *, command: str = ""
 ) -> Generator[Check, None, Json | None]:
+    """Return the result of a call; without the right to it, yield that and return None."""
     otherwise = right_missing(id_, question, right, caller="your user", path=path, command=command)
     return (yield from ask(call, otherwise, _explain))
 

@@ -14,11 +14,16 @@ from collections.abc import Iterator
 from cloudtune.provider import Plan, Policy
 from cloudtune_watson.rights import calls_of
 
+_CLOUD = (
+    "The page Manage of the space, Access control, adds collaborators. Jobs also need task "
+    "credentials of the user."
+)
+
 
 def policies(plan: Plan) -> Iterator[Policy]:
     """Yield the role that the user of a run needs."""
     data = plan.facts.data
-    for backend in [data["backend"]] if data["backend"] else ["wml", "wmla"]:
+    for backend in [data["backend"]] if data["backend"] else ["jobs", "wml", "wmla"]:
         yield _policy(plan, backend)
 
 
@@ -27,7 +32,10 @@ def _policy(plan: Plan, backend: str) -> Policy:
     user: str = data["username"]
     calls = calls_of(backend)
     table = "\n".join(f"{each.role}: {each.operation} ({each.purpose})" for each in calls)
-    if backend == "wml":
+    if backend == "jobs" and data["is_cloud"]:
+        title = f"role of your user in the space {data['space_id']}: Editor, on IBM Cloud"
+        return Policy(title, f"{table}\n{_CLOUD}")
+    if backend in {"wml", "jobs"}:
         kind = "project" if data["project_id"] else "space"
         title = f"role of {user} in the {kind} {data[f'{kind}_id']}: Editor"
         return Policy(title, table, [member_command(plan)])

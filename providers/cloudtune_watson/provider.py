@@ -140,7 +140,13 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             assert isinstance(plan.settings, WatsonSettings)
             yield missing_key(plan.settings)
             return
-        http = connect(plan, replace(context, is_stopping=lambda: True))
+        once = replace(context, is_stopping=lambda: True)
+        if plan.facts.data["backend"] == "jobs":
+            from cloudtune_watson.jobs.account import check_account as check_space
+
+            yield from check_space(self._runtime(plan, once), plan)
+            return
+        http = connect(plan, once)
         yield from check_account(http, plan, WmlaClient(http, cluster_facts(plan, context)))
 
     def policies(self, plan: Plan) -> Iterable[Policy]:

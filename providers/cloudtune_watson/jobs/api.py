@@ -168,6 +168,25 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         rows: Sequence[Json] = self._json("GET", url, {"name": name}).get("resources") or ()
         return next((row for row in rows if _name(row) == name), None)
 
+    # What the doctor reads.
+
+    def get_space(self) -> Json | None:
+        """Return the space, or None if the user has no such space."""
+        return self._find(self._platform("/v2/spaces", str(self.facts["space_id"])))
+
+    def task_credentials(self) -> Sequence[Json]:
+        """Return the user's task credentials on IBM Cloud."""
+        url = self._platform("/v1/task_credentials")
+        return self._json("GET", url).get("credentials") or ()
+
+    def get_instance(self, instance: str) -> Json | None:
+        """Return an instance of watsonx.ai Runtime with what is used of it, or None."""
+        return self._find(self._runtime("/ml/v4/instances", instance))
+
+    def list_space_jobs(self) -> list[Json]:
+        """Return all jobs of the space."""
+        return list(self._pages(self._runtime(JOBS), {"include": "status"}))
+
     # Addresses, sign-in and requests.
 
     def create_session(self) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_documents_and_commands_for_each_provider() -> None:
 def test_json_without_a_study() -> None:
     result = doctor("--on", "watson", "--json")
     rows = json.loads(result.stdout)
-    assert [row["provider"] for row in rows] == ["watson", "watson"]
+    assert [row["provider"] for row in rows] == ["watson", "watson", "watson"]
     assert rows[0].keys() == {"provider", "title", "text", "commands"}
 
 
