@@ -25,6 +25,15 @@ class TestWatson(ProviderContract):
     def create_provider(self) -> BaseProvider[Any]:
         return WatsonProvider()
 
+    backends: Mapping[Mode, str] = BACKENDS
+
     def study(self, blocks: Mapping[str, Any], mode: Mode, folder: Path) -> Study:
-        self.settings = {"backend": BACKENDS[mode]}
+        self.settings = {"backend": self.backends[mode]}
         return super().study(blocks, mode, folder)
+
+
+@pytest.mark.slow
+class TestDeploymentJobs(TestWatson):
+    """Deployment jobs in the driven mode."""
+
+    backends: Mapping[Mode, str] = {**BACKENDS, "driven": "jobs"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune_watson.emulator.deployment_jobs import REQUEST as DEPLOYMENT_JOB
 from cloudtune_watson.emulator.rules.search import check
 from cloudtune_watson.emulator.search_space import study_of
 from cloudtune_watson.emulator.trainings import REQUEST
@@ -28,6 +29,11 @@ def requests(backend: str) -> list[Any]:
 @pytest.mark.parametrize("request_", requests("wml"))
 def test_the_emulator_accepts_trainings(request_: dict[str, Any]) -> None:
     demand(request_, REQUEST)
+
+
+@pytest.mark.parametrize("request_", requests("jobs"))
+def test_the_emulator_accepts_deployment_jobs(request_: dict[str, Any]) -> None:
+    demand(request_, DEPLOYMENT_JOB)
 
 
 @pytest.mark.parametrize("request_", requests("wmla"))

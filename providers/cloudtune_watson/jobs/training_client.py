@@ -17,6 +17,7 @@ from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of
 from cloudtune_watson.jobs.results import Results, find_results, store_results
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
+from cloudtune_watson.prices import MIN_BILLED_SECONDS
 from cloudtune_watson.request.fill import fill
 from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
 from cloudtune_watson.versions import parse_version
@@ -174,14 +175,20 @@ class DeploymentJobs:
             state = "failed"
             reason = results.failure or _explain(results.exit_code)
         status = response.training_status(job)
+        running_at = response.to_seconds(status.get("running_at"))
+        completed_at = response.to_seconds(status.get("completed_at"))
         started, ended = results.seconds
+        billed = None
+        if running_at and completed_at and not self._runtime.emulated:
+            billed = max(completed_at - running_at, MIN_BILLED_SECONDS)
         return TrainingJob(
             state=state,
             word=word,
             measurements=results.measurements(),
-            started=response.to_seconds(status.get("running_at")) or started,
-            ended=response.to_seconds(status.get("completed_at")) or ended or _modified(results),
+            started=running_at or started,
+            ended=completed_at or ended or _modified(results),
             reason=reason,
+            billed_seconds=billed,
             machine=self._machine,
             log=results.log,
             artifacts=results.artifacts,

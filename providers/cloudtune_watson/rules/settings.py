@@ -63,7 +63,11 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
         url: str | None = getattr(settings, name)
         if url is not None and (problem := _url_problem(url, settings.service)):
             yield _refused(name, problem)
-    if settings.version is not None and not facts.data["is_cloud"]:
+    if facts.data["is_cloud"]:
+        for name in ("version", "username"):
+            if getattr(settings, name) is not None:
+                yield Note(f"{SETTINGS}.{name}", "not used on IBM Cloud")
+    elif settings.version is not None:
         if short_version(settings.version) in UNSUPPORTED:
             text = f"IBM ended the support of Cloud Pak for Data 4.6 to 4.8 on {END_OF_SUPPORT}"
             yield Note(f"{SETTINGS}.version", text)
@@ -87,7 +91,7 @@ def settings_rules(settings: WatsonSettings, facts: Facts) -> Iterator[Finding |
             if tag == TAG or tag.startswith(f"{TAG}-"):
                 reason = "this tag is reserved: cloudtune finds its jobs by it"
                 yield _refused(f"tags.{number}", reason)
-    if settings.space_id and settings.project_id:
+    if settings.service != "jobs" and settings.space_id and settings.project_id:
         yield _refused("project_id", "set only one of space_id and project_id")
 
 

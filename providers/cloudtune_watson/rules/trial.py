@@ -26,7 +26,7 @@ _ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _VARIABLES: Mapping[Backend, str] = {
     "wml": "IBM documents no variables for a training",
     "wmla": "a search stores its variables in plain text",
-    "jobs": "whoever may read a deployment job gets its variables",
+    "jobs": "everybody who may read the jobs of a space gets their variables",
 }
 """Why a secret cannot be a variable. For jobs: the types of API v4 in IBM/abap-sdk-nwas-x at
 9cb5754, read 2026-11-27."""
