@@ -12,6 +12,7 @@ import pytest
 from cloudtune_watson.client import NEWER, WmlClient
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Connection, HttpClient
+from cloudtune_watson.jobs.api import RuntimeClient
 from cloudtune_watson.tuning_api import WmlaClient
 from tests.redirecting_server import RedirectingServer
 
@@ -29,7 +30,9 @@ def http_client(server: RedirectingServer, *, emulated: bool = False) -> HttpCli
 
 
 def facts(server: RedirectingServer, version: str) -> Mapping[str, Any]:
-    return {"sign_in_url": server.url, "version": version, "space_id": "my-space"}
+    addresses = dict.fromkeys(("sign_in_url", "platform_url", "iam_url"), server.url)
+    is_cloud = version == "cloud"
+    return {**addresses, "version": version, "space_id": "my-space", "is_cloud": is_cloud}
 
 
 def list_trainings(http: HttpClient, facts: Mapping[str, Any]) -> None:
@@ -42,11 +45,17 @@ def read_search(http: HttpClient, facts: Mapping[str, Any]) -> None:
     WmlaClient(http, facts).get("my-search")
 
 
+def list_deployments(http: HttpClient, facts: Mapping[str, Any]) -> None:
+    RuntimeClient(http, facts).list_deployments("name")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     ("call", "version"),
     [
         (list_trainings, "5.1"),
+        (list_deployments, "5.1"),
+        (list_deployments, "cloud"),
         (read_search, "5.1"),
         (read_search, "3.5"),
         (read_search, "standalone"),

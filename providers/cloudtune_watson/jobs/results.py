@@ -106,7 +106,7 @@ def store_results(folder: Path, job: Json, content: Path | None) -> Results:
 
     Raises:
         OSError: If a file cannot be read or written.
-        zipfile.BadZipFile: If the archive is damaged.
+        zipfile.BadZipFile, zlib.error, EOFError: If the archive is damaged.
     """
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -203,7 +204,7 @@ class DeploymentJobs:
             described = self._runtime.get_asset(asset) if asset else None
             found = described is not None and self._runtime.download(described, content)
             results = store_results(folder, job, content if found else None)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             self._attempts[name] = self._attempts.get(name, 0) + 1
             if self._attempts[name] < MAX_ATTEMPTS:
                 message = f"the results of {name} are damaged: {error}"

@@ -67,48 +67,43 @@ def test_what_lacks_a_right_is_unknown(start_cluster: Start, tmp_path: Path) -> 
     assert "role Viewer" in only(cluster.checks(tmp_path, "jobs"), "quota", "unknown").fix
 
 
-@pytest.mark.parametrize(
-    ("call", "response", "id_and_severity", "word"),
-    [
-        ("get_space", None, ("scope", "error"), "your user has no space my-space"),
-        (
-            "get_space",
-            {"entity": {"name": "s", "status": {"state": "active"}}},
-            ("scope", "error"),
-            "no instance of watsonx.ai Runtime",
-        ),
-        (
-            "get_space",
-            {"entity": {"status": {"state": "preparing"}}},
-            ("scope", "error"),
-            "is preparing",
-        ),
-        ("task_credentials", [], ("task-credentials", "error"), "runs no jobs"),
-        (
-            "get_instance",
-            {"entity": {"consumption": {"capacity_unit_hours": {"current": 20, "limit": 20}}}},
-            ("quota", "error"),
-            "20 of 20 capacity-unit hours",
-        ),
-        (
-            "get_instance",
-            {"entity": {"consumption": {"deployment_job_count": {"limit": 1}}}},
-            ("quota", "warning"),
-            "0 deployment jobs, and its plan allows 1",
-        ),
-        ("list_deployments", [{"metadata": {"id": "d"}}], ("job-name", "error"), "is named plain-"),
-    ],
-)
+FINDINGS: dict[str, tuple[str, Any, tuple[str, str]]] = {
+    "your user has no space my-space": ("get_space", None, ("scope", "error")),
+    "no instance of watsonx.ai Runtime": (
+        "get_space",
+        {"entity": {"name": "s", "status": {"state": "active"}}},
+        ("scope", "error"),
+    ),
+    "is preparing": (
+        "get_space",
+        {"entity": {"status": {"state": "preparing"}}},
+        ("scope", "error"),
+    ),
+    "runs no jobs": ("task_credentials", [], ("task-credentials", "error")),
+    "20 of 20 capacity-unit hours": (
+        "get_instance",
+        {"entity": {"consumption": {"capacity_unit_hours": {"current": 20, "limit": 20}}}},
+        ("quota", "error"),
+    ),
+    "0 deployment jobs, and its plan allows 1": (
+        "get_instance",
+        {"entity": {"consumption": {"deployment_job_count": {"limit": 1}}}},
+        ("quota", "warning"),
+    ),
+    "is named plain-": (
+        "list_deployments",
+        [{"metadata": {"id": "d"}}],
+        ("job-name", "error"),
+    ),
+}
+
+
+@pytest.mark.parametrize("words", FINDINGS)
 def test_findings(
-    start_cluster: Start,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    call: str,
-    response: Any,
-    id_and_severity: tuple[str, str],
-    word: str,
+    start_cluster: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
+    call, response, (id_, severity) = FINDINGS[words]
     monkeypatch.setattr(RuntimeClient, call, lambda *_: response)
-    check = only(start_cluster().checks(tmp_path, "jobs"), *id_and_severity)
-    assert word in check.message
+    check = only(start_cluster().checks(tmp_path, "jobs"), id_, severity)
+    assert words in check.message
     assert check.fix
