@@ -74,8 +74,8 @@ def test_a_fault_of_a_call(*, start: Start, effect: str, message: str, exists: b
 @pytest.mark.parametrize(
     ("effect", "state", "reason", "code"),
     [
-        ("interrupt", "NODE_FAIL", "NodeDown", "0:0"),
-        ("lose_node", "NODE_FAIL", "NodeDown", "0:0"),
+        ("interrupt", "NODE_FAIL", "NodeDown", "0:1"),
+        ("lose_node", "NODE_FAIL", "NodeDown", "0:1"),
         ("preempt", "PREEMPTED", "None", "0:15"),
         ("out_of_memory", "OUT_OF_MEMORY", "OutOfMemory", "0:125"),
         ("fail", "FAILED", "JobLaunchFailure", "0:1"),

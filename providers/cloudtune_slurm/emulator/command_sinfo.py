@@ -82,6 +82,6 @@ LETTERS: Mapping[str, tuple[str, Field]] = {
     "N": ("NODELIST", lambda row: compress([node["name"] for node in row["nodes"]])),
     "P": ("PARTITION", _partition),
     "R": ("PARTITION", lambda row: row["partition"]["name"]),
-    "t": ("STATE", lambda row: _SHORT.get(row["node"]["state"], row["node"]["state"])),
+    "t": ("STATE", lambda row: str(_SHORT.get(row["node"]["state"], row["node"]["state"]))),
     "T": ("STATE", lambda row: row["node"]["state"]),
 }

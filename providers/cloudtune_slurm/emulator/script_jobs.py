@@ -185,7 +185,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
         else:
             job.end("FAILED", "NonZeroExitCode" if job.exit_code else _LAUNCH_FAILURE)
         if job.state == "NODE_FAIL":
-            job.exit_code = job.exit_signal = 0
+            job.exit_code, job.exit_signal = 0, 1  # measured with 24.11.5
         elif job.state == "OUT_OF_MEMORY":
             job.exit_code, job.exit_signal = 0, 125
         self.release(job)
@@ -228,7 +228,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
     def _environment(self, job: Job) -> Mapping[str, str]:
         """Return the variables of a script (sbatch(1); the names measured with 24.11.5)."""
         spec = job.spec
-        login = self._login() if spec.login else {}
+        login = self._login() if spec.login else dict[str, str]()
         user = pwd.getpwuid(os.getuid())
         started = int(job.started or time.time())
         end = started + (job.limit * 60 if job.limit is not None else 365 * 24 * 3600)
