@@ -35,7 +35,7 @@ STUDY = """\
 objective: {{metric: score, goal: maximize}}
 parameters: {{x: {{type: float, min: 0, max: 1}}}}
 strategy: {{name: random, seed: 1}}
-limits: {{max_trials: {trials}, parallel_trials: {parallel}, trial_timeout: 10m}}
+limits: {{max_trials: {trials}, parallel_trials: {parallel}, timeout: {timeout}}}
 trial: {{script: train.py, resources: {{cpus: 1, memory: 30 MB}}}}
 """
 
@@ -44,21 +44,33 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("trials", type=int, nargs="?", default=1_000)
     parser.add_argument("--parallel", type=int, default=100)
+    parser.add_argument("--nice", type=int, default=0, help="niceness of the trials")
+    parser.add_argument("--timeout", default="2h", help="of the run")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    cluster = Cluster(folder / "c", nodes=NODES, cpus=CPUS, memory=4_000, min_job_age=7_200)
-    (folder / "c").mkdir(exist_ok=True)
+    cluster = Cluster(
+        folder / "c",
+        nodes=NODES,
+        cpus=CPUS,
+        memory=4_000,
+        min_job_age=7_200,
+        slurmd_timeout=600,
+        niceness=options.nice,
+    )
     try:
         cluster.start()
-        _measure(cluster, folder, options.trials, options.parallel)
+        study = STUDY.format(
+            trials=options.trials, parallel=options.parallel, timeout=options.timeout
+        )
+        _measure(cluster, folder, study, options.trials)
     finally:
         cluster.close()
         shutil.rmtree(folder)
 
 
-def _measure(cluster: Cluster, folder: Path, trials: int, parallel: int) -> None:
+def _measure(cluster: Cluster, folder: Path, study: str, trials: int) -> None:
     (folder / "train.py").write_text(SCRIPT)
-    (folder / "study.yaml").write_text(STUDY.format(trials=trials, parallel=parallel))
+    (folder / "study.yaml").write_text(study)
     calls = folder / "calls"
     for name in ("sbatch", "squeue", "scancel"):
         real = shutil.which(name, path=cluster.environment["PATH"])

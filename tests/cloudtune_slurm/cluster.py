@@ -82,6 +82,8 @@ class Cluster:
         gpus: int = 2,
         kill_wait: int = 5,
         min_job_age: int = 300,
+        slurmd_timeout: int = 10,
+        niceness: int = 0,
         more: Sequence[str] = (),
     ) -> None:
         """Write the configuration.
@@ -94,9 +96,12 @@ class Cluster:
             gpus: The GPUs of each, at most four.
             kill_wait: Seconds between SIGTERM and SIGKILL.
             min_job_age: Seconds after which an ended job is forgotten.
+            slurmd_timeout: Seconds after which a silent node is lost.
+            niceness: That of the nodes and their jobs.
             more: Further lines of slurm.conf.
         """
         self.folder = folder
+        self._niceness = niceness
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
         self.environment: dict[str, str] = {
             name: value for name, value in os.environ.items() if not name.startswith("SLURM")
@@ -114,7 +119,7 @@ class Cluster:
                 port=ports[0],
                 kill_wait=kill_wait,
                 min_job_age=min_job_age,
-                slurmd_timeout=10,
+                slurmd_timeout=slurmd_timeout,
             ),
             *more,
         ]
@@ -152,7 +157,10 @@ class Cluster:
     def start_node(self, node: str) -> None:
         """Start the daemon of a node."""
         conf = self.environment["SLURM_CONF"]
-        self._start(node, "slurmd", "-D", "-N", node, "-f", conf)
+        nice = ("nice", "-n", str(self._niceness)) if self._niceness else ()
+        self._start(
+            node, *nice, shutil.which("slurmd", path=_PATH) or "", "-D", "-N", node, "-f", conf
+        )
 
     def kill_node(self, node: str) -> None:
         """Kill a node as a loss of power does: its daemon and everything that runs there."""
