@@ -190,7 +190,7 @@ def start(
     with (folder / _LOG).open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", module, "--folder", str(folder), *args],
+            [sys.executable, "-P", "-m", module, "--folder", str(folder), *args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # it prints its key
             stderr=log,

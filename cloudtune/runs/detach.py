@@ -30,7 +30,7 @@ def resume_detached(run: str, on: Sequence[str] = ()) -> None:
     with log_file.open("ab") as log:
         log_start = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "cloudtune", "resume", run, *options],
+            [sys.executable, "-P", "-m", "cloudtune", "resume", run, *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

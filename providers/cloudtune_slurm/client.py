@@ -26,7 +26,7 @@ def connect(plan: Plan, context: JobContext) -> Host:
     """
     plan.check_context(context)
     if emulator := context.emulator:
-        module = [sys.executable, "-m", "cloudtune_slurm.emulator.commands"]
+        module = [sys.executable, "-P", "-m", "cloudtune_slurm.emulator.commands"]
         words = {name: [*module, name] for name in EMULATED}
         return _EmulatedHost(words, {URL_VARIABLE: emulator.url, KEY_VARIABLE: emulator.key})
     host = plan.request["host"]

@@ -213,6 +213,30 @@ def test_jobs_go_on_while_nothing_follows_them(user: User) -> None:
     assert all(len(trial["measurements"]) == 12 for trial in user.trials())
 
 
+def test_a_secret_reaches_the_script_and_is_nowhere_else(user: User) -> None:
+    user.study(trials=1, parallel=1)
+    (user.folder / "train.py").write_text(
+        "import os\nfrom cloudtune.trial import report\n"
+        "report(score=len(os.environ['TOKEN']))\nprint(os.environ['TOKEN'])\n"
+    )
+    study = user.folder / "study.yaml"
+    env = "script: train.py, env: {TOKEN: {from_env: MY_TOKEN}}"
+    study.write_text(study.read_text().replace("script: train.py", env))
+    user.env["MY_TOKEN"] = "very-secret-value"
+    user.call("run", "study.yaml", "--on", "slurm")
+    (trial,) = user.trials()
+    assert trial["objective"] == [17.0]
+    for path in user.folder.rglob("*"):
+        assert not path.is_file() or b"very-secret" not in path.read_bytes(), path
+    (name,) = user.jobs()
+    job = user.cluster.run("squeue", "-h", "-t", "all", f"--name={name}", "-o", "%i").stdout.strip()
+    shown = user.cluster.run("scontrol", "show", "job", job).stdout
+    assert f"JobName={name}" in shown
+    shown += user.cluster.run("scontrol", "write", "batch_script", job, "-").stdout
+    assert "train" in shown or "cloudtune" in shown
+    assert "very-secret" not in shown
+
+
 def test_a_trial_on_a_node_that_is_lost_continues_elsewhere(tmp_path: Path) -> None:
     cluster = start_cluster()
     try:

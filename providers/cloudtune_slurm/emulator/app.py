@@ -103,14 +103,11 @@ def _read_document(environ: WSGIEnvironment) -> Any:
 def _write_commands(folder: Path, url: str, key: str) -> None:
     """Write the programs ``sbatch`` and so on, which only the owner can read."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    variables = f"CLOUDTUNE_SLURM_URL={shlex.quote(url)} CLOUDTUNE_SLURM_KEY={shlex.quote(key)}"
+    module = f"{shlex.quote(sys.executable)} -P -m cloudtune_slurm.emulator.commands"
     for name in OPERATIONS:
         program = folder / name
         program.unlink(missing_ok=True)
         file = os.open(program, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
         with os.fdopen(file, "w", encoding="utf-8") as opened:
-            opened.write(
-                "#!/bin/sh\n"
-                f"CLOUDTUNE_SLURM_URL={shlex.quote(url)} CLOUDTUNE_SLURM_KEY={shlex.quote(key)} "
-                f"exec {shlex.quote(sys.executable)} -m cloudtune_slurm.emulator.commands {name} "
-                '"$@"\n'
-            )
+            opened.write(f'#!/bin/sh\n{variables} exec {module} {name} "$@"\n')

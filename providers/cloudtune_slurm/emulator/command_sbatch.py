@@ -150,9 +150,7 @@ def create_spec(
         "time": minutes,
         "signal": _early_signal(options),
         "hold": "hold" in options,
-        "requeue": list(options).index("requeue") > list(options).index("no-requeue")
-        if {"requeue", "no-requeue"} <= options.keys()
-        else "no-requeue" not in options,
+        "requeue": [name for name in options if name.endswith("requeue")][-1:] != ["no-requeue"],
     }
 
 

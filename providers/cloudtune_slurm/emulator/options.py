@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -152,8 +154,6 @@ def parse_minutes(text: str) -> int | None:
 
 def parse_signal(text: str) -> int | None:
     """Return the number of a signal, or None if it is none."""
-    import signal
-
     if text.isdecimal():
         return int(text) if 0 < int(text) < 65 else None
     name = text.upper()
@@ -172,8 +172,6 @@ def format_seconds(seconds: float) -> str:
 
 def format_time(seconds: float | None, default: str = "N/A") -> str:
     """Return a point in time as the commands print it."""
-    import time
-
     if seconds is None:
         return default
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
