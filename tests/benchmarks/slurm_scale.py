@@ -62,13 +62,13 @@ def main() -> None:
         study = STUDY.format(
             trials=options.trials, parallel=options.parallel, timeout=options.timeout
         )
-        _measure(cluster, folder, study, options.trials)
+        _measure(cluster, folder, study)
     finally:
         cluster.close()
         shutil.rmtree(folder)
 
 
-def _measure(cluster: Cluster, folder: Path, study: str, trials: int) -> None:
+def _measure(cluster: Cluster, folder: Path, study: str) -> None:
     (folder / "train.py").write_text(SCRIPT)
     (folder / "study.yaml").write_text(study)
     calls = folder / "calls"
@@ -92,7 +92,8 @@ def _measure(cluster: Cluster, folder: Path, study: str, trials: int) -> None:
     print((folder / "output").read_text()[-400:])
     counts = Counter(calls.read_text().split())
     print(f"{minutes:.1f} minutes, exit code {process.returncode}")
-    print(f"cloudtune's process: {own:.1f} s of CPU, {own / trials * 1000:.1f} ms a trial")
+    per_trial = own / counts["sbatch"] * 1000
+    print(f"cloudtune's process: {own:.1f} s of CPU, {per_trial:.1f} ms a trial")
     print(f"Slurm's commands: {children:.1f} s of CPU; peak memory of cloudtune {peak // 1024} MB")
     print({name: f"{count} ({count / minutes:.1f} a minute)" for name, count in counts.items()})
     done = cluster.run("squeue", "-h", "-t", "all", "-o", "%j %T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -87,9 +88,16 @@ def start_cluster(*, nodes: int = 2, min_job_age: int = 300) -> Cluster:
     try:
         cluster.start()
     except BaseException:
-        cluster.close()
+        end_cluster(cluster)
         raise
     return cluster
+
+
+def end_cluster(cluster: Cluster) -> None:
+    """End a cluster, of which neither a process nor a file is left."""
+    cluster.close()
+    assert cluster.processes() == []
+    shutil.rmtree(cluster.folder)
 
 
 @pytest.fixture(scope="session")
@@ -97,8 +105,7 @@ def cluster() -> Iterator[Cluster]:
     """A real Slurm of two nodes, which the tests of a session share."""
     cluster = start_cluster()
     yield cluster
-    cluster.close()
-    assert cluster.processes() == []
+    end_cluster(cluster)
 
 
 @pytest.fixture(scope="session")

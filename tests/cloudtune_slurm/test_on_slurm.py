@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cloudtune_slurm.cluster import Cluster
-from tests.cloudtune_slurm.conftest import start_cluster
+from tests.cloudtune_slurm.conftest import end_cluster, start_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -260,5 +260,4 @@ def test_a_trial_on_a_node_that_is_lost_continues_elsewhere(tmp_path: Path) -> N
         assert begin
         assert int(begin[1]) > 3
     finally:
-        cluster.close()
-    assert cluster.processes() == []
+        end_cluster(cluster)
