@@ -137,7 +137,10 @@ class _Source:
         """Return a message if other modules have imported a module of the source."""
         for name in set(sys.modules) - initial_modules:
             file = getattr(sys.modules[name], "__file__", None)
-            if isinstance(file, str) and self.contains([file]):
+            if not isinstance(file, str) or not self.contains([file]):
+                continue
+            # PyTorch has modules with the relative name of a file that does not exist.
+            if os.path.isabs(file) or os.path.exists(file):
                 return f"the imports load {name}, which belongs to the source"
         return ""
 

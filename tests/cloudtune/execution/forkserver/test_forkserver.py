@@ -423,6 +423,17 @@ def test_a_killed_fork_server_loses_its_trials_and_is_replaced(
     assert pair.messages == [warm.cold_start_message("the fork server was killed 2 times")]
 
 
+def test_a_module_with_the_name_of_a_missing_file_is_not_of_the_source(pair: Pair) -> None:
+    """PyTorch has such modules: `torch.classes.__file__` is `_classes.py`."""
+    module = "m = types.ModuleType('odd.classes'); m.__file__ = '_classes.py'"
+    pair.add("odd", f"import sys, types; {module}; sys.modules[m.__name__] = m")
+    pair.write("import odd, os; print(os.getppid())")
+    printed, ended = pair.run(pair.processes(warm=True))
+    assert ended.state == "completed"
+    assert printed != f"{os.getpid()}\n"
+    assert pair.messages == []
+
+
 @pytest.mark.parametrize(
     ("code", "why"),
     [
