@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     Json = dict[str, Any]
@@ -126,10 +126,11 @@ class _Source:
         pythons = [sys.prefix, sys.exec_prefix, sys.base_prefix, *sysconfig.get_paths().values()]
         self._pythons = tuple(each for each in _prefixes(pythons) if each.startswith(self._roots))
 
-    def contains(self, paths: list[str]) -> bool:
+    def contains(self, paths: Iterable[str | os.PathLike[str]]) -> bool:
+        texts = [os.fspath(path) for path in paths]  # the spec of transformers has a pathlib.Path
         return any(
             path.startswith(self._roots) and not path.startswith(self._pythons)
-            for each in paths
+            for each in texts
             for path in (each, os.path.realpath(each))
         )
 
