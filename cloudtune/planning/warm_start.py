@@ -13,6 +13,9 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
     the provider's managed jobs of runs in the ledger. Emulated jobs are omitted: they do not
     outlive their emulator.
 
+    Of a run of hyperband, only the trials with the largest amount of its resource count. A value
+    with less of it, such as a score on a part of the data, does not compare with them.
+
     Raises:
         UsageError: If there is no such run.
     """
@@ -34,8 +37,11 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
             for job in record.jobs:
                 if job.provider == provider and job.mode == "managed" and not job.emulated:
                     jobs += [job.job] if job.job else []
+                parents: list[tuple[int, Parent]] = []
                 for trial in read_job(ledger, record, job)[1]:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
                     if trial.state in {"completed", "stopped_early"} and values is not None:
-                        trials.append(Parent(trial.parameters, values))
+                        parents.append((trial.resource or 0, Parent(trial.parameters, values)))
+                most = max((amount for amount, _ in parents), default=0)
+                trials += [parent for amount, parent in parents if amount == most]
     return trials, jobs
