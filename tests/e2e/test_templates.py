@@ -130,6 +130,8 @@ def test_a_template_runs_here_and_on_an_emulator(
     assert any(all(each.holds(metrics) for each in wanted) for metrics in completed), completed
 
     words = ["--on", provider, "--set", f"limits.max_trials={EMULATED_TRIALS}"]
+    if "timeout" in here["study"].get("limits", {}):  # an emulator takes longer
+        words += ["--set", "limits.timeout=30m"]
     if "rehearse" in registry.get(provider).settings.model_fields:
         python = tmp_path / "env" / "bin" / "python"
         words += ["--set", f"providers.{provider}.rehearse.python={python}"]
