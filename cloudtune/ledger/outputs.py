@@ -7,16 +7,21 @@ are in the file ``outputs`` of the state folder, one per line.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cloudtune.ledger.home import state_folder
+from cloudtune.study.study import Study
 
 _FILE = "outputs"
 _PATH_BYTES = 1024
 """The size of a path on macOS."""
+_LARGEST_STUDY = 1_000_000
+_TOP_LEVEL_KEY = re.compile(r"^(\w+) *:", re.MULTILINE)
+"""A key of a YAML file that is not inside another one."""
 
 
 def record_outputs(*paths: Path) -> None:
@@ -41,7 +46,8 @@ def record_outputs(*paths: Path) -> None:
 def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -> tuple[str, ...]:
     """Return the files of a source that say nothing about its code.
 
-    These are outputs of cloudtune, and the study's file: studies are compared by themselves.
+    These are outputs of cloudtune, the study's file, and other studies next to it: studies are
+    compared by themselves.
 
     Args:
         source: The source folder.
@@ -51,10 +57,24 @@ def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -
     paths = _recorded(state_folder()) | _redirections()
     if study_file:
         paths.add(os.path.abspath(study_file))  # noqa: PTH100
+        paths |= _studies(Path(study_file).parent)
     folder = os.path.abspath(source)  # noqa: PTH100
     inside = {os.path.relpath(path, folder) for path in map(os.path.realpath, paths)}
     inside |= {os.path.relpath(path, folder) for path in paths}
     return tuple(name for name in names if name in inside)
+
+
+def _studies(folder: Path) -> set[str]:
+    """Return the files in a folder whose keys are those of a study: code does not read them."""
+    keys = {*Study.model_fields}
+    paths: set[str] = set()
+    for path in (*folder.glob("*.yaml"), *folder.glob("*.yml")):
+        with suppress(OSError, UnicodeDecodeError):
+            if path.stat().st_size <= _LARGEST_STUDY:
+                found = {*_TOP_LEVEL_KEY.findall(path.read_text("utf-8"))}
+                if {"objective", "trial"} <= found <= keys:
+                    paths.add(os.path.abspath(path))  # noqa: PTH100
+    return paths
 
 
 def _recorded(folder: Path) -> set[str]:

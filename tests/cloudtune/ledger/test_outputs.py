@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cloudtune.ledger.outputs import unhashed_files
+
 STUDY = """
 objective: {metric: loss, goal: minimize}
 parameters: {x: {type: float, min: 0, max: 1}}
@@ -78,7 +80,7 @@ def test_other_files_change_the_hash(shell: Shell) -> None:
     shell("cloudtune run study.yaml")
     (shell.folder / "notes.txt").touch()
     shell("cloudtune run study.yaml")
-    (shell.folder / "other.yaml").write_text(STUDY)
+    (shell.folder / "other.yaml").write_text("layers: 3\n")
     shell("cloudtune run study.yaml")
     assert len(shell.hashes()) == 3
 
@@ -98,3 +100,16 @@ def test_only_what_is_outside_the_state_folder_is_recorded(shell: Shell) -> None
     shell("cloudtune status > /dev/null; cloudtune results > a; cloudtune results > a")
     recorded = (shell.folder / ".cloudtune" / "outputs").read_text().splitlines()
     assert recorded == [str(shell.folder / "a")]
+
+
+def test_other_studies_are_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "search.yaml").write_text(STUDY.replace("random", "bayesian"))
+    (tmp_path / "model.yaml").write_text("objective: mse\nlayers: 3\n")
+    (tmp_path / "train.yaml").write_text(STUDY + "layers: 3\n")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    for study in ("study.yaml", "search.yaml"):
+        skipped = unhashed_files(tmp_path, names, str(tmp_path / study))
+        assert sorted(skipped) == ["search.yaml", "study.yaml"]
+    assert unhashed_files(tmp_path, names, None) == ()
