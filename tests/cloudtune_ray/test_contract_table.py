@@ -19,6 +19,8 @@ import pytest
 from cloudtune.study.schema import Json
 from tests.emulator_server import Served, starting
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @dataclass
 class Api:
@@ -52,7 +54,7 @@ class Api:
         return json.loads(text)
 
     def wait(self, job: str, *states: str) -> Json:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while (details := self.json(f"/api/jobs/{job}"))["status"] not in states:
             assert time.monotonic() < deadline, details
             time.sleep(0.2)

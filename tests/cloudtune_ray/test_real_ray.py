@@ -25,7 +25,7 @@ from cloudtune_ray.http import Connection, HttpClient
 from tests.cloudtune_ray.cluster import Cluster, processes_of_run
 from tests.cloudtune_ray.lossy_proxy import LossyProxy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SCRIPT = """
     import os, signal, sys, time
@@ -77,21 +77,21 @@ class Runs:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=600,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def detach(self, *words: str) -> str:
         out = self.cli("run", "study.yaml", "--on", "ray", "--detach", "--json", *words)
-        run: str = json.loads(out[out.index("{") :])["run"]
+        run: str = json.JSONDecoder().raw_decode(out, out.index("{"))[0]["run"]
         return run
 
     def result(self, run: str) -> StudyResult:
         return lifecycle.results(run)[0]
 
     def wait(self, run: str, is_good: Callable[[StudyResult], bool]) -> StudyResult:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while not is_good(result := self.result(run)):
             assert time.monotonic() < deadline, result
             time.sleep(0.3)
@@ -110,7 +110,7 @@ class Runs:
         assert len(done) == trials, [(t.state, t.reason) for t in result.trials]
         for trial in done:
             assert [m.step for m in trial.measurements] == list(range(1, steps + 1))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while left := processes_of_run(run):
             assert time.monotonic() < deadline, left
             time.sleep(0.3)
@@ -157,7 +157,7 @@ def test_values_reach_the_script_and_the_log_can_be_read(runs: Runs) -> None:
 
 def test_a_failing_script_is_a_failed_trial_with_its_reason(runs: Runs) -> None:
     runs.write(script="raise SystemExit('no data')", limits={"max_trials": 1})
-    run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=1))
+    run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=4))
     (trial,) = runs.result(run).trials
     assert (trial.state, "no data" in trial.reason) == ("failed", True)
 
@@ -169,7 +169,7 @@ def test_a_trial_whose_node_fails_continues_elsewhere(runs: Runs) -> None:
     result = runs.wait(run, lambda r: bool(r.trials) and len(r.trials[0].measurements) > 2)
     pid = int(result.trials[0].metrics["pid"])
     runs.cluster.kill_node_of(pid)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline, "the script lives on without its node"
         time.sleep(0.2)
@@ -231,7 +231,7 @@ def test_a_detached_run_is_stopped_with_grace(runs: Runs) -> None:
     runs.cli("stop", run)
     result = runs.wait(run, lambda r: r.state != "running")
     assert result.state == "cancelled"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while processes_of_run(run) or {job["status"] for job in runs.jobs(run)} != {"STOPPED"}:
         assert time.monotonic() < deadline
         time.sleep(0.3)
@@ -250,7 +250,7 @@ def test_a_script_that_ignores_the_request_is_killed_after_the_grace(runs: Runs)
     """
     limits = {"max_trials": 1, "trial_timeout": "8s"}
     runs.write(script=script, limits=limits, providers={"ray": {"grace": "4s"}})
-    run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=1))
+    run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=4))
     (trial,) = runs.result(run).trials
     assert trial.reason == "its trial_timeout was reached"
     runs.check_complete(run, 0, 0)
@@ -266,7 +266,7 @@ def test_a_script_ends_with_its_supervisor(runs: Runs) -> None:
         p for p in psutil.Process(pid).parents() if "JobSupervisor" in " ".join(p.cmdline())
     ]
     supervisors[0].kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -279,7 +279,7 @@ def test_a_script_ends_with_its_supervisor(runs: Runs) -> None:
 def test_jobs_of_ended_runs_are_cleaned_up(runs: Runs) -> None:
     runs.write(limits={"max_trials": 1})
     run = only_run(runs.cli("run", "study.yaml", "--on", "ray"))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while {job["status"] for job in runs.jobs(run)} != {"SUCCEEDED"}:
         assert time.monotonic() < deadline
         time.sleep(0.3)
@@ -291,7 +291,7 @@ def test_jobs_of_ended_runs_are_cleaned_up(runs: Runs) -> None:
 def test_a_wrong_token_is_named(runs: Runs, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", token)
     runs.write()
-    out = runs.cli("run", "study.yaml", "--on", "ray", code=1)
+    out = runs.cli("run", "study.yaml", "--on", "ray", code=3)
     assert "providers.ray.token_variable" in out
     doctor = runs.cli("doctor", "--on", "ray", code=1)
     assert "RAY_AUTH_TOKEN" in doctor
