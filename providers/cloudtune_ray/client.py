@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote, urlencode
 
 from cloudtune.provider import JobContext, Json, Plan
@@ -17,6 +17,8 @@ from cloudtune_ray.settings import RaySettings
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Bytes of a record that are read at once."""
+MAX_LOG_LINES = 1_000_000
+MAX_LOG_BYTES = 64 * 1024 * 1024
 _JOBS = "/api/jobs/"
 _UNREADABLE = ("A file is not found at", "Agent for node id", "Cannot find")
 """What the state API says, with the status 500, of a file that does not exist and of a node that is
@@ -110,18 +112,26 @@ class RayClient:
             if not error.not_found:
                 raise
 
-    def log(self, job: str) -> str:
-        """Return the log of a job; empty if its node is gone."""
-        answer: Any = self.http.get(f"{_JOBS}{quote(job, safe='')}/logs")
-        return str(answer["logs"])
+    def log(self, job: str) -> list[str]:
+        """Return the last lines of the log of a job; before it starts, what it waits for."""
+        details = self.get(job)
+        if details is None:
+            raise RayError(f"the cluster does not know the job {job}")
+        node: str | None = details.get("driver_node_id")
+        if not node:
+            return str(details.get("message") or "").splitlines()
+        lines = self.tail(node, f"job-driver-{job}.log", MAX_LOG_LINES, MAX_LOG_BYTES)
+        if lines is None:
+            raise RayError(f"the node of the job {job} is gone, and its log with it")
+        return lines
 
-    def tail(self, node: str, file: str, lines: int) -> list[str] | None:
+    def tail(
+        self, node: str, file: str, lines: int, max_bytes: int = MAX_RECORD_BYTES
+    ) -> list[str] | None:
         """Return the last lines of a file in a node's log folder; None if it cannot be read."""
         query = urlencode({"node_id": node, "filename": file, "lines": lines})
         try:
-            content = self.http.send(
-                "GET", f"/api/v0/logs/file?{query}", max_bytes=MAX_RECORD_BYTES
-            )
+            content = self.http.send("GET", f"/api/v0/logs/file?{query}", max_bytes=max_bytes)
         except RayError as error:
             if error.not_found or any(text in error.text for text in _UNREADABLE):
                 return None

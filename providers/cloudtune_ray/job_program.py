@@ -91,8 +91,9 @@ def _run(record: str, work: str, words: list[str], supervisor: int, stops: list[
     if stops:
         launcher.send_signal(signal.SIGTERM)
     grace = max(0.0, float(os.environ.get(GRACE) or 3) - _KILL_EARLIER)
+    orphaned = False
     while launcher.poll() is None:
-        orphaned = os.getppid() != supervisor
+        orphaned = orphaned or os.getppid() != supervisor
         if orphaned or (stops and time.monotonic() > stops[0] + grace):
             _kill_group(launcher.pid)
         try:
@@ -101,7 +102,8 @@ def _run(record: str, work: str, words: list[str], supervisor: int, stops: list[
             pass
     _kill_group(launcher.pid)
     code = launcher.returncode
-    _append(record, {"end": code, "time": time.time(), "stopped": bool(stops)})
+    if not orphaned:  # otherwise the trial is lost, which only Ray reports
+        _append(record, {"end": code, "time": time.time(), "stopped": bool(stops)})
     return code if code >= 0 else 128 - code
 
 

@@ -33,6 +33,11 @@ class Record:
     remark: str = ""
     """Why measurements are missing, if so."""
 
+    @property
+    def end_code(self) -> int | None:
+        """The exit code of the script; None while it runs, or if its end is unknown."""
+        return int(self.end["end"]) if self.end else None
+
     def read(self, tail: Tail) -> bool:
         """Add what is new; return whether the record could be read."""
         count = FIRST_LINES

@@ -88,7 +88,7 @@ class RayProvider(BaseProvider[RaySettings]):
 
         if trial.id is None:
             return None
-        return iter(connect(plan, context).log(trial.id).splitlines())
+        return iter(connect(plan, context).log(trial.id))
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return the records of a run's jobs at the cluster."""

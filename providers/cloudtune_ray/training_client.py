@@ -160,10 +160,11 @@ class RayJobs:
         if node and record.end is None and job["status"] != "PENDING":
             record.read(lambda lines: self._client.tail(node, f"cloudtune-{name}.jsonl", lines))
         state = response.trial_state(job, record)
-        is_over = response.is_over(job) or record.end is not None
+        is_over = response.is_over(job, record)
         ended = (record.end or {}).get("time") or response.seconds(job.get("end_time"))
         return TrainingJob(
             state=state,
+            stopping=record.end is not None and not is_over,
             word=response.state_word(job, record),
             measurements=record.measurements,
             started=record.begun or response.seconds(job.get("start_time")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cloudtune.provider import (
@@ -87,11 +87,22 @@ def write_package(target: Path, source: Path | None, files: Mapping[str, bytes])
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
         for name in sorted(files):
             _write(package, name, files[name], 0o644)
-        for path in sorted(source.rglob("*")) if source else ():
-            if path.is_file():  # a zip file has no links; their content is stored
-                mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-                name = f"{SOURCE}/{path.relative_to(source or path).as_posix()}"
-                _write(package, name, path.read_bytes(), mode)
+        for path, name in _walk(source, SOURCE, ()) if source else ():
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            _write(package, name, path.read_bytes(), mode)
+
+
+def _walk(folder: Path, name: str, parents: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a folder with their names; links are followed, since Ray keeps none."""
+    real = folder.resolve()
+    if real in parents:
+        return
+    for path in sorted(folder.iterdir()):
+        inner = f"{name}/{path.name}"
+        if path.is_dir():
+            yield from _walk(path, inner, (*parents, real))
+        elif path.is_file():
+            yield path, inner
 
 
 class JobRecords:

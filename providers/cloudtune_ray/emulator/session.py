@@ -67,6 +67,9 @@ class Session:
         try:
             with zipfile.ZipFile(io.BytesIO(self.packages[name])) as package:
                 package.extractall(partial)
+                for entry in package.infolist():
+                    if mode := entry.external_attr >> 16 & 0o777:
+                        (partial / entry.filename).chmod(mode)
         except zipfile.BadZipFile as error:
             raise OSError(str(error)) from error
         partial.rename(target)

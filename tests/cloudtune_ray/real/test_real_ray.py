@@ -236,7 +236,7 @@ def test_a_detached_run_is_stopped_with_grace(runs: Runs) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.3)
     for job in runs.jobs(run):
-        assert "saves its state" in runs.client.log(job["submission_id"])
+        assert "saves its state" in "\n".join(runs.client.log(job["submission_id"]))
 
 
 def test_a_script_that_ignores_the_request_is_killed_after_the_grace(runs: Runs) -> None:

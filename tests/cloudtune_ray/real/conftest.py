@@ -1,4 +1,4 @@
-"""A real cluster for the tests of this folder."""
+"""A real cluster for the tests of this folder, which are not for several processes at a time."""
 
 from __future__ import annotations
 
