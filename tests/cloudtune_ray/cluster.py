@@ -93,13 +93,13 @@ class Cluster:
             _MARK: self._mark,
         }
         for _ in range(3):  # a node sometimes does not come up in time on a busy machine
-            with (self.folder / "start.log").open("ab") as log:
-                command = [self._ray, "start", *words, agent]
+            command = [self._ray, "start", *words, agent]
+            with (self.folder / "start.log").open("ab") as log, suppress(subprocess.TimeoutExpired):
                 done = subprocess.run(
-                    command, env=env, stdout=log, stderr=log, check=False, timeout=120
+                    command, env=env, stdout=log, stderr=log, check=False, timeout=240
                 )
-            if done.returncode == 0:
-                return
+                if done.returncode == 0:
+                    return
         text = (self.folder / "start.log").read_text("utf-8", "replace")
         self.close()
         raise AssertionError(text[-2000:])
