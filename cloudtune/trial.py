@@ -50,6 +50,10 @@ BEGINS_ANEW = "begins_anew"
 """Key of a line of reports: the script starts again from the beginning, as do its steps."""
 MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
+OUT_OF_MEMORY = "out of memory"
+"""How the reason of a failure begins for which memory ran out."""
+SIGKILL_EXIT = 137
+"""The exit code of a shell whose process was killed by SIGKILL."""
 MESSAGE_SECONDS = 1.0
 """A process that prints this long after a traceback has caught the exception."""
 _MAX_MESSAGE_LINES = 1000
@@ -1058,6 +1062,36 @@ class Contract:
         """Write everything that is still queued."""
 
 
+def count_memory_kills() -> int:
+    """Return how many processes the kernel has killed for lack of memory; 0 if it does not say.
+
+    Linux counts them in ``/proc/vmstat`` since 4.13, and for a control group in ``memory.events``.
+    """
+    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        try:
+            with open(path, "rb") as file:
+                for line in file:
+                    if line.startswith(b"oom_kill "):
+                        return int(line.split()[1])
+        except (OSError, ValueError):
+            pass
+    return 0
+
+
+def is_memory_error(output: str) -> bool:
+    """Return whether the last lines of a failed program are an error for lack of memory.
+
+    They are those of Python, NumPy, PyTorch on CPUs, and C++. The memory of GPUs does not count.
+    """
+    import re
+
+    pattern = (
+        r"(?m)^(?:[\w.]+\.)?(?:_Array)?MemoryError\b"
+        r"|DefaultCPUAllocator: (?:can't allocate|not enough) memory|std::bad_alloc"
+    )
+    return re.search(pattern, "\n".join(output.splitlines()[-5:])) is not None
+
+
 def has_files(folder: str) -> bool:
     """Return whether a folder exists and is not empty."""
     try:
@@ -1262,6 +1296,7 @@ class _Launcher:
         self._secrets = secrets
         self.stop_signals: list[int] = []
         self._kill_at: float | None = None
+        self._memory_kills = count_memory_kills()
         self._contract = contract
         self._processes: list[Popen[bytes]] = []
         self._last_lines: list[bytes] = []
@@ -1360,6 +1395,10 @@ class _Launcher:
         if code < 0:
             names = {each.value: each.name for each in signal.Signals}
             ending = "killed by {}".format(names.get(-code, "signal {}".format(-code)))
+        output = b"\n".join(self._last_lines[-5:]).decode("utf-8", "replace")
+        is_killed = code in (-signal.SIGKILL, SIGKILL_EXIT)
+        if is_memory_error(output) or (is_killed and count_memory_kills() > self._memory_kills):
+            ending = "{}: {}".format(OUT_OF_MEMORY, ending)
         room = MAX_REASON_LENGTH - len(ending)
         lines: list[str] = []
         for data in reversed(self._last_lines):

@@ -193,6 +193,8 @@ def blocks_with(model: str, key: str) -> Json:
             return study | {"trial": {"inputs": {"images": "../images"}, **example}}
         case "Resources":
             return study | {"trial": {"resources": example}}
+        case "Retry":
+            return study | {"trial": {"retry": {"on": "memory", **example}}}
         case "Input":
             return study | {"trial": {"inputs": {"images": {"sagemaker": {"uri": "x", **example}}}}}
         case "FromEnvironment":

@@ -72,4 +72,4 @@ def call(line: str) -> str:
 def test_the_recipe_for_gpus_is_right(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(RECIPES["My GPU"]["yaml"], "utf-8")
-    assert load(file).trial.resources.gpus == 1
+    assert load(file).trial.resources[0].gpus == 1

@@ -19,7 +19,7 @@ from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
 from cloudtune.engine.time_limits import TimeLimits
-from cloudtune.engine.trial_starts import TrialStarts
+from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.provider.models import Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import (
@@ -163,7 +163,10 @@ class Driver:
         outcome = self._outcome or Outcome("completed", "")
         if outcome.state == "completed":
             pending = [t.number for t in self._trials.all() if t.state == "pending"]
-            self._end_trials(pending, "stopped_early", "not promoted")
+            retries = [number for number in pending if self._starts.awaits_retry(number)]
+            self._end_trials(retries, "failed", "ran out of memory")
+            promotable = [number for number in pending if number not in retries]
+            self._end_trials(promotable, "stopped_early", "not promoted")
         return outcome
 
     def _lose_runner(self, lost: Lost) -> Outcome:
@@ -228,7 +231,7 @@ class Driver:
     def _next_start(self) -> Started | None:
         limit = self._limits.max_trials
         is_full = limit is not None and self._starts.counted >= limit
-        if not is_full and (repeat := self._starts.next_repeat()):
+        if repeat := self._starts.next_repeat(is_full=is_full):
             return repeat
         suggestion = self._strategy.ask(self._starts.suggestions)
         if not isinstance(suggestion, Suggestion):
@@ -257,7 +260,8 @@ class Driver:
 
     def _apply(self, event: Event) -> None:
         self._trials.tell(event)
-        self._strategy.tell(event)
+        if not self._is_retry(event):
+            self._strategy.tell(event)
         self._exhausted = False
         self._last_time = max(self._last_time, event.time)
         if isinstance(event, Started):
@@ -267,12 +271,18 @@ class Driver:
         else:
             self._apply_end(event)
 
+    def _is_retry(self, event: Event) -> bool:
+        """Return whether an event is within a trial that starts again, as if it just ran on."""
+        if isinstance(event, Started):
+            return self._starts.awaits_retry(event.number)
+        return isinstance(event, Ended) and will_retry(event)
+
     def _apply_end(self, event: Ended) -> None:
         start = self._starts.end(event)
         if start is None:
             return
         self._times.add_seconds(event.number, start_duration(start.time, event))
-        if event.state != "cancelled":
+        if event.state != "cancelled" and not will_retry(event):
             self._tracker.add(event, self._trials.objective(event.number))
             self._breaker.add(event)
 
@@ -297,6 +307,8 @@ class Driver:
         _log.debug("trial %d ended: %s %s", event.number, event.state, event.reason)
         if event.lost:
             self._notify(f"trial {event.number} was lost and is repeated: {event.reason}")
+        elif will_retry(event):
+            self._notify(f"trial {event.number} {event.reason}")
         self._add_events(event)
         if self._outcome is None and (outcome := self._reached_limit()):
             self._stop_all(runner, outcome)
@@ -311,7 +323,7 @@ class Driver:
         if event.lost:
             return self._starts.limit_losses(event)
         if event.state != "completed":
-            return event
+            return self._starts.retry(event, self._study)
         self._add_events(*self._starts.carryover(event.number))
         if self._trials.objective(event.number) is None:
             measurements = self._trials.get(event.number).measurements

@@ -8,9 +8,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from cloudtune.provider.models import Interrupted
+from cloudtune.provider.resources import trial_resources
 from cloudtune.results.events import UNKNOWN_TIME, Carryover, Ended, Measured, Started
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
+from cloudtune.study.study import Study
 
 MAX_LOSSES = 5
 """Losses in a row, without a new step in between, at which a trial fails.
@@ -35,11 +37,17 @@ class _Losses:
         return _Losses(self.count + 1, self.last_step)
 
 
+def will_retry(event: Ended) -> bool:
+    """Return whether a trial starts again, with its number, after this end."""
+    return event.out_of_memory and event.state == "pending"
+
+
 class TrialStarts:
     """A fold over the events of a job.
 
     A trial that was interrupted or lost is ``cancelled``. A trial with another number repeats it,
-    continues from its checkpoints and counts in its place.
+    continues from its checkpoints and counts in its place. A trial that ran out of memory starts
+    again with its own number.
     """
 
     def __init__(self, trials: Trials) -> None:
@@ -60,6 +68,8 @@ class TrialStarts:
         """Starts that repeat cancelled trials, still with their numbers."""
         self._losses: dict[int, _Losses] = {}
         """By the number of the latest repeat."""
+        self._retries: dict[int, Started] = {}
+        """The next starts of trials that ran out of memory, by number."""
 
     def start(self, event: Started) -> None:
         """Record that a trial starts."""
@@ -72,6 +82,7 @@ class TrialStarts:
             self._pending = [each for each in self._pending if each.replaces != event.replaces]
             if losses := self._losses.pop(event.replaces, None):
                 self._losses[event.number] = losses
+        self._retries.pop(event.number, None)
         self._open[event.number] = event
         self._counts[event.number] += 1
         self._measured_before[event.number] = self._count_measured(event.number)
@@ -86,6 +97,15 @@ class TrialStarts:
         start = self._open.pop(event.number, None)
         if start is not None and event.state == "cancelled":
             self._cancel(start, event)
+        elif start is not None and will_retry(event):
+            self._retries[event.number] = replace(
+                start,
+                after_step=self._last_step(event.number),
+                memory_retries=start.memory_retries + 1,
+                id=None,
+            )
+        else:
+            self._retries.pop(event.number, None)
         return start
 
     def get(self, number: int) -> Started:
@@ -116,9 +136,18 @@ class TrialStarts:
             if m.step < step
         ]
 
-    def next_repeat(self) -> Started | None:
-        """Return the start of the next trial that repeats a cancelled one, if any."""
-        if not self._pending:
+    def awaits_retry(self, number: int) -> bool:
+        """Return whether a trial is to start again since it ran out of memory."""
+        return number in self._retries
+
+    def next_repeat(self, *, is_full: bool) -> Started | None:
+        """Return the next start of a trial that starts again or repeats a cancelled one, if any.
+
+        With ``is_full``, no trial with a new number starts.
+        """
+        for retry in self._retries.values():
+            return replace(retry, time=time.time())
+        if is_full or not self._pending:
             return None
         return replace(self._pending[0], number=self._last_number + 1, time=time.time())
 
@@ -148,6 +177,18 @@ class TrialStarts:
             return event
         reason = f"lost {losses} times in a row without a new step: {event.reason}"
         return replace(event, state="failed", reason=reason, lost=False)
+
+    def retry(self, event: Ended, study: Study) -> Ended:
+        """Return the end of a trial: ``pending`` if it starts again with more memory."""
+        start, retry = self._open[event.number], study.trial.retry
+        if event.state != "failed" or not event.out_of_memory or retry is None:
+            return event
+        if start.memory_retries >= retry.times:
+            return event
+        more = replace(start, memory_retries=start.memory_retries + 1)
+        memory = trial_resources(study, more).memory
+        amount = f" with {memory}" if memory else ""
+        return replace(event, state="pending", reason=f"ran out of memory; starts again{amount}")
 
     def _cancel(self, start: Started, event: Ended) -> None:
         self.counted -= 1

@@ -71,6 +71,9 @@ class ModeCapabilities:
     """Whether a job continues when the machine that started it is switched off."""
     enforced_here: frozenset[EnforcedName] = frozenset()
     """What cloudtune enforces in managed mode, only while it is running: it cancels the job."""
+    memory: Literal["machine", "shared", "trial"] = "machine"
+    """Which memory a trial has: that of its machine, which settings choose; that of a machine which
+    trials share; or what ``trial.resources`` requests, so that it can start again with more."""
     grid_of_trials: bool = False
     """Whether a grid is sent as a list of trials, so that every parameter is supported."""
 

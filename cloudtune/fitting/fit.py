@@ -368,6 +368,12 @@ def _fit_other_fields(
     if warm_start and warm_start.kind not in support.warm_start:
         update["warm_start"] = None
         drop("warm_start", f"does not support a warm start of kind {warm_start.kind}")
+    if study.trial.retry and support.memory == "machine":
+        update["trial"] = study.trial.model_copy(update={"retry": None})
+        drop("trial.retry", "runs each trial on the same machine, which the settings choose")
+    elif study.trial.retry and support.memory == "shared":
+        reason = "trials share the memory of this machine: one that starts again gets no more of it"
+        findings.append(Finding("approximated", "trial.retry", reason))
     return update, findings
 
 

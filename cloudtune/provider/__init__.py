@@ -143,6 +143,7 @@ if TYPE_CHECKING:
     from cloudtune.study.schema import Parameter as Parameter
     from cloudtune.study.schema import Resources as Resources
     from cloudtune.study.schema import StrategyName as StrategyName
+    from cloudtune.study.schema import TrialSpec as TrialSpec
     from cloudtune.study.schema import When as When
     from cloudtune.study.search_space import Node as Node
     from cloudtune.study.search_space import Space as Space
@@ -219,7 +220,8 @@ _EXPORTS = {
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
         "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "
-        "Input IntParameter Json Mode Objective Parameter Resources StrategyName When"
+        "Input IntParameter Json Mode Objective Parameter Resources StrategyName "
+        "TrialSpec When"
     ),
     "cloudtune.study.search_space": (
         "Node Space Value count_values definition_path format_value interpolate is_active "

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from cloudtune.results.events import Started
-from cloudtune.study.schema import Resources
+from cloudtune.study.resources import Resources
+from cloudtune.study.search_space import conditions_hold
 from cloudtune.study.study import Study
 
+_SIZE = re.compile(r"(?P<number>[\d.]+) ?(?P<unit>[KMGT]i?B)")
+_UNITS = {
+    unit: float(base**power)
+    for power, prefix in enumerate("KMGT", 1)
+    for unit, base in ((f"{prefix}B", 1000), (f"{prefix}iB", 1024))
+}
 
-def trial_resources(study: Study, started: Started) -> Resources:  # noqa: ARG001
-    """Return the resources of one start of a trial."""
-    return study.trial.resources
+
+def trial_resources(study: Study, started: Started) -> Resources:
+    """Return the resources of one start of a trial: those whose condition holds.
+
+    The memory of a trial that ran out of it grows with each start, as ``trial.retry`` says.
+    """
+    values = {**study.constants, **started.parameters}
+    resources = next(
+        (each for each in study.trial.resources if conditions_hold(each.when or {}, values)),
+        Resources(),
+    )
+    return _with_memory(resources, study, started.memory_retries)
 
 
 def largest_resources(study: Study) -> Resources:
     """Return the most of each resource that a trial of the study may have, for plans and rules."""
-    return study.trial.resources
+    times = study.trial.retry.times if study.trial.retry else 0
+    definitions = [_with_memory(each, study, times) for each in study.trial.resources]
+    return Resources(
+        cpus=_largest(each.cpus for each in definitions),
+        gpus=_largest(each.gpus for each in definitions),
+        memory=max((each.memory for each in definitions if each.memory), key=_bytes, default=None),
+    )
+
+
+def _with_memory(resources: Resources, study: Study, retries: int) -> Resources:
+    memory, retry = resources.memory, study.trial.retry
+    if memory and retry and retries:
+        match = _SIZE.fullmatch(memory)
+        assert match is not None, "checked by the schema"
+        number = float(match["number"]) * retry.factor**retries
+        memory = f"{number:.10g} {match['unit']}"
+    return resources.model_copy(update={"memory": memory, "when": None})
+
+
+def _largest(amounts: Iterable[int | None]) -> int | None:
+    return max((amount for amount in amounts if amount is not None), default=None)
+
+
+def _bytes(memory: str) -> float:
+    match = _SIZE.fullmatch(memory)
+    assert match is not None, "checked by the schema"
+    return float(match["number"]) * _UNITS[match["unit"]]

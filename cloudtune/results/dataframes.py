@@ -116,5 +116,5 @@ def _column(values: Sequence[Any]) -> Sequence[Any]:
 _TIMES = ("created", "started", "ended")
 _FLAT = (
     *("id", "number", "state", "word", *_TIMES, "seconds", "billed_seconds"),
-    *("machine", "resource", "replaces", "exit_code", "reason", "log", "artifacts"),
+    *("machine", "resource", "replaces", "retries", "exit_code", "reason", "log", "artifacts"),
 )

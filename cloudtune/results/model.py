@@ -102,6 +102,8 @@ class Trial(Displayable, _Times):
     """The number of the interrupted trial that this one repeats."""
     resource: int | None = None
     """The amount of hyperband's resource that it has used."""
+    retries: int | None = None
+    """How often it started again because it ran out of memory; None if never."""
     log: str | None = None
     """The path or address of its log."""
     artifacts: str | None = None

@@ -142,6 +142,7 @@ class _TrialBuilder:
             exit_code=self.exit_code,
             replaces=first.replaces,
             resource=last.resource,
+            retries=last.memory_retries or None,
             log=self.log,
             artifacts=self.artifacts,
         )

@@ -151,7 +151,10 @@ class StudyFields(Model):
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as plain data, without defaults; `Study.model_validate` reads it."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        if len(self.trial.resources) == 1:  # as before they could depend on parameters
+            (data["trial"]["resources"],) = data["trial"]["resources"]
+        return data
 
     def fingerprint(self) -> str:
         """Return a hash of the content. It depends on the order of parameters, not on labels."""

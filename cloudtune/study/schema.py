@@ -10,30 +10,28 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
-    StrictFloat,
     StrictInt,
     StrictStr,
 )
 
 from cloudtune.study.quantity_fields import MoneyAmount, Seconds
+from cloudtune.study.resources import Resources as Resources  # noqa: PLC0414 - exported
+from cloudtune.study.resources import Retry, retry_or_map
+from cloudtune.study.schema_base import Model as Model  # noqa: PLC0414 - exported
+from cloudtune.study.schema_base import NotNegative as _NotNegative
+from cloudtune.study.schema_base import Number as Number  # noqa: PLC0414 - exported
+from cloudtune.study.schema_base import Positive as _Positive
+from cloudtune.study.schema_base import Scalar as Scalar  # noqa: PLC0414 - exported
+from cloudtune.study.schema_base import Text as _Text
+from cloudtune.study.schema_base import When as When  # noqa: PLC0414 - exported
 from cloudtune.study.short_forms import ShortForm, one_or_many, text_or_map
 
 Json = dict[str, Any]
 """A JSON object."""
 Mode = Literal["managed", "driven"]
 
-_FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
-Scalar = StrictBool | StrictInt | _FiniteFloat | StrictStr
-"""A value of a parameter or constant. The type counts: 1, 1.0, True and "1" are different."""
-
-Number = StrictInt | _FiniteFloat
-_Positive = Annotated[StrictInt, Field(ge=1)]
-_NotNegative = Annotated[StrictInt, Field(ge=0)]
-_Text = Annotated[StrictStr, Field(min_length=1)]
 Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
@@ -45,15 +43,6 @@ ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 name_or_map = text_or_map("name", {"enum": list(get_args(StrategyName))})
 rule_or_map = text_or_map("rule", {"enum": list(get_args(StoppingRule))})
-
-
-class Model(BaseModel):
-    """Base class of the blocks: unknown keys are errors, and instances are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
-
-
-When = dict[str, Annotated[list[Scalar], one_or_many]]
 
 
 _SCALE = (
@@ -268,22 +257,6 @@ _address = text_or_map("uri", {"type": "string"})
 _any_provider = text_or_map("*", {"type": "string"})
 
 
-class Resources(Model):
-    """The resources of one trial."""
-
-    cpus: _Positive | None = Field(
-        default=None, description="CPU threads, by variables such as OMP_NUM_THREADS. Default: all."
-    )
-    gpus: _NotNegative | None = Field(
-        default=None,
-        description="GPUs. On this machine, parallel trials get different ones, in "
-        "CUDA_VISIBLE_DEVICES.",
-    )
-    memory: Annotated[StrictStr, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = Field(
-        default=None, description="Memory, for example 8 GB; used by cloud providers only."
-    )
-
-
 class TrialSpec(Model):
     """The code of a trial, and how to start and measure it."""
 
@@ -363,8 +336,13 @@ class TrialSpec(Model):
         default={},
         description="Environment variables of the script; {from_env: NAME} for a secret.",
     )
-    resources: Resources = Field(
-        default=Resources.model_construct(), description="Resources of one trial."
+    resources: Annotated[list[Resources], one_or_many] = Field(
+        default=[],
+        description="Resources of one trial: a map, or a list of maps for different conditions.",
+    )
+    retry: Annotated[Retry, retry_or_map] | None = Field(
+        default=None,
+        description="Start a trial again that ran out of memory, with more: a reason or a map.",
     )
 
 

@@ -231,9 +231,14 @@ def definition_path(study: StudyFields, node: Node) -> str:
 
 def is_active(node: Node, known: Assignment) -> bool:
     """Return whether a node's conditions hold, given the values of its active parents."""
+    return conditions_hold(node.when, known)
+
+
+def conditions_hold(when: When, known: Assignment) -> bool:
+    """Return whether conditions hold, given the values of active parameters."""
     return all(
         parent in known and any(is_same_value(known[parent], value) for value in values)
-        for parent, values in node.when.items()
+        for parent, values in when.items()
     )
 
 

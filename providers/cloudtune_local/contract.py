@@ -160,11 +160,14 @@ class LocalContract:
         names = [*self._request["constants"], *self._request["parameters"]]
         return trial.switch_words(self._request, names, str(self.source)) if self.source else {}
 
-    def environment(self, started: Started | None, devices: list[str] | None) -> dict[str, str]:
+    def environment(
+        self, started: Started | None, devices: list[str] | None, cpus: int | None = None
+    ) -> dict[str, str]:
         """Return the complete environment of the script, or what all trials share without a start.
 
         Without a start, code that asks for its trial fails on a missing file. `devices` are the
-        GPUs that the script may see; None leaves that to the environment.
+        GPUs that the script may see; None leaves that to the environment. `cpus` is the number of
+        threads, if it differs between trials.
         """
         if started and self._request["arguments"] == "env":
             env = self._environment(self._values(started))
@@ -175,6 +178,8 @@ class LocalContract:
             if started
             else str(self._job / "no trial runs yet")
         )
+        if cpus is not None:
+            env |= dict.fromkeys(THREADS, str(cpus))
         if devices is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         return env
@@ -233,7 +238,7 @@ def _python_folder(python: str) -> str | None:
 
 def _threads(request: Json) -> dict[str, str]:
     """Return the thread limits of a trial, if the study or parallel trials need one."""
-    cpus: int | None = request["cpus"]
+    cpus: int | None = None if request.get("resources") else request["cpus"]
     parallel: int = request["parallel"]
     if cpus is not None:
         return dict.fromkeys(THREADS, str(cpus))

@@ -23,6 +23,8 @@ def cold_start_reason(request: Json) -> str:
     """Return why trials cannot share imported modules, or an empty text if they can."""
     if request["arguments"] == "env":
         return "arguments: env gives each trial its own variables, which imports may read"
+    if any("cpus" in each for each in request.get("resources", ())):
+        return "the number of CPUs depends on parameters, and imports may read it"
     if request["gpus_per_trial"] and request["parallel"] > 1:
         return "each trial has its own GPUs, which imports may look for"
     return ""

@@ -20,6 +20,7 @@ from cloudtune.provider import (
     count_certain_trials,
     environment_variables,
     has_module,
+    largest_resources,
     source_files,
 )
 from cloudtune_local.settings import LocalSettings
@@ -56,7 +57,7 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
             **_start_errors(study, facts, python),
             "system": os.name,
             "cores": os.cpu_count() or 1,
-            "gpus": find_gpus() if trial.resources.gpus else [],
+            "gpus": find_gpus() if largest_resources(study).gpus else [],
         },
     )
 

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     Plan,
     Study,
     TrialRunner,
+    trial_resources,
 )
 from cloudtune_local.capabilities import CAPABILITIES
 from cloudtune_local.lookup import lookup
@@ -59,4 +60,12 @@ class LocalProvider(BaseProvider[LocalSettings]):
         """Return a runner that runs each trial as a process."""
         from cloudtune_local.runner import LocalRunner
 
-        return LocalRunner(plan.request, plan.facts.run_id, context.folder, emit, notify)
+        study = plan.fitted.study
+        return LocalRunner(
+            plan.request,
+            plan.facts.run_id,
+            context.folder,
+            emit,
+            notify,
+            resources=lambda started: trial_resources(study, started),
+        )

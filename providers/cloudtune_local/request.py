@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Facts, FittedStudy, FromEnvironment, Json
+from cloudtune.provider import (
+    Facts,
+    FittedStudy,
+    FromEnvironment,
+    Json,
+    TrialSpec,
+    largest_resources,
+)
 from cloudtune_local.settings import LocalSettings
 
 
 def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
     """Return how to start each trial, as plain data."""
-    trial = fitted.study.trial
+    trial, resources = fitted.study.trial, largest_resources(fitted.study)
     entry_point = {"script": trial.script, "module": trial.module, "command": trial.command}
     return {
         "source": str(facts.source) if facts.source else None,
@@ -28,9 +35,17 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
             for name, value in trial.env.items()
         },
         "metrics": {name: list(patterns) for name, patterns in trial.metrics.items()},
-        "cpus": trial.resources.cpus,
+        "cpus": resources.cpus,
         "gpus": facts.data["gpus"],
-        "gpus_per_trial": trial.resources.gpus or 0,
+        "gpus_per_trial": resources.gpus or 0,
+        **({"resources": conditional} if (conditional := _conditional_resources(trial)) else {}),
         "parallel": fitted.study.limits.parallel_trials or 1,
         "grace": settings.grace,
     }
+
+
+def _conditional_resources(trial: TrialSpec) -> list[Json]:
+    """Return the resources of trials if they depend on parameters."""
+    if not any(each.when for each in trial.resources):
+        return []
+    return [each.model_dump(exclude_none=True) for each in trial.resources]

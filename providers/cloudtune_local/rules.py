@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
-from cloudtune.provider import Facts, Finding, FittedStudy, Note, format_bytes, format_count
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    FittedStudy,
+    Note,
+    format_bytes,
+    format_count,
+    largest_resources,
+)
 from cloudtune_local.source import MAX_KEPT_BYTES
 
 _MIN_COPIES = 100
@@ -65,7 +73,7 @@ def _inputs(fitted: FittedStudy, addresses: Mapping[str, str | None]) -> Iterato
 
 
 def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
-    resources = fitted.study.trial.resources
+    resources = largest_resources(fitted.study)
     parallel = fitted.study.limits.parallel_trials or 1
     available = len(data["gpus"])
     if resources.gpus and resources.gpus * parallel > available:

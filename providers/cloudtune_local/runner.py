@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -16,8 +17,24 @@ from cloudtune.execution.forkserver.client import Preload, cold_start_message
 from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter, begin_reports
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
-from cloudtune.provider import Emit, Ended, Interrupted, Json, Measured, Recovered, Started
-from cloudtune.trial import SecretFilter, has_files
+from cloudtune.provider import (
+    Emit,
+    Ended,
+    Interrupted,
+    Json,
+    Measured,
+    Recovered,
+    Resources,
+    Started,
+)
+from cloudtune.trial import (
+    OUT_OF_MEMORY,
+    SIGKILL_EXIT,
+    SecretFilter,
+    count_memory_kills,
+    has_files,
+    is_memory_error,
+)
 from cloudtune_local.contract import LocalContract, restarts
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
 from cloudtune_local.trial_dirs import TrialFolder, trial_folder
@@ -39,6 +56,8 @@ class LocalRunner:
         folder: Path,
         emit: Emit,
         notify: Callable[[str], None] = lambda _text: None,
+        *,
+        resources: Callable[[Started], Resources] | None = None,
     ) -> None:
         """Kill the processes that an earlier process of this run left, and get ready for trials."""
         self._contract = LocalContract(request, run, folder)
@@ -51,7 +70,11 @@ class LocalRunner:
             reaper.kill_processes(f"{run}.")
         self._folder = folder
         self._metrics = request["metrics"]
-        self._slots = _Slots(request["gpus"], request["gpus_per_trial"])
+        fixed = Resources(gpus=request["gpus_per_trial"])
+        depends = bool(request.get("resources")) and resources is not None
+        self._resources = resources if resources and depends else lambda _started: fixed
+        self._slots = _Slots(request["gpus"])
+        self._memory_kills = count_memory_kills()
         self._steps: dict[int, StepCounter] = {}
         self._start_times: dict[int, float] = {}
         self._processes = ProcessPool(
@@ -71,7 +94,9 @@ class LocalRunner:
     def start(self, started: Started) -> None:
         """Start a trial, or continue it with more of its resource."""
         self._start_times[started.number] = time.monotonic()
-        slot = self._slots.acquire(started.number)
+        resources = self._resources(started)
+        slot = self._slots.acquire(started.number, resources.gpus or 0)
+        devices = self._slots.devices(started.number)
         doorbell = f"{self._folder}/doorbell-{slot}"
 
         def spec() -> ProcessSpec:
@@ -82,7 +107,7 @@ class LocalRunner:
             return ProcessSpec(
                 command=self._contract.command(started),
                 cwd=folder.work,
-                env=self._contract.environment(started, self._slots.devices(slot)),
+                env=self._contract.environment(started, devices, resources.cpus),
                 log=folder.log,
                 reports=folder.reports,
                 doorbell=doorbell,
@@ -119,7 +144,8 @@ class LocalRunner:
         reason = cold_start_reason(request)
         if not reason:
             try:
-                env = self._contract.environment(None, self._slots.devices(0))
+                devices = self._slots.first(request["gpus_per_trial"])
+                env = self._contract.environment(None, devices)
                 return create_preload(request, source, env)
             except (OSError, SyntaxError, ValueError) as error:
                 reason = f"the script cannot be read: {error}"
@@ -132,7 +158,17 @@ class LocalRunner:
         folder = trial_folder(self._folder, ended.number)
         self._contract.finish(folder)
         artifacts = folder.output if os.path.isdir(folder.output) else None  # noqa: PTH112
-        return replace(ended, log=folder.log, artifacts=artifacts, seconds=seconds)
+        ended = replace(ended, log=folder.log, artifacts=artifacts, seconds=seconds)
+        return self._with_memory_failure(ended) if ended.state == "failed" else ended
+
+    def _with_memory_failure(self, ended: Ended) -> Ended:
+        """Return the end of a failed trial, with whether it ran out of memory."""
+        kills, self._memory_kills = self._memory_kills, count_memory_kills()
+        is_killed = ended.exit_code == SIGKILL_EXIT or ended.reason == "killed by SIGKILL"
+        lacks_memory = is_killed and self._memory_kills > kills
+        if not lacks_memory and not is_memory_error(ended.log_tail):
+            return ended
+        return replace(ended, out_of_memory=True, reason=f"{OUT_OF_MEMORY}: {ended.reason}")
 
     def _read_reports(self, number: int) -> list[Measured]:
         measured: list[Measured] = []
@@ -163,26 +199,31 @@ class LocalRunner:
 class _Slots:
     """Assigns a slot to each running trial, and GPUs as far as there are enough."""
 
-    def __init__(self, devices: list[str], devices_per_slot: int) -> None:
-        self._devices = devices
-        self._devices_per_slot = devices_per_slot
+    def __init__(self, devices: list[str]) -> None:
+        self._all = devices
         self._slots: dict[int, int] = {}
+        self._devices: dict[int, list[str]] = {}
         self._lock = Lock()
 
-    def acquire(self, number: int) -> int:
+    def acquire(self, number: int, devices: int) -> int:
+        """Return a slot for a trial that needs so many GPUs."""
         with self._lock:
             occupied = set(self._slots.values())
             slot = next(n for n in range(len(occupied) + 1) if n not in occupied)
             self._slots[number] = slot
+            used = Counter(each for assigned in self._devices.values() for each in assigned)
+            self._devices[number] = sorted(self._all, key=lambda each: used[each])[:devices]
         return slot
 
-    def devices(self, slot: int) -> list[str] | None:
-        """Return the GPUs of a slot, or None if the study asks for none."""
-        count = self._devices_per_slot
-        if not count or not self._devices:
-            return None
-        return [self._devices[(slot * count + n) % len(self._devices)] for n in range(count)]
+    def devices(self, number: int) -> list[str] | None:
+        """Return the GPUs of a trial, or None if it asks for none."""
+        return self._devices[number] or None
+
+    def first(self, count: int) -> list[str] | None:
+        """Return the GPUs that the first trial gets, or None if it asks for none."""
+        return self._all[:count] or None
 
     def release(self, number: int) -> None:
         with self._lock:
             self._slots.pop(number, None)
+            self._devices.pop(number, None)

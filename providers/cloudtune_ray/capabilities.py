@@ -12,5 +12,5 @@ CAPABILITIES = Capabilities(
     verified="Ray 2.60.0",
     managed=None,
     # A job gets values as words of a command, which do not distinguish 1 and "1".
-    driven=replace(DRIVEN, text_only=True),
+    driven=replace(DRIVEN, text_only=True, memory="trial"),
 )

@@ -6,6 +6,8 @@ in a file of the trial's folder.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloudtune.provider import DRIVEN, Capabilities
 
 CAPABILITIES = Capabilities(
@@ -13,5 +15,5 @@ CAPABILITIES = Capabilities(
     title="Slurm",
     verified="live on Slurm 24.11.5, 2026-11-27",
     managed=None,
-    driven=DRIVEN,
+    driven=replace(DRIVEN, memory="trial"),
 )

@@ -10,7 +10,15 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloudtune.provider import PROGRAM, Facts, FromEnvironment, Json, Resources, Study
+from cloudtune.provider import (
+    PROGRAM,
+    Facts,
+    FromEnvironment,
+    Json,
+    Resources,
+    Study,
+    largest_resources,
+)
 from cloudtune_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:
@@ -62,7 +70,7 @@ def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
             # Variables of this shell stay here: a study then runs alike from every shell.
             "export": ",".join(secrets) or "NONE",
             **_place(settings),
-            **_resource_options(study.trial.resources, settings),
+            **_resource_options(largest_resources(study), settings),
             **_time(study, settings),
         },
         "script": list(_script(settings, facts)),
@@ -73,7 +81,7 @@ def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
 def changed_resources(plan: Plan, resources: Resources) -> Json:
     """Return the options of a start that differ from those of the plan; None removes one."""
     assert isinstance(plan.settings, SlurmSettings)
-    planned = _resource_options(plan.fitted.study.trial.resources, plan.settings)
+    planned = _resource_options(largest_resources(plan.fitted.study), plan.settings)
     options = _resource_options(resources, plan.settings)
     names = [name for name in planned | options if planned.get(name) != options.get(name)]
     return {name: options.get(name) for name in names}

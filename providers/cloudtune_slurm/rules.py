@@ -13,6 +13,7 @@ from cloudtune.provider import (
     Note,
     Study,
     format_count,
+    largest_resources,
     uses_launcher,
 )
 from cloudtune_slurm.lookup import is_shared
@@ -114,7 +115,7 @@ def _environment(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 
 
 def _resources(study: Study, settings: SlurmSettings) -> Iterator[Finding | Note]:
-    if settings.gpu_type and not study.trial.resources.gpus:
+    if settings.gpu_type and not largest_resources(study).gpus:
         reason = "no GPU is requested: set trial.resources.gpus"
         yield Finding("dropped", f"{SETTINGS}.gpu_type", reason)
 

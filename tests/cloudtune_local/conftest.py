@@ -4,7 +4,7 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Lost
 from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.study.schema import Resources
 from cloudtune_local.runner import LocalRunner
 
 
@@ -48,6 +49,7 @@ class Job:
             "grace": 5.0,
         }
         self._runner: LocalRunner | None = None
+        self.resources: Callable[[Started], Resources] | None = None
 
     def _collect(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
         for event in events:
@@ -61,7 +63,12 @@ class Job:
     def runner(self) -> LocalRunner:
         if self._runner is None:
             self._runner = LocalRunner(
-                self.request, self.run, self.folder, self._collect, self.messages.append
+                self.request,
+                self.run,
+                self.folder,
+                self._collect,
+                self.messages.append,
+                resources=self.resources,
             )
         return self._runner
 

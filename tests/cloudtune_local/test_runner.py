@@ -15,6 +15,8 @@ from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Interrupted
 from cloudtune.results.events import HostFailure, Measured, Started
+from cloudtune.study.schema import Resources
+from cloudtune_local import runner
 from cloudtune_local.contract import THREADS
 
 if TYPE_CHECKING:
@@ -425,3 +427,41 @@ def test_stop_and_close(job: Job) -> None:
     job.runner.close()
     assert job.end().number == 3
     job.runner.stop(3)
+
+
+def test_a_memory_error_is_a_lack_of_memory(job: Job) -> None:
+    job.write("""
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+        bytearray(2**33)
+    """)
+    job.start(1)
+    ended = job.end()
+    assert (ended.state, ended.out_of_memory) == ("failed", True)
+    assert ended.reason == "out of memory: exited with code 1"
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_process_that_the_kernel_killed_ran_out_of_memory(
+    job: Job, monkeypatch: pytest.MonkeyPatch, counted: bool
+) -> None:
+    kills = iter([5, 5 + counted])
+    monkeypatch.setattr(runner, "count_memory_kills", lambda: next(kills))
+    job.write("import os\nos.kill(os.getpid(), 9)")
+    job.start(1)
+    ended = job.end()
+    assert (ended.state, ended.out_of_memory) == ("failed", counted)
+    assert ended.reason == ("out of memory: " if counted else "") + "killed by SIGKILL"
+
+
+def test_each_trial_has_its_own_threads_and_gpus(job: Job) -> None:
+    job.write("import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])")
+    job.request |= {"gpus": ["0", "1", "2"], "gpus_per_trial": 2, "parallel": 2, "resources": [{}]}
+    amounts = {1: Resources(cpus=1, gpus=1), 2: Resources(cpus=3, gpus=2)}
+    job.resources = lambda started: amounts[started.number]
+    job.start(1)
+    job.start(2)
+    job.end()
+    job.end()
+    logs = [(job.folder / "trials" / str(n) / "log.txt").read_text() for n in (1, 2)]
+    assert logs == ["1 0\n", "3 1,2\n"]

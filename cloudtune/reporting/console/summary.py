@@ -212,7 +212,16 @@ def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[st
         facts["run time"] = format_seconds(trial.seconds)
     if trial.cost:
         facts["cost"] = f"{trial.cost.amount:.4g} {trial.cost.currency} ({trial.cost.basis})"
-    for name in ("machine", "resource", "replaces", "exit_code", "word", "log", "artifacts"):
+    for name in (
+        "machine",
+        "resource",
+        "replaces",
+        "retries",
+        "exit_code",
+        "word",
+        "log",
+        "artifacts",
+    ):
         value = getattr(trial, name)
         facts[name.replace("_", " ")] = "" if value is None else str(value)
     width = max(map(len, facts))

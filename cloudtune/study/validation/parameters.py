@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from itertools import combinations, islice, pairwise
+from itertools import pairwise
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
@@ -21,10 +21,9 @@ from cloudtune.study.schema import (
     FloatParameter,
     IntParameter,
     Parameter,
-    When,
 )
-from cloudtune.study.search_space import Value, format_value, reverse_log_bounds
-from cloudtune.study.suggestions import suggest_name
+from cloudtune.study.search_space import format_value, reverse_log_bounds
+from cloudtune.study.validation.conditions import check_exclusive, check_resources, check_when
 from cloudtune.study.validation.initial_trials import check_initial_trials
 from cloudtune.study.validation.values import (
     Domain,
@@ -51,6 +50,7 @@ def check_parameters(study: StudyFields, invalid_fields: frozenset[str]) -> Iter
     }
     yield from _check_conditions(study, domains)
     yield from _check_overlaps(study, domains)
+    yield from check_resources(study, domains)
     if "strategy" not in invalid_fields:
         yield from check_initial_trials(study, domains)
 
@@ -151,29 +151,7 @@ def _check_increasing(path: str, parameter: DiscreteParameter) -> Iterator[Probl
 
 def _check_conditions(study: StudyFields, domains: Mapping[str, Domain]) -> Iterator[Problem]:
     for path, name, parameter in _definitions(study):
-        for parent, values in (parameter.when or {}).items():
-            condition_path = f"{path}.when.{parent}"
-            if parent == name:
-                continue  # reported as a cycle
-            if parent not in study.parameters:
-                hint = suggest_name(parent, [other for other in study.parameters if other != name])
-                if parent in study.constants:
-                    hint = "it is a constant; a condition needs a parameter"
-                yield Problem(condition_path, f"unknown parameter {parent}", hint)
-            elif not values:
-                yield Problem(condition_path, "must not be empty, or the parameter is never active")
-            elif parent in domains:
-                yield from _check_condition(condition_path, parent, values, domains[parent])
-
-
-def _check_condition(
-    path: str, parent: str, values: Sequence[Value], domain: Domain
-) -> Iterator[Problem]:
-    if any(isinstance(parameter, FloatParameter) for parameter in domain.definitions):
-        message = f"a condition cannot depend on {parent}, a float"
-        yield Problem(path, message, "use type: discrete, categorical, int or bool for it")
-        return
-    yield from filter(None, (domain.check(path, value) for value in values))
+        yield from check_when(study, domains, f"{path}.when", parameter.when or {}, name)
 
 
 def _check_cycles(study: StudyFields) -> Iterator[Problem]:
@@ -218,19 +196,5 @@ def _check_overlaps(study: StudyFields, domains: Mapping[str, Domain]) -> Iterat
             continue
         if len(definitions) == 1:
             continue
-        conditions = [_condition_keys(parameter.when or {}) for parameter in definitions]
-        overlaps = (
-            (first, second)
-            for (first, left), (second, right) in combinations(enumerate(conditions), 2)
-            if not any(left[parent].isdisjoint(right[parent]) for parent in left.keys() & right)
-        )
-        for first, second in islice(overlaps, 1):
-            yield Problem(
-                f"parameters.{name}.{second}",
-                f"definitions {first + 1} and {second + 1} of {name} can be active together",
-                "add a when on the same parameter to both, with different values",
-            )
-
-
-def _condition_keys(when: When) -> dict[str, set[tuple[str, Value]]]:
-    return {parent: {comparison_key(value) for value in values} for parent, values in when.items()}
+        path = f"parameters.{name}"
+        yield from check_exclusive([each.when or {} for each in definitions], path, name)

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     did_you_mean,
     format_count,
     format_duration,
+    largest_resources,
     uses_launcher,
 )
 from cloudtune_sagemaker.request.training_job import max_trial_seconds, saves_checkpoints
@@ -188,7 +189,7 @@ def _checkpoints(
 
 def _resources(fitted: FittedStudy) -> Iterator[Finding]:
     for name in ("cpus", "gpus", "memory"):
-        if getattr(fitted.study.trial.resources, name):
+        if getattr(largest_resources(fitted.study), name):
             reason = "depends on the instance: choose providers.sagemaker.instance_type"
             yield Finding("dropped", f"trial.resources.{name}", reason)
 

@@ -15,6 +15,7 @@ from cloudtune.provider import (
     Study,
     has_code,
     input_address,
+    largest_resources,
     uses_launcher,
 )
 from cloudtune_vertex.request.custom_job import fixed_args
@@ -50,7 +51,7 @@ def trial_rules(
     yield from _inputs(study, facts)
     yield from _environment(study, mode, facts)
     for name in ("cpus", "gpus", "memory"):
-        if getattr(study.trial.resources, name):
+        if getattr(largest_resources(study), name):
             reason = f"set {SETTINGS}.machine_type and accelerators instead"
             yield Finding("dropped", f"trial.resources.{name}", reason)
 

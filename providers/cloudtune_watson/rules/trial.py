@@ -15,6 +15,7 @@ from cloudtune.provider import (
     format_value,
     has_code,
     input_address,
+    largest_resources,
 )
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
@@ -125,7 +126,7 @@ def _metrics(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
 
 def _resources(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
     for name in ("cpus", "gpus", "memory"):
-        if getattr(study.trial.resources, name):
+        if getattr(largest_resources(study), name):
             if settings.service != "wmla":
                 reason = f"depends on the hardware: choose {SETTINGS}.hardware_spec"
             elif name == "gpus":

@@ -10,12 +10,13 @@ from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.trial_starts import MAX_LOSSES
 from cloudtune.provider.models import Interrupted, Recovered
-from cloudtune.results.events import Carryover, Ended, Event, Measured, Started
+from cloudtune.results.events import Carryover, Ended, Event, Measured, Outcome, Started
 from tests.cloudtune.engine.test_driver import (
     Counting,
     Runner,
     drive,
     folded,
+    hanging,
     scored,
     states,
     study,
@@ -137,3 +138,74 @@ def test_measurements_from_a_lost_trial_are_not_those_of_the_runner() -> None:
         driver.run(Recovering(inbox, scored(float)))
         assert (asked[-1].measured, asked[-1].measured_before) == (measured, 0)
         assert [m.step for m in folded(of, events).get(2).measurements] == [1, 2, 3, 4]
+
+
+RETRY = {"trial": {"resources": {"memory": "8 GB"}, "retry": {"on": "memory", "times": 2}}}
+
+
+def out_of_memory(started: Started, *steps: int) -> Iterable[Measured | Ended]:
+    yield from scores(started, steps)
+    yield Ended(started.number, 1.0, "failed", "out of memory", 1, out_of_memory=True)
+
+
+class Telling(Counting):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.told.append(event)
+
+
+def test_a_trial_that_ran_out_of_memory_starts_again_and_counts_once() -> None:
+    of = study(limits={"max_trials": 2, "max_failed_trials": 0}, **RETRY)
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number == 1 and started.memory_retries < 2:
+            return out_of_memory(started, 1)
+        return scored(float)(started)
+
+    strategy = Telling()
+    outcome, events, _ = drive(of, script, strategy=strategy)
+    assert outcome == Outcome("completed", "")
+    assert states(of, events) == ["completed", "completed"]
+    starts = [(e.number, e.memory_retries, e.id) for e in events if isinstance(e, Started)]
+    assert starts == [(1, 0, "job-1-1"), (1, 1, "job-1-2"), (1, 2, "job-1-3"), (2, 0, "job-2-1")]
+    reasons = [e.reason for e in events if isinstance(e, Ended) and e.out_of_memory]
+    assert reasons == [f"ran out of memory; starts again with {n} GB" for n in (16, 32)]
+    assert [folded(of, events).get(n).retries for n in (1, 2)] == [2, None]
+    ends = [e for e in strategy.told if not isinstance(e, Measured)]
+    assert [type(e).__name__ for e in ends] == ["Started", "Ended"] * 2
+
+
+def test_a_trial_that_needs_more_memory_than_all_starts_have_fails() -> None:
+    of = study(limits={"max_trials": 1}, **RETRY)
+    _, events, _ = drive(of, out_of_memory)
+    assert states(of, events) == ["failed"]
+    assert len([e for e in events if isinstance(e, Started)]) == 3
+
+
+def test_a_killed_run_starts_a_trial_again_with_more_memory() -> None:
+    of = study(limits={"max_trials": 1}, **RETRY)
+    _, events, _ = drive(of, lambda s: out_of_memory(s, 1))
+    for kept in range(1, len(events)):
+        again = lambda s: out_of_memory(s) if s.memory_retries < 2 else scored(float)(s)  # noqa: E731
+        _, resumed, _ = drive(of, again, before=events[:kept])
+        last = [e for e in resumed if isinstance(e, Started)][-1]
+        end = events[kept - 1]
+        finished = isinstance(end, Ended) and end.state == "failed"
+        assert last.memory_retries == 2, kept
+        assert states(of, resumed)[-1] == ("failed" if finished else "completed")
+        assert sum(state != "cancelled" for state in states(of, resumed)) == 1
+
+
+def test_a_job_that_ends_before_a_trial_starts_again_has_a_failed_trial() -> None:
+    of = study(limits={"max_trials": 5, "timeout": "1s"}, **RETRY)
+    start = Started(1, 0.0, {"x": 0})
+    waiting = Ended(1, 1.0, "pending", "ran out of memory", out_of_memory=True)
+    inbox = Inbox()
+    events: list[Event] = [start, waiting]
+    driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend)
+    driver.replay([*events])
+    driver.run(Runner(inbox, hanging), spent=2.0)
+    assert states(of, events)[0] == "failed"

@@ -26,6 +26,7 @@ from cloudtune.provider import (
     Price,
     Study,
     TrainingJobs,
+    largest_resources,
     uses_launcher,
 )
 
@@ -96,7 +97,7 @@ class ExampleProvider(BaseProvider[ExampleSettings]):
                 name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else value
                 for name, value in trial.env.items()
             },
-            "resources": trial.resources.model_dump(exclude_none=True),
+            "resources": largest_resources(fitted.study).model_dump(exclude_none=True),
             "timeout": fitted.study.limits.trial_timeout,
         }
 
