@@ -93,6 +93,10 @@ class SageMakerSettings(CloudSettings):
         default=None,
         description="Spot: maximum time of a trial, waiting included; default: trial_timeout.",
     )
+    keep_alive: Seconds | None = Field(
+        default=None,
+        description="How long instances wait for the next trial, in a warm pool; driven mode only.",
+    )
     checkpoints: bool | None = Field(
         default=None,
         description="Whether /opt/ml/checkpoints is stored in the bucket; default: in driven mode, "

@@ -73,6 +73,11 @@ class VertexSettings(CloudSettings):
         default=None, description="diskSpec.bootDiskSizeGb; default: 100."
     )
 
+    persistent_resource: _Text | None = Field(
+        default=None,
+        description="jobSpec.persistentResourceId: existing machines on which trials run; driven "
+        "mode only.",
+    )
     spot: StrictBool = Field(
         default=False,
         description="scheduling.strategy SPOT: spare capacity, which may be reclaimed.",

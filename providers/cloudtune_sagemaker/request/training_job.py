@@ -53,6 +53,8 @@ def training_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts)
     if len(types) > 1:
         del resources["InstanceType"]
         resources["InstancePreferences"] = [{"InstanceType": name} for name in types]
+    if settings.keep_alive:
+        resources["KeepAlivePeriodInSeconds"] = math.ceil(settings.keep_alive)
     request["ResourceConfig"] = resources
     if saves_checkpoints(fitted.study, settings, facts, "driven"):
         uri = checkpoints_uri(facts.data, facts.job_name, NUMBER)

@@ -33,6 +33,8 @@ defaults: each account sees its own in Service Quotas. New accounts have 0 for m
 default that the documentation of DeepRacer on AWS names (its page Service quotas, read 2026-11-27).
 """
 MAX_TRIAL_SECONDS = 28 * 24 * 3600
+MAX_KEEP_ALIVE = 21_600
+"""Seconds (KeepAlivePeriodInSeconds, botocore 1.44.8 model)."""
 MAX_WAIT_WITHOUT_CHECKPOINTS = 3600
 _PRIORITIZED_TYPES = frozenset(
     {"ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"}
@@ -56,6 +58,7 @@ def machine_rules(
     elif settings.max_wait:
         yield Finding("dropped", f"{SETTINGS}.max_wait", "applies only with spot: true")
     yield from _checkpoints(fitted, mode, settings, facts)
+    yield from _warm_pool(fitted, mode, settings, facts)
     yield from _resources(fitted)
 
 
@@ -161,6 +164,36 @@ def _spot(
     if mode == "managed" and counts_steps:
         text = "steps that a trial repeats after an interruption count twice"
         yield Note(f"{SETTINGS}.spot", text)
+
+
+def _warm_pool(
+    fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
+) -> Iterator[Finding | Note]:
+    """Yield what a warm pool saves and costs.
+
+    Guide, train-warm-pools: only training jobs create warm pools, and idle instances are billed
+    (read 2026-11-27). That spot training cannot is from public reports and not verified.
+    """
+    if settings.keep_alive is None:
+        return
+    path = f"{SETTINGS}.keep_alive"
+    if mode == "managed":
+        yield Finding("dropped", path, "SageMaker's tuner does not use warm pools")
+        return
+    if not 1 <= settings.keep_alive <= MAX_KEEP_ALIVE:
+        yield refuse("keep_alive", f"must be between 1s and {format_duration(MAX_KEEP_ALIVE)}")
+    if settings.spot:
+        yield refuse("keep_alive", "spot instances have no warm pool: remove spot or keep_alive")
+    parallel = fitted.study.limits.parallel_trials or 1
+    idle = settings.keep_alive * parallel
+    price = facts.price
+    cost = f", at most {price.per_second * idle:.2f} {price.currency}" if price else ""
+    yield Note(
+        path,
+        "a trial starts on the instances of an earlier one, without waiting for new ones; idle "
+        f"instances are billed, after the last trials for {format_duration(settings.keep_alive)} "
+        f"x {parallel}{cost}; max_cost does not count it",
+    )
 
 
 def _checkpoints(

@@ -33,10 +33,10 @@ JOB_VARIABLE = "CLOUDTUNE_JOB"
 
 def custom_job(study: Study, settings: VertexSettings, facts: Facts) -> Json:
     """Return the CustomJob of one trial of a fitted study."""
-    uri = trial_output_uri(facts)
+    spec = job_spec(study, settings, facts, trial_output_uri(facts), {JOB_VARIABLE: JOB})
     return {
         "displayName": JOB,
-        "jobSpec": job_spec(study, settings, facts, uri, {JOB_VARIABLE: JOB}),
+        "jobSpec": {**spec, **set_fields(persistentResourceId=settings.persistent_resource)},
         "labels": {**settings.labels, RUN_LABEL: facts.run_id, JOB_LABEL: JOB},
         **encryption(settings),
     }

@@ -50,6 +50,7 @@ NO_TPUS = "tuning jobs do not support TPUs"
 """In TUNING."""
 _UNSUPPORTED_ACCELERATOR = "NVIDIA_TESLA_K80"
 """No longer supported, in TYPES."""
+_RESOURCE_ID = re.compile(r"[a-z][a-z0-9-]{0,127}")
 _MACHINE = re.compile(r"cloud-tpu|[a-z]+[0-9]+[a-z]*-[a-z]+-[0-9]+[gt]?(?:-[a-z0-9]+)*")
 """For example n1-standard-4, a2-ultragpu-1g or ct5lp-hightpu-4t: the machine types in
 https://docs.cloud.google.com/vertex-ai/docs/training/configure-compute, read 2026-11."""
@@ -80,12 +81,42 @@ def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | No
         yield refuse("flex_start", "set only one of spot and flex_start")
     elif settings.max_wait is not None and not settings.flex_start:
         yield Finding("dropped", f"{SETTINGS}.max_wait", "applies only with flex_start: true")
+    yield from _persistent_resource(mode, settings)
     if settings.spot:
         text = (
             "Google may reclaim the machine of a trial, which then starts again: save its progress "
             "in checkpoint_dir(), which is kept"
         )
         yield Note(f"{SETTINGS}.spot", text)
+
+
+def _persistent_resource(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+    """Yield what a persistent resource saves and costs.
+
+    "The job will be run on existing machines held by the PersistentResource ... The network and
+    CMEK configs on the job should be consistent with those on the PersistentResource, otherwise,
+    the job will be rejected" (CustomJobSpec of google-cloud-aiplatform 2.7.0, read 2026-11-27).
+    """
+    path = f"{SETTINGS}.persistent_resource"
+    if settings.persistent_resource is None:
+        return
+    if mode == "managed":
+        reason = "that trials of Vertex AI's tuner run on a persistent resource is not verified"
+        yield Finding("dropped", path, reason)
+        return
+    if not _RESOURCE_ID.fullmatch(settings.persistent_resource):
+        reason = "must be the ID of a persistent resource in the same project and location"
+        yield refuse("persistent_resource", reason)
+    for name in ("spot", "flex_start"):
+        if getattr(settings, name):
+            reason = f"the machines already exist: remove {name} or persistent_resource"
+            yield refuse("persistent_resource", reason)
+    yield Note(
+        path,
+        "trials start on existing machines, without waiting for new ones; the resource must have "
+        "machines of machine_type, and the same network and kms_key; it is billed until you delete "
+        "it, also while no trial runs, which max_cost does not count",
+    )
 
 
 @dataclass(frozen=True)
