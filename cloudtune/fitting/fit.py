@@ -374,6 +374,8 @@ def _fit_other_fields(
     elif study.trial.retry and support.memory == "shared":
         reason = "trials share the memory of this machine: one that starts again gets no more of it"
         findings.append(Finding("approximated", "trial.retry", reason))
+        resources = [r.model_copy(update={"memory": None}) for r in study.trial.resources]
+        update["trial"] = study.trial.model_copy(update={"resources": resources})
     return update, findings
 
 

@@ -86,6 +86,6 @@ def _resources(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
         each, shared = format_count(threads, "thread"), format_count(cores, "core")
         text = f"{parallel} trials at a time with {each} each share {shared}"
         yield Note("limits.parallel_trials", text, "warning")
-    if resources.memory:
+    if largest_resources(fitted.original).memory:
         reason = "local runs neither reserve nor limit memory"
         yield Finding("dropped", "trial.resources.memory", reason)
