@@ -70,9 +70,8 @@ class LocalRunner:
             reaper.kill_processes(f"{run}.")
         self._folder = folder
         self._metrics = request["metrics"]
-        fixed = Resources(gpus=request["gpus_per_trial"])
-        depends = bool(request.get("resources")) and resources is not None
-        self._resources = resources if resources and depends else lambda _started: fixed
+        self._fixed_resources = Resources(gpus=request["gpus_per_trial"])
+        self._resources = resources if request.get("resources") else None
         self._slots = _Slots(request["gpus"])
         self._memory_kills = count_memory_kills()
         self._steps: dict[int, StepCounter] = {}
@@ -94,7 +93,7 @@ class LocalRunner:
     def start(self, started: Started) -> None:
         """Start a trial, or continue it with more of its resource."""
         self._start_times[started.number] = time.monotonic()
-        resources = self._resources(started)
+        resources = self._resources(started) if self._resources else self._fixed_resources
         slot = self._slots.acquire(started.number, resources.gpus or 0)
         devices = self._slots.devices(started.number)
         doorbell = f"{self._folder}/doorbell-{slot}"

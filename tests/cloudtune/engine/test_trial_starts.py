@@ -14,6 +14,7 @@ from cloudtune.results.events import Carryover, Ended, Event, Measured, Outcome,
 from tests.cloudtune.engine.test_driver import (
     Counting,
     Runner,
+    Script,
     drive,
     folded,
     hanging,
@@ -28,6 +29,17 @@ TEN = {"max_trials": 10, "max_failed_trials": 0}
 def lost(started: Started, *steps: int) -> Iterable[Measured | Ended]:
     yield from (Measured(started.number, 0.0, step, {"score": 0.0}) for step in steps)
     yield Ended(started.number, 1.0, "cancelled", "the node failed", lost=True)
+
+
+def lose_first(count: int) -> Script:
+    """Lose the first trials, each after a step of its own."""
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number <= count:
+            return lost(started, started.number)
+        return scored(float)(started)
+
+    return script
 
 
 def test_a_lost_trial_is_repeated_and_counts_toward_no_limit() -> None:
@@ -47,8 +59,7 @@ def test_a_lost_trial_is_repeated_and_counts_toward_no_limit() -> None:
 
 def test_every_repeat_of_a_chain_has_the_checkpoints_of_the_first_trial() -> None:
     of = study(limits={"max_trials": 1})
-    script = lambda s: lost(s, s.number) if s.number <= 3 else scored(float)(s)  # noqa: E731
-    outcome, events, _ = drive(of, script)
+    outcome, events, _ = drive(of, lose_first(3))
     assert outcome.state == "completed"
     starts = [event for event in events if isinstance(event, Started)]
     assert [start.replaces for start in starts] == [None, 1, 2, 3]
@@ -75,8 +86,7 @@ def test_losses_before_an_interruption_count() -> None:
 
 def test_a_trial_with_progress_may_be_lost_any_number_of_times() -> None:
     of = study(limits={"max_trials": 1})
-    script = lambda s: lost(s, s.number) if s.number <= 20 else scored(float)(s)  # noqa: E731
-    _, events, _ = drive(of, script)
+    _, events, _ = drive(of, lose_first(20))
     assert states(of, events) == ["cancelled"] * 20 + ["completed"]
 
 
@@ -148,6 +158,10 @@ def out_of_memory(started: Started, *steps: int) -> Iterable[Measured | Ended]:
     yield Ended(started.number, 1.0, "failed", "out of memory", 1, out_of_memory=True)
 
 
+def need_two_retries(started: Started) -> Iterable[Measured | Ended]:
+    return out_of_memory(started) if started.memory_retries < 2 else scored(float)(started)
+
+
 class Telling(Counting):
     def __init__(self) -> None:
         super().__init__()
@@ -189,8 +203,7 @@ def test_a_killed_run_starts_a_trial_again_with_more_memory() -> None:
     of = study(limits={"max_trials": 1}, **RETRY)
     _, events, _ = drive(of, lambda s: out_of_memory(s, 1))
     for kept in range(1, len(events)):
-        again = lambda s: out_of_memory(s) if s.memory_retries < 2 else scored(float)(s)  # noqa: E731
-        _, resumed, _ = drive(of, again, before=events[:kept])
+        _, resumed, _ = drive(of, need_two_retries, before=events[:kept])
         last = [e for e in resumed if isinstance(e, Started)][-1]
         end = events[kept - 1]
         finished = isinstance(end, Ended) and end.state == "failed"
