@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _EPOCH_TOLERANCE = 0.01
 """Fraction of an epoch by which transformers may count too much."""
+_INTERRUPTED = 143
+"""Exit code after SIGTERM, as shells have it."""
 _COUNTERS = ("epoch", "total_flos", "num_input_tokens_seen")
 """Values in a log of transformers that grow with the training."""
 _RANKS = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
@@ -152,8 +154,8 @@ class _Lightning(_Reporter):
     run in the epoch are not repeated. The step is the number of finished epochs.
 
     When the trial has to stop, Lightning itself ends the process after the current batch, with its
-    ``SIGTERMException``. Its callbacks can save a checkpoint then, for example
-    ``OnExceptionCheckpoint``.
+    ``SIGTERMException`` and here with exit code 143. Its callbacks can save a checkpoint then, for
+    example ``OnExceptionCheckpoint``.
     """
 
     def __init__(self, metrics: Selection = None) -> None:
@@ -184,6 +186,11 @@ class _Lightning(_Reporter):
     def on_train_end(self, trainer: Any, _module: Any) -> None:
         """Report the last epoch."""
         self._report_epoch(trainer)
+
+    def on_exception(self, _trainer: Any, _module: Any, exception: BaseException) -> None:
+        """Let an interrupted process not end as if its training were complete."""
+        if isinstance(exception, SystemExit) and exception.code is None:
+            exception.code = _INTERRUPTED
 
     def _report_epoch(self, trainer: Any) -> None:
         if self._epoch_ended and trainer.is_global_zero:

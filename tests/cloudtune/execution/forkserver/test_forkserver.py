@@ -436,8 +436,8 @@ def test_a_module_with_the_name_of_a_missing_file_is_not_of_the_source(pair: Pai
 
 def test_a_package_that_has_a_path_object_in_its_spec(pair: Pair) -> None:
     """As `transformers` has, which another package of the script may have imported before."""
-    pair.add("odd", "import pathlib; __spec__.submodule_search_locations = [pathlib.Path('/odd')]")
     pair.add("first", "import odd")
+    pair.add("odd", "import pathlib; __spec__.submodule_search_locations = [pathlib.Path('/odd')]")
     pair.write("import first, odd, os; print(os.getppid())")
     printed, ended = pair.run(pair.processes(warm=True))
     assert ended.state == "completed"
