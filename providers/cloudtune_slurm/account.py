@@ -33,7 +33,7 @@ def check_account(host: Host, plan: Plan) -> Iterator[Check]:
         SlurmError: If the login node cannot be reached, or has no Slurm.
     """
     yield account_ok(id="slurm-version", message=host.run(["sbatch", "--version"]).strip())
-    jobs = host.run(["squeue", "--noheader", "--states=all", "--format=%A", "--me"]).split()
+    jobs = host.run(["squeue", "--noheader", "--format=%A", "--me"]).split()
     message = f"the controller answers; you have {len(jobs)} jobs in the queue"
     yield account_ok(id="slurm-controller", message=message)
     yield from _check_partition(host, plan)

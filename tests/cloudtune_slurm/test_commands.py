@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.cloudtune_slurm.cluster import Cluster, version
+from cloudtune_slurm.account import check_account
+from cloudtune_slurm.host import LocalHost
+from tests.cloudtune_slurm.cluster import COMMANDS, Cluster, version
 from tests.cloudtune_slurm.conftest import (
     Slurm,
     exit_code,
@@ -18,6 +20,7 @@ from tests.cloudtune_slurm.conftest import (
     wait_for,
     wait_for_text,
 )
+from tests.cloudtune_slurm.support import plan_of
 
 VERSION = "24.11"
 """The version that the emulator follows; others word some errors differently."""
@@ -238,6 +241,54 @@ def test_an_unknown_state_is_refused_and_an_unknown_user_is_not(slurm: Slurm) ->
     assert done.stderr.startswith("squeue: error: Invalid job state specified: foo\n")
     done = slurm.run("squeue", "-h", "-u", "nobody2", "-t", "DL")
     assert (done.returncode, done.stderr.strip()) == (0, "squeue: error: Invalid user: nobody2")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "errors"),
+    [
+        (
+            ["-p", "short", "--time=10"],
+            0,
+            r"sbatch: Job \d+ to start at \S+ using 1 processors on nodes n1 in partition short",
+        ),
+        (["-c", "9"], 1, "allocation failure: Requested node configuration is not available"),
+        (
+            ["-p", "nope"],
+            1,
+            "sbatch: error: invalid partition specified: nope\n"
+            "allocation failure: Invalid partition name specified",
+        ),
+    ],
+)
+def test_a_job_is_only_tested(slurm: Slurm, words: list[str], code: int, errors: str) -> None:
+    named = ["-J", "tested", "--mem=10", "-w", "n1", "--wrap=true"]
+    done = slurm.run("sbatch", "--parsable", "--test-only", *named, *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert re.fullmatch(errors, done.stderr.strip())
+    assert slurm.run("squeue", "-h", "-t", "all", "--name=tested").stdout == ""
+
+
+def test_the_account_of_a_user_has_only_jobs_that_have_not_ended(
+    slurm: Slurm, submit: Submit, tmp_path: Path
+) -> None:
+    slurm.run("scancel", "--me")
+    job = submit("exit 0")
+    wait_for(slurm, job, "COMPLETED")
+    waiting = submit("exit 0", "--hold")
+
+    class Host(LocalHost):
+        def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+            if words[0] not in COMMANDS:
+                return super().run(words, variables)
+            done = slurm.run(*words)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+    checks = {check.id: check for check in check_account(Host(), plan_of(tmp_path))}
+    slurm.run("scancel", f"{waiting}")
+    assert "you have 1 jobs in the queue" in checks["slurm-controller"].message
+    assert checks["slurm-request"].message == "Slurm accepts the job of a trial"
+    assert "partition main is up: 2 nodes" in checks["slurm-partition"].message
 
 
 def test_a_job_that_no_node_can_run_is_refused_and_listed_as_failed(

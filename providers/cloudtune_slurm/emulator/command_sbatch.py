@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloudtune_slurm.emulator.client import call
+from cloudtune_slurm.emulator.client import ControllerError, call
 from cloudtune_slurm.emulator.options import (
     CommandError,
     Options,
+    format_time,
     parse_memory,
     parse_minutes,
     parse_signal,
@@ -26,8 +27,8 @@ _SUPPORTED = """
 -A,--account= -D,--chdir= --comment= -C,--constraint= -c,--cpus-per-task= -e,--error= --export=
 -G,--gpus= --gpus-per-node= --gres= -H,--hold -J,--job-name= --mem= --mem-per-cpu= --nice[=]
 --no-requeue -w,--nodelist= -N,--nodes= -n,--ntasks= --open-mode= -o,--output= --parsable
--p,--partition= -q,--qos= -Q,--quiet --requeue --signal= -t,--time= --wrap= --get-user-env[=]
--v,--verbose
+-p,--partition= -q,--qos= -Q,--quiet --requeue --signal= --test-only -t,--time= --wrap=
+--get-user-env[=] -v,--verbose
 """
 _OTHERS = """
 --acctg-freq= -a,--array= --batch= --bb= --bbf= -b,--begin= --cluster-constraint= -M,--clusters=
@@ -39,7 +40,7 @@ _OTHERS = """
 --mem-per-gpu= --mincpus= --network= -k,--no-kill[=] -F,--nodefile= --ntasks-per-core=
 --ntasks-per-gpu= --ntasks-per-node= --ntasks-per-socket= --oom-kill-step[=] -O,--overcommit
 -s,--oversubscribe --prefer= --priority= --profile= --propagate[=] --reboot --reservation=
---resv-ports[=] --segment= --sockets-per-node= --spread-job --stepmgr --switches= --test-only
+--resv-ports[=] --segment= --sockets-per-node= --spread-job --stepmgr --switches=
 --thread-spec= --threads-per-core= --time-min= --tmp= --tres-bind= --tres-per-task= --uid=
 --use-min-nodes -W,--wait --wait-all-nodes= --wckey= -h,--help --usage
 """
@@ -87,11 +88,28 @@ def run(words: Sequence[str]) -> int:
     if not spec["name"]:
         spec["name"] = Path(command).name if command else "wrap" if wrap is not None else "sbatch"
         spec["env"]["SLURM_JOB_NAME"] = spec["name"]
+    if "test-only" in options:
+        return _test(spec)
     answer = call("sbatch", spec)
     if "parsable" in options:
         print(answer["id"])  # noqa: T201 - this is a program
     elif "quiet" not in options:
         print(f"Submitted batch job {answer['id']}")  # noqa: T201
+    return 0
+
+
+def _test(spec: Any) -> int:
+    """Print when a job could start; submits nothing. The words were measured with 24.11.5."""
+    try:
+        answer = call("sbatch", {**spec, "test_only": True})
+    except ControllerError as error:
+        notes = [f"sbatch: error: {note}" for note in error.notes if "partition" in note]
+        raise CommandError(*notes, f"allocation failure: {error.message}") from error
+    print(  # noqa: T201 - this is a program
+        f"sbatch: Job {answer['id']} to start at {format_time(answer['start'])} using "
+        f"{spec['cpus']} processors on nodes {answer['node']} in partition {answer['partition']}",
+        file=sys.stderr,
+    )
     return 0
 
 

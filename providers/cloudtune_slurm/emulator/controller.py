@@ -69,20 +69,7 @@ class Controller:
             ServiceError: If it is refused. One that no node could run is listed as failed
                 nevertheless, as with 24.11.5.
         """
-        partition = self._partition(spec.partition)
-        jobs = self.jobs()
-        active = sum(not job.is_over for job in jobs)
-        if 0 < self.conf.max_submit_jobs <= active:
-            raise over_limit()
-        if len(jobs) >= self.conf.max_job_count:
-            raise ServiceError("Resource temporarily unavailable")
-        known = frozenset[str]().union(*(each.features for each in self.conf.nodes))
-        if spec.constraint and spec.constraint not in known:
-            raise ServiceError("Invalid feature specification")
-        if spec.nodelist and (set(expand(spec.nodelist)) - self.nodes.keys()):
-            raise ServiceError("Invalid node name specified")
-        limit = partition.max_time if spec.time is None else spec.time or None
-        job = Job(id=next(self._ids), spec=spec, partition=partition.name, limit=limit)
+        job, partition = self._check(spec)
         self._jobs[job.id] = job
         if problems := self._impossible(job, partition):
             job.exit_signal = 1
@@ -95,6 +82,18 @@ class Controller:
         job.reason = "JobHeldUser" if spec.hold else "None"
         self._changed.set()
         return job
+
+    def test(self, spec: Spec) -> tuple[Job, str]:
+        """Return the job that `submit` would create, and a node that could run it.
+
+        Raises:
+            ServiceError: If it would be refused.
+        """
+        job, partition = self._check(spec)
+        if self._impossible(job, partition):
+            raise unavailable()
+        nodes = self._candidates(job, partition)
+        return job, next(node.conf.name for node in nodes if self._could_fit(job, node))
 
     def jobs(self) -> list[Job]:
         """Return the jobs that are not forgotten."""
@@ -140,6 +139,23 @@ class Controller:
             raise not_now()
         elif batch or full:
             self.script_jobs.signal(job, number or int(signal.SIGTERM))
+
+    def _check(self, spec: Spec) -> tuple[Job, Partition]:
+        partition = self._partition(spec.partition)
+        jobs = self.jobs()
+        active = sum(not job.is_over for job in jobs)
+        if 0 < self.conf.max_submit_jobs <= active:
+            raise over_limit()
+        if len(jobs) >= self.conf.max_job_count:
+            raise ServiceError("Resource temporarily unavailable")
+        known = frozenset[str]().union(*(each.features for each in self.conf.nodes))
+        if spec.constraint and spec.constraint not in known:
+            raise ServiceError("Invalid feature specification")
+        if spec.nodelist and (set(expand(spec.nodelist)) - self.nodes.keys()):
+            raise ServiceError("Invalid node name specified")
+        limit = partition.max_time if spec.time is None else spec.time or None
+        job = Job(id=next(self._ids), spec=spec, partition=partition.name, limit=limit)
+        return job, partition
 
     def _partition(self, name: str) -> Partition:
         for each in self.conf.partitions:

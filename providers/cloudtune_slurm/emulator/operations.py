@@ -55,6 +55,9 @@ Operation = Callable[[Controller, Json], Json]
 
 
 def _submit(controller: Controller, document: Json) -> Json:
+    if document.pop("test_only", False):
+        job, node = controller.test(_read_spec(document))
+        return {"id": job.id, "node": node, "partition": job.partition, "start": job.created}
     return {"id": controller.submit(_read_spec(document)).id, "cluster": controller.conf.name}
 
 
