@@ -74,9 +74,9 @@ def test_a_fault_of_a_call(*, start: Start, effect: str, message: str, exists: b
 @pytest.mark.parametrize(
     ("effect", "state", "reason", "code"),
     [
-        ("interrupt", "NODE_FAIL", "NodeDown", "0:1"),
+        ("lose", "NODE_FAIL", "NodeDown", "0:1"),
         ("lose_node", "NODE_FAIL", "NodeDown", "0:1"),
-        ("preempt", "PREEMPTED", "None", "0:15"),
+        ("interrupt", "PREEMPTED", "None", "0:15"),
         ("out_of_memory", "OUT_OF_MEMORY", "OutOfMemory", "0:125"),
         ("fail", "FAILED", "JobLaunchFailure", "0:1"),
     ],
@@ -106,7 +106,7 @@ def test_a_lost_node_takes_all_its_jobs_and_returns(start: Start) -> None:
 
 
 def test_a_job_that_may_be_requeued_starts_again_after_the_loss_of_its_node(start: Start) -> None:
-    slurm = start("[{operation: trial, call: 1, effect: interrupt}]")
+    slurm = start("[{operation: trial, call: 1, effect: lose}]")
     again = '[ "$SLURM_RESTART_COUNT" ]'
     script = f"#!/bin/sh\necho restart $SLURM_RESTART_COUNT\n{again} || sleep 60\n"
     job = submit(slurm, "-o", "out.txt", script=script)

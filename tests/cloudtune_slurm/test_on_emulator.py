@@ -17,6 +17,7 @@ class TestSlurmOnEmulator(EmulatedRunContract):
     name = "slurm"
     create_operations = MappingProxyType[Mode, str]({"driven": "sbatch"})
     trial_timeout = "6s"
+    lost_after = 5
 
     def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*")]

@@ -24,7 +24,7 @@ from cloudtune.emulator_kit import (
 from cloudtune_slurm.emulator.conf import Conf
 from cloudtune_slurm.emulator.controller import Controller
 from cloudtune_slurm.emulator.errors import ServiceError
-from cloudtune_slurm.emulator.script_jobs import LOSE_NODE, OUT_OF_MEMORY, PREEMPT, Jobs
+from cloudtune_slurm.emulator.script_jobs import LOSE_NODE, OUT_OF_MEMORY, Jobs
 from cloudtune_slurm.emulator.state import EarlySignal, Spec, describe_job, user_name
 
 
@@ -130,10 +130,10 @@ def _describe_cluster(controller: Controller, _document: Json) -> Json:
     return {"nodes": nodes, "partitions": partitions, "conf": values, "time": now}
 
 
-EFFECTS = (PREEMPT, OUT_OF_MEMORY, LOSE_NODE)
-"""Effects on a trial that only this emulator has: the job is preempted; the kernel kills it for its
-memory; its node is lost with all its jobs. ``interrupt`` loses the node for that job only. They
-happen once a job has run for a second, or the seconds of ``after``."""
+EFFECTS = (OUT_OF_MEMORY, LOSE_NODE)
+"""Effects on a trial that only this emulator has: the kernel kills the job for its memory; its node
+is lost with all its jobs. ``lose`` loses the node for that job only, and ``interrupt`` preempts it.
+They happen once a job has run for a second, or the seconds of ``after``."""
 NOT_DRIVEN: Mapping[str, str] = {
     "stop_early": "Slurm does not stop jobs early",
     "no_metric": "Slurm does not read metrics",

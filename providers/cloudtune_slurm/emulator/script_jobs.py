@@ -25,7 +25,7 @@ from cloudtune_slurm.emulator import delays
 from cloudtune_slurm.emulator.conf import Conf
 from cloudtune_slurm.emulator.state import Job
 
-PREEMPT, OUT_OF_MEMORY, LOSE_NODE = "preempt", "out_of_memory", "lose_node"
+OUT_OF_MEMORY, LOSE_NODE = "out_of_memory", "lose_node"
 """Faults of a trial that only this emulator has."""
 _REDIRECT = 'out=$1 err=$2; shift 2; exec "$@" >>"$out" 2>>"$err" </dev/null'
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -195,11 +195,11 @@ class Jobs(ScriptJobs[Job, Script, str]):
         fault = run.job.fault
         if fault is None or elapsed < fault.after or run.take_fault(fault.effect) is None:
             return
-        if fault.effect == "interrupt":
+        if fault.effect == "lose":
             self.kill(run.job, "NODE_FAIL", "NodeDown")
         elif fault.effect == LOSE_NODE:
             self.lose_node(run.job.node)
-        elif fault.effect == PREEMPT:
+        elif fault.effect == "interrupt":
             self.cancel(run.job, "PREEMPTED", "None", "DUE TO PREEMPTION")
         elif fault.effect == OUT_OF_MEMORY:
             self._exhaust_memory(run)
