@@ -69,10 +69,18 @@ def write_template(name: str, target: Path) -> list[Path]:
 
 
 def _with_settings(study: str) -> str:
-    """Return a study, which ends with `providers`, with the settings that it does not have."""
+    """Return a study, which ends with `providers`, with the settings that it does not have yet.
+
+    It has those of a service if they are more than the choice of a back end, also as comments.
+    """
     settings = (_templates_folder() / SETTINGS_FILE).read_text("utf-8")
-    has = re.findall(r"^  (\w+): (?!\{backend: wml\})", study, re.MULTILINE)
-    return study + _SETTINGS.sub(lambda match: "" if match[1] in has else match[0], settings)
+    header = settings[: settings.index(next(_SETTINGS.finditer(settings))[0])]
+    commented = [match[1] for match in _SETTINGS.finditer(study)]
+    active = re.findall(r"^  (\w+): (?!\{backend: wml\})", study, re.MULTILINE)
+    added = [
+        match[0] for match in _SETTINGS.finditer(settings) if match[1] not in [*commented, *active]
+    ]
+    return "".join([study, "" if commented else header, *added])
 
 
 def _is_template_file(path: Path) -> bool:
