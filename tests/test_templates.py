@@ -13,6 +13,7 @@ from cloudtune.planning.full_check import check_study
 from cloudtune.provider import registry
 from cloudtune.study.json_schema import json_schema_text
 from cloudtune.study.loader import load
+from scripts import gallery
 from tests import templates
 
 EVERY = pytest.mark.parametrize("name", templates.NAMES)
@@ -119,3 +120,18 @@ def test_it_names_no_machine_and_no_key(name: str) -> None:
     for path in (templates.ROOT / name).rglob("*"):
         if path.is_file():
             assert not re.search(r"AKIA[0-9A-Z]{16}|BEGIN .*PRIVATE KEY", path.read_text("utf-8"))
+
+
+def test_the_gallery_is_current_and_its_pictures_are_small() -> None:
+    """To write the page anew: python -m scripts.gallery --page."""
+    assert gallery.PAGE.read_text("utf-8") == gallery.render()
+    pictures = {path.stem: path for path in gallery.IMAGES.glob("*.png")}
+    assert {*pictures} == {path.stem for path in gallery.IMAGES.glob("*.json")}
+    assert {*pictures} <= {*templates.NAMES}
+    assert all(path.stat().st_size < LARGEST for path in pictures.values())
+
+
+def test_the_readme_names_only_templates_that_exist() -> None:
+    text = (templates.ROOT.parent / "README.md").read_text("utf-8")
+    table = text.partition("| template | shows |")[2].partition("\n\n")[0]
+    assert {*re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)} <= {*templates.NAMES}
