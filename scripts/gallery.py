@@ -92,7 +92,7 @@ def take_picture(report: Path, picture: Path) -> None:
     """Write a picture of the most telling chart of a report."""
     with browser() as chromium:
         page = chromium.new_page(
-            viewport={"width": 900, "height": 900}, color_scheme="light", reduced_motion="reduce"
+            viewport={"width": 760, "height": 900}, color_scheme="light", reduced_motion="reduce"
         )
         page.goto(report.resolve().as_uri())
         expect(page.locator("[data-chart]:not([data-drawn])")).to_have_count(0, timeout=300_000)
