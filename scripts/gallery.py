@@ -34,8 +34,8 @@ HEAD = """\
 `cloudtune init` lists the templates, and `cloudtune init NAME` writes one into the folder NAME: a
 study, a script that runs offline, and a README with measured results. Each goes unchanged from your
 machine to every emulator and service. The pictures are from the reports of one run each, on two
-cores. `python -m scripts.gallery` writes this page; the CPU time is that of the whole run, with the
-start of Python and its imports.
+cores of a busy machine. `python -m scripts.gallery` writes this page; the CPU time is that of the
+whole run, with the start of Python and its imports.
 
 | template | what it shows | trials | CPU time |
 |---|---|---|---|
