@@ -42,7 +42,7 @@ def record_path(job: str) -> str:
     Raises:
         OSError: If the log folder is not found.
     """
-    folders = []
+    folders: list[str] = []
     try:
         log = os.readlink("/proc/self/fd/1")
         if os.path.basename(log).startswith("job-driver-"):
@@ -62,8 +62,12 @@ def main(argv: list[str]) -> int:
     """Run the launcher with the arguments of the trial; the first one is the name of the job."""
     job, words = argv[0], argv[1:]
     stops: list[float] = []
-    signal.signal(signal.SIGTERM, lambda *_: stops.append(time.monotonic()))
-    signal.signal(signal.SIGINT, lambda *_: stops.append(time.monotonic()))
+
+    def stop(_number: int, _frame: Any) -> None:
+        stops.append(time.monotonic())
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     supervisor = os.getppid()
     try:
         record = record_path(job)

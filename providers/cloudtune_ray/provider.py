@@ -86,8 +86,6 @@ class RayProvider(BaseProvider[RaySettings]):
         """
         from cloudtune_ray.client import connect
 
-        if trial.id is None:
-            return None
         return iter(connect(plan, context).log(trial.id))
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:

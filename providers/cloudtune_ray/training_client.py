@@ -142,7 +142,8 @@ class RayJobs:
         return request
 
     def _is_own(self, job: Json) -> bool:
-        return (job.get("metadata") or {}).get(RUN_KEY) == self._plan.facts.run_id
+        metadata: Json = job.get("metadata") or {}
+        return bool(metadata.get(RUN_KEY) == self._plan.facts.run_id)
 
     def _find(self, names: Collection[str]) -> dict[str, Json]:
         ended = {n: j for n in names if (j := self._known.get(n)) and response.is_over(j)}

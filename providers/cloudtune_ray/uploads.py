@@ -15,6 +15,7 @@ from pathlib import Path
 from cloudtune.provider import (
     SOURCE,
     JobContext,
+    Json,
     Plan,
     ProviderError,
     Uploads,
@@ -121,7 +122,7 @@ class JobRecords:
         return {
             f"{folder}{job['submission_id']}": 0
             for job in self._client.list_all()
-            if (job.get("metadata") or {}).get(RUN_KEY) == run and is_over(job)
+            if _run_of(job) == run and is_over(job)
         }
 
     def write(self, address: str, content: bytes) -> None:
@@ -136,6 +137,11 @@ class JobRecords:
         """Delete jobs that have ended."""
         for address in addresses:
             self._client.delete(address.rpartition("/")[2])
+
+
+def _run_of(job: Json) -> str | None:
+    metadata: Json = job.get("metadata") or {}
+    return metadata.get(RUN_KEY)
 
 
 def find_uploads(client: RayClient, plan: Plan) -> Uploads:

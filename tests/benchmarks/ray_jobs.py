@@ -43,7 +43,7 @@ class _Simulation(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     jobs: Mapping[str, Any] = {}
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
 
     def do_GET(self) -> None:
         path = urlsplit(self.path)

@@ -23,7 +23,7 @@ class LossyProxy:
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None: ...
+            def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
 
             def forward(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -19,7 +20,7 @@ from cloudtune_ray.http import Connection, HttpClient
 class Handler(BaseHTTPRequestHandler):
     tokens: list[str]
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
 
     def do_GET(self) -> None:
         self.tokens.append(self.headers.get("Authorization", ""))
@@ -66,7 +67,8 @@ def test_an_answer_that_is_no_json(server: HTTPServer) -> None:
 def test_certificates_are_verified(server: HTTPServer, tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    issued: Any = authority.issue_cert("127.0.0.1")  # untyped without pyOpenSSL
+    issued.configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     certificate = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(certificate))

@@ -82,7 +82,8 @@ class Jobs(ScriptJobs[Job, Path, str]):
         except (OSError, KeyError) as error:
             job.message = f"runtime_env setup failed: {error}"
             self.give_up(run, "RUNTIME_ENV_SETUP_FAILURE")
-        variables = {str(name): str(v) for name, v in (environment.get("env_vars") or {}).items()}
+        env_vars: Json = environment.get("env_vars") or {}
+        variables = {name: str(value) for name, value in env_vars.items()}
         with self.lock:
             job.node = self._session.choose_node()
             job.enter(RUNNING)
@@ -154,11 +155,12 @@ class Jobs(ScriptJobs[Job, Path, str]):
 
 def _fits(request: Json) -> bool:
     """Return whether a node of this cluster is large enough."""
-    wanted = [
+    custom: Json = request.get("entrypoint_resources") or {}
+    wanted: list[tuple[float, float]] = [
         (request.get("entrypoint_num_cpus", 0), NODE_CPUS),
         (request.get("entrypoint_num_gpus", 0), 0),
         (request.get("entrypoint_memory", 0), NODE_MEMORY),
-        *((amount, 0) for amount in (request.get("entrypoint_resources") or {}).values()),
+        *((amount, 0) for amount in custom.values()),
     ]
     return not request.get("entrypoint_label_selector") and all(n <= most for n, most in wanted)
 

@@ -55,10 +55,11 @@ class Api:
 
     def wait(self, job: str, *states: str) -> Json:
         deadline = time.monotonic() + 300
-        while (details := self.json(f"/api/jobs/{job}"))["status"] not in states:
+        details: Json = self.json(f"/api/jobs/{job}")
+        while details["status"] not in states:
             assert time.monotonic() < deadline, details
             time.sleep(0.2)
-        assert isinstance(details, dict)
+            details = self.json(f"/api/jobs/{job}")
         return details
 
 

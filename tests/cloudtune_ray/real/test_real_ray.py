@@ -98,11 +98,8 @@ class Runs:
         return result
 
     def jobs(self, run: str) -> list[dict[str, Any]]:
-        return [
-            job
-            for job in self.client.list_all()
-            if (job.get("metadata") or {}).get("cloudtune_run") == run
-        ]
+        jobs = self.client.list_all()
+        return [job for job in jobs if job["submission_id"].startswith(f"real-{run}-")]
 
     def check_complete(self, run: str, trials: int, steps: int) -> None:
         result = self.result(run)
