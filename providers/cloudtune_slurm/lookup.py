@@ -13,10 +13,12 @@ from cloudtune.provider import (
     Inputs,
     Lookup,
     Price,
+    ServiceLimits,
     Study,
     code_address,
     environment_variables,
     input_address,
+    overrides_any,
     source_files,
     state_folder,
 )
@@ -56,6 +58,7 @@ def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
         price=Price.hourly(*settings.prices.hour, "from providers.slurm.prices")
         if settings.prices
         else "what the cluster bills is unknown",
+        limits=ServiceLimits(set_by_native=overrides_any(settings.native, {"time"})),
         missing_settings=missing if host and not settings.folder else {},
         code_address=code_address(study, NAME),
         source=source_files(study, facts),

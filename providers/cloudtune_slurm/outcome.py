@@ -41,7 +41,7 @@ class Ending:
     @property
     def needs_queue(self) -> bool:
         """Whether only Slurm knows why the script ended: preemption, or a lack of memory."""
-        return (self.stopped and not self.timed_out) or self.code == _SIGKILL
+        return not self.timed_out and (self.stopped or self.code == _SIGKILL)
 
 
 @dataclass(frozen=True)

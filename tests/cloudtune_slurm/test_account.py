@@ -1,0 +1,84 @@
+"""What the doctor finds on a cluster, with answers of Slurm's commands as a real one gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from cloudtune.diagnostics import Check
+from cloudtune_slurm.account import check_account
+from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.host import LocalHost
+from tests.cloudtune_slurm.support import plan_of
+
+SINFO = "main*|up|infinite|2\nhigh|down|1:00:00|2\n"
+
+
+class Answers(LocalHost):
+    """A cluster with fixed answers; the commands of the shell are real."""
+
+    def __init__(self, sinfo: str = SINFO, refusal: str = "") -> None:
+        super().__init__()
+        self.sinfo, self.refusal = sinfo, refusal
+        self.words: list[Sequence[str]] = []
+
+    def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+        self.words.append(words)
+        match words[0], words[1]:
+            case "sbatch", "--version":
+                return "slurm 24.11.5\n"
+            case "sbatch", _:
+                assert "--test-only" in words
+                if self.refusal:
+                    raise SlurmError(f"sbatch: {self.refusal}")
+                return ""
+            case "squeue", _:
+                return "12\n13\n"
+            case "sinfo", _:
+                return self.sinfo
+            case _:
+                return super().run(words, variables)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+
+
+def checks(tmp_path: Path, host: Answers, **settings: object) -> dict[str, Check]:
+    return {each.id: each for each in check_account(host, plan_of(tmp_path, **settings))}
+
+
+def test_a_cluster_that_works(tmp_path: Path) -> None:
+    host = Answers()
+    found = checks(tmp_path, host, account="lab7")
+    assert found["slurm-version"].message == "slurm 24.11.5"
+    assert "you have 2 jobs" in found["slurm-controller"].message
+    assert "partition main is up: 2 nodes" in found["slurm-partition"].message
+    assert found["slurm-request"].severity == "ok"
+    assert found["slurm-folder"].severity in {"ok", "warning"}
+    (test,) = [words for words in host.words if "--test-only" in words]
+    assert "--account=lab7" in test
+    assert not any(word.startswith(("--output", "--chdir")) for word in test)
+
+
+def test_a_partition_that_is_missing_or_down(tmp_path: Path) -> None:
+    missing = checks(tmp_path, Answers(), partition="gpu")["slurm-partition"]
+    assert (missing.severity, missing.fix) == ("error", "choose one of main, high")
+    assert checks(tmp_path, Answers(), partition="high")["slurm-partition"].severity == "warning"
+    without = checks(tmp_path, Answers("main|up|infinite|2\n"))["slurm-partition"]
+    assert "no default partition" in without.message
+
+
+def test_a_job_that_slurm_would_refuse(tmp_path: Path) -> None:
+    found = checks(tmp_path, Answers(refusal="Invalid account or account/partition combination"))
+    assert found["slurm-request"].severity == "error"
+    assert "Invalid account" in found["slurm-request"].message
+
+
+def test_a_folder_that_cannot_be_written_and_a_python_that_is_missing(tmp_path: Path) -> None:
+    found = checks(tmp_path, Answers(), folder="train.py/x", python="/no/python")
+    assert found["slurm-folder"].severity == "error"
+    assert "/no/python does not exist" in found["slurm-path"].message
