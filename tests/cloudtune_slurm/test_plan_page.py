@@ -19,12 +19,12 @@ from cloudtune.study.loader import load
 from tests.cloudtune_slurm.support import RUN
 
 GOLDEN = Path(__file__).parent / "golden" / "plan.txt"
-SETTINGS = {
-    "providers.slurm.host": "login",
-    "providers.slurm.folder": "/scratch/me/cloudtune",
-    "providers.slurm.setup": ["module load python/3.12"],
-    "limits.trial_timeout": "10m",
-}
+SETTINGS = (
+    "providers.slurm.host=login",
+    "providers.slurm.folder=/scratch/me/cloudtune",
+    "providers.slurm.setup=[module load python/3.12]",
+    "limits.trial_timeout=10m",
+)
 
 
 @pytest.mark.parametrize("host", [False, True])
@@ -37,7 +37,7 @@ def test_the_page_of_the_quickstart_matches_the_golden_file(
     monkeypatch.setattr("cloudtune_slurm.lookup.file_system", lambda _: "ext4")
     monkeypatch.chdir(tmp_path)
     write_template("quickstart", tmp_path / "study")
-    study = load(Path("study/study.yaml"), overrides=SETTINGS if host else {})
+    study = load(Path("study/study.yaml"), overrides=SETTINGS if host else ())
     page = "\n".join(format_plan(plan(study, "slurm", run_id=RUN, seed=5), brief=False)) + "\n"
     page = page.replace(sys.executable, "PYTHON").replace(str(tmp_path), "FOLDER")
     page = re.sub(r"\d+ files?, \d+ kB", "FILES", page)
