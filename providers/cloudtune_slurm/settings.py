@@ -13,7 +13,8 @@ POLL_SECONDS = 2.0
 POLL_SECONDS_SSH = 15.0
 """With a login node: each poll is a connection, unless OpenSSH shares one."""
 QUEUE_SECONDS = 30.0
-"""Sites limit calls of squeue. Once in 30 s is the limit that users of several sites report."""
+"""Sites limit calls of squeue; users report limits from 30 s (mil-ad/stui, issue 15) to 120 s
+(mathworks/matlab-parallel-slurm-plugin, issue 11; read 2026-11-27)."""
 _Text = Annotated[StrictStr, Field(min_length=1)]
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cloudtune.provider import (
     SOURCE,
@@ -324,7 +324,7 @@ def _load(content: bytes | None) -> Json | None:
         loaded: Any = json.loads(content) if content else None
     except ValueError:
         return None
-    return loaded if isinstance(loaded, dict) else None
+    return cast("Json", loaded) if isinstance(loaded, dict) else None
 
 
 def _read_reports(lines: bytes) -> Iterator[Measurement]:

@@ -34,6 +34,15 @@ def plan_of(base: Path, over: Mapping[str, Any] = {}, /, **settings: Any) -> Pla
     return plan(study_of(over, **settings), "slurm", base=base, run_id=RUN)
 
 
+def on_file_system(kind: str) -> Callable[[Path], str]:
+    """Return a stand-in for `cloudtune_slurm.lookup.file_system`."""
+
+    def file_system(_: Path) -> str:
+        return kind
+
+    return file_system
+
+
 class FakeCluster(LocalHost):
     """Files on this machine, and a queue that the test sets."""
 

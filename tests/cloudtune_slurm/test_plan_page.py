@@ -16,7 +16,7 @@ from cloudtune.cli.templates import write_template
 from cloudtune.planning.planner import plan
 from cloudtune.reporting.console.plan_page import format_plan
 from cloudtune.study.loader import load
-from tests.cloudtune_slurm.support import RUN
+from tests.cloudtune_slurm.support import RUN, on_file_system
 
 GOLDEN = Path(__file__).parent / "golden" / "plan.txt"
 SETTINGS = (
@@ -34,7 +34,7 @@ def test_the_page_of_the_quickstart_matches_the_golden_file(
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("cloudtune_slurm.lookup.file_system", lambda _: "ext4")
+    monkeypatch.setattr("cloudtune_slurm.lookup.file_system", on_file_system("ext4"))
     monkeypatch.chdir(tmp_path)
     write_template("quickstart", tmp_path / "study")
     study = load(Path("study/study.yaml"), overrides=SETTINGS if host else ())

@@ -29,7 +29,7 @@ from cloudtune.study.study import Study
 from cloudtune_slurm.layout import Layout
 from cloudtune_slurm.outline import outline
 from cloudtune_slurm.request import changed_resources, sbatch_words, time_minutes, to_mebibytes
-from tests.cloudtune_slurm.support import RUN, plan_of
+from tests.cloudtune_slurm.support import RUN, on_file_system, plan_of
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 
@@ -42,7 +42,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("cloudtune_slurm.lookup.file_system", lambda _: "nfs4")
+    monkeypatch.setattr("cloudtune_slurm.lookup.file_system", on_file_system("nfs4"))
     (tmp_path / "train.py").write_text("print('acc=1')\n", "utf-8")
     (tmp_path / "requirements.txt").write_text("", "utf-8")
     return tmp_path
@@ -146,7 +146,7 @@ def test_the_folder_of_a_run(base: Path) -> None:
 
 
 def test_a_local_disk_is_a_warning(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudtune_slurm.lookup.file_system", lambda _: "tmpfs")
+    monkeypatch.setattr("cloudtune_slurm.lookup.file_system", on_file_system("tmpfs"))
     (note,) = [each for each in plan_of(base).notes if each.path == "providers.slurm.folder"]
     assert note.severity == "warning"
     assert "tmpfs" in note.text

@@ -171,7 +171,8 @@ def test_failures(
     rig.cluster.set_state(str(started.id), state)
     for _ in range(3):
         clock.now += 31
-        job = rig.state(started)
+        rig.state(started)
+    job = rig.state(started)
     assert (job.state, job.word, job.out_of_memory, job.lost) == ("failed", word, memory, False)
     assert reason in job.reason
 
@@ -203,7 +204,8 @@ def test_a_job_that_the_queue_forgot_is_lost(rig: Rig, clock: Clock) -> None:
     rig.cluster.queue.clear()
     for _ in range(4):
         clock.now += 31
-        job = rig.state(started)
+        rig.state(started)
+    job = rig.state(started)
     assert (job.state, job.word, job.lost) == ("cancelled", "GONE", True)
 
 
@@ -321,7 +323,10 @@ def test_secrets_are_only_in_the_environment_of_sbatch(
 
 
 def test_sbatch_that_prints_no_id_is_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rig.cluster, "run", lambda *_: "")
+    def run(*_: object) -> str:
+        return ""
+
+    monkeypatch.setattr(rig.cluster, "run", run)
     with pytest.raises(SlurmError) as caught:
         rig.create(1)
     assert caught.value.retryable
