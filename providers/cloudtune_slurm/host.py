@@ -14,7 +14,7 @@ import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from cloudtune_slurm.errors import (
     SSH_FAILED,
@@ -232,12 +232,13 @@ def _run(
     seconds: float = TIMEOUT,
     ssh: str | None = None,
 ) -> bytes:
-    source: dict[str, Any] = {"input" if isinstance(content, bytes) else "stdin": content}
+    given = isinstance(content, bytes)
     try:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
             env=env,
-            **source,
+            input=content if given else None,
+            stdin=None if given else content,
             capture_output=True,
             timeout=seconds,
             check=False,
@@ -251,5 +252,4 @@ def _run(
         raise ssh_error(ssh, errors)
     if done.returncode:
         raise command_error(program, done.returncode, errors)
-    output: bytes = done.stdout
-    return output
+    return done.stdout

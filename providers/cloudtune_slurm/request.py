@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cloudtune.provider import (
     PROGRAM,
@@ -135,8 +135,10 @@ def sbatch_words(
         options: Options that replace those of the request.
     """
     words = ["sbatch"]
-    for name, value in {**plan_request["sbatch"], **(options or {})}.items():
-        for each in value if isinstance(value, list) else [value]:
+    merged: Json = {**plan_request["sbatch"], **(options or {})}
+    for name, value in merged.items():
+        values = cast("list[object]", value) if isinstance(value, list) else [value]
+        for each in values:
             if each is True:
                 words.append(f"--{name}")
             elif each is not None and each is not False:
