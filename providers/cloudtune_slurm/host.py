@@ -232,13 +232,12 @@ def _run(
     seconds: float = TIMEOUT,
     ssh: str | None = None,
 ) -> bytes:
-    given = isinstance(content, bytes)
     try:
         done: subprocess.CompletedProcess[bytes] = subprocess.run(
             command,
             env=env,
-            input=content if given else None,
-            stdin=None if given else content,
+            input=content if isinstance(content, bytes) else None,
+            stdin=None if isinstance(content, bytes) else content,
             capture_output=True,
             timeout=seconds,
             check=False,
