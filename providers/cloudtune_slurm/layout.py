@@ -12,10 +12,12 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
-from cloudtune.provider import Plan
+from cloudtune.provider import JobContext, Json, Plan
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.request import LOG
@@ -36,9 +38,10 @@ class Layout:
     """The name with which the names of its jobs begin."""
 
     @classmethod
-    def of_plan(cls, plan: Plan) -> Layout:
-        """Return the layout of a plan."""
-        return cls(plan.request["folder"], plan.facts.job_name)
+    def of_plan(cls, plan: Plan, context: JobContext | None = None) -> Layout:
+        """Return the layout of a plan, in the folder of its job if that is given."""
+        request = locate_request(plan, context) if context else plan.request
+        return cls(request["folder"], plan.facts.job_name)
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
@@ -52,6 +55,18 @@ class Layout:
     def trial(self, number: int) -> str:
         """Return the folder of a trial, whose starts share its checkpoints and output."""
         return f"{self.folder}/trials/{number}"
+
+
+def locate_request(plan: Plan, context: JobContext) -> Json:
+    """Return the request of a plan; an emulated one with its files in the folder of the job.
+
+    The doctor executes plans in a folder of its own.
+    """
+    if not plan.facts.emulated:
+        return plan.request
+    planned, actual = json.dumps(plan.request["folder"]), json.dumps(f"{context.folder}/shared")
+    text = json.dumps(plan.request).replace(planned[1:-1], actual[1:-1])
+    return cast("Json", json.loads(text))
 
 
 def read_log(host: Host, layout: Layout, name: str) -> Iterator[str]:

@@ -48,6 +48,8 @@ def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
         "host": host,
         "folder": folder,
         "python": _python(settings, facts),
+        # An emulator that the run starts has none of the cluster's partitions and accounts.
+        "stand_in": facts.emulated and facts.emulator is None,
         "file_system": None if host or facts.emulated else file_system(Path(folder)),
     }
     missing = {

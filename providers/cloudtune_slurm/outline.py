@@ -22,8 +22,9 @@ def outline(plan: Plan) -> Mapping[str, str]:
     layout = Layout.of_plan(plan)
     first = layout.job_name(1, 1)
     script = [line for line in request["script"] if not line.startswith("#")]
+    where = f"Slurm, by ssh to {data['host']}" if data["host"] else "Slurm's default cluster"
     return {
-        "where": f"Slurm, by ssh to {data['host']}" if data["host"] else "Slurm's default cluster",
+        "where": "an emulated cluster on this machine" if plan.facts.emulated else where,
         "machine": ", ".join(sizes),
         "python": data["python"],
         "uploads": f"{describe_source(plan.facts.lookup.source)}, in {data['folder']}",

@@ -100,7 +100,7 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
 
         if not trial.id:
             return None
-        return read_log(connect(plan, context), Layout.of_plan(plan), trial.id)
+        return read_log(connect(plan, context), Layout.of_plan(plan, context), trial.id)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what Slurm's commands and the folder show before a run; submits nothing.

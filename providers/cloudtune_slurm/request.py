@@ -69,8 +69,8 @@ def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
             "no-requeue": True,
             # Variables of this shell stay here: a study then runs alike from every shell.
             "export": ",".join(secrets) or "NONE",
-            **_place(settings),
-            **_resource_options(largest_resources(study), settings),
+            **({} if facts.data["stand_in"] else _place(settings)),
+            **_resource_options(largest_resources(study), settings, facts),
             **_time(study, settings),
         },
         "script": list(_script(settings, facts)),
@@ -81,20 +81,21 @@ def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
 def changed_resources(plan: Plan, resources: Resources) -> Json:
     """Return the options of a start that differ from those of the plan; None removes one."""
     assert isinstance(plan.settings, SlurmSettings)
-    planned = _resource_options(largest_resources(plan.fitted.study), plan.settings)
-    options = _resource_options(resources, plan.settings)
+    planned = _resource_options(largest_resources(plan.fitted.study), plan.settings, plan.facts)
+    options = _resource_options(resources, plan.settings, plan.facts)
     names = [name for name in planned | options if planned.get(name) != options.get(name)]
     return {name: options.get(name) for name in names}
 
 
-def _resource_options(resources: Resources, settings: SlurmSettings) -> Json:
+def _resource_options(resources: Resources, settings: SlurmSettings, facts: Facts) -> Json:
     options: Json = {}
     if resources.cpus:
         options["cpus-per-task"] = resources.cpus
     if resources.memory:
         options["mem"] = f"{to_mebibytes(resources.memory)}M"
     if resources.gpus:
-        kind = f"gpu:{settings.gpu_type}" if settings.gpu_type else "gpu"
+        any_type = facts.data["stand_in"] or not settings.gpu_type
+        kind = "gpu" if any_type else f"gpu:{settings.gpu_type}"
         options["gres"] = f"{kind}:{resources.gpus}"
     return options
 

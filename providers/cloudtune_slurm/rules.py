@@ -49,6 +49,7 @@ def rules(study: Study, settings: SlurmSettings, facts: Facts) -> list[Finding |
         *_resources(study, settings),
         *_time(study, settings),
         *_setup(settings, facts),
+        *_stand_in(settings, facts),
         *_native(settings.native),
     ]
 
@@ -138,6 +139,13 @@ def _time(study: Study, settings: SlurmSettings) -> Iterator[Note]:
     if settings.queue_interval < QUEUE_SECONDS:
         text = f"many sites ask for at most one call of squeue in {QUEUE_SECONDS:.0f} s or longer"
         yield Note(f"{SETTINGS}.queue_interval", text, "warning")
+
+
+def _stand_in(settings: SlurmSettings, facts: Facts) -> Iterator[Note]:
+    if facts.data["stand_in"]:
+        for name in ("partition", "account", "qos", "constraint", "gpu_type"):
+            if getattr(settings, name):
+                yield Note(f"{SETTINGS}.{name}", "not used: the emulator of a run has none")
 
 
 def _setup(settings: SlurmSettings, facts: Facts) -> Iterator[Finding | Note]:

@@ -31,7 +31,7 @@ from cloudtune_slurm import launcher_contract
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.launcher_contract import BEGIN_FILE, END_FILE, REPORTS_FILE, TRIAL_FILE
-from cloudtune_slurm.layout import COMPLETE, STOP_FILE, Layout
+from cloudtune_slurm.layout import COMPLETE, STOP_FILE, Layout, locate_request
 from cloudtune_slurm.outcome import Ending, judge
 from cloudtune_slurm.queue import Queue
 from cloudtune_slurm.request import ARCHIVE, LOG, SCRIPT, changed_resources, sbatch_words
@@ -98,11 +98,12 @@ class SlurmJobs:
         self._grace = settings.grace
         self._plan = plan
         self._host = host
-        self._layout = Layout.of_plan(plan)
+        self._request = locate_request(plan, context)
+        self._layout = Layout.of_plan(plan, context)
         self._queue = Queue(host, 2 * EMULATED_SECONDS if emulated else settings.queue_interval)
         self._variables: Mapping[str, str] = resolve_secrets(plan.request, plan.study)["env"]
         self._starts: dict[str, _Start] = {}
-        _copy_code(host, plan, context)
+        _copy_code(host, plan, context, self._request)
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
@@ -123,7 +124,7 @@ class SlurmJobs:
         self._host.write(start.folder, {TRIAL_FILE: content})
         resources = trial_resources(self._plan.fitted.study, started)
         options = changed_resources(self._plan, resources)
-        words = sbatch_words(self._plan.request, started.id, start.folder, options)
+        words = sbatch_words(self._request, started.id, start.folder, options)
         output = self._host.run(words, self._variables)
         ids = [match[1] for line in output.splitlines() if (match := _JOB_ID.fullmatch(line))]
         if not ids:
@@ -302,9 +303,9 @@ class SlurmJobs:
                 raise
 
 
-def _copy_code(host: Host, plan: Plan, context: JobContext) -> None:
+def _copy_code(host: Host, plan: Plan, context: JobContext, request: Json) -> None:
     """Copy the script of the jobs and the code into the folder of the run, once."""
-    folder: str = plan.request["folder"]
+    folder: str = request["folder"]
     if host.read({f"{folder}/{COMPLETE}": 0}):
         return
     source = context.folder / "source"
@@ -314,7 +315,7 @@ def _copy_code(host: Host, plan: Plan, context: JobContext) -> None:
     write_archive(archive, source if source.is_dir() else None, SOURCE, files)
     host.upload(f"{folder}/{ARCHIVE}", archive)
     archive.unlink()
-    script = "\n".join([*plan.request["script"], ""]).encode()
+    script = "\n".join([*request["script"], ""]).encode()
     host.write(folder, {SCRIPT: script, COMPLETE: b""})
 
 

@@ -23,13 +23,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.planning.planner import plan
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Resources
 from cloudtune.study.study import Study
-from cloudtune_slurm.layout import Layout
+from cloudtune_slurm.layout import Layout, locate_request
 from cloudtune_slurm.outline import outline
 from cloudtune_slurm.request import changed_resources, sbatch_words, time_minutes, to_mebibytes
-from tests.cloudtune_slurm.support import RUN, on_file_system, plan_of
+from tests.cloudtune_slurm.support import RUN, on_file_system, plan_of, study_of
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 
@@ -143,6 +144,17 @@ def test_the_folder_of_a_run(base: Path) -> None:
     refused = plan_of(base, host="login").refused
     assert [each.path for each in refused] == ["providers.slurm.folder"]
     assert [each.path for each in plan_of(base, folder="a%j").refused] == ["providers.slurm.folder"]
+
+
+def test_an_emulated_plan_has_its_files_where_it_is_executed(base: Path) -> None:
+    study = study_of({}, host="login", folder="/scratch/me", partition="gpu", gpu_type="a100")
+    planned = plan(study, "slurm", base=base, run_id=RUN, emulated=True)
+    request = locate_request(planned, JobContext(base / "doctor"))
+    assert "/state/" not in json.dumps(request)
+    assert request["folder"] == f"{base}/doctor/shared"
+    assert f"{base}/doctor/shared/code.tar.gz" in request["script"][-2]
+    real = plan_of(base, host="login", folder="/scratch/me")
+    assert locate_request(real, JobContext(base / "doctor")) == real.request
 
 
 def test_a_local_disk_is_a_warning(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
