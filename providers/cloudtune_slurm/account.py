@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning
+from cloudtune.provider import (
+    Check,
+    Json,
+    Plan,
+    account_error,
+    account_ok,
+    account_warning,
+    format_count,
+)
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.lookup import is_shared
@@ -34,7 +42,7 @@ def check_account(host: Host, plan: Plan) -> Iterator[Check]:
     """
     yield account_ok(id="slurm-version", message=host.run(["sbatch", "--version"]).strip())
     jobs = host.run(["squeue", "--noheader", "--format=%A", "--me"]).split()
-    message = f"the controller answers; you have {len(jobs)} jobs in the queue"
+    message = f"the controller answers; you have {format_count(len(jobs), 'job')} in the queue"
     yield account_ok(id="slurm-controller", message=message)
     yield from _check_partition(host, plan)
     if not plan.facts.emulated:
