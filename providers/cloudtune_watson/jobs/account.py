@@ -24,6 +24,7 @@ from cloudtune.provider import (
 from cloudtune_watson.account import ask_for, refused_sign_in
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.documents import part, rows
 from cloudtune_watson.policy import member_command
 from cloudtune_watson.settings import NAME
 
@@ -88,8 +89,8 @@ def _check_space(runtime: RuntimeClient, plan: Plan) -> Generator[Check, None, J
             fix="give the id of a deployment space whose member you are; its web page shows it",
         )
         return None
-    entity: Json = space.get("entity") or {}
-    state = (entity.get("status") or {}).get("state", "active")
+    entity = part(space, "entity")
+    state = part(entity, "status").get("state", "active")
     if state != "active":
         yield account_error(
             id="scope",
@@ -165,7 +166,7 @@ def _check_task_credentials(runtime: RuntimeClient) -> Iterator[Check]:
 
 def _check_instance(runtime: RuntimeClient, plan: Plan, space: Json) -> Iterator[Check]:
     """Yield whether the instance has capacity units, and room for jobs."""
-    compute: list[Json] = (space.get("entity") or {}).get("compute") or []
+    compute = rows(part(space, "entity"), "compute")
     instance = next((str(each["guid"]) for each in compute if each.get("guid")), "")
     if not instance:
         return
@@ -181,8 +182,8 @@ def _check_instance(runtime: RuntimeClient, plan: Plan, space: Json) -> Iterator
     )
     if found is None:
         return
-    consumption = (found["instance"].get("entity") or {}).get("consumption") or {}
-    units: Json = consumption.get("capacity_unit_hours") or {}
+    consumption = part(found, "instance", "entity", "consumption")
+    units = part(consumption, "capacity_unit_hours")
     used, limit = _number(units.get("current")), _number(units.get("limit"))
     if limit and used is not None and used >= limit:
         yield account_error(
@@ -191,7 +192,7 @@ def _check_instance(runtime: RuntimeClient, plan: Plan, space: Json) -> Iterator
             fix="wait for the next month, or use a larger plan",
         )
         return
-    most = _number((consumption.get("deployment_job_count") or {}).get("limit"))
+    most = _number(part(consumption, "deployment_job_count").get("limit"))
     parallel = plan.study.limits_for(NAME).parallel_trials or 1
     if most and found["jobs"] + parallel > most:
         yield account_warning(

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from cloudtune.provider import Json
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient, bearer_token
+from cloudtune_watson.jobs.documents import part, rows
 
 API_VERSION = "2026-10-14"
 """The date that requests carry, as those of ibm-watsonx-ai 1.8.1."""
@@ -57,7 +58,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
             job: Its description.
             version: The version of the cluster; None on IBM Cloud.
         """
-        run: Json = job["entity"].get("platform_job") or {}
+        run = part(job, "entity", "platform_job")
         if version and version[:2] <= _LAST_DELETED_RUN and run.get("run_id"):
             url = self._platform("/v2/jobs", run.get("job_id", ""), "runs", run["run_id"])
             try:
@@ -75,13 +76,15 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
 
     def job_log(self, job: Json) -> list[str] | None:
         """Return the lines that the platform has of a job's output, or None if there is no log."""
-        run: Json = job["entity"].get("platform_job") or {}
+        run = part(job, "entity", "platform_job")
         if not run.get("run_id") or not run.get("job_id"):
             return None
         url = self._platform("/v2/jobs", run["job_id"], "runs", run["run_id"], "logs")
         found = self._find(url)
-        lines: Sequence[Any] = (found or {}).get("results") or ()
-        return [str(line) for line in lines] if found is not None else None
+        if found is None:
+            return None
+        lines = cast("list[Any]", found.get("results") or [])
+        return [str(line) for line in lines]
 
     # Deployments.
 
@@ -95,8 +98,8 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
 
     def list_deployments(self, name: str) -> list[Json]:
         """Return the deployments with a name, oldest first."""
-        rows = self._pages(self._runtime(DEPLOYMENTS), {"name": name})
-        return sorted((row for row in rows if _name(row) == name), key=_creation)
+        found = self._pages(self._runtime(DEPLOYMENTS), {"name": name})
+        return sorted((row for row in found if _name(row) == name), key=_creation)
 
     def delete_deployment(self, deployment: str) -> None:
         """Delete a deployment; no effect if it does not exist."""
@@ -111,8 +114,8 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         while page:
             url = self._platform("/v2/asset_types", kind, "search")
             response = self._json("POST", url, json=page)
-            rows: list[Json] = [each["metadata"] for each in response.get("results") or ()]
-            ids += [str(row["asset_id"]) for row in rows if row.get("name") == name]
+            found = [part(each, "metadata") for each in rows(response, "results")]
+            ids += [str(row["asset_id"]) for row in found if row.get("name") == name]
             page = response.get("next")
         return ids
 
@@ -148,7 +151,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         Raises:
             OSError: If the file cannot be written.
         """
-        attachments: Sequence[Json] = asset.get("attachments") or ()
+        attachments = rows(asset, "attachments")
         if not attachments:
             return False
         about = attachments[-1]
@@ -165,8 +168,8 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
     def find_specification(self, kind: str, name: str) -> Json | None:
         """Return the hardware or software specification with a name, or None."""
         url = self._platform(f"/v2/{kind}_specifications")
-        rows: Sequence[Json] = self._json("GET", url, {"name": name}).get("resources") or ()
-        return next((row for row in rows if _name(row) == name), None)
+        found = rows(self._json("GET", url, {"name": name}), "resources")
+        return next((row for row in found if _name(row) == name), None)
 
     # What the doctor reads.
 
@@ -177,7 +180,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
     def task_credentials(self) -> Sequence[Json]:
         """Return the user's task credentials on IBM Cloud."""
         url = self._platform("/v1/task_credentials")
-        return self._json("GET", url).get("credentials") or ()
+        return rows(self._json("GET", url), "credentials")
 
     def get_instance(self, instance: str) -> Json | None:
         """Return an instance of watsonx.ai Runtime with what is used of it, or None."""
@@ -247,9 +250,8 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         """Yield the resources of a list, which may have a link to a next part."""
         page = self._json("GET", url, params)
         while True:
-            yield from cast("Sequence[Json]", page.get("resources") or ())
-            link: Json = page.get("next") or {}
-            if not (href := str(link.get("href") or "")):
+            yield from rows(page, "resources")
+            if not (href := str(part(page, "next").get("href") or "")):
                 return
             page = self._json("GET", url, _query(href))
 
@@ -266,8 +268,7 @@ class _Content:
 
 def describe_software(specification: Json) -> Json:
     """Return how a script refers to its software specification (script.py, _create_asset)."""
-    entity: Json = specification.get("entity") or {}
-    kind = (entity.get("software_specification") or {}).get("type", "base")
+    kind = part(specification, "entity", "software_specification").get("type", "base")
     return {"base_id" if kind == "base" else "id": specification["metadata"]["asset_id"]}
 
 
@@ -278,7 +279,7 @@ def asset_of(reference: Json) -> str | None:
         >>> asset_of({"location": {"href": "/v2/assets/a-1?space_id=s"}})
         'a-1'
     """
-    href = str((reference.get("location") or {}).get("href") or "")
+    href = str(part(reference, "location").get("href") or "")
     folder, _, name = href.partition("?")[0].rpartition("/")
     return name if folder.endswith("/assets") and name else None
 
@@ -302,9 +303,9 @@ def _query(href: str) -> Json:
 
 
 def _name(resource: Json) -> str:
-    metadata: Json = resource.get("metadata") or {}
-    return str(metadata.get("name") or (resource.get("entity") or {}).get("name") or "")
+    name: Any = part(resource, "metadata").get("name")
+    return str(name or part(resource, "entity").get("name") or "")
 
 
 def _creation(resource: Json) -> str:
-    return str((resource.get("metadata") or {}).get("created_at") or "")
+    return str(part(resource, "metadata").get("created_at") or "")

@@ -16,6 +16,7 @@ from cloudtune.provider import JobContext, Json, Plan, ProviderError, Started, T
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of
+from cloudtune_watson.jobs.documents import part
 from cloudtune_watson.jobs.results import Results, find_results, store_results
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
 from cloudtune_watson.prices import MIN_BILLED_SECONDS
@@ -221,8 +222,7 @@ class DeploymentJobs:
 
     def _output(self, name: str, job: Json) -> str | None:
         """Return the id of the data asset with the results of a job, or None."""
-        reference: Json = job["entity"].get("scoring", {}).get("output_data_reference") or {}
-        if asset := asset_of(reference):
+        if asset := asset_of(part(job, "entity", "scoring", "output_data_reference")):
             return asset
         if response.training_state(job) != "completed":
             return None

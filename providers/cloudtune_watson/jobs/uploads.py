@@ -10,6 +10,7 @@ import base64
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from cloudtune.provider import (
     SOURCE,
@@ -24,6 +25,7 @@ from cloudtune.provider import (
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs import start_script
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of, describe_software
+from cloudtune_watson.jobs.documents import part
 from cloudtune_watson.request.deployment_job import deployment
 
 SCRIPT, DATA = "script", "data_asset"
@@ -169,7 +171,7 @@ def _wait_until_ready(runtime: RuntimeClient, id_: str, context: JobContext) -> 
     due = time.monotonic() + DEPLOYMENT_SECONDS
     while True:
         described = runtime.get_deployment(id_)
-        status: Json = ((described or {}).get("entity") or {}).get("status") or {}
+        status = part(described, "entity", "status")
         state = str(status.get("state", ""))
         if state == "ready":
             return
@@ -183,10 +185,9 @@ def _wait_until_ready(runtime: RuntimeClient, id_: str, context: JobContext) -> 
 
 def _deployment_failure(status: Json) -> str:
     """Return the texts of a failure, whose errors may be texts or maps."""
-    failure: Json = status.get("failure") or {}
-    errors = failure.get("errors") or ()
+    errors = cast("list[Any]", part(status, "failure").get("errors") or [])
     return "; ".join(
-        str(error.get("message", error)) if isinstance(error, dict) else str(error)
+        str(cast("Json", error).get("message", "")) if isinstance(error, dict) else str(error)
         for error in errors
     )
 
@@ -215,7 +216,8 @@ class Leftovers:
             deployments.append(f"deployments/{id_}")
             for job in self._runtime.list_jobs(id_):
                 jobs.append(f"deployment_jobs/{job['metadata']['id']}")
-                if asset := asset_of(job["entity"]["scoring"].get("output_data_reference") or {}):
+                reference = part(job, "entity", "scoring", "output_data_reference")
+                if asset := asset_of(reference):
                     outputs.append(f"{DATA}/{asset}")
         scripts = [f"{SCRIPT}/{each}" for each in self._runtime.find_assets(SCRIPT, name)]
         return [*jobs, *deployments, *outputs, *scripts]

@@ -103,7 +103,11 @@ def test_findings(
     start_cluster: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     call, response, (id_, severity) = FINDINGS[words]
-    monkeypatch.setattr(RuntimeClient, call, lambda *_: response)
+
+    def respond(*_: object) -> Any:
+        return response
+
+    monkeypatch.setattr(RuntimeClient, call, respond)
     check = only(start_cluster().checks(tmp_path, "jobs"), id_, severity)
     assert words in check.message
     assert check.fix

@@ -15,7 +15,6 @@ import requests
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Connection, HttpClient
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of, describe_software
-from cloudtune_watson.jobs.training_client import DeploymentJobs
 
 RUNTIME, PLATFORM = "https://us-south.ml.cloud.ibm.com", "https://api.dataplatform.cloud.ibm.com"
 IAM, STORAGE = "https://iam.cloud.ibm.com", "https://s3.us-south.objects.example.com"
@@ -54,7 +53,11 @@ class Service:
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     service = Service()
-    monkeypatch.setattr(requests.Session, "send", lambda _, request, **_o: service.send(request))
+
+    def send(_: object, request: requests.PreparedRequest, **_options: Any) -> requests.Response:
+        return service.send(request)
+
+    monkeypatch.setattr(requests.Session, "send", send)
     return service
 
 
@@ -152,20 +155,3 @@ def test_references() -> None:
         entity = {"software_specification": {"type": kind}}
         described = describe_software({"metadata": {"asset_id": "i"}, "entity": entity})
         assert described == {name: "i"}
-
-
-def test_of_two_jobs_with_one_name_the_oldest_counts() -> None:
-    rows = [
-        {"metadata": {"id": "2", "name": "run-1", "created_at": "2026-02"}, "entity": {}},
-        {"metadata": {"id": "1", "name": "run-1", "created_at": "2026-01"}, "entity": {}},
-    ]
-
-    class Listed:
-        emulated = True
-
-        def list_jobs(self, _deployment: str) -> list[Any]:
-            return rows
-
-    jobs = object.__new__(DeploymentJobs)
-    vars(jobs).update(_runtime=Listed(), _deployment="d")
-    assert jobs._list()["run-1"]["metadata"]["id"] == "1"

@@ -1,0 +1,88 @@
+"""The deployment jobs of a run: which of them count, and what ends them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from cloudtune.provider.models import JobContext
+from cloudtune.results.events import Started
+from cloudtune_watson.errors import service_error
+from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.training_client import DeploymentJobs
+from tests.cloudtune_watson.account.test_account import account_plan
+
+
+class Runtime:
+    """A runtime with some jobs."""
+
+    emulated = True
+
+    def __init__(self, *jobs: tuple[str, str, str]) -> None:
+        self.jobs = [job(*each) for each in jobs]
+        self.cancelled: list[str] = []
+        self.refuses = False
+
+    def list_jobs(self, _deployment: str) -> list[Any]:
+        return self.jobs
+
+    def get_job(self, job_id: str) -> Any:
+        return next(each for each in self.jobs if each["metadata"]["id"] == job_id)
+
+    def cancel_job(self, described: Any, _version: object) -> None:
+        if self.refuses:
+            raise service_error("DELETE", 400, "cannot be stopped")
+        self.cancelled.append(described["metadata"]["id"])
+
+
+def job(id_: str, created: str, state: str) -> dict[str, Any]:
+    status = {"state": state, "running_at": f"2026-01-0{id_}T00:00:00Z", "completed_at": ""}
+    metadata = {"id": id_, "name": "run-1", "created_at": created}
+    return {"metadata": metadata, "entity": {"scoring": {"status": status}}}
+
+
+def client(folder: Path, runtime: Runtime) -> DeploymentJobs:
+    plan = account_plan(folder, "jobs")
+    return DeploymentJobs(cast("RuntimeClient", runtime), plan, JobContext(folder), "d")
+
+
+START = Started(1, 0.0, {}, id="run-1")
+
+
+def test_of_two_jobs_with_one_name_the_oldest_counts_and_both_are_stopped(tmp_path: Path) -> None:
+    runtime = Runtime(("2", "2026-02", "running"), ("1", "2026-01", "running"))
+    jobs = client(tmp_path, runtime)
+    polled = jobs.poll([START])["run-1"]
+    assert (polled.state, polled.word, polled.machine) == ("running", "running", "S")
+    assert polled.started == 1767225600.0  # the first of January
+    jobs.stop("run-1")
+    assert sorted(runtime.cancelled) == ["1", "2"]
+
+
+def test_a_job_that_is_not_there_is_omitted_and_not_stopped(tmp_path: Path) -> None:
+    runtime = Runtime()
+    jobs = client(tmp_path, runtime)
+    assert jobs.poll([START]) == {}
+    jobs.stop("run-1")
+    assert runtime.cancelled == []
+
+
+def test_a_refused_stop_is_an_error_unless_the_job_has_ended(tmp_path: Path) -> None:
+    runtime = Runtime(("1", "2026-01", "running"))
+    runtime.refuses = True
+    with pytest.raises(Exception, match="cannot be stopped"):
+        client(tmp_path, runtime).stop("run-1")
+    listed = runtime.jobs
+    runtime.jobs = [job("1", "2026-01", "completed")]
+    ended = runtime.get_job("1")
+    runtime.jobs = listed
+    runtime.get_job = lambda _: ended  # type: ignore[method-assign]
+    client(tmp_path, runtime).stop("run-1")
+
+
+def test_unknown_states_are_kept_as_words(tmp_path: Path) -> None:
+    runtime = Runtime(("1", "2026-01", "paused"))
+    polled = client(tmp_path, runtime).poll([START])["run-1"]
+    assert (polled.state, polled.word, polled.over) == ("unknown", "paused", False)
