@@ -136,11 +136,19 @@ class JobPoller:
         self._inbox.put(_Close())
         if self._thread.ident is not None:
             self._thread.join()
-        if self._removable is not None and self._lost is None and not self._stops_failed:
-            try:
-                self._removable.remove_leftovers()
-            except ProviderError as error:
-                self._notify(f"{error}; `cloudtune clean RUN --remote` removes what is left")
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what the run has at the service, unless jobs may still need it."""
+        recoverable = self._lost is not None and self._lost.recoverable
+        if self._removable is None or recoverable or self._stops_failed:
+            return
+        try:
+            self._removable.remove_leftovers()
+        except EmulatorEndedError:
+            return  # with everything in it
+        except ProviderError as error:
+            self._notify(f"{error}; `cloudtune clean RUN --remote` removes what is left")
 
     def _ensure_thread(self) -> None:
         if self._thread.ident is None:

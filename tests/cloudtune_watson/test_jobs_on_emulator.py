@@ -220,4 +220,5 @@ class TestJobsOnEmulator(EmulatedRunContract):
         run = self.create_run("driven")
         result = self.finish(run)
         assert (result.state, "no such hardware" in result.reason) == ("failed", True)
+        assert self.assets(run) == []
         assert process.find_running(self.emulator_folder(run)) is None

@@ -358,3 +358,50 @@ def test_an_unexpected_error_is_reported_as_lost(
     lost = scene.lost()
     assert isinstance(lost.error, ZeroDivisionError)
     assert lost.recoverable
+
+
+class RemovableFarJobs(FarJobs):
+    """A service at which a run leaves something."""
+
+    def remove_leftovers(self) -> None:
+        self._call("remove")
+
+
+class RemovableScene(Scene):
+    def __init__(self) -> None:
+        self.far = RemovableFarJobs()
+        Followed.__init__(self, "far", lambda: self.far)
+
+
+def test_what_a_run_has_left_is_removed_after_its_jobs_were_stopped() -> None:
+    scene = RemovableScene()
+    scene.start(1)
+    scene.made(1)
+    scene.runner.close()
+    assert scene.far.calls[-2:] == ["stop", "remove"]
+    assert scene.far.calls.count("remove") == 1
+
+
+def test_nothing_is_removed_while_jobs_may_run() -> None:
+    scene = RemovableScene()
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults["stop"] = [BUSY] * 9
+    scene.runner.close()
+    assert "remove" not in scene.far.calls
+
+
+def test_a_rejected_first_job_leaves_nothing() -> None:
+    scene = RemovableScene()
+    scene.far.faults["create"] = [EXPIRED]
+    scene.start(1)
+    assert "expired" in scene.lost().reason
+    scene.runner.close()
+    assert scene.far.calls[-1] == "remove"
+
+
+def test_a_failed_removal_is_reported() -> None:
+    scene = RemovableScene()
+    scene.far.faults["remove"] = [BUSY]
+    scene.runner.close()
+    assert any("clean RUN --remote" in text for text in scene.said)
