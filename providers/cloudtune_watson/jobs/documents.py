@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from cloudtune.provider import Json
@@ -25,5 +26,5 @@ def part(document: Json | None, *path: str) -> Json:
 def rows(document: Json, name: str) -> list[Json]:
     """Return the maps in a list of a document."""
     value: Any = document.get(name)
-    items = cast("list[Any]", value) if isinstance(value, list) else []
+    items = cast("Sequence[Any]", value) if isinstance(value, list) else ()
     return [cast("Json", item) for item in items if isinstance(item, dict)]

@@ -24,12 +24,14 @@ class Runtime:
         self.jobs = [job(*each) for each in jobs]
         self.cancelled: list[str] = []
         self.refuses = False
+        self.ended: dict[str, Any] | None = None
+        """The job as it is after a refused stop."""
 
     def list_jobs(self, _deployment: str) -> list[Any]:
         return self.jobs
 
     def get_job(self, job_id: str) -> Any:
-        return next(each for each in self.jobs if each["metadata"]["id"] == job_id)
+        return self.ended or next(e for e in self.jobs if e["metadata"]["id"] == job_id)
 
     def cancel_job(self, described: Any, _version: object) -> None:
         if self.refuses:
@@ -74,11 +76,7 @@ def test_a_refused_stop_is_an_error_unless_the_job_has_ended(tmp_path: Path) -> 
     runtime.refuses = True
     with pytest.raises(Exception, match="cannot be stopped"):
         client(tmp_path, runtime).stop("run-1")
-    listed = runtime.jobs
-    runtime.jobs = [job("1", "2026-01", "completed")]
-    ended = runtime.get_job("1")
-    runtime.jobs = listed
-    runtime.get_job = lambda _: ended  # type: ignore[method-assign]
+    runtime.ended = job("1", "2026-01", "completed")
     client(tmp_path, runtime).stop("run-1")
 
 
