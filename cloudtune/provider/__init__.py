@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.models import Recovered as Recovered
     from cloudtune.provider.models import ServiceDocument as ServiceDocument
     from cloudtune.provider.models import TrainingJob as TrainingJob
+    from cloudtune.provider.placeholders import fill_placeholders as fill_placeholders
     from cloudtune.provider.plan import Plan as Plan
     from cloudtune.provider.protocols import Emit as Emit
     from cloudtune.provider.protocols import JobClient as JobClient
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.resources import largest_resources as largest_resources
     from cloudtune.provider.resources import trial_resources as trial_resources
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
+    from cloudtune.provider.secrets import secret_variables as secret_variables
     from cloudtune.provider.source_size import describe_source as describe_source
     from cloudtune.provider.uploads import Uploads as Uploads
     from cloudtune.provider.uploads import content_hash as content_hash
@@ -127,6 +129,7 @@ if TYPE_CHECKING:
     from cloudtune.study.quantities import format_bytes as format_bytes
     from cloudtune.study.quantities import format_count as format_count
     from cloudtune.study.quantities import format_duration as format_duration
+    from cloudtune.study.quantities import parse_bytes as parse_bytes
     from cloudtune.study.quantities import parse_duration as parse_duration
     from cloudtune.study.quantity_fields import MoneyAmount as MoneyAmount
     from cloudtune.study.quantity_fields import Seconds as Seconds
@@ -205,18 +208,21 @@ _EXPORTS = {
         "CloudSettings Emulator Interrupted JobContext JobDescription JobRef JobStatus "
         "ProviderSettings RawTrial Recovered ServiceDocument TrainingJob"
     ),
+    "cloudtune.provider.placeholders": "fill_placeholders",
     "cloudtune.provider.plan": "Plan",
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.resources": "largest_resources trial_resources",
-    "cloudtune.provider.secrets": "resolve_secrets",
+    "cloudtune.provider.secrets": "resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
     "cloudtune.study.merge": "merge_json",
-    "cloudtune.study.quantities": "Money format_bytes format_count format_duration parse_duration",
+    "cloudtune.study.quantities": (
+        "Money format_bytes format_count format_duration parse_bytes parse_duration"
+    ),
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
     "cloudtune.study.schema": (
         "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "

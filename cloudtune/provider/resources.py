@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from cloudtune.results.events import Started
+from cloudtune.study.quantities import parse_bytes
 from cloudtune.study.resources import Resources
 from cloudtune.study.search_space import conditions_hold
 from cloudtune.study.study import Study
-
-_SIZE = re.compile(r"(?P<number>[\d.]+) ?(?P<unit>[KMGT]i?B)")
-_UNITS = {
-    unit: float(base**power)
-    for power, prefix in enumerate("KMGT", 1)
-    for unit, base in ((f"{prefix}B", 1000), (f"{prefix}iB", 1024))
-}
 
 
 def trial_resources(study: Study, started: Started) -> Resources:
@@ -38,25 +31,20 @@ def largest_resources(study: Study) -> Resources:
     return Resources(
         cpus=_largest(each.cpus for each in definitions),
         gpus=_largest(each.gpus for each in definitions),
-        memory=max((each.memory for each in definitions if each.memory), key=_bytes, default=None),
+        memory=max(
+            (each.memory for each in definitions if each.memory), key=parse_bytes, default=None
+        ),
     )
 
 
 def _with_memory(resources: Resources, study: Study, retries: int) -> Resources:
     memory, retry = resources.memory, study.trial.retry
     if memory and retry and retries:
-        match = _SIZE.fullmatch(memory)
-        assert match is not None, "checked by the schema"
-        number = float(match["number"]) * retry.factor**retries
-        memory = f"{number:.10g} {match['unit']}"
+        number = memory.rstrip("KMGTiB ")
+        unit = memory[len(number) :].strip()
+        memory = f"{float(number) * retry.factor**retries:.10g} {unit}"
     return resources.model_copy(update={"memory": memory, "when": None})
 
 
 def _largest(amounts: Iterable[int | None]) -> int | None:
     return max((amount for amount in amounts if amount is not None), default=None)
-
-
-def _bytes(memory: str) -> float:
-    match = _SIZE.fullmatch(memory)
-    assert match is not None, "checked by the schema"
-    return float(match["number"]) * _UNITS[match["unit"]]

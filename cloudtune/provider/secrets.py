@@ -54,6 +54,11 @@ class Mask:
         return self._filter.hide_text(text)
 
 
+def secret_variables(study: Study) -> dict[str, str]:
+    """Return the placeholder of each secret, ``${NAME}``, by its name in trials."""
+    return {name: f"${{{source}}}" for name, source in _sources(study).items()}
+
+
 def resolve_secrets(
     request: Json,
     study: Study,
@@ -76,7 +81,8 @@ def resolve_secrets(
     if not allow_empty:
         _require(sources, lambda name: bool(os.environ[name]), "empty, which the service rejects")
     values = {
-        name: (f"${{{source}}}", escape(os.environ[source])) for name, source in sources.items()
+        name: (placeholder, escape(os.environ[sources[name]]))
+        for name, placeholder in secret_variables(study).items()
     }
     return cast("Json", _resolve(request, values)) if values else request
 

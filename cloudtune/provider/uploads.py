@@ -23,18 +23,26 @@ _FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
 _ADDRESS = re.compile(rf"(?P<folder>.+/uploads/[0-9a-f]{{32}}/){_FILES}")
 
 
-class Storage(Protocol):
-    """Objects at a service, by address. Every call may raise `ProviderError`."""
-
-    def exists(self, address: str) -> bool:
-        """Return whether there is an object."""
-        ...
+class Folders(Protocol):
+    """Folders of objects at a service. Every call may raise `ProviderError`."""
 
     def list(self, folder: str) -> Mapping[str, int]:
         """Return the sizes of the objects in a folder, whose address ends with a slash.
 
         Without the bucket there are none.
         """
+        ...
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete objects; missing ones are ignored."""
+        ...
+
+
+class Storage(Folders, Protocol):
+    """Objects at a service, by address. Every call may raise `ProviderError`."""
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is an object."""
         ...
 
     def write(self, address: str, content: bytes) -> None:
@@ -45,20 +53,16 @@ class Storage(Protocol):
         """Upload files to addresses."""
         ...
 
-    def delete(self, addresses: Collection[str]) -> None:
-        """Delete objects; missing ones are ignored."""
-        ...
-
 
 @dataclass(frozen=True)
 class Uploads:
     """What a run has uploaded."""
 
-    storage: Storage
+    storage: Folders
     addresses: Sequence[str]
     """The addresses of the folders with the files, as `upload_address` returns them."""
     own_folders: Sequence[str] = ()
-    """The addresses of folders that belong to the run alone."""
+    """The addresses of folders that belong only to the run."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ def remove_uploads(uploads: Uploads, run: str) -> None:
         storage.delete([f"{folder}{_RUNS}{run}"])
 
 
-def _users(storage: Storage, address: str) -> set[str]:
+def _users(storage: Folders, address: str) -> set[str]:
     runs = f"{_folder(address)}{_RUNS}"
     return {each.removeprefix(runs) for each in storage.list(runs)}
 

@@ -1,4 +1,4 @@
-"""Parse and format durations, amounts of money and counts."""
+"""Parse and format durations, sizes, amounts of money and counts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _SHORTEST = 1e-6
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in _UNITS))
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])(i?)B")
 _MONEY = re.compile(rf"{_NUMBER} ?([A-Z]{{3}})")
 DURATION_PATTERN = rf"^\s*(?=\d){_DURATION.pattern}\s*$"
 MONEY_PATTERN = rf"^\s*{_MONEY.pattern}\s*$"
@@ -38,6 +39,23 @@ def format_bytes(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:,.1f} GB"
     return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
+
+
+def parse_bytes(size: str) -> int:
+    """Return a size such as ``1.5 GiB`` or ``2 MB`` in bytes.
+
+    Example:
+        >>> parse_bytes("1.5 GiB"), parse_bytes("2 MB")
+        (1610612736, 2000000)
+
+    Raises:
+        ValueError: If the text is not a number with a unit.
+    """
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        raise ValueError(f"invalid size {size!r}: use for example 500 MB or 16 GiB")
+    number, prefix, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** ("KMGT".index(prefix) + 1))
 
 
 def parse_duration(value: object) -> float:

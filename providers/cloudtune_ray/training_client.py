@@ -7,8 +7,7 @@ measurements of each running job.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Collection, Sequence
 
 from cloudtune.provider import (
     JobContext,
@@ -16,6 +15,7 @@ from cloudtune.provider import (
     Plan,
     Started,
     TrainingJob,
+    fill_placeholders,
     format_value,
 )
 from cloudtune_ray import response
@@ -134,7 +134,7 @@ class RayJobs:
             PACKAGE: self._package.address,
             CHECKPOINT: str(started.checkpoint_number),
         }
-        request: Json = _fill(self._plan.request, replacements)
+        request: Json = fill_placeholders(self._plan.request, replacements)
         request["entrypoint"] = entrypoint(self._settings.python, started.id, values)
         environment: Json = request["runtime_env"]
         environment["env_vars"] = start_variables(environment["env_vars"], study, started)
@@ -188,16 +188,3 @@ class RayJobs:
 def _forgotten() -> TrainingJob:
     reason = "the cluster no longer knows the job: its head was restarted, or the job was deleted"
     return TrainingJob(state="failed", word="UNKNOWN", ended=time.time(), reason=reason, lost=True)
-
-
-def _fill(part: Any, replacements: Mapping[str, str]) -> Any:
-    """Return a copy of a part of a request with all placeholders replaced."""
-    if isinstance(part, dict):
-        fields = cast("Mapping[str, Any]", part)
-        return {name: _fill(field, replacements) for name, field in fields.items()}
-    if isinstance(part, list):
-        return [_fill(item, replacements) for item in cast("Sequence[Any]", part)]
-    if isinstance(part, str):
-        for placeholder, text in replacements.items():
-            part = part.replace(placeholder, text)
-    return part

@@ -107,14 +107,10 @@ def _walk(folder: Path, name: str, parents: Sequence[Path]) -> Iterator[tuple[Pa
 
 
 class JobRecords:
-    """The jobs of a run at the cluster, as the `Storage` of `Uploads`; a folder is a run."""
+    """The jobs of a run at the cluster, as the `Folders` of `Uploads`: one for each run."""
 
     def __init__(self, client: RayClient) -> None:
         self._client = client
-
-    def exists(self, address: str) -> bool:
-        """Return whether there is a job."""
-        return self._client.get(address.rpartition("/")[2]) is not None
 
     def list(self, folder: str) -> dict[str, int]:
         """Return the ended jobs of a run; their sizes are unknown, and 0."""
@@ -124,14 +120,6 @@ class JobRecords:
             for job in self._client.list_all()
             if _run_of(job) == run and is_over(job)
         }
-
-    def write(self, address: str, content: bytes) -> None:
-        """Not supported."""
-        raise NotImplementedError(address)
-
-    def upload(self, files: Mapping[str, Path]) -> None:
-        """Not supported."""
-        raise NotImplementedError(", ".join(files))
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete jobs that have ended."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 from cloudtune.provider import (
     PROGRAM,
     Facts,
-    FromEnvironment,
     Json,
     Resources,
     Study,
     largest_resources,
+    parse_bytes,
+    secret_variables,
 )
 from cloudtune_slurm.settings import SlurmSettings
 
@@ -43,7 +44,6 @@ PROTECTED = (
     "sbatch.no-requeue",
 )
 """What ``native`` may not replace."""
-_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 SIGNAL_RESOLUTION = 60.0
 """Seconds by which Slurm may send a signal early (sbatch's manual page of 24.11, --signal)."""
 
@@ -51,11 +51,7 @@ SIGNAL_RESOLUTION = 60.0
 def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
     """Return the options of sbatch, the script, and the variables of a job."""
     folder = facts.data["folder"]
-    secrets = {
-        name: f"${{{value.from_env}}}"
-        for name, value in study.trial.env.items()
-        if isinstance(value, FromEnvironment)
-    }
+    secrets = secret_variables(study)
     return {
         "host": facts.data["host"],
         "folder": folder,
@@ -109,11 +105,7 @@ def to_mebibytes(memory: str) -> int:
         >>> to_mebibytes("8 GB"), to_mebibytes("8GiB")
         (7630, 8192)
     """
-    text = memory.removesuffix("B").strip()
-    base = 1024 if text.endswith("i") else 1000
-    text = text.removesuffix("i")
-    size = float(text[:-1]) * float(base ** _UNITS[text[-1]])
-    return math.ceil(size / 1024**2)
+    return math.ceil(parse_bytes(memory) / 1024**2)
 
 
 def time_minutes(trial_timeout: float, grace: float) -> int:

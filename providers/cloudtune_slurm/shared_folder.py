@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from cloudtune_slurm.host import Host
 
 
 class SharedFolder:
-    """The files of one run: the `Storage` of Slurm. Every call may raise `SlurmError`."""
+    """The files of one run: the `Folders` of Slurm. Every call may raise `SlurmError`."""
 
     def __init__(self, host: Host, folder: str) -> None:
-        """Create the storage.
+        """Create the access to the folder.
 
         Args:
             host: Where the folder is.
@@ -20,10 +19,6 @@ class SharedFolder:
         """
         self._host = host
         self._folder = folder
-
-    def exists(self, address: str) -> bool:
-        """Return whether there is a file."""
-        return bool(self._host.read({address: 0}))
 
     def list(self, folder: str) -> Mapping[str, int]:
         """Return the sizes of the files that the run has uploaded; the folder may not exist.
@@ -34,16 +29,6 @@ class SharedFolder:
         output = self._host.run(["/bin/sh", "-c", script, "find", folder])
         entries = [entry.partition(" ") for entry in output.split("\0") if entry]
         return {path: int(size) for size, _, path in entries}
-
-    def write(self, address: str, content: bytes) -> None:
-        """Write a small file."""
-        folder, _, name = address.rpartition("/")
-        self._host.write(folder, {name: content})
-
-    def upload(self, files: Mapping[str, Path]) -> None:
-        """Copy files to addresses."""
-        for address, file in files.items():
-            self._host.upload(address, file)
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete files of the run."""

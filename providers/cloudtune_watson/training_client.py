@@ -15,6 +15,7 @@ from cloudtune.provider import (
     Plan,
     Started,
     TrainingJob,
+    fill_placeholders,
     format_value,
 )
 from cloudtune_watson import metrics, response
@@ -22,7 +23,6 @@ from cloudtune_watson.client import WmlClient
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
-from cloudtune_watson.request.fill import fill
 from cloudtune_watson.request.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.request.training_job import training_command
 
@@ -129,7 +129,7 @@ class WatsonJobs:
         if self._resource and started.resource is not None:
             values[self._resource] = format_value(started.resource)
         replacements = {JOB: started.id, DEFINITION: self._definition}
-        request: Json = fill(self._plan.request, replacements)
+        request: Json = fill_placeholders(self._plan.request, replacements)
         request["model_definition"]["command"] = training_command(values)
         return request
 

@@ -70,18 +70,13 @@ def ensure_definition(wml: WmlClient, plan: Plan, context: JobContext) -> str:
 
 
 class Definitions:
-    """The model definitions of a space or project, as the `Storage` of WML.
+    """The model definitions of a space or project, as the `Folders` of `Uploads`.
 
-    A folder has the definitions with its name; their ids are the objects. Nothing is uploaded here:
-    the definition of a run is created by `ensure_definition`.
+    A folder has the definitions with its name; their ids are the objects.
     """
 
     def __init__(self, wml: WmlClient) -> None:
         self._wml = wml
-
-    def exists(self, address: str) -> bool:
-        """Return whether there is a definition."""
-        return self._wml.has_definition(address.rpartition("/")[2])
 
     def list(self, folder: str) -> dict[str, int]:
         """Return the definitions with a name; their sizes are unknown, and 0.
@@ -95,14 +90,6 @@ class Definitions:
             if error.not_found:
                 return {}
             raise
-
-    def write(self, address: str, content: bytes) -> None:
-        """Not supported."""
-        raise NotImplementedError(address)
-
-    def upload(self, files: Mapping[str, Path]) -> None:
-        """Not supported."""
-        raise NotImplementedError(", ".join(files))
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete definitions."""

@@ -28,7 +28,6 @@ from cloudtune_ray.request.job import (
     adapt_resources,
     entrypoint,
     start_variables,
-    to_bytes,
 )
 from cloudtune_ray.settings import RaySettings
 from tests.cloudtune_ray import support
@@ -89,14 +88,6 @@ def test_values_pass_through_the_shell_unchanged() -> None:
     shell = command.replace(f"python {PROGRAM}", show)
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == words[2:]
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("8 GB", 8 * 10**9), ("1.5 GiB", 3 * 2**29), ("7KiB", 7168), ("2TB", 2 * 10**12)],
-)
-def test_sizes_of_memory(text: str, size: int) -> None:
-    assert to_bytes(text) == size
 
 
 def test_native_resources_stay_for_each_start(base: Path) -> None:

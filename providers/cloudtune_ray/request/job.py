@@ -11,13 +11,14 @@ from collections.abc import Mapping
 
 from cloudtune.provider import (
     Facts,
-    FromEnvironment,
     Json,
     Resources,
     Started,
     Study,
     largest_resources,
+    parse_bytes,
     resolve_secrets,
+    secret_variables,
     trial_resources,
 )
 from cloudtune_ray.job_program import GRACE
@@ -36,7 +37,6 @@ PROGRAM = "cloudtune_job.py"
 """The program at the root of the package."""
 DEFAULT_CPUS = 1
 """Without any resource, Ray runs a job on the head node (job_manager.py, _get_label_selector)."""
-_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
@@ -44,11 +44,7 @@ def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
     variables: dict[str, str] = {GRACE: str(math.ceil(settings.grace))}
     if settings.storage:
         variables[STORAGE] = storage_folder(settings.storage, facts.run_id, CHECKPOINT)
-    variables |= {
-        name: f"${{{value.from_env}}}"
-        for name, value in study.trial.env.items()
-        if isinstance(value, FromEnvironment)
-    }
+    variables |= secret_variables(study)
     environment: Json = {"working_dir": PACKAGE, "env_vars": variables}
     if facts.data["packages"]:
         environment["pip"] = {"packages": facts.data["packages"]}
@@ -80,7 +76,7 @@ def _resource_fields(resources: Resources, settings: RaySettings) -> Json:
     if resources.gpus:
         fields["entrypoint_num_gpus"] = resources.gpus
     if resources.memory:
-        fields["entrypoint_memory"] = to_bytes(resources.memory)
+        fields["entrypoint_memory"] = parse_bytes(resources.memory)
     if settings.resources:
         fields["entrypoint_resources"] = dict(settings.resources)
     if settings.label_selector:
@@ -107,14 +103,3 @@ def start_variables(variables: Json, study: Study, started: Started) -> Json:
     """
     resolved: Json = resolve_secrets({"env": variables}, study)["env"]
     return {**resolved, AFTER_STEP: str(started.after_step)} if started.after_step else resolved
-
-
-def to_bytes(memory: str) -> int:
-    """Return a size in bytes.
-
-    >>> to_bytes("1.5 GiB"), to_bytes("2 MB")
-    (1610612736, 2000000)
-    """
-    number = memory.rstrip("KMGTiB ")
-    unit = memory[len(number) :].strip()
-    return int(float(number) * (1024 if "i" in unit else 1000) ** _UNITS[unit[0]])

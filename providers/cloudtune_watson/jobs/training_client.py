@@ -12,7 +12,15 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cloudtune.provider import JobContext, Json, Plan, ProviderError, Started, TrainingJob
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    ProviderError,
+    Started,
+    TrainingJob,
+    fill_placeholders,
+)
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of
@@ -20,7 +28,6 @@ from cloudtune_watson.jobs.documents import part
 from cloudtune_watson.jobs.results import Results, find_results, store_results
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
 from cloudtune_watson.prices import MIN_BILLED_SECONDS
-from cloudtune_watson.request.fill import fill
 from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
 from cloudtune_watson.versions import parse_version
 
@@ -136,7 +143,7 @@ class DeploymentJobs:
             values[self._resource] = started.resource
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         replacements = {JOB: name, DEPLOYMENT: self._deployment, PARAMETERS: text}
-        request: Json = fill(self._plan.request, replacements)
+        request: Json = fill_placeholders(self._plan.request, replacements)
         return request
 
     def _list(self) -> dict[str, Json]:

@@ -193,7 +193,7 @@ def _deployment_failure(status: Json) -> str:
 
 
 class Leftovers:
-    """What a run has in its space, as the `Storage` of the uploads.
+    """What a run has in its space, as the `Folders` of `Uploads`.
 
     A folder has the name of the run's job; its objects are ``deployment_jobs/ID``,
     ``deployments/ID``, ``data_asset/ID`` and ``script/ID``.
@@ -201,10 +201,6 @@ class Leftovers:
 
     def __init__(self, runtime: RuntimeClient) -> None:
         self._runtime = runtime
-
-    def exists(self, address: str) -> bool:
-        """Not needed for folders of one run."""
-        raise NotImplementedError(address)
 
     def find(self, name: str) -> list[str]:
         """Return the objects of a job's name, in the order to delete them."""
@@ -234,14 +230,6 @@ class Leftovers:
             if error.not_found:
                 return {}
             raise
-
-    def write(self, address: str, content: bytes) -> None:
-        """Not supported."""
-        raise NotImplementedError(address)
-
-    def upload(self, files: Mapping[str, Path]) -> None:
-        """Not supported."""
-        raise NotImplementedError(", ".join(files))
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete objects; missing ones are ignored."""

@@ -1,4 +1,4 @@
-"""Durations and money."""
+"""Durations, sizes and money."""
 
 import math
 from datetime import timedelta
@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.study.quantities import Money, format_duration, parse_duration, parse_money
+from cloudtune.study.quantities import (
+    Money,
+    format_duration,
+    parse_bytes,
+    parse_duration,
+    parse_money,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +94,17 @@ def test_formatted_money_parses_to_the_same_value(amount: float) -> None:
     back = parse_money(str(Money(amount, "USD")))
     assert math.isclose(back.amount, amount, rel_tol=0, abs_tol=0)
     assert back.currency == "USD"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("8 GB", 8 * 10**9), ("1.5 GiB", 3 * 2**29), ("7KiB", 7168), ("2TB", 2 * 10**12)],
+)
+def test_a_size_is_read_as_bytes(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("wrong", ["", "8", "GB", "8 XB", "8 GBs"])
+def test_an_invalid_size_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="invalid size"):
+        parse_bytes(wrong)

@@ -1,4 +1,4 @@
-"""Replaces the placeholders of a request."""
+"""Placeholders: texts in the request of a plan that each start of a trial replaces."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 
-def fill(part: Any, replacements: Mapping[str, str]) -> Any:
+def fill_placeholders(part: Any, replacements: Mapping[str, str]) -> Any:
     """Return a copy of a part of a request with all placeholders replaced."""
     if isinstance(part, dict):
         fields = cast("Mapping[str, Any]", part)
-        return {name: fill(field, replacements) for name, field in fields.items()}
+        return {name: fill_placeholders(field, replacements) for name, field in fields.items()}
     if isinstance(part, list):
-        return [fill(item, replacements) for item in cast("Sequence[Any]", part)]
+        return [fill_placeholders(item, replacements) for item in cast("Sequence[Any]", part)]
     if isinstance(part, str):
         for placeholder, text in replacements.items():
             part = part.replace(placeholder, text)
