@@ -1030,6 +1030,23 @@ class Contract:
         """Whether there were checkpoints when the script was started; the launcher sets it."""
         self.grace: float | None = None
         """Seconds after a stop signal until the launcher kills the script; None for never."""
+        self._last_steps: dict[str, int] = {}
+
+    def assign_steps(self, report: Mapping[str, Any], after: int = 0) -> dict[int, Json]:
+        """Return the metrics of a report by step.
+
+        In a report without a step, each metric has the one that follows its last step.
+
+        Args:
+            report: The report.
+            after: The last step of a metric that was not reported yet.
+        """
+        by_step: dict[int, Json] = {}
+        for name, value in report["metrics"].items():
+            step = report.get("step", self._last_steps.get(name, after) + 1)
+            self._last_steps[name] = step
+            by_step.setdefault(step, {})[name] = float(value)
+        return by_step
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Pass a report on to the service; return the lines to print for it."""

@@ -45,7 +45,6 @@ class RayContract(Contract):
         self._supervisor = int(environment[SUPERVISED])
         self._work = environment[WORK]
         self._after_step = int(environment.get(AFTER_STEP) or 0)
-        self._steps: dict[str, int] = {}
         self._count = 0
 
     def publish(self, report: Mapping[str, Any]) -> str:
@@ -54,15 +53,8 @@ class RayContract(Contract):
         A report without a step counts for each metric, from the last step of an earlier start if
         the script continues from its checkpoint.
         """
-        by_step: dict[int, dict[str, float]] = {}
-        first = self._after_step if self.continues else 0
-        for name, value in report["metrics"].items():
-            step = report.get("step")
-            if step is None:
-                step = self._steps.get(name, first) + 1
-            self._steps[name] = step
-            by_step.setdefault(step, {})[name] = value
-        for step, metrics in by_step.items():
+        after = self._after_step if self.continues else 0
+        for step, metrics in self.assign_steps(report, after).items():
             self._count += 1
             line = {"n": self._count, "step": step, "metrics": metrics, "time": report.get("time")}
             append_line(self._record, line)

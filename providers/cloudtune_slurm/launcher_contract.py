@@ -69,7 +69,6 @@ class SlurmContract(Contract):
         self._timed_out = False
         self._reason = ""
         self._end: Json = {}
-        self._last_steps: dict[str, int] = {}
         self._claim()
 
     def _claim(self) -> None:
@@ -92,13 +91,8 @@ class SlurmContract(Contract):
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Append a report to the file, with a step for each metric."""
-        by_step: dict[int, Json] = {}
-        first = self._file["after_step"] if self.continues else 0
-        for name, value in report["metrics"].items():
-            step = report.get("step", self._last_steps.get(name, first) + 1)
-            self._last_steps[name] = step
-            by_step.setdefault(step, {})[name] = float(value)
-        for step, metrics in by_step.items():
+        after = self._file["after_step"] if self.continues else 0
+        for step, metrics in self.assign_steps(report, after).items():
             line = {"time": report["time"], "step": step, "metrics": metrics}
             append_line(self._path(REPORTS_FILE), line)
         return ""

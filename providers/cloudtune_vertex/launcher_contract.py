@@ -71,7 +71,6 @@ class VertexContract(Contract):
         self._saved_bytes = 0
         self._save_at = 0.0
         self._overflow: dict[str, Json] = {}
-        self._last_steps: dict[str, int] = {}
         self._current: dict[str, float] = {}
         self._step = 0
         self._step_time = 0.0

@@ -70,7 +70,6 @@ class WatsonContract(Contract):
         """The content of `SCRIPT_LIST` when it was read."""
         self._saved_entries = 0
         self._save_at = 0.0
-        self._last_steps: dict[str, int] = {}
         self._is_restart = False
         _attempt(self._load)
 
@@ -92,11 +91,10 @@ class WatsonContract(Contract):
         if self._is_restart and self.continues:
             self._count_steps(self._entries)
         by_step: dict[int, Json] = {}
-        for name, value in report["metrics"].items():
-            step = report.get("step", self._last_steps.get(name, 0) + 1)
-            self._last_steps[name] = step
-            if abs(value) <= sys.float_info.max:
-                by_step.setdefault(step, {})[name] = float(value)
+        for step, metrics in self.assign_steps(report).items():
+            numbers = {n: v for n, v in metrics.items() if abs(v) <= sys.float_info.max}
+            if numbers:
+                by_step[step] = numbers
         if self._is_restart and by_step:  # it continues here; what came later is repeated
             first = min(by_step)
             self._entries = [entry for entry in self._entries if _step(entry) < first]

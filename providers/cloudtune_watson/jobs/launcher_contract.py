@@ -38,19 +38,14 @@ class DeploymentJobContract(Contract):
         """Take the trial's folder for results; other arguments as in `Contract`."""
         super().__init__(raw, trial)
         self._results = results
-        self._last_steps: dict[str, int] = {}
 
     def publish(self, report: Mapping[str, Any]) -> str:
         """Write a report to the results, and print it."""
-        by_step: dict[int, Json] = {}
-        for name, value in report["metrics"].items():
-            step = report.get("step", self._last_steps.get(name, 0) + 1)
-            self._last_steps[name] = step
-            if abs(value) <= sys.float_info.max:
-                by_step.setdefault(step, {})[name] = float(value)
-        for step, values in by_step.items():
-            line: Json = {"step": step, "time": report["time"], "metrics": values}
-            append_line(os.path.join(self._results, METRICS), line)
+        for step, metrics in self.assign_steps(report).items():
+            numbers = {n: v for n, v in metrics.items() if abs(v) <= sys.float_info.max}
+            if numbers:
+                line: Json = {"step": step, "time": report["time"], "metrics": numbers}
+                append_line(os.path.join(self._results, METRICS), line)
         return super().publish(report)
 
     def report_failure(self, reason: str) -> None:
