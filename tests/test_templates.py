@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +122,39 @@ def test_it_names_no_machine_and_no_key(name: str) -> None:
     for path in (templates.ROOT / name).rglob("*"):
         if path.is_file():
             assert not re.search(r"AKIA[0-9A-Z]{16}|BEGIN .*PRIVATE KEY", path.read_text("utf-8"))
+
+
+class TestCheckOfAnImage:
+    """The parts that read files; tests/e2e starts the whole script."""
+
+    FOLDER = templates.ROOT / "own-container"
+
+    @pytest.fixture
+    def module(self) -> dict[str, Any]:
+        return runpy.run_path(str(self.FOLDER / "check_image.py"))
+
+    def problems(self, module: dict[str, Any], text: str) -> list[str]:
+        return [*module["check_dockerfile"](module["instructions"](text))]
+
+    def test_it_accepts_the_dockerfile(self, module: dict[str, Any]) -> None:
+        text = (self.FOLDER / "Dockerfile").read_text("utf-8")
+        assert self.problems(module, text) == []
+
+    def test_it_finds_faults(self, module: dict[str, Any]) -> None:
+        text = (self.FOLDER / "Dockerfile").read_text("utf-8")
+        (problem,) = self.problems(module, text + 'entrypoint ["python"]\n')
+        assert "ENTRYPOINT" in problem
+        install = re.compile(r"^RUN --mount.*\n.*\n", re.MULTILINE)
+        (problem,) = self.problems(module, install.sub("", text))
+        assert "does not install the wheels" in problem
+        with pytest.raises(SystemExit, match="needs one line `RUN pip wheel"):
+            module["wheel_command"](module["instructions"](text.replace("pip wheel", "pip get")))
+
+    def test_it_reads_requirements_with_comments(self, module: dict[str, Any]) -> None:
+        text = "# for all\nscikit-learn>=1.5  # two words\n--no-binary x\nnumpy >= 2\n"
+        words = ["sagemaker-training==5.1.4", "-r", "requirements.txt"]
+        names = module["package_names"](words, text)
+        assert names == ["sagemaker-training", "scikit-learn", "numpy"]
 
 
 def test_the_gallery_is_current_and_its_pictures_are_small() -> None:

@@ -61,12 +61,14 @@ def main() -> int:
 def instructions(text: str) -> list[str]:
     """Return the instructions of a Dockerfile, without comments, each on one line."""
     text = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)
-    return [line.strip() for line in re.sub(r"\\\n\s*", " ", text).splitlines() if line.strip()]
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    words = [line.split(maxsplit=1) for line in lines if line.strip()]
+    return [" ".join([keyword.upper(), *rest]) for keyword, *rest in words]
 
 
 def install(lines: list[str]) -> list[str]:
     """Install what `pip wheel` collects into IMAGE, and return the names of the packages."""
-    (words,) = [shlex.split(line) for line in lines if line.startswith("RUN pip wheel ")]
+    words = shlex.split(wheel_command(lines))
     wanted = words[words.index("--wheel-dir") + 2 :]
     stamp, state = (
         IMAGE / "installed",
@@ -79,9 +81,22 @@ def install(lines: list[str]) -> list[str]:
         pip = [IMAGE / "bin" / "python", "-m", "pip", "install", "--quiet", *wanted]
         subprocess.run(pip, cwd=HERE, check=True)
         stamp.write_text(state)
-    listed = (HERE / "requirements.txt").read_text().split()
-    names = [re.split(r"[<>=!~;\[]", word)[0] for word in [*wanted, *listed]]
-    return [name for name in names if name[:1].isalpha() and not name.endswith(".txt")]
+    return package_names(wanted, (HERE / "requirements.txt").read_text())
+
+
+def wheel_command(lines: list[str]) -> str:
+    """Return the line that collects the packages."""
+    found = [line for line in lines if line.startswith("RUN pip wheel --wheel-dir ")]
+    if len(found) != 1:
+        sys.exit("Dockerfile: needs one line `RUN pip wheel --wheel-dir /wheels ...`")
+    return found[0]
+
+
+def package_names(wanted: list[str], requirements: str) -> list[str]:
+    """Return the packages among the words of a command of pip, and those of a requirements file."""
+    name = re.compile(r"^[a-z0-9][\w.-]*", re.IGNORECASE | re.MULTILINE)
+    words = [word for word in wanted if "/" not in word and not word.endswith(".txt")]
+    return name.findall("\n".join([*words, requirements]))
 
 
 def check_dockerfile(lines: list[str]) -> Iterator[str]:
@@ -92,6 +107,8 @@ def check_dockerfile(lines: list[str]) -> Iterator[str]:
             yield "has an ENTRYPOINT, which gets SageMaker's word `train` as its argument"
         if "tini" in line.split():
             yield "starts tini, which SageMaker's developer guide excludes"
+    if not any("pip install" in line and "/wheels" in line for line in lines[last:]):
+        yield "the last stage does not install the wheels"
     if "${BASE}" not in lines[last]:
         yield "the last stage has no BASE, for an image of IBM"
 
