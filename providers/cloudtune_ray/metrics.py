@@ -25,7 +25,7 @@ class Record:
     """What has been read of the record of one job."""
 
     measurements: list[Measurement] = field(default_factory=list[Measurement])
-    begun: float | None = None
+    started: float | None = None
     host: str | None = None
     failure: str = ""
     end: Json | None = None
@@ -63,7 +63,7 @@ class Record:
             if row["n"] > len(self.measurements):
                 self.measurements.append(Measurement(row["step"], row["metrics"], row.get("time")))
         elif "start" in row:
-            self.begun, self.host = row["start"], row.get("host")
+            self.started, self.host = row["start"], row.get("host")
         elif "failure" in row:
             self.failure = str(row["failure"])
         elif "end" in row:

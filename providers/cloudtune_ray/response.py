@@ -35,10 +35,10 @@ _MAX_REASON = 1_000
 
 def is_over(job: Json, record: Record | None = None) -> bool:
     """Return whether a job has ended, by its status or by its record."""
-    return job["status"] in ENDED or (record is not None and _decides(job, record))
+    return job["status"] in ENDED or (record is not None and _ended_itself(job, record))
 
 
-def _decides(job: Json, record: Record) -> bool:
+def _ended_itself(job: Json, record: Record) -> bool:
     """Return whether the script ended by itself, so that its exit code counts.
 
     A script also gets a signal when its node is shut down; only Ray knows whether it was stopped.
@@ -52,7 +52,7 @@ def trial_state(job: Json, record: Record) -> TrialState:
     The last line of the job's own program decides: Ray reports good jobs as failed after its head
     was replaced (https://github.com/ray-project/ray/issues/65608).
     """
-    if _decides(job, record):
+    if _ended_itself(job, record):
         return "completed" if record.end_code == 0 else "failed"
     return STATES.get(job["status"], "unknown")
 
@@ -65,7 +65,7 @@ def state_word(job: Json, record: Record) -> str:
 
 def is_lost(job: Json, record: Record) -> bool:
     """Return whether a job ended through no fault of the script, such as the loss of its node."""
-    if _decides(job, record) or job["status"] != "FAILED" or ran_out_of_memory(job, record):
+    if _ended_itself(job, record) or job["status"] != "FAILED" or ran_out_of_memory(job, record):
         return False
     if job.get("error_type") == _SETUP:  # the package was forgotten before the node read it
         return "_ray_pkg_" in str(job.get("message")) and "ownload" in str(job.get("message"))
@@ -75,7 +75,7 @@ def is_lost(job: Json, record: Record) -> bool:
 def ran_out_of_memory(job: Json, record: Record) -> bool:
     """Return whether Ray ended a job because its node ran out of memory."""
     message = str(job.get("message"))
-    is_failed = job["status"] == "FAILED" and not _decides(job, record)
+    is_failed = job["status"] == "FAILED" and not _ended_itself(job, record)
     return is_failed and any(text in message for text in _MEMORY)
 
 
@@ -83,7 +83,7 @@ def failure_reason(job: Json, record: Record) -> str:
     """Return why a job failed; empty if it did not."""
     if trial_state(job, record) != "failed":
         return ""
-    if _decides(job, record):
+    if _ended_itself(job, record):
         return record.failure or f"exit code {record.end_code}"
     return record.failure or str(job.get("message") or "")[-_MAX_REASON:]
 

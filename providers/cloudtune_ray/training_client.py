@@ -109,7 +109,7 @@ class RayJobs:
         """
         names = [started.id for started in starts if started.id]
         jobs = self._find(names)
-        lost = {name: _forgotten() for name in names if name not in jobs and name in self._known}
+        lost = {name: _unknown_job() for name in names if name not in jobs and name in self._known}
         self._known |= jobs
         self._running = sum(not response.is_over(job) for job in jobs.values())
         numbers = {started.id: started.checkpoint_number for started in starts}
@@ -168,7 +168,7 @@ class RayJobs:
             stopping=record.end is not None and not is_over,
             word=response.state_word(job, record),
             measurements=record.measurements,
-            started=record.begun or response.seconds(job.get("start_time")),
+            started=record.started or response.seconds(job.get("start_time")),
             ended=(ended or time.time()) if is_over else None,
             reason=response.failure_reason(job, record) or record.remark,
             machine=record.host,
@@ -185,6 +185,6 @@ class RayJobs:
         return f"{storage_folder(storage, self._plan.facts.run_id, number)}/output"
 
 
-def _forgotten() -> TrainingJob:
+def _unknown_job() -> TrainingJob:
     reason = "the cluster no longer knows the job: its head was restarted, or the job was deleted"
     return TrainingJob(state="failed", word="UNKNOWN", ended=time.time(), reason=reason, lost=True)

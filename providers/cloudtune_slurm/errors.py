@@ -111,7 +111,7 @@ def ssh_error(host: str, output: str) -> SlurmError:
     )
 
 
-def silence_error(words: Sequence[str], seconds: float) -> SlurmError:
+def timeout_error(words: Sequence[str], seconds: float) -> SlurmError:
     """Return the error for a command that did not end in time."""
     return SlurmError(f"{words[0]}: no answer in {seconds:.0f} s", retryable=True)
 

@@ -20,8 +20,8 @@ from cloudtune_slurm.errors import (
     SSH_FAILED,
     command_error,
     file_error,
-    silence_error,
     ssh_error,
+    timeout_error,
 )
 
 TIMEOUT = 120.0
@@ -243,7 +243,7 @@ def _run(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise silence_error([program], seconds) from error
+        raise timeout_error([program], seconds) from error
     except OSError as error:
         raise command_error(command[0], 127, str(error)) from error
     errors = done.stderr.decode("utf-8", "replace")

@@ -81,7 +81,7 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
             ProviderError: If the login node cannot be reached.
         """
         from cloudtune_slurm.client import connect
-        from cloudtune_slurm.shared_folder import SharedFolder
+        from cloudtune_slurm.uploads import SharedFolder
 
         assert isinstance(plan.settings, SlurmSettings)
         if plan.facts.emulated or plan.settings.folder is None:

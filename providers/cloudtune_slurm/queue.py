@@ -1,4 +1,4 @@
-"""The queue: what squeue shows of the jobs of a run, asked rarely and for all jobs at once."""
+"""The jobs of a run as squeue shows them: called rarely, for all jobs at once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class QueuedJob:
 
 
 class Queue:
-    """Asks squeue once in an interval, or a little earlier if a job's fate is needed."""
+    """Asks squeue once in an interval, or earlier if something is about to change."""
 
     def __init__(self, host: Host, interval: float) -> None:
         """Create the queue; nothing is called yet."""
@@ -63,8 +63,8 @@ class Queue:
         self._due = 0.0
         self.jobs: Mapping[str, QueuedJob] = {}
         """The jobs by name, as squeue showed them last."""
-        self.asked = 0.0
-        """When that was, by `time.monotonic`."""
+        self.asked_at = 0.0
+        """When squeue was last called, by `time.monotonic`."""
 
     def refresh(self, names: Collection[str], *, soon: bool = False) -> None:
         """Ask for jobs by name if it is time; an ended job is remembered.
@@ -77,8 +77,8 @@ class Queue:
             SlurmError: If squeue fails.
         """
         now = time.monotonic()
-        due = min(self._due, self.asked + min(SOON, self.interval)) if soon else self._due
-        if not names or (now < due and self.asked):
+        due = min(self._due, self.asked_at + min(SOON, self.interval)) if soon else self._due
+        if not names or (now < due and self.asked_at):
             return
         self._due = now + self.interval  # also if the call fails
         ordered, jobs = sorted(names), dict[str, QueuedJob]()
@@ -90,10 +90,10 @@ class Queue:
             if job.ended and name in names:
                 jobs.setdefault(name, job)
         self.jobs = jobs
-        self.asked = time.monotonic()
+        self.asked_at = time.monotonic()
 
-    def hurry(self) -> None:
-        """Ask again soon, since something is about to change."""
+    def ask_soon(self) -> None:
+        """Make the next call early, since something is about to change."""
         self._due = min(self._due, time.monotonic() + min(SOON, self.interval))
 
 

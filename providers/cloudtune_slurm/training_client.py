@@ -11,31 +11,27 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.provider import (
-    SOURCE,
     JobContext,
     Json,
     Measurement,
     Plan,
     Started,
     TrainingJob,
-    launcher_files,
     resolve_secrets,
     trial_resources,
-    write_archive,
 )
-from cloudtune_slurm import launcher_contract
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.launcher_contract import BEGIN_FILE, END_FILE, REPORTS_FILE, TRIAL_FILE
-from cloudtune_slurm.layout import COMPLETE, STOP_FILE, Layout, locate_request
-from cloudtune_slurm.outcome import Ending, judge
+from cloudtune_slurm.layout import STOP_FILE, Layout, locate_request
 from cloudtune_slurm.queue import Queue
-from cloudtune_slurm.request import ARCHIVE, LOG, SCRIPT, changed_resources, sbatch_words
+from cloudtune_slurm.request import LOG, changed_resources, sbatch_words
+from cloudtune_slurm.response import Ending, training_job
 from cloudtune_slurm.settings import POLL_SECONDS, POLL_SECONDS_SSH, SlurmSettings
+from cloudtune_slurm.uploads import copy_code
 
 HIDDEN_SECONDS = 30.0
 """Chosen: sbatch may report a time-out although the controller creates the job a little later."""
@@ -103,7 +99,7 @@ class SlurmJobs:
         self._queue = Queue(host, 2 * EMULATED_SECONDS if emulated else settings.queue_interval)
         self._variables: Mapping[str, str] = resolve_secrets(plan.request, plan.study)["env"]
         self._starts: dict[str, _Start] = {}
-        _copy_code(host, plan, context, self._request)
+        copy_code(host, plan, context, self._request)
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
@@ -165,7 +161,7 @@ class SlurmJobs:
         else:
             self._cancel(name, start, "--signal=TERM", "--batch")
         start.kill_at = time.monotonic() + self._grace
-        self._queue.hurry()
+        self._queue.ask_soon()
 
     def _start(self, name: str) -> _Start:
         return self._starts.setdefault(name, _Start(self._layout.start(name)))
@@ -242,11 +238,11 @@ class SlurmJobs:
             if start.over_since is None and (start.end or (queued and queued.ended)):
                 start.over_since = now
                 if start.end and Ending(start.end).needs_queue:
-                    self._queue.hurry()
+                    self._queue.ask_soon()
             if start.kill_at and now >= start.kill_at and start.over_since is None:
                 self._cancel(name, start)
                 start.kill_at = now + 2 * self._grace + 60
-                self._queue.hurry()
+                self._queue.ask_soon()
 
     def _training_job(self, name: str, start: _Start) -> TrainingJob | None:
         """Return the state of a job, or None if there is none."""
@@ -256,7 +252,7 @@ class SlurmJobs:
             if start.begin is None and start.created is None:
                 return None
             visible_at = (start.created or 0.0) + self.hidden_seconds
-            if self._queue.asked > visible_at and start.over_since is None:
+            if self._queue.asked_at > visible_at and start.over_since is None:
                 start.over_since = now
         ending = Ending(start.end) if start.end else None
         waited = now - start.over_since if start.over_since is not None else 0.0
@@ -269,7 +265,7 @@ class SlurmJobs:
         tail: Sequence[str] = ()
         if is_over and ending is None and not start.stopping:
             tail = self._log_tail(start)
-        return judge(
+        return training_job(
             begin=start.begin,
             ending=ending,
             queued=queued,
@@ -301,22 +297,6 @@ class SlurmJobs:
         except SlurmError as error:
             if not any(text in str(error).lower() for text in _GONE):
                 raise
-
-
-def _copy_code(host: Host, plan: Plan, context: JobContext, request: Json) -> None:
-    """Copy the script of the jobs and the code into the folder of the run, once."""
-    folder: str = request["folder"]
-    if host.read({f"{folder}/{COMPLETE}": 0}):
-        return
-    source = context.folder / "source"
-    archive = context.folder / ARCHIVE
-    contract = Path(launcher_contract.__file__)
-    files = launcher_files(plan.fitted, plan.facts.run_id, paths={}, contract=contract)
-    write_archive(archive, source if source.is_dir() else None, SOURCE, files)
-    host.upload(f"{folder}/{ARCHIVE}", archive)
-    archive.unlink()
-    script = "\n".join([*request["script"], ""]).encode()
-    host.write(folder, {SCRIPT: script, COMPLETE: b""})
 
 
 def _load(content: bytes | None) -> Json | None:

@@ -65,7 +65,7 @@ def test_a_torn_line_is_read_later() -> None:
     file.lines[-1] = whole
     record.read(file.tail)
     assert len(record.measurements) == 2
-    assert (record.begun, record.host) == (5.0, "n1")
+    assert (record.started, record.host) == (5.0, "n1")
 
 
 def test_a_record_that_cannot_be_read_keeps_what_is_known() -> None:

@@ -1,10 +1,35 @@
-"""The folder of a run on the cluster, for `cloudtune clean --remote`."""
+"""The code of a run in its folder on the cluster, and what a run leaves there."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
+from cloudtune.provider import SOURCE, JobContext, Json, Plan, launcher_files, write_archive
+from cloudtune_slurm import launcher_contract
 from cloudtune_slurm.host import Host
+from cloudtune_slurm.layout import COMPLETE
+from cloudtune_slurm.request import ARCHIVE, SCRIPT
+
+
+def copy_code(host: Host, plan: Plan, context: JobContext, request: Json) -> None:
+    """Copy the script of the jobs and the code into the folder of the run, unless they are there.
+
+    Raises:
+        SlurmError: If the folder cannot be written.
+    """
+    folder: str = request["folder"]
+    if host.read({f"{folder}/{COMPLETE}": 0}):
+        return
+    source = context.folder / "source"
+    archive = context.folder / ARCHIVE
+    contract = Path(launcher_contract.__file__)
+    files = launcher_files(plan.fitted, plan.facts.run_id, paths={}, contract=contract)
+    write_archive(archive, source if source.is_dir() else None, SOURCE, files)
+    host.upload(f"{folder}/{ARCHIVE}", archive)
+    archive.unlink()
+    script = "\n".join([*request["script"], ""]).encode()
+    host.write(folder, {SCRIPT: script, COMPLETE: b""})
 
 
 class SharedFolder:

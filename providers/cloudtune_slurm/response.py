@@ -1,4 +1,4 @@
-"""What became of a job, from its end file, and from the queue where that says more."""
+"""The state of a job, from its end file and, where that does not suffice, from the queue."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ending:
 
     @property
     def timed_out(self) -> bool:
-        """Whether that was because of a time limit."""
+        """Whether a time limit stopped it."""
         return bool(self.file.get("timed_out"))
 
     @property
@@ -45,7 +45,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class _Verdict:
+class _Outcome:
     state: TrialState
     word: str
     reason: str = ""
@@ -53,7 +53,7 @@ class _Verdict:
     out_of_memory: bool = False
 
 
-def judge(
+def training_job(
     *,
     begin: Json | None,
     ending: Ending | None,
@@ -71,8 +71,8 @@ def judge(
     Args:
         begin: The file that its launcher wrote first.
         ending: Its end file.
-        queued: What the queue showed last.
-        is_over: Whether it has ended and all that can be known of it is known.
+        queued: The job as squeue showed it last.
+        is_over: Whether it has ended, and nothing more will be known of it.
         stopping: Whether cloudtune has asked it to stop.
         measurements: All measurements.
         log: The address of its log.
@@ -82,31 +82,31 @@ def judge(
     """
     if not is_over:
         has_begun = begin is not None or (queued is not None and not queued.waits)
-        verdict = _Verdict("running" if has_begun else "pending", _word(begin, queued))
+        outcome = _Outcome("running" if has_begun else "pending", _word(begin, queued))
     elif stopping:
-        verdict = _Verdict("cancelled", queued.word if queued else "CANCELLED")
+        outcome = _Outcome("cancelled", queued.word if queued else "CANCELLED")
     elif ending is not None:
-        verdict = _judge_ending(ending, queued, has_timeout=has_timeout)
+        outcome = _file_outcome(ending, queued, has_timeout=has_timeout)
     else:
-        verdict = _judge_silence(begin, queued, tail, has_timeout=has_timeout)
+        outcome = _queue_outcome(begin, queued, tail, has_timeout=has_timeout)
     started = begin.get("time") if begin else None
     ended = None
     if is_over:
         ended = float(ending.file["ended"]) if ending and "ended" in ending.file else time.time()
     return TrainingJob(
-        state=verdict.state,
-        word=verdict.word,
+        state=outcome.state,
+        word=outcome.word,
         stopping=stopping and not is_over,
         measurements=measurements,
         started=started,
         ended=ended,
-        reason=verdict.reason,
+        reason=outcome.reason,
         billed_seconds=ended - started if ended and started else None,
         machine=begin.get("node") if begin else None,
         log=log,
         artifacts=artifacts,
-        lost=verdict.lost,
-        out_of_memory=verdict.out_of_memory,
+        lost=outcome.lost,
+        out_of_memory=outcome.out_of_memory,
     )
 
 
@@ -116,38 +116,37 @@ def _word(begin: Json | None, queued: QueuedJob | None) -> str:
     return "RUNNING" if begin else "PENDING"
 
 
-def _judge_ending(ending: Ending, queued: QueuedJob | None, *, has_timeout: bool) -> _Verdict:
+def _file_outcome(ending: Ending, queued: QueuedJob | None, *, has_timeout: bool) -> _Outcome:
     state = queued.state if queued and queued.ended else ""
     if ending.timed_out or (ending.stopped and state in OUT_OF_TIME):
-        return _Verdict("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
+        return _Outcome("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
     if ending.needs_queue and state in LOST:
         return _lost(state, queued)
     reason = str(ending.file.get("reason") or "")
     if state == OUT_OF_MEMORY and ending.code:
-        return _Verdict("failed", OUT_OF_MEMORY, f"out of memory: {reason}", out_of_memory=True)
+        return _Outcome("failed", OUT_OF_MEMORY, f"out of memory: {reason}", out_of_memory=True)
     if ending.stopped and state in ("CANCELLED", ""):
-        return _Verdict("cancelled", state or "CANCELLED")
+        return _Outcome("cancelled", state or "CANCELLED")
     if ending.code == 0:
-        return _Verdict("completed", "COMPLETED")
-    return _Verdict("failed", state or "FAILED", reason or f"exit code {ending.code}")
+        return _Outcome("completed", "COMPLETED")
+    return _Outcome("failed", state or "FAILED", reason or f"exit code {ending.code}")
 
 
-def _judge_silence(
+def _queue_outcome(
     begin: Json | None, queued: QueuedJob | None, tail: Sequence[str], *, has_timeout: bool
-) -> _Verdict:
-    """Return what became of a job without an end file."""
+) -> _Outcome:
     if queued is None:
         reason = "squeue no longer shows its job, and it wrote no end file"
-        return _Verdict("cancelled", GONE, "\n".join([reason, *tail]), lost=True)
+        return _Outcome("cancelled", GONE, "\n".join([reason, *tail]), lost=True)
     if queued.state in LOST:
         return _lost(queued.state, queued)
     if queued.state in OUT_OF_TIME:
-        return _Verdict("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
+        return _Outcome("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
     lines = "\n".join(tail)
     if queued.state == OUT_OF_MEMORY:
-        return _Verdict("failed", OUT_OF_MEMORY, f"out of memory\n{lines}", out_of_memory=True)
+        return _Outcome("failed", OUT_OF_MEMORY, f"out of memory\n{lines}", out_of_memory=True)
     if queued.state == "CANCELLED":
-        return _Verdict("cancelled", queued.state)
+        return _Outcome("cancelled", queued.state)
     if begin:
         reason = "the launcher was killed"
     elif tail:
@@ -158,12 +157,12 @@ def _judge_silence(
             "providers.slurm.folder?"
         )
     detail = f" ({queued.reason})" if queued.reason else ""
-    return _Verdict("failed", queued.state, f"{reason}{detail}\n{lines}".strip())
+    return _Outcome("failed", queued.state, f"{reason}{detail}\n{lines}".strip())
 
 
-def _lost(state: str, queued: QueuedJob | None) -> _Verdict:
+def _lost(state: str, queued: QueuedJob | None) -> _Outcome:
     detail = f" ({queued.reason})" if queued and queued.reason else ""
-    return _Verdict("cancelled", state, f"Slurm ended its job: {state}{detail}", lost=True)
+    return _Outcome("cancelled", state, f"Slurm ended its job: {state}{detail}", lost=True)
 
 
 def _timeout_reason(*, has_timeout: bool) -> str:
