@@ -62,6 +62,8 @@ class EmulatedRuns:
     """Whether the service tells a job that it lost from one whose script failed."""
     lost_after = 1
     """Measurements after which a trial is lost in a test, or seconds; see `emulation.faults`."""
+    keeps_last_reports = True
+    """Whether a lost job has all its reports, not only those it saved some seconds before."""
     timeout_word = ""
     """Part of the service's word for a trial that took longer."""
 

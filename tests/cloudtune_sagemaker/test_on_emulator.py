@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from cloudtune.provider import Json
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
+from cloudtune_sagemaker.client import Aws
 
 
 @pytest.mark.slow
@@ -35,6 +37,32 @@ class TestSagemakerOnEmulator(EmulatedRunContract):
     def test_machines_of_several_types_are_rehearsed(self, mode: Mode) -> None:
         types = {"instance_type": ["ml.m5.xlarge", "ml.c5.xlarge"]}
         self.check_complete(self.finish(self.create_run(mode, settings=types)))
+
+    def test_trials_reuse_the_instances_of_earlier_ones(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pools: dict[str, Mapping[str, str]] = {}
+        search = Aws.search_training_jobs
+
+        def look_at_pools(aws: Aws, sort_by: str, **properties: str) -> Iterator[list[Json]]:
+            for page in search(aws, sort_by, **properties):
+                pools.update(
+                    {
+                        job["TrainingJobName"]: job["WarmPoolStatus"]
+                        for job in page
+                        if "WarmPoolStatus" in job
+                    }
+                )
+                yield page
+
+        monkeypatch.setattr(Aws, "search_training_jobs", look_at_pools)
+        limits = {"max_trials": 3, "parallel_trials": 1}
+        run = self.create_run("driven", settings={"keep_alive": "10m"}, limits=limits)
+        assert self.finish(run).state == "completed"
+        *earlier, last = pools.values()
+        assert [pool["Status"] for pool in earlier] == ["Reused", "Reused"]
+        assert [pool["ReusedByJob"] for pool in earlier] == list(pools)[1:]
+        assert last["Status"] in {"InUse", "Available"}
 
     @BOTH_MODES
     def test_inputs_whose_names_begin_alike_are_not_mixed(self, mode: Mode) -> None:

@@ -25,6 +25,7 @@ class TestVertexOnEmulator(EmulatedRunContract):
         "driven": "CreateCustomJob",
     }
     lost_after = 4
+    keeps_last_reports = False
     trial_timeout = "6s"
     timeout_word = "JOB_STATE_CANCELLED"
 

@@ -39,6 +39,7 @@ class TestJobsOnEmulator(EmulatedRunContract):
     settings: Mapping[str, Any] = {"backend": "jobs"}
     create_operations: Mapping[Mode, str] = {"driven": "CreateDeploymentJob"}
     keeps_checkpoints = False
+    reports_losses = False
     trial_timeout = "6s"
 
     def study(self, mode: Mode, script: str = SCRIPT, **more: Any) -> Study:

@@ -1,7 +1,8 @@
 """Whether the quotas of instances suffice for the trials that run at a time.
 
-Names of the quotas as in lists of accounts, for example "ml.m5.large for spot training job usage"
-and "Number of instances across all training jobs" (public notes of several users, read 2026-11-27).
+Names of the quotas as in lists of accounts, for example "ml.m5.large for spot training job usage",
+"ml.m5.large for training warm pool usage" and "Number of instances across all training jobs"
+(public notes of several users, read 2026-11-27).
 ListServiceQuotas leaves out quotas whose applied value is not available, for which
 ListAWSDefaultServiceQuotas has the default (botocore 1.44.8, both documented there).
 """
@@ -50,6 +51,9 @@ def check_quotas(aws: Aws, plan: Plan) -> Iterator[Check]:
         return
     names = [f"{each} for {kind} usage" for each in types]
     names.append(f"Number of instances across all {kind}s")
+    is_kept = settings.keep_alive is not None and plan.mode == "driven"
+    pools = [f"{each} for training warm pool usage" for each in types if is_kept]
+    names += pools
     if any(name not in quotas for name in names):
         right = "servicequotas:ListAWSDefaultServiceQuotas"
         question = "the default of quotas that were never changed"
@@ -71,6 +75,9 @@ def check_quotas(aws: Aws, plan: Plan) -> Iterator[Check]:
                 message=f"the account has no quota named {name!r}",
                 fix=_CONSOLE,
             )
+            continue
+        if name in pools:
+            yield _compare_pool(name, quota, count, plan.facts.data["region"])
             continue
         instance_type = name.partition(" for ")[0] if " for " in name else None
         used = _used(in_use, instance_type)
@@ -95,8 +102,7 @@ def _compare(name: str, quota: Json, count: int, used: int, region: str) -> Chec
             message=f"the quota {name!r} is {amount}, and the study runs {count} instances at a "
             f"time: {at_least}",
             fix="request a higher quota, or lower limits.parallel_trials",
-            command=f"aws service-quotas request-service-quota-increase --service-code sagemaker "
-            f"--quota-code {quota['QuotaCode']} --desired-value {count} --region {region}",
+            command=_request(quota, count, region),
         )
     if value - used < count:
         return account_warning(
@@ -109,6 +115,32 @@ def _compare(name: str, quota: Json, count: int, used: int, region: str) -> Chec
             f"{region}",
         )
     return account_ok(id="quota", message=f"quota {name!r} is {amount} for {count}")
+
+
+def _compare_pool(name: str, quota: Json, count: int, region: str) -> Check:
+    """Return whether all instances can wait for the next trials; the others end with their job.
+
+    "A warm pool is only created if your warm pool limit has sufficient resources", and "the default
+    resource limit for warm pools is 0" (developer guide, train-warm-pools, read 2026-11-27).
+    """
+    value = float(quota.get("Value", inf))
+    if value >= count:
+        return account_ok(id="quota-warm-pool", message=f"quota {name!r} is {value:g} for {count}")
+    return account_warning(
+        id="quota-warm-pool",
+        path="providers.sagemaker.keep_alive",
+        message=f"the quota {name!r} is {value:g}, and the study runs {count} instances at a time: "
+        f"{'keep_alive has no effect' if value < 1 else 'the other instances are not kept'}",
+        fix="request a higher quota, or remove keep_alive",
+        command=_request(quota, count, region),
+    )
+
+
+def _request(quota: Json, count: int, region: str) -> str:
+    return (
+        "aws service-quotas request-service-quota-increase --service-code sagemaker "
+        f"--quota-code {quota['QuotaCode']} --desired-value {count} --region {region}"
+    )
 
 
 def _read(aws: Aws, operation: str) -> dict[str, Json]:

@@ -13,6 +13,9 @@ PENDING = 60.0
 """Status Pending: finding and starting an instance."""
 DOWNLOADING = 60.0
 """Status Downloading: the image, the code and the data."""
+WARM = 20.0
+"""From the start to the script on the instances of a warm pool: "Job launch time will be less than
+30sec" (aws-samples/sagemaker-ssh-helper, FAQ.md, read 2026-11-27)."""
 UPLOADING = 15.0
 """Status Uploading: the model."""
 RESTARTING = 30.0

@@ -139,7 +139,7 @@ def _quota_names() -> list[tuple[str, str]]:
     """Return names and codes. The codes of instance types are the emulator's own."""
     shapes = wire.service("sagemaker")
     types: list[str] = shapes.shape_for("TrainingInstanceType").metadata["enum"]
-    uses = ("training job usage", "spot training job usage")
+    uses = ("training job usage", "spot training job usage", "training warm pool usage")
     names = [f"{each} for {use}" for each in types for use in uses]
     return [*_TOTALS, *((name, f"L-{n:08X}") for n, name in enumerate(names, start=1))]
 

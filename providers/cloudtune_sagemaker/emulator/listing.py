@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cloudtune.emulator_kit import Json
+from cloudtune_sagemaker.emulator import warm_pools
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.state import TrainingJob, TuningJob
 
@@ -61,6 +62,10 @@ def matching(jobs: Iterable[Job], request: Json) -> list[Job]:
 def _matches(job: TrainingJob | TuningJob, request: Json) -> bool:
     if request.get("StatusEquals", job.state) != job.state:
         return False
+    if wanted := request.get("WarmPoolStatusEquals"):
+        pool = warm_pools.status(job) if isinstance(job, TrainingJob) else {}
+        if pool.get("WarmPoolStatus", {}).get("Status") != wanted:
+            return False
     if request.get("NameContains", "").lower() not in job.name.lower():
         return False
     for name, attribute in _TIMES:

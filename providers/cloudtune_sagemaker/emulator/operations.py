@@ -120,6 +120,15 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         self.context.jobs.stop(job)
         return {}
 
+    def _update_training(self, request: Json, region: str) -> Json:
+        if others := request.keys() - {"TrainingJobName", "ResourceConfig"}:
+            raise invalid(f"This emulator does not update {', '.join(sorted(others))}.")
+        job = self.store.training(region, request["TrainingJobName"])
+        if "ResourceConfig" in request:
+            seconds: int = request["ResourceConfig"]["KeepAlivePeriodInSeconds"]
+            self.context.jobs.pools.update(job, seconds)
+        return {"TrainingJobArn": job.arn}
+
     def _search(self, request: Json, region: str) -> Json:
         kind: str = request["Resource"]
         matches = search_api.matching(self._records(kind, region), request)
@@ -190,6 +199,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         "DescribeTrainingJob": _describe_training,
         "ListTrainingJobs": _list_trainings,
         "StopTrainingJob": _stop_training,
+        "UpdateTrainingJob": _update_training,
         "Search": _search,
         "GetSearchSuggestions": _suggest,
         "AddTags": _add_tags,

@@ -29,6 +29,7 @@ from cloudtune_sagemaker.emulator.cloudwatch import put_log, put_metrics
 from cloudtune_sagemaker.emulator.script import Script
 from cloudtune_sagemaker.emulator.state import TrainingJob
 from cloudtune_sagemaker.emulator.storage import StorageError, upload_artifacts
+from cloudtune_sagemaker.emulator.warm_pools import WarmPools
 
 MAX_REASON = 1024
 """Characters of a FailureReason (botocore 1.44.8 model)."""
@@ -44,6 +45,7 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
 
     def __init__(self, delays_: Delays, lock: threading.RLock) -> None:
         super().__init__(delays_, lock, grace=10.0, reads_files=False)
+        self.pools = WarmPools()
 
     def launch(self, job: TrainingJob, listener: Listener | None = None) -> None:
         """Start a job."""
@@ -76,17 +78,20 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
     def prepare(self, run: Run) -> ProcessSpec:
         """Take a job from Starting to Training, and return its first process."""
         job = run.job
-        self.pass_time(run, delays.STARTING)
-        self._enter(run, "Pending")
-        self.start_machine(run, delays.PENDING, _RETRYABLE)
         with self.lock:
+            is_warm = run.attempts == 1 and self.pools.reuse(job)
+        self.pass_time(run, 0.0 if is_warm else delays.STARTING)
+        self._enter(run, "Pending")
+        self.start_machine(run, 0.0 if is_warm else delays.PENDING, _RETRYABLE)
+        with self.lock:
+            self.pools.use(job)
             job.started = job.started or time.time()
         self._enter(run, "Downloading")
         try:
             script = run.script = Script.fetched(job)
         except (StorageError, BadArchive, OSError) as error:
             self.give_up(run, str(error))
-        self.pass_time(run, delays.DOWNLOADING)
+        self.pass_time(run, delays.WARM if is_warm else delays.DOWNLOADING)
         self._enter(run, "Training")
         limit: float = _stopping_condition(job).get("MaxRuntimeInSeconds", _DAY)
         run.start_limit(limit - run.seconds, lambda: self.stop(job, "MaxRuntimeExceeded"))
@@ -172,6 +177,7 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
             job.enter_secondary(job.stop_status, "Stopped")
         else:
             job.enter_secondary("Completed", "Completed")
+        self.pools.keep(job, healthy=not (run.problem or "").startswith("InternalServerError"))
 
     def _enter(self, run: Run, secondary: str) -> None:
         with self.lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,30 @@ class TrialInfo:
 
 
 @dataclass
+class WarmPool:
+    """The instances of a job that keeps them for the next one."""
+
+    launched: float
+    status: str = "InUse"
+    """Until the job has ended, and after that Available, Reused or Terminated."""
+    idle_since: float | None = None
+    until: float = 0.0
+    """When they are terminated, once they are idle."""
+    ended: float | None = None
+    reused_by: str | None = None
+
+    def expire(self) -> None:
+        """Terminate instances that nothing has reused in time."""
+        if self.status == "Available" and time.time() >= self.until:
+            self.end("Terminated")
+
+    def end(self, status: str, reused_by: str | None = None) -> None:
+        """End the time in which they are idle."""
+        self.status, self.reused_by = status, reused_by
+        self.ended = time.time() if reused_by else self.until
+
+
+@dataclass
 class TrainingJob(ScriptJob):
     """A training job."""
 
@@ -76,6 +101,8 @@ class TrainingJob(ScriptJob):
     failure: str | None = None
     model: str | None = None
     curves: Curves = field(default_factory=Curves)
+    pool: WarmPool | None = None
+    """Its instances, if they are kept alive, or were reused."""
     stop_status: str = ""
     """The secondary status in which a stop ends: Stopped, or a limit that was exceeded."""
 

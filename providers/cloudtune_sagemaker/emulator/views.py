@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from cloudtune.emulator_kit import Json
+from cloudtune_sagemaker.emulator import warm_pools
 from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE, Ranges
 from cloudtune_sagemaker.emulator.search_space import KINDS, objective_of, ranges_of
@@ -69,6 +70,7 @@ def training(job: TrainingJob) -> Json:
             for name, (value, when) in job.final.items()
         ],
         **_seconds(job),
+        **warm_pools.status(job),
     }
     if job.model is not None:
         answer["ModelArtifacts"] = {"S3ModelArtifacts": job.model}
@@ -85,6 +87,7 @@ def training_row(job: TrainingJob) -> Json:
         "TrainingEndTime": job.ended,
         "TrainingJobStatus": job.state,
         "SecondaryStatus": job.secondary,
+        **warm_pools.status(job),
     }
 
 

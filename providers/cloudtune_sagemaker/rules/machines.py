@@ -35,6 +35,8 @@ default that the documentation of DeepRacer on AWS names (its page Service quota
 MAX_TRIAL_SECONDS = 28 * 24 * 3600
 MAX_KEEP_ALIVE = 21_600
 """Seconds (KeepAlivePeriodInSeconds, botocore 1.44.8 model)."""
+GUIDE_KEEP_ALIVE = 3600
+"""Seconds (developer guide, train-warm-pools, read 2026-11-27)."""
 MAX_WAIT_WITHOUT_CHECKPOINTS = 3600
 _PRIORITIZED_TYPES = frozenset(
     {"ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"}
@@ -171,8 +173,9 @@ def _warm_pool(
 ) -> Iterator[Finding | Note]:
     """Yield what a warm pool saves and costs.
 
-    Guide, train-warm-pools: only training jobs create warm pools, and idle instances are billed
-    (read 2026-11-27). That spot training cannot is from public reports and not verified.
+    Developer guide, page train-warm-pools (read 2026-11-27): only training jobs create warm pools,
+    idle instances are billed, spot instances and heterogeneous clusters have none, and without a
+    quota, which is 0 by default, instances are not kept.
     """
     if settings.keep_alive is None:
         return
@@ -184,15 +187,29 @@ def _warm_pool(
         yield refuse("keep_alive", f"must be between 1s and {format_duration(MAX_KEEP_ALIVE)}")
     if settings.spot:
         yield refuse("keep_alive", "spot instances have no warm pool: remove spot or keep_alive")
-    parallel = fitted.study.limits.parallel_trials or 1
+    elif settings.keep_alive > GUIDE_KEEP_ALIVE:
+        text = (
+            f"AWS's guide allows at most {format_duration(GUIDE_KEEP_ALIVE)}, its API model "
+            f"{format_duration(MAX_KEEP_ALIVE)}: not verified live"
+        )
+        yield Note(path, text)
+    if len(settings.instance_type or []) > 1:
+        text = "whether instances of several types are kept is not verified: set one instance_type"
+        yield Note(path, text)
+    limits = fitted.study.limits
+    parallel = limits.parallel_trials or 1
+    warm = (limits.max_trials or 0) - parallel
+    saved = f"up to {warm} of {limits.max_trials} trials start" if warm > 0 else "trials start"
     idle = settings.keep_alive * parallel
     price = facts.price
     cost = f", at most {price.per_second * idle:.2f} {price.currency}" if price else ""
+    after = f"{format_duration(settings.keep_alive)}" + (f" x {parallel}" if parallel > 1 else "")
     yield Note(
         path,
-        "a trial starts on the instances of an earlier one, without waiting for new ones; idle "
-        f"instances are billed, after the last trials for {format_duration(settings.keep_alive)} "
-        f"x {parallel}{cost}; max_cost does not count it",
+        f"{saved} on the instances of earlier ones, in less than a minute instead of minutes; idle "
+        f"instances are billed like running ones, after the last trials for {after}{cost}, which "
+        "max_cost does not count; needs a quota, by default 0: "
+        f"'{(settings.instance_type or ['TYPE'])[0]} for training warm pool usage'",
     )
 
 

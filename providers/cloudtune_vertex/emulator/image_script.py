@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,10 +62,13 @@ class ImageScript:
             log=job.folder / "log.txt",
             grace=GRACE,
         )
+        self.started: float | None = None
+        """When its container has started."""
         self._process = in_container(engine, container, process)
 
     def process(self) -> ProcessSpec:
         """Return the process of the container."""
+        self.started = time.monotonic()
         return self._process
 
     def advance(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class Script:
         self._start = contract.build_start(job.spec, identity, container, python)
         self._env = {STORAGE: url, **self._start.env}
         self._step = 0
+        self.started: float | None = None
+        """When its last step has started, after the installations."""
         self._layer: PackageLayer | None = None
         """The layer that this job is installing."""
         self._commands = [
@@ -69,6 +72,8 @@ class Script:
 
     def process(self) -> ProcessSpec:
         """Return the process of the current step: an installation, or the script."""
+        if self._step == len(self._commands) - 1:
+            self.started = time.monotonic()
         return ProcessSpec(
             command=self._commands[self._step],
             cwd=self._start.cwd,

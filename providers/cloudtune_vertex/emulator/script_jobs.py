@@ -6,6 +6,7 @@ The image of a job does not run. `cloudtune_vertex.contract` has how its script 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,8 +150,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
         if script is None:
             return
         if script.metrics is None:  # nothing is measured, so seconds count
-            if not last:
-                self.inject_fault(run, run.elapsed())
+            if not last and script.started is not None:
+                self.inject_fault(run, time.monotonic() - script.started)
             return
         measurements = script.metrics.read(last=last)
         if job.fault is not None and job.fault.effect == "no_metric":

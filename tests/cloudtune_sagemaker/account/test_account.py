@@ -241,6 +241,20 @@ def test_quotas_that_are_used_up(start_account: Start, tmp_path: Path) -> None:
     assert "'ml.m5.large for spot training job usage' is 0" in spot[0].message
 
 
+def test_instances_that_no_quota_keeps(
+    account: Account, start_account: Start, tmp_path: Path
+) -> None:
+    check = only(account.checks(tmp_path, "driven", keep_alive="10m"), "quota-warm-pool", "ok")
+    assert "ml.m5.large for training warm pool usage' is 20 for 2" in check.message
+    assert not by_id(account.checks(tmp_path, "managed", keep_alive="10m"), "quota-warm-pool")
+    account = start_account(faults=always("ListServiceQuotas", effect="quota"))
+    checks = account.checks(tmp_path, "driven", keep_alive="10m")
+    check = only(checks, "quota-warm-pool", "warning")
+    assert check.path == "providers.sagemaker.keep_alive"
+    assert "keep_alive has no effect" in check.message
+    assert "request-service-quota-increase" in check.command
+
+
 def test_more_parallel_trials_than_the_quota(account: Account, tmp_path: Path) -> None:
     limits = {"max_trials": 50, "parallel_trials": 9}
     over = {"limits": {**limits, "trial_timeout": "10m"}}

@@ -15,7 +15,21 @@ def required(request: Json) -> Iterator[str]:
             yield f"{key} is required."
 
 
-RULES: tuple[Rule[Json], ...] = (required, *job.RULES)
+def warm_pool(request: Json) -> Iterator[str]:
+    """Guide, train-warm-pools, Considerations: neither spot instances nor instance groups.
+
+    The words are not verified. The page has at most 3,600 seconds, the model 21,600: the model is
+    newer, and its bounds are checked with all others.
+    """
+    if not request["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
+        return
+    if request.get("EnableManagedSpotTraining"):
+        yield "KeepAlivePeriodInSeconds cannot be used with EnableManagedSpotTraining."
+    if "InstanceGroups" in request["ResourceConfig"]:
+        yield "KeepAlivePeriodInSeconds cannot be used with InstanceGroups."
+
+
+RULES: tuple[Rule[Json], ...] = (required, *job.RULES, warm_pool)
 
 
 def check(request: Json) -> None:
