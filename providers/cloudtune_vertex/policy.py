@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from cloudtune.provider import Plan, Policy
-from cloudtune_vertex.rights import APIS, DOCTOR, TRIALS, caller_rights
+from cloudtune_vertex.rights import APIS, TRIALS, caller_rights, doctor_rights
 from cloudtune_vertex.settings import VertexSettings
 
 _YOU = "user:YOU@EXAMPLE.COM"
@@ -57,11 +57,12 @@ def policies(plan: Plan) -> Iterator[Policy]:
             "iam.serviceAccounts.getAccessToken",
             [_bind("iam service-accounts", account, _YOU, creator)],
         )
+    reading = doctor_rights(plan)
     yield Policy(
         "permissions of the caller for cloudtune doctor, all read-only; optional",
-        "\n".join(DOCTOR),
+        "\n".join(reading),
         [
-            _role("cloudtuneDoctor", project, DOCTOR),
+            _role("cloudtuneDoctor", project, reading),
             _bind("projects", project, member, f"projects/{project}/roles/cloudtuneDoctor"),
         ],
     )

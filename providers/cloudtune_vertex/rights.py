@@ -70,8 +70,18 @@ DOCTOR: Sequence[str] = (
     "serviceusage.services.get",
 )
 """The permissions that only the doctor uses; without one, it reports what it cannot see."""
+PERSISTENT_RESOURCE = "aiplatform.persistentResources.get"
+"""The same, for trials on a persistent resource."""
 APIS: Sequence[str] = ("aiplatform.googleapis.com", "storage.googleapis.com")
 """The APIs that a run calls."""
+
+
+def doctor_rights(plan: Plan) -> list[str]:
+    """Return the permissions that only the doctor uses for a run."""
+    settings = plan.settings
+    assert isinstance(settings, VertexSettings)
+    on_resource = settings.persistent_resource and plan.mode == "driven"
+    return [*DOCTOR, *([PERSISTENT_RESOURCE] if on_resource else [])]
 
 
 def caller_rights(plan: Plan, on: On) -> list[Right]:

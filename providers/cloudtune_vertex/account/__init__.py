@@ -2,8 +2,8 @@
 
 The calls: testIamPermissions of the project, the bucket and the trials' service account, which need
 no permission; services.batchGet of Service Usage; buckets.getStorageLayout; tags.get of Artifact
-Registry; quotaInfos.list of Cloud Quotas; and the list of the jobs. References as in the emulator's
-``account.py``.
+Registry; quotaInfos.list of Cloud Quotas; persistentResources.get; and the list of the jobs.
+References as in the emulator's ``account.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from cloudtune.provider import Check, Plan, check_packages
 from cloudtune_vertex.account.identity import check_identity
+from cloudtune_vertex.account.persistent_resource import check_persistent_resource
 from cloudtune_vertex.account.project import check_apis, check_permissions, check_service_account
 from cloudtune_vertex.account.resources import check_buckets, check_image, check_quotas
 from cloudtune_vertex.client import Google
@@ -35,3 +36,4 @@ def check_account(google: Google, plan: Plan) -> Iterator[Check]:
     yield from check_buckets(google, plan)
     yield from check_image(google, plan)
     yield from check_quotas(google, plan)
+    yield from check_persistent_resource(google, plan)

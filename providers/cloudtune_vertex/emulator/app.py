@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, parse_qsl
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
+from cloudtune_vertex.emulator import persistent_resources
 from cloudtune_vertex.emulator.account import Account, AccountCall, account_call
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
@@ -38,7 +39,10 @@ _LOCATION = re.compile(r"[a-z]+(-[a-z]+)+[0-9]+")
 """The form of all regions in google-cloud-aiplatform 2.7.0, constants/base.py. The service's words
 for others are not verified."""
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
-_KINDS = {kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)}
+_KINDS = {
+    **{kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)},
+    persistent_resources.COLLECTION: persistent_resources.KIND,
+}
 _PATH = re.compile(
     rf"/v1(?:beta1)?/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
 )

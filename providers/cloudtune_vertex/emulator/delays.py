@@ -11,6 +11,9 @@ STARTING = 30.0
 """A tuning job in JOB_STATE_PENDING."""
 PENDING = 120.0
 """A custom job in JOB_STATE_PENDING: finding a machine, and downloading the image."""
+PERSISTENT = 15.0
+"""The same on a persistent resource, which "significantly reduces the job startup time" (page
+persistent-resource-train, read 2026-11-27)."""
 RESTARTING = 60.0
 """From an interruption until the job runs on another machine."""
 ENDING = 15.0

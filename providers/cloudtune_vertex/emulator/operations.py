@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, StudyError, app
-from cloudtune_vertex.emulator import account, views
+from cloudtune_vertex.emulator import account, persistent_resources, views
 from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.package_cache import PackageCache
+from cloudtune_vertex.emulator.persistent_resources import PersistentResources
 from cloudtune_vertex.emulator.rules import demand, pipelines, tuning
 from cloudtune_vertex.emulator.rules import job as job_rules
 from cloudtune_vertex.emulator.script_jobs import CustomJobs
@@ -54,6 +56,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         self, folder: Path, delays: Delays, faults: FaultPlan, storage: Storage, scripts_url: str
     ) -> None:
         self.store = Store()
+        self.resources = PersistentResources()
         self._messages = Messages()
         jobs = CustomJobs(
             delays,
@@ -96,7 +99,8 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         return self._write(self._create_job(parent_of(call.resource), request), call)
 
     def _create_job(self, parent: Parent, request: Json) -> CustomJob:
-        demand(job_rules.CUSTOM_RULES, request)
+        resources = partial(self.resources.check, parent)
+        demand((*job_rules.CUSTOM_RULES, resources), request)
         fault = self.context.faults.next_trial()
         if fault is not None and fault.effect in NOT_DRIVEN:
             raise unimplemented(
@@ -168,6 +172,31 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         self.store.delete(job)
         return views.deleted(job.name, kind.COLLECTION)
 
+    def create_resource(self, call: Call) -> bytes:
+        """CreatePersistentResource, done at once."""
+        request = self._messages.read(persistent_resources.KIND, call.body)
+        id_ = call.query.get("persistentResourceId", "")
+        resource, operation = self.resources.create(parent_of(call.resource), id_, request)
+        self._messages.write(persistent_resources.KIND, resource, call.query)
+        return operation
+
+    def get_resource(self, call: Call) -> bytes:
+        """GetPersistentResource."""
+        resource = self.resources.get(call.resource)
+        return self._messages.write(persistent_resources.KIND, resource, call.query)
+
+    def list_resources(self, call: Call) -> bytes:
+        """ListPersistentResources, on one page."""
+        message: Json = {
+            persistent_resources.COLLECTION: self.resources.list(parent_of(call.resource))
+        }
+        return self._messages.write("ListPersistentResourcesResponse", message, call.query)
+
+    def delete_resource(self, call: Call) -> bytes:
+        """DeletePersistentResource."""
+        self.resources.delete(call.resource)
+        return views.deleted(call.resource, persistent_resources.COLLECTION)
+
     def _cancel(self, job: StoredJob) -> None:
         if isinstance(job, CustomJob):
             self.context.jobs.cancel(job)
@@ -191,6 +220,10 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "ListCustomJobs": lambda each, call: each.list(CustomJob, call),
     "CancelCustomJob": lambda each, call: each.cancel(CustomJob, call),
     "DeleteCustomJob": lambda each, call: each.delete(CustomJob, call),
+    "CreatePersistentResource": Operations.create_resource,
+    "GetPersistentResource": Operations.get_resource,
+    "ListPersistentResources": Operations.list_resources,
+    "DeletePersistentResource": Operations.delete_resource,
     "CreateTrainingPipeline": Operations.create_pipeline,
     "GetTrainingPipeline": lambda each, call: each.get(TrainingPipeline, call),
     "ListTrainingPipelines": lambda each, call: each.list(TrainingPipeline, call),
@@ -208,6 +241,6 @@ OTHER_OPERATIONS = (
     *(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list")),
     *("iam.serviceAccounts.actAs", "iam.serviceAccounts.getAccessToken"),
     *("logging.logEntries.list", "serviceusage.services.get", "cloudquotas.quotas.get"),
-    "artifactregistry.tags.get",
+    *("artifactregistry.tags.get", "aiplatform.persistentResources.get"),
 )
 """The operations of other services that a fault plan can name, and permissions that it can deny."""

@@ -106,7 +106,10 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
         """Take a job from JOB_STATE_PENDING to JOB_STATE_RUNNING; return its first process."""
         job = run.job
         failure = Status(errors.INTERNAL, "Internal error occurred for the current attempt.")
-        self.start_machine(run, delays.PENDING if run.attempts == 1 else delays.RESTARTING, failure)
+        pending = delays.PENDING
+        if "persistentResourceId" in job.spec:
+            pending = delays.PERSISTENT
+        self.start_machine(run, pending if run.attempts == 1 else delays.RESTARTING, failure)
         with self.lock:
             if not job.ending:
                 job.enter(RUNNING)

@@ -37,16 +37,12 @@ class Account(Emulator):
         context = JobContext(folder, Address(self.url, self.key))
         return list(VertexProvider().check_account(planned, context))
 
-    def post(self, path: str, **params: str) -> None:
+    def post(self, path: str, body: Any = None, **params: str) -> None:
         """Send a request of Google's REST APIs."""
         headers = {"Authorization": f"Bearer {self.key}"}
         requests.post(
-            self.url + path, params=params, headers=headers, timeout=30
+            self.url + path, params=params, headers=headers, json=body, timeout=30
         ).raise_for_status()
-
-    def credentials(self) -> Any:
-        """Return credentials of Google's libraries with the emulator's key."""
-        return self._credentials(None)
 
     def reach(self) -> None:
         """Wait until it listens; create a bucket in the location of the jobs, and one elsewhere."""

@@ -131,6 +131,28 @@ def test_images(account: Account, tmp_path: Path) -> None:
     assert only(elsewhere, "image", "unknown")
 
 
+def test_persistent_resources(account: Account, tmp_path: Path) -> None:
+    def check(severity: Any, **settings: Any) -> Any:
+        checks = account.checks(tmp_path, "driven", persistent_resource="pool", **settings)
+        return only(checks, "persistent-resource", severity)
+
+    assert check("unknown").fix == "this emulator knows only its own persistent resources"
+    path = "/v1/projects/my-project/locations/us-central1/persistentResources"
+    pools = [{"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "2"}]
+    account.post(path, {"resourcePools": pools}, persistentResourceId="other")
+    missing = check("error")
+    assert "there is no persistent resource pool in us-central1" in missing.message
+    assert missing.command.startswith("gcloud ai persistent-resources list")
+    account.post(path, {"resourcePools": pools}, persistentResourceId="pool")
+    assert check("ok", machine_type="n1-standard-4").message.endswith("for 2 trials at a time")
+    other = check("error", machine_type="n1-standard-8")
+    assert "has n1-standard-4, not n1-standard-8" in other.message
+    many = check("warning", machine_type="n1-standard-4", limits={"parallel_trials": 3})
+    assert "has 2 machines of n1-standard-4, and the study runs 3 trials" in many.message
+    managed = account.checks(tmp_path, "managed", persistent_resource="pool")
+    assert not by_id(managed, "persistent-resource")
+
+
 def test_quotas(start_account: Start, tmp_path: Path) -> None:
     account = start_account(faults=always("ListQuotaInfos", effect="quota"))
     gpus: dict[str, Any] = {"accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 2}

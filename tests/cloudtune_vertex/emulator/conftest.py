@@ -57,7 +57,7 @@ class Emulator(Served):
         service: Any = import_module("google.cloud.aiplatform_v1.services.job_service")
         client = service.JobServiceClient(
             transport="rest",
-            credentials=self._credentials(key),
+            credentials=self.credentials(key),
             client_options={"api_endpoint": self.url},
         )
         self.stack.callback(client.transport.close)
@@ -68,13 +68,13 @@ class Emulator(Served):
         storage: Any = import_module("google.cloud.storage")
         client = storage.Client(
             project="team",
-            credentials=self._credentials(key),
+            credentials=self.credentials(key),
             client_options={"api_endpoint": self.url},
         )
         self.stack.callback(client.close)
         return client
 
-    def _credentials(self, key: str | None) -> Any:
+    def credentials(self, key: str | None = None) -> Any:
         credentials: Any = import_module("google.oauth2.credentials")
         return credentials.Credentials(token=key or self.key)
 
