@@ -58,7 +58,7 @@ class _Reporter:
 
     def _report(self, values: Mapping[str, Any], step: int) -> None:
         if self._names is not None:
-            values = {ours: values[name] for ours, name in self._names.items() if name in values}
+            values = {own: values[name] for own, name in self._names.items() if name in values}
         if values:
             report(values, step=step)
 
@@ -166,7 +166,7 @@ class _Lightning(_Reporter):
         self._epoch_ended = False
 
     def on_validation_start(self, trainer: Any, _module: Any) -> None:
-        """Remember which metrics there are, to see those of the validation."""
+        """Record the names of the metrics that the validation does not add."""
         self._earlier_names = set(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Any, _module: Any) -> None:
@@ -188,7 +188,7 @@ class _Lightning(_Reporter):
         self._report_epoch(trainer)
 
     def on_exception(self, _trainer: Any, _module: Any, exception: BaseException) -> None:
-        """Let an interrupted process not end as if its training were complete."""
+        """Make an interrupted process end with an error code."""
         if isinstance(exception, SystemExit) and exception.code is None:
             exception.code = _INTERRUPTED
 
@@ -225,7 +225,7 @@ class _Transformers(_Reporter):
             control.should_training_stop = self._stopped = True
 
     def on_epoch_end(self, _args: Any, _state: Any, control: Any, **_kwargs: Any) -> None:
-        """Spend no time on the evaluation of an incomplete epoch."""
+        """Skip the evaluation of an incomplete epoch."""
         if self._stopped:
             control.should_evaluate = False
 
@@ -281,7 +281,7 @@ def _any_process(args: Any, flag: bool) -> bool:
 
 
 def _is_first_process() -> bool:
-    """Return whether no variable of the environment numbers this process other than 0."""
+    """Return whether the environment gives this process the number 0, or no number."""
     ranks = [os.environ.get(name, "") for name in _RANKS]
     config = os.environ.get("TF_CONFIG")
     if config:
@@ -304,7 +304,7 @@ def callback_class(name: str) -> type[Any]:
     """Return a callback, a subclass of its framework's class.
 
     Raises:
-        AttributeError: If there is none of this name.
+        AttributeError: If no callback has this name.
         ImportError: If the framework is not installed.
     """
     if name not in _CALLBACKS:

@@ -30,7 +30,7 @@ class _Losses:
     last_step: int = 0
     """The highest step before them."""
 
-    def after(self, step: int) -> _Losses:
+    def add(self, step: int) -> _Losses:
         """Return these losses and another one, before which the trial had reached a step."""
         if step > self.last_step:
             return _Losses(1, step)
@@ -137,7 +137,7 @@ class TrialStarts:
         ]
 
     def awaits_retry(self, number: int) -> bool:
-        """Return whether a trial is to start again since it ran out of memory."""
+        """Return whether a trial is to start again because it ran out of memory."""
         return number in self._retries
 
     def next_repeat(self, *, is_full: bool) -> Started | None:
@@ -171,7 +171,7 @@ class TrialStarts:
         )
 
     def limit_losses(self, event: Ended) -> Ended:
-        """Return the end of a lost trial: ``failed`` if it was lost again and again."""
+        """Return the end of a lost trial: ``failed`` after `MAX_LOSSES` losses without progress."""
         losses = self._losses_after(event.number).count
         if losses < MAX_LOSSES:
             return event
@@ -208,7 +208,7 @@ class TrialStarts:
         return len(self._trials.get(number).measurements) - self._carried[number]
 
     def _losses_after(self, number: int) -> _Losses:
-        return self._losses.get(number, _Losses()).after(self._last_step(number))
+        return self._losses.get(number, _Losses()).add(self._last_step(number))
 
     def _last_step(self, number: int) -> int:
         return max((m.step for m in self._trials.get(number).measurements), default=0)

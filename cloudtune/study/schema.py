@@ -342,7 +342,7 @@ class TrialSpec(Model):
     )
     retry: Annotated[Retry, retry_or_map] | None = Field(
         default=None,
-        description="Start a trial again that ran out of memory, with more: a reason or a map.",
+        description="Start a trial that ran out of memory again, with more memory.",
     )
 
 

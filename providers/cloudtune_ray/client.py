@@ -21,8 +21,8 @@ MAX_LOG_LINES = 1_000_000
 MAX_LOG_BYTES = 64 * 1024 * 1024
 _JOBS = "/api/jobs/"
 _UNREADABLE = ("A file is not found at", "Agent for node id", "Cannot find")
-"""What the state API says, with the status 500, of a file that does not exist and of a node that is
-gone (log_agent.py and state_manager.py)."""
+"""Texts of the state API's response, with the status 500, for a file that does not exist and for a
+node that is gone (log_agent.py and state_manager.py)."""
 
 
 def connect(plan: Plan, context: JobContext) -> RayClient:

@@ -22,7 +22,7 @@ Tail = Callable[[int], "Sequence[str] | None"]
 
 @dataclass
 class Record:
-    """What has been read of the record of one job."""
+    """The part of the record of one job that was read."""
 
     measurements: list[Measurement] = field(default_factory=list[Measurement])
     started: float | None = None

@@ -41,7 +41,7 @@ def is_over(job: Json, record: Record | None = None) -> bool:
 def _ended_itself(job: Json, record: Record) -> bool:
     """Return whether the script ended by itself, so that its exit code counts.
 
-    A script also gets a signal when its node is shut down; only Ray knows whether it was stopped.
+    A script also gets a signal when its node is shut down. Only Ray knows who stopped it.
     """
     return record.end is not None and not record.end.get("stopped") and job["status"] != "STOPPED"
 

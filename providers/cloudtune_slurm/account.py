@@ -1,6 +1,6 @@
-"""What read-only commands show of a cluster before a run.
+"""The doctor's checks of a Slurm cluster, with read-only commands.
 
-The commands: ``sbatch --version``, ``squeue --me``, ``sinfo``, ``sbatch --test-only``, which
+They are ``sbatch --version``, ``squeue --me``, ``sinfo``, ``sbatch --test-only``, which
 submits nothing, and ``test`` and ``stat`` for the folder, the Python and the inputs.
 """
 

@@ -27,7 +27,7 @@ _TRANSIENT = (
     "try again",
     "rate limit exceeded",
 )
-"""A call may have had an effect all the same."""
+"""Texts of transient errors. The call may have had an effect nevertheless."""
 _FULL = (
     "qosmaxsubmitjob",
     "qosgrpsubmitjob",

@@ -1,4 +1,4 @@
-"""What a run uses and creates on a cluster, in words."""
+"""What a run uses and creates on a Slurm cluster, in words."""
 
 from __future__ import annotations
 

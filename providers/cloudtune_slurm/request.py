@@ -1,6 +1,6 @@
-"""The request: the words of sbatch and the script of a job, as they are for every trial of a run.
+"""The request: the words of sbatch and the script of a job, for every trial of a run.
 
-`JOB` and `START` stand for what each start replaces: its job's name, and its folder.
+Each start replaces `JOB` with the name of its job, and `START` with its folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The jobs of one run: one for each start of a trial.
 
-What a trial does is read from its files in the shared folder, at each poll. The queue is asked
-rarely: it shows what waits, and how a job ended that wrote no end file.
+Each poll reads the files of the trials in the shared folder. The queue is read rarely: it shows
+which jobs wait, and how a job ended that wrote no end file.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TAIL_LINES = 20
 
 @dataclass
 class _Start:
-    """What is known of one start."""
+    """The state of one start."""
 
     folder: str
     created: float | None = None
@@ -109,7 +109,7 @@ class SlurmJobs:
         """Create the job of a start.
 
         Slurm would create a second job of this name, so the caller first looks for one that may
-        exist. If two exist all the same, the second one ends before the script.
+        exist. If two exist nevertheless, the second one ends before the script.
 
         Raises:
             SlurmError: If the call fails.
@@ -207,7 +207,7 @@ class SlurmJobs:
             start.measurements += _read_reports(complete)
 
     def _ask_queue(self, starts: Mapping[str, _Start]) -> None:
-        """Ask the queue if it is time, or soon for jobs that may not exist.
+        """Read the queue if it is time, or earlier for jobs that may not exist.
 
         Raises:
             SlurmError: If squeue fails. A transient error matters only if a job may not exist.

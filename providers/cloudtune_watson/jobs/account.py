@@ -1,6 +1,6 @@
-"""What read-only calls show of a space and its watsonx.ai Runtime before a run, at no cost.
+"""The doctor's checks of a space and its watsonx.ai Runtime, with read-only calls at no cost.
 
-The calls: the sign-in, the space, specifications by name, the deployments with the run's name, and
+They are the sign-in, the space, specifications by name, the deployments with the run's name, and
 on IBM Cloud the user's task credentials and what is used of the instance (API v4 in
 IBM/abap-sdk-nwas-x at 9cb5754; ibm-watsonx-ai 1.8.1, task_credentials.py; read 2026-11-27).
 """
@@ -33,7 +33,7 @@ _NEEDED = ("url", "space_id", "hardware_spec", "software_spec")
 
 
 def check_account(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]:
-    """Yield the checks of a space. Without a sign-in, only that is known.
+    """Yield the checks of a space. Without a sign-in, only that is reported.
 
     Raises:
         WatsonError: If IBM cannot be reached.
@@ -213,7 +213,7 @@ def _number(value: Any) -> float | None:
 def _check_name(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]:
     name = plan.facts.job_name
     found = yield from ask_for(
-        lambda: _as_found(runtime, name),
+        lambda: {"deployments": runtime.list_deployments(name)},
         "job-name",
         f"whether a deployment is named {name}",
         "the role Viewer in the space",
@@ -229,7 +229,3 @@ def _check_name(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]:
         )
     else:
         yield account_ok(id="job-name", message=f"deployment name {name} is free")
-
-
-def _as_found(runtime: RuntimeClient, name: str) -> dict[str, Any]:
-    return {"deployments": runtime.list_deployments(name)}

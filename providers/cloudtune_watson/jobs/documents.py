@@ -9,7 +9,7 @@ from cloudtune.provider import Json
 
 
 def part(document: Json | None, *path: str) -> Json:
-    """Return the map at a path of a document; empty if there is none.
+    """Return the map at a path of a document; empty if it has none.
 
     Example:
         >>> part({"entity": {"status": {"state": "ready"}}}, "entity", "status")
