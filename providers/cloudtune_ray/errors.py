@@ -76,7 +76,7 @@ def service_error(operation: str, code: int, body: str) -> RayError:
     )
 
 
-def connection_error(operation: str, error: BaseException) -> RayError:
+def connection_error(operation: str, address: str, error: BaseException) -> RayError:
     """Return the error for a call without a response."""
     import ssl
 
@@ -87,7 +87,10 @@ def connection_error(operation: str, error: BaseException) -> RayError:
             f"to a file with the certificate that signed it [{reason.verify_message}]"
         )
         return RayError(message, affects_all_calls=True)
-    message = f"{operation}: cannot reach the cluster [{str(reason)[:_MAX_MESSAGE]}]"
+    message = (
+        f"{operation}: cannot reach the cluster at {address}: check that it runs, the address, and "
+        f"the port-forward if there is one [{str(reason)[:_MAX_MESSAGE]}]"
+    )
     return RayError(message, retryable=True)
 
 

@@ -110,7 +110,7 @@ class HttpClient:
             if self.connection.emulated and "Connection refused" in str(error):
                 message = f"{operation}: the emulator has ended, and its jobs with it"
                 raise EmulatorEndedError(PROVIDER, message) from error
-            raise connection_error(operation, error) from error
+            raise connection_error(operation, self.connection.address, error) from error
 
 
 def _parse(operation: str, content: bytes) -> Any:

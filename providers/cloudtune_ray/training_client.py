@@ -40,6 +40,12 @@ POLL_SECONDS = 5.0
 POLL_SECONDS_EMULATED = 0.25
 CALLS_PER_SECOND = 4
 """Chosen: with more running jobs, polls are further apart."""
+WAITING_SECONDS = 20.0
+"""Chosen: a job that still waits so long after its stop waits for a node, not for its start.
+
+Ray delivers the stop only when the job's supervisor runs (2.60.0, job_manager.py, stop_job), so a
+job for which no node is free stays PENDING, and ends as soon as it starts.
+"""
 _FEW_JOBS = 3
 """Up to so many jobs are read one by one; the list has the jobs of everyone, also ended ones."""
 
@@ -70,6 +76,8 @@ class RayJobs:
         self._known: dict[str, Json] = {}
         """The last description of each job that was found."""
         self._running = 0
+        self._stopped: dict[str, float] = {}
+        """When this process first stopped each job, by `time.monotonic`."""
 
     @property
     def poll_seconds(self) -> float:
@@ -122,6 +130,7 @@ class RayJobs:
             RayError: If the cluster cannot be called.
         """
         self._client.stop(name)
+        self._stopped.setdefault(name, time.monotonic())
 
     def _request(self, started: Started) -> Json:
         assert started.id is not None
@@ -156,6 +165,8 @@ class RayJobs:
         return ended | found
 
     def _training_job(self, name: str, job: Json, number: int) -> TrainingJob:
+        if job["status"] == "PENDING" and self._waited_since_stop(name) >= WAITING_SECONDS:
+            return TrainingJob(state="cancelled", word="PENDING", ended=time.time())
         record = self._records.setdefault(name, Record())
         node: str | None = job.get("driver_node_id")
         if node and record.end is None and job["status"] != "PENDING":
@@ -177,6 +188,10 @@ class RayJobs:
             lost=response.is_lost(job, record),
             out_of_memory=response.ran_out_of_memory(job, record),
         )
+
+    def _waited_since_stop(self, name: str) -> float:
+        stopped = self._stopped.get(name)
+        return 0.0 if stopped is None else time.monotonic() - stopped
 
     def _artifacts(self, number: int) -> str | None:
         storage = self._settings.storage

@@ -84,7 +84,7 @@ def command_error(program: str, code: int, output: str) -> SlurmError:
         code: Its exit code.
         output: What it printed on its standard error.
     """
-    text = _shorten(output) or f"exit code {code}"
+    text = _shorten(output, program) or f"exit code {code}"
     lower = output.lower()
     if code in (126, 127):
         hint = "cloudtune runs on a login node, or reaches one with providers.slurm.host"
@@ -118,9 +118,13 @@ def timeout_error(words: Sequence[str], seconds: float) -> SlurmError:
 
 def file_error(error: OSError) -> SlurmError:
     """Return the error for the shared folder."""
-    return SlurmError(f"the shared folder: {error}", affects_all_calls=True)
+    hint = "check its space and permissions, or set providers.slurm.folder to another one"
+    return SlurmError(f"the shared folder: {error}; {hint}", affects_all_calls=True)
 
 
-def _shorten(output: str) -> str:
+def _shorten(output: str, program: str = "") -> str:
+    """Return the lines of an output in one, without the words that the message has already."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if program:
+        lines = [line.removeprefix(f"{program}: ").removeprefix("error: ") for line in lines]
     return "; ".join(lines)[-_MAX_MESSAGE:]

@@ -140,9 +140,10 @@ class SlurmContract(Contract):
         return None
 
     def close(self) -> None:
-        """Write the end file, as a whole."""
+        """Kill what the script left behind, and write the end file, as a whole."""
         if not self._folder:
             return
+        _kill_group()
         end = {"job": os.environ.get("SLURM_JOB_ID", ""), "node": _node(), "started": self._started}
         end.update(self._end, reason=self._reason)
         path = self._path(END_FILE)
@@ -154,6 +155,43 @@ class SlurmContract(Contract):
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+
+def _kill_group() -> None:
+    """Kill all other processes of this process's group, if the group is its own.
+
+    Slurm's plugin proctrack/linuxproc finds the processes of a job by their parents, so it misses
+    those whose parent has ended (measured with 24.11.5).
+    """
+    import contextlib
+    import signal
+    import time
+
+    group = os.getpid()
+    if os.getpgrp() != group:
+        return
+    for _ in range(20):  # one of them may be about to start another
+        others = [pid for pid in _processes() if pid != group and _group_of(pid) == group]
+        if not others:
+            return
+        for pid in others:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:  # no Linux
+        return []
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return -1
 
 
 def _node() -> str:

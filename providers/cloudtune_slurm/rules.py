@@ -17,7 +17,7 @@ from cloudtune.provider import (
     uses_launcher,
 )
 from cloudtune_slurm.lookup import is_shared
-from cloudtune_slurm.request import time_minutes
+from cloudtune_slurm.request import PROTECTED, time_minutes
 from cloudtune_slurm.settings import QUEUE_SECONDS, SlurmSettings
 
 SETTINGS = "providers.slurm"
@@ -35,6 +35,7 @@ _RESERVED = {
     "get-user-env": "the script begins with a login shell",
 }
 """Options of sbatch that break what cloudtune relies on."""
+_LONG_NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _EXPORT_WORDS = {"ALL", "NIL", "NONE"}
 """Words of --export that are no names of variables."""
 
@@ -167,9 +168,22 @@ def _native(native: Mapping[str, Any]) -> Iterator[Finding]:
     for name, value in cast("Mapping[str, Any]", options).items():
         if name in _RESERVED:
             yield Finding("refused", f"{path}.sbatch.{name}", _RESERVED[name])
-        elif len(name) == 1 or name.startswith("-") or "_" in name:
+        elif len(name) == 1 or not _LONG_NAME.fullmatch(name):
             reason = "use the long name without dashes in front, such as cpus-per-task"
+            yield Finding("refused", f"{path}.sbatch.{name}", reason)
+        elif full := _abbreviates(name):
+            reason = f"sbatch takes it for {full}: write the whole name of an option"
             yield Finding("refused", f"{path}.sbatch.{name}", reason)
         elif isinstance(value, Mapping):
             reason = "must be a text, a number, a list of them, or true for an option without value"
             yield Finding("refused", f"{path}.sbatch.{name}", reason)
+
+
+def _abbreviates(name: str) -> str | None:
+    """Return the option that cloudtune needs for itself and sbatch reads instead of a short name.
+
+    sbatch accepts every unique beginning of an option: getopt_long(3).
+    """
+    own = [path.removeprefix("sbatch.") for path in PROTECTED if path.startswith("sbatch.")]
+    names = [*own, *_RESERVED]
+    return next((n for n in names if n.startswith(name)), None) if name not in own else None

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cloudtune.provider.models import JobContext
@@ -55,6 +56,7 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # slurmstepd gives a job a group of its own
         )
 
     def run(self, job: str = "17", **env: str) -> tuple[int, str]:
@@ -222,3 +224,23 @@ def test_setup_lines_are_bash_and_requirements_are_not_installed(tmp_path: Path)
     job = Job(tmp_path, "import os; print(os.environ['FROM_SETUP'])", over, setup=setup)
     job.create({"lr": 0.01})
     assert job.run() == (0, "it's ready\na b\n")
+
+
+def test_processes_that_the_script_leaves_behind_are_killed(tmp_path: Path) -> None:
+    script = """
+        import subprocess
+        from cloudtune.trial import output_dir
+        null = subprocess.DEVNULL
+        words = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+        child = subprocess.Popen(words, stdin=null, stdout=null, stderr=null)
+        with open(output_dir() + "/child", "w") as file:
+            file.write(str(child.pid))
+    """
+    job = Job(tmp_path, script)
+    job.create({"lr": 0.01})
+    assert job.run()[0] == 0
+    child = int((job.folder.parent / "output" / "child").read_text())
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the child lives on"
+        time.sleep(0.1)

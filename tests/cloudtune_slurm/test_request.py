@@ -111,6 +111,12 @@ def test_native_does_not_replace_what_jobs_are_found_by(base: Path) -> None:
         assert [each.path for each in found] == [f"providers.slurm.native.sbatch.{name}"], name
 
 
+def test_native_does_not_pass_rules_by_a_short_name(base: Path) -> None:
+    for name in ("arra", "outp", "job-n", "exp", "req", "array=1-3", "mem_per_cpu"):
+        found = plan_of(base, folder="/s", native={"sbatch": {name: "1-3"}}).refused
+        assert [each.path for each in found] == [f"providers.slurm.native.sbatch.{name}"], name
+
+
 def test_a_start_with_other_resources_changes_only_their_options(base: Path) -> None:
     block = {
         "trial": {"script": "train.py", "resources": {"cpus": 2, "gpus": 1, "memory": "2 GiB"}}
