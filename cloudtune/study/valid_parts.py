@@ -198,6 +198,13 @@ def _remove(data: dict[str, Any], mistake: Mistake, invalid_fields: set[str]) ->
     if not keys:
         data.clear()
         return
+    if keys[:2] == ("trial", "resources") and len(keys) > 3 and keys[3] != "when":
+        definitions = data["trial"].get("resources")
+        if is_list(definitions) and is_map(definition := _value_at(definitions, keys[2:3])):
+            # Its condition is checked together with those of the others.
+            definition.pop(str(keys[3]), None)
+            invalid_fields.add(".".join(map(str, keys)))
+            return
     container: Any = data
     *above, last = keys
     for end, key in enumerate(above, start=1):

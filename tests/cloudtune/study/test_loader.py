@@ -251,6 +251,35 @@ trial: {args: ["{{depth2}}"]}
     ]
 
 
+def test_conditions_of_resources_are_checked_next_to_other_mistakes_in_them() -> None:
+    text = """
+parameters:
+  size: {type: categorical, values: [small, large]}
+trial:
+  resources:
+  - {cpus: 0, when: {size: huge}}
+  - {memory: lots, when: {sise: large}}
+  - {gpus: 1, when: {size: large}}
+"""
+    assert [(p.path, p.line) for p in problems(text)] == [
+        ("trial.resources.0.cpus", 6),
+        ("trial.resources.0.when.size", 6),
+        ("trial.resources.1.memory", 7),
+        ("trial.resources.1.when.sise", 7),
+        ("trial.resources.1", 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[[1]]", "[3, {cpus: 1}]", "{cpus: 0, when: [1]}", "[{cpus: 0, when: [1]}, {when: 3}]"],
+)
+def test_resources_of_a_wrong_form_are_reported(value: str) -> None:
+    assert {p.path.split(".")[1] for p in problems(f"trial: {{resources: {value}}}")} == {
+        "resources"
+    }
+
+
 def test_other_mistakes_next_to_a_misspelled_type_are_reported() -> None:
     text = """
 parameters:
