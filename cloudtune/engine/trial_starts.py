@@ -125,7 +125,8 @@ class TrialStarts:
         """Return the measurements that a trial takes over from the one that it repeats.
 
         They are those before the first step of this trial. So a script that continues from a
-        checkpoint has all its measurements in one trial, and one that begins anew has only its own.
+        checkpoint has all its measurements in one trial, and one that starts from scratch has only
+        its own.
         """
         replaced = self._open[number].replaces
         if replaced is None or self._trials.get(number).measurements:

@@ -44,7 +44,7 @@ THREADS = (
 class SlurmContract(Contract):
     """Writes what happens to a trial into the folder of its start.
 
-    Each file is opened anew, written and closed, which is when NFS shows it to other machines.
+    Each write opens and closes the file: NFS then shows the content to other machines.
     """
 
     def __init__(self, study: Json, folder: str) -> None:

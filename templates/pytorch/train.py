@@ -16,7 +16,7 @@ from cloudtune.trial import checkpoint_dir, output_dir, params, report, should_s
 
 DEFAULTS = {"width": 16, "dropout": 0.0, "batch_size": 32, "learning_rate": 1e-3, "decay": 1.0}
 DEFAULTS |= {"weight_decay": 1e-2, "shift": 0, "epochs": 27}
-INTERRUPTED = 143  # 128 + SIGTERM, so that nobody takes a part of the training for all of it
+INTERRUPTED = 143  # 128 + SIGTERM, so an interrupted training does not count as complete
 
 
 class Training:

@@ -68,7 +68,7 @@ def test_a_torn_line_is_read_later() -> None:
     assert (record.started, record.host) == (5.0, "n1")
 
 
-def test_a_record_that_cannot_be_read_keeps_what_is_known() -> None:
+def test_an_unreadable_record_keeps_its_measurements() -> None:
     file, record = File(), Record()
     file.add(2)
     assert record.read(file.tail)

@@ -105,7 +105,7 @@ def test_the_words_of_a_start(base: Path) -> None:
     } <= set(words)
 
 
-def test_native_does_not_replace_what_jobs_are_found_by(base: Path) -> None:
+def test_native_cannot_replace_the_fields_that_identify_jobs(base: Path) -> None:
     for name in ("job-name", "output", "chdir", "export", "no-requeue", "parsable"):
         found = plan_of(base, folder="/s", native={"sbatch": {name: "x"}}).refused
         assert [each.path for each in found] == [f"providers.slurm.native.sbatch.{name}"], name

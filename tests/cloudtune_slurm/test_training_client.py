@@ -209,7 +209,7 @@ def test_a_job_that_the_queue_forgot_is_lost(rig: Rig, clock: Clock) -> None:
     assert (job.state, job.word, job.lost) == ("cancelled", "GONE", True)
 
 
-def test_a_look_for_one_job_keeps_what_is_known_of_the_others(rig: Rig, clock: Clock) -> None:
+def test_polling_one_job_keeps_the_state_of_the_others(rig: Rig, clock: Clock) -> None:
     first = rig.create(1)
     rig.begin(first)
     rig.poll(first)

@@ -26,11 +26,11 @@ from cloudtune_ray.launcher_contract import AFTER_STEP, STORAGE
 from cloudtune_ray.settings import RaySettings
 
 JOB = "{{job}}"
-"""Stands for the name of a trial's start."""
+"""Placeholder for the name of a trial's start."""
 CHECKPOINT = "{{checkpoint}}"
-"""Stands for the number of the trial whose folder in the storage a start uses."""
+"""Placeholder for the number of the trial whose folder in the storage a start uses."""
 PACKAGE = "{{package}}"
-"""Stands for the address of the code, which depends on its content."""
+"""Placeholder for the address of the code, which depends on its content."""
 RUN_KEY = "cloudtune_run"
 """The key of a job's metadata with the id of its run."""
 PROGRAM = "cloudtune_job.py"

@@ -19,7 +19,7 @@ from cloudtune.trial import STUDY_FILE
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 NUMBER = "{{number}}"
-"""Stands for the number of a trial in the request of the driven mode."""
+"""Placeholder for the number of a trial in the request of the driven mode."""
 RUN_TAG = "cloudtune:run"
 TRIAL_TAG = "cloudtune:trial"
 CHECKPOINTS = "/opt/ml/checkpoints"

@@ -45,10 +45,10 @@ def check_persistent_resource(google: Google, plan: Plan) -> Iterator[Check]:
     right = f"{PERSISTENT_RESOURCE} on the project {project}"
     found = yield from ask(find, unknown(ID, question, right, path=PATH))
     if found is not None:
-        yield _judge(plan, found, id_)
+        yield _check(plan, found, id_)
 
 
-def _judge(plan: Plan, found: Json, id_: str) -> Check:
+def _check(plan: Plan, found: Json, id_: str) -> Check:
     """Return whether trials can run there: see the page persistent-resource-train.
 
     A resource must be running, and have a pool with the machine type of the job (cloud.google.com/

@@ -9,13 +9,13 @@ from __future__ import annotations
 from cloudtune.provider import PROGRAM, Facts
 
 JOB = "{{job}}"
-"""Stands for the name of a trial's start in the request of a training."""
+"""Placeholder for the name of a trial's start in the request of a training."""
 DEFINITION = "{{definition}}"
-"""Stands for the id of the stored model definition in the request of a training."""
+"""Placeholder for the id of the stored model definition in the request of a training."""
 DEPLOYMENT = "{{deployment}}"
-"""Stands for the id of the deployment in the request of a deployment job."""
+"""Placeholder for the id of the deployment in the request of a deployment job."""
 PARAMETERS = "{{parameters}}"
-"""Stands for a trial's values, as JSON, in the request of a deployment job."""
+"""Placeholder for a trial's values, as JSON, in the request of a deployment job."""
 
 RUN_TAG = "cloudtune-run:"
 """The prefix of the tag with the run's id, on each of its trainings."""

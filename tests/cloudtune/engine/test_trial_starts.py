@@ -165,10 +165,10 @@ def need_two_retries(started: Started) -> Iterable[Measured | Ended]:
 class Telling(Counting):
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[Event] = []
+        self.events: list[Event] = []
 
     def tell(self, event: Event) -> None:
-        self.told.append(event)
+        self.events.append(event)
 
 
 def test_a_trial_that_ran_out_of_memory_starts_again_and_counts_once() -> None:
@@ -188,7 +188,7 @@ def test_a_trial_that_ran_out_of_memory_starts_again_and_counts_once() -> None:
     reasons = [e.reason for e in events if isinstance(e, Ended) and e.out_of_memory]
     assert reasons == [f"ran out of memory; starts again with {n} GB" for n in (16, 32)]
     assert [folded(of, events).get(n).retries for n in (1, 2)] == [2, None]
-    ends = [e for e in strategy.told if not isinstance(e, Measured)]
+    ends = [e for e in strategy.events if not isinstance(e, Measured)]
     assert [type(e).__name__ for e in ends] == ["Started", "Ended"] * 2
 
 

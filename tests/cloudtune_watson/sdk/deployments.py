@@ -127,7 +127,7 @@ def whole(place: str) -> Any:
     else:
         is_zip = False
     listed = made.data_assets.get_details()["resources"]
-    told = {
+    report = {
         "first": first,
         "status": details["entity"]["scoring"]["status"],
         "result": json.loads(content),
@@ -141,8 +141,8 @@ def whole(place: str) -> Any:
         "undeployed": made.deployments.delete(deployment),
         "deleted": made.script.delete(script),
     }
-    told["left"] = len(made.deployments.get_details()["resources"])
-    return told
+    report["left"] = len(made.deployments.get_details()["resources"])
+    return report
 
 
 def two_files(place: str) -> Any:
