@@ -8,9 +8,11 @@ job and the data asset, which are then deleted.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,14 @@ from cloudtune_watson.jobs.start_script import LOG, RESULT
 
 DESCRIPTION = "cloudtune_job.json"
 """The job as IBM described it, in the folder of its results."""
+OUTPUT = "output"
+"""The content of the data asset, if it cannot be unpacked."""
+_UNUSABLE_NAMES = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG})
+"""The errors of a file name that this machine cannot have."""
+
+
+class DamagedResultsError(Exception):
+    """The content of a data asset cannot be unpacked."""
 
 
 @dataclass(frozen=True)
@@ -96,30 +106,45 @@ def find_results(folder: Path) -> Results | None:
     return Results(folder) if (folder / DESCRIPTION).is_file() else None
 
 
-def store_results(folder: Path, job: Json, content: Path | None) -> Results:
+def store_results(folder: Path, job: Json, content: Path | None, *, unpack: bool = True) -> Results:
     """Write the results of a job to a folder, which then exists completely or not at all.
 
     Args:
         folder: The folder.
         job: The job as IBM describes it.
         content: The content of its data asset, if it has one.
+        unpack: Whether to unpack an archive.
 
     Raises:
         OSError: If a file cannot be read or written.
-        zipfile.BadZipFile, zlib.error, EOFError: If the archive is damaged.
+        DamagedResultsError: If the archive cannot be unpacked.
     """
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    if content is not None and zipfile.is_zipfile(content):
-        with zipfile.ZipFile(content) as archive:
-            archive.extractall(new)
+    if content is not None and unpack and zipfile.is_zipfile(content):
+        _unpack(content, new)
     elif content is not None:
-        shutil.copyfile(content, new / "output")
+        shutil.copyfile(content, new / OUTPUT)
     (new / DESCRIPTION).write_text(json.dumps(job), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
     return Results(folder)
+
+
+def _unpack(content: Path, folder: Path) -> None:
+    """Unpack an archive, except for what the script has named like the description of its job."""
+    try:
+        with zipfile.ZipFile(content) as archive:
+            names = (name for name in archive.namelist() if name.split("/")[0] != DESCRIPTION)
+            archive.extractall(folder, names)
+    # RuntimeError: an archive that is encrypted, or compressed in an unknown way.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise DamagedResultsError(str(error)) from error
+    except OSError as error:
+        if error.errno not in _UNUSABLE_NAMES:
+            raise
+        raise DamagedResultsError(str(error)) from error
 
 
 def _read_json(path: Path) -> Json | None:

@@ -7,8 +7,6 @@ machine; then the job and its data asset are deleted, since a space keeps only a
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,7 +23,13 @@ from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of
 from cloudtune_watson.jobs.documents import part
-from cloudtune_watson.jobs.results import Results, find_results, store_results
+from cloudtune_watson.jobs.results import (
+    OUTPUT,
+    DamagedResultsError,
+    Results,
+    find_results,
+    store_results,
+)
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
 from cloudtune_watson.prices import MIN_BILLED_SECONDS
 from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
@@ -182,7 +186,7 @@ class DeploymentJobs:
         reason = response.failure_reason(job)
         if state == "completed" and results.exit_code != 0:
             state = "failed"
-            reason = results.failure or _explain(results.exit_code)
+            reason = results.failure or _explain(results)
         status = response.training_status(job)
         running_at = response.to_seconds(status.get("running_at"))
         completed_at = response.to_seconds(status.get("completed_at"))
@@ -212,12 +216,12 @@ class DeploymentJobs:
             described = self._runtime.get_asset(asset) if asset else None
             found = described is not None and self._runtime.download(described, content)
             results = store_results(folder, job, content if found else None)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except DamagedResultsError as error:
             self._attempts[name] = self._attempts.get(name, 0) + 1
             if self._attempts[name] < MAX_ATTEMPTS:
                 message = f"the results of {name} are damaged: {error}"
                 raise WatsonError(message, retryable=True) from error
-            results = store_results(folder, job, None)
+            results = store_results(folder, job, content, unpack=False)
         except OSError as error:
             raise ProviderError(PROVIDER, f"cannot store the results of {name}: {error}") from error
         finally:
@@ -236,10 +240,16 @@ class DeploymentJobs:
         return next(iter(self._runtime.find_assets(DATA, name)), None)
 
 
-def _explain(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "the job has left no results; IBM's web page of the job may have its log"
-    return f"the script exited with the status {exit_code}"
+def _explain(results: Results) -> str:
+    if results.exit_code is not None:
+        return f"the script exited with the status {results.exit_code}"
+    output = results.folder / OUTPUT
+    left = (
+        f"its output is {output}, which cannot be read as results"
+        if output.is_file()
+        else ("the job has left no results")
+    )
+    return f"{left}; IBM's web page of the job may have its log"
 
 
 def _name(job: Mapping[str, Json]) -> str:

@@ -34,7 +34,7 @@ def asset(cluster: Cluster, kind: str, content: bytes, name: str = "a") -> str:
     id_: str = created["metadata"]["asset_id"]
     path = f"/v2/assets/{id_}/attachments"
     _, attachment = cluster.ask("POST", path, json={"asset_type": kind})
-    url = urlsplit(attachment["url1"])
+    url = urlsplit(str(attachment["url1"]))
     assert cluster.client.put(f"{url.path}?{url.query}", data=content).status_code == 201
     assert cluster.ask("POST", f"{path}/{attachment['attachment_id']}/complete")[0] == 200
     return id_
@@ -93,7 +93,7 @@ def test_a_job_leaves_its_files_in_an_archive(cluster: Cluster) -> None:
     _, view = cluster.ask("GET", path)
     assert view["metadata"]["name"] == "out"
     _, attachment = cluster.ask("GET", f"{path}/attachments/{view['attachments'][0]['id']}")
-    url = urlsplit(attachment["url"])
+    url = urlsplit(str(attachment["url"]))
     content = cluster.client.get(f"{url.path}?{url.query}").get_data()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert sorted(archive.namelist()) == ["inner/two.txt", "one.txt"]

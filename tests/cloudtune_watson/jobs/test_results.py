@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from cloudtune_watson.jobs.launcher_contract import FAILURE, METRICS
-from cloudtune_watson.jobs.results import find_results, store_results
+from cloudtune_watson.jobs.results import (
+    DESCRIPTION,
+    DamagedResultsError,
+    find_results,
+    store_results,
+)
 from cloudtune_watson.jobs.start_script import LOG, RESULT
 
 
@@ -70,7 +75,7 @@ def test_an_interrupted_copy_does_not_count(tmp_path: Path) -> None:
     damaged = bytearray(content.read_bytes())
     damaged[60:80] = bytes(20)
     content.write_bytes(bytes(damaged))
-    with pytest.raises((zipfile.BadZipFile, OSError)):
+    with pytest.raises(DamagedResultsError):
         store_results(tmp_path / "job", {}, content)
     assert find_results(tmp_path / "job") is None
 
@@ -79,3 +84,28 @@ def test_names_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     content = packed(tmp_path, **{"../outside.txt": "x"})
     store_results(tmp_path / "job", {}, content)
     assert not (tmp_path / "outside.txt").exists()
+
+
+def test_a_script_cannot_replace_the_description_of_its_job(tmp_path: Path) -> None:
+    content = packed(tmp_path, **{f"{DESCRIPTION}/x": "x", RESULT: '{"exit_code": 0}'})
+    results = store_results(tmp_path / "job", {"metadata": {}}, content)
+    assert (results.job, results.exit_code) == ({"metadata": {}}, 0)
+
+
+@pytest.mark.parametrize("names", [("a" * 300,), ("a", "a/b")])
+def test_names_that_this_machine_cannot_have_are_damage(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    content = packed(tmp_path, **dict.fromkeys(names, "x"))
+    with pytest.raises(DamagedResultsError):
+        store_results(tmp_path / "job", {}, content)
+
+
+def test_an_unknown_compression_is_damage(tmp_path: Path) -> None:
+    content = packed(tmp_path, a="x")
+    changed = bytearray(content.read_bytes())
+    entry = changed.index(b"PK\x01\x02")
+    changed[8], changed[entry + 10] = 99, 99
+    content.write_bytes(bytes(changed))
+    with pytest.raises(DamagedResultsError):
+        store_results(tmp_path / "job", {}, content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,9 +11,9 @@ import pytest
 
 from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
-from cloudtune_watson.errors import service_error
+from cloudtune_watson.errors import WatsonError, service_error
 from cloudtune_watson.jobs.api import RuntimeClient
-from cloudtune_watson.jobs.training_client import DeploymentJobs
+from cloudtune_watson.jobs.training_client import MAX_ATTEMPTS, DeploymentJobs
 from tests.cloudtune_watson.account.test_account import account_plan
 
 
@@ -23,9 +25,24 @@ class Runtime:
     def __init__(self, *jobs: tuple[str, str, str]) -> None:
         self.jobs = [job(*each) for each in jobs]
         self.cancelled: list[str] = []
+        self.deleted: list[str] = []
+        self.content = b""
         self.refuses = False
         self.ended: dict[str, Any] | None = None
         """The job as it is after a refused stop."""
+
+    def get_asset(self, asset: str) -> Any:
+        return {"metadata": {"asset_id": asset}}
+
+    def download(self, _asset: Any, path: Path) -> bool:
+        path.write_bytes(self.content)
+        return True
+
+    def delete_asset(self, asset: str) -> None:
+        self.deleted.append(asset)
+
+    def delete_job(self, job_id: str) -> None:
+        self.deleted.append(job_id)
 
     def list_jobs(self, _deployment: str) -> list[Any]:
         return self.jobs
@@ -84,3 +101,24 @@ def test_unknown_states_are_kept_as_words(tmp_path: Path) -> None:
     runtime = Runtime(("1", "2026-01", "paused"))
     polled = client(tmp_path, runtime).poll([START])["run-1"]
     assert (polled.state, polled.word, polled.over) == ("unknown", "paused", False)
+
+
+def test_results_that_cannot_be_unpacked_are_kept_and_do_not_stop_the_run(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a" * 300, "x")
+    runtime = Runtime(("1", "2026-01", "completed"))
+    runtime.content = packed.getvalue()
+    location = {"href": "/v2/assets/o?space_id=s"}
+    runtime.jobs[0]["entity"]["scoring"]["output_data_reference"] = {"location": location}
+    jobs = client(tmp_path, runtime)
+    for _ in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(WatsonError, match="damaged") as raised:
+            jobs.poll([START])
+        assert raised.value.retryable
+    assert runtime.deleted == []
+    polled = jobs.poll([START])["run-1"]
+    output = tmp_path / "results" / "run-1" / "output"
+    assert (polled.state, output.read_bytes()) == ("failed", packed.getvalue())
+    assert str(output) in polled.reason
+    assert runtime.deleted == ["o", "1"]
