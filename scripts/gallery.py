@@ -32,8 +32,8 @@ HEAD = """\
 # The templates
 
 `cloudtune init` lists the templates, and `cloudtune init NAME` writes one into the folder NAME: a
-study, a script that runs offline, and a README with measured results. Each goes unchanged from your
-machine to every emulator and service. The pictures are from the reports of one run each, on two
+study, a script that runs offline, and a README with measured results. Each runs unchanged on
+your machine and on every emulator and service. Each picture is from the report of one run, on two
 cores of a busy machine. `python -m scripts.gallery` writes this page; the CPU time is that of the
 whole run, with the start of Python and its imports.
 

@@ -16,7 +16,7 @@ class ServiceError(app.ServiceError):
         super().__init__(f"{status} {text}")
 
     def response(self) -> app.Response:
-        """Return the response that tells the client."""
+        """Return the HTTP response."""
         return app.Response(self.status, self.text.encode(), "text/plain; charset=utf-8")
 
 
@@ -25,7 +25,7 @@ bad_request = partial(ServiceError, 400)
 not_found = partial(ServiceError, 404)
 """A resource does not exist."""
 failed = partial(ServiceError, 500)
-"""The dashboard cannot do what is asked."""
+"""The dashboard cannot carry out the request."""
 unauthorized = partial(ServiceError, 401, "Unauthorized: Missing authentication token")
 """A request without a token (http_token_authentication.py)."""
 forbidden = partial(ServiceError, 403, "Forbidden: Invalid authentication token")

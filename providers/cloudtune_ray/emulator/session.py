@@ -26,7 +26,7 @@ class Session:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as a head without fault tolerance that starts again."""
+        """Discard the state, as a head without fault tolerance does at a restart."""
         self.name = f"session_{secrets.token_hex(4)}"
         self.packages: dict[str, bytes] = {}
         self.jobs: dict[str, Job] = {}

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT = 100.0
-"""Seconds for an answer."""
+"""Seconds to wait for a response."""
 UNREACHABLE = "Unable to contact slurm controller (connect failure)"
 ENDED = "the emulator has ended, and its jobs with it"
 NO_ANSWER = "Zero Bytes were transmitted or received"
 
 
 class ControllerError(Exception):
-    """An error that slurmctld returned, or that no answer came."""
+    """An error that slurmctld returned, or a missing response."""
 
     def __init__(self, message: str, notes: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class ControllerError(Exception):
 
 
 def call(operation: str, document: Any) -> Any:
-    """Return the answer of the emulator to which the environment leads.
+    """Return the response of the emulator that the environment names.
 
     Raises:
         ControllerError: In Slurm's words.

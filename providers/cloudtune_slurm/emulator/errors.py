@@ -31,7 +31,7 @@ class ServiceError(app.ServiceError):
         super().__init__(message)
 
     def response(self) -> Response:
-        """Return the response that tells the command."""
+        """Return the HTTP response."""
         document = {"error": self.message, "notes": self.notes}
         return Response(STATUS, json.dumps(document).encode())
 

@@ -124,7 +124,7 @@ def table(text: str) -> list[Option]:
 
 
 def parse_memory(text: str) -> int | None:
-    """Return a size in MB, or None if it is none (``--mem`` of sbatch(1), 24.11)."""
+    """Return a size in MB, or None for another text (``--mem`` of sbatch(1), 24.11)."""
     match = re.fullmatch(r"(\d+)([KMGT]?)B?", text.upper())
     if match is None:
         return None
@@ -133,7 +133,7 @@ def parse_memory(text: str) -> int | None:
 
 
 def parse_minutes(text: str) -> int | None:
-    """Return a time limit in minutes, rounded up; 0 for none, None if it is no time.
+    """Return a time limit in minutes, rounded up; 0 for no limit, None for another text.
 
     The formats are those of ``--time`` in sbatch(1), 24.11.
     """
@@ -153,7 +153,7 @@ def parse_minutes(text: str) -> int | None:
 
 
 def parse_signal(text: str) -> int | None:
-    """Return the number of a signal, or None if it is none."""
+    """Return the number of a signal, or None for another text."""
     if text.isdecimal():
         return int(text) if 0 < int(text) < 65 else None
     name = text.upper()

@@ -1,4 +1,4 @@
-"""What slurmctld remembers: jobs and nodes."""
+"""The state of slurmctld: jobs and nodes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EarlySignal:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a job requests; the fields of the document that ``sbatch`` sends."""
+    """The request of a job: the fields of the document that ``sbatch`` sends."""
 
     name: str
     script: str
@@ -89,7 +89,7 @@ class Job(kit.ScriptJob):
     outcome: str = ""
     """The state that it enters once its processes have ended, if that is decided."""
     words: str = ""
-    """Why, as the script's log ends."""
+    """The reason at the end of the script's log."""
     restarts: int = 0
     eligible: float = field(default_factory=time.time)
     """When it may start."""
