@@ -28,7 +28,7 @@ class Pipelines:
         self._type = service.TrainingPipeline
         self.client = service.PipelineServiceClient(
             transport="rest",
-            credentials=emulator._credentials(None),
+            credentials=emulator.credentials(),
             client_options={"api_endpoint": emulator.url},
         )
 
@@ -127,7 +127,7 @@ def test_what_it_does_not_run_is_refused(
 @pytest.mark.parametrize("resource", ["models:upload", "datasets", "metadataStores/default"])
 def test_other_services_are_refused_with_what_there_is(emulator: Any, resource: str) -> None:
     requests: Any = import_module("google.auth.transport.requests")
-    session = requests.AuthorizedSession(emulator._credentials(None))
+    session = requests.AuthorizedSession(emulator.credentials())
     answer = session.post(f"{emulator.url}/v1/{PARENT}/{resource}", json={})
     session.close()
     error = answer.json()["error"]
