@@ -154,7 +154,7 @@ def _queue_outcome(
     else:
         reason = (
             "the job ended before the script began, without a log: do the compute nodes share "
-            "providers.slurm.folder?"
+            "providers.slurm.folder, and does it have space?"
         )
     detail = f" ({queued.reason})" if queued.reason else ""
     return _Outcome("failed", queued.state, f"{reason}{detail}\n{lines}".strip())
