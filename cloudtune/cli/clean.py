@@ -65,7 +65,9 @@ def _list_uploads(runs: list[str]) -> list[str]:
         removable.append(run)
         for job in jobs:
             for each in job.uploads:
-                size = f"{format_count(each.files, 'file')}, {format_bytes(each.size)}"
+                size = format_count(each.files, each.noun)
+                if each.size is not None:
+                    size += f", {format_bytes(each.size)}"
                 users = format_count(each.other_runs, "other run")
                 what = f"stays, used by {users}" if each.other_runs else "will be removed"
                 text = f"run {run} on {job.provider}: {each.address} ({size}) {what}"

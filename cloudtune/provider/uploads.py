@@ -63,6 +63,8 @@ class Uploads:
     """The addresses of the folders with the files, as `upload_address` returns them."""
     own_folders: Sequence[str] = ()
     """The addresses of folders that belong only to the run."""
+    noun: str = "file"
+    """The objects in the folders; only those of files have sizes."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,12 @@ class RemoteUpload:
 
     address: str
     files: int
-    size: int
-    """In bytes."""
+    size: int | None
+    """In bytes; None if the objects are not files."""
     other_runs: int
     """How many other runs use it."""
+    noun: str = "file"
+    """The objects in it."""
 
 
 def upload_address(base: str, digest: str) -> str:
@@ -169,7 +173,8 @@ def find_uploads(uploads: Uploads, runs: Collection[str]) -> list[RemoteUpload]:
     found: list[RemoteUpload] = []
     for folder in uploads.own_folders:
         if sizes := uploads.storage.list(folder):
-            found.append(RemoteUpload(folder, len(sizes), sum(sizes.values()), 0))
+            size = sum(sizes.values()) if uploads.noun == "file" else None
+            found.append(RemoteUpload(folder, len(sizes), size, 0, uploads.noun))
     for address in uploads.addresses:
         sizes = uploads.storage.list(address)
         users = _users(uploads.storage, address)

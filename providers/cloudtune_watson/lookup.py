@@ -128,7 +128,7 @@ def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:
     """Return where each input is on the volume, and as data its path in a trial.
 
     Local inputs are uploaded only to the emulator, a folder's files or one file by its name; a
-    cluster's volume already has its data.
+    cluster's volume already has its data. With deployment jobs they are not uploaded at all.
     """
     inputs = find_inputs(study, facts, NAME, f"{results_root(facts)}/{facts.job_name}")
     addresses, absent = dict(inputs.addresses), list(inputs.absent)
@@ -144,6 +144,6 @@ def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:
             local.pop(name, None)
             absent = [each for each in absent if each != name]
     data = {"paths": paths, "local_inputs": local}
-    if facts.emulated:
+    if facts.emulated and facts.data["backend"] != "jobs":
         return Inputs(addresses, local, tuple(absent)), data
     return Inputs({**addresses, **local}, {}, tuple(absent)), data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
@@ -188,10 +187,12 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
             wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
             return iter(wmla.log(trial.id).splitlines())
+        if plan.facts.data["backend"] == "jobs":
+            from cloudtune_watson.jobs.logs import read_job_log
+
+            return read_job_log(self._runtime(plan, context), plan.facts.job_name, trial.id)
         if trial.log is None:
             return None
-        if plan.facts.data["backend"] == "jobs":
-            return iter(Path(trial.log).read_text("utf-8", "replace").splitlines())
         from cloudtune_watson.client import WmlClient
 
         wml = WmlClient(connect(plan, context), cluster_facts(plan, context))

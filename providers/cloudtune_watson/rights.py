@@ -71,6 +71,12 @@ JOBS: Sequence[Call] = (
         "read a trial that cannot be stopped",
         unseen="only after a refused stop",
     ),
+    Call(
+        "GetJobRunLogs",
+        "Viewer",
+        "read the log of a trial that runs",
+        unseen="only with cloudtune logs",
+    ),
     Call("DeleteJobRun", "Editor", "stop a trial up to version 5.1", unseen="only on a cluster"),
     Call("DeleteDeploymentJob", "Editor", "stop a trial, and delete it after its end"),
     Call("GetAsset", "Viewer", "read the results of a trial"),

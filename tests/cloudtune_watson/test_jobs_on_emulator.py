@@ -145,8 +145,9 @@ class TestJobsOnEmulator(EmulatedRunContract):
         assert self.assets(run)
         uploads = self.uploads(run)
         (remote,) = find_uploads(uploads, [run])
+        assert (remote.noun, remote.size) == ("object", None)
         kinds = [each.split("/")[-2] for each in uploads.storage.list(remote.address)]
-        assert kinds[:2] == ["deployment_jobs"] * 2
+        assert [kind for kind in kinds if kind != "data_asset"][:2] == ["deployment_jobs"] * 2
         assert kinds[-2:] == ["deployments", "script"]
         remove_uploads(uploads, run)
         assert find_uploads(uploads, [run]) == []

@@ -322,6 +322,17 @@ def test_the_emulator_has_only_local_inputs(base: Path) -> None:
             assert plan.at("trial.inputs.x") == ["refused"]
 
 
+@pytest.mark.parametrize("more", [{}, {"watson": "5c0d"}])
+def test_local_inputs_of_deployment_jobs_are_refused_also_on_the_emulator(
+    base: Path, more: dict[str, str]
+) -> None:
+    inputs = {"x": {"local": "data", **more}}
+    study = support.study_of("jobs", {"trial": {**CODE, "inputs": inputs}})
+    plan = support.plan_of(study, base, emulated=True)
+    assert "refused" in plan.at("trial.inputs.x")
+    assert plan.facts.lookup.inputs.uploads == {}
+
+
 def test_a_grid_that_is_too_long_is_refused(base: Path) -> None:
     grid = {
         "strategy": "grid",

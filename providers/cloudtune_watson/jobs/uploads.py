@@ -216,7 +216,8 @@ class Leftovers:
                 if asset := asset_of(reference):
                     outputs.append(f"{DATA}/{asset}")
         scripts = [f"{SCRIPT}/{each}" for each in self._runtime.find_assets(SCRIPT, name)]
-        return [*jobs, *deployments, *outputs, *scripts]
+        # A job is the only way to its results, so they are deleted before it.
+        return [*outputs, *jobs, *deployments, *scripts]
 
     def list(self, folder: str) -> dict[str, int]:
         """Return the objects of a run, in the order to delete them; their sizes are unknown, and 0.
@@ -246,4 +247,5 @@ class Leftovers:
 
 def find_uploads(runtime: RuntimeClient, plan: Plan) -> Uploads:
     """Return what a run has in its space: jobs, deployment, results and script."""
-    return Uploads(Leftovers(runtime), [], [f"watsonx/{plan.facts.job_name}/"])
+    folder = f"watsonx/{plan.facts.job_name}/"
+    return Uploads(Leftovers(runtime), [], [folder], noun="object")

@@ -75,7 +75,7 @@ def _input_problem(name: str, settings: WatsonSettings, facts: Facts) -> str:
     if address is None or name in inputs.absent or name in inputs.uploads:
         return ""
     if settings.service == "jobs":
-        return _asset_problem(name, address, local)
+        return _asset_problem(name, address, local, emulated=facts.emulated)
     if name in local:
         return (
             f"cloudtune does not upload {local[name]} to a cluster: copy it to the data volume and "
@@ -93,7 +93,12 @@ def _input_problem(name: str, settings: WatsonSettings, facts: Facts) -> str:
     return ""
 
 
-def _asset_problem(name: str, address: str, local: Mapping[str, str]) -> str:
+def _asset_problem(name: str, address: str, local: Mapping[str, str], *, emulated: bool) -> str:
+    if name in local and emulated:
+        return (
+            f"cloudtune does not upload {local[name]} to the emulator as a data asset: rehearse a "
+            "study with inputs with backend: wml"
+        )
     if name in local:
         return (
             f"cloudtune does not upload {local[name]} to a space: create a data asset there and "

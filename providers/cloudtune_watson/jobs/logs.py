@@ -1,0 +1,29 @@
+"""The log of a deployment job that has not ended; later, the log is a file on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune_watson.jobs.api import RuntimeClient
+
+
+def read_job_log(runtime: RuntimeClient, deployment: str, name: str | None) -> Iterator[str] | None:
+    """Return the lines of a job's log at IBM, or None if there is none.
+
+    That IBM's log has what a script prints is not established.
+
+    Args:
+        runtime: The service.
+        deployment: The name of the run's deployment.
+        name: The name of the job, if it is known.
+
+    Raises:
+        WatsonError: If IBM cannot be called, or refuses.
+    """
+    for each in runtime.list_deployments(deployment):
+        jobs = runtime.list_jobs(str(each["metadata"]["id"]))
+        for job in sorted(jobs, key=lambda job: str(job["metadata"].get("created_at") or "")):
+            if name and job["metadata"].get("name") == name:
+                lines = runtime.job_log(job)
+                return None if lines is None else iter(lines)
+    return None
