@@ -13,6 +13,7 @@ from cloudtune import api
 from cloudtune.cli.templates import template_names, write_template
 from cloudtune.planning.full_check import check_study
 from cloudtune.provider import registry
+from cloudtune.search.hyperband_search import study_rungs
 from cloudtune.study.json_schema import json_schema_text
 from cloudtune.study.loader import load
 from scripts import gallery
@@ -94,6 +95,15 @@ def test_the_settings_to_fill_in_are_right(name: str, write: Path) -> None:
     for plan in api.plan(load(file), named):
         assert not plan.broken, plan
         assert [str(each) for each in plan.findings if each.path.startswith("providers.")] == []
+
+
+@EVERY
+def test_hyperband_has_no_gap_before_its_maximum(name: str) -> None:
+    """With a minimum that is slightly too large, the rung before the maximum is missing."""
+    study = load(templates.ROOT / name / "study.yaml")
+    if study.strategy.name == "hyperband":
+        *_, last, maximum = study_rungs(study)
+        assert maximum / last <= 1.1 * (study.strategy.eta or 3)
 
 
 @EVERY
