@@ -43,6 +43,8 @@ class Messages:
         Raises:
             ServiceError: If it is not such a message, or has an unknown enum value.
         """
+        if body.strip()[:1] not in (b"", b"{"):  # protobuf 7.36 takes a list for an empty message
+            raise invalid("Invalid JSON payload received. The root must be an object.")
         try:
             message = self._format.Parse(body or b"{}", self._class(kind)())
         except (self._format.ParseError, UnicodeDecodeError) as error:
