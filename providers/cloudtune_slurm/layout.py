@@ -78,5 +78,7 @@ def read_log(host: Host, layout: Layout, name: str) -> Iterator[str]:
     path = f"{layout.start(name)}/{LOG}"
     content = host.read({path: 0}).get(path)
     if content is None:
-        raise SlurmError(f"{path} does not exist")
+        raise SlurmError(
+            f"the job has not started, or its files were removed: {path} does not exist"
+        )
     return iter(codecs.decode(content, "utf-8", "replace").splitlines())

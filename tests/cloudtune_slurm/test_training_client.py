@@ -13,7 +13,7 @@ from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.results.events import Started
 from cloudtune_slurm import queue, training_client
 from cloudtune_slurm.errors import SlurmError
-from cloudtune_slurm.layout import Layout
+from cloudtune_slurm.layout import Layout, read_log
 from cloudtune_slurm.training_client import SlurmJobs
 from tests.cloudtune_slurm.support import FakeCluster, plan_of
 
@@ -330,3 +330,9 @@ def test_sbatch_that_prints_no_id_is_asked_again(rig: Rig, monkeypatch: pytest.M
     with pytest.raises(SlurmError) as caught:
         rig.create(1)
     assert caught.value.retryable
+
+
+def test_the_log_of_a_waiting_job_says_that_it_waits(rig: Rig) -> None:
+    started = rig.create(1)
+    with pytest.raises(SlurmError, match="has not started"):
+        read_log(rig.cluster, rig.layout, str(started.id))
