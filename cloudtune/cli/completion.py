@@ -18,7 +18,8 @@ SET_PATHS = {
     "early_stopping": "rule min_step interval min_trials slack slack_amount eta",
     "warm_start": "from kind",
     "trial": "source script module command requirements python warm preload args arguments "
-    "switches metrics select inputs env resources.cpus resources.gpus resources.memory",
+    "switches metrics select inputs env resources.cpus resources.gpus resources.memory "
+    "resources.when retry.on retry.memory retry.times",
     "": "name description initial_trials",
 }
 """The fields of a study by block, without those whose names the study chooses."""

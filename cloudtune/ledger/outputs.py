@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloudtune.ledger.home import state_folder
-from cloudtune.study.study import Study
 
 _FILE = "outputs"
 _PATH_BYTES = 1024
@@ -66,6 +65,8 @@ def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -
 
 def _studies(folder: Path) -> set[str]:
     """Return the files in a folder whose keys are those of a study: code does not read them."""
+    from cloudtune.study.study import Study  # imports pydantic, which shell completion avoids
+
     keys = {*Study.model_fields}
     paths: set[str] = set()
     for path in (*folder.glob("*.yaml"), *folder.glob("*.yml")):

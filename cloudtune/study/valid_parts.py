@@ -220,6 +220,8 @@ def _replace_definition(parameters: Any, keys: KeyPath, invalid_fields: set[str]
     """Replace an invalid definition with one that is valid anywhere, since others refer to it."""
     name = cast("str", keys[1])
     invalid_fields.add(f"parameters.{name}")
+    if name not in parameters:  # removed because of another mistake in it
+        return
     several = isinstance(parameters[name], list)
     if several and len(keys) == 2:
         parameters[name] = {"type": "bool"}

@@ -286,7 +286,7 @@ def test_the_account_of_a_user_has_only_jobs_that_have_not_ended(
 
     checks = {check.id: check for check in check_account(Host(), plan_of(tmp_path))}
     slurm.run("scancel", f"{waiting}")
-    assert "you have 1 jobs in the queue" in checks["slurm-controller"].message
+    assert "you have 1 job in the queue" in checks["slurm-controller"].message
     assert checks["slurm-request"].message == "Slurm accepts the job of a trial"
     assert "partition main is up: 2 nodes" in checks["slurm-partition"].message
 

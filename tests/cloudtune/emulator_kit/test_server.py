@@ -290,7 +290,9 @@ def test_it_ends_with_who_started_it_if_it_is_tied(tmp_path: Path) -> None:
         os.kill(os.getpid(), 9)
     """
     words = [sys.executable, "-c", textwrap.dedent(starts)]
-    subprocess.run(words, cwd=tmp_path, check=False, timeout=60)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    subprocess.run(words, cwd=tmp_path, env=env, check=False, timeout=60)
     due = time.monotonic() + 30
     while not (tmp_path / "state" / "closed").exists():
         assert time.monotonic() < due
