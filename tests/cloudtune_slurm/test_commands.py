@@ -39,14 +39,14 @@ UNAVAILABLE = (
 )
 SIGNALS = """\
 exec {python} -u - <<'END'
-import signal, subprocess, sys, time
-def note(number, frame):
-    print("script", signal.Signals(number).name)
+import os, signal, subprocess, sys, time
+def note(number, frame):  # in one call, since both processes write to the file
+    os.write(1, f"script {{signal.Signals(number).name}}".encode() + bytes([10]))
 for number in (signal.SIGTERM, signal.SIGCONT, signal.SIGUSR1):
     signal.signal(number, note)
-child = '''import signal, time
+child = '''import os, signal, time
 def note(number, frame):
-    print("child", signal.Signals(number).name)
+    os.write(1, f"child {{signal.Signals(number).name}}".encode() + bytes([10]))
 for number in (signal.SIGTERM, signal.SIGCONT, signal.SIGUSR1):
     signal.signal(number, note)
 print("child waits")

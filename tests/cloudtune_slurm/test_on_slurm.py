@@ -195,8 +195,7 @@ def test_a_run_is_detached_followed_and_stopped(user: User) -> None:
     assert re.search(r"\brun (\w+)", output), output
     until(lambda: any(trial["measurements"] for trial in user.trials()))
     user.call("stop")
-    trials = user.trials()
-    assert {trial["state"] for trial in trials} == {"cancelled"}
+    until(lambda: {trial["state"] for trial in user.trials()} == {"cancelled"})
     assert set(user.jobs().values()) == {1}
     until(lambda: "RUNNING" not in user.cluster.run("squeue", "-h", "-o", "%T").stdout)
 
