@@ -92,7 +92,7 @@ class PersistentResources:
         network and CMEK configs on the job should be consistent with those on the
         PersistentResource, otherwise, the job will be rejected" (types, CustomJobSpec).
         """
-        spec: Json = job["jobSpec"]
+        spec: Json = job.get("jobSpec", {})
         id_: str = spec.get("persistentResourceId", "")
         if not id_ or not self._resources:
             return
