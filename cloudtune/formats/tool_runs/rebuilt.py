@@ -23,6 +23,7 @@ def rebuild_study(
     Raises:
         UsageError: If the run has a parameter that a study cannot have.
     """
+    names = (*space.parameters, *space.constants)
     data = {
         "name": "".join(char for char in name if char.isprintable())[:_MAX_NAME].strip() or "study",
         "description": description,
@@ -30,7 +31,7 @@ def rebuild_study(
         "parameters": dict(space.parameters),
         "constants": dict(space.constants),
         # Only this style takes names such as a=b.
-        "trial": {"arguments": "json"} if any("=" in name for name in space.parameters) else {},
+        "trial": {"arguments": "json"} if "=" in "".join(names) else {},
     }
     try:
         return load({key: value for key, value in data.items() if value})

@@ -218,9 +218,9 @@ if len(sys.argv) == 1:
     child = subprocess.Popen([sys.executable, __file__, "child"])
 name = "child" if len(sys.argv) > 1 else "parent"
 def stop(*_):
-    print(name, "has a signal", flush=True)
+    os.write(1, f"{name} has a signal".encode() + bytes([10]))  # both write to the log
     time.sleep(4)
-    print(name, "has saved", flush=True)
+    os.write(1, f"{name} has saved".encode() + bytes([10]))
     os._exit(0)
 signal.signal(signal.SIGTERM, stop)
 print(name, "runs", flush=True)

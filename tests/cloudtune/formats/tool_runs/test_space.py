@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudtune.formats.tool_runs.rebuilt import rebuild_study
@@ -147,6 +147,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), min_size=1, max_size=8))
+@example([{"=": False}])
 def test_any_configurations_become_a_study_that_holds_them(configs: list[dict[str, Any]]) -> None:
     space = derive(configs)
     study = rebuild_study("s", OBJECTIVE, space, "")
