@@ -241,7 +241,7 @@ def begin_reports(path: str | Path, after_step: int) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    line = {"metrics": {}, BEGINS_ANEW: not after_step}
+    line: dict[str, object] = {"metrics": {}, BEGINS_ANEW: not after_step}
     append_line(str(path), {**line, _AFTER_STEP: after_step} if after_step else line)
 
 
