@@ -64,7 +64,12 @@ def state_word(job: Json, record: Record) -> str:
 
 
 def is_lost(job: Json, record: Record) -> bool:
-    """Return whether a job ended through no fault of the script, such as the loss of its node."""
+    """Return whether a job ended through no fault of the script, such as the loss of its node.
+
+    A good job without an end in its record lost its node before the last measurements were read.
+    """
+    if job["status"] == "SUCCEEDED":
+        return record.end is None
     if _ended_itself(job, record) or job["status"] != "FAILED" or ran_out_of_memory(job, record):
         return False
     if job.get("error_type") == _SETUP:  # the package was forgotten before the node read it

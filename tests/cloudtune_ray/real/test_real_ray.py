@@ -161,7 +161,7 @@ def test_a_failing_script_is_a_failed_trial_with_its_reason(runs: Runs) -> None:
 
 def test_a_trial_whose_node_fails_continues_elsewhere(runs: Runs) -> None:
     storage = {"ray": {"storage": str(runs.folder / "shared")}}
-    runs.write(steps=12, seconds=0.5, providers=storage, limits={"max_trials": 1})
+    runs.write(steps=60, seconds=0.5, providers=storage, limits={"max_trials": 1})
     run = runs.detach()
     result = runs.wait(run, lambda r: bool(r.trials) and len(r.trials[0].measurements) > 2)
     pid = int(result.trials[0].metrics["pid"])
@@ -176,7 +176,7 @@ def test_a_trial_whose_node_fails_continues_elsewhere(runs: Runs) -> None:
     assert (lost.state, done.state, done.replaces) == ("cancelled", "completed", 1)
     steps = [m.step for m in done.measurements]  # those since the last poll are lost
     assert steps == sorted(set(steps))
-    assert (steps[0], steps[-1]) == (1, 12)
+    assert (steps[0], steps[-1]) == (1, 60)
     assert "begins with 0" not in runs.cli("logs", run, "2")
     assert len(runs.jobs(run)) == 2
     assert not processes_of_run(run)
