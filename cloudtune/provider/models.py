@@ -16,6 +16,7 @@ from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import Json, Limits
+from cloudtune.trial import OUT_OF_MEMORY
 
 
 class ProviderSettings(BaseModel):
@@ -92,7 +93,8 @@ class TrainingJob:
     """Whether the service ended the job through no fault of the script, as after the failure or the
     preemption of a node: in driven mode, the trial is repeated with its checkpoints."""
     out_of_memory: bool = False
-    """Whether the job failed because it ran out of memory."""
+    """Whether the service reports that the job ran out of memory. A reason that begins with
+    `OUT_OF_MEMORY`, as the launcher writes it, says the same of the script."""
 
     @property
     def over(self) -> bool:
@@ -112,7 +114,7 @@ class TrainingJob:
             billed_seconds=self.billed_seconds,
             machine=self.machine,
             lost=self.lost,
-            out_of_memory=self.out_of_memory,
+            out_of_memory=self.out_of_memory or self.reason.startswith(OUT_OF_MEMORY),
         )
 
 

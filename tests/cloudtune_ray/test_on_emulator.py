@@ -138,6 +138,25 @@ class TestRayOnEmulator(EmulatedRunContract):
         (trial,) = self.run_one(script).trials
         assert [m.step for m in trial.measurements] == list(range(1, 3001))
 
+    def test_a_trial_with_a_memory_error_starts_again_with_more(self) -> None:
+        script = """
+            import os
+            from cloudtune.trial import checkpoint_dir, report
+            path = os.path.join(checkpoint_dir(), "tries")
+            if not os.path.exists(path):
+                open(path, "w").close()
+                raise MemoryError
+            report(accuracy=1)
+        """
+        trial = {
+            "script": "train.py",
+            "source": "code",
+            "resources": {"memory": "1 GiB"},
+            "retry": "memory",
+        }
+        result = self.run_one(script, trial=trial)
+        assert [(t.state, t.retries) for t in result.trials] == [("completed", 1)]
+
     def test_a_request_has_the_resources_of_the_trial(self) -> None:
         trial = {
             "script": "train.py",

@@ -248,6 +248,23 @@ def test_a_lost_job_is_cancelled_unless_it_was_to_end(scene: Scene) -> None:
     assert (second.state, second.lost) == ("completed", False)
 
 
+@pytest.mark.parametrize(
+    ("job", "out_of_memory"),
+    [
+        (TrainingJob(state="failed", word="OOM", reason="killed", out_of_memory=True), True),
+        (TrainingJob(state="failed", word="BAD", reason="out of memory: exit code 1"), True),
+        (TrainingJob(state="failed", word="BAD", reason="exit code 1: out of memory"), False),
+    ],
+)
+def test_the_service_or_the_launcher_reports_a_lack_of_memory(
+    scene: Scene, job: TrainingJob, out_of_memory: bool
+) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.jobs["job-1-1"] = job
+    assert scene.ended().out_of_memory is out_of_memory
+
+
 def test_recovered_jobs_continue_from_their_last_measurement(scene: Scene) -> None:
     scene.far.jobs = {
         "job-1-2": replace(RUNNING, measurements=measured(0.1, 0.2, 0.3)),
