@@ -7,10 +7,11 @@ so text that a service or a script returns is masked before it is stored or shor
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
 from cloudtune.results.events import Ended, Measured
 from cloudtune.study.schema import FromEnvironment, Json
@@ -18,7 +19,7 @@ from cloudtune.study.study import Study
 from cloudtune.trial import SecretFilter
 
 _MAX_REASON_LENGTH = 1_500
-_ENVIRONMENT_KEYS = {"Environment", "env"}
+_ENVIRONMENT_KEYS = {"Environment", "env", "environment_variables"}
 """The keys of a request under which services expect the variables of a trial."""
 
 
@@ -54,6 +55,24 @@ class Mask:
         return self._filter.hide_text(text)
 
 
+def check_visible_secrets(
+    study: Study, provider: str, *, readers: str, advice: str, accepted: bool
+) -> Iterator[Finding | Note]:
+    """Yield the secrets of a study that others at the service can read.
+
+    Args:
+        study: The study.
+        provider: The provider, which has the setting ``visible_secrets``.
+        readers: Who can read the variables of a job, and how.
+        advice: Another way for a trial to get a secret.
+        accepted: Whether ``visible_secrets`` is set, so that secrets are sent.
+    """
+    refusal = f"{readers}: {advice}, or accept that by providers.{provider}.visible_secrets: true"
+    for name in _sources(study):
+        path = f"trial.env.{name}"
+        yield Note(path, readers) if accepted else Finding("refused", path, refusal)
+
+
 def secret_variables(study: Study) -> dict[str, str]:
     """Return the placeholder of each secret, ``${NAME}``, by its name in trials."""
     return {name: f"${{{source}}}" for name, source in _sources(study).items()}
@@ -69,7 +88,8 @@ def resolve_secrets(
     """Return a copy of a request with the values of the secrets.
 
     Only variables are resolved: the maps and the lists of ``name`` and ``value`` under
-    ``Environment`` and ``env``. The same text elsewhere in the request stays.
+    ``Environment``, ``env`` and ``environment_variables``. The same text elsewhere in the request
+    stays.
 
     ``escape`` escapes what the service would expand in a value.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from cloudtune.provider import CloudSettings, Mode, MoneyAmount
 from cloudtune_watson.versions import AUTO, Backend, choose_backend
@@ -88,6 +88,11 @@ class WatsonSettings(CloudSettings):
         default="cloudtune", description="wml: prefix of the results among the space's assets."
     )
     tags: list[_Text] = Field(default=[], description="wml, jobs: tags of each job.")
+    visible_secrets: StrictBool = Field(
+        default=False,
+        description="jobs: send values of from_env, which everyone who may read the jobs of the "
+        "space can read.",
+    )
 
     exec_start: _Text | None = Field(
         default=None,

@@ -98,6 +98,7 @@ SETTINGS_CASES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"exec_start": "PyTorch"}, "exec_start", "dropped", WML),
     ({"worker_devices": 1}, "worker_devices", "dropped", WML),
     ({"instance_group": "g"}, "instance_group", "dropped", BOTH),
+    ({"visible_secrets": True}, "visible_secrets", "dropped", BOTH),
 ]
 RIGHT: list[tuple[str, dict[str, Any]]] = [
     *((backend, {}) for backend in BOTH),
@@ -320,6 +321,24 @@ def test_the_emulator_has_only_local_inputs(base: Path) -> None:
             study = support.study_of(backend, {"trial": {**CODE, "inputs": {"x": address}}})
             plan = support.plan_of(study, base, emulated=True)
             assert plan.at("trial.inputs.x") == ["refused"]
+
+
+def secret(name: str) -> dict[str, Any]:
+    return {"trial": {**CODE, "env": {name: {"from_env": "WATSONX_APIKEY"}}}}
+
+
+def test_secrets_of_deployment_jobs_are_sent_only_if_their_readers_are_accepted(base: Path) -> None:
+    plan = support.plan_of(support.study_of("jobs", secret("X")), base)
+    assert plan.at("trial.env.X") == ["refused"]
+    assert "providers.watson.visible_secrets: true" in plan.said("trial.env.X")
+    plan = support.plan_of(support.study_of("jobs", secret("X"), visible_secrets=True), base)
+    assert plan.at("trial.env.X") == ["note"]
+    assert "may read the jobs of the space" in plan.said("trial.env.X")
+
+
+def test_variables_that_ibm_sets_cannot_be_secrets(base: Path) -> None:
+    study = support.study_of("jobs", secret("BATCH_OUTPUT_DIR"), visible_secrets=True)
+    assert "refused" in support.plan_of(study, base).at("trial.env.BATCH_OUTPUT_DIR")
 
 
 @pytest.mark.parametrize("more", [{}, {"watson": "5c0d"}])

@@ -8,13 +8,12 @@ from cloudtune.provider import (
     CategoricalParameter,
     Facts,
     Finding,
-    FromEnvironment,
     Note,
     Study,
+    check_visible_secrets,
     format_value,
     has_code,
 )
-from cloudtune_ray.rules.settings import SETTINGS
 from cloudtune_ray.settings import NAME, RaySettings
 from cloudtune_ray.uploads import MAX_PACKAGE, TOO_LARGE
 
@@ -23,7 +22,7 @@ def trial_rules(study: Study, settings: RaySettings, facts: Facts) -> Iterator[F
     """Yield the findings and notes on the block ``trial`` and the arguments."""
     yield from _code(study, facts)
     yield from _inputs(study, facts)
-    yield from _environment(study, settings)
+    yield from _secrets(study, settings)
     yield from _requirements(facts)
     yield from _arguments(study)
 
@@ -49,20 +48,14 @@ def _inputs(study: Study, facts: Facts) -> Iterator[Finding | Note]:
             yield Note(path, text)
 
 
-def _environment(study: Study, settings: RaySettings) -> Iterator[Finding | Note]:
-    for name, value in study.trial.env.items():
-        if not isinstance(value, FromEnvironment):
-            continue
-        path = f"trial.env.{name}"
-        shown = "everyone who reaches the cluster can read the variables of a job (GET /api/jobs/)"
-        if settings.visible_secrets:
-            yield Note(path, shown)
-        else:
-            reason = (
-                f"{shown}: set {name} on the nodes instead, where trials inherit it, and leave it "
-                f"out here, or accept that by {SETTINGS}.visible_secrets: true"
-            )
-            yield Finding("refused", path, reason)
+def _secrets(study: Study, settings: RaySettings) -> Iterator[Finding | Note]:
+    return check_visible_secrets(
+        study,
+        NAME,
+        readers="everyone who reaches the cluster can read the variables of a job (GET /api/jobs/)",
+        advice="set it on the nodes instead, where trials inherit it, and leave it out here",
+        accepted=settings.visible_secrets,
+    )
 
 
 def _requirements(facts: Facts) -> Iterator[Finding]:

@@ -122,14 +122,16 @@ class DeploymentJobs:
         _demand_supported(request)
         id_ = str(uuid.uuid4())
         folder = self._context.folder / "jobs" / id_
+        payload = folder / "payload.json"
         job = Job(
             id=id_,
             log=folder / "logs" / "output.txt",
-            prepare=self._preparation(folder, request, deployment),
+            prepare=self._preparation(folder, request, deployment, payload),
             live=False,
             queued=lambda: self._is_queued(id_),
             restarts=False,
             keep=lambda: self._keep(id_, folder),
+            payload=payload,
             fault=self._context.faults.next_trial(),
         )
         created = DeploymentJob(scope, request, job, str(uuid.uuid4()), str(uuid.uuid4()))
@@ -223,7 +225,7 @@ class DeploymentJobs:
             return job_id in unfinished[MAX_RUNNING:]
 
     def _preparation(
-        self, folder: Path, request: Json, deployment: Deployment
+        self, folder: Path, request: Json, deployment: Deployment, payload: Path
     ) -> Callable[[], Script]:
         """Check that what a request names exists; return what creates the job's container."""
         scope = deployment.scope
@@ -243,7 +245,7 @@ class DeploymentJobs:
             container.data.mkdir()
             for asset, path in inputs:
                 shutil.copyfile(path, container.data / Path(asset.metadata["name"]).name)
-            payload = folder / "payload.json"
+            payload.touch(mode=0o600)
             payload.write_text(json.dumps(request), "utf-8")
             variables = scoring.get("environment_variables", {})
             start = batch_start(container, variables, payload, python)

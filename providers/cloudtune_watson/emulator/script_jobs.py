@@ -35,6 +35,12 @@ class Jobs(ScriptJobs[Job, Script, str]):
         """Stop a job."""
         self.stop(job)
 
+    def close(self) -> None:
+        """End all jobs."""
+        super().close()
+        for run in self._runs.values():
+            _delete_payload(run.job)
+
     def prepare(self, run: Run) -> ProcessSpec:
         """Take a job from waiting to running, and return its process."""
         job = run.job
@@ -94,6 +100,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
     def finish(self, run: Run, ended: Ended) -> None:
         """Let the time pass in which the service stores the results."""
         job = run.job
+        _delete_payload(job)
         with self.lock:
             if job.state == "running" and not job.stop_requested.is_set():
                 job.enter("storing")
@@ -116,6 +123,11 @@ class Jobs(ScriptJobs[Job, Script, str]):
             job.enter("failed", run.problem or _failure(ended))
         else:
             job.enter("completed")
+
+
+def _delete_payload(job: Job) -> None:
+    if job.payload is not None:
+        job.payload.unlink(missing_ok=True)
 
 
 def _failure(ended: Ended) -> str:

@@ -49,6 +49,8 @@ class Job(kit.ScriptJob):
     """Whether it starts again after an interruption."""
     keep: Callable[[], None] | None = None
     """Keeps the results of a script that has ended without an error; may raise `OSError`."""
+    payload: Path | None = None
+    """The file with its request, which can have secrets; deleted when the script has ended."""
     state: str = field(default="waiting", kw_only=True)
     """A `State`."""
     reason: str = ""

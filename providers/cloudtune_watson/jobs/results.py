@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.provider import Json, Measurement
+from cloudtune_watson.jobs.documents import part
 from cloudtune_watson.jobs.launcher_contract import FAILURE, METRICS
 from cloudtune_watson.jobs.start_script import LOG, RESULT
 
 DESCRIPTION = "cloudtune_job.json"
-"""The job as IBM described it, in the folder of its results."""
+"""The job as IBM described it, without its variables, in the folder of its results."""
 OUTPUT = "output"
 """The content of the data asset, if it cannot be unpacked."""
 _UNUSABLE_NAMES = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG})
@@ -126,10 +127,17 @@ def store_results(folder: Path, job: Json, content: Path | None, *, unpack: bool
         _unpack(content, new)
     elif content is not None:
         shutil.copyfile(content, new / OUTPUT)
-    (new / DESCRIPTION).write_text(json.dumps(job), "utf-8")
+    (new / DESCRIPTION).write_text(json.dumps(_without_variables(job)), "utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
     return Results(folder)
+
+
+def _without_variables(job: Json) -> Json:
+    """Return a job without its variables, which may be secrets."""
+    scoring = part(job, "entity", "scoring")
+    kept = {name: field for name, field in scoring.items() if name != "environment_variables"}
+    return {**job, "entity": {**part(job, "entity"), "scoring": kept}} if scoring else job
 
 
 def _unpack(content: Path, folder: Path) -> None:

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     Started,
     TrainingJob,
     fill_placeholders,
+    resolve_secrets,
 )
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
@@ -64,6 +65,9 @@ class DeploymentJobs:
             plan: The plan of the job.
             context: The folder and the emulator of the job.
             deployment: The id of the run's deployment.
+
+        Raises:
+            UsageError: If a variable that the study reads is not set.
         """
         self.hidden_seconds = 0.0 if runtime.emulated else HIDDEN_SECONDS
         self.poll_seconds = POLL_SECONDS_EMULATED if runtime.emulated else POLL_SECONDS
@@ -74,6 +78,7 @@ class DeploymentJobs:
         data = plan.facts.data
         self._version = None if data["is_cloud"] else parse_version(data["version"])
         self._resource = plan.fitted.study.strategy.resource
+        resolve_secrets(plan.request, plan.study)  # fails here rather than at the first start
         self._attempts: dict[str, int] = {}
         """How often the results of a job could not be read, by its name."""
 
@@ -148,7 +153,7 @@ class DeploymentJobs:
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         replacements = {JOB: name, DEPLOYMENT: self._deployment, PARAMETERS: text}
         request: Json = fill_placeholders(self._plan.request, replacements)
-        return request
+        return resolve_secrets(request, self._plan.study)
 
     def _list(self) -> dict[str, Json]:
         """Return the jobs of the run by name; of two with the same name, the oldest one."""

@@ -7,7 +7,7 @@ v4; read 2026-11-27.
 
 from __future__ import annotations
 
-from cloudtune.provider import Facts, Json, Plan, Study
+from cloudtune.provider import Facts, Json, Plan, Study, secret_variables
 from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
 from cloudtune_watson.request.layout import (
     DEPLOYMENT,
@@ -20,14 +20,18 @@ from cloudtune_watson.request.layout import (
 from cloudtune_watson.settings import WatsonSettings
 
 
-def deployment_job(_study: Study, settings: WatsonSettings, facts: Facts) -> Json:
+def deployment_job(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the body of ``POST /ml/v4/deployment_jobs``.
 
     `JOB`, `DEPLOYMENT` and `PARAMETERS` stand for what each start replaces.
     """
     data = facts.data
     scoring: Json = {
-        "environment_variables": {JOB_NAME_VARIABLE: JOB, PARAMETERS_VARIABLE: PARAMETERS},
+        "environment_variables": {
+            JOB_NAME_VARIABLE: JOB,
+            PARAMETERS_VARIABLE: PARAMETERS,
+            **secret_variables(study),
+        },
         "output_data_reference": {
             "type": "data_asset",
             "connection": {},

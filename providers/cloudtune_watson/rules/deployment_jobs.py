@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, Note, Study
+from cloudtune.provider import (
+    Facts,
+    Finding,
+    Note,
+    Study,
+    check_visible_secrets,
+    secret_variables,
+)
 from cloudtune_watson.settings import NAME, WatsonSettings
 
 SETTINGS = f"providers.{NAME}"
@@ -19,11 +26,16 @@ CODE_BYTES = 5_000_000
 the code as text."""
 
 
+_SET_BY_IBM = frozenset({"BATCH_INPUT_DIR", "BATCH_OUTPUT_DIR", "JOBS_PAYLOAD_FILE"})
+"""Variables whose values IBM overwrites (page on the input of Python scripts)."""
+
+
 def deployment_job_rules(
     study: Study, settings: WatsonSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield how a deployment job differs from a local trial."""
     yield from _stopping(study)
+    yield from _secrets(study, settings)
     parallel = study.limits_for(NAME).parallel_trials or 1
     if parallel > PARALLEL_JOBS:
         text = (
@@ -63,3 +75,16 @@ def _stopping(study: Study) -> Iterator[Finding | Note]:
     if study.limits_for(NAME).trial_timeout is not None:
         text = f"{reason}; a trial that is stopped at its limit leaves none"
         yield Note("limits.trial_timeout", text)
+
+
+def _secrets(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
+    yield from check_visible_secrets(
+        study,
+        NAME,
+        readers="everyone who may read the jobs of the space can read their variables (GET "
+        "/ml/v4/deployment_jobs)",
+        advice="let the script fetch the secret instead",
+        accepted=settings.visible_secrets,
+    )
+    for name in sorted(_SET_BY_IBM & secret_variables(study).keys()):
+        yield Finding("refused", f"trial.env.{name}", "IBM sets this variable: rename it")

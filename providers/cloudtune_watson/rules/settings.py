@@ -35,6 +35,7 @@ SETTINGS = "providers.watson"
 _FIELDS: dict[str, tuple[Backend, ...]] = {
     **dict.fromkeys(("space_id", "hardware_spec", "software_spec", "tags"), ("wml", "jobs")),
     **dict.fromkeys(("project_id", "nodes", "prefix"), ("wml",)),
+    "visible_secrets": ("jobs",),
     **dict.fromkeys(("sign_in_url", "exec_start", "worker_devices", "instance_group"), ("wmla",)),
 }
 """The settings that not all back ends use, with those that do."""

@@ -9,13 +9,13 @@ from cloudtune.provider import (
     CategoricalParameter,
     Facts,
     Finding,
-    FromEnvironment,
     Note,
     Study,
     format_value,
     has_code,
     input_address,
     largest_resources,
+    secret_variables,
 )
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
@@ -24,20 +24,18 @@ from cloudtune_watson.versions import Backend
 _STEP_KEYS = frozenset({"step", "steps"})
 """Keys of val_dict_list.json that are not metrics."""
 _ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_VARIABLES: Mapping[Backend, str] = {
+_NO_VARIABLES: Mapping[Backend, str] = {
     "wml": "IBM documents no variables for a training",
     "wmla": "a search stores its variables in plain text",
-    "jobs": "everybody who may read the jobs of a space gets their variables",
 }
-"""Why a secret cannot be a variable. For jobs: the types of API v4 in IBM/abap-sdk-nwas-x at
-9cb5754, read 2026-11-27."""
+"""Why a secret cannot be a variable."""
 
 
 def trial_rules(study: Study, settings: WatsonSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the block ``trial``, the metrics and the arguments."""
     yield from _code(study, facts)
     yield from _inputs(study, settings, facts)
-    yield from _environment(study, settings)
+    yield from _secrets(study, settings)
     yield from _metrics(study, settings)
     yield from _resources(study, settings)
     if settings.service == "wml":
@@ -112,12 +110,13 @@ def _asset_problem(name: str, address: str, local: Mapping[str, str], *, emulate
     return ""
 
 
-def _environment(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
-    problem = _VARIABLES[settings.service or "wml"]
+def _secrets(study: Study, settings: WatsonSettings) -> Iterator[Finding]:
+    problem = _NO_VARIABLES.get(settings.service or "wml")
+    if problem is None:
+        return
     reason = f"{problem}, and literal values are sent with the code: let the script fetch secrets"
-    for name, value in study.trial.env.items():
-        if isinstance(value, FromEnvironment):
-            yield Finding("refused", f"trial.env.{name}", reason)
+    for name in secret_variables(study):
+        yield Finding("refused", f"trial.env.{name}", reason)
 
 
 def _metrics(study: Study, settings: WatsonSettings) -> Iterator[Finding]:

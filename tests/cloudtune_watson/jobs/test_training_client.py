@@ -9,12 +9,15 @@ from typing import Any, cast
 
 import pytest
 
+from cloudtune.errors import UsageError
+from cloudtune.planning.planner import plan
 from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
+from cloudtune.study.study import Study
 from cloudtune_watson.errors import WatsonError, service_error
 from cloudtune_watson.jobs.api import RuntimeClient
 from cloudtune_watson.jobs.training_client import MAX_ATTEMPTS, DeploymentJobs
-from tests.cloudtune_watson.account.test_account import account_plan
+from tests.cloudtune_watson import support
 
 
 class Runtime:
@@ -26,10 +29,17 @@ class Runtime:
         self.jobs = [job(*each) for each in jobs]
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
+        self.created: list[Any] = []
         self.content = b""
         self.refuses = False
         self.ended: dict[str, Any] | None = None
         """The job as it is after a refused stop."""
+
+    def create_job(self, request: Any) -> None:
+        self.created.append(request)
+
+    def find_assets(self, _kind: str, _name: str) -> list[str]:
+        return ["o"]
 
     def get_asset(self, asset: str) -> Any:
         return {"metadata": {"asset_id": asset}}
@@ -62,9 +72,10 @@ def job(id_: str, created: str, state: str) -> dict[str, Any]:
     return {"metadata": metadata, "entity": {"scoring": {"status": status}}}
 
 
-def client(folder: Path, runtime: Runtime) -> DeploymentJobs:
-    plan = account_plan(folder, "jobs")
-    return DeploymentJobs(cast("RuntimeClient", runtime), plan, JobContext(folder), "d")
+def client(folder: Path, runtime: Runtime, study: Study | None = None) -> DeploymentJobs:
+    (folder / "train.py").touch()
+    planned = plan(study or support.study_of("jobs"), "watson", base=folder, emulated=True)
+    return DeploymentJobs(cast("RuntimeClient", runtime), planned, JobContext(folder), "d")
 
 
 START = Started(1, 0.0, {}, id="run-1")
@@ -122,3 +133,22 @@ def test_results_that_cannot_be_unpacked_are_kept_and_do_not_stop_the_run(tmp_pa
     assert (polled.state, output.read_bytes()) == ("failed", packed.getvalue())
     assert str(output) in polled.reason
     assert runtime.deleted == ["o", "1"]
+
+
+def test_secrets_are_sent_and_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINE", "{{job}}-hidden")
+    trial = {"script": "train.py", "env": {"TOKEN": {"from_env": "MINE"}}}
+    study = support.study_of("jobs", {"trial": trial}, visible_secrets=True)
+    runtime = Runtime(("1", "2026-01", "completed"))
+    jobs = client(tmp_path, runtime, study)
+    jobs.create(START)
+    variables = runtime.created[0]["scoring"]["environment_variables"]
+    assert (variables["TOKEN"], variables["CLOUDTUNE_JOB"]) == ("{{job}}-hidden", "run-1")
+    runtime.jobs[0]["entity"]["scoring"]["environment_variables"] = variables
+    runtime.content = b"no archive"
+    assert jobs.poll([START])["run-1"].over
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"hidden" in path.read_bytes()] == []
+    monkeypatch.delenv("MINE")
+    with pytest.raises(UsageError, match="MINE"):
+        client(tmp_path, runtime, study)
