@@ -10,7 +10,7 @@ from pathlib import Path
 from cloudtune.diagnostics import Check
 from cloudtune.emulation import process
 from cloudtune.emulation.environment import reconnect
-from cloudtune.errors import CloudtuneError, MissingExtraError
+from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError
 from cloudtune.provider import registry
 from cloudtune.provider.models import CloudSettings, JobContext
 from cloudtune.provider.plan import Plan
@@ -33,12 +33,15 @@ def check_account(plan: Plan, folder: Path) -> Iterator[Check]:
         yield _missing_package(error)
     except CloudtuneError as error:
         reason = str(error).removeprefix(f"{plan.provider}: ")
+        # A run would fail, too, unless the error is about one of the doctor's own calls.
+        transient = isinstance(error, ProviderError) and error.retryable
+        fatal = isinstance(error, ProviderError) and error.affects_all_calls
         yield Check(
-            severity="unknown",
+            severity="error" if transient or fatal else "unknown",
             area="account",
             id="account-unreachable",
             message=f"{reason}; what follows was not checked",
-            fix="try again",
+            fix="" if fatal else "try again",
         )
 
 

@@ -173,7 +173,7 @@ class Driver:
         """Return the outcome of the job; trials that may still run are left to `resume`."""
         if lost.recoverable:
             return Outcome("unknown", lost.reason)
-        self._end_trials(self._deadlines, "cancelled", lost.reason)
+        self._end_trials(self._deadlines, "cancelled", "the run failed")
         return Outcome("failed", lost.reason)
 
     def _end_trials(self, numbers: Iterable[int], state: TrialState, reason: str) -> None:

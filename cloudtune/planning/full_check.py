@@ -14,6 +14,7 @@ from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, StudyError
 from cloudtune.formats import registry as formats
 from cloudtune.planning.planner import plan_run
+from cloudtune.planning.settings import read_settings
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.study.loader import read_parts
@@ -67,6 +68,7 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
 
     Without providers, these are the findings of this machine, where `run` runs the study by
     default. If the study has settings for services, only what holds for any provider counts.
+    Mistakes in the settings of all installed providers count in any case.
 
     Raises:
         UsageError: If there is no such provider, or no earlier run of the warm start.
@@ -88,6 +90,9 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
     for name in () if result.plans else providers:
         result.plans += _plan_parts(study, name, invalid, result.problems)
     result.findings = {plan.provider: _own_findings(plan, invalid) for plan in result.plans}
+    for name in study.providers:
+        if name in registry.names() and name not in providers:
+            result.problems += _settings_problems(study, name)
     services = _service_names(study)
     if not on and (services or os.name != "posix"):
         absent = {
@@ -100,7 +105,7 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
         }
         own = result.findings.get(_HERE, [])
         result.findings[_HERE] = [finding for finding in own if finding.path in absent]
-        text = "checked for any provider: --on PROVIDER also checks settings and capabilities"
+        text = "checked for any provider: --on PROVIDER also checks its rules and capabilities"
         result.notes.append(Note("providers", text))
     return result
 
@@ -109,6 +114,14 @@ def _service_names(study: Study) -> list[str]:
     """Return the providers and formats, other than this machine, for which a study has settings."""
     known = {*registry.names(), *formats.names()} - {_HERE}
     return [name for name in study.providers if name in known]
+
+
+def _settings_problems(study: Study, name: str) -> Sequence[Problem]:
+    try:
+        read_settings(study, name, registry.get(name))
+    except StudyError as error:
+        return error.problems
+    return ()
 
 
 def _plan_parts(

@@ -88,7 +88,7 @@ def _check_request(host: Host, plan: Plan) -> Iterator[Check]:
     try:
         host.run([*words, "--test-only", "--wrap=true"])
     except SlurmError as error:
-        if error.affects_all_calls or error.retryable:
+        if error.retryable:
             raise
         yield account_error(
             id="slurm-request",

@@ -15,7 +15,6 @@ _TRANSIENT = (
     "unable to contact slurm controller",
     "connection refused",
     "connection reset",
-    "connection timed out",
     "transport endpoint",
     "zero bytes were transmitted",
     "unexpected message received",
@@ -39,6 +38,22 @@ _FULL = (
 )
 """The limits of jobs in the queue. "Job violates accounting/QOS policy (job submit limit, ...)" is
 also the text for a job that is too large; if no other job runs, the run ends with it."""
+_SETTINGS = (
+    "invalid partition",
+    "no partition specified",
+    "not permitted to use this partition",
+    "invalid account",
+    "invalid qos",
+    "invalid feature",
+    "invalid wckey",
+    "invalid license",
+    "invalid node name",
+    "reservation is invalid",
+    "denied to requested reservation",
+    "access/permission denied",
+    "unrecognized option",
+)
+"""What sbatch refuses for the settings of a study, and therefore for each of its trials."""
 _SSH_DOWN = (
     "connection refused",
     "connection timed out",
@@ -92,13 +107,19 @@ def command_error(program: str, code: int, output: str) -> SlurmError:
     return SlurmError(
         f"{program}: {text}",
         retryable=any(each in lower for each in _TRANSIENT),
+        affects_all_calls=program == "sbatch" and any(each in lower for each in _SETTINGS),
         quota_exceeded=any(each in lower for each in _FULL),
     )
 
 
+def is_ssh_down(output: str) -> bool:
+    """Return whether ssh reports that a connection failed or was lost."""
+    return any(each in output.lower() for each in _SSH_DOWN)
+
+
 def ssh_error(host: str, output: str) -> SlurmError:
     """Return the error for a connection that failed."""
-    down = any(each in output.lower() for each in _SSH_DOWN)
+    down = is_ssh_down(output)
     hint = (
         ""
         if down

@@ -20,6 +20,7 @@ from cloudtune_slurm.errors import (
     SSH_FAILED,
     command_error,
     file_error,
+    is_ssh_down,
     ssh_error,
     timeout_error,
 )
@@ -247,8 +248,8 @@ def _run(
     except OSError as error:
         raise command_error(command[0], 127, str(error)) from error
     errors = done.stderr.decode("utf-8", "replace")
-    if ssh and done.returncode == SSH_FAILED:
-        raise ssh_error(ssh, errors)
+    if ssh and done.returncode == SSH_FAILED and (_MARK not in done.stdout or is_ssh_down(errors)):
+        raise ssh_error(ssh, errors)  # sbatch itself exits with this code for an unknown option
     if done.returncode:
         raise command_error(program, done.returncode, errors)
     return done.stdout

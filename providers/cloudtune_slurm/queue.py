@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 
 from cloudtune_slurm.host import Host
 
@@ -13,6 +16,8 @@ FORMAT = "%j|%A|%T|%r|%N|%S|%e"
 """Name, id, state, reason, nodes, start and end. One line a job, in every version."""
 SOON = 5.0
 """Seconds between two calls if something is about to change, or a job may not exist."""
+_PATIENCE = 5.0
+"""Chosen: seconds that one poll waits for squeue, which may hang for minutes."""
 _MAX_NAMES = 1_000
 """Job names in one call: an argument has at most 128 KiB (Linux, MAX_ARG_STRLEN)."""
 
@@ -52,6 +57,9 @@ class QueuedJob:
         return f"{self.state} ({self.reason})" if self.waits and self.reason else self.state
 
 
+_Jobs = dict[str, QueuedJob]
+
+
 class Queue:
     """Asks squeue once in an interval, or earlier if something is about to change."""
 
@@ -64,37 +72,74 @@ class Queue:
         self.jobs: Mapping[str, QueuedJob] = {}
         """The jobs by name, as squeue showed them last."""
         self.asked_at = 0.0
-        """When squeue was last called, by `time.monotonic`."""
+        """When the call that shows `jobs` began, by `time.monotonic`."""
+        self._answer: Future[_Jobs] | None = None
+        """The answer of the call that runs."""
+        self._began = 0.0
 
     def refresh(self, names: Collection[str], *, soon: bool = False) -> None:
         """Ask for jobs by name if it is time; an ended job is remembered.
 
+        If squeue hangs, `jobs` remains as it is, and a later refresh takes the answer.
+
         Args:
             names: The names of the jobs.
-            soon: Whether it is time already `SOON` seconds after the last call.
+            soon: Whether it is time already `SOON` seconds after the last call, and the answer
+                is waited for.
 
         Raises:
             SlurmError: If squeue fails.
         """
+        if self._answer and not self._take_answer(names, None if soon else 0.0):
+            return
         now = time.monotonic()
         due = min(self._due, self.asked_at + min(SOON, self.interval)) if soon else self._due
         if not names or (now < due and self.asked_at):
             return
         self._due = now + self.interval  # also if the call fails
-        ordered, jobs = sorted(names), dict[str, QueuedJob]()
-        for start in range(0, len(ordered), _MAX_NAMES):
-            part = ",".join(ordered[start : start + _MAX_NAMES])
-            words = ["squeue", "--noheader", "--states=all", f"--format={FORMAT}", "--me"]
+        self._began = now
+        self._answer = _call_in_thread(partial(self._ask, sorted(names)))
+        self._take_answer(names, None if soon else _PATIENCE)
+
+    def _ask(self, names: Sequence[str]) -> _Jobs:
+        jobs: _Jobs = {}
+        words = ["squeue", "--noheader", "--states=all", f"--format={FORMAT}", "--me"]
+        for start in range(0, len(names), _MAX_NAMES):
+            part = ",".join(names[start : start + _MAX_NAMES])
             jobs |= read_jobs(self._host.run([*words, f"--name={part}"]))
+        return jobs
+
+    def _take_answer(self, names: Collection[str], timeout: float | None) -> bool:
+        """Return whether the call has ended, for which this waits some seconds or without limit."""
+        assert self._answer is not None
+        if not wait([self._answer], timeout).done:
+            return False
+        answer, self._answer = self._answer, None
+        jobs = answer.result()
         for name, job in self.jobs.items():
             if job.ended and name in names:
                 jobs.setdefault(name, job)
         self.jobs = jobs
-        self.asked_at = time.monotonic()
+        self.asked_at = self._began
+        return True
 
     def ask_soon(self) -> None:
         """Make the next call early, since something is about to change."""
         self._due = min(self._due, time.monotonic() + min(SOON, self.interval))
+
+
+def _call_in_thread(function: Callable[[], _Jobs]) -> Future[_Jobs]:
+    """Return the future result of a call, for which no process waits when it exits."""
+    future: Future[_Jobs] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - the thread that polls raises it
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="squeue", daemon=True).start()
+    return future
 
 
 def read_jobs(output: str) -> dict[str, QueuedJob]:

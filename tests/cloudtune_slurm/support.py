@@ -54,7 +54,6 @@ class FakeCluster(LocalHost):
         """Id, state and reason by the job's name."""
         self.errors: dict[str, list[SlurmError]] = {}
         """The errors of the next calls by command; the call has its effect nevertheless."""
-        self.before_error: Callable[[], None] = lambda: None
 
     def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
         self.calls.append(list(words))

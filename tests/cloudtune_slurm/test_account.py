@@ -9,7 +9,7 @@ import pytest
 
 from cloudtune.diagnostics import Check
 from cloudtune_slurm.account import check_account
-from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.errors import command_error
 from cloudtune_slurm.host import LocalHost
 from tests.cloudtune_slurm.support import plan_of
 
@@ -32,7 +32,7 @@ class Answers(LocalHost):
             case "sbatch", _:
                 assert "--test-only" in words
                 if self.refusal:
-                    raise SlurmError(f"sbatch: {self.refusal}")
+                    raise command_error("sbatch", 1, f"sbatch: error: {self.refusal}")
                 return ""
             case "squeue", _:
                 return "12\n13\n"

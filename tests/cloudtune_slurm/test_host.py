@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.errors import SlurmError, command_error
 from cloudtune_slurm.host import Host, LocalHost, SshHost, clean_environment
 
 FAKE_SSH = """\
@@ -92,6 +92,16 @@ def test_a_command_that_fails_is_an_error_with_its_message(host: Host) -> None:
     assert not caught.value.affects_all_calls
 
 
+def test_an_unknown_option_of_sbatch_is_not_taken_for_an_error_of_ssh(
+    host: Host, tmp_path: Path
+) -> None:
+    program = tmp_path / "sbatch"
+    program.write_text("#!/bin/sh\necho \"sbatch: unrecognized option '--foo'\" >&2\nexit 255\n")
+    program.chmod(0o755)
+    with pytest.raises(SlurmError, match=r"sbatch: unrecognized option '--foo'$"):
+        host.run([str(program), "--foo"])
+
+
 def test_a_command_that_is_missing_affects_all_calls(host: Host) -> None:
     with pytest.raises(SlurmError, match="no-such-command not found") as caught:
         host.run(["no-such-command"])
@@ -107,15 +117,15 @@ def test_a_command_that_is_missing_affects_all_calls(host: Host) -> None:
         ("QOSMaxSubmitJobPerUserLimit", "quota_exceeded"),
         ("AssocMaxSubmitJobLimit", "quota_exceeded"),
         ("Job violates accounting/QOS policy (job submit limit, user's size", "quota_exceeded"),
-        ("Invalid partition name specified", ""),
+        ("Invalid partition name specified", "affects_all_calls"),
+        ("Invalid account or account/partition combination specified", "affects_all_calls"),
         ("Requested node configuration is not available", ""),
     ],
 )
 def test_messages_of_sbatch(text: str, flag: str) -> None:
-    with pytest.raises(SlurmError) as caught:
-        LocalHost().run(["sh", "-c", 'echo "$1" >&2; exit 1', "sh", f"sbatch: error: {text}"])
-    flags = {name for name in ("retryable", "quota_exceeded") if getattr(caught.value, name)}
-    assert flags == ({flag} if flag else set())
+    error = command_error("sbatch", 1, f"sbatch: error: {text}\n")
+    flags = [name for name, value in vars(error).items() if value is True]
+    assert flags == ([flag] if flag else [])
 
 
 @pytest.mark.parametrize(

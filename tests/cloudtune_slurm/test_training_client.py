@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +290,34 @@ def test_an_outage_of_the_controller_hides_no_measurement(rig: Rig, clock: Clock
     rig.cluster.errors["squeue"] = [error]
     rig.end(started)
     assert rig.state(started).state == "completed"
+
+
+def test_a_squeue_that_hangs_delays_no_measurement(
+    rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_PATIENCE", 0.01)
+    started = rig.create(1)
+    rig.begin(started)
+    rig.state(started)
+    answer, run = threading.Event(), rig.cluster.run
+
+    def hang(words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+        output = run(words, variables)
+        answer.wait(30)
+        return output
+
+    monkeypatch.setattr(rig.cluster, "run", hang)
+    for step in (1, 2):
+        clock.now += 40
+        with Path(rig.layout.start(str(started.id)), "reports.jsonl").open("a") as file:
+            file.write(f'{{"time": 6, "step": {step}, "metrics": {{"a": 1}}}}\n')
+        assert [m.step for m in rig.state(started).measurements][-1] == step
+        assert not answer.is_set()
+    assert rig.cluster.count("squeue") == 2  # one more than before, and no second one meanwhile
+    other = rig.started(2)
+    answer.set()
+    assert rig.poll(other) == {}  # whether it exists is not answered by the older call
+    assert any(str(other.id) in word for word in rig.cluster.calls[-1])
 
 
 def test_the_code_is_copied_once(rig: Rig, clock: Clock) -> None:

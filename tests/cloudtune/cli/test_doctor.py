@@ -147,14 +147,27 @@ def test_a_provider_contributes_checks_of_the_account(
     ]
 
 
-def test_an_account_out_of_reach_is_unknown(
-    account: type[Account], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("flags", "severity", "fix"),
+    [
+        ({"retryable": True}, "error", "try again"),
+        ({"affects_all_calls": True}, "error", ""),
+        ({}, "unknown", "try again"),
+    ],
+)
+def test_an_account_out_of_reach_is_an_error_unless_only_one_call_fails(
+    *,
+    account: type[Account],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: dict[str, bool],
+    severity: str,
+    fix: str,
 ) -> None:
-    monkeypatch.setattr(account, "error", ProviderError("sagemaker", "no answer"))
-    diagnosis = cloudtune.diagnose(None, "sagemaker")
-    assert find(diagnosis.checks, "account") == [
-        ("ok", "identity"),
-        ("unknown", "account-unreachable"),
+    monkeypatch.setattr(account, "error", ProviderError("sagemaker", "no answer", **flags))
+    checks = [c for c in cloudtune.diagnose(None, "sagemaker").checks if c.area == "account"]
+    assert [(c.severity, c.id, c.fix) for c in checks] == [
+        ("ok", "identity", ""),
+        (severity, "account-unreachable", fix),
     ]
 
 

@@ -491,6 +491,8 @@ def test_trials_of_a_lost_runner_are_left_or_tried_again(*, recoverable: bool, s
     outcome = driver().run(Losing(inbox, hanging))
     assert outcome == Outcome(cast("Any", state), "the line is dead")
     assert states(of, events) == (["running"] * 2 if recoverable else ["cancelled"] * 2)
+    ends = [event for event in events if isinstance(event, Ended)]
+    assert not any(end.reason == outcome.reason for end in ends)  # it is reported once
 
     class Unnamed(Runner):
         def job_name(self, number: int, start: int) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.planning.full_check import CheckResult, check_study
+from cloudtune.provider import registry
 from tests.cloudtune.cli.newcomer_mistakes import GOOD, replaced, trial
 
 
@@ -58,6 +59,18 @@ def test_a_study_for_a_service_is_checked_for_what_any_provider_needs(tmp_path: 
     assert "--on PROVIDER" in str(result.notes[-1])
     image = "objective: {metric: loss, goal: minimize}\nparameters: {a: {type: bool}}\n"
     assert paths(check(tmp_path, image + settings)) == []
+
+
+@pytest.mark.parametrize("on", [(), ("local",)])
+def test_the_settings_of_all_installed_providers_are_checked(
+    tmp_path: Path, on: tuple[str, ...]
+) -> None:
+    names = registry.names()
+    blocks = ", ".join(f"{name}: {{nonsense: 1}}" for name in names)
+    result = check(tmp_path, f"{GOOD}providers: {{{blocks}}}\n", *on)
+    found = {problem.path for problem in result.problems}
+    assert found == {f"providers.{name}.nonsense" for name in names}
+    assert {problem.line for problem in result.problems} == {GOOD.count("\n") + 1}
 
 
 def test_several_providers_are_checked_in_one_pass(tmp_path: Path) -> None:
