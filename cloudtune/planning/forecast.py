@@ -12,6 +12,7 @@ from cloudtune.provider.cost import longest_trial
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
 from cloudtune.results.trials import start_duration
+from cloudtune.search.expected_brackets import Brackets, expected_brackets
 from cloudtune.study.expected_trials import expected_trials
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Forecast:
     """The time after which the study's own limits end the job."""
     cost: tuple[float, float] | None
     """The cost for `seconds`, in the currency of the plan's estimate."""
+    brackets: Brackets | None = None
+    """How much of the resource trials get if cloudtune runs hyperband with `max_trials`."""
 
 
 def forecast(plan: Plan) -> Forecast:
@@ -83,7 +86,14 @@ def forecast(plan: Plan) -> Forecast:
         if plan.estimate:
             second = plan.estimate.hour / 3600
             cost = (trials * basis.low * second, trials * basis.high * second)
-    return Forecast(trials, parallel, basis, seconds, most, cost)
+    return Forecast(trials, parallel, basis, seconds, most, cost, _brackets(plan, trials))
+
+
+def _brackets(plan: Plan, trials: int | None) -> Brackets | None:
+    study = plan.fitted.study
+    if plan.mode != "driven" or study.strategy.name != "hyperband" or plan.refused or not trials:
+        return None
+    return expected_brackets(study, trials)
 
 
 def _find_basis(plan: Plan) -> Basis | None:

@@ -114,8 +114,8 @@ def _build_strategy(
 
             return GeneticSearch(study, axes, seed, method, prior)
         case "hyperband":
-            from cloudtune.search.hyperband_search import HyperbandSearch, StepHyperbandSearch
+            from cloudtune.search.hyperband_models import RungModels
+            from cloudtune.search.hyperband_search import make_hyperband, study_rungs
 
-            if strategy.resource:
-                return HyperbandSearch(study, initial, max_trials)
-            return StepHyperbandSearch(study, initial)
+            models = RungModels(study, initial, len(study_rungs(study)))
+            return make_hyperband(study, models, max_trials)

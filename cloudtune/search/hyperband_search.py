@@ -22,16 +22,14 @@ from __future__ import annotations
 import math
 from bisect import insort
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from typing_extensions import override
 
 from cloudtune.results.events import Ended, Event, Measured
 from cloudtune.search.early_stopping import HalvingRule
 from cloudtune.search.history import History, TrialRecord
-from cloudtune.search.hyperband_models import RungModels
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import InitialTrials
 from cloudtune.study.study import Study
 
 _DEFAULT_ETA = 3
@@ -56,13 +54,33 @@ def starting_rung(index: int, rungs: int) -> int:
     return brackets - 1 - index % brackets
 
 
+class NewTrials(Protocol):
+    """Chooses the new trials, and learns from their results at the rungs."""
+
+    def tell(self, event: Event) -> None:
+        """Record an event. Measurements at a rung count only after `reach_rung`."""
+        ...
+
+    def reach_rung(self, number: int, rung: int) -> None:
+        """Use a trial's measurements so far as its result at a rung, once per trial and rung."""
+        ...
+
+    def stop(self, number: int) -> None:
+        """Expect no more of a trial."""
+        ...
+
+    def ask(self, index: int) -> Suggestion:
+        """Return the new trial with this index, without its resource."""
+        ...
+
+
 class HyperbandSearch(Strategy):
     """Hyperband over a named resource, which each start of a trial receives."""
 
-    def __init__(self, study: Study, initial: InitialTrials, max_trials: int | None) -> None:
+    def __init__(self, study: Study, new_trials: NewTrials, max_trials: int | None) -> None:
         self._rungs = study_rungs(study)
         self._eta = study.strategy.eta or _DEFAULT_ETA
-        self._models = RungModels(study, initial, len(self._rungs))
+        self._new_trials = new_trials
         self._max_trials = max_trials
         self._history = History(study)
         self._rankings: list[list[tuple[float, int]]] = [[] for _ in self._rungs]
@@ -78,15 +96,15 @@ class HyperbandSearch(Strategy):
             if trial.state not in {"cancelled", "stopped_early"}:
                 insort(self._rankings[rung], (self._score(trial), trial.index))
             if trial.state in {"pending", "completed"}:
-                self._models.reach_rung(trial.number, rung)
-        self._models.tell(event)
+                self._new_trials.reach_rung(trial.number, rung)
+        self._new_trials.tell(event)
 
     @override
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         trial = self._promotable()
         if trial is None and (self._max_trials is None or index < self._max_trials):
             amount = self._rungs[starting_rung(index, len(self._rungs))]
-            return replace(self._models.ask(index), resource=amount)
+            return replace(self._new_trials.ask(index), resource=amount)
         if trial is None:
             if any(trial.state == "running" for trial in self._history.trials):
                 return "wait"
@@ -125,10 +143,10 @@ class HyperbandSearch(Strategy):
 class StepHyperbandSearch(Strategy):
     """Hyperband over the steps that trials report: each trial starts once and may be stopped."""
 
-    def __init__(self, study: Study, initial: InitialTrials) -> None:
+    def __init__(self, study: Study, new_trials: NewTrials) -> None:
         self._rungs = study_rungs(study)
         eta = study.strategy.eta or _DEFAULT_ETA
-        self._models = RungModels(study, initial, len(self._rungs))
+        self._new_trials = new_trials
         self._metric = study.objectives[0].metric
         self._rule = HalvingRule(
             study, self._rungs[:-1], eta, min_trials=1, first_amount=self._first_amount
@@ -145,18 +163,18 @@ class StepHyperbandSearch(Strategy):
         if trial is not None:
             self._rule.tell(event)
         if isinstance(event, Ended) and event.state == "completed" and not stopped:
-            self._models.reach_rung(event.number, len(self._rungs) - 1)
-        self._models.tell(event)
+            self._new_trials.reach_rung(event.number, len(self._rungs) - 1)
+        self._new_trials.tell(event)
         if isinstance(event, Measured) and self._metric in event.metrics:
             for rung, amount in enumerate(self._rungs):
                 if event.step >= amount:
-                    self._models.reach_rung(event.number, rung)
+                    self._new_trials.reach_rung(event.number, rung)
             if self.stop_reason(event.number) is not None:
-                self._models.stop(event.number)
+                self._new_trials.stop(event.number)
 
     @override
     def ask(self, index: int) -> Suggestion:
-        return self._models.ask(index)
+        return self._new_trials.ask(index)
 
     @override
     def stop_reason(self, number: int) -> str | None:
@@ -165,6 +183,13 @@ class StepHyperbandSearch(Strategy):
     def _first_amount(self, number: int) -> int:
         trial = self._history.get(number)
         return self._rungs[starting_rung(trial.index, len(self._rungs))] if trial else 0
+
+
+def make_hyperband(study: Study, new_trials: NewTrials, max_trials: int | None) -> Strategy:
+    """Return the strategy of a study with strategy hyperband."""
+    if study.strategy.resource:
+        return HyperbandSearch(study, new_trials, max_trials)
+    return StepHyperbandSearch(study, new_trials)
 
 
 def study_rungs(study: Study) -> tuple[int, ...]:

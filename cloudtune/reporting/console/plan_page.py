@@ -6,12 +6,14 @@ Names, values, and reasons may come from anywhere, so each line is sanitized.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from cloudtune.planning.forecast import Forecast, forecast
 from cloudtune.planning.planner import other_mode_findings
 from cloudtune.provider import registry
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.reporting.console.tables import render_table
 from cloudtune.reporting.phrases import (
     describe_strategy,
     format_seconds,
@@ -37,11 +39,13 @@ def format_plan(plan: Plan, *, brief: bool, request: bool = False) -> list[str]:
     emulated = ", emulated" if plan.facts.emulated else ""
     lines = [f"{plan.provider}{emulated}: {describe_verdict(plan)}"]
     if not brief:
-        rows = plan_rows(plan)
+        known = forecast(plan)
+        rows = plan_rows(plan, known)
         if request:
             del rows["request"]
         width = max(map(len, rows))
         lines += [f"  {label:{width}}   {text}" for label, text in rows.items()]
+        lines += _bracket_table(plan, known)
     study = plan.study
     if plan.findings:
         lines.append("  changes:" if not plan.refused else "  refused and changed:")
@@ -71,12 +75,12 @@ def describe_verdict(plan: Plan) -> str:
     return plan.verdict
 
 
-def plan_rows(plan: Plan) -> dict[str, str]:
+def plan_rows(plan: Plan, known: Forecast | None = None) -> dict[str, str]:
     """Return what a plan does, takes, costs, and creates, by label."""
     study, limits = plan.fitted.study, plan.fitted.study.limits
     shown = {"max_trials", "parallel_trials"}
     others = limits.model_dump(mode="json", exclude_none=True, exclude=shown)
-    known = forecast(plan)
+    known = known or forecast(plan)
     count = "no maximum" if known.trials is None else str(known.trials)
     rows = {
         "mode": f"{plan.mode}: {_describe_mode(plan)}",
@@ -85,6 +89,7 @@ def plan_rows(plan: Plan) -> dict[str, str]:
         "limits": ", ".join(f"{name} {value}" for name, value in others.items()),
         "time": describe_time(plan, known),
         "cost": describe_cost(plan, known),
+        "resource": _describe_resource(plan, known),
         **registry.get(plan.provider).outline(plan),
         "request": "shown with --request",
     }
@@ -127,6 +132,34 @@ def describe_cost(plan: Plan, known: Forecast | None = None) -> str:
     return about + str(plan.estimate)
 
 
+def _resource(plan: Plan) -> str:
+    return plan.fitted.study.strategy.resource or "steps"
+
+
+def _describe_resource(plan: Plan, known: Forecast) -> str:
+    """Return how much of its resource hyperband needs."""
+    if known.brackets is None:
+        return ""
+    total, scratch = known.brackets.total, known.brackets.from_scratch
+    return (
+        f"about {total} {_resource(plan)} in all, more if new trials get better, at most "
+        f"{known.brackets.most}"
+        + (f"; about {scratch} if no trial continues from its checkpoint" * (scratch != total))
+    )
+
+
+def _bracket_table(plan: Plan, known: Forecast) -> list[str]:
+    """Return about how many trials of each bracket get how much of the resource."""
+    if known.brackets is None:
+        return []
+    brackets = known.brackets.brackets
+    amounts = sorted({amount for bracket in brackets for amount in bracket.trials})
+    columns = {f"{_resource(plan)} from": [bracket.start for bracket in brackets]} | {
+        f"to {amount}": [bracket.trials.get(amount) for bracket in brackets] for amount in amounts
+    }
+    return ["  trials by bracket:", *(f"    {line}" for line in render_table(columns))]
+
+
 def compare_plans(plans: Sequence[Plan]) -> dict[str, list[str]]:
     """Return the columns of a table of differences: the labels, and one for each plan.
 
@@ -163,7 +196,7 @@ def plan_details(plan: Plan) -> Mapping[str, object]:
     known = forecast(plan)
     return {
         "verdict": plan.verdict,
-        "forecast": vars(known) | {"basis": vars(known.basis) if known.basis else None},
+        "forecast": asdict(known),
         "outline": dict(registry.get(plan.provider).outline(plan)),
     }
 

@@ -217,3 +217,35 @@ def test_details_are_json() -> None:
     assert details["verdict"] == "can run"
     assert details["forecast"]["basis"]["trials"] == 1
     assert details["outline"]["machine"] == "1 x ml.m5.xlarge, 30 GB disk"
+
+
+HYPERBAND = STUDY.replace("name: random", "name: hyperband, resource: epochs, max: 9")
+
+
+def test_a_plan_with_hyperband_shows_the_resource_of_each_bracket() -> None:
+    plan = plan_of(text=HYPERBAND)
+    lines = format_plan(plan, brief=False)
+    assert row(plan, "resource").startswith("about 82 epochs in all, ")
+    start = lines.index("  trials by bracket:")
+    assert [line.split() for line in lines[start + 3 : start + 5]] == [
+        ["1", "10", "4", "3"],
+        ["3", "10", "3"],
+    ]
+    details = json.loads(json.dumps(plan_details(plan)))
+    assert details["forecast"]["brackets"]["brackets"][1] == {
+        "start": 3,
+        "trials": {"3": 10, "9": 3},
+    }
+    assert "steps in all" in row(
+        plan_of(text=HYPERBAND.replace("resource: epochs, ", "")), "resource"
+    )
+
+
+def test_brackets_are_shown_only_if_cloudtune_runs_a_known_number_of_trials() -> None:
+    unlimited = HYPERBAND.replace("max_trials: 20", "timeout: 1h")
+    managed = HYPERBAND.replace("resource: epochs, ", "").replace(
+        "  sagemaker:\n", "  sagemaker:\n    mode: managed\n"
+    )
+    for plan in (plan_of(), plan_of(text=unlimited), plan_of("sagemaker", managed)):
+        assert forecast(plan).brackets is None
+        assert not any(line.startswith("  trials by") for line in format_plan(plan, brief=False))
