@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,6 +13,9 @@ from typing_extensions import override
 from cloudtune.cli.completion import complete_templates
 from cloudtune.cli.options import examples
 from cloudtune.cli.templates import DEFAULT, describe_templates, template_names, write_template
+
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 class _InitCommand(click.Command):
@@ -26,7 +30,7 @@ class _InitCommand(click.Command):
 
 @examples("cloudtune init", "cloudtune init my-study", "cloudtune init --template xgboost boosting")
 @click.command(cls=_InitCommand)
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", required=False, type=_FOLDER)
 @click.option(
     "--template",
     metavar="NAME",
@@ -36,53 +40,50 @@ class _InitCommand(click.Command):
 def init(folder: Path | None, template: str | None) -> None:
     """Create a study with its script in FOLDER, from a template.
 
-    Without --template, a terminal lists the templates and lets you choose. Otherwise, FOLDER gets
-    the template of the same name if there is one, else the quickstart; without FOLDER, the
-    templates are only listed.
+    A FOLDER named like a template gets that template. Otherwise, without --template, you choose
+    one in a terminal; elsewhere, FOLDER gets the quickstart, and without FOLDER the templates are
+    only listed.
     """
     if template is None and folder is not None and folder.name in template_names():
         template = folder.name
     if template is None and sys.stdin.isatty() and sys.stdout.isatty():
         template = _ask_template()
-        folder = folder or click.prompt("Folder", template, type=click.Path(path_type=Path))
+        folder = folder or click.prompt("Folder", template, type=_FOLDER)
     elif template is None and folder is None:
         _print_templates()
-        click.echo("\nWrite one with: cloudtune init --template NAME FOLDER", err=True)
+        click.echo("\nWrite one into the folder NAME with: cloudtune init NAME", err=True)
         return
-    folder = folder or Path()
-    for path in write_template(template or DEFAULT, folder):
+    template, folder = template or DEFAULT, folder or Path()
+    for path in write_template(template, folder):
         click.echo(path)
-    _print_next_commands(folder)
+    click.echo(f"\nThis is the template {template}; README.md describes it. Next:", err=True)
+    for command in _next_commands(folder):
+        click.echo(f"  {command}", err=True)
 
 
 def _ask_template() -> str:
     """Print the templates, and return the one that the user chooses by number or name."""
     names = _print_templates(numbered=True)
     click.echo()
-    return click.prompt("Template (number or name)", DEFAULT, value_proc=_Choice(names))
+    parse = partial(_parse_choice, names)
+    return click.prompt("Template (number or name)", DEFAULT, value_proc=parse)
 
 
-class _Choice:
-    """Converts the number or the name of a template to its name."""
+def _parse_choice(names: list[str], text: str) -> str:
+    """Return the template with a number or a name.
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = names
+    Raises:
+        click.UsageError: If the text is neither; `click.prompt` then asks again.
+    """
+    from cloudtune.study.suggestions import did_you_mean
 
-    def __call__(self, text: str) -> str:
-        """Return the name.
-
-        Raises:
-            click.UsageError: If the text is neither; `click.prompt` then asks again.
-        """
-        from cloudtune.study.suggestions import did_you_mean
-
-        text = text.strip()
-        if text in self._names:
-            return text
-        if text.isascii() and text.isdigit() and 1 <= int(text) <= len(self._names):
-            return self._names[int(text) - 1]
-        hint = did_you_mean(text, self._names) or f"enter 1 to {len(self._names)}, or a name"
+    text = text.strip()
+    numbered = {str(number): name for number, name in enumerate(names, 1)}
+    name = numbered.get(text, text)
+    if name not in names:
+        hint = did_you_mean(text, names) or f"enter 1 to {len(names)}, or a name"
         raise click.UsageError(f"no template {text!r}: {hint}")
+    return name
 
 
 def _print_templates(*, numbered: bool = False) -> list[str]:
@@ -95,12 +96,10 @@ def _print_templates(*, numbered: bool = False) -> list[str]:
     return [*described]
 
 
-def _print_next_commands(folder: Path) -> None:
+def _next_commands(folder: Path) -> list[str]:
     commands = ["cloudtune check study.yaml", "cloudtune run study.yaml"]
     if (folder / "requirements.txt").is_file():
         commands.insert(0, "pip install -r requirements.txt")
     if folder != Path():
         commands.insert(0, f"cd {shlex.quote(str(folder))}")
-    click.echo("\nREADME.md describes the study. Next:", err=True)
-    for command in commands:
-        click.echo(f"  {command}", err=True)
+    return commands

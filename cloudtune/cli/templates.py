@@ -58,7 +58,9 @@ def write_template(name: str, target: Path) -> list[Path]:
     schema = target / SCHEMA_FILE
     existing = [str(to) for to in [schema, *(to for _, to in pairs)] if to.exists()]
     if existing:
-        raise UsageError(f"not overwriting existing files: {', '.join(existing)}")
+        raise UsageError(
+            f"not overwriting existing files: {', '.join(existing)}; choose another folder"
+        )
     for path, to in pairs:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, to)  # with its mode: a script may be executable

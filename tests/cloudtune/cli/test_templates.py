@@ -50,7 +50,7 @@ def test_without_arguments_they_are_listed_and_nothing_is_written(two_templates:
     done = init()
     assert re.findall(r"^\w+", done.stdout, re.MULTILINE) == ["template", "quickstart", "alpha"]
     assert "The first." in done.stdout
-    assert "cloudtune init --template NAME FOLDER" in done.stderr
+    assert "cloudtune init NAME" in done.stderr
     assert list(two_templates.iterdir()) == []
 
 
@@ -72,6 +72,7 @@ def test_the_template_is_the_named_one_else_that_of_the_folder_else_the_quicksta
 
 def test_it_prints_the_next_commands(two_templates: Path) -> None:
     lines = init("--template", "alpha", "my study").stderr.splitlines()
+    assert lines[1] == "This is the template alpha; README.md describes it. Next:"
     assert [line.strip() for line in lines if line.startswith("  ")] == [
         "cd 'my study'",
         "pip install -r requirements.txt",
@@ -97,11 +98,13 @@ def test_a_misspelled_template_is_named(two_templates: Path) -> None:
         ([], "nonsense\n99\n1\nchosen\n", "chosen"),
         ([], "\n\n", "quickstart"),
         (["mine"], "quickstart\n", "mine"),
+        ([], "\nfile\nchosen\n", "chosen"),
     ],
 )
 def test_in_a_terminal_one_chooses(
     words: list[str], typed: str, folder: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "file").touch()
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
     done = subprocess.run(
@@ -119,3 +122,4 @@ def test_in_a_terminal_one_chooses(
     assert (tmp_path / folder / "train.py").exists()
     assert ("no template 'nonsense'" in shown) == ("nonsense" in typed)
     assert ("no template '99'" in shown) == ("99" in typed)
+    assert ("'file' is a file" in shown) == ("file" in typed)
