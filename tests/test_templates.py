@@ -112,10 +112,14 @@ def test_its_readme_is_one_screen_and_needs_no_other_page(name: str) -> None:
     text = templates.read_me(name)
     assert len(text.splitlines()) <= LONGEST_README
     assert re.findall(r"\]\((?!https://)[^)]+\)", text) == [], "relative links do not survive init"
-    commands = templates.commands(name)
-    assert "cloudtune run study.yaml" in commands
-    if (templates.ROOT / name / "requirements.txt").exists():
-        assert "pip install -r requirements.txt" in templates.preparation(name)
+    assert "cloudtune run study.yaml" in templates.commands(name)
+
+
+@EVERY
+def test_what_it_installs_is_what_init_and_services_install(name: str) -> None:
+    has_requirements = (templates.ROOT / name / "requirements.txt").exists()
+    installs = [line for line in templates.preparation(name) if line.startswith("pip ")]
+    assert installs == ["pip install -r requirements.txt"] * has_requirements
 
 
 @EVERY

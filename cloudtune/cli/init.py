@@ -14,7 +14,6 @@ from cloudtune.cli.completion import complete_templates
 from cloudtune.cli.options import examples
 from cloudtune.cli.templates import DEFAULT, describe_templates, template_names, write_template
 
-
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 

