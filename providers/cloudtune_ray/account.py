@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.provider import (
     Check,
@@ -68,7 +68,7 @@ def _check_nodes(nodes: Sequence[Json], plan: Plan) -> Iterator[Check]:
     wanted = {
         label: float(request[field]) for field, label in _RESOURCES.items() if request.get(field)
     } | {name: float(n) for name, n in request.get("entrypoint_resources", {}).items()}
-    labels = dict(request.get("entrypoint_label_selector", {}))
+    labels: dict[str, str] = request.get("entrypoint_label_selector", {})
     fitting = [_count(node, wanted) for node in nodes if _has_labels(node, labels)]
     slots = sum(fitting)
     words = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
@@ -102,7 +102,15 @@ def _count(node: Json, wanted: dict[str, float]) -> int:
     return min(counts, default=1)
 
 
-def _has_labels(node: Json, labels: dict[str, str]) -> bool:
+def _has_labels(node: Json, selectors: Mapping[str, str]) -> bool:
     own: Json = node.get("labels") or {}
-    plain = {k: v for k, v in labels.items() if not v.startswith(("!", "in(", "!in("))}
-    return all(own.get(name) == value for name, value in plain.items())
+    return all(_matches(own.get(name), selector) for name, selector in selectors.items())
+
+
+def _matches(value: str | None, selector: str) -> bool:
+    """Return whether a label has a value that a selector, such as ``!in(a, b)``, selects.
+
+    A node without the label matches what is negated (autoscaler/v2/scheduler.py).
+    """
+    values = selector.removeprefix("!").removeprefix("in(").strip("()").replace(" ", "").split(",")
+    return (value in values) is not selector.startswith("!")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.provider import Json, TrialState
+from cloudtune.trial import OUT_OF_MEMORY
 from cloudtune_ray.metrics import Record
 
 STATES: Mapping[str, TrialState] = {
@@ -28,8 +29,8 @@ _LOST = frozenset(
 )
 """The failures of the cluster, through no fault of the script."""
 _SETUP = "RUNTIME_ENV_SETUP_FAILURE"
-_MEMORY = ("OUT_OF_MEMORY", "OutOfMemory", "running low on memory")
-"""How Ray names the end of a worker by its memory monitor; not verified on a cluster."""
+_MEMORY = ("NODE_OUT_OF_MEMORY", "running low on memory")
+"""How Ray reports that the memory monitor of a node has ended a job's supervisor (raylet)."""
 _MAX_REASON = 1_000
 
 
@@ -70,18 +71,17 @@ def is_lost(job: Json, record: Record) -> bool:
     """
     if job["status"] == "SUCCEEDED":
         return record.end is None
-    if _ended_itself(job, record) or job["status"] != "FAILED" or ran_out_of_memory(job, record):
+    if _ended_itself(job, record) or job["status"] != "FAILED":
         return False
+    message = _message(job)
     if job.get("error_type") == _SETUP:  # the package was forgotten before the node read it
-        return "_ray_pkg_" in str(job.get("message")) and "ownload" in str(job.get("message"))
-    return job.get("error_type") in _LOST
+        return "_ray_pkg_" in message and "ownload" in message
+    return job.get("error_type") in _LOST and not _is_memory_kill(job)
 
 
-def ran_out_of_memory(job: Json, record: Record) -> bool:
+def _is_memory_kill(job: Json) -> bool:
     """Return whether Ray ended a job because its node ran out of memory."""
-    message = str(job.get("message"))
-    is_failed = job["status"] == "FAILED" and not _ended_itself(job, record)
-    return is_failed and any(text in message for text in _MEMORY)
+    return job.get("error_type") in _LOST and any(text in _message(job) for text in _MEMORY)
 
 
 def failure_reason(job: Json, record: Record) -> str:
@@ -90,7 +90,13 @@ def failure_reason(job: Json, record: Record) -> str:
         return ""
     if _ended_itself(job, record):
         return record.failure or f"exit code {record.end_code}"
-    return record.failure or str(job.get("message") or "")[-_MAX_REASON:]
+    if _is_memory_kill(job):  # the advice of Ray at the end of its message is long
+        return f"{OUT_OF_MEMORY}: {_message(job)[:_MAX_REASON]}"
+    return record.failure or _message(job)[-_MAX_REASON:]
+
+
+def _message(job: Json) -> str:
+    return str(job.get("message") or "")
 
 
 def seconds(milliseconds: int | None) -> float | None:

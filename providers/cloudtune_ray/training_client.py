@@ -74,7 +74,7 @@ class RayJobs:
         self._package = Package(client, plan, context)
         self._records: dict[str, Record] = {}
         self._known: dict[str, Json] = {}
-        """The last description of each job that was found."""
+        """The last description of each job that was created or found."""
         self._running = 0
         self._stopped: dict[str, float] = {}
         """When this process first stopped each job, by `time.monotonic`."""
@@ -99,13 +99,14 @@ class RayJobs:
         """
         assert started.id is not None
         self._package.ensure()
+        job: Json | None = {"status": "PENDING"}
         try:
             self._client.create(self._request(started))
         except RayError as error:
             job = self._client.get(started.id) if error.exists else None
             if job is None or not self._is_own(job):
                 raise
-            self._known[started.id] = job
+        self._known[started.id] = job
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
         """Return the current state of each job by name.
@@ -186,7 +187,6 @@ class RayJobs:
             log=log_address(self._plan, self._context, name),
             artifacts=self._artifacts(number),
             lost=response.is_lost(job, record),
-            out_of_memory=response.ran_out_of_memory(job, record),
         )
 
     def _waited_since_stop(self, name: str) -> float:

@@ -49,10 +49,27 @@ def test_a_cluster_without_room(start: Callable[..., Cluster], tmp_path: Path) -
     cluster = start()
     many = {"limits": {"parallel_trials": 33, "max_trials": 33}}
     assert only(cluster.checks(tmp_path, many), "room", "warning").path == "limits.parallel_trials"
-    large = {"trial": {"script": "train.py", "resources": {"gpus": 1}}}
-    assert "1 GPU" in only(cluster.checks(tmp_path, large), "nodes", "warning").message
-    labels = cluster.checks(tmp_path, label_selector={"zone": "a"})
-    assert only(labels, "nodes", "warning")
+    large = {"trial": {"script": "train.py", "resources": {"gpus": 9}}}
+    assert "9 GPU" in only(cluster.checks(tmp_path, large), "nodes", "warning").message
+
+
+@pytest.mark.parametrize(
+    ("selector", "severity"),
+    [("a", "warning"), ("in(a, b)", "warning"), ("!a", "ok"), ("!in(a, b)", "ok")],
+)
+def test_nodes_without_a_label(
+    start: Callable[..., Cluster], tmp_path: Path, selector: str, severity: str
+) -> None:
+    assert only(start().checks(tmp_path, label_selector={"zone": selector}), "nodes", severity)
+
+
+def test_nodes_with_a_label(start: Callable[..., Cluster], tmp_path: Path) -> None:
+    cluster = start()
+    client = RayClient(HttpClient(Connection(cluster.url, cluster.key, emulated=True)))
+    name = client.nodes()[1]["labels"]["ray.io/node-id"]
+    for selector in (name, f"in(a, {name})"):
+        checks = cluster.checks(tmp_path, label_selector={"ray.io/node-id": selector})
+        assert "room for 16 trials" in only(checks, "nodes", "ok").message
 
 
 def test_nodes_that_cannot_be_listed(start: Callable[..., Cluster], tmp_path: Path) -> None:

@@ -113,7 +113,22 @@ def test_the_record_decides_before_the_status(
     assert response.is_lost(ray, record) is lost
 
 
-def test_a_job_that_ran_out_of_memory_is_no_loss() -> None:
-    died = job("FAILED", "JOB_SUPERVISOR_ACTOR_DIED", "Worker exit type: NODE_OUT_OF_MEMORY")
-    assert response.ran_out_of_memory(died, Record())
+KILLED = "1 worker(s) were killed due to the node running low on memory. "
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("JOB_SUPERVISOR_ACTOR_DIED", "Worker exit type: NODE_OUT_OF_MEMORY"),
+        ("JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE", KILLED + "Refer to the documentation" * 99),
+    ],
+)
+def test_a_job_that_the_memory_monitor_ended_is_no_loss(error: str, message: str) -> None:
+    died = job("FAILED", error, message)
     assert not response.is_lost(died, Record())
+    assert response.failure_reason(died, Record()).startswith(f"out of memory: {message[:40]}")
+
+
+def test_words_of_the_script_are_no_lack_of_memory() -> None:
+    failed = job("FAILED", "JOB_ENTRYPOINT_COMMAND_ERROR", f"failed with exit code 1:\n{KILLED}")
+    assert response.failure_reason(failed, Record()) == failed["message"]

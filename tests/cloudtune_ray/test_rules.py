@@ -39,6 +39,12 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("providers.ray.token_variable", "note", {}, {"token_variable": "MY_TOKEN"}),
         ("providers.ray.storage", "refused", {}, {"storage": "s3://bucket/folder"}),
+        (
+            "providers.ray.label_selector.zone",
+            "refused",
+            {},
+            {"label_selector": {"zone": "in(a,,b)"}},
+        ),
         ("providers.ray.storage", "note", {}, {}),
         (
             "strategy.resource",
@@ -106,6 +112,14 @@ def test_a_problem_is_found_at_its_field(
     base: Path, path: str, kind: str, over: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     assert plan_of(study_of(over, **settings), base).at(path) == [kind]
+
+
+@pytest.mark.parametrize(
+    "selector", ["spot", "!spot", "in(a, b)", "!in(a,b)", "A100-80GB", "inside", ""]
+)
+def test_a_selector_of_ray_is_accepted(base: Path, selector: str) -> None:
+    study = study_of(label_selector={"zone": selector}, storage="/shared")
+    assert not plan_of(study, base).found
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "https://ray.example.com/cluster"])

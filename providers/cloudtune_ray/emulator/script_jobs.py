@@ -29,6 +29,7 @@ from cloudtune_ray.emulator import delays
 from cloudtune_ray.emulator.session import Session
 from cloudtune_ray.emulator.state import (
     NODE_CPUS,
+    NODE_GPUS,
     NODE_MEMORY,
     RUNNING,
     STOPPED,
@@ -72,6 +73,11 @@ class Jobs(ScriptJobs[Job, Path, str]):
         self.start_machine(run, delays.STARTING, "JOB_SUPERVISOR_ACTOR_START_FAILURE")
         if not _fits(job.request):
             self.pass_time(run, delays.START_TIMEOUT)
+            job.message = (
+                f"Job supervisor actor failed to start within {delays.START_TIMEOUT} seconds. This "
+                "may be because the job entrypoint's specified resources aren't available on the "
+                "cluster."
+            )
             self.give_up(run, "JOB_SUPERVISOR_ACTOR_START_TIMEOUT")
         environment: Json = job.request.get("runtime_env") or {}
         try:
@@ -154,15 +160,13 @@ class Jobs(ScriptJobs[Job, Path, str]):
 
 
 def _fits(request: Json) -> bool:
-    """Return whether a node of this cluster is large enough."""
-    custom: Json = request.get("entrypoint_resources") or {}
+    """Return whether a node is large enough; nodes have all custom resources and labels."""
     wanted: list[tuple[float, float]] = [
         (request.get("entrypoint_num_cpus", 0), NODE_CPUS),
-        (request.get("entrypoint_num_gpus", 0), 0),
+        (request.get("entrypoint_num_gpus", 0), NODE_GPUS),
         (request.get("entrypoint_memory", 0), NODE_MEMORY),
-        *((amount, 0) for amount in custom.values()),
     ]
-    return not request.get("entrypoint_label_selector") and all(n <= most for n, most in wanted)
+    return all(amount <= most for amount, most in wanted)
 
 
 def _install(python: str, pip: Any) -> None:

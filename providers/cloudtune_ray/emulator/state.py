@@ -14,6 +14,7 @@ PENDING, RUNNING, STOPPED = "PENDING", "RUNNING", "STOPPED"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 NODE_CPUS = 16
 """The CPUs of each node, whatever this machine has."""
+NODE_GPUS = 8
 NODE_MEMORY = 64 * 1024**3
 
 
@@ -27,7 +28,7 @@ class Node:
 
     def describe(self) -> Json:
         """Return the node as a row of ``/api/v0/nodes``."""
-        resources = {"CPU": float(NODE_CPUS), "memory": float(NODE_MEMORY)}
+        resources = {"CPU": NODE_CPUS, "GPU": NODE_GPUS, "memory": float(NODE_MEMORY)}
         return {
             "node_id": self.id,
             "node_ip": "127.0.0.1",

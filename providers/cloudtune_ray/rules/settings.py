@@ -1,7 +1,8 @@
-"""Rules of the address, the token and the storage."""
+"""Rules of the address, the token, the labels and the storage."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -10,16 +11,23 @@ from cloudtune_ray.settings import RaySettings
 
 SETTINGS = "providers.ray"
 """The path of the settings in a study."""
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?"
+_SELECTOR = re.compile(rf"!?{_LABEL}|!?(?:in)?\({_LABEL}(?:, ?{_LABEL})*\)|")
+"""What Ray accepts as a selector of a label (2.60.0, _private/label_utils.py)."""
 
 
 def settings_rules(settings: RaySettings, facts: Facts) -> Iterator[Finding | Note]:
-    """Yield the findings on the cluster and the storage."""
+    """Yield the findings on the cluster, the labels and the storage."""
     address: str = facts.data["address"]
     if not facts.emulated and "{{" not in address:
         if problem := _address_problem(address):
             yield Finding("refused", f"{SETTINGS}.address", problem)
         else:
             yield from _connection(address, settings, facts)
+    for name, selector in settings.label_selector.items():
+        if not _SELECTOR.fullmatch(selector):
+            reason = f"no selector: {selector!r}; use a, !a, in(a, b) or !in(a, b)"
+            yield Finding("refused", f"{SETTINGS}.label_selector.{name}", reason)
     if settings.storage and not settings.storage.startswith("/"):
         reason = (
             "must be an absolute path that all nodes share; mount a bucket on the nodes to use one"
