@@ -99,13 +99,14 @@ class RayJobs:
         """
         assert started.id is not None
         self._package.ensure()
-        job: Json | None = {"status": "PENDING"}
+        job: Json = {"status": "PENDING"}
         try:
             self._client.create(self._request(started))
         except RayError as error:
-            job = self._client.get(started.id) if error.exists else None
-            if job is None or not self._is_own(job):
+            found = self._client.get(started.id) if error.exists else None
+            if found is None or not self._is_own(found):
                 raise
+            job = found
         self._known[started.id] = job
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:

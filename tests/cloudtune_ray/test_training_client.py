@@ -33,11 +33,15 @@ class Cluster:
     def create(self, _request: dict[str, Any]) -> None: ...
 
     def get(self, name: str) -> dict[str, Any] | None:
-        return None if self.is_new else {
-            "submission_id": name,
-            "status": self.status,
-            "metadata": {"cloudtune_run": RUN},
-        }
+        return (
+            None
+            if self.is_new
+            else {
+                "submission_id": name,
+                "status": self.status,
+                "metadata": {"cloudtune_run": RUN},
+            }
+        )
 
     def stop(self, _name: str) -> None:
         pass
