@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 MAX_BACKOFF = 300.0
 """The longest wait, in seconds, between two retries while a service is unreachable."""
@@ -40,6 +41,44 @@ def next_backoff(seconds: float, last: float) -> float:
     ``last`` is 0 at first. The shortest wait is the regular interval, ``seconds``.
     """
     return max(seconds, min(2 * last, MAX_BACKOFF))
+
+
+@dataclass
+class Outage:
+    """Calls of one kind that fail, until one succeeds. Times are those of `time.monotonic`."""
+
+    until: float = 0.0
+    """When the next call is due."""
+    _since: float | None = None
+    _backoff: float = 0.0
+    _text: str = ""
+
+    def seconds(self) -> float:
+        """Return for how long calls have failed; the first failure begins an outage."""
+        now = time.monotonic()
+        self._since = self._since or now
+        return now - self._since
+
+    def is_news(self, text: str) -> bool:
+        """Return whether a message is not the last one of calls of this kind."""
+        is_news, self._text = text != self._text, text
+        return is_news
+
+    def back_off(self, seconds: float, longest: float) -> float:
+        """Set when the next call is due: later after each failure. Return the seconds until then.
+
+        Args:
+            seconds: The shortest wait.
+            longest: The longest one.
+        """
+        self._backoff = next_backoff(seconds, self._backoff)
+        wait = min(add_jitter(self._backoff), longest)
+        self.until = time.monotonic() + wait
+        return wait
+
+    def end(self) -> None:
+        """Record that a call succeeded."""
+        self._since, self._backoff = None, 0.0
 
 
 def first_contact_failure(error: Exception) -> str:

@@ -6,6 +6,7 @@ together. A transient error delays a trial and never fails it.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,8 @@ from queue import Empty, SimpleQueue
 from cloudtune.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import (
     FIRST_CONTACT_SECONDS,
-    add_jitter,
+    Outage,
     first_contact_failure,
-    next_backoff,
     next_poll_time,
     without_repeats,
 )
@@ -83,10 +83,9 @@ class JobPoller:
         self._running: dict[int, _PolledJob] = {}
         self._closing = False
         self._next_poll = 0.0
-        self._backoff_until = 0.0
-        """Until when the service is not called, since it was unreachable."""
-        self._backoff = 0.0
-        self._outage_since: float | None = None
+        self._poll_outage = Outage()
+        self._request_outage = Outage()
+        """Of creating and stopping jobs."""
         self._lost: Lost | None = None
         self._stops_failed = False
         """Whether jobs may still run after the end, since they could not be stopped."""
@@ -158,9 +157,9 @@ class JobPoller:
         try:
             while not self._closing:
                 self._receive_requests()
-                paused = self._lost is not None or time.monotonic() < self._backoff_until
-                if not (self._closing or paused):
-                    self._act()
+                if not self._closing:
+                    self._act(self._request_outage, self._send_requests)
+                    self._act(self._poll_outage, self._poll)
             if self._lost is None:
                 self._stop_remaining()
         except Exception as error:  # noqa: BLE001 - the driver must not wait for these trials forever
@@ -169,15 +168,25 @@ class JobPoller:
             self._lose("", recoverable=True, error=error)
 
     def _receive_requests(self) -> None:
-        """Wait for requests until the next poll is due, and accept them."""
-        due = max(self._next_poll, self._backoff_until)
-        wait = max(0.0, due - time.monotonic()) if self._running or self._waiting else None
+        """Wait for requests until the next call is due, and accept them."""
+        due = self._next_due()
+        wait = None if due is None else max(0.0, due - time.monotonic())
         try:
             self._accept(self._inbox.get(timeout=wait))
             while True:
                 self._accept(self._inbox.get_nowait())
         except Empty:
             return
+
+    def _next_due(self) -> float | None:
+        times: list[float] = []
+        if self._running:
+            times.append(max(self._next_poll, self._poll_outage.until))
+        requests = [job.not_before for job in self._waiting.values()]
+        requests += [0.0 for job in self._running.values() if job.stop and not job.stop_sent]
+        if requests:
+            times.append(max(min(requests), self._request_outage.until))
+        return min(times, default=None)
 
     def _accept(self, request: Started | _Stop | _Close) -> None:
         if isinstance(request, _Close):
@@ -189,24 +198,21 @@ class JobPoller:
         elif job := self._running.get(request.number) or self._waiting.get(request.number):
             job.stop = True
 
-    def _act(self) -> None:
-        """Create, stop and poll jobs, as far as the service allows."""
+    def _act(self, outage: Outage, call: Callable[[], None]) -> None:
+        """Make calls of one kind, unless they are to be repeated later."""
+        if self._lost or time.monotonic() < outage.until:
+            return
         try:
-            self._create_waiting()
-            self._stop_requested()
-            if self._running and time.monotonic() >= self._next_poll:
-                self._poll()
-                self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
+            call()
         except ProviderError as error:
-            self._handle_error(error)
+            self._handle_error(error, outage)
         else:
-            self._backoff, self._outage_since = 0.0, None
+            outage.end()
 
-    def _handle_error(self, error: ProviderError) -> None:
+    def _handle_error(self, error: ProviderError, outage: Outage) -> None:
         """Wait before the next call, or give up if waiting does not help."""
-        now = time.monotonic()
-        self._outage_since = self._outage_since or now
-        can_wait = bool(self._running) and now - self._outage_since <= _MAX_OUTAGE
+        seconds = outage.seconds()
+        can_wait = bool(self._running) and seconds <= _MAX_OUTAGE
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), recoverable=False)
             return
@@ -214,16 +220,18 @@ class JobPoller:
         if not (error.retryable or can_wait):
             self._lose(str(error), recoverable=bool(self._running) or may_exist)
             return
-        if not self._any_response and now - self._outage_since >= FIRST_CONTACT_SECONDS:
+        if not self._any_response and seconds >= FIRST_CONTACT_SECONDS:
             self._lose(first_contact_failure(error), recoverable=may_exist)
             return
-        self._notify_once(f"{error}; retrying with increasing delays")
-        self._backoff = next_backoff(self._jobs.poll_seconds, self._backoff)
-        self._backoff_until = now + add_jitter(self._backoff)
-        if not self._any_response:
-            latest = self._outage_since + FIRST_CONTACT_SECONDS
-            self._backoff_until = min(self._backoff_until, latest)
-        _log.debug("back off for %.1f s: %s", self._backoff, error)
+        if outage.is_news(text := f"{error}; retrying with increasing delays"):
+            self._notify_once(text)
+        longest = math.inf if self._any_response else FIRST_CONTACT_SECONDS - seconds
+        wait = outage.back_off(self._jobs.poll_seconds, longest)
+        _log.debug("back off for %.1f s: %s", wait, error)
+
+    def _send_requests(self) -> None:
+        self._create_waiting()
+        self._stop_requested()
 
     def _create_waiting(self) -> None:
         for job in list(self._waiting.values()):
@@ -246,12 +254,12 @@ class JobPoller:
         try:
             self._jobs.create(job.started)
         except ProviderError as error:
+            job.may_exist = error.retryable
             job.absent_after = time.monotonic() + self._jobs.hidden_seconds
             if _concerns_service(error) or (error.affects_all_calls and self._running):
                 raise
             if error.quota_exceeded and self._running:
                 self._notify_once(f"{error}; trials wait until running ones end")
-                job.may_exist = False
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
             if error.affects_all_calls or not self._any_created:
@@ -278,8 +286,6 @@ class JobPoller:
             return False
         self._notify_once(f"the training job {job.id} may exist; looking for it again")
         job.not_before = now + self._jobs.poll_seconds
-        if not self._running:
-            self._next_poll = job.not_before
         return True
 
     def _follow(self, job: _PolledJob) -> None:
@@ -314,13 +320,16 @@ class JobPoller:
             self._stops_failed = True  # unreachable for the others, too
 
     def _poll(self) -> None:
-        """Poll all running jobs, and emit what is new."""
+        """Poll all running jobs if it is time, and emit what is new."""
+        if not self._running or time.monotonic() < self._next_poll:
+            return
         polled = self._jobs.poll([job.started for job in self._running.values()])
         for job in list(self._running.values()):
             if job.id in polled:
                 self._emit_new(job, polled[job.id])
             else:
                 self._end(job, "failed", f"the training job {job.id} {GONE}")
+        self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
 
     def _emit_new(self, job: _PolledJob, polled: TrainingJob) -> None:
         """Emit the new measurements of a trial, and its end."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from cloudtune.engine import job_poller
+from cloudtune.engine import backoff, job_poller
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, TrainingJob
 from cloudtune.results.events import Started
@@ -131,6 +131,35 @@ def test_a_service_that_responded_once_is_waited_for(
     scene.far.faults = {"create": [BUSY] * 3, "poll": [BUSY] * 3}
     scene.start(2)
     scene.made(1, 2)
+
+
+def test_running_jobs_are_polled_while_no_job_can_be_created(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.start(1)
+    scene.made(1)
+
+    def next_backoff(_seconds: float, _last: float) -> float:
+        return 1000.0
+
+    monkeypatch.setattr(backoff, "next_backoff", next_backoff)
+    scene.far.faults = {"create": [BUSY]}
+    scene.start(2)
+    scene.until(lambda: scene.far.calls.count("create") == 2)
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().number == 1
+    assert scene.far.calls.count("create") == 2
+
+
+def test_a_refusal_of_all_jobs_ends_the_run_when_the_running_ones_have_ended(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"create": [EXPIRED] * 1000}
+    scene.start(2)
+    scene.until(lambda: scene.far.calls.count("create") >= 2)
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().number == 1
+    assert scene.lost() == Lost("far: the sign-in has expired", recoverable=False)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
