@@ -49,12 +49,10 @@ class _Reporter:
 
     def __init__(self, metrics: Selection = None) -> None:
         super().__init__()
-        names: Any = None if isinstance(metrics, str) else metrics
-        if isinstance(metrics, str):
-            names = [metrics]
-        if names is not None and not hasattr(names, "items"):
-            names = {name: name for name in names}
-        self._names = None if names is None else dict(names)
+        names: Any = [metrics] if isinstance(metrics, str) else metrics
+        if names is not None:
+            names = dict(names) if hasattr(names, "items") else {name: name for name in names}
+        self._names = names
 
     def _report(self, values: Mapping[str, Any], step: int) -> None:
         if self._names is not None:

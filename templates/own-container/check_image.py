@@ -70,10 +70,8 @@ def install(lines: list[str]) -> list[str]:
     """Install what `pip wheel` collects into IMAGE, and return the names of the packages."""
     words = shlex.split(wheel_command(lines))
     wanted = words[words.index("--wheel-dir") + 2 :]
-    stamp, state = (
-        IMAGE / "installed",
-        json.dumps([wanted, (HERE / "requirements.txt").read_text()]),
-    )
+    requirements = (HERE / "requirements.txt").read_text()
+    stamp, state = IMAGE / "installed", json.dumps([wanted, requirements])
     if not stamp.exists() or stamp.read_text() != state:
         print(f"installing {shlex.join(wanted)} into {IMAGE.name}/, which takes a minute")
         shutil.rmtree(IMAGE, ignore_errors=True)
@@ -81,7 +79,7 @@ def install(lines: list[str]) -> list[str]:
         pip = [IMAGE / "bin" / "python", "-m", "pip", "install", "--quiet", *wanted]
         subprocess.run(pip, cwd=HERE, check=True)
         stamp.write_text(state)
-    return package_names(wanted, (HERE / "requirements.txt").read_text())
+    return package_names(wanted, requirements)
 
 
 def wheel_command(lines: list[str]) -> str:
@@ -100,7 +98,7 @@ def package_names(wanted: list[str], requirements: str) -> list[str]:
 
 
 def check_dockerfile(lines: list[str]) -> Iterator[str]:
-    """Yield what the services would trip over in the last stage of the Dockerfile."""
+    """Yield what services reject in the last stage of the Dockerfile."""
     last = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
     for line in lines[last:]:
         if line.startswith("ENTRYPOINT"):

@@ -71,7 +71,7 @@ def replayed(runs: list[cloudtune.Run]) -> tuple[list[float], list[float]]:
 
 
 def print_row(name: str, runs: list[cloudtune.Run], count: int) -> None:
-    """Print what the first trials of some runs found."""
+    """Print the best results of the first trials of some runs."""
     trials = [trial for each in runs for trial in each.results().trials[:count]]
     seconds = sum(trial.metrics["cpu_seconds"] for trial in trials) / len(runs)
     best = [best_of(each, count) for each in runs]

@@ -1,8 +1,8 @@
 """Compare synopses with searches on the whole graph at equal CPU time: the README's table.
 
-Each method runs with five seeds until its trials have used the longest time. What it had found
-after each time is the best trial on the whole graph that had ended by then. Runs are in the
-ledger: `cloudtune report` shows them, too.
+Each method runs with five seeds until its trials have used the longest time. Its score after each
+time is that of the best trial on the whole graph that had ended by then. Runs are in the ledger, so
+`cloudtune report` shows them, too.
 """
 
 from __future__ import annotations
