@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from cloudtune.provider.cost import idle_seconds
 from cloudtune.results.events import Ended, Event, Measured, Started
 from cloudtune.results.trials import start_duration
 from cloudtune.study.quantities import Money
@@ -29,9 +30,12 @@ class Spending:
     def __init__(self, plan: Plan) -> None:
         self._price = plan.facts.price.per_second if plan.facts.price else 0.0
         self._managed = plan.mode == "managed"
-        self._seconds = 0.0
+        self._idle_seconds = idle_seconds(plan.mode, plan.facts)
+        self._seconds = self._seconds_idle = 0.0
         self._running: dict[int, tuple[float, float]] = {}
         """The start of each running trial: by its event, and by `time.monotonic`."""
+        self._idle_since: list[float] = []
+        """When each machine without a trial had its last one, as far as machines are kept."""
 
     def add(self, event: Event) -> None:
         """Add the next event."""
@@ -39,10 +43,15 @@ class Spending:
             # a driven trial starts when cloudtune starts or recovers it; a managed one did before
             age = max(0.0, time.time() - event.time) if self._managed else 0.0
             self._running[event.number] = event.time, time.monotonic() - age
+            if self._idle_since:
+                idle = max(0.0, event.time - self._idle_since.pop())
+                self._seconds_idle += min(idle, self._idle_seconds)
         elif isinstance(event, Ended):
             started, _ = self._running.pop(event.number, (None, 0.0))
             seconds = start_duration(started, event)
             self._seconds += seconds if event.billed_seconds is None else event.billed_seconds
+            if started is not None and self._idle_seconds:
+                self._idle_since.append(event.time)
 
     @property
     def so_far(self) -> float:
@@ -50,6 +59,12 @@ class Spending:
         now = time.monotonic()
         running = sum(now - since for _, since in self._running.values())
         return self._price * (self._seconds + running)
+
+    @property
+    def committed(self) -> float:
+        """The cost so far, and of the time that machines wait for trials, also for the last one."""
+        machines = len(self._running) + len(self._idle_since)
+        return self.so_far + self._price * (self._seconds_idle + self._idle_seconds * machines)
 
     @property
     def rate(self) -> float:
@@ -123,7 +138,9 @@ class Budget:
             return
         spent = self._spent()
         if spent >= self.limit.amount:
-            self.stop_reason = f"the cost reached {self.limit}"
+            waits = any(job.committed > job.so_far for job in self._jobs.values())
+            idle = ", with the time that machines wait for trials" if waits else ""
+            self.stop_reason = f"the cost reached {self.limit}{idle}"
             self._stop(self.stop_reason)
         elif spent >= _WARNING_SHARE * self.limit.amount and not self._warned:
             self._warned = True
@@ -133,7 +150,7 @@ class Budget:
             )
 
     def _spent(self) -> float:
-        return sum(job.so_far for job in self._jobs.values())
+        return sum(job.committed for job in self._jobs.values())
 
     def _seconds_to_next_check(self) -> float | None:
         rate = sum(job.rate for job in self._jobs.values())

@@ -63,6 +63,16 @@ def check_budget(
         reason = f"the budget is in {budget.currency} and the price in {price.currency}; {hint} in "
         yield Finding("refused", path, reason + budget.currency)
         return
+    idle = idle_seconds(mode, facts) * (limits.parallel_trials or 1) * price.per_second
+    if idle >= budget.amount:
+        reason = (
+            f"machines that wait for trials could cost {idle:.3g} {price.currency} by themselves"
+        )
+        yield Finding("refused", path, f"{reason}: raise max_cost, or let them wait less")
+        return
+    if idle:
+        text = f"counts the time that machines wait for trials, up to {idle:.3g} {price.currency} "
+        yield Note(path, f"{text}after the last ones")
     longest = longest_trial(limits, facts)
     excess = "by what they cost, which trial_timeout would bound"
     if longest:
@@ -113,18 +123,23 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price) -> Iterator[
     if facts.lookup.limits.set_by_native:
         return
     longest, parallel = longest_trial(limits, facts), limits.parallel_trials or 1
-    per_second = price.per_second
+    per_second, idle = price.per_second, idle_seconds(mode, facts)
     if limits.timeout and mode in facts.lookup.limits.timeout_ends_trials:
         yield limits.timeout * parallel * per_second
     if longest is None:
         return
     if limits.max_trials:
-        yield limits.max_trials * longest * per_second
+        yield limits.max_trials * (longest + idle) * per_second
     if limits.timeout:
-        yield (limits.timeout + longest) * parallel * per_second
+        yield (limits.timeout + longest + idle) * parallel * per_second
     budget = limits.max_cost
     if budget and budget.currency == price.currency and mode == "driven":
         yield budget.amount + parallel * longest * per_second
+
+
+def idle_seconds(mode: Mode, facts: Facts) -> float:
+    """Return the seconds for which the machine of a trial may be billed after it."""
+    return facts.price.idle_seconds if facts.price and mode == "driven" else 0.0
 
 
 def longest_trial(limits: Limits, facts: Facts) -> float | None:

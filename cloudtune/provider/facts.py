@@ -28,6 +28,9 @@ class Price:
     currency: str
     source: str
     """Where the price comes from, and its date."""
+    idle_seconds: float = 0.0
+    """Seconds for which the machine of a trial is billed after it, unless another trial takes it
+    over; only in driven mode."""
 
     @classmethod
     def hourly(cls, amount: float, currency: str, source: str) -> Price:

@@ -55,12 +55,10 @@ def facts_to_json(facts: Facts) -> Json:
 def _lookup_to_json(lookup: Lookup) -> Json:
     if reserved := _StoredLookup.model_fields.keys() & lookup.data.keys():
         raise ValueError(f"reserved keys in Lookup.data: {', '.join(sorted(reserved))}")
-    price, source = lookup.price, lookup.source
+    source = lookup.source
     return {
         **lookup.data,
-        "price_per_second": None if isinstance(price, str) else price.per_second,
-        "currency": None if isinstance(price, str) else price.currency,
-        **({"why_no_price": price} if isinstance(price, str) else {"price_source": price.source}),
+        **_price_to_json(lookup.price),
         "longest_trial": lookup.limits.longest_trial,
         "timeout_ends_trials": list(lookup.limits.timeout_ends_trials),
         "own_limits": lookup.limits.set_by_native,
@@ -83,6 +81,17 @@ def _lookup_to_json(lookup: Lookup) -> Json:
     }
 
 
+def _price_to_json(price: Price | str) -> Json:
+    if isinstance(price, str):
+        return {"price_per_second": None, "currency": None, "why_no_price": price}
+    return {
+        "price_per_second": price.per_second,
+        "currency": price.currency,
+        "price_source": price.source,
+        **({"idle_seconds": price.idle_seconds} if price.idle_seconds else {}),
+    }
+
+
 class _StoredFiles(BaseModel):
     count: int = 0
     bytes: int = 0
@@ -96,6 +105,7 @@ class _StoredLookup(BaseModel):
     price_per_second: float | None = None
     currency: str | None = None
     price_source: str = ""
+    idle_seconds: float = 0.0
     why_no_price: str = ""
     longest_trial: float | None = None
     timeout_ends_trials: tuple[Mode, ...] = ()
@@ -115,7 +125,9 @@ class _StoredLookup(BaseModel):
     def to_lookup(self) -> Lookup:
         price: Price | str = self.why_no_price
         if self.price_per_second is not None and self.currency is not None:
-            price = Price(self.price_per_second, self.currency, self.price_source)
+            price = Price(
+                self.price_per_second, self.currency, self.price_source, self.idle_seconds
+            )
         return Lookup(
             price=price,
             limits=ServiceLimits(self.longest_trial, self.timeout_ends_trials, self.own_limits),

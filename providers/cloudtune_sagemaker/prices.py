@@ -25,13 +25,15 @@ def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -
     """Return the price of a trial, or the reason why it is unknown.
 
     Any of several types may be used, so the highest of their prices counts; if one of them is
-    unknown, the price is. The list does not cover instances that ``native`` sets.
+    unknown, the price is. Instances in a warm pool are billed like running ones. The list does not
+    cover instances that ``native`` sets.
     """
-    native = overrides_any(settings.native, MACHINES)
+    native, idle = overrides_any(settings.native, MACHINES), settings.keep_alive or 0.0
     if settings.prices:
         amount, currency = settings.prices.hour
         count = 1 if native else settings.instance_count
-        return Price.hourly(amount * count, currency, "from providers.sagemaker.prices")
+        price = Price.hourly(amount * count, currency, "from providers.sagemaker.prices")
+        return replace(price, idle_seconds=idle)
     if native:
         return "native changes the instances, so their price is unknown"
     table = read_prices(Path(__file__).with_name("prices.json"), "region", "instance_type")
@@ -39,4 +41,5 @@ def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -
     if len(prices) < len(types):
         return f"the price of {' or '.join(types)} in {region} is unknown"
     highest = max(prices, key=lambda price: price.per_second)
-    return replace(highest, per_second=highest.per_second * settings.instance_count)
+    per_second = highest.per_second * settings.instance_count
+    return replace(highest, per_second=per_second, idle_seconds=idle)

@@ -154,6 +154,12 @@ def test_prices_are_the_users_then_the_listed_then_unknown(base: Path) -> None:
     assert one_unknown["price_per_second"] is None
 
 
+@pytest.mark.parametrize("prices", [{}, {"prices": {"hour": "0.5 USD"}}])
+def test_the_price_includes_the_time_in_a_warm_pool(prices: Any, base: Path) -> None:
+    assert own(base, keep_alive="10m", **prices)["idle_seconds"] == 600
+    assert "idle_seconds" not in own(base, **prices)
+
+
 def test_instances_from_native_have_no_listed_price(base: Path) -> None:
     machines: list[dict[str, Any]] = [
         {"TrainingJobDefinition": {"ResourceConfig": {"InstanceType": "ml.p4d.24xlarge"}}},

@@ -423,6 +423,13 @@ def test_a_budget_needs_a_price_in_its_currency(
     assert support.plan_of(study, base, emulated=True).at("limits.max_cost") == []
 
 
+def test_a_budget_says_that_it_does_not_count_idle_persistent_resources(base: Path) -> None:
+    study = support.study_of(limits(max_cost="5 USD"), persistent_resource="pool")
+    driven, managed = (support.plan_of(study, base, mode) for mode in ("driven", "managed"))
+    assert driven.at("limits.max_cost") == ["note", "note"]
+    assert managed.at("limits.max_cost") == ["note"]
+
+
 JOB = "hyperparameterTuningJob"
 
 

@@ -207,8 +207,8 @@ def _warm_pool(
     yield Note(
         path,
         f"{saved} on the instances of earlier ones, in less than a minute instead of minutes; idle "
-        f"instances are billed like running ones, after the last trials for {after}{cost}, which "
-        "max_cost does not count; needs a quota, by default 0: "
+        f"instances are billed like running ones, after the last trials for {after}{cost}; needs a "
+        "quota, by default 0: "
         f"'{(settings.instance_type or ['TYPE'])[0]} for training warm pool usage'",
     )
 

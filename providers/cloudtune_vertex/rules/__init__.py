@@ -45,7 +45,7 @@ def rules(
         *_job_name(study, facts),
         *settings_rules(mode, settings, facts),
         *image_rules(settings, facts),
-        *machine_rules(mode, settings),
+        *machine_rules(study, mode, settings),
         *quota_notes(study, settings),
         *trial_rules(study, mode, settings, facts),
         *image_switches(fitted.original),

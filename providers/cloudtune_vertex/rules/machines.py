@@ -66,7 +66,7 @@ def has_tpus(machine_type: str) -> bool:
     return _TPU_MACHINE.fullmatch(machine_type) is not None
 
 
-def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+def machine_rules(study: Study, mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the machines."""
     machine_type = settings.machine_type or ""
     if machine_type and not _MACHINE.fullmatch(machine_type):
@@ -81,7 +81,7 @@ def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | No
         yield refuse("flex_start", "set only one of spot and flex_start")
     elif settings.max_wait is not None and not settings.flex_start:
         yield Finding("dropped", f"{SETTINGS}.max_wait", "applies only with flex_start: true")
-    yield from _persistent_resource(mode, settings)
+    yield from _persistent_resource(study, mode, settings)
     if settings.spot:
         text = (
             "Google may reclaim the machine of a trial, which then starts again: save its progress "
@@ -90,7 +90,9 @@ def machine_rules(mode: Mode, settings: VertexSettings) -> Iterator[Finding | No
         yield Note(f"{SETTINGS}.spot", text)
 
 
-def _persistent_resource(mode: Mode, settings: VertexSettings) -> Iterator[Finding | Note]:
+def _persistent_resource(
+    study: Study, mode: Mode, settings: VertexSettings
+) -> Iterator[Finding | Note]:
     """Yield what a persistent resource saves and costs.
 
     "The job will be run on existing machines held by the PersistentResource ... The network and
@@ -115,8 +117,11 @@ def _persistent_resource(mode: Mode, settings: VertexSettings) -> Iterator[Findi
         path,
         "trials start on existing machines, without waiting for new ones; the resource must have "
         "machines of machine_type, and the same network and kms_key; it is billed until you delete "
-        "it, also while no trial runs, which max_cost does not count",
+        "it, also while no trial runs",
     )
+    if study.limits.max_cost:
+        text = "does not count the time in which no trial runs on the persistent resource"
+        yield Note("limits.max_cost", f"{text}, which you pay until you delete it")
 
 
 @dataclass(frozen=True)

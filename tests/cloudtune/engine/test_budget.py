@@ -24,12 +24,12 @@ HOUR_AGO = time.time() - 3600
 TEN = Money(10, "USD")
 
 
-def planned(price: float = 1.0, mode: Mode = "driven", **limits: Any) -> Plan:
+def planned(price: float = 1.0, mode: Mode = "driven", idle: float = 0.0, **limits: Any) -> Plan:
     study = Study.model_validate(
         {"parameters": {"x": {"type": "bool"}}, "limits": {"max_trials": 9, **limits}}
     )
     budgets = plan(study)
-    facts = replace(budgets.facts, lookup=Lookup(price=Price(price, "USD", "")))
+    facts = replace(budgets.facts, lookup=Lookup(price=Price(price, "USD", "", idle)))
     return replace(budgets, mode=mode, facts=facts, findings=())
 
 
@@ -116,6 +116,41 @@ def test_billed_seconds_replace_the_clock() -> None:
     spending.add(Ended(3, 5.0, "failed", "it broke"))
     assert spending.so_far == pytest.approx(0.5 * (6 + 2 + 4))
     assert spending.rate == 0
+
+
+def test_machines_that_wait_for_trials_cost_until_they_are_released() -> None:
+    spending = Spending(planned(idle=60.0))
+    spending.add(Started(1, 0.0, {"x": True}))
+    assert spending.committed == pytest.approx(60, abs=5)
+    spending.add(Ended(1, 100.0, "completed"))
+    assert (spending.so_far, spending.committed) == (100, 160)
+    spending.add(Started(2, 110.0, {"x": True}))  # on the same machine, after 10 s
+    spending.add(Ended(2, 120.0, "completed"))
+    assert (spending.so_far, spending.committed) == (110, 180)
+    spending.add(Started(3, 1000.0, {"x": True}))  # the machine was released after 60 s
+    spending.add(Started(4, 1000.0, {"x": True}))
+    spending.add(Ended(3, 1001.0, "completed"))
+    spending.add(Ended(4, 1001.0, "completed"))
+    assert (spending.so_far, spending.committed) == (112, 112 + 10 + 60 + 2 * 60)
+
+
+def test_a_service_that_chooses_trials_keeps_no_machines() -> None:
+    spending = Spending(planned(mode="managed", idle=60.0))
+    for event in trial(1, 5.0):
+        spending.add(event)
+    assert spending.committed == spending.so_far == 5
+
+
+def test_the_time_that_machines_wait_ends_a_budget() -> None:
+    calls = Calls()
+    notify, stop = calls.messages.append, calls.stopped.append
+    with Budget(TEN, {"a": planned(idle=4.0)}, notify=notify, stop=stop) as budget:
+        for event in trial(1, 4.0):
+            budget.add("a", event)
+        assert calls.messages == ["80 % of 10 USD spent; at 100 % a is stopped"]
+        for event in trial(2, 3.0):
+            budget.add("a", event)
+    assert calls.stopped == ["the cost reached 10 USD, with the time that machines wait for trials"]
 
 
 def test_the_budget_of_the_study_is_shared_and_that_of_a_provider_is_not() -> None:

@@ -119,3 +119,25 @@ def test_by_how_much_a_budget_may_be_exceeded_is_told() -> None:
     assert told.endswith("by what they cost, which trial_timeout would bound")
     (told,) = budget("5 USD", KNOWN, "managed", ServiceLimits(longest_trial=1000))
     assert told.endswith("trials may exceed the budget by up to 1 USD and more")
+
+
+WARM = Price(0.001, "USD", "a list", idle_seconds=600.0)
+
+
+def test_the_time_that_machines_wait_counts_in_driven_mode() -> None:
+    limits: dict[str, Any] = {"trial_timeout": "100s", "parallel_trials": 3}
+    wait, _ = budget("5 USD", WARM, **limits)
+    assert wait == (
+        "limits.max_cost: counts the time that machines wait for trials, up to 1.8 USD after the "
+        "last ones"
+    )
+    assert len(budget("5 USD", WARM, "managed", **limits)) == 1
+    assert budget("1.8 USD", WARM, **limits) == [
+        "refused limits.max_cost: machines that wait for trials could cost 1.8 USD by themselves: "
+        "raise max_cost, or let them wait less"
+    ]
+    found = estimate(
+        Limits.model_validate(limits | {"max_trials": 10}), "driven", facts_of(WARM, NONE)
+    )
+    assert found is not None
+    assert found.most == pytest.approx(10 * 700 * 0.001)
