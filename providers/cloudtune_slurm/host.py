@@ -6,6 +6,7 @@ cloudtune runs there.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shlex
@@ -119,7 +120,7 @@ class LocalHost:
             except (FileNotFoundError, NotADirectoryError):
                 entries.setdefault(folder, frozenset())
             except OSError as error:
-                if error.errno != _STALE:
+                if error.errno != errno.ESTALE:  # NFS: it was replaced while it was open
                     raise file_error(error) from error
         return contents
 
@@ -206,10 +207,6 @@ def _create_folder(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):  # `parents` would ignore the mode
         each.mkdir(mode=0o700, exist_ok=True)
-
-
-_STALE = 116
-"""ESTALE on Linux: NFS, a file was replaced while it was open."""
 
 
 def clean_environment() -> dict[str, str]:

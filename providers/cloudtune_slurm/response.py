@@ -13,8 +13,6 @@ TIMEOUT = "TIMEOUT"
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
 GONE = "GONE"
 """The word for a job that is neither in the queue nor has an end file."""
-_SIGKILL = -9
-"""The exit code of a script that the kernel killed, as it does when memory is short."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,11 @@ class Ending:
 
     @property
     def needs_queue(self) -> bool:
-        """Whether only Slurm knows why the script ended: preemption, or a lack of memory."""
-        return not self.timed_out and (self.stopped or self.code == _SIGKILL)
+        """Whether only Slurm knows why the script ended: preemption, or a lack of memory.
+
+        The kernel may kill a process of the script, which then exits with any code.
+        """
+        return not self.timed_out and (self.stopped or self.code != 0)
 
 
 @dataclass(frozen=True)

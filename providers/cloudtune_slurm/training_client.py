@@ -137,6 +137,8 @@ class SlurmJobs:
         active = {name: start for name, start in known.items() if start.result is None}
         self._read_files(active)
         self._ask_queue(active)
+        for name, start in active.items():
+            self._apply_queue(name, start)
         jobs = {name: start.result for name, start in known.items() if start.result}
         for name, start in active.items():
             job = self._training_job(name, start)
@@ -209,8 +211,7 @@ class SlurmJobs:
     def _ask_queue(self, starts: Mapping[str, _Start]) -> None:
         """Read the queue if it is time, or earlier for jobs that may not exist.
 
-        Raises:
-            SlurmError: If squeue fails. A transient error matters only if a job may not exist.
+        A transient error matters only if a job may not exist.
         """
         may_be_absent = any(
             start.created is None
@@ -229,20 +230,22 @@ class SlurmJobs:
         except SlurmError as error:
             if may_be_absent or not error.retryable:
                 raise
+
+    def _apply_queue(self, name: str, start: _Start) -> None:
+        """Record what the queue shows of a job, and kill a stopped one that does not end."""
         now = time.monotonic()
-        for name, start in starts.items():
-            queued = self._queue.jobs.get(name)
-            start.id = start.id or (queued.id if queued else "")
-            if start.end is None and queued and not queued.ended:
-                start.over_since = None
-            if start.over_since is None and (start.end or (queued and queued.ended)):
-                start.over_since = now
-                if start.end and Ending(start.end).needs_queue:
-                    self._queue.ask_soon()
-            if start.kill_at and now >= start.kill_at and start.over_since is None:
-                self._cancel(name, start)
-                start.kill_at = now + 2 * self._grace + 60
+        queued = self._queue.jobs.get(name)
+        start.id = start.id or (queued.id if queued else "")
+        if start.end is None and queued and not queued.ended:
+            start.over_since = None
+        if start.over_since is None and (start.end or (queued and queued.ended)):
+            start.over_since = now
+            if start.end and Ending(start.end).needs_queue:
                 self._queue.ask_soon()
+        if start.kill_at and now >= start.kill_at and start.over_since is None:
+            self._cancel(name, start)
+            start.kill_at = now + 2 * self._grace + 60
+            self._queue.ask_soon()
 
     def _training_job(self, name: str, start: _Start) -> TrainingJob | None:
         """Return the state of a job, or None if there is none."""
@@ -272,16 +275,13 @@ class SlurmJobs:
             is_over=is_over,
             stopping=start.stopping,
             measurements=tuple(start.measurements),
-            log=self._log_address(start),
-            artifacts=self._log_address(start, "../output"),
+            log=self._address(f"{start.folder}/{LOG}"),
+            artifacts=self._address(f"{start.folder.rpartition('/')[0]}/output"),
             tail=tail,
             has_timeout=self._plan.fitted.study.limits.trial_timeout is not None,
         )
 
-    def _log_address(self, start: _Start, name: str = LOG) -> str:
-        path = f"{start.folder}/{name}"
-        if name.startswith("../"):
-            path = f"{start.folder.rpartition('/')[0]}/{name.removeprefix('../')}"
+    def _address(self, path: str) -> str:
         host = self._plan.request["host"]
         return f"{host}:{path}" if host else path
 

@@ -34,7 +34,8 @@ class Job:
             base, over, folder=str(base / "shared"), python=sys.executable, **settings
         )
         (source / "train.py").write_text(textwrap.dedent(script))
-        self.jobs = SlurmJobs(FakeCluster(), self.plan, JobContext(base / "job"))
+        self.cluster = FakeCluster()
+        self.jobs = SlurmJobs(self.cluster, self.plan, JobContext(base / "job"))
         self.script = f"{self.plan.request['folder']}/run.sh"
         self.folder = Path(self.plan.request["folder"], "trials", "1", "1")
 
@@ -120,6 +121,7 @@ def test_a_failure_has_its_reason(tmp_path: Path) -> None:
     job = Job(tmp_path, "print('about to'); raise SystemExit('no data')")
     started = job.create({"lr": 0.01})
     assert job.run()[0] == 1
+    job.cluster.set_state(str(started.id), "FAILED")
     polled = job.jobs.poll([started])[str(started.id)]
     assert polled.state == "failed"
     assert polled.reason.splitlines() == ["exit code 1", "about to", "no data"]

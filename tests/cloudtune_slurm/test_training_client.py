@@ -149,6 +149,13 @@ def test_a_preempted_script_that_saved_and_left_is_lost_too(rig: Rig, clock: Clo
         ({"code": 3, "reason": "exit code 3"}, "FAILED", "FAILED", "exit code 3", False),
         ({"stopped": True, "timed_out": True}, "COMPLETED", "TIMEOUT", "time limit", False),
         ({"code": -9, "reason": "killed"}, "OUT_OF_MEMORY", "OUT_OF_MEMORY", "killed", True),
+        (
+            {"code": 1, "reason": "worker"},
+            "OUT_OF_MEMORY",
+            "OUT_OF_MEMORY",
+            "of memory: worker",
+            True,
+        ),
         ({"code": -9, "reason": "killed"}, "FAILED", "FAILED", "killed", False),
         (None, "TIMEOUT", "TIMEOUT", "time limit", False),
         (None, "OUT_OF_MEMORY", "OUT_OF_MEMORY", "out of memory", True),

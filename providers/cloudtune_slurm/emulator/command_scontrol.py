@@ -17,17 +17,19 @@ FAILURE = "slurm_load_jobs error"
 OPTIONS = Options("scontrol", table("-a,--all -d,--details -o,--oneliner -Q,--quiet -v,--verbose"))
 _OTHERS = frozenset(
     {
+        *("abort", "cancel_reboot", "completing", "create", "delete", "errnumstr"),
+        *("fsdampeningfactor", "getaddrs", "help", "hold", "listjobs", "listpids", "liststeps"),
         *(
-            "abort",
-            "cancel_reboot",
-            "completing",
-            "create",
-            "delete",
-            "errnumstr",
-            "fsdampeningfactor",
+            "notify",
+            "power",
+            "pidinfo",
+            "reboot",
+            "reconfigure",
+            "release",
+            "requeue",
+            "requeuehold",
+            "resume",
         ),
-        *("getaddrs", "help", "hold", "listjobs", "listpids", "liststeps", "notify", "power"),
-        *("pidinfo", "reboot", "reconfigure", "release", "requeue", "requeuehold", "resume"),
         *("schedloglevel", "setdebug", "setdebugflags", "shutdown", "suspend", "takeover", "token"),
         *("top", "uhold", "update", "wait_job", "write"),
     }

@@ -88,8 +88,6 @@ class Job(kit.ScriptJob):
     """MB on the node that runs it."""
     outcome: str = ""
     """The state that it enters once its processes have ended, if that is decided."""
-    words: str = ""
-    """The reason at the end of the script's log."""
     restarts: int = 0
     eligible: float = field(default_factory=time.time)
     """When it may start."""
