@@ -146,11 +146,13 @@ class TestXGBoost:
             """
         xgb.train(params, train, 2, evals=[(train, "train"), (valid, "valid")],
                   callbacks=[XGBoostCallback({"auc": "valid-auc"})])
-        xgb.train(params, train, 1, evals=[(valid, "valid")],
-                  callbacks=[XGBoostCallback("valid-auc")])
+        for names in ("valid-auc", ["valid-auc", "valid-error@0.7"]):
+            xgb.train(params, train, 1, evals=[(valid, "valid")],
+                      callbacks=[XGBoostCallback(names)])
         """,
         )
-        assert [set(metrics) for _, metrics in measured] == [{"auc"}, {"auc"}, {"valid-auc"}]
+        both = {"valid-auc", "valid-error@0.7"}
+        assert [set(each) for _, each in measured] == [{"auc"}, {"auc"}, {"valid-auc"}, both]
 
     def test_its_own_early_stopping_cross_validation_and_pickles(self, run: Script) -> None:
         measured, printed = run(
