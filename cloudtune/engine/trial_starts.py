@@ -63,6 +63,10 @@ class TrialStarts:
         """The measurements from earlier starts of each trial."""
         self._carried = Counter[int]()
         """The measurements that each trial has from the one that it repeats."""
+        self._measured = set[int]()
+        """The trials that have measurements."""
+        self._sources: dict[int, int] = {}
+        """For repeats, the latest of the trials before it in its chain that has measurements."""
         self._last_number = 0
         self._pending: list[Started] = []
         """Starts that repeat cancelled trials, still with their numbers."""
@@ -80,6 +84,10 @@ class TrialStarts:
             self.suggestions += event.replaces is None
         if event.replaces is not None:
             self._pending = [each for each in self._pending if each.replaces != event.replaces]
+            is_source = event.replaces in self._measured
+            source = event.replaces if is_source else self._sources.get(event.replaces)
+            if source is not None:
+                self._sources[event.number] = source
             if losses := self._losses.pop(event.replaces, None):
                 self._losses[event.number] = losses
         self._retries.pop(event.number, None)
@@ -89,6 +97,7 @@ class TrialStarts:
 
     def measure(self, event: Measured) -> None:
         """Record a measurement."""
+        self._measured.add(event.number)
         if isinstance(event, Carryover):
             self._carried[event.number] += 1
 
@@ -124,16 +133,16 @@ class TrialStarts:
     def carryover(self, number: int, step: float = math.inf) -> list[Carryover]:
         """Return the measurements that a trial takes over from the one that it repeats.
 
-        They are those before the first step of this trial. So a script that continues from a
-        checkpoint has all its measurements in one trial, and one that starts from scratch has only
-        its own.
+        They are those before the first step of this trial, and if that one has none, those of the
+        one before it. So a script that continues from a checkpoint has all its measurements in one
+        trial, and one that starts from scratch has only its own.
         """
-        replaced = self._open[number].replaces
-        if replaced is None or self._trials.get(number).measurements:
+        source = self._sources.get(number)
+        if source is None or number in self._measured:
             return []
         return [
             Carryover(number, UNKNOWN_TIME if m.time is None else m.time, m.step, m.metrics)
-            for m in self._trials.get(replaced).measurements
+            for m in self._trials.get(source).measurements
             if m.step < step
         ]
 

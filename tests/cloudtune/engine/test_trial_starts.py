@@ -120,6 +120,22 @@ def test_a_trial_that_continues_has_all_measurements(
     assert len(folded(of, events).get(1).measurements) == 3
 
 
+@pytest.mark.parametrize("second", [(4, 5, 6), ()])
+def test_a_repeat_that_is_lost_before_it_measures_passes_on_what_it_repeats(
+    second: Sequence[int],
+) -> None:
+    of = study(limits={"max_trials": 1})
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number < 4:
+            return lost(started, *((1, 2, 3) if started.number == 1 else ()))
+        return [*scores(started, second), Ended(started.number, 2.0, "completed")]
+
+    _, events, _ = drive(of, script)
+    last = folded(of, events).get(4)
+    assert (last.state, [m.step for m in last.measurements]) == ("completed", [1, 2, 3, *second])
+
+
 def test_measurements_from_a_lost_trial_are_not_those_of_the_runner() -> None:
     """A killed run asks the runner for what comes after the trial's own measurements."""
     of = study(limits={"max_trials": 1})
