@@ -212,16 +212,14 @@ class JobPoller:
     def _handle_error(self, error: ProviderError, outage: Outage) -> None:
         """Wait before the next call, or give up if waiting does not help."""
         seconds = outage.seconds()
-        can_wait = bool(self._running) and seconds <= _MAX_OUTAGE
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), recoverable=False)
             return
-        may_exist = any(job.may_exist for job in self._waiting.values())
-        if not (error.retryable or can_wait):
-            self._lose(str(error), recoverable=bool(self._running) or may_exist)
+        if not (error.retryable or (self._running and seconds <= _MAX_OUTAGE)):
+            self._lose(str(error), recoverable=self._any_may_run)
             return
         if not self._any_response and seconds >= FIRST_CONTACT_SECONDS:
-            self._lose(first_contact_failure(error), recoverable=may_exist)
+            self._lose(first_contact_failure(error), recoverable=self._any_may_run)
             return
         if outage.is_news(text := f"{error}; retrying with increasing delays"):
             self._notify_once(text)
@@ -231,7 +229,13 @@ class JobPoller:
 
     def _send_requests(self) -> None:
         self._create_waiting()
-        self._stop_requested()
+        for job in list(self._running.values()):
+            if job.stop and not job.stop_sent:
+                self._send_stop(job)
+
+    @property
+    def _any_may_run(self) -> bool:
+        return bool(self._running) or any(job.may_exist for job in self._waiting.values())
 
     def _create_waiting(self) -> None:
         for job in list(self._waiting.values()):
@@ -263,7 +267,7 @@ class JobPoller:
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
             if error.affects_all_calls or not self._any_created:
-                self._lose(str(error), recoverable=False)
+                self._lose(str(error), recoverable=self._any_may_run)
             else:
                 self._end(job, "failed", str(error))
         else:
@@ -294,11 +298,6 @@ class JobPoller:
         self._any_created = self._any_response = True
         number = job.started.number
         self._running[number] = self._waiting.pop(number)
-
-    def _stop_requested(self) -> None:
-        for job in list(self._running.values()):
-            if job.stop and not job.stop_sent:
-                self._send_stop(job)
 
     def _send_stop(self, job: _PolledJob) -> None:
         try:

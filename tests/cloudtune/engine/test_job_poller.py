@@ -253,6 +253,17 @@ def test_a_rejected_first_job_ends_the_runner(scene: Scene) -> None:
     assert scene.far.calls.count("create") == 1
 
 
+def test_a_rejected_job_does_not_hide_another_one_that_may_exist(scene: Scene) -> None:
+    scene.far.hidden_seconds = 20.0
+    scene.far.hidden = {"job-1-1": 1000}
+    scene.far.lost = True
+    scene.far.faults = {"create": [None, ProviderError("far", "no such machine")]}
+    scene.start(1, 2)
+    lost = scene.lost()
+    assert lost.recoverable
+    assert lost.reason.startswith("far: no such machine; its training jobs may still run at far")
+
+
 def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(scene: Scene) -> None:
     scene.start(1, 2)
     scene.made(1, 2)
