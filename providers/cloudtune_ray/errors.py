@@ -15,7 +15,6 @@ _TRANSIENT = frozenset([408, 425, 429, 500, 502, 503, 504])
 _MAX_MESSAGE = 1_000
 _INNER = re.compile(r"Request failed with status code (\d{3})")
 _EXISTS = "already exists"
-_NO_AGENT = "No available agent to submit job"
 
 
 class RayError(ProviderError):

@@ -6,7 +6,6 @@ library and the syntax of Python 3.7.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -62,8 +61,7 @@ class RayContract(Contract):
 
     def report_failure(self, reason: str) -> None:
         """Write why the trial failed to the record."""
-        with open(self._record, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"failure": reason}) + "\n")
+        append_line(self._record, {"failure": reason})
 
     def tick(self) -> float | None:
         """End this process and its group if the job's program is gone."""

@@ -25,12 +25,16 @@ _CHECKPOINTS = """
     from cloudtune.trial import checkpoint_dir, report
     path = os.path.join(checkpoint_dir(), "done")
     done = int(open(path).read()) if os.path.exists(path) else 0
+    is_first = not os.path.exists("MARK")
+    open("MARK", "w").close()
     print("begins with", done)
     for step in range(done + 1, 9):
-        time.sleep(0.4)
         report(accuracy=step, step=step)
         open(path, "w").write(str(step))
+        while is_first and step == 4:
+            time.sleep(0.1)
 """
+"""Its first start waits after the fourth step, to be killed there."""
 
 
 @pytest.mark.slow
@@ -52,10 +56,11 @@ class TestRayOnEmulator(EmulatedRunContract):
 
     def run_one(self, script: str, **more: Any) -> StudyResult:
         more.setdefault("limits", {"max_trials": 1, "parallel_trials": 1})
+        script = script.replace("MARK", str(self.folder / "mark"))
         return self.finish(self.create_run("driven", script, **more))
 
     def test_a_trial_whose_node_is_lost_continues_from_its_checkpoint(self) -> None:
-        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 3}]"
+        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 4}]"
         result = self.run_one(_CHECKPOINTS, faults=faults)
         lost, done = result.trials
         assert (lost.state, done.state) == ("cancelled", "completed"), done.reason
@@ -65,7 +70,7 @@ class TestRayOnEmulator(EmulatedRunContract):
         assert done.objective == (8.0,)
 
     def test_without_storage_a_lost_trial_starts_anew(self) -> None:
-        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
+        faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 4}]"
         self.settings = {}
         _, done = self.run_one(_CHECKPOINTS, faults=faults).trials
         assert (done.state, len(done.measurements)) == ("completed", 8)
@@ -73,9 +78,7 @@ class TestRayOnEmulator(EmulatedRunContract):
 
     def test_a_package_that_the_cluster_forgets_is_uploaded_again(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: forget_packages}]"
-        result = self.run_one(
-            "from cloudtune.trial import report\nreport(accuracy=1)", faults=faults
-        )
+        result = self.run_one(_ONE, faults=faults)
         assert [trial.state for trial in result.trials] == ["cancelled", "completed"]
         assert "Failed to download" in result.trials[0].reason
 
@@ -97,7 +100,7 @@ class TestRayOnEmulator(EmulatedRunContract):
             time.sleep(1.5)
             report(accuracy=len(stops) + 1, step=2)
         """
-        limits = {"max_trials": 1, "trial_timeout": "4s"}
+        limits = {"max_trials": 1, "trial_timeout": "10s"}  # the script must have begun by then
         (trial,) = self.run_one(script, limits=limits).trials
         assert trial.reason == "its trial_timeout was reached"
         assert [m.metrics["accuracy"] for m in trial.measurements] == [1.0, 2.0]
@@ -111,7 +114,7 @@ class TestRayOnEmulator(EmulatedRunContract):
         """
         (trial,) = self.run_one(script).trials
         assert trial.objective is not None
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while psutil.pid_exists(int(trial.objective[0])):
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,7 +39,7 @@ from cloudtune_ray.emulator.state import (
 FORGET_PACKAGES = "forget_packages"
 """The fault that the cluster has forgotten all packages when a job is to start."""
 RESTART_HEAD = "restart_head"
-"""The fault that the head is replaced, with all jobs, after so many seconds of a job."""
+"""The fault that the head is replaced, with all jobs, once a job has measured so many times."""
 _LINES_ON_ERROR = 10
 _GRACE = "RAY_JOB_STOP_WAIT_TIME_S"
 
@@ -107,13 +106,13 @@ class Jobs(ScriptJobs[Job, Path, str]):
         return ProcessSpec(["/bin/sh", "-c", command], folder, env, job.log, grace=grace)
 
     def read(self, run: Run, *, last: bool) -> None:
-        """Apply the fault of a job once it has run so many seconds; Ray reads no measurements."""
+        """Apply the fault of a job once its record has so many measurements."""
         job = run.job
         if last or job.fault is None or job.state != RUNNING:
             return
-        elapsed = time.time() - (job.started or time.time())
-        self.inject_fault(run, elapsed)
-        if elapsed >= job.fault.after and run.take_fault(RESTART_HEAD):
+        count = _count_measurements(self._session.logs / f"cloudtune-{job.id}.jsonl")
+        self.inject_fault(run, count)
+        if count >= job.fault.after and run.take_fault(RESTART_HEAD):
             self._restart_head()
 
     def recover(self, run: Run) -> bool:
@@ -195,6 +194,12 @@ def _signal(job: Job, number: signal.Signals) -> None:
         for process in [*reversed(root.children(recursive=True)), root]:
             with suppress(psutil.Error):
                 process.send_signal(number)
+
+
+def _count_measurements(record: Path) -> int:
+    with suppress(OSError), record.open("rb") as file:
+        return sum(line.startswith(b'{"n"') for line in file)
+    return 0
 
 
 def _last_lines(log: Path) -> Iterator[str]:
