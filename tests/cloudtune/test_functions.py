@@ -234,11 +234,15 @@ def _by_position(x: float, /) -> float:
 
 
 SCRIPT = """\
-import time
+import os, time
 import cloudtune
 
 def train(x):
-    time.sleep(0.2)
+    if "TRIALS" in os.environ:
+        with open(os.environ["TRIALS"], "a+") as trials:
+            trials.write("x")
+            trials.flush()
+            time.sleep(1000 if trials.tell() > 3 else 0)
     return x
 
 if __name__ == "__main__":
@@ -247,11 +251,13 @@ if __name__ == "__main__":
 """
 
 
-def test_a_killed_run_is_resumed_elsewhere() -> None:
+def test_a_killed_run_is_resumed_elsewhere(tmp_path: Path) -> None:
+    """Its fourth trial does not end before the run is killed."""
     Path("tuning.py").write_text(SCRIPT, "utf-8")
-    process = subprocess.Popen([sys.executable, "tuning.py"])
+    env = {**os.environ, "TRIALS": str(tmp_path / "trials")}
+    process = subprocess.Popen([sys.executable, "tuning.py"], env=env)
     try:
-        while not (runs := _runs()) or len(cloudtune.Run(runs[0]).results().trials) < 3:
+        while not (runs := _runs()) or len(cloudtune.Run(runs[0]).results().trials) < 4:
             assert process.poll() is None
             time.sleep(0.05)
     finally:

@@ -251,7 +251,7 @@ def test_an_end_in_time_that_is_reported_late_is_no_timeout(seconds: float, stat
 
 
 def test_timeout_stops_running_trials() -> None:
-    of = study(limits={"timeout": "0.05s"})
+    of = study(limits={"timeout": "0.5s"})
     outcome, events, _ = drive(of, hanging)
     assert outcome == Outcome("completed", "the study's timeout was reached")
     assert states(of, events) == ["cancelled"]
