@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -44,9 +45,10 @@ class Engine:
         self.path = folder / "docker"
         fake_docker.install(self.path)
         self.events: queue.Queue[Measured | Ended] = queue.Queue()
-        self.pool = ProcessPool(self.events.put, "containers-test", grace=GRACE)
+        mark = f"containers-{secrets.token_hex(6)}"
+        self.pool = ProcessPool(self.events.put, mark, grace=GRACE)
 
-    def start(self, code: str) -> None:
+    def start(self, code: str, grace: float = GRACE) -> None:
         """Start Python code in a container."""
         container = Container(
             "own:1", ["-c", code], [sys.executable], {self.folder: "/data"}, hosts=["algo-1"]
@@ -58,7 +60,7 @@ class Engine:
             env,
             self.folder / "log.txt",
             metrics={"loss": ["loss=(.+)"]},
-            grace=GRACE,
+            grace=grace,
         )
         self.pool.start(1, lambda: in_container(str(self.path), container, spec))
 
@@ -106,7 +108,7 @@ def test_a_container_has_its_variables_mounts_and_exit_code(engine: Engine) -> N
 
 
 def test_a_stop_reaches_the_container_once(engine: Engine) -> None:
-    engine.start(POLITE)
+    engine.start(POLITE, grace=30.0)
     assert isinstance(engine.events.get(timeout=60), Measured)
     engine.pool.stop(1)
     assert engine.end().state == "completed"

@@ -300,8 +300,8 @@ def test_a_raised_budget_resumes_the_run() -> None:
     run = created("local", script=HANGS, limits=limits, providers=priced())
     executed(run)
     with Ledger() as ledger:
-        resume.prepare(ledger.run(run), ["limits.max_cost=2 USD"])
-    assert executed(run)["local"] == ("completed", "the cost reached 2 USD")
+        resume.prepare(ledger.run(run), ["limits.max_cost=4 USD"])
+    assert executed(run)["local"] == ("completed", "the cost reached 4 USD")
     assert len(results_of(run)["local"].trials) == 2
 
 

@@ -136,11 +136,10 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
+    due = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < due
         time.sleep(0.01)
-    raise AssertionError("it did not come to pass in 10 s")
 
 
 SELF = """
@@ -485,7 +484,8 @@ def test_unsafe_imports_cause_cold_starts_and_one_message(
 ) -> None:
     pair.add("odd", code)
     pair.write("import os; print(os.getppid())")
-    monkeypatch.setattr(warm, "PROBE_TIMEOUT", 1.0)
+    if why.endswith("hung"):
+        monkeypatch.setattr(warm, "PROBE_TIMEOUT", 1.0)
     pool = pair.processes(warm=True)
     for _ in range(2):
         printed, ended = pair.run(pool)
@@ -673,11 +673,11 @@ from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.process_monitor import ProcessSpec
 
-mark, folder = sys.argv[1:]
+mark, folder, grace = sys.argv[1:]
 inbox = SimpleQueue()
 env = dict(os.environ)
 preload = Preload(sys.executable, env, folder, folder, [("json", ())], False, False, [folder])
-processes = ProcessPool(inbox.put, mark, grace=0.3, preload=preload, notify=print)
+processes = ProcessPool(inbox.put, mark, grace=float(grace), preload=preload, notify=print)
 ready = {"ready": [r"READY(1)"]}
 for number in (1, 2):
     command = [sys.executable, "train.py", str(number)]
@@ -702,7 +702,8 @@ threading.Event().wait()
 )
 def test_killing_the_engine_ends_all_forked_processes(pair: Pair, code: str) -> None:
     pair.write(code)
-    words = [sys.executable, "-c", ENGINE, pair.mark, str(pair.work)]
+    grace = "30" if "saved" in code else "0.3"  # which others may use up
+    words = [sys.executable, "-c", ENGINE, pair.mark, str(pair.work), grace]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None
         assert engine.stdout.readline() == "ALL\n"
