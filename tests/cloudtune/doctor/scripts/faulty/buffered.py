@@ -9,6 +9,6 @@ lr = parser.parse_args().lr
 import sys, time
 lines = []
 for epoch in range(4):
-    time.sleep(0.3)
+    time.sleep(0.6)
     lines.append(f"loss: {lr / (epoch + 1):.4f}")
 print("\n".join(lines))

@@ -10,6 +10,6 @@ parser.add_argument("--epochs", type=int)
 options = parser.parse_args()
 first = 1
 for epoch in range(first, options.epochs + 1):
-    time.sleep(0.1)
+    time.sleep(0.1 if epoch < options.epochs else 1.5)
     report(loss=options.lr / epoch, step=epoch)
     open(os.path.join(checkpoint_dir(), "model.pt"), "w").write(str(epoch))

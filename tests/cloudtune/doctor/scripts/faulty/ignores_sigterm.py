@@ -10,4 +10,4 @@ import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for epoch in range(5):
     print(f"loss: {lr / (epoch + 1):.4f}", flush=True)
-    time.sleep(0.25)
+    time.sleep(0.5)

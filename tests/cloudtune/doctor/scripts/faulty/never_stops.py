@@ -1,5 +1,5 @@
 # finds: stop-ignored
-# seconds: 1
+# seconds: 2
 # at: 
 # study: {trial: {metrics: {loss: 'loss: (\S+)'}}}
 

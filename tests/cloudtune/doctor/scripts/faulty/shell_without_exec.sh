@@ -5,5 +5,5 @@
 trap '' TERM
 for epoch in 1 2 3 4 5; do
   echo "loss: $2$epoch"
-  sleep 0.25
+  sleep 0.5
 done
