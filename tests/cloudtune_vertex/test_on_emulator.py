@@ -12,7 +12,7 @@ from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import ENDLESS
-from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import service_error
 
@@ -52,7 +52,8 @@ class TestVertexOnEmulator(EmulatedRunContract):
 
     def test_a_machine_that_was_taken_away_loses_nothing_that_was_kept(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
-        run = self.create_run("managed", faults=faults, limits={"max_trials": 1})
+        slow = SCRIPT.replace("sleep(0.1)", "sleep(0.5)")  # it is read now and then
+        run = self.create_run("managed", slow, faults=faults, limits={"max_trials": 1})
         (trial,) = self.finish(run).trials
         assert trial.state == "completed", trial.reason
         assert STEPS < len(trial.measurements) < 2 * STEPS  # it began anew, nothing is forgotten

@@ -45,7 +45,7 @@ def _no_pools(emulator: Emulator) -> Any:
 def test_a_matching_job_reuses_the_instances(emulator: Emulator) -> None:
     first = train(emulator)
     assert pool(emulator, first) == {"Status": "Available"}
-    second = train(emulator, code="import time; time.sleep(1)", static={"depth": "2"})
+    second = train(emulator, code="import time; time.sleep(4)", static={"depth": "2"})
     emulator.until(
         lambda: emulator.sagemaker.describe_training_job(TrainingJobName=second),
         lambda job: job.get("WarmPoolStatus", {}).get("Status") == "InUse",
@@ -96,7 +96,7 @@ def test_idle_instances_are_terminated_after_the_period(emulator: Emulator) -> N
 
 
 def test_the_period_of_available_instances_can_be_changed(emulator: Emulator) -> None:
-    name = train(emulator, code="import time; time.sleep(1)")
+    name = train(emulator, code="import time; time.sleep(4)")
     with pytest.raises(ClientError, match="warm pool status of the training job is Available"):
         update(emulator, name, 60)
     emulator.trained(name)

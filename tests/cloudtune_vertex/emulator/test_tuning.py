@@ -188,9 +188,19 @@ def test_lists_have_no_trials(emulator: Any) -> None:
     assert len(job.trials) == 2
 
 
-def test_a_cancelled_job_passes_through_cancelling(start_emulator: Any) -> None:
-    emulator = start_emulator("--speed", "60")
-    code = script("report(1, loss=1); print('ready', flush=True); time.sleep(600)")
+def test_a_cancelled_job_passes_through_cancelling(emulator: Any) -> None:
+    code = script("""
+        import signal
+        go = os.environ["CLOUDTUNE_GCS"] + "/team-bucket/cancelling/trials"
+        def end(*_):
+            while not os.path.exists(go):
+                time.sleep(0.05)
+            sys.exit()
+        signal.signal(signal.SIGTERM, end)
+        report(1, loss=1)
+        print("ready", flush=True)
+        time.sleep(600)
+    """)
     name = emulator.create(emulator.tuning(code, maxTrialCount=5)).name
     emulator.until(
         lambda: ["ready" in emulator.log(each.custom_job) for each in emulator.get(name).trials],
@@ -199,6 +209,8 @@ def test_a_cancelled_job_passes_through_cancelling(start_emulator: Any) -> None:
     emulator.jobs.cancel_hyperparameter_tuning_job(name=name)
     assert state_of(emulator.get(name)) == "JOB_STATE_CANCELLING"
     emulator.jobs.cancel_hyperparameter_tuning_job(name=name)  # once more changes nothing
+    assert state_of(emulator.get(name)) == "JOB_STATE_CANCELLING"
+    emulator.bucket.blob("cancelling/trials").upload_from_string("")
     job = emulator.ended(name)
     assert state_of(job) == "JOB_STATE_CANCELLED"
     assert job.error.code == 1
