@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 LONGEST = 600
 """Seconds that an installation may take."""
 
 # How long an example takes depends on what else the machine does, so it cannot fail a test.
-settings.register_profile("cloudtune", deadline=None)
+settings.register_profile("cloudtune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cloudtune")
 
 

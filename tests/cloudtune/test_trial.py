@@ -316,7 +316,7 @@ def test_format_value_is_the_same_everywhere(value: search_space.Value) -> None:
     st.sampled_from(["flags", "equals"]),
 )
 def test_argparse_reads_every_value(values: dict[str, search_space.Value], style: str) -> None:
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     for name in values:
         parser.add_argument("--" + name, dest="in_" + name)
     read = parser.parse_args(trial.command_line({"arguments": style}, values, {}, ""))

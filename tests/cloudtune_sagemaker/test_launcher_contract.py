@@ -326,7 +326,9 @@ def parameters(draw: st.DrawFn) -> tuple[dict[str, Any], Any]:
 
 @given(st.dictionaries(NAMES, parameters(), min_size=1, max_size=6))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_types_survive_the_strings(
     tmp_path: Path,

@@ -109,7 +109,9 @@ NAMES = [
 @needs_git
 @given(st.lists(st.sampled_from(PATTERNS), max_size=5))
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_ignore_files_have_the_syntax_of_git(tmp_path: Path, patterns: list[str]) -> None:
     tree = tmp_path / "tree"

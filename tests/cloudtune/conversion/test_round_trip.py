@@ -105,7 +105,10 @@ NAMING = {"ray", "syne-tune"}
         "watson",
     ],
 )
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=STUDIES)
 @example(data=ALMOST_SHORT_LOGARITHM)
 def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> None:

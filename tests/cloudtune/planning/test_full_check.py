@@ -90,7 +90,10 @@ def test_several_providers_are_checked_in_one_pass(tmp_path: Path) -> None:
         }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(st.data())
 def test_any_mixture_of_mistakes_is_checked(tmp_path: Path, data: st.DataObject) -> None:
     """The parts that are valid can always be planned."""
