@@ -13,6 +13,7 @@ SCHEMA_FILE = ".study.schema.json"
 STUDY_FILE = "study.yaml"
 SETTINGS_FILE = "providers.yaml"
 """The settings of each service as comments, for the end of each study."""
+_HIDDEN = {"__pycache__", ".cloudtune", SCHEMA_FILE}
 _SETTINGS = re.compile(r"^  # (\w+): \{[^}]*\}.*\n", re.MULTILINE)
 
 
@@ -48,43 +49,35 @@ def write_template(name: str, target: Path) -> list[Path]:
     from cloudtune.study.json_schema import json_schema_text
     from cloudtune.study.suggestions import did_you_mean
 
-    names = template_names()
-    if name not in names:
-        hint = did_you_mean(name, names) or f"choose from: {', '.join(names)}"
+    known = template_names()
+    if name not in known:
+        hint = did_you_mean(name, known) or f"choose from: {', '.join(known)}"
         raise UsageError(f"no template {name!r}; {hint}")
     source = _templates_folder() / name
-    files = sorted(path for path in source.rglob("*") if _is_template_file(path))
-    pairs = [(path, target / path.relative_to(source)) for path in files]
-    schema = target / SCHEMA_FILE
-    existing = [str(to) for to in [schema, *(to for _, to in pairs)] if to.exists()]
+    paths = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    files = [path for path in paths if not _HIDDEN & {*path.parts}]
+    written = [target / path for path in [Path(SCHEMA_FILE), *files]]
+    existing = [str(path) for path in written if path.exists()]
     if existing:
         raise UsageError(
             f"not overwriting existing files: {', '.join(existing)}; choose another folder"
         )
-    for path, to in pairs:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, to)  # with its mode: a script may be executable
-    schema.write_text(json_schema_text(), "utf-8")
+    for path in files:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / path, target / path)  # with its mode: a script may be executable
+    (target / SCHEMA_FILE).write_text(json_schema_text(), "utf-8")
     study = target / STUDY_FILE
     study.write_text(_with_settings(study.read_text("utf-8")), "utf-8")
-    return [schema, *(to for _, to in pairs)]
+    return written
 
 
 def _with_settings(study: str) -> str:
     """Return a study, which ends with `providers`, with the settings that it does not have yet.
 
-    It has those of a service if they are more than the choice of a back end, also as comments.
+    The choice of a back end is not enough: the other settings of the service are added.
     """
-    settings = (_templates_folder() / SETTINGS_FILE).read_text("utf-8")
-    header = settings[: settings.index(next(_SETTINGS.finditer(settings))[0])]
-    commented = [match[1] for match in _SETTINGS.finditer(study)]
-    active = re.findall(r"^  (\w+): (?!\{backend: wml\})", study, re.MULTILINE)
-    added = [
-        match[0] for match in _SETTINGS.finditer(settings) if match[1] not in [*commented, *active]
-    ]
-    return "".join([study, "" if commented else header, *added])
-
-
-def _is_template_file(path: Path) -> bool:
-    hidden = {"__pycache__", ".cloudtune"} & {*path.parts}
-    return path.is_file() and not hidden and path.name != SCHEMA_FILE
+    text = (_templates_folder() / SETTINGS_FILE).read_text("utf-8")
+    settings = [*_SETTINGS.finditer(text)]
+    header = text[: settings[0].start()]
+    complete = re.findall(r"^  (\w+): (?!\{backend: wml\})", study, re.MULTILINE)
+    return "".join([study, header, *(each[0] for each in settings if each[1] not in complete)])

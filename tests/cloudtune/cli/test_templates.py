@@ -30,13 +30,16 @@ def init(*words: str) -> Result:
 
 @pytest.fixture
 def two_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two templates, of which one has requirements; returns the current folder."""
+    """Two templates, of which one has requirements and was run; returns the current folder."""
+    folder = tmp_path / ".cloudtune" / "env" / "templates"
     for name, text in (("alpha", FIRST), ("quickstart", QUICK)):
-        (tmp_path / "templates" / name).mkdir(parents=True)
-        (tmp_path / "templates" / name / "study.yaml").write_text(text, "utf-8")
-    (tmp_path / "templates" / "providers.yaml").write_text(SETTINGS, "utf-8")
-    (tmp_path / "templates" / "alpha" / "requirements.txt").write_text("numpy\n", "utf-8")
-    monkeypatch.setattr(templates, "_templates_folder", lambda: tmp_path / "templates")
+        (folder / name).mkdir(parents=True)
+        (folder / name / "study.yaml").write_text(text, "utf-8")
+    (folder / "providers.yaml").write_text(SETTINGS, "utf-8")
+    (folder / "alpha" / "requirements.txt").write_text("numpy\n", "utf-8")
+    (folder / "alpha" / ".cloudtune").mkdir()
+    (folder / "alpha" / ".cloudtune" / "ledger.db").touch()
+    monkeypatch.setattr(templates, "_templates_folder", lambda: folder)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
@@ -68,6 +71,12 @@ def test_the_template_is_the_named_one_else_that_of_the_folder_else_the_quicksta
 ) -> None:
     init(*words)
     assert (two_templates / folder / "study.yaml").read_text("utf-8") == written
+
+
+def test_it_copies_the_files_of_the_template_and_no_runs(two_templates: Path) -> None:
+    printed = init("--template", "alpha").stdout.split()
+    assert printed == [".study.schema.json", "requirements.txt", "study.yaml"]
+    assert sorted(path.name for path in two_templates.iterdir()) == printed
 
 
 def test_it_prints_the_next_commands(two_templates: Path) -> None:
