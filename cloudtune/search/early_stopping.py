@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.study.schema import EarlyStopping
 from cloudtune.study.study import Study
 
 _ETA = 3
@@ -323,14 +324,18 @@ def _is_worse(value: float, limit: float) -> bool:
     return value > limit and not math.isclose(value, limit, rel_tol=_TOLERANCE)
 
 
+def halving_rungs(stopping: EarlyStopping) -> tuple[int, ...]:
+    """Return the steps at which rule `halving` compares trials, in ascending order."""
+    first, eta = max(1, stopping.min_step or 1), stopping.eta or _ETA
+    return tuple(first * eta**k for k in range(_RUNGS))
+
+
 def make_rule(study: Study) -> EarlyStoppingRule | None:
     """Return the early stopping rule of a study, or None if it has none."""
     stopping = study.early_stopping
     if stopping is None:
         return None
     if stopping.rule == "halving":
-        first = max(1, stopping.min_step or 1)
         eta = stopping.eta or _ETA
-        amounts = tuple(first * eta**k for k in range(_RUNGS))
-        return HalvingRule(study, amounts, eta, stopping.min_trials or eta)
+        return HalvingRule(study, halving_rungs(stopping), eta, stopping.min_trials or eta)
     return BanditRule(study) if stopping.rule == "bandit" else MedianRule(study)

@@ -20,6 +20,7 @@ from cloudtune.reporting.phrases import (
     location_prefix,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
+from cloudtune.search.early_stopping import halving_rungs
 from cloudtune.study.quantities import format_count
 
 _COMPARED = ("mode", "search", "trials", "limits", "time", "cost", "machine")
@@ -86,6 +87,7 @@ def plan_rows(plan: Plan, known: Forecast | None = None) -> dict[str, str]:
         "mode": f"{plan.mode}: {_describe_mode(plan)}",
         "search": describe_strategy(study, plan.seed),
         "trials": f"{count}, {known.parallel} at a time",
+        "stopping": _describe_stopping(plan),
         "limits": ", ".join(f"{name} {value}" for name, value in others.items()),
         "time": describe_time(plan, known),
         "cost": describe_cost(plan, known),
@@ -94,6 +96,18 @@ def plan_rows(plan: Plan, known: Forecast | None = None) -> dict[str, str]:
         "request": "shown with --request",
     }
     return {label: sanitize_line(text) for label, text in rows.items() if text}
+
+
+def _describe_stopping(plan: Plan) -> str:
+    """Return the rule of early stopping, with its rungs if cloudtune applies it."""
+    stopping = plan.fitted.study.early_stopping
+    if stopping is None:
+        return ""
+    if plan.mode == "managed" or stopping.rule != "halving":
+        return stopping.rule
+    first, second, third, *_ = halving_rungs(stopping)
+    share = f"the best 1 of {second // first}"
+    return f"halving: at steps {first}, {second}, {third} and so on, {share} trials continue"
 
 
 def describe_time(plan: Plan, known: Forecast) -> str:

@@ -241,6 +241,14 @@ def test_a_plan_with_hyperband_shows_the_resource_of_each_bracket() -> None:
     )
 
 
+def test_a_plan_with_early_stopping_shows_the_rule_and_its_rungs() -> None:
+    halving = STUDY + "early_stopping: {rule: halving, min_step: 2, eta: 4}\n"
+    text = "halving: at steps 2, 8, 32 and so on, the best 1 of 4 trials continue"
+    assert row(plan_of(text=halving), "stopping") == text
+    median = STUDY + "early_stopping: {rule: median}\n"
+    assert row(plan_of(text=median), "stopping") == "median"
+
+
 def test_brackets_are_shown_only_if_cloudtune_runs_a_known_number_of_trials() -> None:
     unlimited = HYPERBAND.replace("max_trials: 20", "timeout: 1h")
     managed = HYPERBAND.replace("resource: epochs, ", "").replace(
