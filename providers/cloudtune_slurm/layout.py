@@ -73,7 +73,7 @@ def read_log(host: Host, layout: Layout, name: str) -> Iterator[str]:
     """Return the lines of the log of a job.
 
     Raises:
-        SlurmError: If there is none, or it cannot be read.
+        SlurmError: If it does not exist or cannot be read.
     """
     path = f"{layout.start(name)}/{LOG}"
     content = host.read({path: 0}).get(path)

@@ -248,7 +248,7 @@ class SlurmJobs:
             self._queue.ask_soon()
 
     def _training_job(self, name: str, start: _Start) -> TrainingJob | None:
-        """Return the state of a job, or None if there is none."""
+        """Return the state of a job, or None if it does not exist."""
         queued = self._queue.jobs.get(name)
         now = time.monotonic()
         if start.end is None and queued is None:

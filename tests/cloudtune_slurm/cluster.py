@@ -231,10 +231,10 @@ class Cluster:
                 stat = Path(f"/proc/{pid}/stat").read_text()
                 parents[pid] = int(stat.rpartition(")")[2].split()[1])
         roots = {pid for pid in parents if _is_step_daemon(pid) and _open_files(pid) & logs}
-        found = set(roots)
-        while more := {p for p, parent in parents.items() if parent in found} - found:
-            found |= more
-        return sorted(found)
+        tree = set(roots)
+        while more := {p for p, parent in parents.items() if parent in tree} - tree:
+            tree |= more
+        return sorted(tree)
 
     def _start(self, name: str, *words: str) -> None:
         program = shutil.which(words[0], path=_PATH)

@@ -53,12 +53,12 @@ def checks(tmp_path: Path, host: Answers, **settings: object) -> dict[str, Check
 
 def test_a_cluster_that_works(tmp_path: Path) -> None:
     host = Answers()
-    found = checks(tmp_path, host, account="lab7")
-    assert found["slurm-version"].message == "slurm 24.11.5"
-    assert "you have 2 jobs" in found["slurm-controller"].message
-    assert "partition main is up: 2 nodes" in found["slurm-partition"].message
-    assert found["slurm-request"].severity == "ok"
-    assert found["slurm-folder"].severity in {"ok", "warning"}
+    results = checks(tmp_path, host, account="lab7")
+    assert results["slurm-version"].message == "slurm 24.11.5"
+    assert "you have 2 jobs" in results["slurm-controller"].message
+    assert "partition main is up: 2 nodes" in results["slurm-partition"].message
+    assert results["slurm-request"].severity == "ok"
+    assert results["slurm-folder"].severity in {"ok", "warning"}
     (test,) = [words for words in host.words if "--test-only" in words]
     assert "--account=lab7" in test
     assert not any(word.startswith(("--output", "--chdir")) for word in test)
@@ -73,12 +73,12 @@ def test_a_partition_that_is_missing_or_down(tmp_path: Path) -> None:
 
 
 def test_a_job_that_slurm_would_refuse(tmp_path: Path) -> None:
-    found = checks(tmp_path, Answers(refusal="Invalid account or account/partition combination"))
-    assert found["slurm-request"].severity == "error"
-    assert "Invalid account" in found["slurm-request"].message
+    results = checks(tmp_path, Answers(refusal="Invalid account or account/partition combination"))
+    assert results["slurm-request"].severity == "error"
+    assert "Invalid account" in results["slurm-request"].message
 
 
 def test_a_folder_that_cannot_be_written_and_a_python_that_is_missing(tmp_path: Path) -> None:
-    found = checks(tmp_path, Answers(), folder="train.py/x", python="/no/python")
-    assert found["slurm-folder"].severity == "error"
-    assert "/no/python does not exist" in found["slurm-path"].message
+    results = checks(tmp_path, Answers(), folder="train.py/x", python="/no/python")
+    assert results["slurm-folder"].severity == "error"
+    assert "/no/python does not exist" in results["slurm-path"].message

@@ -107,14 +107,14 @@ def test_the_words_of_a_start(base: Path) -> None:
 
 def test_native_cannot_replace_the_fields_that_identify_jobs(base: Path) -> None:
     for name in ("job-name", "output", "chdir", "export", "no-requeue", "parsable"):
-        found = plan_of(base, folder="/s", native={"sbatch": {name: "x"}}).refused
-        assert [each.path for each in found] == [f"providers.slurm.native.sbatch.{name}"], name
+        refused = plan_of(base, folder="/s", native={"sbatch": {name: "x"}}).refused
+        assert [each.path for each in refused] == [f"providers.slurm.native.sbatch.{name}"], name
 
 
 def test_native_does_not_pass_rules_by_a_short_name(base: Path) -> None:
     for name in ("arra", "outp", "job-n", "exp", "req", "array=1-3", "mem_per_cpu"):
-        found = plan_of(base, folder="/s", native={"sbatch": {name: "1-3"}}).refused
-        assert [each.path for each in found] == [f"providers.slurm.native.sbatch.{name}"], name
+        refused = plan_of(base, folder="/s", native={"sbatch": {name: "1-3"}}).refused
+        assert [each.path for each in refused] == [f"providers.slurm.native.sbatch.{name}"], name
 
 
 def test_a_start_with_other_resources_changes_only_their_options(base: Path) -> None:

@@ -176,7 +176,7 @@ def _read_script(rest: Sequence[str]) -> tuple[str, str]:
     """Return a script and its path.
 
     Raises:
-        CommandError: If it is none, in the words measured with 24.11.5.
+        CommandError: If it is not a script, in the words measured with 24.11.5.
     """
     command = ""
     if not rest:

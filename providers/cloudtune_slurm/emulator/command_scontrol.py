@@ -119,11 +119,11 @@ def _job(job: Any) -> list[str]:
 
 def _partitions(name: str) -> list[list[str]]:
     cluster = call("scontrol", {})
-    found = [each for each in cluster["partitions"] if name in {"", each["name"]}]
-    if not found:
+    partitions = [each for each in cluster["partitions"] if name in {"", each["name"]}]
+    if not partitions:
         print(f"Partition {name} not found")  # noqa: T201
         raise CommandError("")
-    return [_partition(each, cluster) for each in found]
+    return [_partition(each, cluster) for each in partitions]
 
 
 def _partition(partition: Any, cluster: Any) -> list[str]:
@@ -143,8 +143,8 @@ def _partition(partition: Any, cluster: Any) -> list[str]:
 
 def _nodes(name: str) -> list[list[str]]:
     cluster = call("scontrol", {})
-    found = [each for each in cluster["nodes"] if name in {"", each["name"]}]
-    if not found:
+    nodes = [each for each in cluster["nodes"] if name in {"", each["name"]}]
+    if not nodes:
         print(f"Node {name} not found")  # noqa: T201
         raise CommandError("")
     return [
@@ -155,7 +155,7 @@ def _nodes(name: str) -> list[list[str]]:
             f"   RealMemory={node['memory']} AllocMem={node['memory'] - node['free_memory']}",
             f"   State={node['state'].upper()}",
         ]
-        for node in found
+        for node in nodes
     ]
 
 
