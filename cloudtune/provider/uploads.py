@@ -200,7 +200,8 @@ def remove_uploads(uploads: Uploads, run: str) -> None:
         folder = _folder(address)
         if not _users(storage, address) - {run}:
             storage.delete([f"{folder}{_COMPLETE}"])  # first: the next run uploads again
-            storage.delete(list(storage.list(address)))
+            if not _users(storage, address) - {run}:  # a run may have begun before that
+                storage.delete(list(storage.list(address)))
         storage.delete([f"{folder}{_RUNS}{run}"])
 
 

@@ -103,6 +103,19 @@ def test_runs_share_an_upload_until_the_last_one_is_removed(data: Path) -> None:
     assert find_uploads(uploads, []) == []
 
 
+def test_a_run_that_begins_during_a_removal_keeps_its_files(data: Path) -> None:
+    class Meanwhile(Memory):
+        def delete(self, addresses: Collection[str]) -> None:
+            if any(address.endswith("/complete") for address in addresses):
+                send(self, data, "run2")
+            super().delete(addresses)
+
+    storage = Meanwhile()
+    address = send(storage, data, "run1")
+    remove_uploads(Uploads(storage, [address]), "run1")
+    assert [*storage.list(address)] == [f"{address}a", f"{address}deep/b"]
+
+
 def test_the_mark_of_completeness_is_the_first_to_go(data: Path) -> None:
     storage = Memory()
     address = send(storage, data, "run")
