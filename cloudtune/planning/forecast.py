@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import CloudtuneError
 from cloudtune.provider.cost import longest_trial
+from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
 from cloudtune.results.trials import start_duration
 from cloudtune.search.expected_brackets import Brackets, expected_brackets
+from cloudtune.search.hyperband_search import max_starts
 from cloudtune.study.expected_trials import expected_trials
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ def forecast(plan: Plan) -> Forecast:
     longest = longest_trial(limits, plan.facts)
     bounds: list[float] = []
     if trials is not None and longest is not None:
-        bounds.append(math.ceil(trials / parallel) * longest)
+        is_service = isinstance(plan.settings, CloudSettings) and plan.mode == "driven"
+        starts = max_starts(plan.fitted.study) if is_service else 1
+        bounds.append(math.ceil(trials / parallel) * starts * longest)
     if limits.timeout is not None and not plan.facts.lookup.limits.set_by_native:
         bounds.append(limits.timeout)
     most = min(bounds, default=None)

@@ -46,6 +46,7 @@ from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.search.hyperband_search import max_starts
 from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
@@ -283,6 +284,7 @@ def _plan_mode(
         )
     checks += native_items
     limits = fitted.study.limits.model_copy(update={"max_trials": expected_trials(fitted.study)})
+    starts = max_starts(fitted.study) if driven and isinstance(settings, CloudSettings) else 1
     return Plan(
         provider=on,
         mode=mode,
@@ -307,5 +309,5 @@ def _plan_mode(
         ),
         unattended=capabilities.unattended if capabilities else False,
         seed=facts.seed if capabilities and capabilities.seeds else None,
-        estimate=None if facts.emulated else estimate(limits, mode, facts),
+        estimate=None if facts.emulated else estimate(limits, mode, facts, starts=starts),
     )

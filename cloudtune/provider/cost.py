@@ -100,20 +100,23 @@ def overrides_any(native: Any, fields: Collection[str]) -> bool:
     return False
 
 
-def estimate(limits: Limits, mode: Mode, facts: Facts) -> Estimate | None:
-    """Return what a job may cost under its limits, or None if the price is unknown."""
+def estimate(limits: Limits, mode: Mode, facts: Facts, *, starts: int = 1) -> Estimate | None:
+    """Return what a job may cost under its limits, or None if the price is unknown.
+
+    A service ends each of a trial's ``starts`` after ``trial_timeout``.
+    """
     price = facts.price
     if price is None:
         return None
     return Estimate(
         hour=price.hour,
-        most=min(_bounds(limits, mode, facts, price), default=None),
+        most=min(_bounds(limits, mode, facts, price, starts), default=None),
         currency=price.currency,
         source=price.source or "price not sourced",
     )
 
 
-def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price) -> Iterator[float]:
+def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price, starts: int) -> Iterator[float]:
     """Yield the maximum cost of a job under each of its limits.
 
     If the service does not end trials at the study's timeout, cloudtune ends them; without
@@ -129,7 +132,7 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price) -> Iterator[
     if longest is None:
         return
     if limits.max_trials:
-        yield limits.max_trials * (longest + idle) * per_second
+        yield limits.max_trials * starts * (longest + idle) * per_second
     if limits.timeout:
         yield (limits.timeout + longest + idle) * parallel * per_second
     budget = limits.max_cost

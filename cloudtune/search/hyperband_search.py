@@ -192,6 +192,13 @@ def make_hyperband(study: Study, new_trials: NewTrials, max_trials: int | None) 
     return StepHyperbandSearch(study, new_trials)
 
 
+def max_starts(study: Study) -> int:
+    """Return how often a trial of a study starts unless it is lost: at rungs, and for memory."""
+    has_resource = study.strategy.name == "hyperband" and study.strategy.resource
+    rungs = len(study_rungs(study)) if has_resource else 1
+    return rungs + (study.trial.retry.times if study.trial.retry else 0)
+
+
 def study_rungs(study: Study) -> tuple[int, ...]:
     """Return the rungs of a study with strategy hyperband."""
     strategy = study.strategy

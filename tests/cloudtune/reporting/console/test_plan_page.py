@@ -249,6 +249,15 @@ def test_a_plan_with_early_stopping_shows_the_rule_and_its_rungs() -> None:
     assert row(plan_of(text=median), "stopping") == "median"
 
 
+def test_a_service_applies_the_time_limit_to_each_rung_of_a_trial() -> None:
+    limited = HYPERBAND.replace("max_trials: 20", "max_trials: 20, trial_timeout: 2m")
+    assert row(plan_of(text=limited), "time").endswith("at most 10 min 00 s by its time limits")
+    driven = limited.replace("  sagemaker:\n", "  sagemaker:\n    mode: driven\n")
+    service = plan_of("sagemaker", driven)
+    assert row(service, "time").endswith("at most 30 min 00 s by its time limits")
+    assert row(service, "cost").startswith("0 to 0.72 USD")  # 20 trials, 3 rungs, 2 minutes
+
+
 def test_brackets_are_shown_only_if_cloudtune_runs_a_known_number_of_trials() -> None:
     unlimited = HYPERBAND.replace("max_trials: 20", "timeout: 1h")
     managed = HYPERBAND.replace("resource: epochs, ", "").replace(
