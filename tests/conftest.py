@@ -6,6 +6,7 @@ import fcntl
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,10 @@ LONGEST = 600
 # How long an example takes depends on what else the machine does, so it cannot fail a test.
 settings.register_profile("cloudtune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cloudtune")
+
+# A shell starts what runs in its background with this signal ignored, which processes inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,6 @@ while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
     time.sleep(0.01)
 """
     script.write_text(script.read_text("utf-8") + waits, "utf-8")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
     engine = home.begin("run", "study.yaml")
     assert engine.stderr is not None
     for line in engine.stderr:
@@ -191,7 +190,6 @@ while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
 
 
 def test_ctrl_c_during_the_summary_still_prints_how_to_resume(home: Home) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     engine = home.begin("run", "study.yaml", "--set", "limits.max_trials=1000")
     assert engine.stderr is not None
     assert engine.stdout is not None

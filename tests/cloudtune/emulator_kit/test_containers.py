@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import secrets
 import sys
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cloudtune.emulator_kit import image
@@ -127,10 +127,10 @@ def test_a_kill_and_a_timeout_remove_the_container(engine: Engine, now: bool) ->
 
     def gone() -> bool:
         try:
-            os.kill(process, 0)
-        except ProcessLookupError:
+            status = psutil.Process(process).status()
+        except psutil.NoSuchProcess:
             return True
-        return False
+        return bool(status == psutil.STATUS_ZOMBIE)
 
     until(gone)
     until(lambda: any(call[:2] == ["rm", "--force"] for call in engine.calls))

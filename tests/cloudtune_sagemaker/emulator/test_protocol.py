@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from cloudtune.emulation.process import IN_USE
@@ -321,10 +322,10 @@ def test_the_reaper_ends_the_scripts_when_it_is_killed(
 
     def gone() -> bool:
         try:
-            os.kill(int(said.split("=")[1]), 0)
-        except ProcessLookupError:
+            status = psutil.Process(int(said.split("=")[1])).status()
+        except psutil.NoSuchProcess:
             return True
-        return False
+        return bool(status == psutil.STATUS_ZOMBIE)
 
     made.until(gone, bool)
 
