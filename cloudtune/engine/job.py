@@ -155,7 +155,13 @@ class _Execution:
         if jobs := provider.training_jobs(self.plan, self.context):
             from cloudtune.engine.job_poller import JobPoller
 
-            return JobPoller(self.job.provider, jobs, self.emit, self.notify)
+            return JobPoller(
+                self.job.provider,
+                jobs,
+                self.emit,
+                self.notify,
+                is_stopping=self.context.is_stopping,
+            )
         return provider.runner(self.plan, self.context, self.emit, self.notify)
 
     def _cancel_running_trials(self) -> None:

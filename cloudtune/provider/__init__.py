@@ -106,6 +106,8 @@ if TYPE_CHECKING:
     from cloudtune.provider.redirects import guard_redirects as guard_redirects
     from cloudtune.provider.resources import largest_resources as largest_resources
     from cloudtune.provider.resources import trial_resources as trial_resources
+    from cloudtune.provider.retries import pause as pause
+    from cloudtune.provider.retries import retry_pauses as retry_pauses
     from cloudtune.provider.secrets import check_visible_secrets as check_visible_secrets
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
     from cloudtune.provider.secrets import secret_variables as secret_variables
@@ -214,6 +216,7 @@ _EXPORTS = {
     "cloudtune.provider.protocols": "Emit JobClient TrainingJobs TrialRunner",
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.resources": "largest_resources trial_resources",
+    "cloudtune.provider.retries": "pause retry_pauses",
     "cloudtune.provider.secrets": "check_visible_secrets resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
-from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError
+from cloudtune.provider import (
+    Emulator,
+    EmulatorEndedError,
+    Json,
+    MissingExtraError,
+    retry_pauses,
+)
 from cloudtune_sagemaker.errors import PROVIDER, AwsError, connection_error, service_error
 
-MAX_ATTEMPTS = 8
-"""Attempts of one call, with pauses that adapt to throttling."""
-IMPATIENT_ATTEMPTS = 3
-"""The same for a check that a user waits for."""
+TRANSFER_ATTEMPTS = 8
+"""Attempts of one request of a transfer to S3, which boto3 repeats itself."""
 PAGE_SIZE = 100
 """Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
 _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
@@ -43,6 +47,7 @@ class Aws:
         *,
         profile: str | None = None,
         emulator: Emulator | None = None,
+        is_stopping: Callable[[], bool] = bool,
         impatient: bool = False,
     ) -> None:
         """Create a session without calling AWS; with an emulator, the profile is not used.
@@ -51,6 +56,7 @@ class Aws:
             region: The region of all services.
             profile: The profile of the AWS configuration files.
             emulator: The only address to call, if any.
+            is_stopping: Returns whether calls that fail are to give up soon.
             impatient: Whether calls soon give up on a service that does not respond.
 
         Raises:
@@ -60,6 +66,7 @@ class Aws:
         self.emulated = emulator is not None
         self._emulator = emulator
         self._region = region
+        self._is_stopping = is_stopping
         self._impatient = impatient
         self._boto3 = _import("boto3")
         self._exceptions = _import("botocore.exceptions")
@@ -69,11 +76,22 @@ class Aws:
         self._clients: dict[str, Any] = {}
 
     def call(self, service: str, operation: str, **members: Any) -> Json:
-        """Return the response of a method of boto3's client, after retries if they make sense."""
+        """Return the response of a method of boto3's client, after retries if they make sense.
+
+        A request to stop ends the retries at once; boto3's own would wait until their pause is
+        over.
+        """
         client = self.client(service)
-        with self._translate_errors(client.meta.method_to_api_mapping[operation]):
-            response: Json = getattr(client, operation)(**members)
-        return response
+        pauses = retry_pauses(self._is_stopping, emulated=self.emulated)
+        while True:
+            try:
+                with self._translate_errors(client.meta.method_to_api_mapping[operation]):
+                    response: Json = getattr(client, operation)(**members)
+            except AwsError as error:
+                if not (error.retryable and next(pauses, False)):
+                    raise
+            else:
+                return response
 
     def find(self, operation: str, **members: Any) -> Json | None:
         """Return the response of a SageMaker operation, or None if the resource does not exist."""
@@ -144,7 +162,8 @@ class Aws:
         """Yield boto3's transfer manager for S3, and wait for its transfers at the end."""
         transfer = _import("boto3.s3.transfer")
         with self._translate_errors("the upload to S3"):
-            manager = transfer.create_transfer_manager(self.client("s3"), transfer.TransferConfig())
+            client = self._create_client("s3", attempts=TRANSFER_ATTEMPTS)
+            manager = transfer.create_transfer_manager(client, transfer.TransferConfig())
             with manager:
                 yield manager
 
@@ -165,14 +184,13 @@ class Aws:
             botocore_session=_import("botocore.session").Session(session_vars=dict(_NO_FILES)),
         )
 
-    def _create_client(self, service: str) -> Any:
+    def _create_client(self, service: str, *, attempts: int = 1) -> Any:
         options: Json = {
-            "retries": {"mode": "adaptive", "total_max_attempts": MAX_ATTEMPTS},
+            "retries": {"mode": "adaptive", "total_max_attempts": attempts},
             "user_agent_extra": f"cloudtune/{__version__}",
         }
         if self._impatient:
             options |= {"connect_timeout": 10, "read_timeout": 20}
-            options["retries"] = {"mode": "standard", "total_max_attempts": IMPATIENT_ATTEMPTS}
         endpoint: Json = {}
         if self._emulator is not None:
             options |= {

@@ -179,5 +179,6 @@ def _connect(plan: Plan, context: JobContext, *, impatient: bool = False) -> Aws
         plan.facts.data["region"],
         profile=plan.settings.profile,
         emulator=context.emulator,
+        is_stopping=(lambda: True) if impatient else context.is_stopping,
         impatient=impatient,
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
@@ -23,17 +23,14 @@ from cloudtune.provider import (
     Json,
     MissingExtraError,
     guard_redirects,
+    retry_pauses,
 )
 from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
 
+T = TypeVar("T")
+
 TIMEOUT = 60.0
 """Maximum seconds of one call."""
-RETRY_SECONDS = 60.0
-"""For how long a call that changes nothing is retried."""
-RETRY_SECONDS_EMULATED = 5.0
-"""The same on an emulator, and when the job is to stop."""
-MAX_PAUSE = 3.0
-"""Maximum seconds between two attempts; a request to stop is noticed after the pause."""
 PAGE_SIZE = 100
 """Jobs of one page of a list."""
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -317,21 +314,26 @@ class Google:
 
     @property
     def _retry(self) -> Any:
-        """The retries of a call that changes nothing; a request to stop ends those of this call."""
-        is_last = self._is_stopping()
+        """The retries of a call that changes nothing, which a request to stop ends at once.
 
-        def is_retryable(error: BaseException) -> bool:
-            gives_up = not is_last and self._is_stopping()
-            is_temporary = self._to_error("", error).retryable
-            return is_temporary and not gives_up and not self._emulator_has_ended(error)
+        Google's own would wait until their pause is over.
+        """
 
-        seconds = RETRY_SECONDS_EMULATED if self.emulated or is_last else RETRY_SECONDS
-        return _import("google.api_core.retry").Retry(
-            predicate=is_retryable,
-            initial=seconds / 60,
-            maximum=min(MAX_PAUSE, seconds / 6),
-            timeout=seconds,
-        )
+        def retried(_retry: Any, function: Callable[..., T], _on_error: Any = None) -> Any:
+            def call(*args: Any, **options: Any) -> T:
+                pauses = retry_pauses(self._is_stopping, emulated=self.emulated)
+                while True:
+                    try:
+                        return function(*args, **options)
+                    except Exception as error:
+                        is_temporary = self._to_error("", error).retryable
+                        is_retryable = is_temporary and not self._emulator_has_ended(error)
+                        if not (is_retryable and next(pauses, False)):
+                            raise
+
+            return call
+
+        return type("Retry", (_import("google.api_core.retry").Retry,), {"__call__": retried})()
 
     def _emulator_has_ended(self, error: BaseException) -> bool:
         refused = "Connection refused" in str(error)
@@ -341,13 +343,11 @@ class Google:
     def _translate_errors(self, operation: str) -> Generator[None]:
         try:
             yield
-        except self._client_errors as raised:
-            gave_up = isinstance(raised, self._errors.RetryError)
-            error: BaseException = (raised.__cause__ if gave_up else None) or raised
+        except self._client_errors as error:
             if self._emulator_has_ended(error):
                 text = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, text) from raised
-            raise self._to_error(operation, error) from raised
+                raise EmulatorEndedError(PROVIDER, text) from error
+            raise self._to_error(operation, error) from error
 
     def _to_error(self, operation: str, error: BaseException) -> GoogleError:
         code = getattr(error, "code", None)

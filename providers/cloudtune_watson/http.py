@@ -10,7 +10,6 @@ repeat requests that may have been carried out.
 from __future__ import annotations
 
 import importlib
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from cloudtune.provider import EmulatorEndedError, MissingExtraError, guard_redirects
+from cloudtune.provider import EmulatorEndedError, MissingExtraError, guard_redirects, retry_pauses
 from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
 T = TypeVar("T")
@@ -26,10 +25,6 @@ SessionT = TypeVar("SessionT")
 
 TIMEOUT = 120.0
 """Seconds to wait for the next part of a response."""
-RETRY_SECONDS = 60.0
-"""How long a request that may be repeated is retried."""
-RETRY_SECONDS_EMULATED = 5.0
-_STOP_CHECK_SECONDS = 0.2
 _SAFE_POSTS = ("/authorize", "/identity/token", "/complete", "/search")
 """The ends of the paths of POST requests that may be carried out twice."""
 _ASSETS = "/v2/assets"
@@ -133,23 +128,8 @@ class HttpClient:
             raise connection_error(operation, error) from error
 
     def pauses(self) -> Iterator[bool]:
-        """Wait, longer each time, before a call is tried again, and yield True after each pause.
-
-        The iterator ends after some time, or when there is a request to stop since this call.
-        """
-        return self._pauses(is_last=self._is_stopping())
-
-    def _pauses(self, *, is_last: bool) -> Iterator[bool]:
-        is_short = self.connection.emulated or is_last
-        seconds = RETRY_SECONDS_EMULATED if is_short else RETRY_SECONDS
-        due, pause = time.monotonic() + seconds, seconds / 60
-        while (end := time.monotonic() + pause) <= due:
-            while (rest := end - time.monotonic()) > 0:
-                if self._is_stopping() and not is_last:
-                    return
-                time.sleep(min(rest, _STOP_CHECK_SECONDS))
-            yield True
-            pause = min(2 * pause, seconds / 6)
+        """Return the pauses before the further attempts of a call, as `retry_pauses` does."""
+        return retry_pauses(self._is_stopping, emulated=self.connection.emulated)
 
     def get(self, url: str, params: Any = None, **options: Any) -> Any:
         """Send a GET request."""

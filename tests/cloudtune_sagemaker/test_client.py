@@ -15,8 +15,8 @@ import pytest
 
 from cloudtune._version import __version__
 from cloudtune.errors import EmulatorEndedError, MissingExtraError
+from cloudtune.provider import retries
 from cloudtune.provider.models import Emulator
-from cloudtune_sagemaker import client as module
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 
@@ -71,7 +71,7 @@ def shared() -> Iterator[tuple[Server, Aws]]:
     """A server and a client of it that tries each call once; making one takes half a second."""
     server = Server()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MAX_ATTEMPTS", 1)
+        patch.setattr(retries, "SHORT_RETRY_SECONDS", 0.0)
         aws = Aws("us-east-1", emulator=Emulator(server.url, KEY))
         client = aws.client("sagemaker")
         yield server, aws
@@ -183,8 +183,7 @@ def test_a_lost_response_is_retryable(server: Server, aws: Aws) -> None:
     assert "connection" in str(error)
 
 
-def test_an_emulator_that_has_ended_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
+def test_an_emulator_that_has_ended_does_not_come_back() -> None:
     gone = Server()
     gone.close()
     with pytest.raises(EmulatorEndedError) as told:
@@ -193,12 +192,25 @@ def test_an_emulator_that_has_ended_does_not_come_back(monkeypatch: pytest.Monke
 
 
 def test_throttled_calls_are_retried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 5.0)
     made = Aws("us-east-1", emulator=Emulator(server.url, KEY))
     server.refuse("ThrottlingException")
     server.refuse("ThrottlingException")
     describe(made)
     assert len(server.requests) == 3
+    made.client("sagemaker").close()
+
+
+def test_a_request_to_stop_ends_retries(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 3600.0)
+    made = Aws(
+        "us-east-1",
+        emulator=Emulator(server.url, KEY),
+        is_stopping=lambda: bool(server.requests),
+    )
+    server.refuse("ThrottlingException")
+    assert failure(made).code == "ThrottlingException"
+    assert len(server.requests) == 1
     made.client("sagemaker").close()
 
 
@@ -291,7 +303,8 @@ def test_a_call_to_any_other_address_is_an_error(server: Server, aws: Aws) -> No
 
 
 @pytest.mark.usefixtures("real_account")
-def test_a_profile_is_used_without_an_emulator() -> None:
+def test_a_profile_is_used_without_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0.0)
     made = Aws("us-east-1", profile="work")
     with pytest.raises(AwsError, match="no connection"):
         describe(made)
@@ -320,7 +333,7 @@ def test_missing_credentials_are_an_error(tmp_path: Path, monkeypatch: Any) -> N
 def test_an_unknown_region_is_not_retryable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cloudtune.errors import EmulatorEndedError
+from cloudtune.provider import retries
 from cloudtune.provider.models import Emulator
-from cloudtune_vertex import client
 from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import GoogleError, connection_error, service_error
 
@@ -170,7 +170,7 @@ def test_calls_that_change_nothing_are_retried(server: Server, answer: tuple[int
 
 
 def test_a_request_to_stop_ends_retries(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RETRY_SECONDS_EMULATED", 60.0)
+    monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 60.0)
     server.answers = [refused(503, "the service is busy")]
     google = Google(
         "my-project",
@@ -186,7 +186,7 @@ def test_a_request_to_stop_ends_retries(server: Server, monkeypatch: pytest.Monk
 
 
 def test_retries_end_after_a_time_limit(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RETRY_SECONDS_EMULATED", 0.5)
+    monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 0.5)
     server.answers = [refused(503, "the service is busy")]
     with pytest.raises(GoogleError, match="the service is busy") as caught:
         server.google().get(JOB)

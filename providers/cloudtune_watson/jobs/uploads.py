@@ -20,6 +20,7 @@ from cloudtune.provider import (
     ProviderError,
     Uploads,
     launcher_files,
+    pause,
     write_archive,
 )
 from cloudtune_watson.errors import PROVIDER, WatsonError
@@ -167,7 +168,7 @@ def _has_content(runtime: RuntimeClient, asset: str, path: Path) -> bool:
 
 
 def _wait_until_ready(runtime: RuntimeClient, id_: str, context: JobContext) -> None:
-    pause = POLL_SECONDS_EMULATED if runtime.emulated else POLL_SECONDS
+    poll_seconds = POLL_SECONDS_EMULATED if runtime.emulated else POLL_SECONDS
     due = time.monotonic() + DEPLOYMENT_SECONDS
     while True:
         described = runtime.get_deployment(id_)
@@ -178,9 +179,8 @@ def _wait_until_ready(runtime: RuntimeClient, id_: str, context: JobContext) -> 
         if described is None or state not in _WAITING or time.monotonic() > due:
             reason = _deployment_failure(status) or f"its state is {state or 'unknown'}"
             raise ProviderError(PROVIDER, f"the script cannot be deployed: {reason}")
-        if context.is_stopping():
+        if not pause(poll_seconds, context.is_stopping):
             raise WatsonError("stopped before the script was deployed", retryable=True)
-        time.sleep(pause)
 
 
 def _deployment_failure(status: Json) -> str:
