@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cloudtune.errors import ProviderError
+
 MAX_BACKOFF = 300.0
 """The longest wait, in seconds, between two retries while a service is unreachable."""
+MAX_OUTAGE = 600.0
+"""Seconds for which running jobs wait out an error that is not transient, as an expired sign-in."""
 FIRST_CONTACT_SECONDS = 120.0
 """Seconds for which a service is retried that has not responded yet, so no job depends on it."""
 _JOBS_AT_FULL_RATE = 100
@@ -49,6 +53,8 @@ class Outage:
 
     until: float = 0.0
     """When the next call is due."""
+    error: ProviderError | None = None
+    """Why the last call failed, until one succeeds."""
     _since: float | None = None
     _backoff: float = 0.0
     _text: str = ""
@@ -78,7 +84,7 @@ class Outage:
 
     def end(self) -> None:
         """Record that a call succeeded."""
-        self._since, self._backoff = None, 0.0
+        self._since, self._backoff, self.error = None, 0.0, None
 
 
 def first_contact_failure(error: Exception) -> str:

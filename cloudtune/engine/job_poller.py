@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from cloudtune.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import (
     FIRST_CONTACT_SECONDS,
+    MAX_OUTAGE,
     Outage,
     first_contact_failure,
     next_poll_time,
     without_repeats,
 )
 from cloudtune.engine.circuit_breaker import GONE, STOPPED_ELSEWHERE
+from cloudtune.engine.job_recovery import find_jobs
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, RemovableJobs, TrainingJobs
@@ -29,9 +31,6 @@ from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 
 _log = get_logger(__name__)
-
-_MAX_OUTAGE = 600.0
-"""Seconds for which running jobs wait out an error that is not transient, as an expired sign-in."""
 
 
 @dataclass
@@ -58,6 +57,7 @@ class _PolledJob:
 @dataclass(frozen=True)
 class _Stop:
     number: int
+    now: bool
 
 
 class _Close: ...
@@ -67,9 +67,17 @@ class JobPoller:
     """Runs each start of a trial as a training job; the `TrialRunner` of every service."""
 
     def __init__(
-        self, service: str, jobs: TrainingJobs, emit: Emit, notify: Callable[[str], None]
+        self,
+        service: str,
+        jobs: TrainingJobs,
+        emit: Emit,
+        notify: Callable[[str], None],
+        is_stopping: Callable[[], bool] = bool,
     ) -> None:
-        """Create a runner of a provider's training jobs; nothing is called yet."""
+        """Create a runner of a provider's training jobs; nothing is called yet.
+
+        A request to stop, for which ``is_stopping`` returns True, ends the wait of `recover`.
+        """
         self._removable = jobs if isinstance(jobs, RemovableJobs) else None
         self._jobs = log_calls(jobs, service, _log)
         self.job_name = jobs.job_name
@@ -77,6 +85,7 @@ class JobPoller:
         self._service = service
         self._emit = emit
         self._notify = notify
+        self._is_stopping = is_stopping
         self._notify_once = without_repeats(notify)
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
         self._waiting: dict[int, _PolledJob] = {}
@@ -100,8 +109,11 @@ class JobPoller:
         self._ensure_thread()
 
     def stop(self, number: int, *, now: bool = False) -> None:
-        """Ask a trial to end, with the service's own grace period. Ended trials are ignored."""
-        self._inbox.put(_Stop(number))
+        """Ask a trial to end, with the service's own grace period. Ended trials are ignored.
+
+        After failed calls, the service is called at once, or left with ``now``.
+        """
+        self._inbox.put(_Stop(number, now))
 
     def recover(self, interrupted: Sequence[Interrupted]) -> Recovered:
         """Find the training jobs of the trials that were left running, and follow them.
@@ -112,7 +124,8 @@ class JobPoller:
         Raises:
             ProviderError: If the service cannot be reached.
         """
-        jobs = self._find_jobs([each.started for each in interrupted if each.started.id])
+        starts = [each.started for each in interrupted if each.started.id]
+        jobs = find_jobs(self._service, self._jobs, starts, self._notify_once, self._is_stopping)
         measurements: list[Measured] = []
         for each in interrupted:
             number = each.started.number
@@ -197,6 +210,10 @@ class JobPoller:
             self._waiting[request.number] = _PolledJob(request)
         elif job := self._running.get(request.number) or self._waiting.get(request.number):
             job.stop = True
+            for outage in (self._request_outage, self._poll_outage):
+                outage.until = 0.0
+                if request.now and outage.error and not self._lost:
+                    self._lose(str(outage.error), recoverable=self._any_may_run)
 
     def _act(self, outage: Outage, call: Callable[[], None]) -> None:
         """Make calls of one kind, unless they are to be repeated later."""
@@ -211,11 +228,11 @@ class JobPoller:
 
     def _handle_error(self, error: ProviderError, outage: Outage) -> None:
         """Wait before the next call, or give up if waiting does not help."""
-        seconds = outage.seconds()
+        outage.error, seconds = error, outage.seconds()
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), recoverable=False)
             return
-        if not (error.retryable or (self._running and seconds <= _MAX_OUTAGE)):
+        if not (error.retryable or (self._running and seconds <= MAX_OUTAGE)):
             self._lose(str(error), recoverable=self._any_may_run)
             return
         if not self._any_response and seconds >= FIRST_CONTACT_SECONDS:
@@ -369,24 +386,6 @@ class JobPoller:
         self._waiting.clear()
         self._running.clear()
         self._emit(self._lost)
-
-    def _find_jobs(self, starts: Sequence[Started]) -> Mapping[str, TrainingJob]:
-        """Poll training jobs; wait some time for the service, and for jobs that are missing."""
-        begin = time.monotonic()
-        while True:
-            try:
-                jobs = self._jobs.poll(starts)
-            except ProviderError as error:
-                if not error.retryable or time.monotonic() > begin + _MAX_OUTAGE:
-                    raise
-                self._notify_once(f"{error}; retrying")
-            else:
-                if len(jobs) == len(starts):
-                    return jobs
-                if time.monotonic() >= begin + self._jobs.hidden_seconds:
-                    return jobs
-                self._notify_once("looking again for training jobs that may exist")
-            time.sleep(self._jobs.poll_seconds)
 
 
 def _concerns_service(error: ProviderError) -> bool:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from cloudtune.debug_log import get_logger
+
+_log = get_logger(__name__)
+
 RETRY_SECONDS = 60.0
 """How long a call is retried. The run then waits, and calls again at growing intervals."""
 SHORT_RETRY_SECONDS = 5.0
@@ -52,6 +56,9 @@ def pause(seconds: float, is_interrupted: Callable[[], bool]) -> bool:
 
 def _pauses(seconds: float, is_interrupted: Callable[[], bool]) -> Iterator[bool]:
     due, next_pause = time.monotonic() + seconds, seconds / 60
-    while time.monotonic() + next_pause <= due and pause(next_pause, is_interrupted):
+    while time.monotonic() + next_pause <= due:
+        _log.debug("wait %.1f s before the next attempt", next_pause)
+        if not pause(next_pause, is_interrupted):
+            return
         yield True
         next_pause = min(2 * next_pause, seconds / 6)

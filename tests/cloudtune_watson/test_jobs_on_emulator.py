@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,15 @@ from cloudtune_watson.jobs.api import RuntimeClient
 
 CLUSTER = {"url": "https://cpd.example.com", "version": "5.1", "username": "me"}
 """The settings of a cluster, on which a client signs in and cancels in another way."""
+_SLOW_RETRIES = """
+from cloudtune.cli import main
+from cloudtune.engine import backoff
+from cloudtune.provider import retries
+
+retries.SHORT_RETRY_SECONDS = {retry_seconds}
+backoff.next_backoff = lambda seconds, last: {backoff}
+main(["resume", "{run}"])
+"""
 
 
 @pytest.mark.slow
@@ -67,6 +78,28 @@ class TestJobsOnEmulator(EmulatedRunContract):
         assert result.state == "cancelled"
         assert {trial.state for trial in result.trials} == {"cancelled"}
         assert len(self.run_jobs(run)) == 2
+
+    @pytest.mark.parametrize(("retry_seconds", "backoff"), [(60_000.0, 0.1), (0.0, 1_000.0)])
+    def test_ctrl_c_ends_a_long_wait_after_a_throttled_call(
+        self, retry_seconds: float, backoff: float
+    ) -> None:
+        """The wait is between the attempts of a call, or after its last attempt."""
+        faults = "faults: [{operation: ListDeploymentJobs, call: 3, effect: throttle}]"
+        limits = {"max_trials": 1, "parallel_trials": 1}
+        run = self.create_run("driven", ENDLESS, faults=faults, limits=limits)
+        program = _SLOW_RETRIES.format(retry_seconds=retry_seconds, backoff=backoff, run=run)
+        words = [sys.executable, "-c", program]
+        env = {**os.environ, "CLOUDTUNE_LOG": "debug"}
+        with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            try:
+                assert any(re.search(r"wait \d{3}|back off for", line) for line in process.stderr)
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=60)
+            finally:
+                process.kill()
+        assert process.returncode == 130
+        assert [trial.state for trial in lifecycle.results(run)[0].trials] == ["cancelled"]
 
     @pytest.mark.parametrize("mode", ["driven"])
     def test_hyperband_continues_from_checkpoints(self, mode: Mode) -> None:

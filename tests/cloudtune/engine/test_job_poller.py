@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from cloudtune.engine import backoff, job_poller
+from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, TrainingJob
 from cloudtune.results.events import Started
@@ -133,22 +134,63 @@ def test_a_service_that_responded_once_is_waited_for(
     scene.made(1, 2)
 
 
-def test_running_jobs_are_polled_while_no_job_can_be_created(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene.start(1)
-    scene.made(1)
+@pytest.fixture
+def waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the runner wait for longer than a test after a failed call."""
 
     def next_backoff(_seconds: float, _last: float) -> float:
         return 1000.0
 
     monkeypatch.setattr(backoff, "next_backoff", next_backoff)
+
+
+@pytest.mark.usefixtures("waits_long")
+def test_running_jobs_are_polled_while_no_job_can_be_created(
+    scene: Scene,
+) -> None:
+    scene.start(1)
+    scene.made(1)
     scene.far.faults = {"create": [BUSY]}
     scene.start(2)
     scene.until(lambda: scene.far.calls.count("create") == 2)
     scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().number == 1
     assert scene.far.calls.count("create") == 2
+
+
+@pytest.mark.usefixtures("waits_long")
+def test_a_stop_ends_the_wait_after_failed_calls(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"poll": [BUSY], "stop": [BUSY]}
+    scene.until(lambda: not scene.far.faults["poll"])
+    scene.runner.stop(1)
+    scene.until(lambda: not scene.far.faults["stop"])
+    scene.runner.stop(1)
+    assert scene.ended().number == 1
+    assert scene.far.jobs["job-1-1"].word == "STOPPED"
+
+
+@pytest.mark.usefixtures("waits_long")
+def test_a_service_that_does_not_respond_can_be_left(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"stop": [BUSY]}
+    scene.runner.stop(1)
+    scene.until(lambda: any("retrying" in text for text in scene.said))
+    scene.runner.stop(1, now=True)
+    lost = scene.lost()
+    assert lost.recoverable
+    assert "busy; its training jobs may still run at far" in lost.reason
+
+
+def test_a_stop_ends_the_search_for_jobs(scene: Scene) -> None:
+    scene.far.poll_seconds = 1000.0
+    scene.far.faults = {"poll": [BUSY]}
+    runner = JobPoller("far", scene.far, lambda *_, **__: None, scene.said.append, lambda: True)
+    with pytest.raises(ProviderError, match="may still run") as raised:
+        runner.recover([scene.left(1)])
+    assert raised.value.retryable
 
 
 def test_a_refusal_of_all_jobs_ends_the_run_when_the_running_ones_have_ended(scene: Scene) -> None:
@@ -226,7 +268,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     scene.far.jobs["job-1-1"] = DONE
     assert scene.ended().state == "completed"
     scene.far.faults = {"poll": [EXPIRED] * 1_000}
-    monkeypatch.setattr(job_poller, "_MAX_OUTAGE", 0.05)
+    monkeypatch.setattr(job_poller, "MAX_OUTAGE", 0.05)
     scene.start(2)
     scene.made(2)
     lost = scene.lost()
