@@ -38,13 +38,13 @@ class Record:
         """The exit code of the script; None while it runs, or if its end is unknown."""
         return int(self.end["end"]) if self.end else None
 
-    def read(self, tail: Tail) -> bool:
-        """Add what is new; return whether the record could be read."""
+    def read(self, tail: Tail) -> None:
+        """Add what is new, if the record can be read."""
         count = FIRST_LINES
         while True:
             lines = tail(count)
             if lines is None:
-                return False
+                return
             rows = list(_parse(lines))
             numbers = [row["n"] for row in rows if "n" in row]
             is_whole = len(lines) < count
@@ -56,7 +56,6 @@ class Record:
             count *= 8
         for row in rows:
             self._add(row)
-        return True
 
     def _add(self, row: Json) -> None:
         if "n" in row:

@@ -24,8 +24,7 @@ from cloudtune.provider import (
 from cloudtune_ray.capabilities import CAPABILITIES
 from cloudtune_ray.lookup import lookup
 from cloudtune_ray.outline import outline
-from cloudtune_ray.request import request
-from cloudtune_ray.request.study_fields import STUDY_FIELDS
+from cloudtune_ray.request import STUDY_FIELDS, request
 from cloudtune_ray.rules import rules
 from cloudtune_ray.settings import RaySettings
 
@@ -61,7 +60,7 @@ class RayProvider(BaseProvider[RaySettings]):
 
     def request(self, fitted: FittedStudy, mode: Mode, settings: RaySettings, facts: Facts) -> Json:
         """Return the request of the job of each trial."""
-        return request(fitted, settings, facts)
+        return request(fitted.study, settings, facts)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""

@@ -23,7 +23,7 @@ from cloudtune_ray.client import RayClient
 from cloudtune_ray.console import log_address
 from cloudtune_ray.errors import RayError
 from cloudtune_ray.metrics import Record
-from cloudtune_ray.request.job import (
+from cloudtune_ray.request import (
     CHECKPOINT,
     JOB,
     PACKAGE,

@@ -26,7 +26,7 @@ from cloudtune.trial import STUDY_FILE
 from cloudtune_ray import job_program, launcher_contract
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import PROVIDER
-from cloudtune_ray.request.job import PROGRAM, RUN_KEY
+from cloudtune_ray.request import PROGRAM, RUN_KEY
 from cloudtune_ray.response import is_over
 
 MAX_PACKAGE = 100 * 1024 * 1024

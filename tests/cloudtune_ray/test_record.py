@@ -71,8 +71,8 @@ def test_a_torn_line_is_read_later() -> None:
 def test_an_unreadable_record_keeps_its_measurements() -> None:
     file, record = File(), Record()
     file.add(2)
-    assert record.read(file.tail)
-    assert not record.read(lambda _: None)
+    record.read(file.tail)
+    record.read(lambda _: None)
     assert len(record.measurements) == 2
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from cloudtune.results.events import Started
 from cloudtune.study.study import Study
-from cloudtune_ray.request.job import (
+from cloudtune_ray.request import (
     PROGRAM,
     adapt_resources,
     entrypoint,

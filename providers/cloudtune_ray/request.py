@@ -1,4 +1,4 @@
-"""The request of the job that runs one start of a trial.
+"""Translates a study into the body of ``POST /api/jobs/``, for any start of a trial.
 
 The fields are those of ``JobSubmitRequest`` (Ray 2.60.0, dashboard/modules/job/common.py).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cloudtune.provider import (
     Facts,
@@ -37,10 +37,15 @@ PROGRAM = "cloudtune_job.py"
 """The program at the root of the package."""
 DEFAULT_CPUS = 1
 """Without any resource, Ray runs a job on the head node (job_manager.py, _get_label_selector)."""
+STUDY_FIELDS: Mapping[str, Sequence[str]] = {
+    "entrypoint_num_cpus": ("trial.resources.cpus",),
+    f"runtime_env.env_vars.{GRACE}": ("providers.ray.grace",),
+}
+"""The fields of a study behind the defaults of a request."""
 
 
-def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
-    """Return the body of the request; the placeholders are filled in for each start."""
+def request(study: Study, settings: RaySettings, facts: Facts) -> Json:
+    """Return the request; its placeholders are filled in for each start."""
     variables: dict[str, str] = {GRACE: str(math.ceil(settings.grace))}
     if settings.storage:
         variables[STORAGE] = storage_folder(settings.storage, facts.run_id, CHECKPOINT)
@@ -57,17 +62,17 @@ def job(study: Study, settings: RaySettings, facts: Facts) -> Json:
     }
 
 
-def adapt_resources(request: Json, study: Study, settings: RaySettings, started: Started) -> None:
+def adapt_resources(body: Json, study: Study, settings: RaySettings, started: Started) -> None:
     """Give a request the resources of one start, where ``native`` does not set others."""
     planned = _resource_fields(largest_resources(study), settings)
     own = _resource_fields(trial_resources(study, started), settings)
     for name in planned.keys() | own.keys():
-        if request.get(name) != planned.get(name):
+        if body.get(name) != planned.get(name):
             continue
         if name in own:
-            request[name] = own[name]
+            body[name] = own[name]
         else:
-            del request[name]
+            del body[name]
 
 
 def _resource_fields(resources: Resources, settings: RaySettings) -> Json:
