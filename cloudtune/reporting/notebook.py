@@ -8,9 +8,10 @@ from typing import Any
 
 from cloudtune.doctor.model import Diagnosis
 from cloudtune.errors import MissingExtraError
+from cloudtune.planning.forecast import forecast
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.diagnosis import format_checks
-from cloudtune.reporting.console.plan_page import describe_verdict, plan_rows
+from cloudtune.reporting.console.plan_page import bracket_rows, describe_verdict, plan_rows
 from cloudtune.reporting.console.summary import job_rows
 from cloudtune.reporting.phrases import (
     describe_parameter,
@@ -69,7 +70,8 @@ def plan_html(plan: Plan) -> str:
     """Return a plan: whether it can run, its findings, and its request."""
     if plan.broken:
         return _block(f"{plan.provider}: cannot be planned", [plan.broken])
-    page = plan_rows(plan)
+    known = forecast(plan)
+    page = plan_rows(plan, known)
     lines = [
         *(f"{label}: {text}" for label, text in page.items() if label != "request"),
         *(f"{note.severity}: {note}" for note in plan.notes),
@@ -81,6 +83,7 @@ def plan_html(plan: Plan) -> str:
     request = escape(format_json(plan.request, indent=2))
     return (
         _block(f"{plan.provider}{emulated}: {describe_verdict(plan)}", lines)
+        + _table(bracket_rows(plan, known))
         + _table(rows)
         + f"<details><summary>request</summary><pre>{request}</pre></details>"
     )

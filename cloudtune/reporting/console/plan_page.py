@@ -20,6 +20,7 @@ from cloudtune.reporting.phrases import (
     location_prefix,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
+from cloudtune.results.dataframes import to_columns
 from cloudtune.search.early_stopping import halving_rungs
 from cloudtune.study.quantities import format_count
 
@@ -46,7 +47,9 @@ def format_plan(plan: Plan, *, brief: bool, request: bool = False) -> list[str]:
             del rows["request"]
         width = max(map(len, rows))
         lines += [f"  {label:{width}}   {text}" for label, text in rows.items()]
-        lines += _bracket_table(plan, known)
+        if brackets := bracket_rows(plan, known):
+            lines.append("  trials by bracket:")
+            lines += [f"    {line}" for line in render_table(to_columns(brackets))]
     study = plan.study
     if plan.findings:
         lines.append("  changes:" if not plan.refused else "  refused and changed:")
@@ -162,16 +165,13 @@ def _describe_resource(plan: Plan, known: Forecast) -> str:
     )
 
 
-def _bracket_table(plan: Plan, known: Forecast) -> list[str]:
+def bracket_rows(plan: Plan, known: Forecast) -> list[dict[str, int]]:
     """Return about how many trials of each bracket get how much of the resource."""
-    if known.brackets is None:
-        return []
-    brackets = known.brackets.brackets
-    amounts = sorted({amount for bracket in brackets for amount in bracket.trials})
-    columns = {f"{_resource(plan)} from": [bracket.start for bracket in brackets]} | {
-        f"to {amount}": [bracket.trials.get(amount) for bracket in brackets] for amount in amounts
-    }
-    return ["  trials by bracket:", *(f"    {line}" for line in render_table(columns))]
+    return [
+        {f"{_resource(plan)} from": bracket.start}
+        | {f"to {amount}": count for amount, count in bracket.trials.items()}
+        for bracket in (known.brackets.brackets if known.brackets else ())
+    ]
 
 
 def compare_plans(plans: Sequence[Plan]) -> dict[str, list[str]]:

@@ -96,6 +96,19 @@ def test_a_plan(study: Study) -> None:
     assert "local: cannot run this study" in text
 
 
+def test_a_plan_with_hyperband_has_a_table_of_its_brackets() -> None:
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+            "strategy": {"name": "hyperband", "resource": "epochs", "max": 9},
+            "limits": {"max_trials": 20},
+            "trial": {"command": ["true"]},
+        }
+    )
+    assert "epochs from to 1 to 3 to 9 1 10 " in " ".join(shown(plan(study)).text.split())
+
+
 def test_results_show_the_best_first(study: Study) -> None:
     for held in (result(study), Results((result(study), result(study)))):
         text = shown(held).text
