@@ -152,10 +152,14 @@ def test_code_that_knows_where_the_buckets_are_runs_without_mounts(unmounted: An
 
 def test_a_script_that_replaces_a_bucket_fails_without_mounts(unmounted: Any) -> None:
     code = """
-        import os, pathlib
+        import os, pathlib, shutil
         root = pathlib.Path(os.environ["CLOUDTUNE_GCS"]) / "team-bucket"
-        root.rmdir()
-        root.write_text("")
+        while not root.is_file():  # the emulator may create the folder again in between
+            shutil.rmtree(root, ignore_errors=True)
+            try:
+                root.write_text("")
+            except IsADirectoryError:
+                pass
     """
     emulator = unmounted()
     job = emulator.ended(emulator.create_custom(emulator.container(code)).name)
