@@ -25,6 +25,7 @@ _LOST = frozenset(
         "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
         "JOB_SUPERVISOR_ACTOR_START_FAILURE",
         "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
+        "JOB_ENTRYPOINT_COMMAND_START_ERROR",  # the supervisor itself fails (job_supervisor.py, run)
     }
 )
 """The failures of the cluster, through no fault of the script."""

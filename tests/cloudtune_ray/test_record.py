@@ -100,6 +100,8 @@ DOWNLOAD = "Failed to download runtime_env file package gcs://_ray_pkg_1.zip"
         (job("FAILED", "JOB_SUPERVISOR_ACTOR_DIED"), {"end": 0}, "completed", False),
         (job("FAILED", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"), None, "failed", True),
         (job("FAILED", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE"), None, "failed", False),
+        (job("FAILED", "JOB_ENTRYPOINT_COMMAND_START_ERROR"), None, "failed", True),
+        (job("FAILED", "JOB_ENTRYPOINT_COMMAND_START_ERROR"), {"end": 0}, "completed", False),
         (job("FAILED", "RUNTIME_ENV_SETUP_FAILURE", DOWNLOAD), None, "failed", True),
         (job("FAILED", "RUNTIME_ENV_SETUP_FAILURE", "pip failed"), None, "failed", False),
         (job("ODD"), None, "unknown", False),
