@@ -25,7 +25,7 @@ _LOST = frozenset(
         "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
         "JOB_SUPERVISOR_ACTOR_START_FAILURE",
         "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
-        "JOB_ENTRYPOINT_COMMAND_START_ERROR",  # the supervisor itself fails (job_supervisor.py, run)
+        "JOB_ENTRYPOINT_COMMAND_START_ERROR",  # job_supervisor.py, run: its own error
     }
 )
 """The failures of the cluster, through no fault of the script."""
@@ -51,8 +51,8 @@ def _ended_itself(job: Json, record: Record) -> bool:
 def trial_state(job: Json, record: Record) -> TrialState:
     """Return the state of a trial.
 
-    The last line of the job's own program decides: Ray reports good jobs as failed after its head
-    was replaced (https://github.com/ray-project/ray/issues/65608).
+    The last line of the job's own program decides: Ray may report good jobs as failed when its head
+    is replaced (https://github.com/ray-project/ray/issues/65025, 65608 before 2.60).
     """
     if _ended_itself(job, record):
         return "completed" if record.end_code == 0 else "failed"
