@@ -279,8 +279,8 @@ class JobPoller:
             job.absent_after = time.monotonic() + self._jobs.hidden_seconds
             if _concerns_service(error) or (error.affects_all_calls and self._running):
                 raise
-            if error.quota_exceeded and self._running:
-                self._notify_once(f"{error}; trials wait until running ones end")
+            if error.quota_exceeded and self._any_created:
+                self._notify_once(f"{error}; trials wait until other jobs end")
                 job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
                 return
             if error.affects_all_calls or not self._any_created:

@@ -37,7 +37,7 @@ _FULL = (
     "job count limit",
 )
 """The limits of jobs in the queue. "Job violates accounting/QOS policy (job submit limit, ...)" is
-also the text for a job that is too large; if no other job runs, the run ends with it."""
+also the text for a job that is too large; if it is the first of a process, the run ends with it."""
 _SETTINGS = (
     "invalid partition",
     "no partition specified",

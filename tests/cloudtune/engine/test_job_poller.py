@@ -256,7 +256,7 @@ def test_waiting_for_a_quota_is_reported(scene: Scene) -> None:
     scene.far.faults = {"create": [FULL, FULL]}
     scene.start(2)
     scene.made(2)
-    assert scene.said == ["far: the quota is used up; trials wait until running ones end"]
+    assert scene.said == ["far: the quota is used up; trials wait until other jobs end"]
 
 
 def test_an_expired_sign_in_waits_while_jobs_run(
@@ -425,6 +425,24 @@ def test_a_trial_stopped_during_an_unanswered_create_is_not_left_running(
     assert scene.ended().number == 1
     assert scene.far.jobs["job-1-1"].word == "STOPPED"
     assert scene.far.calls.count("create") == 1
+
+
+def test_a_quota_that_others_use_up_fails_no_trial(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.jobs["job-1-1"] = DONE
+    assert scene.ended().number == 1
+    scene.far.faults = {"create": [FULL, FULL]}
+    scene.start(2)
+    scene.made(1, 2)
+    scene.far.jobs["job-2-1"] = DONE
+    assert (scene.ended().state, scene.far.calls.count("create")) == ("completed", 4)
+
+
+def test_a_quota_that_is_used_up_at_first_ends_the_runner(scene: Scene) -> None:
+    scene.far.faults = {"create": [FULL]}
+    scene.start(1)
+    assert scene.lost() == Lost("far: the quota is used up", recoverable=False)
 
 
 def test_a_trial_that_waits_for_capacity_can_be_stopped(scene: Scene) -> None:
