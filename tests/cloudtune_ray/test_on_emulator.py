@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -159,26 +158,3 @@ class TestRayOnEmulator(EmulatedRunContract):
         }
         result = self.run_one(script, trial=trial)
         assert [(t.state, t.retries) for t in result.trials] == [("completed", 1)]
-
-    def test_a_request_has_the_resources_of_the_trial(self) -> None:
-        trial = {
-            "script": "train.py",
-            "source": "code",
-            "resources": {"cpus": 2, "memory": "1 GiB"},
-        }
-        run = self.create_run(
-            "driven",
-            _ONE,
-            trial=trial,
-            limits={"max_trials": 1},
-        )
-        assert self.finish(run).state == "completed"
-        plan = json.loads(json.dumps(self.plan(self.study("driven", trial=trial)).request))
-        assert (plan["entrypoint_num_cpus"], plan["entrypoint_memory"]) == (2, 1024**3)
-
-    def test_requirements_are_packages_of_the_runtime_environment(self) -> None:
-        self.study("driven")
-        (self.folder / "code" / "needs.txt").write_text("# none\nsix>=1  # old\n\n")
-        trial = {"script": "train.py", "source": "code", "requirements": "needs.txt"}
-        plan = self.plan(self.study("driven", trial=trial))
-        assert plan.request["runtime_env"]["pip"] == {"packages": ["six>=1"]}

@@ -90,6 +90,16 @@ def test_values_pass_through_the_shell_unchanged() -> None:
     assert json.loads(done.stdout) == words[2:]
 
 
+def test_each_start_after_a_lack_of_memory_reserves_more() -> None:
+    retry = {"on": "memory", "times": 2}
+    trial = {"script": "train.py", "resources": {"memory": "8 GB"}, "retry": retry}
+    study, settings = support.study_of({"trial": trial}), RaySettings.model_validate({})
+    for retries, gigabytes in enumerate((8, 16, 32)):
+        body = {"entrypoint_num_cpus": 1, "entrypoint_memory": 32 * 10**9}  # as planned
+        adapt_resources(body, study, settings, Started(1, 1.0, {}, memory_retries=retries))
+        assert body["entrypoint_memory"] == gigabytes * 10**9
+
+
 def test_native_resources_stay_for_each_start(base: Path) -> None:
     study = support.study_of({"trial": {"script": "train.py", "resources": {"cpus": 2}}})
     request: dict[str, Any] = {"entrypoint_num_cpus": 8}
