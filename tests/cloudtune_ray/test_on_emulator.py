@@ -140,21 +140,15 @@ class TestRayOnEmulator(EmulatedRunContract):
         (trial,) = self.run_one(script).trials
         assert [m.step for m in trial.measurements] == list(range(1, 3001))
 
-    def test_a_trial_with_a_memory_error_starts_again_with_more(self) -> None:
-        script = """
-            import os
-            from cloudtune.trial import checkpoint_dir, report
-            path = os.path.join(checkpoint_dir(), "tries")
-            if not os.path.exists(path):
-                open(path, "w").close()
-                raise MemoryError
-            report(accuracy=1)
-        """
-        trial = {
-            "script": "train.py",
-            "source": "code",
-            "resources": {"memory": "1 GiB"},
-            "retry": "memory",
-        }
-        result = self.run_one(script, trial=trial)
-        assert [(t.state, t.retries) for t in result.trials] == [("completed", 1)]
+    @pytest.mark.parametrize("cause", ["script", "monitor"])
+    def test_a_trial_that_runs_out_of_memory_starts_again(self, cause: str) -> None:
+        script, faults = _CHECKPOINTS, ""
+        if cause == "script":
+            script = script.replace("time.sleep(0.1)", "raise MemoryError")
+        else:
+            faults = "faults: [{operation: trial, call: 1, effect: out_of_memory}]"
+        resources = {"memory": "1 GiB"}
+        trial = {"script": "train.py", "source": "code", "resources": resources, "retry": "memory"}
+        (done,) = self.run_one(script, faults=faults, trial=trial).trials
+        assert (done.state, done.retries) == ("completed", 1), done.reason
+        assert done.objective == (8.0,)

@@ -23,7 +23,7 @@ from cloudtune_ray.emulator.errors import (
     refused_by_agent,
 )
 from cloudtune_ray.emulator.requests import MAX_PACKAGE, read_request
-from cloudtune_ray.emulator.script_jobs import FORGET_PACKAGES, RESTART_HEAD, Jobs
+from cloudtune_ray.emulator.script_jobs import FORGET_PACKAGES, OUT_OF_MEMORY, RESTART_HEAD, Jobs
 from cloudtune_ray.emulator.session import Session
 from cloudtune_ray.emulator.state import Job, Node
 
@@ -188,7 +188,7 @@ class Operation:
         return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path))
 
 
-EFFECTS = (FORGET_PACKAGES, RESTART_HEAD)
+EFFECTS = (FORGET_PACKAGES, RESTART_HEAD, OUT_OF_MEMORY)
 """Effects on a trial that only this emulator has."""
 NOT_DRIVEN: Mapping[str, str] = {
     "stop_early": "Ray Jobs do not stop early",

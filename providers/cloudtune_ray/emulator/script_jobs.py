@@ -39,7 +39,9 @@ from cloudtune_ray.emulator.state import (
 FORGET_PACKAGES = "forget_packages"
 """The fault that the cluster has forgotten all packages when a job is to start."""
 RESTART_HEAD = "restart_head"
-"""The fault that the head is replaced, with all jobs, once a job has measured so many times."""
+"""The fault that the head is replaced, with all jobs, when a job has measured once."""
+OUT_OF_MEMORY = "out_of_memory"
+"""The fault that the memory monitor of a node ends a job when it has measured once."""
 _LINES_ON_ERROR = 10
 _GRACE = "RAY_JOB_STOP_WAIT_TIME_S"
 
@@ -112,8 +114,17 @@ class Jobs(ScriptJobs[Job, Path, str]):
             return
         count = _count_measurements(self._session.logs / f"cloudtune-{job.id}.jsonl")
         self.inject_fault(run, count)
-        if count >= job.fault.after and run.take_fault(RESTART_HEAD):
+        if count < job.fault.after:
+            return
+        if run.take_fault(RESTART_HEAD):
             self._restart_head()
+        elif run.take_fault(OUT_OF_MEMORY):
+            job.message = (
+                "Unexpected error occurred: 1 worker(s) were killed due to the node running low on "
+                "memory."
+            )
+            run.problem = "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE"
+            self._processes.stop(run.number, now=True)
 
     def recover(self, run: Run) -> bool:
         """Return False: Ray does not start a job again."""
