@@ -85,8 +85,10 @@ def _patch_clients(call: str, killer: _Killer) -> list[Any]:
     def managed(job: ManagedJob, client: Any, *more: Any) -> Any:
         return run_job(job, proxy(client), *more)
 
-    def driven(poller: JobPoller, service: str, training_jobs: Any, *more: Any) -> None:
-        create_poller(poller, service, proxy(training_jobs), *more)
+    def driven(
+        poller: JobPoller, service: str, training_jobs: Any, *more: Any, **options: Any
+    ) -> None:
+        create_poller(poller, service, proxy(training_jobs), *more, **options)
 
     return [
         mock.patch.object(ManagedJob, "run", managed),

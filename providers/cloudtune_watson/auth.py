@@ -62,14 +62,19 @@ def connect(plan: Plan, context: JobContext) -> HttpClient:
     )
 
 
-def missing_key(settings: WatsonSettings) -> Check:
+def missing_key(settings: WatsonSettings, *, is_cloud: bool) -> Check:
     """Return the finding that the variable with the key is not set."""
+    source = "your profile's settings on the cluster create"
+    if is_cloud:
+        source = (
+            "`ibmcloud iam api-key-create cloudtune` or https://cloud.ibm.com/iam/apikeys creates"
+        )
     return account_error(
         id="credentials",
         path="providers.watson.key_variable",
         message=f"the variable {settings.key_variable} is not set; nothing of the cluster could be "
         "checked",
-        fix="set it to an API key, which your profile's settings on the cluster create",
+        fix=f"set it to an API key, which {source}",
         command=f"export {settings.key_variable}=...",
     )
 
