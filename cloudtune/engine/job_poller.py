@@ -369,12 +369,13 @@ class JobPoller:
     ) -> None:
         """Emit a trial's end, and retry those that waited for capacity."""
         number = job.started.number
-        self._waiting.pop(number, None)
+        has_job = self._waiting.pop(number, None) is None
         self._running.pop(number, None)
         for other in self._waiting.values():
             other.not_before = 0.0
         now = time.time()
-        event = polled.end_event(number) if polled else Ended(number, now, state, reason)
+        event = Ended(number, now, state, billed_seconds=None if has_job else 0.0)
+        event = polled.end_event(number) if polled else event
         self._emit(replace(event, time=min(now, event.time), state=state, reason=reason))
 
     def _lose(self, reason: str, *, recoverable: bool, error: Exception | None = None) -> None:

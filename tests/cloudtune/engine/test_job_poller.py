@@ -452,7 +452,8 @@ def test_a_trial_that_waits_for_capacity_can_be_stopped(scene: Scene) -> None:
     scene.start(2)
     scene.until(lambda: scene.far.calls.count("create") >= 2)
     scene.runner.stop(2)
-    assert scene.ended().number == 2
+    end = scene.ended()
+    assert (end.number, end.billed_seconds) == (2, 0)
     assert list(scene.far.jobs) == ["job-1-1"]
 
 
