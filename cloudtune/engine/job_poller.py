@@ -313,8 +313,7 @@ class JobPoller:
         if not self._running:
             self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
         self._any_created = self._any_response = True
-        number = job.started.number
-        self._running[number] = self._waiting.pop(number)
+        self._running[job.started.number] = self._waiting.pop(job.started.number)
 
     def _send_stop(self, job: _PolledJob) -> None:
         try:
@@ -332,8 +331,10 @@ class JobPoller:
                 self._withdraw(job)
             for job in [job for job in self._running.values() if not job.stop_sent]:
                 self._send_stop(job)
-        except ProviderError:
-            self._stops_failed = True  # unreachable for the others, too
+            self._stops_failed = any(job.may_exist for job in self._waiting.values())
+        except ProviderError as error:  # it is unreachable for the others, too
+            self._stops_failed = True
+            self._notify(f"{error}; training jobs may still run at {self._service}")
 
     def _poll(self) -> None:
         """Poll all running jobs if it is time, and emit what is new."""

@@ -507,6 +507,18 @@ def test_nothing_is_removed_while_jobs_may_run() -> None:
     scene.far.faults["stop"] = [BUSY] * 9
     scene.runner.close()
     assert "remove" not in scene.far.calls
+    assert scene.said == ["far: the line is busy; training jobs may still run at far"]
+
+
+def test_nothing_is_removed_while_a_job_may_become_visible() -> None:
+    scene = RemovableScene()
+    scene.far.hidden_seconds = 20.0
+    scene.far.hidden = {"job-1-1": 1000}
+    scene.far.lost = True
+    scene.start(1)
+    scene.made(1)
+    scene.runner.close()
+    assert "remove" not in scene.far.calls
 
 
 def test_a_rejected_first_job_leaves_nothing() -> None:
