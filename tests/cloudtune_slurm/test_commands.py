@@ -50,20 +50,19 @@ def note(number, frame):
 for number in (signal.SIGTERM, signal.SIGCONT, signal.SIGUSR1):
     signal.signal(number, note)
 print("child waits")
-time.sleep({seconds})
-'''
-subprocess.Popen([sys.executable, "-u", "-c", child], start_new_session=True)
-print("script waits")
-end = time.monotonic() + {seconds}
-while time.monotonic() < end:
+while not os.path.exists("over"):
     time.sleep(0.1)
+'''
+child = subprocess.Popen([sys.executable, "-u", "-c", child], start_new_session=True)
+print("script waits")
+child.wait()
 END
 """
+"""Prints the signals that reach it and a child in a session of its own, until a file exists."""
 
 
-def signals(seconds: float = 60) -> str:
-    """Return a script that prints the signals that reach it and a child in a session of its own."""
-    return SIGNALS.format(python=sys.executable, seconds=seconds)
+def signals() -> str:
+    return SIGNALS.format(python=sys.executable)
 
 
 @pytest.mark.parametrize(
@@ -409,26 +408,28 @@ def test_scancel_ends_all_processes_and_kills_those_that_stay(
 def test_a_signal_to_the_batch_script_reaches_it_only(
     slurm: Slurm, submit: Submit, tmp_path: Path
 ) -> None:
-    job = submit(signals(8))
+    job = submit(signals())
     log = tmp_path / f"out-{job}.txt"
     wait_for_text(log, "script waits")
     wait_for_text(log, "child waits")
     assert slurm.run("scancel", "--signal=USR1", f"{job}").returncode == 0
     assert slurm.run("scancel", "--batch", "--signal=TERM", f"{job}").returncode == 0
+    wait_for_text(log, "script SIGTERM")
+    (tmp_path / "over").touch()
     wait_for(slurm, job, "COMPLETED")
     text = log.read_text()
-    assert "script SIGTERM" in text
     assert "USR1" not in text
     assert "child SIG" not in text
     assert f"*** JOB {job} ON" in text
 
 
-def test_a_script_that_ends_on_a_signal_has_its_own_state(slurm: Slurm, submit: Submit) -> None:
-    jobs = {code: submit(f"trap 'exit {code}' TERM; sleep 60 & wait") for code in (0, 7)}
+def test_a_script_that_ends_on_a_signal_has_its_own_state(
+    slurm: Slurm, submit: Submit, tmp_path: Path
+) -> None:
+    script = "trap 'exit {}' TERM; echo waits; sleep 60 & wait"
+    jobs = {code: submit(script.format(code)) for code in (0, 7)}
     for job in jobs.values():
-        wait_for(slurm, job, "RUNNING")
-    time.sleep(1)
-    for job in jobs.values():
+        wait_for_text(tmp_path / f"out-{job}.txt", "waits")
         slurm.run("scancel", "--batch", "--signal=TERM", f"{job}")
     assert wait_for(slurm, jobs[0], "COMPLETED", "FAILED")[1] == "COMPLETED"
     assert wait_for(slurm, jobs[7], "COMPLETED", "FAILED")[1] == "FAILED"
@@ -464,7 +465,7 @@ def wait_for_reason(slurm: Slurm, job: int, reason: str) -> None:
 def test_the_signal_before_the_limit_and_the_limit(
     slurm: Slurm, submit: Submit, tmp_path: Path
 ) -> None:
-    job = submit(signals(300), "--time=1", "--signal=B:USR1@50")
+    job = submit(signals(), "--time=1", "--signal=B:USR1@50")
     wait_for(slurm, job, "TIMEOUT")
     text = (tmp_path / f"out-{job}.txt").read_text()
     assert re.search(r"CANCELLED AT \S+ DUE TO TIME LIMIT \*\*\*", text)
