@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,6 +19,7 @@ from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial, TrainingJob
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Started
 from cloudtune_local import LocalProvider
 from cloudtune_local.capabilities import CAPABILITIES
@@ -99,9 +100,12 @@ class Here(LocalProvider):
 
     capabilities: Capabilities = replace(CAPABILITIES, provider="broken")
     call = ""
+    runners: ClassVar[list[TrialRunner]] = []
 
     def runner(self, plan: Plan, context: JobContext, emit: Any, notify: Any) -> Any:
-        return Broken(super().runner(plan, context, emit, notify), self.call)
+        runner = super().runner(plan, context, emit, notify)
+        self.runners.append(runner)
+        return Broken(runner, self.call)
 
 
 def broken(call: str) -> Any:
@@ -122,6 +126,8 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack
     Path("study.yaml").write_text(STUDY, "utf-8")
     with ExitStack() as stack:
         yield stack
+    while Here.runners:  # whose processes else live as long as this one
+        Here.runners.pop().close()
 
 
 def run(*on: str, words: Sequence[str] = ("run", "study.yaml")) -> Result:
