@@ -11,7 +11,8 @@ from typing import Any
 from cloudtune.results.events import EVENT_TYPES, Event, RunJobState
 from cloudtune.study.schema import Mode
 
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_LETTERS = "abcdefghjkmnpqrstuvwxyz"
+_ALPHABET = f"{_LETTERS}23456789"
 RUN_COLUMNS = ("id", "created", "name", "study", "file", "base", "overrides")
 JOB_COLUMNS = (
     *("run", "provider", "plan", "state", "reason", "job", "emulated"),
@@ -83,8 +84,11 @@ class RunRecord:
 
 
 def new_run_id() -> str:
-    """Return a short random id that is easy to read aloud and to type."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    """Return a short random id that is easy to read aloud and to type.
+
+    It begins with a letter, so that neither a command nor YAML reads it as a number.
+    """
+    return secrets.choice(_LETTERS) + "".join(secrets.choice(_ALPHABET) for _ in range(7))
 
 
 def to_row(record: RunRecord | JobRecord) -> list[Any]:

@@ -137,6 +137,7 @@ def test_ids_are_short_and_differ() -> None:
     ids = {new_run_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(run) == 8 for run in ids)
+    assert all(run[0].isalpha() for run in ids), "some may be read as numbers, such as 2e345678"
 
 
 USES: dict[str, Callable[[Ledger], object]] = {
