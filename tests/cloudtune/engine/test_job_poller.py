@@ -187,7 +187,10 @@ def test_a_service_that_does_not_respond_can_be_left(scene: Scene) -> None:
 def test_a_stop_ends_the_search_for_jobs(scene: Scene) -> None:
     scene.far.poll_seconds = 1000.0
     scene.far.faults = {"poll": [BUSY]}
-    runner = JobPoller("far", scene.far, lambda *_, **__: None, scene.said.append, lambda: True)
+
+    def ignore(*_: object, inline: bool = False) -> None: ...
+
+    runner = JobPoller("far", scene.far, ignore, scene.said.append, lambda: True)
     with pytest.raises(ProviderError, match="may still run") as raised:
         runner.recover([scene.left(1)])
     assert raised.value.retryable
