@@ -27,6 +27,7 @@ from cloudtune.provider import (
     is_map,
     right_missing,
 )
+from cloudtune_watson.auth import key_page
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient
 from cloudtune_watson.policy import member_command
@@ -141,7 +142,7 @@ def refused_sign_in(plan: Plan, error: WatsonError) -> Check:
         id="url" if is_url else "credentials",
         path=f"{_SETTINGS}.{'url' if is_url else 'key_variable'}",
         message=f"{text}{_NOT_CHECKED}",
-        fix="check the address" if is_url else "create a new API key in your profile's settings",
+        fix="check the address" if is_url else f"create a new API key {key_page(plan)}",
         command="" if is_url else f"export {_key_variable(plan)}=...",
     )
 

@@ -62,21 +62,24 @@ def connect(plan: Plan, context: JobContext) -> HttpClient:
     )
 
 
-def missing_key(settings: WatsonSettings, *, is_cloud: bool) -> Check:
+def missing_key(plan: Plan) -> Check:
     """Return the finding that the variable with the key is not set."""
-    source = "your profile's settings on the cluster create"
-    if is_cloud:
-        source = (
-            "`ibmcloud iam api-key-create cloudtune` or https://cloud.ibm.com/iam/apikeys creates"
-        )
+    assert isinstance(plan.settings, WatsonSettings)
+    variable = plan.settings.key_variable
     return account_error(
         id="credentials",
         path="providers.watson.key_variable",
-        message=f"the variable {settings.key_variable} is not set; nothing of the cluster could be "
-        "checked",
-        fix=f"set it to an API key, which {source}",
-        command=f"export {settings.key_variable}=...",
+        message=f"the variable {variable} is not set; nothing of the cluster could be checked",
+        fix=f"set it to an API key, which you create {key_page(plan)}",
+        command=f"export {variable}=...",
     )
+
+
+def key_page(plan: Plan) -> str:
+    """Return where a user creates an API key."""
+    if plan.facts.data["is_cloud"]:
+        return "with `ibmcloud iam api-key-create NAME` or at https://cloud.ibm.com/iam/apikeys"
+    return "in your profile's settings on the cluster"
 
 
 def cluster_facts(plan: Plan, context: JobContext) -> Mapping[str, Any]:

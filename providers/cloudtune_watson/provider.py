@@ -136,8 +136,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         from cloudtune_watson.tuning_api import WmlaClient
 
         if context.emulator is None and not plan.facts.data["key_is_set"]:
-            assert isinstance(plan.settings, WatsonSettings)
-            yield missing_key(plan.settings, is_cloud=plan.facts.data["is_cloud"])
+            yield missing_key(plan)
             return
         once = replace(context, is_stopping=lambda: True)
         if plan.facts.data["backend"] == "jobs":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cloudtune.provider import (
     JobContext,
@@ -25,11 +26,7 @@ from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
 from cloudtune_watson.request.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.request.training_job import training_command
-
-POLL_SECONDS = 15.0
-POLL_SECONDS_EMULATED = 0.25
-HIDDEN_SECONDS = 30.0
-"""Chosen, since IBM documents no time."""
+from cloudtune_watson.run_jobs import RunJobs, end_job
 
 
 @dataclass
@@ -46,14 +43,12 @@ class _Progress:
     """Why its metrics file is not read, if so."""
 
 
-class WatsonJobs:
+class WatsonJobs(RunJobs):
     """The trainings of one run: the `TrainingJobs` of IBM Watson.
 
     IBM assigns each training an id, and two trainings may have the same name. Therefore trainings
     are found by their tags: one for the run, and one for the start.
     """
-
-    enforces_trial_timeout = False  # a training has no time limit
 
     def __init__(self, wml: WmlClient, plan: Plan, context: JobContext, definition: str) -> None:
         """Create the client without calling the service.
@@ -64,25 +59,17 @@ class WatsonJobs:
             context: The folder and the emulator of the job.
             definition: The id of the model definition.
         """
-        self.hidden_seconds = 0.0 if wml.emulated else HIDDEN_SECONDS
-        self.poll_seconds = POLL_SECONDS_EMULATED if wml.emulated else POLL_SECONDS
+        super().__init__(plan, emulated=wml.emulated)
         self._wml = wml
-        self._plan = plan
         self._context = context
         self._definition = definition
         study = plan.fitted.study
-        self._resource = study.strategy.resource
         self._objectives = {objective.metric for objective in study.objectives}
         self._metrics = self._objectives | {*study.trial.metrics}
         """The metrics of a complete measurement."""
         self._ids: dict[str, str] = {}
         """IBM's ids of the trainings by name."""
         self._progress: dict[str, _Progress] = {}
-
-    def job_name(self, number: int, start: int) -> str:
-        """Return the name of the training of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        return f"{self._plan.facts.job_name}-{suffix}"
 
     def create(self, started: Started) -> None:
         """Create the training of a start.
@@ -114,20 +101,11 @@ class WatsonJobs:
         trainings = self._find([name])
         if name not in trainings or response.has_ended(trainings[name]):
             return
-        try:
-            self._wml.cancel(self._ids[name])
-        except WatsonError as error:
-            if error.retryable or error.affects_all_calls:
-                raise
-            training = self._get(name)
-            if training is not None and not response.has_ended(training):
-                raise
+        end_job(partial(self._wml.cancel, self._ids[name]), partial(self._get, name))
 
     def _request(self, started: Started) -> Json:
         assert started.id is not None
-        values = {name: format_value(value) for name, value in started.parameters.items()}
-        if self._resource and started.resource is not None:
-            values[self._resource] = format_value(started.resource)
+        values = {name: format_value(value) for name, value in self._values(started).items()}
         replacements = {JOB: started.id, DEFINITION: self._definition}
         request: Json = fill_placeholders(self._plan.request, replacements)
         request["model_definition"]["command"] = training_command(values)

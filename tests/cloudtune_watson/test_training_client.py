@@ -12,7 +12,7 @@ import pytest
 
 from cloudtune.provider.models import JobContext
 from cloudtune_watson import metrics as metric_files
-from cloudtune_watson import training_client
+from cloudtune_watson import run_jobs
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.training_client import WatsonJobs
 from tests.cloudtune_watson import fake_watson as fake
@@ -49,7 +49,7 @@ class Scene(Followed):
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
-    monkeypatch.setattr(training_client, "POLL_SECONDS_EMULATED", 0.02)
+    monkeypatch.setattr(run_jobs, "POLL_SECONDS_EMULATED", 0.02)
     scenes: list[Scene] = []
 
     def make(over: Mapping[str, Any] | None = None) -> Scene:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from cloudtune.provider import (
@@ -34,26 +35,21 @@ from cloudtune_watson.jobs.results import (
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
 from cloudtune_watson.prices import MIN_BILLED_SECONDS
 from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
+from cloudtune_watson.run_jobs import RunJobs, end_job
 from cloudtune_watson.versions import parse_version
 
-POLL_SECONDS = 15.0
-POLL_SECONDS_EMULATED = 0.25
-HIDDEN_SECONDS = 30.0
-"""Chosen, since IBM documents no time."""
 FOLDER = "results"
 """The folder of a run's job on this machine with a folder for each ended start."""
 MAX_ATTEMPTS = 5
 """How often the results of a job are read before the trial fails without them."""
 
 
-class DeploymentJobs:
+class DeploymentJobs(RunJobs):
     """The deployment jobs of one run: the `TrainingJobs` of IBM Watson.
 
     IBM assigns each job an id, and two jobs may have the same name. Therefore jobs are found by
     their name in the list of the run's deployment, the oldest one first.
     """
-
-    enforces_trial_timeout = False  # IBM documents no time limit of a job
 
     def __init__(
         self, runtime: RuntimeClient, plan: Plan, context: JobContext, deployment: str
@@ -69,23 +65,15 @@ class DeploymentJobs:
         Raises:
             UsageError: If a variable that the study reads is not set.
         """
-        self.hidden_seconds = 0.0 if runtime.emulated else HIDDEN_SECONDS
-        self.poll_seconds = POLL_SECONDS_EMULATED if runtime.emulated else POLL_SECONDS
+        super().__init__(plan, emulated=runtime.emulated)
         self._runtime = runtime
-        self._plan = plan
         self._folder = context.folder / FOLDER
         self._deployment = deployment
         data = plan.facts.data
         self._version = None if data["is_cloud"] else parse_version(data["version"])
-        self._resource = plan.fitted.study.strategy.resource
         resolve_secrets(plan.request, plan.study)  # fails here rather than at the first start
         self._attempts: dict[str, int] = {}
         """How often the results of a job could not be read, by its name."""
-
-    def job_name(self, number: int, start: int) -> str:
-        """Return the name of the deployment job of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        return f"{self._plan.facts.job_name}-{suffix}"
 
     def create(self, started: Started) -> None:
         """Create the deployment job of a start.
@@ -128,14 +116,10 @@ class DeploymentJobs:
         for job in self._all(name):
             if response.has_ended(job):
                 continue
-            try:
-                self._runtime.cancel_job(job, self._version)
-            except WatsonError as error:
-                if error.retryable or error.affects_all_calls:
-                    raise
-                current = self._runtime.get_job(job["metadata"]["id"])
-                if current is not None and not response.has_ended(current):
-                    raise
+            end_job(
+                partial(self._runtime.cancel_job, job, self._version),
+                partial(self._runtime.get_job, job["metadata"]["id"]),
+            )
 
     def remove_leftovers(self) -> None:
         """Delete what the run has in the space: its jobs, their results, deployment and script.
@@ -147,10 +131,7 @@ class DeploymentJobs:
         left.delete(list(left.list(f"watsonx/{self._plan.facts.job_name}/")))
 
     def _request(self, started: Started, name: str) -> Json:
-        values = dict(started.parameters)
-        if self._resource and started.resource is not None:
-            values[self._resource] = started.resource
-        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(self._values(started), ensure_ascii=False, separators=(",", ":"))
         replacements = {JOB: name, DEPLOYMENT: self._deployment, PARAMETERS: text}
         request: Json = fill_placeholders(self._plan.request, replacements)
         return resolve_secrets(request, self._plan.study)

@@ -124,11 +124,17 @@ def test_what_cannot_be_asked_is_unknown_with_the_right_that_is_missing(
     assert not [check for check in [*checks, *accelerator] if check.severity == "error"]
 
 
-def test_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("backend", "page"), [("wml", "settings on the cluster"), ("jobs", "cloud.ibm.com/iam/apikeys")]
+)
+def test_without_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, page: str
+) -> None:
     monkeypatch.delenv("WATSONX_APIKEY", raising=False)
-    planned = account_plan(tmp_path, "wml", emulated=False)
+    planned = account_plan(tmp_path, backend, emulated=False)
     (check,) = WatsonProvider().check_account(planned, JobContext(tmp_path))
     assert (check.severity, check.path) == ("error", "providers.watson.key_variable")
+    assert page in check.fix
 
 
 class Response:

@@ -1,0 +1,57 @@
+"""What the trainings and the deployment jobs of a driven run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cloudtune.provider import Json, Plan, Started
+from cloudtune_watson import response
+from cloudtune_watson.errors import WatsonError
+
+POLL_SECONDS, POLL_SECONDS_EMULATED = 15.0, 0.25
+HIDDEN_SECONDS = 30.0
+"""Chosen, since IBM documents no time."""
+
+
+class RunJobs:
+    """The jobs of one run, each for one start of a trial. IBM ends none after some time."""
+
+    enforces_trial_timeout = False
+
+    def __init__(self, plan: Plan, *, emulated: bool) -> None:
+        self.hidden_seconds = 0.0 if emulated else HIDDEN_SECONDS
+        self.poll_seconds = POLL_SECONDS_EMULATED if emulated else POLL_SECONDS
+        self._plan = plan
+
+    def job_name(self, number: int, start: int) -> str:
+        """Return the name of the job of a trial's start."""
+        suffix = f"{number}-{start}" if start > 1 else f"{number}"
+        return f"{self._plan.facts.job_name}-{suffix}"
+
+    def _values(self, started: Started) -> dict[str, Any]:
+        """Return the values that a start gets, including a named resource."""
+        resource = self._plan.fitted.study.strategy.resource
+        if resource and started.resource is not None:
+            return {**started.parameters, resource: started.resource}
+        return dict(started.parameters)
+
+
+def end_job(end: Callable[[], None], find: Callable[[], Json | None]) -> None:
+    """Ask IBM to end a job; a refusal is ignored if the job has ended or does not exist.
+
+    Args:
+        end: The call.
+        find: Returns the job, or None if it does not exist.
+
+    Raises:
+        WatsonError: If IBM cannot be called, or refuses.
+    """
+    try:
+        end()
+    except WatsonError as error:
+        if error.retryable or error.affects_all_calls:
+            raise
+        job = find()
+        if job is not None and not response.has_ended(job):
+            raise
