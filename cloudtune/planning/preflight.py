@@ -87,7 +87,7 @@ def check_warm_start(
 
 
 def _attach_hint(name: str) -> str:
-    return f"`cloudtune attach {name}` makes it a run, whose id can stand here"
+    return f"`cloudtune attach {name}` makes it a run; name that instead"
 
 
 def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding | Note]:
@@ -239,7 +239,7 @@ def _parents_note(study: Study, parents: Sequence[Parent]) -> Note:
 
     space = Space.from_study(study)
     known = len(filter_prior_trials(space, len(study.objectives), parents))
-    text = f"{known} of {len(parents)} earlier trials lie in this space"
+    text = f"{known} of {len(parents)} earlier trials fit this space"
     if known == len(parents):
         return Note("warm_start", text)
     own, theirs = {*study.parameters}, {name for each in parents for name in each.parameters}
@@ -249,7 +249,7 @@ def _parents_note(study: Study, parents: Sequence[Parent]) -> Note:
         if names
     ]
     reason = "; ".join(reasons) or "the others have values that this study does not have"
-    return Note("warm_start", f"{text}, and only from these the search learns: {reason}", "warning")
+    return Note("warm_start", f"{text}; the search learns only from them: {reason}", "warning")
 
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:

@@ -70,9 +70,9 @@ class PriorTrial(Protocol):
 def filter_prior_trials(
     space: Space, objectives: int, prior: Sequence[PriorTrial]
 ) -> list[tuple[dict[str, Value], tuple[float, ...]]]:
-    """Return assignment and objective values of the earlier trials that lie in the space.
+    """Return assignment and objective values of the earlier trials that fit the space.
 
-    A trial lies in the space if it has a valid value for each active parameter and for no other,
+    A trial fits the space if it has a valid value for each active parameter and for no other,
     and if it has a finite value for each objective. Values are converted to the space's types.
     """
     matches: list[tuple[dict[str, Value], tuple[float, ...]]] = []

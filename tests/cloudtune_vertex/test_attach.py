@@ -105,7 +105,7 @@ class TestAttach(AttachContract):
         study.write_text(WARM.replace("RUN", command.job()["run"]), "utf-8")
         (command.folder / "train.py").write_text(SCRIPT, "utf-8")
         plan = command("plan", "warm.yaml", "--on", "vertex")
-        assert "4 of 4 earlier trials lie in this space" in plan
+        assert "4 of 4 earlier trials fit this space" in plan
         command("run", "warm.yaml", "--on", "vertex")
         first = command.trials()[0]
         assert first["parameters"] == best["parameters"]
@@ -113,5 +113,5 @@ class TestAttach(AttachContract):
         other = WARM.replace("RUN", command.job()["run"]).replace("layers", "depth")
         study.write_text(other.replace("kind: transfer", "kind: same"), "utf-8")
         output = command("plan", "warm.yaml", "--on", "vertex")
-        assert "0 of 2 earlier trials lie in this space" in output
+        assert "0 of 2 earlier trials fit this space" in output
         assert "only they have layers; they lack depth" in output

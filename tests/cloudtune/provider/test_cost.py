@@ -66,8 +66,8 @@ def test_limits_in_native_are_not_known() -> None:
     limits: dict[str, Any] = {"max_trials": 5, "trial_timeout": "100s", "timeout": "1h"}
     service = ServiceLimits(set_by_native=True, timeout_ends_trials=("driven",))
     assert most(service=service, **limits) is None
-    (told,) = budget("5 USD", PRICE, service=service, trial_timeout="100s")
-    assert told.endswith("by what they cost, which trial_timeout would bound")
+    (note,) = budget("5 USD", PRICE, service=service, trial_timeout="100s")
+    assert note.endswith("by what they cost, which trial_timeout would bound")
 
 
 def test_an_unknown_price_is_unknown() -> None:
@@ -112,13 +112,13 @@ def test_a_budget_needs_a_price_in_its_currency() -> None:
     ]
 
 
-def test_by_how_much_a_budget_may_be_exceeded_is_told() -> None:
-    (told,) = budget("5 USD", KNOWN, trial_timeout="100s", parallel_trials=3)
-    assert told.endswith("trials may exceed the budget by up to 0.3 USD")
-    (told,) = budget("5 USD", KNOWN)
-    assert told.endswith("by what they cost, which trial_timeout would bound")
-    (told,) = budget("5 USD", KNOWN, "managed", ServiceLimits(longest_trial=1000))
-    assert told.endswith("trials may exceed the budget by up to 1 USD and more")
+def test_by_how_much_a_budget_may_be_exceeded_is_named() -> None:
+    (note,) = budget("5 USD", KNOWN, trial_timeout="100s", parallel_trials=3)
+    assert note.endswith("trials may exceed the budget by up to 0.3 USD")
+    (note,) = budget("5 USD", KNOWN)
+    assert note.endswith("by what they cost, which trial_timeout would bound")
+    (note,) = budget("5 USD", KNOWN, "managed", ServiceLimits(longest_trial=1000))
+    assert note.endswith("trials may exceed the budget by up to 1 USD and more")
 
 
 WARM = Price(0.001, "USD", "a list", idle_seconds=600.0)

@@ -53,7 +53,7 @@ def test_a_local_run_starts_from_an_optuna_study(
     (tmp_path / "cold.yaml").write_text(STUDY % ("value", ""))
     (tmp_path / "warm.yaml").write_text(STUDY % ("value", warm))
     (tmp_path / "other.yaml").write_text(STUDY % ("loss", warm))
-    assert "19 of 19 earlier trials lie in this space" in typed("plan", "warm.yaml").stdout
+    assert "19 of 19 earlier trials fit this space" in typed("plan", "warm.yaml").stdout
     assert "no finished trial of" in typed("plan", "other.yaml").stdout
     found = {
         name: [
