@@ -48,7 +48,7 @@ def format_plan(plan: Plan, *, brief: bool, request: bool = False) -> list[str]:
         width = max(map(len, rows))
         lines += [f"  {label:{width}}   {text}" for label, text in rows.items()]
         if brackets := bracket_rows(plan, known):
-            lines.append("  trials by bracket:")
+            lines.append(f"  trials by bracket and {_resource(plan)}:")
             lines += [f"    {line}" for line in render_table(to_columns(brackets))]
     study = plan.study
     if plan.findings:
@@ -169,7 +169,7 @@ def bracket_rows(plan: Plan, known: Forecast) -> list[dict[str, int]]:
     """Return about how many trials of each bracket get how much of the resource."""
     return [
         {f"{_resource(plan)} from": bracket.start}
-        | {f"to {amount}": count for amount, count in bracket.trials.items()}
+        | {f"{amount}": count for amount, count in bracket.trials.items()}
         for bracket in (known.brackets.brackets if known.brackets else ())
     ]
 

@@ -226,7 +226,7 @@ def test_a_plan_with_hyperband_shows_the_resource_of_each_bracket() -> None:
     plan = plan_of(text=HYPERBAND)
     lines = format_plan(plan, brief=False)
     assert row(plan, "resource").startswith("about 82 epochs in all, ")
-    start = lines.index("  trials by bracket:")
+    start = lines.index("  trials by bracket and epochs:")
     assert [line.split() for line in lines[start + 3 : start + 5]] == [
         ["1", "10", "4", "3"],
         ["3", "10", "3"],
