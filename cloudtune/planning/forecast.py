@@ -87,9 +87,9 @@ def forecast(plan: Plan) -> Forecast:
             min(rounds * each, limits.timeout or math.inf) for each in (basis.low, basis.high)
         )
         seconds = (low, high)
-        if plan.estimate:
-            second = plan.estimate.hour / 3600
-            cost = (trials * basis.low * second, trials * basis.high * second)
+        if price := plan.facts.price if plan.estimate else None:
+            low, high = (max(each, price.min_seconds) for each in (basis.low, basis.high))
+            cost = (trials * low * price.per_second, trials * high * price.per_second)
     return Forecast(trials, parallel, basis, seconds, most, cost, _brackets(plan, trials))
 
 

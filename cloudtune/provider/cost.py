@@ -121,20 +121,23 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price, starts: int)
 
     If the service does not end trials at the study's timeout, cloudtune ends them; without
     cloudtune running, they run to their own end. The budget does not keep a service's own tuner
-    from starting more trials.
+    from starting more trials. A time does not bound the cost of short trials that are billed for
+    longer than they run.
     """
     if facts.lookup.limits.set_by_native:
         return
     longest, parallel = longest_trial(limits, facts), limits.parallel_trials or 1
     per_second, idle = price.per_second, idle_seconds(mode, facts)
-    if limits.timeout and mode in facts.lookup.limits.timeout_ends_trials:
-        yield limits.timeout * parallel * per_second
+    timeout = None if price.min_seconds else limits.timeout
+    if timeout and mode in facts.lookup.limits.timeout_ends_trials:
+        yield timeout * parallel * per_second
     if longest is None:
         return
+    longest = max(longest, price.min_seconds)
     if limits.max_trials:
         yield limits.max_trials * starts * (longest + idle) * per_second
-    if limits.timeout:
-        yield (limits.timeout + longest + idle) * parallel * per_second
+    if timeout:
+        yield (timeout + longest + idle) * parallel * per_second
     budget = limits.max_cost
     if budget and budget.currency == price.currency and mode == "driven":
         yield budget.amount + parallel * longest * per_second

@@ -31,11 +31,15 @@ class Price:
     idle_seconds: float = 0.0
     """Seconds for which the machine of a trial is billed after it, unless another trial takes it
     over; only in driven mode."""
+    min_seconds: float = 0.0
+    """Seconds for which each start of a trial is billed at least."""
 
     @classmethod
-    def hourly(cls, amount: float, currency: str, source: str) -> Price:
+    def hourly(
+        cls, amount: float, currency: str, source: str, *, min_seconds: float = 0.0
+    ) -> Price:
         """Return the price of a trial that costs ``amount`` an hour."""
-        return cls(amount / 3600, currency, source)
+        return cls(amount / 3600, currency, source, min_seconds=min_seconds)
 
     @property
     def hour(self) -> float:

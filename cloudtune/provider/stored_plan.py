@@ -89,6 +89,7 @@ def _price_to_json(price: Price | str) -> Json:
         "currency": price.currency,
         "price_source": price.source,
         **({"idle_seconds": price.idle_seconds} if price.idle_seconds else {}),
+        **({"min_seconds": price.min_seconds} if price.min_seconds else {}),
     }
 
 
@@ -106,6 +107,7 @@ class _StoredLookup(BaseModel):
     currency: str | None = None
     price_source: str = ""
     idle_seconds: float = 0.0
+    min_seconds: float = 0.0
     why_no_price: str = ""
     longest_trial: float | None = None
     timeout_ends_trials: tuple[Mode, ...] = ()
@@ -126,7 +128,11 @@ class _StoredLookup(BaseModel):
         price: Price | str = self.why_no_price
         if self.price_per_second is not None and self.currency is not None:
             price = Price(
-                self.price_per_second, self.currency, self.price_source, self.idle_seconds
+                self.price_per_second,
+                self.currency,
+                self.price_source,
+                self.idle_seconds,
+                self.min_seconds,
             )
         return Lookup(
             price=price,

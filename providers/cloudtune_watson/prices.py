@@ -35,9 +35,10 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
             return Price.hourly(*prices.hour, _SOURCE)
         if prices.capacity_unit_hour and units is not None:
             amount, currency = prices.capacity_unit_hour
-            return Price.hourly(amount * units, currency, f"{units:g} {UNIT}, {_SOURCE}")
+            source = f"{units:g} {UNIT}, {_SOURCE}"
+            return Price.hourly(amount * units, currency, source, min_seconds=MIN_BILLED_SECONDS)
     if units is not None:
-        return Price.hourly(units, UNIT, RATES_SOURCE)
+        return Price.hourly(units, UNIT, RATES_SOURCE, min_seconds=MIN_BILLED_SECONDS)
     if settings.service in {"wml", "jobs"}:
         if _sets_hardware(settings):
             return "native changes the hardware, so its price is unknown"

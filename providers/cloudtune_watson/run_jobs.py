@@ -8,6 +8,7 @@ from typing import Any
 from cloudtune.provider import Json, Plan, Started
 from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
+from cloudtune_watson.prices import MIN_BILLED_SECONDS
 
 POLL_SECONDS, POLL_SECONDS_EMULATED = 15.0, 0.25
 HIDDEN_SECONDS = 30.0
@@ -23,11 +24,18 @@ class RunJobs:
         self.hidden_seconds = 0.0 if emulated else HIDDEN_SECONDS
         self.poll_seconds = POLL_SECONDS_EMULATED if emulated else POLL_SECONDS
         self._plan = plan
+        self._emulated = emulated
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
         suffix = f"{number}-{start}" if start > 1 else f"{number}"
         return f"{self._plan.facts.job_name}-{suffix}"
+
+    def _billed_seconds(self, started: float | None, ended: float | None) -> float | None:
+        """Return the seconds for which IBM bills an ended job; None if they are unknown."""
+        if not started or not ended or self._emulated:
+            return None
+        return max(ended - started, MIN_BILLED_SECONDS)
 
     def _values(self, started: Started) -> dict[str, Any]:
         """Return the values that a start gets, including a named resource."""

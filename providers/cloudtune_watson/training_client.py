@@ -117,15 +117,19 @@ class WatsonJobs(RunJobs):
             self._update(progress, training)
         status = response.training_status(training)
         metadata: Json = training.get("metadata", {})
-        ended = status.get("completed_at") or metadata.get("modified_at")
+        running_at = response.to_seconds(status.get("running_at"))
+        ended = None
+        if response.has_ended(training):
+            ended = response.to_seconds(status.get("completed_at") or metadata.get("modified_at"))
         hardware: Json = self._plan.request["model_definition"]["hardware_spec"]
         return TrainingJob(
             state=response.training_state(training),
             word=response.service_state(training),
             measurements=progress.measurements,
-            started=response.to_seconds(status.get("running_at") or metadata.get("created_at")),
-            ended=response.to_seconds(ended) if response.has_ended(training) else None,
+            started=running_at or response.to_seconds(metadata.get("created_at")),
+            ended=ended,
             reason=progress.failure or response.failure_reason(training) or progress.remark,
+            billed_seconds=self._billed_seconds(running_at, ended),
             machine=hardware.get("name"),
             log=log_path(self._context, _location(training).get("training_log")),
             artifacts=_results_folder(training) or None,

@@ -33,7 +33,6 @@ from cloudtune_watson.jobs.results import (
     store_results,
 )
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
-from cloudtune_watson.prices import MIN_BILLED_SECONDS
 from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
 from cloudtune_watson.run_jobs import RunJobs, end_job
 from cloudtune_watson.versions import parse_version
@@ -177,9 +176,6 @@ class DeploymentJobs(RunJobs):
         running_at = response.to_seconds(status.get("running_at"))
         completed_at = response.to_seconds(status.get("completed_at"))
         started, ended = results.seconds
-        billed = None
-        if running_at and completed_at and not self._runtime.emulated:
-            billed = max(completed_at - running_at, MIN_BILLED_SECONDS)
         return TrainingJob(
             state=state,
             word=word,
@@ -187,7 +183,7 @@ class DeploymentJobs(RunJobs):
             started=running_at or started,
             ended=completed_at or ended or _modified(results),
             reason=reason,
-            billed_seconds=billed,
+            billed_seconds=self._billed_seconds(running_at, completed_at),
             machine=self._machine,
             log=results.log,
             artifacts=results.artifacts,

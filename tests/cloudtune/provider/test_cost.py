@@ -56,6 +56,17 @@ def test_a_timeout_alone_bounds_it_where_the_service_ends_trials_then() -> None:
     assert most("driven", service, **limits) is None
 
 
+def test_each_trial_is_billed_for_the_minimum() -> None:
+    def most_of(**limits: Any) -> float | None:
+        price = Price(0.001, "USD", "a list", min_seconds=60.0)
+        found = estimate(Limits.model_validate(limits), "driven", facts_of(price, NONE))
+        return found.most if found else None
+
+    assert most_of(max_trials=10, trial_timeout="5s") == pytest.approx(0.6)
+    assert most_of(max_trials=10, trial_timeout="100s") == pytest.approx(1.0)
+    assert most_of(timeout="100s", trial_timeout="5s") is None  # the number of trials is unknown
+
+
 def test_a_budget_does_not_bound_what_a_service_starts_itself() -> None:
     limits: dict[str, Any] = {"max_cost": "1 USD", "trial_timeout": "100s", "max_trials": 1000}
     assert most("driven", **limits) == pytest.approx(1.1)

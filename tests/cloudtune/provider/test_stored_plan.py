@@ -33,7 +33,7 @@ STUDY = Study.model_validate(
     }
 )
 LOOKUP = Lookup(
-    price=Price(0.25, "USD", "a list", 600.0),
+    price=Price(0.25, "USD", "a list", 600.0, 60.0),
     limits=ServiceLimits(3600.0, ("managed",), set_by_native=True),
     missing_settings={"zone": "give a zone"},
     code_address="far://code",

@@ -152,3 +152,11 @@ def test_secrets_are_sent_and_not_stored(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("MINE")
     with pytest.raises(UsageError, match="MINE"):
         client(tmp_path, runtime, study)
+
+
+def test_a_short_job_is_billed_for_a_minute(tmp_path: Path) -> None:
+    runtime = Runtime(("1", "2026-01", "failed"))
+    runtime.emulated = False
+    runtime.jobs[0]["entity"]["scoring"]["status"]["completed_at"] = "2026-01-01T00:00:10Z"
+    polled = client(tmp_path, runtime).poll([START])["run-1"]
+    assert polled.billed_seconds == 60

@@ -124,6 +124,13 @@ def test_earlier_trials_of_the_study_tell_time_and_cost() -> None:
     assert forecast(cloud).cost == pytest.approx((20 * 20 * 1e-4, 20 * 30 * 1e-4))
 
 
+def test_short_trials_cost_at_least_what_the_service_bills() -> None:
+    record_trials(plan_of(), 20, 20, 90, 90)
+    settings = {"backend": "jobs", "hardware_spec": "XS"}
+    watson = plan_of("watson", STUDY + f"  watson: {json.dumps(settings)}\n")
+    assert forecast(watson).cost == pytest.approx((20 * 60 * 0.5 / 3600, 20 * 90 * 0.5 / 3600))
+
+
 def test_trials_on_the_same_provider_count_before_others() -> None:
     emulated = record_trials(plan_of("sagemaker", emulated=True), 5)
     record_trials(plan_of(), 50)
