@@ -50,7 +50,7 @@ class Spending:
             started, _ = self._running.pop(event.number, (None, 0.0))
             seconds = start_duration(started, event)
             self._seconds += seconds if event.billed_seconds is None else event.billed_seconds
-            if started is not None and self._idle_seconds:
+            if started is not None and self._idle_seconds and event.billed_seconds != 0:
                 self._idle_since.append(event.time)
 
     @property

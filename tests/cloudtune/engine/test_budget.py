@@ -134,6 +134,13 @@ def test_machines_that_wait_for_trials_cost_until_they_are_released() -> None:
     assert (spending.so_far, spending.committed) == (112, 112 + 10 + 60 + 2 * 60)
 
 
+def test_no_machine_waits_after_a_trial_that_had_none() -> None:
+    spending = Spending(planned(idle=60.0))
+    for event in trial(1, 0.0):
+        spending.add(event)
+    assert spending.committed == 0
+
+
 def test_a_service_that_chooses_trials_keeps_no_machines() -> None:
     spending = Spending(planned(mode="managed", idle=60.0))
     for event in trial(1, 5.0):
