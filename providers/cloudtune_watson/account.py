@@ -31,13 +31,13 @@ from cloudtune_watson.auth import key_page
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient
 from cloudtune_watson.policy import member_command
+from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.tuning_api import WmlaClient
 from cloudtune_watson.versions import STANDALONE, short_version
 
 TOLERANCE = 300.0
 """Seconds; chosen, since IBM's pages name none."""
-_SETTINGS = "providers.watson"
 _WMLA = "/platform/rest/deeplearning/v1"
 _API_VERSION = "2024-01-01"
 """The date that calls of Watson Machine Learning's API carry."""
@@ -118,7 +118,7 @@ def _check_version(plan: Plan, response: Any, *, emulated: bool) -> Iterator[Che
     if not emulated and short_version(version) != expected:
         yield account_warning(
             id="version",
-            path=f"{_SETTINGS}.version",
+            path=f"{SETTINGS}.version",
             message=f"the cluster has version {version}, and the setting is {expected}",
             fix=f'set version: "{short_version(version)}"; sign-in and features depend on it',
         )
@@ -132,7 +132,7 @@ def refused_sign_in(plan: Plan, error: WatsonError) -> Check:
     if "certificate" in text and not error.code:
         return account_error(
             id="certificate",
-            path=f"{_SETTINGS}.certificate",
+            path=f"{SETTINGS}.certificate",
             message=f"{text}{_NOT_CHECKED}",
             fix="save the certificate of the cluster, and set certificate to that file",
             command=_CERTIFICATE,
@@ -140,7 +140,7 @@ def refused_sign_in(plan: Plan, error: WatsonError) -> Check:
     is_url = error.code not in {401, 403}
     return account_error(
         id="url" if is_url else "credentials",
-        path=f"{_SETTINGS}.{'url' if is_url else 'key_variable'}",
+        path=f"{SETTINGS}.{'url' if is_url else 'key_variable'}",
         message=f"{text}{_NOT_CHECKED}",
         fix="check the address" if is_url else f"create a new API key {key_page(plan)}",
         command="" if is_url else f"export {_key_variable(plan)}=...",
@@ -156,7 +156,7 @@ def _check_scope(http: HttpClient, plan: Plan, headers: dict[str, str]) -> Itera
     data = plan.facts.data
     kind = "project" if data["project_id"] else "space"
     name: str = data[f"{kind}_id"]
-    path = f"{_SETTINGS}.{kind}_id"
+    path = f"{SETTINGS}.{kind}_id"
     if "{{" in name:
         return
     found = yield from ask_for(
@@ -212,7 +212,7 @@ def _check_specifications(http: HttpClient, plan: Plan, headers: dict[str, str])
             f"{kind}-spec",
             f"whether the {kind} specification {name} exists",
             f"the right to list {kind} specifications",
-            f"{_SETTINGS}.{kind}_spec",
+            f"{SETTINGS}.{kind}_spec",
         )
         if found is None:
             continue
@@ -221,7 +221,7 @@ def _check_specifications(http: HttpClient, plan: Plan, headers: dict[str, str])
             continue
         yield account_error(
             id=f"{kind}-spec",
-            path=f"{_SETTINGS}.{kind}_spec",
+            path=f"{SETTINGS}.{kind}_spec",
             message=f"the cluster has no {kind} specification {name}",
             fix="choose one of the cluster's; this lists them",
             command=f"cpd-cli environment {kind}-specification list --profile=PROFILE",
@@ -238,7 +238,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
         "trainings",
         "whether Watson Machine Learning responds",
         f"the role Viewer in the {scope[:-3]}",
-        f"{_SETTINGS}.{scope}",
+        f"{SETTINGS}.{scope}",
         command=member_command(plan),
     )
     if found is None:
@@ -252,7 +252,7 @@ def _check_trainings(http: HttpClient, plan: Plan, headers: dict[str, str]) -> I
     elif not found:
         yield account_error(
             id="trainings",
-            path=f"{_SETTINGS}.url",
+            path=f"{SETTINGS}.url",
             message="the cluster has no Watson Machine Learning",
             fix="check the address; with WML Accelerator, set backend: wmla",
         )
@@ -266,14 +266,14 @@ def _check_accelerator(http: HttpClient, plan: Plan, headers: dict[str, str]) ->
         "algorithms",
         "which algorithms WML Accelerator has",
         "the right to use WML Accelerator",
-        f"{_SETTINGS}.url",
+        f"{SETTINGS}.url",
     )
     if found is None:
         return
     if not found:
         yield account_error(
             id="algorithms",
-            path=f"{_SETTINGS}.url",
+            path=f"{SETTINGS}.url",
             message="the address is not one of a WML Accelerator",
             fix="give the address of its console, such as https://wmla-console-cpd.apps...",
             command="oc get route -A | grep wmla-console",

@@ -26,9 +26,9 @@ from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient
 from cloudtune_watson.jobs.documents import part, rows
 from cloudtune_watson.policy import member_command
+from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME
 
-_SETTINGS = f"providers.{NAME}"
 _NEEDED = ("url", "space_id", "hardware_spec", "software_spec")
 
 
@@ -69,7 +69,7 @@ def _key_variable(plan: Plan) -> str:
 
 def _check_space(runtime: RuntimeClient, plan: Plan) -> Generator[Check, None, Json | None]:
     name: str = plan.facts.data["space_id"]
-    path, is_cloud = f"{_SETTINGS}.space_id", plan.facts.data["is_cloud"]
+    path, is_cloud = f"{SETTINGS}.space_id", plan.facts.data["is_cloud"]
     command = "" if is_cloud else member_command(plan)
     space = yield from ask_for(
         lambda: runtime.get_space() or {},
@@ -125,7 +125,7 @@ def _check_specifications(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]
             f"{kind}-spec",
             f"whether the {kind} specification {name} exists",
             f"the right to list {kind} specifications",
-            f"{_SETTINGS}.{kind}_spec",
+            f"{SETTINGS}.{kind}_spec",
         )
         if found:
             message = f"{kind} specification {name} exists"
@@ -133,7 +133,7 @@ def _check_specifications(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]
         elif found is not None:
             yield account_error(
                 id=f"{kind}-spec",
-                path=f"{_SETTINGS}.{kind}_spec",
+                path=f"{SETTINGS}.{kind}_spec",
                 message=f"the space has no {kind} specification {name}",
                 fix="choose another one; docs/watson.md has the documented names",
             )

@@ -9,6 +9,7 @@ from a signed address of the storage, without the token.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from cloudtune.provider import Json
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient, bearer_token
-from cloudtune_watson.jobs.documents import part, rows
+from cloudtune_watson.jobs.documents import created_at, name_of, part, rows
 
 API_VERSION = "2026-10-14"
 """The date that requests carry, as those of ibm-watsonx-ai 1.8.1."""
@@ -48,8 +49,9 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         return self._find(self._runtime(JOBS, job))
 
     def list_jobs(self, deployment: str) -> list[Json]:
-        """Return the jobs of a deployment."""
-        return list(self._pages(self._runtime(JOBS), {"deployment_id": deployment}))
+        """Return the jobs of a deployment, oldest first."""
+        found = self._pages(self._runtime(JOBS), {"deployment_id": deployment})
+        return sorted(found, key=created_at)
 
     def cancel_job(self, job: Json, version: tuple[int, ...] | None) -> None:
         """Stop a job.
@@ -99,7 +101,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
     def list_deployments(self, name: str) -> list[Json]:
         """Return the deployments with a name, oldest first."""
         found = self._pages(self._runtime(DEPLOYMENTS), {"name": name})
-        return sorted((row for row in found if _name(row) == name), key=_creation)
+        return sorted((row for row in found if name_of(row) == name), key=created_at)
 
     def delete_deployment(self, deployment: str) -> None:
         """Delete a deployment; no effect if it does not exist."""
@@ -141,7 +143,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         if self.facts["is_cloud"]:
             self.http.put(self._signed(address), data=content)
         else:
-            file = (path.name, _Content(content), "application/octet-stream")
+            file = (path.name, io.BytesIO(content), "application/octet-stream")
             self.http.put(self._signed(address), files={"file": file})
         self._send("POST", self._platform(ASSETS, asset, "attachments", id_, "complete"))
 
@@ -169,7 +171,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         """Return the hardware or software specification with a name, or None."""
         url = self._platform(f"/v2/{kind}_specifications")
         found = rows(self._json("GET", url, {"name": name}), "resources")
-        return next((row for row in found if _name(row) == name), None)
+        return next((row for row in found if name_of(row) == name), None)
 
     # What the doctor reads.
 
@@ -256,16 +258,6 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
             page = self._json("GET", url, _query(href))
 
 
-class _Content:
-    """An open file for a form."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self) -> bytes:
-        return self._content
-
-
 def describe_software(specification: Json) -> Json:
     """Return how a script refers to its software specification (script.py, _create_asset)."""
     kind = part(specification, "entity", "software_specification").get("type", "base")
@@ -300,12 +292,3 @@ def _join(path: str, *parts: str) -> str:
 
 def _query(href: str) -> Json:
     return dict(parse_qsl(urlsplit(href).query))
-
-
-def _name(resource: Json) -> str:
-    name: Any = part(resource, "metadata").get("name")
-    return str(name or part(resource, "entity").get("name") or "")
-
-
-def _creation(resource: Json) -> str:
-    return str(part(resource, "metadata").get("created_at") or "")

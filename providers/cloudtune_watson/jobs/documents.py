@@ -28,3 +28,14 @@ def rows(document: Json, name: str) -> list[Json]:
     value: Any = document.get(name)
     items = cast("Sequence[Any]", value) if isinstance(value, list) else ()
     return [cast("Json", item) for item in items if isinstance(item, dict)]
+
+
+def name_of(resource: Json) -> str:
+    """Return the name of a job or deployment; empty if it has none."""
+    name: Any = part(resource, "metadata").get("name")
+    return str(name or part(resource, "entity").get("name") or "")
+
+
+def created_at(resource: Json) -> str:
+    """Return when a job or deployment was created, as IBM writes it; empty if unknown."""
+    return str(part(resource, "metadata").get("created_at") or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.documents import name_of
 
 
 def read_job_log(runtime: RuntimeClient, deployment: str, name: str | None) -> Iterator[str] | None:
@@ -21,9 +22,8 @@ def read_job_log(runtime: RuntimeClient, deployment: str, name: str | None) -> I
         WatsonError: If IBM cannot be called, or refuses.
     """
     for each in runtime.list_deployments(deployment):
-        jobs = runtime.list_jobs(str(each["metadata"]["id"]))
-        for job in sorted(jobs, key=lambda job: str(job["metadata"].get("created_at") or "")):
-            if name and job["metadata"].get("name") == name:
+        for job in runtime.list_jobs(str(each["metadata"]["id"])):
+            if name and name_of(job) == name:
                 lines = runtime.job_log(job)
                 return None if lines is None else iter(lines)
     return None

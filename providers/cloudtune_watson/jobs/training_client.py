@@ -7,9 +7,8 @@ machine; then the job and its data asset are deleted, since a space keeps only a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from cloudtune.provider import (
     JobContext,
@@ -24,7 +23,7 @@ from cloudtune.provider import (
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.api import RuntimeClient, asset_of
-from cloudtune_watson.jobs.documents import part
+from cloudtune_watson.jobs.documents import name_of, part
 from cloudtune_watson.jobs.results import (
     OUTPUT,
     DamagedResultsError,
@@ -112,8 +111,8 @@ class DeploymentJobs(RunJobs):
         """
         if find_results(self._folder / name):
             return
-        for job in self._all(name):
-            if response.has_ended(job):
+        for job in self._runtime.list_jobs(self._deployment):
+            if name_of(job) != name or response.has_ended(job):
                 continue
             end_job(
                 partial(self._runtime.cancel_job, job, self._version),
@@ -138,16 +137,9 @@ class DeploymentJobs(RunJobs):
     def _list(self) -> dict[str, Json]:
         """Return the jobs of the run by name; of two with the same name, the oldest one."""
         jobs: dict[str, Json] = {}
-        for job in self._sorted():
-            jobs.setdefault(_name(job), job)
+        for job in self._runtime.list_jobs(self._deployment):
+            jobs.setdefault(name_of(job), job)
         return jobs
-
-    def _all(self, name: str) -> list[Json]:
-        return [job for job in self._sorted() if _name(job) == name]
-
-    def _sorted(self) -> list[Json]:
-        jobs = self._runtime.list_jobs(self._deployment)
-        return sorted(jobs, key=lambda job: str(job["metadata"].get("created_at") or ""))
 
     def _training_job(self, name: str, job: Json) -> TrainingJob:
         if response.has_ended(job):
@@ -181,7 +173,7 @@ class DeploymentJobs(RunJobs):
             word=word,
             measurements=results.measurements(),
             started=running_at or started,
-            ended=completed_at or ended or _modified(results),
+            ended=completed_at or ended or results.folder.stat().st_mtime,
             reason=reason,
             billed_seconds=self._billed_seconds(running_at, completed_at),
             machine=self._machine,
@@ -232,11 +224,3 @@ def _explain(results: Results) -> str:
         else ("the job has left no results")
     )
     return f"{left}; IBM's web page of the job may have its log"
-
-
-def _name(job: Mapping[str, Json]) -> str:
-    return str(job["metadata"].get("name") or job["entity"].get("name") or "")
-
-
-def _modified(results: Results) -> float:
-    return Path(results.folder).stat().st_mtime

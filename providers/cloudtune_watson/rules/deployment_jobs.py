@@ -15,9 +15,9 @@ from cloudtune.provider import (
     check_visible_secrets,
     secret_variables,
 )
+from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
 
-SETTINGS = f"providers.{NAME}"
 PARALLEL_JOBS = 2
 """Running jobs of one deployment, which the page for Cloud Pak for Data 3.5 documents; later pages
 that were read do not mention it."""
@@ -50,7 +50,7 @@ def deployment_job_rules(
             "does not document: list what is not needed in .cloudtuneignore"
         )
         yield Note("trial.source", text)
-    if settings.service == "jobs" and facts.data["is_cloud"] and not facts.emulated:
+    if facts.data["is_cloud"] and not facts.emulated:
         text = (
             "deployment jobs on IBM Cloud need task credentials of your user, which are usable 15 "
             "to 20 minutes after their creation; cloudtune doctor looks for them"

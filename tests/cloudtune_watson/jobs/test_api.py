@@ -104,6 +104,13 @@ def test_a_cluster_has_one_address_and_gets_a_form(service: Service, tmp_path: P
     assert b'name="file"' in put.body
 
 
+def test_jobs_are_listed_in_the_order_of_their_creation(service: Service) -> None:
+    created = ("2026-02-01", "2026-01-01", "2026-03-01")
+    jobs = [{"metadata": {"id": each, "created_at": each}, "entity": {}} for each in created]
+    service.responses[f"{RUNTIME}/ml/v4/deployment_jobs"] = {"resources": jobs}
+    assert [job["metadata"]["id"] for job in client().list_jobs("d")] == sorted(created)
+
+
 def test_a_job_is_never_created_twice_by_the_transport(service: Service) -> None:
     service.responses[f"{RUNTIME}/ml/v4/deployment_jobs"] = 503
     with pytest.raises(WatsonError) as raised:

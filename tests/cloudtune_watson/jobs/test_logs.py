@@ -17,8 +17,8 @@ class Runtime:
         return [{"metadata": {"id": "d"}}] if name == "run" else []
 
     def list_jobs(self, _deployment: str) -> list[Any]:
-        jobs = (("2", "run-1"), ("1", "run-1"), ("3", "run-2"))
-        return [{"metadata": {"id": id_, "name": name, "created_at": id_}} for id_, name in jobs]
+        jobs = (("1", "run-1"), ("2", "run-1"), ("3", "run-2"))
+        return [{"metadata": {"id": id_, "name": name}} for id_, name in jobs]
 
     def job_log(self, described: Any) -> list[str] | None:
         id_ = described["metadata"]["id"]

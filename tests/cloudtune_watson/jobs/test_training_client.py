@@ -54,8 +54,8 @@ class Runtime:
     def delete_job(self, job_id: str) -> None:
         self.deleted.append(job_id)
 
-    def list_jobs(self, _deployment: str) -> list[Any]:
-        return self.jobs
+    def list_jobs(self, _deployment: str) -> list[dict[str, Any]]:
+        return sorted(self.jobs, key=lambda each: each["metadata"]["created_at"])
 
     def get_job(self, job_id: str) -> Any:
         return self.ended or next(e for e in self.jobs if e["metadata"]["id"] == job_id)
