@@ -90,7 +90,8 @@ def load_words() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     held_out = [zlib.crc32(word[:5].encode()) % 5 == 0 for word, _ in words]
     train = [each for each, out in zip(words, held_out, strict=True) if not out]
     evaluation = [each for each, out in zip(words, held_out, strict=True) if out]
-    return train, evaluation[:EVALUATION_WORDS]
+    by_length = sorted(evaluation[:EVALUATION_WORDS], key=lambda each: len(each[0]))
+    return train, by_length  # batches of words with the same length need little padding
 
 
 def encode(tokenizer: AutoTokenizer, word: str, label: int) -> dict:
