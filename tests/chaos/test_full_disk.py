@@ -162,7 +162,7 @@ def test_a_disk_that_the_script_fills_costs_no_trial(home: Home, full: str) -> N
     output, code, before, after = (
         (home.path / name).read_text("utf-8") for name in ("output", "code", "before", "after")
     )
-    assert code.strip() == "3", output
+    assert code.strip() in ({"1", "3"} if full == "small" else {"3"}), output  # 1 for the ledger
     assert "free space or inodes there" in output or "the disk is full" in output
     trials, later = ([json.loads(line) for line in text.splitlines()] for text in (before, after))
     assert "failed" not in {trial["state"] for trial in trials + later}
