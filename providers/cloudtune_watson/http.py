@@ -213,7 +213,7 @@ class ServiceClient(ABC, Generic[SessionT]):
         """Sign in, and return what calls need."""
 
     def sign_in(self) -> SessionT:
-        """Return the session, after a sign-in if there is none."""
+        """Return the session, after a sign-in if necessary."""
         if self._session is None:
             self._session = self.create_session()
         return self._session

@@ -122,7 +122,7 @@ class FakeWmlClient(WmlClient):
         self.stored: dict[str, tuple[str, bytes]] = {}
         """Name and content of definitions, by id."""
         self.unlisted: set[str] = set()
-        """Names of trainings that no list tells yet."""
+        """Names of trainings that are in no list yet."""
 
     @property
     def emulated(self) -> bool:
@@ -165,7 +165,7 @@ class FakeWmlClient(WmlClient):
         """Put a training there."""
         number = len(self.trainings)
         id_ = f"training-{number}"
-        said = {k: v for k, v in request.items() if k not in {"name", "tags"}}
+        entity = {k: v for k, v in request.items() if k not in {"name", "tags"}}
         self.trainings[id_] = {
             "metadata": {
                 "id": id_,
@@ -173,7 +173,7 @@ class FakeWmlClient(WmlClient):
                 "tags": request["tags"],
                 "created_at": when(1000 + number),
             },
-            "entity": {**said, "status": {"state": "running", "running_at": when(2000 + number)}},
+            "entity": {**entity, "status": {"state": "running", "running_at": when(2000 + number)}},
         }
         return id_
 
@@ -181,17 +181,17 @@ class FakeWmlClient(WmlClient):
         """Return the training of a name."""
         return next(t for t in self.trainings.values() if t["metadata"]["name"] == name)
 
-    def change(self, name: str, state: str, **told: Any) -> None:
+    def change(self, name: str, state: str, **fields: Any) -> None:
         """Let a training go on."""
         status: Json = self.named(name)["entity"]["status"]
-        status |= {"state": state, **told}
+        status |= {"state": state, **fields}
         if state in {"completed", "failed", "canceled"}:
             status["completed_at"] = when(9000)
 
-    def write(self, name: str, file: str, said: Any) -> None:
+    def write(self, name: str, file: str, content: Any) -> None:
         """Let a script write a result file."""
         path = f"spaces/space-1/assets/cloudtune/{name}/{file}"
-        self.files[path] = said if isinstance(said, bytes) else json.dumps(said).encode()
+        self.files[path] = content if isinstance(content, bytes) else json.dumps(content).encode()
 
     def _there(self, training: str) -> Json:
         if training not in self.trainings:
@@ -244,7 +244,7 @@ class FakeWmlaClient(WmlaClient):
     def log(self, trial: str) -> str:
         return self.of.called("log", lambda: self.logs.get(trial, ""))
 
-    def experiment(self, number: int, state: str, **told: Any) -> None:
+    def experiment(self, number: int, state: str, **fields: Any) -> None:
         """Let a trial of the one search be, or go on."""
         (search,) = self.searches.values()
         experiments: list[Json] = search["experiments"]
@@ -260,7 +260,7 @@ class FakeWmlaClient(WmlaClient):
                 ],
                 "startTime": when(2000 + number),
                 **({"endTime": when(9000)} if state in {"FINISHED", "FAILED"} else {}),
-                **told,
+                **fields,
             }
         )
 
@@ -280,6 +280,6 @@ class FakeWmlaClient(WmlaClient):
 
 
 def when(number: int) -> str:
-    """Return a time as IBM tells it."""
+    """Return a time as IBM writes it."""
     moment = time.gmtime(1_700_000_000 + number)
     return time.strftime("%Y-%m-%dT%H:%M:%S.500Z", moment)

@@ -77,8 +77,8 @@ class Container:
         words: list[str] = []
         if self.searched:
             env["SUBID"] = "7"
-            told = {name: format_value(value) for name, value in values.items()}
-            (self.code / "config.json").write_text(json.dumps(told), "utf-8")
+            texts = {name: format_value(value) for name, value in values.items()}
+            (self.code / "config.json").write_text(json.dumps(texts), "utf-8")
         else:
             words = [
                 word
@@ -213,8 +213,8 @@ def test_types_of_values_are_restored(job: Job, searched: bool) -> None:
         words="it's $HOME",
         epochs="9",
     )
-    told = {"epochs": 9, "x": 1, "batch": 16, "on": True, "C": -1e-05, "words": "it's $HOME"}
-    assert out == f"{told}\n", err
+    typed = {"epochs": 9, "x": 1, "batch": 16, "on": True, "C": -1e-05, "words": "it's $HOME"}
+    assert out == f"{typed}\n", err
 
 
 def test_folders(job: Job) -> None:

@@ -17,9 +17,9 @@ ODD: list[Any] = [{"steps": 1}, 5, None, []]
 READ = [Measurement(1, {"acc": 0.5}), Measurement(2, {"acc": 0.75, "loss": 1.0})]
 
 
-@pytest.mark.parametrize("said", [ENTRIES, str(ENTRIES)])
-def test_both_forms_of_the_list(said: Any) -> None:
-    assert metric_files.read_list(json.dumps(said).encode()) == READ
+@pytest.mark.parametrize("content", [ENTRIES, str(ENTRIES)])
+def test_both_forms_of_the_list(content: Any) -> None:
+    assert metric_files.read_list(json.dumps(content).encode()) == READ
 
 
 PRINTED = """[{'steps': np.int64(1), 'acc': numpy.float32(0.5), 'loss': nan},
@@ -88,13 +88,13 @@ def test_a_list_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def line(**over: Any) -> bytes:
-    said = {
+    content = {
         "meta": {"training_id": "t", "time": 1_700_000_000_500, "rindex": 1},
         "grouplabel": "test",
         "etimes": {"iteration": {"type": 2, "value": "3"}, "time_stamp": {"value": "now"}},
         "values": {"acc": {"type": 3, "value": "0.6"}, "note": {"value": "x"}},
     }
-    return json.dumps({**said, **over}).encode() + b"\n"
+    return json.dumps({**content, **over}).encode() + b"\n"
 
 
 def test_the_log_has_one_measurement_per_line() -> None:
@@ -133,8 +133,8 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_arbitrary_content_is_read_without_an_error(said: Any) -> None:
-    for data in (json.dumps(said).encode(), json.dumps(str(said)).encode()):
+def test_arbitrary_content_is_read_without_an_error(content: Any) -> None:
+    for data in (json.dumps(content).encode(), json.dumps(str(content)).encode()):
         metric_files.read_list(data)
         metric_files.read_log(data)
-    metric_files.read_status({"metrics": said})
+    metric_files.read_status({"metrics": content})

@@ -36,7 +36,7 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
         return [path.name for path in folder.glob("jobs/*")]
 
     def check_complete(self, result: StudyResult) -> None:
-        """Of the trials of a search, the Accelerator tells the last values alone."""
+        """Of the trials of a search, the Accelerator returns only the last values."""
         if result.mode == "driven":
             super().check_complete(result)
             return
@@ -85,7 +85,7 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
 
     @BOTH_MODES
     def test_a_trial_that_takes_too_long_fails(self, mode: Mode) -> None:
-        """The Accelerator has no such limit, which is said."""
+        """The Accelerator has no such limit, which the plan reports."""
         if mode == "driven":
             super().test_a_trial_that_takes_too_long_fails(mode)
             return
@@ -94,7 +94,7 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
 
     @BOTH_MODES
     def test_hyperband_continues_from_checkpoints(self, mode: Mode) -> None:
-        """Nothing is carried over: each rung trains from the start, and that is said."""
+        """Nothing is carried over: each rung trains from the start, and the plan says so."""
         script = """
             from cloudtune.trial import params, report
             for epoch in range(1, params()["epochs"] + 1):
@@ -113,7 +113,7 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
         assert any("whole 9" in log for log in logs)
 
     def test_a_search_that_is_detached_is_stopped(self) -> None:
-        """Of a trial of a search, nothing is told while it runs."""
+        """A trial of a search has no measurements while it runs."""
         run = self.create_run("managed", "import time\ntime.sleep(60)")
         with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
             while len(lifecycle.results(run)[0].trials) < 2:
@@ -259,5 +259,5 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
             assert trial.state == "completed", trial.reason
             x = trial.parameters["x"]
             assert isinstance(x, float)
-            told = [m.metrics["accuracy"] for m in trial.measurements]
-            assert told == ([x, x * 2, x * 3] if mode == "driven" else [x * 3])
+            values = [m.metrics["accuracy"] for m in trial.measurements]
+            assert values == ([x, x * 2, x * 3] if mode == "driven" else [x * 3])

@@ -80,8 +80,8 @@ def test_request_and_findings_match_the_golden_file(file: Path, base: Path) -> N
 def _made(golden: dict[str, Any], base: Path) -> dict[str, Any]:
     study = Study.model_validate(golden["study"])
     plan = support.plan_of(study, base, emulated=golden.get("emulated", False))
-    said = json.dumps([[str(item) for item in plan.found], plan.request], ensure_ascii=False)
-    found, request = json.loads(said.replace(str(base), "BASE"))
+    text = json.dumps([[str(item) for item in plan.found], plan.request], ensure_ascii=False)
+    found, request = json.loads(text.replace(str(base), "BASE"))
     return {"found": found, "request": request}
 
 
@@ -132,20 +132,20 @@ VALUES = ["a b", "it's", '"', "$HOME", "`x`", "a;b", "", "-1e-05", "ü", "\\", "
 
 def test_values_pass_through_a_shell_unchanged() -> None:
     given = {f"n{place}": value for place, value in enumerate(VALUES)}
-    said = training_command(given)
+    command = training_command(given)
     words = [COMMAND, *(f"--{name}={value}" for name, value in given.items())]
-    assert shlex.split(said) == words
+    assert shlex.split(command) == words
     show = "import json, sys; print(json.dumps(sys.argv[1:]))"
-    shell = f"{shlex.join([sys.executable, '-c', show])} {said}"
+    shell = f"{shlex.join([sys.executable, '-c', show])} {command}"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == words
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(60.0, 1), (61.0, 2), (0.5, 1), (7200.0, 120), (59.9, 1)]
+    ("seconds", "minutes"), [(60.0, 1), (61.0, 2), (0.5, 1), (7200.0, 120), (59.9, 1)]
 )
-def test_minutes_are_rounded_up(seconds: float, said: int) -> None:
-    assert to_minutes(seconds) == said
+def test_minutes_are_rounded_up(seconds: float, minutes: int) -> None:
+    assert to_minutes(seconds) == minutes
 
 
 @pytest.mark.parametrize("power", range(-30, 31))
@@ -288,8 +288,10 @@ def test_a_grid_lists_its_trials_with_their_active_parameters(base: Path) -> Non
     assert data["algoDef"]["algorithm"] == "ExperimentGridSearch"
     assert data["algoDef"]["maxJobNum"] == 8
     assert "algoParams" not in data["algoDef"]
-    said = [{p["name"]: p["fixedVal"] for p in each["hyperParams"]} for each in data["experiments"]]
-    assert said == [
+    values = [
+        {p["name"]: p["fixedVal"] for p in each["hyperParams"]} for each in data["experiments"]
+    ]
+    assert values == [
         *({"a": "x", "b": b, "c": c, "one": 3} for b in (0.0, 0.5, 1.0) for c in (1, 2)),
         *({"a": "y", "c": c, "one": 3} for c in (1, 2)),
     ]

@@ -38,13 +38,13 @@ def floats(draw: st.DrawFn) -> dict[str, Any]:
     smallest = 1e-12 if scale == "log" else -1e6
     low = draw(st.floats(smallest, 1e6, allow_subnormal=False))
     high = draw(st.floats(low, 1e7, allow_subnormal=False))
-    made: dict[str, Any] = {"type": "float", "min": low, "max": high, "scale": scale}
+    parameter: dict[str, Any] = {"type": "float", "min": low, "max": high, "scale": scale}
     steps = draw(st.one_of(st.none(), st.integers(1, 50)))
     if steps and high - low > 1e-3:
-        made["step"] = float(f"{(high - low) / steps:.3g}")
-        if not 0 < made["step"] <= high - low:
-            del made["step"]
-    return made
+        parameter["step"] = float(f"{(high - low) / steps:.3g}")
+        if not 0 < parameter["step"] <= high - low:
+            del parameter["step"]
+    return parameter
 
 
 DISCRETE = st.lists(st.integers(-50, 50), min_size=1, max_size=5, unique=True).map(
@@ -61,7 +61,7 @@ PARAMETERS = st.dictionaries(
 )
 
 
-def made(parameters: dict[str, Any]) -> tuple[Study, Any]:
+def plan_of(parameters: dict[str, Any]) -> tuple[Study, Any]:
     study = support.study_of("wmla", {"parameters": parameters, "trial": {"command": ["x"]}})
     return study, support.plan_of(study, Path(__file__).parent / "golden")
 
@@ -69,7 +69,7 @@ def made(parameters: dict[str, Any]) -> tuple[Study, Any]:
 @given(PARAMETERS)
 @settings(max_examples=150, deadline=None)
 def test_a_search_has_every_parameter_once(parameters: dict[str, Any]) -> None:
-    _, plan = made(parameters)
+    _, plan = plan_of(parameters)
     sent = [each["name"] for each in plan.request["data"]["hyperParams"]]
     refused = {
         f.path.split(".step")[0].removeprefix("parameters.")
@@ -93,7 +93,7 @@ def test_a_search_has_every_parameter_once(parameters: dict[str, Any]) -> None:
 @given(PARAMETERS, st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
 def test_returned_text_is_a_value_of_its_parameter(parameters: dict[str, Any], chance: Any) -> None:
-    study, plan = made(parameters)
+    study, plan = plan_of(parameters)
     raw: dict[str, str] = {}
     for each in plan.request["data"]["hyperParams"]:
         raw[each["name"]] = _drawn(each, chance)
@@ -129,9 +129,9 @@ def _drawn(each: dict[str, Any], chance: Any) -> str:
 @settings(max_examples=200, deadline=None)
 def test_bounds_of_a_log_range_are_restored_exactly(parameter: dict[str, Any]) -> None:
     if parameter["min"] <= 0 or parameter["max"] / parameter["min"] < 1.001:
-        return  # what is closer than a rounding is not told apart
+        return  # what is closer than a rounding counts as equal
     given_ = FloatParameter.model_validate({**parameter, "scale": "log", "step": None})
-    _, plan = made({"x": given_.model_dump(exclude_none=True)})
+    _, plan = plan_of({"x": given_.model_dump(exclude_none=True)})
     (each,) = plan.request["data"]["hyperParams"]
     for end, exponent in ((given_.min, each["minDbVal"]), (given_.max, each["maxDbVal"])):
         back = restore(plan.fitted, {"x": str(10.0**exponent)})["x"]
@@ -141,7 +141,7 @@ def test_bounds_of_a_log_range_are_restored_exactly(parameter: dict[str, Any]) -
 
 
 @given(
-    st.dictionaries(NAMES, st.text(max_size=8).filter(lambda said: "\0" not in said), max_size=5)
+    st.dictionaries(NAMES, st.text(max_size=8).filter(lambda text: "\0" not in text), max_size=5)
 )
 def test_a_command_is_split_into_its_words(given_: dict[str, str]) -> None:
     program, *words = shlex.split(training_command(given_))

@@ -167,8 +167,8 @@ def test_without_a_status_the_list_is_read(scene: Scene) -> None:
     assert scene.measured().step == 1
     scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1}, {"steps": 2, "accuracy": 0.2}])
     assert scene.measured().metrics["accuracy"] == 0.2
-    told = [{"iteration": 1, "ml_metrics": {"accuracy": 0.1}}]
-    scene.ibm.change(name, "completed", metrics=told)  # the same, late
+    entries = [{"iteration": 1, "ml_metrics": {"accuracy": 0.1}}]
+    scene.ibm.change(name, "completed", metrics=entries)  # the same, late
     assert scene.ended().state == "completed"
     assert scene.silent()
 
@@ -179,11 +179,11 @@ def test_a_status_with_more_metrics_than_the_list_is_used(scene: Scene) -> None:
     name = f"{scene.job}-1"
     scene.ibm.write(name, LIST, [{"steps": 1, "accuracy": 0.1, "loss": 2}])
     assert scene.measured().metrics == {"accuracy": 0.1, "loss": 2.0}
-    told = [
+    entries = [
         {"iteration": 1, "ml_metrics": {"accuracy": 0.1, "loss": 2}},
         {"iteration": 2, "ml_metrics": {"accuracy": 0.2}},
     ]
-    scene.ibm.change(name, "completed", metrics=told)
+    scene.ibm.change(name, "completed", metrics=entries)
     event = scene.measured()
     assert (event.step, dict(event.metrics)) == (2, {"accuracy": 0.2})
     assert scene.ended().state == "completed"

@@ -29,7 +29,7 @@ class ServiceError(app.ServiceError):
         super().__init__(f"{status} {code}: {' '.join(messages)}")
 
     def response(self) -> app.Response:
-        """Return the response that tells the client."""
+        """Return the error as a response."""
         trace = secrets.token_hex(16)
         document = {"errors": self.errors, "trace": trace, "status_code": self.status}
         return app.Response(self.status, json.dumps(document).encode())

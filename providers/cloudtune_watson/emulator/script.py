@@ -25,7 +25,7 @@ def create_container(container: Container, unpack: Callable[[Path], None]) -> st
         unpack: Unpacks the job's files into a folder.
 
     Raises:
-        BadSpec: If its archive cannot be unpacked.
+        InvalidSpecError: If its archive cannot be unpacked.
         OSError: If this machine cannot.
     """
     shutil.rmtree(container.root, ignore_errors=True)
@@ -65,7 +65,7 @@ def check_tar(archive: Path) -> None:
     """Check that a file is a readable archive.
 
     Raises:
-        BadSpec: If it is not.
+        InvalidSpecError: If it is not.
     """
     try:
         with tarfile.open(archive) as opened:

@@ -40,7 +40,7 @@ class Job(kit.ScriptJob):
     log: Path
     """The script's output."""
     prepare: Callable[[], Script]
-    """Creates its container, again after an interruption; raises `BadSpec` or `OSError`."""
+    """Creates its container, again after an interruption; raises InvalidSpecError or OSError."""
     live: bool
     """Whether the service reads metrics while the script runs, or only at its end."""
     queued: Callable[[], bool] | None = None

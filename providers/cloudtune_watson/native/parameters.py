@@ -42,7 +42,7 @@ def read_trials(search: Fields, origins: dict[str, str]) -> list[Json]:
 
 
 def _typed(value: Any, kind: str) -> int | float | str | None:
-    """Return a value, also one written as text, in its type; None if it is none."""
+    """Return a value, also one written as text, in its type; None if it is not a value of it."""
     if kind == "STR":
         return None if value is None else str(value)
     number = parse_number(value)

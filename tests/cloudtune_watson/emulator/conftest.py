@@ -141,23 +141,23 @@ class Cluster:
 
     def create(self, request: Mapping[str, Any]) -> str:
         """Create a training; return its id."""
-        status, told = self.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
-        assert status == 201, told
-        found: str = told["metadata"]["id"]
+        status, body = self.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
+        assert status == 201, body
+        found: str = body["metadata"]["id"]
         return found
 
     def get(self, training: str) -> Any:
-        status, told = self.ask("GET", f"/ml/v4/trainings/{training}")
-        assert status == 200, told
-        return told
+        status, body = self.ask("GET", f"/ml/v4/trainings/{training}")
+        assert status == 200, body
+        return body
 
     def ended(self, training: str) -> Any:
         """Return the entity of a training once it has ended."""
         over = {"completed", "failed", "canceled"}
-        told = self.until(
-            lambda: self.get(training), lambda told: told["entity"]["status"]["state"] in over
+        body = self.until(
+            lambda: self.get(training), lambda body: body["entity"]["status"]["state"] in over
         )
-        return told["entity"]
+        return body["entity"]
 
     def run(self, code: str, **changes: Any) -> Any:
         """Run a script as a training; return its entity."""
@@ -199,21 +199,21 @@ class Cluster:
         return self.ask("POST", f"{WMLA}/hypersearch", data=form)
 
     def start(self, data: Mapping[str, Any], code: str = QUADRATIC) -> str:
-        status, told = self.submit(data, code)
-        assert status == 201, told
-        found: str = told["uid"]
+        status, body = self.submit(data, code)
+        assert status == 201, body
+        found: str = body["uid"]
         return found
 
-    def told(self, name: str) -> Any:
-        status, told = self.ask("GET", f"{WMLA}/hypersearch/{name}")
-        assert status == 200, told
-        return told
+    def get_search(self, name: str) -> Any:
+        status, body = self.ask("GET", f"{WMLA}/hypersearch/{name}")
+        assert status == 200, body
+        return body
 
     def searched(self, data: Mapping[str, Any], code: str = QUADRATIC) -> Any:
-        """Run a search to its end; return how it is told of then."""
+        """Run a search to its end; return its description then."""
         name = self.start(data, code)
         over = {"FINISHED", "FAILED", "STOPPED"}
-        return self.until(lambda: self.told(name), lambda told: told["state"] in over)
+        return self.until(lambda: self.get_search(name), lambda body: body["state"] in over)
 
     def printed(self, experiment: Mapping[str, Any]) -> str:
         status, text = self.ask("GET", f"{WMLA}/execs/{experiment['appId']}/log")
@@ -222,11 +222,11 @@ class Cluster:
         return printed
 
     @staticmethod
-    def values(told: Mapping[str, Any], name: str = "x") -> Sequence[str]:
-        """Return the values of a parameter over all experiments, as they are told."""
+    def values(body: Mapping[str, Any], name: str = "x") -> Sequence[str]:
+        """Return the values of a parameter over all experiments, as the service returns them."""
         return [
             each["fixedVal"]
-            for experiment in told["experiments"]
+            for experiment in body["experiments"]
             for each in experiment["hyperParams"]
             if each["name"] == name
         ]

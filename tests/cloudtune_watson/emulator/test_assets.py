@@ -40,12 +40,12 @@ def test_content_is_put_and_got_without_credentials(cluster: Cluster) -> None:
     assert cluster.ask("POST", f"{own}/complete")[0] == 400
     form = {"file": (io.BytesIO(b"content"), "/some/where/code.zip")}
     assert cluster.client.put(address, data=form).status_code == 201
-    status, told = cluster.ask("POST", f"{own}/complete")
-    assert (status, told["transfer_complete"]) == (200, True)
-    status, told = cluster.ask("GET", own)
+    status, body = cluster.ask("POST", f"{own}/complete")
+    assert (status, body["transfer_complete"]) == (200, True)
+    status, body = cluster.ask("GET", own)
     assert status == 200
-    assert shown(cluster, told["url"]) == cluster.key
-    assert cluster.client.get(told["url"]).get_data() == b"content"
+    assert shown(cluster, body["url"]) == cluster.key
+    assert cluster.client.get(body["url"]).get_data() == b"content"
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_definitions_are_found(start_cluster: Callable[..., Cluster]) -> None:
 
     def found(query: str, **more: Any) -> list[str]:
         path = f"/v2/asset_types/{KIND}/search"
-        status, told = cluster.ask("POST", path, json={"query": query, **more})
-        assert status == 200, told
-        assert all("entity" in row or "include" not in more for row in told["results"])
-        return [row["metadata"]["asset_id"] for row in told["results"]]
+        status, body = cluster.ask("POST", path, json={"query": query, **more})
+        assert status == 200, body
+        assert all("entity" in row or "include" not in more for row in body["results"])
+        return [row["metadata"]["asset_id"] for row in body["results"]]
 
     assert found("*:*") == [second, first]
     assert found("*:*", include="entity") == [second, first]

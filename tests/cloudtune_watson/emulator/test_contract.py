@@ -63,8 +63,8 @@ def test_a_trial_of_a_search_has_an_id_of_its_own(container: Container) -> None:
     assert training.env["DATA_DIR"] == str(container.data)
     assert training.env["TRAINING_ID"] == "t"
     assert "SUBID" not in training.env
-    said = contract.Arguments("main.py", ["--a"], env={"B": "c"})
-    trial = contract.trial_start(said, container, ("exec", "3"), "/p/python", Path("/volume"))
+    arguments = contract.Arguments("main.py", ["--a"], env={"B": "c"})
+    trial = contract.trial_start(arguments, container, ("exec", "3"), "/p/python", Path("/volume"))
     assert trial.command == ["/p/python", "main.py", "--a"]
     expected = {"SUBID": "3", "DLI_EXECID": "exec", "DLI_DATA_FS": "/volume", "B": "c"}
     assert expected.items() <= trial.env.items()
@@ -124,13 +124,13 @@ def test_steps_of_a_list_may_be_named_otherwise_or_left_out(container: Container
 
 
 def line(step: int, group: str = "test", **metrics: str) -> str:
-    said = {
+    entry = {
         "meta": {"training_id": "t", "time": 2000, "rindex": 1, "subid": ""},
         "grouplabel": group,
         "etimes": {"iteration": {"type": 2, "value": str(step)}},
         "values": {name: {"type": 3, "value": value} for name, value in metrics.items()},
     }
-    return json.dumps(said) + "\n"
+    return json.dumps(entry) + "\n"
 
 
 def test_the_log_is_read_line_by_line(container: Container) -> None:

@@ -43,8 +43,8 @@ def test_a_call_goes_wrong(
         f"faults:\n- {{operation: CreateTraining, call: 1, effect: {effect}}}\n"
     )
     request = cluster.training(cluster.definition("pass"))
-    found, told = cluster.ask("POST", "/ml/v4/trainings", VERSION, json=request)
-    assert (found, told["status_code"], told["errors"][0]["code"]) == (status, status, code)
+    found, body = cluster.ask("POST", "/ml/v4/trainings", VERSION, json=request)
+    assert (found, body["status_code"], body["errors"][0]["code"]) == (status, status, code)
     _, listed = cluster.ask("GET", "/ml/v4/trainings", LISTED)
     assert len(listed["resources"]) == made
     assert cluster.ask("POST", "/ml/v4/trainings", VERSION, json=request)[0] == 201
@@ -63,7 +63,7 @@ def test_an_answer_is_lost_after_a_create(start_cluster: Start) -> None:
     assert len(listed["resources"]) == 1
     with pytest.raises(ConnectionLost):
         cluster.submit(cluster.search(hpoName="mine", maxJobNum=1))
-    assert cluster.told("mine")["hpoName"] == "mine"
+    assert cluster.get_search("mine")["hpoName"] == "mine"
 
 
 def test_trainings_go_wrong(start_cluster: Start) -> None:
@@ -101,24 +101,24 @@ def test_trials_of_a_search_go_wrong(start_cluster: Start) -> None:
         "- {operation: trial, call: 2, effect: no_metric}\n"
         "- {operation: trial, call: 3, effect: interrupt}\n"
     )
-    told = cluster.searched(cluster.search(maxJobNum=4, maxParalleJobNum=1), MEASURES)
-    assert [each["state"] for each in told["experiments"]] == [
+    body = cluster.searched(cluster.search(maxJobNum=4, maxParalleJobNum=1), MEASURES)
+    assert [each["state"] for each in body["experiments"]] == [
         "FAILED",
         "FINISHED",
         "FINISHED",
         "FINISHED",
     ]
-    assert ["metricVal" in each for each in told["experiments"]] == [False, False, True, True]
-    assert cluster.printed(told["experiments"][2]) == "first\nagain\n"
-    assert (told["state"], told["complete"], told["failed"]) == ("FINISHED", 4, 1)
+    assert ["metricVal" in each for each in body["experiments"]] == [False, False, True, True]
+    assert cluster.printed(body["experiments"][2]) == "first\nagain\n"
+    assert (body["state"], body["complete"], body["failed"]) == ("FINISHED", 4, 1)
 
 
 def test_a_trial_is_stopped_early(start_cluster: Start) -> None:
     cluster = start_cluster("faults:\n- {operation: trial, call: 1, effect: stop_early}\n")
     code = MEASURES + "    import time; time.sleep(60 if os.environ['SUBID'] == '0' else 0)\n"
-    told = cluster.searched(cluster.search(maxJobNum=2), code)
-    assert [each["state"] for each in told["experiments"]] == ["KILLED", "FINISHED"]
-    assert "metricVal" not in told["experiments"][0]
+    body = cluster.searched(cluster.search(maxJobNum=2), code)
+    assert [each["state"] for each in body["experiments"]] == ["KILLED", "FINISHED"]
+    assert "metricVal" not in body["experiments"][0]
 
 
 @pytest.mark.parametrize(

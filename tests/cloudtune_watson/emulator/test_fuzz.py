@@ -62,10 +62,10 @@ def fine(cluster: Cluster, method: str, path: str, **more: Any) -> int:
     answer = cluster.client.open(path, method=method, **more)
     body = answer.get_data()
     if answer.status_code >= 400 and method != "HEAD":
-        told = json.loads(body)
-        assert told["status_code"] == answer.status_code
-        assert told["errors"]
-        assert told["trace"]
+        error = json.loads(body)
+        assert error["status_code"] == answer.status_code
+        assert error["errors"]
+        assert error["trace"]
     assert answer.status_code != 500
     return answer.status_code
 

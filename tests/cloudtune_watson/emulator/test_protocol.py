@@ -82,26 +82,26 @@ def test_signing_in_with_nonsense_shows_no_key(body: bytes) -> None:
 
 
 def test_a_cluster_tells_of_itself(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"username": "me", "api_key": KEY}
-    status, told = cluster.ask("POST", "/icp4d-api/v1/authorize", json=said)
-    assert (status, told["token"].count(".")) == (200, 2)
+    credentials = {"username": "me", "api_key": KEY}
+    status, body = cluster.ask("POST", "/icp4d-api/v1/authorize", json=credentials)
+    assert (status, body["token"].count(".")) == (200, 2)
     assert cluster.ask("GET", "/auth/v1/logon")[1]["accessToken"].count(".") == 2
     assert cluster.ask("GET", "/ml/wml_services/v2/version") == (200, {"version": "5.0.0"})
     monkeypatch.setenv("CLOUDTUNE_WATSON_VERSION", "4.8.2")
     assert cluster.ask("GET", "/ml/wml_services/version") == (200, {"version": "4.8.2"})
-    status, told = cluster.ask("GET", "/v2/spaces/my-space")
-    assert (status, told["metadata"]["id"]) == (200, "my-space")
-    assert told["entity"]["status"]["state"] == "active"
+    status, body = cluster.ask("GET", "/v2/spaces/my-space")
+    assert (status, body["metadata"]["id"]) == (200, "my-space")
+    assert body["entity"]["status"]["state"] == "active"
     assert cluster.ask("GET", "/v2/spaces", {"limit": "1"})[1]["limit"] == 1
-    status, told = cluster.ask("GET", "/v2/projects/p-1")
-    assert (status, told["entity"]["storage"]["type"]) == (200, "assetfiles")
+    status, body = cluster.ask("GET", "/v2/projects/p-1")
+    assert (status, body["entity"]["storage"]["type"]) == (200, "assetfiles")
     assert cluster.ask("GET", "/v2/spaces/%20")[0] == 404
 
 
 def test_what_is_not_here_is_said(cluster: Cluster) -> None:
     for method, path in (("GET", "/v4/deployments"), ("PATCH", "/ml/v4/trainings"), ("GET", "/")):
-        status, told = cluster.ask(method, path)
-        assert (status, told["errors"][0]["code"]) == (501, "not_implemented")
+        status, body = cluster.ask(method, path)
+        assert (status, body["errors"][0]["code"]) == (501, "not_implemented")
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +135,12 @@ def asked(served: dict[str, Any], path: str, **headers: str) -> tuple[int, Any]:
 def test_every_request_but_for_versions_needs_the_key(served: dict[str, Any]) -> None:
     assert asked(served, "/ml/wml_services/v2/version") == (200, {"version": "5.0.0"})
     for path in ("/ml/v4/trainings", "/v2/spaces", "/nowhere", "/v2/asset_files/x?signature=x"):
-        status, told = asked(served, path)
-        assert (status, told["status_code"]) == (401, 401)
-        assert told["errors"][0]["code"] == "authentication_token_not_valid"
-    status, told = asked(served, "/auth/v1/logon", Authorization=f"Basic {basic(served['key'])}")
+        status, body = asked(served, path)
+        assert (status, body["status_code"]) == (401, 401)
+        assert body["errors"][0]["code"] == "authentication_token_not_valid"
+    status, body = asked(served, "/auth/v1/logon", Authorization=f"Basic {basic(served['key'])}")
     assert status == 200
-    assert asked(served, "/v2/spaces", Authorization=f"Bearer {told['accessToken']}")[0] == 200
+    assert asked(served, "/v2/spaces", Authorization=f"Bearer {body['accessToken']}")[0] == 200
     page = {"Authorization": f"Bearer {served['key']}", "Origin": "https://page.example"}
     assert asked(served, "/v2/spaces", **page)[0] == 401
 

@@ -54,7 +54,9 @@ def test_a_recorded_search(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fi
     assert status in {200, 201}, created
     assert form(created) == form(recorded["created"])
     name = created if isinstance(created, str) else created["uid"]
-    response = cluster.until(lambda: cluster.told(name), lambda told: told["state"] == "FINISHED")
+    response = cluster.until(
+        lambda: cluster.get_search(name), lambda body: body["state"] == "FINISHED"
+    )
     best = response.pop("best")
     assert best == min(response["experiments"], key=lambda each: each["metricVal"])
     del recorded["response"]["best"]

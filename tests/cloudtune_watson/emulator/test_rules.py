@@ -120,17 +120,17 @@ def x(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_no_search_is_refused(cluster: Cluster, changes: dict[str, Any], why: str) -> None:
-    status, told = cluster.submit(cluster.search(**changes))
-    assert (status, told["status_code"]) == (400, 400)
-    assert any(why in error["message"] for error in told["errors"]), told
+    status, body = cluster.submit(cluster.search(**changes))
+    assert (status, body["status_code"]) == (400, 400)
+    assert any(why in error["message"] for error in body["errors"]), body
 
 
 def test_an_accelerator_alone_needs_an_instance_group(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUDTUNE_WATSON_VERSION", "standalone")
-    status, told = cluster.submit(cluster.search())
-    assert (status, told["errors"][0]["message"]) == (400, "'modelSpec.sigName' is required.")
+    status, body = cluster.submit(cluster.search())
+    assert (status, body["errors"][0]["message"]) == (400, "'modelSpec.sigName' is required.")
 
 
 @pytest.mark.parametrize(
@@ -180,24 +180,24 @@ def test_parameters_of_an_algorithm_are_what_ibm_says(
     ],
 )
 def test_a_form_needs_both_of_its_fields(cluster: Cluster, form: dict[str, Any], why: str) -> None:
-    status, told = cluster.ask("POST", f"{cluster.wmla}/hypersearch", data=form)
+    status, body = cluster.ask("POST", f"{cluster.wmla}/hypersearch", data=form)
     assert status == 400
-    assert why in told["errors"][0]["message"]
+    assert why in body["errors"][0]["message"]
 
 
 def test_an_archive_that_is_none_is_refused(cluster: Cluster) -> None:
     form = {"file": (io.BytesIO(b"x"), "m.modelDir.tar"), "data": json.dumps(cluster.search())}
-    status, told = cluster.ask("POST", f"{cluster.wmla}/hypersearch", data=form)
-    assert (status, "cannot be unpacked" in told["errors"][0]["message"]) == (400, True)
+    status, body = cluster.ask("POST", f"{cluster.wmla}/hypersearch", data=form)
+    assert (status, "cannot be unpacked" in body["errors"][0]["message"]) == (400, True)
 
 
 def test_a_range_that_no_study_can_hold_is_not_here(cluster: Cluster) -> None:
     wide = x(dataType="INT", minIntVal=0, maxIntVal=2**53 + 1, step="1")
-    status, told = cluster.submit(cluster.search(hyperParams=[wide]))
-    assert (status, told["errors"][0]["code"]) == (501, "not_implemented")
+    status, body = cluster.submit(cluster.search(hyperParams=[wide]))
+    assert (status, body["errors"][0]["code"]) == (501, "not_implemented")
 
 
 @pytest.mark.parametrize("changes", [{"step": "5"}, {"minDbVal": 0.5, "maxDbVal": 0.5}])
 def test_a_range_may_have_one_value(cluster: Cluster, changes: dict[str, Any]) -> None:
-    told = cluster.searched(cluster.search(x(**changes), maxJobNum=2))
-    assert set(cluster.values(told)) == {"0.5"}
+    body = cluster.searched(cluster.search(x(**changes), maxJobNum=2))
+    assert set(cluster.values(body)) == {"0.5"}

@@ -28,16 +28,16 @@ SLEEPS = """
 
 
 def test_a_search_runs_its_trials_under_ibms_contract(cluster: Cluster) -> None:
-    told = cluster.searched(
+    body = cluster.searched(
         cluster.search(
             X, K, KIND, additionalMetrics={"acc": "latest"}, algoParams=[seed("3")], maxRunTime=5
         )
     )
-    assert told["state"] == "FINISHED"
-    counts = [told[name] for name in ("progress", "complete", "failed", "running")]
+    assert body["state"] == "FINISHED"
+    counts = [body[name] for name in ("progress", "complete", "failed", "running")]
     assert counts == ["3/3", 3, 0, 0]
-    assert told["algoDef"]["algorithm"] == "Random"
-    for number, each in enumerate(told["experiments"]):
+    assert body["algoDef"]["algorithm"] == "Random"
+    for number, each in enumerate(body["experiments"]):
         params = {param["name"]: param for param in each["hyperParams"]}
         assert each["id"] == number
         assert each["state"] == "FINISHED"
@@ -51,7 +51,7 @@ def test_a_search_runs_its_trials_under_ibms_contract(cluster: Cluster) -> None:
         assert config["kind"] == params["kind"]["fixedVal"]
         assert each["metricVal"] == pytest.approx((config["x"] - 1) ** 2)  # the best, not the last
         assert each["metrics"] == [{"name": "acc", "min": 1.0, "max": 3.0, "latest": 2.0}]
-    assert told["best"] == min(told["experiments"], key=lambda each: each["metricVal"])
+    assert body["best"] == min(body["experiments"], key=lambda each: each["metricVal"])
 
 
 def seed(value: str) -> dict[str, str]:
@@ -66,18 +66,18 @@ def test_a_seed_gives_the_same_trials(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("algorithm", ["Bayesian", "Tpe", "TPE"])
 def test_searches_that_learn(cluster: Cluster, algorithm: str) -> None:
-    told = cluster.searched(cluster.search(X, K, algorithm=algorithm, maxParalleJobNum=2))
-    assert (told["state"], told["progress"]) == ("FINISHED", "3/3")
+    body = cluster.searched(cluster.search(X, K, algorithm=algorithm, maxParalleJobNum=2))
+    assert (body["state"], body["progress"]) == ("FINISHED", "3/3")
 
 
 def test_bounds_with_a_power_are_exponents(cluster: Cluster) -> None:
     rate = {**X, "minDbVal": -3, "maxDbVal": -1, "power": "10", "step": "1"}
     size = {**K, "name": "size", "minIntVal": 5, "maxIntVal": 8, "power": "2", "step": 1}
-    told = cluster.searched(cluster.search(rate, size, maxJobNum=8, maxParalleJobNum=4))
-    assert told["state"] == "FINISHED"
-    found = [float(value) for value in cluster.values(told)]
+    body = cluster.searched(cluster.search(rate, size, maxJobNum=8, maxParalleJobNum=4))
+    assert body["state"] == "FINISHED"
+    found = [float(value) for value in cluster.values(body)]
     assert all(any(value == pytest.approx(each) for each in (1e-3, 1e-2, 0.1)) for value in found)
-    assert set(cluster.values(told, "size")) <= {"32", "64", "128", "256"}
+    assert set(cluster.values(body, "size")) <= {"32", "64", "128", "256"}
 
 
 @pytest.mark.parametrize("bound", [0.3, 0.4, 1e-05, 0.003, 700.0])
@@ -90,7 +90,7 @@ def test_a_power_of_a_bounds_exponent_is_the_bound(bound: float) -> None:
 
 
 def test_hyperband_tells_scripts_its_resource(cluster: Cluster) -> None:
-    told = cluster.searched(
+    body = cluster.searched(
         cluster.search(
             X,
             algorithm="Hyperband",
@@ -101,16 +101,16 @@ def test_hyperband_tells_scripts_its_resource(cluster: Cluster) -> None:
             ],
         )
     )
-    assert (told["state"], told["progress"]) == ("FINISHED", "9/9")
-    amounts = cluster.values(told, "epochs")
+    assert (body["state"], body["progress"]) == ("FINISHED", "9/9")
+    amounts = cluster.values(body, "epochs")
     assert set(amounts) <= {"1", "3", "9"}
     assert "3" in amounts
-    assert {each["dataType"] for e in told["experiments"] for each in e["hyperParams"][1:]} == {
+    assert {each["dataType"] for e in body["experiments"] for each in e["hyperParams"][1:]} == {
         "str"
     }
-    config = json.loads(cluster.printed(told["experiments"][0]))
+    config = json.loads(cluster.printed(body["experiments"][0]))
     assert config["epochs"] == amounts[0]
-    assert len(set(cluster.values(told))) < len(amounts)  # some went on with more
+    assert len(set(cluster.values(body))) < len(amounts)  # some went on with more
 
 
 def test_a_grid_is_a_list_of_experiments(cluster: Cluster) -> None:
@@ -125,12 +125,12 @@ def test_a_grid_is_a_list_of_experiments(cluster: Cluster) -> None:
         maxJobNum=-1,
         maxParalleJobNum=1,
     )
-    told = cluster.searched(data)
-    assert (told["state"], told["progress"]) == ("FINISHED", "3/3")
-    assert [each["id"] for each in told["experiments"]] == [0, 1, 2]
-    assert list(cluster.values(told)) == ["0.5", "1", "1.5"]
-    assert told["best"]["id"] == 1
-    assert told["best"]["hyperParams"][0]["type"] == "fix"
+    body = cluster.searched(data)
+    assert (body["state"], body["progress"]) == ("FINISHED", "3/3")
+    assert [each["id"] for each in body["experiments"]] == [0, 1, 2]
+    assert list(cluster.values(body)) == ["0.5", "1", "1.5"]
+    assert body["best"]["id"] == 1
+    assert body["best"]["hyperParams"][0]["type"] == "fix"
 
 
 def test_complete_counts_failures(cluster: Cluster) -> None:
@@ -144,10 +144,10 @@ def test_complete_counts_failures(cluster: Cluster) -> None:
         for number in range(4)
     ]
     data = cluster.search(algorithm="ExperimentGridSearch", hyperParams=None, experiments=grid)
-    told = cluster.searched({**data, "algoDef": {**data["algoDef"], "maxJobNum": 12}}, code)
-    counts = [told[name] for name in ("state", "progress", "complete", "failed")]
+    body = cluster.searched({**data, "algoDef": {**data["algoDef"], "maxJobNum": 12}}, code)
+    counts = [body[name] for name in ("state", "progress", "complete", "failed")]
     assert counts == ["FINISHED", "4/4", 4, 2]
-    failed = [each for each in told["experiments"] if each["state"] == "FAILED"]
+    failed = [each for each in body["experiments"] if each["state"] == "FAILED"]
     assert all("metricVal" not in each for each in failed)
     assert "too large" in cluster.printed(failed[0])
     assert cluster.ask("GET", f"{cluster.wmla}/execs/{failed[0]['appId']}")[1]["state"] == "ERROR"
@@ -155,30 +155,30 @@ def test_complete_counts_failures(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize(("code", "state"), [("sys.exit(1)", "FAILED"), ("pass", "FINISHED")])
 def test_a_search_without_any_metric_fails(cluster: Cluster, code: str, state: str) -> None:
-    told = cluster.searched(cluster.search(maxJobNum=2), code)
-    assert told["state"] == "FAILED"
-    assert [each["state"] for each in told["experiments"]] == [state, state]
-    assert "best" not in told
+    body = cluster.searched(cluster.search(maxJobNum=2), code)
+    assert body["state"] == "FAILED"
+    assert [each["state"] for each in body["experiments"]] == [state, state]
+    assert "best" not in body
 
 
 @pytest.mark.parametrize("how", ["", "/force"])
 def test_a_search_can_be_stopped(cluster: Cluster, how: str) -> None:
     name = cluster.start(cluster.search(maxParalleJobNum=2), SLEEPS)
     cluster.until(
-        lambda: cluster.told(name), lambda told: told["running"] == 2 and begun(cluster, told)
+        lambda: cluster.get_search(name), lambda body: body["running"] == 2 and begun(cluster, body)
     )
     path = f"{cluster.wmla}/hypersearch/{name}"
     assert cluster.ask("PUT", path + how)[0] == 200
-    told = cluster.until(lambda: cluster.told(name), lambda told: told["state"] == "STOPPED")
-    assert {each["state"] for each in told["experiments"]} == {"KILLED"}
+    body = cluster.until(lambda: cluster.get_search(name), lambda body: body["state"] == "STOPPED")
+    assert {each["state"] for each in body["experiments"]} == {"KILLED"}
     status, error = cluster.ask("PUT", path)
     assert (status, error["errors"][0]["code"]) == (400, "invalid_request_entity")
     assert cluster.ask("DELETE", path)[0] == 204
     assert cluster.ask("GET", path)[0] == 404
 
 
-def begun(cluster: Cluster, told: dict[str, Any]) -> bool:
-    return all("begun" in cluster.printed(each) for each in told["experiments"])
+def begun(cluster: Cluster, body: dict[str, Any]) -> bool:
+    return all("begun" in cluster.printed(each) for each in body["experiments"])
 
 
 def test_a_search_that_has_no_time_left_ends_its_trials(
@@ -187,20 +187,20 @@ def test_a_search_that_has_no_time_left_ends_its_trials(
     from cloudtune_watson.emulator import tuner
 
     monkeypatch.setattr(tuner, "MINUTE", 0.5)
-    told = cluster.searched(cluster.search(maxRunTime=1, maxJobNum=-1), SLEEPS)
-    assert {each["state"] for each in told["experiments"]} == {"KILLED"}
-    assert told["complete"] == len(told["experiments"])
+    body = cluster.searched(cluster.search(maxRunTime=1, maxJobNum=-1), SLEEPS)
+    assert {each["state"] for each in body["experiments"]} == {"KILLED"}
+    assert body["complete"] == len(body["experiments"])
 
 
 def test_one_execution_can_be_stopped(cluster: Cluster) -> None:
     name = cluster.start(cluster.search(maxJobNum=1), SLEEPS)
-    told = cluster.until(
-        lambda: cluster.told(name), lambda told: told["running"] and begun(cluster, told)
+    body = cluster.until(
+        lambda: cluster.get_search(name), lambda body: body["running"] and begun(cluster, body)
     )
-    path = f"{cluster.wmla}/execs/{told['experiments'][0]['appId']}"
+    path = f"{cluster.wmla}/execs/{body['experiments'][0]['appId']}"
     assert cluster.ask("POST", f"{path}/stop")[0] == 200
-    told = cluster.until(lambda: cluster.told(name), lambda told: told["running"] == 0)
-    assert told["experiments"][0]["state"] == "KILLED"
+    body = cluster.until(lambda: cluster.get_search(name), lambda body: body["running"] == 0)
+    assert body["experiments"][0]["state"] == "KILLED"
 
 
 def test_an_execution_has_a_log_and_a_result(cluster: Cluster) -> None:
@@ -209,8 +209,8 @@ def test_an_execution_has_a_log_and_a_result(cluster: Cluster) -> None:
         open(os.environ["RESULT_DIR"] + "/model.bin", "w").write("weights")
         listed([{"loss": 1}])
     """
-    told = cluster.searched(cluster.search(maxJobNum=1), code)
-    [each] = told["experiments"]
+    body = cluster.searched(cluster.search(maxJobNum=1), code)
+    [each] = body["experiments"]
     assert cluster.printed(each) == "hello 0\n"
     path = f"{cluster.wmla}/execs/{each['appId']}"
     answer = cluster.client.get(f"{path}/result")
@@ -234,12 +234,13 @@ with open(os.environ["RESULT_DIR"] + "/val_dict_list.json", "w") as file:
         "file": (io.BytesIO(code.encode()), "main.py"),
         "data": json.dumps(cluster.search(maxJobNum=1)),
     }
-    status, told = cluster.ask("POST", f"{cluster.wmla}/hypersearch", data=form)
+    status, body = cluster.ask("POST", f"{cluster.wmla}/hypersearch", data=form)
     assert status == 201
-    told = cluster.until(
-        lambda: cluster.told(told["uid"]), lambda told: told["state"] in {"FINISHED", "FAILED"}
+    body = cluster.until(
+        lambda: cluster.get_search(body["uid"]),
+        lambda body: body["state"] in {"FINISHED", "FAILED"},
     )
-    assert told["state"] == "FINISHED"
+    assert body["state"] == "FINISHED"
 
 
 def test_a_name_that_is_given_is_kept(start_cluster: Callable[..., Cluster]) -> None:
@@ -249,8 +250,8 @@ def test_a_name_that_is_given_is_kept(start_cluster: Callable[..., Cluster]) -> 
         201,
         {"uid": "my-search", "href": f"{cluster.wmla}/hypersearch/my-search"},
     )
-    status, told = cluster.submit(data)
-    assert (status, told["errors"][0]["code"]) == (409, "already_exists")
+    status, body = cluster.submit(data)
+    assert (status, body["errors"][0]["code"]) == (409, "already_exists")
     assert [each["hpoName"] for each in cluster.ask("GET", f"{cluster.wmla}/hypersearch")[1]] == [
         "my-search"
     ]
@@ -269,7 +270,7 @@ def test_a_standalone_accelerator_answers_with_a_text(
     status, name = cluster.submit(data)
     assert status == 200
     assert isinstance(name, str)
-    assert cluster.told(name)["hpoName"] == name
+    assert cluster.get_search(name)["hpoName"] == name
 
 
 def test_algorithms_are_listed(cluster: Cluster) -> None:

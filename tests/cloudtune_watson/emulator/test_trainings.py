@@ -52,9 +52,9 @@ def test_a_training_runs_its_script_under_ibms_contract(cluster: Cluster) -> Non
     assert f"TRAINING_ID {training}" in printed
     model = f"/v2/asset_files/results/{training}/model.bin"
     assert cluster.ask("GET", model) == (200, b"weights")
-    told = cluster.get(training)["metadata"]
-    assert told["tags"] == ["a", "b"]
-    assert told["space_id"] == SPACE
+    body = cluster.get(training)["metadata"]
+    assert body["tags"] == ["a", "b"]
+    assert body["space_id"] == SPACE
 
 
 def test_metrics_are_told_while_a_script_runs(cluster: Cluster) -> None:
@@ -64,10 +64,10 @@ def test_metrics_are_told_while_a_script_runs(cluster: Cluster) -> None:
         while not os.path.exists(os.environ["RESULT_DIR"] + "/go"): time.sleep(0.02)
     """
     training = cluster.create(cluster.training(cluster.definition(code)))
-    told = cluster.until(
-        lambda: cluster.get(training)["entity"], lambda told: "metrics" in told["status"]
+    body = cluster.until(
+        lambda: cluster.get(training)["entity"], lambda body: "metrics" in body["status"]
     )
-    assert told["status"]["state"] == "running"
+    assert body["status"]["state"] == "running"
     cluster.ask("PUT", f"/v2/asset_files/results/{training}/go", data=b"")
     assert cluster.ended(training)["status"]["state"] == "completed"
 
@@ -121,9 +121,9 @@ def test_a_training_can_be_cancelled_once(cluster: Cluster) -> None:
     entity = cluster.ended(training)
     assert entity["status"]["state"] == "canceled"
     assert "ending" in cluster.log(entity)
-    status, told = cluster.ask("DELETE", path)
+    status, body = cluster.ask("DELETE", path)
     assert status == 400
-    assert "Job already completed with state canceled" in told["errors"][0]["message"]
+    assert "Job already completed with state canceled" in body["errors"][0]["message"]
     gone = {"version": VERSION, "space_id": SPACE, "hard_delete": "true"}
     assert cluster.ask("DELETE", path, gone)[0] == 204
     assert cluster.ask("GET", path)[0] == 404
@@ -149,9 +149,9 @@ def test_trainings_are_listed_by_their_tags(start_cluster: Callable[..., Cluster
 
     def listed(**query: Any) -> list[str]:
         whole = {"version": VERSION, "space_id": SPACE, **query}
-        status, told = cluster.ask("GET", "/ml/v4/trainings", whole)
-        assert status == 200, told
-        return [each["metadata"]["id"] for each in told["resources"]]
+        status, body = cluster.ask("GET", "/ml/v4/trainings", whole)
+        assert status == 200, body
+        return [each["metadata"]["id"] for each in body["resources"]]
 
     assert listed() == [other, *made[::-1]]
     assert listed(**{"tag.value": "cloudtune"}) == made[::-1]
@@ -209,30 +209,30 @@ def test_what_is_no_training_is_refused(
     cluster: Cluster, changes: dict[str, Any], status: int, why: str
 ) -> None:
     request = cluster.training(cluster.definition("pass"), **changes)
-    found, told = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
+    found, body = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
     assert found == status
-    assert told["status_code"] == status
-    assert told["trace"]
-    assert any(why in error["message"] for error in told["errors"]), told
+    assert body["status_code"] == status
+    assert body["trace"]
+    assert any(why in error["message"] for error in body["errors"]), body
 
 
 def test_all_mistakes_are_told_at_once(cluster: Cluster) -> None:
     request = {"name": 1, "other": 2}
-    status, told = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
+    status, body = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
     assert status == 400
-    assert {error["code"] for error in told["errors"]} == {
+    assert {error["code"] for error in body["errors"]} == {
         "json_type_error",
         "json_validation_error",
     }
-    assert len(told["errors"]) == 4
+    assert len(body["errors"]) == 4
 
 
 def test_a_definition_without_content_cannot_be_run(cluster: Cluster) -> None:
     metadata = {"name": "empty", "asset_type": "wml_model_definition"}
     _, asset = cluster.ask("POST", "/v2/assets", json={"metadata": metadata})
     request = cluster.training(asset["metadata"]["asset_id"])
-    status, told = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
-    assert (status, told["errors"][0]["code"]) == (404, "invalid_request_entity")
+    status, body = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
+    assert (status, body["errors"][0]["code"]) == (404, "invalid_request_entity")
 
 
 @pytest.mark.parametrize(
@@ -251,9 +251,9 @@ def test_a_command_is_needed(
 
     monkeypatch.setattr(cluster, "ask", without)
     request = cluster.training(cluster.definition("pass"))
-    status, told = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
+    status, body = cluster.ask("POST", "/ml/v4/trainings", {"version": VERSION}, json=request)
     assert status == 400
-    assert "has a command" in told["errors"][0]["message"]
+    assert "has a command" in body["errors"][0]["message"]
 
 
 def test_an_archive_that_is_none_fails_its_training(cluster: Cluster) -> None:

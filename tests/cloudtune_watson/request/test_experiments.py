@@ -49,8 +49,8 @@ def kinds(of: ServiceDocument) -> dict[str, str]:
 
 
 def test_ibms_own_sample_is_written_as_it_was(tmp_path: Path) -> None:
-    made = form(tmp_path)
-    assert search(made) == {
+    written = form(tmp_path)
+    assert search(written) == {
         "method": {
             "name": "random",
             "parameters": [
@@ -68,15 +68,15 @@ def test_ibms_own_sample_is_written_as_it_was(tmp_path: Path) -> None:
             {"name": "fc", "int_values": [512, 1024]},
         ],
     }
-    assert kinds(made) == {}
+    assert kinds(written) == {}
 
 
 def test_a_bayesian_search_is_rbfopt_with_the_file_that_it_reads(tmp_path: Path) -> None:
-    made = form(tmp_path, strategy={"name": "bayesian", "seed": 3}, early_stopping="median")
-    method = search(made)["method"]
+    written = form(tmp_path, strategy={"name": "bayesian", "seed": 3}, early_stopping="median")
+    method = search(written)["method"]
     assert method["name"] == "rbfopt"
     assert {"name": "filename", "string_value": "val_dict_list.json"} in method["parameters"]
-    assert kinds(made) == {
+    assert kinds(written) == {
         "strategy.seed": "dropped",
         "early_stopping": "dropped",
         "limits.max_trials": "approximated",
@@ -91,19 +91,19 @@ def test_scales_are_powers_and_types_have_their_fields(tmp_path: Path) -> None:
         "flag": {"type": "bool"},
         "rate": {"type": "discrete", "values": [0.5, 1]},
     }
-    made = form(tmp_path, parameters=parameters, limits={"max_trials": 2, "parallel_trials": 2})
-    told = {
+    written = form(tmp_path, parameters=parameters, limits={"max_trials": 2, "parallel_trials": 2})
+    ranges = {
         each["name"]: {k: v for k, v in each.items() if k != "name"}
-        for each in search(made)["hyper_parameters"]
+        for each in search(written)["hyper_parameters"]
     }
-    assert told == {
+    assert ranges == {
         "lr": {"double_range": {"min_value": -3.0, "max_value": 1.0, "power": 10}},
         "units": {"int_values": [1, 2, 4, 8]},
         "word": {"string_values": ["a", "2"]},
         "flag": {"string_values": ["False", "True"]},
         "rate": {"double_values": [0.5, 1.0]},
     }
-    assert kinds(made) == {
+    assert kinds(written) == {
         "parameters.units.scale": "approximated",
         "limits.parallel_trials": "approximated",
     }
@@ -111,8 +111,8 @@ def test_scales_are_powers_and_types_have_their_fields(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strategy", ["grid", "genetic"])
 def test_other_strategies_are_refused(strategy: str, tmp_path: Path) -> None:
-    made = form(tmp_path, strategy=strategy)
-    assert kinds(made)["strategy.name"] == "refused"
+    written = form(tmp_path, strategy=strategy)
+    assert kinds(written)["strategy.name"] == "refused"
 
 
 def test_no_secret_is_asked_for_or_written(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_no_secret_is_asked_for_or_written(tmp_path: Path) -> None:
     }
 
 
-def told(*words: str) -> Any:
+def run_plan(*words: str) -> Any:
     return CliRunner().invoke(cloudtune, ["plan", *words])
 
 
@@ -137,7 +137,7 @@ def study(tmp_path: Path) -> str:
 
 
 def test_the_command_prints_the_document_alone_and_tells_what_it_is(study: str) -> None:
-    done = told(study, "--on", "watson", "--as", "experiments")
+    done = run_plan(study, "--on", "watson", "--as", "experiments")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["training_references"]
     assert done.stderr.startswith(DESCRIPTION)
@@ -147,18 +147,18 @@ def test_the_command_prints_the_document_alone_and_tells_what_it_is(study: str) 
 
 def test_what_is_lost_decides_the_exit_code(study: str) -> None:
     on = (study, "--on", "watson", "--as", "experiments")
-    assert told(*on, "--set", "strategy.name=grid").exit_code == 2
-    seeded = told(*on, "--set", "strategy.seed=3")
+    assert run_plan(*on, "--set", "strategy.name=grid").exit_code == 2
+    seeded = run_plan(*on, "--set", "strategy.seed=3")
     assert seeded.exit_code == 0
     assert "dropped strategy.seed" in seeded.stderr
-    assert told(*on, "--set", "strategy.seed=3", "--strict").exit_code == 2
+    assert run_plan(*on, "--set", "strategy.seed=3", "--strict").exit_code == 2
 
 
 def test_an_unknown_document_is_refused_with_the_known_ones(study: str, tmp_path: Path) -> None:
-    other = told(study, "--on", "watson", "--as", "yaml")
+    other = run_plan(study, "--on", "watson", "--as", "yaml")
     assert "it has experiments" in str(other.exception)
-    none = told(study, "--on", "local", "--as", "experiments")
+    none = run_plan(study, "--on", "local", "--as", "experiments")
     assert "local has no other documents" in str(none.exception)
-    saved = told(study, "--on", "watson", "--as", "experiments", "-o", str(tmp_path / "p.json"))
+    saved = run_plan(study, "--on", "watson", "--as", "experiments", "-o", str(tmp_path / "p.json"))
     assert isinstance(saved.exception, UsageError)
     assert not (tmp_path / "p.json").exists()
