@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -32,6 +32,7 @@ class Cluster:
     def __init__(self, ray: str) -> None:
         self._ray = ray
         self._mark = secrets.token_hex(8)
+        self._starts = itertools.count(1)
         self.token = secrets.token_hex(32)
         self.folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # sockets need short paths
         self._port = _free_port()
@@ -52,9 +53,9 @@ class Cluster:
         """The variables with which cloudtune reaches the cluster."""
         return {"RAY_API_SERVER_ADDRESS": self.url, "RAY_AUTH_TOKEN": self.token}
 
-    def add_node(self) -> None:
-        """Start a node."""
-        self._start(f"--address=127.0.0.1:{self._port}", "--num-cpus=4")
+    def add_node(self, *words: str, **variables: str) -> None:
+        """Start a node, with more words for ``ray start`` and variables of its raylet."""
+        self._start(f"--address=127.0.0.1:{self._port}", "--num-cpus=4", *words, **variables)
 
     def kill_node_of(self, pid: int) -> None:
         """Kill the raylet below which a process runs, as if its machine had failed."""
@@ -66,23 +67,20 @@ class Cluster:
 
     def close(self) -> None:
         """End all processes of the cluster, and only these."""
-        for _ in range(10):
-            processes = list(self._processes())
-            for process in processes:
-                with suppress(psutil.Error):
-                    process.send_signal(signal.SIGKILL)
-            if not processes:
-                break
-            psutil.wait_procs(processes, 2)
+        self._kill(self._mark)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _processes(self) -> Iterator[psutil.Process]:
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get(_MARK) == self._mark:
-                    yield process
+    def _kill(self, mark: str) -> None:
+        for _ in range(10):
+            processes = list(_processes(mark))
+            for process in processes:
+                with suppress(psutil.Error):
+                    process.kill()
+            if not processes:
+                return
+            psutil.wait_procs(processes, 10)
 
-    def _start(self, *words: str) -> None:
+    def _start(self, *words: str, **variables: str) -> None:
         agent = f"--dashboard-agent-listen-port={_free_port()}"
         env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "CLOUDTUNE_"))},
@@ -90,29 +88,35 @@ class Cluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
             "RAY_USAGE_STATS_ENABLED": "0",
-            _MARK: self._mark,
+            "RAY_memory_monitor_refresh_ms": "0",  # other processes may fill this machine
+            **variables,
         }
         for _ in range(3):  # a node sometimes does not come up in time on a busy machine
             command = [self._ray, "start", *words, agent]
+            env[_MARK] = mark = f"{self._mark}-{next(self._starts)}"
             with (self.folder / "start.log").open("ab") as log, suppress(subprocess.TimeoutExpired):
                 done = subprocess.run(
                     command, env=env, stdout=log, stderr=log, check=False, timeout=240
                 )
                 if done.returncode == 0:
                     return
+            self._kill(mark)
         text = (self.folder / "start.log").read_text("utf-8", "replace")
         self.close()
         raise AssertionError(text[-2000:])
 
 
-def processes_of_run(run: str) -> list[int]:
+def processes_of_run(run: str) -> list[psutil.Process]:
     """Return the processes of the scripts of a run."""
-    found: list[int] = []
+    return list(_processes(run, "CLOUDTUNE_RUN"))
+
+
+def _processes(value: str, variable: str = _MARK) -> Iterator[psutil.Process]:
+    """Yield the processes with a variable that begins so."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get("CLOUDTUNE_RUN") == run:
-                found.append(process.pid)
-    return found
+            if process.environ().get(variable, "").startswith(value):
+                yield process
 
 
 def _free_port() -> int:

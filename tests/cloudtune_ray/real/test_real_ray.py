@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import textwrap
@@ -17,8 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
+from cloudtune.planning.planner import plan
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
+from cloudtune.study.loader import load
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import RayError
 from cloudtune_ray.http import Connection, HttpClient
@@ -27,20 +28,31 @@ from tests.cloudtune_ray.lossy_proxy import LossyProxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SCRIPT = """
-    import os, signal, sys, time
+STEPS = 6
+SCRIPT = f"""
+    import os, sys, time
     from cloudtune.trial import checkpoint_dir, params, report, should_stop
     path = os.path.join(checkpoint_dir(), "done")
     done = int(open(path).read()) if os.path.exists(path) else 0
-    print("begins with", done, "pid", os.getpid(), flush=True)
-    for step in range(done + 1, STEPS + 1):
-        if should_stop():
-            print("saves its state", flush=True)
-            sys.exit(0)
-        time.sleep(SECONDS)
+    print("begins with", done, flush=True)
+    for step in range(done + 1, {STEPS} + 1):
         report(accuracy=params()["x"] + step, pid=os.getpid(), step=step)
         open(path, "w").write(str(step))
+        while step == {STEPS // 2} and not os.path.exists(GATE):
+            if should_stop():
+                print("saves its state", flush=True)
+                sys.exit(0)
+            time.sleep(0.1)
 """
+"""Waits in the middle until the gate is open."""
+
+
+def until(is_true: Callable[[], object], what: str) -> None:
+    """Wait for something that takes seconds, and minutes on a busy machine."""
+    deadline = time.monotonic() + 300
+    while not is_true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
 
 
 class Runs:
@@ -49,13 +61,11 @@ class Runs:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster = cluster
         self.folder = folder
+        self.gate = folder / "gate"
         self.client = RayClient(HttpClient(Connection(cluster.url, cluster.token)))
 
-    def write(
-        self, *, steps: int = 3, seconds: float = 0.3, script: str = SCRIPT, **blocks: Any
-    ) -> None:
-        text = textwrap.dedent(script)
-        text = text.replace("STEPS", str(steps)).replace("SECONDS", str(seconds))
+    def write(self, script: str = SCRIPT, **blocks: Any) -> None:
+        text = textwrap.dedent(script).replace("GATE", repr(str(self.gate)))
         (self.folder / "train.py").write_text(text)
         study = {
             "name": "real",
@@ -90,27 +100,34 @@ class Runs:
     def result(self, run: str) -> StudyResult:
         return lifecycle.results(run)[0]
 
-    def wait(self, run: str, is_good: Callable[[StudyResult], bool]) -> StudyResult:
-        deadline = time.monotonic() + 400
-        while not is_good(result := self.result(run)):
-            assert time.monotonic() < deadline, result
-            time.sleep(0.3)
-        return result
+    def wait_until_waiting(self, run: str, trials: int) -> StudyResult:
+        """Return the result once so many trials wait at the gate."""
+
+        def is_waiting() -> bool:
+            running = [trial for trial in self.result(run).trials if trial.state == "running"]
+            return [len(trial.measurements) for trial in running] == [STEPS // 2] * trials
+
+        until(is_waiting, f"{trials} trials wait")
+        return self.result(run)
+
+    def wait_until_over(self, run: str) -> StudyResult:
+        until(lambda: self.result(run).state != "running", "the end of the run")
+        return self.result(run)
 
     def jobs(self, run: str) -> list[dict[str, Any]]:
         jobs = self.client.list_all()
         return [job for job in jobs if job["submission_id"].startswith(f"real-{run}-")]
 
-    def check_complete(self, run: str, trials: int, steps: int) -> None:
+    def wait_for_jobs(self, run: str, status: str) -> None:
+        until(lambda: {job["status"] for job in self.jobs(run)} == {status}, f"jobs are {status}")
+
+    def check_complete(self, run: str, trials: int, steps: int = STEPS) -> None:
         result = self.result(run)
         done = [trial for trial in result.trials if trial.state == "completed"]
         assert len(done) == trials, [(t.state, t.reason) for t in result.trials]
         for trial in done:
             assert [m.step for m in trial.measurements] == list(range(1, steps + 1))
-        deadline = time.monotonic() + 60
-        while left := processes_of_run(run):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.3)
+        until(lambda: not processes_of_run(run), "no process is left")
 
 
 @pytest.fixture
@@ -143,7 +160,7 @@ def test_values_reach_the_script_and_the_log_can_be_read(runs: Runs) -> None:
         report(accuracy=1)
     """
     trials = [{"x": 0.5, "word": word} for word in ("a b", "it's $HOME", "ü\n2")]
-    runs.write(script=script, strategy="list", initial_trials=trials, limits={"parallel_trials": 3})
+    runs.write(script, strategy="list", initial_trials=trials, limits={"parallel_trials": 3})
     run = only_run(runs.cli("run", "study.yaml", "--on", "ray"))
     runs.check_complete(run, 3, 1)
     assert [dict(trial.parameters) for trial in runs.result(run).trials] == trials
@@ -153,7 +170,7 @@ def test_values_reach_the_script_and_the_log_can_be_read(runs: Runs) -> None:
 
 
 def test_a_failing_script_is_a_failed_trial_with_its_reason(runs: Runs) -> None:
-    runs.write(script="raise SystemExit('no data')", limits={"max_trials": 1})
+    runs.write("raise SystemExit('no data')", limits={"max_trials": 1})
     run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=4))
     (trial,) = runs.result(run).trials
     assert (trial.state, "no data" in trial.reason) == ("failed", True)
@@ -161,23 +178,18 @@ def test_a_failing_script_is_a_failed_trial_with_its_reason(runs: Runs) -> None:
 
 def test_a_trial_whose_node_fails_continues_elsewhere(runs: Runs) -> None:
     storage = {"ray": {"storage": str(runs.folder / "shared")}}
-    runs.write(steps=60, seconds=0.5, providers=storage, limits={"max_trials": 1})
+    runs.write(providers=storage, limits={"max_trials": 1})
     run = runs.detach()
-    result = runs.wait(run, lambda r: bool(r.trials) and len(r.trials[0].measurements) > 2)
+    result = runs.wait_until_waiting(run, 1)
     pid = int(result.trials[0].metrics["pid"])
     runs.cluster.kill_node_of(pid)
-    deadline = time.monotonic() + 60
-    while psutil.pid_exists(pid):
-        assert time.monotonic() < deadline, "the script lives on without its node"
-        time.sleep(0.2)
+    until(lambda: not psutil.pid_exists(pid), "the script ends with its node")
+    runs.gate.touch()
     runs.cluster.add_node()
-    result = runs.wait(run, lambda r: r.state != "running")
-    lost, done = result.trials
+    lost, done = runs.wait_until_over(run).trials
     assert (lost.state, done.state, done.replaces) == ("cancelled", "completed", 1)
-    steps = [m.step for m in done.measurements]  # those since the last poll are lost
-    assert steps == sorted(set(steps))
-    assert (steps[0], steps[-1]) == (1, 60)
-    assert "begins with 0" not in runs.cli("logs", run, "2")
+    assert [m.step for m in done.measurements] == list(range(1, STEPS + 1))
+    assert f"begins with {STEPS // 2}" in runs.cli("logs", run, "2")
     assert len(runs.jobs(run)) == 2
     assert not processes_of_run(run)
 
@@ -192,6 +204,7 @@ def test_lost_answers_neither_lose_nor_double_a_trial(runs: Runs) -> None:
         return number % 5 == 0
 
     proxy = LossyProxy(runs.cluster.url, loses)
+    runs.gate.touch()
     try:
         runs.write(limits={"max_trials": 4, "parallel_trials": 2})
         address = f"providers.ray.address={proxy.url}"
@@ -200,41 +213,38 @@ def test_lost_answers_neither_lose_nor_double_a_trial(runs: Runs) -> None:
         proxy.close()
     run = only_run(out)
     assert len([call for call in proxy.lost if call == ("POST", "/api/jobs/")]) == 2
-    runs.check_complete(run, 4, 3)
+    runs.check_complete(run, 4)
     assert len(runs.jobs(run)) == 4
     assert len(runs.result(run).trials) == 4
 
 
 def test_a_run_that_was_killed_is_resumed(runs: Runs) -> None:
-    runs.write(steps=12, seconds=0.5, limits={"max_trials": 3, "parallel_trials": 2})
-    command = [sys.executable, "-m", "cloudtune", "run", "study.yaml", "--on", "ray", "--json"]
+    runs.write(limits={"max_trials": 3, "parallel_trials": 2})
+    planned = plan(load(runs.folder / "study.yaml"), "ray", base=runs.folder)
+    run = lifecycle.create([planned]).id
+    command = [sys.executable, "-m", "cloudtune", "resume", run]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while not (found := list((runs.folder / "state" / "runs").glob("*"))):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        run = found[0].name
-        runs.wait(run, lambda r: sum(len(t.measurements) > 1 for t in r.trials) == 2)
-        process.send_signal(signal.SIGKILL)
-    time.sleep(2)
+        try:
+            runs.wait_until_waiting(run, 2)
+        finally:
+            process.kill()
+    runs.gate.touch()
+    runs.wait_for_jobs(run, "SUCCEEDED")
     runs.cli("resume", run)
-    runs.check_complete(run, 3, 12)
+    runs.check_complete(run, 3)
     assert len(runs.jobs(run)) == 3
 
 
 def test_a_detached_run_is_stopped_with_grace(runs: Runs) -> None:
-    runs.write(steps=600, seconds=0.5)
+    runs.write()
     run = runs.detach()
-    runs.wait(run, lambda r: sum(len(t.measurements) > 0 for t in r.trials) == 2)
+    runs.wait_until_waiting(run, 2)
     runs.cli("stop", run)
-    result = runs.wait(run, lambda r: r.state != "running")
-    assert result.state == "cancelled"
-    deadline = time.monotonic() + 90
-    while processes_of_run(run) or {job["status"] for job in runs.jobs(run)} != {"STOPPED"}:
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    assert runs.wait_until_over(run).state == "cancelled"
+    runs.wait_for_jobs(run, "STOPPED")
     for job in runs.jobs(run):
         assert "saves its state" in "\n".join(runs.client.log(job["submission_id"]))
+    assert not processes_of_run(run)
 
 
 def test_a_script_that_ignores_the_request_is_killed_after_the_grace(runs: Runs) -> None:
@@ -247,40 +257,33 @@ def test_a_script_that_ignores_the_request_is_killed_after_the_grace(runs: Runs)
             time.sleep(1)
     """
     limits = {"max_trials": 1, "trial_timeout": "8s"}
-    runs.write(script=script, limits=limits, providers={"ray": {"grace": "4s"}})
+    runs.write(script, limits=limits, providers={"ray": {"grace": "4s"}})
     run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=4))
     (trial,) = runs.result(run).trials
     assert trial.reason == "its trial_timeout was reached"
-    runs.check_complete(run, 0, 0)
+    runs.check_complete(run, 0)
 
 
 def test_a_script_ends_with_its_supervisor(runs: Runs) -> None:
-    runs.write(steps=100, seconds=0.5, limits={"max_trials": 1})
+    runs.write(limits={"max_trials": 1})
     run = runs.detach()
-    result = runs.wait(run, lambda r: bool(r.trials) and len(r.trials[0].measurements) > 1)
-    pid = int(result.trials[0].metrics["pid"])
-    supervisors = [p for p in psutil.Process(pid).parents() if "JobSupervisor" in p.name()]
-    supervisors = supervisors or [
-        p for p in psutil.Process(pid).parents() if "JobSupervisor" in " ".join(p.cmdline())
-    ]
-    supervisors[0].kill()
-    deadline = time.monotonic() + 60
-    while psutil.pid_exists(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    result = runs.wait(run, lambda r: len(r.trials) == 2)
-    assert result.trials[0].state == "cancelled"
-    runs.cli("stop", run)
-    runs.wait(run, lambda r: r.state != "running")
+    pid = int(runs.wait_until_waiting(run, 1).trials[0].metrics["pid"])
+    supervisor = next(
+        process
+        for process in psutil.Process(pid).parents()
+        if "JobSupervisor" in " ".join([process.name(), *process.cmdline()])
+    )
+    supervisor.kill()
+    until(lambda: not psutil.pid_exists(pid), "the script ends")
+    runs.gate.touch()
+    lost, done = runs.wait_until_over(run).trials
+    assert (lost.state, done.state) == ("cancelled", "completed")
 
 
 def test_jobs_of_ended_runs_are_cleaned_up(runs: Runs) -> None:
-    runs.write(limits={"max_trials": 1})
+    runs.write("from cloudtune.trial import report\nreport(accuracy=1)", limits={"max_trials": 1})
     run = only_run(runs.cli("run", "study.yaml", "--on", "ray"))
-    deadline = time.monotonic() + 60
-    while {job["status"] for job in runs.jobs(run)} != {"SUCCEEDED"}:
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+    runs.wait_for_jobs(run, "SUCCEEDED")
     runs.cli("clean", run, "--remote", "--yes")
     assert not runs.jobs(run)
 
