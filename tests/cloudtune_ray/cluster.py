@@ -38,24 +38,29 @@ class Cluster:
         self._port = _free_port()
         self._dashboard = _free_port()
         self.url = f"http://127.0.0.1:{self._dashboard}"
-        self._start(
-            "--head",
-            "--num-cpus=0",
-            f"--port={self._port}",
-            f"--dashboard-port={self._dashboard}",
-            "--include-dashboard=true",
-            f"--temp-dir={self.folder}",
-            "--disable-usage-stats",
-        )
+        self._head = self._start_head()
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables with which cloudtune reaches the cluster."""
         return {"RAY_API_SERVER_ADDRESS": self.url, "RAY_AUTH_TOKEN": self.token}
 
-    def add_node(self, *words: str, **variables: str) -> None:
-        """Start a node, with more words for ``ray start`` and variables of its raylet."""
-        self._start(f"--address=127.0.0.1:{self._port}", "--num-cpus=4", *words, **variables)
+    def replace_head(self) -> None:
+        """Kill the head and start another one, which has none of its state."""
+        self._kill(self._head)
+        self._head = self._start_head()
+
+    def add_node(self, *words: str, **variables: str) -> str:
+        """Start a node, with more words for ``ray start`` and variables of its raylet.
+
+        Returns:
+            What `kill_node` takes.
+        """
+        return self._start(f"--address=127.0.0.1:{self._port}", "--num-cpus=4", *words, **variables)
+
+    def kill_node(self, node: str) -> None:
+        """Kill all processes of a node."""
+        self._kill(node)
 
     def kill_node_of(self, pid: int) -> None:
         """Kill the raylet below which a process runs, as if its machine had failed."""
@@ -80,7 +85,18 @@ class Cluster:
                 return
             psutil.wait_procs(processes, 10)
 
-    def _start(self, *words: str, **variables: str) -> None:
+    def _start_head(self) -> str:
+        return self._start(
+            "--head",
+            "--num-cpus=0",
+            f"--port={self._port}",
+            f"--dashboard-port={self._dashboard}",
+            "--include-dashboard=true",
+            f"--temp-dir={self.folder}",
+            "--disable-usage-stats",
+        )
+
+    def _start(self, *words: str, **variables: str) -> str:
         agent = f"--dashboard-agent-listen-port={_free_port()}"
         env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "CLOUDTUNE_"))},
@@ -93,13 +109,13 @@ class Cluster:
         }
         for _ in range(3):  # a node sometimes does not come up in time on a busy machine
             command = [self._ray, "start", *words, agent]
-            env[_MARK] = mark = f"{self._mark}-{next(self._starts)}"
+            env[_MARK] = mark = f"{self._mark}-{next(self._starts)}."
             with (self.folder / "start.log").open("ab") as log, suppress(subprocess.TimeoutExpired):
                 done = subprocess.run(
                     command, env=env, stdout=log, stderr=log, check=False, timeout=240
                 )
                 if done.returncode == 0:
-                    return
+                    return mark
             self._kill(mark)
         text = (self.folder / "start.log").read_text("utf-8", "replace")
         self.close()

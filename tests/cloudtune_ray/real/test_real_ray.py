@@ -288,6 +288,41 @@ def test_jobs_of_ended_runs_are_cleaned_up(runs: Runs) -> None:
     assert not runs.jobs(run)
 
 
+def test_a_trial_that_the_memory_monitor_ends_starts_again_with_more(runs: Runs) -> None:
+    full = {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
+    node = runs.cluster.add_node('--resources={"full": 1}', **full)
+    try:
+        runs.write(
+            limits={"max_trials": 1},
+            providers={"ray": {"resources": {"full": 1}}},
+            trial={"script": "train.py", "resources": {"memory": "8 MB"}, "retry": "memory"},
+        )
+        out = runs.cli("run", "study.yaml", "--on", "ray", code=4)
+    finally:
+        runs.cluster.kill_node(node)
+    assert "ran out of memory; starts again with 16 MB" in out
+    run = only_run(out)
+    (trial,) = runs.result(run).trials
+    assert (trial.state, trial.retries) == ("failed", 1)
+    assert trial.reason.startswith("out of memory: ")
+    assert len(runs.jobs(run)) == 2
+    assert not processes_of_run(run)
+
+
+def test_trials_of_a_head_that_is_replaced_are_repeated(runs: Runs) -> None:
+    runs.write()
+    run = runs.detach()
+    pids = [int(t.metrics["pid"]) for t in runs.wait_until_waiting(run, 2).trials]
+    runs.cluster.replace_head()
+    until(lambda: not any(map(psutil.pid_exists, pids)), "the scripts end with their nodes")
+    runs.gate.touch()
+    runs.cluster.add_node()
+    trials = runs.wait_until_over(run).trials
+    assert [t.state for t in trials] == ["cancelled"] * 2 + ["completed"] * 2
+    assert all("no longer knows the job" in t.reason for t in trials[:2])
+    assert not processes_of_run(run)
+
+
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_wrong_token_is_named(runs: Runs, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", token)
