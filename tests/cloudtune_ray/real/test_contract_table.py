@@ -212,6 +212,12 @@ def test_a_package_that_is_gone(api: Api) -> None:
     assert missing in details["message"]
 
 
+def test_a_node_without_a_label_matches_what_is_negated(api: Api, package: str) -> None:
+    labels = {"zone": "!a", "disk": "!in(b, c)"}
+    job = submit(api, package, "true", entrypoint_label_selector=labels)
+    assert api.wait(job, "SUCCEEDED", "FAILED")["status"] == "SUCCEEDED"
+
+
 STOPPED = """\
 import os, signal, subprocess, sys, time
 if len(sys.argv) == 1:
