@@ -38,17 +38,20 @@ class Cluster:
         self._port = _free_port()
         self._dashboard = _free_port()
         self.url = f"http://127.0.0.1:{self._dashboard}"
-        self._head = self._start_head()
+        self._start(
+            "--head",
+            "--num-cpus=0",
+            f"--port={self._port}",
+            f"--dashboard-port={self._dashboard}",
+            "--include-dashboard=true",
+            f"--temp-dir={self.folder}",
+            "--disable-usage-stats",
+        )
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables with which cloudtune reaches the cluster."""
         return {"RAY_API_SERVER_ADDRESS": self.url, "RAY_AUTH_TOKEN": self.token}
-
-    def replace_head(self) -> None:
-        """Kill the head and start another one, which has none of its state."""
-        self._kill(self._head)
-        self._head = self._start_head()
 
     def add_node(self, *words: str, **variables: str) -> str:
         """Start a node, with more words for ``ray start`` and variables of its raylet.
@@ -84,17 +87,6 @@ class Cluster:
             if not processes:
                 return
             psutil.wait_procs(processes, 10)
-
-    def _start_head(self) -> str:
-        return self._start(
-            "--head",
-            "--num-cpus=0",
-            f"--port={self._port}",
-            f"--dashboard-port={self._dashboard}",
-            "--include-dashboard=true",
-            f"--temp-dir={self.folder}",
-            "--disable-usage-stats",
-        )
 
     def _start(self, *words: str, **variables: str) -> str:
         agent = f"--dashboard-agent-listen-port={_free_port()}"

@@ -309,20 +309,6 @@ def test_a_trial_that_the_memory_monitor_ends_starts_again_with_more(runs: Runs)
     assert not processes_of_run(run)
 
 
-def test_trials_of_a_head_that_is_replaced_are_repeated(runs: Runs) -> None:
-    runs.write()
-    run = runs.detach()
-    pids = [int(t.metrics["pid"]) for t in runs.wait_until_waiting(run, 2).trials]
-    runs.cluster.replace_head()
-    until(lambda: not any(map(psutil.pid_exists, pids)), "the scripts end with their nodes")
-    runs.gate.touch()
-    runs.cluster.add_node()
-    trials = runs.wait_until_over(run).trials
-    assert [t.state for t in trials] == ["cancelled"] * 2 + ["completed"] * 2
-    assert all("no longer knows the job" in t.reason for t in trials[:2])
-    assert not processes_of_run(run)
-
-
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_wrong_token_is_named(runs: Runs, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", token)
