@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ TIMEOUT = "TIMEOUT"
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
 GONE = "GONE"
 """The word for a job that is neither in the queue nor has an end file."""
+_OVER_MEMORY = re.compile(r"slurmstepd\S*: error: .*exceeded (job )?memory limit", re.IGNORECASE)
+"""What Slurm 24.11 writes into the log of a job that it kills for its memory without cgroups, by
+``JobAcctGatherParams=OverMemoryKill`` (slurm.conf(5)). The job's state is then only ``FAILED``."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,8 @@ def _queue_outcome(
     if queued.state in OUT_OF_TIME:
         return _Outcome("failed", TIMEOUT, _timeout_reason(has_timeout=has_timeout))
     lines = "\n".join(tail)
-    if queued.state == OUT_OF_MEMORY:
-        return _Outcome("failed", OUT_OF_MEMORY, f"out of memory\n{lines}", out_of_memory=True)
+    if queued.state == OUT_OF_MEMORY or _OVER_MEMORY.search(lines):
+        return _Outcome("failed", queued.state, f"out of memory\n{lines}", out_of_memory=True)
     if queued.state == "CANCELLED":
         return _Outcome("cancelled", queued.state)
     if begin:

@@ -81,10 +81,11 @@ def require_slurm() -> None:
         pytest.skip(reason)
 
 
-def start_cluster(*, nodes: int = 2, min_job_age: int = 300) -> Cluster:
+def start_cluster(*, nodes: int = 2, min_job_age: int = 300, more: Sequence[str] = ()) -> Cluster:
     """Start a cluster in a folder whose path is short enough for a socket."""
     require_slurm()
-    cluster = Cluster(Path(tempfile.mkdtemp(prefix="slurm-")), nodes=nodes, min_job_age=min_job_age)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    cluster = Cluster(folder, nodes=nodes, min_job_age=min_job_age, more=more)
     try:
         cluster.start()
     except BaseException:

@@ -260,3 +260,37 @@ def test_a_trial_on_a_node_that_is_lost_continues_elsewhere(tmp_path: Path) -> N
         assert int(begin[1]) > 3
     finally:
         end_cluster(cluster)
+
+
+def test_a_trial_that_slurm_kills_for_its_memory_starts_again_with_more(tmp_path: Path) -> None:
+    cluster = start_cluster(
+        nodes=1,
+        more=[
+            "JobAcctGatherType=jobacct_gather/linux",
+            "JobAcctGatherFrequency=task=1",
+            "JobAcctGatherParams=OverMemoryKill",
+        ],
+    )
+    try:
+        user = User(cluster, tmp_path)
+        user.study(trials=1, parallel=1)
+        (tmp_path / "train.py").write_text(
+            "import os, time\n"
+            "from cloudtune.trial import checkpoint_dir, report\n"
+            "path = os.path.join(checkpoint_dir(), 'started')\n"
+            "again = os.path.exists(path)\n"
+            "open(path, 'w').close()\n"
+            "memory = bytearray(b'x') * 300_000_000\n"
+            "time.sleep(0 if again else 100)\n"
+            "report(score=len(memory))\n"
+        )
+        study = tmp_path / "study.yaml"
+        more = "memory: 200 MiB}, retry: {on: memory, memory: 3x}"
+        study.write_text(study.read_text().replace("memory: 100 MB}", more))
+        output = user.call("run", "study.yaml", "--on", "slurm")
+        (trial,) = user.trials()
+        assert trial["state"] == "completed", output
+        assert "ran out of memory; starts again with 600 MiB" in output
+        assert len(user.jobs()) == 2
+    finally:
+        end_cluster(cluster)

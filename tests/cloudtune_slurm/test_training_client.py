@@ -199,6 +199,24 @@ def test_a_job_that_ends_before_its_script_shows_its_log(rig: Rig, clock: Clock)
     assert "module: command not found" in job.reason
 
 
+def test_a_job_that_slurm_kills_for_its_memory_without_cgroups(rig: Rig, clock: Clock) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.write(
+        started,
+        "log.txt",
+        "slurmstepd: error: StepId=3.batch exceeded memory limit (116 > 104), being killed\n"
+        "slurmstepd: error: Exceeded job memory limit\n",
+    )
+    rig.cluster.set_state(str(started.id), "FAILED", "RaisedSignal:9(Killed)")
+    for _ in range(2):
+        rig.state(started)
+        clock.now += 20
+    job = rig.state(started)
+    assert (job.state, job.out_of_memory) == ("failed", True)
+    assert job.reason.startswith("out of memory")
+
+
 def test_without_a_log_the_folder_is_in_doubt(rig: Rig, clock: Clock) -> None:
     started = rig.create(1)
     rig.cluster.set_state(str(started.id), "FAILED")
