@@ -129,7 +129,8 @@ def _file_outcome(ending: Ending, queued: QueuedJob | None, *, has_timeout: bool
         return _lost(state, queued)
     reason = str(ending.file.get("reason") or "")
     if state == OUT_OF_MEMORY and ending.code:
-        return _Outcome("failed", OUT_OF_MEMORY, f"out of memory: {reason}", out_of_memory=True)
+        prefix = "" if reason.startswith("out of memory") else "out of memory: "
+        return _Outcome("failed", OUT_OF_MEMORY, prefix + reason, out_of_memory=True)
     if ending.stopped and state in ("CANCELLED", ""):
         return _Outcome("cancelled", state or "CANCELLED")
     if ending.code == 0:

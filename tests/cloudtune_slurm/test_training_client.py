@@ -157,6 +157,13 @@ def test_a_preempted_script_that_saved_and_left_is_lost_too(rig: Rig, clock: Clo
             True,
         ),
         ({"code": -9, "reason": "killed"}, "FAILED", "FAILED", "killed", False),
+        (
+            {"code": 1, "reason": "out of memory: MemoryError"},
+            "OUT_OF_MEMORY",
+            "OUT_OF_MEMORY",
+            "out of memory: MemoryError",
+            True,
+        ),
         (None, "TIMEOUT", "TIMEOUT", "time limit", False),
         (None, "OUT_OF_MEMORY", "OUT_OF_MEMORY", "out of memory", True),
         (None, "FAILED", "FAILED", "the launcher was killed", False),
@@ -184,6 +191,7 @@ def test_failures(
     job = rig.state(started)
     assert (job.state, job.word, job.out_of_memory, job.lost) == ("failed", word, memory, False)
     assert reason in job.reason
+    assert "out of memory: out of" not in job.reason
 
 
 def test_a_job_that_ends_before_its_script_shows_its_log(rig: Rig, clock: Clock) -> None:
