@@ -245,10 +245,10 @@ class JobPoller:
         _log.debug("back off for %.1f s: %s", wait, error)
 
     def _send_requests(self) -> None:
-        self._create_waiting()
-        for job in list(self._running.values()):
+        for job in list(self._running.values()):  # first: their end makes room, and saves money
             if job.stop and not job.stop_sent:
                 self._send_stop(job)
+        self._create_waiting()
 
     @property
     def _any_may_run(self) -> bool:
@@ -321,7 +321,9 @@ class JobPoller:
         except ProviderError as error:
             if _concerns_service(error):
                 raise
-            self._end(job, "failed", f"{error}; it still runs at {self._service}")
+            self._stops_failed = True
+            self._notify(f"{error}; the training job {job.id} still runs at {self._service}")
+            self._end(job, "failed", str(error))
         else:
             job.stop_sent = True
 
@@ -331,7 +333,7 @@ class JobPoller:
                 self._withdraw(job)
             for job in [job for job in self._running.values() if not job.stop_sent]:
                 self._send_stop(job)
-            self._stops_failed = any(job.may_exist for job in self._waiting.values())
+            self._stops_failed |= any(job.may_exist for job in self._waiting.values())
         except ProviderError as error:  # it is unreachable for the others, too
             self._stops_failed = True
             self._notify(f"{error}; training jobs may still run at {self._service}")

@@ -172,6 +172,17 @@ def test_a_stop_ends_the_wait_after_failed_calls(scene: Scene) -> None:
 
 
 @pytest.mark.usefixtures("waits_long")
+def test_a_job_is_stopped_while_no_job_can_be_created(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults = {"create": [BUSY] * 1000}
+    scene.start(2)
+    scene.until(lambda: any("retrying" in text for text in scene.said))
+    scene.runner.stop(1)
+    scene.until(lambda: scene.far.jobs["job-1-1"].word == "STOPPED")
+
+
+@pytest.mark.usefixtures("waits_long")
 def test_a_service_that_does_not_respond_can_be_left(scene: Scene) -> None:
     scene.start(1)
     scene.made(1)
@@ -511,6 +522,22 @@ def test_nothing_is_removed_while_jobs_may_run() -> None:
     scene.runner.close()
     assert "remove" not in scene.far.calls
     assert scene.said == ["far: the line is busy; training jobs may still run at far"]
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_job_that_cannot_be_stopped_is_reported_and_nothing_that_it_may_need_removed(
+    *, closes: bool
+) -> None:
+    scene = RemovableScene()
+    scene.start(1)
+    scene.made(1)
+    scene.far.faults["stop"] = [EXPIRED]
+    if not closes:
+        scene.runner.stop(1)
+        assert scene.ended().number == 1
+    scene.runner.close()
+    assert "remove" not in scene.far.calls
+    assert scene.said == ["far: the sign-in has expired; the training job job-1-1 still runs at far"]
 
 
 def test_nothing_is_removed_while_a_job_may_become_visible() -> None:
