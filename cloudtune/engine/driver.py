@@ -131,7 +131,7 @@ class Driver:
                 self._enforce_deadlines(runner)
             if self._can_start() and self._start_next(runner):
                 return None
-            if not self._deadlines:
+            if not (self._deadlines or self._is_stop_pending):
                 return self._finish()
             message = self._inbox.pop()
             if message is None:
@@ -143,7 +143,7 @@ class Driver:
             elif isinstance(message, Lost):
                 return self._lose_runner(message)
             else:
-                if message.state == "cancelled" and not message.now:
+                if message.state == "cancelled" and not message.now and self._deadlines:
                     self._notify("stopping running trials; interrupt again to end them at once")
                 self._stop_all(runner, Outcome(message.state, message.reason), now=message.now)
         self._write_events()
@@ -202,7 +202,13 @@ class Driver:
     def _can_start(self) -> bool:
         has_slot = len(self._deadlines) < (self._limits.parallel_trials or 1)
         may_start = has_slot and not self._exhausted and self._outcome is None
-        return may_start and not (self._deadlines and self._breaker.is_open)
+        waits = self._is_stop_pending or (self._deadlines and self._breaker.is_open)
+        return may_start and not waits
+
+    @property
+    def _is_stop_pending(self) -> bool:
+        """Whether a request to stop is in the inbox, so that no trial must start before it."""
+        return self._outcome is None and self._inbox.stop_requested
 
     def _start_next(self, runner: TrialRunner) -> bool:
         """Start the next trial; return whether there was one."""

@@ -133,7 +133,8 @@ def _describe_cluster(controller: Controller, _document: Json) -> Json:
 EFFECTS = (OUT_OF_MEMORY, LOSE_NODE)
 """Effects on a trial that only this emulator has: the kernel kills the job for its memory; its node
 is lost with all its jobs. ``lose`` loses the node for that job only, and ``interrupt`` preempts it.
-They happen once a job has run for a second, or the seconds of ``after``."""
+They happen once a job has run for a second; ``lose`` and ``interrupt``, for the seconds of
+``after``."""
 NOT_DRIVEN: Mapping[str, str] = {
     "stop_early": "Slurm does not stop jobs early",
     "no_metric": "Slurm does not read metrics",

@@ -15,7 +15,15 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
 from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.models import Interrupted, Lost, Recovered
-from cloudtune.results.events import Ended, Event, HostFailure, Measured, Outcome, Started
+from cloudtune.results.events import (
+    Ended,
+    Event,
+    HostFailure,
+    JobState,
+    Measured,
+    Outcome,
+    Started,
+)
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.quantities import Money
@@ -122,15 +130,12 @@ def drive(
     before: Sequence[Event] = (),
     strategy: Counting | None = None,
     hold: int = 1,
-    request: StopRequest | None = None,
 ) -> tuple[Outcome, list[Event], Runner]:
     inbox = Inbox()
     events: list[Event] = list(before)
     driver = Driver(of, strategy or Counting(), run="r", inbox=inbox, record=events.extend)
     driver.replay(list(before))
     runner = Runner(inbox, script, hold)
-    if request:
-        inbox.put(request)
     return driver.run(runner), events, runner
 
 
@@ -314,10 +319,30 @@ def test_the_remark_of_a_process_explains_a_missing_objective() -> None:
 @pytest.mark.parametrize("now", [False, True])
 def test_a_stop_request_cancels_gracefully_or_at_once(now: bool) -> None:
     of = study(limits={"max_trials": 4})
-    outcome, events, runner = drive(of, hanging, request=StopRequest("interrupted", now=now))
-    assert outcome == Outcome("cancelled", "interrupted")
+    inbox, events = Inbox(), list[Event]()
+
+    class Stopping(Runner):
+        def start(self, started: Started) -> None:
+            super().start(started)
+            inbox.put(StopRequest("interrupted", now=now))
+
+    driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend)
+    runner = Stopping(inbox, hanging)
+    assert driver.run(runner) == Outcome("cancelled", "interrupted")
     assert states(of, events) == ["cancelled"]
     assert runner.stopped == [(1, now)]
+
+
+@pytest.mark.parametrize("state", ["cancelled", "completed"])
+def test_no_trial_starts_after_a_stop_request(state: JobState) -> None:
+    of = study(limits={"max_trials": 4, "parallel_trials": 2})
+    inbox, events, texts = Inbox(), list[Event](), list[str]()
+    driver = Driver(
+        of, Counting(), run="r", inbox=inbox, record=events.extend, notify=texts.append
+    )
+    inbox.put(StopRequest("interrupted", state=state))
+    assert driver.run(Runner(inbox, hanging)) == Outcome(state, "interrupted")
+    assert (events, texts) == ([], [])
 
 
 def test_failures_count_toward_patience() -> None:
