@@ -120,20 +120,30 @@ class RayClient:
         node: str | None = details.get("driver_node_id")
         if not node:
             return str(details.get("message") or "").splitlines()
-        lines = self.tail(node, f"job-driver-{job}.log", MAX_LOG_LINES, MAX_LOG_BYTES)
-        if lines is None:
-            raise RayError(f"the node of the job {job} is gone, and its log with it")
-        return lines
+        count = MAX_LOG_LINES
+        while True:
+            content = self._read_end(node, f"job-driver-{job}.log", count, MAX_LOG_BYTES)
+            if content is None:
+                raise RayError(f"the node of the job {job} is gone, and its log with it")
+            if len(content) < MAX_LOG_BYTES or count == 1:
+                return _to_lines(content)
+            count //= 10  # what was cut are the last ones, which matter most
 
-    def tail(
-        self, node: str, file: str, lines: int, max_bytes: int = MAX_RECORD_BYTES
-    ) -> list[str] | None:
+    def tail(self, node: str, file: str, lines: int) -> list[str] | None:
         """Return the last lines of a file in a node's log folder; None if it cannot be read."""
+        content = self._read_end(node, file, lines, MAX_RECORD_BYTES)
+        return None if content is None else _to_lines(content)
+
+    def _read_end(self, node: str, file: str, lines: int, max_bytes: int) -> bytes | None:
+        """Return the last lines, cut after ``max_bytes``."""
         query = urlencode({"node_id": node, "filename": file, "lines": lines})
         try:
-            content = self.http.send("GET", f"/api/v0/logs/file?{query}", max_bytes=max_bytes)
+            return self.http.send("GET", f"/api/v0/logs/file?{query}", max_bytes=max_bytes)
         except RayError as error:
             if error.not_found or any(text in error.text for text in _UNREADABLE):
                 return None
             raise
-        return content.decode("utf-8", "replace").splitlines()
+
+
+def _to_lines(content: bytes) -> list[str]:
+    return content.decode("utf-8", "replace").splitlines()

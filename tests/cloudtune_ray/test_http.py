@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import trustme
 
 from cloudtune.errors import EmulatorEndedError
+from cloudtune_ray import client
+from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import RayError, service_error
 from cloudtune_ray.http import Connection, HttpClient
 
@@ -118,3 +121,30 @@ def test_errors_by_status(code: int, retryable: bool, all_calls: bool) -> None:
     error = service_error("GET /api/version", code, "No available agent to submit job")
     assert (error.retryable, error.affects_all_calls) == (retryable, all_calls)
     assert f"[{code}]" in str(error)
+
+
+@pytest.mark.parametrize(("lines", "shown"), [(5, 5), (90, 90), (91, 10), (5000, 10)])
+def test_the_end_of_a_long_log_is_shown(
+    lines: int, shown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MAX_LOG_LINES", 1000)
+    monkeypatch.setattr(client, "MAX_LOG_BYTES", 901)
+
+    class Node(HttpClient):
+        def get(self, path: str) -> Any:
+            return {"driver_node_id": "n"}
+
+        def send(
+            self,
+            method: str,
+            path: str,
+            body: bytes | None = None,
+            content_type: str = "",
+            max_bytes: int = 0,
+        ) -> bytes:
+            (count,) = parse_qs(path)["lines"]
+            log = [f"{number:9}\n" for number in range(lines)]
+            return "".join(log[-int(count) :]).encode()[:max_bytes]
+
+    log = RayClient(Node(Connection("http://127.0.0.1:1"))).log("job")
+    assert log == [f"{number:9}" for number in range(lines - shown, lines)]

@@ -537,7 +537,8 @@ def test_a_job_that_cannot_be_stopped_is_reported_and_nothing_that_it_may_need_r
         assert scene.ended().number == 1
     scene.runner.close()
     assert "remove" not in scene.far.calls
-    assert scene.said == ["far: the sign-in has expired; the training job job-1-1 still runs at far"]
+    (text,) = scene.said
+    assert text == "far: the sign-in has expired; the training job job-1-1 still runs at far"
 
 
 def test_nothing_is_removed_while_a_job_may_become_visible() -> None:
