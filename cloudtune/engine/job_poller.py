@@ -245,9 +245,7 @@ class JobPoller:
         _log.debug("back off for %.1f s: %s", wait, error)
 
     def _send_requests(self) -> None:
-        for job in list(self._running.values()):  # first: their end makes room, and saves money
-            if job.stop and not job.stop_sent:
-                self._send_stop(job)
+        self._stop_jobs()  # first: their end makes room for others, and saves money
         self._create_waiting()
 
     @property
@@ -315,24 +313,25 @@ class JobPoller:
         self._any_created = self._any_response = True
         self._running[job.started.number] = self._waiting.pop(job.started.number)
 
-    def _send_stop(self, job: _PolledJob) -> None:
-        try:
-            self._jobs.stop(job.id)
-        except ProviderError as error:
-            if _concerns_service(error):
-                raise
-            self._stops_failed = True
-            self._notify(f"{error}; the training job {job.id} still runs at {self._service}")
-            self._end(job, "failed", str(error))
-        else:
-            job.stop_sent = True
+    def _stop_jobs(self) -> None:
+        for job in [each for each in self._running.values() if each.stop and not each.stop_sent]:
+            try:
+                self._jobs.stop(job.id)
+                job.stop_sent = True
+            except ProviderError as error:
+                if _concerns_service(error):
+                    raise
+                self._stops_failed = True
+                self._notify(f"{error}; the training job {job.id} still runs at {self._service}")
+                self._end(job, "failed", str(error))
 
     def _stop_remaining(self) -> None:
         try:
             for job in [job for job in self._waiting.values() if job.may_exist]:
                 self._withdraw(job)
-            for job in [job for job in self._running.values() if not job.stop_sent]:
-                self._send_stop(job)
+            for job in self._running.values():
+                job.stop = True
+            self._stop_jobs()
             self._stops_failed |= any(job.may_exist for job in self._waiting.values())
         except ProviderError as error:  # it is unreachable for the others, too
             self._stops_failed = True

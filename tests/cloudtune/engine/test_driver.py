@@ -337,9 +337,7 @@ def test_a_stop_request_cancels_gracefully_or_at_once(now: bool) -> None:
 def test_no_trial_starts_after_a_stop_request(state: JobState) -> None:
     of = study(limits={"max_trials": 4, "parallel_trials": 2})
     inbox, events, texts = Inbox(), list[Event](), list[str]()
-    driver = Driver(
-        of, Counting(), run="r", inbox=inbox, record=events.extend, notify=texts.append
-    )
+    driver = Driver(of, Counting(), run="r", inbox=inbox, record=events.extend, notify=texts.append)
     inbox.put(StopRequest("interrupted", state=state))
     assert driver.run(Runner(inbox, hanging)) == Outcome(state, "interrupted")
     assert (events, texts) == ([], [])
