@@ -77,6 +77,15 @@ def format_objectives(study: Study, trial: Trial) -> str:
     return sanitize_line(text) or "not measured"
 
 
+def format_best(study: Study, trial: Trial) -> str:
+    """Return the objectives and the number of the best trial, and whether it was stopped early.
+
+    A trial that was stopped early is the best one only if none has completed.
+    """
+    stopped = ", which was stopped early" if trial.state == "stopped_early" else ""
+    return f"{format_objectives(study, trial)} in trial {trial.number}{stopped}"
+
+
 def format_objective_values(trial: Trial) -> str:
     """Return the values of a trial's objectives."""
     return ", ".join(f"{value:.6g}" for value in trial.objective or ())

@@ -14,8 +14,8 @@ from cloudtune.reporting.phrases import (
     describe_parameter,
     describe_space,
     describe_strategy,
+    format_best,
     format_limits,
-    format_objectives,
 )
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.model import JobResults, StudyResult, Trial
@@ -92,9 +92,8 @@ def _job_line(result: StudyResult) -> str:
     trials = f"{format_count(len(result.trials), 'trial')}{failed}"
     line = f"{result.provider}{emulated}: {row['state']}, {trials}"
     if best := result.best:
-        objective = format_objectives(result.study, best)
         values = " ".join(f"{name}={format_value(v)}" for name, v in best.parameters.items())
-        return f"{line}; best {objective} in trial {best.number}: {values}"
+        return f"{line}; best {format_best(result.study, best)}: {values}"
     if len(result.study.objectives) > 1:
         return f"{line}; Pareto front of {format_count(len(result.pareto), 'trial')}"
     return f"{line}; {result.reason}" if result.reason else line

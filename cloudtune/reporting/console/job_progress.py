@@ -11,6 +11,7 @@ from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.phrases import (
     describe_strategy,
+    format_best,
     format_objectives,
     format_parameters,
     format_seconds,
@@ -147,7 +148,7 @@ def format_job_end(job: JobProgress) -> str:
     done = f"{format_count(job.done, 'trial')} done"
     parts = [f"{done}, {failed} of them failed" if failed else done]
     if job.best:
-        parts.append(f"best {format_objectives(job.study, job.best)} in trial {job.best.number}")
+        parts.append(f"best {format_best(job.study, job.best)}")
     if job.cost:
         parts.append(f"cost {job.cost}")
     if job.outcome.reason:

@@ -66,7 +66,7 @@ def status_hints(state: str, result: StudyResult) -> list[str]:
 def format_status(state: str, result: StudyResult) -> list[str]:
     """Return how a job is doing: its progress, its reason, and what to do next."""
     from cloudtune.reporting.console.summary import format_failures
-    from cloudtune.reporting.phrases import format_objectives, format_parameters
+    from cloudtune.reporting.phrases import format_best, format_parameters
 
     ended = sum(trial.state != "running" for trial in result.trials)
     most = expected_trials(result.study)
@@ -74,10 +74,8 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     reason = f": {result.reason}" if result.reason else ""
     lines = [f"{result.provider}: {state}, {progress} trials ended{reason}"]
     if best := result.best:
-        objective = format_objectives(result.study, best)
-        lines.append(
-            f"best: {objective} in trial {best.number}  {format_parameters(best.parameters)}"
-        )
+        text = format_best(result.study, best)
+        lines.append(f"best: {text}  {format_parameters(best.parameters)}")
     lines += format_failures(result)
     return [sanitize_line(line) for line in [*lines, *status_hints(state, result)]]
 

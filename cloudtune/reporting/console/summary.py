@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.reporting.phrases import (
+    format_best,
     format_objective_values,
     format_objectives,
     format_parameters,
@@ -121,7 +122,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
                 f"{format_parameters(trial.parameters)}"
             )
     elif best := result.best:
-        lines += [f"best: {format_objectives(study, best)} in trial {best.number}"]
+        lines += [f"best: {format_best(study, best)}"]
         lines += [f"  {name}: {visible_value(value)}" for name, value in best.parameters.items()]
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
     elif trials:

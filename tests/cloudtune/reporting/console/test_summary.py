@@ -19,8 +19,10 @@ from cloudtune.cli.main_group import cloudtune as command
 from cloudtune.reporting import phrases as words
 from cloudtune.reporting import sanitize
 from cloudtune.reporting.console import summary
+from cloudtune.reporting.console.next_steps import format_status
 from cloudtune.reporting.console.plan_page import format_plan
 from cloudtune.reporting.console.tables import print_table, render_table
+from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
 from tests.cloudtune.comparison.factories import job
@@ -219,6 +221,22 @@ def test_stopping_several_jobs_prints_how_to_resume_each() -> None:
 def test_the_summary_of_a_job_that_never_ran() -> None:
     never = replace(result(evil_study(), provider="vertex", emulated=True), trials=(), started=None)
     assert summary.format_summary(never, "runs/r")[0] == "0 trials on vertex, emulated: none"
+
+
+@pytest.mark.parametrize("state", ["completed", "stopped_early"])
+def test_a_best_trial_that_was_stopped_early_is_named_so(state: TrialState) -> None:
+    study = cloudtune.Study.model_validate(
+        {
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "bool"}},
+        }
+    )
+    trials = (Trial("t", 7, state, {"x": True}, objective=(0.5,)),)
+    best = "score 0.5 in trial 7" + ", which was stopped early" * (state == "stopped_early")
+    found = result(study, trials=trials, reason="")
+    assert f"best: {best}" in summary.format_summary(found, "runs/r")
+    assert f"best: {best}  x=True" in format_status("completed", found)
+    assert f"best {best}: x=True" in repr(found)
 
 
 _ROW = {
