@@ -13,9 +13,7 @@ from cloudtune.provider import registry
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 KIT = "cloudtune/testing/"
-"""Where the tests are that every provider passes, as methods of a class."""
-CONTRACTS = ROOT / "tests" / "attach_contract.py"
-"""Such tests outside the kit."""
+"""Where the tests are that every provider passes."""
 NAMED = re.compile(rf"`((?:tests/|{KIT})[\w/]+\.py)::(\w+)`")
 
 
@@ -34,12 +32,13 @@ def lacking(promise: str) -> list[str]:
 
 
 def names_in(path: Path) -> set[str]:
+    """Return the names of the tests of a file, functions and methods."""
     if not path.is_file():
         return set()
     body: list[ast.stmt] = ast.parse(path.read_text("utf-8")).body
-    if path.is_relative_to(ROOT / KIT) or path == CONTRACTS:
-        body = [each for node in body if isinstance(node, ast.ClassDef) for each in node.body]
-    return {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    body += [each for node in body if isinstance(node, ast.ClassDef) for each in node.body]
+    names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    return {name for name in names if name.startswith("test_")}
 
 
 def test_each_provider_with_an_emulator_passes_the_kit() -> None:

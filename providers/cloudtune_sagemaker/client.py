@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -164,7 +164,7 @@ class Aws:
         with self._translate_errors("the upload to S3"):
             client = self._create_client("s3", attempts=TRANSFER_ATTEMPTS)
             manager = transfer.create_transfer_manager(client, transfer.TransferConfig())
-            with manager:
+            with closing(client), manager:
                 yield manager
 
     def _is_known_region(self) -> bool:

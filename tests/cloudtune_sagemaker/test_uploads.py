@@ -6,7 +6,8 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,14 @@ class Bench:
         self.aws = Aws("eu-west-1")
         self.s3 = self.aws.client("s3")
         self.sent: list[str] = []
-        self.s3.meta.events.register("before-call.s3.PutObject", self._note)
+        self._transfer = self.aws.transfer
+
+    @contextmanager
+    def transfer(self) -> Generator[Any]:
+        """Yield boto3's transfer manager, and note what it uploads."""
+        with self._transfer() as manager:
+            manager.client.meta.events.register("before-call.s3.PutObject", self._note)
+            yield manager
 
     def _note(self, params: Mapping[str, Any], **_: Any) -> None:
         self.sent.append(params["url_path"])
@@ -74,6 +82,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     with mock_aws():
         made = Bench(tmp_path)
+        monkeypatch.setattr(made.aws, "transfer", made.transfer)
         yield made
         made.s3.close()
 
