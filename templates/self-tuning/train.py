@@ -33,7 +33,7 @@ def main() -> None:
     started = time.process_time()
     if "input_dropout" in p:
         rates = p["input_dropout"], p["hidden_dropout"]
-        seeds = [p["seed"], *(int(1e6 * rate) for rate in rates)]  # its own draws
+        seeds = [p["seed"], *(int(1e6 * rate) for rate in rates)]  # other draws in each trial
         train(rates, seeds, tune=False)
         report(cpu_seconds=time.process_time() - started, step=STEPS)
         return

@@ -36,12 +36,15 @@ def deployment_job_rules(
     """Yield how a deployment job differs from a local trial."""
     yield from _stopping(study)
     yield from _secrets(study, settings)
-    parallel = study.limits_for(NAME).parallel_trials or 1
+    limits = study.limits_for(NAME)
+    parallel = limits.parallel_trials or 1
     if parallel > PARALLEL_JOBS:
         text = (
             f"IBM documented {PARALLEL_JOBS} running jobs per deployment, for Cloud Pak for Data "
             "3.5, and nothing since; others wait in its queue, which costs nothing"
         )
+        if limits.trial_timeout is not None:
+            text += ", but counts for trial_timeout"
         yield Note("limits.parallel_trials", text)
     size = facts.lookup.source.size
     if size > CODE_BYTES:
