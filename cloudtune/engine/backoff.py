@@ -59,10 +59,10 @@ class Outage:
     _backoff: float = 0.0
     _text: str = ""
 
-    def seconds(self) -> float:
-        """Return for how long calls have failed; the first failure begins an outage."""
+    def fail(self, error: ProviderError) -> float:
+        """Record that a call failed. Return for how many seconds calls have failed."""
         now = time.monotonic()
-        self._since = self._since or now
+        self.error, self._since = error, self._since or now
         return now - self._since
 
     def is_news(self, text: str) -> bool:

@@ -228,7 +228,7 @@ class JobPoller:
 
     def _handle_error(self, error: ProviderError, outage: Outage) -> None:
         """Wait before the next call, or give up if waiting does not help."""
-        outage.error, seconds = error, outage.seconds()
+        seconds = outage.fail(error)
         if isinstance(error, EmulatorEndedError):
             self._lose(str(error), recoverable=False)
             return

@@ -45,7 +45,7 @@ def retry_pauses(is_stopping: Callable[[], bool], *, emulated: bool = False) -> 
 
 
 def pause(seconds: float, is_interrupted: Callable[[], bool]) -> bool:
-    """Wait some seconds, less if interrupted, and return whether that was not the case."""
+    """Wait for some seconds and return True; return False as soon as there is an interruption."""
     end = time.monotonic() + seconds
     while (rest := end - time.monotonic()) > 0:
         if is_interrupted():

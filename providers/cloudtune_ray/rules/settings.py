@@ -26,7 +26,7 @@ def settings_rules(settings: RaySettings, facts: Facts) -> Iterator[Finding | No
             yield from _connection(address, settings, facts)
     for name, selector in settings.label_selector.items():
         if not _SELECTOR.fullmatch(selector):
-            reason = f"no selector: {selector!r}; use a, !a, in(a, b) or !in(a, b)"
+            reason = f"not a selector: {selector!r}; use a, !a, in(a, b) or !in(a, b)"
             yield Finding("refused", f"{SETTINGS}.label_selector.{name}", reason)
     if settings.storage and not settings.storage.startswith("/"):
         reason = (
