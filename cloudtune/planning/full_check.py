@@ -92,7 +92,8 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
     result.findings = {plan.provider: _own_findings(plan, invalid) for plan in result.plans}
     for name in study.providers:
         if name in registry.names() and name not in providers:
-            result.problems += _settings_problems(study, name)
+            found = _settings_problems(study, name)
+            result.problems += [problem for problem in found if problem not in result.problems]
     services = _service_names(study)
     if not on and (services or os.name != "posix"):
         absent = {

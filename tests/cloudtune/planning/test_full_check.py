@@ -73,6 +73,12 @@ def test_the_settings_of_all_installed_providers_are_checked(
     assert {problem.line for problem in result.problems} == {GOOD.count("\n") + 1}
 
 
+def test_a_wrong_limit_of_a_provider_is_one_mistake(tmp_path: Path) -> None:
+    text = f"{GOOD}providers: {{slurm: {{limits: {{parallel_trials: 0}}}}}}\n"
+    found = [problem.path for problem in check(tmp_path, text, "local").problems]
+    assert found == ["providers.slurm.limits.parallel_trials"]
+
+
 def test_several_providers_are_checked_in_one_pass(tmp_path: Path) -> None:
     text = replaced("train.py", "trian.py").replace("max: 0.1", "max: 0.0001")
     text += "providers: {sagemaker: {regoin: us}, vertex: {loction: us}}\n"
