@@ -52,7 +52,7 @@ def check_budget(
 ) -> Iterator[Finding | Note]:
     """Yield why cloudtune cannot enforce a job's budget, or by how much the cost may exceed it."""
     budget, price = limits.max_cost, facts.price
-    if budget is None or facts.emulated:
+    if budget is None or (facts.emulated and (not price or price.currency != budget.currency)):
         return
     path, hint = "limits.max_cost", f"give providers.{provider}.prices.hour"
     if price is None:
@@ -69,6 +69,8 @@ def check_budget(
             f"machines that wait for trials could cost {idle:.3g} {price.currency} by themselves"
         )
         yield Finding("refused", path, f"{reason}: raise max_cost, or let them wait less")
+        return
+    if facts.emulated:
         return
     if idle:
         text = f"counts the time that machines wait for trials, up to {idle:.3g} {price.currency} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,15 @@ def test_the_time_that_machines_wait_counts_in_driven_mode() -> None:
     )
     assert found is not None
     assert found.most == pytest.approx(10 * 700 * 0.001)
+
+
+def test_a_rehearsal_refuses_a_budget_that_waiting_machines_use_up() -> None:
+    facts = replace(facts_of(WARM, NONE), emulated=True)
+
+    def found(budget: str) -> list[str]:
+        limits = Limits.model_validate({"max_cost": budget})
+        return [str(each) for each in check_budget(limits, "far", "driven", facts)]
+
+    assert found("0.7 USD") == found("0.1 EUR") == []
+    (refused,) = found("0.5 USD")
+    assert refused.startswith("refused limits.max_cost: machines that wait for trials")
