@@ -37,7 +37,8 @@ _FULL = (
     "job count limit",
 )
 """The limits of jobs in the queue. "Job violates accounting/QOS policy (job submit limit, ...)" is
-also the text for a job that is too large; if it is the first of a process, the run ends with it."""
+also the text for a job that is too large: if that is the first of a process, the run ends with it,
+and a later one with other resources fails if no job of the run is in the queue."""
 _SETTINGS = (
     "invalid partition",
     "no partition specified",

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     Json,
     Measurement,
     Plan,
+    Resources,
     Started,
     TrainingJob,
     resolve_secrets,
@@ -99,6 +100,8 @@ class SlurmJobs:
         self._queue = Queue(host, 2 * EMULATED_SECONDS if emulated else settings.queue_interval)
         self._variables: Mapping[str, str] = resolve_secrets(plan.request, plan.study)["env"]
         self._starts: dict[str, _Start] = {}
+        self._accepted: list[Resources] = []
+        """The resources of the jobs that this process created."""
         copy_code(host, plan, context, self._request)
 
     def job_name(self, number: int, start: int) -> str:
@@ -121,7 +124,14 @@ class SlurmJobs:
         resources = trial_resources(self._plan.fitted.study, started)
         options = changed_resources(self._plan, resources)
         words = sbatch_words(self._request, started.id, start.folder, options)
-        output = self._host.run(words, self._variables)
+        try:
+            output = self._host.run(words, self._variables)
+        except SlurmError as error:
+            if resources not in self._accepted and not self._any_active():
+                error.quota_exceeded = False  # the job may be too large, and would wait for ever
+            raise
+        if resources not in self._accepted:
+            self._accepted.append(resources)
         ids = [match[1] for line in output.splitlines() if (match := _JOB_ID.fullmatch(line))]
         if not ids:
             raise SlurmError(f"sbatch printed no job id: {output.strip()[:200]}", retryable=True)
@@ -164,6 +174,9 @@ class SlurmJobs:
             self._cancel(name, start, "--signal=TERM", "--batch")
         start.kill_at = time.monotonic() + self._grace
         self._queue.ask_soon()
+
+    def _any_active(self) -> bool:
+        return any(start.id and start.result is None for start in self._starts.values())
 
     def _start(self, name: str) -> _Start:
         return self._starts.setdefault(name, _Start(self._layout.start(name)))

@@ -14,7 +14,7 @@ import pytest
 from cloudtune.provider.models import JobContext, TrainingJob
 from cloudtune.results.events import Started
 from cloudtune_slurm import queue, training_client
-from cloudtune_slurm.errors import SlurmError
+from cloudtune_slurm.errors import SlurmError, command_error
 from cloudtune_slurm.layout import Layout, read_log
 from cloudtune_slurm.training_client import SlurmJobs
 from tests.cloudtune_slurm.support import FakeCluster, plan_of
@@ -393,6 +393,28 @@ def test_sbatch_that_prints_no_id_is_asked_again(rig: Rig, monkeypatch: pytest.M
     with pytest.raises(SlurmError) as caught:
         rig.create(1)
     assert caught.value.retryable
+
+
+def test_a_job_that_may_be_too_large_waits_only_for_jobs_of_its_run(
+    tmp_path: Path, clock: Clock
+) -> None:
+    retry = {"resources": {"memory": "1 GB"}, "retry": "memory"}
+    rig = Rig(tmp_path, {"trial": {"script": "train.py", **retry}})
+    text = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+
+    def waits(number: int, retries: int) -> bool:
+        rig.cluster.errors["sbatch"] = [command_error("sbatch", 1, text)]
+        with pytest.raises(SlurmError) as raised:
+            rig.jobs.create(rig.started(number, memory_retries=retries))
+        return raised.value.quota_exceeded
+
+    first = rig.create(1)
+    assert waits(2, 0)
+    assert waits(3, 1)
+    rig.end(first)
+    assert rig.state(first).over
+    assert waits(4, 0)
+    assert not waits(5, 1)
 
 
 def test_the_log_of_a_waiting_job_says_that_it_waits(rig: Rig) -> None:
