@@ -17,7 +17,7 @@ RATES_SOURCE = (
     "read 2026-11-24"
 )
 MIN_BILLED_SECONDS = 60
-"""The minimum seconds that each training is billed, from the same page."""
+"""The least seconds for which IBM bills each training or job, from the same page."""
 _SOURCE = "from providers.watson.prices"
 
 
@@ -32,7 +32,8 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
     prices = settings.prices
     if prices is not None and (budget is None or budget.currency != UNIT):
         if prices.hour:
-            return Price.hourly(*prices.hour, _SOURCE)
+            least = MIN_BILLED_SECONDS if settings.service in {"wml", "jobs"} else 0
+            return Price.hourly(*prices.hour, _SOURCE, min_seconds=least)
         if prices.capacity_unit_hour and units is not None:
             amount, currency = prices.capacity_unit_hour
             source = f"{units:g} {UNIT}, {_SOURCE}"

@@ -406,6 +406,7 @@ def test_prices(
     plan = support.plan_of(support.study_of(backend, over, **settings), base)
     hourly = plan.facts.price
     assert (hourly and (hourly.hour, hourly.currency)) == price
+    assert hourly is None or hourly.min_seconds == (0 if backend == "wmla" else 60)
     assert plan.refused == refused
     unit = price is not None and price[1] == "CUH"
     assert ("note" in plan.at(f"{SETTINGS}.prices")) == unit
