@@ -6,6 +6,8 @@ submits nothing, and ``test`` and ``stat`` for the folder, the Python and the in
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 
 from cloudtune.provider import (
@@ -23,6 +25,8 @@ from cloudtune_slurm.lookup import is_shared
 from cloudtune_slurm.request import sbatch_words
 
 _SETTINGS = "providers.slurm"
+_LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
+"""Days, hours, minutes and seconds: sinfo's manual page of 24.11, "%l"."""
 _FOLDER = """\
 d=$1
 while [ ! -e "$d" ]; do d=$(dirname "$d"); done
@@ -79,6 +83,24 @@ def _check_partition(host: Host, plan: Plan) -> Iterator[Check]:
             message="the cluster has no default partition",
             fix=f"choose one of {', '.join(states)}",
         )
+    needed = options.get("time")
+    limits = [_limit_minutes(states[name][2]) for name in names if name in states]
+    if isinstance(needed, int) and limits and needed > max(limits):
+        yield account_warning(
+            id="slurm-time",
+            path="limits.trial_timeout",
+            message=f"trials request {needed} minutes, more than the time limit of the partition, "
+            "so they may wait in the queue without end (EnforcePartLimits in slurm.conf)",
+            fix="lower limits.trial_timeout, or choose another partition",
+        )
+
+
+def _limit_minutes(limit: str) -> float:
+    """Return a time limit as sinfo shows it, such as ``1-00:00:00`` or ``5:00``, in minutes."""
+    if not (match := _LIMIT.fullmatch(limit)):
+        return math.inf
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return (days * 24 + hours) * 60 + minutes + seconds / 60
 
 
 def _check_request(host: Host, plan: Plan) -> Iterator[Check]:

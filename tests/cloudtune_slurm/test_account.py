@@ -72,6 +72,26 @@ def test_a_partition_that_is_missing_or_down(tmp_path: Path) -> None:
     assert "no default partition" in without.message
 
 
+@pytest.mark.parametrize(
+    ("limit", "is_enough"),
+    [
+        ("11:59", False),
+        ("12:00", True),
+        ("1:00:00", True),
+        ("1-00:00:00", True),
+        ("infinite", True),
+    ],
+)
+def test_trials_that_need_more_time_than_the_partition_has(
+    tmp_path: Path, limit: str, *, is_enough: bool
+) -> None:
+    plan = plan_of(tmp_path, partition="short,shorter", limits={"trial_timeout": "10m"})
+    assert plan.request["sbatch"]["time"] == 12
+    host = Answers(f"short|up|{limit}|2\nshorter|up|1:00|2\n")
+    results = {each.id for each in check_account(host, plan)}
+    assert ("slurm-time" in results) is not is_enough
+
+
 def test_a_job_that_slurm_would_refuse(tmp_path: Path) -> None:
     results = checks(tmp_path, Answers(refusal="Invalid account or account/partition combination"))
     assert results["slurm-request"].severity == "error"
