@@ -183,7 +183,9 @@ class JobPoller:
     def _receive_requests(self) -> None:
         """Wait for requests until the next call is due, and accept them."""
         due = self._next_due()
-        wait = None if due is None else max(0.0, due - time.monotonic())
+        wait = None
+        if due is not None:
+            wait = min(max(0.0, due - time.monotonic()), threading.TIMEOUT_MAX)
         try:
             self._accept(self._inbox.get(timeout=wait))
             while True:

@@ -31,6 +31,8 @@ LIMIT_SLACK = 150.0
 
 Slurm sends it up to 60 s early (sbatch's manual page, --signal), next to the grace period.
 """
+_LONGEST_WAIT = 3600.0
+"""Chosen: seconds until the next look at the clock; the system refuses waits of centuries."""
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -133,7 +135,7 @@ class SlurmContract(Contract):
             return None
         left = float(self._deadline - time.monotonic())
         if left > 0:
-            return left
+            return min(left, _LONGEST_WAIT)
         self._deadline = None
         self._timed_out = True
         os.kill(os.getpid(), signal.SIGTERM)

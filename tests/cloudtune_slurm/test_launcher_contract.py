@@ -202,6 +202,13 @@ def test_the_trial_timeout_is_exact(tmp_path: Path) -> None:
     assert polled.reason == "its trial_timeout was reached"
 
 
+def test_a_trial_timeout_of_any_length(tmp_path: Path) -> None:
+    job = Job(tmp_path, "print('loss', 1)", {"limits": {"trial_timeout": "99999999999d"}})
+    started = job.create({"lr": 0.01})
+    assert job.run()[0] == 0
+    assert job.jobs.poll([started])[str(started.id)].state == "completed"
+
+
 def test_slurms_own_signal_before_its_limit_is_a_timeout(tmp_path: Path) -> None:
     script = """
         import time

@@ -195,6 +195,15 @@ def test_a_service_that_does_not_respond_can_be_left(scene: Scene) -> None:
     assert "busy; its training jobs may still run at far" in lost.reason
 
 
+def test_polls_may_be_apart_by_any_time(scene: Scene) -> None:
+    scene.far.poll_seconds = 1e15
+    scene.start(1)
+    scene.made(1)
+    scene.start(2)
+    scene.made(2)
+    assert scene.silent()
+
+
 def test_a_stop_ends_the_search_for_jobs(scene: Scene) -> None:
     scene.far.poll_seconds = 1000.0
     scene.far.faults = {"poll": [BUSY]}
