@@ -158,10 +158,11 @@ def _describe_resource(plan: Plan, known: Forecast) -> str:
     if known.brackets is None:
         return ""
     total, scratch = known.brackets.total, known.brackets.from_scratch
-    return (
-        f"about {total} {_resource(plan)} in all, more if new trials get better, at most "
-        f"{known.brackets.most}"
-        + (f"; about {scratch} if no trial continues from its checkpoint" * (scratch != total))
+    text = f"{total} {_resource(plan)} in all"
+    if total != known.brackets.most:
+        text = f"about {text}, more if new trials get better, at most {known.brackets.most}"
+    return text + f"; about {scratch} if no trial continues from its checkpoint" * (
+        scratch != total
     )
 
 

@@ -248,6 +248,11 @@ def test_a_plan_with_hyperband_shows_the_resource_of_each_bracket() -> None:
     )
 
 
+def test_a_certain_amount_of_the_resource_is_no_estimate() -> None:
+    plan = plan_of(text=HYPERBAND.replace("max: 9", "min: 9, max: 9"))
+    assert row(plan, "resource") == "180 epochs in all"
+
+
 def test_a_plan_with_early_stopping_shows_the_rule_and_its_rungs() -> None:
     halving = STUDY + "early_stopping: {rule: halving, min_step: 2, eta: 4}\n"
     text = "halving: at steps 2, 8, 32 and so on, the best 1 of 4 trials continue"
