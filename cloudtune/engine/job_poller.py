@@ -183,11 +183,9 @@ class JobPoller:
     def _receive_requests(self) -> None:
         """Wait for requests until the next call is due, and accept them."""
         due = self._next_due()
-        wait = None
-        if due is not None:
-            wait = min(max(0.0, due - time.monotonic()), threading.TIMEOUT_MAX)
+        left = math.inf if due is None else max(0.0, due - time.monotonic())
         try:
-            self._accept(self._inbox.get(timeout=wait))
+            self._accept(self._inbox.get(timeout=min(left, threading.TIMEOUT_MAX)))
             while True:
                 self._accept(self._inbox.get_nowait())
         except Empty:
