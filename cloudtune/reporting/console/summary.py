@@ -45,8 +45,8 @@ def format_check(result: CheckResult) -> list[str]:
     study = result.study
     if study is None:
         return [sanitize_line(line) for line in lines]
-    if not result.problems:
-        lines += [f"{n.severity}: {location_prefix(study, n.path)}{n}" for n in result.notes]
+    notes = [n for n in result.notes if n.severity == "warning" or not result.problems]
+    lines += [f"{n.severity}: {location_prefix(study, n.path)}{n}" for n in notes]
     lines += [f"{p.provider}: cannot be planned: {p.broken}" for p in result.plans if p.broken]
     for provider, findings in result.findings.items():
         refused = any(finding.kind == "refused" for finding in findings)

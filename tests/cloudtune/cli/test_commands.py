@@ -442,9 +442,13 @@ def test_clean_reports_files_that_it_cannot_remove(
 
 
 def test_notes_of_check_have_the_line_of_their_field(cloudtune: Cloudtune, tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(f"{STUDY}providers: {{sagmaker: {{}}}}\n", "utf-8")
+    text = f"{STUDY}providers: {{sagmaker: {{}}}}\n"
+    (tmp_path / "study.yaml").write_text(text, "utf-8")
     output = cloudtune("check", "study.yaml").stderr
     assert "warning: study.yaml:8: providers.sagmaker: " in output
+    (tmp_path / "study.yaml").write_text(text.replace("max: 9", "max: 0"), "utf-8")
+    output = cloudtune("check", "study.yaml", code=1).stderr
+    assert "1 mistake.\nwarning: study.yaml:8: providers.sagmaker: " in output
 
 
 def test_status_lists_the_last_runs_and_filters_them(cloudtune: Cloudtune, tmp_path: Path) -> None:
