@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from cloudtune.results.events import Started
 from cloudtune.study.quantities import parse_bytes
@@ -42,7 +43,7 @@ def _with_memory(resources: Resources, study: Study, retries: int) -> Resources:
     if memory and retry and retries:
         number = memory.rstrip("KMGTiB ")
         unit = memory[len(number) :].strip()
-        memory = f"{float(number) * retry.factor**retries:.10g} {unit}"
+        memory = f"{Decimal(f'{float(number) * retry.factor**retries:.10g}'):f} {unit}"
     return resources.model_copy(update={"memory": memory, "when": None})
 
 

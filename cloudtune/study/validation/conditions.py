@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice
 
@@ -11,6 +12,9 @@ from cloudtune.study.schema import FloatParameter, When
 from cloudtune.study.search_space import Value
 from cloudtune.study.suggestions import suggest_name
 from cloudtune.study.validation.values import Domain, comparison_key
+
+_MOST_MEMORY = 1_000_000
+"""Chosen: how many times the memory of its first start a trial may have; more is a mistake."""
 
 
 def check_when(
@@ -69,6 +73,9 @@ def check_resources(study: StudyFields, domains: Mapping[str, Domain]) -> Iterat
     yield from check_exclusive(conditions, "trial.resources", "the resources")
     if retry is not None and retry.factor <= 1:
         yield Problem("trial.retry.memory", "must be more than 1x", "for example 2x")
+    elif retry is not None and retry.times > math.log10(_MOST_MEMORY) / math.log10(retry.factor):
+        text = f"the last start would have more than {_MOST_MEMORY:,} times the memory of the first"
+        yield Problem("trial.retry", text, "lower times or memory")
 
 
 def _condition_keys(when: When) -> dict[str, set[tuple[str, Value]]]:

@@ -52,6 +52,26 @@ def test_memory_grows_with_each_start() -> None:
     assert largest_resources(of).memory == "4.5 GB"
 
 
+def test_much_memory_is_written_without_an_exponent() -> None:
+    of = study({"memory": "30000 KB"}, retry={"on": "memory", "memory": "1000000x"})
+    assert largest_resources(of).memory == "30000000000 KB"
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        {"memory": "1000001x"},
+        {"memory": "2x", "times": 20},
+        {"memory": "1.1x", "times": 10**400},
+        {"memory": f"1{'0' * 400}x"},
+    ],
+)
+def test_memory_that_no_machine_has_is_a_mistake(retry: dict[str, Any]) -> None:
+    with pytest.raises(StudyError) as caught:
+        study({"memory": "2 GB"}, retry={"on": "memory", **retry})
+    assert [problem.path for problem in caught.value.problems] == ["trial.retry"]
+
+
 def test_resources_are_written_as_before_unless_there_are_several() -> None:
     assert study({"cpus": 2}).to_json()["trial"] == {"resources": {"cpus": 2}}
     several = study(TWO)
