@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _SHORTEST = 1e-6
+_LONGEST_DAYS = 10**12
+"""Chosen: longer durations cannot be written exactly in all units."""
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in _UNITS))
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])(i?)B")
@@ -62,7 +64,8 @@ def parse_duration(value: object) -> float:
     """Return seconds for text such as ``90s``, ``10m``, ``2h30m`` or ``1d``.
 
     Raises:
-        ValueError: If the unit is missing, the text is malformed or the duration is not positive.
+        ValueError: If the unit is missing, the text is malformed, or the duration is not positive
+            or too long.
     """
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
@@ -75,8 +78,8 @@ def parse_duration(value: object) -> float:
         )
     else:
         raise ValueError(f"invalid duration {value!r}: use for example 90s, 10m, 2h30m or 1d")
-    if seconds == math.inf:
-        raise ValueError("a duration must be finite")
+    if seconds > _LONGEST_DAYS * 86400:
+        raise ValueError(f"a duration must be at most {_LONGEST_DAYS}d")
     if seconds < _SHORTEST:
         raise ValueError(f"a duration must be greater than 0, not {value!r}")
     return seconds
