@@ -112,6 +112,8 @@ def plan(
     )
     if source:
         facts = replace(facts, **vars(bundles[source]))
+    if facts.emulated:
+        settings = provider.stand_ins(settings)
     lookup = provider.lookup(study, settings, facts)
     if lookup.code_address is not None:
         lookup = replace(lookup, data={**lookup.data, **read_switches(study, folder)})
@@ -186,6 +188,8 @@ def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
         return attached_plan(study, on, facts)
     provider = registry.get(on)
     settings = read_settings(study, on, provider)
+    if facts.emulated:
+        settings = provider.stand_ins(settings)
     modes = _modes(provider)
     if not modes:
         raise UsageError(f"{on} has neither a managed nor a driven mode")

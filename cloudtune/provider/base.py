@@ -102,6 +102,13 @@ class BaseProvider(ABC, Generic[SettingsT]):
             inputs=Inputs(addresses),
         )
 
+    def stand_ins(self, settings: SettingsT) -> SettingsT:
+        """Return the settings of an emulated run, with stand-ins for those that decide the mode.
+
+        `lookup` finds the stand-ins for all others. By default, no setting decides the mode.
+        """
+        return settings
+
     def reachable_emulator(self, settings: SettingsT) -> Emulator | None:
         """Return the emulator to which the service's own variables or settings lead, if any.
 

@@ -25,7 +25,7 @@ from cloudtune_watson.prices import hour_price
 from cloudtune_watson.regions import IAM_URL, is_ibm_cloud, platform_url
 from cloudtune_watson.request.layout import DATA_FOLDER, results_root
 from cloudtune_watson.settings import NAME, WatsonSettings
-from cloudtune_watson.versions import STANDALONE, short_version
+from cloudtune_watson.versions import CHOOSE_BACKEND, STANDALONE, choose_backend, short_version
 
 EMULATED = {
     "url": "https://127.0.0.1",
@@ -68,6 +68,19 @@ _HINTS = {
 }
 
 
+def stand_in_backend(settings: WatsonSettings) -> WatsonSettings:
+    """Return the settings of an emulated run, whose back end is known.
+
+    If neither the study nor its address and version decide, it is Watson Machine Learning, which
+    can rehearse the most: inputs, early stopping and all strategies.
+    """
+    if settings.service is not None:
+        return settings
+    backend = choose_backend(settings.url, settings.version)[0]
+    given = settings.model_dump(exclude_unset=True)
+    return WatsonSettings.model_validate({**given, "backend": backend or "wml"})
+
+
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     """Return what is known of the cluster; missing settings get stand-ins."""
     required = list(REQUIRED[settings.service]) if settings.service else []
@@ -101,9 +114,13 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         "key_is_set": bool(os.environ.get(settings.key_variable)),
     }
     inputs, input_data = _inputs(study, replace(facts, lookup=Lookup(data=data)))
+    missing = {name: _HINTS[name] for name in required if not values[name]}
+    given = WatsonSettings.model_validate(study.providers.get(NAME, {}))
+    if facts.emulated and given.service is None:
+        missing = {f"backend ({settings.service})": CHOOSE_BACKEND, **missing}
     return Lookup(
         price=hour_price(settings, study.limits_for(NAME).max_cost),
-        missing_settings={name: _HINTS[name] for name in required if not values[name]},
+        missing_settings=missing,
         code_address=code_address(study, NAME),
         source=source_files(study, facts),
         variables=environment_variables(study),

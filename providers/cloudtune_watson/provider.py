@@ -31,7 +31,7 @@ from cloudtune.provider import (
 from cloudtune_watson.auth import cluster_facts, connect, missing_key, reachable_emulator
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
-from cloudtune_watson.lookup import lookup
+from cloudtune_watson.lookup import lookup, stand_in_backend
 from cloudtune_watson.outline import outline
 from cloudtune_watson.request import request
 from cloudtune_watson.request.study_fields import STUDY_FIELDS
@@ -80,6 +80,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         from cloudtune_watson.native import WatsonFormat
 
         return [WatsonFormat()]
+
+    def stand_ins(self, settings: WatsonSettings) -> WatsonSettings:
+        """Return the settings with a back end, also if the study does not name one."""
+        return stand_in_backend(settings)
 
     def reachable_emulator(self, settings: WatsonSettings) -> Emulator | None:
         """Return the emulator whose address is the cluster's in the settings, if any."""

@@ -31,13 +31,8 @@ https://ibm.com/docs/en/SSQNUZ_4.8.x/wsj/analyze-data/deploy-script.html and of 
 4.7, read 2026-11-27."""
 
 CHOOSE_BACKEND = (
-    "set the IBM service that you have. jobs: watsonx.ai Runtime of IBM Cloud, Cloud Pak for Data "
-    "or Software Hub runs each trial as a deployment job of a script. wml: Watson Machine Learning "
-    "on Cloud Pak for Data 4.0 to Software Hub 5.4 runs one training per trial, whose metrics can "
-    "be read meanwhile; IBM Cloud removed its trainings in September 2022. "
-    "wmla: WML Accelerator, on Cloud Pak for Data 3.5 to Software Hub 5.1 or "
-    "standalone, has its own hyperparameter search (removed in Software Hub 5.3). auto: the one "
-    "that url and version decide"
+    "set the IBM service that you have: jobs (watsonx.ai Runtime, as on IBM Cloud), wml (Watson "
+    "Machine Learning, Cloud Pak for Data 4.0 to Software Hub 5.4), wmla (WML Accelerator), or auto"
 )
 """IBM Cloud has no trainings: IBM/watsonx-ai-samples, commit 409205e (2022-09-16), read 2026-11-24.
 Standalone: https://www.ibm.com/docs/en/wmla/2.3?topic=reference-deep-learning-rest-api, read

@@ -11,6 +11,7 @@ import pytest
 
 from cloudtune.cli import main
 from cloudtune.planning import planner
+from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.study.study import Study
@@ -129,3 +130,19 @@ def test_images_are_for_emulated_services(
     with pytest.raises(SystemExit):
         main(["run", str(tmp_path / "study.yaml"), "--with-images", *words])
     assert "--with-images requires an emulated service" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "on", [name for name in registry.names() if registry.get(name).emulator is not None]
+)
+def test_an_emulated_run_needs_no_settings(on: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "data").mkdir()
+    study = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"a": {"type": "float", "min": 0, "max": 1}},
+        "limits": {"max_trials": 2},
+        "trial": {"script": "train.py", "inputs": {"data": "data"}},
+    }
+    plan = planner.plan(Study.model_validate(study), on, base=tmp_path, emulated=True)
+    assert plan.refused == ()
