@@ -138,6 +138,7 @@ def test_images_are_for_emulated_services(
 def test_an_emulated_run_needs_no_settings(on: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("1")
     study = {
         "objective": {"metric": "loss", "goal": "minimize"},
         "parameters": {"a": {"type": "float", "min": 0, "max": 1}},
