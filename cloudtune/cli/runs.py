@@ -250,12 +250,12 @@ def finish(
 
 
 def _print_continuation(results: list[StudyResult], earlier: Mapping[str, int] | None) -> None:
-    """Print how to go on with jobs that their limits end; not after trials that have just run."""
-    from cloudtune.reporting.console.next_steps import continuation_hints
+    """Print how to go on with jobs that failures or limits ended; not after successful trials."""
+    from cloudtune.reporting.console.next_steps import all_failed, continuation_hints
 
     for result in results:
         is_unchanged = earlier is not None and earlier.get(result.provider) == len(result.trials)
-        if is_unchanged or result.state == "failed":
+        if is_unchanged or result.state == "failed" or all_failed(result):
             for line in continuation_hints(result):
                 echo_message(f"{result.provider}: {line}", err=True)
 

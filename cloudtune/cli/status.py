@@ -100,7 +100,12 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
     print_table([{key: _format(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if with_jobs and len(rows[0]["jobs"]) > 1:
         click.echo()
-        print_table([{key: _format(key, job[key]) for key in job} for job in rows[0]["jobs"]])
+        print_table(
+            [
+                {key: _format(key, job[key]) for key in job if key != "reason"}
+                for job in rows[0]["jobs"]
+            ]
+        )
 
 
 def _print_jobs(row: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from cloudtune.comparison.groups import Group
 from cloudtune.comparison.rerun_command import rerun_command, run_command
 from cloudtune.errors import CloudtuneError
 from cloudtune.fitting.capabilities import ModeCapabilities
+from cloudtune.results.failure import is_code_mistake
 from cloudtune.results.model import StudyResult, Trial, encode_json, job_state, script_values
 from cloudtune.study.arguments import script_arguments, takes_arguments
 from cloudtune.study.search_space import Space
@@ -56,7 +57,8 @@ def next_steps(
     tolerant = resume_past_failures(job) if job.mode == "driven" else None
     if tolerant is not None:
         yield from _look_into_failures(group, job, arguments)
-        yield NextStep("to go on with the same code once the cause is removed", tolerant)
+        if not fails_again(job):
+            yield NextStep("to go on with the same code once the cause is removed", tolerant)
     elif state == "running":
         yield NextStep("to follow the run, which has not ended", f"cloudtune watch {job.run}")
     elif state in _UNENDED and job.mode == "driven":
@@ -96,6 +98,11 @@ def resume_past_failures(job: StudyResult) -> str | None:
     counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in job.trials)
     tolerated = f"limits.max_failed_trials={max(2 * counted, 10)}"
     return shlex.join(["cloudtune", "resume", job.run, "--set", tolerated])
+
+
+def fails_again(job: StudyResult) -> bool:
+    """Return whether no trial succeeded, and the cause is in the code that the run keeps."""
+    return all(t.state == "failed" and is_code_mistake(t.reason) for t in job.trials)
 
 
 def _look_into_failures(

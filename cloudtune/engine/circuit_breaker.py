@@ -67,14 +67,13 @@ class CircuitBreaker:
     def outcome(self) -> Outcome:
         """The outcome of a job that starts no more trials."""
         assert self._first is not None
-        text = self._first.reason.strip() or "the service returned no reason"
         trials = format_count(self._count, "trial")
         which = f"all {trials}" if self._count == len(self._trials) else f"{trials} in a row"
         reason = (
-            f"{which} failed alike, and none succeeded: {text}; set limits.max_failed_trials to "
-            "tolerate more failures"
+            f"{which} failed alike, and none succeeded; set limits.max_failed_trials to tolerate "
+            "more failures"
         )
-        return Outcome("failed", reason, trial=self._first.number)
+        return Outcome("failed", reason, failure=self._first)
 
     def managed_outcome(self) -> Outcome | None:
         """Return the outcome of a managed job that should be stopped."""

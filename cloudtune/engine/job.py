@@ -310,15 +310,16 @@ def _accepts_parents(job: JobRecord) -> bool:
 def _explained_outcome(
     outcome: Outcome, study: Study, read_output: Callable[[int], Iterable[str]]
 ) -> Outcome:
-    """Add what a failed trial printed to the reason that it gives for the job."""
-    if outcome.trial is None:
+    """Add what a failed trial printed, if neither its reason nor its end shows that."""
+    failure = outcome.failure
+    if failure is None or failure.log_tail:
         return outcome
     try:
-        output = "\n".join(deque(read_output(outcome.trial), _MAX_OUTPUT_LINES))
+        output = "\n".join(deque(read_output(failure.number), _MAX_OUTPUT_LINES))
     except (CloudtuneError, OSError) as error:
-        _log.debug("the output of trial %d cannot be read: %s", outcome.trial, error)
+        _log.debug("the output of trial %d cannot be read: %s", failure.number, error)
         return outcome
-    return replace(outcome, reason=outcome.reason + describe_output(study, outcome.reason, output))
+    return replace(outcome, reason=outcome.reason + describe_output(study, failure.reason, output))
 
 
 def _require_plan(plan: Plan | Exception) -> Plan:

@@ -43,7 +43,7 @@ from cloudtune.results.events import (
     Outcome,
     Started,
 )
-from cloudtune.results.failure import explained_end
+from cloudtune.results.failure import explained_end, without_traceback
 from cloudtune.results.trials import Trials
 
 _log = get_logger(__name__)
@@ -200,8 +200,8 @@ class ManagedJob:
             )
         request, limit = self._sent_request, self._limit_outcome
         if status.state == "cancelled" and request and request.state != "cancelled":
-            return Outcome(request.state, request.reason, limit.trial if limit else None)
-        return Outcome(status.state, status.reason)
+            return Outcome(request.state, request.reason, limit.failure if limit else None)
+        return Outcome(status.state, without_traceback(status.reason))
 
     def _submit(self, client: JobClient) -> JobRef | Outcome:
         """Return the job of this name, submitted unless it exists, or the outcome without a job.

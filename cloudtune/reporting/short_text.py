@@ -18,6 +18,7 @@ from cloudtune.reporting.phrases import (
     format_limits,
 )
 from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.results.aggregate import failures_by_cause
 from cloudtune.results.model import JobResults, StudyResult, Trial
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value, format_value, list_nodes
@@ -96,7 +97,8 @@ def _job_line(result: StudyResult) -> str:
         return f"{line}; best {format_best(result.study, best)}: {values}"
     if len(result.study.objectives) > 1:
         return f"{line}; Pareto front of {format_count(len(result.pareto), 'trial')}"
-    return f"{line}; {result.reason}" if result.reason else line
+    causes = [cause.reason for cause in failures_by_cause([result])[:1]]
+    return "; ".join([line, *causes, *([result.reason] if result.reason else [])])
 
 
 def _trial_text(trial: Trial) -> str:

@@ -164,7 +164,7 @@ class Outcome:
     state: RunJobState
     reason: str
     """Why it ended, in words; empty if it just completed."""
-    trial: int | None = field(default=None, compare=False)
-    """The failed trial whose output shows why; None if there is no such trial."""
+    failure: Ended | None = field(default=None, compare=False)
+    """The end of the failed trial that shows why; None if there is no such trial."""
     ended: float | None = field(default=None, compare=False)
     """When the job ended by the service's clock; None if it has just ended."""

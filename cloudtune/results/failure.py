@@ -16,6 +16,13 @@ _MAX_LINE = 300
 _STATUS = re.compile(r"exit|status|error|fail", re.IGNORECASE)
 """What a service's own line about a failure contains."""
 _CRASH = re.compile(r"\b(exit\w*|killed|status)\b", re.IGNORECASE)
+_CODE_MISTAKE = re.compile(
+    r"\b(SyntaxError|IndentationError|TabError|NameError|UnboundLocalError|AttributeError|TypeError"
+    r"|AssertionError|ZeroDivisionError|IndexError): "
+    r"|: error: (unrecognized arguments|the following arguments are required|argument )"
+    r"|\bended without reporting\b"
+)
+"""What a failure's reason contains if only another script or study can avoid it."""
 _MAX_SAMPLES = 3
 _SEARCH_TIMEOUT = 1.0
 """Seconds after which the search of an expression in a line is given up."""
@@ -53,6 +60,16 @@ def explained_end(event: Ended) -> Ended:
     if reason == event.reason:
         return event
     return replace(event, reason=reason, log_tail=event.log_tail or event.reason)
+
+
+def without_traceback(reason: str) -> str:
+    """Return a service's reason for the end of a job up to a traceback, which its trial has."""
+    return reason.partition("Traceback (most recent call last)")[0].strip()
+
+
+def is_code_mistake(reason: str) -> bool:
+    """Return whether a failure certainly comes back with the same script and study."""
+    return _CODE_MISTAKE.search(reason) is not None
 
 
 def sample_lines(output: str, names: Collection[str]) -> list[str]:

@@ -47,8 +47,11 @@ class JobProgress:
         self._total_seconds = 0.0
         self._timed_trials = 0
         self._spending = Spending(plan)
+        self.first_with: dict[str, int] = {}
+        """The first trial that ended for a reason since this display began."""
         for event in events:
             self.tell(event)
+        self.first_with.clear()
 
     @property
     def title(self) -> str:
@@ -115,6 +118,7 @@ class JobProgress:
         trial = self.trials.get(event.number)
         self.running.pop(event.number, None)
         self.counts[event.state] += 1
+        self.first_with.setdefault(trial.reason, event.number)
         if event.state in _DONE:
             self._total_seconds += trial.seconds or 0.0
             self._timed_trials += 1
@@ -133,8 +137,10 @@ def format_trial_end(job: JobProgress, number: int, *, is_best: bool) -> str:
     trial = job.trials.get(number)
     count = f"{job.done}/{job.total}" if job.total else f"{job.done}"
     duration = format_seconds(trial.seconds or 0.0)
-    result = format_objectives(job.study, trial) if trial.objective else trial.reason
-    reason = f" ({trial.reason})" if trial.reason and trial.objective else ""
+    first = job.first_with[trial.reason]
+    why = trial.reason if first == number or not trial.reason else f"as trial {first}"
+    result = format_objectives(job.study, trial) if trial.objective else why
+    reason = f" ({why})" if why and trial.objective else ""
     state = trial.state.replace("_", " ")
     parameters = format_parameters(trial.parameters)
     best = "  best so far" if is_best else ""

@@ -32,22 +32,36 @@ def continuation_hints(result: StudyResult) -> list[str]:
     counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
     limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
     build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"
-    if tolerant := resume_past_failures(result):
-        return [
-            f"to go on once the cause is removed: {tolerant}",
-            "the run keeps its copy of the code; if you change the script, start a new run",
-        ]
+    most, limits = expected_trials(result.study), result.study.limits
+    more = _resume(result, limit, "VALUE") if limit else ""
+    if not limit and most is not None and limits.max_trials == most:
+        more = _resume(result, "limits.max_trials", str(2 * most))
+    tolerant = resume_past_failures(result)
+    if tolerant or all_failed(result):
+        return _hints_after_failures(result, tolerant or more)
     if result.state == "failed":
         return []
     if limit:
-        return [f"to go on: {_resume(result, limit, 'VALUE')}", build]
-    most, limits = expected_trials(result.study), result.study.limits
+        return [f"to go on: {more}", build]
     if result.reason or most is None or counted < most:
         return [result.reason or "the search is complete", build]
-    if limits.max_trials == most:
-        more = _resume(result, "limits.max_trials", str(2 * most))
+    if more:
         return [f"all {format_count(most, 'trial')} have run", f"to run more: {more}", build]
     return [f"all {format_count(most, 'assignment')} have run", build]
+
+
+def all_failed(result: StudyResult) -> bool:
+    """Return whether all trials of a job failed."""
+    return bool(result.trials) and all(trial.state == "failed" for trial in result.trials)
+
+
+def _hints_after_failures(result: StudyResult, resume: str) -> list[str]:
+    from cloudtune.comparison.next_steps import fails_again
+
+    if fails_again(result):
+        return ["correct the script or the study, and start a new run: this one keeps its copies"]
+    hints = ["if the script or the study is wrong, start a new run: this one keeps its copies"]
+    return [*hints, f"if the cause is elsewhere, remove it and go on: {resume}"] if resume else hints
 
 
 def status_hints(state: str, result: StudyResult) -> list[str]:

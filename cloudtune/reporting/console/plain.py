@@ -26,8 +26,10 @@ class PlainProgress:
         self._lock = threading.Lock()
 
     def begin(self, plan: Plan, events: Sequence[Event], elapsed: float = 0.0) -> None:
-        """Print the title of a job that starts or resumes."""
+        """Print the title of a job that starts or resumes; none if its plan is refused."""
         job = self._jobs[plan.provider] = JobProgress(plan, events, elapsed)
+        if plan.refused:  # for reasons that are shown before a run
+            return
         so_far = f", {format_count(job.done, 'trial')} so far" if events else ""
         prefix = self._prefix(plan.provider)
         self.message(f"{prefix}{job.title}; run {plan.facts.run_id}{so_far}")
@@ -52,7 +54,7 @@ class PlainProgress:
             return
         with self._lock:
             job.end(outcome)
-        if len(self._providers) > 1:
+        if len(self._providers) > 1 and outcome.state != "refused":
             self.message(self._prefix(provider) + format_job_end(job))
 
     def message(self, text: str) -> None:

@@ -109,12 +109,13 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
     )
     where = f" on {result.provider}{', emulated' if result.emulated else ''}"
     where += "," if result.emulated and elapsed else ""
+    if job_state(result) == "refused":
+        return [sanitize_line(f"refused{where.removesuffix(',')}: {result.reason}")]
     lines = [f"{format_count(len(trials), 'trial')}{where}{duration}: {counts or 'none'}"]
     lines += [f"cost: {cost}" for cost in _format_costs(result)]
     if result.reason:
-        verb = "refused" if job_state(result) == "refused" else "ended"
-        lines.append(f"{verb}: {result.reason}")
-    if len(study.objectives) > 1:
+        lines.append(f"ended: {result.reason}")
+    if len(study.objectives) > 1 and result.pareto:
         lines.append(f"Pareto front of {format_count(len(result.pareto), 'trial')}:")
         for trial in result.pareto:
             lines.append(
@@ -125,7 +126,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines += [f"best: {format_best(study, best)}"]
         lines += [f"  {name}: {visible_value(value)}" for name, value in best.parameters.items()]
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
-    elif trials:
+    elif any(trial.state != "failed" for trial in trials):
         measured = any(trial.objective is not None for trial in trials)
         lines.append(f"no {'completed ' if measured else ''}trial measured the objective")
     lines += format_failures(result)
@@ -257,6 +258,8 @@ def format_failures(result: StudyResult) -> list[str]:
             shown = sample_lines(first.log_tail, [o.metric for o in result.study.objectives])
         else:
             shown = first.log_tail.splitlines()[-3:]
+            if shown and shown[-1].strip() in cause.reason:
+                shown.pop()
         lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in shown]
         if _may_have_log(result, first):
             lines.append(f"  log: {_log_command(result, first)}")

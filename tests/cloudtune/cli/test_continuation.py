@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cloudtune.cli import main
 from cloudtune.cli.main_group import cloudtune
 
 STUDY: dict[str, Any] = {
@@ -74,6 +75,38 @@ def test_a_run_whose_trials_fail_alike() -> None:
     assert "local: failed, 3 of 9 trials ended: all 3 trials failed alike" in output
     assert "failed: 3 trials: exited with code 1: ValueError: no data\n" in output
     assert "9 trials on local" in call("resume", "--set", "limits.max_failed_trials=9")
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        ("import absent_package", "No module named 'absent_package'"),
+        ("absent_name", "NameError"),
+        ("import argparse; argparse.ArgumentParser().parse_args()", "unrecognized arguments"),
+        ("print('LOSS=3')", "no printed line matches"),
+    ],
+)
+@pytest.mark.parametrize("trials", [2, 9])
+def test_a_cause_is_printed_once_and_a_resume_only_if_it_can_help(
+    script: str, cause: str, trials: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("train.py").write_text(script)
+    fixed = {"strategy": {"name": "list"}, "initial_trials": [{"x": 0}] * trials}
+    Path("study.yaml").write_text(json.dumps({**STUDY, **fixed, "limits": {}}))
+    with pytest.raises(SystemExit):
+        main(["run", "study.yaml"])
+    summary, progress = capfd.readouterr()
+    assert progress.count(cause) == summary.count(cause) == 1
+    assert "failed in " in progress
+    assert "as trial 1" in progress
+    output = call("status", json.loads(call("status", "--json"))[0]["run"])
+    assert output.count(cause) == 1
+    is_elsewhere = cause.startswith("No module")
+    for text in (progress, output):
+        assert ("correct the script or the study, and start a new run" in text) != is_elsewhere
+        can_resume = is_elsewhere and trials == 9
+        assert ("remove it and go on: cloudtune resume " in text) == can_resume
+        assert ("cloudtune resume" in text) == can_resume
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cloudtune.engine.circuit_breaker import CircuitBreaker
+from cloudtune.reporting.console.summary import format_summary
 from cloudtune.results.events import Ended, Measured, Outcome, Started
 from cloudtune.results.trials import Trials
 from cloudtune.runs import lifecycle
@@ -14,7 +15,7 @@ from cloudtune.study.study import Study
 from tests.cloudtune.engine import test_managed_job
 from tests.cloudtune.engine.test_driver import crashing, drive, scored, states, study
 
-FAILED = "3 trials failed alike, and none succeeded: exited with code 1"
+FAILED = "3 trials failed alike, and none succeeded; set limits.max_failed_trials"
 service = test_managed_job.service
 slow_polls = test_managed_job.slow_polls
 
@@ -31,8 +32,9 @@ def test_a_job_whose_first_trials_fail_alike_ends() -> None:
     of = study(limits={"max_trials": 20})
     outcome, events, _ = drive(of, crashing)
     assert outcome.state == "failed"
-    assert outcome.reason.startswith(f"all {FAILED}; set limits.max_failed_trials")
-    assert outcome.trial == 1
+    assert outcome.reason.startswith(f"all {FAILED}")
+    assert outcome.failure
+    assert (outcome.failure.number, outcome.failure.reason) == (1, "exited with code 1")
     assert states(of, events) == ["failed"] * 3
 
 
@@ -40,7 +42,7 @@ def test_reasons_that_differ_in_numbers_are_alike() -> None:
     outcome, events, _ = drive(
         study(limits={"max_trials": 20}), failing("bad lr 0.1", "bad lr 0.2", "bad lr 3e-5")
     )
-    assert outcome.reason.startswith("all 3 trials failed alike, and none succeeded: bad lr 0.1")
+    assert outcome.reason.startswith(f"all {FAILED}")
     assert max(event.number for event in events) == 3
 
 
@@ -148,7 +150,7 @@ def test_a_managed_job_is_stopped(service: Any, tmp_path: Path) -> None:
     run = lifecycle.create([test_managed_job.planned(limits={"max_trials": 10})]).id
     outcome = lifecycle.execute(run)["odd"]
     assert outcome.state == "failed"
-    assert "failed alike, and none succeeded: " in outcome.reason
+    assert "failed alike, and none succeeded; " in outcome.reason
     assert [dish.word for dish in service.dishes.values()] == ["BINNED"]
     assert 3 <= len(lifecycle.results(run)[0].trials) < 10
 
@@ -190,4 +192,5 @@ def test_an_expression_that_matches_nothing_is_shown_with_the_output(
         r"the script ended without reporting score (no printed line matches score:(\d+))"
     ] * 3
     assert result.state == "failed"
-    assert result.reason.endswith("; it printed: epoch 1: val_score = 0.5")
+    summary = "\n".join(format_summary(result, "folder"))
+    assert summary.count(r"score:(\d+)") == summary.count("  | epoch 1: val_score = 0.5") == 1
