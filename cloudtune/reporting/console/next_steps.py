@@ -61,7 +61,9 @@ def _hints_after_failures(result: StudyResult, resume: str) -> list[str]:
     if fails_again(result):
         return ["correct the script or the study, and start a new run: this one keeps its copies"]
     hints = ["if the script or the study is wrong, start a new run: this one keeps its copies"]
-    return [*hints, f"if the cause is elsewhere, remove it and go on: {resume}"] if resume else hints
+    if resume:
+        hints.append(f"if the cause is elsewhere, remove it and go on: {resume}")
+    return hints
 
 
 def status_hints(state: str, result: StudyResult) -> list[str]:
