@@ -44,7 +44,7 @@ _PLATFORM_OPTIONS = frozenset(
         *("--conda-env-name", "--numWorker", "--numPs", "--numDriver", "--debug-level"),
         *("--cs-rmq-meta", "--cs-url-meta", "--cs-url-bearer", "--lsf-gpu-syntax"),
         *("--sc-runasuser", "--sc-runasgroup", "--sc-fsgroup", "--python-version"),
-        *("--gpuPerWorker", "--hardwareSpec"),
+        *("--gpuPerWorker", "--hardwareSpec", "--edt-options"),
     ]
 )
 _PLATFORM_PREFIXES = ("--worker", "--driver", "--msd-")

@@ -142,9 +142,14 @@ def test_training_jobs_run_and_write_to_the_bucket(use: Use) -> None:
     assert use("trained") == {
         "states": ["PIPELINE_STATE_SUCCEEDED", "JOB_STATE_SUCCEEDED"],
         "model": None,
-        "listed": ["PIPELINE_STATE_SUCCEEDED"],
+        "served": "gs://staging-bucket/served/model",
+        "listed": ["PIPELINE_STATE_SUCCEEDED"] * 2,
         "saved": ["trained", "trained"],
     }
+
+
+def test_an_experiment_keeps_parameters_and_metrics(use: Use) -> None:
+    assert use("experiment") == {"rows": [{"param.rate": 0.1, "metric.loss": 1.5}]}
 
 
 HYPERTUNE = """

@@ -75,6 +75,11 @@ def test_a_script_is_deployed_run_and_read(use: Use, place: str) -> None:
     assert result["result"] == {"sum": 6, "variable": "a-space", "input": []}
     assert result["is_zip"] is (place == "cluster")
     assert "deploy_test_script-out" in result["outputs"]
+    sizes = [row["SIZE"] for row in result["data_assets"] if "script-out" in row["NAME"]]
+    assert sizes
+    assert min(sizes) > 0
+    if place == "cloud":
+        assert [row["NAME"] for row in result["credentials"]] == ["emulated"]
     entity = result["deployment"]["entity"]
     assert (entity["deployed_asset_type"], entity["status"]) == ("py_script", {"state": "ready"})
     script = result["script"]["entity"]["script"]

@@ -122,6 +122,15 @@ def test_a_training_is_cancelled_and_another_fails(use: Use) -> None:
     assert "status 3" in told["failed"]["failure"]["errors"][0]["message"]
 
 
+def test_the_model_of_a_training_is_stored(use: Use, sdk: tuple[str, str]) -> None:
+    if sdk[0] != "watsonx":
+        pytest.skip("only ibm_watsonx_ai reads the files of a training on Cloud Pak for Data")
+    told = use("model")
+    assert told["model"]["metadata"]["name"] == "of a training"
+    assert told["model"]["entity"]["software_spec"] == {"id": "software-runtime-24.1-py3.11"}
+    assert [row["NAME"] for row in told["models"]] == ["of a training"]
+
+
 def test_files_of_a_training_are_read(use: Use, sdk: tuple[str, str]) -> None:
     if sdk[0] != "watsonx":
         pytest.skip("only ibm_watsonx_ai reads the files of a training on Cloud Pak for Data")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from cloudtune.emulator_kit import Json
-from cloudtune_sagemaker.emulator import warm_pools
+from cloudtune_sagemaker.emulator import warm_pools, wire
 from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE, Ranges
 from cloudtune_sagemaker.emulator.search_space import KINDS, objective_of, ranges_of
@@ -23,11 +24,6 @@ SPOT_SHARE = 0.3
 _SWITCHES = (
     *("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"),
     "EnableManagedSpotTraining",
-)
-_ECHOED = (
-    *("TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn"),
-    *("InputDataConfig", "OutputDataConfig", "VpcConfig", "StoppingCondition"),
-    *("CheckpointConfig", "Environment", "RetryStrategy", *_SWITCHES),
 )
 
 _SECONDS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600}
@@ -48,7 +44,7 @@ def training(job: TrainingJob) -> Json:
     answer of the service has none either (InProgress, of 2023-04-05, in the README of schematical's
     Terraform module for SageMaker, read 2026-11-27).
     """
-    answer = {key: job.request[key] for key in _ECHOED if key in job.request}
+    answer = {key: value for key, value in job.request.items() if key in _described()}
     answer.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86_400})
     for switch in _SWITCHES:
         answer.setdefault(switch, False)
@@ -75,6 +71,17 @@ def training(job: TrainingJob) -> Json:
     if job.model is not None:
         answer["ModelArtifacts"] = {"S3ModelArtifacts": job.model}
     return answer
+
+
+@cache
+def _described() -> frozenset[str]:
+    """Return the members of CreateTrainingJob that DescribeTrainingJob has, too."""
+    model = wire.service("sagemaker")
+    answer = model.operation_model("DescribeTrainingJob").output_shape
+    request = model.operation_model("CreateTrainingJob").input_shape
+    assert answer is not None
+    assert request is not None
+    return frozenset(answer.members) & frozenset(request.members)
 
 
 def training_row(job: TrainingJob) -> Json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, parse_qsl
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
-from cloudtune_vertex.emulator import persistent_resources
+from cloudtune_vertex.emulator import metadata, models, persistent_resources
 from cloudtune_vertex.emulator.account import Account, AccountCall, account_call
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
@@ -23,7 +23,7 @@ from cloudtune_vertex.emulator.errors import (
     unavailable,
     unimplemented,
 )
-from cloudtune_vertex.emulator.operations import Call, Operations
+from cloudtune_vertex.emulator.operations import OPERATIONS, Call, Operations
 from cloudtune_vertex.emulator.state import CustomJob, TrainingPipeline, TuningJob
 from cloudtune_vertex.emulator.storage import Storage, body_of
 
@@ -42,6 +42,7 @@ _RESOURCE = r"projects/[^/]+/locations/[^/]+"
 _KINDS = {
     **{kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)},
     persistent_resources.COLLECTION: persistent_resources.KIND,
+    models.COLLECTION: models.KIND,
 }
 _PATH = re.compile(
     rf"/v1(?:beta1)?/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
@@ -141,18 +142,23 @@ class VertexApp(App):
             )
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         match = _PATH.fullmatch(path)
+        if metadata_match := metadata.PATH.fullmatch(path):
+            query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+            return self._operations.metadata(method, metadata_match, query, body_of(environ))
         kind = _KINDS.get(match["kind"]) if match else None
         verb = _VERBS.get((method, bool(match["id"]), match["verb"])) if match else None
-        if match is None or kind is None or verb is None:
+        operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
+        if match is None or kind is None or operation not in OPERATIONS:
             raise unimplemented(
                 f"This emulator does not have {method} {path}. It has {', '.join(_KINDS)} (create, "
-                "get, list, cancel and delete) and Cloud Storage; not models, endpoints, datasets, "
-                "experiments and TensorBoard."
+                "get, list, cancel and delete), the metadata store of experiments and Cloud "
+                "Storage; not endpoints, datasets and TensorBoard. Models come from training "
+                "pipelines; experiments need experiment_tensorboard=False."
             )
         location = match["parent"].split("/")[3]
         if not _LOCATION.fullmatch(location):
             raise invalid(f"Location ID '{location}' is not supported.")
-        operation = f"{verb}{kind}" + ("s" if verb == "List" else "")
+        assert verb is not None
         permission = f"aiplatform.{match['kind']}.{verb.lower()}"
         project = match["parent"].split("/")[1]
         self._account.require_api("aiplatform.googleapis.com", project)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, StudyError, app
-from cloudtune_vertex.emulator import account, persistent_resources, views
+from cloudtune_vertex.emulator import account, models, persistent_resources, views
 from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
+from cloudtune_vertex.emulator.metadata import MetadataStore
+from cloudtune_vertex.emulator.models import Models
 from cloudtune_vertex.emulator.mount import Mount
 from cloudtune_vertex.emulator.package_cache import PackageCache
 from cloudtune_vertex.emulator.persistent_resources import PersistentResources
@@ -57,7 +60,9 @@ class Operations(app.Operations[CustomJobs, Tuner]):
     ) -> None:
         self.store = Store()
         self.resources = PersistentResources()
+        self.models = Models(storage)
         self._messages = Messages()
+        self._metadata = MetadataStore(self._messages)
         jobs = CustomJobs(
             delays,
             self.store.lock,
@@ -75,6 +80,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
             ServiceError: If the service would refuse.
         """
         with self.store.lock:
+            self.models.upload(self.store.pipelines())
             return Response(200, OPERATIONS[operation](self, call), JSON)
 
     def create_tuning(self, call: Call) -> bytes:
@@ -197,6 +203,27 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         self.resources.delete(call.resource)
         return views.deleted(call.resource, persistent_resources.COLLECTION)
 
+    def get_model(self, call: Call) -> bytes:
+        """GetModel."""
+        return self._messages.write(models.KIND, self.models.get(call.resource), call.query)
+
+    def list_models(self, call: Call) -> bytes:
+        """ListModels, on one page."""
+        message: Json = {models.COLLECTION: self.models.list(parent_of(call.resource))}
+        return self._messages.write("ListModelsResponse", message, call.query)
+
+    def delete_model(self, call: Call) -> bytes:
+        """DeleteModel."""
+        self.models.delete(call.resource)
+        return views.deleted(call.resource, models.COLLECTION)
+
+    def metadata(
+        self, method: str, match: re.Match[str], query: Mapping[str, str], body: bytes
+    ) -> Response:
+        """Return the response of the metadata store; see `MetadataStore.respond`."""
+        with self.store.lock:
+            return Response(200, self._metadata.respond(method, match, query, body), JSON)
+
     def _cancel(self, job: StoredJob) -> None:
         if isinstance(job, CustomJob):
             self.context.jobs.cancel(job)
@@ -224,6 +251,9 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "GetPersistentResource": Operations.get_resource,
     "ListPersistentResources": Operations.list_resources,
     "DeletePersistentResource": Operations.delete_resource,
+    "GetModel": Operations.get_model,
+    "ListModels": Operations.list_models,
+    "DeleteModel": Operations.delete_model,
     "CreateTrainingPipeline": Operations.create_pipeline,
     "GetTrainingPipeline": lambda each, call: each.get(TrainingPipeline, call),
     "ListTrainingPipelines": lambda each, call: each.list(TrainingPipeline, call),

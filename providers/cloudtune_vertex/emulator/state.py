@@ -156,6 +156,10 @@ class TrainingPipeline(Job):
 
     job: CustomJob = field(kw_only=True)
     """The job that it has created."""
+    model: str | None = None
+    """The name of the model that it has uploaded."""
+    problem: Status | None = None
+    """Why it fails although its job has succeeded."""
 
     def refresh(self) -> None:
         """Take over the state of its job; pipelines have no EXPIRED (types, PipelineState)."""
@@ -164,6 +168,8 @@ class TrainingPipeline(Job):
         self.state = state.replace("JOB_STATE", "PIPELINE_STATE")
         self.updated, self.started, self.ended = job.updated, job.started, job.ended
         self.error = job.error
+        if self.problem is not None:
+            self.state, self.error = "PIPELINE_STATE_FAILED", self.problem
 
 
 StoredJob = CustomJob | TuningJob | TrainingPipeline
@@ -211,6 +217,10 @@ class Store:
             and not (isinstance(job, CustomJob) and job.trial is not None)
         ]
         return jobs[::-1]
+
+    def pipelines(self) -> list[TrainingPipeline]:
+        """Return the training pipelines of all parents."""
+        return [job for job in self._jobs.values() if isinstance(job, TrainingPipeline)]
 
     def delete(self, job: StoredJob) -> None:
         """Remove a job."""

@@ -31,6 +31,8 @@ def job(job: Job, *, trials: bool = True) -> Json:
         view["error"] = {"code": job.error.code, "message": job.error.message}
     if isinstance(job, TrainingPipeline):
         view["trainingTaskMetadata"] = {"backingCustomJob": job.job.name}
+        if job.model is not None:
+            view["modelToUpload"] = {**job.request["modelToUpload"], "name": job.model}
     if trials and isinstance(job, TuningJob) and job.trials:
         view["trials"] = [_trial(job, each) for each in (*job.trials[1:], job.trials[0])]
     return view

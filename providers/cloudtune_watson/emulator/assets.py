@@ -156,11 +156,11 @@ class Assets:
             raise invalid("'metadata.name' must not be empty.")
         asset = Asset(str(uuid.uuid4()), scope, metadata, document.get("entity", {}))
         self._assets[asset.id] = asset
-        return json_response(_view(asset), 201)
+        return json_response(self._view(asset), 201)
 
     def get(self, call: Call) -> Response:
         """GET /v2/assets/{id}."""
-        return json_response(_view(self._asset(call)))
+        return json_response(self._view(self._asset(call)))
 
     def delete(self, call: Call) -> Response:
         """DELETE /v2/assets/{id}."""
@@ -193,7 +193,7 @@ class Assets:
             is_whole(start) and isinstance(start, int) and start >= 0 and 1 <= limit <= _MAX_ROWS
         ):
             raise invalid(f"limit must be between 1 and {_MAX_ROWS}, and bookmark from a response.")
-        rows = [_view(asset) for asset in matches[start : start + limit]]
+        rows = [self._view(asset) for asset in matches[start : start + limit]]
         if "entity" not in document.get("include", ""):
             rows = [{"metadata": row["metadata"]} for row in rows]
         page: Json = {"total_rows": len(matches), "results": rows}
@@ -234,6 +234,10 @@ class Assets:
             raise not_found(f"The asset {call.names['id']!r} cannot be found.")
         return asset
 
+    def _view(self, asset: Asset) -> Json:
+        paths = [self._volume.file(asset.scope, each.path) for each in asset.attachments]
+        return _view(asset, sum(path.stat().st_size for path in paths if path.is_file()))
+
 
 def _new_attachment(asset: Asset, name: str) -> Attachment:
     id_ = str(uuid.uuid4())
@@ -265,11 +269,12 @@ def _terms(query: str) -> list[tuple[str, str]]:
     return terms
 
 
-def _view(asset: Asset) -> Json:
+def _view(asset: Asset, size: int) -> Json:
     """Return an asset in the service's form.
 
     For the required elements see ``_get_required_element_from_response`` in both clients'
-    ``model_definition.py``, and in ``script.py`` and ``assets.py`` of the newer one.
+    ``model_definition.py``, and in ``script.py`` and ``assets.py`` of the newer one, which lists
+    the size, too; that it counts the attachments is chosen.
     """
     created = format_time(asset.created)
     return {
@@ -283,6 +288,7 @@ def _view(asset: Asset) -> Json:
             "created_at": created,
             "usage": {"last_updated_at": created, "access_count": 0},
             "asset_state": "available",
+            "size": size,
         },
         "href": f"/v2/assets/{asset.id}?{asset.scope[0]}={asset.scope[1]}",
         "entity": asset.entity,

@@ -18,6 +18,8 @@ from cloudtune_watson.emulator.deployment_jobs import DeploymentJobs
 from cloudtune_watson.emulator.errors import unavailable
 from cloudtune_watson.emulator.hypersearch import Hypersearch
 from cloudtune_watson.emulator.keys import Keys
+from cloudtune_watson.emulator.models import PATH as _MODELS
+from cloudtune_watson.emulator.models import Models
 from cloudtune_watson.emulator.platform import Platform
 from cloudtune_watson.emulator.script_jobs import FILES_ONLY, Jobs
 from cloudtune_watson.emulator.storage import Files, Volume
@@ -37,6 +39,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         self.platform = Platform(keys)
         self.assets = Assets(volume, keys)
         self.files = Files(volume)
+        self.models = Models()
         self.trainings = Trainings(volume, self.assets, self.context)
         self.deployment_jobs = DeploymentJobs(self.assets, keys, self.context)
         self.deployments = self.deployment_jobs.deployments
@@ -126,6 +129,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "ListTrainings": Operation("GET", "/ml/v4/trainings", lambda o: o.trainings.list),
     "GetTraining": Operation("GET", "/ml/v4/trainings/{id}", lambda o: o.trainings.get),
     "DeleteTraining": Operation("DELETE", "/ml/v4/trainings/{id}", lambda o: o.trainings.delete),
+    "CreateModel": Operation("POST", _MODELS, lambda o: o.models.create),
+    "ListModels": Operation("GET", _MODELS, lambda o: o.models.list),
+    "GetModel": Operation("GET", f"{_MODELS}/{{id}}", lambda o: o.models.get),
+    "DeleteModel": Operation("DELETE", f"{_MODELS}/{{id}}", lambda o: o.models.delete),
     "CreateDeployment": Operation("POST", _DEPLOYMENTS, lambda o: o.deployments.create),
     "ListDeployments": Operation("GET", _DEPLOYMENTS, lambda o: o.deployments.list),
     "GetDeployment": Operation("GET", f"{_DEPLOYMENTS}/{{id}}", lambda o: o.deployments.get),

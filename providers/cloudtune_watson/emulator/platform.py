@@ -121,11 +121,14 @@ class Platform:
         return json_response(_specification(kind, id_.removeprefix(f"{kind}-")))
 
     def list_task_credentials(self, _call: Call) -> Response:
-        """GET /v1/task_credentials (``task_credentials.py`` of ibm_watsonx_ai 1.8.1): one."""
-        about = {"id": "task-credentials-emulated", "name": "emulated"}
-        return json_response(
-            {"credentials": [{"metadata": about, "entity": {"type": "ibm_api_key"}}]}
-        )
+        """GET /v1/task_credentials: one, with what ``task_credentials.py`` of 1.8.1 reads."""
+        row: Json = {
+            "id": "task-credentials-emulated",
+            "name": "emulated",
+            "type": "iam_api_key",
+            "scope": {"type": "account", "id": "999"},
+        }
+        return json_response({"credentials": [row]})
 
     def get_instance(self, call: Call) -> Response:
         """GET /ml/v4/instances/{id}: what is used (types of API v4)."""

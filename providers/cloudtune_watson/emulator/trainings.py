@@ -18,6 +18,7 @@ from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented
 from cloudtune_watson.emulator.lists import demand_version, page_of
+from cloudtune_watson.emulator.models import write_request
 from cloudtune_watson.emulator.script import create_container, unzip
 from cloudtune_watson.emulator.script_jobs import Jobs
 from cloudtune_watson.emulator.state import Job, Script, Training
@@ -94,6 +95,7 @@ class Trainings:
             log=log / "learner-1" / "training-log.txt",
             prepare=self._preparation(scope, request, training_id),
             live=True,
+            keep=lambda: write_request(self._volume, created),
             fault=self._context.faults.next_trial(),
         )
         created = self._trainings[training_id] = Training(scope, request, job)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from cloudtune.emulator_kit import Json
 from cloudtune_watson.emulator.errors import ServiceError
+from cloudtune_watson.emulator.models import locations
 from cloudtune_watson.emulator.state import Experiment, Job, Search, Training
 from cloudtune_watson.emulator.times import format_clock, format_duration, format_time
 
@@ -130,14 +131,16 @@ def training(training: Training) -> Json:
 
     ``metadata.id``, ``metadata.created_at`` and ``entity.status.state`` are what both clients read.
     Metrics are as in IBM's watsonx-ai-node-sdk (``TrainingMetric``), the failure as in its
-    ``TrainingStatus``. The locations of results other than ``path`` are chosen; that there is a
-    file ``learner-1/training-log.txt`` below ``logs`` is in ``_COS_logs`` of both clients.
+    ``TrainingStatus``. Of the locations, those of `models.locations` are recorded; that there is
+    a file ``learner-1/training-log.txt`` below ``logs`` is in ``_COS_logs`` of both clients; the
+    others are chosen.
     """
     request, job = training.request, training.job
-    path = f"{request['results_reference']['location']['path'].rstrip('/')}/{job.id}"
+    paths = locations(request["results_reference"]["location"]["path"], job.id)
+    path = paths["training"]
     location: Json = {
         **request["results_reference"]["location"],
-        "training": path,
+        **paths,
         "model": f"{path}/model",
         "logs": f"{path}/logs",
         "training_log": f"{path}/logs/learner-1/training-log.txt",

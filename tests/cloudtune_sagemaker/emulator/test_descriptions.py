@@ -112,3 +112,16 @@ def test_a_running_job_has_no_model_yet(emulator: Emulator) -> None:
     assert "ModelArtifacts" not in job
     emulator.sagemaker.stop_training_job(TrainingJobName=name)
     assert "ModelArtifacts" in emulator.trained(name)
+
+
+def test_all_that_a_description_can_have_comes_back(emulator: Emulator) -> None:
+    more: dict[str, Any] = {
+        "ExperimentConfig": {"ExperimentName": "e"},
+        "ProfilerConfig": {"DisableProfiler": True},
+        "RemoteDebugConfig": {"EnableRemoteDebug": True},
+        "InfraCheckConfig": {"EnableInfraCheck": True},
+        "DebugHookConfig": {"S3OutputPath": "s3://a-bucket/debug"},
+        "TensorBoardOutputConfig": {"S3OutputPath": "s3://a-bucket/board"},
+    }
+    told = emulator.trained(emulator.train(**more))
+    assert {name: told[name] for name in more} == more

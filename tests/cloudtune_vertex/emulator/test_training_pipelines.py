@@ -32,7 +32,7 @@ class Pipelines:
             client_options={"api_endpoint": emulator.url},
         )
 
-    def create(self, code: str, **changes: Any) -> Any:
+    def create(self, code: str, *, output: str = "pipeline", **changes: Any) -> Any:
         """Create a pipeline as the SDK does: its inputs are a CustomJobSpec in snake case."""
         container = {"image_uri": "gcr.io/team/x", "command": ["python3", "-c", code]}
         pool = {
@@ -45,7 +45,7 @@ class Pipelines:
             "trainingTaskDefinition": CUSTOM,
             "trainingTaskInputs": {
                 "worker_pool_specs": [pool],
-                "base_output_directory": {"output_uri_prefix": "gs://team-bucket/pipeline"},
+                "base_output_directory": {"output_uri_prefix": f"gs://team-bucket/{output}"},
                 "scheduling": {"timeout": "600s", "strategy": 4, "max_wait_duration": None},
             },
             **changes,
@@ -99,6 +99,39 @@ def test_a_pipeline_fails_and_is_cancelled_with_its_job(pipelines: Any) -> None:
     assert pipelines.ended(made.name).state.name == "PIPELINE_STATE_CANCELLED"
 
 
+SAVE = """
+import os
+folder = os.environ["AIP_MODEL_DIR"].replace("gs://", "/gcs/")
+os.makedirs(folder, exist_ok=True)
+open(folder + "model.txt", "w").write("trained")
+"""
+
+
+def test_a_pipeline_uploads_its_model(emulator: Any, pipelines: Any) -> None:
+    service: Any = import_module("google.cloud.aiplatform_v1")
+    pipeline = pipelines.ended(pipelines.create(SAVE, output="uploaded", modelToUpload=MODEL).name)
+    assert pipeline.state.name == "PIPELINE_STATE_SUCCEEDED", pipeline.error
+    client = service.ModelServiceClient(
+        transport="rest",
+        credentials=emulator.credentials(),
+        client_options={"api_endpoint": emulator.url},
+    )
+    model = client.get_model(name=pipeline.model_to_upload.name)
+    assert model.display_name == "m"
+    assert model.artifact_uri == "gs://team-bucket/uploaded/model"
+    assert [each.name for each in client.list_models(parent=PARENT)] == [model.name]
+    assert client.delete_model(name=model.name).done()
+    with pytest.raises(exceptions().NotFound):
+        client.get_model(name=model.name)
+    client.transport.close()
+
+
+def test_a_pipeline_without_files_for_its_model_fails(pipelines: Any) -> None:
+    pipeline = pipelines.ended(pipelines.create("", output="empty", modelToUpload=MODEL).name)
+    assert pipeline.state.name == "PIPELINE_STATE_FAILED"
+    assert 'no files under "gs://team-bucket/empty/model"' in pipeline.error.message
+
+
 def test_the_beta_version_is_served(emulator: Any) -> None:
     beta = Pipelines(emulator, "v1beta1")
     assert beta.ended(beta.create("").name).state.name == "PIPELINE_STATE_SUCCEEDED"
@@ -113,7 +146,6 @@ def test_the_beta_version_is_served(emulator: Any) -> None:
         ({"trainingTaskInputs": {"network": "n"}}, "BadRequest", "worker_pool_specs"),
         ({"trainingTaskInputs": {"workers": 1}}, "BadRequest", "Invalid JSON payload"),
         ({"trainingTaskDefinition": TABLES}, "MethodNotImplemented", "runs no gs://"),
-        ({"modelToUpload": MODEL}, "MethodNotImplemented", "no models"),
         ({"inputDataConfig": {"datasetId": "1"}}, "MethodNotImplemented", "no datasets"),
     ],
 )
@@ -124,7 +156,7 @@ def test_what_it_does_not_run_is_refused(
         pipelines.create("", **changes)
 
 
-@pytest.mark.parametrize("resource", ["models:upload", "datasets", "metadataStores/default"])
+@pytest.mark.parametrize("resource", ["models:upload", "datasets", "metadataStores"])
 def test_other_services_are_refused_with_what_there_is(emulator: Any, resource: str) -> None:
     requests: Any = import_module("google.auth.transport.requests")
     session = requests.AuthorizedSession(emulator.credentials())

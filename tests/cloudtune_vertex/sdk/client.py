@@ -173,6 +173,13 @@ def trained() -> dict[str, Any]:
     training: Any = aiplatform.CustomTrainingJob
     pipeline = training(display_name="trained", script_path="save.py", container_uri=IMAGE)
     model = pipeline.run(machine_type="n1-standard-4", base_output_dir=f"gs://{BUCKET}/pipeline")
+    serving = training(
+        display_name="served",
+        script_path="save.py",
+        container_uri=IMAGE,
+        model_serving_container_image_uri=IMAGE.replace("training", "prediction"),
+    )
+    served = serving.run(machine_type="n1-standard-4", base_output_dir=f"gs://{BUCKET}/served")
     custom = aiplatform.CustomJob.from_local_script(
         display_name="own-image",
         script_path="save.py",
@@ -183,9 +190,20 @@ def trained() -> dict[str, Any]:
     return {
         "states": [pipeline.state.name, custom.state.name],
         "model": model,
+        "served": served.uri,
         "listed": [each.state.name for each in training.list()],
         "saved": [saved(f"{name}/model/model.txt") for name in ("pipeline", "custom")],
     }
+
+
+def experiment() -> dict[str, Any]:
+    """Log parameters and metrics to an experiment, and read them."""
+    aiplatform.init(experiment="an-experiment", experiment_tensorboard=False)
+    with aiplatform.start_run("one"):
+        aiplatform.log_params({"rate": 0.1})
+        aiplatform.log_metrics({"loss": 1.5})
+    rows = aiplatform.get_experiment_df("an-experiment").to_dict("records")
+    return {"rows": [{key: row[key] for key in ("param.rate", "metric.loss")} for row in rows]}
 
 
 def guarded() -> dict[str, Any]:
@@ -198,7 +216,7 @@ def guarded() -> dict[str, Any]:
 
 USES: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
-    for each in (tuned, grid, failed, cancelled, deleted, refused, trained, guarded)
+    for each in (tuned, grid, failed, cancelled, deleted, refused, trained, experiment, guarded)
 }
 
 if __name__ == "__main__":

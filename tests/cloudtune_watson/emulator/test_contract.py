@@ -21,7 +21,7 @@ def test_arguments_of_a_search_are_the_platforms_or_the_scripts() -> None:
     found = parse_arguments(
         "--exec-start PyTorch --workerDeviceNum 1 --cs-datastore-meta type=fs,data_path=my/data "
         "--msd-env A=b=c --model-dir model --model-main main.py --epochs 2 --note='two words' "
-        "--debug-level=debug --verbose"
+        "--debug-level=debug --edt-options maxWorkers=8 --verbose"
     )
     assert found.main == "main.py"
     assert list(found.words) == ["--epochs", "2", "--note=two words", "--verbose"]

@@ -141,6 +141,9 @@ def whole(place: str) -> Any:
         "undeployed": made.deployments.delete(deployment),
         "deleted": made.script.delete(script),
     }
+    report["data_assets"] = made.data_assets.list().to_dict("records")
+    if place == "cloud":
+        report["credentials"] = made.task_credentials.list().to_dict("records")
     report["left"] = len(made.deployments.get_details()["resources"])
     return report
 

@@ -12,7 +12,6 @@ from cloudtune_vertex.emulator.rules.job import JOB_RULES
 CUSTOM_TASK = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
 """The only task here (google-cloud-aiplatform 2.7.0, schema.py); the others are of AutoML."""
 _UNSUPPORTED: Mapping[str, str] = {
-    "modelToUpload": "no models: leave out the image that serves the model",
     "inputDataConfig": "no datasets: leave out the dataset",
 }
 _RULES = (

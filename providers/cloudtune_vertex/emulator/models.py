@@ -1,0 +1,104 @@
+"""Models that training pipelines upload; nothing serves them.
+
+A pipeline with ``modelToUpload`` creates a model from ``model/`` below the job's base output
+directory (types of google-cloud-aiplatform 2.7.0, TrainingPipeline.model_to_upload and
+CustomJobSpec.base_output_directory). The fields are those of a list of models that was printed in
+2022 (GoogleCloudPlatform/data-science-on-gcp issue 154). The words for a folder without files are
+not verified.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+
+from cloudtune.emulator_kit import Json
+from cloudtune_vertex.emulator import errors
+from cloudtune_vertex.emulator.errors import not_found
+from cloudtune_vertex.emulator.state import SUCCEEDED, Parent, Status, TrainingPipeline, parent_of
+from cloudtune_vertex.emulator.storage import Storage, split_uri
+from cloudtune_vertex.emulator.times import format_time
+
+KIND = "Model"
+COLLECTION = "models"
+
+
+class Models:
+    """The models of the emulator."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._models: dict[str, Json] = {}
+
+    def upload(self, pipelines: Iterable[TrainingPipeline]) -> None:
+        """Create the models of pipelines whose jobs have succeeded, or fail the pipelines."""
+        for each in pipelines:
+            wanted: Json | None = each.request.get("modelToUpload")
+            if wanted is None or each.job.state != SUCCEEDED or each.model or each.problem:
+                continue
+            base: str = each.job.spec.get("baseOutputDirectory", {}).get("outputUriPrefix", "")
+            uri = f"{base.rstrip('/')}/model" if base else ""
+            if uri and not self._has_files(uri):
+                text = f'There are no files under "{uri}" to copy.'
+                each.problem = Status(errors.INVALID, text)
+                continue
+            model = _create(wanted, each, uri)
+            each.model = model["name"]
+            self._models[model["name"]] = model
+
+    def _has_files(self, uri: str) -> bool:
+        bucket, path = split_uri(uri)
+        return any(
+            of == bucket and name.startswith(f"{path}/") for of, name in self._storage.generations()
+        )
+
+    def get(self, name: str) -> Json:
+        """Return a model by its name, which may end in ``@`` and a version.
+
+        Raises:
+            ServiceError: If it does not exist.
+        """
+        model = self._models.get(_stored_name(name))
+        if model is None:
+            raise not_found(f"The {KIND} does not exist.")
+        return model
+
+    def list(self, parent: Parent) -> list[Json]:
+        """Return the models of a parent, newest first."""
+        start = f"{parent.name}/"
+        return [each for name, each in self._models.items() if name.startswith(start)][::-1]
+
+    def delete(self, name: str) -> None:
+        """Remove a model.
+
+        Raises:
+            ServiceError: If it does not exist.
+        """
+        del self._models[self.get(name)["name"]]
+
+
+def _create(wanted: Json, pipeline: TrainingPipeline, uri: str) -> Json:
+    id_ = pipeline.request.get("modelId") or str(secrets.randbelow(9 * 10**18) + 10**18)
+    now = format_time(time.time())
+    model: Json = {
+        "displayName": pipeline.request.get("displayName", ""),
+        **wanted,
+        "name": f"{pipeline.parent.name}/{COLLECTION}/{id_}",
+        "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
+        "trainingPipeline": pipeline.name,
+        "createTime": now,
+        "updateTime": now,
+        "versionId": "1",
+        "versionAliases": ["default"],
+        "versionCreateTime": now,
+        "versionUpdateTime": now,
+    }
+    if uri:
+        model["artifactUri"] = uri
+    return model
+
+
+def _stored_name(name: str) -> str:
+    """Return a name without a version, and with the number of its project."""
+    return "/".join([parent_of(name).name, *name.partition("@")[0].split("/")[4:]])
