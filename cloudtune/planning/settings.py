@@ -10,6 +10,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.models import ProviderSettings
+from cloudtune.study.overrides import located
 from cloudtune.study.study import Study
 
 
@@ -26,14 +27,8 @@ def read_settings(study: Study, on: str, provider: BaseProvider[Any]) -> Provide
     except ValidationError as error:
         from cloudtune.study.messages import translate_error
 
-        raise StudyError(
-            [
-                Problem(
-                    f"providers.{on}.{problem.path}",
-                    problem.message,
-                    problem.hint,
-                    *study.location(f"providers.{on}.{problem.path}"),
-                )
-                for problem in translate_error(error, given, provider.settings)
-            ]
-        ) from error
+        problems: list[Problem] = []
+        for problem in translate_error(error, given, provider.settings):
+            path = f"providers.{on}.{problem.path}"
+            problems.append(located(problem, path, *study.location(path)))
+        raise StudyError(problems) from error

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.errors import StudyError
 from cloudtune.study import validation, yaml_reader
-from cloudtune.study.overrides import apply_override
+from cloudtune.study.overrides import OPTION, apply_override, describe_override, located
 from cloudtune.study.study import Study
 from cloudtune.study.valid_parts import MAX_PROBLEMS, read_valid_parts
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -40,7 +41,10 @@ def load(
     Raises:
         StudyError: If the study has mistakes; all of them at once.
     """
-    return _read_draft(study, overrides, folder).study()
+    try:
+        return _read_draft(study, overrides, folder).study()
+    except StudyError as error:
+        raise StudyError(_name_causes(error.problems, study, overrides, folder)) from None
 
 
 class StudyParts(NamedTuple):
@@ -57,10 +61,33 @@ class StudyParts(NamedTuple):
 def read_parts(file: str | Path, *, overrides: Sequence[str] = ()) -> StudyParts:
     """Return the valid parts of the study in a file, and its mistakes; arguments as for `load`."""
     try:
-        draft = _read_draft(file, overrides)
+        parts = _read_draft(file, overrides).valid_parts()
     except StudyError as error:
-        return StudyParts(None, error.problems)
-    return draft.valid_parts()
+        parts = StudyParts(None, error.problems)
+    return parts._replace(problems=_name_causes(parts.problems, file, overrides))
+
+
+def _name_causes(
+    problems: Sequence[Problem],
+    study: str | Path | Mapping[str, Any],
+    overrides: Sequence[str],
+    folder: Path | None = None,
+) -> Sequence[Problem]:
+    """Return problems; those of the file that it has only with the overrides name these."""
+    in_file = [each for each in problems if each.file and not each.file.startswith(OPTION)]
+    if not overrides or not in_file:
+        return problems
+    try:
+        without = _read_draft(study, (), folder).valid_parts().problems
+    except StudyError as error:
+        without = error.problems
+    options = " ".join(map(describe_override, overrides))
+    return [
+        replace(each, message=f"{each.message}, with {options}")
+        if each in in_file and each not in without
+        else each
+        for each in problems
+    ]
 
 
 def _read_draft(
@@ -192,7 +219,7 @@ class _Draft:
                 self.problems += error.problems
             else:
                 self._forget_location(field)
-                self.other_locations[field] = (f"--set {override}", None)
+                self.other_locations[field] = (describe_override(override), None)
 
     def _forget_location(self, field: str) -> None:
         def is_other(path: str) -> bool:
@@ -226,8 +253,7 @@ class _Draft:
             self.file or None, self.lines, other_locations=self.other_locations, notes=self.notes
         )
         for problem in (*parts.problems, *validation.find_problems(study, parts.invalid_fields)):
-            location = study.location(problem.path)
-            self.problems.append(Problem(problem.path, problem.message, problem.hint, *location))
+            self.problems.append(located(problem, problem.path, *study.location(problem.path)))
         return StudyParts(study, self._sorted_problems(parts.unreported), parts.corrected)
 
     def _normalize(self, data: dict[str, Any]) -> None:

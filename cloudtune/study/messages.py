@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from cloudtune.diagnostics import Problem
 from cloudtune.study.hints import FOREIGN_KEYS, FOREIGN_VALUES, value_hint
 from cloudtune.study.suggestions import did_you_mean
-from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
+from cloudtune.study.yaml_reader import QUOTE_EXPRESSION, KeyPath, is_list, is_map
 
 _TYPE_ERRORS = {
     "string_type": "a string",
@@ -203,6 +203,8 @@ def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:
     hint = ""
     if isinstance(value, bool | int | float) and "a string" in types:
         hint = f'write it in quotes: "{value}"'
+    if _accepted_forms(mistake.keys).startswith("a regular expression"):
+        hint = QUOTE_EXPRESSION
     hint = hint or value_hint(mistake.keys, value, types)
     *others, last = types
     accepted = _accepted_forms(mistake.keys)

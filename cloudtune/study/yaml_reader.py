@@ -215,7 +215,8 @@ class _Builder:
         keys, path = self._add_line(frame, line)
         if getattr(event, "anchor", None) is not None:
             message = "anchors and aliases (& and *) are not supported"
-            self._add_problem(path, message, "repeat the value where it is used", line)
+            hint = "repeat the value where it is used, or quote a string that starts like this"
+            self._add_problem(path, message, hint, line)
         if getattr(event, "tag", None) is not None:
             hint = "quote the string" if kind == "ScalarEvent" else "remove it"
             self._add_problem(path, f"tags such as {event.tag} are not supported", hint, line)
@@ -316,6 +317,9 @@ class _Builder:
         return self._fatal_error(message, f"{hint}; {more}" if hint else more, line)
 
 
+QUOTE_EXPRESSION = r"enclose a regular expression in single quotes, for example 'loss: (\S+)'"
+_EXPRESSION = re.compile(r"\\[SsDdWwBb.]|\(\?|\(\[|\([.^]|\[\^?(\d-\d|\w-\w)|[\])][+*]")
+"""What a line contains that probably is a regular expression."""
 _MISSING_QUOTE = ("missing closing quote", "end the string with the quote that starts it")
 _SYNTAX_ERRORS = (
     (
@@ -338,6 +342,12 @@ _SYNTAX_ERRORS = (
         "a string cannot start with this character unless it is quoted",
         "quote the string",
     ),
+    (
+        "found unknown escape character",
+        "unknown escape sequence in double quotes",
+        "use single quotes, in which a backslash is a plain character",
+    ),
+    ("expected '<document start>'", "text after the end of the value", "quote the string"),
     ("special characters are not allowed", "invalid control character", "remove it"),
 )
 
@@ -351,10 +361,11 @@ def explain_syntax_error(reason: str, line: str) -> tuple[str, str]:
     """
     if _is_indented_with_a_tab(line):
         return "indented with a tab", "indent with spaces"
+    hint = QUOTE_EXPRESSION if _EXPRESSION.search(line) else ""
     for cause, explanation, advice in _SYNTAX_ERRORS:
         if cause in reason:
-            return explanation, advice
-    return f"invalid YAML: {reason}", ""
+            return explanation, hint or advice
+    return f"invalid YAML: {reason}", hint
 
 
 def _is_indented_with_a_tab(line: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -608,11 +609,13 @@ def test_a_field_can_be_overridden(study_file: Path, word: str, path: str, value
         ("parameters.n.trees.max=0", "parameters.n.trees.min", "greater than max"),
         ("limits.max_trials", "", "path=value"),
         ("=3", "", "path=value"),
-        ("limits.max_trials=[1", "", "missing comma"),
+        ("limits.max_trials=[1", "limits.max_trials", "missing comma"),
         ("limits.max_trials.x=1", "limits.max_trials.x", "not a map"),
         ("parameters.p.5.max=1", "parameters.p.5.max", "a list"),
         ("parameters.p.max=1", "parameters.p.max", "a list"),
-        ("constants.a=&x 1", "", "anchors"),
+        ("constants.a=&x 1", "constants.a", "anchors"),
+        ("limts.max_trials=3", "limts", "did you mean limits?"),
+        ("parameters.q.min=1", "parameters.q.type", "is missing"),
     ],
 )
 def test_an_invalid_override_is_reported_with_its_text(
@@ -623,8 +626,56 @@ def test_an_invalid_override_is_reported_with_its_text(
     (problem,) = caught.value.problems
     assert problem.path == path
     assert words in str(problem)
-    if path != "parameters.n.trees.min":
-        assert problem.file == f"--set {word}"
+    if path == "parameters.n.trees.min":
+        assert f", with --set {word} (" in str(problem)
+    else:
+        assert problem.file == f"--set {shlex.quote(word)}"
+
+
+def test_a_mistake_of_the_file_is_not_that_of_an_override(study_file: Path) -> None:
+    study_file.write_text("limits: {max_trials: many, patience: 1}\nstrategy: {seed: x}\n")
+    with pytest.raises(StudyError) as caught:
+        load(study_file, overrides=["strategy.seed=3", "limits.patience=2"])
+    assert "--set" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("trial.metrics.loss=loss: (.*)", "write --set \"trial.metrics.loss='loss: (.*)'\""),
+        (r"trial.metrics.loss=[\d]+", "write --set \"trial.metrics.loss='[\\d]+'\""),
+        ("trial.script=5", "write --set \"trial.script='5'\""),
+        ("trial.args=[5]", 'write it in quotes: "5"'),
+        ('trial.metrics.loss=a: "x"', "quote the value for YAML, and all of it for the shell"),
+    ],
+)
+def test_a_string_is_quoted_for_the_shell_and_for_yaml(
+    study_file: Path, override: str, hint: str
+) -> None:
+    with pytest.raises(StudyError) as caught:
+        load(study_file, overrides=[override])
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"{loss: loss: (\S+)}",
+        r'{loss: "loss: (\S+)"}',
+        r"{loss: [\d.]+}",
+        r"{loss: loss=([0-9.]+)}",
+        r"{loss: loss=(\d{1,3})}",
+        r"{loss: {(\S+)}}",
+        "\n    loss: loss: (.*)",
+        "\n    loss: [a-z]+ x",
+        "\n    loss: %loss (\\S+)",
+    ],
+)
+def test_an_expression_that_yaml_misreads_is_to_be_quoted(line: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        loads(f"trial:\n  metrics: {line}\n")
+    assert r"regular expression in single quotes, for example 'loss: (\S+)'" in str(caught.value)
+    assert loads("trial: {metrics: {loss: 'loss: (\\S+)'}}").trial.metrics
 
 
 def test_overrides_replace_mistakes_in_the_file(study_file: Path) -> None:
