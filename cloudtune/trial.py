@@ -678,7 +678,10 @@ def _fill_placeholders(
             after_flag = False
             continue
         text = re.sub(_PLACEHOLDER, lambda match: known.get(match[1].strip(), match[0]), word)
-        if text or after_flag or not names:
+        is_number = after_flag and names and not isinstance(values.get(names[0], ""), str)
+        if is_number and re.fullmatch(_PLACEHOLDER, word) and looks_like_option(text):
+            filled[-1] += "=" + text
+        elif text or after_flag or not names:
             filled.append(text)
         after_flag = word.startswith("-") and not names and "=" not in word
     return filled
@@ -701,19 +704,18 @@ def _format_arguments(
             continue
         flag = ("-" if name in dashed else "--") + name
         argument = format_value(value)
-        if style == "equals" or _looks_like_option(argument):
+        if style == "equals" or looks_like_option(argument):
             words.append(flag + "=" + argument)
         else:
             words += [flag, argument]
     return words
 
 
-def _looks_like_option(argument: str) -> bool:
+def looks_like_option(argument: str) -> bool:
     """Return whether argparse takes a value for an option, as it does with ``-1e-05``."""
-    if not argument.startswith("-") or argument == "-":
-        return False
-    whole, _, decimals = argument[1:].partition(".")
-    return not ((whole.isdigit() or not whole) and (decimals.isdigit() or not decimals))
+    digits = argument[1:].replace(".", "", 1)
+    is_number = digits.isdecimal() and not argument.endswith(".")
+    return argument.startswith("-") and argument != "-" and not is_number
 
 
 # A service's values in the study's types.

@@ -167,10 +167,12 @@ if TYPE_CHECKING:
     from cloudtune.study.search_space import value_at as value_at
     from cloudtune.study.study import Study as Study
     from cloudtune.study.suggestions import did_you_mean as did_you_mean
+    from cloudtune.study.validation.option_values import find_lost_values as find_lost_values
     from cloudtune.study.validation.trial_spec import is_metric_expression as is_metric_expression
     from cloudtune.study.validation.trial_spec import is_variable_name as is_variable_name
     from cloudtune.study.yaml_reader import is_list as is_list
     from cloudtune.study.yaml_reader import is_map as is_map
+    from cloudtune.trial import looks_like_option as looks_like_option
 
 _EXPORTS = {
     "cloudtune.bundle.archive": "write_archive",
@@ -239,8 +241,10 @@ _EXPORTS = {
     ),
     "cloudtune.study.study": "Study",
     "cloudtune.study.suggestions": "did_you_mean",
+    "cloudtune.study.validation.option_values": "find_lost_values",
     "cloudtune.study.validation.trial_spec": "is_metric_expression is_variable_name",
     "cloudtune.study.yaml_reader": "is_list is_map",
+    "cloudtune.trial": "looks_like_option",
 }
 
 if not TYPE_CHECKING:

@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 
 from cloudtune import trial
 from cloudtune.study import search_space
+from cloudtune.study.fields import StudyFields
+from cloudtune.study.schema import TrialSpec
+from cloudtune.study.validation import find_problems
 
 FILE = Path(trial.__file__)
 SHIPPED = [
@@ -308,21 +311,32 @@ def test_format_value_is_the_same_everywhere(value: search_space.Value) -> None:
         st.from_regex(r"[a-z]{2,8}", fullmatch=True),
         st.one_of(
             st.integers(),
-            st.floats(allow_nan=False),
-            st.from_regex(r"[-a-z =\n']*", fullmatch=True),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.from_regex(r"[-a-z0-9. =\n'²٣]*", fullmatch=True),
+            st.sampled_from(["--", "-", "-.", "-5.", "-²", "-1e-05", "--x=1", "=", ""]),
         ),
         max_size=5,
     ),
-    st.sampled_from(["flags", "equals"]),
+    st.sampled_from(["flags", "equals", "placed"]),
 )
-def test_argparse_reads_every_value(values: dict[str, search_space.Value], style: str) -> None:
+def test_argparse_reads_every_value_that_a_study_accepts(
+    values: dict[str, search_space.Value], style: str
+) -> None:
+    call: dict[str, Any] = {"arguments": "flags" if style == "placed" else style}
+    if style == "placed":
+        for name, value in values.items():
+            is_text = isinstance(value, str)
+            words = [f"--{name}={{{{{name}}}}}"] if is_text else [f"--{name}", f"{{{{{name}}}}}"]
+            call.setdefault("args", []).extend(words)
+    lost = [name for name, value in values.items() if value == "--"]
+    problems = find_problems(StudyFields(constants=values, trial=TrialSpec(**call)))
+    assert [problem.path for problem in problems] == [f"constants.{name}" for name in lost]
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     for name in values:
         parser.add_argument("--" + name, dest="in_" + name)
-    read = parser.parse_args(trial.command_line({"arguments": style}, values, {}, ""))
-    assert {name: getattr(read, "in_" + name) for name in values} == {
-        name: trial.format_value(value) for name, value in values.items()
-    }
+    read = parser.parse_args(trial.command_line(call, values, {}, ""))
+    for name in values.keys() - set(lost):
+        assert getattr(read, "in_" + name) == trial.format_value(values[name])
 
 
 @pytest.mark.parametrize(

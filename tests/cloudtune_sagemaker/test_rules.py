@@ -473,13 +473,15 @@ def test_code_in_s3_is_started_without_the_launcher(base: Path) -> None:
         "arguments": "json",
         "requirements": "more.txt",
     }
-    over = {"trial": trial, "constants": {"null": "null", "fine": "fast"}}
+    constants = {"null": "null", "fine": "fast", "lost": "--", "option": "-x"}
+    over = {"trial": trial, "constants": constants}
     plan = support.plan_of(support.study_of(over), base)
     for path in ("trial.args", "trial.arguments", "trial.requirements"):
         assert plan.at(path) == ["dropped"]
     assert plan.at("objective.metric") == ["refused"]
     assert plan.at("constants.null") == ["approximated"]
     assert plan.at("constants.fine") == []
+    assert plan.at("constants.lost") == plan.at("constants.option") == ["refused"]
     plan = support.plan_of(support.study_of({"trial": {**elsewhere, "module": "train"}}), base)
     assert plan.at("trial.module") == ["refused"]
     plan = support.plan_of(

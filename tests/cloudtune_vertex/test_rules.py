@@ -357,6 +357,15 @@ def test_findings_without_the_launcher(
     assert support.plan_of(study, base, "driven").at(f"{HERE}.mode") == ["refused"]
 
 
+def test_a_value_that_argparse_drops_is_refused_without_the_launcher(base: Path) -> None:
+    over = {"constants": {"sep": "--", "mode": "-x"}}
+    for code, refused in ((ELSEWHERE, ["refused"]), (CODE, [])):
+        study = support.study_of({"trial": {**code, "arguments": "json"}, **over})
+        plan = support.plan_of(study, base)
+        assert plan.at("constants.sep") == refused
+        assert plan.at("constants.mode") == []
+
+
 @pytest.mark.parametrize(
     ("trial", "settings", "path"),
     [

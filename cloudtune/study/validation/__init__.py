@@ -14,6 +14,11 @@ from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
 from cloudtune.study.strategy_methods import METHODS, SINGLE_OBJECTIVE
 from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.validation.option_values import (
+    OPTION_STYLES,
+    check_option_values,
+    note_option_values,
+)
 from cloudtune.study.validation.parameters import check_constants, check_parameters
 from cloudtune.study.validation.trial_spec import check_secrets, check_trial, placeholder_names
 
@@ -39,6 +44,7 @@ def find_problems(
         _check_early_stopping(study),
         _check_warm_start(study),
         check_trial(study, invalid_fields),
+        check_option_values(study),
         check_secrets(study),
         _check_provider_limits(study),
     )
@@ -49,6 +55,7 @@ def find_notes(study: StudyFields) -> list[Note]:
     """Return notes about likely mistakes."""
     return [
         *_note_fixed_arguments(study),
+        *note_option_values(study),
         *_note_unread_metrics(study),
         *_note_surplus_trials(study),
     ]
@@ -177,7 +184,7 @@ def _check_provider_limits(study: StudyFields) -> Iterator[Problem]:
 
 
 def _note_fixed_arguments(study: StudyFields) -> Iterator[Note]:
-    if study.trial.arguments not in {"flags", "equals"}:
+    if study.trial.arguments not in OPTION_STYLES:
         return
     placeholders = set(placeholder_names([*(study.trial.command or ()), *study.trial.args]))
     for number, word in enumerate(study.trial.args):

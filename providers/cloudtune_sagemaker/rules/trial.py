@@ -20,6 +20,7 @@ from cloudtune.provider import (
     has_code,
     input_address,
     list_nodes,
+    looks_like_option,
     uses_launcher,
 )
 from cloudtune_sagemaker.contract import toolkit
@@ -114,6 +115,9 @@ def _decoded_values(path: str, values: Sequence[Value]) -> Iterator[Finding]:
     changes: list[str] = []
     for text in map(format_value, values):
         argument = toolkit.arguments(toolkit.decode({"name": text}).user)[-1]
+        if looks_like_option(argument):
+            reason = f"SageMaker's toolkit passes --NAME {argument}, which argparse does not accept"
+            yield Finding("refused", path, reason)
         if argument != text:
             changes.append(f"{text!r} arrives as {argument!r}")
     if changes:

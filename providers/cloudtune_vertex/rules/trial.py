@@ -13,6 +13,7 @@ from cloudtune.provider import (
     Mode,
     Note,
     Study,
+    find_lost_values,
     has_code,
     input_address,
     largest_resources,
@@ -136,6 +137,8 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
     if trial.arguments not in {"flags", "equals"}:
         reason = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
         yield Finding("dropped", "trial.arguments", reason)
+        for path in find_lost_values(study, is_option=True):
+            yield Finding("refused", path, f"{reason}, and argparse drops '--'")
     for name, regexes in trial.metrics.items():
         if regexes:
             reason = "this code's output is not read: it must report metrics by cloudml-hypertune"

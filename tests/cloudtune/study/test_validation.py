@@ -507,6 +507,48 @@ def test_a_parameter_among_the_fixed_arguments_is_noted() -> None:
     assert [note.path for note in study.notes] == [f"trial.args.{place}" for place in (0, 2, 5)]
 
 
+@pytest.mark.parametrize(
+    ("trial", "is_lost"),
+    [
+        ("{}", True),
+        ("{arguments: equals}", True),
+        ("{arguments: assign}", False),
+        ("{arguments: json}", False),
+        ("{arguments: env}", False),
+        ("{arguments: none}", False),
+        ("{arguments: json, args: ['--sep={{sep}}']}", True),
+        ("{arguments: json, args: [--sep, '{{ sep }}']}", True),
+        ("{arguments: json, command: [run, '-s={{sep}}']}", True),
+        ("{args: ['{{sep}}', file]}", False),
+        ("{args: [a, '{{sep}}']}", False),
+        ("{args: ['--sep={{sep}}.']}", False),
+    ],
+)
+def test_a_value_that_argparse_drops_is_a_mistake(trial: str, is_lost: bool) -> None:
+    parameters = "parameters:\n  sep:\n    type: categorical\n    values:\n    - a\n    - --\n"
+    starts = "strategy: list\ninitial_trials: [{sep: a}, {sep: --}]\n"
+    for text, path, line in (
+        (parameters, "parameters.sep.values.1", 6),
+        ("constants:\n  k: 1\n  sep: --\n", "constants.sep", 3),
+        (starts, "initial_trials.1.sep", 2),
+    ):
+        if is_lost:
+            problem = only(f"{text}trial: {trial}\n")
+            assert (problem.path, problem.line) == (path, line)
+            assert "dropped by argparse" in problem.message
+            assert "json, env or none" in problem.hint
+        else:
+            loads(f"{text}trial: {trial}\n")
+
+
+def test_a_text_that_reads_as_an_option_is_noted_after_one() -> None:
+    trial = "trial: {args: [--mode, '{{mode}}', '--other={{other}}', x, '{{flag}}']}\n"
+    text = f"constants: {{mode: -x, other: -x, flag: -x, free: -x}}\n{trial}"
+    assert [(note.path, note.severity) for note in loads(text).notes] == [
+        ("constants.mode", "warning")
+    ]
+
+
 def test_a_study_created_in_python_is_checked() -> None:
     with pytest.raises(StudyError) as caught:
         Study.model_validate(
