@@ -17,9 +17,19 @@ from hypothesis import HealthCheck, settings
 LONGEST = 600
 """Seconds that an installation may take."""
 
-# How long an example takes depends on what else the machine does, so it cannot fail a test.
-settings.register_profile("cloudtune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("cloudtune")
+# How long an example takes depends on what else the machine does, so it cannot fail a test. The
+# examples are the same in each run; pytest's --hypothesis-profile=explore draws new ones.
+settings.register_profile(
+    "repeat",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    database=None,
+)
+settings.register_profile(
+    "explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=1_000
+)
+settings.load_profile("repeat")
 
 # A shell starts what runs in its background with this signal ignored, which processes inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

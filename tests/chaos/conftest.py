@@ -150,8 +150,6 @@ def home(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def rng() -> random.Random:
-    """Return a random generator; repeat a failed test with CLOUDTUNE_CHAOS=SEED."""
-    seed = int(os.environ.get("CLOUDTUNE_CHAOS") or random.SystemRandom().randrange(2**32))
-    print(f"repeat this test with CLOUDTUNE_CHAOS={seed}")  # noqa: T201 - shown where it fails
-    return random.Random(seed)
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Return a random generator, the same in each run; CLOUDTUNE_CHAOS=SEED draws others."""
+    return random.Random(f"{os.environ.get('CLOUDTUNE_CHAOS')} {request.node.name}")

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cloudtune.search.axes import Axis
@@ -70,7 +70,6 @@ def test_values_have_the_digits_that_tell_a_millionth_of_the_range(
 BOUND = st.floats(-1e300, 1e300) | st.sampled_from([0.0, 1e-300, 5e-324, 1.0, 1e308, -1e308])
 
 
-@settings(derandomize=True)
 @given(BOUND, BOUND, st.sampled_from(["linear", "log", "reverse_log"]), st.floats(0, 1))
 def test_values_are_within_any_bounds(left: float, right: float, scale: str, u: float) -> None:
     if scale == "log":
@@ -82,7 +81,6 @@ def test_values_are_within_any_bounds(left: float, right: float, scale: str, u: 
     assert (axis.value(0.0), axis.value(1.0)) == (low, high)
 
 
-@settings(derandomize=True)
 @given(
     st.integers(1, 99_999),
     st.integers(-6, 3),

@@ -22,7 +22,6 @@ from cloudtune.study.study import Study
 
 PHASES = (Phase.explicit, Phase.generate)
 quick = settings(
-    derandomize=True,
     phases=PHASES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cloudtune.study.schema import FloatParameter, Parameter
@@ -220,7 +220,6 @@ def scaled(low: float, high: float, scale: str) -> FloatParameter:
 BOUND = st.floats(-1e300, 1e300) | st.sampled_from([0.0, 1e-300, 5e-324, 1.0, 1e308, -1e308])
 
 
-@settings(derandomize=True)
 @given(BOUND, BOUND, st.sampled_from(["linear", "log", "reverse_log", "auto"]), st.data())
 def test_interpolation_increases_from_bound_to_bound(
     left: float, right: float, scale: Any, data: st.DataObject
