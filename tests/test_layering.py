@@ -64,7 +64,7 @@ LONG: dict[str, str] = {
 }
 """Files of more than 400 lines, each with the reason why it is not two."""
 
-EMULATOR_SEES = {"contract", "emulator"}
+EMULATOR_SEES = {"contract", "emulator", "google_sdk"}
 """Of its own provider: nothing that translates, so that it cannot share a mistake with it."""
 EMULATOR_IS_BLIND_TO = {"fitting", "planning", "provider"}
 """Of the core, for the same reason."""

@@ -6,7 +6,6 @@ or configuration is read, and requests to other addresses fail.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from cloudtune.provider import (
     retry_pauses,
 )
 from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
+from cloudtune_vertex.google_sdk import import_google
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Google:
         self._is_stopping = is_stopping
         self.date = ""
         """When Google responded last, as in its header ``Date``."""
-        self._types = _import("google.cloud.aiplatform_v1")
+        self._types = _import("google.cloud.aiplatform_v1.types")
         self._storage = _import("google.cloud.storage")
         self._errors = _import("google.api_core.exceptions")
         self._json_format = _import("google.protobuf.json_format")
@@ -253,7 +253,8 @@ class Google:
         info = _import("google.api_core.gapic_v1.client_info").ClientInfo(
             user_agent=f"cloudtune/{__version__}"
         )
-        client = self._types.JobServiceClient(
+        service = _import("google.cloud.aiplatform_v1.services.job_service")
+        client = service.JobServiceClient(
             transport="rest",
             credentials=self._credentials,
             client_options=self._client_options(f"{self._location}-aiplatform.googleapis.com"),
@@ -394,6 +395,6 @@ def _refuse_redirect(message: str) -> GoogleError:
 
 def _import(name: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return import_google(name)
     except ImportError as error:
         raise MissingExtraError("Vertex AI", "vertex") from error

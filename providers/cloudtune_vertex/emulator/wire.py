@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudtune.emulator_kit import Json, MissingExtraError
 from cloudtune_vertex.emulator.errors import invalid
+from cloudtune_vertex.google_sdk import import_google
 
 OUTPUT_ONLY = frozenset(
     [
@@ -32,7 +33,7 @@ class Messages:
             MissingExtraError: If google-cloud-aiplatform is not installed.
         """
         try:
-            self._types: Any = import_module("google.cloud.aiplatform_v1.types")
+            self._types: Any = import_google("google.cloud.aiplatform_v1.types")
             self._format: Any = import_module("google.protobuf.json_format")
         except ImportError as error:
             raise MissingExtraError("the Vertex AI emulator", "emulators") from error

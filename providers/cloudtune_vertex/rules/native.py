@@ -21,6 +21,7 @@ from cloudtune.provider import (
     Note,
     did_you_mean,
 )
+from cloudtune_vertex.google_sdk import import_google
 from cloudtune_vertex.request import request
 from cloudtune_vertex.rules.machines import DISK_GB, DISK_REASON, NO_TPUS, has_tpus
 from cloudtune_vertex.rules.settings import MAX_LABELS, SETTINGS, label_problems, refuse
@@ -124,7 +125,7 @@ def check_native(mode: Mode, native: Mapping[str, Any]) -> list[Problem]:
 
 
 def _job_type(mode: Mode) -> Any:
-    types: Any = import_module(f"{_SDK}.types")
+    types: Any = import_google(f"{_SDK}.types")
     return types.HyperparameterTuningJob if mode == "managed" else types.CustomJob
 
 
