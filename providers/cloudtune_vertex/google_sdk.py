@@ -1,6 +1,7 @@
 """Import Google's types and client of jobs without the clients of Vertex AI's other services.
 
-The package ``google.cloud.aiplatform_v1`` imports all of them, which takes seconds.
+The packages ``google.cloud.aiplatform_v1`` and ``aiplatform_v1beta1`` import all of them, which
+takes seconds.
 """
 
 from __future__ import annotations
@@ -11,42 +12,42 @@ from importlib.util import find_spec, module_from_spec
 from threading import RLock
 from typing import Any
 
-_NAME = "google.cloud.aiplatform_v1"
+_PREFIX = "google.cloud.aiplatform_v1"
 _LOCK = RLock()
 
 
 def import_google(name: str) -> Any:
-    """Return a module.
+    """Return a module, without running the package of Vertex AI that it is in.
 
-    The package ``google.cloud.aiplatform_v1`` runs when a name is first used that is no module of
-    it.
+    The package runs when a name is first used that is none of its modules.
 
     Raises:
         ImportError: If the module is not installed.
     """
+    package = ".".join(name.split(".")[:3])
     with _LOCK:
-        if name.startswith(f"{_NAME}.") and _NAME not in sys.modules:
-            _put_package()
+        if package.startswith(_PREFIX) and package not in sys.modules:
+            _put_package(package)
     return import_module(name)
 
 
-def _put_package() -> None:
-    spec = find_spec(_NAME)
+def _put_package(name: str) -> None:
+    spec = find_spec(name)
     if spec is None or spec.loader is None:
-        raise ImportError(f"No module named {_NAME!r}", name=_NAME)
+        raise ImportError(f"No module named {name!r}", name=name)
     loader, package = spec.loader, module_from_spec(spec)
 
-    def get_attribute(name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(f"module {_NAME!r} has no attribute {name!r}")
-        if find_spec(f"{_NAME}.{name}"):
-            return import_module(f"{_NAME}.{name}")
+    def get_attribute(attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        if find_spec(f"{name}.{attribute}"):
+            return import_module(f"{name}.{attribute}")
         with _LOCK:
             if vars(package).pop("__getattr__", None):
                 loader.exec_module(package)
-        return getattr(package, name)
+        return getattr(package, attribute)
 
     vars(package)["__getattr__"] = get_attribute
-    sys.modules[_NAME] = package
-    parent, _, child = _NAME.rpartition(".")
+    sys.modules[name] = package
+    parent, _, child = name.rpartition(".")
     vars(import_module(parent))[child] = package

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudtune.provider import retries
 from cloudtune.provider.models import Emulator
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
@@ -16,6 +17,8 @@ from tests.redirecting_server import RedirectingServer
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedirectingServer]:
     with RedirectingServer(tmp_path).serving() as server:
+        monkeypatch.setattr(retries, "RETRY_SECONDS", 0.1)
+        monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 0.1)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(server.certificate))
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAVERYSECRET")

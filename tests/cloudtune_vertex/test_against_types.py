@@ -22,12 +22,14 @@ from cloudtune.planning.native import merge
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
+from cloudtune_vertex.google_sdk import import_google
 from cloudtune_vertex.regions import REGIONS
 from cloudtune_vertex.rules.machines import ACCELERATORS
 from cloudtune_vertex.rules.native import OUTPUT_ONLY, check_native, output_only_fields
 from tests.cloudtune_vertex import support
 
-types: Any = pytest.importorskip("google.cloud.aiplatform_v1.types")
+pytest.importorskip("google.cloud.storage")
+types: Any = import_google("google.cloud.aiplatform_v1.types")
 json_format: Any = pytest.importorskip("google.protobuf.json_format")
 
 

@@ -14,6 +14,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import StudyError
 from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
+from cloudtune_vertex.google_sdk import import_google
 from cloudtune_vertex.native.names import FIELDS, NUMBERS
 from tests.document_equality import Equalities, any_match, changes, differences, is_list
 
@@ -250,7 +251,7 @@ def pool(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_enum_values_may_be_numbers(tmp_path: Path) -> None:
-    types = pytest.importorskip("google.cloud.aiplatform_v1")
+    types = import_google("google.cloud.aiplatform_v1.types")
     assert NUMBERS["acceleratorType"] == {e.value: e.name for e in types.AcceleratorType if e}
     strategies = types.Scheduling.Strategy
     assert NUMBERS["strategy"] == {e.value: e.name for e in strategies if e}
@@ -267,7 +268,7 @@ def test_enum_values_may_be_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_what_the_client_prints_is_the_same_job(name: str, tmp_path: Path) -> None:
     json_format = pytest.importorskip("google.protobuf.json_format")
-    message = pytest.importorskip("google.cloud.aiplatform_v1").HyperparameterTuningJob
+    message = import_google("google.cloud.aiplatform_v1.types").HyperparameterTuningJob
     original = same_form(document(name))
 
     def parsed(job: dict[str, Any]) -> Any:
@@ -283,7 +284,7 @@ def test_what_the_client_prints_is_the_same_job(name: str, tmp_path: Path) -> No
 
 
 def test_the_fields_of_a_job_are_those_of_the_service() -> None:
-    types = pytest.importorskip("google.cloud.aiplatform_v1")
+    types = import_google("google.cloud.aiplatform_v1.types")
     message = types.HyperparameterTuningJob
     fields = message.pb(message()).DESCRIPTOR.fields
     assert set(FIELDS) == {each.json_name for each in fields}

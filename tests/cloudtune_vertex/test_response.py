@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from cloudtune.fitting.fit import fit, restore
 from cloudtune.provider.models import RawTrial
 from cloudtune.study.study import Study
 from cloudtune_vertex import response
+from cloudtune_vertex.google_sdk import import_google
 from cloudtune_vertex.metrics import Curve
 
 JOB: dict[str, Any] = {
@@ -98,7 +98,7 @@ def test_a_job_without_a_reason() -> None:
 
 
 def test_every_state_of_googles_types_is_known() -> None:
-    types: Any = importlib.import_module("google.cloud.aiplatform_v1")
+    types: Any = import_google("google.cloud.aiplatform_v1.types")
     jobs = {each.name for each in types.JobState} - {"JOB_STATE_UNSPECIFIED"}
     trials = {each.name for each in types.Trial.State} - {"STATE_UNSPECIFIED"}
     assert jobs == set(response.JOB_STATES)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.provider import retries
 from cloudtune_watson.client import NEWER, WmlClient
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Connection, HttpClient
@@ -87,8 +88,9 @@ def test_a_token_is_not_sent_to_another_address(server: RedirectingServer) -> No
 
 
 def test_another_host_with_tls_is_refused_and_the_same_host_is_followed(
-    server: RedirectingServer,
+    server: RedirectingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retries, "RETRY_SECONDS", 0.1)
     server.target = server.url.replace("127.0.0.1", "localhost")
     with pytest.raises(WatsonError, match="redirects to https://localhost"):
         http_client(server).get(f"{server.url}/search")

@@ -35,7 +35,7 @@ providers: {watson: {backend: wml}}
 
 @pytest.mark.parametrize(
     ("provider", "package"),
-    [("sagemaker", "boto3"), ("vertex", "google.cloud.aiplatform_v1"), ("watson", "trustme")],
+    [("sagemaker", "boto3"), ("vertex", "google.cloud.storage"), ("watson", "trustme")],
 )
 def test_a_run_ends_with_the_remedy(tmp_path: Path, provider: str, package: str) -> None:
     """It does not call again and again as if the network had failed."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune_vertex.google_sdk import import_google
 from tests.emulator_server import Served, starting
 
 BUCKET = "team-bucket"
@@ -47,14 +48,14 @@ class Emulator(Served):
     def reach(self) -> None:
         """Wait until it listens, and make what every test needs."""
         super().reach()
-        self.types: Any = import_module("google.cloud.aiplatform_v1.types")
+        self.types: Any = import_google("google.cloud.aiplatform_v1.types")
         self.jobs = self.job_client()
         self.storage = self.storage_client()
         self.bucket: Any = self.storage.create_bucket(BUCKET)
 
     def job_client(self, key: str | None = None) -> Any:
         """Return Google's own client of JobService."""
-        service: Any = import_module("google.cloud.aiplatform_v1.services.job_service")
+        service: Any = import_google("google.cloud.aiplatform_v1.services.job_service")
         client = service.JobServiceClient(
             transport="rest",
             credentials=self.credentials(key),

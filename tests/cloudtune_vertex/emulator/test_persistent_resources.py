@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
 
+from cloudtune_vertex.google_sdk import import_google
 from tests.cloudtune_vertex.emulator.conftest import PARENT, Emulator
 from tests.emulator_server import starting
 
@@ -22,7 +22,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 def client(emulator: Emulator) -> Any:
-    module: Any = import_module("google.cloud.aiplatform_v1.services.persistent_resource_service")
+    module: Any = import_google("google.cloud.aiplatform_v1.services.persistent_resource_service")
     return module.PersistentResourceServiceClient(
         transport="rest",
         credentials=emulator.credentials(),

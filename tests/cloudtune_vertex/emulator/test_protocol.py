@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation.process import IN_USE
+from cloudtune_vertex.google_sdk import import_google
 
 START = "cloudtune_vertex.emulator"
 PARENT = "projects/team/locations/us-central1"
@@ -101,10 +102,10 @@ def test_what_the_emulator_has_not_is_told(emulator: Any, method: str, path: str
 
 
 def test_the_beta_version_has_the_same_jobs(emulator: Any) -> None:
-    from google.cloud import aiplatform_v1beta1
+    job_service: Any = import_google("google.cloud.aiplatform_v1beta1.services.job_service")
     from google.oauth2.credentials import Credentials
 
-    client: Any = aiplatform_v1beta1.JobServiceClient(
+    client: Any = job_service.JobServiceClient(
         transport="rest",
         credentials=Credentials(token=emulator.key),  # type: ignore[no-untyped-call]
         client_options={"api_endpoint": emulator.url},
