@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune_vertex.google_sdk import import_google
 from tests.cloudtune_vertex.emulator.conftest import PARENT
 
 CUSTOM = "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml"
@@ -24,8 +25,9 @@ class Pipelines:
 
     def __init__(self, emulator: Any, version: str = "v1") -> None:
         self._emulator = emulator
-        service: Any = import_module(f"google.cloud.aiplatform_{version}")
-        self._type = service.TrainingPipeline
+        package = f"google.cloud.aiplatform_{version}"
+        self._type = import_google(f"{package}.types").TrainingPipeline
+        service: Any = import_google(f"{package}.services.pipeline_service")
         self.client = service.PipelineServiceClient(
             transport="rest",
             credentials=emulator.credentials(),
