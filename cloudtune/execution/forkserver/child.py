@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
+_FLUSH_FAILED = 120
+"""Python's exit code if it cannot write its last output."""
+
 
 def reseed() -> None:
     """Seed the global random number generators from the system, as their import does."""
@@ -85,10 +88,10 @@ def run_to_exit(run: Callable[[], None], folder: str) -> int:
     if threading is not None:
         _call(threading._shutdown)
     run_exit_functions()
-    _flush_streams()
+    is_flushed = _flush_streams(report=True)
     _release_objects(folder)
-    _flush_streams()
-    return code
+    is_flushed &= _flush_streams()
+    return code if is_flushed or code < 0 else _FLUSH_FAILED
 
 
 def run_exit_functions() -> None:
@@ -120,8 +123,25 @@ def _exit_code(value: object) -> int:
     if isinstance(value, int):
         return value & 0xFF
     _flush_streams()
-    sys.stderr.write(f"{value}\n")
+    try:
+        text = str(value)
+    except Exception:  # also Python prints nothing of such an object
+        text = ""
+    _write_error(text, required=getattr(sys, "stderr", None) is None)
+    _write_error("\n")
     return 1
+
+
+def _write_error(text: str, *, required: bool = True) -> None:
+    """Write to `sys.stderr`; if that fails and the text is required, to the system's stream."""
+    try:
+        sys.stderr.write(text)
+    except Exception:  # the script may have closed, replaced or deleted it
+        try:
+            if required:
+                os.write(2, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            return
 
 
 def _print_error(error: BaseException) -> int:
@@ -134,9 +154,9 @@ def _print_error(error: BaseException) -> int:
     try:
         sys.excepthook(error_type, error, trace)
     except BaseException as hook_error:  # the script may have replaced the hook
-        sys.stderr.write("Error in sys.excepthook:\n")
+        _write_error("Error in sys.excepthook:\n")
         sys.__excepthook__(type(hook_error), hook_error, _strip_traceback(hook_error))
-        sys.stderr.write("\nOriginal exception was:\n")
+        _write_error("\nOriginal exception was:\n")
         sys.__excepthook__(error_type, error, trace)
     return -2 if isinstance(error, KeyboardInterrupt) else 1
 
@@ -150,13 +170,27 @@ def _strip_traceback(error: BaseException) -> Any:
     return trace
 
 
-def _flush_streams() -> None:
-    for stream in (sys.stdout, sys.stderr):
+def _flush_streams(*, report: bool = False) -> bool:
+    """Flush the output; return whether that succeeded. Report a failure as Python does at exit."""
+    is_flushed = True
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
         try:
-            if stream is not None and not stream.closed:
+            if stream is not None and not _is_closed(stream):
                 stream.flush()
-        except Exception:  # the script may have put any object here
-            continue
+        except Exception as error:  # the script may have put any object here
+            is_flushed = False
+            if report and name == "stdout":
+                kind = type(error).__name__
+                _write_error(f"Exception ignored in: {stream!r}\n{kind}: {error}\n")
+    return is_flushed
+
+
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except Exception:  # for example detached
+        return False
 
 
 def _release_objects(folder: str) -> None:

@@ -147,6 +147,8 @@ class ForkServerClient:
         assert self._output is not None
         self._socket.close()
         self._output.close()
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
         if not self._ready:
             signal_group(self._popen.pid, signal.SIGKILL)
         try:
@@ -173,7 +175,7 @@ class ForkServerClient:
         status_fd, status_write_end = os.pipe()
         try:
             try:
-                self._send(message, [output, status_write_end])
+                self._send(message, [output, status_write_end, *self._repeated_output()])
             finally:
                 os.close(status_write_end)
             return ForkedChild(_wait_for_script(status_fd), status_fd)
@@ -182,21 +184,28 @@ class ForkServerClient:
             reaper.kill_processes(mark)
             raise
 
+    def _repeated_output(self) -> list[int]:
+        """Return the file of what the imports have printed, which each trial prints again."""
+        assert self._output is not None
+        is_printed = not self._preload.quiet and self._output.tell() > 0
+        return [self._output.fileno()] if is_printed else []
+
     def _start_server(self) -> None:
         preload = self._preload
         mark = f"{self._mark}.preloaded.".ljust(len(self._mark) + _MARK_ROOM, "_")
         with ExitStack() as stack:
             client_end, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack.enter_context(client_end)
-            output = stack.enter_context(TemporaryFile())
+            output = stack.enter_context(TemporaryFile(buffering=0))
             with server_end:
                 self._popen = subprocess.Popen(
                     [preload.python, server.__file__, str(server_end.fileno())],
                     cwd=preload.cwd,
                     env={**preload.env, reaper.MARK_VARIABLE: mark},
                     stdin=subprocess.DEVNULL,
-                    stdout=output,
+                    stdout=subprocess.PIPE,  # as in a cold start: Python's streams remember it
                     stderr=subprocess.STDOUT,
+                    bufsize=0,
                     start_new_session=True,
                     pass_fds=[server_end.fileno()],
                 )
@@ -207,7 +216,6 @@ class ForkServerClient:
         request = {
             "imports": preload.imports,
             "required": preload.required,
-            "quiet": preload.quiet,
             "folder": preload.folder,
             "source": preload.source,
             "mark": f"{self._mark}.probe.",
@@ -217,19 +225,44 @@ class ForkServerClient:
 
     def _wait_for_imports(self, wakeup_fd: int) -> None:
         assert self._socket is not None
-        ready = _wait_readable([self._socket.fileno(), wakeup_fd], self._preload_deadline)
-        if wakeup_fd in ready:
-            raise _StopRequestedError
-        if not ready:
-            raise _ColdStartError(f"the imports take more than {PRELOAD_TIMEOUT:g} s")
+        while True:
+            fds = [self._socket.fileno(), wakeup_fd, *self._open_output()]
+            ready = _wait_readable(fds, self._preload_deadline)
+            if wakeup_fd in ready:
+                raise _StopRequestedError
+            if not ready:
+                raise _ColdStartError(f"the imports take more than {PRELOAD_TIMEOUT:g} s")
+            self._copy_output()
+            if self._socket.fileno() in ready:
+                break
         answer = b""
         with suppress(ConnectionError):
             answer = self._socket.recv(server.MAX_MESSAGE_BYTES)
+        self._copy_output()
         if not answer:
             raise _ColdStartError(f"the fork server exited during imports: {self._last_line()}")
         if problem := json.loads(answer):
             raise _ColdStartError(problem)
         self._ready = True
+
+    def _open_output(self) -> list[int]:
+        """Return the pipe of the server's output, if it is still open."""
+        assert self._popen is not None
+        assert self._popen.stdout is not None
+        return [] if self._popen.stdout.closed else [self._popen.stdout.fileno()]
+
+    def _copy_output(self) -> None:
+        """Copy what the imports have printed so far from the pipe to the file."""
+        assert self._popen is not None
+        assert self._popen.stdout is not None
+        assert self._output is not None
+        while pipe := self._open_output():
+            if not create_poll(pipe).poll(0):
+                return
+            if data := os.read(pipe[0], 65_536):
+                self._output.write(data)
+            else:
+                self._popen.stdout.close()
 
     def _last_line(self) -> str:
         assert self._output is not None

@@ -2,10 +2,10 @@
 
 Cloudtune runs this file with the trials' Python, so it and the files that it loads by path
 (`preload`, `child` and `overlay`) use only the standard library and the syntax of Python 3.7.
-Requests arrive on one socket: first the imports, then one message per trial with two file
-descriptors, one for its output and one for its status. The server reports the status of a trial in
-messages of five bytes (see `MESSAGE_FORMAT`) and collects the process when cloudtune closes its end
-of the status pipe.
+Requests arrive on one socket: first the imports, then one message per trial with the file
+descriptors of its output, of its status, and of what the imports have printed, if anything. The
+server reports the status of a trial in messages of five bytes (see `MESSAGE_FORMAT`) and collects
+the process when cloudtune closes its end of the status pipe.
 
 The server keeps a single thread and holds nothing that two trials must not share; if it cannot, it
 reports why. A forked process gets its own session, folder, arguments and environment, runs the
@@ -72,14 +72,14 @@ def main() -> None:
     if not _send_status(job["status"], b"s", 0):
         os._exit(1)
     os.close(job["status"])
-    os.write(1, server.output)
+    for fd in job["printed"]:
+        os.write(1, os.pread(fd, _MAX_OUTPUT_BYTES, 0))
+        os.close(fd)
     child.exit_process(child.run_to_exit(run, os.getcwd()))
 
 
 class _ForkServer:
     def __init__(self, connection: socket.socket) -> None:
-        self.output = b""
-        """The output of the imports, which each trial repeats."""
         self._connection = connection
         self._hooks = preload.CleanupHooks()
         self._mark_address = 0
@@ -104,8 +104,6 @@ class _ForkServer:
         )
         self._hooks.stop_intercepting()
         system.fflush(None)
-        if not request["quiet"]:
-            self.output = os.pread(1, _MAX_OUTPUT_BYTES, 0)
         return problem
 
     def _probe(self, mark: str, timeout: float) -> str:
@@ -174,7 +172,7 @@ class _ForkServer:
                 job, fds = self._receive_job()
                 if job is None:
                     return None
-                output, status_fd = fds
+                output, status_fd, *printed = fds
                 pid = self._fork(status_fd)
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
@@ -186,9 +184,10 @@ class _ForkServer:
                     os.dup2(output, 2)
                     os.close(output)
                     self._become_trial(job["mark"])
-                    job["status"] = status_fd
+                    job["status"], job["printed"] = status_fd, printed
                     return job
-                os.close(output)
+                for fd in (output, *printed):
+                    os.close(fd)
                 if pid:
                     self._status_fds[pid] = status_fd
                     poll.register(status_fd, 0)
@@ -200,7 +199,7 @@ class _ForkServer:
         import socket
 
         fds = array.array("i")
-        room = socket.CMSG_SPACE(2 * fds.itemsize)
+        room = socket.CMSG_SPACE(3 * fds.itemsize)
         message, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE_BYTES, room)
         for _, _, data in ancillary:
             fds.frombytes(data)

@@ -49,6 +49,8 @@ class Pair:
         self._pools: list[ProcessPool] = []
 
     def processes(self, *, warm: bool) -> ProcessPool:
+        """Return a new pool. Earlier ones are closed: each kills all others with its mark."""
+        self.close()
         preload = Preload(
             python=self.python,
             env=self.env,
@@ -118,8 +120,8 @@ class Pair:
         return printed[0], printed[1]
 
     def close(self) -> None:
-        for pool in self._pools:
-            pool.close()
+        while self._pools:
+            self._pools.pop().close()
 
     def server_pid(self) -> int:
         """Return the process id of the fork server."""
@@ -292,6 +294,88 @@ def test_output_of_imports_is_in_every_log_once(pair: Pair) -> None:
         printed, _ = pair.run(pool)
         assert sorted(printed.splitlines()) == ["from C", "hello", "script"]
     assert pair.messages == []
+
+
+def test_much_output_of_imports_is_in_every_log(pair: Pair) -> None:
+    pair.add("speaks", "print(('x' * 99 + '\\n') * 5_000, end='')")
+    pair.write("print('script')")
+    printed, _ = pair.run(pair.processes(warm=True))
+    assert printed == ("x" * 99 + "\n") * 5_000 + "script\n"
+    assert pair.messages == []
+
+
+STREAMS = {
+    "encoding": "sys.stdout.reconfigure(encoding='latin-1'); print('ü')",
+    "encoding of errors": "sys.stderr.reconfigure(encoding='utf-8'); print('ü', file=sys.stderr)",
+    "encoding of input": "sys.stdin.reconfigure(encoding='utf-8'); print(repr(sys.stdin.read()))",
+    "line buffering": "sys.stdout.reconfigure(line_buffering=True); print(1)",
+    "write through": "sys.stdout.reconfigure(write_through=True); print(1)",
+    "wrapped": "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8'); print('ü')",
+    "wrapped errors": "sys.stderr = io.TextIOWrapper(sys.stderr.buffer, 'utf-8'); 1 / 0",
+    "wrapped input": "print(repr(io.TextIOWrapper(sys.stdin.buffer, encoding='utf-8').read()))",
+    "detached": "sys.stdout = io.TextIOWrapper(sys.stdout.detach(), 'utf-16'); print('ü')",
+    "detached only": "kept = sys.stdout.detach(); print('lost')",
+    "detached errors": "kept = sys.stderr.detach(); 1 / 0",
+    "detached input": "print(sys.stdin.detach().read()); print(sys.stdin.read())",
+    "codec": "sys.stdout = codecs.getwriter('utf-8')(sys.stdout.detach()); print('ü')",
+    "new text file": "sys.stdout = open(1, 'w', encoding='utf-8', closefd=False); print('ü')",
+    "new line-buffered file": "sys.stdout = os.fdopen(sys.stdout.fileno(), 'w', 1); print(1)",
+    "new raw file": "os.fdopen(sys.stdout.fileno(), 'wb', 0, closefd=False).write(b'raw')",
+    "positions": "print([(s.seekable(), s.buffer.seekable()) for s in (sys.stdout, sys.stderr)])\n"
+    "print(os.fstat(1).st_mode, os.fstat(0).st_mode, sys.stdin.tell())\nsys.stdout.tell()",
+    "position of the system": "os.lseek(1, 0, os.SEEK_CUR)",
+    "truncated": "sys.stdout.truncate(0)",
+    "what they are": "print([(s.name, s.mode, s.fileno(), s.isatty(), type(s.buffer), s.newlines,"
+    " s.line_buffering, s.write_through, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)],"
+    " sys.stdout is sys.__stdout__, os.isatty(1), fcntl.fcntl(1, fcntl.F_GETFL))",
+    "duplicate": "os.write(os.dup(1), b'dup'); print(2)",
+    "redirected and back": "kept = os.dup(1); os.dup2(os.open('/dev/null', os.O_WRONLY), 1)\n"
+    "print('hidden'); sys.stdout.flush(); os.dup2(kept, 1); print('seen')",
+    "errors to output": "os.dup2(1, 2); print('both', file=sys.stderr)",
+    "interleaved": "print(1); print(2, file=sys.stderr); os.write(1, b'3\\n'); print(4)\n"
+    "subprocess.run(['echo', '5']); print(6)",
+    "of C": "ctypes.CDLL(None).puts(b'puts'); ctypes.CDLL(None).write(1, b'write\\n', 6); print(1)",
+    "of a fork": "pid = os.fork()\nif pid: os.wait()\nprint('one of two')\nif not pid: os._exit(0)",
+    "redirected in Python": "with contextlib.redirect_stdout(io.StringIO()) as text: print('x')\n"
+    "print(text.getvalue())",
+    "opened by a module": "import opens; io.TextIOWrapper(opens.out.buffer, 'utf-8').write('ü')",
+    "logged": "logging.basicConfig(level=20); logging.info('told')",
+    "closed": "sys.stdout.close(); print('lost')",
+    "closed by the system": "os.close(1); print('lost')",
+    "closed errors": "sys.stderr.close(); 1 / 0",
+    "none": "sys.stdout = None; print('lost')",
+    "no errors": "sys.stderr = None; 1 / 0",
+    "no errors at exit": "sys.stderr = None; sys.exit('text')",
+    "closed errors at exit": "sys.stderr.close(); sys.exit('text')",
+    "detached errors at exit": "kept = sys.stderr.detach(); sys.exit('text')",
+    "deleted": "del sys.stdout; print('lost')",
+    "deleted errors": "del sys.stderr; 1 / 0",
+    "deleted errors at exit": "del sys.stderr; sys.exit('text')",
+}
+"""What scripts do to the streams of Python and of the system."""
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_streams_behave_the_same(pair: Pair, unbuffered: str) -> None:
+    pair.imports = [("json", ()), ("logging", ()), ("ctypes", ())]
+    pair.add("opens", "out = open(1, 'w', closefd=False)")
+    pair.env |= {"PYTHONUNBUFFERED": unbuffered, "PYTHONWARNINGS": "ignore"}
+    seen: list[dict[str, tuple[object, ...]]] = []
+    for is_warm in (False, True):
+        pool = pair.processes(warm=is_warm)
+        seen.append({})
+        for number, (name, code) in enumerate(STREAMS.items(), 1):
+            pair.write("import codecs, contextlib, ctypes, fcntl, io, logging, os, subprocess, sys")
+            with (pair.work / "train.py").open("a") as script:
+                script.write(f"\n{code}\n")
+            pool.start(number, pair.spec("train.py", number=number))
+            ended, log = pair.end(), pair.work.parent / f"log-{number}.txt"
+            printed = re.sub(rb"(address|count|type) +: .*", b"", log.read_bytes())
+            seen[-1][name] = (printed, ended.exit_code, ended.reason)
+            log.unlink()
+    assert pair.messages == []
+    assert [name for name in STREAMS if seen[1][name] != seen[0][name]] == []
+    assert seen[1] == seen[0]
 
 
 PICKLED = """
