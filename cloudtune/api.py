@@ -181,12 +181,14 @@ class Run:
 
         Raises:
             LedgerError: If another process executes the run.
+            RunFailedError: If they ended without any result: see `run`.
         """
-        from cloudtune.runs import lifecycle
+        from cloudtune.runs import failure, lifecycle
 
         plans, self._plans = self._plans, ()
         with self._progress(on) if show else nullcontext() as progress:
             self.outcomes = lifecycle.execute(self.id, progress, on=on, plans=plans)
+        failure.raise_without_result(self.id, on)
         return self
 
     @contextmanager
@@ -224,7 +226,7 @@ class Run:
         resume_detached(self.id)
 
     def wait(self) -> Run:
-        """Wait until the thread of `start` ends, and raise the error that ended it, if any."""
+        """Wait until the thread of `start` ends, and raise the error of `execute`, if any."""
         if self._thread:
             self._thread.join()
         if self._error:
@@ -280,6 +282,8 @@ def run(
 
     Raises:
         UnsupportedError: If no provider can run the study. Of several, those that can run it.
+        RunFailedError: If no completed trial measured the objective; not after a stop, or if
+            ``limits.max_failed_trials`` tolerates the failures.
     """
     return _create(study, on, emulate=emulate).execute(show=show)
 
@@ -308,6 +312,7 @@ def resume(
 
     Raises:
         UsageError: If there is no such run, or its study file or its code has changed.
+        RunFailedError: If it ended without any result: see `run`.
     """
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.runs.resume import prepare

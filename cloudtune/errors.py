@@ -8,6 +8,7 @@
     ├── ConversionError     a study, or another tool's format, cannot hold something
     ├── UsageError          the call is wrong: unknown run, unknown provider, changed study
     │   └── AlreadyExportedError  the destination of an export already has the run
+    ├── RunFailedError      a run ended without any result; the message has the first traceback
     ├── MissingExtraError   an optional dependency is not installed (also an ImportError)
     ├── LedgerError         the local record is unreadable or locked by another process
     └── ProviderError       a request to a service, or to this machine, failed
@@ -75,6 +76,14 @@ class UsageError(CloudtuneError):
 
 class AlreadyExportedError(UsageError):
     """The destination already has an export of the same run."""
+
+
+class RunFailedError(CloudtuneError):
+    """A run ended, but no completed trial measured its objective; ``run`` is its ID."""
+
+    def __init__(self, run: str, message: str) -> None:
+        self.run = run
+        super().__init__(message)
 
 
 class MissingExtraError(CloudtuneError, ImportError):

@@ -63,6 +63,8 @@ def tune(
             or ``on`` has a service.
         StudyError: If the study has mistakes; all of them at once.
         UnsupportedError: If the study cannot run.
+        RunFailedError: If no trial has a result, with the first traceback; not after a stop, or if
+            ``max_failed_trials`` tolerates the failures.
 
     Example:
         >>> def train(lr, layers):
@@ -100,7 +102,7 @@ def tune(
             'with the files that the function needs, or set trial={"source": FOLDER}'
         )
     metrics = [each.metric for each in study.objective or ()]
-    files = pack_function(function, metrics, source or Path.cwd())
+    files = pack_function(function, metrics, source or Path.cwd(), study.trial.metrics)
     # Notebooks change when they are saved, and trials do not use them.
     notebooks = [*source.glob("*.ipynb")] if source else []
     run = lifecycle.create(

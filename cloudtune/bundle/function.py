@@ -9,7 +9,7 @@ import linecache
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -40,7 +40,10 @@ class _Pickled(NamedTuple):
 
 
 def pack_function(
-    function: Callable[..., Any], metrics: Sequence[str], source: Path
+    function: Callable[..., Any],
+    metrics: Sequence[str],
+    source: Path,
+    printed: Collection[str] = (),
 ) -> dict[str, bytes]:
     """Return the files, by name, with which `MODULE` calls a function in a copy of a folder.
 
@@ -52,6 +55,7 @@ def pack_function(
         function: It gets the parameters as keyword arguments, or none at all.
         metrics: The names of the objectives.
         source: The folder whose modules it imports.
+        printed: The metrics that are found in what it prints.
 
     Raises:
         UsageError: If the function or a value that it uses cannot be stored, is too large, or is
@@ -68,7 +72,9 @@ def pack_function(
         "path": list(_import_path(source)),
         "sources": pickled.sources,
         "has_arguments": bool(inspect.signature(function).parameters),
+        "name": function_name(function),
         "metrics": list(metrics),
+        "required": [name for name in metrics if name not in printed],
     }
     # At the top of the script, where the fork server looks for imports.
     imports = "".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -103,6 +104,7 @@ def attach(
 def _follow(run: Run, *, detach: bool, as_json: bool) -> None:
     """Follow a service's job to its end, or in the background."""
     from cloudtune.cli.runs import finish, resume_hint
+    from cloudtune.errors import RunFailedError
     from cloudtune.ledger.lock import lock_holder
 
     is_followed = lock_holder(run.folder) is not None
@@ -115,5 +117,6 @@ def _follow(run: Run, *, detach: bool, as_json: bool) -> None:
     click.echo("Ctrl-C leaves the job running", err=True)
     with resume_hint(run.id):
         gc.enable()  # `main` disabled it for a quick start
-        run.execute()
+        with suppress(RunFailedError):  # the summary and the exit code say it
+            run.execute()
     finish(run, (), as_json=as_json)

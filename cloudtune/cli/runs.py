@@ -76,6 +76,7 @@ def run(
     Ctrl-C ends the run gracefully, and `cloudtune resume` continues it.
     """
     from cloudtune import api
+    from cloudtune.errors import RunFailedError
     from cloudtune.runs.lifecycle import create
 
     if with_images:
@@ -100,7 +101,8 @@ def run(
             click.echo(json.dumps({"run": run_id}) if as_json else text)
             return
         gc.enable()  # `main` disabled it for a quick start
-        handle.execute()
+        with suppress(RunFailedError):  # the summary and the exit code say it
+            handle.execute()
     finish(handle, (), as_json=as_json)
 
 
@@ -289,7 +291,7 @@ def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
 def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Continue RUN (the latest by default) where it stopped; --set raises its limits."""
     from cloudtune import api
-    from cloudtune.errors import LedgerError
+    from cloudtune.errors import LedgerError, RunFailedError
 
     handle = api.find_run(run)
     earlier: dict[str, int] = {}
@@ -297,5 +299,6 @@ def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_
         earlier = {result.provider: len(result.trials) for result in handle.results()}
     with resume_hint(handle.id):
         gc.enable()  # `main` disabled it for a quick start
-        handle = api.resume(handle.id, on=on, overrides=overrides)
+        with suppress(RunFailedError):  # the summary and the exit code say it
+            handle = api.resume(handle.id, on=on, overrides=overrides)
     finish(handle, on, as_json=as_json, earlier=earlier)

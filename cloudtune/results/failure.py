@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from cloudtune.results.events import Ended
@@ -11,6 +11,9 @@ from cloudtune.study.study import Study
 
 _FRAME = re.compile(r'^\s*File "[^"]*", line \d+', re.MULTILINE)
 """A line of a traceback, after which lines of source follow."""
+_HEADER = "Traceback (most recent call last)"
+_CHAINS = ("another exception occurred:", "cause of the following exception:")
+"""How the lines between the tracebacks of one failure end."""
 _MAX_LINE = 300
 """Characters of a line of output that a reason quotes."""
 _STATUS = re.compile(r"exit|status|error|fail", re.IGNORECASE)
@@ -38,6 +41,20 @@ def error_line(output: str) -> str:
     error = next((line for line in after if line.strip() and not line[0].isspace()), "")
     last = next((line for line in reversed(lines) if line.strip()), "")
     return (error or last).strip()[:_MAX_LINE]
+
+
+def traceback_lines(output: Iterable[str]) -> list[str]:
+    """Return the last traceback in the lines of an output, with those of its causes."""
+    lines = list(output)
+    headers = [index for index, line in enumerate(lines) if _HEADER in line]
+    start = next((n for n in reversed(headers) if not _is_chained(lines[:n])), len(lines))
+    return lines[start:]
+
+
+def _is_chained(before: list[str]) -> bool:
+    """Return whether the lines before a traceback lead from that of another exception to it."""
+    last = next((line for line in reversed(before) if line.strip()), "")
+    return last.rstrip().endswith(_CHAINS)
 
 
 def explain_failure(reason: str, output: str) -> str:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,39 @@ def test_wait_raises_the_error_of_the_thread(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("cloudtune.ledger.ledger.Ledger.begin_job", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         cloudtune.start(study()).wait()
+
+
+@pytest.mark.parametrize(
+    ("script", "limits", "code"),
+    [
+        ("1 / 0", {"max_trials": 2}, 4),
+        ("1 / 0", {"max_trials": 5}, 3),
+        ("1 / 0", {"max_trials": 5, "max_failed_trials": 1}, 3),
+        ("1 / 0", {"max_trials": 2, "max_failed_trials": 2}, 4),
+        ("import os\nif os.environ['CLOUDTUNE_TRIAL'].count('/1/'): 1 / 0\n"
+         "from cloudtune.trial import report; report(score=1)", {"max_trials": 2}, 0),
+    ],
+)  # fmt: skip
+def test_python_and_the_command_line_agree_on_a_run_without_result(
+    tmp_path: Path, script: str, limits: dict[str, int], code: int
+) -> None:
+    (tmp_path / "train.py").write_text(script, "utf-8")
+    (tmp_path / "study.yaml").write_text(json.dumps(study().to_json() | {"limits": limits}))
+    calls: list[Callable[[], object]] = [
+        lambda: cloudtune.run(tmp_path / "study.yaml", show=False),
+        lambda: cloudtune.start(tmp_path / "study.yaml").wait(),
+        lambda: cloudtune.resume(show=False),
+    ]
+    for call in calls:
+        if code == 0 or (code == 4 and "max_failed_trials" in limits):
+            call()
+            continue
+        with pytest.raises(cloudtune.RunFailedError, match="ZeroDivisionError") as caught:
+            call()
+        assert 'train.py", line 1' in str(caught.value)
+    for words in (["run", "study.yaml"], ["resume"], ["watch"]):
+        command = [sys.executable, "-m", "cloudtune", *words]
+        assert subprocess.run(command, check=False).returncode == code
 
 
 def test_a_new_handle_reads_the_same_results() -> None:

@@ -188,8 +188,86 @@ def test_a_failure_shows_the_line() -> None:
     ],
 )
 def test_a_result_that_is_no_measurement(result: Any, objective: Any, message: str) -> None:
-    for trial in tune(lambda x: result, objective=objective).trials:
+    with pytest.raises(cloudtune.RunFailedError) as caught:
+        tune(lambda x: result, objective=objective)
+    for trial in cloudtune.Run(caught.value.run).results().trials:
         assert message in trial.log_tail
+
+
+@pytest.mark.parametrize("max_trials", [2, 4])
+def test_a_run_without_a_result_raises_the_first_traceback(max_trials: int) -> None:
+    def train(x: float) -> float:
+        try:
+            return {}[x]
+        except KeyError as error:
+            raise ValueError("too hot") from error  # this line
+
+    with pytest.raises(cloudtune.RunFailedError) as caught:
+        tune(train, max_trials=max_trials)
+    message = str(caught.value)
+    assert message.count("Traceback") == 2
+    assert 'in train\n    raise ValueError("too hot") from error  # this line' in message
+    assert message.endswith("\nValueError: too hot")
+    assert caught.value.run == _runs()[0]
+
+
+def test_a_function_that_returns_nothing() -> None:
+    def reports(x: float) -> None:
+        report(score=x)
+
+    def prints(x: float) -> None:
+        print("score", x)  # noqa: T201
+
+    def nothing(x: float) -> None:
+        report(loss=x)
+
+    assert tune(reports).best
+    assert tune(prints, trial={"metrics": {"score": r"score (\S+)"}}).best
+    for objective, value in (
+        ("maximize score", "`return score`"),
+        (["maximize score", "minimize size"], "`return {'score': ..., 'size': ...}`"),
+    ):
+        with pytest.raises(cloudtune.RunFailedError) as caught:
+            tune(nothing, objective=objective)
+        assert f"end it with {value}" in str(caught.value)
+        assert "nothing() returned nothing" in str(caught.value)
+
+
+POOL = """\
+import functools, multiprocessing, sys
+import cloudtune
+
+class Point:
+    def __init__(self, x): self.x = x
+
+def square(point): return Point(point.x ** 2)
+
+def train(x, method):
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        return pool.map(square, [Point(x)])[0].x
+
+def report(x, method): return train(x, method)
+
+SPACE = {
+    "x": cloudtune.discrete([3.0]),
+    "method": cloudtune.categorical(["spawn", "forkserver", "fork"]),
+}
+
+if __name__ == "__main__":
+    for function in (train, report, functools.partial(train)):
+        run = cloudtune.tune(
+            function, SPACE, "maximize score",
+            strategy="grid", show=False, trial={"warm": sys.argv[1] == "warm"}, parallel_trials=3,
+        )
+        assert [t.objective for t in run.results().trials] == [(9.0,)] * 3
+"""
+
+
+@pytest.mark.parametrize("start", ["warm", "cold"])
+def test_pools_find_the_functions_and_classes(start: str) -> None:
+    """Their processes import ``__main__``, which is not the module that the trial runs."""
+    Path("tuning.py").write_text(POOL, "utf-8")
+    subprocess.run([sys.executable, "tuning.py", start], check=True)
 
 
 def test_mistakes_are_found_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
