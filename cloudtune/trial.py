@@ -381,17 +381,20 @@ def command_line(
         >>> command_line(call, {"epochs": 3, "C": 0.5}, {"train": "/in"}, "python3")
         ['python3', 'train.py', '--data=/in', '--epochs', '3', '--C', '0.5']
     """
-    command = _fill_placeholders(call, call.get("command") or [], values, paths)
+    switches = switches or {}
+    empty = [n for n, v in values.items() if v is False and switches.get(n, "").endswith("=")]
+    placed = {**values, **dict.fromkeys(empty, "")}
+    command = _fill_placeholders(call, call.get("command") or [], placed, paths)
     if call.get("script"):
         command = [python, call["script"]]
     elif call.get("module"):
         command = [python, "-m", call["module"]]
-    args = _fill_placeholders(call, call.get("args") or [], values, paths)
+    args = _fill_placeholders(call, call.get("args") or [], placed, paths)
     flags = _format_arguments(
         call.get("arguments", "flags"),
         _appended_values(call, values),
         frozenset(dashed),
-        switches or {},
+        switches,
     )
     return command + args + flags
 
@@ -460,11 +463,13 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     """Return the words of boolean switches without a value, as ``--yes/--no``, by name.
 
     Either word can be empty. They are those of the study's ``switches``, or else of the parser in
-    the script, then in the other Python files of the folder: of argparse, click or typer.
+    the script, then in the other Python files of the folder: of argparse, click or typer. An
+    option with ``type=bool``, which reads only an empty text as false, has ``--name=True/--name=``.
     """
-    if call.get("arguments", "flags") not in ("flags", "equals"):
-        return {}
+    options = _placeholder_options(call)
     words: dict[str, str] = dict(call.get("switches") or {})
+    if call.get("arguments", "flags") not in ("flags", "equals"):
+        names, words = [name for name in names if name in options], {}
     missing = {name for name in names if name not in words}
     if not missing:
         return words
@@ -473,7 +478,7 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
             continue
         for switch in _parse_switches(code):
             for name in missing:
-                yes, no = switch.match(name)
+                yes, no = switch.match(options.get(name, name))
                 if yes or no:
                     before = words.get(name, "/").partition("/")
                     words[name] = (before[0] or yes) + "/" + (before[2] or no)
@@ -483,11 +488,31 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     return words
 
 
-_SWITCH_MARKS = ("store_true", "store_false", "BooleanOptionalAction", "click", "typer")
+def _placeholder_options(call: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options, without dashes, whose whole values are placeholders, by their names."""
+    words = list(call.get("command") or ()) + list(call.get("args") or ())
+    if not any("{{" in word for word in words):
+        return {}
+    import re
+
+    pattern = r"--?([^\s={}]+)[= ]" + _PLACEHOLDER
+    pairs = words + [word + " " + words[n + 1] for n, word in enumerate(words[:-1])]
+    found = [match for match in (re.fullmatch(pattern, pair) for pair in pairs) if match]
+    return {match[2].strip(): match[1] for match in found}
+
+
+_SWITCH_MARKS = ("add_arg", "click", "typer")
+
+
+_OPTION_CALLS = ("add_argument", "add_arg", "option")
+"""Those of argparse, configargparse and click."""
 
 
 class _Switch:
     """A boolean option of a script's parser."""
+
+    has_value = False
+    """Whether it has a value, of which only the empty text is false."""
 
     def __init__(self, dest: str, options: Sequence[str], yes: str, no: str) -> None:
         self._dest = dest
@@ -499,8 +524,10 @@ class _Switch:
         """Return the words for true and false if this is the option of a parameter."""
         if name.replace("-", "_") == self._dest:
             return self._yes, self._no
-        is_option = ("-" if len(name) == 1 else "--") + name in self._options
-        return (self._yes or self._no, "") if is_option else ("", "")
+        option = ("-" if len(name) == 1 else "--") + name
+        if option not in self._options:
+            return "", ""
+        return (self._no, self._yes) if option == self._no else (self._yes, self._no)
 
 
 def _parse_switches(code: str) -> Iterator[_Switch]:
@@ -511,8 +538,10 @@ def _parse_switches(code: str) -> Iterator[_Switch]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _name_of(node.func) in ("add_argument", "option"):
-            yield from _switch_of_call(node)
+        if isinstance(node, ast.Call) and _name_of(node.func) in _OPTION_CALLS:
+            for switch in _switch_of_call(node):
+                if not (switch.has_value and "jsonargparse" in code):  # which reads False as false
+                    yield switch
         elif isinstance(node, ast.FunctionDef) and "typer" in code:
             is_command = any(_name_of(each) == "command" for each in node.decorator_list)
             if is_command or "typer.run(" + node.name in code.replace(" ", ""):
@@ -574,10 +603,31 @@ def _switch_of_call(call: Any) -> Iterator[_Switch]:
     dest = dest or _dest(option)
     if _name_of(action) == "BooleanOptionalAction":
         yield _Switch(dest, options, option, "--no-" + option[2:])
-    elif _literal(action) == "store_true":
+    elif _literal(action) == "store_true" or _constant(keywords) is True:
         yield _Switch(dest, options, option, "")
-    elif _literal(action) == "store_false":
+    elif _literal(action) == "store_false" or _constant(keywords) is False:
         yield _Switch(dest, options, "", option)
+    elif _calls_bool(keywords.get("type")):
+        switch = _Switch(dest, options, option + "=True", option + "=")
+        switch.has_value = True
+        yield switch
+
+
+def _constant(keywords: Mapping[Any, Any]) -> Any:
+    """Return the value that an option without a value stores."""
+    is_constant = _literal(keywords.get("action")) == "store_const"
+    return _literal(keywords.get("const")) if is_constant else None
+
+
+def _calls_bool(node: Any) -> bool:
+    """Return whether a type is ``bool``, also numpy's, or a lambda that only calls it."""
+    import ast
+
+    if isinstance(node, ast.Lambda) and isinstance(node.body, ast.Call):
+        call = node.body
+        is_direct = len(call.args) == 1 and isinstance(call.args[0], ast.Name)
+        return is_direct and _name_of(call.func) in ("bool", "bool_")
+    return _name_of(node) in ("bool", "bool_") and not _is_wrapper(node)
 
 
 def _switches_of_function(function: Any) -> Iterator[_Switch]:

@@ -14,7 +14,7 @@ from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Probe
 from cloudtune.doctor.source import (
-    check_bool_options,
+    check_options,
     check_paths,
     defined_options,
     unread_parameters,
@@ -53,7 +53,7 @@ def check_script(
         yield _unknown(f"the code is at {plan.facts.lookup.code_address}: it cannot run here")
         return
     yield from check_paths(plan)
-    yield from check_bool_options(plan)
+    yield from check_options(plan)
     yield from check_imports(plan)
     driven = _driven_plan(plan)
     if isinstance(driven, Check):

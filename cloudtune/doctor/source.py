@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cloudtune.diagnostics import Check
+from cloudtune.planning.bool_options import FIX, stored_bool_options
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.arguments import takes_arguments
@@ -109,36 +110,20 @@ def check_paths(plan: Plan) -> Iterator[Check]:
                 )
 
 
-def check_bool_options(plan: Plan) -> Iterator[Check]:
-    """Yield the options of argparse that read every text, also ``False``, as true."""
-    study = plan.study
-    flags = {n for n, nodes in study.parameters.items() if any(e.type == "bool" for e in nodes)}
-    flags |= {n for n, value in study.constants.items() if value is False}
-    if not flags or not takes_arguments(study, str(plan.facts.source)):
-        return
-    for name, text in read_sources(plan).items():
-        for line, options in _bool_options(text) if name.endswith(".py") else ():
-            for option in sorted(flags & options):
-                yield Check(
-                    severity="warning",
-                    area="script",
-                    id="option-type",
-                    file=shown_path(plan, name),
-                    line=line,
-                    message=f"type=bool of --{option} reads every text as true, including False",
-                    fix="make the option a switch with action=argparse.BooleanOptionalAction",
-                )
-
-
-def _bool_options(text: str) -> Iterator[tuple[int, set[str]]]:
-    """Yield the lines of options with ``type=bool``, and their names."""
-    for node in ast.walk(_parse(text)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            types = (each.value for each in node.keywords if each.arg == "type")
-            is_bool = any(isinstance(each, ast.Name) and each.id == "bool" for each in types)
-            if node.func.attr == "add_argument" and is_bool:
-                words = (each.value for each in node.args if isinstance(each, ast.Constant))
-                yield node.lineno, {word.lstrip("-") for word in words if isinstance(word, str)}
+def check_options(plan: Plan) -> Iterator[Check]:
+    """Yield the options of booleans that may read ``False`` as true."""
+    for option in stored_bool_options(plan.facts):
+        if not option.is_certain:  # others are refused
+            yield Check(
+                severity="warning",
+                area="script",
+                id="option-type",
+                path=option.path,
+                file=shown_path(plan, option.file),
+                line=option.line,
+                message=option.problem,
+                fix=FIX,
+            )
 
 
 def _parse(text: str) -> ast.AST:

@@ -23,6 +23,7 @@ from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.attached import attached_plan
+from cloudtune.planning.bool_options import check_bool_options, read_bool_options
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.preflight import (
     check_completeness,
@@ -117,6 +118,8 @@ def plan(
     lookup = provider.lookup(study, settings, facts)
     if lookup.code_address is not None:
         lookup = replace(lookup, data={**lookup.data, **read_switches(study, folder)})
+    elif source:
+        lookup = replace(lookup, data={**lookup.data, **read_bool_options(study, source)})
     in_inputs = {
         name: first
         for name, path in lookup.inputs.uploads.items()
@@ -271,6 +274,7 @@ def _plan_mode(
         *(check_secrets(study, facts) if isinstance(settings, CloudSettings) else ()),
         *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
         *check_switches(study, on, facts),
+        *check_bool_options(facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),

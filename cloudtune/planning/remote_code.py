@@ -11,9 +11,10 @@ from pathlib import Path
 
 from cloudtune import trial
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.planning.bool_options import boolean_paths
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code
-from cloudtune.study.schema import BoolParameter, Json
+from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
 _SWITCHES = "switches_of_copy"
@@ -32,7 +33,7 @@ def read_switches(study: Study, base: Path) -> Json:
     if folder is None:
         return {}
     call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
-    return {_SWITCHES: trial.switch_words(call, _booleans(study), folder)}
+    return {_SWITCHES: trial.switch_words(call, boolean_paths(study), folder)}
 
 
 def check_switches(study: Study, provider: str, facts: Facts) -> Iterator[Finding | Note]:
@@ -43,24 +44,16 @@ def check_switches(study: Study, provider: str, facts: Facts) -> Iterator[Findin
     change = f"set a folder as trial.source.{provider}, or let the code accept a value"
     declared = study.trial.switches or {}
     copied: dict[str, str] | None = facts.data.get(_SWITCHES)
-    for name, path in _booleans(study).items():
+    for name, path in boolean_paths(study).items():
         if words := declared.get(name) or (copied or {}).get(name):
             switch = words.strip("/")
-            reason = f"{why} --{name} True, which the switch {switch} does not accept: {change}"
+            problem = f"--{name} True, which the switch {switch} does not accept"
+            if words.endswith("="):
+                problem = f"--{name} False, which type=bool reads as true"
+            reason = f"{why} {problem}: {change}"
             yield Finding("refused", f"trial.switches.{name}" if name in declared else path, reason)
         elif copied is None:
             text = f"{why} --{name} True or --{name} False: if it is a switch without a value, "
             yield Note(path, text + change, "warning")
-    for name in declared.keys() - _booleans(study).keys():
+    for name in declared.keys() - boolean_paths(study).keys():
         yield Finding("dropped", f"trial.switches.{name}", f"{why} --{name} VALUE")
-
-
-def _booleans(study: Study) -> dict[str, str]:
-    """Return the names of the booleans with their paths."""
-    tuned = {
-        name: f"parameters.{name}"
-        for name, definitions in study.parameters.items()
-        if any(isinstance(each, BoolParameter) for each in definitions)
-    }
-    fixed = {n: f"constants.{n}" for n, v in study.constants.items() if isinstance(v, bool)}
-    return tuned | fixed

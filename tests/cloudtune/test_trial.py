@@ -393,7 +393,15 @@ def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: s
             "p.add_argument('--no', dest='aug', action='store_false')",
             "--yes/--no",
         ),
-        ("p.add_argument('--aug', type=bool)", None),
+        ("p.add_argument('--aug', type=bool)", "--aug=True/--aug="),
+        ("p.add_argument('--aug', '-a', dest='other_name', type=np.bool_)", "--aug=True/--aug="),
+        ("p.add_argument('--aug', type=lambda text: bool(text))", "--aug=True/--aug="),
+        ("p.add_argument('--aug', type=lambda text: bool(int(text)))", None),
+        ("p.add_argument('--aug', type=str2bool)", None),
+        ("import jsonargparse\np.add_argument('--aug', type=bool)", None),
+        ("p.add_argument('--aug', action='store_const', const=True)", "--aug/"),
+        ("p.add_argument('--aug', dest='so', action=BooleanOptionalAction)", "--aug/--no-aug"),
+        ("@click.option('--no-aug/--aug', 'plain')\ndef main(plain): ...", "--aug/--no-aug"),
         ("p.add_argument('--aug', action='store_true'", None),
         ("# p.add_argument('--aug', action='store_true')", None),
         ("@click.option('--aug/--plain')\ndef main(aug): ...", "--aug/--plain"),
@@ -453,6 +461,43 @@ def test_a_parser_reads_its_switches(tmp_path: Path, code: str, style: str, valu
     words = trial.command_line(call, values, {}, sys.executable, switches=switches)
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == [str(value)] * 4, done.stderr
+
+
+BOOL_TYPES = """
+import argparse
+p = argparse.ArgumentParser()
+p.add_argument("--plain", type=bool)
+p.add_argument("-s", "--short", type=bool, default=True)
+p.add_argument("--one-word", dest="another", type=bool)
+p.add_argument("--optional", nargs="?", const=True, type=bool)
+p.add_argument("--chosen", type=bool, choices=[True, False])
+p.add_argument("--called", type=lambda text: bool(text))
+p.add_argument("--evaluated", type=eval)
+p.add_argument("--placed", type=bool)
+p.add_argument("--given-other", type=bool)
+a = p.parse_args()
+print(a.plain, a.short, a.another, a.optional, a.chosen, a.called, a.evaluated, a.placed,
+      a.given_other)
+"""
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("style", ["flags", "equals"])
+@pytest.mark.parametrize("args", [["--placed", "{{p}}"], ["--placed={{p}}"]])
+@pytest.mark.parametrize("script", ["train.py", "starts.py"])
+def test_argparse_reads_false_as_false(
+    tmp_path: Path, value: bool, style: str, args: list[str], script: str
+) -> None:
+    """Also of options with ``type=bool``, for which every text but the empty one is true."""
+    (tmp_path / "train.py").write_text(BOOL_TYPES)
+    (tmp_path / "starts.py").write_text("import train")
+    call = {"script": script, "arguments": style, "args": [*args, "--given-other={{other}}"]}
+    names = ["plain", "short", "one-word", "optional", "chosen", "called", "evaluated"]
+    values = dict.fromkeys([*names, "p", "other"], value)
+    switches = trial.switch_words(call, values, str(tmp_path))
+    words = trial.command_line(call, values, {}, sys.executable, switches=switches)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(value)] * 9, done.stderr
 
 
 def test_parse_number() -> None:

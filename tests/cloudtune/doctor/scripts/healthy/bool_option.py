@@ -1,5 +1,3 @@
-# finds: option-type
-# at: line 9
 # study: {parameters: {augment: {type: bool}}, trial: {metrics: {loss: 'loss (\S+)'}}}
 
 import argparse

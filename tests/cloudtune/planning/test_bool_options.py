@@ -1,0 +1,98 @@
+"""Options that have the same value for true and for false, on every provider."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cloudtune.planning.full_check import check_study
+from cloudtune.planning.planner import plan
+from cloudtune.planning.serialization import restore_plan
+from cloudtune.study.study import Study
+
+PROVIDERS = ["local", "sagemaker", "vertex", "watson", "slurm", "ray"]
+
+
+def study(arguments: str = "flags", args: tuple[str, ...] = ()) -> dict[str, object]:
+    return {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"fast": {"type": "bool"}},
+        "constants": {"plain": False},
+        "limits": {"max_trials": 2},
+        "trial": {"script": "train.py", "arguments": arguments, "args": list(args)},
+    }
+
+
+def write(folder: Path, options: str) -> None:
+    (folder / "train.py").write_text("import own.options\n")
+    (folder / "own").mkdir(exist_ok=True)
+    (folder / "own" / "options.py").write_text(f"p = ArgumentParser()\n{options}\n")
+
+
+@pytest.mark.parametrize("on", PROVIDERS)
+def test_a_value_that_no_trial_can_have_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path,
+        "p.add_argument('--fast', action='store_true', default=True)\n"
+        "p.add_argument('--flat', dest='plain', action='store_false', default=False)",
+    )
+    planned = plan(Study.model_validate(study()), on, emulated=True)
+    reasons = {each.path: each.reason for each in planned.refused if "store_" in each.reason}
+    assert reasons == {
+        "parameters.fast": "--fast is True with and without store_true (own/options.py, line 2): "
+        "use action=argparse.BooleanOptionalAction",
+        "constants.plain": "--flat is False with and without store_false (own/options.py, line 3): "
+        "use action=argparse.BooleanOptionalAction",
+    }
+    restored = restore_plan(json.loads(json.dumps(planned.to_json())))
+    assert restored.refused == planned.refused
+
+
+def test_a_text_that_may_be_taken_for_true_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "p.add_argument('--fast', default=False)")
+    (tmp_path / "study.yaml").write_text(json.dumps(study()))
+    result = check_study("study.yaml")
+    (note,) = [note for note in result.plans[0].notes if note.path == "parameters.fast"]
+    assert note.severity == "warning"
+    assert "--fast has no type and reads False as a text" in note.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "p.add_argument('--fast', type=bool)",
+        "p.add_argument('--fast', action='store_true')",
+        "p.add_argument('--fast', action='store_true', default=False)",
+        "p.add_argument('--fast', action=BooleanOptionalAction, default=True)",
+        "p.add_argument('--fast', type=str2bool, default=False)",
+        "p.add_argument('--fast', choices=['True', 'False'], default=False)",
+        "p.add_argument('--faster', action='store_true', default=True)",
+        "p.add_argument('--fast', default='False')",
+    ],
+)
+def test_other_options_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, options)
+    planned = plan(Study.model_validate(study()), "local")
+    assert not planned.refused
+    assert [note for note in planned.notes if note.path == "parameters.fast"] == []
+
+
+def test_values_that_are_not_options_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "p.add_argument('--fast', action='store_true', default=True)")
+    assert not plan(Study.model_validate(study("env")), "local").refused
+    unused = study() | {"trial": {"script": "train.py", "switches": {"fast": "--fast/--slow"}}}
+    assert not plan(Study.model_validate(unused), "local").refused
