@@ -95,8 +95,9 @@ def test_the_failure_of_a_trial_names_inputs(
             "trial": {"script": "train.py", "metrics": {"loss": r"loss (\S+)"}},
         }
     )
-    run = cloudtune.run(study, show=False)
-    (trial,) = run.results().trials
+    with pytest.raises(cloudtune.RunFailedError) as caught:
+        cloudtune.run(study, show=False)
+    (trial,) = cloudtune.Run(caught.value.run).results().trials
     assert trial.reason.startswith("exited with code 1: FileNotFoundError: ")
     assert "; data/rows.csv is in " in trial.reason
     assert "trial.inputs" in trial.reason

@@ -220,7 +220,12 @@ def test_a_script_that_prints_its_secret_leaves_it_in_no_file(
     (tmp_path / "train.py").write_text(PRINTING_SCRIPT + ending, "utf-8")
     study = STUDY.to_json()
     study["trial"]["metrics"] = {"score": r"^score: (\S+)", "loss": r"loss=(\S+)"}
-    results = cloudtune.run(Study.model_validate(study)).results()
+    message = ""
+    try:
+        results = cloudtune.run(Study.model_validate(study)).results()
+    except cloudtune.RunFailedError as error:
+        message, results = str(error), cloudtune.Run(error.run).results()
+    assert SECRET not in message
     (trial,) = results.jobs[0].trials
     assert trial.log is not None
     log = Path(trial.log).read_text("utf-8")
