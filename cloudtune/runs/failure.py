@@ -9,7 +9,7 @@ from dataclasses import replace
 from cloudtune.errors import CloudtuneError, RunFailedError
 from cloudtune.ledger.reader import read_results
 from cloudtune.results.aggregate import count_states
-from cloudtune.results.failure import traceback_lines
+from cloudtune.results.failure import sample_lines, traceback_lines
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs.logs import read_output
 from cloudtune.study.quantities import format_count
@@ -59,7 +59,7 @@ def _reason(job: StudyResult) -> str:
 
 
 def _first_failure(jobs: Sequence[StudyResult], reasons: str) -> Iterator[str]:
-    """Yield the reason of the first failed trial, unless it was given, and its traceback."""
+    """Yield the reason of the first failed trial, unless given, and its traceback or output."""
     for job in jobs:
         for trial in job.trials:
             if trial.state != "failed":
@@ -70,7 +70,8 @@ def _first_failure(jobs: Sequence[StudyResult], reasons: str) -> Iterator[str]:
                 )
             except (CloudtuneError, OSError):  # it may be at a service that does not answer
                 output = trial.log_tail.splitlines()
-            lines = traceback_lines(output)
+            metrics = [objective.metric for objective in job.study.objectives]
+            lines = traceback_lines(output) or sample_lines("\n".join(output), metrics)
             reason = "" if trial.reason in reasons else f" {trial.reason}"
             if lines or reason:
                 yield f"trial {trial.number} on {job.provider}:{reason}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import cloudtune
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.reporting.console.summary import format_summary
 from cloudtune.results.events import Ended, Measured, Outcome, Started
@@ -184,10 +185,10 @@ def test_an_expression_that_matches_nothing_is_shown_with_the_output(
             "trial": {"script": "train.py", "metrics": {"score": r"score:(\d+)"}},
         }
     )
-    from cloudtune import api
-
-    run = api.run(of)
-    (result,) = run.results()
+    with pytest.raises(cloudtune.RunFailedError) as caught:
+        cloudtune.run(of)
+    assert str(caught.value).count("epoch 1: val_score = 0.5") == 1
+    (result,) = cloudtune.Run(caught.value.run).results()
     assert [trial.reason for trial in result.trials] == [
         r"the script ended without reporting score (no printed line matches score:(\d+))"
     ] * 3
