@@ -32,15 +32,21 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         code = cloudtune.main(args, prog_name="cloudtune", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        import io
+
+        from cloudtune.cli.messages import echo_message
+
+        text = io.StringIO()
+        error.show(text)
+        echo_message(text.getvalue().rstrip(), err=True)
         code = 1
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except CloudtuneError as error:
-        from cloudtune.cli.messages import echo_message
+        from cloudtune.cli.messages import echo_error
         from cloudtune.reporting.sanitize import sanitize_lines
 
-        echo_message(sanitize_lines(str(error)), err=True)
+        echo_error(sanitize_lines(str(error)))
         code = 3 if isinstance(error, ProviderError) else 1
         code = 2 if isinstance(error, UnsupportedError | ConversionError) else code
     except BrokenPipeError:
@@ -55,7 +61,9 @@ def main(args: Sequence[str] | None = None) -> None:
                 raise
             file = f"{error.filename}: " if error.filename else ""
             text = f"{file}{error.strerror or error}"
-        click.echo(text, err=True)
+        from cloudtune.cli.messages import echo_error
+
+        echo_error(text)
         code = 1
     finally:
         if "cloudtune.ledger.home" in sys.modules:

@@ -136,12 +136,13 @@ def print_findings(
         findings: The findings.
         place: Returns what comes before a finding, such as its file and line.
     """
+    from cloudtune.cli.messages import echo_lines
     from cloudtune.diagnostics import Finding
     from cloudtune.reporting.sanitize import sanitize_line
 
     for each in findings:
         line = str(each) if isinstance(each, Finding) else f"{each.severity} {each}"
-        click.echo(sanitize_line(f"{place(each)}{line}"), err=True)
+        echo_lines(sanitize_line(f"{place(each)}{line}"), err=True)
 
 
 def exit_if_strict(findings: Sequence[Finding | Note], *, strict: bool) -> None:

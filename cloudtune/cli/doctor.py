@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloudtune.cli.messages import echo_lines
 from cloudtune.cli.options import (
     doctor_option,
     examples,
@@ -87,7 +88,7 @@ def doctor(
         click.echo(json.dumps(check_rows(diagnosis.checks), indent=2))
     else:
         for line in format_checks(diagnosis.checks, shutil.get_terminal_size().columns):
-            click.echo(line)
+            echo_lines(line)
     if diagnosis.has_errors or (strict and any(c.severity == "warning" for c in diagnosis.checks)):
         raise SystemExit(1)
 

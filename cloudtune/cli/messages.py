@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from cloudtune.reporting.console.colors import colorize, has_color
 from cloudtune.reporting.wrapping import wrap_message
 
 
@@ -16,13 +17,31 @@ def echo_message(text: str, *, err: bool = False) -> None:
     Lines with a command are not wrapped, so that it can be copied.
     """
     stream = sys.stderr if err else sys.stdout
-    width = shutil.get_terminal_size().columns if stream.isatty() else None
-    click.echo(text if width is None else wrap_message(text, width), err=err)
+    if stream.isatty():
+        text = wrap_message(text, shutil.get_terminal_size().columns)
+    echo_lines(text, err=err)
+
+
+def echo_lines(text: str, *, err: bool = False) -> None:
+    """Print lines as they are; where there are colors, with the colors of their words."""
+    if has_color(sys.stderr if err else sys.stdout):
+        click.echo("\n".join(map(colorize, text.split("\n"))), err=err, color=True)
+    else:
+        click.echo(text, err=err)
+
+
+def echo_error(text: str) -> None:
+    """Print why a command failed, with a color even if it does not start with a place."""
+    if has_color(sys.stderr) and colorize(text) == text:
+        text = wrap_message(text, shutil.get_terminal_size().columns)
+        click.secho(text, err=True, fg="red", color=True)
+    else:
+        echo_message(text, err=True)
 
 
 def echo_summary_line(line: str) -> None:
     """Print a line of a summary. Indented lines, which are values and output, stay as they are."""
     if line.startswith(" "):
-        click.echo(line)
+        echo_lines(line)
     else:
         echo_message(line)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloudtune.cli.messages import echo_lines
 from cloudtune.cli.options import examples, json_option, runs_argument
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _print_trials(jobs: Iterable[_Job]) -> None:
         for trial in trials:
             has_log = _has_log(result, trial)
             lines = [*([""] if index else []), *format_trial(result, trial, has_log=has_log)]
-            click.echo("\n".join(lines))
+            echo_lines("\n".join(lines))
 
 
 def _has_log(result: StudyResult, trial: Trial) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cloudtune.cli.messages import echo_message
+from cloudtune.cli.messages import echo_lines, echo_message
 from cloudtune.cli.options import (
     check_option,
     emulate_option,
@@ -172,7 +172,7 @@ def _print_check(result: CheckResult) -> None:
         echo_message(line, err=True)
     refused = any(f.kind == "refused" for each in result.findings.values() for f in each)
     if result.study and not result.problems and not refused:
-        click.echo(f"{result.study.file}: no mistakes. {describe_space(result.study)}")
+        echo_lines(f"{result.study.file}: no mistakes. {describe_space(result.study)}")
 
 
 def _print_plans(
@@ -232,7 +232,7 @@ def _print_document(plan: Plan, form: str, *, strict: bool) -> None:
     for item in document.remarks:
         kind = "" if isinstance(item, Finding) else "note: "
         line = f"  {kind}{location_prefix(plan.study, item.path)}{item}"
-        click.echo(sanitize_line(line), err=True)
+        echo_lines(sanitize_line(line), err=True)
     click.echo(format_json(document.content, indent=2))
     findings = [item for item in document.remarks if isinstance(item, Finding)]
     if any(strict or finding.kind == "refused" for finding in findings):

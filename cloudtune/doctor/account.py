@@ -12,6 +12,7 @@ from cloudtune.emulation import process
 from cloudtune.emulation.environment import reconnect
 from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError
 from cloudtune.provider import registry
+from cloudtune.provider.account import PACKAGE_CHECK
 from cloudtune.provider.models import CloudSettings, JobContext
 from cloudtune.provider.plan import Plan
 
@@ -28,7 +29,12 @@ def check_account(plan: Plan, folder: Path) -> Iterator[Check]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with _context(plan, folder) as context:
-            yield from provider.check_account(plan, context)
+            any_answer = False
+            for check in provider.check_account(plan, context):
+                any_answer |= check.id != PACKAGE_CHECK
+                yield check
+        if not any_answer:
+            yield _unchecked(plan)
     except MissingExtraError as error:
         yield _missing_package(error)
     except CloudtuneError as error:
@@ -43,6 +49,16 @@ def check_account(plan: Plan, folder: Path) -> Iterator[Check]:
             message=f"{reason}; what follows was not checked",
             fix="" if fatal else "try again",
         )
+
+
+def _unchecked(plan: Plan) -> Check:
+    is_complete = plan.facts.emulated or not plan.facts.lookup.missing_settings
+    return Check(
+        severity="unknown",
+        area="account",
+        id="account-unchecked",
+        message=f"nothing was checked{'' if is_complete else ': settings are missing'}",
+    )
 
 
 def _missing_package(error: MissingExtraError) -> Check:

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 MAX_SKEW = 60.0
 """Seconds by which this machine's clock may differ from a service's without a warning."""
+PACKAGE_CHECK = "sdk-version"
+"""The id of the checks of packages, which say nothing about an account."""
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)[^;]*?>=(?P<least>[\d.]+)[^;]*(?P<marker>;.*)?")
 
 account_ok = partial(Check, severity="ok", area="account")
@@ -106,13 +108,13 @@ def check_packages(extra: str) -> Iterator[Check]:
             continue  # not needed on this Python, or reported as missing
         if _numbers(version) < _numbers(least):
             yield account_error(
-                id="sdk-version",
+                id=PACKAGE_CHECK,
                 message=f"{name} {version} is installed, and cloudtune needs {least} or newer",
                 fix="upgrade it",
                 command=f"pip install --upgrade 'cloudtune[{extra}]'",
             )
         else:
-            yield account_ok(id="sdk-version", message=f"{name} {version}")
+            yield account_ok(id=PACKAGE_CHECK, message=f"{name} {version}")
 
 
 def check_clock(date: str, tolerance: float, now: float | None = None) -> Check | None:

@@ -60,6 +60,8 @@ def _wrap(text: str, start: str, width: int, more: int = 0) -> list[str]:
 
 
 def _verdict(checks: Sequence[Check]) -> str:
+    if not checks:
+        return "Nothing was checked: give a study."
     counts = {
         severity: sum(check.severity == severity for check in checks)
         for severity in ("error", "warning", "unknown")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider.plan import Plan
+from cloudtune.reporting.console.colors import colorize
 from cloudtune.reporting.console.job_progress import JobProgress
 from cloudtune.reporting.console.plain import PlainProgress
 from cloudtune.reporting.phrases import (
@@ -55,7 +56,8 @@ class LiveProgress(PlainProgress):
         from rich.text import Text
 
         wrapped = wrap_message(sanitize_line(text), self._console.width)
-        self._console.print(Text(wrapped), soft_wrap=True)
+        lines = "\n".join(map(colorize, wrapped.split("\n")))
+        self._console.print(Text.from_ansi(lines), soft_wrap=True)
 
     def close(self) -> None:
         """Remove the display. The lines above it stay."""
@@ -69,7 +71,8 @@ class LiveProgress(PlainProgress):
         if event.state == "failed":
             self.message(line)
         else:
-            self._console.print(Text(sanitize_line(line)), overflow="ellipsis", no_wrap=True)
+            text = Text.from_ansi(colorize(sanitize_line(line)))
+            self._console.print(text, overflow="ellipsis", no_wrap=True)
 
     def _prefix(self, provider: str) -> str:
         return f"{provider}: " if len(self._providers) > 1 else ""

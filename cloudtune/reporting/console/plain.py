@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from cloudtune.provider.plan import Plan
+from cloudtune.reporting.console.colors import colorize, has_color
 from cloudtune.reporting.console.job_progress import JobProgress, format_job_end, format_trial_end
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome
@@ -60,7 +61,8 @@ class PlainProgress:
     def message(self, text: str) -> None:
         """Print one line."""
         # One write a line: lines of several processes on one pipe are not mixed.
-        sys.stderr.write(f"{sanitize_line(text)}\n")
+        line = sanitize_line(text)
+        sys.stderr.write(f"{colorize(line) if has_color(sys.stderr) else line}\n")
 
     def close(self) -> None:
         """Do nothing."""

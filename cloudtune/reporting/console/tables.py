@@ -7,11 +7,13 @@ each row becomes a block with one line for each value.
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cloudtune.reporting.console.colors import has_color
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.dataframes import to_columns
 
@@ -36,7 +38,11 @@ def print_columns(columns: Mapping[str, Sequence[Any]]) -> None:
     """Print columns of equal length as a table on stdout; None is blank."""
     from rich.console import Console
 
-    console = Console(highlight=False, force_jupyter=False)
+    console = Console(
+        highlight=False,
+        force_jupyter=False,
+        color_system="auto" if has_color(sys.stdout) else None,
+    )
     for line in _lines(columns, console, console.width if console.is_terminal else _UNLIMITED):
         click.echo(line, color=True)
 

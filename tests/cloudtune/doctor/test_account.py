@@ -1,0 +1,28 @@
+"""An account of which nothing was checked is not called healthy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import cloudtune
+from cloudtune.provider import registry
+from cloudtune.reporting.console.diagnosis import format_checks
+
+SERVICES = [name for name in registry.names() if registry.get(name).emulator and name != "slurm"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_account_without_settings_is_unknown(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checks = cloudtune.diagnose({}, on=[service]).checks
+    account = [check for check in checks if check.area == "account"]
+    assert {check.severity for check in account} - {"ok"}
+    assert all(check.id == "sdk-version" for check in account if check.severity == "ok")
+
+
+def test_a_diagnosis_without_checks_is_not_healthy() -> None:
+    assert [*format_checks([])] == ["", "Nothing was checked: give a study."]
