@@ -36,9 +36,9 @@ def main(args: Sequence[str] | None = None) -> None:
 
         from cloudtune.cli.messages import echo_message
 
-        text = io.StringIO()
-        error.show(text)
-        echo_message(text.getvalue().rstrip(), err=True)
+        shown = io.StringIO()
+        error.show(shown)
+        echo_message(shown.getvalue().rstrip(), err=True)
         code = 1
     except (click.Abort, KeyboardInterrupt):
         code = 130
