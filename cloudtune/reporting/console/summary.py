@@ -126,9 +126,10 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines += [f"best: {format_best(study, best)}"]
         lines += [f"  {name}: {visible_value(value)}" for name, value in best.parameters.items()]
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
+    elif any(trial.objective is not None for trial in trials):
+        lines.append("no completed trial measured the objective")
     elif any(trial.state != "failed" for trial in trials):
-        measured = any(trial.objective is not None for trial in trials)
-        lines.append(f"no {'completed ' if measured else ''}trial measured the objective")
+        lines.append("no trial measured the objective")
     lines += format_failures(result)
     if result.link:
         lines.append(f"in the service's console: {result.link}")
