@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+
 from cloudtune.reporting.wrapping import wrap_message
 
 FINDING = (
@@ -64,7 +66,7 @@ def shown(folder: Path, *words: str) -> list[str]:
         output += data
     os.close(ours)
     process.wait()
-    return output.decode().splitlines()
+    return click.unstyle(output.decode()).splitlines()
 
 
 def test_check_and_run_and_plan_fit_80_columns(tmp_path: Path) -> None:
