@@ -19,8 +19,8 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.formats.json_lines import JsonLines
 from cloudtune.formats.yaml_scalars import YamlVersion, parse_scalar_of
+from cloudtune.study.yaml_errors import explain_syntax_error
 from cloudtune.study.yaml_reader import (
-    explain_syntax_error,
     is_list,
     is_map,
     join_surrogates,

@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.study.suggestions import closest_match
+from cloudtune.study.yaml_errors import explain_syntax_error, is_indented_with_a_tab
 
 MAX_BYTES = 512 * 1024
 MAX_DEPTH = 64
@@ -308,68 +309,13 @@ class _Builder:
         position = getattr(error, "position", 0)
         line = mark.line + 1 if mark else self.text.count("\n", 0, position) + 1
         source_line = self._line(line)
-        if "{{" in _QUOTED.sub("", source_line) and not _is_indented_with_a_tab(source_line):
+        if "{{" in _QUOTED.sub("", source_line) and not is_indented_with_a_tab(source_line):
             message = "strings with braces must be quoted inside [ ] and { }"
             hint = 'for example ["--lr={{lr}}"]'
         else:
             message, hint = explain_syntax_error(reason, source_line)
         more = "fix this first to see other mistakes"
         return self._fatal_error(message, f"{hint}; {more}" if hint else more, line)
-
-
-QUOTE_EXPRESSION = r"enclose a regular expression in single quotes, for example 'loss: (\S+)'"
-_EXPRESSION = re.compile(r"\\[SsDdWwBb.]|\(\?|\(\[|\([.^]|\[\^?(\d-\d|\w-\w)|[\])][+*]")
-"""What a line contains that probably is a regular expression."""
-_MISSING_QUOTE = ("missing closing quote", "end the string with the quote that starts it")
-_SYNTAX_ERRORS = (
-    (
-        "mapping values are not allowed",
-        "unexpected colon, or a line that is indented too far",
-        "quote strings that contain a colon; align the keys of a block",
-    ),
-    ("',' or ']'", "missing comma or ] in a list", "check the commas and brackets"),
-    ("',' or '}'", "missing comma or } in a map", "check the commas and braces"),
-    (
-        "expected <block end>",
-        "wrong indentation",
-        "indent all keys of a block by the same amount",
-    ),
-    ("could not find expected ':'", "missing colon after a key", "write key: value"),
-    ("while scanning a quoted scalar", *_MISSING_QUOTE),
-    ("unexpected end of stream", *_MISSING_QUOTE),
-    (
-        "cannot start any token",
-        "a string cannot start with this character unless it is quoted",
-        "quote the string",
-    ),
-    (
-        "found unknown escape character",
-        "unknown escape sequence in double quotes",
-        "use single quotes, in which a backslash is a plain character",
-    ),
-    ("expected '<document start>'", "text after the end of the value", "quote the string"),
-    ("special characters are not allowed", "invalid control character", "remove it"),
-)
-
-
-def explain_syntax_error(reason: str, line: str) -> tuple[str, str]:
-    """Return what is wrong with a line of YAML, and a hint if one is known.
-
-    Args:
-        reason: The message of the parser.
-        line: The line to which it refers.
-    """
-    if _is_indented_with_a_tab(line):
-        return "indented with a tab", "indent with spaces"
-    hint = QUOTE_EXPRESSION if _EXPRESSION.search(line) else ""
-    for cause, explanation, advice in _SYNTAX_ERRORS:
-        if cause in reason:
-            return explanation, hint or advice
-    return f"invalid YAML: {reason}", hint
-
-
-def _is_indented_with_a_tab(line: str) -> bool:
-    return "\t" in line[: len(line) - len(line.lstrip())]
 
 
 def join_surrogates(text: str) -> str | None:
