@@ -229,7 +229,7 @@ def _verdict(
         best=rank_by_best(groups, metric, goal) if single else None,
         first=rank_by_time(groups, goal) if single else None,
         near_best=near_best_threshold(groups, goal) if single else None,
-        cheapest=None if emulated else rank_by_cost(groups),
+        cheapest=rank_by_cost(groups) if any(group.charges for group in groups) else None,
         front=() if single else common_front(groups, [o.goal for o in objectives]),
         caveats=find_caveats(groups),
         rerun_command=rerun_command(groups, run_arguments) if one_study else None,

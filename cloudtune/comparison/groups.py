@@ -169,6 +169,8 @@ def _summarize_run(job: StudyResult) -> RunSummary:
 
 def _group_label(key: _Key, keys: Sequence[_Key], names: Sequence[str]) -> str:
     study, provider, mode, emulated = key
+    if len(names) > 1 and len({other[1:] for other in keys}) == 1:
+        return names[study]
     label = f"{provider} (emulated)" if emulated else provider
     if len({other[2] for other in keys if other[1] == provider}) > 1:
         label += f", {mode}"
@@ -202,7 +204,14 @@ def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _describe_field(study: Mapping[str, str], path: str) -> str:
-    return study[_LABEL] if path == _LABEL else f"{path}={study.get(path, 'null')}".replace('"', "")
+    """Return a field of a study's name: a word as it is, other values with their field."""
+    if path == _LABEL:
+        return study[_LABEL]
+    value = json.loads(study.get(path, "null"))
+    field = path.partition(".")[2] or path
+    if value is None:
+        return f"no {field}"
+    return value if isinstance(value, str) and value else f"{field}={study[path]}"
 
 
 def _count_distinct(studies: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int:

@@ -42,11 +42,17 @@ def record_outputs(*paths: Path) -> None:
                 file.write("".join(f"{path}\n" for path in sorted(new)))
 
 
+_LOG_SUFFIXES = {".log", ".out", ".txt"}
+_LOG_START = 20_000
+"""Bytes of a log that are read; a run prints its id in its first line, or at its end."""
+_LOG_LINE = re.compile(rb"; run \w{8}$|^run \w{8}; all files are in ", re.MULTILINE)
+
+
 def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -> tuple[str, ...]:
     """Return the files of a source that say nothing about its code.
 
-    These are outputs of cloudtune, the study's file, and other studies next to it: studies are
-    compared by themselves.
+    These are outputs of cloudtune, also those that a pipe leads to a log; the study's file, and
+    other studies next to it: studies are compared by themselves.
 
     Args:
         source: The source folder.
@@ -60,7 +66,21 @@ def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -
     folder = os.path.abspath(source)  # noqa: PTH100
     inside = {os.path.relpath(path, folder) for path in map(os.path.realpath, paths)}
     inside |= {os.path.relpath(path, folder) for path in paths}
-    return tuple(name for name in names if name in inside)
+    return tuple(name for name in names if name in inside or _is_log(source / name))
+
+
+def _is_log(path: Path) -> bool:
+    """Return whether a file has the output of a run, or will have that of this one."""
+    if path.suffix not in _LOG_SUFFIXES or not path.is_file():
+        return False
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(_LOG_START)
+            file.seek(max(0, size - _LOG_START))
+            return not size or bool(_LOG_LINE.search(start) or _LOG_LINE.search(file.read()))
+    except OSError:
+        return False
 
 
 def _studies(folder: Path) -> set[str]:

@@ -31,7 +31,10 @@ _MAX_REASON = 80
 """Characters of a job's reason in the table of runs. The verdict's caveats have all of it."""
 _MAX_FRONT = 50
 """Trials of a Pareto front in a table."""
-_PHASE_NAMES = {"not told": UNKNOWN}
+_PHASE_NAMES = {
+    **{phase: PHASES[phase] for phase in ("starting", "training", "ending")},
+    "not told": UNKNOWN,
+}
 
 
 @dataclass(frozen=True)
@@ -262,12 +265,12 @@ def time_table(comparison: Comparison) -> Table:
         *(
             (_phase_name(phase), *(_share(each.phases[phase], each.trials) for each in groups))
             for phase in PHASES
+            if any(each.phases[phase] for each in groups)
         ),
     )
-    phases = "; ".join(f"{_phase_name(phase)}: {text}" for phase, text in PHASES.items())
     note = (
-        f"Totals over all runs of a group. {phases[0].upper()}{phases[1:]}. If a service does not "
-        "report how long a trial waited, the waiting time is part of starting."
+        f"Totals over all runs of a group. Waiting: {PHASES['waiting']}; it is a part of the time "
+        f"until the first metric if a service does not report it. Unknown: {PHASES['not told']}."
     )
     columns = ("time", *(each.label for each in groups))
     return Table("effort", "Where time went", note, columns, rows)

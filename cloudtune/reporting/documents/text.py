@@ -80,7 +80,7 @@ def _overview_lines(comparison: Comparison, verdict: Verdict, overview: Overview
 
 def _table_lines(table: Table, width: int | None) -> Iterable[str]:
     columns = {
-        title: [format_short(row[index]) for row in table.rows]
+        title: [row[index] and format_short(row[index]) for row in table.rows]
         for index, title in enumerate(table.columns)
     }
     lines = render_table(columns, None if width is None else width - len(_INDENT))

@@ -78,7 +78,7 @@ def test_the_study_itself_is_compared_elsewhere(shell: Shell) -> None:
 
 def test_other_files_change_the_hash(shell: Shell) -> None:
     shell("cloudtune run study.yaml")
-    (shell.folder / "notes.txt").touch()
+    (shell.folder / "notes.txt").write_text("mine")
     shell("cloudtune run study.yaml")
     (shell.folder / "other.yaml").write_text("layers: 3\n")
     shell("cloudtune run study.yaml")
@@ -113,3 +113,21 @@ def test_other_studies_are_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         skipped = unhashed_files(tmp_path, names, str(tmp_path / study))
         assert sorted(skipped) == ["search.yaml", "study.yaml"]
     assert unhashed_files(tmp_path, names, None) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_code"),
+    [
+        ("log.txt", "", False),
+        ("log.txt", "start\ntest on local: random, seed 3; run k7f2abcd\n", False),
+        ("run.log", f"{'x' * 50_000}\nrun k7f2abcd; all files are in /here\n", False),
+        ("words.txt", "one\ntwo\n", True),
+        ("__init__.py", "", True),
+        ("run.py", "# run k7f2abcd; all files are in /here\n", True),
+    ],
+)
+def test_the_log_of_a_run_that_a_pipe_writes_is_no_code(
+    name: str, text: str, is_code: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert (unhashed_files(tmp_path, [name], None) == ()) == is_code

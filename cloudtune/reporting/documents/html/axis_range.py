@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudtune.reporting.documents.wording import format_number
 
-_VISIBLE_SHARE = 0.9
-"""The minimum share of the values that are visible."""
-_TOLERANCE = 1.25
-"""Other values are visible, too, up to this multiple of the range of these."""
-_MAX_COVERAGE = 0.5
-"""The axis is cut only if the visible values need at most this share of the full range."""
+_CUTS = ((0.5, 3.0, 0.1), (0.9, 1.25, 0.5))
+"""When an axis is cut: the minimum share of the values that is visible, the multiple of the range
+of these up to which others are visible, too, and the largest share of the full range that may
+remain. The first that applies is used: half of the values only if outliers squash them."""
 _PADDING = 0.05
 """The padding at both ends, as a share of the visible range."""
 
@@ -32,6 +30,10 @@ class AxisRange:
         """The scale of the axis in Vega-Lite."""
         return {"domain": [self.low, self.high], "nice": False, "zero": False}
 
+    def clip(self, value: float) -> float:
+        """Return a value, or the end of the axis beyond which it is."""
+        return min(max(value, self.low), self.high)
+
     @property
     def inside(self) -> dict[str, object]:
         """The transform in Vega-Lite that keeps the visible values."""
@@ -39,9 +41,9 @@ class AxisRange:
 
 
 def fit_axis_range(
-    values: Sequence[float], goal: str, noun: str, keep: Iterable[float] = ()
+    values: Sequence[float], goal: str, noun: str, keep: Sequence[float] = ()
 ) -> AxisRange | None:
-    """Return a range that shows at least nine in ten values; None if that is nearly all of it.
+    """Return a range without the worst values; None if they do not take much of the axis.
 
     Args:
         values: The values on the axis.
@@ -56,11 +58,14 @@ def fit_axis_range(
     best, worst = ranked[0], ranked[-1]
     if not math.isfinite(worst - best):
         return None
-    limit = ranked[math.ceil(_VISIBLE_SHARE * len(ranked)) - 1]
-    visible = [v for v in ranked if abs(best - v) <= _TOLERANCE * abs(best - limit)]
-    limit = min([*visible, *keep]) if maximize else max([*visible, *keep])
-    span = abs(best - limit)
-    if not span or span > _MAX_COVERAGE * abs(worst - best):
+    for share, tolerance, coverage in _CUTS:
+        limit = ranked[math.ceil(share * len(ranked)) - 1]
+        visible = [v for v in ranked if abs(best - v) <= tolerance * abs(best - limit)]
+        limit = min([*visible, *keep]) if maximize else max([*visible, *keep])
+        span = abs(best - limit)
+        if span and span <= coverage * abs(worst - best):
+            break
+    else:
         return None
     low, high = min(limit, best) - _PADDING * span, max(limit, best) + _PADDING * span
     count = sum(not low <= value <= high for value in ranked)

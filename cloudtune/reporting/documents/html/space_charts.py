@@ -58,7 +58,8 @@ def slice_charts(
         node = nodes[key]
         rows: Rows = [
             {"g": each.label, "r": each.run, "n": each.trial.number}
-            | {"x": value, "y": round_for_chart(each.values[0])}
+            | {"x": value, "v": format_number(each.values[0])}
+            | {"y": round_for_chart(visible.clip(each.values[0]) if visible else each.values[0])}
             for each in trials
             if (value := _value(each, node)) is not None
         ]
@@ -66,7 +67,7 @@ def slice_charts(
             yield Chart(
                 f"slice-{index}",
                 key,
-                f"{visible.note}." if visible else "",
+                f"{visible.note}; they are drawn at its end." if visible else "",
                 _slice(labels, rows, node, metric, visible),
             )
 
@@ -100,7 +101,7 @@ def _slice(
         angle = 0 if (count_values(parameter) or 0) <= 4 else -40
         x = {"field": "x", "type": "nominal", "title": clip_text(node.name)}
         x["axis"] = {"labelAngle": angle, "labelLimit": 70}
-    titles = {"g": "group", "r": "run", "n": "trial", "x": node.name, "y": metric}
+    titles = {"g": "group", "r": "run", "n": "trial", "x": node.name, "v": metric}
     encoding: Spec = {
         "x": x,
         "y": value_axis(metric, visible),
@@ -113,7 +114,6 @@ def _slice(
         encoding["xOffset"] = {"field": "g", "sort": list(labels)}
     mark = {"type": "point", "filled": True, "size": 28, "opacity": 0.65}
     more: Spec = {"mark": mark, "encoding": encoding, "titles": titles}
-    more["transform"] = [visible.inside] if visible else []
     return chart_spec(labels, rows, 190, f"{metric} by {node.name}", **more)
 
 

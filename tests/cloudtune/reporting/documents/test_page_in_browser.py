@@ -245,7 +245,8 @@ def test_a_bad_trial_beyond_the_axis_is_named(browser: Browser, tmp_path: Path) 
         said = "is below the axis, down to -1000"
         expect(page.locator("#space")).to_contain_text(f"1 of 31 trials {said}")
         expect(page.locator("#progress-trials-0")).to_contain_text(said)
-        expect(points(page)).to_have_count(30)
+        expect(page.locator("#space")).to_contain_text("they are drawn at its end")
+        expect(points(page)).to_have_count(31)
         labels = page.locator(f"{SLICE} .role-axis-label text").all_text_contents()
         assert not any("1,000" in label for label in labels)
 
