@@ -57,7 +57,7 @@ def test_an_axis_that_nothing_stretches_is_left_as_it_is(values: list[float]) ->
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40),
     st.sampled_from(["maximize", "minimize"]),
 )
-def test_the_best_half_is_always_seen_and_nine_in_ten_unless_outliers_squash_it(values: list[float], goal: str) -> None:
+def test_the_best_is_always_seen_with_nine_in_ten_or_half(values: list[float], goal: str) -> None:
     shown = fit_axis_range(values, goal, "trials")
     if shown is not None:
         visible = [value for value in values if shown.low <= value <= shown.high]
