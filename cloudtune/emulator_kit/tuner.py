@@ -68,6 +68,10 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
     def begin(self) -> None:
         """Enter the running state; called under the lock."""
 
+    def wait_for_start(self) -> bool:
+        """Wait until the job begins; return whether it is asked to end before."""
+        return self.context.delays.wait(self.STARTING, self.job.stop_requested)
+
     def finish(self) -> None:
         """Do what the service does after the last trial."""
 
@@ -106,7 +110,7 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
 
     def _drive(self) -> None:
         study, search = self.create_search()
-        if self.context.delays.wait(self.STARTING, self.job.stop_requested):
+        if self.wait_for_start():
             return
         with self.lock:
             if self.job.stop_requested.is_set():

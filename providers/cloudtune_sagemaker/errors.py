@@ -77,6 +77,11 @@ _SETUP_ERRORS = {
 """Messages for the other errors of botocore by class name."""
 
 
+_UNAVAILABLE = "is not available in this region"
+"""In the message for an instance type that the region does not have, which has the code of a used
+up quota (recorded in 2025, tests/recordings/sagemaker/texts_create_refused)."""
+
+
 class AwsError(ProviderError):
     """AWS refused a call or could not be reached."""
 
@@ -100,7 +105,7 @@ class AwsError(ProviderError):
             message,
             retryable=retryable,
             affects_all_calls=affects_all_calls,
-            quota_exceeded=code == "ResourceLimitExceeded",
+            quota_exceeded=code == "ResourceLimitExceeded" and _UNAVAILABLE not in service_message,
         )
 
     @property
@@ -176,6 +181,8 @@ def _advice(code: str, message: str) -> str:
         return f"your user or role needs the permission {match[1]}" if match else ""
     if code == "NoSuchBucket":
         return "create it, or set providers.sagemaker.bucket to another one"
+    if code == "ResourceLimitExceeded" and _UNAVAILABLE in message:
+        return "use another instance type, or another region"
     if code == "ResourceLimitExceeded":
         return "request a higher quota under Service Quotas, or use fewer or other instances"
     return ""

@@ -46,6 +46,14 @@ METRICS = "BatchGetMetrics"
 MAX_BYTES = 8 * 1024 * 1024
 """Of the body of a call."""
 DEFAULT_REGION = "us-east-1"
+QUOTA = (
+    "The account-level service limit 'ml.m5.large for training job usage' is 0 Instances, with "
+    "current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS Service "
+    "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact "
+    "AWS support to request an increase for this quota."
+)
+"""Recorded with other types and numbers, with both operations that create jobs, 2025 and 2026
+(tests/recordings/sagemaker/texts_create_refused)."""
 
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}")
 """As in botocore 1.44.8, endpoints.json, ``regionRegex`` of all partitions together."""
@@ -57,9 +65,7 @@ class SageMakerApp(App):
 
     FAULTS: ClassVar = {
         "throttle": throttled,
-        "quota": lambda: limit_exceeded(
-            "The account-level service limit of this resource is reached."
-        ),
+        "quota": lambda: limit_exceeded(QUOTA),
         "error": internal,
         "late_error": internal,
         "expire": expired,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 STARTING = 30.0
 """Status Starting: scheduling the job."""
-PENDING = 60.0
-"""Status Pending: finding and starting an instance."""
+PREPARING = 60.0
+"""Status Starting, too: starting an instance."""
 DOWNLOADING = 60.0
 """Status Downloading: the image, the code and the data."""
 WARM = 20.0

@@ -11,7 +11,7 @@ from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, app
 from cloudtune_sagemaker.emulator import search_api, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page
-from cloudtune_sagemaker.emulator.rules import script, training, tuning
+from cloudtune_sagemaker.emulator.rules import inputs, script, training, tuning
 from cloudtune_sagemaker.emulator.script_jobs import TrainingJobs
 from cloudtune_sagemaker.emulator.state import (
     Store,
@@ -49,6 +49,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         tuning.check(request, region, self.store)
         for definition in TuningRequest(request).definitions:
             script.check(definition)
+            inputs.check(definition, region)
         job = TuningJob(
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "hyper-parameter-tuning-job", name),
@@ -93,6 +94,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         name: str = request["TrainingJobName"]
         self.store.demand_free_training(region, name)
         script.check(request)
+        inputs.check(request, region)
         job = TrainingJob(
             request={key: value for key, value in request.items() if key != "Tags"},
             arn=arn_of(region, "training-job", name),

@@ -27,7 +27,7 @@ from cloudtune_sagemaker.contract import BadArchive, ToolkitFailure
 from cloudtune_sagemaker.emulator import delays
 from cloudtune_sagemaker.emulator.cloudwatch import put_log, put_metrics
 from cloudtune_sagemaker.emulator.script import Script
-from cloudtune_sagemaker.emulator.state import TrainingJob
+from cloudtune_sagemaker.emulator.state import IMAGE, PREPARING, TrainingJob
 from cloudtune_sagemaker.emulator.storage import StorageError, upload_artifacts
 from cloudtune_sagemaker.emulator.warm_pools import WarmPools
 
@@ -81,8 +81,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         with self.lock:
             is_warm = run.attempts == 1 and self.pools.reuse(job)
         self.pass_time(run, 0.0 if is_warm else delays.STARTING)
-        self._enter(run, "Pending")
-        self.start_machine(run, 0.0 if is_warm else delays.PENDING, _RETRYABLE)
+        self._tell(run, PREPARING)
+        self.start_machine(run, 0.0 if is_warm else delays.PREPARING, _RETRYABLE)
         with self.lock:
             self.pools.use(job)
             job.started = job.started or time.time()
@@ -91,7 +91,10 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
             script = run.script = Script.fetched(job)
         except (StorageError, BadArchive, OSError) as error:
             self.give_up(run, str(error))
-        self.pass_time(run, delays.WARM if is_warm else delays.DOWNLOADING)
+        seconds = delays.WARM if is_warm else delays.DOWNLOADING
+        self.pass_time(run, seconds / 2)
+        self._tell(run, IMAGE)
+        self.pass_time(run, seconds / 2)
         self._enter(run, "Training")
         limit: float = _stopping_condition(job).get("MaxRuntimeInSeconds", _DAY)
         run.start_limit(limit - run.seconds, lambda: self.stop(job, "MaxRuntimeExceeded"))
@@ -104,7 +107,11 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         return script.process()
 
     def wait_for_machine(self, run: Run, seconds: float) -> None:
-        """Wait for capacity, at most as long as the job's limits allow."""
+        """Wait for capacity, at most as long as the job's limits allow.
+
+        Only a job that waits for capacity is Pending (recorded texts of 2024 and 2025).
+        """
+        self._enter(run, "Pending")
         condition = _stopping_condition(run.job)
         limit = min(
             condition.get("MaxWaitTimeInSeconds", math.inf),
@@ -114,6 +121,7 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         if seconds >= limit:
             self.stop(run.job, "MaxWaitTimeExceeded")
             raise JobNotStarted("waited too long")
+        self._tell(run, PREPARING)
 
     def record(self, run: Run, measured: Measured) -> None:
         """Record the finite metrics that a script printed."""
@@ -178,6 +186,11 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         else:
             job.enter_secondary("Completed", "Completed")
         self.pools.keep(job, healthy=not (run.problem or "").startswith("InternalServerError"))
+
+    def _tell(self, run: Run, message: str) -> None:
+        with self.lock:
+            if not run.job.stop_status:
+                run.job.tell(message)
 
     def _enter(self, run: Run, secondary: str) -> None:
         with self.lock:

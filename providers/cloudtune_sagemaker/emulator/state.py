@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.emulator_kit import Job, Json, ScriptJob
+from cloudtune_sagemaker.emulator import built_in_metrics
 from cloudtune_sagemaker.emulator.curves import Curves
 from cloudtune_sagemaker.emulator.errors import in_use, invalid, not_found
 
@@ -23,11 +24,15 @@ ACCOUNT = "123456789012"
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 _LARGEST = 3.4028234663852886e38
 
+CAPACITY = "Training job waiting for capacity"
+PREPARING = "Preparing the instances for training"
+IMAGE = "Downloading the training image"
+
 _MESSAGES: Mapping[str, str] = {
     "Starting": "Starting the training job",
-    "Pending": "Preparing the instances for training",
-    "Downloading": "Downloading the training image and the input data",
-    "Training": "Training in progress",
+    "Pending": CAPACITY,
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
     "Stopping": "Stopping the training job",
     "Uploading": "Uploading generated training model",
     "Completed": "Training job completed",
@@ -38,6 +43,8 @@ _MESSAGES: Mapping[str, str] = {
     "MaxRuntimeExceeded": "The training job exceeded its maximum runtime",
     "MaxWaitTimeExceeded": "The training job exceeded its maximum waiting time",
 }
+"""The first message of each secondary status. Those of the statuses up to Completed, Stopping and
+Stopped are recorded (tests/recordings/sagemaker: 2025-05, and texts of 2019 to 2024)."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +134,15 @@ class TrainingJob(ScriptJob):
     @property
     def metric_definitions(self) -> Sequence[Mapping[str, str]]:
         """The expressions that find metrics in the output."""
-        algorithm: Json = self.request.get("AlgorithmSpecification", {})
+        algorithm = built_in_metrics.described(self.request.get("AlgorithmSpecification", {}))
         definitions: Sequence[Mapping[str, str]] = algorithm.get("MetricDefinitions", ())
         return definitions
 
     @property
     def final(self) -> dict[str, tuple[float, float]]:
-        """The last value of each metric, as 32 bits hold it, with its time."""
-        return {name: (float32(value), when) for name, (value, when) in self.curves.last().items()}
+        """The last value of each metric, as 32 bits hold it, with its time in whole seconds."""
+        last = self.curves.last().items()
+        return {name: (float32(value), float(int(when))) for name, (value, when) in last}
 
     @property
     def objective(self) -> float | None:
@@ -156,6 +164,11 @@ class TrainingJob(ScriptJob):
             transition["EndTime"] = now
         self.transitions.append(transition)
         self.secondary = secondary
+
+    def tell(self, message: str) -> None:
+        """Change the message of the current secondary status, which stays one entry."""
+        self.transitions[-1]["StatusMessage"] = message
+        self.updated = time.time()
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from cloudtune.emulator_kit import Json
-from cloudtune_sagemaker.emulator import warm_pools, wire
+from cloudtune_sagemaker.emulator import built_in_metrics, warm_pools, wire
 from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.emulator.rules.ranges import OBJECTIVE, Ranges
 from cloudtune_sagemaker.emulator.search_space import KINDS, objective_of, ranges_of
@@ -46,10 +46,17 @@ def training(job: TrainingJob) -> Json:
     """
     answer = {key: value for key, value in job.request.items() if key in _described()}
     answer.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86_400})
-    for switch in _SWITCHES:
-        answer.setdefault(switch, False)
+    answer |= _defaults(job.request)
+    algorithm = built_in_metrics.described(job.request.get("AlgorithmSpecification", {}))
+    has_metrics = bool(job.request.get("AlgorithmSpecification", {}).get("MetricDefinitions"))
     answer |= {
-        "OutputDataConfig": {"KmsKeyId": "", **job.request["OutputDataConfig"]},
+        # Model, EnableSageMakerMetricsTimeSeries: with at least one MetricDefinition.
+        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": has_metrics, **algorithm},
+        "OutputDataConfig": {
+            "KmsKeyId": "",
+            "CompressionType": "GZIP",
+            **job.request["OutputDataConfig"],
+        },
         "ResourceConfig": job.machines,
         "TrainingJobArn": job.arn,
         "TrainingJobStatus": job.state,
@@ -68,6 +75,9 @@ def training(job: TrainingJob) -> Json:
         **_seconds(job),
         **warm_pools.status(job),
     }
+    if "ProfilerConfig" in job.request:
+        is_off = job.request["ProfilerConfig"].get("DisableProfiler", False)
+        answer["ProfilingStatus"] = "Disabled" if is_off else "Enabled"
     if job.model is not None:
         answer["ModelArtifacts"] = {"S3ModelArtifacts": job.model}
     return answer
@@ -147,7 +157,8 @@ def tuning_row(job: TuningJob) -> Json:
 def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
     """Return the answer of DescribeHyperParameterTuningJob.
 
-    Two clients show what the service adds to a request: `HyperparameterTuner.attach` of the
+    What the service adds to a request is that of the recorded descriptions of 2024
+    (tests/recordings/sagemaker); two clients show it, too: `HyperparameterTuner.attach` of the
     sagemaker SDK (2.257.7) and the acceptance tests of hashicorp/terraform-provider-aws
     (hyper_parameter_tuning_job.go, 2026).
 
@@ -171,7 +182,7 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
         "TuningJobCompletionDetails": {
             "NumberOfTrainingJobsObjectiveNotImproving": job.not_improving
         },
-        "ConsumedResources": {"RuntimeInSeconds": math.ceil((job.ended or now) - job.created)},
+        "ConsumedResources": {"RuntimeInSeconds": _runtime(job, now)},
     }
     if (best := job.best) is not None:
         answer["BestTrainingJob"] = trial(best)
@@ -185,7 +196,7 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
 
 def _config(job: TuningJob) -> Json:
     """Return the configuration with the service's defaults."""
-    config: Json = {"TrainingJobEarlyStoppingType": "Off", **job.config}
+    config: Json = dict(job.config)
     if "ParameterRanges" in config:
         config["ParameterRanges"] = _all_kinds(config["ParameterRanges"])
     if config["Strategy"] == "Grid":
@@ -200,8 +211,11 @@ def _config(job: TuningJob) -> Json:
 def _definition(config: Json, definition: Json) -> Json:
     """Return a definition with what the service adds, and its machine in the service's form."""
     metric = {OBJECTIVE: objective_of(config, definition)["MetricName"]}
+    algorithm: Json = definition["AlgorithmSpecification"]
     view = {
         **definition,
+        **_defaults(definition),
+        "AlgorithmSpecification": built_in_metrics.described(algorithm, metric[OBJECTIVE]),
         "StaticHyperParameters": definition.get("StaticHyperParameters", {}) | metric,
     }
     if "HyperParameterRanges" in view:
@@ -209,6 +223,20 @@ def _definition(config: Json, definition: Json) -> Json:
     if "InstanceType" in view.get("HyperParameterTuningResourceConfig", {}):
         view["ResourceConfig"] = view.pop("HyperParameterTuningResourceConfig")
     return view
+
+
+def _defaults(request: Json) -> Json:
+    """Return what the service adds to any job (all recorded descriptions, 2018 to 2025)."""
+    defaults: Json = {switch: request.get(switch, False) for switch in _SWITCHES}
+    if "InputDataConfig" in request:
+        channel = {"CompressionType": "None", "RecordWrapperType": "None"}
+        defaults["InputDataConfig"] = [channel | each for each in request["InputDataConfig"]]
+    return defaults
+
+
+def _runtime(job: TuningJob, now: float) -> int:
+    """Return the whole seconds of a tuning job; recorded up to 3 s late (2024-04)."""
+    return max(0, int((job.ended or now) - job.created))
 
 
 def _all_kinds(ranges: Json) -> Json:

@@ -9,14 +9,20 @@ not verified.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator import errors
 from cloudtune_vertex.emulator.errors import not_found
-from cloudtune_vertex.emulator.state import SUCCEEDED, Parent, Status, TrainingPipeline, parent_of
+from cloudtune_vertex.emulator.state import (
+    SUCCEEDED,
+    Parent,
+    Status,
+    TrainingPipeline,
+    new_number,
+    parent_of,
+)
 from cloudtune_vertex.emulator.storage import Storage, split_uri
 from cloudtune_vertex.emulator.times import format_time
 
@@ -79,7 +85,7 @@ class Models:
 
 
 def _create(wanted: Json, pipeline: TrainingPipeline, uri: str) -> Json:
-    id_ = pipeline.request.get("modelId") or str(secrets.randbelow(9 * 10**18) + 10**18)
+    id_ = pipeline.request.get("modelId") or str(new_number())
     now = format_time(time.time())
     model: Json = {
         "displayName": pipeline.request.get("displayName", ""),

@@ -68,7 +68,7 @@ class PersistentResources:
             )
         resource = self._resources.get(_full_name(name))
         if resource is None:
-            raise not_found(f"The {KIND} does not exist: {name}.")
+            raise not_found(f"The {KIND} does not exist.")
         return resource
 
     def list(self, parent: Parent) -> list[Json]:

@@ -34,6 +34,8 @@ from cloudtune_vertex.emulator.state import (
     CANCELLING,
     EXPIRED,
     FAILED,
+    PENDING,
+    QUEUED,
     RUNNING,
     SUCCEEDED,
     CustomJob,
@@ -95,7 +97,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
             if job.is_over or job.ending:
                 return
             job.ending = (state, Status(errors.CANCELLED, message))
-            job.enter(CANCELLING)
+            if job.state == RUNNING:  # a job that waits keeps its state (recorded, 2026-07-08)
+                job.enter(CANCELLING)
             self.request_stop(job)
 
     def stop_early(self, job: CustomJob) -> None:
@@ -109,6 +112,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
         pending = delays.PENDING
         if "persistentResourceId" in job.spec:
             pending = delays.PERSISTENT
+        if job.start_time is None:
+            self._queue(run)
         self.start_machine(run, pending if run.attempts == 1 else delays.RESTARTING, failure)
         with self.lock:
             if not job.ending:
@@ -124,6 +129,13 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
             return run.script.process()
         except (StorageError, BadSpec) as error:
             self.give_up(run, Status(errors.INVALID, str(error)))
+
+    def _queue(self, run: Run) -> None:
+        """Let a job pass through JOB_STATE_QUEUED."""
+        for seconds, state in ((delays.CREATED, QUEUED), (delays.QUEUED, PENDING)):
+            self.pass_time(run, seconds)
+            with self.lock:
+                run.job.enter(state)
 
     def wait_for_machine(self, run: Run, seconds: float) -> None:
         """Wait for a machine; with FLEX_START only as long as the job allows.
@@ -203,7 +215,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
                 run.problem = Status(errors.INVALID, f"{text} Then remove {_GCS}.")
         except OSError as error:
             run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronized: {error}")
-        self.delays.wait(delays.ENDING, self.closing)
+        seconds = delays.WITHDRAWING if run.job.started is None else delays.ENDING
+        self.delays.wait(seconds, self.closing)
 
     def _fail_writers(self, run: Run, name: str) -> None:
         """Fail each job that may have written to a folder that is not a bucket.

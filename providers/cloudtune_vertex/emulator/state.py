@@ -16,6 +16,7 @@ from cloudtune.emulator_kit import state as kit
 from cloudtune_vertex.contract import Measurement
 from cloudtune_vertex.emulator.errors import not_found
 
+QUEUED = "JOB_STATE_QUEUED"
 PENDING = "JOB_STATE_PENDING"
 RUNNING = "JOB_STATE_RUNNING"
 SUCCEEDED = "JOB_STATE_SUCCEEDED"
@@ -64,6 +65,9 @@ class Job(kit.Job):
     """The request, without fields that only the service sets."""
     state: str = field(default=PENDING, kw_only=True)
     error: Status | None = None
+    start_time: float | None = None
+    """When the service has queued it, long before it runs: ``startTime`` of all recorded jobs of
+    2026-07-08 (tests/recordings/vertex)."""
 
     @property
     def id(self) -> str:
@@ -74,6 +78,8 @@ class Job(kit.Job):
         """Enter a state; a final one with its error."""
         super().enter(state)
         self.error = error
+        if state == QUEUED:
+            self.start_time = self.updated
 
 
 @dataclass
@@ -166,7 +172,7 @@ class TrainingPipeline(Job):
         job = self.job
         state = FAILED if job.state == EXPIRED else job.state
         self.state = state.replace("JOB_STATE", "PIPELINE_STATE")
-        self.updated, self.started, self.ended = job.updated, job.started, job.ended
+        self.updated, self.start_time, self.ended = job.updated, job.start_time, job.ended
         self.error = job.error
         if self.problem is not None:
             self.state, self.error = "PIPELINE_STATE_FAILED", self.problem
@@ -185,7 +191,7 @@ class Store:
 
     def new_name(self, parent: Parent, kind: type[Job]) -> str:
         """Return an unused name; as at the service it ends in a random number."""
-        return f"{parent.name}/{kind.COLLECTION}/{secrets.randbelow(9 * 10**18) + 10**18}"
+        return f"{parent.name}/{kind.COLLECTION}/{new_number()}"
 
     def add(self, job: StoredJob) -> None:
         """Add a job."""
@@ -199,7 +205,7 @@ class Store:
         """
         job = self._jobs.get("/".join([parent_of(name).name, *name.split("/")[4:]]))
         if not isinstance(job, kind):
-            raise not_found(f"The {kind.KIND} does not exist: {name}.")
+            raise not_found(f"The {kind.KIND} does not exist.")
         if isinstance(job, TrainingPipeline):
             job.refresh()
         return job
@@ -225,6 +231,11 @@ class Store:
     def delete(self, job: StoredJob) -> None:
         """Remove a job."""
         self._jobs.pop(job.name, None)
+
+
+def new_number() -> int:
+    """Return a random number, as the names of resources end in."""
+    return secrets.randbelow(9 * 10**18) + 10**18
 
 
 def parent_of(name: str) -> Parent:

@@ -32,6 +32,8 @@ from cloudtune_vertex.emulator.state import (
     CANCELLED,
     CANCELLING,
     FAILED,
+    PENDING,
+    QUEUED,
     RUNNING,
     SUCCEEDED,
     CustomJob,
@@ -58,9 +60,10 @@ class Tuner(tuner.Tuner[TuningJob, CustomJobs]):
     def cancel(self) -> None:
         """Ask the job to end with all its trials; one that ends or has ended stays as it is."""
         with self.lock:
-            if self.job.is_over or self.job.state == CANCELLING:
+            if self.job.is_over or self.job.stop_requested.is_set():
                 return
-            self.job.enter(CANCELLING)
+            if self.job.state == RUNNING:  # a job that waits keeps its state (recorded)
+                self.job.enter(CANCELLING)
             self.stop()
 
     def start_trial(self, started: Started) -> None:
@@ -97,14 +100,24 @@ class Tuner(tuner.Tuner[TuningJob, CustomJobs]):
         """Return the study and its search."""
         return self._study, make_strategy(self._study, secrets.randbelow(2**31))
 
+    def wait_for_start(self) -> bool:
+        """Pass through JOB_STATE_QUEUED; return whether the job is cancelled before it runs."""
+        for seconds, state in ((delays.CREATED, QUEUED), (delays.QUEUED, PENDING)):
+            if self.context.delays.wait(seconds, self.job.stop_requested):
+                return True
+            with self.lock:
+                self.job.enter(state)
+        return super().wait_for_start()
+
     def begin(self) -> None:
         """Enter JOB_STATE_RUNNING."""
         self.job.enter(RUNNING)
 
     def finish(self) -> None:
-        """Let the time of JOB_STATE_CANCELLING pass."""
+        """Let the time of a cancellation pass."""
         if self.job.stop_requested.is_set() and not self._failure:
-            self.context.delays.wait(delays.CANCELLING, threading.Event())
+            seconds = delays.WITHDRAWING if self.job.started is None else delays.CANCELLING
+            self.context.delays.wait(seconds, threading.Event())
 
     def settle(self, error: str | None) -> None:
         """Enter the tuning job's final state."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import time
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.contract import Measurement
-from cloudtune_vertex.emulator.state import Job, TrainingPipeline, Trial, TuningJob
+from cloudtune_vertex.emulator.state import Job, TrainingPipeline, Trial, TuningJob, new_number
 from cloudtune_vertex.emulator.times import format_time
+
+TRIALS = "CLOUDTUNE_VERTEX_TRIALS"
+"""The variable with the year of the form of trials; see `_of_2021`."""
 
 
 def job(job: Job, *, trials: bool = True) -> Json:
@@ -23,8 +29,8 @@ def job(job: Job, *, trials: bool = True) -> Json:
         "createTime": format_time(job.created),
         "updateTime": format_time(job.updated),
     }
-    if job.started is not None:
-        view["startTime"] = format_time(job.started)
+    if job.start_time is not None:
+        view["startTime"] = format_time(job.start_time)
     if job.ended is not None:
         view["endTime"] = format_time(job.ended)
     if job.error is not None:
@@ -39,7 +45,11 @@ def job(job: Job, *, trials: bool = True) -> Json:
 
 
 def _trial(job: TuningJob, trial: Trial) -> Json:
-    """Return a trial; as in the documented sample, without name and measurements."""
+    """Return a trial; as in the documented sample, without name and measurements.
+
+    That it names its custom job, and its measurements their duration, is in the types of
+    google-cloud-aiplatform 2.7.0. No trial newer than 2021 was recorded.
+    """
     view: Json = {
         "id": str(trial.number),
         "state": trial.state,
@@ -57,6 +67,21 @@ def _trial(job: TuningJob, trial: Trial) -> Json:
         view["finalMeasurement"] = _measurement(job, trial, trial.final)
     if trial.reason:
         view["infeasibleReason"] = trial.reason
+    return _of_2021(view, trial) if os.environ.get(TRIALS) == "2021" else view
+
+
+def _of_2021(view: Json, trial: Trial) -> Json:
+    """Return a trial as it was recorded in 2021 (tests/recordings/vertex).
+
+    It has no custom job and no durations, starts in nanoseconds and ends in whole seconds.
+    """
+    view = {name: field for name, field in view.items() if name != "customJob"}
+    view["startTime"] = f"{format_time(trial.started)[:-1]}000Z"
+    if trial.ended is not None:
+        view["endTime"] = format_time(math.floor(trial.ended)).replace(".000000", "")
+    if "finalMeasurement" in view:
+        final: Json = view["finalMeasurement"]
+        view["finalMeasurement"] = {k: v for k, v in final.items() if k != "elapsedDuration"}
     return view
 
 
@@ -70,14 +95,15 @@ def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json
 
 
 def deleted(name: str, collection: str) -> bytes:
-    """Return the long-running operation of a deletion, already done."""
+    """Return the long-running operation of a deletion, already done, with a number of its own."""
+    now = format_time(time.time())
     metadata: Json = {
         "@type": "type.googleapis.com/google.cloud.aiplatform.v1.DeleteOperationMetadata",
-        "genericMetadata": {},
+        "genericMetadata": {"createTime": now, "updateTime": now},
     }
-    parent, _, number = name.rpartition(f"/{collection}/")
+    parent = name.rpartition(f"/{collection}/")[0]
     operation: Json = {
-        "name": f"{parent}/operations/{number}",
+        "name": f"{parent}/operations/{new_number()}",
         "metadata": metadata,
         "done": True,
         "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},

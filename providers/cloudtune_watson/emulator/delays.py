@@ -18,6 +18,10 @@ DEPLOYING = 5.0
 QUEUED = 30.0
 """A deployment job until its container runs: 15 to 45 seconds in IBM's notebooks (cloud, September
 2025, and Cloud Pak for Data 5.2, May 2025)."""
+SEEN = 10.0
+"""From the start of a script until its deployment job is shown as running. Jobs of 12 to 55 seconds
+had ``running_at`` 0 to 2 seconds before their end, with some not shown as running at all
+(tests/recordings/ibm, 2021 to 2024)."""
 QUEUE_CHECK = 2.0
 """Between two looks of a waiting job at the running jobs of its deployment."""
 STORING = 15.0

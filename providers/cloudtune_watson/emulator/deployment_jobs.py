@@ -10,7 +10,9 @@ says it: results exist only if the script ends without an error; a script that f
 from __future__ import annotations
 
 import json
+import math
 import shutil
+import time
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from pathlib import Path
 
 from cloudtune.emulator_kit import Context, Json, Response
 from cloudtune_watson.contract import BatchMetrics, Container, batch_start
+from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.assets import DATA, SCRIPT, Assets
 from cloudtune_watson.emulator.deployments import HARDWARE, Deployment, Deployments
 from cloudtune_watson.emulator.errors import ServiceError, invalid, not_found, unimplemented
@@ -137,12 +140,12 @@ class DeploymentJobs:
         created = DeploymentJob(scope, request, job, str(uuid.uuid4()), str(uuid.uuid4()))
         self._by_id[id_] = created
         self._jobs.launch(job)
-        return json_response(_view(created, ""), 202)
+        return json_response(self._view(created, ""), 202)
 
     def get(self, call: Call) -> Response:
         """GET /ml/v4/deployment_jobs/{id}."""
         demand_version(call)
-        return json_response(_view(self._named(call), call.one("include") or ""))
+        return json_response(self._view(self._named(call), call.one("include") or ""))
 
     def list(self, call: Call) -> Response:
         """GET /ml/v4/deployment_jobs: the most recent ones, by deployment, state and tags."""
@@ -151,10 +154,10 @@ class DeploymentJobs:
         tags = set(call.query.get("tag.value", ()))
         of_space = [each for each in self._by_id.values() if each.scope == scope][-MAX_KEPT:]
         rows = [
-            _view(each, call.one("include") or "")
+            self._view(each, call.one("include") or "")
             for each in reversed(of_space)
             if deployment in (None, each.deployment)
-            and state in (None, STATES[each.job.state])
+            and state in (None, self._state(each.job))
             and tags <= set(each.request.get("tags", ()))
         ]
         return json_response(page_of(call, "/ml/v4/deployment_jobs", rows))
@@ -170,7 +173,7 @@ class DeploymentJobs:
             self._jobs.stop(job.job)
             del self._by_id[job.job.id]
         elif job.job.is_over:
-            raise invalid(f"Job already completed with state {STATES[job.job.state]}.")
+            raise invalid(f"Job already completed with state {self._state(job.job)}.")
         else:
             self._jobs.stop(job.job)
         return Response(204)
@@ -178,7 +181,7 @@ class DeploymentJobs:
     def get_run(self, call: Call) -> Response:
         """GET /v2/jobs/{id}/runs/{run}."""
         job = self._of_run(call)
-        state = STATES[job.job.state].capitalize()
+        state = self._state(job.job).capitalize()
         entity = {"job_run": {"job_ref": job.platform_job, "state": state}}
         return json_response({"metadata": {"asset_id": job.run}, "entity": entity})
 
@@ -192,6 +195,71 @@ class DeploymentJobs:
         log = self._of_run(call).job.log
         lines = log.read_text("utf-8", "replace").splitlines() if log.is_file() else []
         return json_response({"results": lines, "total_count": len(lines)})
+
+    def _view(self, job: DeploymentJob, include: str) -> Json:
+        """Return a job in the recorded form; with ``include``, only these parts of ``scoring``.
+
+        While it is queued, ``platform_job`` is there and ``modified_at`` is not; there is no
+        ``owner`` (tests/recordings/ibm, 2020 to 2024).
+        """
+        request, state = job.request, job.job
+        scoring: Json = dict(request["scoring"])
+        if job.output is not None:
+            reference: Json = scoring["output_data_reference"]
+            href = f"/v2/assets/{job.output}?space_id={job.scope[1]}"
+            location = {**reference["location"], "href": href}
+            scoring["output_data_reference"] = {**reference, "location": location}
+        scoring["status"] = self._status(state)
+        if include:
+            parts = set(include.split(","))
+            scoring = {name: part for name, part in scoring.items() if name in parts}
+        entity: Json = {
+            "deployment": request["deployment"],
+            "platform_job": {"job_id": job.platform_job, "run_id": job.run},
+            "scoring": scoring,
+        }
+        if "hardware_spec" in request:
+            entity["hardware_spec"] = request["hardware_spec"]
+        metadata = {
+            "id": state.id,
+            "name": request["name"],
+            "created_at": format_time(state.created),
+            "space_id": job.scope[1],
+        }
+        metadata |= {
+            name: request[name] for name in ("description", "tags", "custom") if name in request
+        }
+        if self._state(state) != "queued":
+            metadata["modified_at"] = format_time(state.updated)
+        return {"entity": entity, "metadata": metadata}
+
+    def _running_at(self, job: Job) -> float | None:
+        """Return when a job is shown as running, at the latest at its end."""
+        if job.started is None:
+            return None
+        return min(job.started + delays.SEEN / self._context.delays.speed, job.ended or math.inf)
+
+    def _state(self, job: Job) -> str:
+        """Return the state of a job in IBM's words."""
+        running_at = self._running_at(job)
+        is_seen = running_at is not None and running_at <= time.time()
+        return STATES["waiting" if not job.is_over and not is_seen else job.state]
+
+    def _status(self, job: Job) -> Json:
+        running_at, state = self._running_at(job), self._state(job)
+        is_seen = running_at is not None and state != "queued"
+        status: Json = {
+            "state": state,
+            "running_at": format_time(running_at) if is_seen and running_at else "",
+            "completed_at": format_time(job.ended) if job.ended is not None else "",
+        }
+        if job.state == "failed":
+            status["failure"] = {
+                "trace": job.id,
+                "errors": ServiceError(400, "deployment_job_failed", job.reason).errors,
+            }
+            status["message"] = {"level": "error", "text": job.reason.partition("\n")[0]}
+        return status
 
     def _named(self, call: Call) -> DeploymentJob:
         job = self._by_id.get(call.names["id"])
@@ -295,50 +363,3 @@ def _demand_supported(request: Json) -> None:
 def _asset_id(reference: Json) -> str:
     href = str(reference["location"].get("href", ""))
     return href.partition("?")[0].rpartition("/")[2]
-
-
-def _view(job: DeploymentJob, include: str) -> Json:
-    """Return a job in the form of API v4; with ``include``, only these parts of ``scoring``."""
-    request, state = job.request, job.job
-    scoring: Json = dict(request["scoring"])
-    if job.output is not None:
-        reference: Json = scoring["output_data_reference"]
-        href = f"/v2/assets/{job.output}?space_id={job.scope[1]}"
-        location = {**reference["location"], "href": href}
-        scoring["output_data_reference"] = {**reference, "location": location}
-    scoring["status"] = _status(state)
-    if include:
-        parts = set(include.split(","))
-        scoring = {name: part for name, part in scoring.items() if name in parts}
-    entity: Json = {"deployment": request["deployment"], "scoring": scoring}
-    if "hardware_spec" in request:
-        entity["hardware_spec"] = request["hardware_spec"]
-    if state.started is not None:
-        entity["platform_job"] = {"job_id": job.platform_job, "run_id": job.run}
-    about = {name: request[name] for name in ("description", "tags", "custom") if name in request}
-    return {
-        "entity": entity,
-        "metadata": {
-            "id": state.id,
-            "name": request["name"],
-            "created_at": format_time(state.created),
-            "space_id": job.scope[1],
-            "owner": "emulated",
-            **about,
-        },
-    }
-
-
-def _status(job: Job) -> Json:
-    status: Json = {
-        "state": STATES[job.state],
-        "running_at": format_time(job.started) if job.started is not None else "",
-        "completed_at": format_time(job.ended) if job.ended is not None else "",
-    }
-    if job.state == "failed":
-        status["failure"] = {
-            "trace": job.id,
-            "errors": ServiceError(400, "deployment_job_failed", job.reason).errors,
-        }
-        status["message"] = {"level": "error", "text": job.reason.partition("\n")[0]}
-    return status

@@ -23,7 +23,7 @@ def test_a_tuning_job_is_told_with_what_was_left_out(emulator: Emulator) -> None
     machine = {"ResourceConfig": None, "HyperParameterTuningResourceConfig": LARGE}
     told = emulator.tuned(emulator.tune(config=config, definition=machine))
     config = told["HyperParameterTuningJobConfig"]
-    assert config["TrainingJobEarlyStoppingType"] == "Off"
+    assert "TrainingJobEarlyStoppingType" not in config
     assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2}
     assert config["ParameterRanges"] == {
         "IntegerParameterRanges": [],

@@ -1,0 +1,424 @@
+"""Recorded calls of SageMaker: the emulator answers them likewise, and the clients read them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from cloudtune.conversion import importer
+from cloudtune.emulation.faults import Fault, FaultPlan
+from cloudtune_sagemaker import response
+from cloudtune_sagemaker.emulator import wire
+from cloudtune_sagemaker.emulator.app import QUOTA, SageMakerApp
+from cloudtune_sagemaker.emulator.operations import OPERATIONS
+from cloudtune_sagemaker.errors import service_error
+from tests import recorded
+from tests.recorded import Steps, differences, masked, reason_to_skip, unaccepted
+
+FILES = recorded.files("sagemaker")
+CODE = "recorded-code"
+KINDS = {
+    "TrainingJob": "TrainingJobName",
+    "HyperParameterTuningJob": "HyperParameterTuningJobName",
+}
+SCRIPTS = {
+    "Completed": """
+import time
+print("[0]#011train-rmse:1.5#011validation-rmse:2.5", flush=True)
+""",
+    "Failed": "raise SystemExit(1)",
+}
+ENDLESS = "import time; time.sleep(600)"
+
+
+class Emulator:
+    """An emulator in this process, whose delays pass step by step."""
+
+    def __init__(self, folder: Path, faults: FaultPlan | None = None) -> None:
+        self.steps = Steps()
+        self.app = SageMakerApp(folder, self.steps, faults or FaultPlan(), "http://here", "key")
+        self.client = Client(self.app)
+
+    def ask(self, operation: str, request: Any) -> tuple[int, Any]:
+        """Return the status and the answer of a call."""
+        headers = {**self._signed("sagemaker"), "X-Amz-Target": f"SageMaker.{operation}"}
+        answer = self.client.post("/", headers=headers, data=json.dumps(request))
+        return answer.status_code, json.loads(answer.get_data() or b"{}")
+
+    def put(self, uri: str, content: bytes) -> None:
+        """Store an object, and create its bucket."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        for path, body in ((f"/{bucket}", b""), (f"/{bucket}/{key or 'x'}", content)):
+            self.client.put(path, headers=self._signed("s3"), data=body)
+
+    def code(self, script: str) -> dict[str, str]:
+        """Store a script; return the hyperparameters with which it runs."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            member = tarfile.TarInfo("train.py")
+            member.size = len(script)
+            archive.addfile(member, io.BytesIO(script.encode()))
+        uri = f"s3://{CODE}/{abs(hash(script))}/sourcedir.tar.gz"
+        self.put(uri, packed.getvalue())
+        return {"sagemaker_program": "train.py", "sagemaker_submit_directory": uri}
+
+    @staticmethod
+    def _signed(service: str) -> dict[str, str]:
+        scope = f"Credential=key/20260101/us-east-1/{service}/aws4_request"
+        return {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
+
+
+Start = Callable[..., Emulator]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts emulators in this process."""
+    started: list[Emulator] = []
+
+    def begin(**effects: Any) -> Emulator:
+        folder = tmp_path / str(len(started))
+        folder.mkdir()
+        started.append(Emulator(folder, **effects))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.app.close()
+
+
+def new_name() -> str:
+    """Return a name that no other test has: what stands in for CloudWatch is one for all."""
+    return f"recorded-{uuid.uuid4().hex[:8]}"
+
+
+def kind_of(operation: str) -> str:
+    return next((kind for kind in sorted(KINDS, key=len, reverse=True) if kind in operation), "")
+
+
+def states(answer: Any) -> Any:
+    """Return the states in an answer about one job, or about the first of a list."""
+    for name in ("TrainingJobSummaries", "HyperParameterTuningJobSummaries"):
+        answer = (answer.get(name) or [answer])[0]
+    names = [*(f"{kind}Status" for kind in KINDS), "TrainingJobStatusCounters"]
+    return {name: answer[name] for name in names if name in answer}
+
+
+def year(recording: dict[str, Any]) -> str:
+    return str(recording["date"])[:4]
+
+
+def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> dict[str, Any]:
+    """Return the request of a described job, with a script in place of its algorithm."""
+    model = wire.service("sagemaker").operation_model(f"Create{kind}").input_shape
+    assert model is not None
+    request = {name: value for name, value in described.items() if name in model.members}
+    request = json.loads(json.dumps(request))
+    request[KINDS[kind]] = new_name()
+    state = described[f"{kind}Status"]
+    program = emulator.code(SCRIPTS.get(state, ENDLESS))
+    for job in request.get("TrainingJobDefinitions", [request]):
+        values = "HyperParameters" if job is request else "StaticHyperParameters"
+        given = {k: v for k, v in job.get(values, {}).items() if not k.startswith("_tuning")}
+        job[values] = given | program
+        for added in ("MetricDefinitions", "EnableSageMakerMetricsTimeSeries"):
+            job["AlgorithmSpecification"].pop(added, None)
+        job["ResourceConfig"]["InstanceCount"] = 1
+        for channel in job.get("InputDataConfig", ()):
+            emulator.put(f"{channel['DataSource']['S3DataSource']['S3Uri']}/x", b"1")
+    return request
+
+
+def requests(item: dict[str, Any], name: str, arn: str, kind: str) -> dict[str, Any]:
+    """Return the request of a recorded call, whose answer only is recorded."""
+    operation = item["operation"]
+    if operation in ("ListTags", "AddTags"):
+        tags = {"Tags": item["answer"]["Tags"]} if operation == "AddTags" else {}
+        return {"ResourceArn": arn, **tags}
+    if operation.startswith("List"):
+        found = any(item["answer"].get(f"{kind}Summaries", ()))
+        return {"NameContains": name if found else "no-such-job"}
+    return {KINDS[kind]: name}
+
+
+def is_served(item: dict[str, Any]) -> bool:
+    return reason_to_skip("sagemaker", item["operation"]) is None
+
+
+def jobs() -> list[Any]:
+    """Return each recording with a described job."""
+    found: list[Any] = []
+    for file in FILES:
+        sequence = recorded.read(file)["sequence"]
+        described = [
+            item
+            for item in sequence
+            if item["operation"] in [f"Describe{kind}" for kind in KINDS]
+            and "AlgorithmSpecification" in str(item["answer"])
+        ]
+        if described:
+            found.append(pytest.param(file, id=file.stem))
+    return found
+
+
+@pytest.mark.parametrize("file", jobs())
+def test_the_emulator_answers_as_recorded(start: Start, file: Path) -> None:
+    emulator = start()
+    recording = recorded.read(file)
+    sequence = [item for item in recording["sequence"] if is_served(item)]
+    first = next(item for item in sequence if item["operation"].startswith("Describe"))
+    kind = kind_of(first["operation"])
+    request = create_request(emulator, kind, first["answer"])
+    name = request[KINDS[kind]]
+    status, created = emulator.ask(f"Create{kind}", request)
+    assert status == 200, created
+    found: list[str] = []
+    for item in sequence:
+        operation = item["operation"]
+        assert operation in OPERATIONS, operation
+        body = requests(item, name, created[f"{kind}Arn"], kind)
+        if operation.startswith(("List", "Describe")):
+            status, answer = emulator.steps.until(
+                lambda: emulator.ask(operation, body),  # noqa: B023
+                lambda got: states(got[1]) == states(item["answer"]),  # noqa: B023
+            )
+        else:
+            status, answer = emulator.ask(operation, body)
+        assert status == item["status"], answer
+        label = f"{operation} {year(recording)}"
+        found += unaccepted("sagemaker", label, differences(item["answer"], answer))
+        steps = item["answer"].get("SecondaryStatusTransitions")
+        if steps:
+            shown = [
+                [(each["Status"], each["StatusMessage"]) for each in steps]
+                for steps in (steps, answer["SecondaryStatusTransitions"])
+            ]
+            assert shown[0] == shown[1]
+    assert not found
+
+
+def texts(*, operation: str = "") -> list[Any]:
+    """Return the messages that were recorded without their calls."""
+    return [
+        pytest.param(item, id=item["request"]["situation"][:40])
+        for file in FILES
+        for item in recorded.read(file)["sequence"]
+        if item["request"].get("situation") and item["operation"].startswith(operation)
+    ]
+
+
+def refusals() -> list[Any]:
+    return [each for each in texts() if "error" in each.values[0]["answer"]]
+
+
+def small_job(emulator: Emulator, script: str = ENDLESS, **changes: Any) -> dict[str, Any]:
+    """Return the request of a tuning job."""
+    definition = {
+        "StaticHyperParameters": emulator.code(script),
+        "AlgorithmSpecification": {
+            "TrainingImage": "own:1",
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}],
+        },
+        "RoleArn": "arn:aws:iam::123456789012:role/sagemaker",
+        "OutputDataConfig": {"S3OutputPath": f"s3://{CODE}/output"},
+        "ResourceConfig": {
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 1,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        **changes.pop("definition", {}),
+    }
+    config = {
+        "Strategy": "Random",
+        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 10, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": {
+            "CategoricalParameterRanges": [
+                {"Name": "a", "Values": [str(number) for number in range(20)]}
+            ]
+        },
+        **changes.pop("config", {}),
+    }
+    return {
+        "HyperParameterTuningJobName": "job",
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": definition,
+        **changes,
+    }
+
+
+def channel(uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+
+
+class NoCapacity(FaultPlan):
+    """A plan in which every job waits for its machine."""
+
+    def next_trial(self) -> Fault | None:
+        """Return the fault of any trial."""
+        return Fault("slow_start", seconds=60)
+
+
+PROVOKED: dict[str, dict[str, Any]] = {
+    "No S3 objects found": {"definition": {"InputDataConfig": [channel("s3://no-bucket/data")]}},
+    "A metric is required": {
+        "definition": {
+            "AlgorithmSpecification": {"TrainingImage": "own:1", "TrainingInputMode": "File"}
+        }
+    },
+    "You don't have enough combinations": {
+        "config": {
+            "ParameterRanges": {"CategoricalParameterRanges": [{"Name": "a", "Values": ["1"]}]}
+        }
+    },
+    "1 validation error detected": {
+        "definition": {
+            "ResourceConfig": {
+                "InstanceType": "ml.t2.medium",
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 1,
+            }
+        }
+    },
+}
+"""Requests that the emulator refuses with a recorded message."""
+
+
+@pytest.mark.parametrize("item", refusals())
+def test_the_emulator_refuses_in_the_recorded_words(start: Start, item: dict[str, Any]) -> None:
+    error = item["answer"]["error"]
+    text = error["Message"]
+    changes = next((each for start, each in PROVOKED.items() if text.startswith(start)), None)
+    if changes is not None:
+        emulator = start()
+        status, answer = emulator.ask(
+            "CreateHyperParameterTuningJob", small_job(emulator, **changes)
+        )
+        assert (status, answer["__type"]) == (item["status"], error["Code"])
+        assert masked(answer["message"]).startswith(masked(text).partition("set: [")[0])
+    elif masked(text) == masked(QUOTA):
+        assert error["Code"] == "ResourceLimitExceeded"
+    else:
+        assert reason_to_skip("sagemaker", text), f"not compared: {text}"
+
+
+@pytest.mark.parametrize("item", refusals())
+def test_the_client_understands_a_recorded_refusal(item: dict[str, Any]) -> None:
+    error = item["answer"]["error"]
+    made = service_error(item["operation"], error["Code"], error["Message"], item["status"])
+    assert error["Message"] in str(made)
+    assert made.retryable == (item["status"] >= 500)
+    is_quota = "service limit" in error["Message"]
+    assert made.quota_exceeded == is_quota
+
+
+@pytest.mark.parametrize("item", texts(operation="DescribeHyperParameterTuningJob"))
+def test_a_failed_tuning_job_says_why_as_recorded(start: Start, item: dict[str, Any]) -> None:
+    known = item["answer"].get("FailureReason")
+    reason = "an error" if known is None else reason_to_skip("sagemaker", known)
+    if reason:
+        pytest.skip(reason)
+    emulator = start()
+    name = {"HyperParameterTuningJobName": new_name()}
+    emulator.ask("CreateHyperParameterTuningJob", small_job(emulator, SCRIPTS["Failed"], **name))
+    job = emulator.steps.until(
+        lambda: emulator.ask("DescribeHyperParameterTuningJob", name)[1],
+        lambda job: job["HyperParameterTuningJobStatus"] == "Failed",
+    )
+    assert masked(job["FailureReason"]).startswith(masked(known))
+    assert response.job_reason(item["answer"]) == known
+
+
+def test_a_training_job_tells_its_steps_as_recorded(start: Start) -> None:
+    lines = [
+        (step["status"], step["message"])
+        for item in texts()
+        for step in item.values[0]["answer"].get("transitions", ())
+        if item.values[0]["answer"]["transitions"][0]["time"] >= "2024"
+    ]
+    told: set[tuple[str, str]] = set()
+    for plan in (FaultPlan(), NoCapacity()):
+        emulator = start(faults=plan)
+        request = small_job(emulator, "")["TrainingJobDefinition"]
+        request["HyperParameters"] = request.pop("StaticHyperParameters")
+        name = {"TrainingJobName": new_name()}
+        status, created = emulator.ask("CreateTrainingJob", {**name, **request})
+        assert status == 200, created
+
+        def read() -> Any:
+            job = emulator.ask("DescribeTrainingJob", name)[1]  # noqa: B023
+            step = job["SecondaryStatusTransitions"][-1]
+            told.add((step["Status"], step["StatusMessage"]))
+            return job
+
+        emulator.steps.until(read, lambda job: job["TrainingJobStatus"] == "Completed")
+    assert set(lines) <= told
+
+
+def described() -> list[Any]:
+    """Return all recorded descriptions and rows of jobs."""
+    found: list[Any] = []
+    for file in FILES:
+        for number, item in enumerate(recorded.read(file)["sequence"]):
+            rows = [item["answer"], *item["answer"].get("TrainingJobSummaries", ())]
+            for job in rows:
+                if "CreationTime" in job and "TrainingJobStatus" in job:
+                    found.append(pytest.param(times(job), id=f"{file.stem}-{number}"))
+    return found
+
+
+def times(job: dict[str, Any]) -> dict[str, Any]:
+    """Return a job with its times as boto3 has them."""
+    return {
+        name: datetime.fromisoformat(value).replace(tzinfo=UTC) if name.endswith("Time") else value
+        for name, value in job.items()
+    }
+
+
+@pytest.mark.parametrize("job", described())
+def test_the_client_reads_a_recorded_training_job(job: dict[str, Any]) -> None:
+    assert response.phase(job) != "unknown"
+    final = {"Completed", "Failed", "Stopped"}
+    assert response.has_ended(job) == (job["TrainingJobStatus"] in final)
+    assert not response.is_lost(job)
+    if "FailureReason" in job:
+        assert response.failure_reason(job)
+
+
+def tuning_jobs() -> list[Any]:
+    return [
+        pytest.param(times(item["answer"]), id=f"{file.stem}-{number}")
+        for file in FILES
+        for number, item in enumerate(recorded.read(file)["sequence"])
+        if "HyperParameterTuningJobConfig" in item["answer"]
+    ]
+
+
+@pytest.mark.parametrize("job", tuning_jobs())
+def test_a_recorded_tuning_job_is_read_and_can_be_attached(job: dict[str, Any]) -> None:
+    tuning = response.to_tuning_job(job, [])
+    definitions = job.get("TrainingJobDefinitions") or [job["TrainingJobDefinition"]]
+    assert tuning.objectives == {each["TuningObjective"]["MetricName"] for each in definitions}
+    assert not tuning.stops_early
+    assert response.job_reason(job) == job.get("FailureReason", "")
+    document = json.loads(json.dumps(job, default=str))
+    imported = importer.read_description(document, "sagemaker", job["HyperParameterTuningJobArn"])
+    for each, definition in zip(imported.studies, definitions, strict=True):
+        ranges = definition["HyperParameterRanges"].values()
+        assert set(each.study.parameters) == {one["Name"] for many in ranges for one in many}
+        assert each.study.objective is not None
+        assert [one.metric for one in each.study.objective] == [
+            definition["TuningObjective"]["MetricName"]
+        ]

@@ -1,0 +1,179 @@
+"""Recordings of live services, and how an emulator's answer differs from a recorded one.
+
+The form of a recording is in ``recordings/README.md``. ``$CLOUDTUNE_RECORDINGS`` names another
+folder of the same form.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, TypeVar
+
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune.study.yaml_reader import is_list, is_map
+
+T = TypeVar("T")
+OWN = Path(__file__).parent / "recordings"
+FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
+ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
+"""The differences that are accepted, each with its reason."""
+
+_VALUES = ("state", "code", "message", "status", "done", "@type", "Code", "Message")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
+_OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
+"""What differs between two messages of the same rule."""
+
+
+def files(service: str) -> list[Path]:
+    """Return the recordings of a service."""
+    return sorted((FOLDER / service).glob("*.json"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return a recording."""
+    recording: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return recording
+
+
+def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield where an emulated answer differs in its keys, types, states and errors, and how.
+
+    The items of a list are compared as one, with the keys of all of them.
+    """
+    if isinstance(recorded, str) and recorded.startswith("… ("):
+        return  # left out of the recording
+    if is_map(recorded) and is_map(emulated):
+        for key in recorded.keys() - emulated.keys():
+            yield f"{path}.{key}", "missing"
+        for key in emulated.keys() - recorded.keys():
+            yield f"{path}.{key}", "added"
+        for key in recorded.keys() & emulated.keys():
+            yield from differences(recorded[key], emulated[key], f"{path}.{key}")
+    elif is_list(recorded) and is_list(emulated):
+        if bool(recorded) != bool(emulated):
+            yield f"{path}[]", "missing" if recorded else "added"
+        elif recorded and emulated:
+            yield from differences(_merged(recorded), _merged(emulated), f"{path}[]")
+    elif _kind(recorded, path) != _kind(emulated, path):
+        yield path, f"{_kind(recorded, path)}, not {_kind(emulated, path)}"
+    elif _is_compared(path) and masked(recorded) != masked(emulated):
+        yield path, f"{recorded!r}, not {emulated!r}"
+
+
+def masked(text: Any) -> str:
+    """Return a message without the names and numbers of its case."""
+    return _OWN.sub("#", str(text).removesuffix("…").rstrip())
+
+
+def unaccepted(service: str, operation: str, found: Iterator[tuple[str, str]]) -> list[str]:
+    """Return the differences that are not accepted, each as a line."""
+    rules = [each for each in ACCEPTED if each["service"] == service]
+    return [
+        f"{operation} {path}: {how}"
+        for path, how in found
+        if not any(
+            fnmatch.fnmatchcase(operation, rule["operation"])
+            and fnmatch.fnmatchcase(path, rule["path"].replace("[", "[[]"))
+            and how.startswith(rule["difference"])
+            for rule in rules
+        )
+    ]
+
+
+def reason_to_skip(service: str, operation: str) -> str | None:
+    """Return why an emulator does not have an operation; None if it must have it."""
+    rules = [each for each in ACCEPTED if each["service"] == service]
+    return next(
+        (
+            rule["reason"]
+            for rule in rules
+            if rule["difference"] == "no operation"
+            and fnmatch.fnmatchcase(operation, rule["operation"])
+        ),
+        None,
+    )
+
+
+def _merged(items: list[Any]) -> Any:
+    maps = [item for item in items if is_map(item)]
+    if not maps:
+        return items[0]
+    merged: dict[str, Any] = {}
+    for item in maps:
+        for key, value in item.items():
+            both_maps = is_map(value) and is_map(merged.get(key))
+            merged[key] = _merged([merged[key], value]) if both_maps else value
+    return merged
+
+
+def _kind(value: Any, path: str) -> str:
+    name = path.rpartition(".")[2]
+    if isinstance(value, str):
+        return "time" if _TIME.fullmatch(value) else "text"
+    if isinstance(value, bool) or value is None:
+        return type(value).__name__
+    if isinstance(value, int | float):  # SageMaker's wire has times as numbers
+        return "time" if name.endswith(("Time", "Timestamp")) else "number"
+    return type(value).__name__
+
+
+def _is_compared(path: str) -> bool:
+    name = path.rpartition(".")[2].removesuffix("[]")
+    return name in _VALUES or name.endswith("Status")
+
+
+class Steps(Delays):
+    """Delays of a service that pass one by one, when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "_lock", Lock())
+        object.__setattr__(self, "_waiting", [])
+
+    def wait(self, seconds: float, stop: Event) -> bool:
+        """Wait until a step passes; return whether ``stop`` was set meanwhile."""
+        step = Event()
+        waiting: list[Event] = self._waiting  # type: ignore[attr-defined]
+        waiting.append(step)
+        try:
+            while not stop.is_set():
+                if step.wait(0.005):
+                    return False
+            return True
+        finally:
+            waiting.remove(step)
+
+    def until(self, read: Callable[[], T], is_good: Callable[[T], bool]) -> T:
+        """Let one delay after the other pass until what is read is good; return it.
+
+        A state is entered before the next delay begins, so none is passed over.
+        """
+        waiting: list[Event] = self._waiting  # type: ignore[attr-defined]
+        due = time.monotonic() + 60
+        while True:
+            steps = list(waiting)[:1]
+            if is_good(value := read()):
+                return value
+            assert time.monotonic() < due, value
+            for step in steps:
+                step.set()
+            time.sleep(0.01)
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a value with other names in its texts."""
+    if is_map(value):
+        return {key: renamed(field, names) for key, field in value.items()}
+    if is_list(value):
+        return [renamed(item, names) for item in value]
+    if isinstance(value, str):
+        for old, new in names.items():
+            value = value.replace(old, new)
+    return value
