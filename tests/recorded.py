@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.yaml_reader import is_list, is_map
+from scripts import evidence
 
 T = TypeVar("T")
 OWN = Path(__file__).parent / "recordings"
@@ -65,6 +66,12 @@ def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[
         yield path, f"{_kind(recorded, path)}, not {_kind(emulated, path)}"
     elif _is_compared(path) and masked(recorded) != masked(emulated):
         yield path, f"{recorded!r}, not {emulated!r}"
+
+
+def unlisted(service: str, operation: str, answer: Any) -> list[str]:
+    """Return the fields of an emulator's answer that the page of the evidence does not have."""
+    listed = evidence.listed(service, operation)
+    return sorted(path for path in evidence.fields(answer) if not listed(path))
 
 
 def masked(text: Any) -> str:

@@ -16,6 +16,9 @@ DOWNLOADING = 60.0
 WARM = 20.0
 """From the start to the script on the instances of a warm pool: "Job launch time will be less than
 30sec" (aws-samples/sagemaker-ssh-helper, FAQ.md, read 2026-11-27)."""
+STOPPING = 5.0
+"""Status Stopping of a job whose script has not begun: less than a second in a text of 2019, more
+than one call in a recording of 2018 (tests/recordings/sagemaker)."""
 UPLOADING = 15.0
 """Status Uploading: the model."""
 RESTARTING = 30.0

@@ -163,6 +163,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         job = run.job
         if not run.problem and ended.state == "failed" and not job.stop_status:
             run.problem = (run.script.failure() if run.script else "") or ended.reason
+        if run.script is None and job.stop_status:
+            self.delays.wait(delays.STOPPING, self.closing)
         if run.script is not None and not run.problem:
             if not job.stop_status:
                 self._enter(run, "Uploading")

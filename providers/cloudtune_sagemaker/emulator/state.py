@@ -140,9 +140,8 @@ class TrainingJob(ScriptJob):
 
     @property
     def final(self) -> dict[str, tuple[float, float]]:
-        """The last value of each metric, as 32 bits hold it, with its time in whole seconds."""
-        last = self.curves.last().items()
-        return {name: (float32(value), float(int(when))) for name, (value, when) in last}
+        """The last value of each metric, as 32 bits hold it, with its time."""
+        return {name: (float32(value), when) for name, (value, when) in self.curves.last().items()}
 
     @property
     def objective(self) -> float | None:

@@ -69,7 +69,7 @@ def training(job: TrainingJob) -> Json:
         "FailureReason": job.failure,
         "TuningJobArn": job.trial.tuning_arn if job.trial else None,
         "FinalMetricDataList": [
-            {"MetricName": name, "Value": value, "Timestamp": when}
+            {"MetricName": name, "Value": value, "Timestamp": int(when)}  # recorded, 2025
             for name, (value, when) in job.final.items()
         ],
         **_seconds(job),

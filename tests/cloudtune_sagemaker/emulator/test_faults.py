@@ -82,7 +82,7 @@ def test_a_spot_machine_is_taken_away(start_emulator: Start) -> None:
     job = made.trained(name)
     assert job["TrainingJobStatus"] == "Completed"
     steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
-    assert steps[3:6] == ["Training", "Interrupted", "Restarting"]
+    assert steps[2:5] == ["Training", "Interrupted", "Restarting"]
     assert steps.count("Training") == 2
     said = made.log(name)
     assert "begin at 0" in said

@@ -88,7 +88,6 @@ def test_a_job_goes_through_the_services_states(emulator: Emulator) -> None:
     steps = job["SecondaryStatusTransitions"]
     assert [step["Status"] for step in steps] == [
         "Starting",
-        "Pending",
         "Downloading",
         "Training",
         "Uploading",

@@ -10,7 +10,7 @@ from cloudtune_watson import response
 from tests import recorded
 from tests.cloudtune_watson.emulator.conftest import VERSION
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, asset
-from tests.recorded import differences, reason_to_skip, unaccepted
+from tests.recorded import differences, reason_to_skip, unaccepted, unlisted
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
@@ -97,6 +97,7 @@ def test_a_deployment_job_has_the_recorded_form(
             lambda job: job["entity"]["scoring"]["status"]["state"] == state,
         )
     assert not unaccepted("ibm", f"GetDeploymentJob {year}", differences(answer, found))
+    assert not unlisted("ibm", "GetDeploymentJob", found)
 
 
 @pytest.mark.parametrize(("answer", "year"), answers("GetTraining"))
@@ -107,6 +108,7 @@ def test_a_training_has_the_recorded_form(
     ended = cluster.ended(found["metadata"]["id"])
     found = {"metadata": found["metadata"], "entity": ended}
     assert not unaccepted("ibm", f"GetTraining {year}", differences(answer, found))
+    assert not unlisted("ibm", "GetTraining", found)
 
 
 @pytest.mark.parametrize(("answer", "year"), answers("GetDeploymentJob") + answers("GetTraining"))

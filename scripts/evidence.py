@@ -1,0 +1,157 @@
+"""Writes docs/evidence.md: what each operation and field of the services rests on.
+
+Recordings come first: a field that tests/recordings has is recorded, with the date of the newest
+answer that has it. The rest is in docs/evidence.json. Run it in the repository:
+
+    python scripts/evidence.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "evidence.md"
+DATA: dict[str, Any] = json.loads((ROOT / "docs" / "evidence.json").read_text("utf-8"))
+RECORDINGS = ROOT / "tests" / "recordings"
+MAPS = frozenset(
+    [
+        *("HyperParameters", "StaticHyperParameters", "TunedHyperParameters", "Environment"),
+        *("labels", "custom", "environment_variables", "input_data", "predictions", "schema"),
+    ]
+)
+"""Fields whose keys are the user's own."""
+INTRO = """\
+# What rests on what
+
+cloudtune itself has never run against Amazon SageMaker, Google Vertex AI or IBM's services. What
+it knows about them comes from four sources. This page lists the source for each operation that
+cloudtune or its emulators use, and for each field of the answers that were recorded:
+
+- **recorded**, with the date of the newest answer: an answer that the live service gave to
+  somebody else, in [tests/recordings](../tests/recordings/README.md). Tests replay each call
+  against the emulator and compare states, keys, types, errors and texts; the accepted differences
+  are in `accepted.json` there. The clients and `cloudtune attach` read each answer, too.
+- **model**: the service's own machine-readable description, which its SDK contains.
+- **client** and **documentation**: what the service's own client reads, and what its pages say.
+- **not verified**: chosen or inferred.
+
+`scripts/evidence.py` writes this page from the recordings and from `evidence.json`.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), "utf-8")
+
+
+def page() -> str:
+    """Return the text of the page."""
+    parts = [INTRO]
+    for service, about in DATA.items():
+        recorded = recorded_fields(service)
+        parts.append(f"## {about['title']}\n\nModel: {about['model']}.\n")
+        rows = [f"| `{name}` | {_basis(each, recorded.get(name))} |" for name, each in _all(about)]
+        parts.append("\n".join(["| operation | rests on |", "|---|---|", *rows]) + "\n")
+        for name, each in _all(about):
+            if name in recorded:
+                parts.append(_fields(name, each, recorded[name]))
+        parts.append(_open_questions(about))
+    return "\n".join(parts)
+
+
+def recorded_fields(service: str) -> dict[str, dict[str, str]]:
+    """Return the newest date of each recorded field, by operation."""
+    found: dict[str, dict[str, str]] = {}
+    for file in sorted((RECORDINGS / service).glob("*.json")):
+        recording = json.loads(file.read_text("utf-8"))
+        for item in recording["sequence"]:
+            date = _date(recording, item)
+            operation = item["operation"].partition(" ")[0]
+            dates = found.setdefault(operation, {})
+            for path in fields(item["answer"]):
+                dates[path] = max(date, dates.get(path, ""))
+            dates[""] = max(date, dates.get("", ""))
+    return found
+
+
+def _date(recording: dict[str, Any], item: dict[str, Any]) -> str:
+    """Return the day of a call; of a collection of texts the newest year that is certain."""
+    years: list[str] = re.findall(r"\b20\d\d\b", " ".join(item.get("seen", ())))
+    return max(years) if years else str(recording["date"]).partition(" ")[0]
+
+
+def fields(answer: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of the fields of an answer."""
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            yield f"{path}{name}"
+            if name not in MAPS:
+                yield from fields(value, f"{path}{name}.")
+    elif isinstance(answer, list):
+        for item in answer:
+            yield from fields(item, f"{path.removesuffix('.')}[].")
+
+
+def listed(service: str, operation: str) -> Callable[[str], bool]:
+    """Return whether the page lists a field of an operation; others than recorded ones cover more.
+
+    A field that is not recorded stands for all fields below it.
+    """
+    entry: dict[str, Any] = DATA[service]["operations"].get(operation, {})
+    others = tuple(path for paths in entry.get("fields", {}).values() for path in paths)
+    recorded = recorded_fields(service).get(operation, {})
+    below = tuple(f"{path}{mark}" for path in others if path not in recorded for mark in ".[")
+    return lambda path: path in recorded or path in others or path.startswith(below)
+
+
+def _all(about: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return sorted(about["operations"].items())
+
+
+def _basis(entry: dict[str, Any], dates: dict[str, str] | None) -> str:
+    if dates is None:
+        return str(entry["rests on"])
+    others = sorted({basis for basis, paths in entry.get("fields", {}).items() if paths})
+    more = f"; other fields: {', '.join(others)}" if others else ""
+    return f"recorded {dates['']}{more}"
+
+
+def _fields(name: str, entry: dict[str, Any], dates: dict[str, str]) -> str:
+    by_basis: dict[str, list[str]] = {}
+    for path, date in dates.items():
+        if path:
+            by_basis.setdefault(f"recorded {date}", []).append(path)
+    for basis, paths in entry.get("fields", {}).items():
+        rest = [path for path in paths if path not in dates]
+        if rest:
+            by_basis.setdefault(basis, []).extend(rest)
+    if not by_basis:
+        return ""
+    lines = [f"### {name}\n"]
+    for basis, paths in sorted(by_basis.items(), reverse=True):
+        text = f"- {basis}: " + ", ".join(f"`{path}`" for path in sorted(paths))
+        lines += textwrap.wrap(text, 118, subsequent_indent="  ", break_long_words=False)
+    return "\n".join(lines) + "\n"
+
+
+def _open_questions(about: dict[str, Any]) -> str:
+    """Return what the page of the provider calls not verified."""
+    name = about["page"]
+    text = (ROOT / "docs" / name).read_text("utf-8")
+    lines = ["### Not verified\n"]
+    for heading in about["open"]:
+        match = re.search(rf"^#+ {re.escape(heading)}\n\n((?:[-  ].*\n)+)", text, re.MULTILINE)
+        assert match is not None, heading
+        anchor = heading.lower().replace(" ", "-")
+        lines += [f"From [{name}]({name}#{anchor}):\n", match[1]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

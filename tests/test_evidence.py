@@ -1,0 +1,42 @@
+"""The page that says what each operation and field of the services rests on."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import pytest
+
+from scripts import evidence
+
+EMULATORS = {
+    "sagemaker": ("cloudtune_sagemaker", "sagemaker"),
+    "vertex": ("cloudtune_vertex", "vertex"),
+    "ibm": ("cloudtune_watson", "watson"),
+}
+
+
+def test_the_page_is_what_its_script_writes() -> None:
+    assert evidence.PAGE.read_text("utf-8") == evidence.page(), "run scripts/evidence.py"
+
+
+@pytest.mark.parametrize("service", EMULATORS)
+def test_the_page_has_every_operation_of_the_emulator(service: str) -> None:
+    package, _ = EMULATORS[service]
+    operations = import_module(f"{package}.emulator.operations").OPERATIONS
+    assert set(evidence.DATA[service]["operations"]) == set(operations)
+
+
+@pytest.mark.parametrize("service", EMULATORS)
+def test_each_provider_leads_to_the_page(service: str) -> None:
+    page = (evidence.ROOT / "docs" / f"{EMULATORS[service][1]}.md").read_text("utf-8")
+    readme = (evidence.ROOT / "README.md").read_text("utf-8")
+    anchor = evidence.DATA[service]["title"].lower().replace(" ", "-")
+    assert f"evidence.md#{anchor}" in page
+    assert f"docs/evidence.md#{anchor}" in readme
+
+
+def test_what_is_not_verified_is_on_the_page() -> None:
+    text = evidence.PAGE.read_text("utf-8")
+    assert len(re.findall("^### Not verified$", text, re.MULTILINE)) == len(EMULATORS)
+    assert "the rates of the" in text
