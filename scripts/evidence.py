@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cloudtune.study.yaml_reader import is_list, is_map
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "evidence.md"
 DATA: dict[str, Any] = json.loads((ROOT / "docs" / "evidence.json").read_text("utf-8"))
@@ -88,12 +90,12 @@ def _date(recording: dict[str, Any], item: dict[str, Any]) -> str:
 
 def fields(answer: Any, path: str = "") -> Iterator[str]:
     """Yield the paths of the fields of an answer."""
-    if isinstance(answer, dict):
+    if is_map(answer):
         for name, value in answer.items():
             yield f"{path}{name}"
             if name not in MAPS:
                 yield from fields(value, f"{path}{name}.")
-    elif isinstance(answer, list):
+    elif is_list(answer):
         for item in answer:
             yield from fields(item, f"{path.removesuffix('.')}[].")
 

@@ -12,8 +12,9 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import Any, TypeVar
 
 from cloudtune.emulator_kit.delays import Delays
@@ -136,36 +137,33 @@ def _is_compared(path: str) -> bool:
     return name in _VALUES or name.endswith("Status")
 
 
+@dataclass(frozen=True)
 class Steps(Delays):
     """Delays of a service that pass one by one, when the test says so."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        object.__setattr__(self, "_lock", Lock())
-        object.__setattr__(self, "_waiting", [])
+    waiting: list[Event] = field(default_factory=list[Event])
+    """What each waiting thread waits for."""
 
     def wait(self, seconds: float, stop: Event) -> bool:
         """Wait until a step passes; return whether ``stop`` was set meanwhile."""
         step = Event()
-        waiting: list[Event] = self._waiting  # type: ignore[attr-defined]
-        waiting.append(step)
+        self.waiting.append(step)
         try:
             while not stop.is_set():
                 if step.wait(0.005):
                     return False
             return True
         finally:
-            waiting.remove(step)
+            self.waiting.remove(step)
 
     def until(self, read: Callable[[], T], is_good: Callable[[T], bool]) -> T:
         """Let one delay after the other pass until what is read is good; return it.
 
         A state is entered before the next delay begins, so none is passed over.
         """
-        waiting: list[Event] = self._waiting  # type: ignore[attr-defined]
         due = time.monotonic() + 60
         while True:
-            steps = list(waiting)[:1]
+            steps = list(self.waiting)[:1]
             if is_good(value := read()):
                 return value
             assert time.monotonic() < due, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import tarfile
@@ -121,8 +122,9 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
     """Return the request of a described job, with a script in place of its algorithm."""
     model = wire.service("sagemaker").operation_model(f"Create{kind}").input_shape
     assert model is not None
-    request = {name: value for name, value in described.items() if name in model.members}
-    request = json.loads(json.dumps(request))
+    request: dict[str, Any] = copy.deepcopy(
+        {name: value for name, value in described.items() if name in model.members}
+    )
     request[KINDS[kind]] = new_name()
     state = described[f"{kind}Status"]
     program = emulator.code(SCRIPTS.get(state, ENDLESS))

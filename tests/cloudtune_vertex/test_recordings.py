@@ -59,8 +59,9 @@ def emulator(tmp_path: Path) -> Any:
 def sent(body: dict[str, Any]) -> dict[str, Any]:
     """Return a request without what the service has added to it."""
     body = copy.deepcopy(body)
-    for spec in (body.get("jobSpec"), body.get("trialJobSpec")):
-        for pool in (spec or {}).get("workerPoolSpecs", ()):
+    specs: list[dict[str, Any]] = [body.get("jobSpec", {}), body.get("trialJobSpec", {})]
+    for spec in specs:
+        for pool in spec.get("workerPoolSpecs", ()):
             if pool.get("diskSpec") == DISK:
                 del pool["diskSpec"]
     return body
@@ -68,8 +69,8 @@ def sent(body: dict[str, Any]) -> dict[str, Any]:
 
 def state_in(answer: Any) -> Any:
     """Return the state of the job in an answer, or of the first in a list."""
-    lists = [value for value in answer.values() if isinstance(value, list)]
-    job = lists[0][0] if lists and lists[0] else answer
+    rows = [*answer.get("hyperparameterTuningJobs", ()), *answer.get("customJobs", ())]
+    job: dict[str, Any] = rows[0] if rows else answer
     return job.get("state")
 
 
