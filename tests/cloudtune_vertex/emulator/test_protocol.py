@@ -70,8 +70,7 @@ def test_errors_have_the_shape_of_google_s(emulator: Any) -> None:
     assert said == {
         "error": {
             "code": 404,
-            "message": "The CustomJob does not exist: "
-            "projects/team/locations/us-central1/customJobs/123.",
+            "message": "The CustomJob does not exist.",
             "status": "NOT_FOUND",
         }
     }
@@ -87,11 +86,11 @@ def test_what_is_no_message_is_refused(emulator: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/projects/team/locations/us-central1/models"),
+        ("GET", "/v1/projects/team/locations/us-central1/endpoints"),
         ("PATCH", f"{JOBS}/1"),
         ("POST", f"{JOBS}/1:resume"),
         ("GET", "/v1/projects/team"),
-        ("GET", "/v1beta1/projects/team/locations/us-central1/models"),
+        ("GET", "/v1beta1/projects/team/locations/us-central1/endpoints"),
     ],
 )
 def test_what_the_emulator_has_not_is_told(emulator: Any, method: str, path: str) -> None:
