@@ -22,6 +22,7 @@ from cloudtune.engine.time_limits import TimeLimits
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.provider.models import Lost
 from cloudtune.provider.protocols import TrialRunner
+from cloudtune.results.event_checks import event_problem
 from cloudtune.results.events import (
     Ended,
     Event,
@@ -43,6 +44,7 @@ _log = get_logger(__name__)
 _MAX_BATCH = 1_000
 """The most messages that one step processes."""
 _TRIAL_TIMEOUT = "its trial_timeout was reached"
+_KILLED: tuple[TrialState, str] = ("cancelled", "cloudtune was killed")
 
 
 class Driver:
@@ -190,14 +192,21 @@ class Driver:
             return
         recovered = runner.recover([self._starts.interrupted(trial.number) for trial in trials])
         _log.debug("recovered %d of %d running trials", len(recovered.running), len(trials))
+        invalid: dict[int, str] = {}
         for event in recovered.measured:
-            self._add_measurement(event)
+            if problem := event_problem(event):
+                invalid.setdefault(event.number, problem)
+            elif event.number not in invalid:
+                self._add_measurement(event)
         for trial in trials:
-            if trial.number in recovered.running:
-                self._deadlines[trial.number] = self._deadline_of(trial.number, runner)
-            else:
-                ended = self._last_time
-                self._add_events(Ended(trial.number, ended, "cancelled", "cloudtune was killed"))
+            number, problem = trial.number, invalid.get(trial.number)
+            if number not in recovered.running:
+                state, reason = ("failed", problem) if problem else _KILLED
+                self._add_events(Ended(number, self._last_time, state, reason))
+                continue
+            self._deadlines[number] = self._deadline_of(number, runner)
+            if problem:
+                self._stop_trial(number, "failed", problem, runner)
 
     def _can_start(self) -> bool:
         has_slot = len(self._deadlines) < (self._limits.parallel_trials or 1)
@@ -295,6 +304,10 @@ class Driver:
     def _handle_measurement(self, event: Measured, runner: TrialRunner) -> None:
         if event.number not in self._deadlines:
             return
+        if problem := event_problem(event):
+            self._stop_reasons.pop(event.number, None)
+            self._stop_trial(event.number, "failed", problem, runner)
+            return
         self._add_measurement(event)
         if event.number in self._stop_reasons:
             return
@@ -321,6 +334,8 @@ class Driver:
 
     def _final_event(self, event: Ended) -> Ended:
         """Return the end of a trial, given how its process ended."""
+        if problem := event_problem(event):
+            event = Ended(event.number, time.time(), "failed", problem)
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
         if reason and not (reason == _TRIAL_TIMEOUT and self._times.is_in_time(event)):
             return replace(_as_ended(event), state=state, reason=reason, lost=False)

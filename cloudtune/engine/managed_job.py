@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -33,6 +33,7 @@ from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
+from cloudtune.results.event_checks import event_problem
 from cloudtune.results.events import (
     FINAL_STATES,
     UNKNOWN_TIME,
@@ -152,7 +153,7 @@ class ManagedJob:
                     status.trials,
                     on_invalid=self._notify_error if self._is_attached else None,
                 )
-                self._add_events([self._masked(event) for event in events])
+                self._add_events([self._masked(event) for event in self._valid(events)])
                 self._notify_remark(status.remark)
                 if status.state in FINAL_STATES:
                     return self._end(status)
@@ -178,6 +179,23 @@ class ManagedJob:
             state: JobState = "failed" if outcome.state == "failed" else "completed"
             self._stop_request = StopRequest(outcome.reason, state=state)
         return True
+
+    def _valid(self, events: Sequence[Event]) -> Iterator[Event]:
+        """Yield the events up to the first invalid one of each trial, which fails the trial."""
+        failed: set[int] = set()
+        for event in events:
+            if event.number in failed:
+                continue
+            problem = event_problem(event)
+            if not problem:
+                yield event
+                continue
+            if isinstance(event, Started):
+                raise ProviderError(self._plan.provider, f"trial {event.number}: {problem}")
+            failed.add(event.number)
+            known = {trial.number: trial for trial in self._trials.all()}.get(event.number)
+            if known is None or known.ended is None:
+                yield Ended(event.number, time.time(), "failed", problem)
 
     def _masked(self, event: Event) -> Event:
         if isinstance(event, Ended):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import stat
@@ -11,8 +10,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from cloudtune.results.reports import (
+    InvalidReportError,
+    is_integer,
+    or_absent,
+    parse_record,
+    parse_report,
+)
 from cloudtune.trial import (
     BEGINS_ANEW,
     MAX_REPORT_LINE_BYTES,
@@ -280,14 +286,21 @@ class ReportReader:
                 raise MetricError(f"reported more than {MAX_REPORT_BYTES // 2**20} MiB")
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
-                _check_length(line)
-                if line.startswith(_BEGINNING):
-                    self._steps = StepCounter(_first_step(line, self._secrets))
-                    continue
-                when, step, values = _parse_report(line, self._secrets)
-                for at, group in self._steps.group(values, step).items():
-                    yield when, at, group
-            _check_length(self._rest)
+                yield from self._parse(line)
+            if len(self._rest) > MAX_REPORT_LINE_BYTES:
+                raise MetricError(f"reported a line of more than {MAX_REPORT_LINE_BYTES:,} bytes")
+
+    def _parse(self, line: bytes) -> Iterator[Measurement]:
+        try:
+            if line.startswith(_BEGINNING):
+                self._steps = StepCounter(_first_step(line, self._secrets))
+                return
+            report = parse_report(line, self._secrets.hide_text)
+        except InvalidReportError as error:
+            raise MetricError(str(error)) from None
+        when = time.time() if report.time is None else report.time
+        for at, group in self._steps.group(report.metrics, report.step).items():
+            yield when, at, group
 
     def close(self) -> None:
         """Close the file."""
@@ -317,42 +330,6 @@ class ReportReader:
                 os.lseek(self._file, 0, os.SEEK_END)
 
 
-def _check_length(line: bytes) -> None:
-    if len(line) > MAX_REPORT_LINE_BYTES:
-        raise MetricError(f"reported a line of more than {MAX_REPORT_LINE_BYTES:,} bytes")
-
-
 def _first_step(line: bytes, secrets: SecretFilter) -> int:
-    try:
-        return int(json.loads(line).get(_AFTER_STEP, 0))
-    except (ValueError, TypeError, AttributeError):
-        raise _invalid_report(line, secrets) from None
-
-
-def _parse_report(line: bytes, secrets: SecretFilter) -> tuple[float, int | None, dict[str, float]]:
-    try:
-        report = json.loads(line)
-        if not isinstance(report, dict):
-            raise TypeError
-        fields = cast("dict[str, Any]", report)
-        step: Any = fields.get("step")
-        metrics: dict[str, Any] = fields["metrics"]
-        values = {secrets.hide_text(name): _float(value) for name, value in metrics.items()}
-        when = _float(fields.get("time", time.time()))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        raise _invalid_report(line, secrets) from None
-    is_integer = step is None or (isinstance(step, int) and not isinstance(step, bool))
-    if not is_integer or (step is not None and abs(step) >= 2**63) or not math.isfinite(when):
-        raise _invalid_report(line, secrets)
-    return when, step, values
-
-
-def _invalid_report(line: bytes, secrets: SecretFilter) -> MetricError:
-    start = secrets.hide(line)[:80].decode("utf-8", "backslashreplace")
-    return MetricError(f"invalid report {start!r}")
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    return float(value)
+    checks = {_AFTER_STEP: or_absent(is_integer)}
+    return parse_record(line, checks, "report", secrets.hide_text).get(_AFTER_STEP) or 0

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloudtune.errors import LedgerError
+from cloudtune.results.event_checks import event_problem
 from cloudtune.results.events import EVENT_TYPES, Event, RunJobState
 from cloudtune.study.schema import Mode
 
@@ -132,7 +134,13 @@ def _parse_json(text: str, *types: type) -> Any:
 
 
 def event_row(event: Event) -> tuple[int, str, str]:
-    """Return an event as number, kind and body."""
+    """Return an event as number, kind and body.
+
+    Raises:
+        LedgerError: If it is invalid. Every event that is recorded passes through here.
+    """
+    if problem := event_problem(event):
+        raise LedgerError(f"an event of trial {event.number} was not recorded: {problem}")
     return event.number, type(event).__name__.lower(), json.dumps(vars(event))
 
 

@@ -15,7 +15,7 @@ from cloudtune.ledger.home import list_run_folders
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.ledger.records import parse_events
-from cloudtune.results.events import validate_event
+from cloudtune.results.event_checks import event_problem
 
 VERSION = 3
 _BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
@@ -212,8 +212,9 @@ def _validate(kind: str, body: str) -> tuple[int, bool]:
     """Return the trial number of an event of an older version, and whether the event is valid."""
     try:
         ((_, event),) = parse_events([(0, kind, body.encode())])
-        validate_event(event)
     except (TypeError, ValueError):
+        return _number_of(body), False
+    if event_problem(event):
         return _number_of(body), False
     return event.number, True
 

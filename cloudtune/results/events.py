@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 from cloudtune.study.search_space import Value
 
@@ -125,36 +124,6 @@ EVENT_TYPES: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
     "carryover": Carryover,
     "ended": Ended,
 }
-
-
-def validate_event(event: Event) -> None:
-    """Check the types and the state of an event that was read without a checksum.
-
-    Raises:
-        ValueError: If one is invalid.
-    """
-    fields: dict[str, Any] = vars(event)
-    valid = [
-        *(
-            isinstance(fields[name], int)
-            for name in {"number", "step", "after_step", "memory_retries"} & fields.keys()
-        ),
-        *(isinstance(fields[name], str) for name in {"reason", "log_tail"} & fields.keys()),
-        isinstance(fields["time"], int | float),
-        fields.get("state", "running") in get_args(TrialState),
-        _is_map(fields.get("parameters", {}), str | int | float),
-        _is_map(fields.get("metrics", {}), int | float),
-        _is_map(fields.get("memory", {}), object),
-    ]
-    if not all(valid):
-        raise ValueError("a value has a wrong type")
-
-
-def _is_map(value: object, types: UnionType | type[object]) -> bool:
-    if not isinstance(value, Mapping):
-        return False
-    entries = cast("Mapping[object, object]", value)
-    return all(isinstance(key, str) and isinstance(each, types) for key, each in entries.items())
 
 
 @dataclass(frozen=True)
