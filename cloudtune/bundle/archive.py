@@ -10,6 +10,8 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cloudtune.study.regular_files import open_regular
+
 _MODIFIED = 946_684_800  # the start of 2000: zip files, and so wheels, need 1980 or later
 
 
@@ -47,7 +49,7 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         entry.linkname = os.readlink(path)  # noqa: PTH115 - a Path loses a trailing slash
         tar.addfile(entry)
         return
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         status = os.fstat(file.fileno())
         entry.size = status.st_size
         entry.mode = 0o700 if status.st_mode & stat.S_IXUSR else 0o600

@@ -18,6 +18,7 @@ from cloudtune.bundle.credentials import (
 )
 from cloudtune.bundle.ignore_file import IGNORE_FILE, read_ignore_file
 from cloudtune.errors import UsageError
+from cloudtune.study.regular_files import open_regular
 
 _ALWAYS_EXCLUDED = {".git", ".cloudtune"}
 _CLUTTER = _ALWAYS_EXCLUDED | {
@@ -172,7 +173,7 @@ def _read_files(
 def _read_file(
     path: str, read: Callable[[bytes], None], inspect: Callable[[bytes], None] | None
 ) -> None:
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+    with open_regular(path, follow=False) as file:
         block = file.read(_BLOCK)
         if inspect:
             inspect(block)
@@ -193,7 +194,7 @@ def clone_file(
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     with (
-        open(source, "rb", buffering=0) as original,  # noqa: PTH123
+        open_regular(source) as original,
         open(os.open(target, flags, mode), "wb") as copy,  # noqa: PTH123
     ):
         is_shared = _share_blocks(original.fileno(), copy.fileno())

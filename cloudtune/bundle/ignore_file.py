@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
+from cloudtune.study.regular_files import read_regular
 
 IGNORE_FILE = ".cloudtuneignore"
 _FOLDER_MARK = "ps_d"
@@ -69,9 +70,12 @@ def read_ignore_file(path: Path) -> IgnorePatterns:
         StudyError: If a pattern is invalid.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = read_regular(path).decode("utf-8", "surrogateescape").replace("\r\n", "\n")
     except FileNotFoundError:
         return IgnorePatterns()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise StudyError([Problem("trial.source", message)]) from error
     from pathspec import GitIgnoreSpec
 
     lines = [line for line in text.split("\n") if line]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
+from cloudtune.study.regular_files import read_regular
 
 OLDEST = 7
 """The minor version of Python 3 that cloudtune's launcher requires."""
@@ -38,14 +39,15 @@ def required_python(source: Path, script: str | None, module: str | None = None)
     """
     required = RequiredPython(OLDEST, "cloudtune's launcher")
     with suppress(OSError, ValueError, AttributeError, TypeError):
-        project = tomllib.loads((source / "pyproject.toml").read_text("utf-8")).get("project", {})
+        project = tomllib.loads(read_regular(source / "pyproject.toml").decode())
+        project = project.get("project", {})
         bounds = [int(minor) for minor in _LOWER_BOUND.findall(project.get("requires-python", ""))]
         if bounds and max(bounds) > required.minor:
             required = RequiredPython(max(bounds), "requires-python in pyproject.toml")
 
     def read(name: str) -> str | None:
         with suppress(OSError, ValueError):
-            return (source / name).read_text("utf-8")
+            return read_regular(source / name).decode()
         return None
 
     for name, text in reached_files(entry_files(script, module), read).items():

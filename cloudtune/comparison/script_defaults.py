@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Value, list_nodes, match_value
 from cloudtune.study.study import Study
@@ -27,9 +28,7 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
     if not name:
         return {}
     try:
-        path = folder / name
-        code = path.read_text("utf-8") if path.stat().st_size <= _MAX_BYTES else ""
-        tree = ast.parse(code)
+        tree = ast.parse(read_regular(folder / name, _MAX_BYTES))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return {}
     by_name = {_normalize(name): value for name, value in _constants(tree)}

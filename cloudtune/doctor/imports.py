@@ -13,6 +13,7 @@ from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.study.regular_files import read_regular
 
 _FRAMEWORKS: Mapping[str, Collection[str]] = {
     r"scikit-learn|sklearn": ("sklearn", "numpy", "scipy", "joblib", "pandas"),
@@ -110,7 +111,7 @@ def _required_packages(plan: Plan) -> frozenset[str] | None:
     if not name or source is None:
         return frozenset()
     try:
-        lines = (source / name).read_text("utf-8").splitlines()
+        lines = read_regular(source / name).decode("utf-8").splitlines()
     except (OSError, ValueError):
         return frozenset()
     packages: set[str] = set()

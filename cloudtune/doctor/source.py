@@ -13,6 +13,7 @@ from cloudtune.planning.bool_options import FIX, stored_bool_options
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.arguments import takes_arguments
+from cloudtune.study.regular_files import read_regular
 
 _MAX_FILES = 1000
 _MAX_BYTES = 512 * 1024
@@ -37,8 +38,7 @@ def read_sources(plan: Plan) -> Mapping[str, str]:
         path = source / name
         if path.suffix.lower() in _TEXT and path.resolve() != study and len(texts) < _MAX_FILES:
             try:
-                if path.stat().st_size <= _MAX_BYTES:
-                    texts[name] = path.read_text("utf-8", "replace")
+                texts[name] = read_regular(path, _MAX_BYTES).decode("utf-8", "replace")
             except OSError:
                 continue
     return texts

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from cloudtune.results.reports import (
     InvalidReportError,
+    check_count,
     is_integer,
     or_absent,
     parse_record,
@@ -43,8 +44,6 @@ MAX_SEARCHED_LINES = 1_000_000
 """Limits of the output of one process that regular expressions search: a few seconds of work."""
 MAX_REPORT_BYTES = 64 * 1024 * 1024
 """Bytes that one trial may report."""
-MAX_MEASUREMENTS = 250_000
-"""Measurements of one trial."""
 SEARCH_TIMEOUT = 2.0
 """Seconds that one regular expression may spend on one line."""
 _BLOCK = 1024 * 1024
@@ -89,8 +88,10 @@ class StepCounter:
             self._last[name] = max(at, self._last.get(name, at))
             grouped.setdefault(at, {})[name] = value
         self._count += len(grouped)
-        if self._count > MAX_MEASUREMENTS:
-            raise MetricError(f"reported more than {MAX_MEASUREMENTS:,} measurements")
+        try:
+            check_count(self._count)
+        except InvalidReportError as error:
+            raise MetricError(str(error)) from None
         return grouped
 
 

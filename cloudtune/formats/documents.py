@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.formats.json_lines import JsonLines
 from cloudtune.formats.yaml_scalars import YamlVersion, parse_scalar_of
+from cloudtune.study.regular_files import open_regular
 from cloudtune.study.yaml_errors import explain_syntax_error
 from cloudtune.study.yaml_reader import (
     is_list,
@@ -66,9 +66,9 @@ def read_text(path: Path) -> str:
     """
     name = str(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _error(name, "is a folder" if path.is_dir() else "is not a regular file")
-        with path.open("rb") as file:
+        if path.is_dir():
+            raise _error(name, "is a folder")
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

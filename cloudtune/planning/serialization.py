@@ -13,8 +13,11 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.stored_plan import FORMAT, HINT, StoredPlan, parse_stored_plan
+from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import Json
 
+_MAX_PLAN_BYTES = 256 * 1024**2
+"""The largest file of plans; a plan can contain the results of earlier runs."""
 _OTHER_VERSION_HINT = "continue with that version, or plan the study again"
 
 
@@ -39,7 +42,7 @@ def read_plan_file(file: Path) -> list[Plan] | None:
         ProviderError: If planning failed because of a mistake in the provider's code.
     """
     try:
-        content: Any = json.loads(file.read_bytes())
+        content: Any = json.loads(read_regular(file, _MAX_PLAN_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     if isinstance(content, dict) and cast("Json", content).get("format") == FORMAT:

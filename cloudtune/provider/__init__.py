@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.resources import trial_resources as trial_resources
     from cloudtune.provider.retries import pause as pause
     from cloudtune.provider.retries import retry_pauses as retry_pauses
+    from cloudtune.provider.secrets import Mask as Mask
     from cloudtune.provider.secrets import check_visible_secrets as check_visible_secrets
     from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
     from cloudtune.provider.secrets import secret_variables as secret_variables
@@ -127,6 +128,15 @@ if TYPE_CHECKING:
     from cloudtune.results.model import Trial as Trial
     from cloudtune.results.objective import explain_missing_objective as explain_missing_objective
     from cloudtune.results.objective import objective_values as objective_values
+    from cloudtune.results.reports import InvalidReportError as InvalidReportError
+    from cloudtune.results.reports import check_count as check_count
+    from cloudtune.results.reports import is_bool as is_bool
+    from cloudtune.results.reports import is_integer as is_integer
+    from cloudtune.results.reports import is_text as is_text
+    from cloudtune.results.reports import is_time as is_time
+    from cloudtune.results.reports import or_absent as or_absent
+    from cloudtune.results.reports import parse_record as parse_record
+    from cloudtune.results.reports import parse_report as parse_report
     from cloudtune.study.merge import merge_json as merge_json
     from cloudtune.study.quantities import Money as Money
     from cloudtune.study.quantities import format_bytes as format_bytes
@@ -136,6 +146,8 @@ if TYPE_CHECKING:
     from cloudtune.study.quantities import parse_duration as parse_duration
     from cloudtune.study.quantity_fields import MoneyAmount as MoneyAmount
     from cloudtune.study.quantity_fields import Seconds as Seconds
+    from cloudtune.study.regular_files import open_regular as open_regular
+    from cloudtune.study.regular_files import read_regular as read_regular
     from cloudtune.study.schema import BoolParameter as BoolParameter
     from cloudtune.study.schema import CategoricalParameter as CategoricalParameter
     from cloudtune.study.schema import DiscreteParameter as DiscreteParameter
@@ -219,17 +231,22 @@ _EXPORTS = {
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.resources": "largest_resources trial_resources",
     "cloudtune.provider.retries": "pause retry_pauses",
-    "cloudtune.provider.secrets": "check_visible_secrets resolve_secrets secret_variables",
+    "cloudtune.provider.secrets": "Mask check_visible_secrets resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
     "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
+    "cloudtune.results.reports": (
+        "InvalidReportError check_count is_bool is_integer is_text is_time or_absent parse_record "
+        "parse_report"
+    ),
     "cloudtune.study.merge": "merge_json",
     "cloudtune.study.quantities": (
         "Money format_bytes format_count format_duration parse_bytes parse_duration"
     ),
     "cloudtune.study.quantity_fields": "MoneyAmount Seconds",
+    "cloudtune.study.regular_files": "open_regular read_regular",
     "cloudtune.study.schema": (
         "BoolParameter CategoricalParameter DiscreteParameter FloatParameter FromEnvironment "
         "Input IntParameter Json Mode Objective Parameter Resources StrategyName "

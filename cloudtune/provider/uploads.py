@@ -18,6 +18,7 @@ from typing import Protocol
 
 from cloudtune.errors import ProviderError, UsageError
 from cloudtune.provider.lookup import input_files
+from cloudtune.study.regular_files import open_regular
 
 _FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
 _ADDRESS = re.compile(rf"(?P<folder>.+/uploads/[0-9a-f]{{32}}/){_FILES}")
@@ -109,7 +110,7 @@ def content_hash(path: Path) -> str:
 
 @lru_cache(maxsize=100_000)
 def _file_hash(file: str, _size: int, _changed: int, _inode: int) -> str:
-    with open(file, "rb") as content:  # noqa: PTH123 - called for each of many files
+    with open_regular(file) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 

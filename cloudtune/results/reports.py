@@ -17,6 +17,8 @@ from cloudtune.trial import MAX_REPORT_LINE_BYTES
 
 MAX_INTEGER = 2**63
 """Integers are below it, as in the ledger's database."""
+MAX_MEASUREMENTS = 250_000
+"""Measurements of one trial."""
 _LATEST = 253_402_300_800.0
 """The year 10000: what is later is no date."""
 _MAX_SHOWN = 80
@@ -62,6 +64,16 @@ def is_text(value: object) -> bool:
 def is_bool(value: object) -> bool:
     """Return whether a value is true or false."""
     return isinstance(value, bool)
+
+
+def check_count(measurements: int) -> None:
+    """Check the number of a trial's measurements.
+
+    Raises:
+        InvalidReportError: If there are too many.
+    """
+    if measurements > MAX_MEASUREMENTS:
+        raise InvalidReportError(f"reported more than {MAX_MEASUREMENTS:,} measurements")
 
 
 def parse_record(
@@ -120,4 +132,3 @@ _REPORT: Mapping[str, Callable[[object], bool]] = {
     "step": or_absent(is_integer),
     "time": or_absent(is_time),
 }
-

@@ -6,6 +6,7 @@ import re
 from itertools import dropwhile
 from pathlib import Path
 
+from cloudtune.study.regular_files import read_regular
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 
@@ -64,7 +65,7 @@ def takes_arguments(study: Study, source: str) -> bool:
         return False
     name = trial.script or (trial.module and trial.module.replace(".", "/") + ".py")
     try:
-        code = Path(source, name).read_text("utf-8", "replace") if name else ""
+        code = read_regular(Path(source, name)).decode("utf-8", "replace") if name else ""
     except OSError:
         return True
     return not _USES_PARAMS.search(code)

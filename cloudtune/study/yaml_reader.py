@@ -8,13 +8,13 @@ of a text (anchors, tags, duplicate keys) is a problem.
 from __future__ import annotations
 
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
+from cloudtune.study.regular_files import open_regular
 from cloudtune.study.suggestions import closest_match
 from cloudtune.study.yaml_errors import explain_syntax_error, is_indented_with_a_tab
 
@@ -104,12 +104,11 @@ def _file_hint(path: Path) -> str:
 def _read_text(path: Path) -> str:
     name = str(path)
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
+        if path.is_dir():
             raise _file_error(name, "is a folder", "pass a study file in it")
-        if not stat.S_ISREG(mode):
+        if path.exists() and not path.is_file():
             raise _file_error(name, "is not a regular file", "save the study to a file first")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _file_error(name, "file not found", _file_hint(path)) from None

@@ -15,6 +15,7 @@ from cloudtune.provider import (
     code_address,
     environment_variables,
     input_address,
+    read_regular,
     source_files,
 )
 from cloudtune_ray.settings import NAME, RaySettings
@@ -60,7 +61,7 @@ def _packages(study: Study, facts: Facts) -> list[str]:
     if not name or facts.source is None:
         return []
     try:
-        text = (facts.source / name).read_text("utf-8")
+        text = read_regular(facts.source / name).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return []  # the core reports that it is absent
     lines = (line.split(" #")[0].strip() for line in text.splitlines())

@@ -7,15 +7,37 @@ script, and only its last lines are read: as many as needed to reach the last kn
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from cloudtune.provider import Json, Measurement, is_map
+from cloudtune.provider import (
+    InvalidReportError,
+    Json,
+    Measurement,
+    check_count,
+    is_bool,
+    is_integer,
+    is_text,
+    is_time,
+    or_absent,
+    parse_record,
+    parse_report,
+)
 
 FIRST_LINES = 32
 """Lines of the first call for a record."""
 MAX_LINES = 131_072
+_CHECKS = {
+    "n": or_absent(is_integer),
+    "start": or_absent(is_time),
+    "host": or_absent(is_text),
+    "failure": or_absent(is_text),
+    "end": or_absent(is_integer),
+    "time": or_absent(is_time),
+    "stopped": or_absent(is_bool),
+    "reason": or_absent(is_text),
+}
+"""The fields of a line and their types."""
 Tail = Callable[[int], "Sequence[str] | None"]
 """Returns so many last lines of a record, or None if it cannot be read."""
 
@@ -32,6 +54,10 @@ class Record:
     """The line that the job's program writes last."""
     remark: str = ""
     """Why measurements are missing, if so."""
+    problem: str = ""
+    """What is wrong with the record, which the script can write, too; its trial fails."""
+    hide: Callable[[str], str] = str
+    """Removes secrets from a text."""
 
     @property
     def end_code(self) -> int | None:
@@ -39,14 +65,25 @@ class Record:
         return int(self.end["end"]) if self.end else None
 
     def read(self, tail: Tail) -> None:
-        """Add what is new, if the record can be read."""
+        """Add what is new, if the record can be read. After a problem, nothing is added."""
+        if not self.problem:
+            try:
+                self._read(tail)
+            except InvalidReportError as error:
+                self.problem = str(error)
+
+    def _read(self, tail: Tail) -> None:
         count = FIRST_LINES
         while True:
             lines = tail(count)
             if lines is None:
                 return
-            rows = list(_parse(lines))
-            numbers = [row["n"] for row in rows if "n" in row]
+            rows = {
+                line: parse_record(line, _CHECKS, "record", self.hide)
+                for line in lines
+                if _is_whole(line)
+            }
+            numbers = [row["n"] for row in rows.values() if row.get("n") is not None]
             is_whole = len(lines) < count
             if is_whole or (numbers and numbers[0] <= len(self.measurements) + 1):
                 break
@@ -54,27 +91,34 @@ class Record:
                 self.remark = "its first measurements are too many to be read"
                 break
             count *= 8
-        for row in rows:
-            self._add(row)
+        for line, row in rows.items():
+            self._add(line, row)
 
-    def _add(self, row: Json) -> None:
-        if "n" in row:
-            if row["n"] > len(self.measurements):
-                self.measurements.append(Measurement(row["step"], row["metrics"], row.get("time")))
-        elif "start" in row:
+    def _add(self, line: str, row: Json) -> None:
+        if row.get("n") is not None:
+            if row["n"] <= len(self.measurements):
+                return
+            report = parse_report(line, self.hide)
+            step = row["n"] if report.step is None else report.step
+            self.measurements.append(Measurement(step, report.metrics, report.time))
+            check_count(len(self.measurements))
+        elif row.get("start") is not None:
             self.started, self.host = row["start"], row.get("host")
-        elif "failure" in row:
-            self.failure = str(row["failure"])
-        elif "end" in row:
+        elif row.get("failure") is not None:
+            self.failure = row["failure"]
+        elif row.get("end") is not None:
             self.end = row
-            self.failure = self.failure or str(row.get("reason", ""))
+            self.failure = self.failure or row.get("reason") or ""
+        else:
+            parse_report(line, self.hide)  # which has no number
 
 
-def _parse(lines: Iterable[str]) -> Iterable[Json]:
-    for line in lines:
-        try:
-            row: Any = json.loads(line)
-        except ValueError:  # the writer is in the middle of a line
-            continue
-        if is_map(row):
-            yield dict(row)
+def _is_whole(line: str) -> bool:
+    """Return whether a line is JSON: the first or the last one may be a part of one."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from cloudtune.provider import (
     JobContext,
     Json,
+    Mask,
     Plan,
     Started,
     TrainingJob,
@@ -46,6 +47,8 @@ WAITING_SECONDS = 20.0
 Ray delivers the stop only when the job's supervisor runs (2.60.0, job_manager.py, stop_job), so a
 job for which no node is free stays PENDING, and ends as soon as it starts.
 """
+RECORD_SECONDS = 180.0
+"""Chosen: a trial fails if its record cannot be read for so long while the cluster answers."""
 _FEW_JOBS = 3
 """Up to so many jobs are read one by one; the list has the jobs of everyone, also ended ones."""
 
@@ -72,7 +75,10 @@ class RayJobs:
         self._settings = plan.settings
         self._resource = plan.fitted.study.strategy.resource
         self._package = Package(client, plan, context)
+        self._hide = Mask(plan.study).hide
         self._records: dict[str, Record] = {}
+        self._unread_since: dict[str, float] = {}
+        """Since when each record could not be read, by `time.monotonic`."""
         self._known: dict[str, Json] = {}
         """The last description of each job that was created or found."""
         self._running = 0
@@ -169,10 +175,13 @@ class RayJobs:
     def _training_job(self, name: str, job: Json, number: int) -> TrainingJob:
         if job["status"] == "PENDING" and self._waited_since_stop(name) >= WAITING_SECONDS:
             return TrainingJob(state="cancelled", word="PENDING", ended=time.time())
-        record = self._records.setdefault(name, Record())
+        record = self._records.setdefault(name, Record(hide=self._hide))
         node: str | None = job.get("driver_node_id")
-        if node and record.end is None and job["status"] != "PENDING":
-            record.read(lambda lines: self._client.tail(node, f"cloudtune-{name}.jsonl", lines))
+        is_due = node and record.end is None and job["status"] != "PENDING"
+        if node and is_due and not self._read_record(name, node, record) and not record.problem:
+            return TrainingJob(state="running", word=str(job["status"]))
+        if record.problem:
+            return self._fail(name, job, record, number)
         state = response.trial_state(job, record)
         is_over = response.is_over(job, record)
         ended = (record.end or {}).get("time") or response.seconds(job.get("end_time"))
@@ -188,6 +197,40 @@ class RayJobs:
             log=log_address(self._plan, self._context, name),
             artifacts=self._artifacts(number),
             lost=response.is_lost(job, record),
+        )
+
+    def _read_record(self, name: str, node: str, record: Record) -> bool:
+        """Read what is new in a record; return whether the node returned it.
+
+        Ray's agent hangs if the script has put a pipe in place of the record. Other jobs must not
+        wait for that.
+        """
+        try:
+            record.read(lambda lines: self._client.tail(node, f"cloudtune-{name}.jsonl", lines))
+        except RayError as error:
+            if not error.retryable:
+                raise
+            since = self._unread_since.setdefault(name, time.monotonic())
+            if time.monotonic() - since >= RECORD_SECONDS:
+                record.problem = f"its record cannot be read: {error}"
+            return False
+        self._unread_since.pop(name, None)
+        return True
+
+    def _fail(self, name: str, job: Json, record: Record, number: int) -> TrainingJob:
+        """End a job whose record is invalid."""
+        if not response.is_over(job):
+            self.stop(name)
+        return TrainingJob(
+            state="failed",
+            word=str(job["status"]),
+            measurements=record.measurements,
+            started=record.started,
+            ended=time.time(),
+            reason=record.problem,
+            machine=record.host,
+            log=log_address(self._plan, self._context, name),
+            artifacts=self._artifacts(number),
         )
 
     def _waited_since_stop(self, name: str) -> float:

@@ -14,9 +14,11 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from cloudtune.provider import open_regular
 from cloudtune_slurm.errors import (
     SSH_FAILED,
     command_error,
@@ -29,8 +31,21 @@ from cloudtune_slurm.errors import (
 TIMEOUT = 120.0
 """Seconds for one command; sbatch itself retries for some time if the controller is busy."""
 _UPLOAD_TIMEOUT = 3_600.0
+_IRREGULAR = frozenset({errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENXIO})
+"""The errors of `open_regular` for what is no regular file."""
+_GZIP = b"\x1f\x8b"
 _MARK = b"@cloudtune@\n"
 """Printed before the output of a remote command, after what the user's shell may print."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that is not read."""
+
+    reason: str
+
+
+_NOT_REGULAR = Unreadable("not a regular file")
 
 
 class Host(Protocol):
@@ -48,8 +63,14 @@ class Host(Protocol):
         """Copy a file of this machine."""
         ...
 
-    def read(self, offsets: Mapping[str, int]) -> Mapping[str, bytes]:
-        """Return the contents of files, each from an offset on. Missing files are omitted."""
+    def read(
+        self, offsets: Mapping[str, int], limit: int | None = None
+    ) -> Mapping[str, bytes | Unreadable]:
+        """Return the contents of files, each from an offset on. Missing files are omitted.
+
+        Trials can write these files, so one that is no regular file, or is larger than a limit in
+        bytes, is not read.
+        """
         ...
 
 
@@ -99,13 +120,15 @@ class LocalHost:
         except OSError as error:
             raise file_error(error) from error
 
-    def read(self, offsets: Mapping[str, int]) -> Mapping[str, bytes]:
+    def read(
+        self, offsets: Mapping[str, int], limit: int | None = None
+    ) -> Mapping[str, bytes | Unreadable]:
         """As in `Host`.
 
         Listing a folder makes an NFS client ask for its current entries; otherwise it may remember
         for a minute that a file does not exist.
         """
-        contents: dict[str, bytes] = {}
+        contents: dict[str, bytes | Unreadable] = {}
         entries: dict[str, frozenset[str]] = {}
         for path, offset in offsets.items():
             folder, _, name = path.rpartition("/")
@@ -114,13 +137,18 @@ class LocalHost:
                     entries[folder] = frozenset(os.listdir(folder))  # noqa: PTH208 - names only
                 if name not in entries[folder]:
                     continue
-                with open(path, "rb") as file:  # noqa: PTH123 - called for each of many files
+                with open_regular(path, follow=False) as file:
+                    if limit is not None and os.fstat(file.fileno()).st_size > limit:
+                        contents[path] = _too_large(limit)
+                        continue
                     file.seek(offset)
                     contents[path] = file.read()
             except (FileNotFoundError, NotADirectoryError):
                 entries.setdefault(folder, frozenset())
             except OSError as error:
-                if error.errno != errno.ESTALE:  # NFS: it was replaced while it was open
+                if error.errno in _IRREGULAR:
+                    contents[path] = _NOT_REGULAR
+                elif error.errno != errno.ESTALE:  # NFS: it was replaced while it was open
                     raise file_error(error) from error
         return contents
 
@@ -163,20 +191,33 @@ class SshHost:
             script = f"mkdir -p -m 700 {folder} && cat > {path}.new && mv {path}.new {path}"
             self._receive(script, content)
 
-    def read(self, offsets: Mapping[str, int]) -> Mapping[str, bytes]:
+    def read(
+        self, offsets: Mapping[str, int], limit: int | None = None
+    ) -> Mapping[str, bytes | Unreadable]:
         """As in `Host`: one archive of all files that exist."""
-        if not offsets:
-            return {}
-        names = " ".join(shlex.quote(path.removeprefix("/")) for path in offsets)
-        script = f"cd / && tar -czf - -- {names} 2>/dev/null\n[ $? -le 2 ]"
-        data = self._run_script(script, "tar")
-        contents: dict[str, bytes] = {}
+        contents: dict[str, bytes | Unreadable] = {}
+        names = [shlex.quote(path.removeprefix("/")) for path in offsets]
+        if not names:
+            return contents
+        words = " ".join(names)
+        archive = f"tar -czf - -- {words} 2>/dev/null\n[ $? -le 2 ]"
+        if limit is not None:  # a list of the files that are too large, or else the archive
+            large = f"large=$(find {words} -prune -type f -size +{limit}c 2>/dev/null)"
+            archive = f'{large}; if [ "$large" ]; then echo "$large"; else {archive}; fi'
+        data = self._run_script(f"cd / || exit 1\n{archive}", "tar")
+        if limit is not None and data and not data.startswith(_GZIP):
+            for name in data.decode("utf-8", "surrogateescape").splitlines():
+                contents[f"/{name}"] = _too_large(limit)
+            rest = {path: at for path, at in offsets.items() if path not in contents}
+            return {**self.read(rest, limit), **contents}
         try:
             with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
                 for entry in tar:
                     path = f"/{entry.name}"
-                    if entry.isfile() and path in offsets and (file := tar.extractfile(entry)):
-                        contents[path] = file.read()[offsets[path] :]
+                    if path not in offsets:
+                        continue
+                    file = tar.extractfile(entry) if entry.isfile() else None
+                    contents[path] = file.read()[offsets[path] :] if file else _NOT_REGULAR
         except (tarfile.TarError, EOFError, OSError) as error:
             raise ssh_error(self._host, f"connection closed: {error}") from error
         return contents
@@ -200,6 +241,10 @@ class SshHost:
             seconds=seconds,
             ssh=self._host,
         )
+
+
+def _too_large(limit: int) -> Unreadable:
+    return Unreadable(f"larger than {limit // 2**20} MiB")
 
 
 def _create_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import cast
 
 from cloudtune.provider import JobContext, Json, Plan
 from cloudtune_slurm.errors import SlurmError
-from cloudtune_slurm.host import Host
+from cloudtune_slurm.host import Host, Unreadable
 from cloudtune_slurm.request import LOG
 
 COMPLETE = "complete"
@@ -77,6 +77,8 @@ def read_log(host: Host, layout: Layout, name: str) -> Iterator[str]:
     """
     path = f"{layout.start(name)}/{LOG}"
     content = host.read({path: 0}).get(path)
+    if isinstance(content, Unreadable):
+        raise SlurmError(f"cannot read the log {path}: {content.reason}")
     if content is None:
         raise SlurmError(
             f"the job has not started, or its files were removed: {path} does not exist"

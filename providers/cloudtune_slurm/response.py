@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudtune.provider import Json, Measurement, TrainingJob, TrialState
 from cloudtune_slurm.queue import LOST, OUT_OF_TIME, QueuedJob
@@ -28,7 +28,8 @@ class Ending:
     @property
     def code(self) -> int:
         """The script's exit code, negative for a signal."""
-        return int(self.file.get("code", 1))
+        code: int | None = self.file.get("code")
+        return 1 if code is None else code
 
     @property
     def stopped(self) -> bool:
@@ -97,7 +98,7 @@ def training_job(
     started = begin.get("time") if begin else None
     ended = None
     if is_over:
-        ended = float(ending.file["ended"]) if ending and "ended" in ending.file else time.time()
+        ended = (ending.file.get("ended") if ending else None) or time.time()
     return TrainingJob(
         state=outcome.state,
         word=outcome.word,
@@ -112,6 +113,19 @@ def training_job(
         artifacts=artifacts,
         lost=outcome.lost,
         out_of_memory=outcome.out_of_memory,
+    )
+
+
+def invalid_job(job: TrainingJob, problem: str) -> TrainingJob:
+    """Return a job whose script wrote something invalid: it has failed, whatever it does."""
+    return replace(
+        job,
+        state="failed",
+        stopping=False,
+        ended=job.ended or time.time(),
+        reason=problem,
+        lost=False,
+        out_of_memory=False,
     )
 
 

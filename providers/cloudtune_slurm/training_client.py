@@ -9,28 +9,37 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from cloudtune.provider import (
+    InvalidReportError,
     JobContext,
     Json,
+    Mask,
     Measurement,
     Plan,
     Resources,
     Started,
     TrainingJob,
+    check_count,
+    is_bool,
+    is_integer,
+    is_text,
+    is_time,
+    or_absent,
+    parse_record,
+    parse_report,
     resolve_secrets,
     trial_resources,
 )
 from cloudtune_slurm.errors import SlurmError
-from cloudtune_slurm.host import Host
+from cloudtune_slurm.host import Host, Unreadable
 from cloudtune_slurm.launcher_contract import BEGIN_FILE, END_FILE, REPORTS_FILE, TRIAL_FILE
 from cloudtune_slurm.layout import STOP_FILE, Layout, locate_request
 from cloudtune_slurm.queue import Queue
 from cloudtune_slurm.request import LOG, changed_resources, sbatch_words
-from cloudtune_slurm.response import Ending, training_job
+from cloudtune_slurm.response import Ending, invalid_job, training_job
 from cloudtune_slurm.settings import POLL_SECONDS, POLL_SECONDS_SSH, SlurmSettings
 from cloudtune_slurm.uploads import copy_code
 
@@ -49,6 +58,24 @@ _GONE = (
 )
 """What scancel prints for a job that has ended."""
 _TAIL_LINES = 20
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""Bytes of one file that a trial writes, as for a trial on this machine."""
+
+
+def _is_job_id(value: object) -> bool:
+    """Return whether a value cannot be taken for an option of scancel."""
+    return isinstance(value, str) and (not value or value.isdecimal())
+
+
+_BEGIN = {"job": _is_job_id, "node": is_text, "time": is_time}
+_END = {
+    "code": or_absent(is_integer),
+    "stopped": or_absent(is_bool),
+    "timed_out": or_absent(is_bool),
+    "ended": or_absent(is_time),
+    "reason": or_absent(is_text),
+}
+"""The fields of the files of a start that are used, and their types."""
 
 
 @dataclass
@@ -61,6 +88,8 @@ class _Start:
     id: str = ""
     begin: Json | None = None
     end: Json | None = None
+    problem: str = ""
+    """What is wrong with the files that it wrote; its trial fails."""
     measurements: list[Measurement] = field(default_factory=list[Measurement])
     offset: int = 0
     """Bytes of the reports that were read."""
@@ -99,6 +128,7 @@ class SlurmJobs:
         self._layout = Layout.of_plan(plan, context)
         self._queue = Queue(host, 2 * EMULATED_SECONDS if emulated else settings.queue_interval)
         self._variables: Mapping[str, str] = resolve_secrets(plan.request, plan.study)["env"]
+        self._hide = Mask(plan.study).hide
         self._starts: dict[str, _Start] = {}
         self._accepted: list[Resources] = []
         """The resources of the jobs that this process created."""
@@ -210,16 +240,40 @@ class SlurmJobs:
             if not start.looked_for_stop:
                 offsets[f"{start.folder}/{STOP_FILE}"] = 0
             offsets[f"{start.folder}/{REPORTS_FILE}"] = start.offset
-        contents = self._host.read(offsets)
+        contents = self._host.read(offsets, MAX_FILE_BYTES)
         for start in starts.values():
-            start.end = start.end or _load(contents.get(f"{start.folder}/{END_FILE}"))
-            start.begin = start.begin or _load(contents.get(f"{start.folder}/{BEGIN_FILE}"))
             start.stopping |= f"{start.folder}/{STOP_FILE}" in contents
             start.looked_for_stop = True
-            reports = contents.get(f"{start.folder}/{REPORTS_FILE}", b"")
-            complete = reports[: reports.rfind(b"\n") + 1]
-            start.offset += len(complete)
-            start.measurements += _read_reports(complete)
+            try:
+                self._add_files(start, contents)
+            except InvalidReportError as error:
+                start.problem = start.problem or str(error)
+
+    def _add_files(self, start: _Start, contents: Mapping[str, bytes | Unreadable]) -> None:
+        """Add what the files of a start have that is new; raise an error if it is invalid."""
+
+        def content(name: str) -> bytes:
+            found = contents.get(f"{start.folder}/{name}", b"")
+            if isinstance(found, Unreadable):
+                raise InvalidReportError(f"its {name} cannot be read: {found.reason}")
+            return found
+
+        reports = content(REPORTS_FILE)
+        complete = reports[: reports.rfind(b"\n") + 1]
+        start.offset += len(complete)
+        for line in complete.splitlines():
+            report = parse_report(line, self._hide)
+            step = len(start.measurements) + 1 if report.step is None else report.step
+            start.measurements.append(Measurement(step, report.metrics, report.time))
+            check_count(len(start.measurements))
+        start.begin = start.begin or self._parse_whole(content(BEGIN_FILE), BEGIN_FILE, _BEGIN)
+        start.end = start.end or self._parse_whole(content(END_FILE), END_FILE, _END)
+
+    def _parse_whole(
+        self, content: bytes, name: str, checks: Mapping[str, Callable[[object], bool]]
+    ) -> Json | None:
+        """Return the object in a file; None if it is missing, or is being written."""
+        return parse_record(content, checks, name, self._hide) if _is_whole(content) else None
 
     def _ask_queue(self, starts: Mapping[str, _Start]) -> None:
         """Read the queue if it is time, or earlier for jobs that may not exist.
@@ -281,7 +335,9 @@ class SlurmJobs:
         tail: Sequence[str] = ()
         if is_over and ending is None and not start.stopping:
             tail = self._log_tail(start)
-        return training_job(
+        if start.problem and not is_over:
+            self._cancel(name, start)
+        job = training_job(
             begin=start.begin,
             ending=ending,
             queued=queued,
@@ -293,6 +349,7 @@ class SlurmJobs:
             tail=tail,
             has_timeout=self._plan.fitted.study.limits.trial_timeout is not None,
         )
+        return invalid_job(job, start.problem) if start.problem else job
 
     def _address(self, path: str) -> str:
         host = self._plan.request["host"]
@@ -301,7 +358,8 @@ class SlurmJobs:
     def _log_tail(self, start: _Start) -> Sequence[str]:
         path = f"{start.folder}/{LOG}"
         content = self._host.read({path: 0}).get(path, b"")
-        return content.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
+        text = "" if isinstance(content, Unreadable) else content.decode("utf-8", "replace")
+        return text.splitlines()[-_TAIL_LINES:]
 
     def _cancel(self, name: str, start: _Start, *options: str) -> None:
         target = start.id or (start.begin or {}).get("job") or f"--name={name}"
@@ -312,18 +370,12 @@ class SlurmJobs:
                 raise
 
 
-def _load(content: bytes | None) -> Json | None:
-    """Return the JSON object of a file; None if it is missing, or is being written."""
+def _is_whole(content: bytes) -> bool:
+    """Return whether a file has a whole JSON value: it is not missing or being written."""
     try:
-        loaded: Any = json.loads(content) if content else None
+        json.loads(content)
     except ValueError:
-        return None
-    return cast("Json", loaded) if isinstance(loaded, dict) else None
-
-
-def _read_reports(lines: bytes) -> Iterator[Measurement]:
-    """Yield the measurements in complete lines; a full disk truncates lines."""
-    for line in lines.splitlines():
-        report = _load(line)
-        if report is not None:
-            yield Measurement(report["step"], report["metrics"], report["time"])
+        return False
+    except RecursionError:
+        return True
+    return True

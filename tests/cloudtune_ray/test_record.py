@@ -134,3 +134,32 @@ def test_a_job_that_the_memory_monitor_ended_is_no_loss(error: str, message: str
 def test_words_of_the_script_are_no_lack_of_memory() -> None:
     failed = job("FAILED", "JOB_ENTRYPOINT_COMMAND_ERROR", f"failed with exit code 1:\n{KILLED}")
     assert response.failure_reason(failed, Record()) == failed["message"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"n": 2, "step": 2, "metrics": {"score": "text"}, "time": "x"}',
+        '{"n": 2}',
+        '{"n": "2", "step": 2, "metrics": {"a": 1}}',
+        '{"n": 2, "step": true, "metrics": {"a": 1}}',
+        '{"n": 2, "step": 2, "metrics": [1]}',
+        '{"a": 1}',
+        "[]",
+        "[" * 60_000 + "]" * 60_000,
+        '{"start": "early"}',
+        '{"start": 1, "host": {}}',
+        '{"failure": 7}',
+        '{"end": "0"}',
+        '{"end": 0, "time": Infinity}',
+        '{"end": 0, "stopped": 1}',
+    ],
+)
+def test_an_invalid_line_is_the_problem_of_its_job(line: str) -> None:
+    file, record = File(), Record()
+    file.add(1)
+    file.lines.append(line)
+    record.read(file.tail)
+    assert record.problem.startswith("invalid re")
+    record.read(file.tail)
+    assert len(record.measurements) <= 1

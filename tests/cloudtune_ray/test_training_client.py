@@ -13,7 +13,8 @@ from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
 from cloudtune_ray import training_client
 from cloudtune_ray.client import RayClient
-from cloudtune_ray.training_client import WAITING_SECONDS, RayJobs
+from cloudtune_ray.errors import RayError
+from cloudtune_ray.training_client import RECORD_SECONDS, WAITING_SECONDS, RayJobs
 from tests.cloudtune_ray.support import study_of
 
 RUN = "3f6k2m9qxt"
@@ -26,6 +27,14 @@ class Cluster:
     status = "PENDING"
     is_new = False
     """Whether it has forgotten the job."""
+    node: str | None = None
+    record: list[str] | None = None
+    """The lines of the record; None if the node does not answer."""
+
+    def tail(self, _node: str, _file: str, _lines: int) -> list[str]:
+        if self.record is None:
+            raise RayError("timed out", retryable=True)
+        return self.record
 
     def has_package(self, _name: str) -> bool:
         return True
@@ -40,6 +49,7 @@ class Cluster:
                 "submission_id": name,
                 "status": self.status,
                 "metadata": {"cloudtune_run": RUN},
+                "driver_node_id": self.node,
             }
         )
 
@@ -108,3 +118,30 @@ def test_a_job_that_a_new_head_does_not_know_is_lost(
 def test_a_job_that_was_never_created_is_omitted(cluster: Cluster, jobs: RayJobs) -> None:
     cluster.is_new = True
     assert not jobs.poll([first_start(jobs)])
+
+
+def test_a_job_with_an_invalid_record_fails_and_is_stopped(
+    cluster: Cluster, jobs: RayJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[str] = []
+    cluster.status, started = "RUNNING", first_start(jobs)
+    cluster.node, cluster.record = "n1", ['{"start": 5.0, "host": "n1"}', '{"a": 1}']
+    monkeypatch.setattr(cluster, "stop", stopped.append)
+    jobs.create(started)
+    job = jobs.poll([started])[str(started.id)]
+    assert (job.state, job.reason) == ("failed", "invalid report '{\"a\": 1}'")
+    assert stopped == [started.id]
+
+
+def test_a_record_that_cannot_be_read_fails_its_job_and_delays_no_other(
+    cluster: Cluster, jobs: RayJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, started = Clock(), first_start(jobs)
+    monkeypatch.setattr(training_client, "time", clock)
+    cluster.status, cluster.node, cluster.record = "SUCCEEDED", "n1", None
+    jobs.create(started)
+    assert jobs.poll([started])[str(started.id)].state == "running"
+    clock.now += RECORD_SECONDS
+    job = jobs.poll([started])[str(started.id)]
+    assert job.state == "failed"
+    assert job.reason == "its record cannot be read: ray: timed out"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune_slurm.errors import SlurmError, command_error
-from cloudtune_slurm.host import Host, LocalHost, SshHost, clean_environment
+from cloudtune_slurm.host import Host, LocalHost, SshHost, Unreadable, clean_environment
 
 FAKE_SSH = """\
 #!{python}
@@ -191,3 +191,21 @@ def test_a_real_sshd(login: str, tmp_path: Path) -> None:
     test_words_and_variables_arrive_unchanged(host)
     test_files_are_written_and_read_from_an_offset(host, tmp_path)
     assert host.read({f"{folder}/a/one": 3}) == {f"{folder}/a/one": b"3"}
+
+
+def test_only_regular_files_within_the_limit_are_read(host: Host, tmp_path: Path) -> None:
+    names = ("plain", "pipe", "device", "large", "absent")
+    paths = {name: str(tmp_path / name) for name in names}
+    Path(paths["plain"]).write_bytes(b"text")
+    os.mkfifo(paths["pipe"])
+    Path(paths["device"]).symlink_to("/dev/zero")
+    Path(paths["large"]).write_bytes(bytes(2**20 + 1))
+    contents = host.read(dict.fromkeys(paths.values(), 0), 2**20)
+    irregular = Unreadable("not a regular file")
+    assert {name: contents.get(path) for name, path in paths.items()} == {
+        "plain": b"text",
+        "pipe": irregular,
+        "device": irregular,
+        "large": Unreadable("larger than 1 MiB"),
+        "absent": None,
+    }

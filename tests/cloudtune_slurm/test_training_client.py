@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -421,3 +422,74 @@ def test_the_log_of_a_waiting_job_says_that_it_waits(rig: Rig) -> None:
     started = rig.create(1)
     with pytest.raises(SlurmError, match="has not started"):
         read_log(rig.cluster, rig.layout, str(started.id))
+
+
+REPORT = '{"time": 6, "step": 1, "metrics": {"accuracy": 0.5}}\n'
+BEGIN = '{"job": "101", "node": "n1", "time": 5.0}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (
+            "reports.jsonl",
+            REPORT + '{"step": 2, "metrics": {"score": "text"}, "time": "x"}\n',
+            "invalid report",
+        ),
+        ("reports.jsonl", REPORT + '{"a": 1}\n', "invalid report '{\"a\": 1}'"),
+        ("reports.jsonl", REPORT + "[1]\n", "invalid report"),
+        ("reports.jsonl", REPORT + "nonsense\n", "invalid report"),
+        ("reports.jsonl", REPORT + "[" * 60_000 + "\n", "invalid report"),
+        ("reports.jsonl", REPORT + '{"step": 1.5, "metrics": {"a": 1}, "time": 1}\n', "invalid"),
+        ("reports.jsonl", REPORT + '{"step": 1, "metrics": {"a": 1}, "time": 1e99}\n', "invalid"),
+        ("reports.jsonl", REPORT + f'{{"metrics": {{"{"a" * 70_000}": 1}}}}\n', "a line of more"),
+        ("begin.json", "[]", "invalid begin.json '[]'"),
+        ("begin.json", '{"job": ["x"], "node": 1, "time": "soon"}', "invalid begin.json"),
+        ("begin.json", '{"job": "--user=other", "node": "n", "time": 1}', "invalid begin.json"),
+        ("end.json", "3", "invalid end.json"),
+        ("end.json", '{"code": "none"}', "invalid end.json"),
+        ("end.json", '{"code": 0, "ended": "now"}', "invalid end.json"),
+        ("end.json", '{"code": 0, "ended": NaN}', "invalid end.json"),
+        ("end.json", '{"code": 1, "reason": {}}', "invalid end.json"),
+    ],
+)
+def test_an_invalid_file_of_a_trial_fails_this_trial_only(
+    rig: Rig, clock: Clock, name: str, content: str, reason: str
+) -> None:
+    hostile, other = rig.create(1), rig.create(2)
+    for started in (hostile, other):
+        rig.begin(started)
+        rig.write(started, "reports.jsonl", REPORT)
+    rig.write(hostile, name, content)
+    jobs = rig.poll(hostile, other)
+    job = jobs[str(hostile.id)]
+    assert (job.state, job.over, job.lost) == ("failed", True, False)
+    assert reason in job.reason
+    assert ["scancel", "101"] in rig.cluster.calls
+    assert jobs[str(other.id)].state == "running"
+    assert [m.step for m in jobs[str(other.id)].measurements] == [1]
+    assert rig.state(hostile).state == "failed"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "large"])
+@pytest.mark.parametrize("name", ["reports.jsonl", "begin.json", "end.json"])
+def test_what_is_no_regular_file_fails_its_trial(
+    rig: Rig, clock: Clock, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_client, "MAX_FILE_BYTES", 2**20)
+    started = rig.create(1)
+    rig.begin(started)
+    path = Path(rig.layout.start(str(started.id)), name)
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.touch()
+        os.truncate(path, 2**20 + 1)
+    job = rig.state(started)
+    problem = "larger than 1 MiB" if kind == "large" else "not a regular file"
+    assert (job.state, job.reason) == ("failed", f"its {name} cannot be read: {problem}")

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudtune.study.regular_files import read_regular
+
 Import = tuple[str, tuple[str, ...]]
 """A module and the names imported from it."""
 
@@ -62,7 +64,7 @@ class _Scanner:
         if file in self._seen:
             return True
         self._seen.add(file)
-        return all(self._scan(node, package) for node in ast.parse(file.read_bytes()).body)
+        return all(self._scan(node, package) for node in ast.parse(read_regular(file)).body)
 
     def _scan(self, node: ast.stmt, package: Sequence[str]) -> bool:
         if isinstance(node, ast.Import):

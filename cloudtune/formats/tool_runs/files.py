@@ -6,7 +6,6 @@ Pickles (``.pkl``, ``.dill``) are never opened: loading one runs any code that i
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 
 from cloudtune.errors import UsageError
 from cloudtune.study.quantities import format_bytes
+from cloudtune.study.regular_files import open_regular
 from cloudtune.study.yaml_reader import is_map
 
 MAX_BYTES = 512 * 1024**2
@@ -110,9 +110,7 @@ def open_file(path: Path) -> BinaryIO:
     Raises:
         OSError: If it is missing, or a device or a pipe, which could block.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError("is not a regular file")
-    return path.open("rb")
+    return open_regular(path)
 
 
 def read_file(path: Path) -> str:

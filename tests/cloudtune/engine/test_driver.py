@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.planning.planner import plan
 from cloudtune.provider.facts import Lookup, Price
 from cloudtune.provider.models import Interrupted, Lost, Recovered
+from cloudtune.results.event_checks import event_problem
 from cloudtune.results.events import (
     Ended,
     Event,
@@ -23,6 +25,7 @@ from cloudtune.results.events import (
     Measured,
     Outcome,
     Started,
+    TrialState,
 )
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
@@ -556,3 +559,35 @@ class Rungs(Counting):
                 return Suggestion({"x": 1}, resource=3, resumes=1)
             case _:
                 return "done"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (Measured(2, 0.0, 1, {"score": cast("float", "high")}), "metrics is {'score': 'high'}"),
+        (Measured(2, 0.0, 1, cast("dict[str, float]", [1.0])), "metrics is [1.0]"),
+        (Measured(2, 0.0, cast("int", 1.5), {"score": 1.0}), "step is 1.5"),
+        (Measured(2, math.nan, 1, {"score": 1.0}), "time is nan"),
+        (Measured(2, cast("float", "x"), 1, {"score": 1.0}), "time is 'x'"),
+        (Measured(2, 1e18, 1, {"score": 1.0}), "time is 1e+18"),
+        (Measured(2, 0.0, 2**63, {"score": 1.0}), f"step is {2**63}"),
+        (Ended(2, 0.0, cast("TrialState", "fine")), "state is 'fine'"),
+        (Ended(2, 0.0, "completed", cast("str", None)), "reason is None"),
+        (Ended(2, 0.0, "failed", "x" * 2**21), "reason is 'xxx"),
+        (Ended(2, 0.0, "failed", exit_code=cast("int", "1")), "exit_code is '1'"),
+        (HostFailure(2, 0.0, "failed", lost=cast("bool", "no")), "lost is 'no'"),
+    ],
+)
+def test_an_invalid_event_fails_its_trial_and_is_not_recorded(
+    event: Measured | Ended, reason: str
+) -> None:
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        if started.number == 2:
+            yield event
+        yield from scored(float)(started)
+
+    of = study(limits={"max_trials": 3})
+    _, events, _ = drive(of, script)
+    assert states(of, events) == ["completed", "failed", "completed"]
+    assert reason in folded(of, events).get(2).reason
+    assert not any(event_problem(each) for each in events)

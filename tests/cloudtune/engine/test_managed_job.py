@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +23,7 @@ from cloudtune.provider.facts import Price
 from cloudtune.provider.models import JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event, Outcome
+from cloudtune.results.model import Measurement
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 from cloudtune.testing.features import PLAIN
@@ -447,3 +449,29 @@ def test_a_missing_package_is_reported_before_a_run_is_created(
         assert not (tmp_path / "state").exists()
     else:
         lifecycle.create([planned()])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"measurements": [Measurement(1, cast("dict[str, float]", {"score": "high"}))]}, "'high'"),
+        ({"measurements": [Measurement(cast("int", None), {"score": 1.0})]}, "step is None"),
+        ({"reason": cast("str", {"a": 1})}, "reason is {'a': 1}"),
+        ({"billed_seconds": math.inf}, "billed_seconds is inf"),
+    ],
+)
+def test_an_invalid_answer_about_a_trial_fails_this_trial(
+    service: Any, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], reason: str
+) -> None:
+    own_cook = odd.OddService.cook
+
+    def spoilt(kitchen: Any, order: Any, number: int, chosen: dict[str, str]) -> Any:
+        made = own_cook(kitchen, order, number, chosen)
+        return replace(made, **change) if number == 1 else made
+
+    monkeypatch.setattr(odd.OddService, "cook", spoilt)
+    run = lifecycle.create([planned()]).id
+    assert lifecycle.execute(run)["odd"].state == "completed"
+    (result,) = cloudtune.results(run).jobs
+    assert [trial.state for trial in result.trials] == ["failed", "completed"]
+    assert reason in result.trials[0].reason

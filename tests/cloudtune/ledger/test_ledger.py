@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
 from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
@@ -300,3 +301,14 @@ def test_a_nearer_state_folder_of_another_user_is_skipped(
 
     monkeypatch.setattr(Path, "stat", owned)
     assert state_folder(inner) == tmp_path / ".cloudtune"
+
+
+def test_an_invalid_event_is_not_recorded(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("r"))
+        valid = Started(1, 1.0, {"x": 1})
+        with pytest.raises(LedgerError, match=r"event of trial 1 was not recorded: .* step is None"):
+            ledger.append("r", "local", valid, Measured(1, 1.0, cast("int", None), {"a": 1.0}))
+        assert [*ledger.events("r", "local")] == []
+        ledger.append("r", "local", valid)
+        assert [*ledger.events("r", "local")] == [(1, valid)]
