@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from cloudtune.errors import LedgerError
 
 EMULATOR_FOLDER = "emulator"
 """The folder with an emulator's state, in the folder of its job."""
+
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 def state_folder(start: Path | None = None) -> Path:
@@ -84,8 +88,46 @@ def open_folder_note(folder: Path) -> str | None:
     )
 
 
+def is_folder_name(name: str) -> bool:
+    """Return whether the id of a run, or the name of a provider, can be the name of its folder.
+
+    Ledgers and plans come from other people, too, and folders of runs are deleted.
+    """
+    return _FOLDER_NAME.fullmatch(name) is not None
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """Return the folder of a run or of a job.
+
+    Raises:
+        LedgerError: If its name would lead elsewhere.
+    """
+    if not is_folder_name(name):
+        raise LedgerError(
+            f"{name!r} is not the id of a run or the name of a provider. If the ledger of {folder} "
+            "has such a run, `cloudtune clean RUN` removes it there and leaves all files"
+        )
+    return folder / name
+
+
 def list_run_folders(folder: Path) -> list[str]:
     """Return the names of the run folders in a state folder, sorted."""
     with suppress(OSError):
         return sorted(each.name for each in (folder / "runs").iterdir() if each.is_dir())
     return []
+
+
+def no_runs_message(folder: Path, ledger: Path) -> str:
+    """Return the message about a state folder without runs, or with folders of lost ones."""
+    folders = list_run_folders(folder)
+    if not folders:
+        return f"no runs in {folder}; start one with `cloudtune run STUDY`"
+    problem, effect = "is missing", "starts a new one"
+    if ledger.exists():
+        problem, effect = "is empty", "uses it as it is"
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    return (
+        f"the ledger {ledger} {problem}, but there are folders of runs "
+        f"({', '.join(folders[:3])}{more}); restore the ledger from a backup, or `cloudtune run "
+        f"STUDY` {effect}"
+    )

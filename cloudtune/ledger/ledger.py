@@ -26,7 +26,14 @@ from cloudtune.ledger.connection import (
     transaction,
 )
 from cloudtune.ledger.event_table import DamagedEventsError, EventTable
-from cloudtune.ledger.home import create_state_folder, list_run_folders, state_folder
+from cloudtune.ledger.home import (
+    create_state_folder,
+    is_folder_name,
+    list_run_folders,
+    no_runs_message,
+    state_folder,
+    subfolder,
+)
 from cloudtune.ledger.record_table import (
     DamagedRecordError,
     change_record,
@@ -79,7 +86,7 @@ class Ledger:
         self._path = path = folder / "ledger.db"
         new, in_memory = not path.exists(), False
         if new and not create:
-            raise UsageError(self._no_runs_message())
+            raise UsageError(no_runs_message(folder, self._path))
         try:
             if create or os.access(folder, os.W_OK):
                 create_state_folder(folder)
@@ -100,19 +107,6 @@ class Ledger:
         except LedgerError:
             self._db.close()
             raise
-
-    def _no_runs_message(self) -> str:
-        folders = list_run_folders(self.folder)
-        if not folders:
-            return f"no runs in {self.folder}; start one with `cloudtune run STUDY`"
-        problem, effect = "is missing", "starts a new one"
-        if self._path.exists():
-            problem, effect = "is empty", "uses it as it is"
-        return (
-            f"the ledger {self._path} {problem}, but there are folders of runs "
-            f"({_abbreviate(folders)}); restore the ledger from a backup, or `cloudtune run STUDY` "
-            f"{effect}"
-        )
 
     def __enter__(self) -> Self:
         """Return the ledger."""
@@ -146,11 +140,11 @@ class Ledger:
 
     def run_folder(self, run: str) -> Path:
         """Return the folder of a run's files; it may not exist yet."""
-        return self.folder / "runs" / run
+        return subfolder(self.folder / "runs", run)
 
     def job_folder(self, run: str, provider: str) -> Path:
         """Return the folder of a job's files; it may not exist yet."""
-        return self.run_folder(run) / provider
+        return subfolder(self.run_folder(run), provider)
 
     def create_run(self, record: RunRecord) -> None:
         """Add a run and its jobs; they are on disk on return.
@@ -211,7 +205,7 @@ class Ledger:
         """
         ids, missing = self._list_runs()
         if not ids and not missing:
-            raise UsageError(self._no_runs_message())
+            raise UsageError(no_runs_message(self.folder, self._path))
         if prefix is None:
             if missing:
                 problem = "its record is missing, so the latest run is unknown; name a run"
@@ -223,7 +217,7 @@ class Ledger:
             return prefix
         if not matches:
             hint = "list the runs with `cloudtune status`"
-            if self.run_folder(prefix).is_dir():
+            if is_folder_name(prefix) and self.run_folder(prefix).is_dir():
                 hint = f"it has a folder, but is not in {self._path}"
             raise UsageError(f"run {prefix!r} not found; {hint}")
         if len(matches) > 1:
@@ -245,9 +239,12 @@ class Ledger:
             on_damage(self.damage_error(run, str(error)))
 
         with ledger_errors(self._path):
+            providers = list_providers(self._db, run)
+            for provider in providers:
+                self.job_folder(run, provider)  # raises an error for a name that leads elsewhere
             jobs = [
                 job
-                for provider in list_providers(self._db, run)
+                for provider in providers
                 if (job := read_record(self._db, run, provider, parse_job, report))
             ]
             record = read_record(
@@ -262,7 +259,7 @@ class Ledger:
         return LedgerError(
             f"run {run} is damaged in the ledger {self._path}: {problem}. Restore the ledger from "
             f"a backup, or remove the run with `cloudtune clean {run}`; its trials' files are in "
-            f"{self.run_folder(run)}"
+            f"{self.folder / 'runs' / run}"
         )
 
     def update_study(
@@ -393,7 +390,3 @@ class Ledger:
         with self.atomic(durable=True):
             for table, column in _RUN_KEYS.items():
                 self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
-
-
-def _abbreviate(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

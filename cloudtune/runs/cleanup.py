@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cloudtune.emulation.process import find_running, stop
 from cloudtune.errors import UsageError
-from cloudtune.ledger.home import EMULATOR_FOLDER
+from cloudtune.ledger.home import EMULATOR_FOLDER, is_folder_name
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
 from cloudtune.runs.creation import lost_runs
@@ -38,7 +38,11 @@ def find_removable_runs(runs: Sequence[str] = ()) -> list[str]:
                 *ledger.run_ids(),
                 *(run for run, is_incomplete in lost.items() if is_incomplete),
             ]
-        running = {run for run in ids if lock_holder(ledger.run_folder(run)) is not None}
+        running = {
+            run
+            for run in ids
+            if is_folder_name(run) and lock_holder(ledger.run_folder(run)) is not None
+        }
     if runs and running:
         raise UsageError(f"{', '.join(sorted(running))} is running; stop it with `cloudtune stop`")
     return [run for run in ids if run not in running]
@@ -47,10 +51,15 @@ def find_removable_runs(runs: Sequence[str] = ()) -> list[str]:
 def remove_run(run: str) -> Path | None:
     """Remove a run with its files and results; return its folder if some files are left.
 
+    A run whose id is no name of a folder has no files.
+
     Raises:
         LedgerError: If a process executes the run.
     """
     with Ledger() as ledger:
+        if not is_folder_name(run):
+            ledger.remove_run(run)
+            return None
         run_folder = ledger.run_folder(run)
         with RunLock(run_folder):
             for folder in run_folder.glob(f"*/{EMULATOR_FOLDER}"):

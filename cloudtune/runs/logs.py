@@ -99,7 +99,7 @@ def find_log(
     if trial and trial.log and "://" in trial.log:
         return ServiceLog(trial.log, job, trial, job_folder)
     path = Path((trial and trial.log) or job_folder / "trials" / str(number) / "log.txt")
-    if path.exists() and (trial or damage):  # the file of a trial that is lost from the ledger
+    if path.is_file() and (trial or damage):  # the file of a trial that is lost from the ledger
         return FileLog(path, job, number)
     if damage:
         raise damage[0]

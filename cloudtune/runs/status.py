@@ -69,9 +69,9 @@ def _matches(row: dict[str, Any], states: Collection[str], on: Collection[str]) 
 
 
 def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict[str, Any]:
-    is_executed = lock_holder(ledger.run_folder(run)) is not None
     errors: list[LedgerError] = []
     try:
+        is_executed = lock_holder(ledger.run_folder(run)) is not None
         record = ledger.run(run, on_damage=errors.append)
         read = [
             _job_status(ledger, record, job, errors, is_executed=is_executed) for job in record.jobs

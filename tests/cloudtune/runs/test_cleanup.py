@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from cloudtune.cli.main_group import cloudtune
+from cloudtune.errors import LedgerError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.planning.planner import plan
+from cloudtune.runs import lifecycle
 from cloudtune.runs.cleanup import remove_tree
+from cloudtune.runs.status import read_status
+from cloudtune.study.study import Study
+from cloudtune.testing.features import PLAIN
 
 
 def test_everything_is_removed_and_links_are_not_followed(tmp_path: Path) -> None:
@@ -43,3 +56,50 @@ def test_a_link_in_place_of_a_run_is_left_alone(tmp_path: Path) -> None:
     remove_tree(tmp_path / "run")
     remove_tree(tmp_path / "nowhere")
     assert (tmp_path / "other" / "file").exists()
+
+
+@pytest.mark.parametrize("hostile", ["../../../victim", "{victim}", "..", "a/b", ".", "", "x\0y"])
+def test_a_run_whose_id_leads_elsewhere_is_removed_without_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: str
+) -> None:
+    victim = tmp_path / "a" / "victim"
+    (victim / "local").mkdir(parents=True)
+    (victim / "file").touch()
+    state = tmp_path / "a" / "b" / "state"
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(state))
+    hostile = hostile.format(victim=victim)
+    (tmp_path / "train.py").write_text("from cloudtune.trial import report\nreport(score=1)\n")
+    study = Study.model_validate({**PLAIN, "trial": {"script": "train.py"}})
+    good = lifecycle.create([plan(study, "local", base=tmp_path)]).id
+    with Ledger() as ledger:
+        record = ledger.run(good)
+        job = replace(record.jobs[0], run=hostile)
+        ledger.create_run(replace(record, id=hostile, jobs=(job,)))
+    rows = read_status(notify=print)
+    assert {row["run"]: row["state"] for row in rows} == {hostile: "damaged", good: "pending"}
+    with pytest.raises(LedgerError, match="is not the id of a run"), Ledger() as ledger:
+        ledger.run(hostile)
+    assert CliRunner().invoke(cloudtune, ["clean", "--yes", hostile]).exit_code == 0
+    assert (victim / "file").exists()
+    assert (state / "runs" / good).is_dir()
+    with Ledger() as ledger:
+        assert ledger.run_ids() == [good]
+
+
+def test_a_job_whose_provider_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        jobs = (JobRecord("r", "../../victim", {"mode": "driven"}),)
+        ledger.create_run(RunRecord("r", 1.0, "n", {}, None, "/", jobs))
+        with pytest.raises(LedgerError, match="victim' is not the id"):
+            ledger.run("r")
+
+
+def test_a_plan_whose_run_leads_elsewhere_creates_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "a" / "state"))
+    (tmp_path / "train.py").write_text("print(1)\n")
+    study = Study.model_validate({**PLAIN, "trial": {"script": "train.py"}})
+    with pytest.raises(LedgerError, match="is not the id of a run"):
+        lifecycle.create([plan(study, "local", base=tmp_path, run_id="../../victim")])
+    assert not (tmp_path / "victim").exists()
