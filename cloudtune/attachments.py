@@ -100,6 +100,7 @@ def _attach_job(
 def _find_reader(source: str) -> tuple[RunReader, str]:
     """Return the reader of a tool and the location that a user named."""
     from cloudtune.formats import run_readers
+    from cloudtune.formats.secrets import hide_credentials
     from cloudtune.provider import registry
     from cloudtune.study.suggestions import did_you_mean
 
@@ -113,7 +114,7 @@ def _find_reader(source: str) -> tuple[RunReader, str]:
     services = [each for each in registry.names() if registry.has_mode(each, "managed")]
     hint = did_you_mean(name, [*services, *tools]) if colon else ""
     raise UsageError(
-        f"{source}: no such file or folder, and no provider or tool of this name"
+        f"{hide_credentials(source)}: no such file or folder, and no provider or tool of this name"
         f"{f', {hint}' if hint else ''}. Attach a job as PROVIDER:JOB ({', '.join(services)}), or "
         f"a run as TOOL:LOCATION ({', '.join(tools) or 'no tool is known'})"
     )

@@ -932,10 +932,11 @@ class SecretFilter:
         self._rest = b""
         self._names: dict[bytes, bytes] = {}
         for value, name in names.items():
-            min_length = MIN_SECRET_DIGITS if value.isdigit() else MIN_SECRET_LENGTH
-            if len(value) >= min_length:
-                for form in _secret_forms(value):
-                    self._names.setdefault(form, "${{{}}}".format(name).encode())
+            for text in (value, value.strip()):  # programs strip what they read
+                min_length = MIN_SECRET_DIGITS if text.isdigit() else MIN_SECRET_LENGTH
+                if len(text) >= min_length:
+                    for form in _secret_forms(text):
+                        self._names.setdefault(form, "${{{}}}".format(name).encode())
         if self._names:
             import re
 

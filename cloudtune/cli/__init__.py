@@ -44,9 +44,10 @@ def main(args: Sequence[str] | None = None) -> None:
         code = 130
     except CloudtuneError as error:
         from cloudtune.cli.messages import echo_error
+        from cloudtune.formats.secrets import hide_credentials
         from cloudtune.reporting.sanitize import sanitize_lines
 
-        echo_error(sanitize_lines(str(error)))
+        echo_error(sanitize_lines(hide_credentials(str(error))))
         code = 3 if isinstance(error, ProviderError) else 1
         code = 2 if isinstance(error, UnsupportedError | ConversionError) else code
     except BrokenPipeError:

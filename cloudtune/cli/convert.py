@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     from cloudtune.diagnostics import Finding, Note, Problem
     from cloudtune.study.study import Study
 
+_MAX_NAME = 200
+"""Bytes of a file's name without its suffix; file systems have 255."""
+
 
 @examples(
     "cloudtune import tuning-job.json -o study.yaml",
     "cloudtune import experiment.yaml --from katib",
     "cloudtune import tuning-job.json -o studies/     # one study for each definition",
     "cloudtune import sqlite:///optuna.db --definition my-study -o study.yaml",
-    "cloudtune import tuning-job.json --definition xgboost | cloudtune check /dev/stdin",
+    "cloudtune import tuning-job.json --definition xgboost > study.yaml",
 )
 @click.command("import")
 @click.argument("file", type=click.Path())
@@ -86,26 +90,38 @@ def import_(
 
 def _write(imported: Imported, output: Path, *, is_folder: bool) -> None:
     from cloudtune.errors import UsageError
+    from cloudtune.reporting.sanitize import sanitize_line
 
-    stem = imported.file.stem
-    files = (
-        [output]
-        if not is_folder
-        else [output / f"{_file_name(each.name) or stem}.yaml" for each in imported.studies]
-    )
+    names = [_file_name(each.name) or imported.file.stem for each in imported.studies]
+    files = [output / f"{name}.yaml" for name in _distinct(names)] if is_folder else [output]
     for file in files:
         if file.exists():
             raise UsageError(f"{file} exists; remove it, or choose another name with -o")
     if is_folder:
         output.mkdir(parents=True, exist_ok=True)
     for file, each in zip(files, imported.studies, strict=True):
-        file.write_text(each.to_yaml(imported.comment), "utf-8")
-        click.echo(f"{file}: a study from {imported.format.title}", err=True)
+        with file.open("x", encoding="utf-8") as new:  # also not through a link to nowhere
+            new.write(each.to_yaml(imported.comment))
+        name = "" if each.name in {"", file.stem} or not is_folder else f" named {each.name!r}"
+        text = f"{file}: a study{name} from {imported.format.title}"
+        click.echo(sanitize_line(text), err=True)
     click.echo(f"Check it with: cloudtune check {click.format_filename(files[0])}", err=True)
 
 
 def _file_name(name: str) -> str:
-    return "".join(char if char.isalnum() or char in "-_." else "-" for char in name).strip(".")
+    name = "".join(char if char.isalnum() or char in "-_." else "-" for char in name).strip(".")
+    return name.encode()[:_MAX_NAME].decode("utf-8", "ignore")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names, with a number where another one is equal but for the case of letters."""
+    used: set[str] = set()
+    distinct: list[str] = []
+    for name in names:
+        numbered = (f"{name}-{number}" if number > 1 else name for number in count(1))
+        distinct.append(next(each for each in numbered if each.casefold() not in used))
+        used.add(distinct[-1].casefold())
+    return distinct
 
 
 def _to_json(imported: Imported) -> str:

@@ -109,6 +109,7 @@ def _export_runs(runs: tuple[str, ...], program: str, place: str | None) -> None
     from cloudtune.errors import AlreadyExportedError
     from cloudtune.formats import mlflow
     from cloudtune.formats.optuna import run_export
+    from cloudtune.formats.secrets import hide_credentials
     from cloudtune.ledger.reader import read_results
 
     for result, trials in (job for run in runs or (None,) for job in read_results(run)):
@@ -118,7 +119,7 @@ def _export_runs(runs: tuple[str, ...], program: str, place: str | None) -> None
             else:
                 storage = place or "optuna.db"
                 name = run_export.export(result, trials, storage)
-                target = f"the Optuna study {name!r} in {storage}"
+                target = f"the Optuna study {name!r} in {hide_credentials(storage)}"
         except AlreadyExportedError as error:
             click.echo(f"{error}; skipped", err=True)
             continue

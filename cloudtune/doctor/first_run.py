@@ -13,6 +13,8 @@ from cloudtune.ledger.home import create_state_folder, state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.study.regular_files import read_regular
+from cloudtune.study.yaml_reader import is_list, is_map
 
 _FILE = "doctor.json"
 """The file in the state folder with the studies, each with its providers."""
@@ -51,10 +53,11 @@ def remember(file: str, providers: Sequence[str]) -> None:
 
 
 def _read() -> dict[str, list[str]]:
-    with suppress(OSError, ValueError, CloudtuneError):
-        data = json.loads((state_folder() / _FILE).read_bytes())
-        return {str(key): [str(each) for each in value] for key, value in data.items()}
-    return {}
+    data: object = None
+    with suppress(OSError, ValueError, RecursionError, CloudtuneError):
+        data = json.loads(read_regular(state_folder() / _FILE))
+    studies = data.items() if is_map(data) else ()
+    return {key: [str(each) for each in value] for key, value in studies if is_list(value)}
 
 
 def _ran_before(file: str, provider: str) -> bool:

@@ -25,6 +25,7 @@ from cloudtune.errors import MissingExtraError, ProviderError, UsageError
 from cloudtune.ledger.home import create_private_folder
 from cloudtune.provider import registry
 from cloudtune.provider.models import Emulator
+from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import Mode
 
 ADDRESS = "address.json"
@@ -142,11 +143,11 @@ def save_options(
 def find_running(folder: Path) -> Address | None:
     """Return the address of the emulator that runs in a folder, or None."""
     try:
-        address = Address(**json.loads((folder / ADDRESS).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        address = Address(**json.loads(read_regular(folder / ADDRESS)))
+        # The address of one that was killed is left until the next one has the lock.
+        return address if is_locked(folder) and not _has_ended(address.pid) else None
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
-    # The address of one that was killed is left until the next one has the lock.
-    return address if is_locked(folder) and not _has_ended(address.pid) else None
 
 
 def is_locked(folder: Path) -> bool:

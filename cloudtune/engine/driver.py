@@ -22,7 +22,7 @@ from cloudtune.engine.time_limits import TimeLimits
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.provider.models import Lost
 from cloudtune.provider.protocols import TrialRunner
-from cloudtune.results.event_checks import event_problem
+from cloudtune.results.event_checks import event_problem, valid_end
 from cloudtune.results.events import (
     Ended,
     Event,
@@ -44,7 +44,6 @@ _log = get_logger(__name__)
 _MAX_BATCH = 1_000
 """The most messages that one step processes."""
 _TRIAL_TIMEOUT = "its trial_timeout was reached"
-_KILLED: tuple[TrialState, str] = ("cancelled", "cloudtune was killed")
 
 
 class Driver:
@@ -199,14 +198,15 @@ class Driver:
             elif event.number not in invalid:
                 self._add_measurement(event)
         for trial in trials:
-            number, problem = trial.number, invalid.get(trial.number)
+            number, failure = trial.number, invalid.get(trial.number)
             if number not in recovered.running:
-                state, reason = ("failed", problem) if problem else _KILLED
-                self._add_events(Ended(number, self._last_time, state, reason))
+                state: TrialState = "failed" if failure else "cancelled"
+                ended = Ended(number, self._last_time, state, failure or "cloudtune was killed")
+                self._add_events(ended)
                 continue
             self._deadlines[number] = self._deadline_of(number, runner)
-            if problem:
-                self._stop_trial(number, "failed", problem, runner)
+            if failure:
+                self._stop_trial(number, "failed", failure, runner)
 
     def _can_start(self) -> bool:
         has_slot = len(self._deadlines) < (self._limits.parallel_trials or 1)
@@ -334,8 +334,7 @@ class Driver:
 
     def _final_event(self, event: Ended) -> Ended:
         """Return the end of a trial, given how its process ended."""
-        if problem := event_problem(event):
-            event = Ended(event.number, time.time(), "failed", problem)
+        event = valid_end(event)
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
         if reason and not (reason == _TRIAL_TIMEOUT and self._times.is_in_time(event)):
             return replace(_as_ended(event), state=state, reason=reason, lost=False)

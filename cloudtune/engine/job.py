@@ -27,6 +27,7 @@ from cloudtune.provider.models import JobContext, Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.provider.secrets import Mask
+from cloudtune.results.event_checks import event_problem, valid_end
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
 from cloudtune.results.failure import describe_output, explained_end
 from cloudtune.study.study import Study
@@ -100,9 +101,9 @@ class _Execution:
 
     def _masked(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
         if isinstance(event, Ended):
-            return self.mask.end(self._explained(self.mask.end(event)))
+            return self.mask.end(self._explained(self.mask.end(valid_end(event))))
         if isinstance(event, Measured):
-            return self.mask.measure(event)
+            return event if event_problem(event) else self.mask.measure(event)
         if event.error is not None:
             report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask.hide)
             return replace(event, reason=f"{report}{event.reason}")

@@ -14,6 +14,7 @@ from typing import Any
 from cloudtune.errors import AlreadyExportedError, UsageError, import_extra
 from cloudtune.formats.export_state import export_state
 from cloudtune.formats.exported_runs import part_key, parts, result_text, trial_text
+from cloudtune.formats.secrets import hide_credentials
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import format_value
 
@@ -62,7 +63,8 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
         return _Export(client, importlib.import_module("mlflow.entities"), result).write(trials)
     except (exceptions.MlflowException, ImportError) as error:
         hint = "" if "sqlalchemy" not in str(error).lower() else "; pip install mlflow"
-        raise UsageError(f"cannot export to MLflow: {error}{hint}") from error
+        text = hide_credentials(f"cannot export to MLflow: {error}{hint}")
+        raise UsageError(text) from error
 
 
 class _Export:

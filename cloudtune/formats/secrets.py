@@ -20,16 +20,20 @@ _CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 """Keys for the credentials of a machine, a cluster or a storage."""
-_USER = re.compile(r"://[^/]*@")
+_USER = re.compile(r"(?<=://)(?:[^\s:/?#@'\"]*:[^\s'\"]*|[^\s/?#'\"]*)@")
+"""The user in an address. A password may contain any character, so it ends with the last ``@``."""
+_PASSWORD = re.compile(
+    r"(?i)([?&;][\w.-]*(?:passw(?:or)?d|pwd|secret|token|key|signature)[\w.-]*=)[^&;#\s'\"]+"
+)
 
 
-def hide_credentials(address: str) -> str:
-    """Return an address without user and password.
+def hide_credentials(text: str) -> str:
+    """Return a text without the users and passwords of addresses in it.
 
-    >>> hide_credentials("mysql://me:secret@host/db")
-    'mysql://host/db'
+    >>> hide_credentials("mysql://me:secret@host/db?password=secret&charset=utf8")
+    'mysql://host/db?password=***&charset=utf8'
     """
-    return _USER.sub("://", address)
+    return _PASSWORD.sub(r"\1***", _USER.sub("", text))
 
 
 def drop_secrets(document: Any, report: Report) -> Any:

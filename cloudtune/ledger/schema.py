@@ -75,6 +75,10 @@ def create_or_migrate(
                 f"one reads up to {VERSION}); upgrade cloudtune, or set CLOUDTUNE_HOME to "
                 "another folder"
             )
+        if version < 0:
+            raise LedgerError(
+                f"the ledger {path} is damaged: its version is {version}; restore it from a backup"
+            )
         if version == 0:
             _create_tables(db, path, new=new)
         elif version < VERSION:

@@ -114,7 +114,7 @@ class TrainingJob:
             billed_seconds=self.billed_seconds,
             machine=self.machine,
             lost=self.lost,
-            out_of_memory=self.out_of_memory or self.reason.startswith(OUT_OF_MEMORY),
+            out_of_memory=self.out_of_memory or str(self.reason).startswith(OUT_OF_MEMORY),
         )
 
 

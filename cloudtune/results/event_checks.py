@@ -6,6 +6,7 @@ Events come from scripts, services and providers, whose mistakes must not damage
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from typing import cast, get_args
 
@@ -32,8 +33,21 @@ def event_problem(event: Event) -> str:
     for name, check in _CHECKS[type(event)].items():
         if not check(fields[name]):
             kind = "measurement" if isinstance(event, Measured) else type(event).__name__.lower()
-            return f"invalid {kind}: {name} is {repr(fields[name])[:_MAX_SHOWN]}"
+            return f"invalid {kind}: {name} is {_describe(fields[name])}"
     return ""
+
+
+def valid_end(event: Ended) -> Ended:
+    """Return the end of a trial, or a failure if the provider returned an invalid one."""
+    problem = event_problem(event)
+    return Ended(event.number, time.time(), "failed", problem) if problem else event
+
+
+def _describe(value: object) -> str:
+    """Return a number, or the type of another value, which could contain a secret."""
+    if value is None or is_number(value) or isinstance(value, bool | int):
+        return repr(value)[:_MAX_SHOWN]
+    return f"a wrong {type(value).__name__}"
 
 
 def _is_short(value: object) -> bool:

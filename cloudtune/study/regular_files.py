@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 MAX_BYTES = 16 * 1024**2
 """The largest file that is read as a whole, unless another limit is given."""
 
 
-def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:
+def open_regular(path: str | Path, *, follow: bool = True) -> BufferedReader:
     """Return a regular file, opened for reading.
 
     Args:

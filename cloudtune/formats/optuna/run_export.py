@@ -21,6 +21,7 @@ from cloudtune.formats.exported_runs import (
     result_text,
     trial_text,
 )
+from cloudtune.formats.secrets import hide_credentials
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import (
     BoolParameter,
@@ -82,7 +83,7 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str) -> str:
                 directions=[objective.goal for objective in study.objectives] or ["minimize"],
             )
         except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
-            raise UsageError(f"Optuna cannot open {to}: {error}") from error
+            raise UsageError(hide_credentials(f"Optuna cannot open {to}: {error}")) from error
         if study.objectives:
             optuna_study.set_metric_names([objective.metric for objective in study.objectives])
         for key, value in _study_attributes(result).items():
@@ -118,7 +119,7 @@ def _delete_outdated_export(
         return
     state = export_state(result)
     if state and storage.get_study_user_attrs(id_).get(_EXPORTED) == state:
-        raise AlreadyExportedError(f"{to} already has the study {name!r}")
+        raise AlreadyExportedError(f"{hide_credentials(to)} already has the study {name!r}")
     storage.delete_study(id_)
 
 

@@ -8,56 +8,44 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from cloudtune._display import import_progress_bars
 from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Json
 from cloudtune.formats.secrets import hide_credentials
+from cloudtune.formats.sqlite import MAX_BYTES, Database, is_sqlite, table_names
 from cloudtune.formats.tool_runs.conditions import PresencePatterns
+from cloudtune.study.regular_files import open_regular
 
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-MAX_BYTES = 1024**3
-"""The largest file that is read."""
 MAX_TRIALS = 100_000
 """Trials of which the distributions are read, the first ones."""
-_SQLITE = b"SQLite format 3\0"
+_TABLES = frozenset({"studies", "study_directions", "trial_params"})
 _DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 """What Optuna raises for a storage with values that it never writes."""
 
 
 def is_storage(path: Path) -> bool:
-    """Return whether a file is an SQLite or a journal storage of Optuna."""
+    """Return whether a file is an SQLite or a journal storage of Optuna.
+
+    Raises:
+        UsageError: If it is an SQLite file that is damaged, or has what could run code.
+    """
+    return table_names(path) >= _TABLES or _is_journal(path)
+
+
+def _is_journal(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_SQLITE))
-            if head == _SQLITE:
-                return _has_tables(path)
-            if not head.startswith(b"{"):
-                return False
-            line = (head + file.readline(100_000)).strip()
+        with open_regular(path) as file:
+            line = file.readline(100_000).strip()
     except (OSError, ValueError):
         return False
-    return line.endswith(b"}") and b'"op_code"' in line and b'"worker_id"' in line
-
-
-def _has_tables(path: Path) -> bool:
-    import sqlite3
-
-    names = {"studies", "study_directions", "trial_params"}
-    try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
-        try:
-            query = "SELECT name FROM sqlite_master WHERE type = 'table'"
-            return names <= {name for (name,) in connection.execute(query)}
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return False
+    is_object = line.startswith(b"{") and line.endswith(b"}")
+    return is_object and b'"op_code"' in line and b'"worker_id"' in line
 
 
 def read_storage(place: str) -> Json:
@@ -93,16 +81,18 @@ def open_storage(place: str) -> Generator[BaseStorage]:
 
     shown = hide_credentials(place)
     storage: Any = None
+    path = Path(place.removeprefix("sqlite:///").partition("?")[0])
+    database = Database(path) if path.is_file() and is_sqlite(path) else None
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        storage = _journal(place) or _database(place)
+        storage = _journal(place) or _rdb_storage(place, database)
         yield storage
     except optuna.exceptions.StorageInternalError as error:  # such as a table without a column
-        reason = str(error.__cause__ or error).partition("\n")[0]
+        reason = _reason(error.__cause__ or error, database)
         raise UsageError(f"Optuna cannot read {shown}: {reason}") from error
     except (ArgumentError, NoSuchModuleError, SQLAlchemyError, ImportError) as error:
-        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        reason = _reason(error, database)
         raise UsageError(f"Optuna cannot open {shown}: {reason}") from None
     except _DAMAGE as error:
         if "optuna storage upgrade" in str(error):
@@ -111,7 +101,7 @@ def open_storage(place: str) -> Generator[BaseStorage]:
                 f"{shown} has the tables of an older version of Optuna: run `optuna storage "
                 f"upgrade --storage {address}` on a copy, and import the copy"
             ) from error
-        raise UsageError(f"Optuna cannot read {shown}: {error}") from error
+        raise UsageError(f"Optuna cannot read {shown}: {_reason(error, database)}") from error
     finally:
         optuna.logging.set_verbosity(verbosity)
         if (engine := getattr(storage, "engine", None)) is not None:
@@ -119,28 +109,25 @@ def open_storage(place: str) -> Generator[BaseStorage]:
             engine.dispose()
 
 
-def _database(place: str) -> BaseStorage:
+def _reason(error: BaseException, database: Database | None) -> str:
+    return database.reason(error) if database else str(error).partition("\n")[0]
+
+
+def _rdb_storage(place: str, database: Database | None) -> BaseStorage:
     from optuna.storages import RDBStorage
 
-    path = place if "://" not in place else place.removeprefix("sqlite:///")
-    if "://" in path:
-        return RDBStorage(place, skip_table_creation=True)
-    if not Path(path).is_file():
-        raise ValueError("there is no such file")
-    if Path(path).stat().st_size > MAX_BYTES:
-        raise ValueError(f"larger than the limit of {MAX_BYTES // 1024**2} MiB")
-    # Braces in an address are placeholders to Optuna.
-    read_only = f"sqlite:///file:{quote(str(Path(path).absolute()))}?mode=ro&uri=true"
-    return RDBStorage(read_only, skip_table_creation=True)
+    if database:
+        engine = {"creator": database.connect}
+        return RDBStorage("sqlite://", engine, skip_table_creation=True)
+    if "://" not in place.removeprefix("sqlite:///"):
+        raise ValueError("there is no such file, or it is no storage of Optuna")
+    return RDBStorage(place, skip_table_creation=True)
 
 
 def _journal(place: str) -> BaseStorage | None:
     path = Path(place)
-    if "://" in place or not path.is_file() or not is_storage(path):
+    if "://" in place or not _is_journal(path):
         return None
-    with path.open("rb") as file:
-        if file.read(len(_SQLITE)) == _SQLITE:
-            return None
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"larger than the limit of {MAX_BYTES // 1024**2} MiB")
     return _journal_storage(path)
@@ -153,7 +140,7 @@ def _journal_storage(path: Path) -> BaseStorage:
 
     class Backend(BaseJournalBackend):
         def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 for number, line in enumerate(file):
                     if number >= log_number_from and line.endswith(b"\n"):
                         yield json.loads(line)

@@ -11,17 +11,17 @@ import os
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from typing_extensions import override
 
 from cloudtune.errors import UsageError, import_extra
 from cloudtune.formats.secrets import hide_credentials
+from cloudtune.formats.sqlite import ERRORS, Database, table_names
 from cloudtune.formats.tool_runs.files import RunFolder, UnreadableFileError, is_folder
 from cloudtune.formats.tool_runs.tables import read_cell
 from cloudtune.formats.tool_runs.values import to_metric
@@ -106,16 +106,7 @@ def is_mlflow_folder(path: Path) -> bool:
 
 def is_mlflow_database(path: Path) -> bool:
     """Return whether a file is an SQLite database with the tables of MLflow."""
-    try:
-        with closing(_connect(path)) as db:
-            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-    except (sqlite3.Error, OSError):
-        return False
-    return names >= _TABLES
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+    return table_names(path) >= _TABLES
 
 
 class FolderStore(Store):
@@ -282,15 +273,22 @@ class _Reading:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._database = Database(path)
 
     def __enter__(self) -> sqlite3.Connection:
-        self._db = _connect(self._path)
-        return self._db
+        try:
+            self._connection = self._database.connect()
+        except ERRORS as error:
+            raise self._error(error) from error
+        return self._connection
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._db.close()
-        if isinstance(error, sqlite3.Error | ValueError | TypeError | KeyError):
-            raise UsageError(f"{self._path} cannot be read: {error}") from error
+        self._connection.close()
+        if isinstance(error, (*ERRORS, TypeError, KeyError)):
+            raise self._error(error) from error
+
+    def _error(self, error: BaseException) -> UsageError:
+        return UsageError(f"{self._path} cannot be read: {self._database.reason(error)}")
 
 
 class ClientStore(Store):

@@ -32,6 +32,8 @@ _SECRET_VALUE = re.compile(
     r"sk-[\w-]{20}|hf_\w{20}|gh[pousr]_\w{20}|github_pat_\w{20}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30}|eyJ[\w-]{10,200}\.eyJ"
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
+    r"|://[^\s:/@]{0,99}:(?!\d{1,5}/)[^\s@${}<>*]{1,200}@"
+    r"|^(?!mailto:)[^\s:/@]{1,99}:[^\s:/@${}<>*]{1,200}@(?!sha\d+:)[\w.-]+"
 )
 _HARMLESS = re.compile(r"\d{0,9}|true|false|yes|no|none", re.IGNORECASE)
 

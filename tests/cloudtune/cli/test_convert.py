@@ -12,6 +12,7 @@ import cloudtune
 from cloudtune.cli import main
 from cloudtune.cli.main_group import cloudtune as group
 from cloudtune.errors import UsageError
+from cloudtune.study.loader import loads
 
 KATIB = Path(__file__).parents[1] / "formats" / "katib"
 
@@ -84,6 +85,32 @@ def test_several_definitions_are_written_to_a_folder(
     assert (code, "name: second" in out) == (0, True)
     code, _, err = call(capsys, "import", KATIB / "several.yaml", "--definition", "secund")
     assert (code, "did you mean second" in err) == (1, True)
+
+
+def test_definitions_with_one_file_name_do_not_overwrite_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["a/b", "a:b", "A-b", "a-b-2", "../x", "..", "l" * 400, "l" * 400 + "1"]
+    studies = [
+        {
+            "study_name": name,
+            "directions": ["minimize"],
+            "distributions": {
+                "x": {"name": "FloatDistribution", "attributes": {"low": 0.0, "high": index + 1.0}}
+            },
+        }
+        for index, name in enumerate(names)
+    ]
+    (tmp_path / "several.json").write_text(json.dumps({"studies": studies}))
+    folder = tmp_path / "out"
+    code, _, err = call(capsys, "import", tmp_path / "several.json", "-o", folder)
+    assert code == 0, err
+    files = {each.name for each in folder.iterdir()}
+    assert files >= {"A-b-3.yaml", "a-b-2-2.yaml", "a-b-2.yaml", "a-b.yaml", "several.yaml"}
+    spaces = {str(loads(each.read_text()).parameters["x"]) for each in folder.iterdir()}
+    assert len(spaces) == len(names)
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".yaml"] == []
+    assert f"{folder}/a-b-2.yaml: a study named 'a:b' from" in err
 
 
 def test_json_has_the_studies_and_the_findings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,8 +45,9 @@ def test_neither_this_machine_nor_an_emulator_is_meant(plans: list[Plan], tmp_pa
     assert not (tmp_path / "state").exists()
 
 
-def test_a_damaged_record_is_replaced(plans: list[Plan], tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"a": 1}', "[" * 60_000, "null"])
+def test_a_damaged_record_is_replaced(plans: list[Plan], tmp_path: Path, content: str) -> None:
     remember("other.yaml", ["vertex"])
-    (tmp_path / "state" / "doctor.json").write_text("{")
+    (tmp_path / "state" / "doctor.json").write_text(content)
     assert first_run_services(plans) == ["sagemaker", "vertex"]
     assert first_run_services(plans) == []

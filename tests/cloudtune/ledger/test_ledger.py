@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Timer
 from types import SimpleNamespace
@@ -77,6 +78,16 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     db.execute(f"PRAGMA user_version={VERSION + 1}")
     db.close()
     with pytest.raises(LedgerError, match="newer cloudtune"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("version", [-1, -(2**31), 1, 2, 2**31 - 1])
+def test_a_ledger_whose_version_is_damaged_is_refused(tmp_path: Path, version: int) -> None:
+    with Ledger(tmp_path, create=True) as ledger:
+        ledger.create_run(record("r"))
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        db.execute(f"PRAGMA user_version={version}")
+    with pytest.raises(LedgerError):
         Ledger(tmp_path)
 
 

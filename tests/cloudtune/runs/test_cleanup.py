@@ -76,7 +76,7 @@ def test_a_run_whose_id_leads_elsewhere_is_removed_without_files(
         job = replace(record.jobs[0], run=hostile)
         ledger.create_run(replace(record, id=hostile, jobs=(job,)))
     rows = read_status(notify=print)
-    assert {row["run"]: row["state"] for row in rows} == {hostile: "damaged", good: "pending"}
+    assert {row["run"]: row["state"] for row in rows} == {hostile: "damaged", good: "interrupted"}
     with pytest.raises(LedgerError, match="is not the id of a run"), Ledger() as ledger:
         ledger.run(hostile)
     assert CliRunner().invoke(cloudtune, ["clean", "--yes", hostile]).exit_code == 0

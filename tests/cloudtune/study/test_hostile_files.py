@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cloudtune.cli.main_group import cloudtune
 from cloudtune.diagnostics import Problem
-from cloudtune.errors import StudyError
+from cloudtune.errors import CloudtuneError, StudyError
 from cloudtune.study.loader import load, loads
 from cloudtune.study.yaml_reader import MAX_BYTES
 
@@ -231,3 +233,52 @@ def test_no_bytes_raise_anything_but_a_study_error(
     file = tmp_path_factory.getbasetemp() / "bytes.yaml"
     file.write_bytes(data)
     assert all(problem.file for problem in _mistakes(lambda: load(file)))
+
+
+SOURCE = {
+    "src/train.py": "import helper\nimport argparse\nargparse.ArgumentParser().parse_args()\n",
+    "src/helper.py": "",
+    "src/requirements.txt": "",
+    "src/pyproject.toml": "",
+    "src/.cloudtuneignore": "",
+    "src/.gitignore": "",
+    "src/data.bin": "",
+    "data/a.csv": "",
+    "study.yaml": """
+        objective: {metric: score, goal: maximize}
+        parameters: {x: {type: int, min: 1, max: 3}}
+        limits: {max_trials: 1}
+        trial:
+          source: src
+          script: train.py
+          requirements: requirements.txt
+          inputs: {data: data}
+        """,
+}
+
+
+@posix
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", SOURCE)
+def test_a_pipe_or_a_device_beside_the_study_ends_no_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for each, text in SOURCE.items():
+        path = tmp_path / each
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (tmp_path / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    for words in (
+        ["check", "study.yaml"],
+        ["plan", "study.yaml", "--on", "local", "--on", "sagemaker", "--on", "ray", "--emulate"],
+    ):
+        done = CliRunner().invoke(cloudtune, words)
+        assert not done.exception or isinstance(done.exception, SystemExit | CloudtuneError)
+        if name == "study.yaml":
+            assert "is not a regular file" in str(done.exception or "") + done.output
