@@ -186,6 +186,12 @@ def test_a_secret_in_the_name_of_a_metric_is_masked() -> None:
     assert Mask(STUDY).measure(event).metrics == {"loss of ${HF_TOKEN}": 1.0, "score": 2.0}
 
 
+def test_a_secret_is_masked_without_its_blanks() -> None:
+    secrets = SecretFilter({"\t very secret \n": "TOKEN", " 123 ": "SHORT"})
+    assert secrets.hide_text("[very secret] 123") == "[${TOKEN}] 123"
+    assert secrets.hide_text("a\t very secret \nb") == "a${TOKEN}b"
+
+
 SECRET = 'hf_very"secret' + "0123456789" * 5
 PRINTING_SCRIPT = """
 import json, os, sys, time
