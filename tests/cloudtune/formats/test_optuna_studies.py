@@ -207,7 +207,7 @@ def test_a_storage_without_trials_or_with_odd_values(tmp_path: Path) -> None:
         importer.read("postgresql://me:se@cret@host/db", "optuna")
     assert "cret" not in str(caught.value)
     (tmp_path / "other.db").write_bytes(b"SQLite format 3\0" + bytes(1000))
-    with pytest.raises(StudyError, match="binary"):
+    with pytest.raises(UsageError, match="file is not a database"):
         importer.read(tmp_path / "other.db")
 
 
