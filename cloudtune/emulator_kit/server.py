@@ -167,7 +167,10 @@ class _Gate:
             return Response(503, b"starting", "text/plain").send(start_response)
         limit = _body_limit(environ)
         length = str(environ.get("CONTENT_LENGTH") or 0)
-        if length.isdecimal() and int(length) > limit:
+        if not (length.isascii() and length.isdecimal()):
+            reason = "the Content-Length is not a number of bytes"
+            return Response(400, reason.encode(), "text/plain").send(start_response)
+        if int(length[:20]) > limit:
             reason = f"the body has more than the {limit:,} bytes that this emulator accepts"
             return Response(413, reason.encode(), "text/plain").send(start_response)
         if environ.get("wsgi.input_terminated"):  # sent in chunks, without a length
@@ -184,6 +187,9 @@ class _Gate:
         else:
             try:
                 return emulation(environ, start_response)
+            except RecursionError:
+                reason = b"the document is nested too deeply"
+                return Response(400, reason, "text/plain").send(start_response)
             except (OSError, MemoryError, RuntimeError) as error:
                 if (host_error := describe_host_error(error)) is None:
                     raise

@@ -17,7 +17,13 @@ from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.job_emulator import end_emulator, job_context, lost_emulator
 from cloudtune.engine.managed_job import ManagedJob
-from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError, UnsupportedError
+from cloudtune.errors import (
+    CloudtuneError,
+    LedgerError,
+    MissingExtraError,
+    ProviderError,
+    UnsupportedError,
+)
 from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord
@@ -215,7 +221,7 @@ def execute_job(
     An exception instead of the plan was raised when the plan was read. ``state`` is the state
     folder. ``read_output`` returns the lines that a trial printed, wherever they are.
     """
-    if job.job is not None and job.state in FINAL_STATES and job.mode == "managed":
+    if _is_final(job):
         return _show_ended_job(job, plan, observer, state)
     with Ledger(state) as ledger:
         last_event = ledger.last_event_number(job.run, job.provider)
@@ -276,10 +282,16 @@ def execute_job(
         return outcome
 
 
+def _is_final(job: JobRecord) -> bool:
+    """Return whether a job has nothing left to do. One whose limits were raised is pending."""
+    is_managed = job.mode == "managed" and job.job is not None
+    return job.state in FINAL_STATES if is_managed else job.state == "completed"
+
+
 def _show_ended_job(
     job: JobRecord, plan: Plan | Exception, observer: Observer, state: Path
 ) -> Outcome:
-    """Show a managed job that ended earlier, and return its outcome."""
+    """Show a job that ended earlier and has nothing left to do, and return its outcome."""
     outcome = Outcome(job.state, job.reason)
     try:
         with Ledger(state) as ledger:
@@ -287,8 +299,13 @@ def _show_ended_job(
             end_emulator(ledger.job_folder(job.run, job.provider), job.mode, outcome)
             events = [event for _, event in ledger.events(job.run, job.provider)]
         observer.begin(_require_plan(plan), events, job.elapsed(job.ended or 0.0))
+    except LedgerError:
+        raise
     except CloudtuneError as error:
         observer.message(f"{job.provider}: {error}")
+    if job.mode == "driven":
+        observer.end(job.provider, outcome)
+        return outcome
     ended = {"completed": "is complete", "failed": "failed"}.get(job.state, "ended")
     mode = "" if _accepts_parents(job) else " and mode: driven"
     text = (

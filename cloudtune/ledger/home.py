@@ -15,6 +15,10 @@ EMULATOR_FOLDER = "emulator"
 """The folder with an emulator's state, in the folder of its job."""
 
 
+INCOMPLETE = "incomplete"
+"""The folder in a run's folder that has the lock of the process that creates or removes the run."""
+LOCK_FILES = frozenset({"holder", "stop"})
+"""The files of a run's lock, which a process can create anew after the run was removed."""
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -117,9 +121,22 @@ def list_run_folders(folder: Path) -> list[str]:
     return []
 
 
+def list_whole_run_folders(folder: Path) -> list[str]:
+    """Return the names of the folders with files of runs that no process creates or removes."""
+    contents = {
+        name: {each.name for each in (folder / "runs" / name).iterdir()}
+        for name in list_run_folders(folder)
+    }
+    return [
+        name
+        for name, content in contents.items()
+        if INCOMPLETE not in content and content - LOCK_FILES
+    ]
+
+
 def no_runs_message(folder: Path, ledger: Path) -> str:
     """Return the message about a state folder without runs, or with folders of lost ones."""
-    folders = list_run_folders(folder)
+    folders = list_whole_run_folders(folder)
     if not folders:
         return f"no runs in {folder}; start one with `cloudtune run STUDY`"
     problem, effect = "is missing", "starts a new one"

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,6 +181,11 @@ class Ledger:
         """Return whether a run with exactly this id exists."""
         return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
 
+    def require_run(self, run: str) -> None:
+        """Raise a `UsageError` if another process has removed a run."""
+        if run not in self.run_ids():
+            raise UsageError(f"run {run} was removed by another process")
+
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, newest first, in the order of their creation.
 
@@ -255,7 +260,9 @@ class Ledger:
         return record
 
     def damage_error(self, run: str, problem: str) -> LedgerError:
-        """Return the error for a run whose record is damaged."""
+        """Return the error for a damaged run; raise a `UsageError` if it was just removed."""
+        with suppress(LedgerError):
+            self.require_run(run)
         return LedgerError(
             f"run {run} is damaged in the ledger {self._path}: {problem}. Restore the ledger from "
             f"a backup, or remove the run with `cloudtune clean {run}`; its trials' files are in "
@@ -269,12 +276,12 @@ class Ledger:
         plans: dict[str, dict[str, Any]],
         overrides: Sequence[str] | None,
     ) -> None:
-        """Replace a run's study, plans and overrides, to raise limits; on disk on return."""
+        """Replace a run's study, plans and overrides, and make its jobs pending; on disk."""
         with self.atomic(durable=True):
             values = json.dumps(study), json.dumps(overrides)
             self._change(run, RUN_ITSELF, "study=?, overrides=?", *values)
             for provider, plan in plans.items():
-                self._change(run, provider, "plan=?", json.dumps(plan))
+                self._change(run, provider, "plan=?, state='pending'", json.dumps(plan))
 
     def _change(self, run: str, provider: str, changes: str, *values: Any) -> None:
         try:

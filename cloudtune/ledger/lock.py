@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -50,7 +51,7 @@ class RunLock:
         self._file = self._open_lock_file()
         try:
             deadline = time.monotonic() + _LOCK_TIMEOUT
-            while not _try_lock(self._file.fileno()):
+            while not self._try_lock():
                 if time.monotonic() > deadline:
                     raise LedgerError(
                         f"run {self._folder.name} is held by {_read_holder(self._folder)}"
@@ -74,6 +75,20 @@ class RunLock:
             os.close(self._fifo)
         self._file.truncate(0)
         self._file.close()
+
+    def _try_lock(self) -> bool:
+        """Lock the file, and return whether it is still the one in the folder.
+
+        Another process can have removed the run while this one waited.
+        """
+        if not _try_lock(self._file.fileno()):
+            return False
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._file.fileno()), (self._folder / _LOCK_FILE).stat()):
+                return True
+        self._file.close()
+        self._file = self._open_lock_file()
+        return False
 
     def _open_lock_file(self) -> TextIO:
         try:
@@ -137,7 +152,9 @@ def request_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
 
 
 def _read_holder(folder: Path) -> str:
-    words = (folder / _LOCK_FILE).read_text(encoding="utf-8").split()
+    words: list[str] = []
+    with suppress(FileNotFoundError):
+        words = (folder / _LOCK_FILE).read_text(encoding="utf-8").split()
     return f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
 
 

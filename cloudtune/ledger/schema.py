@@ -11,7 +11,7 @@ from pathlib import Path
 from cloudtune.errors import LedgerError
 from cloudtune.ledger.checksums import RUN_ITSELF, Tally, event_checksum, job_seed
 from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
-from cloudtune.ledger.home import list_run_folders
+from cloudtune.ledger.home import list_run_folders, list_whole_run_folders
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.ledger.records import parse_events
@@ -104,7 +104,7 @@ def _version(db: sqlite3.Connection) -> int:
 def _create_tables(db: sqlite3.Connection, path: Path, *, new: bool) -> None:
     if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise LedgerError(f"{path} is not a ledger of cloudtune; move it away to start a new one")
-    if not new and list_run_folders(path.parent):
+    if not new and list_whole_run_folders(path.parent):
         raise LedgerError(
             f"the ledger {path} is empty, but there are runs in {path.parent / 'runs'}: it was "
             "damaged, or its file ledger.db-wal was removed. Restore it from a backup, or move it "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cloudtune.emulation.process import find_running, stop
 from cloudtune.errors import UsageError
-from cloudtune.ledger.home import EMULATOR_FOLDER, is_folder_name
+from cloudtune.ledger.home import EMULATOR_FOLDER, INCOMPLETE, is_folder_name
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
 from cloudtune.runs.creation import lost_runs
@@ -61,12 +61,12 @@ def remove_run(run: str) -> Path | None:
             ledger.remove_run(run)
             return None
         run_folder = ledger.run_folder(run)
-        with RunLock(run_folder):
+        with RunLock(run_folder), RunLock(run_folder / INCOMPLETE):
             for folder in run_folder.glob(f"*/{EMULATOR_FOLDER}"):
                 if address := find_running(folder):  # of a job that was not resumed
                     stop(address)
             ledger.remove_run(run)
-    remove_tree(run_folder)
+            remove_tree(run_folder)
     return run_folder if run_folder.exists() else None
 
 

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudtune.errors import UsageError
+from cloudtune.ledger.home import INCOMPLETE
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
-
-_MARK = "incomplete"
-"""The folder in a run's folder that has the lock of the process that creates the run."""
 
 
 @contextmanager
@@ -28,21 +26,26 @@ def creation_lock(ledger: Ledger, run: str) -> Generator[None]:
     ledger.require_new(run)
     if creator := run_creator(folder):
         raise UsageError(f"run {run} is being created by {creator}")
-    if (folder / _MARK).exists():
+    if (folder / INCOMPLETE).exists():
         shutil.rmtree(folder)
-    with RunLock(folder / _MARK):
+    with RunLock(folder / INCOMPLETE):
         try:
             yield
         except BaseException:
             if not ledger.has_run(run):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-    shutil.rmtree(folder / _MARK, ignore_errors=True)
+    remove_creation_mark(folder)
+
+
+def remove_creation_mark(folder: Path) -> None:
+    """Remove what marks a folder of an incomplete run; a killed process can have left it."""
+    shutil.rmtree(folder / INCOMPLETE, ignore_errors=True)
 
 
 def run_creator(folder: Path) -> str | None:
     """Return the process that creates the run in a folder, for messages; None if none does."""
-    return lock_holder(folder / _MARK)
+    return lock_holder(folder / INCOMPLETE)
 
 
 def lost_runs(ledger: Ledger) -> dict[str, bool]:
@@ -53,7 +56,7 @@ def lost_runs(ledger: Ledger) -> dict[str, bool]:
     """
     folders = {name: ledger.run_folder(name) for name in ledger.unknown_folders()}
     return {
-        name: (folder / _MARK).exists()
+        name: (folder / INCOMPLETE).exists()
         for name, folder in folders.items()
         if run_creator(folder) is None
     }

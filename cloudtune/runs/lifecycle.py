@@ -32,7 +32,7 @@ from cloudtune.errors import (
 )
 from cloudtune.ledger.home import EMULATOR_FOLDER, open_folder_note
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import RunLock, lock_holder, request_stop
+from cloudtune.ledger.lock import lock_holder, request_stop
 from cloudtune.ledger.outputs import record_outputs, unhashed_files
 from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
@@ -45,6 +45,7 @@ from cloudtune.results.model import StudyResult
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.detach import resume_unattended
 from cloudtune.runs.logs import read_output
+from cloudtune.runs.run_lock import hold_run
 from cloudtune.runs.stop_requests import StopRequests
 
 _log = get_logger(__name__)
@@ -249,7 +250,7 @@ def execute(
                 errors.append(error)
 
         with (
-            RunLock(ledger.run_folder(record.id), requests.stop),
+            hold_run(ledger, record.id, requests.stop),
             _stop_on_signals(requests.interrupt),
             ExitStack() as active_budgets,
         ):

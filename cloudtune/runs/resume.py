@@ -8,13 +8,13 @@ from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import RunLock
 from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.runs.differences import find_differences
 from cloudtune.runs.lifecycle import jobs_on
+from cloudtune.runs.run_lock import hold_run
 from cloudtune.runs.source_check import require_unchanged_source
 from cloudtune.study.study import Study
 
@@ -54,7 +54,11 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
     with Ledger() as ledger:
         for job in jobs_on(record, on):
             source = ledger.job_folder(record.id, job.provider) / "source"
-            require_unchanged_source(record, job, source)
+            try:
+                require_unchanged_source(record, job, source)
+            except UsageError:
+                ledger.require_run(record.id)  # its files may have been removed meanwhile
+                raise
     return _raise_limits(record.id, overrides) if overrides else []
 
 
@@ -62,7 +66,7 @@ def _raise_limits(run: str, overrides: Sequence[str]) -> list[Plan]:
     """Replace the study and the plans of a run by those with new limits; return the new plans."""
     from cloudtune.study.loader import apply_overrides
 
-    with Ledger() as ledger, RunLock(ledger.run_folder(run)):
+    with Ledger() as ledger, hold_run(ledger, run):
         record = ledger.run(run)
         study = apply_overrides(Study.model_validate(record.study), overrides)
         all_overrides = None if record.overrides is None else (*record.overrides, *overrides)

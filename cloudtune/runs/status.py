@@ -58,7 +58,7 @@ def read_status(
                 f"{', '.join(lost)}; to remove them: cloudtune clean {' '.join(lost)}"
             )
         rows = (_run_status(ledger, each, notify) for each in runs)
-        return list(islice((row for row in rows if _matches(row, states, on)), last))
+        return list(islice((row for row in rows if row and _matches(row, states, on)), last))
 
 
 def _matches(row: dict[str, Any], states: Collection[str], on: Collection[str]) -> bool:
@@ -68,7 +68,8 @@ def _matches(row: dict[str, Any], states: Collection[str], on: Collection[str]) 
     return (not states or bool(any_state & {*states})) and (not on or bool(any_provider & {*on}))
 
 
-def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict[str, Any]:
+def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict[str, Any] | None:
+    """Return the status of a run, or None if it was removed meanwhile."""
     errors: list[LedgerError] = []
     try:
         is_executed = lock_holder(ledger.run_folder(run)) is not None
@@ -76,6 +77,8 @@ def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict
         read = [
             _job_status(ledger, record, job, errors, is_executed=is_executed) for job in record.jobs
         ]
+    except UsageError:  # it was removed meanwhile
+        return None
     except LedgerError as error:
         for each in [*errors, error]:
             notify(str(each))

@@ -104,12 +104,10 @@ def _file_hint(path: Path) -> str:
 def _read_text(path: Path) -> str:
     name = str(path)
     try:
-        if path.is_dir():
-            raise _file_error(name, "is a folder", "pass a study file in it")
-        if path.exists() and not path.is_file():
-            raise _file_error(name, "is not a regular file", "save the study to a file first")
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise _file_error(name, "is a folder", "pass a study file in it") from None
     except FileNotFoundError:
         raise _file_error(name, "file not found", _file_hint(path)) from None
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,3 +52,38 @@ def test_concurrent_runs_share_a_ledger(home: Home) -> None:
         (result,) = json.loads(process.communicate(timeout=100)[0])
         assert [trial["number"] for trial in result["trials"]] == list(range(1, 25))
         assert {trial["state"] for trial in result["trials"]} == {"completed"}
+
+
+def test_users_that_clean_and_resume_at_once_are_told_what_happened(home: Home) -> None:
+    for _ in range(3):
+        home.call("run", "study.yaml")
+        run = home.run
+        words = [("resume", run, "--set", "limits.max_trials=26"), ("clean", "--yes")] * 4
+        errors = [each.communicate(timeout=100)[1] for each in [home.begin(*w) for w in words]]
+        assert not any("damaged" in text or "Traceback" in text for text in errors), errors
+        assert not any("folders of runs" in text for text in errors), errors
+        home.call("clean", "--yes")
+        assert [*(home.state / "runs").iterdir()] == []
+
+
+def test_a_completed_run_is_resumed_without_a_change_and_with_few_descriptors(home: Home) -> None:
+    home.call("run", "study.yaml", "--set", "limits.parallel_trials=16")
+    before = home.call("results", "--json").stdout
+    limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); "
+    limited += "runpy.run_module('cloudtune', run_name='__main__', alter_sys=True)"
+    home.call("resume")
+    process = home.begin("resume", main=(sys.executable, "-c", limited))
+    assert process.wait(100) == 0
+    assert home.call("results", "--json").stdout == before
+
+
+def test_the_mark_of_a_process_that_was_killed_while_it_created_a_run_is_removed(
+    home: Home,
+) -> None:
+    home.call("run", "study.yaml")
+    mark = home.state / "runs" / home.run / "incomplete"
+    mark.mkdir()
+    (mark / "holder").touch()
+    os.mkfifo(mark / "stop")
+    home.call("resume")
+    assert not mark.exists()

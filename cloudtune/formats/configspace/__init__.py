@@ -29,7 +29,7 @@ class ConfigSpaceFormat(Format):
     def matches(self, document: Json) -> bool:
         entries = document.get("hyperparameters")
         return is_list(entries) and any(
-            is_map(each) and "name" in each and each.get("type") in TYPES for each in entries
+            is_map(each) and "name" in each and str(each.get("type")) in TYPES for each in entries
         )
 
     @override

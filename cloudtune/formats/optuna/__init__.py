@@ -90,4 +90,4 @@ def _is_distribution(value: object) -> bool:
         from cloudtune.formats.optuna.distributions import parse_distribution
 
         value = parse_distribution(value)
-    return is_map(value) and value.get("name") in DISTRIBUTIONS and "attributes" in value
+    return is_map(value) and str(value.get("name")) in DISTRIBUTIONS and "attributes" in value

@@ -86,7 +86,10 @@ class SlurmApp(App):
             raise ServiceError(f"the emulator does not have {name[:100]}")
         document = _read_document(environ)
         self.calls.add("client", name)
-        return self.carry_out(name, partial(self._operations.carry_out, operation, document))
+        try:
+            return self.carry_out(name, partial(self._operations.carry_out, operation, document))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # not of the commands
+            raise ServiceError("Unexpected message received") from error
 
 
 def _read_document(environ: WSGIEnvironment) -> Any:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _READ_ERRORS = (
-    *(ValueError, TypeError, LookupError, AttributeError, RecursionError),
+    *(ValueError, TypeError, LookupError, AttributeError, RecursionError, UnboundLocalError),
     *(EOFError, zlib.error, gzip.BadGzipFile),
 )
 """What gcp-storage-emulator raises for malformed requests."""

@@ -109,7 +109,10 @@ class Platform:
 
     def create_specification(self, call: Call) -> Response:
         """POST /v2/hardware_specifications and /v2/software_specifications."""
-        kind, name = call.names["kind"], str(call.json().get("name", ""))
+        kind, document = call.names["kind"], call.json()
+        if not isinstance(document, dict):
+            raise invalid("The document is not an object.")
+        name = str(document.get("name", ""))
         self._specifications[kind].add(name)
         return json_response(_specification(kind, name))
 

@@ -19,7 +19,7 @@ import pytest
 from cloudtune.emulation import process
 
 SERVICE = """
-    import errno, sys, threading
+    import errno, json, sys, threading
     from pathlib import Path
     from cloudtune.emulator_kit.app import ConnectionLost, Response
     from werkzeug.wsgi import get_input_stream
@@ -36,6 +36,8 @@ SERVICE = """
                 raise ConnectionLost("gone")
             if environ["PATH_INFO"] == "/read" and not get_input_stream(environ).read():
                 raise RuntimeError("no body")
+            if environ["PATH_INFO"] == "/json":
+                json.loads(get_input_stream(environ).read())
             if environ["PATH_INFO"] == "/broken":
                 raise RuntimeError("a bug")
             if environ["PATH_INFO"] == "/full":
@@ -177,6 +179,28 @@ def test_the_body_of_a_request_is_limited(
             assert (answer.status == 413) == (size > limit)
             assert size == limit or f"more than the {limit:,} bytes" in text
         connection.close()
+
+
+@pytest.mark.parametrize("length", ["-5", "x", "1e3", "+5", "5, 5", "0x5", "\xb2"])
+def test_a_malformed_length_is_refused(start: Callable[..., Served], length: str) -> None:
+    address = start().address()
+    connection = connect(address)
+    connection.putrequest("POST", "/read")
+    connection.putheader("X-Key", address["key"])
+    connection.putheader("Content-Length", length.encode("latin-1"))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, b"Content-Length" in answer.read()) == (400, True)
+    connection.close()
+
+
+def test_a_document_that_is_nested_too_deeply_is_refused(start: Callable[..., Served]) -> None:
+    address = start().address()
+    connection = connect(address)
+    connection.request("POST", "/json", body=b"[" * 200_000, headers={"X-Key": address["key"]})
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (400, b"the document is nested too deeply")
+    connection.close()
 
 
 def test_it_listens_on_loopback_alone(start: Callable[..., Served]) -> None:

@@ -281,4 +281,4 @@ def test_a_pipe_or_a_device_beside_the_study_ends_no_command(
         done = CliRunner().invoke(cloudtune, words)
         assert not done.exception or isinstance(done.exception, SystemExit | CloudtuneError)
         if name == "study.yaml":
-            assert "is not a regular file" in str(done.exception or "") + done.output
+            assert "not a regular file" in str(done.exception or "") + done.output
