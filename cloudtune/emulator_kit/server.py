@@ -188,8 +188,8 @@ class _Gate:
             try:
                 return emulation(environ, start_response)
             except RecursionError:
-                reason = b"the document is nested too deeply"
-                return Response(400, reason, "text/plain").send(start_response)
+                text = b"the document is nested too deeply"
+                return Response(400, text, "text/plain").send(start_response)
             except (OSError, MemoryError, RuntimeError) as error:
                 if (host_error := describe_host_error(error)) is None:
                     raise

@@ -6,6 +6,7 @@ The operating system releases the lock when the process dies. Stop requests arri
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
@@ -69,7 +70,7 @@ class RunLock:
     def __exit__(self, *_: object) -> None:
         """Stop listening and release the lock."""
         if self._fifo is not None:
-            self._fifo_path.unlink(missing_ok=True)
+            _remove(self._fifo_path)
             os.write(self._fifo, f"{_END_OF_REQUESTS}\n".encode())
             self._thread.join()
             os.close(self._fifo)
@@ -93,7 +94,10 @@ class RunLock:
     def _open_lock_file(self) -> TextIO:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            return (self._folder / _LOCK_FILE).open("a+", encoding="utf-8")
+            path = self._folder / _LOCK_FILE
+            if not path.is_file():
+                _remove(path)  # a script can have put anything there
+            return path.open("a+", encoding="utf-8")
         except OSError as error:
             raise self._not_writable(error) from error
 
@@ -101,7 +105,7 @@ class RunLock:
         if not hasattr(os, "mkfifo"):
             return
         try:
-            self._fifo_path.unlink(missing_ok=True)
+            _remove(self._fifo_path)
             os.mkfifo(self._fifo_path, 0o600)
             self._fifo = os.open(self._fifo_path, os.O_RDWR)
         except OSError as error:
@@ -126,6 +130,8 @@ class RunLock:
 def lock_holder(folder: Path) -> str | None:
     """Return the process that runs the run in a folder, for messages; None if no process does."""
     path = folder / _LOCK_FILE
+    if not path.is_file():
+        return None
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
             if _try_lock(file.fileno()):
@@ -149,6 +155,14 @@ def request_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
     finally:
         os.close(fifo)
     return True
+
+
+def _remove(path: Path) -> None:
+    """Remove what has this name, if anything."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _read_holder(folder: Path) -> str:

@@ -87,3 +87,17 @@ def test_the_mark_of_a_process_that_was_killed_while_it_created_a_run_is_removed
     os.mkfifo(mark / "stop")
     home.call("resume")
     assert not mark.exists()
+
+
+def test_a_script_that_replaces_the_lock_of_its_run_harms_nothing(home: Home) -> None:
+    (home.path / "train.py").write_text(
+        "import os, shutil\nfrom cloudtune.trial import report\nreport(score=1)\n"
+        f"run = {str(home.state)!r} + '/runs/' + os.listdir({str(home.state)!r} + '/runs')[0]\n"
+        "os.unlink(run + '/holder')\nos.mkfifo(run + '/holder')\n"
+        "os.unlink(run + '/stop')\nos.mkdir(run + '/stop')\n"
+    )
+    home.call("run", "study.yaml", "--set", "limits.max_trials=1")
+    home.call("status")
+    home.call("resume", "--set", "limits.max_trials=1")
+    home.call("clean", "--yes")
+    assert [*(home.state / "runs").iterdir()] == []
