@@ -130,7 +130,7 @@ def list_whole_run_folders(folder: Path) -> list[str]:
     return [
         name
         for name, content in contents.items()
-        if INCOMPLETE not in content and content - LOCK_FILES
+        if INCOMPLETE not in content and not (content and content <= LOCK_FILES)
     ]
 
 

@@ -66,6 +66,9 @@ def remove_run(run: str) -> Path | None:
                 if address := find_running(folder):  # of a job that was not resumed
                     stop(address)
             ledger.remove_run(run)
+            for folder in run_folder.iterdir():
+                if folder.is_dir() and folder.name != INCOMPLETE:  # the mark is removed last
+                    remove_tree(folder)
             remove_tree(run_folder)
     return run_folder if run_folder.exists() else None
 

@@ -156,6 +156,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "require_new": lambda ledger: ledger.require_new("new"),
     "create_run": lambda ledger: ledger.create_run(record("new")),
     "has_run": lambda ledger: ledger.has_run("abc"),
+    "require_run": lambda ledger: ledger.require_run("abc"),
     "run_ids": lambda ledger: ledger.run_ids(),
     "find_run_id": lambda ledger: ledger.find_run_id("abc"),
     "unknown_folders": lambda ledger: ledger.unknown_folders(),
@@ -175,6 +176,7 @@ USES: dict[str, Callable[[Ledger], object]] = {
 READS = {
     "require_new",
     "has_run",
+    "require_run",
     "run_ids",
     "find_run_id",
     "unknown_folders",
