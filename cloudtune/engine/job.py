@@ -127,10 +127,14 @@ class _Execution:
         self.observer.message(("" if text.startswith(prefix) else prefix) + self.mask(text))
 
     def record(self, events: Sequence[Event]) -> None:
-        self.ledger.append(self.job.run, self.job.provider, *events)
+        self.ledger.append(self.job.run, self.job.provider, *map(self._hidden, events))
 
     def observe(self, events: Sequence[Event]) -> None:
-        self.observer.events(self.job.provider, events)
+        self.observer.events(self.job.provider, [*map(self._hidden, events)])
+
+    def _hidden(self, event: Event) -> Event:
+        """Return an event without secrets; a runner can also recover measurements."""
+        return self.mask.measure(event) if isinstance(event, Measured) else event
 
     def run_driven(self) -> Outcome:
         from cloudtune.search.factory import make_strategy
