@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import gc
 import os
 import shutil
 import signal
@@ -34,6 +35,12 @@ settings.load_profile("repeat")
 # A shell starts what runs in its background with this signal ignored, which processes inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let later collections of garbage pass over the tests and the modules, which are many."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.emulator_forks import ForkedEmulator
 
 
 class Served:
@@ -22,13 +22,7 @@ class Served:
         self.names = itertools.count(1)
         self.stack = ExitStack()
         """Closed before the process ends."""
-        with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, "--folder", folder, *words],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+        self.process = ForkedEmulator(module, ("--folder", str(folder), *words), self._errors)
 
     @property
     def _errors(self) -> Path:
@@ -36,7 +30,6 @@ class Served:
 
     def reach(self) -> None:
         """Wait until it listens, and read its address."""
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self._errors.read_text()
         self.address: dict[str, Any] = json.loads(line)
@@ -59,7 +52,6 @@ class Served:
         self.stack.close()
         self.process.terminate()
         code = self.process.wait(60)
-        assert self.process.stdout is not None
         self.process.stdout.close()
         return code
 

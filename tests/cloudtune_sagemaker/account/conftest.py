@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -96,10 +95,3 @@ def team_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         account.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument="{}")
         account.push_image("1")
         yield account
-
-
-@pytest.fixture(autouse=True)
-def _collect_clients() -> Iterator[None]:
-    """Frees boto3's clients, which are in cycles with 60 MB of service models."""
-    yield
-    gc.collect()

@@ -33,6 +33,7 @@ class Emulator(Served):
 
     def __init__(self, folder: Path, *words: str) -> None:
         super().__init__("cloudtune_sagemaker.emulator", folder, *words)
+        self._clients: dict[object, Any] = {}
 
     def reach(self) -> None:
         """Wait until it listens, and make what every test needs."""
@@ -42,6 +43,13 @@ class Emulator(Served):
         self.s3.create_bucket(Bucket=BUCKET)
 
     def client(self, service: str, *, attempts: int = 1, **changes: Any) -> Any:
+        """Return a client, the same for the same arguments: each one takes memory and time."""
+        key = (service, attempts, *changes.items())
+        if key not in self._clients:
+            self._clients[key] = self._create_client(service, attempts, **changes)
+        return self._clients[key]
+
+    def _create_client(self, service: str, attempts: int, **changes: Any) -> Any:
         from importlib import import_module
 
         from botocore.config import Config
