@@ -12,6 +12,7 @@ from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
 from cloudtune.provider.rehearsal import Rehearsal
+from cloudtune.results.aggregate import equal_results
 from cloudtune.results.model import StudyResult, job_state
 
 _ALL: tuple[Question, ...] = ("best", "first", "cheapest")
@@ -103,6 +104,8 @@ def _quality(group: Group) -> Iterator[tuple[tuple[Question, ...], str]]:
     if missing:
         verb = "trial has" if len(trials) == 1 else "trials have"
         yield ("best", "first"), f"{missing} of {len(trials)} {verb} no objective value"
+    if text := equal_results(trials):
+        yield ("best", "first"), text
     if not group.independent:
         seeds = ", ".join(str(job.seed) for job in jobs)
         text = (

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from cloudtune.bundle.missing_modules import explain_missing_module
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.probe import Start
 from cloudtune.doctor.source import defined_options, read_sources, shown_path, unset_variables
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.results.failure import error_line
 from cloudtune.study.suggestions import did_you_mean
@@ -63,17 +63,6 @@ def _invalid_value(plan: Plan, text: str) -> tuple[str, str]:
     return _field(plan, name), (
         "the option and the parameter have different types: use the same type for both"
     )
-
-
-def _missing_module(plan: Plan, text: str) -> tuple[str, str]:
-    requirements = plan.study.trial.requirements
-    if requirements and isinstance(plan.settings, CloudSettings):
-        return "trial.requirements", f"list the package of {text} there"
-    if requirements:
-        fix = f"install it where trials run: pip install -r {shown_path(plan, requirements)}"
-        return "trial.requirements", fix
-    fix = f"install the package of {text}, and list it in a requirements file"
-    return "trial.requirements", fix
 
 
 def _missing_key(plan: Plan, text: str) -> tuple[str, str]:
@@ -135,7 +124,6 @@ _CASES: Sequence[_Case] = (
         ),
         _missing_option,
     ),
-    _Case("module-missing", re.compile(r"No module named '([\w.]+)'"), _missing_module),
     _Case("reads-terminal", re.compile(r"^(EOFError): ", re.MULTILINE), _reads_input),
     _Case("no-display", re.compile(r"(no display name|cannot connect to X)"), _no_display),
     _Case(
@@ -169,6 +157,14 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
     if match := _CONTAINER_PATH.search(output):
         check = _container_path(plan, match[1], message[:_MAX_TEXT])
         return replace(check, file=file, line=number)
+    source, trial = plan.facts.source, plan.study.trial
+    if source and (
+        module := explain_missing_module(output, trial, source, plan.facts.base, plan.local_python)
+    ):
+        return Check(
+            severity="error", area="script", id="module-missing", message=message[:_MAX_TEXT],
+            path=module.path, fix=module.text, command="\n".join(module.lines),
+        )  # fmt: skip
     for case in _CASES:
         if match := case.pattern.search(output):
             detail = next((group for group in match.groups() if group), "")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
+from cloudtune.bundle.missing_modules import package_of
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
@@ -29,18 +30,6 @@ aws/sagemaker-scikit-learn-container and aws/sagemaker-xgboost-container, read 2
 others are not verified image by image, so that a missing module is only a warning."""
 _SETTINGS = ("image", "framework", "software_spec")
 """The settings of services that name an image."""
-_ALIASES = {
-    "sklearn": "scikit-learn",
-    "cv2": "opencv-python",
-    "PIL": "pillow",
-    "yaml": "pyyaml",
-    "skimage": "scikit-image",
-    "bs4": "beautifulsoup4",
-    "dateutil": "python-dateutil",
-    "hypertune": "cloudml-hypertune",
-    "git": "gitpython",
-}
-"""The packages of modules with another name, where they are not installed here."""
 _OURS = {"cloudtune"}
 _MAX_SHOWN = 5
 
@@ -65,7 +54,7 @@ def check_imports(plan: Plan) -> Iterator[Check]:
     more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
     requirements = plan.study.trial.requirements
     where = f"{requirements} does not list" if requirements else "no requirements file lists"
-    packages = " ".join(sorted(_package(module) for module in names))
+    packages = " ".join(sorted(package_of(module) for module in names))
     yield Check(
         severity="warning",
         area="script",
@@ -146,13 +135,8 @@ def _closure(package: str) -> set[str]:
 def _packages(module: str) -> set[str]:
     """Return the packages that may provide a module."""
     installed = metadata.packages_distributions().get(module, ())
-    names = {module, _ALIASES.get(module, module), *installed}
+    names = {module, package_of(module), *installed}
     return {_normalized(name) for name in names}
-
-
-def _package(module: str) -> str:
-    installed = metadata.packages_distributions().get(module)
-    return installed[0] if installed else _ALIASES.get(module, module)
 
 
 def _normalized(name: str) -> str:

@@ -41,7 +41,12 @@ _LARGER_IS_BETTER = r"accuracy|acc|f1|auc|auroc|r2|precision|recall|reward|bleu|
 
 
 def check_metrics(
-    study: Study, trials: Trials, options: Collection[str], *, is_local: bool
+    study: Study,
+    trials: Trials,
+    options: Collection[str],
+    *,
+    is_local: bool,
+    reads_arguments: bool = True,
 ) -> Iterator[Check]:
     """Yield mistakes in the metrics, or the measurements of the objective.
 
@@ -51,6 +56,7 @@ def check_metrics(
         options: The names of the options that the source defines.
         is_local: Whether the script ran without a service's delays, so that it is known when its
             measurements arrive.
+        reads_arguments: Whether the source seems to read arguments at all.
     """
     starts = [start for start in trials.starts if not start.failed]
     lines = [line for start in starts for line in output_lines(start.output)]
@@ -65,7 +71,15 @@ def check_metrics(
     yield from problems
     errors = any(each.severity == "error" for each in problems)
     if not errors:
-        yield from _check_movement(trials, options)
+        if reads_arguments:
+            yield from _check_movement(trials, options)
+        else:
+            check = _error if len(trials.starts) > 1 and not trials.moves else _warning
+            yield check(
+                "arguments-unread", "parameters",
+                "no file of the source reads arguments: no parser, no sys.argv, no params()",
+                "read them, for example by params() of cloudtune.trial",
+            )  # fmt: skip
         yield from (_summary(each, starts) for each in study.objectives)
 
 
@@ -294,6 +308,15 @@ def _check_movement(trials: Trials, options: Collection[str]) -> Iterator[Check]
             "parameter-ignored", f"parameters.{name}",
             f"the script has no option {name}, and its value has no effect",
             f"rename it, or make the script read it{f'; {hint}' if hint else ''}",
+        )  # fmt: skip
+
+    for name in trials.without_effect:
+        low = trials.first.parameters[name]
+        high = trials.second.parameters[name] if trials.second else low
+        yield _warning(
+            "parameter-ignored", f"parameters.{name}",
+            f"{name} alone, {low} or {high}, changes no measurement",
+            "check that the script uses it; it may matter only with other values of the others",
         )  # fmt: skip
 
 

@@ -23,6 +23,15 @@ def point(space: Space, fraction: float) -> dict[str, Value]:
     return assignment
 
 
+def varied_point(space: Space, name: str, fraction: float, other: float) -> dict[str, Value]:
+    """Return the assignment at a fraction, with one parameter at another one."""
+    assignment: dict[str, Value] = {}
+    for node in space.nodes:
+        if is_active(node, assignment):
+            assignment[node.name] = _value(node, other if node.name == name else fraction)
+    return assignment
+
+
 def _value(node: Node, fraction: float) -> Value:
     count, parameter = count_values(node.parameter), node.parameter
     if count is not None:

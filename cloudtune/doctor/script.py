@@ -17,10 +17,12 @@ from cloudtune.doctor.source import (
     check_options,
     check_paths,
     defined_options,
+    reads_arguments,
     unread_parameters,
 )
 from cloudtune.doctor.trials import Trials, run_trials
 from cloudtune.errors import CloudtuneError, MissingExtraError
+from cloudtune.planning.bool_options import stored_bool_options
 from cloudtune.planning.planner import plan as create_plan
 from cloudtune.provider import registry
 from cloudtune.provider.lookup import has_code
@@ -136,7 +138,16 @@ def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
     cut = " until stopped" if any(start.out_of_time for start in starts) else ""
     yield Check(severity="ok", area="script", id="ran", message=f"{count} ran{cut}, {times}")
     options = defined_options(plan)
-    for check in check_metrics(plan.study, trials, options, is_local=probe.kills):
+    misread = {option.path for option in stored_bool_options(plan.facts)}
+    for check in check_metrics(
+        plan.study,
+        trials,
+        options,
+        is_local=probe.kills,
+        reads_arguments=reads_arguments(plan),
+    ):
+        if check.id == "parameter-ignored" and check.path in misread:
+            continue
         is_missing = check.id == "metric-missing" and reports_by_absent_module(plan)
         yield replace(check, fix=f"{_HYPERTUNE}; or {check.fix}") if is_missing else check
     yield from check_stop(trials, is_local=probe.kills)

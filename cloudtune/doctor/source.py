@@ -24,6 +24,14 @@ _EVERYWHERE = (
     *("/tmp", "/var/tmp"),  # noqa: S108 - names only
 )
 """Folders that containers have, or that a service mounts."""
+_READS_ARGUMENTS = re.compile(
+    r"argv|arg_?parse|ArgumentParser|\b(add_)?argument|getopt|optparse|environ|getenv|__main__\."
+    r"|\b(click|typer|fire|absl|hydra|omegaconf|docopt|tyro|sacred|gin|plac|tap|cli|flags"
+    r"|cleo|clize|draccus|pyrallis|traitlets|simple_parsing|cloudtune|hypertune|runpy)\b"
+    r"|CLI\b|Cli\b|Settings\b",
+    re.IGNORECASE,
+)
+"""What code has that reads arguments, also by libraries."""
 _MAX_SHOWN = 5
 
 
@@ -65,6 +73,18 @@ def unread_parameters(plan: Plan) -> list[str]:
             name in options if has_options and len(name) > 1 else re.search(_spellings(name), text)
         )
     ]
+
+
+def reads_arguments(plan: Plan) -> bool:
+    """Return whether the source may read arguments; True also if that cannot be known.
+
+    It may if a Python file has anything of a parser, of ``sys.argv``, or of cloudtune.
+    """
+    study = plan.study
+    if study.trial.command is not None or not takes_arguments(study, str(plan.facts.source)):
+        return True
+    texts = [text for name, text in read_sources(plan).items() if name.endswith(".py")]
+    return not texts or any(_READS_ARGUMENTS.search(text) for text in texts)
 
 
 def defined_options(plan: Plan) -> list[str]:

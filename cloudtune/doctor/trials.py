@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from cloudtune.doctor.points import point
+from cloudtune.doctor.points import point, varied_point
 from cloudtune.doctor.probe import Probe, Start
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
@@ -17,6 +18,8 @@ _MIN_SPREAD = 0.2
 """Seconds between the first and the last measurement of a script that reports while it trains."""
 _MAX_SUSPECTS = 3
 """Parameters that seem to be ignored and are varied one by one."""
+_MAX_VARIED = 8
+"""Other parameters that are varied one by one, as long as that takes the seconds of one start."""
 
 
 @dataclass
@@ -35,6 +38,8 @@ class Trials:
     """Starts at further points, only where the corners have the same metrics."""
     ignored: list[str] = field(default_factory=list[str])
     """The parameters without any effect, of those in question."""
+    without_effect: list[str] = field(default_factory=list[str])
+    """The other parameters that change no measurement when they are varied at either corner."""
 
     @property
     def starts(self) -> list[Start]:
@@ -105,7 +110,27 @@ def run_trials(probe: Probe, study: Study, seconds: float, suspects: list[str]) 
             changed = start(next(numbers), {**low, name: high[name]})
             if not changed.failed and _series(changed) == _series(first):
                 trials.ignored.append(name)
+        corners = ((first, 0.0, 1.0), (trials.second, 1.0, 0.0))
+        due = time.monotonic() + seconds - first.seconds
+        for name in _varied_names(low, high, doubtful):
+            for corner, fraction, other in corners:
+                if time.monotonic() > due:
+                    return trials
+                changed = start(next(numbers), varied_point(space, name, fraction, other))
+                is_cut = changed.failed or changed.out_of_time
+                if is_cut or _series(changed) != _series(corner):
+                    break
+            else:
+                trials.without_effect.append(name)
     return trials
+
+
+def _varied_names(
+    low: Mapping[str, Value], high: Mapping[str, Value], others: Collection[str]
+) -> list[str]:
+    """Return the parameters to vary one by one: with a single one, the corners differ in it."""
+    names = [name for name in low if name in high and low[name] != high[name]]
+    return [name for name in names if name not in others][:_MAX_VARIED] if len(names) > 1 else []
 
 
 def _never(_: Start) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from cloudtune.bundle.missing_files import explain_missing_file
+from cloudtune.bundle.missing_modules import explain_missing_module
 from cloudtune.debug_log import add_mask, get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
@@ -119,7 +120,15 @@ class _Execution:
         ended, source = explained_end(ended), self.plan.facts.source
         if ended.state != "failed" or source is None:
             return ended
-        hint = explain_missing_file(ended.log_tail, source, self.context.folder / "source")
+        hint: object = explain_missing_file(ended.log_tail, source, self.context.folder / "source")
+        if not hint and source.is_dir():
+            hint = explain_missing_module(
+                ended.log_tail,
+                self.plan.study.trial,
+                source,
+                self.plan.facts.base,
+                self.plan.local_python,
+            )
         return replace(ended, reason=f"{ended.reason}; {hint}") if hint else ended
 
     def notify(self, text: str) -> None:

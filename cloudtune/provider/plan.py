@@ -12,7 +12,7 @@ from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.provider.cost import Estimate
 from cloudtune.provider.facts import Facts
-from cloudtune.provider.models import JobContext, ProviderSettings
+from cloudtune.provider.models import CloudSettings, JobContext, ProviderSettings
 from cloudtune.provider.stored_plan import FORMAT, facts_to_json
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
@@ -46,6 +46,13 @@ class Plan(Displayable):
     def study(self) -> Study:
         """The study as the user wrote it."""
         return self.fitted.original
+
+    @property
+    def local_python(self) -> str | None:
+        """The Python of trials on this machine; None if a service or its emulator runs them."""
+        python = self.request.get("python")
+        is_local = not isinstance(self.settings, CloudSettings)
+        return python if is_local and isinstance(python, str) else None
 
     @property
     def refused(self) -> tuple[Finding, ...]:

@@ -11,6 +11,9 @@ from cloudtune.results.events import TrialState
 from cloudtune.results.failure import explain_failure, failure_cause
 from cloudtune.results.model import StudyResult, Trial
 
+_MIN_EQUAL = 3
+"""Trials with one result from which on the parameters seem to have no effect."""
+
 
 def best_of_jobs(
     jobs: Iterable[tuple[StudyResult, Iterable[Trial]]],
@@ -49,6 +52,21 @@ def best_of_jobs(
 def count_states(trials: Iterable[Trial]) -> dict[TrialState, int]:
     """Return the number of trials in each state that occurs."""
     return Counter(trial.state for trial in trials)
+
+
+def equal_results(trials: Iterable[Trial]) -> str:
+    """Return that all trials measured the same although they differ; empty if they did not."""
+    states = {"completed", "stopped_early"}
+    measured = [each for each in trials if each.objective is not None and each.state in states]
+    results = {trial.objective for trial in measured}
+    assignments = {tuple(sorted(trial.parameters.items())) for trial in measured}
+    if len(results) != 1 or len(measured) < _MIN_EQUAL or len(assignments) < _MIN_EQUAL:
+        return ""
+    values = ", ".join(f"{value:g}" for value in next(iter(results)) or ())
+    return (
+        f"all {len(measured)} trials measured {values}, with different parameters: check that the "
+        "script uses them"
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from cloudtune.study.study import Study
 
 _FRAME = re.compile(r'^\s*File "[^"]*", line \d+', re.MULTILINE)
 """A line of a traceback, after which lines of source follow."""
+_INSTALLED = re.compile(r'File "[^"]*(/lib(64)?/python\d|/(site|dist)-packages/)|File "<frozen')
 _HEADER = "Traceback (most recent call last)"
 _CHAINS = ("another exception occurred:", "cause of the following exception:")
 """How the lines between the tracebacks of one failure end."""
@@ -49,6 +50,21 @@ def traceback_lines(output: Iterable[str]) -> list[str]:
     headers = [index for index, line in enumerate(lines) if _HEADER in line]
     start = next((n for n in reversed(headers) if not _is_chained(lines[:n])), len(lines))
     return lines[start:]
+
+
+def failing_frame(output: str) -> list[str]:
+    """Return the lines about the innermost own frame of the last traceback in an output.
+
+    A frame of an installed package counts only if there is no other.
+    """
+    lines = output.splitlines()
+    frames = [index for index, line in enumerate(lines) if _FRAME.match(line)]
+    own = [index for index in frames if not _INSTALLED.search(lines[index])]
+    for start in (own or frames)[-1:]:
+        rest = lines[start + 1 :]
+        ends = (n for n, line in enumerate(rest) if _FRAME.match(line) or line[:1].strip())
+        return [lines[start], *rest[: next(ends, len(rest))]]
+    return []
 
 
 def _is_chained(before: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -102,4 +103,7 @@ def _describe_metrics(study: Study, missing: str, measurements: Sequence[Measure
         )
         return f"it reported {names}" if names else remedy
     text = f"no printed line matches {' or '.join(expressions)}"
-    return f"{text}; it reported {names}" if names else text
+    text += f"; it reported {names}" if names else ""
+    if study.file is None:
+        return text
+    return f"{text}; for one that does: cloudtune doctor {shlex.quote(study.file)}"

@@ -21,8 +21,8 @@ from cloudtune.reporting.phrases import (
     visible_value,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.results.aggregate import count_states, failures_by_cause
-from cloudtune.results.failure import sample_lines
+from cloudtune.results.aggregate import count_states, equal_results, failures_by_cause
+from cloudtune.results.failure import error_line, failing_frame, sample_lines
 from cloudtune.results.model import job_state, script_values
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
@@ -130,6 +130,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines.append("no completed trial measured the objective")
     elif any(trial.state != "failed" for trial in trials):
         lines.append("no trial measured the objective")
+    lines += filter(None, [equal_results(trials)])
     lines += format_failures(result)
     if result.link:
         lines.append(f"in the service's console: {result.link}")
@@ -258,9 +259,9 @@ def format_failures(result: StudyResult) -> list[str]:
         if first.exit_code == 0:
             shown = sample_lines(first.log_tail, [o.metric for o in result.study.objectives])
         else:
-            shown = first.log_tail.splitlines()[-3:]
-            if shown and shown[-1].strip() in cause.reason:
-                shown.pop()
+            shown = failing_frame(first.log_tail) or first.log_tail.splitlines()[-3:-1]
+            last = error_line(first.log_tail)
+            shown += [last] if last not in cause.reason else []
         lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in shown]
         if _may_have_log(result, first):
             lines.append(f"  log: {_log_command(result, first)}")

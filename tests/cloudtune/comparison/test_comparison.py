@@ -8,6 +8,7 @@ import pytest
 
 from cloudtune.comparison.comparison import compare
 from cloudtune.errors import UsageError
+from cloudtune.reporting.console.summary import format_summary
 from cloudtune.reporting.documents.render import render_report
 from tests.cloudtune.comparison.factories import job, make_study, trial
 
@@ -77,3 +78,29 @@ def test_the_json_keys_of_a_comparison_stay_the_same() -> None:
     assert set(document["curves"][0]) == {
         *("label", "run", "metric", "trials", "seconds", "cost", "pauses", "points"),
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "differ", "is_said"),
+    [
+        ([0.002] * 12, True, True),
+        ([0.002] * 2, True, False),
+        ([0.002] * 12, False, False),
+        ([0.002] * 11 + [0.003], True, False),
+        ([0.002] * 3 + [None], True, True),
+    ],
+)
+def test_trials_that_all_measure_the_same(
+    values: list[float | None], differ: bool, is_said: bool
+) -> None:
+    """The summary of the run and the report say so."""
+    trials = [
+        trial(number, value, parameters={"lr": 1.0 + number * differ, "kernel": "rbf"})
+        for number, value in enumerate(values, 1)
+    ]
+    one = job("p", trials)
+    count = sum(value is not None for value in values)
+    text = f"all {count} trials measured 0.002, with different parameters: check that the script"
+    assert (text in "\n".join(format_summary(one, "folder"))) == is_said
+    report = " ".join(render_report(compare([one], {}), "text", width=400).split())
+    assert (text in report) == is_said

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from cloudtune.results.events import Ended
@@ -8,9 +11,13 @@ from cloudtune.results.failure import (
     error_line,
     explain_failure,
     explained_end,
+    failing_frame,
     failure_cause,
     sample_lines,
 )
+from cloudtune.results.objective import explain_missing_objective
+from cloudtune.study.loader import load
+from cloudtune.study.study import Study
 from tests.cloudtune.comparison.factories import make_study
 
 TRACEBACK = """\
@@ -91,3 +98,44 @@ def test_an_expression_that_matches_is_not_called_unmatched() -> None:
     assert not_a_number == "; it printed: loss nan"
     unmatched = describe_output(study, "the service has no loss", "LOSS 3")
     assert unmatched == r"; no line matches loss (\S+); it printed: LOSS 3"
+
+
+OWN = """Traceback (most recent call last):
+  File "/trial/train.py", line 9, in <module>
+    main()
+  File "/trial/train.py", line 4, in main
+    return read("a")
+           ^^^^^^^^^
+"""
+LIBRARY = """  File "/usr/lib/python3.11/json/__init__.py", line 3, in loads
+    return _decode(text)
+  File "/venv/lib/python3.11/site-packages/fast/__init__.py", line 5, in decode
+    raise ValueError(
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "lines"),
+    [
+        (f"epoch 1\n{OWN}{LIBRARY}ValueError: no\n", OWN.splitlines()[3:]),
+        (f"{OWN}KeyError: 'a'\n\nDuring handling:\n\n{OWN}ValueError: no", OWN.splitlines()[3:]),
+        (f"Traceback (most recent call last):\n{LIBRARY}ValueError: no", LIBRARY.splitlines()[2:]),
+        ("Error: no file", []),
+        ("", []),
+    ],
+)
+def test_the_own_frame_of_a_failure(output: str, lines: list[str]) -> None:
+    assert failing_frame(output) == lines
+
+
+def test_the_doctor_is_named_for_an_expression_that_does_not_match(tmp_path: Path) -> None:
+    content = make_study().to_json() | {
+        "trial": {"script": "a.py", "metrics": {"loss": r"loss=(\S+)"}}
+    }
+    content["objective"] = {"metric": "loss", "goal": "minimize"}
+    study = Study.model_validate(content)
+    assert "doctor" not in explain_missing_objective(study, [], "")
+    file = tmp_path / "my study.json"
+    file.write_text(json.dumps(content))
+    reason = explain_missing_objective(load(file), [], "")
+    assert reason.endswith(f"; for one that does: cloudtune doctor '{file}')")
