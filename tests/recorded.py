@@ -27,7 +27,7 @@ FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
 ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
 """The differences that are accepted, each with its reason."""
 
-_VALUES = ("state", "code", "message", "status", "done", "@type", "Code", "Message")
+_VALUES = ("state", "code", "message", "status", "done", "@type", "FailureReason")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""

@@ -18,7 +18,7 @@ from werkzeug.test import Client
 from cloudtune.conversion import importer
 from cloudtune.emulation.faults import Fault, FaultPlan
 from cloudtune_sagemaker import response
-from cloudtune_sagemaker.emulator import wire
+from cloudtune_sagemaker.emulator import built_in_metrics, wire
 from cloudtune_sagemaker.emulator.app import QUOTA, SageMakerApp
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
 from cloudtune_sagemaker.errors import service_error
@@ -31,13 +31,7 @@ KINDS = {
     "TrainingJob": "TrainingJobName",
     "HyperParameterTuningJob": "HyperParameterTuningJobName",
 }
-SCRIPTS = {
-    "Completed": """
-import time
-print("[0]#011train-rmse:1.5#011validation-rmse:2.5", flush=True)
-""",
-    "Failed": "raise SystemExit(1)",
-}
+FAILING = "raise SystemExit(1)"
 ENDLESS = "import time; time.sleep(600)"
 
 
@@ -118,6 +112,33 @@ def year(recording: dict[str, Any]) -> str:
     return str(recording["date"])[:4]
 
 
+def definitions_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the definitions of a tuning job; of a training job itself."""
+    one = job.get("TrainingJobDefinition", job)
+    definitions: list[dict[str, Any]] = job.get("TrainingJobDefinitions", [one])
+    return definitions
+
+
+def objective_of(job: dict[str, Any], definition: dict[str, Any]) -> str:
+    config = job["HyperParameterTuningJobConfig"]
+    own = config.get("HyperParameterTuningJobObjective", {})
+    return str(definition.get("TuningObjective", own)["MetricName"])
+
+
+def script_for(described: dict[str, Any], kind: str) -> str:
+    """Return a script with which a job ends as it was described; XGBoost prints these metrics."""
+    state = described[f"{kind}Status"]
+    if state != "Completed":
+        return FAILING if state == "Failed" else ENDLESS
+    metrics = ["train-rmse", "validation-rmse"]
+    if kind == "HyperParameterTuningJob":
+        metrics = [
+            objective_of(described, each).replace(":", "-") for each in definitions_of(described)
+        ]
+    line = "".join(f"#011{metric}:1.5" for metric in metrics)
+    return f"print('[0]{line}', flush=True)"
+
+
 def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> dict[str, Any]:
     """Return the request of a described job, with a script in place of its algorithm."""
     model = wire.service("sagemaker").operation_model(f"Create{kind}").input_shape
@@ -126,14 +147,16 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
         {name: value for name, value in described.items() if name in model.members}
     )
     request[KINDS[kind]] = new_name()
-    state = described[f"{kind}Status"]
-    program = emulator.code(SCRIPTS.get(state, ENDLESS))
-    for job in request.get("TrainingJobDefinitions", [request]):
-        values = "HyperParameters" if job is request else "StaticHyperParameters"
+    program = emulator.code(script_for(described, kind))
+    values = "HyperParameters" if kind == "TrainingJob" else "StaticHyperParameters"
+    for job in definitions_of(request):
         given = {k: v for k, v in job.get(values, {}).items() if not k.startswith("_tuning")}
         job[values] = given | program
-        for added in ("MetricDefinitions", "EnableSageMakerMetricsTimeSeries"):
-            job["AlgorithmSpecification"].pop(added, None)
+        algorithm = job["AlgorithmSpecification"]
+        algorithm.pop("EnableSageMakerMetricsTimeSeries", None)
+        without = {k: v for k, v in algorithm.items() if k != "MetricDefinitions"}
+        if "MetricDefinitions" in built_in_metrics.described(without):
+            job["AlgorithmSpecification"] = without
         job["ResourceConfig"]["InstanceCount"] = 1
         for channel in job.get("InputDataConfig", ()):
             emulator.put(f"{channel['DataSource']['S3DataSource']['S3Uri']}/x", b"1")
@@ -184,9 +207,14 @@ def test_the_emulator_answers_as_recorded(start: Start, file: Path) -> None:
     status, created = emulator.ask(f"Create{kind}", request)
     assert status == 200, created
     found: list[str] = []
+    is_stopped = False
     for item in sequence:
         operation = item["operation"]
         assert operation in OPERATIONS, operation
+        is_stopped = is_stopped or operation == f"Stop{kind}"
+        if str(states(item["answer"]).get(f"{kind}Status")).startswith("Stop") and not is_stopped:
+            is_stopped = True  # by a call that was not recorded
+            emulator.ask(f"Stop{kind}", {KINDS[kind]: name})
         body = requests(item, name, created[f"{kind}Arn"], kind)
         if operation.startswith(("List", "Describe")):
             status, answer = emulator.steps.until(
@@ -313,8 +341,9 @@ def test_the_emulator_refuses_in_the_recorded_words(start: Start, item: dict[str
         assert masked(answer["message"]).startswith(masked(text).partition("set: [")[0])
     elif masked(text) == masked(QUOTA):
         assert error["Code"] == "ResourceLimitExceeded"
-    else:
-        assert reason_to_skip("sagemaker", text), f"not compared: {text}"
+    elif not reason_to_skip("sagemaker", text):
+        assert recorded.FOLDER != recorded.OWN, f"not compared: {text}"
+        pytest.skip("no request is known here that is refused so")
 
 
 @pytest.mark.parametrize("item", refusals())
@@ -322,7 +351,7 @@ def test_the_client_understands_a_recorded_refusal(item: dict[str, Any]) -> None
     error = item["answer"]["error"]
     made = service_error(item["operation"], error["Code"], error["Message"], item["status"])
     assert error["Message"] in str(made)
-    assert made.retryable == (item["status"] >= 500)
+    assert made.retryable == (item["status"] >= 500 or "Throttling" in error["Code"])
     is_quota = "service limit" in error["Message"]
     assert made.quota_exceeded == is_quota
 
@@ -335,7 +364,7 @@ def test_a_failed_tuning_job_says_why_as_recorded(start: Start, item: dict[str, 
         pytest.skip(reason)
     emulator = start()
     name = {"HyperParameterTuningJobName": new_name()}
-    emulator.ask("CreateHyperParameterTuningJob", small_job(emulator, SCRIPTS["Failed"], **name))
+    emulator.ask("CreateHyperParameterTuningJob", small_job(emulator, FAILING, **name))
     job = emulator.steps.until(
         lambda: emulator.ask("DescribeHyperParameterTuningJob", name)[1],
         lambda job: job["HyperParameterTuningJobStatus"] == "Failed",
@@ -412,16 +441,14 @@ def tuning_jobs() -> list[Any]:
 @pytest.mark.parametrize("job", tuning_jobs())
 def test_a_recorded_tuning_job_is_read_and_can_be_attached(job: dict[str, Any]) -> None:
     tuning = response.to_tuning_job(job, [])
-    definitions = job.get("TrainingJobDefinitions") or [job["TrainingJobDefinition"]]
-    assert tuning.objectives == {each["TuningObjective"]["MetricName"] for each in definitions}
-    assert not tuning.stops_early
+    definitions = definitions_of(job)
+    assert tuning.objectives == {objective_of(job, each) for each in definitions}
     assert response.job_reason(job) == job.get("FailureReason", "")
     document = json.loads(json.dumps(job, default=str))
     imported = importer.read_description(document, "sagemaker", job["HyperParameterTuningJobArn"])
     for each, definition in zip(imported.studies, definitions, strict=True):
-        ranges = definition["HyperParameterRanges"].values()
+        own = job["HyperParameterTuningJobConfig"].get("ParameterRanges", {})
+        ranges = definition.get("HyperParameterRanges", own).values()
         assert set(each.study.parameters) == {one["Name"] for many in ranges for one in many}
         assert each.study.objective is not None
-        assert [one.metric for one in each.study.objective] == [
-            definition["TuningObjective"]["MetricName"]
-        ]
+        assert [one.metric for one in each.study.objective] == [objective_of(job, definition)]
