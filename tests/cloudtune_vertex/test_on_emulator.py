@@ -14,6 +14,7 @@ from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import ENDLESS
 from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
 from cloudtune_vertex.client import Google
+from cloudtune_vertex.emulator import views
 from cloudtune_vertex.errors import service_error
 
 
@@ -49,6 +50,13 @@ class TestVertexOnEmulator(EmulatedRunContract):
         result = self.finish(run)
         assert (result.state, "no such machine" in result.reason) == ("failed", True)
         assert process.find_running(self.emulator_folder(run)) is None
+
+    def test_trials_of_the_recorded_form_are_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(views.TRIALS, "2021")  # without the custom jobs of trials
+        result = self.finish(self.create_run("managed", limits={"max_trials": 2}))
+        assert result.state == "completed"
+        assert [trial.state for trial in result.trials] == ["completed"] * 2
+        assert all(trial.objective for trial in result.trials)
 
     def test_a_machine_that_was_taken_away_loses_nothing_that_was_kept(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
