@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.provider.models import Interrupted, Lost
 from cloudtune.provider.protocols import TrainingJobs
-from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Observation, Running, Started, Waiting
 from cloudtune.study.search_space import Value
 
 
@@ -30,14 +30,19 @@ class Followed:
         self._given = given
         self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
         self.said: list[str] = []
+        self.machine_events: list[Waiting | Running] = []
+        """Of all trials, in order."""
         self.runner = self.another()
 
     def another(self) -> JobPoller:
         return JobPoller(self._provider, self._jobs(), self._emit, self.said.append)
 
-    def _emit(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+    def _emit(self, *events: Observation | Lost, inline: bool = False) -> None:
         for event in events:
-            self._told.put(event)
+            if isinstance(event, Waiting | Running):
+                self.machine_events.append(event)
+            else:
+                self._told.put(event)
 
     def start(
         self, *numbers: int, resource: int | None = None, start: int = 1, after_step: int = 0

@@ -48,7 +48,7 @@ def time_breakdown(group: Group) -> TimeBreakdown:
         max(0.0, min(starts) - start)
         for job in group.jobs
         if (start := start_time(job)) is not None
-        and (starts := [t.started for t in job.trials if t.started is not None])
+        and (starts := [t.created for t in job.trials if t.created is not None])
     ]
     durations = [run.seconds for run in group.runs]
     return TimeBreakdown(
@@ -61,15 +61,17 @@ def time_breakdown(group: Group) -> TimeBreakdown:
 
 
 def _phases(trial: Trial) -> dict[str, float]:
-    if trial.started is None or trial.ended is None:
+    begin = trial.started if trial.created is None else trial.created
+    if begin is None or trial.ended is None:
         return {}
-    span = trial.ended - trial.started
-    ran = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
+    span = trial.ended - begin
+    # Earlier versions counted the time in a queue as run time.
+    ran = min(filter(None, (trial.seconds, trial.billed_seconds)), default=trial.seconds)
     waiting = 0.0 if ran is None else max(0.0, span - ran)
     times = [m.time for m in trial.measurements if m.time is not None]
     if not times:
         return {"waiting": waiting, "not told": span - waiting}
-    start = trial.started + waiting
+    start = begin + waiting
     starting = min(max(0.0, min(times) - start), span - waiting)
     ending = min(max(0.0, trial.ended - max(times)), span - waiting - starting)
     training = span - waiting - starting - ending

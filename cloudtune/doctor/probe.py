@@ -24,7 +24,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.models import CloudSettings, Emulator, JobContext, Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
-from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Observation, Started
 from cloudtune.study.search_space import Value
 
 _SPEED = 1e6
@@ -93,7 +93,7 @@ class Probe:
         self.folder = folder
         self._notify = notify
         self._count = 0
-        self._events: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
+        self._events: SimpleQueue[Observation | Lost] = SimpleQueue()
         self._address: process.Address | None = None
         self._runner: TrialRunner | None = None
         self._starts: dict[int, int] = {}
@@ -202,10 +202,10 @@ class Probe:
         if isinstance(event, Measured):
             start.measured.append(event)
             start.arrivals.append(time.monotonic())
-        else:
+        elif isinstance(event, Ended):
             start.ended = event
 
-    def _emit(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+    def _emit(self, *events: Observation | Lost, inline: bool = False) -> None:
         del inline
         for event in events:
             self._events.put(event)

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from cloudtune.execution.exit_reasons import describe_exit_code as describe_exit_code
     from cloudtune.execution.process_monitor import ProcessSpec as ProcessSpec
     from cloudtune.results.events import Ended as Ended
-    from cloudtune.results.events import Event as Event
     from cloudtune.results.events import Measured as Measured
+    from cloudtune.results.events import SearchEvent as SearchEvent
     from cloudtune.results.events import Started as Started
     from cloudtune.results.events import TrialState as TrialState
     from cloudtune.search.factory import make_strategy as make_strategy
@@ -80,7 +80,7 @@ _EXPORTS = {
     "cloudtune.errors": "MissingExtraError StudyError UsageError",
     "cloudtune.execution.exit_reasons": "describe_exit_code",
     "cloudtune.execution.process_monitor": "ProcessSpec",
-    "cloudtune.results.events": "Ended Event Measured Started TrialState",
+    "cloudtune.results.events": "Ended Measured SearchEvent Started TrialState",
     "cloudtune.search.factory": "make_strategy",
     "cloudtune.search.protocol": "Strategy Suggestion",
     "cloudtune.study.schema": "Json",

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cloudtune.provider.cost import idle_seconds
-from cloudtune.results.events import Ended, Event, Measured, Started
-from cloudtune.results.trials import start_duration
+from cloudtune.results.events import Ended, Event, Measured, Running, Started, Waiting
+from cloudtune.results.run_time import RunTime
 from cloudtune.study.quantities import Money
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ class Spending:
         self._managed = plan.mode == "managed"
         self._idle_seconds = idle_seconds(plan.mode, plan.facts)
         self._seconds = self._seconds_idle = 0.0
-        self._running: dict[int, tuple[float, float]] = {}
-        """The start of each running trial: by its event, and by `time.monotonic`."""
+        self._times: dict[int, RunTime] = {}
+        """Of the last start of each trial that has not ended."""
+        self._running: dict[int, float] = {}
+        """Since when each trial runs, by `time.monotonic`; those that wait cost nothing."""
         self._idle_since: list[float] = []
         """When each machine without a trial had its last one, as far as machines are kept."""
 
@@ -42,23 +44,36 @@ class Spending:
         if isinstance(event, Started):
             # a driven trial starts when cloudtune starts or recovers it; a managed one did before
             age = max(0.0, time.time() - event.time) if self._managed else 0.0
-            self._running[event.number] = event.time, time.monotonic() - age
+            self._times[event.number] = RunTime.begin(event)
+            self._running[event.number] = time.monotonic() - age
             if self._idle_since:
                 idle = max(0.0, event.time - self._idle_since.pop())
                 self._seconds_idle += min(idle, self._idle_seconds)
+            return
+        run_time = self._times.get(event.number)
+        if run_time is None:
+            return
+        run_time.tell(event)
+        if isinstance(event, Waiting):
+            self._running.pop(event.number, None)
+        elif isinstance(event, Running):
+            age = max(0.0, time.time() - event.time)
+            self._running[event.number] = time.monotonic() - age
         elif isinstance(event, Ended):
-            started, _ = self._running.pop(event.number, (None, 0.0))
-            seconds = start_duration(started, event)
-            self._seconds += seconds if event.billed_seconds is None else event.billed_seconds
-            if started is not None and self._idle_seconds and event.billed_seconds != 0:
+            del self._times[event.number]
+            self._running.pop(event.number, None)
+            billed = event.billed_seconds
+            self._seconds += run_time.ran if billed is None else billed
+            if self._idle_seconds and event.billed_seconds != 0:
                 self._idle_since.append(event.time)
 
     @property
     def so_far(self) -> float:
         """The cost of all trials, running ones up to now."""
         now = time.monotonic()
-        running = sum(now - since for _, since in self._running.values())
-        return self._price * (self._seconds + running)
+        running = sum(now - since for since in self._running.values())
+        earlier = sum(each.ran for each in self._times.values())
+        return self._price * (self._seconds + earlier + running)
 
     @property
     def committed(self) -> float:

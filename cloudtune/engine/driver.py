@@ -29,11 +29,14 @@ from cloudtune.results.events import (
     HostFailure,
     Measured,
     Outcome,
+    Running,
+    SearchEvent,
     Started,
     TrialState,
+    Waiting,
 )
 from cloudtune.results.objective import explain_missing_objective
-from cloudtune.results.trials import Trials, start_duration
+from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Limits
@@ -141,6 +144,8 @@ class Driver:
                 self._handle_measurement(message, runner)
             elif isinstance(message, Ended):
                 self._handle_end(message, runner)
+            elif isinstance(message, Waiting | Running):
+                self._handle_machine(message, runner)
             elif isinstance(message, Lost):
                 return self._lose_runner(message)
             else:
@@ -165,7 +170,9 @@ class Driver:
         if outcome.state == "completed":
             pending = [t.number for t in self._trials.all() if t.state == "pending"]
             retries = [number for number in pending if self._starts.awaits_retry(number)]
-            self._end_trials(retries, "failed", "ran out of memory")
+            lost = [number for number in retries if self._starts.got_no_machine(number)]
+            self._end_trials(lost, "cancelled", "it got no machine")
+            self._end_trials({*retries} - {*lost}, "failed", "ran out of memory")
             promotable = [number for number in pending if number not in retries]
             self._end_trials(promotable, "stopped_early", "not promoted")
         return outcome
@@ -186,7 +193,7 @@ class Driver:
 
         The parameters of ended ones are tried again.
         """
-        trials = [trial for trial in self._trials.all() if trial.state == "running"]
+        trials = [t for t in self._trials.all() if t.state in {"running", "waiting"}]
         if not trials:
             return
         recovered = runner.recover([self._starts.interrupted(trial.number) for trial in trials])
@@ -238,10 +245,20 @@ class Driver:
         self._deadlines[started.number] = self._deadline_of(started.number, runner)
         return True
 
-    def _deadline_of(self, number: int, runner: TrialRunner) -> float:
-        """Return when a trial that starts now has used up its time."""
-        deadline = self._times.start_trial(number)
-        return math.inf if runner.enforces_trial_timeout else deadline
+    def _deadline_of(self, number: int, runner: TrialRunner, ran: float = 0.0) -> float:
+        """Return when a trial that has run for some seconds has used up its time."""
+        deadline = self._times.start_trial(number, ran)
+        waits = self._trials.last_time(number).is_waiting
+        return math.inf if waits or runner.enforces_trial_timeout else deadline
+
+    def _handle_machine(self, event: Waiting | Running, runner: TrialRunner) -> None:
+        """Record whether a trial waits or runs: its time limit counts only while it runs."""
+        if event.number not in self._deadlines:
+            return
+        self._add_events(event)
+        if event.number not in self._stop_reasons:
+            ran = self._trials.last_time(event.number).ran + max(0.0, time.time() - event.time)
+            self._deadlines[event.number] = self._deadline_of(event.number, runner, ran)
 
     def _next_start(self) -> Started | None:
         limit = self._limits.max_trials
@@ -275,6 +292,8 @@ class Driver:
 
     def _apply(self, event: Event) -> None:
         self._trials.tell(event)
+        if isinstance(event, Waiting | Running):
+            return
         if not self._is_retry(event):
             self._strategy.tell(event)
         self._exhausted = False
@@ -286,7 +305,7 @@ class Driver:
         else:
             self._apply_end(event)
 
-    def _is_retry(self, event: Event) -> bool:
+    def _is_retry(self, event: SearchEvent) -> bool:
         """Return whether an event is within a trial that starts again, as if it just ran on."""
         if isinstance(event, Started):
             return self._starts.awaits_retry(event.number)
@@ -296,7 +315,7 @@ class Driver:
         start = self._starts.end(event)
         if start is None:
             return
-        self._times.add_seconds(event.number, start_duration(start.time, event))
+        self._times.add_seconds(event.number, self._trials.last_time(event.number).ran)
         if event.state != "cancelled" and not will_retry(event):
             self._tracker.add(event, self._trials.objective(event.number))
             self._breaker.add(event)
@@ -324,9 +343,9 @@ class Driver:
             self._outcome = self._outcome or Outcome("failed", self._host_failure(event))
         event = self._final_event(event)
         _log.debug("trial %d ended: %s %s", event.number, event.state, event.reason)
-        if event.lost:
+        if event.lost and event.state == "cancelled":
             self._notify(f"trial {event.number} was lost and is repeated: {event.reason}")
-        elif will_retry(event):
+        elif will_retry(event) and not event.lost:
             self._notify(f"trial {event.number} {event.reason}")
         self._add_events(event)
         if self._outcome is None and (outcome := self._reached_limit()):

@@ -16,7 +16,7 @@ from threading import TIMEOUT_MAX, Lock
 from typing import Any, Generic, TypeVar
 
 from cloudtune.provider.models import Lost
-from cloudtune.results.events import Ended, JobState, Measured
+from cloudtune.results.events import JobState, Observation
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class StopRequest:
     """Whether the job continues at its service and is only not followed any more."""
 
 
-Message = Measured | Ended | Lost | StopRequest
+Message = Observation | Lost | StopRequest
 
 
 class Inbox:

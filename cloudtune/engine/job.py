@@ -35,7 +35,16 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.event_checks import event_problem, valid_end
-from cloudtune.results.events import FINAL_STATES, Ended, Event, Measured, Outcome, Started
+from cloudtune.results.events import (
+    FINAL_STATES,
+    Ended,
+    Event,
+    Measured,
+    Observation,
+    Outcome,
+    Started,
+    Waiting,
+)
 from cloudtune.results.failure import describe_output, explained_end
 from cloudtune.study.study import Study
 
@@ -103,15 +112,17 @@ class _Execution:
     resumed: bool
     """Whether an earlier process executed the job."""
 
-    def emit(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+    def emit(self, *events: Observation | Lost, inline: bool = False) -> None:
         self.inbox.put(*map(self._masked, events), inline=inline)
 
-    def _masked(self, event: Measured | Ended | Lost) -> Measured | Ended | Lost:
+    def _masked(self, event: Observation | Lost) -> Observation | Lost:
         if isinstance(event, Ended):
             return self.mask.end(self._explained(self.mask.end(valid_end(event))))
         if isinstance(event, Measured):
             return event if event_problem(event) else self.mask.measure(event)
-        if event.error is not None:
+        if isinstance(event, Waiting):
+            return self.mask.wait(event)
+        if isinstance(event, Lost) and event.error is not None:
             report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask.hide)
             return replace(event, reason=f"{report}{event.reason}")
         return event
@@ -181,6 +192,7 @@ class _Execution:
                 self.emit,
                 self.notify,
                 is_stopping=self.context.is_stopping,
+                has_timeout=self.plan.fitted.study.limits.timeout is not None,
             )
         return provider.runner(self.plan, self.context, self.emit, self.notify)
 

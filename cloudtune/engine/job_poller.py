@@ -24,34 +24,14 @@ from cloudtune.engine.backoff import (
 )
 from cloudtune.engine.circuit_breaker import GONE, STOPPED_ELSEWHERE
 from cloudtune.engine.job_recovery import find_jobs
+from cloudtune.engine.polled_job import Capacity, PolledJob, machine_event
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, RemovableJobs, TrainingJobs
-from cloudtune.results.events import Ended, Measured, Started, TrialState
+from cloudtune.results.events import Ended, Measured, Running, Started, TrialState, Waiting
 from cloudtune.results.model import Measurement
 
 _log = get_logger(__name__)
-
-
-@dataclass
-class _PolledJob:
-    """A start of a trial until its `Ended`."""
-
-    started: Started
-    emitted: int = 0
-    may_exist: bool = False
-    """Whether its training job may exist although the service did not confirm it."""
-    absent_after: float = 0.0
-    """When a training job that is not found does not exist."""
-    not_before: float = 0.0
-    stop: bool = False
-    """Whether the driver wants it to end."""
-    stop_sent: bool = False
-
-    @property
-    def id(self) -> str:
-        assert self.started.id is not None
-        return self.started.id
 
 
 @dataclass(frozen=True)
@@ -73,10 +53,13 @@ class JobPoller:
         emit: Emit,
         notify: Callable[[str], None],
         is_stopping: Callable[[], bool] = bool,
+        *,
+        has_timeout: bool = False,
     ) -> None:
         """Create a runner of a provider's training jobs; nothing is called yet.
 
-        A request to stop, for which ``is_stopping`` returns True, ends the wait of `recover`.
+        A request to stop, for which ``is_stopping`` returns True, ends the wait of `recover`. A
+        study that ``has_timeout`` asks for machines until then.
         """
         self._removable = jobs if isinstance(jobs, RemovableJobs) else None
         self._jobs = log_calls(jobs, service, _log)
@@ -88,10 +71,13 @@ class JobPoller:
         self._is_stopping = is_stopping
         self._notify_once = without_repeats(notify)
         self._inbox: SimpleQueue[Started | _Stop | _Close] = SimpleQueue()
-        self._waiting: dict[int, _PolledJob] = {}
-        self._running: dict[int, _PolledJob] = {}
+        self._waiting: dict[int, PolledJob] = {}
+        self._running: dict[int, PolledJob] = {}
         self._closing = False
         self._next_poll = 0.0
+        self._last_poll: float | None = None
+        """When the running jobs were polled last, in epoch seconds."""
+        self._capacity = Capacity(has_timeout)
         self._poll_outage = Outage()
         self._request_outage = Outage()
         """Of creating and stopping jobs."""
@@ -136,7 +122,8 @@ class JobPoller:
             ended_unknown = job.state == "unknown" and job.over
             if not (job.stopping or ended_unknown or job.state == "cancelled"):
                 emitted = max(each.measured, len(job.measurements))
-                self._running[number] = _PolledJob(each.started, emitted)
+                polled = self._running[number] = PolledJob(each.started, emitted)
+                polled.run_time = each.time or polled.run_time
                 self._any_created = self._any_response = True
         followed = frozenset(self._running)  # before the thread changes it
         if followed:
@@ -207,9 +194,11 @@ class JobPoller:
         elif self._lost:
             return
         elif isinstance(request, Started):
-            self._waiting[request.number] = _PolledJob(request)
-        elif job := self._running.get(request.number) or self._waiting.get(request.number):
-            job.stop = True
+            job = self._waiting[request.number] = PolledJob(request)
+            if seconds := self._capacity.pause:
+                self._delay(job, seconds, self._capacity.reason)
+        elif known := self._running.get(request.number) or self._waiting.get(request.number):
+            known.stop = True
             for outage in (self._request_outage, self._poll_outage):
                 outage.until = 0.0
                 if request.now and outage.error and not self._lost:
@@ -260,12 +249,12 @@ class JobPoller:
                 continue
             (self._withdraw if job.stop else self._create)(job)
 
-    def _withdraw(self, job: _PolledJob) -> None:
+    def _withdraw(self, job: PolledJob) -> None:
         """End a trial without a training job; one that has a job is followed to be stopped."""
         if not self._follow_if_found(job):
             self._end(job, "failed", f"stopped before {self._service} had capacity for it")
 
-    def _create(self, job: _PolledJob) -> None:
+    def _create(self, job: PolledJob) -> None:
         """Create the training job of a trial, unless an unanswered call has created it."""
         if self._follow_if_found(job):
             return
@@ -279,7 +268,7 @@ class JobPoller:
                 raise
             if error.quota_exceeded and self._any_created:
                 self._notify_once(f"{error}; trials wait until other jobs end")
-                job.not_before = time.monotonic() + 2 * self._jobs.poll_seconds
+                self._delay(job, 2 * self._jobs.poll_seconds, str(error))
                 return
             if error.affects_all_calls or not self._any_created:
                 self._lose(str(error), recoverable=self._any_may_run)
@@ -288,7 +277,20 @@ class JobPoller:
         else:
             self._follow(job)
 
-    def _follow_if_found(self, job: _PolledJob) -> bool:
+    def _delay(self, job: PolledJob, seconds: float, reason: str) -> None:
+        """Create the training job of a trial later, and say why."""
+        job.not_before = time.monotonic() + seconds
+        if job.run_time.wait_reason != reason:
+            self._emit_machine(job, Waiting(job.started.number, time.time(), reason))
+
+    def _emit_machine(self, job: PolledJob, event: Waiting | Running | None) -> None:
+        if event is not None:
+            job.run_time.tell(event)
+            self._emit(event)
+        if isinstance(event, Running):
+            self._capacity.grant()
+
+    def _follow_if_found(self, job: PolledJob) -> bool:
         """Return whether a trial has a training job, or may have one that is not visible yet.
 
         An existing job is followed; one that may exist is looked for again later.
@@ -307,7 +309,7 @@ class JobPoller:
         job.not_before = now + self._jobs.poll_seconds
         return True
 
-    def _follow(self, job: _PolledJob) -> None:
+    def _follow(self, job: PolledJob) -> None:
         if not self._running:
             self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
         self._any_created = self._any_response = True
@@ -342,22 +344,31 @@ class JobPoller:
         if not self._running or time.monotonic() < self._next_poll:
             return
         polled = self._jobs.poll([job.started for job in self._running.values()])
+        now = time.time()
         for job in list(self._running.values()):
             if job.id in polled:
-                self._emit_new(job, polled[job.id])
+                self._emit_new(job, polled[job.id], now)
             else:
                 self._end(job, "failed", f"the training job {job.id} {GONE}")
+        self._last_poll = now
         self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
 
-    def _emit_new(self, job: _PolledJob, polled: TrainingJob) -> None:
-        """Emit the new measurements of a trial, and its end."""
+    def _emit_new(self, job: PolledJob, polled: TrainingJob, now: float) -> None:
+        """Emit whether a trial waits, its new measurements, and its end."""
+        number, last_poll = job.started.number, self._last_poll
+        self._emit_machine(
+            job, machine_event(number, job.run_time, polled, now=now, last_poll=last_poll)
+        )
         for measurement in polled.measurements[job.emitted :]:
             self._emit(_to_event(job.started.number, measurement))
         job.emitted = max(job.emitted, len(polled.measurements))
         if not polled.over:
             return
-        if job.stop and polled.lost:
-            polled = replace(polled, state="completed", reason="", lost=False)
+        if polled.no_machine and not job.stop:
+            self._ask_again(job, polled)
+            return
+        if job.stop and (polled.lost or polled.no_machine):
+            polled = replace(polled, state="completed", reason="", lost=False, no_machine=False)
         state, reason = polled.state, polled.reason
         if polled.lost:
             state = "cancelled"
@@ -366,15 +377,31 @@ class JobPoller:
             state, reason = ("completed", "") if job.stop else ("failed", by_others)
         self._end(job, state, reason, polled)
 
+    def _ask_again(self, job: PolledJob, polled: TrainingJob) -> None:
+        """End a start that got no machine; the driver starts the trial again, after a pause."""
+        self._capacity.refuse(polled.reason)
+        if self._capacity.is_exhausted and not self._any_has_machine:
+            for other in self._running.values():
+                other.stop = other is not job
+            self._stop_jobs()
+            self._lose(self._capacity.end_reason(self._service), recoverable=False)
+            return
+        self._notify_once(f"{polled.reason}; {self._capacity.advice}")
+        self._end(job, "pending", self._capacity.reason, polled)
+
+    @property
+    def _any_has_machine(self) -> bool:
+        return any(job.run_time.is_running for job in self._running.values())
+
     def _end(
-        self, job: _PolledJob, state: TrialState, reason: str, polled: TrainingJob | None = None
+        self, job: PolledJob, state: TrialState, reason: str, polled: TrainingJob | None = None
     ) -> None:
         """Emit a trial's end, and retry those that waited for capacity."""
         number = job.started.number
         has_job = self._waiting.pop(number, None) is None
         self._running.pop(number, None)
         for other in self._waiting.values():
-            other.not_before = 0.0
+            other.not_before = self._capacity.until
         now = time.time()
         event = Ended(number, now, state, billed_seconds=None if has_job else 0.0)
         event = polled.end_event(number) if polled else event

@@ -25,6 +25,7 @@ from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
+from cloudtune.engine.polled_job import machine_event
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.fitting.fit import FittedStudy
@@ -43,8 +44,10 @@ from cloudtune.results.events import (
     Measured,
     Outcome,
     Started,
+    Waiting,
 )
 from cloudtune.results.failure import explained_end, without_traceback
+from cloudtune.results.run_time import RunTime
 from cloudtune.results.trials import Trials
 
 _log = get_logger(__name__)
@@ -137,6 +140,7 @@ class ManagedJob:
         return self._end(JobStatus("failed", "", reason))
 
     def _follow(self, client: JobClient, ref: JobRef) -> Outcome:
+        last_poll: float | None = None
         while not self._should_detach() and not self._leaves:
             self._error = None
             if self._stop_request:
@@ -151,8 +155,10 @@ class ManagedJob:
                     self._trials,
                     self._plan.fitted,
                     status.trials,
+                    last_poll=last_poll,
                     on_invalid=self._notify_error if self._is_attached else None,
                 )
+                last_poll = time.time()
                 self._add_events([self._masked(event) for event in self._valid(events)])
                 self._notify_remark(status.remark)
                 if status.state in FINAL_STATES:
@@ -203,6 +209,8 @@ class ManagedJob:
             if event.state == "cancelled" and request and request.state != "cancelled":
                 event = replace(event, reason=request.reason)  # a limit's
             return explained_end(self._mask.end(event))
+        if isinstance(event, Waiting):
+            return self._mask.wait(event)
         return self._mask.measure(event) if isinstance(event, Measured) else event
 
     def _end(self, status: JobStatus) -> Outcome:
@@ -330,6 +338,7 @@ def new_events(
     fitted: FittedStudy,
     raw_trials: Sequence[RawTrial],
     *,
+    last_poll: float | None = None,
     on_invalid: Callable[[str], None] | None = None,
 ) -> list[Event]:
     """Return the events between the known state of a job's trials and the one just polled.
@@ -337,6 +346,7 @@ def new_events(
     With ``on_invalid``, for a job that was started elsewhere, a trial with a value that its
     parameter cannot have keeps the service's value, and ends with the reason, which ``on_invalid``
     receives. What such a job did before the first poll is not dated, unless the service does it.
+    The poll before, of which all trials are known, was at ``last_poll``.
 
     Raises:
         ProviderError: If the service returns such a value, unless there is ``on_invalid``.
@@ -356,7 +366,12 @@ def new_events(
             if problem and on_invalid and trial is None:
                 on_invalid(f"{text}; the trial keeps what the service returns")
             if trial is None:
-                events.append(Started(raw.number, raw.started or now, parameters, id=raw.id))
+                created = raw.created or raw.started or now
+                events.append(Started(raw.number, created, parameters, id=raw.id))
+        if trial is None or trial.ended is None:
+            run_time = known.last_time(raw.number) if trial else RunTime(now)
+            machine = machine_event(raw.number, run_time, raw, now=now, last_poll=last_poll)
+            events += [machine] if machine else []
         known_measurements = len(trial.measurements) if trial else 0
         events += [
             Measured(raw.number, m.time or now, m.step, m.metrics)

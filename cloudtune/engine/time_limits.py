@@ -98,12 +98,12 @@ class TimeLimits:
         """Return a deadline by `time.monotonic`, if this process is not paused until then."""
         return deadline + self._clock.paused()
 
-    def start_trial(self, number: int) -> float:
-        """Return when a trial that starts now has used up its time."""
+    def start_trial(self, number: int, ran: float) -> float:
+        """Return when a trial whose present start ran for some seconds has used up its time."""
         self._paused_at_start[number] = self._clock.paused()
         if self._limits.trial_timeout is None:
             return math.inf
-        return self.now() + self._limits.trial_timeout - self._seconds_used.get(number, 0.0)
+        return self.now() + self._limits.trial_timeout - self._seconds_used.get(number, 0.0) - ran
 
     def add_seconds(self, number: int, seconds: float) -> None:
         """Count the duration of a start of a trial that has ended."""

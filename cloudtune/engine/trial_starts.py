@@ -39,15 +39,15 @@ class _Losses:
 
 def will_retry(event: Ended) -> bool:
     """Return whether a trial starts again, with its number, after this end."""
-    return event.out_of_memory and event.state == "pending"
+    return event.state == "pending" and (event.out_of_memory or event.lost)
 
 
 class TrialStarts:
     """A fold over the events of a job.
 
     A trial that was interrupted or lost is ``cancelled``. A trial with another number repeats it,
-    continues from its checkpoints and counts in its place. A trial that ran out of memory starts
-    again with its own number.
+    continues from its checkpoints and counts in its place. A trial that ran out of memory or got
+    no machine starts again with its own number.
     """
 
     def __init__(self, trials: Trials) -> None:
@@ -73,7 +73,9 @@ class TrialStarts:
         self._losses: dict[int, _Losses] = {}
         """By the number of the latest repeat."""
         self._retries: dict[int, Started] = {}
-        """The next starts of trials that ran out of memory, by number."""
+        """The next starts of trials that ran out of memory or got no machine, by number."""
+        self._without_machine: dict[int, bool] = {}
+        """Whether each of those trials got no machine."""
 
     def start(self, event: Started) -> None:
         """Record that a trial starts."""
@@ -110,9 +112,10 @@ class TrialStarts:
             self._retries[event.number] = replace(
                 start,
                 after_step=self._last_step(event.number),
-                memory_retries=start.memory_retries + 1,
+                memory_retries=start.memory_retries + event.out_of_memory,
                 id=None,
             )
+            self._without_machine[event.number] = event.lost
         else:
             self._retries.pop(event.number, None)
         return start
@@ -128,7 +131,9 @@ class TrialStarts:
     def interrupted(self, number: int) -> Interrupted:
         """Return what is known of a running trial whose process is gone."""
         before = self._measured_before[number]
-        return Interrupted(self._open[number], self._count_measured(number) - before, before)
+        measured = self._count_measured(number) - before
+        run_time = replace(self._trials.last_time(number))
+        return Interrupted(self._open[number], measured, before, run_time)
 
     def carryover(self, number: int, step: float = math.inf) -> list[Carryover]:
         """Return the measurements that a trial takes over from the one that it repeats.
@@ -147,8 +152,12 @@ class TrialStarts:
         ]
 
     def awaits_retry(self, number: int) -> bool:
-        """Return whether a trial is to start again because it ran out of memory."""
+        """Return whether a trial is to start again with its number."""
         return number in self._retries
+
+    def got_no_machine(self, number: int) -> bool:
+        """Return whether a trial is to start again because its service had no machine for it."""
+        return self.awaits_retry(number) and self._without_machine[number]
 
     def next_repeat(self, *, is_full: bool) -> Started | None:
         """Return the next start of a trial that starts again or repeats a cancelled one, if any.
@@ -181,7 +190,12 @@ class TrialStarts:
         )
 
     def limit_losses(self, event: Ended) -> Ended:
-        """Return the end of a lost trial: ``failed`` after `MAX_LOSSES` losses without progress."""
+        """Return the end of a lost trial: ``failed`` after `MAX_LOSSES` losses without progress.
+
+        One that got no machine has not failed, however often.
+        """
+        if event.state == "pending":
+            return event
         losses = self._losses_after(event.number).count
         if losses < MAX_LOSSES:
             return event

@@ -137,4 +137,5 @@ def _with_cost(trial: Trial, own: Mapping[str, Any]) -> Trial:
     seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
     if price is None or currency is None or seconds is None:
         return trial
-    return replace(trial, cost=Cost(seconds * price, currency, "estimated"))
+    least = None if trial.billed_at_least is None else trial.billed_at_least * price
+    return replace(trial, cost=Cost(seconds * price, currency, "estimated", least))

@@ -17,7 +17,7 @@ from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.ledger.records import parse_events
 from cloudtune.results.event_checks import event_problem
 
-VERSION = 3
+VERSION = 4
 _BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
 _EVENTS = """
     CREATE TABLE events (
@@ -223,8 +223,13 @@ def _validate(kind: str, body: str) -> tuple[int, bool]:
     return event.number, True
 
 
+def _to_version_4(_db: sqlite3.Connection, _old: Path) -> None:
+    """Change nothing: from this version on there are events that older ones cannot read."""
+
+
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {
     1: _to_version_2,
     2: _to_version_3,
+    3: _to_version_4,
 }
 """Keyed by the version from which each migrates."""

@@ -12,7 +12,7 @@ from cloudtune.provider.cost import longest_trial
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
-from cloudtune.results.trials import start_duration
+from cloudtune.results.run_time import RunTime
 from cloudtune.search.expected_brackets import Brackets, expected_brackets
 from cloudtune.search.hyperband_search import max_starts
 from cloudtune.study.expected_trials import expected_trials
@@ -134,14 +134,17 @@ def _identity(study: Mapping[str, Any]) -> dict[str, Any]:
 
 def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
     last = ledger.last_event_number(record.id, job.provider)
-    started: dict[int, float] = {}
+    starts: dict[int, RunTime] = {}
     seconds: dict[int, float] = {}
     completed: set[int] = set()
     for _, event in ledger.events(record.id, job.provider, after=max(0, last - _EVENTS)):
         if isinstance(event, Started):
-            started[event.number] = event.time
-        elif isinstance(event, Ended) and event.number in started:
-            spent = start_duration(started.pop(event.number), event)
+            starts[event.number] = RunTime.begin(event)
+        elif event.number not in starts:
+            continue
+        starts[event.number].tell(event)
+        if isinstance(event, Ended):
+            spent = starts.pop(event.number).ran
             seconds[event.number] = seconds.get(event.number, 0.0) + spent
             if event.state in {"completed", "stopped_early"}:
                 completed.add(event.number)

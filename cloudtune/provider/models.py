@@ -15,6 +15,7 @@ from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
+from cloudtune.results.run_time import RunTime
 from cloudtune.study.schema import Json, Limits
 from cloudtune.trial import OUT_OF_MEMORY
 
@@ -74,7 +75,8 @@ class TrainingJob:
     """The state of one training job, as the service reports it."""
 
     state: TrialState
-    """``unknown`` with a time in `ended` means that the job ended with an unknown result."""
+    """``waiting`` until the machine of the job runs, and again after it was taken away.
+    ``unknown`` with a time in `ended` means that the job ended with an unknown result."""
     word: str
     """The service's own word for the state."""
     stopping: bool = False
@@ -82,16 +84,24 @@ class TrainingJob:
     measurements: Sequence[Measurement] = ()
     """All measurements so far, in an order that later calls only append to."""
     started: float | None = None
+    """Since when the machine of the job runs, if the service reports it: not when the job was
+    accepted."""
     ended: float | None = None
     reason: str = ""
-    """Why the job failed or was stopped."""
+    """Why the job failed or was stopped, or what it waits for."""
     billed_seconds: float | None = None
+    """What the service bills, or the most that it can bill if it reports only bounds."""
+    billed_at_least: float | None = None
+    """The fewest seconds that it can bill, if it reports only bounds."""
     machine: str | None = None
     log: str | None = None
     artifacts: str | None = None
     lost: bool = False
     """Whether the service ended the job through no fault of the script, as after the failure or the
     preemption of a node: in driven mode, the trial is repeated with its checkpoints."""
+    no_machine: bool = False
+    """Whether the job ended because the service had no machine for it, so that its script never
+    ran: in driven mode, another job of the trial is created after a pause."""
     out_of_memory: bool = False
     """Whether the service reports that the job ran out of memory. A reason that begins with
     `OUT_OF_MEMORY`, as the launcher writes it, says the same of the script."""
@@ -106,14 +116,15 @@ class TrainingJob:
         return Ended(
             number,
             self.ended or time.time(),
-            "cancelled" if self.lost else self.state,
+            "cancelled" if self.lost or self.no_machine else self.state,
             self.reason,
             word=self.word,
             log=self.log,
             artifacts=self.artifacts,
             billed_seconds=self.billed_seconds,
+            billed_at_least=self.billed_at_least,
             machine=self.machine,
-            lost=self.lost,
+            lost=self.lost or self.no_machine,
             out_of_memory=self.out_of_memory or str(self.reason).startswith(OUT_OF_MEMORY),
         )
 
@@ -126,6 +137,8 @@ class RawTrial(TrainingJob):
     """The position in the order in which the service created the trials, from 1."""
     id: str
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    created: float | None = None
+    """When the service created the trial, if it reports it."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +168,8 @@ class Interrupted:
     """The number of known measurements of that start."""
     measured_before: int
     """The number of known measurements of earlier starts."""
+    time: RunTime | None = None
+    """How long that start has waited and run, as far as known."""
 
 
 @dataclass(frozen=True)

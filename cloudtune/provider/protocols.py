@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from cloudtune.provider.models import Interrupted, JobRef, JobStatus, Lost, Recovered, TrainingJob
-from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.results.events import Observation, Started
 from cloudtune.study.schema import Json
 
 
@@ -51,9 +51,10 @@ class TrialRunner(Protocol):
     """Runs single trials, and reports their measurements and ends to the `Emit` of the runner.
 
     Exactly one `Ended` follows each start: ``completed`` or ``failed`` as the process or the
-    service reports it, or ``cancelled`` if the trial was lost through no fault of its script and
-    must be repeated. The exception is `Lost`, which ends all trials. The driver interprets stops.
-    cloudtune implements this for the `TrainingJobs` of a service.
+    service reports it, ``cancelled`` if the trial was lost through no fault of its script and must
+    be repeated, or ``pending`` and lost if it got no machine and asks for one again. The exception
+    is `Lost`, which ends all trials. The driver interprets stops. cloudtune implements this for the
+    `TrainingJobs` of a service.
     """
 
     @property
@@ -131,7 +132,7 @@ class RemovableJobs(Protocol):
 class Emit(Protocol):
     """Receives what a runner observes; may be called from any thread."""
 
-    def __call__(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+    def __call__(self, *events: Observation | Lost, inline: bool = False) -> None:
         """Receive events in order.
 
         With ``inline``, the calling thread has nothing else to do and holds no lock: before this

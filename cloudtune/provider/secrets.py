@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
-from cloudtune.results.events import Ended, Measured
+from cloudtune.results.events import Ended, Measured, Waiting
 from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune.study.study import Study
 from cloudtune.trial import SecretFilter
@@ -49,6 +49,11 @@ class Mask:
             return event
         metrics = {self.hide(name): value for name, value in event.metrics.items()}
         return event if metrics == event.metrics else replace(event, metrics=metrics)
+
+    def wait(self, event: Waiting) -> Waiting:
+        """Return what a trial waits for without secrets."""
+        reason = self(event.reason)
+        return event if reason == event.reason else replace(event, reason=reason)
 
     def hide(self, text: str) -> str:
         """Return a text without secrets."""

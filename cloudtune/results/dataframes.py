@@ -115,6 +115,7 @@ def _column(values: Sequence[Any]) -> Sequence[Any]:
 
 _TIMES = ("created", "started", "ended")
 _FLAT = (
-    *("id", "number", "state", "word", *_TIMES, "seconds", "billed_seconds"),
+    *("id", "number", "state", "word", *_TIMES, "seconds"),
+    *("waited", "billed_seconds", "billed_at_least"),
     *("machine", "resource", "replaces", "retries", "exit_code", "reason", "log", "artifacts"),
 )

@@ -16,8 +16,10 @@ from cloudtune.results.events import (
     Event,
     HostFailure,
     Measured,
+    Running,
     Started,
     TrialState,
+    Waiting,
 )
 from cloudtune.results.reports import is_bool, is_integer, is_number, is_text, is_time, or_absent
 
@@ -99,6 +101,7 @@ _ENDED: Mapping[str, Callable[[object], bool]] = {
     "seconds": or_absent(_is_finite),
     "lost": is_bool,
     "out_of_memory": is_bool,
+    "billed_at_least": or_absent(_is_finite),
 }
 _CHECKS: Mapping[type[Event], Mapping[str, Callable[[object], bool]]] = {
     Started: {
@@ -113,6 +116,8 @@ _CHECKS: Mapping[type[Event], Mapping[str, Callable[[object], bool]]] = {
         "checkpoint": or_absent(is_integer),
         "memory_retries": is_integer,
     },
+    Waiting: {"number": is_integer, "time": is_time, "reason": _is_short},
+    Running: {"number": is_integer, "time": is_time},
     Measured: _MEASURED,
     Carryover: _MEASURED,
     Ended: _ENDED,

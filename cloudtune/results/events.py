@@ -1,4 +1,4 @@
-"""The events of a job: trials that start, report metrics, and end.
+"""The events of a job: trials that start, wait for a machine, run, report metrics, and end.
 
 Results, progress, and the state of a strategy are all derived from a job's events, which are in the
 ledger. A resumed run therefore continues like one that was never interrupted.
@@ -13,8 +13,9 @@ from typing import Any, Literal
 from cloudtune.study.search_space import Value
 
 TrialState = Literal[
-    "pending", "running", "completed", "stopped_early", "failed", "cancelled", "unknown"
+    "pending", "waiting", "running", "completed", "stopped_early", "failed", "cancelled", "unknown"
 ]
+"""A ``waiting`` trial has no running machine. A ``pending`` one waits for more of its resource."""
 JobState = Literal["pending", "running", "completed", "failed", "cancelled", "unknown"]
 RunJobState = JobState | Literal["refused"]
 """The state of a job in a run. A refused job was never sent."""
@@ -62,6 +63,33 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A trial that started waits at its service: for a machine, or for a quota.
+
+    It has been waiting since its start, or since the machine of a running trial was taken away.
+    """
+
+    number: int
+    time: float
+    """When that became known; or when the running trial lost its machine."""
+    reason: str
+    """What it waits for, in the service's words."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """The machine of a trial runs, so that its time counts.
+
+    Recorded once for each start at a service, and again after each `Waiting`. A trial on this
+    machine runs from its start.
+    """
+
+    number: int
+    time: float
+    """Since when it runs, as the service reports it; or when that was first seen."""
+
+
+@dataclass(frozen=True)
 class Measured:
     """A trial reported metrics."""
 
@@ -96,15 +124,19 @@ class Ended:
     artifacts: str | None = None
     """The path or address of the output files."""
     billed_seconds: float | None = None
-    """The seconds that the service bills for this start; None if it does not report them."""
+    """The seconds that the service bills for this start, or the most that it can bill; None if it
+    does not report them."""
     machine: str | None = None
     """The service's name for the machine."""
     seconds: float | None = None
     """The duration of this start by a monotonic clock; None if unknown."""
     lost: bool = False
-    """Whether the trial is ``cancelled`` because its service lost it, as with a failed node."""
+    """Whether the trial is ``cancelled`` because its service lost it, as with a failed node, or
+    ``pending`` because it got no machine."""
     out_of_memory: bool = False
     """Whether this start ended because it ran out of memory."""
+    billed_at_least: float | None = None
+    """The fewest seconds that the service can bill, if it reports only bounds."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +148,16 @@ class HostFailure(Ended):
     """
 
 
-Event = Started | Measured | Ended
+SearchEvent = Started | Measured | Ended
+"""The events on which the choice of trials depends."""
+Observation = Waiting | Running | Measured | Ended
+"""What is observed of a trial after its start."""
+Event = SearchEvent | Waiting | Running
 
-EVENT_TYPES: Mapping[str, type[Started] | type[Measured] | type[Ended]] = {
+EVENT_TYPES: Mapping[str, type[Event]] = {
     "started": Started,
+    "waiting": Waiting,
+    "running": Running,
     "measured": Measured,
     "carryover": Carryover,
     "ended": Ended,

@@ -35,6 +35,9 @@ class Cost:
     amount: float
     currency: str
     basis: Literal["reported", "estimated"]
+    at_least: float | None = None
+    """The least amount, if the billed time is only known to be between two bounds; the amount is
+    then the most. None otherwise."""
 
 
 class _Times:
@@ -87,14 +90,20 @@ class Trial(Displayable, _Times):
     """The service's name for the state."""
     created: float | None = None
     started: float | None = None
+    """When it first ran, rather than waited for a machine."""
     ended: float | None = None
     seconds: float | None = None
-    """The run time over all its starts."""
+    """The run time over all its starts, without the time that it waited for machines."""
+    waited: float | None = None
+    """The seconds for which its starts waited for machines, as far as known; None if none did."""
     billed_seconds: float | None = None
+    """What the service bills over all its starts; the most if there is `billed_at_least`."""
+    billed_at_least: float | None = None
+    """The least that it bills, if the service reports only bounds; None otherwise."""
     machine: str | None = None
     cost: Cost | None = None
     reason: str = ""
-    """Why it ended, unless it just completed."""
+    """Why it ended, unless it just completed; or what it waits for."""
     log_tail: str = ""
     """The last lines of a failed trial's log."""
     exit_code: int | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.results.objective import complete_objective, select_metric, select_value
+from cloudtune.results.run_time import RunTime
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
@@ -33,7 +34,9 @@ class Trials:
         builder.trial = None
         if isinstance(event, Measured):
             builder.measure(event, self._objectives, self._select)
-        else:
+            return
+        builder.time.tell(event)
+        if isinstance(event, Ended):
             builder.end(event)
 
     def __len__(self) -> int:
@@ -51,6 +54,10 @@ class Trials:
         """Return the last start of one trial."""
         return self._builders[number].started
 
+    def last_time(self, number: int) -> RunTime:
+        """Return how long the last start of one trial waited and ran."""
+        return self._builders[number].time
+
     def objective(self, number: int) -> tuple[float, ...] | None:
         """Return the objective of one trial so far."""
         return complete_objective(self._builders[number].values)
@@ -64,12 +71,14 @@ class Trials:
         if builder is None:
             values: list[float | None] = [None] * len(self._objectives)
             id_ = f"{self._run}-{event.number}"
-            builder = _TrialBuilder(event, event, id_, values, event.time)
+            builder = _TrialBuilder(event, event, id_, values, RunTime.begin(event))
             self._builders[event.number] = builder
+        else:
+            builder.earlier.append(builder.time)
+            builder.time = RunTime.begin(event)
         builder.trial = None
         builder.started = event
         builder.ended = None
-        builder.started_at = event.time
 
 
 @dataclass(slots=True)
@@ -78,17 +87,22 @@ class _TrialBuilder:
     started: Started
     default_id: str
     values: list[float | None]
-    started_at: float | None
+    time: RunTime
+    """Of the last start."""
     trial: Trial | None = None
     """The trial as it was last built; None after a new event."""
     ended: Ended | None = None
     measurements: list[Measurement] = field(default_factory=list[Measurement])
     metrics: dict[str, float] = field(default_factory=dict[str, float])
-    seconds: float | None = None
+    earlier: list[RunTime] = field(default_factory=list[RunTime])
+    """The times of earlier starts."""
     exit_code: int | None = None
     log: str | None = None
     artifacts: str | None = None
     billed: float | None = None
+    billed_at_least: float = 0.0
+    is_bounded: bool = False
+    """Whether the billed time of a start is only known to be between two bounds."""
     machine: str | None = None
 
     def measure(
@@ -108,36 +122,41 @@ class _TrialBuilder:
 
     def end(self, event: Ended) -> None:
         self.ended = event
-        if event.seconds is not None or UNKNOWN_TIME not in {self.started_at, event.time}:
-            self.seconds = (self.seconds or 0.0) + start_duration(self.started_at, event)
-        self.started_at = None  # a pending trial may end without another start
         self.exit_code = self.exit_code if event.exit_code is None else event.exit_code
         self.log = event.log or self.log
         self.artifacts = event.artifacts or self.artifacts
         if event.billed_seconds is not None:
             self.billed = (self.billed or 0.0) + event.billed_seconds
+            least = event.billed_at_least
+            self.is_bounded = self.is_bounded or least is not None
+            self.billed_at_least += event.billed_seconds if least is None else least
         self.machine = event.machine or self.machine
 
     def build(self) -> Trial:
         first, last, ended = self.first, self.started, self.ended
-        started_at = None if first.time == UNKNOWN_TIME else first.time
+        created = None if first.time == UNKNOWN_TIME else first.time
+        starts = [*self.earlier, self.time]
+        ended_starts = [each for each in starts if each.since is None and each.is_known]
+        waited = sum(each.waited for each in starts)
         has_end_time = ended is not None and ended.time != UNKNOWN_TIME
         return Trial(
             id=last.id or self.default_id,
             number=first.number,
-            state=ended.state if ended else "running",
+            state=ended.state if ended else "waiting" if self.time.is_waiting else "running",
             parameters=last.parameters,
             metrics=dict(self.metrics),
             objective=complete_objective(self.values),
             measurements=tuple(self.measurements),
             word=ended.word if ended else None,
-            created=started_at,
-            started=started_at,
+            created=created,
+            started=self._first_ran(created),
             ended=max(ended.time, first.time) if ended and has_end_time else None,
-            seconds=self.seconds,
+            seconds=sum(each.ran for each in ended_starts) if ended_starts else None,
+            waited=waited or None,
             billed_seconds=self.billed,
+            billed_at_least=self.billed_at_least if self.is_bounded else None,
             machine=self.machine,
-            reason=ended.reason if ended else "",
+            reason=ended.reason if ended else self.time.wait_reason,
             log_tail=ended.log_tail if ended else "",
             exit_code=self.exit_code,
             replaces=first.replaces,
@@ -147,11 +166,10 @@ class _TrialBuilder:
             artifacts=self.artifacts,
         )
 
-
-def start_duration(started_at: float | None, end: Ended) -> float:
-    """Return the seconds from a start of a trial to its end, measured if possible."""
-    if end.seconds is not None:
-        return end.seconds
-    if started_at is None or UNKNOWN_TIME in {started_at, end.time}:
-        return 0.0
-    return max(0.0, end.time - started_at)
+    def _first_ran(self, created: float | None) -> float | None:
+        """Return when the trial first ran; None if it never did, or if that is not known."""
+        starts = [*self.earlier, self.time]
+        if first := next((t.first_ran for t in starts if t.first_ran is not None), None):
+            return None if first == UNKNOWN_TIME else first
+        never_ran = all(each.waited or each.is_waiting for each in starts)
+        return None if never_ran else created

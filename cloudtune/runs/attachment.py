@@ -135,6 +135,7 @@ def trial_events(trial: Trial) -> Iterator[Event]:
         log=trial.log,
         artifacts=trial.artifacts,
         billed_seconds=trial.billed_seconds,
+        billed_at_least=trial.billed_at_least,
         machine=trial.machine,
         seconds=trial.seconds,
     )

@@ -30,7 +30,8 @@ def read_status(
     """Return the status of runs, newest first, or of one run.
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
-    ``best`` objective, and the same for each of its ``jobs``. A job that no process executes is
+    ``best`` objective, and the same for each of its ``jobs``, with the trials that are ``waiting``
+    for a machine and the reason that the service gives. A job that no process executes is
     ``interrupted`` rather than ``running``. A damaged run or job is ``damaged``, with what can be
     read of it.
 
@@ -116,10 +117,13 @@ def _job_status(
     earlier_errors = len(errors)
     result, trials = read_job(ledger, record, job, on_damage=errors.append)
     counts: Counter[str] = Counter()
+    waiting: list[dict[str, Any]] = []
 
     def count_states() -> Iterator[Trial]:
         for trial in trials:
             counts[trial.state] += 1
+            if trial.state == "waiting":
+                waiting.append({"trial": trial.number, "reason": trial.reason})
             yield trial
 
     counted = count_states()
@@ -139,5 +143,6 @@ def _job_status(
         "reason": result.reason,
         "trials": counts,
         "best": list(top[0].objective or ()) if top else None,
+        "waiting": waiting,
     }
     return status, result, top

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from typing_extensions import override
 
 from cloudtune.errors import MissingExtraError
-from cloudtune.results.events import Event
+from cloudtune.results.events import SearchEvent
 from cloudtune.search.axes import Axis
 from cloudtune.search.optuna_search import OptunaSearch
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -92,11 +92,11 @@ class AlternatingSearch(Strategy):
         self._gp = gp
         self._make_second = make_second
         self._second: Strategy | None = None
-        self._events: list[Event] = []
+        self._events: list[SearchEvent] = []
         """The events before the second model exists."""
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         self._gp.tell(event)
         if self._second:
             self._second.tell(event)

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.events import Ended, Measured, SearchEvent, Started
 from cloudtune.study.schema import EarlyStopping
 from cloudtune.study.study import Study
 
@@ -86,7 +86,7 @@ class EarlyStoppingRule(ABC):
         self._curves: dict[int, _Curve] = {}
         self._reasons: dict[int, str] = {}
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         """Record an event."""
         match event:
             case Started():

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.results.events import Ended, Measured, SearchEvent, Started
 from cloudtune.search.hyperband_search import make_hyperband, starting_rung, study_rungs
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.study import Study
@@ -70,7 +70,7 @@ def expected_brackets(study: Study, max_trials: int) -> Brackets:
 class _Untried:
     """New trials without parameters."""
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         pass
 
     def reach_rung(self, number: int, rung: int) -> None:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.results.events import Event
+from cloudtune.results.events import SearchEvent
 from cloudtune.search.axes import build_axes
 from cloudtune.search.early_stopping import make_rule
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -66,7 +66,7 @@ class StudyStrategy(Strategy):
         self._rule = make_rule(study)
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         self._strategy.tell(event)
         if self._rule:
             self._rule.tell(event)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.random import Generator
 from typing_extensions import override
 
-from cloudtune.results.events import Event, Measured
+from cloudtune.results.events import Measured, SearchEvent
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.history import History
@@ -72,7 +72,7 @@ class GeneticSearch(Strategy):
         self._initial = max(0, _INITIAL - len(matches))
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         trial = self._history.tell(event)
         if trial is None or isinstance(event, Measured):
             return

@@ -30,7 +30,7 @@ from numpy.random import Generator
 from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
 from typing_extensions import override
 
-from cloudtune.results.events import Event, Measured
+from cloudtune.results.events import Measured, SearchEvent
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Rows
 from cloudtune.search.gaussian_process import (
@@ -122,7 +122,7 @@ class GPSearch(Strategy):
             self._add_measured(-1 - i, values)
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         trial = self._history.tell(event)
         if trial is None or isinstance(event, Measured):
             return

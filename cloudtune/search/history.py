@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudtune.results.events import Event, Measured, Started, TrialState
+from cloudtune.results.events import Measured, SearchEvent, Started, TrialState
 from cloudtune.results.objective import objective_values
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
@@ -38,7 +38,7 @@ class History:
         self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         self._by_number: dict[int, TrialRecord] = {}
 
-    def tell(self, event: Event) -> TrialRecord | None:
+    def tell(self, event: SearchEvent) -> TrialRecord | None:
         """Record an event and return its trial, or None if a repeat has replaced that trial."""
         if isinstance(event, Started):
             return self._start(event)

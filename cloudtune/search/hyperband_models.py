@@ -19,7 +19,7 @@ from random import Random
 import numpy as np
 from typing_extensions import override
 
-from cloudtune.results.events import Ended, Event, Started, TrialState
+from cloudtune.results.events import Ended, SearchEvent, Started, TrialState
 from cloudtune.search.gaussian_process import FloatArray
 from cloudtune.search.gp_search import GPSearch, standardize
 from cloudtune.search.protocol import Suggestion
@@ -95,7 +95,7 @@ class RungModels:
         self._next_rung: dict[int, int] = {}
         """The first rung that each trial has neither passed nor skipped, by trial number."""
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         """Record an event. Measurements at a rung count only after `reach_rung`."""
         if isinstance(event, Started) and event.replaces is not None:
             self._next_rung[event.number] = self._next_rung.pop(event.replaces, 0)

@@ -26,7 +26,7 @@ from typing import Literal, Protocol
 
 from typing_extensions import override
 
-from cloudtune.results.events import Ended, Event, Measured
+from cloudtune.results.events import Ended, Measured, SearchEvent
 from cloudtune.search.early_stopping import HalvingRule
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -57,7 +57,7 @@ def starting_rung(index: int, rungs: int) -> int:
 class NewTrials(Protocol):
     """Chooses the new trials, and learns from their results at the rungs."""
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         """Record an event. Measurements at a rung count only after `reach_rung`."""
         ...
 
@@ -88,7 +88,7 @@ class HyperbandSearch(Strategy):
         Scores of failed and unmeasured trials are infinite."""
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         trial = self._history.tell(event)
         if trial is not None and isinstance(event, Ended):
             rung = self._rung(trial)
@@ -154,7 +154,7 @@ class StepHyperbandSearch(Strategy):
         self._history = History(study)
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         stopped = self.stop_reason(event.number) is not None
         trial = self._history.tell(event)
         if stopped and isinstance(event, Measured):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from cloudtune._display import import_progress_bars
-from cloudtune.results.events import Event, Measured, Started
+from cloudtune.results.events import Measured, SearchEvent, Started
 from cloudtune.search.axes import Axis, Coordinate
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -89,7 +89,7 @@ class OptunaSearch(Strategy):
             self._add_measured(index, values)
 
     @override
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         count = len(self._history.trials)
         trial = self._history.tell(event)
         if trial is None or isinstance(event, Measured):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from cloudtune.results.events import Event
+from cloudtune.results.events import SearchEvent
 from cloudtune.study.search_space import Value
 
 
@@ -32,7 +32,7 @@ class Strategy(Protocol):
     no other state, does not read the clock and does not access files.
     """
 
-    def tell(self, event: Event) -> None:  # noqa: ARG002
+    def tell(self, event: SearchEvent) -> None:  # noqa: ARG002
         """Record an event of this job. Each start, measurement and end arrives exactly once."""
         return
 

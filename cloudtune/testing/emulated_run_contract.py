@@ -174,7 +174,7 @@ class EmulatedRunContract(RestartContract):
             assert {t.state for t in result.trials} <= {"completed", "cancelled"}
         else:
             assert (result.state, "the emulator has ended" in result.reason) == ("failed", True)
-            assert not {"running", "pending"} & {t.state for t in result.trials}
+            assert not {"running", "waiting", "pending"} & {t.state for t in result.trials}
 
     def test_a_managed_run_whose_emulator_has_ended_since_names_what_is_lost(self) -> None:
         run = self.create_run("managed", ENDLESS)

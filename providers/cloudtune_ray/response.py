@@ -12,7 +12,7 @@ from cloudtune.trial import OUT_OF_MEMORY
 from cloudtune_ray.metrics import Record
 
 STATES: Mapping[str, TrialState] = {
-    "PENDING": "pending",
+    "PENDING": "waiting",
     "RUNNING": "running",
     "STOPPED": "cancelled",
     "SUCCEEDED": "completed",
@@ -86,7 +86,9 @@ def _is_memory_kill(job: Json) -> bool:
 
 
 def failure_reason(job: Json, record: Record) -> str:
-    """Return why a job failed; empty if it did not."""
+    """Return why a job failed, or what it waits for; empty if it does neither."""
+    if trial_state(job, record) == "waiting":
+        return _message(job)[:_MAX_REASON]
     if trial_state(job, record) != "failed":
         return ""
     if _ended_itself(job, record):

@@ -190,7 +190,7 @@ class RayJobs:
             stopping=record.end is not None and not is_over,
             word=response.state_word(job, record),
             measurements=record.measurements,
-            started=record.started or response.seconds(job.get("start_time")),
+            started=record.started,  # the time of Ray is that of the submission
             ended=(ended or time.time()) if is_over else None,
             reason=response.failure_reason(job, record) or record.remark,
             machine=record.host,

@@ -42,8 +42,8 @@ SECONDARY_PHASES: Mapping[str, Phase] = {
     "Pending": "waiting",
     "LaunchingMLInstances": "waiting",
     "PreparingTrainingStack": "waiting",
-    "Downloading": "waiting",
-    "DownloadingTrainingImage": "waiting",
+    "Downloading": "running",  # on the machine, and billed (recorded 2025-05)
+    "DownloadingTrainingImage": "running",
     "Training": "running",
     "Updating": "running",
     "Uploading": "running",
@@ -90,13 +90,36 @@ class TuningJob:
 def phase(job: Json) -> Phase:
     """Return the phase of a training job."""
     main_phase = PHASES.get(job["TrainingJobStatus"], "unknown")
-    secondary_phase = SECONDARY_PHASES.get(job.get("SecondaryStatus", ""))
-    return "waiting" if (main_phase, secondary_phase) == ("running", "waiting") else main_phase
+    secondary = job.get("SecondaryStatus")
+    waits = SECONDARY_PHASES.get(secondary or "") == "waiting"
+    if main_phase == "running" and secondary is None:  # in a list
+        waits = not job.get("TrainingStartTime")
+    return "waiting" if main_phase == "running" and waits else main_phase
 
 
 def has_ended(job: Json) -> bool:
     """Return whether a training job has ended."""
     return phase(job) in _FINAL_PHASES
+
+
+def wait_reason(job: Json) -> str:
+    """Return what a training job waits for, in SageMaker's words."""
+    latest: Json = next(reversed(job.get("SecondaryStatusTransitions") or ()), {})
+    message = latest.get("StatusMessage")
+    return f"{latest.get('Status')}: {message}" if message else ""
+
+
+def got_no_machine(job: Json) -> bool:
+    """Return whether a job ended because SageMaker had no instance or no quota for it.
+
+    The texts: https://github.com/DIAGNijmegen/rse-grand-challenge/issues/2631 (2022-08), and how
+    SageMaker refuses a job (recorded to 2026). A spot job may also never have started in time.
+    """
+    never_ran = not job.get("TrainingStartTime")
+    if job.get("SecondaryStatus") == "MaxWaitTimeExceeded":
+        return never_ran
+    reason = str(job.get("FailureReason") or "")
+    return phase(job) == "failed" and reason.startswith(("CapacityError", "ResourceLimitExceeded"))
 
 
 def is_stopped(job: Json) -> bool:
@@ -157,9 +180,10 @@ def to_trial(
         state=state,
         parameters=job.get("HyperParameters", {}),
         measurements=measurements,
-        started=to_seconds(job.get("TrainingStartTime")) or to_seconds(job.get("CreationTime")),
+        created=to_seconds(job.get("CreationTime")),
         ended=end_time(job) if has_ended(job) else None,
         reason=reason,
+        no_machine=got_no_machine(job),
         log=log,
         **reported_fields(job),
     )
@@ -170,7 +194,7 @@ def _trial_state(
 ) -> tuple[TrialState, str]:
     match phase(job):
         case "waiting":
-            return "pending", ""
+            return "waiting", wait_reason(job)
         case "running" | "stopping":
             return "running", ""
         case "failed":
@@ -262,6 +286,7 @@ def reported_fields(job: Json) -> Json:
     model: Json = job.get("ModelArtifacts") or {}
     return {
         "word": _service_state(job),
+        "started": to_seconds(job.get("TrainingStartTime")),
         "billed_seconds": None if billed is None else float(billed),
         "machine": config.get("SelectedInstanceType") or config.get("InstanceType"),
         "artifacts": model.get("S3ModelArtifacts"),

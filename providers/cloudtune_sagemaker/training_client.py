@@ -129,6 +129,7 @@ class SageMakerJobs:
             ended=ended,
             reason=reason,
             lost=state == "failed" and response.is_lost(job),
+            no_machine=over and response.got_no_machine(job),
             log=log_url(self._plan, self._context, name),
             **response.reported_fields(job),
         )
@@ -203,6 +204,8 @@ def _state(job: Json, *, over: bool) -> tuple[TrialState, str]:
     match response.phase(job):
         case "unknown":
             return "unknown", ""
+        case "waiting":
+            return "waiting", response.wait_reason(job)
         case _ if not over:
             return "running", ""
         case "completed":

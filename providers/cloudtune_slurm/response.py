@@ -88,7 +88,7 @@ def training_job(
     """
     if not is_over:
         has_begun = begin is not None or (queued is not None and not queued.waits)
-        outcome = _Outcome("running" if has_begun else "pending", _word(begin, queued))
+        outcome = _Outcome("running" if has_begun else "waiting", _word(begin, queued))
     elif stopping:
         outcome = _Outcome("cancelled", queued.word if queued else "CANCELLED")
     elif ending is not None:

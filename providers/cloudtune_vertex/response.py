@@ -8,8 +8,9 @@ job may show why. Unknown states are kept as text and translated to ``unknown``.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cloudtune.provider import (
@@ -40,7 +41,7 @@ JOB_STATES: Mapping[str, JobState] = {
 """States of tuning jobs and custom jobs."""
 
 TRIAL_STATES: Mapping[str, TrialState] = {
-    "REQUESTED": "pending",
+    "REQUESTED": "waiting",
     "ACTIVE": "running",
     "STOPPING": "running",
     "SUCCEEDED": "completed",
@@ -52,17 +53,59 @@ ENDED_STATES = frozenset(
     word for word, state in JOB_STATES.items() if state not in {"pending", "running"}
 )
 """The states of a job that has ended."""
+WAITING_STATES = frozenset(word for word, state in JOB_STATES.items() if state == "pending")
+"""The states of a job that has no machine yet."""
 TIMEOUT_REASON = "its trial_timeout was reached"
 _STOPPED_STATES = frozenset({"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"})
 _MAX_REASON_LENGTH = 1_000
 _UNAVAILABLE = 14
 """A code of google.rpc.Code."""
+_NO_MACHINE = "Resources are insufficient in region"
+"""How the message of a job begins for which all zones of the region lacked machines
+(https://github.com/openreview/openreview-expertise/issues/401, read 2026-11-30)."""
 _EARLY_STOPPING_FIELDS = (
     "decayCurveStoppingSpec",
     "medianAutomatedStoppingSpec",
     "convexAutomatedStoppingSpec",
 )
 """The fields of a study that stop unpromising trials."""
+
+
+@dataclass
+class Machine:
+    """What polls have shown of the machine of a custom job.
+
+    Google sets ``startTime`` 0.15 s after it accepts a job, which then still waits (recorded
+    2026-07-08), so it does not show when the machine runs.
+    """
+
+    waited_until: float | None = None
+    """The last poll that saw the job waiting."""
+    runs_since: float | None = None
+    """Since when the machine runs; None if no poll has seen that."""
+
+    def see(self, custom_job: Json) -> None:
+        """Record what a poll shows. The last update of a running job was at its start or later."""
+        now = time.time()
+        if service_state(custom_job) in WAITING_STATES:
+            self.waited_until = now
+        elif service_state(custom_job) == "JOB_STATE_RUNNING" and self.runs_since is None:
+            self.runs_since = min(now, to_seconds(custom_job.get("updateTime")) or now)
+
+    def is_timed_out(self, custom_job: Json, *, has_measurements: bool) -> bool:
+        """Return whether a custom job was cancelled when it reached its time limit.
+
+        Google does not report it. A job that ran has its measurements, or was seen running, and can
+        have run since a poll last saw it waiting.
+        """
+        spec: Json = custom_job.get("jobSpec", {})
+        limit = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
+        start = self.waited_until or to_seconds(custom_job.get("startTime"))
+        end = to_seconds(custom_job.get("endTime"))
+        ran = has_measurements or self.runs_since is not None
+        if service_state(custom_job) != "JOB_STATE_CANCELLED" or not ran:
+            return False
+        return bool(limit) and start is not None and end is not None and end - start >= float(limit)
 
 
 @dataclass(frozen=True)
@@ -74,7 +117,9 @@ class TrialData:
     curve: Curve
     """The measurements that its launcher saved."""
     custom_job: Json | None = None
-    """The custom job of an ended trial, if it could be read."""
+    """The custom job of a trial that has ended or not been seen running, if it could be read."""
+    machine: Machine = field(default_factory=Machine)
+    """What polls have shown of the custom job's machine."""
     was_stopping: bool = False
     """Whether a poll has seen it in the state STOPPING."""
     final_job_state: str = ""
@@ -92,18 +137,8 @@ def has_ended(job: Json) -> bool:
 
 
 def is_stopped(job: Json) -> bool:
-    """Return whether a job was stopped, other than by its time limit."""
-    return service_state(job) in _STOPPED_STATES and not is_timed_out(job)
-
-
-def is_timed_out(custom_job: Json) -> bool:
-    """Return whether a custom job was cancelled when it reached its time limit."""
-    spec: Json = custom_job.get("jobSpec", {})
-    limit = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
-    start, end = to_seconds(custom_job.get("startTime")), to_seconds(custom_job.get("endTime"))
-    if service_state(custom_job) != "JOB_STATE_CANCELLED":
-        return False
-    return bool(limit) and start is not None and end is not None and end - start >= float(limit)
+    """Return whether a job is being cancelled, or was."""
+    return service_state(job) in _STOPPED_STATES
 
 
 def trial_has_ended(trial: Json) -> bool:
@@ -138,12 +173,20 @@ def is_lost(job: Json) -> bool:
     return is_failed and (is_internal or error.get("code") == _UNAVAILABLE)
 
 
+def got_no_machine(custom_job: Json) -> bool:
+    """Return whether a job failed because its region had no machine for it."""
+    message = str(custom_job.get("error", {}).get("message", ""))
+    return _has_failed(custom_job) and message.startswith(_NO_MACHINE)
+
+
 def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> RawTrial:
     """Return a trial of a tuning job, from what is known about it."""
     trial = data.trial
     measurements = _measurements(data, study)
     state, reason = _state(data, job, study, measurements)
-    over = state != "running" and (trial_has_ended(trial) or bool(data.final_job_state))
+    over = state not in {"running", "waiting"} and (
+        trial_has_ended(trial) or bool(data.final_job_state)
+    )
     ended = trial.get("endTime") or job.get("endTime") or job.get("updateTime")
     word = service_state(trial)
     if data.custom_job is not None:
@@ -158,9 +201,11 @@ def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> Ra
         stopping=service_state(trial) == "STOPPING",
         parameters={each["parameterId"]: each.get("value") for each in trial.get("parameters", ())},
         measurements=measurements,
-        started=to_seconds(trial.get("startTime")),
+        created=to_seconds(trial.get("startTime")),
+        started=data.machine.runs_since,
         ended=to_seconds(ended) if over else None,
         reason=reason,
+        no_machine=over and got_no_machine(data.custom_job or {}),
         machine=machine(spec),
         log=log,
         artifacts=artifacts(spec, trial_id),
@@ -180,9 +225,9 @@ def artifacts(spec: Json, trial: str = "") -> str | None:
     return "/".join([base.rstrip("/"), *([trial] if trial else []), "model"]) if base else None
 
 
-def to_seconds(time: str | None) -> float | None:
+def to_seconds(text: str | None) -> float | None:
     """Return a time of a response in seconds since the epoch."""
-    return datetime.fromisoformat(time).timestamp() if time else None
+    return datetime.fromisoformat(text).timestamp() if text else None
 
 
 def _measurements(data: TrialData, study: Study) -> list[Measurement]:
@@ -204,8 +249,8 @@ def _measurements(data: TrialData, study: Study) -> list[Measurement]:
         if name in values and values[name] not in (reported if any_counts else reported[-1:]):
             last_step = max((m.step for m in measurements), default=1)
             step = int(final.get("stepCount") or 0) or last_step
-            time = to_seconds(data.trial.get("endTime"))
-            return [*measurements, Measurement(step, values, time)]
+            ended = to_seconds(data.trial.get("endTime"))
+            return [*measurements, Measurement(step, values, ended)]
     return measurements
 
 
@@ -217,11 +262,14 @@ def _state(
         return "cancelled", "the tuning job was cancelled"
     if data.final_job_state:
         return "unknown", "the tuning job has ended, and Vertex AI does not report this trial's end"
-    if not trial_has_ended(data.trial):
-        return TRIAL_STATES.get(word, "unknown"), ""
     custom_job = data.custom_job or {}
-    if is_timed_out(custom_job):
+    if not trial_has_ended(data.trial):
+        waits = service_state(custom_job) in WAITING_STATES
+        return ("waiting", "") if waits else (TRIAL_STATES.get(word, "unknown"), "")
+    if data.machine.is_timed_out(custom_job, has_measurements=bool(measurements)):
         return "failed", TIMEOUT_REASON
+    if got_no_machine(custom_job):
+        return "failed", failure_reason(custom_job)
     if data.was_stopping or is_stopped(custom_job):
         return _stopped_state(data.trial, job)
     if word == "INFEASIBLE":

@@ -6,6 +6,7 @@ of the measurements, and one for each trial with new measurements.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from cloudtune.provider import (
@@ -31,7 +32,6 @@ POLL_SECONDS_EMULATED = 0.25
 HIDDEN_SECONDS = 120.0
 """How long a new job may be missing from a list; Google documents no limit."""
 HIDDEN_SECONDS_EMULATED = 1.0
-_WAITING = frozenset({"JOB_STATE_QUEUED", "JOB_STATE_PENDING"})
 _NOT_ENDED = "".join(f' AND state!="{word}"' for word in sorted(response.ENDED_STATES))
 """The filter for jobs that have not ended."""
 
@@ -62,6 +62,8 @@ class VertexJobs:
         self._reader = CurveReader(google, plan.facts, required=True)
         self._full_names: dict[str, str] = {}
         """Google's names of the jobs by cloudtune's names."""
+        self._machines: defaultdict[str, response.Machine] = defaultdict(response.Machine)
+        """By cloudtune's names of the jobs."""
         self._ended: dict[str, Json] = {}
         self._can_list = True
 
@@ -89,7 +91,11 @@ class VertexJobs:
             GoogleError: If Google cannot be called.
         """
         jobs = self._find_jobs([started.id for started in starts if started.id])
-        running = [n for n, job in jobs.items() if response.service_state(job) not in _WAITING]
+        running = [
+            n
+            for n, job in jobs.items()
+            if response.service_state(job) not in response.WAITING_STATES
+        ]
         curves = self._reader.read(running)
         return {
             started.id: self._training_job(
@@ -119,18 +125,21 @@ class VertexJobs:
                 raise
 
     def _training_job(self, started: Started, job: Json, curve: Curve) -> TrainingJob:
-        state, reason = _state(job, curve)
+        machine = self._machines[started.id or ""]
+        machine.see(job)
+        state, reason = _state(job, machine, curve)
         ended = job.get("endTime") or job.get("updateTime") if response.has_ended(job) else None
         spec: Json = job.get("jobSpec", {})
         return TrainingJob(
             state=state,
             word=response.service_state(job),
-            stopping=response.is_stopped(job),
+            stopping=response.is_stopped(job) and reason != response.TIMEOUT_REASON,
             measurements=curve.measurements(started.after_step),
-            started=response.to_seconds(job.get("startTime")),
+            started=machine.runs_since,
             ended=response.to_seconds(ended),
             reason=reason,
             lost=response.is_lost(job),
+            no_machine=response.got_no_machine(job),
             machine=response.machine(spec),
             log=log_url(self._plan, self._context, job["name"]),
             artifacts=response.artifacts(spec),
@@ -208,9 +217,12 @@ class VertexJobs:
             raise
 
 
-def _state(job: Json, curve: Curve) -> tuple[TrialState, str]:
-    state = response.JOB_STATES.get(response.service_state(job), "unknown")
-    if response.is_timed_out(job):
+def _state(job: Json, machine: response.Machine, curve: Curve) -> tuple[TrialState, str]:
+    word = response.service_state(job)
+    state = response.JOB_STATES.get(word, "unknown")
+    if word in response.WAITING_STATES:
+        return "waiting", ""
+    if machine.is_timed_out(job, has_measurements=bool(curve.lines)):
         return "failed", response.TIMEOUT_REASON
     if state == "failed":
         return state, curve.failure or response.failure_reason(job)

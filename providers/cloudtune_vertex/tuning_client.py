@@ -1,10 +1,12 @@
 """The tuning job of the managed mode, from its request to its end.
 
 A poll takes one call for the job with all its trials, one list of the measurements, one for each
-trial with new measurements, and one for the custom job of each trial that has just ended.
+trial with new measurements, and one for the custom job of each trial that waits or has just ended.
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
 
 from cloudtune.provider import (
     JobContext,
@@ -46,6 +48,8 @@ class TuningClient:
         """Whether launchers of cloudtune save the measurements of the trials."""
         self._ended_trials: dict[str, RawTrial] = {}
         """The trials that do not change any more."""
+        self._machines: defaultdict[str, response.Machine] = defaultdict(response.Machine)
+        """The machines of the trials' custom jobs."""
         self._stopping_trials: set[str] = set()
         """The trials that a poll has seen in the state STOPPING."""
         self._incomplete_polls = 0
@@ -150,10 +154,16 @@ class TuningClient:
         ended = response.trial_has_ended(trial)
         if response.service_state(trial) == "STOPPING":
             self._stopping_trials.add(trial["id"])
+        machine = self._machines[trial["id"]]
+        is_read = custom_job and (ended or machine.runs_since is None)
+        described = self._custom_job(custom_job) if is_read else None
+        if described:
+            machine.see(described)
         data = response.TrialData(
             trial,
             curve,
-            custom_job=self._custom_job(custom_job) if ended and custom_job else None,
+            custom_job=described,
+            machine=machine,
             was_stopping=trial["id"] in self._stopping_trials,
             final_job_state=response.service_state(job) if job_ended and not ended else "",
         )

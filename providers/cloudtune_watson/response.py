@@ -24,8 +24,8 @@ from cloudtune.provider import (
 )
 
 TRAINING_STATES: Mapping[str, TrialState] = {
-    "queued": "pending",
-    "pending": "pending",
+    "queued": "waiting",
+    "pending": "waiting",
     "running": "running",
     "storing": "running",
     "completed": "completed",
@@ -125,6 +125,7 @@ def to_trials(search: Json, study: Study) -> list[RawTrial]:
 def _to_trial(experiment: Json, number: int, study: Study) -> RawTrial:
     word = str(experiment.get("state", ""))
     state: TrialState = SEARCH_STATES.get(word, "unknown")
+    state = "waiting" if state == "pending" else state
     over = state in FINAL_STATES
     measurements = _measurements(experiment, study) if over else []
     reason = "the search was stopped" if state == "cancelled" else ""

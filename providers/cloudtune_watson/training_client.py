@@ -126,7 +126,7 @@ class WatsonJobs(RunJobs):
             state=response.training_state(training),
             word=response.service_state(training),
             measurements=progress.measurements,
-            started=running_at or response.to_seconds(metadata.get("created_at")),
+            started=running_at,
             ended=ended,
             reason=progress.failure or response.failure_reason(training) or progress.remark,
             billed_seconds=self._billed_seconds(running_at, ended),
@@ -138,7 +138,7 @@ class WatsonJobs(RunJobs):
     def _update(self, progress: _Progress, training: Json) -> None:
         """Read the measurements of a training, and why it failed."""
         state, over = response.training_state(training), response.has_ended(training)
-        if state == "pending":
+        if state == "waiting":
             return
         in_status = metrics.read_status(response.training_status(training))
         incomplete = in_status and not over and not self._metrics <= in_status[-1].metrics.keys()

@@ -13,7 +13,7 @@ import pytest
 
 from cloudtune.execution import reaper
 from cloudtune.provider.models import Lost
-from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.results.events import Ended, Measured, Observation, Started
 from cloudtune.study.schema import Resources
 from cloudtune_local.runner import LocalRunner
 
@@ -51,9 +51,9 @@ class Job:
         self._runner: LocalRunner | None = None
         self.resources: Callable[[Started], Resources] | None = None
 
-    def _collect(self, *events: Measured | Ended | Lost, inline: bool = False) -> None:
+    def _collect(self, *events: Observation | Lost, inline: bool = False) -> None:
         for event in events:
-            assert not isinstance(event, Lost)
+            assert isinstance(event, Measured | Ended)
             self._inbox.put(event)
 
     def write(self, code: str) -> None:

@@ -17,7 +17,7 @@ from cloudtune.reporting.phrases import (
     format_seconds,
 )
 from cloudtune.reporting.sanitize import sanitize_line
-from cloudtune.results.events import Ended, Event, Outcome, Started
+from cloudtune.results.events import Ended, Event, Outcome, Running, Started, Waiting
 from cloudtune.results.model import Trial, best_trial
 from cloudtune.results.trials import Trials
 from cloudtune.study.expected_trials import expected_trials
@@ -44,6 +44,8 @@ class JobProgress:
         """How often trials ended in each state."""
         self.running: dict[int, float] = {}
         """The start of each running trial by number, on the monotonic clock."""
+        self.waiting: dict[int, float] = {}
+        """Since when each trial waits for a machine, on the same clock."""
         self._total_seconds = 0.0
         self._timed_trials = 0
         self._spending = Spending(plan)
@@ -110,13 +112,19 @@ class JobProgress:
         """Add an event. Return whether it ended a new best trial."""
         self.trials.tell(event)
         self._spending.add(event)
-        if isinstance(event, Started):
-            age = max(0.0, time.time() - event.time)
-            self.running[event.number] = time.monotonic() - age
+        now = time.monotonic() - max(0.0, time.time() - event.time)
+        if isinstance(event, Waiting):
+            began = self.running.pop(event.number, now)
+            is_first = self.trials.last_time(event.number).first_ran is None
+            self.waiting.setdefault(event.number, began if is_first else now)
+        elif isinstance(event, Started | Running):
+            self.waiting.pop(event.number, None)
+            self.running[event.number] = now
         if not isinstance(event, Ended):
             return False
         trial = self.trials.get(event.number)
         self.running.pop(event.number, None)
+        self.waiting.pop(event.number, None)
         self.counts[event.state] += 1
         self.first_with.setdefault(trial.reason, event.number)
         if event.state in _DONE:

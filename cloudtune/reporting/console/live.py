@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 20
 """The width of a progress bar in the table of jobs."""
-_OPTIONAL_COLUMNS = ("", "elapsed", "running", "failed", "cost", "state")
+_OPTIONAL_COLUMNS = ("", "elapsed", "waiting", "running", "failed", "cost", "state")
 """The columns that are dropped in a narrow terminal, in this order. The bar has no title."""
 
 
@@ -110,7 +110,8 @@ def _job_table(
     from rich.text import Text
 
     rows = [_row(name, jobs.get(name)) for name in providers]
-    names = [name for name in rows[0] if name != "cost" or any(row[name] for row in rows)]
+    only_if_any = {"cost", "waiting"}
+    names = [n for n in rows[0] if n not in only_if_any or any(row[n] for row in rows)]
 
     def column_width(name: str) -> int:
         longest = max(cell_len(value) for value in [name, *(row[name] for row in rows)])
@@ -121,7 +122,7 @@ def _job_table(
             names.remove(name)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in names:
-        right = name in {"trials", "running", "failed", "elapsed", "cost"}
+        right = name in {"trials", "running", "waiting", "failed", "elapsed", "cost"}
         table.add_column(
             Text(name), justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
         )
@@ -135,15 +136,17 @@ def _job_table(
 
 def _row(provider: str, job: JobProgress | None) -> dict[str, str]:
     """Return the cells of a job by column title."""
-    titles = ("state", "", "trials", "running", "failed", "best so far", "elapsed", "cost")
+    titles = ("state", "", "trials", "running", "waiting", "failed", "best so far", "elapsed")
     if job is None:
-        return {"provider": provider, **dict.fromkeys(titles, ""), "state": "starting"}
+        empty = dict.fromkeys([*titles, "cost"], "")
+        return {"provider": provider, **empty, "state": "starting"}
     return {
         "provider": provider,
         "state": job.state,
         "": "",
         "trials": f"{job.done}/{job.total}" if job.total else str(job.done),
         "running": str(len(job.running)),
+        "waiting": str(len(job.waiting) or ""),
         "failed": str(job.counts["failed"]),
         "best so far": format_objective_values(job.best) if job.best else "",
         "elapsed": format_seconds(job.elapsed),
@@ -187,6 +190,11 @@ def _job_display(job: JobProgress) -> RenderableType:
             last = trial.measurements[-1]
             so_far = f"  {format_objectives(job.study, trial)} at step {last.step}"
         lines.append(_line(f"  trial {trial.number}  {duration}{so_far}", trial, style="dim"))
+    for number, start in job.waiting.items():
+        trial = job.trials.get(number)
+        duration = format_seconds(time.monotonic() - start)
+        text = f"  trial {number}  waiting for {duration}: {trial.reason}"
+        lines.append(_line(text, trial, style="dim"))
     return Group(*lines)
 
 

@@ -84,7 +84,7 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     from cloudtune.reporting.console.summary import format_failures
     from cloudtune.reporting.phrases import format_best, format_parameters
 
-    ended = sum(trial.state != "running" for trial in result.trials)
+    ended = sum(trial.state not in {"running", "waiting"} for trial in result.trials)
     most = expected_trials(result.study)
     progress = f"{ended} of {most}" if most else f"{ended}"
     reason = f": {result.reason}" if result.reason else ""
@@ -92,8 +92,21 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     if best := result.best:
         text = format_best(result.study, best)
         lines.append(f"best: {text}  {format_parameters(best.parameters)}")
+    lines += _format_waiting(result)
     lines += format_failures(result)
     return [sanitize_line(line) for line in [*lines, *status_hints(state, result)]]
+
+
+def _format_waiting(result: StudyResult) -> list[str]:
+    """Return which trials wait for a machine, one line for each reason."""
+    numbers: dict[str, list[int]] = {}
+    for trial in result.trials:
+        if trial.state == "waiting":
+            numbers.setdefault(trial.reason, []).append(trial.number)
+    return [
+        f"waiting: trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}: {reason}"
+        for reason, trials in numbers.items()
+    ]
 
 
 def _resume(result: StudyResult, path: str, value: str) -> str:

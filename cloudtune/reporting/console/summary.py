@@ -193,6 +193,10 @@ def _format_costs(result: StudyResult) -> list[str]:
     total = sum(cost.amount for cost in costs)
     unknown = len(result.trials) - len(costs)
     more = f"; unknown for {format_count(unknown, 'trial')}" if unknown else ""
+    if any(cost.at_least is not None for cost in costs):
+        least = sum(cost.amount if cost.at_least is None else cost.at_least for cost in costs)
+        bounds = f"{least:.2f} to {total:.2f} {costs[0].currency} (estimated"
+        return [f"{bounds}, between what the service can bill at least and at most){more}"]
     return [f"about {total:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
 
 
@@ -214,8 +218,12 @@ def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[st
     }
     if trial.seconds is not None:
         facts["run time"] = format_seconds(trial.seconds)
+    if trial.waited:
+        facts["waited"] = format_seconds(trial.waited)
     if trial.cost:
-        facts["cost"] = f"{trial.cost.amount:.4g} {trial.cost.currency} ({trial.cost.basis})"
+        least = trial.cost.at_least
+        bound = "" if least is None else f"{least:.4g} to "
+        facts["cost"] = f"{bound}{trial.cost.amount:.4g} {trial.cost.currency} ({trial.cost.basis})"
     for name in (
         "machine",
         "resource",

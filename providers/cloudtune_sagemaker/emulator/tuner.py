@@ -15,9 +15,9 @@ from typing import Literal
 from cloudtune.emulator_kit import (
     Context,
     Ended,
-    Event,
     Json,
     Measured,
+    SearchEvent,
     Started,
     StopRequest,
     Strategy,
@@ -216,7 +216,7 @@ class SearchesInTurn:
         self._definitions: dict[int, int] = {}
         """The index of each trial's definition."""
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SearchEvent) -> None:
         """Record an event, and pass it to its search."""
         if isinstance(event, Started):
             index = int(event.memory[DEFINITION])

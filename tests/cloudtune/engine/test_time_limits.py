@@ -53,7 +53,7 @@ def test_a_pause_stops_the_clock(fake_time: FakeTime) -> None:
 
 
 def test_a_pause_moves_all_deadlines(times: TimeLimits, fake_time: FakeTime) -> None:
-    deadline = times.start_trial(1)
+    deadline = times.start_trial(1, 0)
     assert times.to_monotonic(deadline) == 160
     assert times.to_monotonic(times.job_deadline) == 100 + 3600 - 600
     fake_time.seconds += 100
@@ -67,7 +67,7 @@ def test_a_trial_ends_in_time_whatever_the_pause(
     times: TimeLimits, fake_time: FakeTime, seconds: float, in_time: bool
 ) -> None:
     fake_time.seconds += 500  # a pause before the trial does not count for it
-    times.start_trial(1)
+    times.start_trial(1, 0)
     fake_time.seconds += 100
     assert times.is_in_time(Ended(1, 0.0, "completed", seconds=seconds)) is in_time
 

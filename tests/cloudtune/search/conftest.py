@@ -6,11 +6,11 @@ import heapq
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from cloudtune.results.events import EVENT_TYPES, Ended, Event, Measured, Started
+from cloudtune.results.events import EVENT_TYPES, Ended, Measured, SearchEvent, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.study import Study
@@ -24,10 +24,10 @@ def study_of(**parts: Any) -> Study:
     return Study.model_validate(parts, context={"parts_only": True})
 
 
-def json_round_trip(events: Sequence[Event]) -> list[Event]:
+def json_round_trip(events: Sequence[SearchEvent]) -> list[SearchEvent]:
     kinds = {kind: name for name, kind in EVENT_TYPES.items()}
     text = json.dumps([[kinds[type(event)], asdict(event)] for event in events])
-    return [EVENT_TYPES[name](**fields) for name, fields in json.loads(text)]
+    return [cast("SearchEvent", EVENT_TYPES[name](**fields)) for name, fields in json.loads(text)]
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Job:
     parallel: int = 1
     max_trials: int = 20
     prior: Sequence[Any] = ()
-    events: list[Event] = field(default_factory=list[Event])
+    events: list[SearchEvent] = field(default_factory=list[SearchEvent])
     duration: Callable[[int], float] = lambda number: 1.0
     """The duration of a trial by its number, if several run at a time."""
 
@@ -54,7 +54,7 @@ class Job:
     def _new(self) -> Strategy:
         return make_strategy(self.study, self.seed, self.prior, max_trials=self.max_trials)
 
-    def tell(self, *events: Event) -> None:
+    def tell(self, *events: SearchEvent) -> None:
         for event in events:
             self.events.append(event)
             self.strategy.tell(event)

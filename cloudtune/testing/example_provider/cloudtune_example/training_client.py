@@ -32,7 +32,7 @@ CLIENT = [sys.executable, str(Path(__file__).with_name("batch.py"))]
 TRY_AGAIN = 75
 """Its exit code if the service is busy or cannot be reached."""
 STATES: Mapping[str, TrialState] = {
-    "QUEUED": "running",
+    "QUEUED": "waiting",
     "RUNNING": "running",
     "SUCCEEDED": "completed",
     "FAILED": "failed",

@@ -1,0 +1,125 @@
+"""A start of a trial while its service is polled, and what each poll shows of its machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from cloudtune.provider.models import TrainingJob
+from cloudtune.results.events import Running, Started, Waiting
+from cloudtune.results.run_time import RunTime
+
+FIRST_PAUSE = 30.0
+LONGEST_PAUSE = 600.0
+"""Chosen: seconds before a machine is asked for again, doubled from the first to the longest."""
+MAX_ASKED = 24
+"""Chosen: how often in a row a job without a ``timeout`` asks for a machine, about 3.5 hours."""
+
+
+@dataclass
+class PolledJob:
+    """A start of a trial until its `Ended`."""
+
+    started: Started
+    emitted: int = 0
+    """The number of its measurements that were emitted."""
+    may_exist: bool = False
+    """Whether its training job may exist although the service did not confirm it."""
+    absent_after: float = 0.0
+    """When a training job that is not found does not exist."""
+    not_before: float = 0.0
+    """When it is created, by `time.monotonic`."""
+    stop: bool = False
+    """Whether the driver wants it to end."""
+    stop_sent: bool = False
+    run_time: RunTime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin its run time."""
+        self.run_time = RunTime.begin(self.started)
+
+    @property
+    def id(self) -> str:
+        """The name of its training job."""
+        assert self.started.id is not None
+        return self.started.id
+
+
+def machine_event(
+    number: int, known: RunTime, polled: TrainingJob, *, now: float, last_poll: float | None
+) -> Waiting | Running | None:
+    """Return what a poll newly shows of a trial's machine: that it waits for one, or has it.
+
+    A trial that ended before it was seen running has run since the service says so; else since the
+    last poll that saw it waiting, which is an upper bound. If it was cancelled before that, it has
+    not run.
+
+    Args:
+        number: The trial.
+        known: The times of its last start.
+        polled: What the service reports.
+        now: The time of the poll.
+        last_poll: The time of the poll before, if there was one.
+    """
+    if polled.state == "waiting" or polled.no_machine:
+        reason = polled.reason or polled.word
+        return None if known.wait_reason == reason else Waiting(number, now, reason)
+    if known.is_running or polled.state == "unknown":
+        return None
+    is_first = known.first_ran is None
+    if not polled.over:
+        return Running(number, (polled.started if is_first else None) or now)
+    if polled.started is not None and is_first:
+        return Running(number, polled.started)
+    if known.is_waiting and polled.state != "cancelled":
+        return Running(number, now if last_poll is None else last_poll)
+    return None
+
+
+@dataclass
+class Capacity:
+    """How often in a row a service had no machine for a job of a run, and when to ask again."""
+
+    asks_on: bool
+    """Whether a timeout of the study ends the run, so that it needs no other end."""
+    asked: int = 0
+    until: float = 0.0
+    """When the next job is created, by `time.monotonic`."""
+    reason: str = ""
+    """What the service reported."""
+
+    @property
+    def pause(self) -> float:
+        """The seconds before the next job is created."""
+        return max(0.0, self.until - time.monotonic())
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether to give up."""
+        return self.asked >= MAX_ASKED and not self.asks_on
+
+    @property
+    def advice(self) -> str:
+        """How long cloudtune asks for machines."""
+        end = "its timeout" if self.asks_on else f"{MAX_ASKED} times in a row"
+        return f"asking for a machine again, with increasing pauses, until {end}"
+
+    def refuse(self, reason: str) -> None:
+        """Count a job without a machine; those of a pause count once."""
+        self.reason = reason
+        if not self.pause:
+            doubled = FIRST_PAUSE * 2 ** min(self.asked, 10)
+            self.until = time.monotonic() + min(LONGEST_PAUSE, doubled)
+            self.asked += 1
+
+    def grant(self) -> None:
+        """Record that a job got a machine."""
+        self.asked = 0
+
+    def end_reason(self, service: str) -> str:
+        """Return why a job ends that got no machine."""
+        return (
+            f"{self.reason}; {service} had no machine {self.asked} times in a row: choose another "
+            "machine or region, or set limits.timeout to ask until then; `cloudtune resume` asks "
+            "again"
+        )
