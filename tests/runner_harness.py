@@ -30,12 +30,16 @@ class Followed:
         self._given = given
         self._told: SimpleQueue[Measured | Ended | Lost] = SimpleQueue()
         self.said: list[str] = []
+        self.has_timeout = False
         self.machine_events: list[Waiting | Running] = []
         """Of all trials, in order."""
         self.runner = self.another()
 
     def another(self) -> JobPoller:
-        return JobPoller(self._provider, self._jobs(), self._emit, self.said.append)
+        return JobPoller(
+            *(self._provider, self._jobs(), self._emit, self.said.append),
+            has_timeout=self.has_timeout,
+        )
 
     def _emit(self, *events: Observation | Lost, inline: bool = False) -> None:
         for event in events:

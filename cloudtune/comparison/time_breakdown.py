@@ -48,7 +48,7 @@ def time_breakdown(group: Group) -> TimeBreakdown:
         max(0.0, min(starts) - start)
         for job in group.jobs
         if (start := start_time(job)) is not None
-        and (starts := [t.created for t in job.trials if t.created is not None])
+        and (starts := [begin for t in job.trials if (begin := _begin(t)) is not None])
     ]
     durations = [run.seconds for run in group.runs]
     return TimeBreakdown(
@@ -60,8 +60,13 @@ def time_breakdown(group: Group) -> TimeBreakdown:
     )
 
 
+def _begin(trial: Trial) -> float | None:
+    """Return when a trial began to wait or to run."""
+    return trial.started if trial.created is None else trial.created
+
+
 def _phases(trial: Trial) -> dict[str, float]:
-    begin = trial.started if trial.created is None else trial.created
+    begin = _begin(trial)
     if begin is None or trial.ended is None:
         return {}
     span = trial.ended - begin

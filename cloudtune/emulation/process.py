@@ -46,7 +46,9 @@ _LOG = "emulator.log"
 _IDLE = 600
 """Seconds without a request and without a job after which a run's emulator ends."""
 _TIMEOUT = 60.0
-"""Seconds to start or stop."""
+"""Seconds to stop, and how long an emulator that starts may use no processor time."""
+_MAX_CPU = 300.0
+"""Seconds of processor time after which an emulator that does not listen has failed to start."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def start(
             start_new_session=True,
         )
     try:
-        address = _await_address(process, folder)
+        address, waited = _await_address(process, folder)
     except BaseException:  # Ctrl-C
         process.kill()
         process.wait()
@@ -216,18 +218,41 @@ def start(
     with (folder / _LOG).open("rb") as log:
         log.seek(offset)
         output = log.read()[-2_000:].decode("utf-8", "replace")
-    raise ProviderError(provider, f"its emulator did not start:\n{output}")
+    raise ProviderError(provider, f"its emulator did not start: {waited}\n{output}".rstrip())
 
 
-def _await_address(process: subprocess.Popen[bytes], folder: Path) -> Address | None:
-    """Return where an emulator listens; None if it ends before, or takes too long."""
-    deadline = time.monotonic() + _TIMEOUT
-    while process.poll() is None and time.monotonic() < deadline:
+def _await_address(process: subprocess.Popen[bytes], folder: Path) -> tuple[Address | None, str]:
+    """Return where an emulator listens, and what was waited for.
+
+    On a busy machine that takes long, so it is waited for while it uses processor time. There is no
+    address if it ends before.
+    """
+    begin = last_used = time.monotonic()
+    used = 0.0
+    while process.poll() is None:
         address = find_running(folder)
         if address is not None and address.pid == process.pid:
-            return address
+            return address, ""
+        now, used_before, used = time.monotonic(), used, _cpu_seconds(process.pid, used)
+        last_used = now if used > used_before else last_used
+        spent = f"in {now - begin:.0f} s it used {used:.1f} s of processor time"
+        if used >= _MAX_CPU:
+            return None, f"{spent}, and did not listen"
+        if now - last_used >= _TIMEOUT:
+            return None, f"{spent}, none of it in the last {_TIMEOUT:.0f} s, and did not listen"
         time.sleep(0.02)
-    return None
+    return None, f"it ended with the exit code {process.returncode}"
+
+
+def _cpu_seconds(pid: int, before: float) -> float:
+    """Return the seconds of processor time that a process has used; ``before`` if it has ended."""
+    import psutil
+
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return before
+    return float(times.user + times.system)
 
 
 def wait(address: Address) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cloudtune.emulator_kit.image import site_packages as site_packages
     from cloudtune.emulator_kit.job_run import JobRun as JobRun
     from cloudtune.emulator_kit.job_run import Listener as Listener
+    from cloudtune.emulator_kit.script_jobs import NO_CAPACITY as NO_CAPACITY
     from cloudtune.emulator_kit.script_jobs import POLL_SECONDS as POLL_SECONDS
     from cloudtune.emulator_kit.script_jobs import Context as Context
     from cloudtune.emulator_kit.script_jobs import JobNotStarted as JobNotStarted
@@ -73,7 +74,9 @@ _EXPORTS = {
         "PASSED_ON add_packages create_folder create_image site_packages"
     ),
     "cloudtune.emulator_kit.job_run": "JobRun Listener",
-    "cloudtune.emulator_kit.script_jobs": "POLL_SECONDS Context JobNotStarted ScriptJobs",
+    "cloudtune.emulator_kit.script_jobs": (
+        "NO_CAPACITY POLL_SECONDS Context JobNotStarted ScriptJobs"
+    ),
     "cloudtune.emulator_kit.state": "Job ScriptJob add_measurement",
     "cloudtune.emulator_kit.tuner": "Tuner",
     "cloudtune.engine.inbox": "StopRequest",

@@ -33,6 +33,10 @@ POLL_SECONDS = 0.2
 """How often the files of scripts are read."""
 
 
+NO_CAPACITY = "no_capacity"
+"""The effect on a trial of an emulator whose service fails jobs for which it has no machine."""
+
+
 class JobNotStarted(CloudtuneError):  # noqa: N818 - how a job ends, not an error of cloudtune
     """The script of a job does not start; its run knows why."""
 
@@ -161,7 +165,11 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
         raise JobNotStarted(str(problem))
 
     def start_machine(
-        self, run: JobRun[JobT, ScriptT, ProblemT], seconds: float, failure: ProblemT
+        self,
+        run: JobRun[JobT, ScriptT, ProblemT],
+        seconds: float,
+        failure: ProblemT,
+        no_machine: ProblemT | None = None,
     ) -> None:
         """Wait for the job's machine, and apply the faults of the plan.
 
@@ -169,6 +177,8 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             run: The job.
             seconds: How long it usually takes.
             failure: Why the job fails if the plan says that the service cannot run it.
+            no_machine: Why it fails if the plan says that the service has no machine for it; None
+                if that cannot happen.
         """
         run.loss = failure
         if (fault := run.take_fault("slow_start")) is not None:
@@ -176,6 +186,8 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
         self.pass_time(run, seconds)
         if run.take_fault("fail") is not None:
             self.give_up(run, failure)
+        if no_machine is not None and run.take_fault(NO_CAPACITY) is not None:
+            self.give_up(run, no_machine)
 
     def inject_fault(self, run: JobRun[JobT, ScriptT, ProblemT], count: float) -> None:
         """Stop, interrupt or lose a job after the number of measurements in the fault plan."""

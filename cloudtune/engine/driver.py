@@ -168,13 +168,9 @@ class Driver:
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
         if outcome.state == "completed":
-            pending = [t.number for t in self._trials.all() if t.state == "pending"]
-            retries = [number for number in pending if self._starts.awaits_retry(number)]
-            lost = [number for number in retries if self._starts.got_no_machine(number)]
-            self._end_trials(lost, "cancelled", "it got no machine")
-            self._end_trials({*retries} - {*lost}, "failed", "ran out of memory")
-            promotable = [number for number in pending if number not in retries]
-            self._end_trials(promotable, "stopped_early", "not promoted")
+            for trial in self._trials.all():
+                if trial.state == "pending":
+                    self._end_trials([trial.number], *self._starts.abandon(trial.number))
         return outcome
 
     def _lose_runner(self, lost: Lost) -> Outcome:

@@ -22,14 +22,13 @@ from cloudtune.engine.backoff import (
     next_poll_time,
     without_repeats,
 )
-from cloudtune.engine.circuit_breaker import GONE, STOPPED_ELSEWHERE
+from cloudtune.engine.circuit_breaker import GONE
 from cloudtune.engine.job_recovery import find_jobs
-from cloudtune.engine.polled_job import Capacity, PolledJob, machine_event
+from cloudtune.engine.polled_job import Capacity, PolledJob, to_event
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, Recovered, TrainingJob
 from cloudtune.provider.protocols import Emit, RemovableJobs, TrainingJobs
-from cloudtune.results.events import Ended, Measured, Running, Started, TrialState, Waiting
-from cloudtune.results.model import Measurement
+from cloudtune.results.events import Ended, Measured, Running, Started, TrialState
 
 _log = get_logger(__name__)
 
@@ -77,7 +76,7 @@ class JobPoller:
         self._next_poll = 0.0
         self._last_poll: float | None = None
         """When the running jobs were polled last, in epoch seconds."""
-        self._capacity = Capacity(has_timeout)
+        self._capacity = Capacity(jobs.poll_seconds, has_timeout)
         self._poll_outage = Outage()
         self._request_outage = Outage()
         """Of creating and stopping jobs."""
@@ -118,7 +117,7 @@ class JobPoller:
             job = jobs.get(each.started.id or "")
             if job is None:
                 continue
-            measurements += [_to_event(number, m) for m in job.measurements[each.measured :]]
+            measurements += [to_event(number, m) for m in job.measurements[each.measured :]]
             ended_unknown = job.state == "unknown" and job.over
             if not (job.stopping or ended_unknown or job.state == "cancelled"):
                 emitted = max(each.measured, len(job.measurements))
@@ -281,14 +280,7 @@ class JobPoller:
         """Create the training job of a trial later, and say why."""
         job.not_before = time.monotonic() + seconds
         if job.run_time.wait_reason != reason:
-            self._emit_machine(job, Waiting(job.started.number, time.time(), reason))
-
-    def _emit_machine(self, job: PolledJob, event: Waiting | Running | None) -> None:
-        if event is not None:
-            job.run_time.tell(event)
-            self._emit(event)
-        if isinstance(event, Running):
-            self._capacity.grant()
+            self._emit(job.wait(reason))
 
     def _follow_if_found(self, job: PolledJob) -> bool:
         """Return whether a trial has a training job, or may have one that is not visible yet.
@@ -354,33 +346,21 @@ class JobPoller:
         self._next_poll = next_poll_time(self._jobs.poll_seconds, len(self._running))
 
     def _emit_new(self, job: PolledJob, polled: TrainingJob, now: float) -> None:
-        """Emit whether a trial waits, its new measurements, and its end."""
-        number, last_poll = job.started.number, self._last_poll
-        self._emit_machine(
-            job, machine_event(number, job.run_time, polled, now=now, last_poll=last_poll)
-        )
-        for measurement in polled.measurements[job.emitted :]:
-            self._emit(_to_event(job.started.number, measurement))
-        job.emitted = max(job.emitted, len(polled.measurements))
-        if not polled.over:
-            return
-        if polled.no_machine and not job.stop:
+        """Emit whether a trial waits or runs, its new measurements, and its end."""
+        for event in job.observe(polled, now=now, last_poll=self._last_poll):
+            self._emit(event)
+            if isinstance(event, Running):
+                self._capacity.grant()
+        if polled.over and polled.no_machine and not job.stop:
             self._ask_again(job, polled)
-            return
-        if job.stop and (polled.lost or polled.no_machine):
-            polled = replace(polled, state="completed", reason="", lost=False, no_machine=False)
-        state, reason = polled.state, polled.reason
-        if polled.lost:
-            state = "cancelled"
-        elif state == "cancelled":
-            by_others = f"the training job was stopped at {self._service}, {STOPPED_ELSEWHERE}"
-            state, reason = ("completed", "") if job.stop else ("failed", by_others)
-        self._end(job, state, reason, polled)
+        elif polled.over:
+            self._end(job, *job.outcome(polled, self._service), polled)
 
     def _ask_again(self, job: PolledJob, polled: TrainingJob) -> None:
         """End a start that got no machine; the driver starts the trial again, after a pause."""
         self._capacity.refuse(polled.reason)
-        if self._capacity.is_exhausted and not self._any_has_machine:
+        any_runs = any(each.run_time.is_running for each in self._running.values())
+        if self._capacity.is_exhausted and not any_runs:
             for other in self._running.values():
                 other.stop = other is not job
             self._stop_jobs()
@@ -388,10 +368,6 @@ class JobPoller:
             return
         self._notify_once(f"{polled.reason}; {self._capacity.advice}")
         self._end(job, "pending", self._capacity.reason, polled)
-
-    @property
-    def _any_has_machine(self) -> bool:
-        return any(job.run_time.is_running for job in self._running.values())
 
     def _end(
         self, job: PolledJob, state: TrialState, reason: str, polled: TrainingJob | None = None
@@ -405,7 +381,8 @@ class JobPoller:
         now = time.time()
         event = Ended(number, now, state, billed_seconds=None if has_job else 0.0)
         event = polled.end_event(number) if polled else event
-        self._emit(replace(event, time=min(now, event.time), state=state, reason=reason))
+        lost, ended = event.lost and state != "completed", min(now, event.time)
+        self._emit(replace(event, time=ended, state=state, reason=reason, lost=lost))
 
     def _lose(self, reason: str, *, recoverable: bool, error: Exception | None = None) -> None:
         """Give up: no trial can be started or followed any longer."""
@@ -421,7 +398,3 @@ class JobPoller:
 def _concerns_service(error: ProviderError) -> bool:
     """Return whether an error is about the whole service rather than one training job."""
     return error.retryable or isinstance(error, EmulatorEndedError)
-
-
-def _to_event(number: int, measurement: Measurement) -> Measured:
-    return Measured(number, measurement.time or time.time(), measurement.step, measurement.metrics)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from cloudtune.engine.circuit_breaker import STOPPED_ELSEWHERE
 from cloudtune.provider.models import TrainingJob
-from cloudtune.results.events import Running, Started, Waiting
+from cloudtune.results.events import Measured, Running, Started, TrialState, Waiting
+from cloudtune.results.model import Measurement
 from cloudtune.results.run_time import RunTime
 
-FIRST_PAUSE = 30.0
-LONGEST_PAUSE = 600.0
-"""Chosen: seconds before a machine is asked for again, doubled from the first to the longest."""
+FIRST_PAUSE = 2
+LONGEST_PAUSE = 40
+"""Chosen: how many polls pass before a machine is asked for again, doubled from the first to the
+longest. With polls every 15 s, that is half a minute to ten minutes."""
 MAX_ASKED = 24
 """Chosen: how often in a row a job without a ``timeout`` asks for a machine, about 3.5 hours."""
 
@@ -43,6 +46,41 @@ class PolledJob:
         """The name of its training job."""
         assert self.started.id is not None
         return self.started.id
+
+    def observe(
+        self, polled: TrainingJob, *, now: float, last_poll: float | None
+    ) -> list[Waiting | Running | Measured]:
+        """Return what a poll newly shows, other than an end; arguments as in `machine_event`."""
+        number, new = self.started.number, polled.measurements[self.emitted :]
+        self.emitted = max(self.emitted, len(polled.measurements))
+        events: list[Waiting | Running | Measured] = [to_event(number, each) for each in new]
+        machine = machine_event(number, self.run_time, polled, now=now, last_poll=last_poll)
+        if machine is not None:
+            self.run_time.tell(machine)
+            events.insert(0, machine)
+        return events
+
+    def wait(self, reason: str) -> Waiting:
+        """Record that it waits before its training job is created, and return that as an event."""
+        event = Waiting(self.started.number, time.time(), reason)
+        self.run_time.tell(event)
+        return event
+
+    def outcome(self, polled: TrainingJob, service: str) -> tuple[TrialState, str]:
+        """Return the state and the reason with which a trial ends whose training job is over."""
+        is_lost = polled.lost or polled.no_machine
+        if self.stop and (is_lost or polled.state == "cancelled"):
+            return "completed", ""
+        if polled.lost:
+            return "cancelled", polled.reason
+        if polled.state == "cancelled":
+            return "failed", f"the training job was stopped at {service}, {STOPPED_ELSEWHERE}"
+        return polled.state, polled.reason
+
+
+def to_event(number: int, measurement: Measurement) -> Measured:
+    """Return a measurement of a trial as an event."""
+    return Measured(number, measurement.time or time.time(), measurement.step, measurement.metrics)
 
 
 def machine_event(
@@ -80,6 +118,8 @@ def machine_event(
 class Capacity:
     """How often in a row a service had no machine for a job of a run, and when to ask again."""
 
+    poll_seconds: float
+    """Seconds between two polls."""
     asks_on: bool
     """Whether a timeout of the study ends the run, so that it needs no other end."""
     asked: int = 0
@@ -108,8 +148,8 @@ class Capacity:
         """Count a job without a machine; those of a pause count once."""
         self.reason = reason
         if not self.pause:
-            doubled = FIRST_PAUSE * 2 ** min(self.asked, 10)
-            self.until = time.monotonic() + min(LONGEST_PAUSE, doubled)
+            polls = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.asked, 10))
+            self.until = time.monotonic() + polls * self.poll_seconds
             self.asked += 1
 
     def grant(self) -> None:

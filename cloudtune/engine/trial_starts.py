@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cloudtune.provider.models import Interrupted
 from cloudtune.provider.resources import trial_resources
-from cloudtune.results.events import UNKNOWN_TIME, Carryover, Ended, Measured, Started
+from cloudtune.results.events import UNKNOWN_TIME, Carryover, Ended, Measured, Started, TrialState
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.study import Study
@@ -155,9 +155,13 @@ class TrialStarts:
         """Return whether a trial is to start again with its number."""
         return number in self._retries
 
-    def got_no_machine(self, number: int) -> bool:
-        """Return whether a trial is to start again because its service had no machine for it."""
-        return self.awaits_retry(number) and self._without_machine[number]
+    def abandon(self, number: int) -> tuple[TrialState, str]:
+        """Return the state of a pending trial that does not start again, and why."""
+        if not self.awaits_retry(number):
+            return "stopped_early", "not promoted"
+        if self._without_machine[number]:
+            return "cancelled", "it got no machine"
+        return "failed", "ran out of memory"
 
     def next_repeat(self, *, is_full: bool) -> Started | None:
         """Return the next start of a trial that starts again or repeats a cancelled one, if any.

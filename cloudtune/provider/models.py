@@ -121,7 +121,7 @@ class TrainingJob:
             word=self.word,
             log=self.log,
             artifacts=self.artifacts,
-            billed_seconds=self.billed_seconds,
+            billed_seconds=0.0 if self.no_machine else self.billed_seconds,
             billed_at_least=self.billed_at_least,
             machine=self.machine,
             lost=self.lost or self.no_machine,

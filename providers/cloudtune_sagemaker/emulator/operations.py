@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, app
+from cloudtune.emulator_kit import NO_CAPACITY, Context, Delays, FaultPlan, Json, app
 from cloudtune_sagemaker.emulator import search_api, views
 from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.emulator.listing import matching, page
@@ -212,6 +212,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
 
 
 OPERATIONS = Operations.BY_NAME
+EFFECTS = (NO_CAPACITY,)
 OTHER_OPERATIONS = (
     *("GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy", "PassRole"),
     *("ListServiceQuotas", "ListAWSDefaultServiceQuotas", "DescribeImages"),

@@ -35,6 +35,11 @@ MAX_REASON = 1024
 """Characters of a FailureReason (botocore 1.44.8 model)."""
 _DAY = 86_400
 """Seconds a training job may run by default (API reference, StoppingCondition)."""
+_NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
+    "different ML instance type."
+)
+"""As in https://github.com/DIAGNijmegen/rse-grand-challenge/issues/2631 (2022-08)."""
 _RETRYABLE = "InternalServerError: We encountered an internal error. Please try again."
 
 Run = JobRun[TrainingJob, Script, str]
@@ -82,7 +87,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
             is_warm = run.attempts == 1 and self.pools.reuse(job)
         self.pass_time(run, 0.0 if is_warm else delays.STARTING)
         self._tell(run, PREPARING)
-        self.start_machine(run, 0.0 if is_warm else delays.PREPARING, _RETRYABLE)
+        preparing = 0.0 if is_warm else delays.PREPARING
+        self.start_machine(run, preparing, _RETRYABLE, _NO_CAPACITY)
         with self.lock:
             self.pools.use(job)
             job.started = job.started or time.time()

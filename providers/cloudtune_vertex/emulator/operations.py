@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, StudyError, app
+from cloudtune.emulator_kit import (
+    NO_CAPACITY,
+    Context,
+    Delays,
+    FaultPlan,
+    Json,
+    Response,
+    StudyError,
+    app,
+)
 from cloudtune_vertex.emulator import account, models, persistent_resources, views
 from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import page
@@ -273,6 +282,7 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "DeleteTrainingPipeline": lambda each, call: each.delete(TrainingPipeline, call),
 }
 _VERBS = ("create", "get", "list", "cancel")
+EFFECTS = (NO_CAPACITY,)
 OTHER_OPERATIONS = (
     *account.OPERATIONS,
     *(

@@ -114,7 +114,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
             pending = delays.PERSISTENT
         if job.start_time is None:
             self._queue(run)
-        self.start_machine(run, pending if run.attempts == 1 else delays.RESTARTING, failure)
+        pending = pending if run.attempts == 1 else delays.RESTARTING
+        self.start_machine(run, pending, failure, _no_machine(job))
         with self.lock:
             if not job.ending:
                 job.enter(RUNNING)
@@ -248,6 +249,16 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
         it" (REST reference of ml.projects.jobs, Scheduling.maxRunningTime).
         """
         self.cancel(job, "The job ran longer than its timeout and was cancelled.")
+
+
+def _no_machine(job: CustomJob) -> Status:
+    """Return the error of a job for which its region has no machine.
+
+    The text is that of https://github.com/openreview/openreview-expertise/issues/401 (2026-08). The
+    code is not known.
+    """
+    region = job.parent.location
+    return Status(errors.UNAVAILABLE, f"Resources are insufficient in region: {region}")
 
 
 def _failure(job: CustomJob, ended: Ended) -> Status:

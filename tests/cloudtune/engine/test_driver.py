@@ -23,16 +23,19 @@ from cloudtune.results.events import (
     HostFailure,
     JobState,
     Measured,
+    Observation,
     Outcome,
+    Running,
     Started,
     TrialState,
+    Waiting,
 )
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.quantities import Money
 from cloudtune.study.study import Study
 
-Script = Callable[[Started], Iterable[Measured | Ended]]
+Script = Callable[[Started], Iterable[Observation]]
 
 
 class Runner:
@@ -591,3 +594,46 @@ def test_an_invalid_event_fails_its_trial_and_is_not_recorded(
     assert states(of, events) == ["completed", "failed", "completed"]
     assert reason in folded(of, events).get(2).reason
     assert not any(event_problem(each) for each in events)
+
+
+def ends_of(events: Sequence[Event]) -> list[Ended]:
+    return [event for event in events if isinstance(event, Ended)]
+
+
+def test_the_time_limit_of_a_trial_counts_only_while_it_runs() -> None:
+    def waits(started: Started) -> Iterable[Observation]:
+        yield Waiting(started.number, started.time, "no node is free")
+        time.sleep(0.3)
+        yield Running(started.number, time.time())
+        yield Measured(started.number, 0.0, 1, {"score": 1.0})
+        yield Ended(started.number, time.time(), "completed")
+
+    of = study(limits={"max_trials": 1, "trial_timeout": "0.2s"})
+    _, events, runner = drive(of, waits)
+    assert not runner.stopped
+    assert [type(event) for event in events] == [Started, Waiting, Running, Measured, Ended]
+
+
+def test_a_trial_that_runs_too_long_after_its_wait_is_stopped() -> None:
+    def hangs(started: Started) -> Iterable[Observation]:
+        yield Waiting(started.number, started.time, "no node is free")
+        yield Running(started.number, time.time())
+
+    _, events, runner = drive(study(limits={"max_trials": 1, "trial_timeout": "0.2s"}), hangs)
+    assert runner.stopped == [(1, False)]
+    assert ends_of(events)[0].reason == "its trial_timeout was reached"
+
+
+def test_a_trial_that_got_no_machine_starts_again_and_has_not_failed() -> None:
+    def third_time(started: Started) -> Iterable[Observation]:
+        if started.id != "job-1-3":
+            yield Waiting(started.number, started.time, "no capacity")
+            yield Ended(started.number, started.time, "pending", "no capacity", lost=True)
+        else:
+            yield from scored(lambda _: 1.0)(started)
+
+    of = study(limits={"max_trials": 1, "max_failed_trials": 0})
+    outcome, events, _ = drive(of, third_time)
+    assert outcome == Outcome("completed", "")
+    assert {event.number for event in events} == {1}
+    assert [end.state for end in ends_of(events)] == ["pending", "pending", "completed"]

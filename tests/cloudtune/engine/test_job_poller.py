@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from cloudtune.engine import backoff, job_poller
+from cloudtune.engine import backoff, job_poller, polled_job
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, TrainingJob
-from cloudtune.results.events import Started
+from cloudtune.results.events import Running, Started, TrialState, Waiting
 from cloudtune.results.model import Measurement
 from tests.runner_harness import Followed
 
@@ -25,6 +25,10 @@ def measured(*values: float) -> list[Measurement]:
     return [Measurement(step, {"score": value}) for step, value in enumerate(values, start=1)]
 
 
+WAITS = TrainingJob(state="waiting", word="QUEUED", reason="no node is free")
+NO_MACHINE = TrainingJob(
+    state="failed", word="FAILED", reason="no capacity", no_machine=True, ended=1.0
+)
 RUNNING = TrainingJob(state="running", word="RUNS")
 DONE = TrainingJob(state="completed", word="DONE", measurements=measured(0.5))
 
@@ -38,6 +42,8 @@ class FarJobs:
 
     def __init__(self) -> None:
         self.jobs: dict[str, TrainingJob] = {}
+        self.first = RUNNING
+        """The state of a new job."""
         self.calls: list[str] = []
         self.faults: dict[str, list[ProviderError | None]] = {}
         """What the next calls raise; None: nothing."""
@@ -55,7 +61,7 @@ class FarJobs:
         self._call("create")
         assert started.id is not None
         assert started.id not in self.jobs
-        self.jobs[started.id] = RUNNING
+        self.jobs[started.id] = self.first
         if self.lost:
             self.lost = False
             raise BUSY
@@ -575,3 +581,63 @@ def test_a_failed_removal_is_reported() -> None:
     scene.far.faults["remove"] = [BUSY]
     scene.runner.close()
     assert any("clean RUN --remote" in text for text in scene.said)
+
+
+def test_what_a_job_waits_for_is_an_event_and_so_is_its_machine(scene: Scene) -> None:
+    scene.far.first = WAITS
+    scene.start(1)
+    scene.until(lambda: len(scene.machine_events) == 1)
+    scene.far.jobs["job-1-1"] = replace(RUNNING, started=5.0)
+    scene.until(lambda: len(scene.machine_events) == 2)
+    scene.far.jobs["job-1-1"] = replace(DONE, started=5.0)
+    scene.ended()
+    waiting, running = scene.machine_events
+    assert isinstance(waiting, Waiting)
+    assert waiting.reason == "no node is free"
+    assert running == Running(1, 5.0)
+
+
+@pytest.mark.parametrize(("state", "ran"), [("completed", True), ("cancelled", False)])
+def test_a_job_that_was_only_seen_waiting_has_run_unless_it_was_cancelled(
+    scene: Scene, state: TrialState, ran: bool
+) -> None:
+    scene.far.first = WAITS
+    scene.start(1)
+    scene.until(lambda: len(scene.machine_events) == 1)
+    scene.far.jobs["job-1-1"] = replace(DONE, state=state)
+    scene.ended()
+    assert [type(each) for each in scene.machine_events] == [Waiting, *([Running] if ran else [])]
+
+
+def test_a_job_without_a_machine_is_no_failure_and_the_next_one_waits(scene: Scene) -> None:
+    scene.far.first = NO_MACHINE
+    scene.start(1)
+    end = scene.ended()
+    assert (end.state, end.lost, end.reason, end.billed_seconds) == (
+        *("pending", True, "no capacity", 0.0),
+    )
+    scene.far.first = RUNNING
+    scene.start(1, start=2)
+    scene.until(lambda: "job-1-2" in scene.far.jobs)
+    assert [type(each) for each in scene.machine_events[:2]] == [Waiting, Waiting]
+    assert "until 24 times in a row" in " ".join(scene.said)
+
+
+@pytest.mark.parametrize("has_timeout", [False, True])
+def test_asking_for_machines_ends(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, has_timeout: bool
+) -> None:
+    monkeypatch.setattr(polled_job, "MAX_ASKED", 3)
+    scene.has_timeout = has_timeout
+    scene.runner = scene.another()
+    scene.far.first = NO_MACHINE
+    for start in (1, 2):
+        scene.start(1, start=start)
+        assert scene.ended().state == "pending"
+    scene.start(1, start=3)
+    if has_timeout:
+        assert scene.ended().state == "pending"
+    else:
+        lost = scene.lost()
+        assert not lost.recoverable
+        assert "no capacity; far had no machine 3 times in a row" in lost.reason
