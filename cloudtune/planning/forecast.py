@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import CloudtuneError
-from cloudtune.provider.cost import longest_trial
+from cloudtune.provider.cost import longest_trial, service_timeout
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Started
@@ -59,7 +59,11 @@ class Forecast:
     seconds: tuple[float, float] | None
     """The time of the job if its trials take as long as those of the basis."""
     most: float | None
-    """The time after which the study's own limits end the job."""
+    """The time after which the study's own limits end the job. A service then stops its trials,
+    which takes some time."""
+    running: float | None
+    """The most time that its trials can run one after the other at a service, where each also waits
+    for a machine for an unknown time."""
     cost: tuple[float, float] | None
     """The cost for `seconds`, in the currency of the plan's estimate."""
     brackets: Brackets | None = None
@@ -72,14 +76,15 @@ def forecast(plan: Plan) -> Forecast:
     trials, parallel = expected_trials(plan.fitted.study), limits.parallel_trials or 1
     basis = _find_basis(plan)
     longest = longest_trial(limits, plan.facts)
-    bounds: list[float] = []
+    is_service = isinstance(plan.settings, CloudSettings)
+    running = most = None
     if trials is not None and longest is not None:
-        is_service = isinstance(plan.settings, CloudSettings) and plan.mode == "driven"
-        starts = max_starts(plan.fitted.study) if is_service else 1
-        bounds.append(math.ceil(trials / parallel) * starts * longest)
-    if limits.timeout is not None and not plan.facts.lookup.limits.set_by_native:
-        bounds.append(limits.timeout)
-    most = min(bounds, default=None)
+        starts = max_starts(plan.fitted.study) if is_service and plan.mode == "driven" else 1
+        running = math.ceil(trials / parallel) * starts * longest
+    if not plan.facts.lookup.limits.set_by_native:
+        most = service_timeout(limits, plan.mode, plan.facts)
+    if running is not None and not is_service:
+        most, running = min(filter(None, (most, running))), None
     seconds = cost = None
     if basis and trials is not None:
         rounds = math.ceil(trials / parallel)
@@ -90,7 +95,8 @@ def forecast(plan: Plan) -> Forecast:
         if price := plan.facts.price if plan.estimate else None:
             low, high = (max(each, price.min_seconds) for each in (basis.low, basis.high))
             cost = (trials * low * price.per_second, trials * high * price.per_second)
-    return Forecast(trials, parallel, basis, seconds, most, cost, _brackets(plan, trials))
+    brackets = _brackets(plan, trials)
+    return Forecast(trials, parallel, basis, seconds, most, running, cost, brackets)
 
 
 def _brackets(plan: Plan, trials: int | None) -> Brackets | None:

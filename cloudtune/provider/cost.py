@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ class Estimate:
     """The price of one hour of one trial."""
     most: float | None
     """The maximum that the job's limits allow, even if cloudtune does not run all the time; None if
-    nothing bounds the cost. How much less the job costs depends on the script."""
+    nothing bounds the cost. How much less the job costs depends on the script. It is only an
+    estimate if anything is `uncounted`."""
     currency: str
     source: str
     """Where the price comes from, and its date."""
+    uncounted: tuple[str, ...] = ()
+    """What the maximum does not include, in words."""
 
     def __str__(self) -> str:
         hourly = f"{self.hour:.4g} {self.currency} for each hour of a trial ({self.source})"
@@ -33,7 +37,10 @@ class Estimate:
                 f"{hourly}; no maximum: that requires trial_timeout, and max_trials or timeout, "
                 "none of them in native"
             )
-        return f"0 to {self.most:.2f} {self.currency}: {hourly}"
+        if not self.uncounted:
+            return f"0 to {self.most:.2f} {self.currency}: {hourly}"
+        missing = f"an estimate, which does not count {'; '.join(self.uncounted)}"
+        return f"0 to about {self.most:.2f} {self.currency}, {missing}: {hourly}"
 
 
 def read_prices(file: Path, *fields: str) -> dict[tuple[str, ...], Price]:
@@ -79,7 +86,7 @@ def check_budget(
     excess = "by what they cost, which trial_timeout would bound"
     if longest:
         amount = longest * (limits.parallel_trials or 1) * price.per_second
-        excess = f"by up to {amount:.3g} {price.currency}"
+        excess = f"by about {amount:.3g} {price.currency}"
     more = " and more" if mode == "managed" else ""
     yield Note(
         path,
@@ -115,6 +122,7 @@ def estimate(limits: Limits, mode: Mode, facts: Facts, *, starts: int = 1) -> Es
         most=min(_bounds(limits, mode, facts, price, starts), default=None),
         currency=price.currency,
         source=price.source or "price not sourced",
+        uncounted=uncounted(mode, facts),
     )
 
 
@@ -130,12 +138,13 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price, starts: int)
         return
     longest, parallel = longest_trial(limits, facts), limits.parallel_trials or 1
     per_second, idle = price.per_second, idle_seconds(mode, facts)
-    timeout = None if price.min_seconds else limits.timeout
+    grace = facts.lookup.limits.grace_seconds
+    timeout = None if price.min_seconds else service_timeout(limits, mode, facts)
     if timeout and mode in facts.lookup.limits.timeout_ends_trials:
-        yield timeout * parallel * per_second
+        yield (timeout + grace) * parallel * per_second
     if longest is None:
         return
-    longest = max(longest, price.min_seconds)
+    longest = max(longest + grace, price.min_seconds)
     if limits.max_trials:
         yield limits.max_trials * starts * (longest + idle) * per_second
     if timeout:
@@ -143,6 +152,20 @@ def _bounds(limits: Limits, mode: Mode, facts: Facts, price: Price, starts: int)
     budget = limits.max_cost
     if budget and budget.currency == price.currency and mode == "driven":
         yield budget.amount + parallel * longest * per_second
+
+
+def uncounted(mode: Mode, facts: Facts) -> tuple[str, ...]:
+    """Return what a service may bill that a maximum cost does not include, in words."""
+    repeats = ("repeats of lost trials",) if mode == "driven" else ()
+    return (*facts.lookup.limits.uncounted, *repeats)
+
+
+def service_timeout(limits: Limits, mode: Mode, facts: Facts) -> float | None:
+    """Return the seconds after which a job ends, as its service counts them in managed mode."""
+    if limits.timeout is None or mode == "driven":
+        return limits.timeout
+    unit = facts.lookup.limits.timeout_unit
+    return max(facts.lookup.limits.min_timeout, math.ceil(limits.timeout / unit) * unit)
 
 
 def idle_seconds(mode: Mode, facts: Facts) -> float:

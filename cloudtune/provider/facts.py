@@ -57,6 +57,14 @@ class ServiceLimits:
     """The modes in which the service ends running trials at the study's ``timeout``."""
     set_by_native: bool = False
     """Whether ``native`` sets limits, so that the study's own do not bound the job."""
+    grace_seconds: float = 0.0
+    """Seconds for which a trial that has reached its limit may still run, and is billed."""
+    min_timeout: float = 0.0
+    """The shortest ``timeout`` of a study that the service accepts in managed mode, in seconds."""
+    timeout_unit: float = 1.0
+    """The seconds to a multiple of which a ``timeout`` is rounded up in managed mode."""
+    uncounted: tuple[str, ...] = ()
+    """What the service may bill beyond the price of running trials, in words."""
 
 
 @dataclass(frozen=True)

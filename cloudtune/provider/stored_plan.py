@@ -62,6 +62,12 @@ def _lookup_to_json(lookup: Lookup) -> Json:
         "longest_trial": lookup.limits.longest_trial,
         "timeout_ends_trials": list(lookup.limits.timeout_ends_trials),
         "own_limits": lookup.limits.set_by_native,
+        "bill": {
+            "grace_seconds": lookup.limits.grace_seconds,
+            "min_timeout": lookup.limits.min_timeout,
+            "timeout_unit": lookup.limits.timeout_unit,
+            "uncounted": list(lookup.limits.uncounted),
+        },
         "missing": dict(lookup.missing_settings),
         "code": lookup.code_address,
         "files": {
@@ -100,6 +106,13 @@ class _StoredFiles(BaseModel):
     shortage: str = ""
 
 
+class _StoredBill(BaseModel):
+    grace_seconds: float = 0.0
+    min_timeout: float = 0.0
+    timeout_unit: float = 1.0
+    uncounted: tuple[str, ...] = ()
+
+
 class _StoredLookup(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -112,6 +125,7 @@ class _StoredLookup(BaseModel):
     longest_trial: float | None = None
     timeout_ends_trials: tuple[Mode, ...] = ()
     own_limits: bool = False
+    bill: _StoredBill = _StoredBill()
     missing: dict[str, str] = {}
     code: str | None = None
     files: _StoredFiles = _StoredFiles()
@@ -136,7 +150,12 @@ class _StoredLookup(BaseModel):
             )
         return Lookup(
             price=price,
-            limits=ServiceLimits(self.longest_trial, self.timeout_ends_trials, self.own_limits),
+            limits=ServiceLimits(
+                self.longest_trial,
+                self.timeout_ends_trials,
+                self.own_limits,
+                **self.bill.model_dump(),
+            ),
             missing_settings=self.missing,
             code_address=self.code,
             source=SourceFiles(

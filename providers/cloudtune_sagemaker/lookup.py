@@ -33,6 +33,7 @@ from cloudtune.provider import (
 from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.layout import launcher_hash, uploads_prefix
+from cloudtune_sagemaker.request.tuning_job import MIN_TIMEOUT
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
 ACCOUNT = "{{account}}"
@@ -52,6 +53,9 @@ _HINTS = {
 }
 LONGEST_TRIAL = 86_400
 """Seconds of a training job by default (StoppingCondition, botocore 1.44.8 model)."""
+GRACE = 120
+"""Seconds between the signal at a trial's time limit and its end (botocore 1.44.8 model,
+StoppingCondition)."""
 _ROLE = re.compile(r"arn:aws[a-z\-]*:iam::(\d{12}):role/.+")
 
 
@@ -94,6 +98,12 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
             longest_trial=LONGEST_TRIAL,
             timeout_ends_trials=("managed",),
             set_by_native=overrides_any(settings.native, LIMITS),
+            grace_seconds=GRACE,
+            min_timeout=MIN_TIMEOUT,
+            uncounted=(
+                f"volumes of {settings.volume_size} GB, whose price is unknown",
+                "the upload of what trials have saved",
+            ),
         ),
         missing_settings=missing,
         code_address=code_address(study, NAME),

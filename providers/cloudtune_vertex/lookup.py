@@ -72,6 +72,10 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
             # With a resource, the limit applies to each start of a trial.
             longest_trial=None if study.strategy.resource else LONGEST_TRIAL,
             set_by_native=overrides_any(settings.native, LIMITS),
+            uncounted=(
+                "disks, unless your price contains them",
+                "the time that Vertex AI takes to stop a trial",
+            ),
         ),
         missing_settings={name: _HINTS[name] for name, value in values.items() if not value},
         code_address=code_address(study, NAME),

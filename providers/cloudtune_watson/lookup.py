@@ -14,6 +14,7 @@ from cloudtune.provider import (
     Facts,
     Inputs,
     Lookup,
+    ServiceLimits,
     Study,
     code_address,
     environment_variables,
@@ -120,6 +121,9 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         missing = {f"backend ({settings.service})": CHOOSE_BACKEND, **missing}
     return Lookup(
         price=hour_price(settings, study.limits_for(NAME).max_cost),
+        limits=ServiceLimits(
+            timeout_unit=60 if settings.service == "wmla" else 1, uncounted=_uncounted(settings)
+        ),
         missing_settings=missing,
         code_address=code_address(study, NAME),
         source=source_files(study, facts),
@@ -127,6 +131,12 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         inputs=inputs,
         data=data | input_data,
     )
+
+
+def _uncounted(settings: WatsonSettings) -> tuple[str, ...]:
+    stops = "the time that trials run on while cloudtune is not running, or until IBM stops them"
+    queue = "the time that a job waits in IBM's queue, which may be billed"
+    return (stops, queue) if settings.service == "jobs" else (stops,)
 
 
 def on_ibm_cloud(settings: WatsonSettings, *, emulated: bool) -> bool:

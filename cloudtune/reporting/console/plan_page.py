@@ -115,7 +115,7 @@ def _describe_stopping(plan: Plan) -> str:
 
 def describe_time(plan: Plan, known: Forecast) -> str:
     """Return how long a job may take, with the basis of the estimate."""
-    most = "" if known.most is None else f"at most {format_seconds(known.most)} by its time limits"
+    most = _describe_limits(plan, known)
     if known.basis is None:
         return f"unknown, since no trial of this study has completed here{'; ' * bool(most)}{most}"
     basis = known.basis
@@ -132,6 +132,21 @@ def describe_time(plan: Plan, known: Forecast) -> str:
         return f"no end by itself; {most or 'no limit'}; {reason}"
     total = _range(*map(format_seconds, known.seconds))
     return f"about {total}{', ' * bool(most)}{most}: {reason}"
+
+
+def _describe_limits(plan: Plan, known: Forecast) -> str:
+    """Return when the limits of a study end its job, if they do."""
+    if known.most is None and known.running is None:
+        return ""
+    if known.most is None or (known.running is not None and known.running < known.most):
+        waits = f"about {format_seconds(known.running or 0)} by its time limits, without the time "
+        waits += "that trials wait for machines"
+        end = "" if known.most is None else f", and at most {format_seconds(known.most)}"
+        return waits + end
+    stop = ""
+    if isinstance(plan.settings, CloudSettings) and not plan.facts.emulated:
+        stop = ", and then until the service has stopped its trials"
+    return f"at most {format_seconds(known.most)} by its time limits{stop}"
 
 
 def describe_cost(plan: Plan, known: Forecast | None = None) -> str:

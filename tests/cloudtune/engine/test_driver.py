@@ -100,7 +100,7 @@ class Counting:
         return "hopeless" if number == self._early else None
 
 
-def scored(value: Callable[[int], float]) -> Script:
+def scored(value: Callable[[int], float]) -> Callable[[Started], Iterable[Measured | Ended]]:
     def script(started: Started) -> Iterable[Measured | Ended]:
         x = started.parameters["x"]
         assert isinstance(x, int)
