@@ -189,7 +189,7 @@ def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> Ra
     )
     ended = trial.get("endTime") or job.get("endTime") or job.get("updateTime")
     word = service_state(trial)
-    if data.custom_job is not None:
+    if data.custom_job is not None and (over or state == "waiting"):
         word = f"{word}: {service_state(data.custom_job)}"
     spec: Json = job.get("trialJobSpec", {})
     trial_id = str(trial.get("id", ""))

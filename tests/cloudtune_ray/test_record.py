@@ -86,7 +86,7 @@ DOWNLOAD = "Failed to download runtime_env file package gcs://_ray_pkg_1.zip"
 @pytest.mark.parametrize(
     ("ray", "end", "state", "lost"),
     [
-        (job("PENDING"), None, "pending", False),
+        (job("PENDING"), None, "waiting", False),
         (job("RUNNING"), None, "running", False),
         (job("RUNNING"), {"end": 0}, "completed", False),
         (job("RUNNING"), {"end": 1}, "failed", False),

@@ -94,9 +94,9 @@ def test_a_stopped_job_without_a_node_is_not_waited_for(
         return job.state
 
     clock.now += 100
-    assert state() == "pending"
+    assert state() == "waiting"
     jobs.stop(str(started.id))
-    assert state() == "pending"  # it may be about to start
+    assert state() == "waiting"  # it may be about to start
     cluster.status = status
     clock.now += WAITING_SECONDS
     assert state() == after

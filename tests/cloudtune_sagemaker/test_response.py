@@ -79,11 +79,11 @@ LIMITED: dict[str, Any] = {"ResourceLimits": {"MaxRuntimeInSeconds": 600}}
 @pytest.mark.parametrize(
     ("told", "of", "values", "state", "reason"),
     [
-        (job("InProgress", "Starting"), tuning(), 0, "pending", ""),
-        (job("InProgress", "Pending"), tuning(), 0, "pending", ""),
+        (job("InProgress", "Starting"), tuning(), 0, "waiting", ""),
+        (job("InProgress", "Pending"), tuning(), 0, "waiting", ""),
         (job("InProgress", "Training"), tuning(), 1, "running", ""),
         (job("InProgress", "Uploading"), tuning(), 1, "running", ""),
-        (job("InProgress", "Interrupted"), tuning(), 1, "pending", ""),
+        (job("InProgress", "Interrupted"), tuning(), 1, "waiting", ""),
         (job("Stopping"), tuning(), 1, "running", ""),
         (job("Completed"), tuning(), 1, "completed", ""),
         (job("Completed"), tuning(), 0, "failed", "found no acc"),

@@ -86,7 +86,7 @@ def rig(tmp_path: Path, clock: Clock) -> Rig:
 def test_a_job_waits_runs_measures_and_completes(rig: Rig, clock: Clock) -> None:
     started = rig.create(1)
     job = rig.state(started)
-    assert (job.state, job.word) == ("pending", "PENDING (Priority)")
+    assert (job.state, job.word) == ("waiting", "PENDING (Priority)")
     rig.begin(started)
     rig.write(started, "reports.jsonl", '{"time": 6, "step": 1, "metrics": {"a": NaN}}\n{"time"')
     job = rig.state(started)
@@ -260,7 +260,7 @@ def test_a_lost_answer_of_sbatch_leaves_a_job_that_is_found_by_name(rig: Rig, cl
     started = rig.started(1)
     with pytest.raises(SlurmError):
         rig.jobs.create(started)
-    assert rig.state(started).state == "pending"
+    assert rig.state(started).state == "waiting"
     rig.jobs.stop(str(started.id))
     assert rig.cluster.calls[-1] == ["scancel", "101"]
 

@@ -55,7 +55,8 @@ def told(*, job: dict[str, Any] = JOB, study: Study = STUDY, **trial: Any) -> Ra
 def test_a_trial_from_the_documentation() -> None:
     trial = told()
     assert (trial.number, trial.id, trial.state, trial.word) == (2, "2", "completed", "SUCCEEDED")
-    assert (trial.started, trial.ended) == (1788997155.549112, 1788997628.0)
+    assert (trial.created, trial.ended) == (1788997155.549112, 1788997628.0)
+    assert trial.started is None  # not said
     assert [(m.step, m.metrics, m.time) for m in trial.measurements] == [
         (2, {"loss": 0.25}, 1788997628.0)
     ]
@@ -68,7 +69,7 @@ def test_a_trial_from_the_documentation() -> None:
 
 @pytest.mark.parametrize(
     ("word", "state"),
-    [("ACTIVE", "running"), ("STOPPING", "running"), ("REQUESTED", "pending"), ("NEW", "unknown")],
+    [("ACTIVE", "running"), ("STOPPING", "running"), ("REQUESTED", "waiting"), ("NEW", "unknown")],
 )
 def test_a_running_trial(word: str, state: str) -> None:
     trial = told(state=word)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.models import JobContext
+from cloudtune.results.events import Running
 from cloudtune_vertex import training_client
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.training_client import VertexJobs
@@ -271,6 +272,8 @@ def test_a_timed_out_job_has_failed(scene: Scene, most: str, reason: str) -> Non
     scene.made("1")
     (job,) = scene.jobs
     job["jobSpec"] = {**job["jobSpec"], "scheduling": {"timeout": most}}
+    scene.google.change(f"{scene.job}-1", "RUNNING")
+    scene.until(lambda: any(isinstance(each, Running) for each in scene.machine_events))
     scene.google.change(f"{scene.job}-1", "CANCELLED")  # after 7999 seconds
     end = scene.ended()
     assert end.state == "failed"

@@ -182,7 +182,7 @@ def test_trials_are_ordered_and_have_the_services_values(scene: Scene) -> None:
     first = trials[0]
     assert (first.id, first.state, first.word) == ("1", "running", "ACTIVE")
     assert first.parameters == {"kind": "1e3", "lr": 0.5}
-    assert first.started == 1795600800.0
+    assert first.created == 1795600800.0
     assert first.machine == "n1-standard-4"
     assert first.artifacts == f"gs://my-bucket/tuning/{JOB}/output/1/model"
     assert "/training/100" in str(first.log)
@@ -406,11 +406,36 @@ def test_trials_that_a_failed_job_stopped(scene: Scene) -> None:
 def test_a_timed_out_trial_has_failed(scene: Scene) -> None:
     ref = scene.submit()
     scene.trial(1)
+    assert scene.trials(ref)[1].state == "running"  # as its custom job
     scene.end(1, "INFEASIBLE", "CANCELLED")
     custom = scene.google.called(f"{JOB}-trial-1")
     custom["jobSpec"] = {"scheduling": {"timeout": "600s"}}
     trial = scene.trials(ref)[1]
     assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
+
+
+def test_a_trial_whose_job_waits_is_waiting_and_cannot_be_timed_out(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    custom = scene.google.called(f"{JOB}-trial-1")
+    custom |= {"state": "JOB_STATE_QUEUED", "jobSpec": {"scheduling": {"timeout": "600s"}}}
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.word, trial.started, trial.over) == (
+        *("waiting", "ACTIVE: JOB_STATE_QUEUED", None, False),
+    )
+    scene.end(1, "INFEASIBLE", "CANCELLED")
+    trial = scene.trials(ref)[1]
+    assert (trial.state, trial.started) == ("cancelled", None)
+
+
+def test_a_trial_without_a_machine_is_lost_and_has_not_failed(scene: Scene) -> None:
+    ref = scene.submit()
+    scene.trial(1)
+    scene.end(1, "INFEASIBLE", "FAILED")
+    text = "Resources are insufficient in region: us-central1. Please try a different region."
+    scene.google.called(f"{JOB}-trial-1")["error"] = {"code": 14, "message": text}
+    end = scene.trials(ref)[1].end_event(1)
+    assert (end.state, end.lost, end.reason, end.billed_seconds) == ("cancelled", True, text, 0.0)
 
 
 def test_a_trial_seen_as_stopping_was_stopped_early(scene: Scene) -> None:

@@ -158,5 +158,18 @@ def test_a_short_job_is_billed_for_a_minute(tmp_path: Path) -> None:
     runtime = Runtime(("1", "2026-01", "failed"))
     runtime.emulated = False
     runtime.jobs[0]["entity"]["scoring"]["status"]["completed_at"] = "2026-01-01T00:00:10Z"
+    runtime.jobs[0]["metadata"]["created_at"] = "2025-12-31T23:59:55Z"
     polled = client(tmp_path, runtime).poll([START])["run-1"]
-    assert polled.billed_seconds == 60
+    assert (polled.billed_at_least, polled.billed_seconds) == (60, 60)
+
+
+def test_what_is_billed_is_bounded_from_both_sides(tmp_path: Path) -> None:
+    """``running_at`` can be the end of the job, as was recorded on 2024-04-24."""
+    runtime = Runtime(("1", "2026-01", "completed"))
+    runtime.emulated = False
+    ended = "2024-04-24T14:07:08.000Z"
+    runtime.jobs[0]["metadata"]["created_at"] = "2024-04-24T13:56:31.606Z"
+    runtime.jobs[0]["entity"]["scoring"]["status"] |= {"running_at": ended, "completed_at": ended}
+    polled = client(tmp_path, runtime).poll([START])["run-1"]
+    assert polled.billed_at_least == 60
+    assert polled.billed_seconds == pytest.approx(636.4, abs=0.1)

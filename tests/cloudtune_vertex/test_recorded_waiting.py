@@ -1,0 +1,50 @@
+"""What the live service answered about jobs that waited for a machine and were cancelled.
+
+The answers are those of 2026-07-08, recorded by cloud-custodian (Apache-2.0). The time limit is
+added: the shortest that Google accepts would have passed, counted from ``startTime``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cloudtune_vertex import response
+
+CREATED: dict[str, Any] = {
+    "state": "JOB_STATE_PENDING",
+    "createTime": "2026-07-08T18:43:36.654698Z",
+    "updateTime": "2026-07-08T18:43:36.654698Z",
+    "jobSpec": {"scheduling": {"timeout": "3s"}},
+}
+QUEUED = CREATED | {
+    "state": "JOB_STATE_QUEUED",
+    "startTime": "2026-07-08T18:43:36.811116Z",
+    "updateTime": "2026-07-08T18:43:37.012060Z",
+}
+CANCELLED = QUEUED | {
+    "state": "JOB_STATE_CANCELLED",
+    "updateTime": "2026-07-08T18:43:40.449827Z",
+    "endTime": "2026-07-08T18:43:40.449827Z",
+    "error": {"code": 1, "message": "CANCELED"},
+}
+
+
+@pytest.mark.parametrize("polls", [[], [CREATED], [CREATED, QUEUED], [QUEUED, CREATED]])
+def test_a_job_that_waited_was_not_running(polls: list[dict[str, Any]]) -> None:
+    machine = response.Machine()
+    for job in [*polls, CANCELLED]:
+        machine.see(job)
+    assert machine.runs_since is None
+    assert not machine.is_timed_out(CANCELLED, has_measurements=False)
+    assert response.is_stopped(CANCELLED)
+
+
+def test_a_job_runs_since_the_last_update_of_the_first_answer_that_says_so() -> None:
+    running = QUEUED | {"state": "JOB_STATE_RUNNING", "updateTime": "2026-07-08T18:50:00Z"}
+    machine = response.Machine()
+    machine.see(QUEUED)
+    machine.see(running)
+    machine.see(running | {"updateTime": "2026-07-08T18:55:00Z"})
+    assert machine.runs_since == response.to_seconds("2026-07-08T18:50:00Z")
