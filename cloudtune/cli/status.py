@@ -100,9 +100,10 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
     print_table([{key: _format(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if with_jobs and len(rows[0]["jobs"]) > 1:
         click.echo()
+        hidden = {"reason", "waiting"}
         print_table(
             [
-                {key: _format(key, job[key]) for key in job if key != "reason"}
+                {key: _format(key, job[key]) for key in job if key not in hidden}
                 for job in rows[0]["jobs"]
             ]
         )

@@ -366,7 +366,7 @@ class JobPoller:
             self._stop_jobs()
             self._lose(self._capacity.end_reason(self._service), recoverable=False)
             return
-        self._notify_once(f"{polled.reason}; {self._capacity.advice}")
+        self._notify_once(f"{self._capacity.reason}; {self._capacity.advice}")
         self._end(job, "pending", self._capacity.reason, polled)
 
     def _end(

@@ -141,12 +141,12 @@ class Capacity:
     @property
     def advice(self) -> str:
         """How long cloudtune asks for machines."""
-        end = "its timeout" if self.asks_on else f"{MAX_ASKED} times in a row"
-        return f"asking for a machine again, with increasing pauses, until {end}"
+        end = "until limits.timeout" if self.asks_on else f"up to {MAX_ASKED} times in a row"
+        return f"cloudtune asks for a machine again, after increasing pauses, {end}"
 
     def refuse(self, reason: str) -> None:
         """Count a job without a machine; those of a pause count once."""
-        self.reason = reason
+        self.reason = reason.rstrip(".")
         if not self.pause:
             polls = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.asked, 10))
             self.until = time.monotonic() + polls * self.poll_seconds

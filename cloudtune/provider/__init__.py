@@ -234,9 +234,7 @@ _EXPORTS = {
     "cloudtune.provider.secrets": "Mask check_visible_secrets resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
-    "cloudtune.results.events": (
-        "FINAL_STATES Ended JobState Measured Running Started TrialState Waiting"
-    ),
+    "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
     "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
     "cloudtune.results.reports": (

@@ -6,7 +6,7 @@ import sys
 
 from cloudtune.emulator_kit import run_emulator
 from cloudtune_sagemaker.emulator.app import SageMakerApp, request_handler
-from cloudtune_sagemaker.emulator.operations import OPERATIONS, OTHER_OPERATIONS
+from cloudtune_sagemaker.emulator.operations import EFFECTS, OPERATIONS, OTHER_OPERATIONS
 
 NOTE = (
     "SageMaker emulator: trials are chosen by cloudtune's own search, not by the service's; "
@@ -22,5 +22,6 @@ if __name__ == "__main__":
             [*OPERATIONS, *OTHER_OPERATIONS],
             handler=request_handler,
             runs_images=True,
+            effects=EFFECTS,
         )
     )

@@ -6,7 +6,7 @@ import sys
 
 from cloudtune.emulator_kit import run_emulator
 from cloudtune_vertex.emulator.app import VertexApp
-from cloudtune_vertex.emulator.operations import OPERATIONS, OTHER_OPERATIONS
+from cloudtune_vertex.emulator.operations import EFFECTS, OPERATIONS, OTHER_OPERATIONS
 
 NOTE = (
     "Vertex AI emulator: trials are chosen by cloudtune's own search, not by the service's; "
@@ -21,5 +21,6 @@ if __name__ == "__main__":
             VertexApp,
             [*OPERATIONS, *OTHER_OPERATIONS],
             runs_images=True,
+            effects=EFFECTS,
         )
     )

@@ -620,7 +620,7 @@ def test_a_job_without_a_machine_is_no_failure_and_the_next_one_waits(scene: Sce
     scene.start(1, start=2)
     scene.until(lambda: "job-1-2" in scene.far.jobs)
     assert [type(each) for each in scene.machine_events[:2]] == [Waiting, Waiting]
-    assert "until 24 times in a row" in " ".join(scene.said)
+    assert "up to 24 times in a row" in " ".join(scene.said)
 
 
 @pytest.mark.parametrize("has_timeout", [False, True])

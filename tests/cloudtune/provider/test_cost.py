@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.cost import check_budget, estimate, overrides_any
+from cloudtune.provider.cost import check_budget, estimate, overrides_any, service_timeout
 from cloudtune.provider.facts import Facts, Lookup, Price, ServiceLimits
 from cloudtune.study.schema import Limits, Mode
 
@@ -55,6 +55,33 @@ def test_a_timeout_alone_bounds_it_where_the_service_ends_trials_then() -> None:
     limits: dict[str, Any] = {"timeout": "100s", "parallel_trials": 4}
     assert most("managed", service, **limits) == pytest.approx(0.4)
     assert most("driven", service, **limits) is None
+
+
+def test_the_time_after_a_limit_is_billed() -> None:
+    service = ServiceLimits(grace_seconds=120, timeout_ends_trials=("managed",))
+    assert most(service=service, max_trials=10, trial_timeout="80s") == pytest.approx(2.0)
+    assert most("managed", service, timeout="80s") == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted"),
+    [(ServiceLimits(min_timeout=120), 120), (ServiceLimits(timeout_unit=60), 120), (NONE, 90)],
+)
+def test_a_timeout_counts_as_the_service_takes_it(service: ServiceLimits, wanted: float) -> None:
+    limits, facts = Limits.model_validate({"timeout": "90s"}), facts_of(PRICE, service)
+    assert service_timeout(limits, "managed", facts) == wanted
+    assert service_timeout(limits, "driven", facts) == 90
+
+
+def test_what_a_maximum_does_not_count_makes_it_an_estimate() -> None:
+    service = ServiceLimits(uncounted=("disks",))
+    limits = Limits.model_validate({"max_trials": 10, "trial_timeout": "100s"})
+    texts = [
+        str(estimate(limits, mode, facts_of(PRICE, service))) for mode in ("managed", "driven")
+    ]
+    assert texts[0].startswith("0 to about 1.00 USD, an estimate, which does not count disks: ")
+    assert "does not count disks; repeats of lost trials: " in texts[1]
+    assert str(estimate(limits, "managed", facts_of(PRICE, NONE))).startswith("0 to 1.00 USD: ")
 
 
 def test_each_trial_is_billed_for_the_minimum() -> None:
@@ -126,11 +153,11 @@ def test_a_budget_needs_a_price_in_its_currency() -> None:
 
 def test_by_how_much_a_budget_may_be_exceeded_is_named() -> None:
     (note,) = budget("5 USD", KNOWN, trial_timeout="100s", parallel_trials=3)
-    assert note.endswith("trials may exceed the budget by up to 0.3 USD")
+    assert note.endswith("trials may exceed the budget by about 0.3 USD")
     (note,) = budget("5 USD", KNOWN)
     assert note.endswith("by what they cost, which trial_timeout would bound")
     (note,) = budget("5 USD", KNOWN, "managed", ServiceLimits(longest_trial=1000))
-    assert note.endswith("trials may exceed the budget by up to 1 USD and more")
+    assert note.endswith("trials may exceed the budget by about 1 USD and more")
 
 
 WARM = Price(0.001, "USD", "a list", idle_seconds=600.0)

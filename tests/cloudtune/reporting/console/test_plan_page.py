@@ -120,7 +120,7 @@ def test_earlier_trials_of_the_study_tell_time_and_cost() -> None:
     cloud = plan_of("sagemaker")
     assert "on local took" in row(cloud, "time")
     assert "other machines differ; each trial also waits for its machine" in row(cloud, "time")
-    assert row(cloud, "cost").startswith("about 0.04 to 0.06 USD for that time; 0 to 172.80 USD")
+    assert row(cloud, "cost").startswith("about 0.04 to 0.06 USD for that time; 0 to about 173")
     assert forecast(cloud).cost == pytest.approx((20 * 20 * 1e-4, 20 * 30 * 1e-4))
 
 
@@ -215,7 +215,10 @@ def test_the_compared_rows_have_no_sources() -> None:
 def test_the_trials_of_a_grid_bound_the_cost() -> None:
     text = STUDY.replace("name: random, seed: 1", "name: grid").replace("max_trials: 20, ", "")
     text = text.replace("type: float, min: 0, max: 1", "type: int, min: 1, max: 5")
-    assert row(plan_of("sagemaker", text), "cost").startswith("0 to 43.20 USD: ")
+    assert row(plan_of("sagemaker", text), "cost").startswith(
+        "0 to about 43.26 USD, an estimate, which does not count volumes of 30 GB, whose price is "
+        "unknown; the upload of what trials have saved: "
+    )
 
 
 def test_details_are_json() -> None:
@@ -266,8 +269,21 @@ def test_a_service_applies_the_time_limit_to_each_rung_of_a_trial() -> None:
     assert row(plan_of(text=limited), "time").endswith("at most 10 min 00 s by its time limits")
     driven = limited.replace("  sagemaker:\n", "  sagemaker:\n    mode: driven\n")
     service = plan_of("sagemaker", driven)
-    assert row(service, "time").endswith("at most 30 min 00 s by its time limits")
-    assert row(service, "cost").startswith("0 to 0.72 USD")  # 20 trials, 3 rungs, 2 minutes
+    assert row(service, "time").endswith(
+        "about 30 min 00 s by its time limits, without the time that trials wait for machines"
+    )
+    cost = row(service, "cost")  # 20 trials, 3 rungs, 2 minutes and the 2 until they are killed
+    assert cost.startswith("0 to about 1.44 USD, an estimate, which does not count volumes of 30")
+    assert "; repeats of lost trials: " in cost
+
+
+def test_a_timeout_that_the_service_raises_is_shown_as_it_is() -> None:
+    text = STUDY.replace("max_trials: 20", "max_trials: 20, timeout: 60s")
+    assert row(plan_of("sagemaker", text), "time").endswith(
+        "at most 2 min 00 s by its time limits, and then until the service has stopped its trials"
+    )
+    cost = row(plan_of("sagemaker", text), "cost")  # four at a time, with 120 s until they end
+    assert cost.startswith("0 to about 0.10 USD")
 
 
 def test_brackets_are_shown_only_if_cloudtune_runs_a_known_number_of_trials() -> None:
