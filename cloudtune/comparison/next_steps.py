@@ -19,7 +19,7 @@ from cloudtune.results.model import StudyResult, Trial, encode_json, job_state, 
 from cloudtune.study.arguments import script_arguments, takes_arguments
 from cloudtune.study.search_space import Space
 
-_UNENDED = {"cancelled", "failed", "pending", "unknown"}
+_UNENDED = {"cancelled", "failed", "pending", "waiting", "unknown"}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cloudtune.study.search_space import format_value
 
 _STATUS = {
     "pending": "SCHEDULED",
+    "waiting": "SCHEDULED",
     "running": "RUNNING",
     "completed": "FINISHED",
     "failed": "FAILED",

@@ -44,6 +44,7 @@ _BATCH = 500
 """Trials that are written in one transaction."""
 _STATES = {
     "pending": "WAITING",
+    "waiting": "WAITING",
     "running": "RUNNING",
     "completed": "COMPLETE",
     "stopped_early": "PRUNED",

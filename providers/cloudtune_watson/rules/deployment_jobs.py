@@ -41,10 +41,8 @@ def deployment_job_rules(
     if parallel > PARALLEL_JOBS:
         text = (
             f"IBM documented {PARALLEL_JOBS} running jobs per deployment, for Cloud Pak for Data "
-            "3.5, and nothing since; others wait in its queue, which costs nothing"
+            "3.5, and nothing since; others wait in its queue"
         )
-        if limits.trial_timeout is not None:
-            text += ", but counts for trial_timeout"
         yield Note("limits.parallel_trials", text)
     size = facts.lookup.source.size
     if size > CODE_BYTES:
