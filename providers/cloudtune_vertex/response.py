@@ -174,7 +174,14 @@ def is_lost(job: Json) -> bool:
 
 
 def got_no_machine(custom_job: Json) -> bool:
-    """Return whether a job failed because its region had no machine for it."""
+    """Return whether a job failed because its region had no machine for it.
+
+    With FLEX_START, a job that has waited for ``maxWaitDuration`` expires (types of
+    google-cloud-aiplatform 2.7.0, Scheduling).
+    """
+    scheduling: Json = custom_job.get("jobSpec", {}).get("scheduling", {})
+    if service_state(custom_job) == "JOB_STATE_EXPIRED":
+        return bool(scheduling.get("strategy") == "FLEX_START")
     message = str(custom_job.get("error", {}).get("message", ""))
     return _has_failed(custom_job) and message.startswith(_NO_MACHINE)
 

@@ -192,3 +192,49 @@ def test_job_reason() -> None:
     assert "stopped" in told("Stopped")
     when = {"ConvergenceDetectedTime": datetime.now(UTC)}
     assert "convergence" in told("Completed", TuningJobCompletionDetails=when)
+
+
+CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
+CAPACITY += "different ML instance type."
+LIMIT = "ResourceLimitExceeded: The account-level service limit 'ml.g5.2xlarge for training job "
+
+
+@pytest.mark.parametrize(
+    ("job", "lost"),
+    [
+        ({"TrainingJobStatus": "Failed", "FailureReason": CAPACITY}, True),
+        ({"TrainingJobStatus": "Failed", "FailureReason": LIMIT}, True),
+        ({"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: exit code 1"}, False),
+        ({"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxWaitTimeExceeded"}, True),
+        (
+            {
+                "TrainingJobStatus": "Stopped",
+                "SecondaryStatus": "MaxWaitTimeExceeded",
+                "TrainingStartTime": 5.0,
+            },
+            False,
+        ),
+    ],
+)
+def test_a_job_that_got_no_machine_is_lost(job: dict[str, Any], *, lost: bool) -> None:
+    assert response.got_no_machine(job) is lost
+
+
+def test_a_job_waits_as_long_as_its_status_says_so() -> None:
+    """The transitions of a GPU job of 2024-03-08: Pending is also the preparation."""
+    told: list[tuple[str, str, str]] = [
+        ("Starting", "Starting the training job", "waiting"),
+        ("Pending", "Training job waiting for capacity", "waiting"),
+        ("Pending", "Preparing the instances for training", "waiting"),
+        ("Downloading", "Downloading the training image", "running"),
+        ("Training", "Training image download completed. Training in progress.", "running"),
+    ]
+    for status, message, phase in told:
+        job = {
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": status,
+            "SecondaryStatusTransitions": [{"Status": status, "StatusMessage": message}],
+        }
+        assert response.phase(job) == phase
+        if phase == "waiting":
+            assert response.wait_reason(job) == f"{status}: {message}"

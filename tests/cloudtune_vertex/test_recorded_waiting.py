@@ -41,6 +41,25 @@ def test_a_job_that_waited_was_not_running(polls: list[dict[str, Any]]) -> None:
     assert response.is_stopped(CANCELLED)
 
 
+@pytest.mark.parametrize(
+    ("state", "strategy", "message", "lost"),
+    [
+        ("FAILED", "STANDARD", "Resources are insufficient in region: us-central1", True),
+        ("FAILED", "STANDARD", "The replica workerpool0-0 exited with a non-zero status", False),
+        ("EXPIRED", "FLEX_START", "", True),
+        ("EXPIRED", "STANDARD", "", False),
+        ("QUEUED", "STANDARD", "Resources are insufficient in region: us-central1", False),
+    ],
+)
+def test_a_job_that_got_no_machine(state: str, strategy: str, message: str, *, lost: bool) -> None:
+    job = {
+        "state": f"JOB_STATE_{state}",
+        "jobSpec": {"scheduling": {"strategy": strategy}},
+        "error": {"code": 14, "message": message},
+    }
+    assert response.got_no_machine(job) is lost
+
+
 def test_a_job_runs_since_the_last_update_of_the_first_answer_that_says_so() -> None:
     running = QUEUED | {"state": "JOB_STATE_RUNNING", "updateTime": "2026-07-08T18:50:00Z"}
     machine = response.Machine()
