@@ -233,7 +233,7 @@ def _await_address(process: subprocess.Popen[bytes], folder: Path) -> tuple[Addr
         address = find_running(folder)
         if address is not None and address.pid == process.pid:
             return address, ""
-        now, used_before, used = time.monotonic(), used, _cpu_seconds(process.pid, used)
+        now, used_before, used = time.monotonic(), used, cpu_seconds(process.pid, used)
         last_used = now if used > used_before else last_used
         spent = f"in {now - begin:.0f} s it used {used:.1f} s of processor time"
         if used >= _MAX_CPU:
@@ -244,7 +244,7 @@ def _await_address(process: subprocess.Popen[bytes], folder: Path) -> tuple[Addr
     return None, f"it ended with the exit code {process.returncode}"
 
 
-def _cpu_seconds(pid: int, before: float) -> float:
+def cpu_seconds(pid: int, before: float) -> float:
     """Return the seconds of processor time that a process has used; ``before`` if it has ended."""
     import psutil
 

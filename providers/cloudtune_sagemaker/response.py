@@ -104,9 +104,10 @@ def has_ended(job: Json) -> bool:
 
 def wait_reason(job: Json) -> str:
     """Return what a training job waits for, in SageMaker's words."""
-    latest: Json = next(reversed(job.get("SecondaryStatusTransitions") or ()), {})
-    message = latest.get("StatusMessage")
-    return f"{latest.get('Status')}: {message}" if message else ""
+    transitions: Sequence[Json] = job.get("SecondaryStatusTransitions") or ()
+    if not transitions or not (message := transitions[-1].get("StatusMessage")):
+        return ""
+    return f"{transitions[-1].get('Status')}: {message}"
 
 
 def got_no_machine(job: Json) -> bool:

@@ -194,8 +194,10 @@ def test_job_reason() -> None:
     assert "convergence" in told("Completed", TuningJobCompletionDetails=when)
 
 
-CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
-CAPACITY += "different ML instance type."
+CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a "
+    "different ML instance type."
+)
 LIMIT = "ResourceLimitExceeded: The account-level service limit 'ml.g5.2xlarge for training job "
 
 

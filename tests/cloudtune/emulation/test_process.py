@@ -98,7 +98,7 @@ def slow_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_an_emulator_that_computes_is_waited_for(
     tmp_path: Path, slow_emulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_cpu_seconds", computing(tmp_path, None))
+    monkeypatch.setattr(process, "cpu_seconds", computing(tmp_path, None))
     address = process.start("slurm", slow_emulator, tmp_path / "emulator")
     monkeypatch.setattr(process, "_TIMEOUT", 60.0)
     process.stop(address)
@@ -119,7 +119,7 @@ def test_an_emulator_that_does_not_start_says_what_was_waited_for(
     once_greeted: float,
     reason: str,
 ) -> None:
-    monkeypatch.setattr(process, "_cpu_seconds", computing(tmp_path, once_greeted))
+    monkeypatch.setattr(process, "cpu_seconds", computing(tmp_path, once_greeted))
     with pytest.raises(ProviderError) as caught:
         process.start("slurm", slow_emulator, tmp_path / "emulator", ["--never"])
     first, *log = str(caught.value).splitlines()
@@ -129,6 +129,6 @@ def test_an_emulator_that_does_not_start_says_what_was_waited_for(
 
 
 def test_the_processor_time_of_a_process_is_read() -> None:
-    used = process._cpu_seconds(os.getpid(), 0.0)
+    used = process.cpu_seconds(os.getpid(), 0.0)
     assert used > 0
-    assert process._cpu_seconds(os.getpid(), 0.0) >= used
+    assert process.cpu_seconds(os.getpid(), 0.0) >= used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -68,16 +69,13 @@ def test_the_status_says_which_trials_wait_and_for_what() -> None:
 
 def test_the_live_display_says_what_trials_wait_for() -> None:
     plan = planner.plan(load(Path("study.yaml")), "local", seed=5)
-    console = Console(width=120, force_terminal=False)
+    file = io.StringIO()
+    console = Console(file=file, width=120, force_terminal=True, color_system=None)
     progress = LiveProgress(console, ["local"])
     progress.begin(plan, [])
-    try:
-        progress.events("local", EVENTS)
-        with console.capture() as capture:
-            console.print(progress._render())
-    finally:
-        progress.close()
-    lines = [line.strip() for line in capture.get().splitlines()]
+    progress.events("local", EVENTS)
+    progress.close()  # draws it for the last time
+    lines = [line.strip() for line in file.getvalue().splitlines()]
     assert any(line.startswith("trial 1  waiting for ") for line in lines)
     assert any(": PENDING (Priority)" in line for line in lines)
     assert any(line.startswith("trial 2  ") and "waiting" not in line for line in lines)
