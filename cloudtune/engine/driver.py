@@ -30,14 +30,13 @@ from cloudtune.results.events import (
     Measured,
     Outcome,
     Running,
-    SearchEvent,
     Started,
     TrialState,
     Waiting,
 )
 from cloudtune.results.objective import explain_missing_objective
 from cloudtune.results.trials import Trials
-from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.protocol import Strategy
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
@@ -249,28 +248,21 @@ class Driver:
 
     def _handle_machine(self, event: Waiting | Running, runner: TrialRunner) -> None:
         """Record whether a trial waits or runs: its time limit counts only while it runs."""
-        if event.number not in self._deadlines:
+        number = event.number
+        if number not in self._deadlines or self._fails_by(event, runner):
             return
         self._add_events(event)
-        if event.number not in self._stop_reasons:
-            ran = self._trials.last_time(event.number).ran + max(0.0, time.time() - event.time)
-            self._deadlines[event.number] = self._deadline_of(event.number, runner, ran)
+        if number not in self._stop_reasons:
+            ran = self._trials.last_time(number).ran + max(0.0, time.time() - event.time)
+            self._deadlines[number] = self._deadline_of(number, runner, ran)
 
     def _next_start(self) -> Started | None:
         limit = self._limits.max_trials
         is_full = limit is not None and self._starts.counted >= limit
-        if repeat := self._starts.next_repeat(is_full=is_full):
-            return repeat
-        suggestion = self._strategy.ask(self._starts.suggestions)
-        if not isinstance(suggestion, Suggestion):
-            if suggestion == "done" and not self._deadlines:
-                self._outcome = Outcome("completed", "")
-            return None
-        if is_full and suggestion.resumes is None:
-            if not self._deadlines:
-                self._outcome = Outcome("completed", "")
-            return None
-        return self._starts.create(suggestion)
+        started = self._starts.next(self._strategy, is_full=is_full)
+        if started == "done" and not self._deadlines:
+            self._outcome = Outcome("completed", "")
+        return started if isinstance(started, Started) else None
 
     def _add_events(self, *events: Event) -> None:
         """Apply events; they are written before the next start, stop or wait."""
@@ -290,7 +282,7 @@ class Driver:
         self._trials.tell(event)
         if isinstance(event, Waiting | Running):
             return
-        if not self._is_retry(event):
+        if not self._starts.is_retry(event):
             self._strategy.tell(event)
         self._exhausted = False
         self._last_time = max(self._last_time, event.time)
@@ -301,12 +293,6 @@ class Driver:
         else:
             self._apply_end(event)
 
-    def _is_retry(self, event: SearchEvent) -> bool:
-        """Return whether an event is within a trial that starts again, as if it just ran on."""
-        if isinstance(event, Started):
-            return self._starts.awaits_retry(event.number)
-        return isinstance(event, Ended) and will_retry(event)
-
     def _apply_end(self, event: Ended) -> None:
         start = self._starts.end(event)
         if start is None:
@@ -316,12 +302,15 @@ class Driver:
             self._tracker.add(event, self._trials.objective(event.number))
             self._breaker.add(event)
 
-    def _handle_measurement(self, event: Measured, runner: TrialRunner) -> None:
-        if event.number not in self._deadlines:
-            return
+    def _fails_by(self, event: Event, runner: TrialRunner) -> bool:
+        """Return whether an event is invalid, which fails its trial."""
         if problem := event_problem(event):
             self._stop_reasons.pop(event.number, None)
             self._stop_trial(event.number, "failed", problem, runner)
+        return bool(problem)
+
+    def _handle_measurement(self, event: Measured, runner: TrialRunner) -> None:
+        if event.number not in self._deadlines or self._fails_by(event, runner):
             return
         self._add_measurement(event)
         if event.number in self._stop_reasons:
@@ -352,9 +341,9 @@ class Driver:
         event = valid_end(event)
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
         if reason and not (reason == _TRIAL_TIMEOUT and self._times.is_in_time(event)):
-            return replace(_as_ended(event), state=state, reason=reason, lost=False)
+            return replace(Ended(**vars(event)), state=state, reason=reason, lost=False)
         if isinstance(event, HostFailure):
-            return replace(_as_ended(event), state="cancelled")
+            return replace(Ended(**vars(event)), state="cancelled")
         if event.lost:
             return self._starts.limit_losses(event)
         if event.state != "completed":
@@ -407,8 +396,3 @@ class Driver:
             self._deadlines[number] = math.inf
             self._stop_reasons.setdefault(number, ("cancelled", self._outcome.reason))
             runner.stop(number, now=now)
-
-
-def _as_ended(event: Ended) -> Ended:
-    """Return an event that can be recorded."""
-    return Ended(**vars(event))

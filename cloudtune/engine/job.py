@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from cloudtune.bundle.missing_files import explain_missing_file
-from cloudtune.bundle.missing_modules import explain_missing_module
 from cloudtune.debug_log import add_mask, get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
+from cloudtune.engine.event_mask import FAILURE, mask_event
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.job_emulator import end_emulator, job_context, lost_emulator
 from cloudtune.engine.managed_job import ManagedJob
@@ -34,7 +33,6 @@ from cloudtune.provider.models import JobContext, Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.provider.secrets import Mask
-from cloudtune.results.event_checks import event_problem, valid_end
 from cloudtune.results.events import (
     FINAL_STATES,
     Ended,
@@ -43,17 +41,14 @@ from cloudtune.results.events import (
     Observation,
     Outcome,
     Started,
-    Waiting,
 )
-from cloudtune.results.failure import describe_output, explained_end
+from cloudtune.results.failure import describe_output
 from cloudtune.study.study import Study
 
 _log = get_logger(__name__)
 
 _MAX_OUTPUT_LINES = 500
 """The last lines of the output of a trial that are searched for the reason of its failure."""
-_FAILURE = "failure.txt"
-"""The file with the traceback of an unexpected error, in the folder of its job."""
 
 
 class Observer(Protocol):
@@ -113,34 +108,9 @@ class _Execution:
     """Whether an earlier process executed the job."""
 
     def emit(self, *events: Observation | Lost, inline: bool = False) -> None:
-        self.inbox.put(*map(self._masked, events), inline=inline)
-
-    def _masked(self, event: Observation | Lost) -> Observation | Lost:
-        if isinstance(event, Ended):
-            return self.mask.end(self._explained(self.mask.end(valid_end(event))))
-        if isinstance(event, Measured):
-            return event if event_problem(event) else self.mask.measure(event)
-        if isinstance(event, Waiting):
-            return self.mask.wait(event)
-        if isinstance(event, Lost) and event.error is not None:
-            report = write_crash_report(event.error, self.context.folder / _FAILURE, self.mask.hide)
-            return replace(event, reason=f"{report}{event.reason}")
-        return event
-
-    def _explained(self, ended: Ended) -> Ended:
-        ended, source = explained_end(ended), self.plan.facts.source
-        if ended.state != "failed" or source is None:
-            return ended
-        hint: object = explain_missing_file(ended.log_tail, source, self.context.folder / "source")
-        if not hint and source.is_dir():
-            hint = explain_missing_module(
-                ended.log_tail,
-                self.plan.study.trial,
-                source,
-                self.plan.facts.base,
-                self.plan.local_python,
-            )
-        return replace(ended, reason=f"{ended.reason}; {hint}") if hint else ended
+        folder = self.context.folder
+        masked = [mask_event(event, self.mask, self.plan, folder) for event in events]
+        self.inbox.put(*masked, inline=inline)
 
     def notify(self, text: str) -> None:
         prefix = f"{self.job.provider}: "
@@ -282,7 +252,7 @@ def execute_job(
             outcome = _error_outcome(ledger, job, error, inbox)
             ends_emulator = job.process_started is None and not _was_submitted(ledger, job)
         except Exception as error:  # noqa: BLE001 - a bug in the code of this provider
-            report = ledger.job_folder(job.run, job.provider) / _FAILURE
+            report = ledger.job_folder(job.run, job.provider) / FAILURE
             text = write_crash_report(error, report, mask.hide if mask else str)
             outcome = _error_outcome(ledger, job, text, inbox)
             ends_emulator = True

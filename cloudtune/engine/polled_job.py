@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from cloudtune.engine.circuit_breaker import STOPPED_ELSEWHERE
 from cloudtune.provider.models import TrainingJob
+from cloudtune.results.event_checks import event_problem
 from cloudtune.results.events import Measured, Running, Started, TrialState, Waiting
 from cloudtune.results.model import Measurement
 from cloudtune.results.run_time import RunTime
@@ -56,8 +57,9 @@ class PolledJob:
         events: list[Waiting | Running | Measured] = [to_event(number, each) for each in new]
         machine = machine_event(number, self.run_time, polled, now=now, last_poll=last_poll)
         if machine is not None:
-            self.run_time.tell(machine)
             events.insert(0, machine)
+            if not event_problem(machine):
+                self.run_time.tell(machine)
         return events
 
     def wait(self, reason: str) -> Waiting:

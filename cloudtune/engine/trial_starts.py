@@ -6,12 +6,21 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cloudtune.provider.models import Interrupted
 from cloudtune.provider.resources import trial_resources
-from cloudtune.results.events import UNKNOWN_TIME, Carryover, Ended, Measured, Started, TrialState
+from cloudtune.results.events import (
+    UNKNOWN_TIME,
+    Carryover,
+    Ended,
+    Measured,
+    SearchEvent,
+    Started,
+    TrialState,
+)
 from cloudtune.results.trials import Trials
-from cloudtune.search.protocol import Suggestion
+from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.study import Study
 
 MAX_LOSSES = 5
@@ -155,6 +164,12 @@ class TrialStarts:
         """Return whether a trial is to start again with its number."""
         return number in self._retries
 
+    def is_retry(self, event: SearchEvent) -> bool:
+        """Return whether an event is within a trial that starts again, as if it just ran on."""
+        if isinstance(event, Started):
+            return self.awaits_retry(event.number)
+        return isinstance(event, Ended) and will_retry(event)
+
     def abandon(self, number: int) -> tuple[TrialState, str]:
         """Return the state of a pending trial that does not start again, and why."""
         if not self.awaits_retry(number):
@@ -173,6 +188,18 @@ class TrialStarts:
         if is_full or not self._pending:
             return None
         return replace(self._pending[0], number=self._last_number + 1, time=time.time())
+
+    def next(self, strategy: Strategy, *, is_full: bool) -> Started | Literal["wait", "done"]:
+        """Return the next start; ``wait`` if a running trial must end before, or ``done``.
+
+        With ``is_full``, no trial with a new number starts.
+        """
+        if repeat := self.next_repeat(is_full=is_full):
+            return repeat
+        suggestion = strategy.ask(self.suggestions)
+        if not isinstance(suggestion, Suggestion):
+            return suggestion
+        return "done" if is_full and suggestion.resumes is None else self.create(suggestion)
 
     def create(self, suggestion: Suggestion) -> Started:
         """Return the start of the trial that a strategy suggests."""
