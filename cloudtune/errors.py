@@ -60,14 +60,21 @@ class ConversionError(CloudtuneError):
         message: What cannot be converted.
         findings: The reasons.
         places: The file and line of each finding, such as ``sweep.yaml:7: ``.
+        problems: Mistakes in the file, which come second: without them, it could not be converted.
     """
 
     def __init__(
-        self, message: str, findings: Sequence[Finding], places: Sequence[str] = ()
+        self,
+        message: str,
+        findings: Sequence[Finding],
+        places: Sequence[str] = (),
+        problems: Sequence[Problem] = (),
     ) -> None:
         self.findings = tuple(findings)
         lines = zip_longest(places, self.findings, fillvalue="")
-        super().__init__("\n".join([f"{message}:", *(f"  {at}{each}" for at, each in lines)]))
+        also = ["it also has mistakes:", *(f"  {each}" for each in problems)] if problems else []
+        text = [f"{message}:", *(f"  {at}{each}" for at, each in lines), *also]
+        super().__init__("\n".join(text))
 
 
 class UsageError(CloudtuneError):

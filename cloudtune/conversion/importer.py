@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.conversion import registry
+from cloudtune.conversion.other_tools import explain_other_tool
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import ConversionError, StudyError, UsageError
 from cloudtune.formats.documents import Document, parse_documents, read_text
@@ -137,14 +138,15 @@ def _read_documents(
     if len(drafts) > 1:
         _name_drafts([draft for draft, _ in drafts])
     others = _other_places([draft.name for draft, _ in drafts], paths, definition)
-    if left := [each for place, each in problems if not f"{place}.".startswith(others)]:
-        raise StudyError(left)
+    mistakes = [each for place, each in problems if not f"{place}.".startswith(others)]
     findings = [each for each in report.findings if not f"{each.path}.".startswith(others)]
     report.findings = findings
     refused = refusals(report)
     if refused:
         places = [_place(path, lines.get(each.path)) for each in refused]
-        raise ConversionError(f"{path}: a study cannot hold this", refused, places)
+        raise ConversionError(f"{path}: a study cannot hold this", refused, places, mistakes)
+    if mistakes:
+        raise StudyError(mistakes)
     chosen_drafts = _select(drafts, definition, path)
     studies = tuple(_validate(draft, document, path) for draft, document in chosen_drafts)
     return Imported(path, chosen, studies, tuple(findings), lines)
@@ -228,10 +230,13 @@ def _detect(documents: Sequence[Document], path: Path) -> Format:
         if any(_is_study(each.data) for each in documents):
             raise UsageError(f"{path} is a study of cloudtune; `cloudtune check {path}` reads it")
         for document in documents:
-            if is_map(document.data) and (text := _explain(document.data)):
+            if is_map(document.data) and (
+                text := _explain(document.data) or explain_other_tool(document.data)
+            ):
                 raise UsageError(f"{path} {text}")
         raise UsageError(
-            f"{path}: unknown format. cloudtune reads {known}; name one of them with --from"
+            f"{path}: unknown format. cloudtune reads {known}: if it is one of them, name it with "
+            "--from; else write a study, which `cloudtune init` creates"
         )
     if len(found) > 1:
         raise UsageError(

@@ -71,7 +71,7 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
     Mistakes in the settings of all installed providers count in any case.
 
     Raises:
-        UsageError: If there is no such provider, or no earlier run of the warm start.
+        UsageError: If there is no such provider.
     """
     study, problems, corrected = read_parts(file, overrides=overrides)
     for name in on:

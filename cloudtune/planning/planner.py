@@ -82,7 +82,8 @@ def plan(
 
     Raises:
         UsageError: If there is no such provider, or the service has no emulator.
-        StudyError: If the provider's settings in the study are invalid.
+        StudyError: If the provider's settings in the study are invalid, or its warm start names no
+            run.
     """
     provider = registry.get(on)
     emulated = emulated and issubclass(provider.settings, CloudSettings)

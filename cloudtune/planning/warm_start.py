@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError, UsageError
 from cloudtune.provider.facts import Parent
 from cloudtune.study.study import Study
 
@@ -17,7 +22,7 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
     with less of it, such as a score on a part of the data, does not compare with them.
 
     Raises:
-        UsageError: If there is no such run.
+        StudyError: If there is no such run; names the field.
     """
     if study.warm_start is None:
         return [], []
@@ -27,13 +32,18 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
 
     trials: list[Parent] = []
     jobs: list[str] = []
-    for name in study.warm_start.from_:
+    sources = study.warm_start.from_
+    for index, name in enumerate(sources):
         service, colon, service_job = name.partition(":")
         if colon:
             jobs += [service_job] if service == provider else []
             continue
-        with Ledger() as ledger:
-            record = ledger.run(name)
+        path = study.item_path("warm_start.from", index, len(sources))
+        with _at_field(study, path):
+            opened = Ledger()
+        with opened as ledger:
+            with _at_field(study, path):
+                record = ledger.run(name)
             for job in record.jobs:
                 if job.provider == provider and job.mode == "managed" and not job.emulated:
                     jobs += [job.job] if job.job else []
@@ -45,3 +55,12 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
                 most = max((amount for amount, _ in parents), default=0)
                 trials += [parent for amount, parent in parents if amount == most]
     return trials, jobs
+
+
+@contextmanager
+def _at_field(study: Study, path: str) -> Generator[None]:
+    """Turn the error that there is no such run into a mistake in a field of the study."""
+    try:
+        yield
+    except UsageError as error:
+        raise StudyError([Problem(path, str(error), "", *study.location(path))]) from error

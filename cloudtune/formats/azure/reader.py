@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from cloudtune.formats.azure.code import read_code
 from cloudtune.formats.azure.names import (
     ALGORITHMS,
     AUTOML_METRICS,
@@ -19,6 +20,7 @@ from cloudtune.formats.azure.search_space import SpaceReader, read_alternatives
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import DocumentReader, StudyDraft, compact
 from cloudtune.study.quantities import format_duration
+from cloudtune.study.validation.trial_spec import placeholder_names
 from cloudtune.study.yaml_reader import is_map
 
 _LONGEST = 1e10
@@ -158,6 +160,11 @@ class JobReader(DocumentReader):
             "print the metric and set trial.metrics",
         )
 
+    def _passes_all(self, args: list[str]) -> bool:
+        """Return whether a command passes exactly the parameters of the search space."""
+        passed = {name for name in placeholder_names(args) if not name.startswith("inputs.")}
+        return passed == self._data["parameters"].keys()
+
     def _automl_objective(self) -> None:
         document = self._document
         task = str(document.peek("task") or "").lower()
@@ -168,7 +175,7 @@ class JobReader(DocumentReader):
                 document.mistake("primary_metric", "the job needs a metric to optimize")
                 return
             document.note("primary_metric", f"absent, so {metric}, the default of {task}")
-        if metric.lower() not in MAXIMIZED:
+        if metric.lower() not in MAXIMIZED and "search_space" in document.original:
             document.mistake("primary_metric", f"AutoML's sweeps have no metric {metric}")
             return
         self._data["objective"] = {"metric": metric, "goal": "maximize"}
@@ -253,12 +260,25 @@ class JobReader(DocumentReader):
         code: Any = trial.get("code")
         if is_map(code):
             code = code.get("local_path")
+        block = read_code(document.original)
+        if block is not None and self._passes_all(block["args"]):
+            self._data["trial"] = block
+            self._origins |= {"trial": "trial.command", "trial.source": "trial.code"}
+            self._origins |= {f"trial.inputs.{name}": f"inputs.{name}" for name in _inputs(block)}
+            text = f"elsewhere, the script needs the packages of the environment {environment}"
+            document.warn("trial.environment", text)
+            return
         where = f"{code}, with the environment {environment}" if code else str(environment)
         document.warn(
             "trial",
             f"the code is in {'' if code else 'the environment '}{where}; to run it elsewhere, "
             "name it with trial.source and trial.script",
         )
+
+
+def _inputs(block: Json) -> Json:
+    inputs: Json = block.get("inputs", {})
+    return inputs
 
 
 def _slack(policy: Fields) -> Json:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Any, cast
 
+from cloudtune.formats.azure.code import read_code
 from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl, log_base
 from cloudtune.formats.azure.search_space import SpaceReader
 from cloudtune.formats.azure.short import is_short, read_short
@@ -68,7 +69,9 @@ class _JobWriter:
 
     def write(self) -> Json:
         study, native = self._study, self._native
-        report_unsupported(study, self._report, _UNSUPPORTED)
+        kept = {"trial.args", "trial.inputs"} if self._keeps_code() else set[str]()
+        reasons = {path: why for path, why in _UNSUPPORTED.items() if path not in kept}
+        report_unsupported(study, self._report, reasons)
         report_arguments(study, self._report, "the command of the job")
         head: Json = {key: native[key] for key in ("$schema", "type") if key in native}
         job: Json = head if native else {"$schema": SCHEMA}
@@ -87,6 +90,19 @@ class _JobWriter:
         if not self._automl and "trial" not in native:
             job["trial"] = self._trial()
         return cast("Json", merge_json(job, native))
+
+    def _keeps_code(self) -> bool:
+        """Return whether the job's own command starts the script of the study as the study does."""
+        block, trial = read_code(self._native), self._study.trial
+        if block is None:
+            return False
+        inputs = {name: places.get("*") for name, places in trial.inputs.items()}
+        return (
+            block.get("script") == trial.script
+            and block.get("module") == trial.module
+            and tuple(block["args"]) == tuple(trial.args)
+            and block.get("inputs", {}) == {n: each and each.uri for n, each in inputs.items()}
+        )
 
     def _algorithm(self) -> str | Json:
         strategy = self._study.strategy

@@ -66,7 +66,7 @@ class ExperimentReader(DocumentReader):
 
     def _parameters(self) -> Json:
         parameters = read_named(self._spec, "parameters", "name", read_parameter, self._origins)
-        if not self._spec.maps("parameters", "name"):
+        if not self._spec.maps("parameters", "name") and self._spec.peek("nasConfig") is None:
             self._spec.mistake("parameters", "an experiment needs parameters")
         return parameters
 

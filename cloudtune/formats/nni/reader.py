@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cloudtune.errors import StudyError
@@ -41,7 +42,11 @@ class ExperimentReader(DocumentReader):
     def draft(self) -> StudyDraft:
         """Return the study."""
         document = self._document
-        if all(is_map(value) and "_type" in value for value in document.original.values()):
+        if _is_batch(document.original):
+            self._batch(document)
+            self._data["strategy"] = {"name": "list"}
+            document.warn("", "the trials of a Batch tuner alone: add objective and trial")
+        elif all(is_map(value) and "_type" in value for value in document.original.values()):
             self._space(document)
             document.warn("", "a search space alone: add objective, strategy and limits")
         else:
@@ -134,15 +139,22 @@ class ExperimentReader(DocumentReader):
         self._origins |= reader.origins
 
     def _batch(self, space: Fields) -> None:
-        """Read the listed trials of the Batch tuner."""
-        combined = space.map(COMBINED)
+        """Read the listed trials of the Batch tuner, whose only parameter may have any name.
+
+        https://github.com/microsoft/nni, nni/algorithms/hpo/batch_tuner.py at 0f6605f, read
+        2026-11-30.
+        """
+        key = next(iter(space.original), COMBINED)
+        combined = space.map(key)
         trials = combined.items("_value")
         combined.take("_type")
-        if not trials or not all(map(is_map, trials)):
-            message = f"the Batch tuner needs a choice {COMBINED} between maps of values"
-            space.mistake(COMBINED, message)
+        if not trials or not all(map(is_map, trials)) or len(space.original) > 1:
+            message = (
+                f"the Batch tuner needs one choice, such as {COMBINED}, between maps of values"
+            )
+            space.mistake(key, message)
         elif any(is_map(v) or is_list(v) or v is None for trial in trials for v in trial.values()):
-            space.refuse(COMBINED, "a study has only strings, numbers and booleans as values")
+            space.refuse(key, "a study has only strings, numbers and booleans as values")
         else:
             self._data["initial_trials"] = trials
             self._origins["initial_trials"] = combined.path
@@ -313,3 +325,12 @@ class ExperimentReader(DocumentReader):
             "nni.get_next_parameter(); to run it elsewhere, name it with trial.source and "
             "trial.script, and use params() of cloudtune.trial",
         )
+
+
+def _is_batch(space: Mapping[str, Any]) -> bool:
+    """Return whether a search space lists trials: one choice between maps without names."""
+    choices = [value for value in space.values() if is_map(value)]
+    if len(space) != 1 or len(choices) != 1 or choices[0].get("_type") != "choice":
+        return False
+    options = choices[0].get("_value")
+    return is_list(options) and all(is_map(each) and "_name" not in each for each in options)

@@ -110,7 +110,7 @@ class _TreeWriter:
         lowest = parameter.values[0] if isinstance(parameter, DiscreteParameter) else parameter.min
         scale = parameter.scale
         if scale == "reverse_log" and lowest <= 0:
-            reason = f"{self.service} needs values above 0; here it is linear"
+            reason = f"{self.service} has reverse_log only for values above 0; here it is linear"
             self.report.approximate(f"{path}.scale", reason)
             scale = "linear"
         names = {ours: theirs for theirs, ours in SCALES.items()}

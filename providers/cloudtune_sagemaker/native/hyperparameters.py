@@ -65,6 +65,10 @@ def _read_range(kind: str, fields: Fields, *, decoded: bool) -> Json | None:
         if not fields.report.problems:
             fields.mistake("MinValue", "a range needs MinValue and MaxValue")
         return None
+    if scaling == "ReverseLogarithmic" and (read == fields.integer or low < 0 or high >= 1):
+        message = "SageMaker has it only for continuous ranges from 0 to below 1"
+        fields.mistake("ScalingType", message, "use Linear or Logarithmic")
+        return None
     scale = {} if scaling == "Linear" else {"scale": SCALES[scaling]}
     type_ = "int" if kind == "IntegerParameterRanges" else "float"
     return {"type": type_, "min": low, "max": high, **scale}

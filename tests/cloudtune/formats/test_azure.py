@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudtune.conversion import exporter
+from cloudtune.conversion import exporter, importer
+from cloudtune.diagnostics import Finding
 from cloudtune.errors import StudyError
-from cloudtune.study.loader import load
+from cloudtune.study.loader import apply_overrides, load
 from tests.cloudtune.formats.foreign_files import ForeignFiles
 from tests.document_equality import Equalities, is_list, is_map
 
@@ -186,7 +188,7 @@ def test_alternatives_of_automl_depend_on_the_model() -> None:
 
 def test_the_code_and_the_metric_are_findings() -> None:
     texts = FILES.texts("hello.yaml")
-    assert "the code is in src" in texts["trial"]
+    assert "the packages of the environment azureml:" in texts["trial.environment"]
     assert 'cloudtune.trial.report({"random_metric": value})' in texts["objective.primary_metric"]
 
 
@@ -353,3 +355,67 @@ def test_the_command_is_quoted_for_the_shell() -> None:
     )
     trial = exporter.write(study, "azure").document["trial"]
     assert trial["command"] == ("python 'my train.py' --lr ${{search_space.lr}} --note 'two words'")
+
+
+CODE: dict[str, Any] = {
+    "type": "sweep",
+    "trial": {
+        "code": "src",
+        "command": "python main.py --iris-csv ${{inputs.iris_csv}} --epochs ${{ inputs.epochs }} "
+        "--C ${{search_space.C}}\n",
+        "environment": "azureml:sklearn:1",
+    },
+    "inputs": {
+        "iris_csv": {"type": "uri_file", "path": "https://example.com/iris.csv"},
+        "epochs": 3,
+    },
+    "sampling_algorithm": "random",
+    "search_space": {"C": {"type": "uniform", "min_value": 0.5, "max_value": 0.9}},
+    "objective": {"goal": "minimize", "primary_metric": "loss"},
+    "limits": {"max_total_trials": 2, "max_concurrent_trials": 1},
+}
+
+
+def imported(tmp_path: Path, **trial: Any) -> Any:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(json.dumps({**CODE, "trial": {**CODE["trial"], **trial}}))
+    return importer.read(file)
+
+
+def test_a_command_that_starts_a_script_becomes_the_trial(tmp_path: Path) -> None:
+    found = imported(tmp_path)
+    assert found.studies[0].data["trial"] == {
+        "script": "main.py",
+        "args": ["--iris-csv", "{{inputs.iris_csv}}", "--epochs", "3", "--C", "{{C}}"],
+        "source": "src",
+        "inputs": {"iris_csv": "https://example.com/iris.csv"},
+    }
+    exported = exporter.write(found.studies[0].study, "azure")
+    job, findings = exported.document, exported.findings
+    assert {key: job[key] for key in ("trial", "inputs")} == {
+        key: CODE[key] for key in ("trial", "inputs")
+    }
+    assert not [each for each in findings if isinstance(each, Finding)]
+    changed = apply_overrides(found.studies[0].study, ["trial.args=[--iris-csv, x, --C, '{{C}}']"])
+    findings = exporter.write(changed, "azure").findings
+    assert "trial.args" in {each.path for each in findings if isinstance(each, Finding)}
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        {"command": "python main.py --C ${{search_space.C}} && echo done"},
+        {"command": "python main.py --C ${{search_space.C}} --out ${{outputs.model}}"},
+        {"command": "python main.py --C ${{search_space.C}} --home $HOME"},
+        {"command": "python main.py"},
+        {"command": "./main.sh --C ${{search_space.C}}"},
+        {"command": "python main.py --C ${{search_space.C}} ${{inputs.absent}}"},
+        {"command": "python main.py 'open --C ${{search_space.C}}"},
+        {"code": None},
+        {"code": "azureml:code:1"},
+    ],
+)
+def test_a_command_that_does_more_stays_as_it_is(trial: dict[str, Any], tmp_path: Path) -> None:
+    found = imported(tmp_path, **trial)
+    assert "trial" not in found.studies[0].data
+    assert any("to run it elsewhere" in getattr(each, "text", "") for each in found.findings)

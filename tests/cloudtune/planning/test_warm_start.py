@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from cloudtune.cli.main_group import cloudtune
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning import planner
 from cloudtune.planning.warm_start import read_parents
@@ -66,3 +68,28 @@ def test_all_finished_trials_of_a_run_without_a_resource_count() -> None:
     run = record("random", *start(1, 0.5, "completed"), *start(2, 0.4, "stopped_early"))
     study = Study.model_validate(STUDY | {"warm_start": {"from": run}})
     assert [each.objective for each in read_parents(study, "local")[0]] == [(0.5,), (0.4,)]
+
+
+@pytest.mark.parametrize("source", ["nope", "[nope]"])
+@pytest.mark.parametrize("has_runs", [False, True])
+def test_an_unknown_run_is_a_mistake_with_file_line_and_field(
+    source: str, has_runs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    if has_runs:
+        Ledger(create=True).close()
+    Path("train.py").touch()
+    Path("study.yaml").write_text(
+        "objective: {metric: loss, goal: minimize}\n"
+        "parameters: {x: {type: float, min: 0, max: 1}}\n"
+        "limits: {max_trials: 2}\n"
+        "trial: {script: train.py}\n"
+        f"warm_start: {{from: {source}}}\n"
+    )
+    index = ".0" if source.startswith("[") else ""
+    for command in ("check", "plan", "run"):
+        result = CliRunner().invoke(cloudtune, [command, "study.yaml"])
+        text = result.output + str(result.exception or "")
+        assert result.exit_code == 1
+        assert f"study.yaml:5: warm_start.from{index}: " in text
