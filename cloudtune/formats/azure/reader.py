@@ -163,7 +163,7 @@ class JobReader(DocumentReader):
     def _passes_all(self, args: list[str]) -> bool:
         """Return whether a command passes exactly the parameters of the search space."""
         passed = {name for name in placeholder_names(args) if not name.startswith("inputs.")}
-        return passed == self._data["parameters"].keys()
+        return passed == set(self._data["parameters"])
 
     def _automl_objective(self) -> None:
         document = self._document
