@@ -79,6 +79,20 @@ _REGEX_PART = (
 )
 """A part of a regular expression, as far as `required_text` knows them."""
 _PLACEHOLDER = r"\{\{([^{}]+)\}\}"
+_WHOLE_NUMBER = (
+    r"(?<![\w.])(?:(?<![-+)\]%])[-+])?(?:0[xX]\.?[0-9a-fA-F][0-9a-fA-F.]*(?:[pP][-+]?\d+)?"
+    r"|(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:_\d{3})+(?![\d_])(?:\.\d+)?"
+    r"|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+)
+"""A number as programs print it: with sign, exponent and thousands, or in hexadecimal."""
+_NOT_FINITE = r"(?i)(?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?!\w)"
+"""A number that is not finite, as programs print it."""
+_MAX_DECIMALS = 8
+"""Decimals up to which an expression is tried in place of a number that is not finite."""
+READS_ONLY = "reads only"
+"""What the reason of a failure says of a regex that reads only a part of a number."""
+DIVERGED_EXIT = 1
+"""The launcher's exit code if a script succeeds whose last objective is not finite."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _TOLERANCE = 1e-6
 """Relative rounding error up to which a service's number still matches a value."""
@@ -353,6 +367,102 @@ def parse_number(text: str) -> float | None:
         return float(text.strip().rstrip(",;.)]}'\""))
     except ValueError:
         return None
+
+
+class CutNumberError(ValueError):
+    """A regex matches only a part of a number. The message has no subject."""
+
+
+def find_numbers(
+    pattern: Pattern[str], line: str, search: Callable[[str], Iterable[Match[str]]]
+) -> list[tuple[str, float | None, int | None]]:
+    """Return what a metric's regex reads in a line: the text, its number if any, and the step.
+
+    A number that is not finite is read also by a regex that knows only digits.
+
+    Args:
+        pattern: The regex.
+        line: The printed line.
+        search: Returns the matches of the regex in a text.
+
+    Raises:
+        CutNumberError: If the value is only a part of a number.
+    """
+    import re
+
+    group = value_group(pattern)
+    matches = list(search(line))
+    numbers: list[tuple[str, float | None, int | None]] = []
+    for match in matches:
+        whole = whole_number(match, group)
+        if whole:
+            message = "{} {!r} of {} in: {}; capture the whole number, for example with (\\S+)"
+            text = line.strip()[:100]
+            raise CutNumberError(message.format(READS_ONLY, match[group], whole, text))
+        text = match[group] or ""
+        numbers.append((text, parse_number(text), matched_step(match)))
+    for token in re.finditer(_NOT_FINITE, line):
+        if not any(_overlaps(match, group, *token.span()) for match in matches):
+            instead = _match_instead(token, group, search)
+            if instead:
+                numbers.append((token[0], float(token[0]), matched_step(instead)))
+    return numbers
+
+
+def whole_number(match: Match[str], group: int) -> str:
+    """Return the number of which a match reads only a part, with another value; empty if none.
+
+    A sign that the regex itself names before its group, as in ``nll: -(...)``, is left out on
+    purpose, and what looks like thousands may be columns if the regex names the comma.
+    """
+    import re
+
+    start, end = match.span(group)
+    line = match.string
+    around = line[max(0, start - 1) : max(0, start)] + line[end : end + 1]
+    if start >= end or not any(c.isalnum() or c in "._,+-" for c in around):
+        return ""
+    value = parse_number(line[start:end])
+    for token in re.finditer(_WHOLE_NUMBER, line):
+        if not _overlaps(match, group, *token.span()):
+            continue
+        if start <= token.start() and token.end() <= end:
+            return ""
+        text = token[0]
+        if "," in text and (token.start() != start or match.end() != end):
+            return ""
+        number = _token_value(text)
+        names_sign = re.search(r"-\((?:\?P<|[^?])", match.re.pattern) is not None
+        if names_sign and token.end() <= end and value == abs(number):
+            return ""
+        return "" if value == number else text
+    return ""
+
+
+def _token_value(text: str) -> float:
+    if "x" in text.lower():
+        try:
+            return float.fromhex(text)
+        except (ValueError, OverflowError):
+            return float("nan")
+    return float(text.replace(",", ""))
+
+
+def _overlaps(match: Match[str], group: int, start: int, end: int) -> bool:
+    return match.start(group) < end and match.end(group) > start
+
+
+def _match_instead(
+    token: Match[str], group: int, search: Callable[[str], Iterable[Match[str]]]
+) -> Match[str] | None:
+    """Return the match of a regex with a plain number in place of a text, if it reads that."""
+    before, after = token.string[: token.start()], token.string[token.end() :]
+    for decimals in range(_MAX_DECIMALS + 1):
+        number = "{:.{}f}".format(0, decimals)
+        for match in search(before + number + after):
+            if _overlaps(match, group, len(before), len(before) + len(number)):
+                return match
+    return None
 
 
 def command_line(
@@ -1084,6 +1194,25 @@ class Contract:
         self.grace: float | None = None
         """Seconds after a stop signal until the launcher kills the script; None for never."""
         self._last_steps: dict[str, int] = {}
+        self._latest: dict[str, tuple[int, float]] = {}
+        """The step and the value of each metric's latest report."""
+
+    def observe(self, report: Mapping[str, Any]) -> None:
+        """Remember the values of a report, for `divergence`."""
+        for name, value in report["metrics"].items():
+            before = self._latest.get(name, (0, 0.0))[0]
+            self._latest[name] = (report.get("step", before + 1), float(value))
+
+    def divergence(self, objectives: Iterable[str]) -> str:
+        """Return which of the objectives ended with a value that is not finite; empty if none.
+
+        Services drop such values, and would count the trial with its last finite one.
+        """
+        for name in objectives:
+            step, value = self._latest.get(name, (0, 0.0))
+            if not abs(value) <= sys.float_info.max:
+                return "{} was {} at step {}".format(name, value, step)
+        return ""
 
     def assign_steps(self, report: Mapping[str, Any], after: int = 0) -> dict[int, Json]:
         """Return the metrics of a report by step.
@@ -1318,6 +1447,10 @@ def _launch(
         shutil.rmtree(folder, ignore_errors=True)
     if code and not launcher.stop_signals:
         contract.report_failure(launcher.failure_reason(code))
+    elif not launcher.stop_signals:
+        reason = contract.divergence(study.get("objectives") or {})
+        if reason:
+            return _refuse(contract, secrets.hide_text(reason), DIVERGED_EXIT)
     contract.report_exit(code, stopped=bool(launcher.stop_signals))
     contract.close()
     return _exit_like(code)
@@ -1524,7 +1657,9 @@ class _Launcher:
             *lines, self._partial_report = (self._partial_report + data).split(b"\n")
             for line in lines:
                 with contextlib.suppress(ValueError):  # a full disk truncates lines
-                    published.append(self._contract.publish(self._hide_names(json.loads(line))))
+                    report = json.loads(line)
+                    self._contract.observe(report)
+                    published.append(self._contract.publish(self._hide_names(report)))
             if not data:
                 break
         text = "".join(published).encode()
@@ -1742,14 +1877,15 @@ class _PrintedMetrics:
             self._current[:] = [name, pattern.pattern]
             signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
             try:
-                matches = list(pattern.finditer(text))
+                numbers = find_numbers(pattern, text, pattern.finditer)
+            except CutNumberError as error:
+                message = "the regular expression of {}, {}, {}"
+                raise _TrialError(message.format(name, pattern.pattern, error)) from error
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            for match in matches:
-                value = parse_number(match[value_group(pattern)] or "")
+            for _, value, step in numbers:
                 if value is not None:
                     report: Json = {"metrics": {name: value}, "time": time.time()}
-                    step = matched_step(match)
                     if step is not None:
                         report["step"] = step
                     append_line(self._trial["reports"], report)

@@ -160,13 +160,14 @@ def escaped(text: str) -> str:
 def missed_numbers(expression: str, lines: Sequence[str]) -> list[str]:
     """Return the lines that an expression would match if their number had no sign or exponent.
 
-    Negative numbers, NaN and the like are then not measured at all.
+    Negative numbers are then not measured at all. Those that are not finite always are.
     """
     matched = {each.line for each in find_captures(expression, lines)}
     missed: list[str] = []
     for line in dict.fromkeys(lines):
         if line not in matched and not (missed and len(missed) >= _MAX_MISSED):
-            plain = [line[: m.start()] + "0.5" + line[m.end() :] for m in NUMBER.finditer(line)]
+            numbers = [m for m in NUMBER.finditer(line) if any(c.isdigit() for c in m[0])]
+            plain = [line[: m.start()] + "0.5" + line[m.end() :] for m in numbers]
             if find_captures(expression, plain[:_MAX_NUMBERS]):
                 missed.append(line)
     return missed

@@ -92,7 +92,7 @@ def _check_metric(
     by_start = [start.values(name) for start in starts]
     values = [value for each in by_start for value in each]
     found = {text: find_captures(text, lines) for text in study.trial.metrics.get(name, ())}
-    if not values:
+    if not values and not any(each.is_cut for captures in found.values() for each in captures):
         is_late = any(start.out_of_time for start in starts)
         if objective or found:
             yield _missing(name, path, found, lines, is_late=is_late)

@@ -18,7 +18,7 @@ from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
-from cloudtune.engine.time_limits import TimeLimits
+from cloudtune.engine.time_limits import TRIAL_TIMEOUT, TimeLimits
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.provider.models import Lost
 from cloudtune.provider.protocols import TrialRunner
@@ -31,10 +31,11 @@ from cloudtune.results.events import (
     Outcome,
     Running,
     Started,
+    Stopped,
     TrialState,
     Waiting,
 )
-from cloudtune.results.objective import explain_missing_objective
+from cloudtune.results.objective import explain_missing_result
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Strategy
 from cloudtune.study.quantities import format_count
@@ -45,7 +46,6 @@ _log = get_logger(__name__)
 
 _MAX_BATCH = 1_000
 """The most messages that one step processes."""
-_TRIAL_TIMEOUT = "its trial_timeout was reached"
 
 
 class Driver:
@@ -340,21 +340,23 @@ class Driver:
         """Return the end of a trial, given how its process ended."""
         event = valid_end(event)
         state, reason = self._stop_reasons.pop(event.number, (event.state, ""))
-        if reason and not (reason == _TRIAL_TIMEOUT and self._times.is_in_time(event)):
-            return replace(Ended(**vars(event)), state=state, reason=reason, lost=False)
-        if isinstance(event, HostFailure):
-            return replace(Ended(**vars(event)), state="cancelled")
+        applies = isinstance(event, Stopped | HostFailure) or event.lost or state == "failed"
+        if reason == TRIAL_TIMEOUT:
+            applies = not self._times.is_in_time(event)
+        event, is_host_failure = Ended(**vars(event)), isinstance(event, HostFailure)
+        if reason and applies:
+            return replace(event, state=state, reason=reason, lost=False)
+        if is_host_failure:
+            return replace(event, state="cancelled")
         if event.lost:
             return self._starts.limit_losses(event)
         if event.state != "completed":
             return self._starts.retry(event, self._study)
         self._add_events(*self._starts.carryover(event.number))
-        if self._trials.objective(event.number) is None:
-            measurements = self._trials.get(event.number).measurements
-            reason = explain_missing_objective(self._study, measurements, event.reason)
+        measurements = self._trials.get(event.number).measurements
+        if reason := explain_missing_result(self._study, measurements, event.reason):
             return replace(event, state="failed", reason=reason)
-        if event.reason or event.log_tail:
-            event = replace(event, reason="", log_tail="")
+        event = replace(event, reason="", log_tail="")
         start = self._starts.get(event.number)
         if start.resource is not None and start.resource < (self._top_resource or 0):
             return replace(event, state="pending", reason="waiting for more of its resource")
@@ -380,7 +382,7 @@ class Driver:
         for number, due in self._deadlines.items():
             if now >= due:
                 self._deadlines[number] = math.inf
-                self._stop_trial(number, "failed", _TRIAL_TIMEOUT, runner)
+                self._stop_trial(number, "failed", TRIAL_TIMEOUT, runner)
 
     def _stop_trial(self, number: int, state: TrialState, reason: str, runner: TrialRunner) -> None:
         self._stop_reasons.setdefault(number, (state, reason))

@@ -378,11 +378,11 @@ class JobPoller:
         self._running.pop(number, None)
         for other in self._waiting.values():
             other.not_before = self._capacity.until
-        now = time.time()
-        event = Ended(number, now, state, billed_seconds=None if has_job else 0.0)
+        event = Ended(number, time.time(), state, billed_seconds=None if has_job else 0.0)
         event = polled.end_event(number) if polled else event
-        lost, ended = event.lost and state != "completed", min(now, event.time)
-        self._emit(replace(event, time=ended, state=state, reason=reason, lost=lost))
+        lost, ended = event.lost and state != "completed", min(time.time(), event.time)
+        event = replace(event, time=ended, state=state, reason=reason, lost=lost)
+        self._emit(job.end(event, polled))
 
     def _lose(self, reason: str, *, recoverable: bool, error: Exception | None = None) -> None:
         """Give up: no trial can be started or followed any longer."""

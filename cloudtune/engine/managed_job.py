@@ -47,6 +47,7 @@ from cloudtune.results.events import (
     Waiting,
 )
 from cloudtune.results.failure import explained_end, without_traceback
+from cloudtune.results.objective import explain_divergence
 from cloudtune.results.run_time import RunTime
 from cloudtune.results.trials import Trials
 
@@ -379,6 +380,9 @@ def new_events(
         ]
         if raw.over and (trial is None or trial.ended is None):
             end = replace(raw.end_event(raw.number), time=raw.ended or now)
+            diverged = explain_divergence(fitted.original, raw.measurements)
+            if diverged and end.state == "completed":
+                end = replace(end, state="failed", reason=diverged)
             if problem:
                 kept = f"{provider} returned a parameter that the study cannot have: {problem}"
                 end = replace(end, reason="; ".join(filter(None, (end.reason, kept))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cloudtune.engine.circuit_breaker import STOPPED_ELSEWHERE
 from cloudtune.provider.models import TrainingJob
 from cloudtune.results.event_checks import event_problem
-from cloudtune.results.events import Measured, Running, Started, TrialState, Waiting
+from cloudtune.results.events import Ended, Measured, Running, Started, Stopped, TrialState, Waiting
 from cloudtune.results.model import Measurement
 from cloudtune.results.run_time import RunTime
 
@@ -78,6 +78,11 @@ class PolledJob:
         if polled.state == "cancelled":
             return "failed", f"the training job was stopped at {service}, {STOPPED_ELSEWHERE}"
         return polled.state, polled.reason
+
+    def end(self, event: Ended, polled: TrainingJob | None) -> Ended:
+        """Return the end of a trial, which has ended by itself if its job succeeded."""
+        succeeded = polled is not None and polled.state == "completed"
+        return Stopped(**vars(event)) if self.stop and not succeeded else event
 
 
 def to_event(number: int, measurement: Measurement) -> Measured:

@@ -12,9 +12,11 @@ import threading
 import time
 from contextlib import suppress
 
-from cloudtune.results.events import Ended
+from cloudtune.results.events import Ended, Stopped
 from cloudtune.study.schema import Limits
 
+TRIAL_TIMEOUT = "its trial_timeout was reached"
+"""Why a trial has failed that has used up its time."""
 _TICK = 0.25
 """Seconds between two looks at the clock."""
 _MIN_PAUSE = 1.0
@@ -110,8 +112,12 @@ class TimeLimits:
         self._seconds_used[number] = self._seconds_used.get(number, 0.0) + seconds
 
     def is_in_time(self, event: Ended) -> bool:
-        """Return whether a trial ended within its time and was only reported later."""
-        seconds = math.inf if event.seconds is None else event.seconds
+        """Return whether a trial ended within its time and was only reported later.
+
+        Where the time was not measured, one that ended before a stop reached it did.
+        """
+        if event.seconds is None:
+            return not isinstance(event, Stopped)
         paused = self._clock.paused() - self._paused_at_start.get(event.number, 0.0)
         limit = self._limits.trial_timeout or math.inf
-        return self._seconds_used.get(event.number, 0.0) + seconds - paused < limit
+        return self._seconds_used.get(event.number, 0.0) + event.seconds - paused < limit

@@ -7,8 +7,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -23,9 +23,11 @@ from cloudtune.results.reports import (
 from cloudtune.trial import (
     BEGINS_ANEW,
     MAX_REPORT_LINE_BYTES,
+    CutNumberError,
     SecretFilter,
     TracebackFilter,
     append_line,
+    find_numbers,
     matched_step,
     may_contain,
     parse_number,
@@ -35,7 +37,11 @@ from cloudtune.trial import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import regex
+
+    Search = Callable[[str], Iterable[re.Match[str]]]
 
 MAX_LINE_BYTES = 64 * 1024
 """Bytes of a printed line that are searched for metrics."""
@@ -104,7 +110,7 @@ class MetricPatterns:
         steps: StepCounter,
         secrets: SecretFilter = _NO_SECRETS,
         *,
-        in_tracebacks: bool = False,
+        as_service: bool = False,
     ) -> None:
         """Compile the regular expressions.
 
@@ -112,7 +118,8 @@ class MetricPatterns:
             metrics: The regular expressions by metric.
             steps: Counts the measurements.
             secrets: What messages do not quote.
-            in_tracebacks: Whether lines of tracebacks are searched, too.
+            as_service: Whether every match counts as it is, as at a service that searches the log
+                itself: also in lines of tracebacks, and a part of a number.
 
         Raises:
             MetricError: If a regular expression is invalid.
@@ -127,7 +134,8 @@ class MetricPatterns:
         self._invalid: dict[str, str] = {}
         self._rest = b""
         self._skipping = False
-        self._tracebacks = None if in_tracebacks else TracebackFilter()
+        self._as_service = as_service
+        self._tracebacks = None if as_service else TracebackFilter()
 
     @property
     def warning(self) -> str:
@@ -201,25 +209,37 @@ class MetricPatterns:
         text = line[:MAX_LINE_BYTES].decode("utf-8", "replace")
         by_step: dict[int, dict[str, float]] = {}
         for name, pattern in patterns:
-            group = value_group(cast("re.Pattern[str]", pattern))
             try:
-                for match in pattern.finditer(text, timeout=SEARCH_TIMEOUT, concurrent=True):
-                    value_text = match[group] or ""
-                    value = parse_number(value_text)
-                    if value is None:
-                        self._invalid[name] = self._shorten(value_text)
-                        continue
-                    given = matched_step(cast("re.Match[str]", match))
-                    for step, values in self._steps.group({name: value}, given).items():
-                        by_step.setdefault(step, {}).update(values)
+                numbers = self._find(pattern, text)
+            except CutNumberError as error:
+                message = f"the regular expression of {name}, {pattern.pattern}, {error}"
+                raise MetricError(self._secrets.hide_text(message)) from None
             except TimeoutError:
                 raise MetricError(
                     f"the regular expression of the metric {name} needed more than "
                     f"{SEARCH_TIMEOUT:g} s for one line: {pattern.pattern}"
                 ) from None
+            for value_text, value, given in numbers:
+                if value is None:
+                    self._invalid[name] = self._shorten(value_text)
+                    continue
+                for step, values in self._steps.group({name: value}, given).items():
+                    by_step.setdefault(step, {}).update(values)
         now = time.time()
         for step, values in by_step.items():
             yield now, step, values
+
+    def _find(
+        self, pattern: regex.Pattern[str], text: str
+    ) -> Iterable[tuple[str, float | None, int | None]]:
+        """Return the texts that an expression reads, their numbers if any, and the steps."""
+        search = partial(pattern.finditer, timeout=SEARCH_TIMEOUT, concurrent=True)
+        compatible = cast("re.Pattern[str]", pattern)
+        if not self._as_service:
+            return find_numbers(compatible, text, cast("Search", search))
+        group = value_group(compatible)
+        matches = [cast("re.Match[str]", match) for match in search(text)]
+        return [(m[group] or "", parse_number(m[group] or ""), matched_step(m)) for m in matches]
 
 
 @lru_cache

@@ -49,8 +49,8 @@ class ProcessSpec:
     """A FIFO that the script writes to after each report; created if necessary."""
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """Regular expressions that find metrics in the output."""
-    metrics_in_tracebacks: bool = False
-    """Whether lines of tracebacks are searched for them."""
+    metrics_as_service: bool = False
+    """Whether they are read as a service reads them that searches the log itself."""
     grace: float = 10.0
     """Seconds between the request to exit and the kill."""
     lower: str | None = None
@@ -96,7 +96,7 @@ class ProcessMonitor:
         self._spec = spec
         self._secrets = SecretFilter(spec.secrets)
         self._patterns = MetricPatterns(
-            spec.metrics, spec.steps, self._secrets, in_tracebacks=spec.metrics_in_tracebacks
+            spec.metrics, spec.steps, self._secrets, as_service=spec.metrics_as_service
         )
         self._wakeup_fd = wakeup_fd
         self._output_open = True

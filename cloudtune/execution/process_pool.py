@@ -23,14 +23,14 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
 from cloudtune.execution.child_process import Child, ColdChild, signal_group
 from cloudtune.execution.exit_reasons import describe_error, describe_exit_code, host_failure
-from cloudtune.execution.fds import WakeupPipe
+from cloudtune.execution.fds import WakeupPipe, is_readable
 from cloudtune.execution.forkserver.client import ForkServerClient, Preload
 from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
 from cloudtune.execution.reaper_client import ReaperClient
 from cloudtune.execution.sweeper import Sweeper
 from cloudtune.host_errors import describe_full_disk, describe_host_error
-from cloudtune.results.events import Ended, HostFailure, Measured
+from cloudtune.results.events import Ended, HostFailure, Measured, Stopped
 from cloudtune.results.failure import error_line
 
 SignalTarget = Literal["process", "all", "left"]
@@ -235,15 +235,15 @@ class _Process:
         self._stop_time: float | None = None
         """When the process was first asked to exit."""
         self._kill_reason = ""
-        self._must_kill = False
-        self._measured = False
+        self._must_kill = self._measured = self._is_collected = False
         self._wakeup: WakeupPipe | None = None
 
     def stop(self, *, now: bool) -> None:
-        """Ask the process to exit, or kill it; called from any thread."""
+        """Ask the process to exit, or kill it, unless it has ended; called from any thread."""
         with self._lock:
-            first = self._stop_time is None
-            if first:
+            if self._is_collected or (self._child and is_readable(self._child.exit_fd)):
+                return
+            if first := self._stop_time is None:
                 self._stop_time = time.monotonic()
             self._must_kill |= now
             if now:
@@ -364,7 +364,7 @@ class _Process:
         with self._lock:
             self._signal(signal.SIGKILL)
             code = child.collect()
-            self._child = None
+            self._child, self._is_collected = None, True
         self._pool.reaper.remove(child.pid)
         return code
 
@@ -396,4 +396,5 @@ class _Process:
         code: int | None = None,
         tail: str = "",
     ) -> Ended:
-        return Ended(self.number, time.time(), state, reason, code, tail)
+        ended = Ended if self._stop_time is None else Stopped
+        return ended(self.number, time.time(), state, reason, code, tail)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from cloudtune.bundle.credentials import find_named_credentials
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
-from cloudtune.fitting.fit import fit, identity_fit
+from cloudtune.fitting.fit import FittedStudy, fit, identity_fit
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
 from cloudtune.planning.attached import attached_plan
@@ -280,6 +280,7 @@ def _plan_mode(
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]
+    fitted = _without_dropped(fitted, checks)
     request = provider.request(fitted, mode, settings, facts)
     native_items: list[Finding | Note] = []
     if isinstance(settings, CloudSettings) and settings.native:
@@ -320,3 +321,11 @@ def _plan_mode(
         seed=facts.seed if capabilities and capabilities.seeds else None,
         estimate=None if facts.emulated else estimate(limits, mode, facts, starts=starts),
     )
+
+
+def _without_dropped(fitted: FittedStudy, findings: Iterable[Finding | Note]) -> FittedStudy:
+    """Return a fitted study without the early stopping that a rule of the provider drops."""
+    paths = {each.path for each in findings if isinstance(each, Finding) and each.kind == "dropped"}
+    if "early_stopping" not in paths:
+        return fitted
+    return replace(fitted, study=fitted.study.model_copy(update={"early_stopping": None}))

@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from cloudtune.results.events import JobState as JobState
     from cloudtune.results.events import Measured as Measured
     from cloudtune.results.events import Started as Started
+    from cloudtune.results.events import Stopped as Stopped
     from cloudtune.results.events import TrialState as TrialState
     from cloudtune.results.model import Measurement as Measurement
     from cloudtune.results.model import Trial as Trial
@@ -234,7 +235,7 @@ _EXPORTS = {
     "cloudtune.provider.secrets": "Mask check_visible_secrets resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",
-    "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started TrialState",
+    "cloudtune.results.events": "FINAL_STATES Ended JobState Measured Started Stopped TrialState",
     "cloudtune.results.model": "Measurement Trial",
     "cloudtune.results.objective": "explain_missing_objective objective_values",
     "cloudtune.results.reports": (

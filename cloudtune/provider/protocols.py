@@ -53,7 +53,8 @@ class TrialRunner(Protocol):
     Exactly one `Ended` follows each start: ``completed`` or ``failed`` as the process or the
     service reports it, ``cancelled`` if the trial was lost through no fault of its script and must
     be repeated, or ``pending`` and lost if it got no machine and asks for one again. The exception
-    is `Lost`, which ends all trials. The driver interprets stops. cloudtune implements this for the
+    is `Lost`, which ends all trials. The driver interprets stops: a trial that `stop` has reached
+    ends with `Stopped`, any other one has ended by itself. cloudtune implements this for the
     `TrainingJobs` of a service.
     """
 

@@ -18,6 +18,7 @@ from cloudtune.results.events import (
     Measured,
     Running,
     Started,
+    Stopped,
     TrialState,
     Waiting,
 )
@@ -122,4 +123,5 @@ _CHECKS: Mapping[type[Event], Mapping[str, Callable[[object], bool]]] = {
     Carryover: _MEASURED,
     Ended: _ENDED,
     HostFailure: _ENDED,
+    Stopped: _ENDED,
 }

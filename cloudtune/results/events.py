@@ -148,6 +148,14 @@ class HostFailure(Ended):
     """
 
 
+@dataclass(frozen=True)
+class Stopped(Ended):
+    """The end of a trial that a request to stop had reached before; never recorded as such.
+
+    Any other trial has ended by itself, also if its stop was requested meanwhile.
+    """
+
+
 SearchEvent = Started | Measured | Ended
 """The events on which the choice of trials depends."""
 Observation = Waiting | Running | Measured | Ended

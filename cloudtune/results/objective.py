@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cloudtune.results.reports import is_number
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
@@ -74,6 +75,32 @@ def reaches_targets(study: Study, values: Sequence[float] | None) -> bool:
     )
 
 
+def explain_divergence(study: Study, measurements: Sequence[Measurement]) -> str:
+    """Return which objective ended with a value that is not finite; empty if none.
+
+    Such a trial has failed, also where an earlier value would be its best. A service's measurements
+    may be invalid, which is not for this function to say.
+    """
+    for objective in study.objectives:
+        name = objective.metric
+        last = next((each for each in reversed(measurements) if name in each.metrics), None)
+        if last and is_number(last.metrics[name]) and not math.isfinite(last.metrics[name]):
+            return f"{name} was {last.metrics[name]} at step {last.step}"
+    return ""
+
+
+def explain_missing_result(study: Study, measurements: Sequence[Measurement], remark: str) -> str:
+    """Return why a trial that ended without an error has failed; empty if it has a result.
+
+    The remark is as in `explain_missing_objective`.
+    """
+    if diverged := explain_divergence(study, measurements):
+        return diverged
+    if objective_values(study, [each.metrics for each in measurements]) is not None:
+        return ""
+    return explain_missing_objective(study, measurements, remark)
+
+
 def explain_missing_objective(
     study: Study, measurements: Sequence[Measurement], remark: str
 ) -> str:
@@ -82,15 +109,10 @@ def explain_missing_objective(
     The remark is what the reader of the metrics noticed; empty if nothing.
     """
     for objective in study.objectives:
-        reported = [m for m in measurements if objective.metric in m.metrics]
-        if not reported:
+        if not any(objective.metric in m.metrics for m in measurements):
             details = remark or _describe_metrics(study, objective.metric, measurements)
             return f"the script ended without reporting {objective.metric} ({details})"
-        last = reported[-1]
-        if not math.isfinite(last.metrics[objective.metric]):
-            value = last.metrics[objective.metric]
-            return f"{objective.metric} was {value} at step {last.step}"
-    return "the objective was not measured"
+    return explain_divergence(study, measurements) or "the objective was not measured"
 
 
 def _describe_metrics(study: Study, missing: str, measurements: Sequence[Measurement]) -> str:

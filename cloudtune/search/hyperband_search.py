@@ -152,18 +152,20 @@ class StepHyperbandSearch(Strategy):
             study, self._rungs[:-1], eta, min_trials=1, first_amount=self._first_amount
         )
         self._history = History(study)
+        self._late: dict[int, list[Measured]] = {}
+        """What trials measured after the decision to stop them."""
 
     @override
     def tell(self, event: SearchEvent) -> None:
-        stopped = self.stop_reason(event.number) is not None
         trial = self._history.tell(event)
-        if stopped and isinstance(event, Measured):
+        if isinstance(event, Measured) and self.stop_reason(event.number) is not None:
             # How many steps a trial still reports after its stop is random and must not count.
+            self._late.setdefault(event.number, []).append(event)
             return
         if trial is not None:
             self._rule.tell(event)
-        if isinstance(event, Ended) and event.state == "completed" and not stopped:
-            self._new_trials.reach_rung(event.number, len(self._rungs) - 1)
+        if isinstance(event, Ended):
+            self._end(event)
         self._new_trials.tell(event)
         if isinstance(event, Measured) and self._metric in event.metrics:
             for rung, amount in enumerate(self._rungs):
@@ -171,6 +173,14 @@ class StepHyperbandSearch(Strategy):
                     self._new_trials.reach_rung(event.number, rung)
             if self.stop_reason(event.number) is not None:
                 self._new_trials.stop(event.number)
+
+    def _end(self, event: Ended) -> None:
+        """Count all that a trial measured that ended by itself, whatever was decided meanwhile."""
+        late = self._late.pop(event.number, [])
+        if event.state == "completed":
+            for measured in late:
+                self._new_trials.tell(measured)
+            self._new_trials.reach_rung(event.number, len(self._rungs) - 1)
 
     @override
     def ask(self, index: int) -> Suggestion:

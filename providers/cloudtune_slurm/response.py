@@ -42,6 +42,11 @@ class Ending:
         return bool(self.file.get("timed_out"))
 
     @property
+    def succeeded(self) -> bool:
+        """Whether the script ended by itself, without an error."""
+        return self.code == 0 and not (self.stopped or self.timed_out)
+
+    @property
     def needs_queue(self) -> bool:
         """Whether only Slurm knows why the script ended: preemption, or a lack of memory.
 
@@ -89,7 +94,7 @@ def training_job(
     if not is_over:
         has_begun = begin is not None or (queued is not None and not queued.waits)
         outcome = _Outcome("running" if has_begun else "waiting", _word(begin, queued))
-    elif stopping:
+    elif stopping and not (ending and ending.succeeded):
         outcome = _Outcome("cancelled", queued.word if queued else "CANCELLED")
     elif ending is not None:
         outcome = _file_outcome(ending, queued, has_timeout=has_timeout)

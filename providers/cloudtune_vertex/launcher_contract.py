@@ -153,6 +153,7 @@ class VertexContract(Contract):
         import time
 
         for report in self._script_reports():
+            self.observe(report)
             _log(self.publish(report))
         started = time.monotonic()
         if self._lines_changed and started >= self._publish_at:

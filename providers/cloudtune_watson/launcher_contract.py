@@ -16,7 +16,7 @@ from cloudtune.trial import TRIAL, Contract, append_line, load_json, parse_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     Json = dict[str, Any]
@@ -135,6 +135,24 @@ class WatsonContract(Contract):
         ended = time.monotonic()
         self._save_at = ended + max(SAVE_INTERVAL, 20 * (ended - started))
         return None
+
+    def divergence(self, objectives: Iterable[str]) -> str:
+        """Return which objective ended with a value that is not finite, also in the script's list.
+
+        The latter comes first, as in the list that IBM reads.
+        """
+        entries = self._script_entries
+        with contextlib.suppress(ValueError, OSError):  # `close` reports what cannot be read
+            data = self._read(METRIC_LIST)
+            if data is not None and data != self._written:
+                entries = _parse_list(data)
+        for entry in entries:
+            values = {name: _to_float(value) for name, value in entry.items()}
+            metrics = {n: v for n, v in values.items() if v is not None and n not in _STEPS}
+            step = _step(entry)
+            report: Json = {"metrics": metrics}
+            self.observe(report if step == math.inf else dict(report, step=int(step)))
+        return super().divergence(objectives)
 
     def close(self) -> None:
         """Write the complete list, after the script's last write."""
@@ -273,13 +291,17 @@ def _step(entry: Json) -> float:
 
 def _to_number(value: Any) -> float | None:
     """Return a finite number, which may be given as text."""
+    number = _to_float(value)
+    return None if number is None or not math.isfinite(number) else number
+
+
+def _to_float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
-        number = float(value)
+        return float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
 
 
 def _attempt(write: Callable[[], None]) -> None:

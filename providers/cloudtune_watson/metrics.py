@@ -59,13 +59,13 @@ def read_log(data: bytes) -> list[Measurement]:
             entry = _as_map(json.loads(line))
         except (ValueError, RecursionError):
             continue
-        step = _to_number(_value(_as_map(entry.get("etimes")).get("iteration")))
+        step = _to_finite(_value(_as_map(entry.get("etimes")).get("iteration")))
         values = {
             name: number
             for name, coded in _as_map(entry.get("values")).items()
             if (number := _to_number(_value(coded))) is not None
         }
-        milliseconds = _to_number(_as_map(entry.get("meta")).get("time"))
+        milliseconds = _to_finite(_as_map(entry.get("meta")).get("time"))
         if values and step is not None:
             time = milliseconds / 1000 if milliseconds is not None else None
             measurements.append(Measurement(int(step), values, time))
@@ -87,7 +87,7 @@ def read_status(status: Mapping[str, Any]) -> list[Measurement]:
 
 def _measurements(entry: Mapping[str, Any], last_steps: dict[str, int]) -> list[Measurement]:
     """Return the measurements in a map; without a step, each metric counts its own from 1."""
-    numbers = (_to_number(entry.get(name)) for name in _STEP_KEYS)
+    numbers = (_to_finite(entry.get(name)) for name in _STEP_KEYS)
     step = next((number for number in numbers if number is not None), None)
     by_step: dict[int, dict[str, float]] = {}
     for name, raw in entry.items():
@@ -106,14 +106,18 @@ def _value(coded: Any) -> Any:
 
 
 def _to_number(value: Any) -> float | None:
-    """Return a finite number, which may be given as text."""
+    """Return a number, which may be given as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        return float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+
+
+def _to_finite(value: Any) -> float | None:
+    number = _to_number(value)
+    return None if number is None or not math.isfinite(number) else number
 
 
 def _as_map(value: Any) -> Mapping[str, Any]:

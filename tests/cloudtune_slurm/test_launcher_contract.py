@@ -80,8 +80,8 @@ def test_values_keep_their_types_and_the_end_is_written(tmp_path: Path) -> None:
         import os
         from cloudtune.trial import checkpoint_dir, inputs, output_dir, params, report, trial_id
         print(params(), inputs(), trial_id(), os.environ["OMP_NUM_THREADS"], os.environ["MODE"])
-        report(accuracy=1.5, step=3)
-        report(accuracy=float("nan"))
+        report(accuracy=float("nan"), step=3)
+        report(accuracy=1.5)
         open(os.path.join(output_dir(), "model"), "w").close()
         open(os.path.join(checkpoint_dir(), "state"), "w").close()
     """
@@ -109,8 +109,8 @@ def test_values_keep_their_types_and_the_end_is_written(tmp_path: Path) -> None:
     polled = job.jobs.poll([started])[str(started.id)]
     assert (polled.state, polled.machine) == ("completed", "n7")
     assert [(m.step, str(m.metrics["accuracy"])) for m in polled.measurements] == [
-        (3, "1.5"),
-        (4, "nan"),
+        (3, "nan"),
+        (4, "1.5"),
     ]
     trial = job.folder.parent
     assert (trial / "output" / "model").exists()

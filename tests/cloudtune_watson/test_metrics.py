@@ -27,7 +27,10 @@ PRINTED = """[{'steps': np.int64(1), 'acc': numpy.float32(0.5), 'loss': nan},
 
 
 def test_a_list_as_numpy_and_python_print_it() -> None:
-    assert metric_files.read_list(json.dumps(PRINTED).encode()) == READ
+    first, second = metric_files.read_list(json.dumps(PRINTED).encode())
+    assert repr(dict(first.metrics)) == "{'acc': 0.5, 'loss': nan}"
+    assert repr(dict(second.metrics)) == "{'acc': 0.75, 'loss': 1.0, 'worst': -inf, 'best': nan}"
+    assert [first.step, second.step] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_entries_of_the_list(entries: Any, read: list[Measurement]) -> None:
         b"\xff",
         b"[" * 100_000,
         json.dumps("[" * 100_000).encode(),
-        b'[{"steps": 1, "acc": NaN}, {"steps": 1e999, "acc": 1}, {"steps": 2, "acc": Infinity}]',
+        b'[{"steps": 1e999, "acc": 1}]',
     ],
 )
 def test_an_invalid_list_has_no_measurements(data: bytes) -> None:

@@ -95,7 +95,7 @@ class Script:
             env=self._start.env,
             log=self._job.folder / "log.txt",
             metrics={} if blind else usable(self._job.metric_definitions),
-            metrics_in_tracebacks=True,  # the service searches all lines of the log
+            metrics_as_service=True,
             grace=GRACE,
         )
         engine = runtime().engine

@@ -28,8 +28,10 @@ from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL
 from cloudtune_sagemaker.request.metric_regex import (
     MAX_LENGTH,
     MAX_METRICS,
+    SAMPLE,
     CannotJoinError,
     join_regexes,
+    read_part,
 )
 from cloudtune_sagemaker.request.parameters import definition_names
 from cloudtune_sagemaker.request.training_job import metric_definitions
@@ -177,6 +179,12 @@ def _metrics_without_launcher(
         if settings.algorithm:
             yield Finding("dropped", path, "an algorithm includes the regexes of its metrics")
             continue
+        if part := next(filter(None, map(read_part, regexes)), ""):
+            text = (
+                f"SageMaker applies the regex itself, and of {SAMPLE} it reads {part}: capture the "
+                "whole number, for example with ([-+0-9.e]+)"
+            )
+            yield Note(path, text, "warning")
         try:
             join_regexes(regexes)
         except CannotJoinError as error:
@@ -184,6 +192,11 @@ def _metrics_without_launcher(
                 yield Finding("dropped", path, f"{error}: only the first one is sent")
             else:
                 yield Finding("refused", path, str(error))
+    text = (
+        "SageMaker drops values that are not finite, and without cloudtune's launcher nothing ends "
+        "such a trial: it counts with its last finite value"
+    )
+    yield Note("objective", text)
     for number, objective in enumerate(study.objectives):
         path = study.objective_path(number)
         if objective.metric in definitions:

@@ -155,7 +155,11 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
     if length > MAX_ARGS_LENGTH:
         reason = f"{length:,} characters in all: Vertex AI allows at most {MAX_ARGS_LENGTH:,}"
         yield Finding("refused", "trial.args", reason)
-    text = "the code must report its objective by cloudml-hypertune, under the metric's name"
+    text = (
+        "the code must report its objective by cloudml-hypertune, under the metric's name; without "
+        "cloudtune's launcher nothing ends a trial whose last value is not finite, and Vertex AI "
+        "may count its last finite one (not verified)"
+    )
     yield Note("objective", text)
     text = "Vertex AI formats the values that the code gets: an integer may arrive as 4.0"
     yield Note("parameters", text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 from cloudtune.trial import TRIAL, Contract, append_line
 
@@ -42,10 +41,8 @@ class DeploymentJobContract(Contract):
     def publish(self, report: Mapping[str, Any]) -> str:
         """Write a report to the results, and print it."""
         for step, metrics in self.assign_steps(report).items():
-            numbers = {n: v for n, v in metrics.items() if abs(v) <= sys.float_info.max}
-            if numbers:
-                line: Json = {"step": step, "time": report["time"], "metrics": numbers}
-                append_line(os.path.join(self._results, METRICS), line)
+            line: Json = {"step": step, "time": report["time"], "metrics": metrics}
+            append_line(os.path.join(self._results, METRICS), line)
         return super().publish(report)
 
     def report_failure(self, reason: str) -> None:

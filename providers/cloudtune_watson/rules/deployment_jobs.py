@@ -71,8 +71,11 @@ def _stopping(study: Study) -> Iterator[Finding | Note]:
         )
         yield Finding("approximated", "strategy.resource", text)
     elif strategy.name == "hyperband":
-        text = f"{reason}, so no trial is stopped at a rung: name a resource"
-        yield Finding("approximated", "strategy.name", text)
+        text = (
+            f"{reason}, so no trial can be stopped at a rung: name a resource, as in resource: "
+            "epochs"
+        )
+        yield Finding("refused", "strategy.resource", text)
     if study.limits_for(NAME).trial_timeout is not None:
         text = f"{reason}; a trial that is stopped at its limit leaves none"
         yield Note("limits.trial_timeout", text)

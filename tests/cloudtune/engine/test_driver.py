@@ -27,6 +27,7 @@ from cloudtune.results.events import (
     Outcome,
     Running,
     Started,
+    Stopped,
     TrialState,
     Waiting,
 )
@@ -69,7 +70,7 @@ class Runner:
         self.stopped.append((number, now))
         if number in self._open:
             self._open.discard(number)
-            self._inbox.put(Ended(number, 0.0, "failed", "killed by SIGTERM"))
+            self._inbox.put(Stopped(number, 0.0, "failed", "killed by SIGTERM"))
 
     enforces_trial_timeout = False
 
@@ -637,3 +638,36 @@ def test_a_trial_that_got_no_machine_starts_again_and_has_not_failed() -> None:
     assert outcome == Outcome("completed", "")
     assert {event.number for event in events} == {1}
     assert [end.state for end in ends_of(events)] == ["pending", "pending", "completed"]
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_a_trial_that_ended_by_itself_is_not_stopped_early(state: TrialState) -> None:
+    """Its last measurements are read together with its end, so no stop can reach it."""
+
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        for step in range(1, 11):
+            yield Measured(started.number, 0.0, step, {"score": float(step)})
+        yield Ended(started.number, 0.0, state)
+
+    of = study(limits={"max_trials": 1, "max_failed_trials": 1})
+    _, events, runner = drive(of, script, strategy=Counting(early=1))
+    assert len(runner.stopped) == 1
+    assert states(of, events) == [state]
+    assert sum(isinstance(event, Measured) for event in events) == 10
+
+
+@pytest.mark.parametrize("select", ["last", "best"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_trial_whose_last_value_is_not_finite_has_failed(select: str, value: float) -> None:
+    def script(started: Started) -> Iterable[Measured | Ended]:
+        values = [2.0, value, 1.0] if started.number == 1 else [3.0, value]
+        for step, score in enumerate(values, 1):
+            yield Measured(started.number, 0.0, step, {"score": score})
+        yield Ended(started.number, 0.0, "completed")
+
+    objective = {"metric": "score", "goal": "maximize", "select": select}
+    of = study(objective=objective, limits={"max_trials": 2})
+    _, events, _ = drive(of, script)
+    assert states(of, events) == ["completed", "failed"]
+    assert isinstance(events[-1], Ended)
+    assert events[-1].reason == f"score was {value} at step 2"

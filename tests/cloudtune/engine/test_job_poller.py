@@ -12,7 +12,7 @@ from cloudtune.engine import backoff, job_poller, polled_job
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.provider.models import Interrupted, Lost, TrainingJob
-from cloudtune.results.events import Running, Started, TrialState, Waiting
+from cloudtune.results.events import Ended, Running, Started, Stopped, TrialState, Waiting
 from cloudtune.results.model import Measurement
 from tests.runner_harness import Followed
 
@@ -340,10 +340,19 @@ def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(scene: S
     scene.made(1, 2)
     scene.runner.stop(1)
     first = scene.ended()
-    assert (first.number, first.state) == (1, "completed")
+    assert (first.number, first.state, type(first)) == (1, "completed", Stopped)
     scene.far.jobs["job-2-1"] = TrainingJob(state="cancelled", word="STOPPED")
     second = scene.ended()
     assert (second.state, "stopped at far, not by cloudtune" in second.reason) == ("failed", True)
+
+
+def test_a_job_that_succeeds_before_it_is_stopped_ended_by_itself(scene: Scene) -> None:
+    scene.start(1)
+    scene.made(1)
+    scene.far.word = DONE
+    scene.runner.stop(1)
+    ended = scene.ended()
+    assert (ended.state, type(ended)) == ("completed", Ended)
 
 
 def test_a_lost_job_is_cancelled_unless_it_was_to_end(scene: Scene) -> None:

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from cloudtune.execution import metric_reader as metrics_module
-from cloudtune.execution import sweeper
+from cloudtune.execution import reaper, sweeper
 from cloudtune.execution.child_process import ColdChild
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
-from cloudtune.results.events import Ended, HostFailure, Measured
+from cloudtune.results.events import Ended, HostFailure, Measured, Stopped
 
 if TYPE_CHECKING:
     from .conftest import Bench
@@ -376,6 +376,39 @@ def test_a_script_that_ignores_a_stop_is_killed_after_its_grace(bench: Bench) ->
     bench.ready()
     bench.processes.stop(1)
     assert bench.end().reason == "did not exit within 0.1 s of the request to stop"
+
+
+def test_a_stop_reaches_a_process_only_before_its_end(bench: Bench) -> None:
+    bench.start(1, FOREVER, metrics=READY)
+    bench.ready()
+    bench.processes.stop(1)
+    assert type(bench.end()) is Stopped
+
+    ends: SimpleQueue[Ended] = SimpleQueue()
+
+    def emit(event: Measured | Ended) -> None:
+        """Ask for a stop while a measurement is read of a process that has ended."""
+        if isinstance(event, Ended):
+            ends.put(event)
+            return
+        (bench.folder / "2" / "go").touch()
+        while reaper.find_processes(f"{bench.mark}.late.2."):
+            time.sleep(0.01)
+        processes.stop(2)
+
+    processes = ProcessPool(emit, f"{bench.mark}.late", grace=0.2)
+    code = """
+        import os, time
+        print('READY1')
+        while not os.path.exists('go'):
+            time.sleep(0.01)
+    """
+    try:
+        processes.start(2, bench.spec(2, code, metrics=READY))
+        ended = ends.get(timeout=60)
+    finally:
+        processes.close()
+    assert (type(ended), ended.state) == (Ended, "completed")
 
 
 def test_stop_now_does_not_wait_for_the_grace(bench: Bench) -> None:

@@ -165,7 +165,7 @@ def test_in_the_launcher(tmp_path: Path, code: str, expected: list[float]) -> No
 
 def test_tracebacks_are_searched_where_the_service_does() -> None:
     output = b'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: loss=2\n'
-    patterns = MetricPatterns(METRICS, StepCounter(), in_tracebacks=True)
+    patterns = MetricPatterns(METRICS, StepCounter(), as_service=True)
     assert [values for _, _, values in patterns.feed(output)] == [{"loss": 2.0}]
 
 

@@ -1,4 +1,4 @@
-# finds: metric-missed
+# finds: metric-not-finite
 # at: trial.metrics.loss
 # study: {trial: {metrics: {loss: 'loss: ([0-9.]+)'}}}
 

@@ -1,0 +1,107 @@
+"""Values that must never be the best: not finite, or cut from a number. Alike wherever it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.planning import planner
+from cloudtune.results.model import StudyResult
+from cloudtune.runs import lifecycle
+from cloudtune.study.study import Study
+from cloudtune.testing.provider_contract import stop_emulators
+
+SCRIPT = """\
+from cloudtune.trial import params, report
+x = params()["x"]
+if x in ("reported", "between", "whole"):
+    odd = {"reported": 3, "between": 2}.get(x)
+    for step in (1, 2, 3):
+        loss = float("nan") if step == odd else 1 / step - (0 if x == "whole" else 0.2)
+        report(loss=loss, step=step)
+else:
+    for text in ("0.5", "0.05", {"printed": "-inf", "cut": "1.296e-06"}[x]):
+        print(f"loss: {text}, done 12%")
+"""
+STUDY: dict[str, Any] = {
+    "name": "values",
+    "objective": {"metric": "loss", "goal": "minimize"},
+    "parameters": {
+        "x": {
+            "type": "categorical",
+            "values": ["whole", "reported", "between", "printed", "cut"],
+        }
+    },
+    "strategy": "grid",
+    "limits": {"max_failed_trials": 5},
+    "trial": {"script": "train.py", "metrics": {"loss": "loss: ([0-9.]+)"}},
+}
+WAYS = [
+    ("sagemaker", {"mode": "managed"}),
+    ("sagemaker", {"mode": "driven"}),
+    ("vertex", {"mode": "managed"}),
+    ("vertex", {"mode": "driven"}),
+    ("watson", {"backend": "wmla"}),
+    ("watson", {"backend": "wml"}),
+    ("watson", {"backend": "jobs"}),
+    ("slurm", {}),
+    ("ray", {}),
+]
+
+
+def run(on: str, settings: Mapping[str, Any], folder: Path, **blocks: Any) -> StudyResult:
+    (folder / "train.py").write_text(SCRIPT)
+    study = Study.model_validate({**STUDY, **blocks, "providers": {on: settings}})
+    plan = planner.plan(study, on, base=folder, emulated=on != "local")
+    started = lifecycle.create([plan]).id
+    lifecycle.execute(started)
+    stop_emulators(folder / "state")
+    return lifecycle.results(started)[0]
+
+
+def check(result: StudyResult) -> None:
+    trials = {str(trial.parameters["x"]): trial for trial in result.trials}
+    assert {x: trial.state for x, trial in trials.items()} == {
+        "whole": "completed",
+        "reported": "failed",
+        "between": "completed",
+        "printed": "failed",
+        "cut": "failed",
+    }, {x: trial.reason for x, trial in trials.items()}
+    assert "loss was nan at step 3" in trials["reported"].reason
+    assert "loss was -inf at step 3" in trials["printed"].reason
+    assert "reads only '1.296' of 1.296e-06" in trials["cut"].reason
+    assert result.best is not None
+    assert result.best.parameters == {"x": "between"}
+    assert result.best.objective == pytest.approx((1 / 3 - 0.2,))
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("select", ["last", "best"])
+def test_here(tmp_path: Path, select: str) -> None:
+    objective = {**STUDY["objective"], "select": select}
+    result = run("local", {}, tmp_path, objective=objective)
+    if select == "last":
+        check(result)
+    states = {str(trial.parameters["x"]): trial.state for trial in result.trials}
+    assert [x for x, state in states.items() if state == "completed"] == ["whole", "between"]
+    measured = next(t for t in result.trials if t.parameters["x"] == "reported").measurements
+    assert [m.metrics["loss"] for m in measured[:2]] == pytest.approx([0.8, 0.3])
+    assert math.isnan(measured[2].metrics["loss"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("on", "settings"), WAYS)
+def test_at_a_service(tmp_path: Path, on: str, settings: Mapping[str, Any]) -> None:
+    if on == "ray":
+        settings = {**settings, "storage": str(tmp_path / "shared")}
+    check(run(on, settings, tmp_path))
