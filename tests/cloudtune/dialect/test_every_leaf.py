@@ -1,0 +1,77 @@
+"""Each leaf of the study's schema changes the document of each dialect, or there is a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from cloudtune.conversion import exporter
+from cloudtune.conversion.registry import all_formats
+from cloudtune.diagnostics import Finding
+from cloudtune.errors import ConversionError
+from cloudtune.study.study import Study
+from tests.cloudtune.dialect.bases import bases
+from tests.cloudtune.dialect.schema_leaves import candidates, changed, schema_leaves, valid
+
+FORMATS = [name for name, each in all_formats().items() if each.writable]
+
+
+@cache
+def cases() -> list[tuple[str, str, Study, Study]]:
+    """Return each leaf with its path, a study, and the same study with another value there."""
+    found: list[tuple[str, str, Study, Study]] = []
+    for leaf in schema_leaves():
+        seen: set[str] = set()
+        for name, data in bases():
+            base = Study.model_validate(data)
+            whole = base.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            for value in candidates(leaf):
+                for place, other in changed(whole, leaf, value):
+                    study = valid(other)
+                    key = f"{name} {place} {value}"
+                    if study is not None and study != base and key not in seen:
+                        seen.add(key)
+                        path = ".".join(map(str, place))
+                        found.append((str(leaf), path, base, study))
+        assert seen, f"no study has another value of {leaf}: add a study to bases.py"
+    return found
+
+
+def test_each_leaf_has_another_value() -> None:
+    assert {leaf for leaf, *_ in cases()} == {str(leaf) for leaf in schema_leaves()}
+
+
+def exported(study: Study, name: str) -> tuple[Any, list[str]]:
+    """Return the document, and the paths of its findings; no document if it is refused."""
+    try:
+        found = exporter.write(study, name)
+    except ConversionError as error:
+        return None, [each.path for each in error.findings]
+    return found.document, [each.path for each in found.findings if isinstance(each, Finding)]
+
+
+def lost(name: str) -> Iterator[str]:
+    documents: dict[int, Any] = {}
+    for leaf, path, base, study in cases():
+        if id(base) not in documents:
+            documents[id(base)] = exported(base, name)[0]
+        document, findings = exported(study, name)
+        if document is None or document != documents[id(base)]:
+            continue
+        if not any(related(path, each) for each in findings):
+            yield f"{leaf}: {study.to_json()}"
+
+
+def related(path: str, finding: str) -> bool:
+    """Return whether a finding is about a field, or about what it is in."""
+    one, other = ([part for part in each.split(".") if not part.isdigit()] for each in (path, finding))
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_leaf_changes_the_document_or_has_a_finding(name: str) -> None:
+    assert "\n".join(lost(name)) == ""
