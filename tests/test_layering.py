@@ -77,6 +77,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "callbacks errors",
         "study",
         "fitting results",
+        "dialect",
         "ledger search execution bundle formats",
         "provider",
         "emulation",

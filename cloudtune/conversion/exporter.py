@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudtune.conversion import registry
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.dialect.model import fit_document, write_document
 from cloudtune.errors import ConversionError, UsageError
 from cloudtune.formats.fields import Report, refusals
 from cloudtune.formats.study_text import format_document
@@ -50,6 +51,12 @@ def write(study: Study, to: str) -> Exported:
     if study.file is not None and not study.is_written("name"):
         report.note("name", "absent, so the document has no name; add name to the study")
         study = study.model_copy(update={"name": None})
+    if (dialect := chosen.dialect()) is not None:
+        fitted = fit_document(study, dialect)
+        report.findings += [*fitted.findings, *fitted.notes]
+        if refused := refusals(report):
+            raise ConversionError(f"{chosen.name} cannot express this study", refused)
+        return Exported(chosen, write_document(fitted, dialect), tuple(report.findings))
     document = chosen.write(study, report)
     report.findings += [Finding("refused", each.path, each.message) for each in report.problems]
     if refused := refusals(report):

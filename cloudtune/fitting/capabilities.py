@@ -1,15 +1,16 @@
-"""The capabilities of a provider, as data.
+"""The capabilities of a provider or a tool, as data.
 
 Nothing is supported by default: a provider sets every field for each of its modes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from cloudtune.study.schema import Mode, Scale, Select, StoppingRule, StrategyName
+from cloudtune.diagnostics import FindingKind
+from cloudtune.study.schema import Mode, Parameter, Scale, Select, StoppingRule, StrategyName
 
 ParameterType = Literal["float", "int", "discrete", "categorical", "bool"]
 MethodName = Literal["uniform", "sobol", "tpe", "gp", "cmaes", "nsga2", "nsga3"]
@@ -35,15 +36,40 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Adjustment:
+    """A definition of a parameter in what a tool can express."""
+
+    kind: FindingKind | Literal["note"]
+    field: str
+    """The key of the parameter that changes, such as ``scale``; empty for the whole."""
+    reason: str
+    parameter: Parameter
+
+
+LAUNCHER_FIELDS: frozenset[str] = frozenset(
+    [
+        *("description", "constants", "strategy", "early_stopping"),
+        *("trial.source", "trial.script", "trial.module", "trial.command", "trial.requirements"),
+        *("trial.python", "trial.warm", "trial.preload", "trial.args", "trial.arguments"),
+        *("trial.switches", "trial.metrics", "trial.select", "trial.inputs", "trial.env"),
+        *("trial.resources", "trial.retry"),
+    ]
+)
+"""What cloudtune and its launcher do themselves, on every service."""
+
+
+@dataclass(frozen=True)
 class ModeCapabilities:
-    """The capabilities of a provider in one mode."""
+    """The capabilities of a provider in one mode, or of a tool."""
 
     parameters: Mapping[ParameterType, frozenset[Scale]]
     """The scales supported for each parameter type; other types are not supported."""
     steps: bool
     """Whether float and int ranges can have a step. A step of 1 for int is always supported."""
-    conditions: Literal["none", "one_root", "tree"]
-    """The supported conditions; ``one_root``: all depend on one categorical or bool parameter."""
+    conditions: Literal["none", "one_root", "choices", "one_definition", "tree"]
+    """The supported conditions. ``one_root``: all depend on one categorical or bool parameter;
+    ``choices``: each parameter depends on at most one other, whose values are listed;
+    ``one_definition``: a parameter has the same definition whatever the condition."""
     text_only: bool
     """Whether all values are sent to the script, and returned, as text."""
     single_values: bool
@@ -76,6 +102,29 @@ class ModeCapabilities:
     trials share; or what ``trial.resources`` requests, so that it can start again with more."""
     grid_of_trials: bool = False
     """Whether a grid is sent as a list of trials, so that every parameter is supported."""
+    launcher: bool = True
+    """Whether cloudtune's launcher starts the script. It withholds inactive parameters, restores
+    types, and does all that the service does not know. A document of another tool has none."""
+    fields: frozenset[str] = LAUNCHER_FIELDS
+    """The other fields that are supported, as dotted paths: what is below one is, too. A setting of
+    a rule is ``early_stopping.RULE.SETTING`` or, for all rules, ``early_stopping.SETTING``. A field
+    that neither another member nor one of these names is dropped."""
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By field, why it is not supported."""
+    log_steps: bool = True
+    """Whether a range with a log scale can have a step."""
+    aligned_steps: bool = False
+    """Whether the values are multiples of the step, rather than counted from the lower bound."""
+    adjust: Callable[[Parameter], Adjustment | None] | None = None
+    """Returns a definition that this tool can express instead of one that it cannot."""
+
+    def reason(self, path: str, otherwise: str) -> str:
+        """Return why a field is not supported: the reason for it, or for what it is in."""
+        keys = [key for key in path.split(".") if not key.isdigit()]
+        for length in range(len(keys), 0, -1):
+            if (reason := self.reasons.get(".".join(keys[:length]))) is not None:
+                return reason
+        return otherwise
 
 
 @dataclass(frozen=True)
@@ -132,3 +181,31 @@ DRIVEN = ModeCapabilities(
     unattended=False,
 )
 """The capabilities of cloudtune's engine: the base of every driven mode."""
+
+NOTHING = ModeCapabilities(
+    parameters={},
+    steps=False,
+    conditions="none",
+    text_only=False,
+    single_values=True,
+    strategies=frozenset(),
+    grid_of_values=False,
+    methods=frozenset(),
+    seeds=False,
+    objectives=1,
+    targets=False,
+    select=frozenset({"last"}),
+    early_stopping=frozenset(),
+    limits=frozenset(),
+    initial_trials=False,
+    warm_start=frozenset(),
+    max_trials=None,
+    max_parallel_trials=None,
+    max_parameters=None,
+    max_values=None,
+    max_name_length=None,
+    unattended=True,
+    launcher=False,
+    fields=frozenset(),
+)
+"""The capabilities of a tool that has none: the base of every dialect."""

@@ -6,15 +6,24 @@ remaining conditions depend on one parameter, that parameter is the root.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cloudtune.study.schema import BoolParameter, CategoricalParameter, When
+from cloudtune.diagnostics import Finding
+from cloudtune.fitting.parameters import FitContext
+from cloudtune.study.schema import (
+    BoolParameter,
+    CategoricalParameter,
+    DiscreteParameter,
+    Parameter,
+    When,
+)
 from cloudtune.study.search_space import (
     Node,
     Space,
     Value,
     count_values,
+    definition_path,
     is_same_value,
     list_values,
     match_value,
@@ -121,3 +130,57 @@ def _conjunction(left: When, right: When) -> When | None:
         if not both[name]:
             return None
     return both
+
+
+def condition_findings(
+    study: Study,
+    nodes: Sequence[Node],
+    conditions: SimplifiedConditions,
+    context: FitContext,
+    obstacle: str,
+) -> Iterator[Finding]:
+    """Yield a finding for each condition that a tool cannot express.
+
+    Args:
+        study: The study.
+        nodes: The definitions that can be active.
+        conditions: Their conditions.
+        context: What the study is fitted to.
+        obstacle: Why they do not depend on one parameter; empty if they do.
+    """
+    kind, title = context.support.conditions, context.title
+    definitions: dict[str, list[Node]] = {}
+    for node in nodes:
+        definitions.setdefault(node.name, []).append(node)
+    for node in nodes:
+        parents, reason = list(conditions.when[node.key]), ""
+        if not parents:
+            continue
+        if kind == "none":
+            reason = f"{title} has no conditional parameters"
+        elif kind == "one_root" and obstacle:
+            reason = f"{title} {obstacle}"
+        elif kind == "choices":
+            reason = _choices_obstacle(parents, definitions, title)
+        elif kind == "one_definition":
+            first, *others = (_bare(each) for each in definitions[node.name])
+            if any(each != first for each in others):
+                reason = f"{title} has one definition of a parameter, whatever the condition"
+        if reason:
+            path = f"{definition_path(study, node)}.when"
+            yield Finding("refused", path, context.support.reason("parameters.when", reason))
+
+
+def _choices_obstacle(
+    parents: Sequence[str], definitions: Mapping[str, Sequence[Node]], title: str
+) -> str:
+    if len(parents) > 1:
+        return f"{title} has no parameter that depends on several others"
+    listed = (DiscreteParameter, CategoricalParameter, BoolParameter)
+    if not all(isinstance(node.parameter, listed) for node in definitions[parents[0]]):
+        return f"in {title}, only a parameter with listed values can have conditional ones"
+    return ""
+
+
+def _bare(node: Node) -> Parameter:
+    return node.parameter.model_copy(update={"when": None})

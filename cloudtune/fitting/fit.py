@@ -7,14 +7,21 @@ definitions with the same function, so that script and results always agree.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudtune import trial
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.fitting.blocks import fit_blocks, fit_limits
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
-from cloudtune.fitting.conditions import SimplifiedConditions, find_root, simplify_conditions
+from cloudtune.fitting.conditions import (
+    SimplifiedConditions,
+    condition_findings,
+    find_root,
+    simplify_conditions,
+)
+from cloudtune.fitting.fields import drop_fields, unsupported_fields
 from cloudtune.fitting.parameters import FitContext, fit_parameter
 from cloudtune.study.schema import (
     CategoricalParameter,
@@ -23,6 +30,7 @@ from cloudtune.study.schema import (
     IntParameter,
     Mode,
     Parameter,
+    When,
 )
 from cloudtune.study.search_space import (
     Node,
@@ -34,11 +42,6 @@ from cloudtune.study.search_space import (
     value_at,
 )
 from cloudtune.study.study import Study
-
-_ENFORCED_HERE = (
-    "{} does not know this limit: while cloudtune is running, it cancels the job when the limit is "
-    "reached"
-)
 
 
 @dataclass(frozen=True)
@@ -89,46 +92,51 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     if support is None:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
     support = _adjust_support(support, study, mode)
-    title = capabilities.title
+    return fit_to(study, support, capabilities.provider, capabilities.title)
+
+
+def fit_to(
+    study: Study,
+    support: ModeCapabilities,
+    provider: str,
+    title: str,
+    is_exempt: Callable[[str, Parameter], bool] | None = None,
+) -> FittedStudy:
+    """Return the study as a provider or a tool supports it, with all findings.
+
+    Args:
+        study: The study.
+        support: The capabilities.
+        provider: The block under ``providers`` with limits that override those of the study.
+        title: The name of the provider or the tool, for messages.
+        is_exempt: Whether a definition of a parameter, by its name, is left as it is.
+    """
     diagnostics: list[Finding | Note] = []
     context = FitContext(support, title, diagnostics)
     conditions = _simplified_conditions(study, support)
     nodes = [node for node in list_nodes(study) if node.key in conditions.when]
     diagnostics += _never_active_notes(study, conditions)
     conditional = any(conditions.when[node.key] for node in nodes)
-    other_fields, other_findings = _fit_other_fields(study, support, title)
+    other_fields, other_findings = fit_blocks(study, support, title)
     root, obstacle = None, "does not support conditions"
     if support.conditions == "one_root":
         root, obstacle = find_root(study.model_copy(update=other_fields), nodes, conditions)
-    flatten = conditional and support.conditions != "tree" and root is None
+    flatten = False
+    if support.launcher:
+        flatten = conditional and support.conditions != "tree" and root is None
+    elif conditional:
+        diagnostics += condition_findings(study, nodes, conditions, context, obstacle)
     single_nodes = [] if support.single_values else nodes
     single = {node.key for node in single_nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
-    parameters: dict[str, list[Parameter]] = {}
-    sent: dict[str, Parameter] = {}
-    fixed_values: dict[str, Value] = {}
-    stepless_keys: set[str] = set()
+    exempt = {node.key for node in nodes if is_exempt and is_exempt(node.name, node.parameter)}
+    nodes_as_sent = _FittedNodes(context, study, names, single - exempt, exempt)
     for node in nodes:
-        name, path = names[node.key], definition_path(study, node)
-        if node.key in single:
-            fixed_values[name] = value_at(node.parameter, 0)
-            diagnostics.append(Note(path, f"has one value and is sent to {title} as a constant"))
-        else:
-            in_grid = study.strategy.name == "grid"
-            parameter = fit_parameter(node.parameter, path, context, in_grid=in_grid)
-            if parameter is not None:
-                parameter = parameter.model_copy(
-                    update={"when": None if flatten else conditions.when[node.key] or None}
-                )
-                parameters.setdefault(name, []).append(parameter)
-                sent[path] = parameter
-                if _has_lost_step(node.parameter, parameter):
-                    stepless_keys.add(node.key)
-            if node.key in conditions.unresolved and not flatten:
-                diagnostics.append(
-                    _unresolved_finding(path, conditions.unresolved[node.key], title)
-                )
-        diagnostics += _name_findings(node, name, path, support, title)
+        nodes_as_sent.add(node, None if flatten else conditions.when[node.key] or None)
+        if node.key in conditions.unresolved and not flatten:
+            path = definition_path(study, node)
+            diagnostics.append(_unresolved_finding(path, conditions.unresolved[node.key], title))
+    parameters = nodes_as_sent.parameters
     if flatten:
         first = next(node for node in nodes if conditions.when[node.key])
         reason = (
@@ -136,24 +144,67 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
             "script and omitted from the results"
         )
         diagnostics.append(Finding("approximated", f"{definition_path(study, first)}.when", reason))
+    if not support.launcher and not nodes and study.strategy.name != "list":
+        diagnostics.append(Finding("refused", "parameters", f"{title} needs a parameter to tune"))
     if single and len(single) == len(nodes):
         reason = f"every parameter has only one value, so {title} has nothing to tune"
         diagnostics.append(Finding("refused", "parameters", reason))
     diagnostics += _number_findings(len(parameters), support, title)
-    limits, limit_findings = _fit_limits(study, capabilities, support)
+    limits, limit_findings = fit_limits(study, provider, support, title)
     diagnostics += limit_findings + other_findings
+    fitted = study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields})
+    unsupported = unsupported_fields(fitted, support, title)
+    diagnostics += unsupported
     return FittedStudy(
-        study=study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields}),
+        study=drop_fields(fitted, unsupported),
         original=study,
         names=names,
-        sent=sent,
-        fixed_values=fixed_values,
-        stepless_keys=stepless_keys,
+        sent=nodes_as_sent.sent,
+        fixed_values=nodes_as_sent.fixed_values,
+        stepless_keys=nodes_as_sent.stepless_keys,
         flattened=flatten,
         root=root,
         findings=tuple(item for item in diagnostics if isinstance(item, Finding)),
         notes=tuple(item for item in diagnostics if isinstance(item, Note)),
     )
+
+
+@dataclass
+class _FittedNodes:
+    """Collects the definitions of parameters as they are sent."""
+
+    context: FitContext
+    study: Study
+    names: Mapping[str, str]
+    single: Set[str]
+    """The keys of the nodes that are sent as constants."""
+    exempt: Set[str]
+    """The keys of the nodes that are left as they are."""
+    parameters: dict[str, list[Parameter]] = field(default_factory=dict[str, list[Parameter]])
+    sent: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
+    fixed_values: dict[str, Value] = field(default_factory=dict[str, Value])
+    stepless_keys: set[str] = field(default_factory=set[str])
+
+    def add(self, node: Node, when: When | None) -> None:
+        name, path, context = self.names[node.key], definition_path(self.study, node), self.context
+        if node.key in self.single:
+            self.fixed_values[name] = value_at(node.parameter, 0)
+            text = f"has one value and is {context.verb} to {context.title} as a constant"
+            context.diagnostics.append(Note(path, text))
+        elif (parameter := self._fit(node, path)) is not None:
+            parameter = parameter.model_copy(update={"when": when})
+            self.parameters.setdefault(name, []).append(parameter)
+            self.sent[path] = parameter
+            if _has_lost_step(node.parameter, parameter):
+                self.stepless_keys.add(node.key)
+        findings = _name_findings(node, name, path, context.support, context.title)
+        context.diagnostics.extend(findings)
+
+    def _fit(self, node: Node, path: str) -> Parameter | None:
+        if node.key in self.exempt:
+            return node.parameter
+        in_grid = self.study.strategy.name == "grid"
+        return fit_parameter(node.parameter, path, self.context, in_grid=in_grid)
 
 
 def _number_findings(count: int, support: ModeCapabilities, title: str) -> Iterator[Finding]:
@@ -256,7 +307,8 @@ def _has_lost_step(before: Parameter, after: Parameter) -> bool:
 
 def _simplified_conditions(study: Study, support: ModeCapabilities) -> SimplifiedConditions:
     space = Space.from_study(study)
-    if support.conditions == "tree" and support.single_values:
+    is_document = not support.launcher and support.conditions != "one_root"
+    if is_document or (support.conditions == "tree" and support.single_values):
         return SimplifiedConditions({node.key: node.when for node in space.nodes}, {})
     return simplify_conditions(space)
 
@@ -301,96 +353,3 @@ def _name_findings(
     if limit and len(name) > limit.value:
         reason = f"the name has {len(name)} characters, but {title} allows at most {limit.value}"
         yield Finding("refused", path, reason)
-
-
-def _fit_limits(
-    study: Study, capabilities: Capabilities, support: ModeCapabilities
-) -> tuple[Any, list[Finding | Note]]:
-    provider, title = capabilities.provider, capabilities.title
-    limits = study.limits_for(provider)
-    overrides: dict[str, Any] = study.providers.get(provider, {}).get("limits") or {}
-    findings: list[Finding | Note] = []
-
-    def path(name: str) -> str:
-        return f"providers.{provider}.limits.{name}" if name in overrides else f"limits.{name}"
-
-    supported = support.limits | support.enforced_here
-    unsupported = {name: None for name in limits.as_dict() if name not in supported}
-    for name in unsupported:
-        findings.append(Finding("dropped", path(name), f"{title} does not support this limit"))
-    enforced_here = support.enforced_here - support.limits - {"max_cost"}  # the price decides
-    for name in limits.as_dict():
-        if name in enforced_here:
-            findings.append(Note(path(name), _ENFORCED_HERE.format(title)))
-    fitted = limits.model_copy(update=unsupported)
-    for name, limit in (
-        ("max_trials", support.max_trials),
-        ("parallel_trials", support.max_parallel_trials),
-    ):
-        value = getattr(fitted, name)
-        if limit and value and value > limit.value:
-            reason = f"{value}, but {title} allows at most {limit.value}"
-            findings.append(Finding("refused", path(name), reason))
-    return fitted, findings
-
-
-def _fit_other_fields(
-    study: Study, support: ModeCapabilities, title: str
-) -> tuple[dict[str, Any], list[Finding | Note]]:
-    findings: list[Finding | Note] = []
-    strategy, stopping, warm_start = study.strategy, study.early_stopping, study.warm_start
-    update: dict[str, Any] = {}
-    strategy_update: dict[str, None] = {}
-
-    def drop(path: str, reason: str) -> None:
-        findings.append(Finding("dropped", path, f"{title} {reason}"))
-
-    if strategy.name not in support.strategies:
-        reason = f"{title} does not support {strategy.name}"
-        findings.append(Finding("refused", "strategy.name", reason))
-    if strategy.method and strategy.method not in support.methods:
-        strategy_update["method"] = None
-        drop("strategy.method", "chooses its own algorithm")
-    if strategy.seed is not None and not support.seeds:
-        strategy_update["seed"] = None
-        drop("strategy.seed", "does not support seeds")
-    update["strategy"] = strategy.model_copy(update=strategy_update)
-    if len(study.objectives) > support.objectives:
-        reason = f"{len(study.objectives)} objectives, but {title} allows {support.objectives}"
-        findings.append(Finding("refused", "objective", reason))
-    findings += _objective_findings(study, support, title)
-    if stopping and stopping.rule not in support.early_stopping:
-        update["early_stopping"] = None
-        drop("early_stopping", f"does not support the rule {stopping.rule}")
-    if study.initial_trials and not support.initial_trials:
-        update["initial_trials"] = []
-        drop("initial_trials", "does not support initial trials")
-    if warm_start and warm_start.kind not in support.warm_start:
-        update["warm_start"] = None
-        drop("warm_start", f"does not support a warm start of kind {warm_start.kind}")
-    if study.trial.retry and support.memory == "machine":
-        update["trial"] = study.trial.model_copy(update={"retry": None})
-        drop("trial.retry", "runs each trial on the same machine, which the settings choose")
-    elif study.trial.retry and support.memory == "shared":
-        reason = "trials share the memory of this machine: one that starts again gets no more of it"
-        findings.append(Finding("approximated", "trial.retry", reason))
-        resources = [r.model_copy(update={"memory": None}) for r in study.trial.resources]
-        update["trial"] = study.trial.model_copy(update={"resources": resources})
-    return update, findings
-
-
-def _objective_findings(
-    study: Study, support: ModeCapabilities, title: str
-) -> Iterator[Finding | Note]:
-    for index, objective in enumerate(study.objectives):
-        path = study.objective_path(index)
-        if objective.target is not None and "target" in support.enforced_here:
-            yield Note(f"{path}.target", _ENFORCED_HERE.format(title))
-        elif objective.target is not None and not support.targets:
-            yield Finding("dropped", f"{path}.target", f"{title} does not stop at a target")
-        if objective.select not in support.select:
-            reason = (
-                f"{title} does not optimize the {objective.select} measurement of a trial; the "
-                "results still report it"
-            )
-            yield Finding("approximated", f"{path}.select", reason)

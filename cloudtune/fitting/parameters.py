@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
@@ -24,6 +25,10 @@ from cloudtune.study.search_space import (
     resolve_scale,
 )
 
+MAX_LISTED = 1_000
+"""The values that are listed in place of a range, at most."""
+_MAX_STEPS = 2**53
+
 
 @dataclass(frozen=True)
 class FitContext:
@@ -37,7 +42,12 @@ class FitContext:
     @property
     def max_values(self) -> int:
         """The maximum number of values in a list."""
-        return self.support.max_values.value if self.support.max_values else 1_000
+        return self.support.max_values.value if self.support.max_values else MAX_LISTED
+
+    @property
+    def verb(self) -> str:
+        """What happens to a parameter: a request is sent, and a document is written."""
+        return "sent" if self.support.launcher else "written"
 
 
 _Step = Callable[[Parameter, str, FitContext], Parameter | None]
@@ -71,21 +81,56 @@ def _fit_grid(parameter: Parameter, path: str, context: FitContext) -> Parameter
     return _categorical(parameter)
 
 
+def _adjust(parameter: Parameter, path: str, context: FitContext) -> Parameter | None:
+    adjust = context.support.adjust
+    change = adjust(parameter) if adjust else None
+    if change is None:
+        return parameter
+    where = f"{path}.{change.field}" if change.field else path
+    if change.kind == "note":
+        context.diagnostics.append(Note(where, change.reason))
+    else:
+        context.diagnostics.append(Finding(change.kind, where, change.reason))
+    return None if change.kind == "refused" else change.parameter
+
+
 def _fit_step(parameter: Parameter, path: str, context: FitContext) -> Parameter | None:
-    if not isinstance(parameter, FloatParameter | IntParameter) or context.support.steps:
+    if not isinstance(parameter, FloatParameter | IntParameter):
         return parameter
     if parameter.step is None or (isinstance(parameter, IntParameter) and parameter.step == 1):
         return parameter
-    path, count, limit = f"{path}.step", count_values(parameter) or 0, context.support.max_values
+    support, title = context.support, context.title
+    if not support.steps:
+        obstacle = f"{title} does not support steps"
+    elif not support.log_steps and resolve_scale(parameter) == "log":
+        obstacle = f"{title} has no step on a log scale"
+    elif support.aligned_steps:
+        bounds = aligned_bounds(parameter.min, parameter.max, parameter.step)
+        if bounds is not None:
+            return parameter.model_copy(update={"max": bounds[1]})
+        obstacle = f"{title} rounds to multiples of a step"
+    else:
+        return parameter
+    return _list_steps(parameter, path, context, obstacle)
+
+
+def _list_steps(
+    parameter: FloatParameter | IntParameter, path: str, context: FitContext, obstacle: str
+) -> Parameter | None:
+    support, count = context.support, count_values(parameter) or 0
+    path, limit = f"{path}.step", support.max_values
+    if not support.launcher and count > context.max_values:
+        reason = f"{obstacle}, and {count:,} values are too many for a list"
+        context.diagnostics.append(Finding("refused", path, reason))
+        return None
     if limit and count > limit.value:
         reason = (
-            f"{context.title} does not support steps, and {count} values are more than the "
+            f"{obstacle}, and {count} values are more than the "
             f"{limit.value} allowed in a list: values between steps will occur"
         )
         context.diagnostics.append(Finding("dropped", path, reason))
         return parameter.model_copy(update={"step": None})
-    values = format_count(count, "value")
-    note = f"{context.title} does not support steps: sent as a list of {values}"
+    note = f"{obstacle}: {context.verb} as a list of {format_count(count, 'value')}"
     context.diagnostics.append(Note(path, note))
     return DiscreteParameter(
         type="discrete",
@@ -107,9 +152,10 @@ def _fit_type(parameter: Parameter, path: str, context: FitContext) -> Parameter
         context.diagnostics.append(Finding("refused", path, reason))
         return None
     if isinstance(parameter, BoolParameter):
-        context.diagnostics.append(Note(path, f"{unsupported}: sent as the values True and False"))
+        note = f"{unsupported}: {context.verb} as the values True and False"
+        context.diagnostics.append(Note(path, note))
     else:
-        reason = f"{unsupported}: sent as {format_count(count, 'value')} without an order"
+        reason = f"{unsupported}: {context.verb} as {format_count(count, 'value')} without an order"
         context.diagnostics.append(Finding("approximated", path, reason))
     return _categorical(parameter)
 
@@ -146,10 +192,27 @@ def _fit_values(parameter: Parameter, path: str, context: FitContext) -> Paramet
                 equal = f"{other!r} and {value!r} are equal"
                 reasons.append(f"{title} sends values as text, in which {equal}")
     context.diagnostics.extend(Finding("refused", f"{path}.values", each) for each in reasons)
+    is_text = not context.support.launcher and context.support.text_only
+    if is_text and isinstance(parameter, CategoricalParameter) and not _are_numbers(parameter):
+        return parameter.model_copy(update={"values": list(map(format_value, parameter.values))})
     return parameter
 
 
-_STEPS: tuple[_Step, ...] = (_fit_step, _fit_type, _fit_scale, _fit_values)
+def _are_numbers(parameter: CategoricalParameter) -> bool:
+    """Return whether all values are numbers, which can be told from their text."""
+    return not any(isinstance(value, bool | str) for value in parameter.values)
+
+
+def aligned_bounds(low: float, high: float, step: float) -> tuple[float, float] | None:
+    """Return the first and the last value of a step; None if they are no multiples of it."""
+    bottom, top, unit = (Decimal(repr(number)) for number in (low, high, step))
+    if max(abs(bottom), abs(top)) > unit * _MAX_STEPS or bottom % unit:
+        return None
+    last = bottom + (top - bottom) // unit * unit
+    return low, int(last) if last == int(last) else float(last)
+
+
+_STEPS: tuple[_Step, ...] = (_adjust, _fit_step, _fit_type, _fit_scale, _fit_values)
 
 
 def _categorical(parameter: Parameter) -> CategoricalParameter:

@@ -13,6 +13,7 @@ from cloudtune.formats.yaml_scalars import YamlVersion
 from cloudtune.study.yaml_reader import is_map
 
 if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
     from cloudtune.study.study import Study
 
 
@@ -94,6 +95,10 @@ class Format(ABC):
         Takes each key that it understands out of the fields, and keeps ``document.rest()`` under
         ``providers.<home>.native``. Tells in ``document.report`` what the study cannot hold.
         """
+
+    def dialect(self) -> Dialect | None:
+        """Return how a study is written as a document; None if the format is read only."""
+        return None
 
     def write(self, study: Study, report: Report) -> Json:
         """Return the document of a study, with only what the study says.

@@ -11,13 +11,16 @@ The code of a trial is in an image, so ``trialTemplate`` stays in ``providers.ka
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.katib.names import HOME, STUDY_JOB
 from cloudtune.formats.model import Format, StudyDraft
-from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class KatibFormat(Format):
@@ -44,7 +47,7 @@ class KatibFormat(Format):
         return [ExperimentReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.katib.writer import write_experiment
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.katib.dialect import KATIB
 
-        return write_experiment(study, report)
+        return KATIB

@@ -1,0 +1,1 @@
+"""What is needed to write a study as the document of another system."""
