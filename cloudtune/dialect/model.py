@@ -64,9 +64,11 @@ def fit_document(study: Study, dialect: Dialect) -> FittedStudy:
     found += [*dialect.words.findings(fitted.study.strategy, dialect.title)]
     found += [*_others(fitted, dialect, native), *dialect.rules(fitted, native)]
     findings = [each for each in found if isinstance(each, Finding)]
+    strategy = dialect.words.written(fitted.study.strategy)
+    study = fitted.study.model_copy(update={"strategy": strategy})
     return replace(
         fitted,
-        study=drop_fields(fitted.study, findings),
+        study=drop_fields(study, findings),
         findings=(*fitted.findings, *findings),
         notes=(*fitted.notes, *(each for each in found if isinstance(each, Note))),
     )

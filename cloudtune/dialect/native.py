@@ -33,8 +33,17 @@ class Native:
     """Returns the parameter, in the form of a study file, for which a whole definition stands; None
     if it is only a part of one."""
 
+    extra: Json = field(default_factory=dict[str, Any])
+    """By name, what the parameters of the document have that a study has not, such as lists as
+    constants."""
+
+    current: frozenset[str] = frozenset()
+    """The parameters whose whole definition is known to be that of the study."""
+
     def whole(self, name: str, parameter: Parameter) -> Any:
         """Return the kept definition of a parameter that has not changed, None if there is none."""
+        if name in self.current:
+            return self.entries[name][0]
         return next(
             (each for each in self.entries.get(name, ()) if self._means(each, parameter)), None
         )
@@ -47,6 +56,13 @@ class Native:
         """Return the definition of a parameter with what is kept of it."""
         whole = self.whole(name, parameter)
         return merge_json(definition, self.part(name)) if whole is None else copy.deepcopy(whole)
+
+    def take(self, is_extra: Callable[[Any], bool]) -> Json:
+        """Take the definitions out that are extra, because no parameter can have them."""
+        found = {name: each[0] for name, each in self.entries.items() if any(map(is_extra, each))}
+        found = {name: each for name, each in found.items() if self._read(each) is None}
+        self.entries = {name: each for name, each in self.entries.items() if name not in found}
+        return found
 
     def others(self, names: Iterable[str]) -> list[str]:
         """Return the names of what is kept of parameters that a study no longer has."""
@@ -96,3 +112,24 @@ def named_entries(block: Any, key: str) -> dict[str, list[Any]]:
 def map_entries(block: Any) -> dict[str, list[Any]]:
     """Return the values of a map by their keys."""
     return {name: [entry] for name, entry in block.items()} if is_map(block) else {}
+
+
+def nested_entries(
+    block: Any, key: str | None, is_leaf: Callable[[Any], bool] = lambda _: False
+) -> dict[str, list[Any]]:
+    """Return definitions in nested maps by their names, in which dots separate the levels.
+
+    Args:
+        block: The outermost level.
+        key: The key of the definitions in a level; None if the level itself has them.
+        is_leaf: Whether a map is a definition rather than a level; if `key` is None.
+    """
+    found: dict[str, list[Any]] = {}
+    for name, entry in block.items() if is_map(block) else ():
+        level = entry if key is None else map_at(entry).get(key)
+        if is_map(level) and not is_leaf(level):
+            inner = nested_entries(level, key, is_leaf)
+            found |= {f"{name}.{each}": definitions for each, definitions in inner.items()}
+        else:
+            found[name] = [entry]
+    return found

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.fitting.capabilities import MethodName
 from cloudtune.study.schema import StoppingRule, Strategy, StrategyName
 
 StrategyWords = Mapping[str, Mapping[str, str]]
@@ -22,8 +21,12 @@ class Words:
     """The words for a strategy that a study can name; of equal ones, the first is written."""
     similar: StrategyWords = field(default_factory=dict[str, Mapping[str, str]])
     """The other words, with the strategy that is most like each."""
+    instead: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By strategy without a word, the word that is written for it."""
     plain: Mapping[str, str] = field(default_factory=dict[str, str])
     """By strategy, the method that its word without a method stands for."""
+    by_setting: frozenset[str] = frozenset()
+    """The methods that a setting next to the word names."""
     goals: Mapping[str, str] = field(default_factory=dict[str, str])
     scales: Mapping[str, str] = field(default_factory=dict[str, str])
     rules: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -39,15 +42,8 @@ class Words:
     @property
     def names(self) -> frozenset[StrategyName]:
         """The strategies that have a word."""
-        found = frozenset(each["name"] for each in self.known.values())
+        found = frozenset([*(each["name"] for each in self.known.values()), *self.instead])
         return cast("frozenset[StrategyName]", found)
-
-    @property
-    def methods(self) -> frozenset[MethodName]:
-        """The methods that have a word."""
-        methods = [each["method"] for each in self.known.values() if "method" in each]
-        found = frozenset([*methods, *self.plain.values(), "uniform"])
-        return cast("frozenset[MethodName]", found)
 
     def strategy(self, strategy: Strategy) -> str | None:
         """Return the word for a strategy: an exact one, else that of the most similar one."""
@@ -62,31 +58,46 @@ class Words:
             for word, each in table.items():
                 if each["name"] == strategy.name:
                     return word
-        return None
+        return self.instead.get(strategy.name)
+
+    def written(self, strategy: Strategy) -> Strategy:
+        """Return the strategy that the word for a strategy stands for."""
+        known = self.known.get(self.strategy(strategy) or "")
+        if known is None or known["name"] != strategy.name or strategy.method is None:
+            return strategy
+        if self._is_exact(strategy, known):
+            return strategy
+        return strategy.model_copy(update={"method": known.get("method")})
 
     def means(self, word: Any, strategy: Strategy) -> bool:
         """Return whether a word of an imported document still stands for a strategy."""
         known = self.known.get(str(word))
         if known is None or known["name"] != strategy.name:
             return False
-        return strategy.method in {known.get("method"), None, self.plain.get(strategy.name)}
+        return strategy.method is None or self._is_exact(strategy, known)
 
     def findings(self, strategy: Strategy, title: str) -> Iterator[Finding | Note]:
         """Yield what is different about the strategy for which a word stands."""
         word = self.strategy(strategy)
         if word is None:
             return
-        if word in self.similar:
-            yield Finding("approximated", "strategy.name", f"{title} runs {word}, which is similar")
+        if word in self.similar or strategy.name in self.instead:
+            yield Finding(
+                "approximated", "strategy", f"{title} runs {word} instead of {strategy.name}"
+            )
             return
         method = self.strategies[word].get("method")
         if method is None and strategy.name == "bayesian":
             method = self.plain.get(strategy.name)
         if strategy.method is None and method is not None:
             yield Note("strategy.method", f"absent: {title} runs {word}, which is {method}")
-        elif strategy.method not in {None, method, self.plain.get(strategy.name), "uniform"}:
+        elif strategy.method is not None and not self._is_exact(strategy, self.strategies[word]):
             reason = f"{title} runs {word}, not {strategy.method}"
             yield Finding("approximated", "strategy.method", reason)
+
+    def _is_exact(self, strategy: Strategy, known: Mapping[str, str]) -> bool:
+        exact = {known.get("method"), self.plain.get(strategy.name), *self.by_setting}
+        return strategy.method in exact
 
 
 def inverse(words: Mapping[str, str], value: str) -> str:

@@ -24,6 +24,7 @@ from cloudtune.study.search_space import (
     Value,
     count_values,
     definition_path,
+    format_value,
     is_same_value,
     list_values,
     match_value,
@@ -154,7 +155,7 @@ def condition_findings(
         definitions.setdefault(node.name, []).append(node)
     for node in nodes:
         parents, reason = list(conditions.when[node.key]), ""
-        if not parents:
+        if not parents or node.key in context.exempt:
             continue
         if kind == "none":
             reason = f"{title} has no conditional parameters"
@@ -184,3 +185,24 @@ def _choices_obstacle(
 
 def _bare(node: Node) -> Parameter:
     return node.parameter.model_copy(update={"when": None})
+
+
+def rename_condition_values(parameters: dict[str, list[Parameter]]) -> None:
+    """Write the values in conditions as text where those of the parent have become text."""
+    texts = {
+        name
+        for name, variants in parameters.items()
+        if all(isinstance(each, CategoricalParameter) and _is_text(each) for each in variants)
+    }
+    for name, variants in parameters.items():
+        for index, each in enumerate(variants):
+            if each.when and texts & each.when.keys():
+                when = {
+                    parent: list(map(format_value, values)) if parent in texts else values
+                    for parent, values in each.when.items()
+                }
+                parameters[name][index] = each.model_copy(update={"when": when})
+
+
+def _is_text(parameter: CategoricalParameter) -> bool:
+    return all(isinstance(value, str) for value in parameter.values)

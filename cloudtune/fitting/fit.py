@@ -19,6 +19,7 @@ from cloudtune.fitting.conditions import (
     SimplifiedConditions,
     condition_findings,
     find_root,
+    rename_condition_values,
     simplify_conditions,
 )
 from cloudtune.fitting.fields import drop_fields, unsupported_fields
@@ -111,11 +112,11 @@ def fit_to(
         title: The name of the provider or the tool, for messages.
         is_exempt: Whether a definition of a parameter, by its name, is left as it is.
     """
-    diagnostics: list[Finding | Note] = []
-    context = FitContext(support, title, diagnostics)
     conditions = _simplified_conditions(study, support)
     nodes = [node for node in list_nodes(study) if node.key in conditions.when]
-    diagnostics += _never_active_notes(study, conditions)
+    exempt = {node.key for node in nodes if is_exempt and is_exempt(node.name, node.parameter)}
+    diagnostics: list[Finding | Note] = [*_never_active_notes(study, conditions)]
+    context = FitContext(support, title, diagnostics, exempt)
     conditional = any(conditions.when[node.key] for node in nodes)
     other_fields, other_findings = fit_blocks(study, support, title)
     root, obstacle = None, "does not support conditions"
@@ -129,8 +130,7 @@ def fit_to(
     single_nodes = [] if support.single_values else nodes
     single = {node.key for node in single_nodes if count_values(node.parameter) == 1}
     names = _names(study, nodes, single, flatten=flatten)
-    exempt = {node.key for node in nodes if is_exempt and is_exempt(node.name, node.parameter)}
-    nodes_as_sent = _FittedNodes(context, study, names, single - exempt, exempt)
+    nodes_as_sent = _FittedNodes(context, study, names, single - exempt)
     for node in nodes:
         nodes_as_sent.add(node, None if flatten else conditions.when[node.key] or None)
         if node.key in conditions.unresolved and not flatten:
@@ -152,6 +152,8 @@ def fit_to(
     diagnostics += _number_findings(len(parameters), support, title)
     limits, limit_findings = fit_limits(study, provider, support, title)
     diagnostics += limit_findings + other_findings
+    if not support.launcher:
+        rename_condition_values(parameters)
     fitted = study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields})
     unsupported = unsupported_fields(fitted, support, title)
     diagnostics += unsupported
@@ -178,8 +180,6 @@ class _FittedNodes:
     names: Mapping[str, str]
     single: Set[str]
     """The keys of the nodes that are sent as constants."""
-    exempt: Set[str]
-    """The keys of the nodes that are left as they are."""
     parameters: dict[str, list[Parameter]] = field(default_factory=dict[str, list[Parameter]])
     sent: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
     fixed_values: dict[str, Value] = field(default_factory=dict[str, Value])
@@ -201,7 +201,7 @@ class _FittedNodes:
         context.diagnostics.extend(findings)
 
     def _fit(self, node: Node, path: str) -> Parameter | None:
-        if node.key in self.exempt:
+        if node.key in self.context.exempt:
             return node.parameter
         in_grid = self.study.strategy.name == "grid"
         return fit_parameter(node.parameter, path, self.context, in_grid=in_grid)

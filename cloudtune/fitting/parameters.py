@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -38,6 +38,8 @@ class FitContext:
     title: str
     """The provider's title."""
     diagnostics: list[Finding | Note]
+    exempt: Set[str] = frozenset()
+    """The keys of the definitions that are left as they are."""
 
     @property
     def max_values(self) -> int:
@@ -119,7 +121,7 @@ def _list_steps(
 ) -> Parameter | None:
     support, count = context.support, count_values(parameter) or 0
     path, limit = f"{path}.step", support.max_values
-    if not support.launcher and count > context.max_values:
+    if not support.launcher and not limit and count > context.max_values:
         reason = f"{obstacle}, and {count:,} values are too many for a list"
         context.diagnostics.append(Finding("refused", path, reason))
         return None

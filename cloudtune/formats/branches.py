@@ -78,25 +78,15 @@ class Definitions:
 
 
 class Branches:
-    """The parameters of a study, each with at most one parent.
+    """The parameters of a fitted study, each with at most one parent."""
 
-    Args:
-        study: The study.
-        report: Where parameters with several parents are refused.
-        tool: The tool, for messages.
-    """
-
-    def __init__(self, study: Study, report: Report, tool: str) -> None:
+    def __init__(self, study: Study) -> None:
         self.roots: list[Named] = []
         self._children: dict[str, list[Named]] = {}
         for name, definitions in study.parameters.items():
             for definition in definitions:
-                parents = list(definition.when or {})
-                if len(parents) > 1:
-                    reason = f"{tool} has no parameter that depends on several others"
-                    report.refuse(f"parameters.{name}.when", reason)
-                elif parents:
-                    self._children.setdefault(parents[0], []).append((name, definition))
+                if parent := next(iter(definition.when or {}), None):
+                    self._children.setdefault(parent, []).append((name, definition))
                 else:
                     self.roots.append((name, definition))
 

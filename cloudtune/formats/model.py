@@ -179,17 +179,6 @@ def report_stopping(study: Study, report: Report, owner: str) -> None:
     report_unsupported(study, report, {f"early_stopping.{name}": reason for name in names})
 
 
-def locate_code(study: Study, home: str) -> str:
-    """Return where the code of a study is whose format does not name it; an export uploads none."""
-    sources = study.trial.source or {}
-    address = sources.get(home) or sources.get("*")
-    if address and "://" in address:
-        return f"the code is at {address}"
-    if sources and address is None:
-        return f"the code is located only for {', '.join(sources)}"
-    return "the code is on this machine, and only `cloudtune run` uploads it"
-
-
 def report_arguments(study: Study, report: Report, owner: str) -> None:
     """Drop another form of arguments than options, for a format that has only these."""
     style = study.trial.arguments

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from cloudtune.dialect.ranges import MAX_LISTED, aligned_bounds, exponential, power
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.values import choice, unique_values
+from cloudtune.formats.values import choice, parse_number, unique_values
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -23,55 +24,14 @@ from cloudtune.study.schema import (
 from cloudtune.study.search_space import Value, count_values, format_value, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
-MAX_LISTED = 1_000
-"""The values of a step that are listed at most."""
 _MAX_STEPS = 2**53
 _SHOWN = 60
 """The characters of a value in a message, at most."""
-_MAX_EXPONENT = 700
-"""Of e: a larger one is no floating-point number."""
-_SHORT = 10
-"""The digits of a number that someone wrote by hand, at most."""
-
-
-def exponential(exponent: float, base: float = math.e) -> float | None:
-    """Return a base to a power, in few digits if that is what was meant; None if it has no value.
-
-    >>> exponential(-9.210340371976182), exponential(0), exponential(-3, 10)
-    (0.0001, 1.0, 0.001)
-    """
-    if abs(exponent) * abs(math.log(base)) > _MAX_EXPONENT:
-        return None
-    return _shorten(math.exp(exponent) if base == math.e else base**exponent)
-
-
-def logarithm(value: float, base: float = math.e) -> float:
-    """Return a logarithm, in few digits if these are as exact.
-
-    >>> logarithm(0.0024787521766663585), logarithm(1000, 10)
-    (-6.0, 3.0)
-    """
-    exponent = math.log(value) if base == math.e else math.log(value, base)
-    short = _shorten(exponent)
-    return short if exponential(short, base) == value else exponent
-
-
-def _shorten(number: float) -> float:
-    short = float(f"{number:.12g}")
-    return short if len(repr(short)) <= _SHORT else number
 
 
 def is_logarithmic(scale: str, low: float, high: float) -> bool:
     """Return whether a range is searched on a log scale; `auto` decides by its width."""
     return scale == "log" or (scale == "auto" and low > 0 and high / low >= 100)
-
-
-def aligned_bounds(low: float, high: float, step: float) -> tuple[float, float] | None:
-    """Return the first and the last value of a step; None if they are no multiples of it."""
-    bottom, top, unit = (Decimal(repr(number)) for number in (low, high, step))
-    if max(abs(bottom), abs(top)) > unit * _MAX_STEPS or bottom % unit:
-        return None
-    return low, _number(bottom + (top - bottom) // unit * unit)
 
 
 @dataclass(frozen=True)
@@ -323,3 +283,53 @@ def keep_whole(fields: Fields) -> None:
     """Put a definition back as it is, so that an export writes the same one."""
     for key, part in fields.original.items():
         fields.put(key, part)
+
+
+def read_power(
+    fields: Fields, key: str, low: float, high: float, step: float | None, *, whole: bool
+) -> Json | None:
+    """Take the base of a range, and return the range with values as bounds.
+
+    Whole exponents, or those of a step, are a list of values; others are a float on a log scale.
+
+    Args:
+        fields: The range.
+        key: The key of the base: a number above 1, or ``e``.
+        low: The smallest exponent.
+        high: The largest exponent.
+        step: The distance between exponents; None for any value, or 1 for whole exponents.
+        whole: Whether the exponents are whole numbers.
+
+    Returns:
+        The parameter, or None with a mistake or a finding.
+    """
+    text = fields.word(key)
+    base = math.e if str(text).lower() == "e" else parse_number(text)
+    if base is None or base <= 1:
+        fields.mistake(key, f"must be a base above 1, not {text!r}")
+        return None
+    if low > high or (step is not None and step <= 0):
+        fields.mistake(key, f"no exponents from {low} to {high} with the step {step}")
+        return None
+    if step is None and not whole:
+        first, last = power(base, low), power(base, high)
+        if not 0 < first <= last < math.inf:
+            fields.mistake(key, f"the exponents {low} to {high} are not those of numbers")
+            return None
+        return {"type": "float", "min": first, "max": last, "scale": "log"}
+    distance = 1 if step is None else step
+    count = (high - low) / distance + 1 + 1e-9
+    if count > MAX_LISTED:
+        reason = f"a step of exponents with more than {MAX_LISTED:,} values"
+        fields.refuse(key, reason)
+        return None
+    values = [power(base, low + index * distance) for index in range(int(count))]
+    if not 0 < values[0] <= values[-1] < math.inf:
+        fields.mistake(key, f"the exponents {low} to {high} are not those of numbers")
+        return None
+    numbers: list[int | float] = list(dict.fromkeys(values))
+    if all(number == int(number) for number in numbers):
+        numbers = [int(number) for number in numbers]
+    if len(numbers) > 1:
+        fields.note(key, f"the bounds are exponents of {text}, so the study lists the values")
+    return {"type": "discrete", "values": numbers, "scale": "log"}

@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from cloudtune.diagnostics import Check as Check
     from cloudtune.diagnostics import Finding as Finding
     from cloudtune.diagnostics import Note as Note
+    from cloudtune.dialect.code import is_remote as is_remote
+    from cloudtune.dialect.code import locate_code as locate_code
+    from cloudtune.dialect.code import other_sources as other_sources
+    from cloudtune.dialect.code import source_address as source_address
+    from cloudtune.dialect.model import Dialect as Dialect
+    from cloudtune.dialect.native import Native as Native
+    from cloudtune.dialect.native import map_at as map_at
+    from cloudtune.dialect.native import named_entries as named_entries
+    from cloudtune.dialect.native import native_of as native_of
+    from cloudtune.dialect.native import take_block as take_block
+    from cloudtune.dialect.ranges import LINEAR_AND_LOG as LINEAR_AND_LOG
+    from cloudtune.dialect.ranges import list_log_scale as list_log_scale
+    from cloudtune.dialect.ranges import list_log_values as list_log_values
+    from cloudtune.dialect.ranges import write_power as write_power
+    from cloudtune.dialect.words import Words as Words
+    from cloudtune.dialect.words import inverse as inverse
     from cloudtune.errors import CloudtuneError as CloudtuneError
     from cloudtune.errors import EmulatorEndedError as EmulatorEndedError
     from cloudtune.errors import MissingExtraError as MissingExtraError
@@ -27,24 +43,23 @@ if TYPE_CHECKING:
     from cloudtune.fitting.capabilities import ALL_LIMITS as ALL_LIMITS
     from cloudtune.fitting.capabilities import ALL_SCALES as ALL_SCALES
     from cloudtune.fitting.capabilities import DRIVEN as DRIVEN
+    from cloudtune.fitting.capabilities import NOTHING as NOTHING
+    from cloudtune.fitting.capabilities import Adjustment as Adjustment
     from cloudtune.fitting.capabilities import Capabilities as Capabilities
     from cloudtune.fitting.capabilities import Limit as Limit
     from cloudtune.fitting.capabilities import ModeCapabilities as ModeCapabilities
     from cloudtune.fitting.fit import FittedStudy as FittedStudy
-    from cloudtune.formats.exponents import list_log_values as list_log_values
-    from cloudtune.formats.exponents import read_power as read_power
-    from cloudtune.formats.exponents import write_power as write_power
     from cloudtune.formats.fields import Fields as Fields
     from cloudtune.formats.fields import Report as Report
     from cloudtune.formats.model import Format as Format
     from cloudtune.formats.model import StudyDraft as StudyDraft
     from cloudtune.formats.model import compact as compact
-    from cloudtune.formats.model import locate_code as locate_code
     from cloudtune.formats.model import native_block as native_block
     from cloudtune.formats.model import read_named as read_named
     from cloudtune.formats.model import report_arguments as report_arguments
     from cloudtune.formats.model import report_stopping as report_stopping
     from cloudtune.formats.model import report_unsupported as report_unsupported
+    from cloudtune.formats.ranges import read_power as read_power
     from cloudtune.formats.values import describe_value as describe_value
     from cloudtune.formats.values import parse_number as parse_number
     from cloudtune.formats.values import parse_text as parse_text
@@ -54,7 +69,16 @@ if TYPE_CHECKING:
     from cloudtune.formats.vizier.names import camel_case as camel_case
     from cloudtune.formats.vizier.names import restore_paths as restore_paths
     from cloudtune.formats.vizier.parameters import read_parameter_specs as read_parameter_specs
-    from cloudtune.formats.vizier.tree import write_parameter_specs as write_parameter_specs
+    from cloudtune.formats.vizier.tree import SCALES as SCALES
+    from cloudtune.formats.vizier.tree import adjust_reversed as adjust_reversed
+    from cloudtune.formats.vizier.tree import build_tree as build_tree
+    from cloudtune.formats.vizier.tree import count_combinations as count_combinations
+    from cloudtune.formats.vizier.tree import kept_names as kept_names
+    from cloudtune.formats.vizier.tree import kept_specs as kept_specs
+    from cloudtune.formats.vizier.tree import parameter_specs as parameter_specs
+    from cloudtune.formats.vizier.tree import scale_type as scale_type
+    from cloudtune.formats.vizier.tree import several_parents as several_parents
+    from cloudtune.formats.vizier.tree import walk_tree as walk_tree
     from cloudtune.ledger.home import state_folder as state_folder
     from cloudtune.provider.account import Policy as Policy
     from cloudtune.provider.account import account_error as account_error
@@ -195,13 +219,18 @@ _EXPORTS = {
         "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"
     ),
     "cloudtune.fitting.capabilities": (
-        "ALL_LIMITS ALL_SCALES DRIVEN Capabilities Limit ModeCapabilities"
+        "ALL_LIMITS ALL_SCALES DRIVEN NOTHING Adjustment Capabilities Limit ModeCapabilities"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
-    "cloudtune.formats.exponents": "list_log_values read_power write_power",
+    "cloudtune.dialect.code": "is_remote locate_code other_sources source_address",
+    "cloudtune.dialect.model": "Dialect",
+    "cloudtune.dialect.native": "Native map_at named_entries native_of take_block",
+    "cloudtune.dialect.ranges": "LINEAR_AND_LOG list_log_scale list_log_values write_power",
+    "cloudtune.dialect.words": "Words inverse",
+    "cloudtune.formats.ranges": "read_power",
     "cloudtune.formats.fields": "Fields Report",
     "cloudtune.formats.model": (
-        "Format StudyDraft compact locate_code native_block read_named report_arguments "
+        "Format StudyDraft compact native_block read_named report_arguments "
         "report_stopping report_unsupported"
     ),
     "cloudtune.formats.values": (
@@ -209,7 +238,10 @@ _EXPORTS = {
     ),
     "cloudtune.formats.vizier.names": "camel_case restore_paths",
     "cloudtune.formats.vizier.parameters": "read_parameter_specs",
-    "cloudtune.formats.vizier.tree": "write_parameter_specs",
+    "cloudtune.formats.vizier.tree": (
+        "SCALES adjust_reversed build_tree count_combinations kept_names kept_specs "
+        "parameter_specs scale_type several_parents walk_tree"
+    ),
     "cloudtune.ledger.home": "state_folder",
     "cloudtune.provider.account": (
         "Policy account_error account_ok account_unknown account_warning ask check_clock "

@@ -9,13 +9,16 @@ environment of Azure, so ``trial`` stays in ``providers.azure.native``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from cloudtune.formats.azure.names import HOME, is_rest, sweep_steps
-from cloudtune.formats.fields import Fields, Json, Report, refusals
+from cloudtune.formats.fields import Fields, Json, refusals
 from cloudtune.formats.model import Format, StudyDraft
-from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class AzureFormat(Format):
@@ -61,7 +64,7 @@ class AzureFormat(Format):
         return [JobReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.azure.writer import write_job
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.azure.dialect import AZURE
 
-        return write_job(study, report)
+        return AZURE

@@ -8,13 +8,14 @@ from typing import Any
 
 from cloudtune.formats.fields import Json
 from cloudtune.formats.values import parse_number
+from cloudtune.study.schema import StoppingRule
 from cloudtune.study.yaml_reader import is_map
 
 HOME = "azure"
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
 ALGORITHMS = {"random": "random", "grid": "grid", "bayesian": "bayesian"}
 """The strategy of each sampling algorithm."""
-RULES = {"bandit": "bandit", "median_stopping": "median"}
+RULES: dict[str, StoppingRule] = {"bandit": "bandit", "median_stopping": "median"}
 """The rule of each early termination policy that a study has."""
 MAX_TRIALS = 1_000
 """``max_total_trials`` where a job has none."""

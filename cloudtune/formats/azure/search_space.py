@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import take_exponents, take_quantized
+from cloudtune.formats.ranges import keep_whole, take_exponents, take_quantized
 from cloudtune.formats.values import typed
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -55,6 +55,8 @@ class SpaceReader(Definitions):
             self._options(name, fields, values, when)
         else:
             self.add_choice(name, fields, "values", values, when)
+            if any(isinstance(value, bool) for value in values):
+                keep_whole(fields)  # an export has words instead, as Azure's schema wants
 
     def _options(self, name: str, fields: Fields, options: list[Json], when: Json | None) -> None:
         """Read a choice of maps as a parameter with conditional ones."""

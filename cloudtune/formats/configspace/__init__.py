@@ -8,14 +8,17 @@ limits are in SMAC's ``Scenario``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from cloudtune.formats.configspace.names import HOME, TYPES
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class ConfigSpaceFormat(Format):
@@ -39,7 +42,7 @@ class ConfigSpaceFormat(Format):
         return [SpaceReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.configspace.writer import write_space
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.configspace.dialect import CONFIGSPACE
 
-        return write_space(study, report)
+        return CONFIGSPACE

@@ -9,14 +9,17 @@ any more: IBM ended the API on 1 October 2020. Its settings mean another request
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.ibm_experiments.names import HOME, OPTIMIZATION, REFERENCES
 from cloudtune.formats.model import Format, StudyDraft
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class ExperimentsFormat(Format):
@@ -39,7 +42,7 @@ class ExperimentsFormat(Format):
         return read_experiment(document)
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.ibm_experiments.writer import write_experiment
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.ibm_experiments.dialect import IBM_EXPERIMENTS
 
-        return write_experiment(study, report)
+        return IBM_EXPERIMENTS

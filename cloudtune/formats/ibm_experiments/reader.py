@@ -6,7 +6,6 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.formats.exponents import read_power
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.ibm_experiments.names import (
     HOME,
@@ -21,6 +20,7 @@ from cloudtune.formats.ibm_experiments.names import (
     VALUES,
 )
 from cloudtune.formats.model import StudyDraft, compact, read_named
+from cloudtune.formats.ranges import read_power
 from cloudtune.formats.values import describe_value, parse_number, rising_numbers, unique_values
 
 

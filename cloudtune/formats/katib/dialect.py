@@ -300,7 +300,7 @@ _WORDS = Words(
 KATIB = Dialect(
     name=HOME,
     title="Katib",
-    capabilities=replace(_CAPABILITIES, strategies=_WORDS.names, methods=_WORDS.methods),
+    capabilities=replace(_CAPABILITIES, strategies=_WORDS.names),
     words=_WORDS,
     study_part=_study_part,
     native=_native,

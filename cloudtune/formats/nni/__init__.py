@@ -13,15 +13,18 @@ space can be a file of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.nni.names import HOME, SPELLINGS
 from cloudtune.formats.nni.spelling import fold, respell
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 _SPACES = frozenset(map(fold, SPELLINGS["space"] + SPELLINGS["space_file"]))
 _TYPICAL = frozenset(
@@ -61,10 +64,10 @@ class NniFormat(Format):
         return [ExperimentReader(respell(document)).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.nni.writer import write_experiment
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.nni.dialect import NNI
 
-        return write_experiment(study, report)
+        return NNI
 
 
 def is_space(document: Json) -> bool:

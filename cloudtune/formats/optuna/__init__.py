@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.optuna.names import DISTRIBUTIONS, HOME
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class OptunaFormat(Format):
@@ -50,10 +53,10 @@ class OptunaFormat(Format):
         return [StudyReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.optuna.writer import write_study
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.optuna.dialect import OPTUNA
 
-        return write_study(study, report)
+        return OPTUNA
 
     @override
     def join(self, documents: Sequence[Json], report: Report) -> Json:

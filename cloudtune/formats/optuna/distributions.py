@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.dialect.ranges import choice_values
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.optuna.names import DISTRIBUTIONS
-from cloudtune.formats.ranges import Range, distinct_values, range_or_values, take_choice
-from cloudtune.study.schema import Parameter
+from cloudtune.formats.ranges import take_choice
+from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 from cloudtune.study.yaml_reader import is_map
 
 _SHORT = {
@@ -117,21 +118,16 @@ def merge_distributions(parameters: Sequence[Json]) -> tuple[Json | None, str]:
     return merged, f"the bounds differ between trials: the study has all values{lost}"
 
 
-def write_distribution(path: str, parameter: Parameter, report: Report) -> Json:
-    """Return the distribution of a parameter, with all attributes."""
-    found = range_or_values(path, parameter, report, "Optuna", rounds=False)
-    if not isinstance(found, Range):
-        choices = distinct_values(path, found, report, "Optuna")
+def write_distribution(parameter: Parameter) -> Json:
+    """Return the distribution of a fitted parameter, with all attributes."""
+    if not isinstance(parameter, FloatParameter | IntParameter):
+        choices = choice_values(parameter)
         return {"name": "CategoricalDistribution", "attributes": {"choices": choices}}
-    if found.is_int:
-        attributes: Json = {
-            "log": found.is_log,
-            "step": found.step or 1,
-            "low": found.low,
-            "high": found.high,
-        }
+    is_log = parameter.scale == "log"
+    if isinstance(parameter, IntParameter):
+        attributes: Json = {"log": is_log, "step": parameter.step or 1}
+        attributes |= {"low": parameter.min, "high": parameter.max}
         return {"name": "IntDistribution", "attributes": attributes}
-    step = None if found.step is None else float(found.step)
-    low, high = float(found.low), float(found.high)
-    attributes = {"step": step, "low": low, "high": high, "log": found.is_log}
-    return {"name": "FloatDistribution", "attributes": attributes}
+    step = None if parameter.step is None else float(parameter.step)
+    bounds = {"low": float(parameter.min), "high": float(parameter.max)}
+    return {"name": "FloatDistribution", "attributes": {"step": step, **bounds, "log": is_log}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloudtune.formats.fields import Json
+from cloudtune.study.schema import StoppingRule
 
 HOME = "optuna"
 SAMPLERS: dict[str, Json] = {
@@ -30,7 +31,7 @@ PRUNERS: dict[str, dict[str, str]] = {
     HALVING: {"min_resource": "min_step", "reduction_factor": "eta"},
 }
 """Of each pruner that a study can name, the field of each argument."""
-RULES = {MEDIAN: "median", HALVING: "halving"}
+RULES: dict[str, StoppingRule] = {MEDIAN: "median", HALVING: "halving"}
 BUDGET = {"min": "min_resource", "max": "max_resource", "eta": "reduction_factor"}
 """The arguments of the hyperband pruner."""
 HALVING_ETA = 4

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from cloudtune.errors import UsageError
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.ray.names import HOME, is_domain
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class RayFormat(Format):
@@ -49,10 +52,10 @@ class RayFormat(Format):
         return [TunerReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.ray.writer import write_tuner
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.ray.dialect import RAY
 
-        return write_tuner(study, report)
+        return RAY
 
     @override
     def open(self, place: str, *, is_named: bool) -> Json | None:

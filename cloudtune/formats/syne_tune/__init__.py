@@ -9,14 +9,17 @@ The names of schedulers of earlier versions are from memory, not verified.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.syne_tune.names import HOME, is_domain, parse_space
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 
 class SyneTuneFormat(Format):
@@ -44,7 +47,7 @@ class SyneTuneFormat(Format):
         return [ExperimentReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.syne_tune.writer import write_experiment
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.syne_tune.dialect import SYNE_TUNE
 
-        return write_experiment(study, report)
+        return SYNE_TUNE

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import MAX_LISTED, is_logarithmic, keep_whole, list_steps, take_choice
+from cloudtune.dialect.ranges import MAX_LISTED, choice_values
+from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.ranges import keep_whole, take_choice
 from cloudtune.formats.syne_tune.names import BASE, LOG, QUANTIZED, REVERSE
 from cloudtune.formats.values import rising_numbers
 from cloudtune.study.schema import (
@@ -19,7 +20,7 @@ from cloudtune.study.schema import (
     IntParameter,
     Parameter,
 )
-from cloudtune.study.search_space import Value, count_values, format_value, value_at
+from cloudtune.study.search_space import count_values, value_at
 
 _ORDINALS = frozenset(["Ordinal", "OrdinalNearestNeighbor"])
 _KINDS = frozenset(["Float", "Integer", "Categorical", "FiniteRange", *_ORDINALS])
@@ -174,55 +175,32 @@ def finite_values(
     return list(dict.fromkeys(round(value) if whole else float(value) for value in values))
 
 
-def write_domain(path: str, parameter: Parameter, report: Report) -> Json:
-    """Return the domain of a parameter."""
+def write_domain(parameter: Parameter) -> Json:
+    """Return the domain of a fitted parameter."""
     match parameter:
-        case BoolParameter():
-            return _domain("Categorical", "Uniform", categories=[True, False])
-        case CategoricalParameter():
-            return _categorical(path, list(parameter.values), report)
+        case BoolParameter() | CategoricalParameter():
+            return _domain("Categorical", "Uniform", categories=choice_values(parameter))
         case DiscreteParameter():
+            is_log = parameter.scale == "log"
             values = list(parameter.values)
-            is_log = is_logarithmic(parameter.scale, values[0], values[-1])
-            _check_reverse(path, parameter.scale, report)
             return _domain("OrdinalNearestNeighbor", "", categories=values, log_scale=is_log)
         case FloatParameter() | IntParameter():
-            return _write_range(path, parameter, report)
+            return _write_range(parameter)
 
 
-def _categorical(path: str, values: list[Value], report: Report) -> Json:
-    if len({type(value) for value in values}) > 1:
-        report.approximate(path, "Syne Tune has only values of one type, so all are text")
-        values = [format_value(value) for value in values]
-    return _domain("Categorical", "Uniform", categories=values)
-
-
-def _write_range(path: str, parameter: FloatParameter | IntParameter, report: Report) -> Json:
+def _write_range(parameter: FloatParameter | IntParameter) -> Json:
     is_int = isinstance(parameter, IntParameter)
     kind = "Integer" if is_int else "Float"
     bounds: Json = {"lower": parameter.min, "upper": parameter.max}
-    is_log = is_logarithmic(parameter.scale, parameter.min, parameter.max)
-    step = parameter.step
-    if step is not None and not (is_int and step == 1):
+    if parameter.step is not None and not (is_int and parameter.step == 1):
         count = count_values(parameter) or 1
-        _check_reverse(path, parameter.scale, report)
-        if is_log:
-            values = list_steps(path, parameter, report, "Syne Tune has no step on a log scale")
-            return _domain("OrdinalNearestNeighbor", "", categories=values, log_scale=True)
         bounds["upper"] = value_at(parameter, count - 1)
         settings = {"log_scale": False, "cast_int": is_int, "size": count}
         return _domain("FiniteRange", "", **bounds, **settings)
-    if parameter.scale == "reverse_log":
-        if not is_int and parameter.min >= 0 and parameter.max < 1:
-            return _domain(kind, REVERSE, **bounds)
-        _check_reverse(path, parameter.scale, report)
-    return _domain(kind, LOG if is_log else "Uniform", **bounds)
+    return _domain(kind, _SAMPLERS[parameter.scale], **bounds)
 
 
-def _check_reverse(path: str, scale: str, report: Report) -> None:
-    if scale == "reverse_log":
-        reason = "Syne Tune has a reversed log scale only for a float from 0 to below 1"
-        report.approximate(f"{path}.scale", f"{reason}; it is linear there")
+_SAMPLERS = {"linear": "Uniform", "log": LOG, "reverse_log": REVERSE}
 
 
 def _domain(kind: str, sampler: str, **arguments: Any) -> Json:

@@ -9,15 +9,17 @@ stopping configuration is that of Vertex AI Vizier (google/cloud/aiplatform/v1/s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.vizier.names import HOME, SPEC, camel_case
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 _JOB_KEYS = ("trialJobSpec", "maxTrialCount", "parallelTrialCount", "hyperparameterTuningJob")
 """What a tuning job of Vertex AI has, whose file has a StudySpec, too."""
@@ -48,10 +50,10 @@ class VizierFormat(Format):
         return [read_study(document)]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.vizier.writer import write_study
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.vizier.dialect import VIZIER
 
-        return write_study(study, report)
+        return VIZIER
 
 
 def find_spec(data: Mapping[str, Any]) -> Mapping[str, Any]:

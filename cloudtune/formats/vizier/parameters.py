@@ -62,8 +62,14 @@ class _TreeReader:
         self.origins.setdefault(f"parameters.{name}", fields.path)
         for entry in fields.maps("conditionalParameterSpecs"):
             values = _parent_values(entry, parameter)
+            child = entry.map("parameterSpec")
             if values is not None:
-                self.read(entry.map("parameterSpec"), {name: values})
+                self.read(child, {name: values})
+            if child.rest():  # so that an export finds what belongs to it
+                child.put("parameterId", child.original.get("parameterId"))
+                for key in _CONDITIONS:
+                    if key in entry.original:
+                        entry.put(key, entry.original[key])
 
     def _parameter(self, fields: Fields) -> Json | None:
         keys = [key for key in _KINDS if fields.peek(key) is not None]

@@ -64,7 +64,10 @@ def read_study(document: Fields) -> StudyDraft:
 
 def _read_spec(spec: Fields, data: Json, origins: dict[str, str]) -> None:
     data["parameters"] = read_parameter_specs(spec, origins, _DEFAULT_VALUE, external=True)
-    select = _enum(spec, "measurementSelectionType", SELECTIONS) == SELECTIONS[2]
+    selection = _enum(spec, "measurementSelectionType", SELECTIONS)
+    select = selection == SELECTIONS[2]
+    if select:  # the open source Vizier has no such field, so an export writes it only then
+        spec.put("measurementSelectionType", selection)
     objectives: list[Json] = []
     for fields in spec.maps("metrics", "metricId"):
         if "safetyConfig" in fields:

@@ -9,14 +9,17 @@ W&B reads YAML with PyYAML, for which ``1e-5`` is text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.wandb.names import HOME, METHODS
-from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
 
 _OTHERS = frozenset(["objective", "search_space", "apiVersion"])
 _STUDY = frozenset(["trial", "limits", "strategy", "constants"])
@@ -62,7 +65,7 @@ class WandbFormat(Format):
         return [SweepReader(document).draft()]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune.formats.wandb.writer import write_sweep
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.wandb.dialect import WANDB
 
-        return write_sweep(study, report)
+        return WANDB

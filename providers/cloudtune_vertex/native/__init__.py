@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft, is_map
+from cloudtune.provider import Dialect, Fields, Format, Json, StudyDraft, is_map
 from cloudtune_vertex.native.names import JOB
 from cloudtune_vertex.settings import NAME
 
@@ -45,7 +45,7 @@ class VertexFormat(Format):
         return [read_job(document)]
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune_vertex.native.writer import write_job
+    def dialect(self) -> Dialect:
+        from cloudtune_vertex.dialect import VERTEX
 
-        return write_job(study, report)
+        return VERTEX

@@ -6,11 +6,12 @@ from cloudtune.provider import (
     Facts,
     Json,
     Study,
+    count_combinations,
+    parameter_specs,
     uses_launcher,
 )
 from cloudtune_vertex.request.custom_job import encryption, job_spec, set_fields, to_duration
 from cloudtune_vertex.request.layout import RUN_LABEL, output_uri
-from cloudtune_vertex.request.parameters import count_combinations, parameter_specs
 from cloudtune_vertex.settings import VertexSettings
 
 ALGORITHMS = {

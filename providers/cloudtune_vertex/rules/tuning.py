@@ -10,9 +10,9 @@ from cloudtune.provider import (
     Finding,
     Note,
     Study,
+    count_combinations,
     uses_launcher,
 )
-from cloudtune_vertex.request.parameters import count_combinations
 from cloudtune_vertex.request.tuning_job import max_trials
 
 MAX_COUNT = 2**31 - 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from cloudtune.provider import (
+    SCALES,
     DiscreteParameter,
     Facts,
     Finding,
@@ -15,11 +16,13 @@ from cloudtune.provider import (
     IntParameter,
     Node,
     Note,
+    build_tree,
     count_values,
     list_nodes,
+    scale_type,
     uses_launcher,
+    walk_tree,
 )
-from cloudtune_vertex.request.parameters import SCALES, build_tree, scale_type, walk_tree
 
 MIN_DISTANCE = 1e-10
 """Between discrete values, in TYPES."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft, is_map
+from cloudtune.provider import Dialect, Fields, Format, Json, StudyDraft, is_map
 from cloudtune_watson.settings import NAME
 
 
@@ -49,7 +49,7 @@ class WatsonFormat(Format):
         return read_search(document)
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune_watson.native.writer import write_search
+    def dialect(self) -> Dialect:
+        from cloudtune_watson.dialect import WATSON
 
-        return write_search(study, report)
+        return WATSON

@@ -196,7 +196,8 @@ def test_what_ray_does_not_have() -> None:
     assert space["d"] == {"lograndint": [1, 10]}
     assert exported.document["tune_config"]["search_alg"] == {"optuna": {"seed": 1}}
     assert {each.path for each in exported.findings} == {
-        *("objective.target", "parameters.a.scale", "parameters.b.step", "strategy"),
+        *("objective.target", "parameters.a.scale", "parameters.b.step", "strategy.method"),
+        "parameters.b",
         "early_stopping",
     }
 

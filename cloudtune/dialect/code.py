@@ -1,0 +1,36 @@
+"""The code of a study in a document: an address, since an export uploads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.diagnostics import Note
+from cloudtune.study.study import Study
+
+
+def source_address(study: Study, home: str) -> str | None:
+    """Return where the code of a study is for a tool, None if the study does not say it."""
+    source = study.trial.source or {}
+    return source.get(home) or source.get("*")
+
+
+def is_remote(address: str | None) -> bool:
+    """Return whether an address is one of a storage rather than of this machine."""
+    return address is not None and "://" in address
+
+
+def locate_code(study: Study, home: str) -> str:
+    """Return where the code of a study is, for a tool whose document does not name it."""
+    address = source_address(study, home)
+    if is_remote(address):
+        return f"the code is at {address}"
+    if study.trial.source and address is None:
+        return f"the code is located only for {', '.join(study.trial.source)}"
+    return "the code is on this machine, and only `cloudtune run` uploads it"
+
+
+def other_sources(study: Study, home: str) -> Iterator[Note]:
+    """Yield a note for each location of the code that is for another system."""
+    for name in study.trial.source or {}:
+        if name not in {home, "*"}:
+            yield Note(f"trial.source.{name}", f"is only for {name}, so it is left out")

@@ -1,0 +1,418 @@
+"""How a study is written as a sweep job of Azure, or as the AutoML job that was imported."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.dialect.code import other_sources, source_address
+from cloudtune.dialect.model import Dialect
+from cloudtune.dialect.native import Entries, Native, map_at, native_of, take_block
+from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, logarithm
+from cloudtune.dialect.words import Words, inverse
+from cloudtune.fitting.capabilities import NOTHING, Adjustment
+from cloudtune.fitting.fit import FittedStudy
+from cloudtune.formats.azure.code import read_code
+from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl, log_base
+from cloudtune.formats.azure.search_space import SpaceReader
+from cloudtune.formats.azure.short import is_short, read_short
+from cloudtune.formats.branches import Branches, Named, local_name
+from cloudtune.formats.fields import Json, Report
+from cloudtune.formats.kept import read_alone
+from cloudtune.formats.model import compact
+from cloudtune.study.schema import (
+    BoolParameter,
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+)
+from cloudtune.study.search_space import format_value, list_values
+from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_list, is_map
+
+_RULES = ("min_step", "interval")
+_CAPABILITIES = replace(
+    NOTHING,
+    parameters={"float": LINEAR_AND_LOG, "int": LINEAR_AND_LOG, "categorical": frozenset()},
+    conditions="choices",
+    steps=True,
+    log_steps=False,
+    aligned_steps=True,
+    early_stopping=frozenset({"auto", *RULES.values()}),
+    limits=frozenset({"max_trials", "parallel_trials", "timeout", "trial_timeout"}),
+    fields=frozenset(
+        [
+            *("description", "constants", "trial.source", "trial.script", "trial.module"),
+            *("trial.args", "trial.inputs"),
+            *(f"early_stopping.{key}" for key in _RULES),
+            *("early_stopping.bandit.slack", "early_stopping.bandit.slack_amount"),
+        ]
+    ),
+    reasons={
+        "objective": "a sweep has exactly one objective",
+        "objective.target": "a sweep does not end at a value",
+        "objective.select": "Azure decides which value of a metric counts",
+        "initial_trials": "a sweep takes no first trials",
+        "warm_start": "a sweep does not learn from other jobs",
+        "limits.max_failed_trials": "a sweep has no limit of failed trials",
+        "limits.patience": "a sweep does not end without improvement",
+        "limits.max_cost": "a sweep knows no cost",
+        "early_stopping.min_trials": "Azure's policies have no number of trials",
+        "trial.metrics": "Azure reads metrics from mlflow.log_metric(); add it to the script",
+        "trial.select": "Azure decides which value of a metric counts",
+        "trial.command": "put it into trial.command of the job",
+        "trial.requirements": "put them into the environment of the job",
+        "trial.arguments": "the command of the job passes options, such as --lr 0.1",
+        "trial.switches": "the command of the job passes values as they are",
+        "trial.env": "put them into trial.environment_variables of the job",
+        "trial.resources": "put them into resources of the job",
+        "trial.retry": "a sweep does not start a trial again",
+    },
+)
+_LIMITS = ("timeout", "trial_timeout")
+
+
+def _adjust(parameter: Parameter) -> Adjustment | None:
+    """Return words instead of booleans, which the schema of a choice does not have."""
+    values = list_values(parameter) if isinstance(parameter, BoolParameter) else None
+    if values is not None:
+        words = ["True", "False"]
+        new = CategoricalParameter(type="categorical", values=[*words], when=parameter.when)
+        return Adjustment("note", "", "written as the words True and False", new)
+    if isinstance(parameter, CategoricalParameter) and any(
+        isinstance(value, bool) for value in parameter.values
+    ):
+        texts = parameter.model_copy(update={"values": [*map(format_value, parameter.values)]})
+        reason = "a choice of Azure has no booleans, so all values are written as text"
+        return Adjustment("approximated", "values", reason, texts)
+    return None
+
+
+def _study_part(fitted: FittedStudy, native: Native) -> Json:
+    study, rest = fitted.study, native.rest
+    automl = is_automl(rest)
+    head: Json = {key: rest[key] for key in ("$schema", "type") if key in rest}
+    job: Json = head if rest or native.block else {"$schema": SCHEMA}
+    job |= {} if automl else {"type": "sweep"}
+    job |= compact(name=study.name, description=study.description)
+    writer = _SpaceWriter(study, native)
+    sweep: Json = {
+        "sampling_algorithm": _algorithm(study, _sweep_of(rest)),
+        **compact(early_termination=_early_termination(study)),
+    }
+    if automl:
+        job |= {"sweep": sweep, "search_space": writer.alternatives()}
+    else:
+        job |= {**sweep, "search_space": writer.space(writer.branches.roots)}
+    (objective,) = study.objectives
+    if automl:
+        job["primary_metric"] = objective.metric
+    else:
+        job["objective"] = {"goal": objective.goal, "primary_metric": objective.metric}
+    _add_limits(job, study, rest, automl=automl)
+    if not automl and "trial" not in rest:
+        job["trial"] = _trial(study, [name for name, _ in writer.branches.roots])
+    return job
+
+
+def _sweep_of(rest: Json) -> Json:
+    return map_at(rest, "sweep") if is_automl(rest) else rest
+
+
+def _algorithm(study: Study, sweep: Json) -> str | Json:
+    strategy, name = study.strategy, _WORDS.strategy(study.strategy)
+    settings: Json = {}
+    if strategy.name == "random":
+        rule = {"uniform": "random", "sobol": "sobol"}.get(strategy.method or "")
+        settings = compact(rule=rule)
+        settings |= {} if strategy.seed is None else {"seed": strategy.seed}
+    is_written_as_map = is_map(sweep.get("sampling_algorithm"))
+    return {"type": name, **settings} if settings or is_written_as_map else str(name)
+
+
+def _early_termination(study: Study) -> Json:
+    stopping = study.early_stopping
+    if stopping is None:
+        return {}
+    policy: Json = {"type": inverse(RULES, stopping.rule)}
+    if stopping.rule == "bandit":
+        if stopping.slack_amount is not None:
+            policy["slack_amount"] = stopping.slack_amount
+        else:
+            policy["slack_factor"] = 0.1 if stopping.slack is None else stopping.slack
+    for key, value in (
+        ("delay_evaluation", stopping.min_step),
+        ("evaluation_interval", stopping.interval),
+    ):
+        if value is not None:
+            policy[key] = value
+    return policy
+
+
+def _add_limits(job: Json, study: Study, rest: Json, *, automl: bool) -> None:
+    limits = study.limits
+    counts: Json = compact(
+        **{"max_trials" if automl else "max_total_trials": limits.max_trials},
+        max_concurrent_trials=limits.parallel_trials or (None if automl else 1),
+    )
+    suffix = "_minutes" if automl else ""
+    times: Json = {
+        name + suffix: math.ceil(seconds / _unit(rest))
+        for name in _LIMITS
+        if (seconds := getattr(limits, name)) is not None
+    }
+    if automl and "limits" in map_at(rest, "sweep"):
+        job["sweep"]["limits"] = counts
+        job |= compact(limits=times)
+    else:
+        job |= compact(limits=counts | times)
+    kept = map_at(rest, "limits")
+    is_changed = limits.parallel_trials != limits.max_trials
+    if is_changed and kept.get("max_concurrent_trials", 0) is None:
+        del kept["max_concurrent_trials"]  # absent in the imported job, but not in the study
+
+
+def _unit(rest: Json) -> int:
+    """Return the unit of time limits in seconds."""
+    return 60 if is_automl(rest) else 1
+
+
+def _trial(study: Study, names: list[str]) -> Json:
+    trial = study.trial
+    program = ["python", trial.script] if trial.script else ["python", "-m", str(trial.module)]
+    if trial.script is None and trial.module is None:
+        return {}
+    values = [f"--{name} ${{{{search_space.{name}}}}}" for name in names]
+    values += [f"--{name} {shlex.quote(str(value))}" for name, value in study.constants.items()]
+    code = source_address(study, HOME) or "."
+    return {"code": code, "command": " ".join([shlex.join(program), *values])}
+
+
+class _SpaceWriter:
+    def __init__(self, study: Study, native: Native) -> None:
+        self._native = native
+        self._base = _base(native.rest)
+        self._automl = is_automl(native.rest)
+        self.branches = Branches(study)
+
+    def alternatives(self) -> list[Json]:
+        """Return the search spaces of an AutoML job, one for each set of values of the root."""
+        return [
+            {**{name: self._short(name, each) for name, each in root.items()}, **self.space(named)}
+            for root, named in _space_groups(self.branches)
+        ]
+
+    def space(self, named: Iterable[Named]) -> Json:
+        return {name: self._definition(name, parameter) for name, parameter in named}
+
+    def _definition(self, name: str, parameter: Parameter) -> Any:
+        if self.branches.has_children(name) and not self._automl:
+            return self._options(name, parameter)
+        written = _expression(parameter, self._base)
+        return self._short(name, self._native.written(name, parameter, written))
+
+    def _short(self, name: str, written: Json) -> Any:
+        """Return a definition as the text of the imported job, unless it has changed."""
+        entries = self._native.entries.get(name, ())
+        return next((e for e in entries if is_short(e) and read_short(e) == written), written)
+
+    def _options(self, name: str, parameter: Parameter) -> Json:
+        """Return the choice of maps of a parameter on which others depend."""
+        key = _option_key(self._native, name)
+        options: list[Json] = []
+        for value in choice_values(parameter):
+            option: Json = {key: value}
+            for child, definition in self.branches.children(name, value):
+                fixed = _fixed_value(definition)
+                option[local_name(child, name)] = (
+                    self._definition(child, definition) if fixed is None else fixed
+                )
+            options.append(option)
+        return {"type": "choice", "values": options}
+
+
+def _space_groups(branches: Branches) -> list[tuple[Json, list[Named]]]:
+    """Return the definition of the root and the other parameters of each search space."""
+    parents = [each for each in branches.roots if branches.has_children(each[0])]
+    if not parents:
+        return [({}, branches.roots)]
+    name, root = parents[0]
+    others = [each for each in branches.roots if each[0] != name]
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for value in list_values(root) or ():
+        active = tuple(
+            f"{child} {definition!r}" for child, definition in branches.children(name, value)
+        )
+        groups.setdefault(active, []).append(value)
+    return [
+        (
+            {name: {"type": "choice", "values": values}},
+            [*others, *branches.children(name, values[0])],
+        )
+        for values in groups.values()
+    ]
+
+
+def _option_key(native: Native, name: str) -> str:
+    """Return the key of an option's name: that of the imported job."""
+    options: Any = map_at(native.part(name)).get("values")
+    first: Json = next(filter(is_map, options if is_list(options) else []), {})
+    return next(iter(first), "name")
+
+
+def _fixed_value(parameter: Parameter) -> Any:
+    """Return the value of a parameter with one value, None if it has several."""
+    if isinstance(parameter, CategoricalParameter) and len(parameter.values) == 1:
+        return parameter.values[0]
+    return None
+
+
+def _expression(parameter: Parameter, base: float) -> Json:
+    if not isinstance(parameter, FloatParameter | IntParameter):
+        return {"type": "choice", "values": choice_values(parameter)}
+    low, high, step = parameter.min, parameter.max, parameter.step
+    is_log = parameter.scale == "log"
+    if isinstance(parameter, IntParameter) and step is None:
+        if low == 0 and not is_log:
+            return {"type": "randint", "upper": high + 1}
+        step = 1
+    bounds = (logarithm(low, base), logarithm(high, base)) if is_log else (low, high)
+    kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
+    quantum = {} if step is None else {"q": step}
+    return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}
+
+
+def _base(rest: Json) -> float:
+    return log_base(_sweep_of(rest).get("sampling_algorithm")) or math.e
+
+
+def _entries(block: Any) -> Entries:
+    """Return the definitions of a search space, or of several, by name."""
+    found: dict[str, list[Any]] = {}
+
+    def add(space: Any, prefix: str) -> None:
+        for name, entry in space.items() if is_map(space) else ():
+            found.setdefault(f"{prefix}{name}", []).append(entry)
+            options: Any = map_at(entry).get("values")
+            for option in options if is_list(options) else []:
+                if is_map(option):
+                    inner = {key: each for key, each in option.items() if is_map(each)}
+                    add(inner, f"{prefix}{name}.")
+
+    for space in block if is_list(block) else [block]:
+        add(space, "")
+    return found
+
+
+def _native(study: Study) -> Native:
+    rest = native_of(study, HOME)
+    block, base = take_block(rest, "search_space"), _base(rest)
+
+    def reread(entry: Any) -> Json | None:
+        if is_short(entry):
+            entry = read_short(entry)
+        if not is_map(entry) or "type" not in entry:
+            return None
+        return read_alone(SpaceReader(Report(), base), entry)
+
+    return Native(rest, block, _entries(block), reread)
+
+
+def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
+    study, rest = fitted.study, native.rest
+    automl = is_automl(rest)
+    if not study.objectives:
+        yield Finding("refused", "objective", "a sweep has exactly one objective")
+    if study.strategy.name != "random" and study.strategy.seed is not None:
+        yield Finding("dropped", "strategy.seed", f"Azure has no seed for {study.strategy.name}")
+    for name in _LIMITS:
+        seconds, unit = getattr(study.limits, name), _unit(rest)
+        if seconds is not None and seconds % unit:
+            text = f"Azure takes whole {'minutes' if automl else 'seconds'}; rounded up"
+            yield Finding("approximated", f"limits.{name}", text)
+    if study.limits.max_trials is None and not automl:
+        yield Note("limits.max_trials", "absent: Azure needs max_total_trials; set it", "warning")
+    yield from _condition_rules(Branches(study), native, automl=automl)
+    yield from other_sources(study, HOME)
+    yield from _code_rules(study, rest, automl=automl)
+
+
+def _condition_rules(branches: Branches, native: Native, *, automl: bool) -> Iterator[Finding]:
+    parents = [name for name, _ in branches.roots if branches.has_children(name)]
+    if automl and len(parents) > 1:
+        reason = "in AutoML, only one choice can have conditional parameters"
+        yield Finding("refused", f"parameters.{parents[1]}", reason)
+    for name in parents if not automl else ():
+        if _option_key(native, name) == "name" and not native.part(name):
+            text = f"a choice of maps: the script is given a map with name instead of {name}"
+            yield Finding("approximated", f"parameters.{name}", text)
+
+
+def _code_rules(study: Study, rest: Json, *, automl: bool) -> Iterator[Finding | Note]:
+    trial = study.trial
+    if not automl and "trial" not in rest:
+        text = "incomplete: Azure needs an environment in trial and a compute; add them to the file"
+        yield Note(f"providers.{HOME}.native", text, "warning")
+    if _keeps_code(study, rest):
+        return
+    for path, value, place in (
+        ("trial.args", trial.args, "trial.command"),
+        ("trial.inputs", trial.inputs, "inputs"),
+    ):
+        if value:
+            yield Finding("dropped", path, f"put them into {place} of the job")
+    if not automl and "trial" not in rest and (trial.script or trial.module):
+        return
+    reason = "the code is that of the imported job: change it in the file"
+    if not rest:
+        reason = "without trial.script, put them into trial.command of the job"
+    for path, code in (
+        ("constants", study.constants),
+        ("trial.source", trial.source),
+        ("trial.script", trial.script),
+        ("trial.module", trial.module),
+    ):
+        if code:
+            yield Finding("dropped", path, reason)
+
+
+def _keeps_code(study: Study, rest: Json) -> bool:
+    """Return whether the job's own command starts the script of the study as the study does."""
+    block, trial = read_code(rest), study.trial
+    if block is None:
+        return False
+    inputs = {name: places.get("*") for name, places in trial.inputs.items()}
+    return (
+        block.get("script") == trial.script
+        and block.get("module") == trial.module
+        and tuple(block["args"]) == tuple(trial.args)
+        and block.get("inputs", {}) == {n: each and each.uri for n, each in inputs.items()}
+    )
+
+
+_WORDS = Words(
+    strategies={word: {"name": name} for word, name in ALGORITHMS.items()},
+    plain={"random": "uniform", "bayesian": "gp"},
+    by_setting=frozenset({"sobol"}),
+    rules=RULES,
+    automatic="median",
+)
+AZURE = Dialect(
+    name=HOME,
+    title="Azure",
+    capabilities=replace(
+        _CAPABILITIES,
+        strategies=_WORDS.names,
+        seeds=True,
+        adjust=_adjust,
+    ),
+    words=_WORDS,
+    study_part=_study_part,
+    native=_native,
+    rules=_rules,
+)
