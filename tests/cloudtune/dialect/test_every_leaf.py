@@ -58,11 +58,15 @@ def meaning(study: Study) -> Study:
     for key, default in (("min", 1), ("eta", 3)):
         if getattr(strategy, key) == default:
             update[key] = None
+    stopping = study.early_stopping
+    if stopping and (stopping.rule, stopping.min_trials) == ("median", 5):
+        stopping = stopping.model_copy(update={"min_trials": None})
     select = {name: each for name, each in study.trial.select.items() if each != "last"}
     return study.model_copy(
         update={
             "parameters": parameters,
             "strategy": strategy.model_copy(update=update),
+            "early_stopping": stopping,
             "trial": study.trial.model_copy(update={"select": select}),
         }
     )
