@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .conftest import Home
 
 SCRIPT = """\
-import time
+import os, time
 from cloudtune.trial import params, report
 report(score=params()["x"])
-time.sleep(0.3)
+while not os.path.exists("{end}"):
+    time.sleep(0.01)
 """
+"""A trial that lasts until a file exists."""
 
 
 def start_in_terminal(home: Home, *words: str) -> tuple[int, int]:
@@ -35,7 +37,7 @@ def start_in_terminal(home: Home, *words: str) -> tuple[int, int]:
 
 def wait_for_output(terminal: int, text: bytes) -> None:
     output = b""
-    due = time.monotonic() + 30
+    due = time.monotonic() + 120
     while text not in output:
         assert time.monotonic() < due, output
         output += os.read(terminal, 4096)
@@ -43,12 +45,14 @@ def wait_for_output(terminal: int, text: bytes) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a terminal")
 def test_a_closed_terminal_does_not_end_a_run(home: Home) -> None:
-    (home.path / "train.py").write_text(SCRIPT, "utf-8")
+    end = home.path.parent / "end"
+    (home.path / "train.py").write_text(SCRIPT.format(end=end), "utf-8")
     pid, terminal = start_in_terminal(home, "run", "study.yaml", "--set", "limits.max_trials=8")
     try:
         wait_for_output(terminal, b" on local")
         assert wait_for(home.trials)
         os.close(terminal)  # the system sends SIGHUP
+        end.touch()
         assert wait_for(lambda: home.engine() is None)
         assert [trial["state"] for trial in home.results()] == ["completed"] * 8
     finally:
@@ -57,7 +61,7 @@ def test_a_closed_terminal_does_not_end_a_run(home: Home) -> None:
 
 
 def test_a_run_after_a_hangup_can_be_stopped(home: Home) -> None:
-    (home.path / "train.py").write_text(SCRIPT.replace("0.3", "100"), "utf-8")
+    (home.path / "train.py").write_text(SCRIPT.format(end="never"), "utf-8")
     engine = home.begin("run", "study.yaml")
     assert wait_for((home.state / "ledger.db").exists)
     assert wait_for(lambda: list(home.state.glob("runs/*/local/trials/*/reports.jsonl")))
