@@ -9,11 +9,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from tests.benchmarks import trained_tasks
-from tests.benchmarks.compare import search
-from tests.benchmarks.comparison_results import rank
-from tests.benchmarks.quality_tasks import Params, Task, assignment_key
-from tests.benchmarks.trained_tasks import Table
+from benchmarks import trained_tasks
+from benchmarks.compare import search
+from benchmarks.comparison_results import rank
+from benchmarks.quality_tasks import Params, Task, assignment_key
+from benchmarks.trained_tasks import Table
 
 PARAMETERS = {
     "kernel": {"type": "categorical", "values": ["linear", "rbf"]},

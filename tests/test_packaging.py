@@ -90,5 +90,5 @@ def test_every_package_says_that_it_is_typed() -> None:
 
 def test_folders_that_are_no_packages_cannot_be_taken_for_one() -> None:
     assert not (ROOT / "providers" / "__init__.py").exists()
-    for folder in ("tests", "templates"):
+    for folder in ("benchmarks", "templates", "tests"):
         assert list((ROOT / folder).rglob("__init__.py")) == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.quality_tasks import Params
-from tests.benchmarks.trained_data import Data
+from benchmarks.quality_tasks import Params
+from benchmarks.trained_data import Data
 
 
 def _number(kind: str, low: float, high: float, **more: Any) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Search quality with several objectives, compared with other searches. Run by hand.
 
-    python -m tests.benchmarks.quality_fronts functions   ZDT and DTLZ2 of 6 to 8 parameters, mixed
-    python -m tests.benchmarks.quality_fronts trainings   error and size of models, conditional too
-    python -m tests.benchmarks.quality_fronts tables      error and time of training, 15 tables
-    python -m tests.benchmarks.quality_fronts wide        ZDT of 30, DTLZ2 of 12 and 14 parameters
-    python -m tests.benchmarks.quality_fronts report      the results of all runs so far
+    python -m benchmarks.quality_fronts functions   ZDT and DTLZ2 of 6 to 8 parameters, mixed
+    python -m benchmarks.quality_fronts trainings   error and size of models, conditional too
+    python -m benchmarks.quality_fronts tables      error and time of training, 15 tables
+    python -m benchmarks.quality_fronts wide        ZDT of 30, DTLZ2 of 12 and 14 parameters
+    python -m benchmarks.quality_fronts report      the results of all runs so far
 
 Options: ``--sides bayesian,MOTPE`` (names of fronts_sides.py), ``--seeds 20``, ``--parallel 4``,
 ``--trials 100``, ``--only PREFIX`` (of the tasks' names) and ``--results FILE``. A run appends to
@@ -28,11 +28,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tests.benchmarks import fronts_tasks
-from tests.benchmarks.fronts_sides import SIDES, race
-from tests.benchmarks.fronts_tasks import Task
-from tests.benchmarks.learning_curves import FOLDER as CACHE
-from tests.benchmarks.quality import bootstrap_interval
+from benchmarks import fronts_tasks
+from benchmarks.fronts_sides import SIDES, race
+from benchmarks.fronts_tasks import Task
+from benchmarks.learning_curves import FOLDER as CACHE
+from benchmarks.quality import bootstrap_interval
 
 GROUPS: Mapping[str, Callable[[], Iterator[Callable[[], Task]]]] = {
     "functions": fronts_tasks.functions,

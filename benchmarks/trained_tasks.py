@@ -1,7 +1,7 @@
 """Tasks made from real trainings: conditional spaces, and scores with steps and ties.
 
-    python -m tests.benchmarks.trained_tasks                 trains all tables, about 15 minutes
-    python -m tests.benchmarks.trained_tasks svc_digits      trains the named tables
+    python -m benchmarks.trained_tasks                 trains all tables, about 15 minutes
+    python -m benchmarks.trained_tasks svc_digits      trains the named tables
 
 Each table trains a grid of assignments once and keeps the errors in the cache. A task looks up an
 assignment by linear interpolation between the knots of its ordered parameters, then rounds an
@@ -28,12 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from cloudtune.search.axes import build_axes
-from cloudtune.search.sampling import complete_assignment
-from cloudtune.study.search_space import Space, list_nodes
-from tests.benchmarks.quality_tasks import CACHE, Params, Task, assignment_key, study_of
-from tests.benchmarks.trained_data import Data, load_data
-from tests.benchmarks.trained_models import (
+from benchmarks.quality_tasks import CACHE, Params, Task, assignment_key, study_of
+from benchmarks.trained_data import Data, load_data
+from benchmarks.trained_models import (
     BOOSTING,
     BOOSTING_KNOTS,
     MLP,
@@ -52,6 +49,9 @@ from tests.benchmarks.trained_models import (
     train_svc,
     train_trees,
 )
+from cloudtune.search.axes import build_axes
+from cloudtune.search.sampling import complete_assignment
+from cloudtune.study.search_space import Space, list_nodes
 
 Train = Callable[[Data, Params], float]
 """Returns the error of one assignment on the test cases."""

@@ -1,7 +1,7 @@
 """What cloudtune needs for 1,000 trials of one second on a Slurm cluster. Run by hand, on Debian.
 
-    python -m tests.benchmarks.slurm_scale                   1,000 trials, 100 at a time
-    python -m tests.benchmarks.slurm_scale 200 --parallel 50
+    python -m benchmarks.slurm_scale                   1,000 trials, 100 at a time
+    python -m benchmarks.slurm_scale 200 --parallel 50
 
 It starts a real Slurm of ten nodes on this machine, whose processors exist only in its
 configuration, so the wall time depends on the machine. The CPU time and the memory of cloudtune's

@@ -1,8 +1,8 @@
 """Search quality of `hyperband` and of other packages at equal epochs. Run by hand.
 
-    python -m tests.benchmarks.compare_hyperband run --optimizers hyperband random --seeds 20
-    python -m tests.benchmarks.compare_hyperband run --optimizers smac --tables svm --seeds 3
-    python -m tests.benchmarks.compare_hyperband table --marks 5 10 20
+    python -m benchmarks.compare_hyperband run --optimizers hyperband random --seeds 20
+    python -m benchmarks.compare_hyperband run --optimizers smac --tables svm --seeds 3
+    python -m benchmarks.compare_hyperband table --marks 5 10 20
 
 ``run`` appends each result to the cache and skips those that exist. ``--tables`` takes the first
 letters of the names of tables (quantised_curves.py, learning_curves.py), ``--trainings`` ends the
@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from tests.benchmarks import learning_curves, quantised_curves
-from tests.benchmarks.learning_curves import EPOCHS, FOLDER
-from tests.benchmarks.multifidelity_optimizers import PACKAGES
-from tests.benchmarks.quality_hyperband import MARKS, Race, Search, Task, cloudtune_search
+from benchmarks import learning_curves, quantised_curves
+from benchmarks.learning_curves import EPOCHS, FOLDER
+from benchmarks.multifidelity_optimizers import PACKAGES
+from benchmarks.quality_hyperband import MARKS, Race, Search, Task, cloudtune_search
 
 _RESULTS = FOLDER / "hyperband.jsonl"
 _STORED = Path(__file__).with_name("hyperband_competitors.json")
@@ -81,7 +81,7 @@ def _combinations(
 
 def print_tables(args: argparse.Namespace) -> None:
     """Print ranks, mean regrets, the share of stuck runs and CPU seconds."""
-    from tests.benchmarks.comparison_results import rank
+    from benchmarks.comparison_results import rank
 
     rows, columns = _read(), [MARKS.index(mark) for mark in args.marks]
     tables = [task.name for task in _tasks(args.tables)]

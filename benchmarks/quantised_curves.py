@@ -1,7 +1,7 @@
 """Learning curves whose losses are error rates of 200 to 230 examples, trained once and cached.
 
-    python -m tests.benchmarks.quantised_curves           all tables
-    python -m tests.benchmarks.quantised_curves svm       the tables whose names start so
+    python -m benchmarks.quantised_curves           all tables
+    python -m benchmarks.quantised_curves svm       the tables whose names start so
 
 Error rates of finite test sets have ties, plateaus and steps, and many assignments are no better
 than chance at first. In each space, a category decides which other parameters exist. The cache is
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.learning_curves import EPOCHS, Curves, Params
+from benchmarks.learning_curves import EPOCHS, Curves, Params
 
 _LINEAR: dict[str, Any] = {
     "loss": {"type": "categorical", "values": ["hinge", "log_loss", "perceptron"]},

@@ -2,8 +2,8 @@
 
 Run by hand:
 
-    python -m tests.benchmarks.quality_hyperband            regrets compared with random search
-    python -m tests.benchmarks.quality_hyperband --against tpe-hyperband
+    python -m benchmarks.quality_hyperband            regrets compared with random search
+    python -m benchmarks.quality_hyperband --against tpe-hyperband
 
 ``--against`` takes random (full trainings), tpe (full trainings), random-halving and tpe-hyperband
 (Optuna's sampler and pruner). ``--min 3`` starts at three epochs. ``--ours steps`` runs hyperband
@@ -34,13 +34,13 @@ from functools import cache, cached_property
 from random import Random
 from typing import Any, cast
 
+from benchmarks.learning_curves import EPOCHS, TABLES, Curves
+from benchmarks.quality import compare, suggest_assignment
+from benchmarks.quality_tasks import study_of
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import list_nodes
-from tests.benchmarks.learning_curves import EPOCHS, TABLES, Curves
-from tests.benchmarks.quality import compare, suggest_assignment
-from tests.benchmarks.quality_tasks import study_of
 
 MARKS = (5, 10, 20, 40)
 _MAX_TRAININGS = 120

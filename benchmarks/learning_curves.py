@@ -1,7 +1,7 @@
 """Learning curves of small neural networks, trained once and cached.
 
-    python -m tests.benchmarks.learning_curves            all tables, some minutes of one core
-    python -m tests.benchmarks.learning_curves digits     the named tables
+    python -m benchmarks.learning_curves            all tables, some minutes of one core
+    python -m benchmarks.learning_curves digits     the named tables
 
 A table has the validation loss after each of 27 epochs for each assignment of a space: the log loss
 for classification, the mean squared error for regression. The cache is the folder in
@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality_tasks import study_of
 from cloudtune.study.search_space import Space
-from tests.benchmarks.quality_tasks import study_of
 
 EPOCHS = 27
 _WORST = 1e3

@@ -25,13 +25,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.fronts_trainings import PAIRS, SPACES, choice_space, measure_choice
+from benchmarks.fronts_trainings import model as model_of
+from benchmarks.learning_curves import FOLDER as CACHE
+from benchmarks.quality_tasks import SETS, study_of, table
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space
-from tests.benchmarks.fronts_trainings import PAIRS, SPACES, choice_space, measure_choice
-from tests.benchmarks.fronts_trainings import model as model_of
-from tests.benchmarks.learning_curves import FOLDER as CACHE
-from tests.benchmarks.quality_tasks import SETS, study_of, table
 
 Params = Mapping[str, Any]
 Points = NDArray[np.float64]

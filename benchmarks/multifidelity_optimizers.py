@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.learning_curves import EPOCHS
+from benchmarks.quality_hyperband import Race, Running, Search, Task
+from benchmarks.quality_tasks import study_of
 from cloudtune.study.search_space import Node, Value, is_active, list_nodes
-from tests.benchmarks.learning_curves import EPOCHS
-from tests.benchmarks.quality_hyperband import Race, Running, Search, Task
-from tests.benchmarks.quality_tasks import study_of
 
 
 def _nodes(task: Task) -> Sequence[Node]:

@@ -1,9 +1,9 @@
 """The cost of a trial in a study of 10,000, and of reading 100,000 trials. Run by hand.
 
-    python tests/benchmarks/many.py               all of them
-    python tests/benchmarks/many.py trials        the cost of a trial in studies of three sizes
-    python tests/benchmarks/many.py strategies    the same with strategies that learn
-    python tests/benchmarks/many.py results       reading, filtering and exporting 100,000 trials
+    python benchmarks/many.py               all of them
+    python benchmarks/many.py trials        the cost of a trial in studies of three sizes
+    python benchmarks/many.py strategies    the same with strategies that learn
+    python benchmarks/many.py results       reading, filtering and exporting 100,000 trials
 
 In the first two, a runner in this process ends each trial at once. Everything else is real:
 strategy, driver, limits, ledger, progress, results and summary. The third runs each command in its

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.comparison_tasks import TASKS, kind_of, stuck_bounds
-from tests.benchmarks.optimizers import OPTIMIZERS
-from tests.benchmarks.quality_tasks import CACHE
+from benchmarks.comparison_tasks import TASKS, kind_of, stuck_bounds
+from benchmarks.optimizers import OPTIMIZERS
+from benchmarks.quality_tasks import CACHE
 
 MARKS = (10, 25, 40, 50, 100)
 """The numbers of trials after which the regret is recorded."""

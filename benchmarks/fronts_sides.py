@@ -17,14 +17,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from benchmarks import optimizers
+from benchmarks.fronts_tasks import Task
+from benchmarks.quality_tasks import study_of
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value, list_nodes
 from cloudtune.study.study import Study
-from tests.benchmarks import optimizers
-from tests.benchmarks.fronts_tasks import Task
-from tests.benchmarks.quality_tasks import study_of
 
 
 class Search(Protocol):

@@ -23,12 +23,12 @@ from typing import Any, Protocol
 import numpy as np
 
 import cloudtune.search
+from benchmarks.quality import suggest_assignment
+from benchmarks.quality_tasks import Task, study_of
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Node, Value, is_active, list_nodes, resolve_scale
-from tests.benchmarks.quality import suggest_assignment
-from tests.benchmarks.quality_tasks import Task, study_of
 
 
 class Optimizer(Protocol):

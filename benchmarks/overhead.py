@@ -1,7 +1,7 @@
 """The overhead of cloudtune, as ratios of pairs that are measured in turn. Run by hand.
 
-    python tests/benchmarks/overhead.py            all of them
-    python tests/benchmarks/overhead.py trials     one of: trials, pace, warm, trivial, help, check
+    python benchmarks/overhead.py            all of them
+    python benchmarks/overhead.py trials     one of: trials, pace, warm, trivial, help, check
 
 Each figure is the median of the pairs' ratios, with the smallest and largest in brackets. A pair
 shares the noise of the machine. The ratio of CPU times, which include all child processes, is more

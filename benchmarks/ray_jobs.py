@@ -1,8 +1,8 @@
 """What many trials cost cloudtune on Ray: its CPU time, memory and calls. Run by hand.
 
-    python tests/benchmarks/ray_jobs.py simulated          1,000 trials of a second, 100 at a time
-    python tests/benchmarks/ray_jobs.py real               100 trials of a second, 8 at a time
-    python tests/benchmarks/ray_jobs.py real 20 4          other numbers, also for simulated
+    python benchmarks/ray_jobs.py simulated          1,000 trials of a second, 100 at a time
+    python benchmarks/ray_jobs.py real               100 trials of a second, 8 at a time
+    python benchmarks/ray_jobs.py real 20 4          other numbers, also for simulated
 
 ``simulated`` is a server in a process of its own that answers as Ray's REST API does, and runs
 nothing: a job waits for half a second, then runs for one. ``real`` starts a Ray head and two nodes
@@ -161,5 +161,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     main()

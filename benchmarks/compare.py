@@ -1,9 +1,9 @@
 """Search quality of cloudtune and of other packages. Run by hand.
 
-    python -m tests.benchmarks.compare run --optimizers cloudtune optuna-tpe --seeds 20
-    python -m tests.benchmarks.compare run --optimizers smac --tasks trained --seeds 3
-    python -m tests.benchmarks.compare table --parallel 1
-    python -m tests.benchmarks.compare table --by task --optimizers cloudtune optuna-tpe
+    python -m benchmarks.compare run --optimizers cloudtune optuna-tpe --seeds 20
+    python -m benchmarks.compare run --optimizers smac --tasks trained --seeds 3
+    python -m benchmarks.compare table --parallel 1
+    python -m benchmarks.compare table --by task --optimizers cloudtune optuna-tpe
 
 ``run`` appends each result to the cache and skips those that exist, so it can be stopped at any
 time. ``--tasks`` takes names of tasks and of groups (comparison_tasks.py). ``store`` writes the
@@ -37,7 +37,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from tests.benchmarks.comparison_results import (
+from benchmarks.comparison_results import (
     MARKS,
     Run,
     append_result,
@@ -45,9 +45,9 @@ from tests.benchmarks.comparison_results import (
     read_results,
     store_results,
 )
-from tests.benchmarks.comparison_tasks import GROUPS, TASKS
-from tests.benchmarks.optimizers import OPTIMIZERS, make_optimizer, version_of
-from tests.benchmarks.quality_tasks import Task
+from benchmarks.comparison_tasks import GROUPS, TASKS
+from benchmarks.optimizers import OPTIMIZERS, make_optimizer, version_of
+from benchmarks.quality_tasks import Task
 
 
 def search(

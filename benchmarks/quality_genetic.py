@@ -1,6 +1,6 @@
 """The cost of `genetic`, and of `bayesian` with several objectives, in a long study. Run by hand.
 
-    python -m tests.benchmarks.quality_genetic
+    python -m benchmarks.quality_genetic
 
 compare.py has its search quality with one objective, quality_fronts.py that with several.
 """

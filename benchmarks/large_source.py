@@ -1,6 +1,6 @@
 """Runs whose source has very many files. Run by hand.
 
-    python tests/benchmarks/large_source.py [FILES]     100,000 files of 2 kB by default
+    python benchmarks/large_source.py [FILES]     100,000 files of 2 kB by default
 
 It prints the time and the CPU time of planning, of a run of four trials that read one file and
 change another, of the same run if the kernel cannot share the source, and of removing each run. It

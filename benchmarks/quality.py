@@ -1,7 +1,7 @@
 """Compares two searches pair by pair, and measures what a choice costs. Run by hand.
 
-    python -m tests.benchmarks.quality                     milliseconds to choose a trial
-    python -m tests.benchmarks.quality --method tpe
+    python -m benchmarks.quality                     milliseconds to choose a trial
+    python -m benchmarks.quality --method tpe
 
 The table of `compare` shows the median of the regrets over the seeds and, for all tasks, the mean
 of the medians. The difference is the first search minus the second, paired by task and seed, so
@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from benchmarks.quality_tasks import Task, study_of
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value, is_active
-from tests.benchmarks.quality_tasks import Task, study_of
 
 Curve = Sequence[float]
 """The regret after each trial."""

@@ -10,11 +10,11 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import quality_tasks, trained_tasks
+from benchmarks.quality_tasks import CACHE, Params, Task, study_of
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space
-from tests.benchmarks import quality_tasks, trained_tasks
-from tests.benchmarks.quality_tasks import CACHE, Params, Task, study_of
 
 _FAMILIES: Mapping[str, Mapping[str, Callable[[], Task]]] = {
     "trained": {table.name: table.task for table in trained_tasks.TABLES},

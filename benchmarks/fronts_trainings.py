@@ -1,6 +1,6 @@
 """Real trainings with two objectives, an error and a size, trained once and cached.
 
-    python -m tests.benchmarks.fronts_trainings            trains them, some minutes of one core
+    python -m benchmarks.fronts_trainings            trains them, some minutes of one core
 
 The models are scikit-learn's, on its own data sets. Each is trained on a grid. Between the points
 of the grid the metrics are interpolated linearly, and then rounded to what a test set of that size
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.learning_curves import FOLDER as CACHE
+from benchmarks.learning_curves import FOLDER as CACHE
 
 Params = Mapping[str, Any]
 Floats = NDArray[np.float64]

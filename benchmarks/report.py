@@ -1,6 +1,6 @@
 """Time and size of reports of 1,000, 10,000 and 100,000 trials. Run by hand.
 
-    python -m tests.benchmarks.report
+    python -m benchmarks.report
 
 For each format, a separate process runs the command on a ledger with trials of 10 parameters.
 """
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.many import fill, measure_command
+from benchmarks.many import fill, measure_command
 
 SIZES = (1_000, 10_000, 100_000)
 FORMATS = {"text": "txt", "Markdown": "md", "JSON": "json", "HTML": "html"}
