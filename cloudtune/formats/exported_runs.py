@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from cloudtune.results.events import JobState, RunJobState
 from cloudtune.results.model import Measurement, StudyResult, Trial, encode_json
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from cloudtune.diagnostics import Finding, Note
     from cloudtune.formats.run_reader import FinishedRun
 
@@ -46,10 +49,8 @@ def parse_result(text: Any) -> StudyResult | None:
 
 def parse_trial(text: Any, measurements: Sequence[Measurement]) -> Trial | None:
     """Return the trial that `trial_text` wrote; None if the text is something else."""
-    from pydantic import TypeAdapter
-
     try:
-        trial = TypeAdapter(Trial).validate_json(text) if isinstance(text, str) else None
+        trial = _trial_adapter().validate_json(text) if isinstance(text, str) else None
     except ValueError:
         return None
     if trial is None:
@@ -58,6 +59,13 @@ def parse_trial(text: Any, measurements: Sequence[Measurement]) -> Trial | None:
     is_log = trial.log is not None and ("://" in trial.log or Path(trial.log).name == "log.txt")
     log = trial.log if is_log else None
     return replace(trial, measurements=tuple(measurements), log=log)
+
+
+@cache
+def _trial_adapter() -> TypeAdapter[Trial]:
+    from pydantic import TypeAdapter as Adapter
+
+    return Adapter(Trial)
 
 
 def parse_measurements(texts: Iterable[Any]) -> list[Measurement]:

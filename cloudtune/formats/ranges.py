@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -233,6 +234,16 @@ def list_steps(
     return list(list_values(parameter) or ())
 
 
+@cache
+def _parameter_adapter() -> TypeAdapter[Parameter]:
+    return TypeAdapter(Parameter)
+
+
+def parse_parameter(definition: Json) -> Parameter:
+    """Return the parameter of a definition, which must be valid."""
+    return _parameter_adapter().validate_python(definition)
+
+
 def list_definition(definition: Json, fields: Fields, key: str) -> Json:
     """Return the values of a step on a log scale, which a study has only as a list.
 
@@ -244,7 +255,7 @@ def list_definition(definition: Json, fields: Fields, key: str) -> Json:
         key: The key of the step, for messages.
     """
     keep_whole(fields)
-    parameter: Any = TypeAdapter(Parameter).validate_python(definition)
+    parameter = parse_parameter(definition)
     if (count_values(parameter) or 0) > MAX_LISTED:
         fields.approximate(key, f"elsewhere, the step {definition['step']} is left out")
         return {name: value for name, value in definition.items() if name != "step"}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from cloudtune.formats.configspace.names import MAX_VALUES
 from cloudtune.formats.fields import Json
+from cloudtune.formats.ranges import parse_parameter
 from cloudtune.formats.values import typed, unique_values
-from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -32,7 +30,6 @@ class Conditions:
     def __init__(self, parameters: Mapping[str, Any], children: set[str]) -> None:
         self._parameters = parameters
         self._children = children
-        self._adapter: TypeAdapter[Any] = TypeAdapter(Parameter)
 
     def read(self, condition: Json) -> list[When]:
         """Return alternatives of which one must hold; at most one of them can.
@@ -81,7 +78,7 @@ class Conditions:
         return unique_values(values)
 
     def _all_values(self, parent: str) -> list[Any]:
-        parameter = self._adapter.validate_python(self._parameters[parent])
+        parameter = parse_parameter(self._parameters[parent])
         count = count_values(parameter)
         if count is None or count > MAX_VALUES:
             reason = f"a study lists the values of {parent}, and it has more than {MAX_VALUES}"
