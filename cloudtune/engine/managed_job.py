@@ -368,7 +368,7 @@ def new_events(
                 on_invalid(f"{text}; the trial keeps what the service returns")
             if trial is None:
                 created = raw.created or raw.started or now
-                events.append(Started(raw.number, created, parameters, id=raw.id))
+                events.append(Started(raw.number, created, parameters, raw.resource, id=raw.id))
         if trial is None or trial.ended is None:
             run_time = known.last_time(raw.number) if trial else RunTime(now)
             machine = machine_event(raw.number, run_time, raw, now=now, last_poll=last_poll)

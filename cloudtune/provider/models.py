@@ -139,6 +139,8 @@ class RawTrial(TrainingJob):
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     created: float | None = None
     """When the service created the trial, if it reports it."""
+    resource: int | None = None
+    """How much of hyperband's named resource it had, if the service's trials differ in it."""
 
 
 @dataclass(frozen=True)

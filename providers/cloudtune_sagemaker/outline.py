@@ -37,9 +37,21 @@ def _definition(request: Json) -> Json:
 
 
 def _machines(definition: Json, types: list[str]) -> str:
-    resources: Json = definition.get("ResourceConfig") or {}
-    kinds = resources.get("InstanceType") or " or ".join(types)
-    count = resources.get("InstanceCount", 1)
-    disk = resources.get("VolumeSizeInGB")
+    tuned: Json = definition.get("HyperParameterTuningResourceConfig") or {}
+    resources: Json = definition.get("ResourceConfig") or tuned
+    count, disk = resources.get("InstanceCount", 1), resources.get("VolumeSizeInGB")
     spot = ", spot" if definition.get("EnableManagedSpotTraining") else ""
-    return f"{count} x {kinds}" + (f", {disk} GB disk" if disk else "") + spot
+    choices: list[Json] = resources.get("InstancePreferences") or tuned.get("InstanceConfigs") or []
+    text = f"{count} x {resources.get('InstanceType') or ' or '.join(types)}"
+    if groups := resources.get("InstanceGroups"):
+        text = " and ".join(_count(each, count) for each in groups)
+    elif len({each.get("InstanceCount", count) for each in choices}) > 1:
+        text = " or ".join(_count(each, count) for each in choices)
+    elif choices:
+        names = " or ".join(each["InstanceType"] for each in choices)
+        text = f"{choices[0].get('InstanceCount', count)} x {names}"
+    return text + (f", {disk} GB disk" if disk else "") + spot
+
+
+def _count(config: Json, default: int) -> str:
+    return f"{config.get('InstanceCount', default)} x {config['InstanceType']}"

@@ -39,6 +39,14 @@ _REQUESTS_ERRORS: Mapping[str, tuple[bool, str]] = {
 """The errors of ``requests`` by name: whether they are transient, and what they mean."""
 
 
+_QUOTA = re.compile(r"quota|capacity[ _-]units?", re.IGNORECASE)
+_QUOTA_ADVICE = (
+    "a quota is used up: wait until it is renewed, end other jobs, or ask the owner of the "
+    "instance for more"
+)
+"""IBM's error codes of quotas are not documented; the word is what the messages have in common."""
+
+
 class WatsonError(ProviderError):
     """A cluster refused a call or could not be reached."""
 
@@ -76,7 +84,7 @@ def service_error(operation: str, code: int, body: str) -> WatsonError:
         body: The body of the response.
     """
     text = f"{operation}: {read_message(body) or 'refused'} [{code}]"
-    if advice := _advice(operation, code):
+    if advice := _QUOTA_ADVICE if _QUOTA.search(body) else _advice(operation, code):
         text += f" ({advice})"
     return WatsonError(
         text, code=code, retryable=code in _TRANSIENT, affects_all_calls=code in {401, 403}

@@ -127,16 +127,22 @@ def _to_trial(experiment: Json, number: int, study: Study) -> RawTrial:
     state: TrialState = SEARCH_STATES.get(word, "unknown")
     state = "waiting" if state == "pending" else state
     over = state in FINAL_STATES
-    measurements = _measurements(experiment, study) if over else []
+    parameters = {each["name"]: each.get("fixedVal") for each in experiment["hyperParams"]}
+    resource = _resource(parameters, study)
+    measurements = _measurements(experiment, study, resource) if over else []
     reason = "the search was stopped" if state == "cancelled" else ""
     if state == "completed" and objective_values(study, [m.metrics for m in measurements]) is None:
         state, reason = "failed", explain_missing_objective(study, measurements, "")
+    elif state == "completed" and resource is not None and resource < (study.strategy.max or 0):
+        name, most = study.strategy.resource, study.strategy.max
+        state, reason = "stopped_early", f"a rung of hyperband with {name} {resource} of {most}"
     return RawTrial(
         number=number,
         id=str(experiment.get("appId") or experiment["id"]),
         state=state,
         word=word,
-        parameters={each["name"]: each.get("fixedVal") for each in experiment["hyperParams"]},
+        parameters=parameters,
+        resource=resource,
         measurements=measurements,
         started=to_seconds(experiment.get("startTime")),
         ended=to_seconds(experiment.get("endTime")) if over else None,
@@ -144,8 +150,19 @@ def _to_trial(experiment: Json, number: int, study: Study) -> RawTrial:
     )
 
 
-def _measurements(experiment: Json, study: Study) -> list[Measurement]:
+def _resource(parameters: Mapping[str, Any], study: Study) -> int | None:
+    """Return how much of hyperband's resource a trial had: each rung is a trial of its own."""
+    value = parameters.get(study.strategy.resource or "")
+    try:
+        return None if value is None else int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _measurements(experiment: Json, study: Study, resource: int | None) -> list[Measurement]:
     """Return one value of each metric, at the last iteration of a trial that has ended.
+
+    A trial of hyperband whose iterations IBM does not report is measured at its resource.
 
     IBM does not document which measurement of a trial ``metricVal`` is. The launcher reports only
     one, which the study selects. Of other metrics WML Accelerator keeps the minimum, the maximum
@@ -160,7 +177,7 @@ def _measurements(experiment: Json, study: Study) -> list[Measurement]:
     for name in objectives:
         if name not in values and experiment.get("metricVal") is not None:
             values[name] = float(experiment["metricVal"])
-    step = int(experiment.get("maxiteration") or 1)
+    step = int(experiment.get("maxiteration") or resource or 1)
     return [Measurement(step, values)] if values else []
 
 

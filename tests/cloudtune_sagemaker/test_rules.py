@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cloudtune.diagnostics import Finding
+from cloudtune.planning import planner
 from cloudtune.study.schema import Mode
+from cloudtune_sagemaker.outline import outline
 from tests.cloudtune_sagemaker import support
 
 BOTH: tuple[Mode, ...] = ("managed", "driven")
@@ -296,6 +298,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[Mode, ...]]] = [
         "dropped",
         MANAGED,
     ),
+    ({"strategy": {"name": "hyperband", "max": 9}}, "strategy.max", "note", MANAGED),
     (
         {"strategy": {"name": "hyperband", "max": 9, "resource": "epochs"}},
         "strategy.resource",
@@ -667,3 +670,50 @@ def base(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.csv").write_text("1,2\n", "utf-8")
     return tmp_path
+
+
+def test_what_sagemaker_chooses_by_autotune_is_a_warning(base: Path) -> None:
+    settings = {"mode": "managed", "native": {"Autotune": {"Mode": "Enabled"}}}
+    plan = support.plan_of(support.study_of(**settings), base)
+    assert "its choices are in no plan" in plan.said(f"{HERE}.native.Autotune")
+
+
+@pytest.mark.parametrize(
+    ("resources", "shown"),
+    [
+        (
+            {
+                "InstanceGroups": [
+                    {"InstanceGroupName": "a", "InstanceType": "ml.c5.large", "InstanceCount": 2},
+                    {"InstanceGroupName": "b", "InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+                ]
+            },
+            "2 x ml.c5.large and 1 x ml.g5.xlarge",
+        ),
+        (
+            {
+                "InstanceCount": 3,
+                "InstancePreferences": [
+                    {"InstanceType": "ml.c5.large"},
+                    {"InstanceType": "ml.m5.large"},
+                ],
+            },
+            "3 x ml.c5.large or ml.m5.large",
+        ),
+        (
+            {
+                "InstancePreferences": [
+                    {"InstanceType": "ml.c5.large", "InstanceCount": 2},
+                    {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+                ]
+            },
+            "2 x ml.c5.large or 1 x ml.m5.large",
+        ),
+    ],
+)
+def test_native_machines_are_shown(base: Path, resources: dict[str, Any], shown: str) -> None:
+    kept = {"InstanceType": None, "InstanceCount": None, **resources}
+    native = {"ResourceConfig": kept}
+    study = support.study_of(mode="driven", native=native)
+    planned = planner.plan(study, "sagemaker", base=base, emulated=True)
+    assert outline(planned)["machine"].startswith(shown)

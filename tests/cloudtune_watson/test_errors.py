@@ -59,6 +59,13 @@ def test_error_responses(
     assert words in str(error)
 
 
+def test_a_quota_that_is_used_up_is_no_lack_of_rights() -> None:
+    body = '{"errors": [{"code": "quota_exceeded", "message": "The quota is used up."}]}'
+    error = service_error("POST /ml/v4/trainings", 403, body)
+    assert "a quota is used up: wait until it is renewed" in str(error)
+    assert "permission" not in str(error)
+
+
 @pytest.mark.parametrize(
     ("raised", "retryable", "words"),
     [

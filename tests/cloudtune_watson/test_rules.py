@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cloudtune.diagnostics import Finding
+from cloudtune.planning import planner
 from cloudtune_watson.rules.settings import SETTINGS
 from tests.cloudtune_watson import support
 
@@ -528,3 +529,15 @@ def test_findings_name_the_definition_in_the_file(base: Path) -> None:
     }
     plan = support.plan_of(support.study_of("wmla", {"parameters": parameters}), base)
     assert plan.at("parameters.depth.1.scale") == ["approximated"]
+
+
+def test_deployment_jobs_stop_no_trial(base: Path) -> None:
+    """What the plan drops, the run does not apply; hyperband needs a resource."""
+    study = support.study_of("jobs", {"early_stopping": "median"})
+    assert "each trial runs to its end" in support.plan_of(study, base).said("early_stopping")
+    planned = planner.plan(study, "watson", base=base, emulated=True)
+    assert planned.fitted.study.early_stopping is None
+    strategy = {"name": "hyperband", "max": 27}
+    plan = support.plan_of(support.study_of("jobs", {"strategy": strategy}), base)
+    assert "name a resource" in plan.said("strategy.resource")
+    assert plan.at("strategy.resource") == ["refused"]

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.models import JobContext, JobRef, RawTrial
+from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.tuning_client import TuningClient
 from tests.cloudtune_watson import fake_watson as fake
+from tests.cloudtune_watson import support
 
 
 class Scene:
@@ -103,6 +105,28 @@ def test_metricval_is_the_objective_if_no_metric_has_it(scene: Scene) -> None:
     assert scene.trials()[0].measurements[0].metrics == {"accuracy": 0.25}
     scene.ibm.experiment(2, "FINISHED")
     assert not scene.trials()[1].measurements
+
+
+def test_rungs_of_hyperband_have_their_resource() -> None:
+    """A rung below the last one is no result that could be the best."""
+    strategy = {"name": "hyperband", "resource": "epochs", "max": 9}
+    study = support.study_of("wmla", {"strategy": strategy})
+    experiments = [
+        {
+            "id": number,
+            "state": "FINISHED",
+            "hyperParams": [{"name": "epochs", "dataType": "str", "fixedVal": str(epochs)}],
+            "metricVal": "0.5",
+        }
+        for number, epochs in ((1, 3), (2, 9))
+    ]
+    first, last = response.to_trials({"experiments": experiments}, study)
+    assert [(t.state, t.resource) for t in (first, last)] == [
+        ("stopped_early", 3),
+        ("completed", 9),
+    ]
+    assert first.reason == "a rung of hyperband with epochs 3 of 9"
+    assert [t.measurements[0].step for t in (first, last)] == [3, 9]
 
 
 def test_trials_counted_from_0(scene: Scene) -> None:

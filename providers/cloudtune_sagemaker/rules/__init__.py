@@ -37,6 +37,12 @@ def rules(
 def _native_rules(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:
     if not settings.native:
         return
+    if settings.native.get("Autotune"):
+        text = (
+            "where the request leaves them out, SageMaker chooses ranges, limits, early stopping, "
+            "retries and strategy itself; its choices are in no plan"
+        )
+        yield Note(f"{SETTINGS}.native.Autotune", text, "warning")
     from importlib.util import find_spec
 
     if find_spec("botocore") is None:

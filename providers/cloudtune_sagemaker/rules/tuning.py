@@ -75,6 +75,12 @@ def _hyperband(study: Study) -> Iterator[Finding | Note]:
     else:
         text = "SageMaker counts the reports of the objective: report it once per step"
         yield Note("strategy.name", text)
+    times = "as often as max says" if strategy.max is None else f"{strategy.max} times"
+    text = (
+        f"SageMaker stops a trial once it has reported its objective {times}: save the model "
+        "before the last report"
+    )
+    yield Note("strategy.max", text)
     if strategy.eta:
         yield Finding("dropped", "strategy.eta", "SageMaker decides how many trials continue")
     if strategy.max and strategy.max > MAX_RESOURCE:
