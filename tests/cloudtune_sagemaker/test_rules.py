@@ -673,7 +673,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def test_what_sagemaker_chooses_by_autotune_is_a_warning(base: Path) -> None:
-    settings = {"mode": "managed", "native": {"Autotune": {"Mode": "Enabled"}}}
+    settings: dict[str, Any] = {"mode": "managed", "native": {"Autotune": {"Mode": "Enabled"}}}
     plan = support.plan_of(support.study_of(**settings), base)
     assert "its choices are in no plan" in plan.said(f"{HERE}.native.Autotune")
 
