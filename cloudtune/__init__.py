@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudtune._display import set_renderers
 from cloudtune._version import __version__ as __version__
+from cloudtune.common.display import set_renderers
 
 if TYPE_CHECKING:
     from cloudtune.api import Results, Run, plan, report, resume, run, start
-    from cloudtune.attachments import attach
+    from cloudtune.attachments.attach import attach
     from cloudtune.conversion.exporter import export_study
     from cloudtune.conversion.importer import import_study
     from cloudtune.doctor.diagnosis import diagnose
@@ -54,7 +54,7 @@ _HOMES = {
         "run",
         "start",
     ),
-    "cloudtune.attachments": ("attach",),
+    "cloudtune.attachments.attach": ("attach",),
     "cloudtune.conversion.exporter": ("export_study",),
     "cloudtune.conversion.importer": ("import_study",),
     "cloudtune.doctor.diagnosis": ("diagnose",),

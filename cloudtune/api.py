@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from cloudtune._display import Displayable
+from cloudtune.common.display import Displayable
 
 if TYPE_CHECKING:
     from cloudtune.engine.job import Observer

@@ -73,7 +73,7 @@ EMULATOR_IS_BLIND_TO = {"fitting", "planning", "provider"}
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "_display _lazy _version debug_log diagnostics host_errors trial",
+        "common _version diagnostics trial",
         "callbacks errors",
         "study",
         "fitting results",

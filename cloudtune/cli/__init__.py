@@ -54,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         code = 1
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
-        from cloudtune.host_errors import describe_host_error
+        from cloudtune.common.host_errors import describe_host_error
 
         text = describe_host_error(error)
         if text is None:

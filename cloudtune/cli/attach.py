@@ -74,13 +74,13 @@ def attach(
     A running job is followed to its end. Ctrl-C leaves it running, and `cloudtune resume` follows
     it again. Only `cloudtune stop` stops it: at its service, for everyone.
     """
-    from cloudtune import attachments
+    from cloudtune.attachments.attach import attach as attach_run
     from cloudtune.cli.runs import print_summary
     from cloudtune.errors import UsageError
     from cloudtune.provider import registry
 
     columns = tuple(each.strip() for each in (parameters or "").split(",") if each.strip())
-    run = attachments.attach(
+    run = attach_run(
         source,
         study=load_study(file, overrides) if file else None,
         overrides=() if file else overrides,

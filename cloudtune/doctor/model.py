@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cloudtune._display import Displayable
+from cloudtune.common.display import Displayable
 from cloudtune.diagnostics import Check
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudtune.common.host_errors import describe_host_error
 from cloudtune.emulation.faults import FaultPlan, SupportedFaults, read_plan
 from cloudtune.emulation.process import IN_USE, MISSING_EXTRA, FolderInUseError
 from cloudtune.emulator_kit.app import App
@@ -16,7 +17,6 @@ from cloudtune.emulator_kit.containers import Runtime, set_runtime
 from cloudtune.emulator_kit.delays import DEFAULT_SPEED, Delays
 from cloudtune.emulator_kit.server import serve
 from cloudtune.errors import CloudtuneError, MissingExtraError, UsageError
-from cloudtune.host_errors import describe_host_error
 from cloudtune.provider.rehearsal import find_engine
 
 if TYPE_CHECKING:

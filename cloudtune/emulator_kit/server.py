@@ -28,10 +28,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from cloudtune.common.host_errors import describe_host_error
 from cloudtune.emulation.process import ADDRESS, CERTIFICATE, LOCK, TIED, Address, FolderInUseError
 from cloudtune.emulator_kit.app import App, ConnectionLost, Response
 from cloudtune.errors import MissingExtraError, UsageError
-from cloudtune.host_errors import describe_host_error
 from cloudtune.ledger.home import create_private_folder
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer
 
-from cloudtune.host_errors import describe_host_error
+from cloudtune.common.host_errors import describe_host_error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from cloudtune.common.host_errors import describe_host_error
 from cloudtune.emulator_kit.script_jobs import Context, JobsT
 from cloudtune.emulator_kit.state import Job
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.errors import CloudtuneError
-from cloudtune.host_errors import describe_host_error
 from cloudtune.provider.models import Interrupted, Recovered
 from cloudtune.results.events import Started
 from cloudtune.search.protocol import Strategy, Suggestion

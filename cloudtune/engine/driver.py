@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from cloudtune.debug_log import get_logger
+from cloudtune.common.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.event_batcher import EventBatcher

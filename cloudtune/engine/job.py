@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from cloudtune.debug_log import add_mask, get_logger
+from cloudtune.common.debug_log import add_mask, get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.driver import Driver
 from cloudtune.engine.event_mask import FAILURE, mask_event

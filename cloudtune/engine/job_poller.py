@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
-from cloudtune.debug_log import get_logger, log_calls
+from cloudtune.common.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import (
     FIRST_CONTACT_SECONDS,
     MAX_OUTAGE,

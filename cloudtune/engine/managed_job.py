@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 
-from cloudtune.debug_log import get_logger, log_calls
+from cloudtune.common.debug_log import get_logger, log_calls
 from cloudtune.engine.backoff import (
     FIRST_CONTACT_SECONDS,
     add_jitter,

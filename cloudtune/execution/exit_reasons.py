@@ -6,8 +6,8 @@ import os
 import signal
 import time
 
+from cloudtune.common.host_errors import describe_host_error
 from cloudtune.errors import CloudtuneError
-from cloudtune.host_errors import describe_host_error
 from cloudtune.results.events import HostFailure
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
 
+from cloudtune.common.host_errors import describe_full_disk, describe_host_error
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
 from cloudtune.execution.child_process import Child, ColdChild, signal_group
@@ -29,7 +30,6 @@ from cloudtune.execution.metric_reader import Measurement, MetricError
 from cloudtune.execution.process_monitor import ProcessMonitor, ProcessSpec
 from cloudtune.execution.reaper_client import ReaperClient
 from cloudtune.execution.sweeper import Sweeper
-from cloudtune.host_errors import describe_full_disk, describe_host_error
 from cloudtune.results.events import Ended, HostFailure, Measured, Stopped
 from cloudtune.results.failure import error_line
 

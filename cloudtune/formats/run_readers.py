@@ -13,7 +13,7 @@ To add one, write a `RunReader` in a file under ``cloudtune/formats`` and add it
             return FinishedRun(study=..., trials=[...], job="my-study", address="optuna:sqlite:...")
 
 `cloudtune attach optuna:LOCATION`, or ``attach PATH`` if the reader matches the path, then records
-the run. `cloudtune.runs.attachment.record_finished` does the same for any caller.
+the run. `cloudtune.attachments.finished_runs.record_finished` does the same for any caller.
 """
 
 from __future__ import annotations

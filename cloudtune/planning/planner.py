@@ -22,7 +22,7 @@ from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import FittedStudy, fit, identity_fit
 from cloudtune.ledger.records import new_run_id
 from cloudtune.planning import native
-from cloudtune.planning.attached import attached_plan
+from cloudtune.planning.attached_plan import attached_plan
 from cloudtune.planning.bool_options import check_bool_options, read_bool_options
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.preflight import (

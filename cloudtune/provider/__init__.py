@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudtune._lazy import lazy_exports
+from cloudtune.common.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from cloudtune.bundle.archive import write_archive as write_archive

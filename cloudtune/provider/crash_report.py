@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.host_errors import describe_host_error
+from cloudtune.common.host_errors import describe_host_error
 
 
 def write_crash_report(error: Exception, file: Path, mask: Callable[[str], str] = str) -> str:

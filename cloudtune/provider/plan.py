@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cloudtune._display import Displayable
+from cloudtune.common.display import Displayable
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
 from cloudtune.fitting.fit import FittedStudy

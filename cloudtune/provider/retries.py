@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from cloudtune.debug_log import get_logger
+from cloudtune.common.debug_log import get_logger
 
 _log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
-from cloudtune._display import Displayable
+from cloudtune.common.display import Displayable
 from cloudtune.diagnostics import Finding
 from cloudtune.results.events import RunJobState, TrialState
 from cloudtune.study.schema import Mode

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cloudtune.bundle.files import copy_files, fingerprint, link_files, list_files
-from cloudtune.debug_log import get_logger
+from cloudtune.common.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
 from cloudtune.engine.job import Observer, execute_job, require_runnable, safe_observer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cloudtune.debug_log import get_logger
+from cloudtune.common.debug_log import get_logger
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.ledger.records import JobRecord
 

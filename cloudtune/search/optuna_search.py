@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from cloudtune._display import import_progress_bars
+from cloudtune.common.display import import_progress_bars
 from cloudtune.results.events import Measured, SearchEvent, Started
 from cloudtune.search.axes import Axis, Coordinate
 from cloudtune.search.history import History, TrialRecord

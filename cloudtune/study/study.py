@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, model_validator
 
-from cloudtune._display import Displayable
+from cloudtune.common.display import Displayable
 from cloudtune.diagnostics import Note
 from cloudtune.errors import StudyError
 from cloudtune.study.fields import StudyFields

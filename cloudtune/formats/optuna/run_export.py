@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
-from cloudtune._display import import_progress_bars
+from cloudtune.common.display import import_progress_bars
 from cloudtune.errors import AlreadyExportedError, UsageError
 from cloudtune.formats.export_state import export_state
 from cloudtune.formats.exported_runs import (

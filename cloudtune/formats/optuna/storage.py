@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudtune._display import import_progress_bars
+from cloudtune.common.display import import_progress_bars
 from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Json
 from cloudtune.formats.secrets import hide_credentials

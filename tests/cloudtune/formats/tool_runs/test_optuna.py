@@ -16,12 +16,12 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
+from cloudtune.attachments.finished_runs import record_finished
 from cloudtune.errors import UsageError
 from cloudtune.formats.optuna import run_export
 from cloudtune.formats.run_reader import RunChoice
 from cloudtune.formats.tool_runs.optuna import OptunaReader
 from cloudtune.results.model import Measurement, StudyResult, encode_json
-from cloudtune.runs.attachment import record_finished
 from cloudtune.study.search_space import Space
 from tests.cloudtune.formats.conftest import result as result  # noqa: PLC0414 - a fixture
 from tests.cloudtune.formats.tool_runs.conftest import MakeStudy, load_study, read

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from cloudtune import api
+from cloudtune.attachments.finished_runs import record_finished
 from cloudtune.diagnostics import Finding
 from cloudtune.formats import run_readers
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.results.model import Measurement, Trial
-from cloudtune.runs.attachment import record_finished
 from cloudtune.study.loader import load
 from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudtune.attachments.finished_runs import run_record
 from cloudtune.conversion.importer import Imported, read_description
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.emulation.environment import find_emulator, reconnect
@@ -15,13 +16,12 @@ from cloudtune.errors import ConversionError, LedgerError, MissingExtraError, Us
 from cloudtune.fitting.fit import fit
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, new_run_id
-from cloudtune.planning.attached import attached_plan
+from cloudtune.planning.attached_plan import attached_plan
 from cloudtune.planning.settings import read_settings
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import JobContext, JobDescription
 from cloudtune.provider.plan import Plan
-from cloudtune.runs.attachment import run_record
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.differences import Difference, find_differences
 from cloudtune.study.loader import load

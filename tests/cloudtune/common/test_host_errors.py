@@ -7,7 +7,7 @@ import pytest
 
 from cloudtune.cli import main
 from cloudtune.cli.main_group import cloudtune
-from cloudtune.host_errors import describe_host_error
+from cloudtune.common.host_errors import describe_host_error
 from cloudtune.provider.crash_report import write_crash_report
 
 HOST_ERRORS = [

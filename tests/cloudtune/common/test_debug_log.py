@@ -10,7 +10,7 @@ from pathlib import Path
 
 SECRET = "hf_verysecret"
 CALLS = f"""
-from cloudtune.debug_log import add_mask, get_logger, log_calls
+from cloudtune.common.debug_log import add_mask, get_logger, log_calls
 from cloudtune.provider.secrets import Mask
 from cloudtune.study.study import Study
 
@@ -56,7 +56,7 @@ def python(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess
 
 
 def test_an_unknown_level_is_reported_once(tmp_path: Path) -> None:
-    code = "import cloudtune.debug_log as d; d.get_logger('a').debug('x'); d.get_logger('b')"
+    code = "import cloudtune.common.debug_log as d; d.get_logger('a').debug('x'); d.get_logger('b')"
     done = python(tmp_path, "-c", code, CLOUDTUNE_LOG="debgu")
     assert done.stderr == "note: CLOUDTUNE_LOG='debgu' has no effect; the only level is debug\n"
     assert python(tmp_path, "-c", code, CLOUDTUNE_LOG="off").stderr == ""
@@ -84,7 +84,7 @@ def test_a_run_logs_its_decisions_and_no_secret(tmp_path: Path) -> None:
 
 def test_without_the_variable_logging_is_not_even_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from cloudtune.debug_log import get_logger; "
+        "import sys; from cloudtune.common.debug_log import get_logger; "
         "get_logger('cloudtune.x').debug('%s', 1); assert 'logging' not in sys.modules"
     )
     done = python(tmp_path, "-c", code, CLOUDTUNE_LOG="")

@@ -20,7 +20,7 @@ from cloudtune.ledger.records import (
     new_run_id,
     parse_events,
 )
-from cloudtune.planning.attached import attached_plan
+from cloudtune.planning.attached_plan import attached_plan
 from cloudtune.planning.planner import job_name
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started

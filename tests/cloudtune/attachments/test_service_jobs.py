@@ -13,6 +13,7 @@ import pytest
 
 from cloudtune import attach
 from cloudtune.api import Run, find_run
+from cloudtune.attachments import service_jobs
 from cloudtune.conversion import registry as formats
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.engine.inbox import StopRequest
@@ -37,7 +38,6 @@ from cloudtune.provider.models import (
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, StudyResult
-from cloudtune.runs import service_jobs
 from cloudtune.runs.stop_requests import StopRequests
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json, Mode

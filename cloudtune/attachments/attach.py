@@ -84,7 +84,7 @@ def _attach_job(
     overrides: Sequence[str],
     notify: Callable[[Finding | Note], None],
 ) -> Run:
-    from cloudtune.runs.service_jobs import attach_job
+    from cloudtune.attachments.service_jobs import attach_job
     from cloudtune.study.loader import load
 
     if isinstance(study, str | Path):
@@ -126,7 +126,7 @@ def _attach_finished(
     choice: RunChoice,
     notify: Callable[[Finding | Note], None],
 ) -> Run:
-    from cloudtune.runs.attachment import record_finished
+    from cloudtune.attachments.finished_runs import record_finished
 
     finished = reader.read(location, choice)
     for finding in finished.findings:

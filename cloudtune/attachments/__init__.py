@@ -1,0 +1,1 @@
+"""Runs from jobs that were started elsewhere."""
