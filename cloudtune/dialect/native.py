@@ -50,7 +50,8 @@ class Native:
 
     def part(self, name: str) -> Any:
         """Return the part of a definition that is kept of a parameter, empty if there is none."""
-        return next((e for e in self.entries.get(name, ()) if self._read(e) is None), {})
+        parts = [each for each in self.entries.get(name, ()) if self._read(each) is None]
+        return parts[0] if parts else dict[str, Any]()
 
     def written(self, name: str, parameter: Parameter, definition: Any) -> Any:
         """Return the definition of a parameter with what is kept of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cloudtune.provider import (
@@ -48,7 +49,7 @@ _CAPABILITIES = replace(
     MANAGED,
     launcher=False,
     enforced_here=frozenset(),
-    adjust=lambda parameter: adjust_reversed(parameter, "Vertex AI"),
+    adjust=partial(adjust_reversed, title="Vertex AI"),
     fields=frozenset(
         ["constants", "trial.source", "trial.script", "trial.module", "trial.args", "trial.env"]
     ),

@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -61,7 +62,7 @@ _CAPABILITIES = replace(
         "discrete": frozenset({"linear"}),
         "categorical": frozenset(),
     },
-    adjust=lambda parameter: list_log_scale(parameter, "WML Accelerator"),
+    adjust=partial(list_log_scale, title="WML Accelerator"),
     log_steps=False,
     single_values=True,
     select=frozenset({"last"}),

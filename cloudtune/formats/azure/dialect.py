@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.code import other_sources, source_address
 from cloudtune.dialect.model import Dialect
-from cloudtune.dialect.native import Entries, Native, map_at, native_of, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, logarithm
+from cloudtune.dialect.native import Native, map_at, native_of, take_block
+from cloudtune.dialect.ranges import LINEAR_AND_LOG
 from cloudtune.dialect.words import Words, inverse
 from cloudtune.fitting.capabilities import NOTHING, Adjustment
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.formats.azure.code import read_code
-from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl, log_base
+from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl
 from cloudtune.formats.azure.search_space import SpaceReader
 from cloudtune.formats.azure.short import is_short, read_short
-from cloudtune.formats.branches import Branches, Named, local_name
+from cloudtune.formats.azure.space_writer import (
+    SpaceWriter,
+    exponent_base,
+    kept_definitions,
+    option_key,
+    sweep_of,
+)
+from cloudtune.formats.branches import Branches
 from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.kept import read_alone
 from cloudtune.formats.model import compact
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
-    FloatParameter,
-    IntParameter,
     Parameter,
 )
 from cloudtune.study.search_space import format_value, list_values
 from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.study.yaml_reader import is_map
 
 _RULES = ("min_step", "interval")
 _CAPABILITIES = replace(
@@ -100,9 +105,9 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     job: Json = head if rest or native.block else {"$schema": SCHEMA}
     job |= {} if automl else {"type": "sweep"}
     job |= compact(name=study.name, description=study.description)
-    writer = _SpaceWriter(study, native)
+    writer = SpaceWriter(study, native)
     sweep: Json = {
-        "sampling_algorithm": _algorithm(study, _sweep_of(rest)),
+        "sampling_algorithm": _algorithm(study, sweep_of(rest)),
         **compact(early_termination=_early_termination(study)),
     }
     if automl:
@@ -118,10 +123,6 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     if not automl and "trial" not in rest:
         job["trial"] = _trial(study, [name for name, _ in writer.branches.roots])
     return job
-
-
-def _sweep_of(rest: Json) -> Json:
-    return map_at(rest, "sweep") if is_automl(rest) else rest
 
 
 def _algorithm(study: Study, sweep: Json) -> str | Json:
@@ -193,125 +194,9 @@ def _trial(study: Study, names: list[str]) -> Json:
     return {"code": code, "command": " ".join([shlex.join(program), *values])}
 
 
-class _SpaceWriter:
-    def __init__(self, study: Study, native: Native) -> None:
-        self._native = native
-        self._base = _base(native.rest)
-        self._automl = is_automl(native.rest)
-        self.branches = Branches(study)
-
-    def alternatives(self) -> list[Json]:
-        """Return the search spaces of an AutoML job, one for each set of values of the root."""
-        return [
-            {**{name: self._short(name, each) for name, each in root.items()}, **self.space(named)}
-            for root, named in _space_groups(self.branches)
-        ]
-
-    def space(self, named: Iterable[Named]) -> Json:
-        return {name: self._definition(name, parameter) for name, parameter in named}
-
-    def _definition(self, name: str, parameter: Parameter) -> Any:
-        if self.branches.has_children(name) and not self._automl:
-            return self._options(name, parameter)
-        written = _expression(parameter, self._base)
-        return self._short(name, self._native.written(name, parameter, written))
-
-    def _short(self, name: str, written: Json) -> Any:
-        """Return a definition as the text of the imported job, unless it has changed."""
-        entries = self._native.entries.get(name, ())
-        return next((e for e in entries if is_short(e) and read_short(e) == written), written)
-
-    def _options(self, name: str, parameter: Parameter) -> Json:
-        """Return the choice of maps of a parameter on which others depend."""
-        key = _option_key(self._native, name)
-        options: list[Json] = []
-        for value in choice_values(parameter):
-            option: Json = {key: value}
-            for child, definition in self.branches.children(name, value):
-                fixed = _fixed_value(definition)
-                option[local_name(child, name)] = (
-                    self._definition(child, definition) if fixed is None else fixed
-                )
-            options.append(option)
-        return {"type": "choice", "values": options}
-
-
-def _space_groups(branches: Branches) -> list[tuple[Json, list[Named]]]:
-    """Return the definition of the root and the other parameters of each search space."""
-    parents = [each for each in branches.roots if branches.has_children(each[0])]
-    if not parents:
-        return [({}, branches.roots)]
-    name, root = parents[0]
-    others = [each for each in branches.roots if each[0] != name]
-    groups: dict[tuple[str, ...], list[Any]] = {}
-    for value in list_values(root) or ():
-        active = tuple(
-            f"{child} {definition!r}" for child, definition in branches.children(name, value)
-        )
-        groups.setdefault(active, []).append(value)
-    return [
-        (
-            {name: {"type": "choice", "values": values}},
-            [*others, *branches.children(name, values[0])],
-        )
-        for values in groups.values()
-    ]
-
-
-def _option_key(native: Native, name: str) -> str:
-    """Return the key of an option's name: that of the imported job."""
-    options: Any = map_at(native.part(name)).get("values")
-    first: Json = next(filter(is_map, options if is_list(options) else []), {})
-    return next(iter(first), "name")
-
-
-def _fixed_value(parameter: Parameter) -> Any:
-    """Return the value of a parameter with one value, None if it has several."""
-    if isinstance(parameter, CategoricalParameter) and len(parameter.values) == 1:
-        return parameter.values[0]
-    return None
-
-
-def _expression(parameter: Parameter, base: float) -> Json:
-    if not isinstance(parameter, FloatParameter | IntParameter):
-        return {"type": "choice", "values": choice_values(parameter)}
-    low, high, step = parameter.min, parameter.max, parameter.step
-    is_log = parameter.scale == "log"
-    if isinstance(parameter, IntParameter) and step is None:
-        if low == 0 and not is_log:
-            return {"type": "randint", "upper": high + 1}
-        step = 1
-    bounds = (logarithm(low, base), logarithm(high, base)) if is_log else (low, high)
-    kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
-    quantum = {} if step is None else {"q": step}
-    return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}
-
-
-def _base(rest: Json) -> float:
-    return log_base(_sweep_of(rest).get("sampling_algorithm")) or math.e
-
-
-def _entries(block: Any) -> Entries:
-    """Return the definitions of a search space, or of several, by name."""
-    found: dict[str, list[Any]] = {}
-
-    def add(space: Any, prefix: str) -> None:
-        for name, entry in space.items() if is_map(space) else ():
-            found.setdefault(f"{prefix}{name}", []).append(entry)
-            options: Any = map_at(entry).get("values")
-            for option in options if is_list(options) else []:
-                if is_map(option):
-                    inner = {key: each for key, each in option.items() if is_map(each)}
-                    add(inner, f"{prefix}{name}.")
-
-    for space in block if is_list(block) else [block]:
-        add(space, "")
-    return found
-
-
 def _native(study: Study) -> Native:
     rest = native_of(study, HOME)
-    block, base = take_block(rest, "search_space"), _base(rest)
+    block, base = take_block(rest, "search_space"), exponent_base(rest)
 
     def reread(entry: Any) -> Json | None:
         if is_short(entry):
@@ -320,7 +205,7 @@ def _native(study: Study) -> Native:
             return None
         return read_alone(SpaceReader(Report(), base), entry)
 
-    return Native(rest, block, _entries(block), reread)
+    return Native(rest, block, kept_definitions(block), reread)
 
 
 def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
@@ -348,7 +233,7 @@ def _condition_rules(branches: Branches, native: Native, *, automl: bool) -> Ite
         reason = "in AutoML, only one choice can have conditional parameters"
         yield Finding("refused", f"parameters.{parents[1]}", reason)
     for name in parents if not automl else ():
-        if _option_key(native, name) == "name" and not native.part(name):
+        if option_key(native, name) == "name" and not native.part(name):
             text = f"a choice of maps: the script is given a map with name instead of {name}"
             yield Finding("approximated", f"parameters.{name}", text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
@@ -36,7 +37,7 @@ _CAPABILITIES = replace(
     },
     steps=True,
     log_steps=False,
-    adjust=lambda parameter: list_log_scale(parameter, "an experiment"),
+    adjust=partial(list_log_scale, title="an experiment"),
     text_only=True,
     strategies=_WORDS.names,
     limits=frozenset({"max_trials", "parallel_trials"}),
@@ -72,6 +73,7 @@ _CAPABILITIES = replace(
         "trial.retry": "an experiment does not start a trial again",
     },
 )
+_NOTHING: Json = {}
 _ADDRESS = "training_definition_url"
 
 
@@ -84,9 +86,9 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     }
     settings = compact(name=study.name, description=study.description)
     inner = _inner(native.rest)
-    others = inner.pop(REFERENCES, None) or [{}]
-    references = [merge_json(reference, others[0]), *others[1:]]
-    experiment = {**compact(settings=settings), REFERENCES: references}
+    others: list[Json] = inner.pop(REFERENCES, None) or [_NOTHING]
+    references: list[Json] = [merge_json(reference, others[0]), *others[1:]]
+    experiment: Json = {**compact(settings=settings), REFERENCES: references}
     return {"entity": experiment} if "entity" in native.rest else experiment
 
 

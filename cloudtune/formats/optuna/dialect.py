@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
@@ -50,7 +51,7 @@ _CAPABILITIES = replace(
     conditions="one_definition",
     steps=True,
     log_steps=False,
-    adjust=lambda parameter: separate_values(parameter, "Optuna"),
+    adjust=partial(separate_values, title="Optuna"),
     strategies=_WORDS.names | {"list", "hyperband"},
     seeds=True,
     objectives=1_000,
@@ -124,6 +125,9 @@ def _objectives(study: Study) -> Json:
 
 def _sampler(study: Study, native: Native) -> Json:
     strategy, kept = study.strategy, map_at(native.rest, "sampler")
+    grid = map_at(kept, "arguments", "search_space")
+    for each in grid.keys() - {*study.parameters, *study.constants}:
+        del grid[each]
     seed = {} if strategy.seed is None else {"seed": strategy.seed}
     name = kept.get("name")
     if strategy.name not in {"list", "hyperband"}:

@@ -40,8 +40,10 @@ _CODE = "an experiment has no code: Syne Tune starts the script of its backend"
 
 
 def _adjust(parameter: Parameter) -> Adjustment | None:
-    scaled = FloatParameter | IntParameter | DiscreteParameter
-    if isinstance(parameter, scaled) and parameter.scale == "reverse_log":
+    if (
+        isinstance(parameter, FloatParameter | IntParameter | DiscreteParameter)
+        and parameter.scale == "reverse_log"
+    ):
         is_possible = (
             isinstance(parameter, FloatParameter)
             and parameter.step is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
@@ -47,7 +48,7 @@ _CAPABILITIES = replace(
     },
     conditions="tree",
     text_only=True,
-    adjust=lambda parameter: adjust_reversed(parameter, "Vizier"),
+    adjust=partial(adjust_reversed, title="Vizier"),
     max_values=Limit(1_000, "study.proto of google/vizier, read 2026-11-27"),
     strategies=_WORDS.names,
     objectives=1_000,

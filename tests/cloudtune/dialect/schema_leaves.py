@@ -13,6 +13,7 @@ from cloudtune.errors import StudyError
 from cloudtune.study.key_examples import KEY_EXAMPLES
 from cloudtune.study.strategy_methods import METHODS
 from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_list, is_map
 
 IGNORED = {"version", "providers"}
 """There is one version; the settings of a provider are its own."""
@@ -108,7 +109,7 @@ def changed(data: Any, leaf: Leaf, value: Any) -> Iterator[Any]:
                 wider += [(*place, name) for name in (inner or names)]
             elif key != "#":
                 wider.append((*place, key))
-            elif isinstance(inner, list):
+            elif is_list(inner):
                 wider += [(*place, index) for index in range(len(inner))]
             else:
                 wider.append(place)
@@ -117,15 +118,15 @@ def changed(data: Any, leaf: Leaf, value: Any) -> Iterator[Any]:
         copied = copy.deepcopy(data)
         inner = copied
         for key in place[:-1]:
-            inner = inner.setdefault(key, {}) if isinstance(inner, dict) else inner[key]
-        if isinstance(inner, dict | list) and place:
+            inner = inner.setdefault(key, {}) if is_map(inner) else inner[key]
+        if (is_map(inner) or is_list(inner)) and place:
             inner[place[-1]] = copy.deepcopy(value)
             yield place, copied
 
 
 def _at(data: Any, place: tuple[Any, ...]) -> Any:
     for key in place:
-        data = data.get(key) if isinstance(data, dict) else data[key]
+        data = data.get(key) if is_map(data) else data[key]
         if data is None:
             return None
     return data

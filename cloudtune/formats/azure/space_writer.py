@@ -1,0 +1,148 @@
+"""Writes the search space of an Azure job, with what is kept of each parameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from cloudtune.dialect.native import Entries, Native, map_at
+from cloudtune.dialect.ranges import choice_values, logarithm
+from cloudtune.formats.azure.names import is_automl
+from cloudtune.formats.azure.short import is_short, read_short
+from cloudtune.formats.branches import Branches, Named, local_name
+from cloudtune.formats.fields import Json
+from cloudtune.study.schema import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from cloudtune.study.search_space import list_values
+from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_list, is_map
+
+
+class SpaceWriter:
+    """Writes the parameters of a fitted study.
+
+    Args:
+        study: The study.
+        native: What is kept of the imported job.
+    """
+
+    def __init__(self, study: Study, native: Native) -> None:
+        self._native = native
+        self._base = exponent_base(native.rest)
+        self._automl = is_automl(native.rest)
+        self.branches = Branches(study)
+
+    def alternatives(self) -> list[Json]:
+        """Return the search spaces of an AutoML job, one for each set of values of the root."""
+        return [
+            {**{name: self._short(name, each) for name, each in root.items()}, **self.space(named)}
+            for root, named in _space_groups(self.branches)
+        ]
+
+    def space(self, named: Iterable[Named]) -> Json:
+        """Return the definitions of some parameters by their names."""
+        return {name: self._definition(name, parameter) for name, parameter in named}
+
+    def _definition(self, name: str, parameter: Parameter) -> Any:
+        if self.branches.has_children(name) and not self._automl:
+            return self._options(name, parameter)
+        written = _expression(parameter, self._base)
+        return self._short(name, self._native.written(name, parameter, written))
+
+    def _short(self, name: str, written: Json) -> Any:
+        """Return a definition as the text of the imported job, unless it has changed."""
+        entries = self._native.entries.get(name, ())
+        return next((e for e in entries if is_short(e) and read_short(e) == written), written)
+
+    def _options(self, name: str, parameter: Parameter) -> Json:
+        """Return the choice of maps of a parameter on which others depend."""
+        key = option_key(self._native, name)
+        options: list[Json] = []
+        for value in choice_values(parameter):
+            option: Json = {key: value}
+            for child, definition in self.branches.children(name, value):
+                fixed = _fixed_value(definition)
+                option[local_name(child, name)] = (
+                    self._definition(child, definition) if fixed is None else fixed
+                )
+            options.append(option)
+        return {"type": "choice", "values": options}
+
+
+def _space_groups(branches: Branches) -> list[tuple[Json, list[Named]]]:
+    """Return the definition of the root and the other parameters of each search space."""
+    parents = [each for each in branches.roots if branches.has_children(each[0])]
+    if not parents:
+        return [({}, branches.roots)]
+    name, root = parents[0]
+    others = [each for each in branches.roots if each[0] != name]
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for value in list_values(root) or ():
+        active = tuple(
+            f"{child} {definition!r}" for child, definition in branches.children(name, value)
+        )
+        groups.setdefault(active, []).append(value)
+    return [
+        (
+            {name: {"type": "choice", "values": values}},
+            [*others, *branches.children(name, values[0])],
+        )
+        for values in groups.values()
+    ]
+
+
+def option_key(native: Native, name: str) -> str:
+    """Return the key of an option's name: that of the imported job."""
+    options: Any = map_at(native.part(name)).get("values")
+    first = [each for each in (options if is_list(options) else []) if is_map(each)]
+    return next(iter(first[0]), "name") if first else "name"
+
+
+def _fixed_value(parameter: Parameter) -> Any:
+    """Return the value of a parameter with one value, None if it has several."""
+    if isinstance(parameter, CategoricalParameter) and len(parameter.values) == 1:
+        return parameter.values[0]
+    return None
+
+
+def _expression(parameter: Parameter, base: float) -> Json:
+    if not isinstance(parameter, FloatParameter | IntParameter):
+        return {"type": "choice", "values": choice_values(parameter)}
+    low, high, step = parameter.min, parameter.max, parameter.step
+    is_log = parameter.scale == "log"
+    if isinstance(parameter, IntParameter) and step is None:
+        if low == 0 and not is_log:
+            return {"type": "randint", "upper": high + 1}
+        step = 1
+    bounds = (logarithm(low, base), logarithm(high, base)) if is_log else (low, high)
+    kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
+    quantum = {} if step is None else {"q": step}
+    return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}
+
+
+def sweep_of(rest: Json) -> Json:
+    """Return the part of a job with the algorithm and the policy."""
+    return map_at(rest, "sweep") if is_automl(rest) else rest
+
+
+def exponent_base(rest: Json) -> float:
+    """Return the base of which the bounds of log ranges are exponents."""
+    return logexponent_base(sweep_of(rest).get("sampling_algorithm")) or math.e
+
+
+def kept_definitions(block: Any) -> Entries:
+    """Return the definitions of a search space, or of several, by name."""
+    found: dict[str, list[Any]] = {}
+
+    def add(space: Any, prefix: str) -> None:
+        for name, entry in space.items() if is_map(space) else ():
+            found.setdefault(f"{prefix}{name}", []).append(entry)
+            options: Any = map_at(entry).get("values")
+            for option in options if is_list(options) else []:
+                if is_map(option):
+                    inner = {key: each for key, each in option.items() if is_map(each)}
+                    add(inner, f"{prefix}{name}.")
+
+    for space in block if is_list(block) else [block]:
+        add(space, "")
+    return found
