@@ -127,7 +127,7 @@ def sweep_of(rest: Json) -> Json:
 
 def exponent_base(rest: Json) -> float:
     """Return the base of which the bounds of log ranges are exponents."""
-    return logexponent_base(sweep_of(rest).get("sampling_algorithm")) or math.e
+    return log_base(sweep_of(rest).get("sampling_algorithm")) or math.e
 
 
 def kept_definitions(block: Any) -> Entries:
