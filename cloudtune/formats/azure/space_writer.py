@@ -8,7 +8,7 @@ from typing import Any
 
 from cloudtune.dialect.native import Entries, Native, map_at
 from cloudtune.dialect.ranges import choice_values, logarithm
-from cloudtune.formats.azure.names import is_automl
+from cloudtune.formats.azure.names import is_automl, log_base
 from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.branches import Branches, Named, local_name
 from cloudtune.formats.fields import Json
