@@ -40,7 +40,7 @@ STUDY: dict[str, Any] = {
     "limits": {"max_failed_trials": 5},
     "trial": {"script": "train.py", "metrics": {"loss": "loss: ([0-9.]+)"}},
 }
-WAYS = [
+WAYS: list[tuple[str, dict[str, str]]] = [
     ("sagemaker", {"mode": "managed"}),
     ("sagemaker", {"mode": "driven"}),
     ("vertex", {"mode": "managed"}),
