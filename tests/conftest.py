@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 LONGEST = 600
 """Seconds that an installation may take."""
@@ -38,9 +39,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_finish() -> None:
-    """Let later collections of garbage pass over the tests and the modules, which are many."""
+    """Save time in what follows.
+
+    Later collections of garbage pass over the tests and the modules, which are many. Linear algebra
+    uses one thread, since other tests run next to it.
+    """
     gc.collect()
     gc.freeze()
+    threadpool_limits(1, user_api="blas")
 
 
 @pytest.fixture(scope="session")
