@@ -49,8 +49,6 @@ _DAY = 86_400
 _MAX_OUTPUT = 1_500
 """Characters of a script's output in its failure."""
 
-_GCS = Path(namespace.MOUNT_POINT)
-
 AnyScript = Script | ImageScript
 Run = JobRun[CustomJob, AnyScript, Status]
 
@@ -82,7 +80,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
         self._mount = mount
         self._packages = packages
         self._url = url
-        self._had_gcs = _GCS.exists()
+        self._gcs = Path(namespace.MOUNT_POINT)
+        self._had_gcs = self._gcs.exists()
         super().__init__(delays_, lock, grace=delays.GRACE)
 
     def cancel(self, job: CustomJob, message: str = "CANCELED", state: str = CANCELLED) -> None:
@@ -211,9 +210,11 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
                 self.closing.wait(POLL_SECONDS / 4)
             if names := self._mount.remove_strangers():
                 self._fail_writers(run, names[0])
-            if not self._had_gcs and not namespace.is_supported() and _GCS.exists():
-                text = f"A script wrote to {_GCS} of this machine, not to a bucket. It {ADVICE}."
-                run.problem = Status(errors.INVALID, f"{text} Then remove {_GCS}.")
+            if not self._had_gcs and not namespace.is_supported() and self._gcs.exists():
+                text = (
+                    f"A script wrote to {self._gcs} of this machine, not to a bucket. It {ADVICE}."
+                )
+                run.problem = Status(errors.INVALID, f"{text} Then remove {self._gcs}.")
         except OSError as error:
             run.problem = Status(errors.INTERNAL, f"/gcs cannot be synchronized: {error}")
         seconds = delays.WITHDRAWING if run.job.started is None else delays.ENDING
