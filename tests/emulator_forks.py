@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -68,5 +69,13 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = words
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+
+
+def _end_with_parent() -> None:
+    """End this emulator if the process of the tests is killed."""
+    parent: Any = multiprocessing.parent_process()
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
