@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from threadpoolctl import threadpool_limits
 
 LONGEST = 600
 """Seconds that an installation may take."""
@@ -46,7 +47,8 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    threadpool_limits(1, user_api="blas")
+    threadpoolctl: Any = import_module("threadpoolctl")
+    threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 @pytest.fixture(scope="session")
