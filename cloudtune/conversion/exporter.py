@@ -45,23 +45,17 @@ def write(study: Study, to: str) -> Exported:
         ConversionError: If the format cannot express the study.
     """
     chosen = registry.get(to)
-    if not chosen.writable:
+    if (dialect := chosen.dialect()) is None:
         raise UsageError(f"{chosen.name} is read only: cloudtune imports it, and does not write it")
     report = Report()
     if study.file is not None and not study.is_written("name"):
         report.note("name", "absent, so the document has no name; add name to the study")
         study = study.model_copy(update={"name": None})
-    if (dialect := chosen.dialect()) is not None:
-        fitted = fit_document(study, dialect)
-        report.findings += [*fitted.findings, *fitted.notes]
-        if refused := refusals(report):
-            raise ConversionError(f"{chosen.name} cannot express this study", refused)
-        return Exported(chosen, write_document(fitted, dialect), tuple(report.findings))
-    document = chosen.write(study, report)
-    report.findings += [Finding("refused", each.path, each.message) for each in report.problems]
+    fitted = fit_document(study, dialect)
+    report.findings += [*fitted.findings, *fitted.notes]
     if refused := refusals(report):
         raise ConversionError(f"{chosen.name} cannot express this study", refused)
-    return Exported(chosen, document, tuple(report.findings))
+    return Exported(chosen, write_document(fitted, dialect), tuple(report.findings))
 
 
 def write_together(studies: Sequence[Study], to: str) -> Exported:

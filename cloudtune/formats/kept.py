@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.study.schema import Parameter
-from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_map
 
 
 class SpaceReader(Protocol):
@@ -24,23 +21,3 @@ def read_alone(reader: SpaceReader, kept: Any) -> Json | None:
     reader.read(Fields({"x": kept}, Report()))
     parameter: Json | None = reader.parameters.get("x")
     return parameter
-
-
-def take_kept(kept: Any, parameter: Parameter, again: Json | None) -> Json | None:
-    """Return a kept definition, or None if the parameter has changed since the import.
-
-    A definition that is out of date is emptied, so that it is not merged into the new one.
-
-    Args:
-        kept: The definition in the native block.
-        parameter: The parameter of the study.
-        again: The parameter that the kept definition is read as, in the form of a study file.
-    """
-    if not is_map(kept):
-        return None
-    if again is not None:
-        (before,) = Study.model_validate({"parameters": {"x": again}}).parameters["x"]
-        if before == parameter.model_copy(update={"when": None}):
-            return dict(kept)
-    kept.clear()
-    return None

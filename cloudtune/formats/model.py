@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.yaml_scalars import YamlVersion
-from cloudtune.study.yaml_reader import is_map
 
 if TYPE_CHECKING:
     from cloudtune.dialect.model import Dialect
-    from cloudtune.study.study import Study
 
 
 @dataclass
@@ -68,8 +66,6 @@ class Format(ABC):
     """The version of YAML as which the tool reads its files."""
     syntax: Literal["json", "yaml"] = "json"
     """The syntax in which a document is written, unless the name of the file says otherwise."""
-    writable: bool = True
-    """Whether `write` is implemented."""
 
     @property
     def home(self) -> str:
@@ -99,13 +95,6 @@ class Format(ABC):
     def dialect(self) -> Dialect | None:
         """Return how a study is written as a document; None if the format is read only."""
         return None
-
-    def write(self, study: Study, report: Report) -> Json:
-        """Return the document of a study, with only what the study says.
-
-        Tells in the report what the format cannot express; the paths are those of the study.
-        """
-        raise NotImplementedError
 
     def join(self, documents: Sequence[Json], report: Report) -> Json:  # noqa: ARG002
         """Return one document with several studies, each of which is written as a document.
@@ -159,62 +148,7 @@ def read_named(
     return parameters
 
 
-def native_block(study: Study, home: str) -> Any:
-    """Return a copy of ``providers.<home>.native`` of a study, empty if it is absent."""
-    import copy
-
-    return copy.deepcopy(study.providers.get(home, {}).get("native", {}))
-
-
 def compact(**fields: Any) -> Json:
     """Return the fields that have a value: not None, and no empty text, list or map."""
     empty: tuple[Any, ...] = (None, "", [], {})
     return {name: value for name, value in fields.items() if value not in empty}
-
-
-def report_stopping(study: Study, report: Report, owner: str) -> None:
-    """Drop the settings of a rule that stops trials, for a format whose rule has none."""
-    names = ("min_step", "interval", "min_trials", "slack", "slack_amount", "eta")
-    reason = f"the rule of {owner} has no such setting"
-    report_unsupported(study, report, {f"early_stopping.{name}": reason for name in names})
-
-
-def report_arguments(study: Study, report: Report, owner: str) -> None:
-    """Drop another form of arguments than options, for a format that has only these."""
-    style = study.trial.arguments
-    if style not in {"flags", "equals"}:
-        report.drop("trial.arguments", f"{owner} passes options, such as --lr 0.1, and not {style}")
-
-
-def report_unsupported(study: Study, report: Report, reasons: Mapping[str, str]) -> None:
-    """Add a finding for each field that the study sets and a format cannot express.
-
-    Args:
-        study: The study.
-        report: Where the findings go.
-        reasons: By dotted path of the field, why it is dropped.
-    """
-    data: Any = study.to_json()
-    for path, reason in reasons.items():
-        value = data
-        for key in path.split("."):
-            value = value.get(key) if is_map(value) else None
-        if value not in (None, "", [], {}):
-            report.drop(path, reason)
-
-
-def report_objectives(study: Study, report: Report, *, target: str = "", select: str = "") -> None:
-    """Add a finding for each target, and each best measurement, that a format cannot express.
-
-    Args:
-        study: The study.
-        report: Where the findings go.
-        target: Why a target is dropped; empty if the format has targets.
-        select: Why ``select: best`` is dropped; empty if the format has it.
-    """
-    for number, objective in enumerate(study.objectives):
-        path = study.objective_path(number)
-        if target and objective.target is not None:
-            report.drop(f"{path}.target", target)
-        if select and objective.select == "best":
-            report.drop(f"{path}.select", select)

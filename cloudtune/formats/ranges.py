@@ -6,33 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from cloudtune.dialect.ranges import MAX_LISTED, aligned_bounds, exponential, power
-from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.dialect.ranges import MAX_LISTED, exponential, power
+from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.values import choice, parse_number, unique_values
-from cloudtune.study.schema import (
-    BoolParameter,
-    CategoricalParameter,
-    DiscreteParameter,
-    FloatParameter,
-    IntParameter,
-    Parameter,
-)
-from cloudtune.study.search_space import Value, count_values, format_value, list_values
+from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _MAX_STEPS = 2**53
 _SHOWN = 60
 """The characters of a value in a message, at most."""
-
-
-def is_logarithmic(scale: str, low: float, high: float) -> bool:
-    """Return whether a range is searched on a log scale; `auto` decides by its width."""
-    return scale == "log" or (scale == "auto" and low > 0 and high / low >= 100)
 
 
 @dataclass(frozen=True)
@@ -172,78 +156,6 @@ def take_exponents(
     return low, high
 
 
-@dataclass(frozen=True)
-class Range:
-    """A range of a study in what a tool can express."""
-
-    is_int: bool
-    low: int | float
-    high: int | float
-    step: int | float | None
-    is_log: bool
-
-
-def range_or_values(
-    path: str, parameter: Parameter, report: Report, tool: str, *, rounds: bool = True
-) -> Range | list[Value]:
-    """Return a parameter as a range, or as the values of a choice where a tool has no such range.
-
-    Args:
-        path: The path of the parameter in the study.
-        parameter: The parameter.
-        report: Receives what the tool cannot express.
-        tool: The tool, for messages. It has log scales, but no reversed ones.
-        rounds: Whether the tool rounds to multiples of a step. Otherwise it counts a step from the
-            lower bound, and has none on a log scale.
-    """
-    match parameter:
-        case BoolParameter():
-            return [True, False]
-        case CategoricalParameter():
-            return list(parameter.values)
-        case DiscreteParameter():
-            if parameter.scale not in {"linear", "auto"}:
-                report.approximate(f"{path}.scale", f"{tool}'s choice has no scale")
-            return list(parameter.values)
-        case FloatParameter() | IntParameter():
-            pass
-    low, high, step = parameter.min, parameter.max, parameter.step
-    is_int = isinstance(parameter, IntParameter)
-    if parameter.scale == "reverse_log":
-        report.approximate(f"{path}.scale", f"{tool} has no reversed log scale; it is linear there")
-    is_log = is_logarithmic(parameter.scale, low, high)
-    if step is not None and is_log and not (step == 1 and (rounds or is_int)):
-        return list_steps(path, parameter, report, f"{tool} has no step on a log scale")
-    if step is not None and rounds:
-        aligned = aligned_bounds(low, high, step)
-        if aligned is None:
-            return list_steps(path, parameter, report, f"{tool} rounds to multiples of a step")
-        low, high = aligned
-    return Range(is_int, low, high, step, is_log)
-
-
-def list_steps(
-    path: str, parameter: FloatParameter | IntParameter, report: Report, reason: str
-) -> list[Value]:
-    """Return the values of a step that a tool cannot express for a reason."""
-    count = count_values(parameter) or 0
-    if count > MAX_LISTED:
-        report.refuse(f"{path}.step", f"{reason}, and {count:,} values are too many for a list")
-        return []
-    report.approximate(f"{path}.step", f"{reason}; written as a list")
-    return list(list_values(parameter) or ())
-
-
-@cache
-def _parameter_adapter() -> TypeAdapter[Parameter]:
-    return TypeAdapter(Parameter)
-
-
-def parse_parameter(definition: Json) -> Parameter:
-    """Return the parameter of a definition, which must be valid."""
-    return _parameter_adapter().validate_python(definition)
-
-
 def list_definition(definition: Json, fields: Fields, key: str) -> Json:
     """Return the values of a step on a log scale, which a study has only as a list.
 
@@ -261,14 +173,6 @@ def list_definition(definition: Json, fields: Fields, key: str) -> Json:
         return {name: value for name, value in definition.items() if name != "step"}
     fields.note(key, "elsewhere, the study has the values to which this rounds")
     return {"type": "discrete", "values": list(list_values(parameter) or ()), "scale": "log"}
-
-
-def distinct_values(path: str, values: list[Value], report: Report, tool: str) -> list[Value]:
-    """Return values of a choice; as text if some are equal to a tool, such as 1 and True."""
-    if len(set(values)) == len(values):
-        return values
-    report.approximate(path, f"some values are equal to {tool}, so all are written as text")
-    return [format_value(value) for value in values]
 
 
 def take_choice(fields: Fields, key: str, values: Sequence[Any]) -> Json | None:

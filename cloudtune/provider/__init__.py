@@ -54,11 +54,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.model import Format as Format
     from cloudtune.formats.model import StudyDraft as StudyDraft
     from cloudtune.formats.model import compact as compact
-    from cloudtune.formats.model import native_block as native_block
     from cloudtune.formats.model import read_named as read_named
-    from cloudtune.formats.model import report_arguments as report_arguments
-    from cloudtune.formats.model import report_stopping as report_stopping
-    from cloudtune.formats.model import report_unsupported as report_unsupported
     from cloudtune.formats.ranges import read_power as read_power
     from cloudtune.formats.values import describe_value as describe_value
     from cloudtune.formats.values import parse_number as parse_number
@@ -229,10 +225,7 @@ _EXPORTS = {
     "cloudtune.dialect.words": "Words inverse",
     "cloudtune.formats.ranges": "read_power",
     "cloudtune.formats.fields": "Fields Report",
-    "cloudtune.formats.model": (
-        "Format StudyDraft compact native_block read_named report_arguments "
-        "report_stopping report_unsupported"
-    ),
+    "cloudtune.formats.model": "Format StudyDraft compact read_named",
     "cloudtune.formats.values": (
         "describe_value parse_number parse_text parse_texts rising_numbers unique_values"
     ),

@@ -24,7 +24,6 @@ class AiPlatformFormat(Format):
     name = HOME
     title = "a tuning job of Google's AI Platform"
     source = "google-apis-ml_v1 0.38.0, GoogleCloudMlV1HyperparameterSpec, read 2026-11-27"
-    writable = False
 
     @override
     def matches(self, document: Json) -> bool:

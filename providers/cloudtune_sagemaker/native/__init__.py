@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.provider import Fields, Format, Json, Report, Study, StudyDraft
+from cloudtune.provider import Dialect, Fields, Format, Json, Report, StudyDraft
 from cloudtune_sagemaker.settings import NAME
 
 _CONTROLLERS = ("sagemaker.services.k8s.aws", "sagemaker.aws.amazon.com")
@@ -54,10 +54,10 @@ class SageMakerFormat(Format):
         return read_machine(document) if is_machine else read_request(document)
 
     @override
-    def write(self, study: Study, report: Report) -> Json:
-        from cloudtune_sagemaker.native.writer import write_job
+    def dialect(self) -> Dialect:
+        from cloudtune_sagemaker.dialect import SAGEMAKER
 
-        return write_job(study, report)
+        return SAGEMAKER
 
     @override
     def join(self, documents: Sequence[Json], report: Report) -> Json:

@@ -30,7 +30,7 @@ def read_ranges(fields: Fields, *, decoded: bool, origins: dict[str, str]) -> di
     """
     parameters: dict[str, Json] = {}
     for key in [key for key in fields.original if key in RANGES]:
-        for each in fields.maps(key):
+        for each in fields.maps(key, "Name"):
             name = each.text("Name")
             if not name:
                 each.mistake("Name", "a range needs a name")

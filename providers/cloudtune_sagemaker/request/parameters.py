@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +22,7 @@ from cloudtune.provider import (
     uses_launcher,
     value_at,
 )
+from cloudtune_sagemaker.native.names import definition_name
 from cloudtune_sagemaker.request.layout import submit_directory
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -62,17 +61,18 @@ def definition_parameters(
         fixed = {name: format_value(value) for name, value in fitted.fixed_values.items()}
         return [DefinitionParameters(None, tuned, {**constants, **fixed, **toolkit})]
     definitions: list[DefinitionParameters] = []
-    for name, value in definition_names(fitted, settings).items():
-        fixed = {fitted.root: format_value(value), **_fixed_parameters(fitted, value)}
-        tuned = dict(_active_parameters(fitted, value))
+    for name, value in definition_names(fitted, settings.definition_names).items():
+        values = {fitted.root: value, **fixed_parameters(fitted, value)}
+        fixed = {name: format_value(each) for name, each in values.items()}
+        tuned = dict(active_parameters(fitted, value))
         definitions.append(DefinitionParameters(name, tuned, {**constants, **fixed, **toolkit}))
     return definitions
 
 
-def definition_names(fitted: FittedStudy, settings: SageMakerSettings) -> dict[str, Value]:
+def definition_names(fitted: FittedStudy, chosen: Mapping[str, str]) -> dict[str, Value]:
     """Return the names of a tuning job's training definitions, each with its value of the root.
 
-    Empty unless all conditions depend on one parameter.
+    Empty unless all conditions depend on one parameter. `chosen` has names by the text of a value.
     """
     names: dict[str, Value] = {}
     if fitted.root is None:
@@ -80,10 +80,7 @@ def definition_names(fitted: FittedStudy, settings: SageMakerSettings) -> dict[s
     used: set[str] = set()
     for value in list_values(fitted.study.parameters[fitted.root][0]) or ():
         text = format_value(value)
-        words = re.sub(r"[^a-zA-Z0-9]+", "-", f"{fitted.root}-{text}").strip("-")
-        start = settings.definition_names.get(text) or words[:60].strip("-") or "definition"
-        candidates = itertools.chain([start], (f"{start}-{n}" for n in itertools.count(2)))
-        name = next(name for name in candidates if name.lower() not in used)
+        name = chosen.get(text) or definition_name(fitted.root, text, used)
         used.add(name.lower())
         names[name] = value
     return names
@@ -113,7 +110,8 @@ def _toolkit_parameters(
     }
 
 
-def _active_parameters(fitted: FittedStudy, root_value: Value) -> Iterator[tuple[str, Parameter]]:
+def active_parameters(fitted: FittedStudy, root_value: Value) -> Iterator[tuple[str, Parameter]]:
+    """Yield the parameters that are tuned if the root has a value, by their names."""
     for name, variants in fitted.study.parameters.items():
         for parameter in variants:
             required = (parameter.when or {}).get(fitted.root or "")
@@ -123,10 +121,10 @@ def _active_parameters(fitted: FittedStudy, root_value: Value) -> Iterator[tuple
                 yield name, parameter
 
 
-def _fixed_parameters(fitted: FittedStudy, root_value: Value) -> dict[str, str]:
-    """Return the active parameters that have only one value."""
+def fixed_parameters(fitted: FittedStudy, root_value: Value) -> dict[str, Value]:
+    """Return the active parameters that have only one value, by the names that are sent."""
     values: dict[str, Value] = {}
-    fixed: dict[str, str] = {}
+    fixed: dict[str, Value] = {}
     for node in Space.from_study(fitted.original).nodes:
         if not is_active(node, values):
             continue
@@ -135,5 +133,5 @@ def _fixed_parameters(fitted: FittedStudy, root_value: Value) -> dict[str, str]:
             values[node.name] = root_value if typed is None else typed
         elif count_values(node.parameter) == 1:
             values[node.name] = value_at(node.parameter, 0)
-            fixed[fitted.names[node.key]] = format_value(values[node.name])
+            fixed[fitted.names[node.key]] = values[node.name]
     return fixed

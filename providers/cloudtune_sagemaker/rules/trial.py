@@ -272,7 +272,7 @@ def _environment(
     fitted: FittedStudy, mode: Mode, settings: SageMakerSettings
 ) -> Iterator[Finding | Note]:
     variables = fitted.study.trial.env
-    definitions = max(1, len(definition_names(fitted, settings)))
+    definitions = max(1, len(definition_names(fitted, settings.definition_names)))
     if len(variables) * definitions > MAX_VARIABLES[mode]:
         times = f", once per definition ({definitions})" if definitions > 1 else ""
         reason = f"{len(variables)} variables{times}: a job has at most {MAX_VARIABLES[mode]}"
