@@ -129,7 +129,9 @@ def fit_to(
         diagnostics += condition_findings(study, nodes, conditions, context, obstacle)
     single_nodes = [] if support.single_values else nodes
     single = {node.key for node in single_nodes if count_values(node.parameter) == 1}
-    names = _names(study, nodes, single, flatten=flatten)
+    names = {node.key: node.name for node in nodes}
+    if support.launcher:
+        names = _names(study, nodes, single, flatten=flatten)
     nodes_as_sent = _FittedNodes(context, study, names, single - exempt)
     for node in nodes:
         nodes_as_sent.add(node, None if flatten else conditions.when[node.key] or None)

@@ -6,11 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from cloudtune.dialect.ranges import MAX_LISTED, exponential, power
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.values import choice, parse_number, unique_values
+from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -154,6 +158,16 @@ def take_exponents(
     else:
         fields.note(key, text)
     return low, high
+
+
+@cache
+def _parameter_adapter() -> TypeAdapter[Parameter]:
+    return TypeAdapter(Parameter)
+
+
+def parse_parameter(definition: Json) -> Parameter:
+    """Return the parameter of a definition, which must be valid."""
+    return _parameter_adapter().validate_python(definition)
 
 
 def list_definition(definition: Json, fields: Fields, key: str) -> Json:

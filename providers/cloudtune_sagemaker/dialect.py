@@ -188,13 +188,9 @@ def _drop_definitions(rest: Json, names: list[str]) -> None:
 
 
 def _objective(study: Study) -> Json:
-    return next(
-        (
-            {"Type": inverse(GOALS, each.goal), "MetricName": each.metric}
-            for each in study.objectives
-        ),
-        {},
-    )
+    for objective in study.objectives:
+        return {"Type": inverse(GOALS, objective.goal), "MetricName": objective.metric}
+    return {}
 
 
 def _config(study: Study) -> Json:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.formats.fields import Report
-from cloudtune.formats.ray import RayFormat
+from cloudtune.conversion import exporter
 from cloudtune.planning.planner import plan
 from cloudtune.study.loader import load
 
@@ -47,7 +46,7 @@ def test_an_imported_study_runs_on_ray_and_keeps_what_belongs_to_ray_tune(study:
     assert planned.request["runtime_env"]["pip"] == ["six"]
     assert "tune_config" not in planned.request
     assert "providers.ray.native.tune_config" in {note.path for note in planned.notes}
-    tuner = RayFormat().write(loaded, Report())
+    tuner = exporter.write(loaded, "ray").document
     assert tuner["tune_config"]["trial_name_creator"] == "f"
     assert "runtime_env" not in tuner
 

@@ -23,7 +23,6 @@ from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.request.parameters import definition_names
-from cloudtune_sagemaker.settings import SageMakerSettings
 from tests.cloudtune_sagemaker import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -124,7 +123,7 @@ def test_definitions_have_valid_unique_names(base: Path) -> None:
     )
     plan = support.plan_of(study, base)
     names = [part["DefinitionName"] for part in plan.request["TrainingJobDefinitions"]]
-    by_name = definition_names(plan.fitted, SageMakerSettings.model_validate({}))
+    by_name = definition_names(plan.fitted, {})
     assert list(by_name.values()) == values
     assert list(by_name) == names
     assert len({name.lower() for name in names}) == len(values)
