@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from cloudtune.dialect.native import native_of as native_of
     from cloudtune.dialect.native import take_block as take_block
     from cloudtune.dialect.ranges import LINEAR_AND_LOG as LINEAR_AND_LOG
+    from cloudtune.dialect.ranges import choose_one as choose_one
     from cloudtune.dialect.ranges import list_log_scale as list_log_scale
-    from cloudtune.dialect.ranges import list_log_values as list_log_values
     from cloudtune.dialect.ranges import write_power as write_power
     from cloudtune.dialect.words import Words as Words
     from cloudtune.dialect.words import inverse as inverse
@@ -221,7 +221,7 @@ _EXPORTS = {
     "cloudtune.dialect.code": "is_remote locate_code other_sources source_address",
     "cloudtune.dialect.model": "Dialect",
     "cloudtune.dialect.native": "Native map_at named_entries native_of take_block",
-    "cloudtune.dialect.ranges": "LINEAR_AND_LOG list_log_scale list_log_values write_power",
+    "cloudtune.dialect.ranges": "LINEAR_AND_LOG choose_one list_log_scale write_power",
     "cloudtune.dialect.words": "Words inverse",
     "cloudtune.formats.ranges": "read_power",
     "cloudtune.formats.fields": "Fields Report",

@@ -24,6 +24,7 @@ from cloudtune.provider import (
     Study,
     Value,
     Words,
+    choose_one,
     compact,
     format_value,
     inverse,
@@ -67,6 +68,8 @@ _REQUIRED = {
 
 
 def _adjust(parameter: Parameter) -> Adjustment | None:
+    if (one := choose_one(parameter)) is not None:
+        return one
     if not isinstance(parameter, FloatParameter | IntParameter):
         return None
     is_possible = isinstance(parameter, FloatParameter) and (
@@ -90,6 +93,7 @@ _CAPABILITIES = replace(
     MANAGED,
     launcher=False,
     enforced_here=frozenset(),
+    single_values=True,
     adjust=_adjust,
     fields=frozenset(
         [
@@ -133,16 +137,14 @@ def _branches(fitted: FittedStudy, settings: Json) -> list[_Branch]:
     """Return one branch, or one for each value of the parameter on which conditions depend."""
     if fitted.root is None:
         tuned = {name: variants[0] for name, variants in fitted.study.parameters.items()}
-        return [_Branch("", tuned, fitted.fixed_values)]
-    names = definition_names(fitted, map_at(settings, "definition_names"))
-    return [
-        _Branch(
-            name,
-            dict(active_parameters(fitted, value)),
-            {fitted.root: value, **fixed_parameters(fitted, value)},
-        )
-        for name, value in names.items()
-    ]
+        return [_Branch("", tuned)]
+    found: list[_Branch] = []
+    for name, value in definition_names(fitted, map_at(settings, "definition_names")).items():
+        fixed = {fitted.root: value, **fixed_parameters(fitted, value)}
+        active = dict(active_parameters(fitted, value))
+        tuned = {each: parameter for each, parameter in active.items() if each not in fixed}
+        found.append(_Branch(name, tuned, fixed))
+    return found
 
 
 def _study_part(fitted: FittedStudy, native: Native) -> Json:
