@@ -150,7 +150,7 @@ class Steps(Delays):
         self.waiting.append(step)
         try:
             while not stop.is_set():
-                if step.wait(0.005):
+                if step.wait(0.005):  # short: it is asked again and again
                     return False
             return True
         finally:

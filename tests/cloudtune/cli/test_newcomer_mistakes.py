@@ -20,6 +20,7 @@ RAN = 4
 """The exit code of a run whose trials failed. Of its output, only the reasons are compared."""
 VARYING = {
     r"nor \S+/python\S* has": "nor PYTHON has",
+    r"\S+/python\S* -m pip": "PYTHON -m pip",
     r"FOLDER/\S+/work\b": "TRIAL",
     r"(--lr )[\d.e-]+": r"\1VALUE",
     r"and \d+ are available": "and NUMBER are available",
