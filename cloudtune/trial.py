@@ -87,8 +87,13 @@ _WHOLE_NUMBER = (
 """A number as programs print it: with sign, exponent and thousands, or in hexadecimal."""
 _NOT_FINITE = r"(?i)(?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?!\w)"
 """A number that is not finite, as programs print it."""
+_WITH_COMMAS = r"\s*[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?[,;.)\]}'\"]*\s*$"
+"""A number with commas between its thousands, which `float` does not read."""
+_CAPTURE_IT_WHOLE = "capture the whole number, for example with (\\S+)"
 _MAX_DECIMALS = 8
 """Decimals up to which an expression is tried in place of a number that is not finite."""
+_FORMATS = ("{:.{}f}", "1{:.{}f}", "{:.{}e}", "-{:.{}f}", "-1{:.{}f}", "-{:.{}e}")
+"""How the number is written that is tried."""
 READS_ONLY = "reads only"
 """What the reason of a failure says of a regex that reads only a part of a number."""
 DIVERGED_EXIT = 1
@@ -392,21 +397,27 @@ def find_numbers(
 
     group = value_group(pattern)
     matches = list(search(line))
-    numbers: list[tuple[str, float | None, int | None]] = []
+    numbers: list[tuple[int, tuple[str, float | None, int | None]]] = []
     for match in matches:
-        whole = whole_number(match, group)
-        if whole:
-            message = "{} {!r} of {} in: {}; capture the whole number, for example with (\\S+)"
-            text = line.strip()[:100]
-            raise CutNumberError(message.format(READS_ONLY, match[group], whole, text))
         text = match[group] or ""
-        numbers.append((text, parse_number(text), matched_step(match)))
+        number = parse_number(text)
+        whole = whole_number(match, group)
+        if number is None and re.match(_WITH_COMMAS, text):
+            whole = text
+        if whole:
+            cure = "print it without commas" if "," in whole else _CAPTURE_IT_WHOLE
+            message = "{} {!r} of {} in: {}; {}"
+            raise CutNumberError(
+                message.format(READS_ONLY, text.split(",")[0], whole, line.strip()[:100], cure)
+            )
+        numbers.append((match.start(group), (text, number, matched_step(match))))
     for token in re.finditer(_NOT_FINITE, line):
         if not any(_overlaps(match, group, *token.span()) for match in matches):
             instead = _match_instead(token, group, search)
             if instead:
-                numbers.append((token[0], float(token[0]), matched_step(instead)))
-    return numbers
+                found = token[0], float(token[0]), matched_step(instead)
+                numbers.append((token.start(), found))
+    return [number for _, number in sorted(numbers, key=lambda each: each[0])]
 
 
 def whole_number(match: Match[str], group: int) -> str:
@@ -457,11 +468,12 @@ def _match_instead(
 ) -> Match[str] | None:
     """Return the match of a regex with a plain number in place of a text, if it reads that."""
     before, after = token.string[: token.start()], token.string[token.end() :]
-    for decimals in range(_MAX_DECIMALS + 1):
-        number = "{:.{}f}".format(0, decimals)
-        for match in search(before + number + after):
-            if _overlaps(match, group, len(before), len(before) + len(number)):
-                return match
+    for written in _FORMATS:
+        for decimals in range(_MAX_DECIMALS + 1):
+            number = written.format(0, decimals)
+            for match in search(before + number + after):
+                if _overlaps(match, group, len(before), len(before) + len(number)):
+                    return match
     return None
 
 

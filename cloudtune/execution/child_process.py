@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 
 from cloudtune.execution.fds import open_exit_fd
 from cloudtune.execution.forkserver import overlay, server
@@ -23,6 +24,20 @@ def signal_group(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process group; all its processes may have ended."""
     with suppress(ProcessLookupError, PermissionError):  # macOS reports that as a lack of rights
         os.killpg(pid, number)
+
+
+def handles_sigterm(pid: int) -> bool:
+    """Return whether a process may have a way of its own to end at SIGTERM.
+
+    It has none if the signal kills it or is ignored. Only Linux tells.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+        lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        masks = int(lines["SigCgt"], 16) | int(lines["SigBlk"], 16)
+    except (OSError, KeyError, ValueError):
+        return True
+    return bool(masks >> (signal.SIGTERM - 1) & 1)
 
 
 class ColdChild:

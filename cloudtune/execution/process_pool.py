@@ -22,7 +22,7 @@ from typing import Literal
 from cloudtune.common.host_errors import describe_full_disk, describe_host_error
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution import reaper
-from cloudtune.execution.child_process import Child, ColdChild, signal_group
+from cloudtune.execution.child_process import Child, ColdChild, handles_sigterm, signal_group
 from cloudtune.execution.exit_reasons import describe_error, describe_exit_code, host_failure
 from cloudtune.execution.fds import WakeupPipe, is_readable
 from cloudtune.execution.forkserver.client import ForkServerClient, Preload
@@ -236,6 +236,8 @@ class _Process:
         """When the process was first asked to exit."""
         self._kill_reason = ""
         self._must_kill = self._measured = self._is_collected = False
+        self._is_told = False
+        """Whether a handler of the process may make it exit with 0 when it is asked to."""
         self._wakeup: WakeupPipe | None = None
 
     def stop(self, *, now: bool) -> None:
@@ -249,6 +251,7 @@ class _Process:
             if now:
                 self._signal(signal.SIGKILL)
             elif first:
+                self._is_told |= self._child is None or handles_sigterm(self._child.pid)
                 self._signal(signal.SIGTERM)
             if self._wakeup is not None:
                 self._wakeup.ring()
@@ -396,5 +399,6 @@ class _Process:
         code: int | None = None,
         tail: str = "",
     ) -> Ended:
-        ended = Ended if self._stop_time is None else Stopped
+        ended_by_itself = code == 0 and not self._is_told
+        ended = Ended if self._stop_time is None or ended_by_itself else Stopped
         return ended(self.number, time.time(), state, reason, code, tail)

@@ -87,11 +87,20 @@ def run_to_exit(run: Callable[[], None], folder: str) -> int:
     threading: Any = sys.modules.get("threading")
     if threading is not None:
         _call(threading._shutdown)
+    _ignore_stop()
     run_exit_functions()
     is_flushed = _flush_streams(report=True)
     _release_objects(folder)
     is_flushed &= _flush_streams()
     return code if is_flushed or code < 0 else _FLUSH_FAILED
+
+
+def _ignore_stop() -> None:
+    """Let the script, which has ended by itself, no longer be ended by a stop."""
+    import signal
+
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def run_exit_functions() -> None:

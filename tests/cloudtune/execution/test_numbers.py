@@ -48,6 +48,7 @@ CUT = [
     (r"loss: (\d+)", "loss: 0.5", "0.5"),
     (r"loss: (\d+)", "loss: 1_000", "1_000"),
     (DIGITS, "loss: 1,234.5", "1,234.5"),
+    (r"loss: (\S+)", "loss: 1,234.5,", "1,234.5,"),
     (DIGITS, "loss: 0x1.8p3", "0x1.8p3"),
     (DIGITS, "loss: 0x1p3", "0x1p3"),
 ]
@@ -56,6 +57,10 @@ NOT_FINITE = [
     (DIGITS, "loss: -inf, done", -math.inf),
     (r"loss: (\d+\.\d{4}) ", "loss: NaN (best 0.5)", math.nan),
     (r"loss: (\S+)", "loss: inf", math.inf),
+    (r"loss: (\d\.\d{3}e[-+]\d+)", "loss: nan", math.nan),
+    (r"loss: ([1-9]\d*\.\d+)", "loss: inf", math.inf),
+    (r"loss: (-\d+\.\d+)", "loss: nan", math.nan),
+    (r"nll: -([0-9.]+)", "nll: -inf", -math.inf),
 ]
 
 
@@ -90,6 +95,12 @@ def test_a_number_that_is_not_finite_is_read_by_any_expression(
 ) -> None:
     for numbers in (read(pattern, line), read_by_launcher(pattern, line)):
         assert json.dumps(numbers) == json.dumps([value])
+
+
+def test_numbers_of_a_line_count_in_their_order() -> None:
+    line = "loss: nan loss: 0.5"
+    for numbers in (read(DIGITS, line), read_by_launcher(DIGITS, line)):
+        assert json.dumps(numbers) == "[NaN, 0.5]"
 
 
 @pytest.mark.parametrize("line", ["loss: 0.5 (grad: nan)", "info: loss: 0.5", "nan", "loss nan: 1"])

@@ -5,6 +5,7 @@ import math
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -408,6 +409,23 @@ def test_a_stop_reaches_a_process_only_before_its_end(bench: Bench) -> None:
         ended = ends.get(timeout=60)
     finally:
         processes.close()
+    assert (type(ended), ended.state) == (Ended, "completed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what handles a signal")
+def test_a_process_that_ignores_a_stop_ends_by_itself(bench: Bench) -> None:
+    code = """
+        import os, signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print('READY1')
+        while not os.path.exists('go'):
+            time.sleep(0.01)
+    """
+    bench.start(1, code, metrics=READY)
+    bench.ready()
+    bench.processes.stop(1)
+    (bench.folder / "1" / "go").touch()
+    ended = bench.end()
     assert (type(ended), ended.state) == (Ended, "completed")
 
 

@@ -13,6 +13,7 @@ import textwrap
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -479,6 +480,24 @@ def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
     pool.stop(1)
     assert pair.end().reason == "killed by SIGTERM"
     assert reaper.find_processes(f"{pair.mark}.1.") == []
+
+
+def test_a_script_that_has_ended_is_not_ended_by_a_stop(pair: Pair) -> None:
+    pair.write("""
+        import atexit, os, time
+        def wait():
+            print("READY1", flush=True)
+            while not os.path.exists("go"):
+                time.sleep(0.01)
+        atexit.register(wait)
+        """)
+    pool = pair.processes(warm=True)
+    pool.start(1, replace(pair.spec("train.py"), grace=60))
+    pair.ready()
+    pool.stop(1)
+    (pair.work / "go").touch()
+    ended = pair.end()
+    assert (type(ended), ended.state, ended.exit_code) == (Ended, "completed", 0)
 
 
 def test_a_killed_fork_server_loses_its_trials_and_is_replaced(
