@@ -223,8 +223,7 @@ class _Process:
     ) -> None:
         self.number = number
         self.last_events: list[Measured | Ended] = []
-        """Measurements read after the exit. They are emitted together with the end, so that a
-        listener never acts on them alone."""
+        """Measurements read after the exit, emitted with the end: nobody acts on them alone."""
         self._spec = spec if callable(spec) else lambda: spec
         self._pool = pool
         self._emit = pool.emit
@@ -235,9 +234,7 @@ class _Process:
         self._stop_time: float | None = None
         """When the process was first asked to exit."""
         self._kill_reason = ""
-        self._must_kill = self._measured = self._is_collected = False
-        self._is_told = False
-        """Whether a handler of the process may make it exit with 0 when it is asked to."""
+        self._must_kill = self._measured = self._is_collected = self._may_handle_stop = False
         self._wakeup: WakeupPipe | None = None
 
     def stop(self, *, now: bool) -> None:
@@ -251,7 +248,7 @@ class _Process:
             if now:
                 self._signal(signal.SIGKILL)
             elif first:
-                self._is_told |= self._child is None or handles_sigterm(self._child.pid)
+                self._may_handle_stop = not self._child or handles_sigterm(self._child.pid)
                 self._signal(signal.SIGTERM)
             if self._wakeup is not None:
                 self._wakeup.ring()
@@ -379,9 +376,8 @@ class _Process:
         if code == 0 and not monitor.error:
             lacks_metrics = monitor.lacks_printed_metrics
             tail = monitor.log.tail() if lacks_metrics or not self._measured else ""
-            warning = monitor.warning or (
-                "it printed nothing" if lacks_metrics and not tail else ""
-            )
+            nothing = "it printed nothing" if lacks_metrics and not tail else ""
+            warning = monitor.warning or nothing
             return self._ended("completed", warning, 0, tail)
         reason, tail = monitor.error or self._kill_reason, monitor.log.tail()
         if isinstance(code, str):
@@ -399,6 +395,6 @@ class _Process:
         code: int | None = None,
         tail: str = "",
     ) -> Ended:
-        ended_by_itself = code == 0 and not self._is_told
-        ended = Ended if self._stop_time is None or ended_by_itself else Stopped
-        return ended(self.number, time.time(), state, reason, code, tail)
+        was_stopped = self._stop_time is not None and (code != 0 or self._may_handle_stop)
+        event = Stopped if was_stopped else Ended
+        return event(self.number, time.time(), state, reason, code, tail)
