@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,6 +41,8 @@ from cloudtune.study.search_space import format_value, list_values
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_map
 
+_PARAMETER = r"(\$\{\{\s*search_space\.([^\s{}]+)\s*\}\})"
+"""How a command names a parameter."""
 _RULES = ("min_step", "interval")
 _CAPABILITIES = replace(
     NOTHING,
@@ -224,7 +227,17 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
         yield Note("limits.max_trials", "absent: Azure needs max_total_trials; set it", "warning")
     yield from _condition_rules(Branches(study), native, automl=automl)
     yield from other_sources(study, HOME)
+    yield from _dangling_references(study, rest)
     yield from _code_rules(study, rest, automl=automl)
+
+
+def _dangling_references(study: Study, rest: Json) -> Iterator[Note]:
+    """Yield what the command of the imported job passes of parameters that the study lacks."""
+    command = str(map_at(rest, "trial").get("command", ""))
+    for reference, name in dict.fromkeys(re.findall(_PARAMETER, command)):
+        if name not in study.parameters:
+            text = f"uses {reference}, of a parameter that is gone: remove it"
+            yield Note(f"providers.{HOME}.native.trial.command", text, "warning")
 
 
 def _condition_rules(branches: Branches, native: Native, *, automl: bool) -> Iterator[Finding]:

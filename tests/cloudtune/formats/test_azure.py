@@ -90,6 +90,18 @@ def test_exponents_become_values() -> None:
     assert "0.0001 to 0.1" in FILES.texts("exponents.yaml")["search_space.lr.min_value"]
 
 
+@pytest.mark.parametrize("to", [None, "rate"])
+def test_a_command_that_passes_a_parameter_that_is_gone_has_a_warning(to: str | None) -> None:
+    study = importer.read(FILES.folder / "exponents.yaml").studies[0].study
+    left = dict(study.parameters)
+    lr = left.pop("lr")
+    edited = study.model_copy(update={"parameters": left | ({to: lr} if to else {})})
+    path = "providers.azure.native.trial.command"
+    assert path not in [each.path for each in exporter.write(study, "azure").findings]
+    (found,) = [each for each in exporter.write(edited, "azure").findings if each.path == path]
+    assert "uses ${{search_space.lr}}, of a parameter that is gone: remove it" in str(found)
+
+
 def test_exponents_are_those_of_the_base_of_the_logarithm(tmp_path: Path) -> None:
     parameters = FILES.read("logbase.yaml")[0]["parameters"]
     assert parameters["lr"]["min"] == 1e-4
