@@ -48,6 +48,7 @@ _CAPABILITIES = replace(
         "categorical": frozenset(),
     },
     steps=True,
+    log_steps=False,
     text_only=True,
     seeds=True,
     targets=True,
