@@ -90,12 +90,13 @@ def test_a_written_study_is_the_fitted_one(name: str, data: dict[str, Any], tmp_
     file.write_text(exported.to_text(file), "utf-8")
     (found,) = importer.read(file, name).studies
     paths = {each.path for each in exported.findings}
-    blocks = ["name", "parameters", "limits", *([] if "objective.goal" in paths else ["objective"])]
+    is_renamed = {"objective.goal", "objective.metric"} & paths
+    blocks = ["name", "parameters", "limits", *([] if is_renamed else ["objective"])]
     assert [meaning(found.study)[key] for key in blocks] == [meaning(fitted)[key] for key in blocks]
 
 
 def meaning(study: Study) -> dict[str, Any]:
-    """Return a study without defaults that are written out; a required goal cannot be dropped."""
+    """Return a study without defaults that are written out; required ones cannot be dropped."""
     data = study.to_json()
     if data.get("limits", {}).get("parallel_trials") == 1:
         del data["limits"]["parallel_trials"]
