@@ -14,6 +14,7 @@ from cloudtune.conversion.registry import all_formats
 from cloudtune.dialect.model import fit_document
 from cloudtune.errors import ConversionError
 from cloudtune.study.loader import load
+from cloudtune.study.search_space import list_values
 from cloudtune.study.study import Study
 
 DIALECTS = {name: found for name, each in all_formats().items() if (found := each.dialect())}
@@ -100,8 +101,10 @@ def meaning(study: Study) -> dict[str, Any]:
     data = study.to_json()
     if data.get("limits", {}).get("parallel_trials") == 1:
         del data["limits"]["parallel_trials"]
-    for variants in data["parameters"].values():
-        for each in variants:
+    for name, variants in data["parameters"].items():
+        for each, parameter in zip(variants, study.parameters[name], strict=True):
+            if "step" in each:  # the last value may be below the upper bound
+                each["max"] = (list_values(parameter) or ())[-1]
             if each.get("type") == "int" and each.get("step") == 1:
                 del each["step"]
     return {key: data.get(key) or None for key in ("name", "objective", "parameters", "limits")}
