@@ -197,7 +197,7 @@ def _parameter(parameter: Parameter) -> Json:
         case FloatParameter() | IntParameter():
             kind = "double" if isinstance(parameter, FloatParameter) else "int"
             space: Json = {"min": format_value(parameter.min), "max": format_value(parameter.max)}
-            if parameter.step is not None and not (kind == "int" and parameter.step == 1):
+            if parameter.step is not None and scale != "log":
                 space["step"] = format_value(parameter.step)
         case _:
             kind = "discrete" if isinstance(parameter, DiscreteParameter) else "categorical"
