@@ -140,8 +140,8 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
 
 
 def test_a_changed_source_is_run_as_it_was_copied(tmp_path: Path) -> None:
-    (tmp_path / "train.log").touch()
-    (tmp_path / "scratch.txt").touch()
+    (tmp_path / "train.log").write_text("a file", "utf-8")
+    (tmp_path / "scratch.txt").write_text("a file", "utf-8")
     plan = cloudtune.plan(study())
     (tmp_path / "train.log").write_text("a file that grows", "utf-8")
     (tmp_path / "scratch.txt").unlink()

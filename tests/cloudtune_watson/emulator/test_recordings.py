@@ -122,7 +122,7 @@ def test_a_training_has_the_recorded_form(
 @pytest.mark.parametrize(("answer", "year"), answers("GetDeploymentJob") + answers("GetTraining"))
 def test_the_client_reads_a_recorded_job(answer: dict[str, Any], year: str) -> None:
     status = answer["entity"].get("scoring", answer["entity"])["status"]
-    state = {"queued": "pending", "completed": "completed", "running": "running"}[status["state"]]
+    state = {"queued": "waiting", "completed": "completed", "running": "running"}[status["state"]]
     assert response.training_state(answer) == state
     assert response.has_ended(answer) == (state == "completed")
     created = response.to_seconds(answer["metadata"]["created_at"])
