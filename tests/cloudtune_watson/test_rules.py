@@ -49,7 +49,7 @@ SETTINGS_CASES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"url": None}, "url", "refused", BOTH),
     ({"url": "http://cpd.example.com"}, "url", "refused", BOTH),
     ({"url": "cpd.example.com"}, "url", "refused", BOTH),
-    ({"url": "https://me:key@cpd.example.com"}, "url", "refused", BOTH),
+    ({"url": "https://me@cpd.example.com"}, "url", "refused", BOTH),
     ({"url": f"{CLUSTER}?a=b"}, "url", "refused", BOTH),
     ({"url": "https://us-south.ml.cloud.ibm.com"}, "url", "refused", BOTH),
     ({"url": "https://us-south.ml.cloud.ibm.com."}, "url", "refused", BOTH),
