@@ -28,7 +28,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("providers.ray.address", "refused", {}, {"address": "head:8265"}),
         ("providers.ray.address", "refused", {}, {"address": "http://head:6379"}),
         ("providers.ray.address", "refused", {}, {"address": "http://head:port"}),
-        ("providers.ray.address", "refused", {}, {"address": "https://me:secret@head"}),
+        ("providers.ray.address", "refused", {}, {"address": "https://me@head"}),
         ("providers.ray.address", "refused", {}, {"address": "https://head/?token=1"}),
         ("providers.ray.certificate", "dropped", {}, {"certificate": "ca.pem"}),
         (
