@@ -70,7 +70,7 @@ _WRITE = "write its ranges as parameters of a study, which `cloudtune init` crea
 _TOOLS: tuple[tuple[Callable[[_Document], bool], str, str], ...] = (
     (
         _is_hydra,
-        "a configuration of Hydra",
+        "a configuration of Hydra without its Optuna sweeper",
         f"{_WRITE}; with arguments: assign under trial, the script gets them as Hydra does, such "
         "as lr=0.1",
     ),

@@ -25,6 +25,7 @@ _MODULES = {
     "wandb": "cloudtune.formats.wandb:WandbFormat",
     "azure": "cloudtune.formats.azure:AzureFormat",
     "ibm-experiments": "cloudtune.formats.ibm_experiments:ExperimentsFormat",
+    "hydra": "cloudtune.formats.hydra:HydraFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",
     "vizier": "cloudtune.formats.vizier:VizierFormat",
 }

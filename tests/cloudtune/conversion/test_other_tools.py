@@ -12,7 +12,7 @@ from cloudtune.conversion.importer import read
 from cloudtune.errors import ConversionError, StudyError, UsageError
 
 TOOLS: dict[str, list[dict[str, Any]]] = {
-    "a configuration of Hydra": [
+    "a configuration of Hydra without its Optuna sweeper": [
         {"defaults": ["_self_", {"override hydra/sweeper": "ax"}], "lr": 0.1},
         {"hydra": {"sweeper": {"params": {"lr": "interval(0, 1)"}}}},
     ],

@@ -104,7 +104,7 @@ def meaning(study: Study) -> dict[str, Any]:
     for name, variants in data["parameters"].items():
         for each, parameter in zip(variants, study.parameters[name], strict=True):
             if "step" in each:  # the last value may be below the upper bound
-                each["max"] = (list_values(parameter) or ())[-1]
+                each["max"] = list(list_values(parameter) or [])[-1]
             if each.get("type") == "int" and each.get("step") == 1:
                 del each["step"]
     return {key: data.get(key) or None for key in ("name", "objective", "parameters", "limits")}

@@ -1,0 +1,45 @@
+"""Hydra's Optuna sweeper: a configuration with a search space.
+
+Follows https://hydra.cc/docs/plugins/optuna_sweeper, Hydra's override grammar and the plugin's
+``_impl.py`` and ``config.py`` (facebookresearch/hydra at 024fb1a6), read 2026-11-30. Not verified
+with the plugin. Its upper bound of ``range`` is a value itself, unlike in Hydra's own sweeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.hydra.names import HOME, default_of, uses_optuna
+from cloudtune.formats.model import Format, StudyDraft
+
+if TYPE_CHECKING:
+    from cloudtune.dialect.model import Dialect
+
+
+class HydraFormat(Format):
+    """Configurations of Hydra with its Optuna sweeper."""
+
+    name = HOME
+    title = "a configuration of Hydra's Optuna sweeper"
+    source = "https://hydra.cc/docs/plugins/optuna_sweeper, read 2026-11-30"
+    syntax = "yaml"
+
+    @override
+    def matches(self, document: Json) -> bool:
+        return default_of(document, "hydra/sweeper") == "optuna" or uses_optuna(document)
+
+    @override
+    def read(self, document: Fields) -> Sequence[StudyDraft]:
+        from cloudtune.formats.hydra.reader import SweeperReader
+
+        return [SweeperReader(document).draft()]
+
+    @override
+    def dialect(self) -> Dialect:
+        from cloudtune.formats.hydra.dialect import HYDRA
+
+        return HYDRA

@@ -1,0 +1,143 @@
+"""How a study is written as a configuration of Hydra's Optuna sweeper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.dialect.model import Dialect
+from cloudtune.dialect.native import Native, map_at
+from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, choose_one, separate_values
+from cloudtune.dialect.words import Words
+from cloudtune.fitting.capabilities import NOTHING, Adjustment
+from cloudtune.fitting.fit import FittedStudy
+from cloudtune.formats.fields import Json
+from cloudtune.formats.hydra.expressions import write_element, write_expression
+from cloudtune.formats.hydra.names import (
+    HOME,
+    METRIC,
+    METRIC_KEY,
+    SAMPLERS,
+    SWEEPER,
+    TRIALS,
+    default_of,
+)
+from cloudtune.formats.model import compact
+from cloudtune.study.schema import Parameter
+from cloudtune.study.study import Study
+
+_CODE = "the code is the program that is started with --multirun"
+
+
+_TRIAL = tuple(
+    f"trial.{key}"
+    for key in (
+        *("source", "script", "module", "command", "requirements", "args", "metrics", "select"),
+        *("inputs", "env", "resources", "retry", "switches"),
+    )
+)
+
+
+def _adjust(parameter: Parameter) -> Adjustment | None:
+    return choose_one(parameter) or separate_values(parameter, "Optuna")
+
+
+_WORDS = Words(strategies=SAMPLERS, plain={"random": "uniform"})
+_CAPABILITIES = replace(
+    NOTHING,
+    parameters={
+        "float": LINEAR_AND_LOG,
+        "int": LINEAR_AND_LOG,
+        "categorical": frozenset(),
+        "bool": frozenset(),
+    },
+    steps=True,
+    log_steps=False,
+    adjust=_adjust,
+    strategies=_WORDS.names,
+    grid_of_values=True,  # of a range, the plugin leaves the last value out
+    seeds=True,
+    objectives=1_000,
+    limits=frozenset({"max_trials", "parallel_trials"}),
+    fields=frozenset({"constants", "trial.arguments"}),
+    reasons={
+        "description": "a configuration has no description",
+        "initial_trials": "the sweeper takes no first trials",
+        "warm_start": "name the storage and the study_name of the earlier sweep in the file",
+        "parameters.when": "Hydra has conditional parameters only in code: custom_search_space",
+        "early_stopping": "the sweeper stops no trials early",
+        "objective.target": "a sweep does not end at a value",
+        "objective.select": "Hydra takes what the function returns",
+        "limits": "the sweeper has no such limit",
+        **dict.fromkeys(_TRIAL, _CODE),
+    },
+)
+
+
+def _study_part(fitted: FittedStudy, native: Native) -> Json:
+    study, rest = fitted.study, native.rest
+    sweeper: Json = {
+        "_target_": SWEEPER,
+        "sampler": _sampler(study, map_at(rest, "hydra", "sweeper", "sampler")),
+        **_direction(study),
+        **compact(study_name=study.name),
+        "n_trials": study.limits.max_trials or TRIALS,
+        "n_jobs": study.limits.parallel_trials or 1,
+        "params": {
+            **{
+                name: write_expression(variants[0], choice_values(variants[0]))
+                for name, variants in study.parameters.items()
+            },
+            **{
+                name: write_element(value) if isinstance(value, str) else value
+                for name, value in study.constants.items()
+            },
+        },
+    }
+    document: Json = {"hydra": {"sweeper": sweeper}}
+    if default_of(rest, "hydra/sweeper") is None:
+        document = {"defaults": [{"override hydra/sweeper": "optuna"}]} | document
+    metrics = [objective.metric for objective in study.objectives]
+    if len(metrics) == 1 and (metrics != [METRIC] or METRIC_KEY in rest):
+        rest.pop(METRIC_KEY, None)
+        document = {METRIC_KEY: metrics[0]} | document
+    return document
+
+
+def _sampler(study: Study, kept: Json) -> Json:
+    strategy = study.strategy
+    word = _WORDS.strategy(strategy)
+    seed = {} if strategy.seed is None else {"seed": strategy.seed}
+    kept.pop("_target_", None)
+    return {"_target_": word, **({"_partial_": True} if strategy.name == "grid" else {}), **seed}
+
+
+def _direction(study: Study) -> Json:
+    goals = [objective.goal for objective in study.objectives]
+    return compact(direction=goals[0] if len(goals) == 1 else goals)
+
+
+def _rules(fitted: FittedStudy, _: Native) -> Iterator[Finding | Note]:
+    study = fitted.study
+    if not study.objectives:
+        text = "absent, so Hydra minimizes what the function returns"
+        yield Note("objective", text, "warning")
+    if len(study.objectives) > 1:
+        text = "Hydra has no names of several metrics: return them in this order"
+        yield Finding("approximated", "objective", text)
+    if study.limits.max_trials is None:
+        yield Note("limits.max_trials", f"absent, so Hydra's default {TRIALS}", "warning")
+    if study.trial.arguments != "assign":
+        text = f"Hydra passes name=value, and not {study.trial.arguments}"
+        yield Finding("approximated", "trial.arguments", text)
+
+
+HYDRA = Dialect(
+    name=HOME,
+    title="Hydra",
+    capabilities=_CAPABILITIES,
+    words=_WORDS,
+    study_part=_study_part,
+    rules=_rules,
+)
