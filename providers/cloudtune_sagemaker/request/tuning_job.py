@@ -15,7 +15,9 @@ from cloudtune.provider import (
     Space,
     Study,
     format_value,
+    inverse,
 )
+from cloudtune_sagemaker.native.names import GOALS, SCALES, STRATEGIES, WARM_STARTS
 from cloudtune_sagemaker.request.layout import CHECKPOINTS, checkpoints_uri, job_tags
 from cloudtune_sagemaker.request.parameters import DefinitionParameters, definition_parameters
 from cloudtune_sagemaker.request.training_job import (
@@ -31,21 +33,6 @@ MIN_TIMEOUT = 120
 """Seconds (ResourceLimits.MaxRuntimeInSeconds)."""
 MIN_PATIENCE = 3
 """Trials (BestObjectiveNotImproving.MaxNumberOfTrainingJobsNotImproving)."""
-
-STRATEGIES = {
-    "bayesian": "Bayesian",
-    "random": "Random",
-    "grid": "Grid",
-    "hyperband": "Hyperband",
-}
-SCALES = {
-    "linear": "Linear",
-    "log": "Logarithmic",
-    "reverse_log": "ReverseLogarithmic",
-    "auto": "Auto",
-}
-GOALS = {"maximize": "Maximize", "minimize": "Minimize"}
-WARM_STARTS = {"same": "IdenticalDataAndAlgorithm", "transfer": "TransferLearning"}
 
 
 def tuning_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -> Json:
@@ -76,7 +63,7 @@ def tuning_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -
             "ParentHyperParameterTuningJobs": [
                 {"HyperParameterTuningJobName": name} for name in facts.parent_jobs
             ],
-            "WarmStartType": WARM_STARTS[fitted.study.warm_start.kind],
+            "WarmStartType": inverse(WARM_STARTS, fitted.study.warm_start.kind),
         }
     request["Tags"] = job_tags(settings, facts)
     return request
@@ -84,7 +71,7 @@ def tuning_job(fitted: FittedStudy, settings: SageMakerSettings, facts: Facts) -
 
 def _tuning_config(study: Study, seed: int) -> Json:
     strategy, limits = study.strategy, study.limits
-    config: Json = {"Strategy": STRATEGIES.get(strategy.name, strategy.name)}
+    config: Json = {"Strategy": _strategy_word(strategy.name)}
     if strategy.name == "hyperband" and strategy.max:
         config["StrategyConfig"] = {
             "HyperbandStrategyConfig": {
@@ -113,6 +100,11 @@ def _tuning_config(study: Study, seed: int) -> Json:
     return config
 
 
+def _strategy_word(name: str) -> str:
+    """Return SageMaker's name of a strategy; that of the study for one that is refused."""
+    return next((word for word, each in STRATEGIES.items() if each == name), name)
+
+
 def max_trials(study: Study) -> int | None:
     """Return the maximum number of trials of a tuning job, which is never above the combinations.
 
@@ -127,7 +119,7 @@ def _objective(study: Study) -> Json:
     if not study.objectives:
         return {}
     objective = study.objectives[0]
-    return {"Type": GOALS[objective.goal], "MetricName": objective.metric}
+    return {"Type": inverse(GOALS, objective.goal), "MetricName": objective.metric}
 
 
 def _ranges(definition: DefinitionParameters) -> Json:
@@ -155,8 +147,8 @@ def _range(parameter: Parameter) -> tuple[str, Json]:
 def scaling_type(parameter: FloatParameter | IntParameter) -> str:
     """Return SageMaker's name of a scale; it has reverse_log only from 0 to below 1."""
     if parameter.scale == "reverse_log" and not 0 <= parameter.min <= parameter.max < 1:
-        return SCALES["linear"]
-    return SCALES[parameter.scale]
+        return inverse(SCALES, "linear")
+    return inverse(SCALES, parameter.scale)
 
 
 def _definition(

@@ -7,20 +7,17 @@ from cloudtune.provider import (
     Json,
     Study,
     count_combinations,
+    inverse,
     parameter_specs,
     uses_launcher,
 )
+from cloudtune_vertex.native.names import ALGORITHMS, GOALS, SELECTIONS
 from cloudtune_vertex.request.custom_job import encryption, job_spec, set_fields, to_duration
 from cloudtune_vertex.request.layout import RUN_LABEL, output_uri
 from cloudtune_vertex.settings import VertexSettings
 
-ALGORITHMS = {
-    "bayesian": "ALGORITHM_UNSPECIFIED",
-    "random": "RANDOM_SEARCH",
-    "grid": "GRID_SEARCH",
-}
-"""By strategy. Without an algorithm, the service uses Bayesian search."""
-SELECTIONS = {"last": "LAST_MEASUREMENT", "best": "BEST_MEASUREMENT"}
+_SELECTIONS = {select: word for word, select in SELECTIONS.items()}
+"""By what counts, the word, rather than the one for nothing."""
 
 
 def tuning_job(study: Study, settings: VertexSettings, facts: Facts) -> Json:
@@ -62,12 +59,12 @@ def _study_spec(study: Study, facts: Facts) -> Json:
     objectives, limits = study.objectives, study.limits
     spec: Json = {
         "metrics": [
-            {"metricId": objective.metric, "goal": objective.goal.upper()}
+            {"metricId": objective.metric, "goal": inverse(GOALS, objective.goal)}
             for objective in objectives
         ],
         "parameters": parameter_specs(study),
-        "algorithm": ALGORITHMS.get(study.strategy.name, study.strategy.name),
-        "measurementSelectionType": SELECTIONS[_selection(study, facts)],
+        "algorithm": _algorithm(study.strategy.name),
+        "measurementSelectionType": _SELECTIONS[_selection(study, facts)],
     }
     if study.early_stopping:
         spec["medianAutomatedStoppingSpec"] = {"useElapsedDuration": False}
@@ -79,6 +76,11 @@ def _study_spec(study: Study, facts: Facts) -> Json:
     if stopping:
         spec["studyStoppingConfig"] = {"shouldStopAsap": True, **stopping}
     return spec
+
+
+def _algorithm(name: str) -> str:
+    """Return Google's name of a strategy; that of the study for one that is refused."""
+    return next((word for word, each in ALGORITHMS.items() if each == name), name)
 
 
 def _selection(study: Study, facts: Facts) -> str:

@@ -20,13 +20,13 @@ from cloudtune.provider import (
     interpolate,
     list_values,
 )
+from cloudtune_watson.native.names import LISTS
 
 BASE = 10
 """The base of the exponents of a log range."""
 MAX_LISTED_VALUES = 1_000
 """Values of one parameter that a request lists instead of a range."""
 _MAX_LOG_SPACED_VALUES = 20
-_LIST_FIELDS = {"INT": "discreteIntVal", "DOUBLE": "discreteDbVal", "STR": "discreateStrVal"}
 
 
 def hyper_param(name: str, parameter: Parameter) -> Json:
@@ -37,7 +37,7 @@ def hyper_param(name: str, parameter: Parameter) -> Json:
         return {"name": name, "type": "Range", "dataType": kind, **_range(parameter)}
     values = list_values(parameter) or () if values is None else values
     sent = [to_wire(value, kind) for value in values]
-    return {"name": name, "type": "Discrete", "dataType": kind, _LIST_FIELDS[kind]: sent}
+    return {"name": name, "type": "Discrete", "dataType": kind, LISTS[kind]: sent}
 
 
 def data_type(parameter: Parameter) -> str:

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cloudtune.provider import Facts, Json, Space, Study, Value
+from cloudtune_watson.native.names import GRID
 from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.request.parameters import data_type, hyper_param, to_wire, value_type
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE
 
-GRID = "ExperimentGridSearch"
 DEFAULT_ETA = 3
 MAX_EXPERIMENTS = 10_000
 """Trials of a grid that a request lists."""

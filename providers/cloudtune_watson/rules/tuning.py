@@ -21,6 +21,7 @@ from cloudtune.provider import (
     format_value,
     list_nodes,
 )
+from cloudtune_watson.native.names import GRID
 from cloudtune_watson.request.parameters import (
     BASE,
     MAX_LISTED_VALUES,
@@ -28,7 +29,7 @@ from cloudtune_watson.request.parameters import (
     listed_values,
     uses_exponents,
 )
-from cloudtune_watson.request.tuning_job import GRID, MAX_EXPERIMENTS, algorithm_name, to_minutes
+from cloudtune_watson.request.tuning_job import MAX_EXPERIMENTS, algorithm_name, to_minutes
 
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 

@@ -27,15 +27,15 @@ SCALES = st.sampled_from(["linear", "log", "reverse_log", "auto"])
 def ranges(draw: st.DrawFn) -> dict[str, Any]:
     """Return a range, which may have a step."""
     scale = draw(SCALES)
+    found: dict[str, Any] = {}
     if draw(st.booleans()):
-        low, size = draw(st.integers(1, 20)), draw(st.integers(3, 40))
-        step = draw(st.sampled_from([None, 1, 3]))
-        found: dict[str, Any] = {"type": "int", "min": low, "max": low + size, "step": step}
+        first, size = draw(st.integers(1, 20)), draw(st.integers(3, 40))
+        found = {"type": "int", "min": first, "max": first + size}
+        found["step"] = draw(st.sampled_from([None, 1, 3]))
     else:
-        numbers = draw(st.lists(NUMBERS, min_size=2, max_size=2, unique=True))
-        low, high = sorted(numbers)
-        step = draw(st.sampled_from([None, 0.25])) if low >= 0.25 else None
-        found = {"type": "float", "min": low, "max": high, "step": step}
+        low, high = sorted(draw(st.lists(NUMBERS, min_size=2, max_size=2, unique=True)))
+        found = {"type": "float", "min": low, "max": high}
+        found["step"] = draw(st.sampled_from([None, 0.25])) if low >= 0.25 else None
     return {key: value for key, value in {**found, "scale": scale}.items() if value is not None}
 
 
