@@ -179,10 +179,11 @@ def _metrics_without_launcher(
         if settings.algorithm:
             yield Finding("dropped", path, "an algorithm includes the regexes of its metrics")
             continue
-        if part := next(filter(None, map(read_part, regexes)), ""):
+        parts = [part for regex in regexes if (part := read_part(regex))]
+        if parts:
             text = (
-                f"SageMaker applies the regex itself, and of {SAMPLE} it reads {part}: capture the "
-                "whole number, for example with ([-+0-9.e]+)"
+                f"SageMaker applies the regex itself, and of {SAMPLE} it reads {parts[0]}: capture "
+                "the whole number, for example with ([-+0-9.e]+)"
             )
             yield Note(path, text, "warning")
         try:

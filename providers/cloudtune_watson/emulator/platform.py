@@ -11,7 +11,7 @@ import os
 import time
 from urllib.parse import parse_qsl
 
-from cloudtune.emulator_kit import Json, Response
+from cloudtune.emulator_kit import Json, Response, is_map
 from cloudtune_watson.emulator.errors import invalid, not_found
 from cloudtune_watson.emulator.keys import TOKEN_SECONDS, Keys
 from cloudtune_watson.emulator.lists import demand_version
@@ -110,7 +110,7 @@ class Platform:
     def create_specification(self, call: Call) -> Response:
         """POST /v2/hardware_specifications and /v2/software_specifications."""
         kind, document = call.names["kind"], call.json()
-        if not isinstance(document, dict):
+        if not is_map(document):
             raise invalid("The document is not an object.")
         name = str(document.get("name", ""))
         self._specifications[kind].add(name)

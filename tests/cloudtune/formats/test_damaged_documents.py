@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from cloudtune.conversion import importer
 from cloudtune.errors import CloudtuneError
-from cloudtune.study.yaml_reader import is_list
+from cloudtune.study.yaml_reader import is_list, is_map
 
 FOLDER = Path(__file__).parent
 DOCUMENTS = sorted(
@@ -32,8 +32,8 @@ PARTS: tuple[Any, ...] = (
 def paths(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path of each part of a document."""
     yield path
-    entries = part if isinstance(part, dict) else dict(enumerate(part if is_list(part) else ()))
-    for key, inner in entries.items():
+    entries = part.items() if is_map(part) else enumerate(part if is_list(part) else ())
+    for key, inner in entries:
         yield from paths(inner, (*path, key))
 
 
@@ -52,8 +52,8 @@ def damaged(document: Any, chance: random.Random) -> Any:
 def test_a_part_of_a_wrong_type_is_a_mistake_in_the_file(kind: str, tmp_path: Path) -> None:
     chance, file = random.Random(kind), tmp_path / "damaged.json"
     for path in [each for each in DOCUMENTS if each.parent.name == kind][:12]:
-        document = YAML(typ="safe", pure=True).load_all(path.read_text("utf-8"))
-        first = next(iter(document))
+        reader: Any = YAML(typ="safe", pure=True)
+        first = next(iter(reader.load_all(path.read_text("utf-8"))))
         for _ in range(6):
             file.write_text(json.dumps(damaged(first, chance)))
             try:
@@ -62,13 +62,13 @@ def test_a_part_of_a_wrong_type_is_a_mistake_in_the_file(kind: str, tmp_path: Pa
                 continue
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"hyperparameters": [{"name": "x", "type": {}}]},
-        {"x": {"name": [], "attributes": {}}},
-    ],
-)
+NO_TEXT: list[Any] = [
+    {"hyperparameters": [{"name": "x", "type": {}}]},
+    {"x": {"name": [], "attributes": {}}},
+]
+
+
+@pytest.mark.parametrize("document", NO_TEXT)
 def test_a_type_that_is_no_text_is_no_format(document: Any, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps(document))
     with pytest.raises(CloudtuneError):
