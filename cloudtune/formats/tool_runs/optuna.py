@@ -52,6 +52,8 @@ from cloudtune.study.search_space import Value
 from cloudtune.study.validation.values import comparison_key
 from cloudtune.study.yaml_reader import is_list, is_map
 
+_MAX_NAMED = 5
+"""Attributes that a message names."""
 _STATES: Mapping[str, TrialState] = {
     "COMPLETE": "completed",
     "PRUNED": "stopped_early",
@@ -143,6 +145,7 @@ class _Reading:
         seen: dict[str, dict[str, Json]] = {}
         period, waiting, started = Period(), 0, 0
         metrics: dict[str, None] = {}
+        attributes: dict[str, None] = {}
         self._objective_names = self._names(study)
         space = ObservedSpace("Optuna")
         for trial in storage.trials(study.id):
@@ -154,12 +157,20 @@ class _Reading:
             started += 1
             space.add(trial.params, is_complete=trial.state == "COMPLETE")
             period.add(trial.started, trial.ended)
-            metrics |= dict.fromkeys(_attribute_metrics(trial.user_attrs))
+            numbers = _attribute_metrics(trial.user_attrs)
+            metrics |= dict.fromkeys(numbers)
+            attributes |= dict.fromkeys(name for name in trial.user_attrs if name not in numbers)
         if not started:
             raise UsageError(f"the Optuna study {study.name!r} has no trial that was started")
         if waiting:
             text = f"{format_count(waiting, 'trial')} that never started left out"
             self._findings.append(Note("trials", text))
+        if attributes:
+            unnamed = len(attributes) - _MAX_NAMED
+            names = ", ".join([*map(repr, attributes)][:_MAX_NAMED])
+            names += f" and {unnamed} more" if unnamed > 0 else ""
+            reason = f"the user attributes {names}: results have only metrics, as numbers"
+            self._findings.append(Finding("dropped", "trials", reason))
         space.declare({name: self._definition(name, list(texts)) for name, texts in seen.items()})
         derived = space.derive()
         stored = [

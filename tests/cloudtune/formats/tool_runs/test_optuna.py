@@ -99,6 +99,18 @@ def test_the_user_names_the_study_and_the_metric(make_study: MakeStudy) -> None:
     assert (run.study.objectives[0].metric, run.study.objectives[0].goal) == ("acc", "maximize")
 
 
+def test_user_attributes_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'x.db'}")
+    for number in range(7):
+        trial = create_trial(value=1.0, user_attrs={"acc": 0.5, f"note {number}": "by hand"})
+        study.add_trial(trial)
+    run, trials = read("optuna", tmp_path / "x.db")
+    assert trials[0].measurements[-1].metrics == {"value": 1.0, "acc": 0.5}
+    (finding,) = [each for each in run.findings if "attributes" in str(each)]
+    assert "'note 0'" in str(finding)
+    assert "and 2 more" in str(finding)
+
+
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_the_names_of_metrics_are_those_that_the_study_has(tmp_path: Path) -> None:
     study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'x.db'}", direction="maximize")
