@@ -189,7 +189,10 @@ def files(kind: str) -> Any:
         found.set_client(made)
         return found
 
-    of(location["training"]).download_folder("results")
+    # Not the whole training: the package reads no path below a second folder `assets`.
+    of(f"{location['training']}/logs").download_folder("results")
+    metrics = "val_dict_list.json"
+    of(f"{location['training']}/{metrics}").download(f"results/{metrics}")
     return {
         "log": of(location["training_log"]).read(binary=True).decode(),
         "files": sorted(path.name for path in Path("results").rglob("*") if path.is_file()),
