@@ -48,7 +48,7 @@ def use(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Use:
     """Runs a function of the client once, and sees to it that it reaches the emulator alone."""
-    sdk = python_with("google-cloud-aiplatform setuptools", "CLOUDTUNE_VERTEX_SDK_PYTHON")
+    sdk = python_with("google-cloud-aiplatform pandas setuptools", "CLOUDTUNE_VERTEX_SDK_PYTHON")
 
     @functools.cache
     def run(name: str) -> dict[str, Any]:
