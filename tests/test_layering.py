@@ -41,7 +41,7 @@ HEAVY = SDKS | frozenset(
     ]
 )
 
-SDK_FILES = {"client.py", "rules/native.py", "images.py"}
+SDK_FILES = {"client.py", "wml/client.py", "rules/native.py", "images.py"}
 """Reach the service, check against the SDK's model of it, look images up in its tables."""
 
 EARLY = {

@@ -33,8 +33,8 @@ from cloudtune_watson.http import HttpClient
 from cloudtune_watson.policy import member_command
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.settings import NAME, WatsonSettings
-from cloudtune_watson.tuning_api import WmlaClient
 from cloudtune_watson.versions import STANDALONE, short_version
+from cloudtune_watson.wmla.client import WmlaClient
 
 TOLERANCE = 300.0
 """Seconds; chosen, since IBM's pages name none."""

@@ -9,7 +9,7 @@ from cloudtune.provider import JobContext
 from cloudtune_watson.errors import WatsonError
 
 if TYPE_CHECKING:
-    from cloudtune_watson.client import WmlClient
+    from cloudtune_watson.wml.client import WmlClient
 
 
 def log_path(context: JobContext, path: str | None) -> str | None:

@@ -22,9 +22,9 @@ from cloudtune.provider import (
     input_address,
     source_files,
 )
+from cloudtune_watson.layout import DATA_FOLDER, results_root
 from cloudtune_watson.prices import hour_price
 from cloudtune_watson.regions import IAM_URL, is_ibm_cloud, platform_url
-from cloudtune_watson.request.layout import DATA_FOLDER, results_root
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.versions import CHOOSE_BACKEND, STANDALONE, choose_backend, short_version
 

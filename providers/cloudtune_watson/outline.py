@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.provider import Plan, describe_source
-from cloudtune_watson.request.layout import archive_name
+from cloudtune_watson.layout import archive_name
 
 
 def outline(plan: Plan) -> Mapping[str, str]:

@@ -40,7 +40,7 @@ from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
     from cloudtune.provider import Plan, ServiceDocument
-    from cloudtune_watson.jobs.api import RuntimeClient
+    from cloudtune_watson.jobs.client import RuntimeClient
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):
@@ -77,7 +77,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
     @property
     def formats(self) -> Sequence[Format]:
         """Searches of WML Accelerator."""
-        from cloudtune_watson.native import WatsonFormat
+        from cloudtune_watson.wmla.native import WatsonFormat
 
         return [WatsonFormat()]
 
@@ -123,8 +123,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             MissingExtraError: If requests is not installed.
             UsageError: If the variable with the key is not set.
         """
-        from cloudtune_watson.tuning_api import WmlaClient
-        from cloudtune_watson.tuning_client import TuningClient
+        from cloudtune_watson.wmla.client import WmlaClient
+        from cloudtune_watson.wmla.tuning_client import TuningClient
 
         wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
         return TuningClient(wmla, plan, context)
@@ -137,7 +137,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             ProviderError: If the cluster cannot be reached.
         """
         from cloudtune_watson.account import check_account
-        from cloudtune_watson.tuning_api import WmlaClient
+        from cloudtune_watson.wmla.client import WmlaClient
 
         if context.emulator is None and not plan.facts.data["key_is_set"]:
             yield missing_key(plan)
@@ -163,8 +163,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
         """Return the search with a name; raises what the base class names."""
-        from cloudtune_watson.job_description import describe_job
-        from cloudtune_watson.tuning_api import WmlaClient
+        from cloudtune_watson.wmla.client import WmlaClient
+        from cloudtune_watson.wmla.job_description import describe_job
 
         assert isinstance(plan.settings, WatsonSettings)
         if plan.settings.service != "wmla":
@@ -186,7 +186,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         from cloudtune_watson.console import read_training_log
 
         if plan.mode == "managed":
-            from cloudtune_watson.tuning_api import WmlaClient
+            from cloudtune_watson.wmla.client import WmlaClient
 
             wmla = WmlaClient(connect(plan, context), cluster_facts(plan, context))
             return iter(wmla.log(trial.id).splitlines())
@@ -196,7 +196,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             return read_job_log(self._runtime(plan, context), plan.facts.job_name, trial.id)
         if trial.log is None:
             return None
-        from cloudtune_watson.client import WmlClient
+        from cloudtune_watson.wml.client import WmlClient
 
         wml = WmlClient(connect(plan, context), cluster_facts(plan, context))
         return read_training_log(wml, trial.log)
@@ -215,8 +215,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             from cloudtune_watson.jobs.uploads import find_uploads as find_leftovers
 
             return find_leftovers(self._runtime(plan, context), plan)
-        from cloudtune_watson.client import WmlClient
         from cloudtune_watson.uploads import find_uploads
+        from cloudtune_watson.wml.client import WmlClient
 
         return find_uploads(WmlClient(connect(plan, context), cluster_facts(plan, context)), plan)
 
@@ -234,15 +234,15 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
             runtime = self._runtime(plan, context)
             return DeploymentJobs(runtime, plan, context, ensure_deployment(runtime, plan, context))
-        from cloudtune_watson.client import WmlClient
-        from cloudtune_watson.training_client import WatsonJobs
         from cloudtune_watson.uploads import copy_inputs, ensure_definition
+        from cloudtune_watson.wml.client import WmlClient
+        from cloudtune_watson.wml.training_client import WatsonJobs
 
         copy_inputs(plan, context)
         wml = WmlClient(connect(plan, context), cluster_facts(plan, context))
         return WatsonJobs(wml, plan, context, ensure_definition(wml, plan, context))
 
     def _runtime(self, plan: Plan, context: JobContext) -> RuntimeClient:
-        from cloudtune_watson.jobs.api import RuntimeClient
+        from cloudtune_watson.jobs.client import RuntimeClient
 
         return RuntimeClient(connect(plan, context), cluster_facts(plan, context))

@@ -24,9 +24,9 @@ from cloudtune.provider import (
     launcher_files,
     write_archive,
 )
-from cloudtune_watson.client import WmlClient
 from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.request.layout import MODEL_FOLDER
+from cloudtune_watson.layout import MODEL_FOLDER
+from cloudtune_watson.wml.client import WmlClient
 
 ARCHIVE = "bundle.tar.gz"
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")

@@ -16,12 +16,12 @@ from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
 from cloudtune_watson.capabilities import CAPABILITIES
-from cloudtune_watson.client import WmlClient
 from cloudtune_watson.errors import WatsonError, service_error
 from cloudtune_watson.lookup import lookup
 from cloudtune_watson.request import request
 from cloudtune_watson.settings import WatsonSettings
-from cloudtune_watson.tuning_api import WmlaClient
+from cloudtune_watson.wml.client import WmlClient
+from cloudtune_watson.wmla.client import WmlaClient
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import pytest
 
 from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
-from cloudtune_watson.training_client import WatsonJobs
-from cloudtune_watson.tuning_client import TuningClient
+from cloudtune_watson.wml.training_client import WatsonJobs
+from cloudtune_watson.wmla.tuning_client import TuningClient
 from tests.cloudtune_watson import fake_watson as fake
 
 MEASURED = [{"steps": 1, "accuracy": 0.5}]

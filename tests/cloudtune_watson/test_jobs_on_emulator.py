@@ -29,7 +29,7 @@ from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import ENDLESS
 from cloudtune.testing.emulated_runs import SCRIPT
 from cloudtune_watson.errors import service_error
-from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.client import RuntimeClient
 
 CLUSTER = {"url": "https://cpd.example.com", "version": "5.1", "username": "me"}
 """The settings of a cluster, on which a client signs in and cancels in another way."""
@@ -219,7 +219,7 @@ class TestJobsOnEmulator(EmulatedRunContract):
     def test_results_are_read_again_after_a_kill(self) -> None:
         """A copy on this machine replaces the job, which may be deleted already."""
         run = self.create_run("driven", limits={"max_trials": 2, "parallel_trials": 1})
-        self.kill_at_call(run, "cloudtune_watson.jobs.api:RuntimeClient.delete_job", 1)
+        self.kill_at_call(run, "cloudtune_watson.jobs.client:RuntimeClient.delete_job", 1)
         result = self.finish(run)
         self.check_measurements(result.trials)
         assert len(self.run_jobs(run)) == 2

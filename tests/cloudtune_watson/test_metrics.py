@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.results.model import Measurement
-from cloudtune_watson import metrics as metric_files
+from cloudtune_watson.wml import metrics as metric_files
 
 ENTRIES = [{"steps": 1, "acc": 0.5}, {"steps": 2, "acc": 0.75, "loss": 1}]
 ODD: list[Any] = [{"steps": 1}, 5, None, []]

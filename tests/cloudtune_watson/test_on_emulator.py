@@ -19,10 +19,10 @@ from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 from cloudtune_watson import auth
-from cloudtune_watson.client import WmlClient
 from cloudtune_watson.errors import service_error
 from cloudtune_watson.http import Connection
-from cloudtune_watson.tuning_api import WmlaClient
+from cloudtune_watson.wml.client import WmlClient
+from cloudtune_watson.wmla.client import WmlaClient
 from tests.cloudtune_watson.on_backends import OnBackends
 
 

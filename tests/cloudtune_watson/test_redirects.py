@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from cloudtune.provider import retries
-from cloudtune_watson.client import NEWER, WmlClient
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Connection, HttpClient
-from cloudtune_watson.jobs.api import RuntimeClient
-from cloudtune_watson.tuning_api import WmlaClient
+from cloudtune_watson.jobs.client import RuntimeClient
+from cloudtune_watson.wml.client import NEWER, WmlClient
+from cloudtune_watson.wmla.client import WmlaClient
 from tests.redirecting_server import RedirectingServer
 
 KEY = "very-secret-key"

@@ -24,10 +24,10 @@ import pytest
 from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import IntParameter
 from cloudtune.study.study import Study
-from cloudtune_watson.request.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
-from cloudtune_watson.request.parameters import exponent, log_spaced_values
-from cloudtune_watson.request.training_job import training_command
-from cloudtune_watson.request.tuning_job import to_minutes
+from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
+from cloudtune_watson.wml.request import training_command
+from cloudtune_watson.wmla.parameters import exponent, log_spaced_values
+from cloudtune_watson.wmla.request import to_minutes
 from tests.cloudtune_watson import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))

@@ -15,8 +15,8 @@ from cloudtune.fitting.fit import restore
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, format_value, match_value
 from cloudtune.study.study import Study
-from cloudtune_watson.request.layout import COMMAND
-from cloudtune_watson.request.training_job import training_command
+from cloudtune_watson.layout import COMMAND
+from cloudtune_watson.wml.request import training_command
 from tests.cloudtune_watson import support
 
 NAMES = st.text("abcXYZ_-.09", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())

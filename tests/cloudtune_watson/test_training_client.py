@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.models import JobContext
-from cloudtune_watson import metrics as metric_files
 from cloudtune_watson import run_jobs
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.training_client import WatsonJobs
+from cloudtune_watson.wml import metrics as metric_files
+from cloudtune_watson.wml.training_client import WatsonJobs
 from tests.cloudtune_watson import fake_watson as fake
 from tests.runner_harness import Followed
 

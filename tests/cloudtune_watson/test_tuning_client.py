@@ -12,7 +12,7 @@ import pytest
 from cloudtune.provider.models import JobContext, JobRef, RawTrial
 from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.tuning_client import TuningClient
+from cloudtune_watson.wmla.tuning_client import TuningClient
 from tests.cloudtune_watson import fake_watson as fake
 from tests.cloudtune_watson import support
 

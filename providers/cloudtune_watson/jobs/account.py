@@ -23,7 +23,7 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.account import ask_for, refused_sign_in
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.client import RuntimeClient
 from cloudtune_watson.jobs.documents import part, rows
 from cloudtune_watson.policy import member_command
 from cloudtune_watson.rules.settings import SETTINGS

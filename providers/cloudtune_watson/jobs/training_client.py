@@ -22,7 +22,7 @@ from cloudtune.provider import (
 )
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.jobs.api import RuntimeClient, asset_of
+from cloudtune_watson.jobs.client import RuntimeClient, asset_of
 from cloudtune_watson.jobs.documents import name_of, part
 from cloudtune_watson.jobs.results import (
     OUTPUT,
@@ -32,7 +32,7 @@ from cloudtune_watson.jobs.results import (
     store_results,
 )
 from cloudtune_watson.jobs.uploads import DATA, Leftovers
-from cloudtune_watson.request.layout import DEPLOYMENT, JOB, PARAMETERS
+from cloudtune_watson.layout import DEPLOYMENT, JOB, PARAMETERS
 from cloudtune_watson.run_jobs import RunJobs, end_job
 from cloudtune_watson.versions import parse_version
 

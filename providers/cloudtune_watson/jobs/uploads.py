@@ -25,9 +25,9 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs import start_script
-from cloudtune_watson.jobs.api import RuntimeClient, asset_of, describe_software
+from cloudtune_watson.jobs.client import RuntimeClient, asset_of, describe_software
 from cloudtune_watson.jobs.documents import part
-from cloudtune_watson.request.deployment_job import deployment
+from cloudtune_watson.jobs.request import deployment
 
 SCRIPT, DATA = "script", "data_asset"
 DEPLOYMENT_SECONDS = 900.0

@@ -8,10 +8,10 @@ name of the ``file``, and the ``data`` as an object. In driven mode it is the bo
 from __future__ import annotations
 
 from cloudtune.provider import Facts, FittedStudy, Json, Mode
-from cloudtune_watson.request.deployment_job import deployment_job
-from cloudtune_watson.request.training_job import training_job
-from cloudtune_watson.request.tuning_job import tuning_job
+from cloudtune_watson.jobs.request import deployment_job
 from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.wml.request import training_job
+from cloudtune_watson.wmla.request import tuning_job
 
 
 def request(fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts) -> Json:

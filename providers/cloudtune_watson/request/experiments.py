@@ -26,8 +26,8 @@ from cloudtune.provider import (
     list_values,
 )
 from cloudtune_watson.capabilities import MANAGED
-from cloudtune_watson.request.layout import COMMAND
-from cloudtune_watson.request.parameters import (
+from cloudtune_watson.layout import COMMAND
+from cloudtune_watson.wmla.parameters import (
     BASE,
     data_type,
     exponent,

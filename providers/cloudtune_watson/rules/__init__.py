@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy, Mode, Note
+from cloudtune_watson.jobs.rules import deployment_job_rules
 from cloudtune_watson.prices import MIN_BILLED_SECONDS, UNIT
-from cloudtune_watson.request.tuning_job import algorithm_name
-from cloudtune_watson.rules.deployment_jobs import deployment_job_rules
 from cloudtune_watson.rules.native import native_rules
 from cloudtune_watson.rules.settings import SETTINGS, backend_rules, settings_rules
-from cloudtune_watson.rules.training import training_rules
 from cloudtune_watson.rules.trial import trial_rules
-from cloudtune_watson.rules.tuning import tuning_rules
 from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.wml.rules import training_rules
+from cloudtune_watson.wmla.request import algorithm_name
+from cloudtune_watson.wmla.rules import tuning_rules
 
 
 def rules(

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from cloudtune.provider import Finding, Note, did_you_mean
-from cloudtune_watson.native.names import GRID
-from cloudtune_watson.request.layout import COMMAND
+from cloudtune_watson.layout import COMMAND
 from cloudtune_watson.rules.settings import SETTINGS
 from cloudtune_watson.versions import Backend
+from cloudtune_watson.wmla.native.names import GRID
 
 NATIVE = f"{SETTINGS}.native"
 Fields = Mapping[str, Any]

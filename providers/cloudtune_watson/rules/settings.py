@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cloudtune.provider import Facts, Finding, Mode, Note
+from cloudtune_watson.layout import TAG
 from cloudtune_watson.regions import PLATFORMS, is_ibm_cloud, platform_url
-from cloudtune_watson.request.layout import TAG
 from cloudtune_watson.settings import MODES, WatsonSettings
 from cloudtune_watson.versions import (
     AUTO,

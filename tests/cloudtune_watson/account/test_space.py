@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.client import RuntimeClient
 from tests.account_checks import always, only
 from tests.cloudtune_watson.account.test_account import Cluster, Start
 from tests.emulator_server import starting

@@ -14,7 +14,7 @@ import requests
 
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import Connection, HttpClient
-from cloudtune_watson.jobs.api import RuntimeClient, asset_of, describe_software
+from cloudtune_watson.jobs.client import RuntimeClient, asset_of, describe_software
 
 RUNTIME, PLATFORM = "https://us-south.ml.cloud.ibm.com", "https://api.dataplatform.cloud.ibm.com"
 IAM, STORAGE = "https://iam.cloud.ibm.com", "https://s3.us-south.objects.example.com"

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.client import RuntimeClient
 from cloudtune_watson.jobs.logs import read_job_log
 
 

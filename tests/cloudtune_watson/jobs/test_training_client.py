@@ -15,7 +15,7 @@ from cloudtune.provider.models import JobContext
 from cloudtune.results.events import Started
 from cloudtune.study.study import Study
 from cloudtune_watson.errors import WatsonError, service_error
-from cloudtune_watson.jobs.api import RuntimeClient
+from cloudtune_watson.jobs.client import RuntimeClient
 from cloudtune_watson.jobs.training_client import MAX_ATTEMPTS, DeploymentJobs
 from tests.cloudtune_watson import support
 

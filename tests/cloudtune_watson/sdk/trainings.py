@@ -1,4 +1,4 @@
-"""Uses `cloudtune_watson.client` with whichever of IBM's packages this Python has.
+"""Uses `cloudtune_watson.wml.client` with whichever of IBM's packages this Python has.
 
 That Python need not have what cloudtune itself needs: the provider's package is not imported, only
 what reaches IBM. The function that is named is called, and what it returns is written as JSON.
@@ -21,9 +21,9 @@ package = ModuleType("cloudtune_watson")
 package.__path__ = [os.environ["TEST_PROVIDER"]]
 sys.modules["cloudtune_watson"] = package
 
-from cloudtune_watson.client import WmlClient  # noqa: E402
 from cloudtune_watson.errors import WatsonError  # noqa: E402
 from cloudtune_watson.http import Connection, HttpClient  # noqa: E402
+from cloudtune_watson.wml.client import WmlClient  # noqa: E402
 
 URL, KEY, RUN = (os.environ[f"TEST_{name}"] for name in ("URL", "KEY", "RUN"))
 CERTIFICATE = Path(os.environ["TEST_CERTIFICATE"])

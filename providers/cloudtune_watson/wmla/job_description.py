@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloudtune.provider import JobDescription, JobRef, UsageError
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.tuning_api import WmlaClient
+from cloudtune_watson.wmla.client import WmlaClient
 
 
 def describe_job(wmla: WmlaClient, job: str) -> JobDescription:

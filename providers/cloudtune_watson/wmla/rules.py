@@ -21,15 +21,15 @@ from cloudtune.provider import (
     format_value,
     list_nodes,
 )
-from cloudtune_watson.native.names import GRID
-from cloudtune_watson.request.parameters import (
+from cloudtune_watson.wmla.native.names import GRID
+from cloudtune_watson.wmla.parameters import (
     BASE,
     MAX_LISTED_VALUES,
     exponent,
     listed_values,
     uses_exponents,
 )
-from cloudtune_watson.request.tuning_job import MAX_EXPERIMENTS, algorithm_name, to_minutes
+from cloudtune_watson.wmla.request import MAX_EXPERIMENTS, algorithm_name, to_minutes
 
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 

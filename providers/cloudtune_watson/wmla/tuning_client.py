@@ -12,8 +12,8 @@ from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, Provid
 from cloudtune_watson import response
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.tuning_api import WmlaClient
 from cloudtune_watson.uploads import copy_inputs, write_search_archive
+from cloudtune_watson.wmla.client import WmlaClient
 
 POLL_SECONDS = 30.0
 POLL_SECONDS_EMULATED = 0.25

@@ -44,12 +44,12 @@ class WatsonFormat(Format):
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
-        from cloudtune_watson.native.reader import read_search
+        from cloudtune_watson.wmla.native.reader import read_search
 
         return read_search(document)
 
     @override
     def dialect(self) -> Dialect:
-        from cloudtune_watson.dialect import WATSON
+        from cloudtune_watson.wmla.dialect import WATSON
 
         return WATSON

@@ -16,10 +16,10 @@ from cloudtune.provider import (
     is_list,
     is_map,
 )
-from cloudtune_watson.native.model_spec import read_model
-from cloudtune_watson.native.names import ALGORITHMS, DATA, GOALS, GRID, SELECTS
-from cloudtune_watson.native.parameters import read_parameters, read_trials
 from cloudtune_watson.settings import NAME
+from cloudtune_watson.wmla.native.model_spec import read_model
+from cloudtune_watson.wmla.native.names import ALGORITHMS, DATA, GOALS, GRID, SELECTS
+from cloudtune_watson.wmla.native.parameters import read_parameters, read_trials
 
 _OUTPUT = (
     *("state", "progress", "running", "complete", "failed", "duration", "creator", "createtime"),

@@ -20,7 +20,7 @@ from cloudtune.provider import (
     interpolate,
     list_values,
 )
-from cloudtune_watson.native.names import LISTS
+from cloudtune_watson.wmla.native.names import LISTS
 
 BASE = 10
 """The base of the exponents of a log range."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cloudtune.provider import Facts, Json, Plan, Study, secret_variables
 from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
-from cloudtune_watson.request.layout import (
+from cloudtune_watson.layout import (
     DEPLOYMENT,
     JOB,
     JOB_TAG,

@@ -13,7 +13,7 @@ from cloudtune.provider import (
     rising_numbers,
     unique_values,
 )
-from cloudtune_watson.native.names import BOUNDS, LISTS, type_name
+from cloudtune_watson.wmla.native.names import BOUNDS, LISTS, type_name
 
 
 def read_parameters(search: Fields, origins: dict[str, str]) -> Json:

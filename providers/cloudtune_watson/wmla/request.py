@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cloudtune.provider import Facts, Json, Space, Study, Value
-from cloudtune_watson.native.names import GRID
-from cloudtune_watson.request.layout import COMMAND, MODEL_FOLDER, archive_name
-from cloudtune_watson.request.parameters import data_type, hyper_param, to_wire, value_type
+from cloudtune_watson.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE
+from cloudtune_watson.wmla.native.names import GRID
+from cloudtune_watson.wmla.parameters import data_type, hyper_param, to_wire, value_type
 
 DEFAULT_ETA = 3
 MAX_EXPERIMENTS = 10_000

@@ -41,9 +41,9 @@ from cloudtune.provider import (
     write_power,
 )
 from cloudtune_watson.capabilities import MANAGED
-from cloudtune_watson.native.model_spec import MAIN, write_options
-from cloudtune_watson.native.names import ALGORITHMS, BOUNDS, DATA, GRID, LISTS, SELECTS
 from cloudtune_watson.settings import NAME
+from cloudtune_watson.wmla.native.model_spec import MAIN, write_options
+from cloudtune_watson.wmla.native.names import ALGORITHMS, BOUNDS, DATA, GRID, LISTS, SELECTS
 
 _MAX_LISTED = 1_000
 _WORDS = Words(

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from cloudtune.provider import Facts, Json, Study
-from cloudtune_watson.request.layout import (
+from cloudtune_watson.layout import (
     COMMAND,
     DEFINITION,
     JOB,

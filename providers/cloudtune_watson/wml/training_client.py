@@ -19,14 +19,15 @@ from cloudtune.provider import (
     fill_placeholders,
     format_value,
 )
-from cloudtune_watson import metrics, response
-from cloudtune_watson.client import WmlClient
+from cloudtune_watson import response
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
-from cloudtune_watson.request.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
-from cloudtune_watson.request.training_job import training_command
+from cloudtune_watson.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.run_jobs import RunJobs, end_job
+from cloudtune_watson.wml import metrics
+from cloudtune_watson.wml.client import WmlClient
+from cloudtune_watson.wml.request import training_command
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""The back end ``wmla``: one search of WML Accelerator, which chooses the trials."""
