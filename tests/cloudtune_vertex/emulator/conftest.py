@@ -199,6 +199,10 @@ class Emulator(Served):
         path = self.folder / "jobs" / name.rpartition("/")[2] / "log.txt"
         return path.read_text() if path.exists() else ""
 
+    def printed_pid(self, name: str) -> int:
+        """Return the process id that a job's script prints, once the whole line is there."""
+        return int(self.until(lambda: self.log(name), lambda log: log.endswith("\n")))
+
     @staticmethod
     def runs(pid: int) -> bool:
         """Tell whether a process runs."""

@@ -338,7 +338,7 @@ def test_custom_jobs_of_trials_are_not_listed(emulator: Any) -> None:
 def test_a_deleted_job_ends_and_is_gone(emulator: Any) -> None:
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     name = emulator.create_custom(emulator.container(code)).name
-    pid = int(emulator.until(lambda: emulator.log(name), bool))
+    pid = emulator.printed_pid(name)
     emulator.jobs.delete_custom_job(name=name).result(timeout=60)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)

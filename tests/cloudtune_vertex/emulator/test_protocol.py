@@ -181,7 +181,7 @@ def test_it_ends_with_all_that_it_runs_when_it_is_told_to(start_emulator: Any) -
     name = made.create_custom(
         made.container("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
     ).name
-    pid = int(made.until(lambda: made.log(name), bool))
+    pid = made.printed_pid(name)
     assert made.end() == 0
     assert not made.runs(pid)
 
@@ -194,10 +194,7 @@ def test_its_scripts_end_when_it_is_killed_and_another_one_begins_anew(
     custom = made.create_custom(made.container(code)).name
     tuning = made.create(made.tuning(code, maxTrialCount=1, maxFailedTrialCount=1)).name
     (trial,) = made.until(lambda: made.get(tuning).trials, bool)
-    pids = [
-        int(made.until(lambda name=name: made.log(name), bool))
-        for name in (custom, trial.custom_job)
-    ]
+    pids = [made.printed_pid(name) for name in (custom, trial.custom_job)]
     made.process.kill()
     made.process.wait(30)
     for pid in pids:

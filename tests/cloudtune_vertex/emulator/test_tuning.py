@@ -423,7 +423,7 @@ def test_a_running_job_that_is_deleted_ends(emulator: Any) -> None:
     name = emulator.create(emulator.tuning(code)).name
     emulator.until(lambda: len(emulator.get(name).trials), (2).__eq__)
     trial = emulator.get(name).trials[0]
-    pid = int(emulator.until(lambda: emulator.log(trial.custom_job), bool))
+    pid = emulator.printed_pid(trial.custom_job)
     emulator.jobs.delete_hyperparameter_tuning_job(name=name).result(timeout=60)
     exceptions: Any = pytest.importorskip("google.api_core.exceptions")
     for gone in (name, trial.custom_job):
