@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from cloudtune.formats.fields import Json
 from cloudtune.formats.secrets import hide_credentials
 from cloudtune.formats.sqlite import MAX_BYTES, Database, is_sqlite, table_names
 from cloudtune.formats.tool_runs.conditions import PresencePatterns
+from cloudtune.formats.tool_runs.files import MAX_LINE
 from cloudtune.study.regular_files import open_regular
 
 if TYPE_CHECKING:
@@ -139,16 +141,28 @@ def _journal_storage(path: Path) -> BaseStorage:
     from optuna.storages.journal import BaseJournalBackend
 
     class Backend(BaseJournalBackend):
+        line = 0
+        """The last line that was read."""
+
         def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
             with open_regular(path) as file:
-                for number, line in enumerate(file):
-                    if number >= log_number_from and line.endswith(b"\n"):
-                        yield json.loads(line)
+                for self.line, line in enumerate(iter(partial(file.readline, MAX_LINE), b""), 1):
+                    if self.line <= log_number_from:
+                        continue
+                    if not line.endswith(b"\n") and len(line) < MAX_LINE:
+                        return  # cut off, which Optuna leaves out, too
+                    yield json.loads(line)
 
         def append_logs(self, logs: list[dict[str, Any]]) -> None:  # noqa: ARG002
             raise ValueError("this storage is only read")
 
-    return JournalStorage(Backend())
+    backend = Backend()
+    try:
+        return JournalStorage(backend)
+    except (*_DAMAGE, RecursionError) as error:
+        raise UsageError(
+            f"{path}: line {backend.line} is no operation of Optuna's journal: {error!r}"
+        ) from error
 
 
 def study_facts(storage: BaseStorage, study: int) -> Json:

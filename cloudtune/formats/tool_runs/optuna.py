@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -33,17 +32,10 @@ from cloudtune.formats.optuna.storage import is_storage, open_storage
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.formats.secrets import hide_credentials
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
-from cloudtune.formats.tool_runs.optuna_trials import (
-    OptunaStudy,
-    OptunaTrial,
-    database_studies,
-    database_trials,
-    read_journal,
-)
 from cloudtune.formats.tool_runs.places import choose_name
 from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace, read_definition
-from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_value
+from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_time, to_value
 from cloudtune.formats.values import choice as choice_of
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
@@ -51,6 +43,10 @@ from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
 from cloudtune.study.validation.values import comparison_key
 from cloudtune.study.yaml_reader import is_list, is_map
+
+if TYPE_CHECKING:
+    from optuna.study._frozen import FrozenStudy
+    from optuna.trial import FrozenTrial
 
 _MAX_NAMED = 5
 """Attributes that a message names."""
@@ -87,81 +83,50 @@ class OptunaReader(RunReader):
         return _Reading(place, choice).finished_run()
 
 
-@contextmanager
-def _open(place: str) -> Generator[_Storage]:
-    if "://" not in place and _is_journal(Path(place)):
-        journal = read_journal(Path(place))
-        yield _Storage(list(journal.studies.values()), journal.replay)
-        return
-    with open_storage(place) as storage:
-        database = cast("Any", storage)
-        try:
-            yield _Storage(
-                database_studies(database), lambda study: database_trials(database, study)
-            )
-        except LookupError as error:  # a word that is no state
-            raise UsageError(f"Optuna cannot read {hide_credentials(place)}: {error}") from error
-
-
-def _is_journal(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(1) == b"{"
-    except OSError:
-        return False
-
-
-@dataclass(frozen=True)
-class _Storage:
-    studies: Sequence[OptunaStudy]
-    trials: Callable[[int], Iterator[OptunaTrial]]
-    """Returns the trials of a study, by its ID."""
-
-
 class _Reading:
     def __init__(self, place: str, choice: RunChoice) -> None:
         self._place = place
         self._choice = choice
-        self._study = 0
-        """The ID of the study in the storage."""
         self._findings: list[Finding | Note] = []
         self._objective_names: list[str] = []
 
     def finished_run(self) -> FinishedRun:
-        with _open(self._place) as storage:
-            studies = {each.name: each for each in storage.studies}
+        with open_storage(self._place) as storage:
+            studies = {each.study_name: each for each in storage.get_all_studies()}
             shown = hide_credentials(self._place)
             name = choose_name(self._choice.name, studies, f"{shown} has no Optuna study")
-            self._study = studies[name].id
-            address = shown if "://" in shown else str(Path(shown).resolve())
-            address = f"optuna:{address}#{name}"
-            if exported := parse_result(studies[name].user_attrs.get(RESULT)):
-                return finished_run(
-                    exported, TrialSource(partial(self.trials, None)), address, self._findings
-                )
-            return self._run(storage, studies[name], address)
+            id_ = storage.get_study_id_from_name(name)
+            trials = storage.get_all_trials(id_, deepcopy=False)
+        address = shown if "://" in shown else str(Path(shown).resolve())
+        address = f"optuna:{address}#{name}"
+        if exported := parse_result(studies[name].user_attrs.get(RESULT)):
+            source = TrialSource(partial(map, _exported_trial, trials))
+            return finished_run(exported, source, address, self._findings)
+        return self._run(studies[name], trials, address)
 
-    def _run(self, storage: _Storage, study: OptunaStudy, address: str) -> FinishedRun:
-        seen: dict[str, dict[str, Json]] = {}
+    def _run(self, study: FrozenStudy, trials: Sequence[FrozenTrial], address: str) -> FinishedRun:
+        from optuna.distributions import distribution_to_json
+
+        seen: dict[str, dict[str, None]] = {}
         period, waiting, started = Period(), 0, 0
         metrics: dict[str, None] = {}
         attributes: dict[str, None] = {}
         self._objective_names = self._names(study)
         space = ObservedSpace("Optuna")
-        for trial in storage.trials(study.id):
-            for name, text in trial.distributions.items():
-                seen.setdefault(name, {}).setdefault(text, {})
-            if trial.state == "WAITING":
+        for trial in trials:
+            for name, distribution in trial.distributions.items():
+                seen.setdefault(name, {}).setdefault(distribution_to_json(distribution))
+            if trial.state.name == "WAITING":
                 waiting += 1
                 continue
             started += 1
-            space.add(trial.params, is_complete=trial.state == "COMPLETE")
-            period.add(trial.started, trial.ended)
+            space.add(trial.params, is_complete=trial.state.name == "COMPLETE")
+            period.add(_time(trial.datetime_start), _time(trial.datetime_complete))
             numbers = _attribute_metrics(trial.user_attrs)
             metrics |= dict.fromkeys(numbers)
             attributes |= dict.fromkeys(name for name in trial.user_attrs if name not in numbers)
         if not started:
-            raise UsageError(f"the Optuna study {study.name!r} has no trial that was started")
+            raise UsageError(f"the Optuna study {study.study_name!r} has no trial that was started")
         if waiting:
             text = f"{format_count(waiting, 'trial')} that never started left out"
             self._findings.append(Note("trials", text))
@@ -174,29 +139,30 @@ class _Reading:
         space.declare({name: self._definition(name, list(texts)) for name, texts in seen.items()})
         derived = space.derive()
         stored = [
-            StoredObjective(name, to_goal(goal))
-            for name, goal in zip(self._objective_names, study.goals, strict=False)
+            StoredObjective(name, to_goal(direction.name.lower()))
+            for name, direction in zip(self._objective_names, study.directions, strict=False)
         ]
         known = {**dict.fromkeys(self._objective_names), **metrics}
         objectives = choose_objectives(self._choice, stored, known, "Optuna")
+        name = study.study_name
         return FinishedRun(
-            study=rebuild_study(study.name, objectives, derived, f"Optuna study {study.name}"),
-            trials=TrialSource(partial(self.trials, derived)),
-            job=study.name,
+            study=rebuild_study(name, objectives, derived, f"Optuna study {name}"),
+            trials=TrialSource(partial(self._trials, trials, derived)),
+            job=name,
             address=address,
             findings=(*self._findings, *derived.findings),
             started=period.start,
             ended=period.end,
         )
 
-    def _names(self, study: OptunaStudy) -> list[str]:
+    def _names(self, study: FrozenStudy) -> list[str]:
         """Return the names of the objectives; the user can name the only one of a study."""
         names = study.system_attrs.get(_METRIC_NAMES)
-        if is_list(names) and len(names) == len(study.goals):
+        if is_list(names) and len(names) == len(study.directions):
             return [str(name) for name in names]
-        if len(study.goals) == 1 and self._choice.metric is not None:
+        if len(study.directions) == 1 and self._choice.metric is not None:
             return [self._choice.metric]
-        return default_metrics(len(study.goals))
+        return default_metrics(len(study.directions))
 
     def _definition(self, name: str, texts: Sequence[str]) -> Json | None:
         """Return the parameter of all distributions that trials have; None if they differ."""
@@ -220,37 +186,29 @@ class _Reading:
             self._findings.append(Finding("approximated", f"parameters.{name}", difference))
         return merged
 
-    def trials(self, space: DerivedSpace | None) -> Iterator[Trial]:
-        """Yield the trials, which are those of an export of cloudtune if there is no space."""
-        with _open(self._place) as storage:
-            for trial in storage.trials(self._study):
-                if space is None:
-                    yield _exported_trial(trial)
-                elif trial.state != "WAITING":
-                    yield self._trial(trial, space)
+    def _trials(self, trials: Sequence[FrozenTrial], space: DerivedSpace) -> Iterator[Trial]:
+        for trial in trials:
+            if (state := trial.state.name) != "WAITING":
+                yield Trial(
+                    id=str(trial.number),
+                    number=trial.number + 1,
+                    state=_STATES[state],
+                    parameters=space.assignment(trial.params),
+                    measurements=tuple(self._measurements(trial)),
+                    word=state,
+                    started=_time(trial.datetime_start),
+                    ended=_time(trial.datetime_complete),
+                    reason=_REASONS.get(state, ""),
+                )
 
-    def _trial(self, trial: OptunaTrial, space: DerivedSpace) -> Trial:
-        state = _STATES[trial.state]
-        return Trial(
-            id=str(trial.number),
-            number=trial.number + 1,
-            state=state,
-            parameters=space.assignment(trial.params),
-            measurements=tuple(self._measurements(trial)),
-            word=trial.state,
-            started=trial.started,
-            ended=trial.ended,
-            reason=_REASONS.get(trial.state, ""),
-        )
-
-    def _measurements(self, trial: OptunaTrial) -> Iterator[Measurement]:
+    def _measurements(self, trial: FrozenTrial) -> Iterator[Measurement]:
         """Yield the intermediate values, and what the objective function returned.
 
         Optuna lets both differ: the returned value then comes one step later.
         """
         names = self._objective_names
-        steps = sorted(trial.steps.items()) if len(names) == 1 else []
-        final = dict(zip(names, trial.values, strict=False))
+        steps = _curve(trial) if len(names) == 1 else []
+        final = dict(zip(names, trial.values or (), strict=False))
         rest = {
             name: value
             for name, value in _attribute_metrics(trial.user_attrs).items()
@@ -266,6 +224,19 @@ class _Reading:
             yield Measurement(steps[-1][0] + 1 if steps else 1, {**final, **rest})
 
 
+def _curve(trial: FrozenTrial) -> list[tuple[int, float]]:
+    """Return the intermediate values by step; a damaged journal can have others than numbers."""
+    try:
+        return sorted((int(step), float(x)) for step, x in trial.intermediate_values.items())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"trial {trial.number} has a value that is no number: {error}") from error
+
+
+def _time(time: datetime | None) -> float | None:
+    """Return a time of Optuna, which is local, as seconds since 1970."""
+    return None if time is None else to_time(time.timestamp())
+
+
 def _choice(choices: Sequence[Any]) -> Json:
     """Return a choice. Values that are equal, such as 1 and 1.0, count once."""
     values: dict[tuple[str, Value], Value] = {}
@@ -275,7 +246,7 @@ def _choice(choices: Sequence[Any]) -> Json:
     return choice_of(list(values.values()))
 
 
-def _exported_trial(trial: OptunaTrial) -> Trial:
+def _exported_trial(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     keys = (part_key(CURVE, index) for index in count())
     texts = takewhile(lambda text: text is not None, map(attributes.get, keys))
