@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import sys
-import tomllib
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +38,10 @@ def required_python(source: Path, script: str | None, module: str | None = None)
     """
     required = RequiredPython(OLDEST, "cloudtune's launcher")
     with suppress(OSError, ValueError, AttributeError, TypeError):
-        project = tomllib.loads(read_regular(source / "pyproject.toml").decode())
+        text = read_regular(source / "pyproject.toml").decode()
+        import tomllib
+
+        project = tomllib.loads(text)
         project = project.get("project", {})
         bounds = [int(minor) for minor in _LOWER_BOUND.findall(project.get("requires-python", ""))]
         if bounds and max(bounds) > required.minor:

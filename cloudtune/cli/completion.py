@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,19 +31,24 @@ PARAMETER_KEYS = {
 """The fields of a parameter by type, without the type."""
 
 
+def _providers() -> set[str]:
+    from cloudtune.common.entry_points import find_entry_points
+
+    return {entry.name for entry in find_entry_points("cloudtune.providers")}
+
+
 def complete_providers(
     _context: click.Context, _parameter: click.Parameter, typed: str
 ) -> list[str]:
     """Return the installed providers that begin with a text."""
-    names = {entry.name for entry in entry_points(group="cloudtune.providers")}
-    return sorted(name for name in names if name.startswith(typed))
+    return sorted(name for name in _providers() if name.startswith(typed))
 
 
 def complete_sources(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the services and tools from which `cloudtune attach` takes jobs and runs."""
     from cloudtune.formats import run_readers
 
-    services = {entry.name for entry in entry_points(group="cloudtune.providers")} - {"local"}
+    services = _providers() - {"local"}
     return sorted(
         f"{name}:" for name in {*run_readers.names(), *services} if name.startswith(typed)
     )
@@ -57,7 +61,7 @@ def complete_formats(_context: click.Context, _parameter: click.Parameter, typed
     """
     from cloudtune.formats import registry
 
-    services = {entry.name for entry in entry_points(group="cloudtune.providers")} - {"local"}
+    services = _providers() - {"local"}
     return sorted(name for name in {*registry.names(), *services} if name.startswith(typed))
 
 

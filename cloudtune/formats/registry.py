@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, cast
 
+from cloudtune.common.entry_points import find_entry_points
 from cloudtune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,4 +58,4 @@ def get(name: str) -> Format:
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {entry.name: entry for entry in reversed(find_entry_points(GROUP))}

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from cloudtune.common.entry_points import find_entry_points
 from cloudtune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,4 +86,4 @@ def detect(path: Path) -> RunReader:
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {entry.name: entry for entry in reversed(find_entry_points(GROUP))}

@@ -23,7 +23,7 @@ from cloudtune.trial import OUT_OF_MEMORY
 class ProviderSettings(BaseModel):
     """The settings under ``providers.<name>`` that every provider has; each adds its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     mode: Literal["auto", "managed", "driven"] = Field(
         "auto", description="Whose tuner chooses the trials: the service's or cloudtune's."

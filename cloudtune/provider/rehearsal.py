@@ -15,7 +15,7 @@ ENGINES = ("docker", "podman")
 class Rehearsal(BaseModel):
     """What stands in for images under ``--emulate``: by default, this machine's Python."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     images: bool = Field(
         default=False, description="Run trials in their images, by Docker or Podman."

@@ -99,14 +99,14 @@ def _price_to_json(price: Price | str) -> Json:
     }
 
 
-class _StoredFiles(BaseModel):
+class _StoredFiles(BaseModel, defer_build=True):
     count: int = 0
     bytes: int = 0
     largest: tuple[FolderSize, ...] = ()
     shortage: str = ""
 
 
-class _StoredBill(BaseModel):
+class _StoredBill(BaseModel, defer_build=True):
     grace_seconds: float = 0.0
     min_timeout: float = 0.0
     timeout_unit: float = 1.0
@@ -114,7 +114,7 @@ class _StoredBill(BaseModel):
 
 
 class _StoredLookup(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     price_per_second: float | None = None
     currency: str | None = None
@@ -173,7 +173,7 @@ class _StoredLookup(BaseModel):
         )
 
 
-class _StoredFacts(BaseModel):
+class _StoredFacts(BaseModel, defer_build=True):
     unhashed: tuple[str, ...] = ()
     outside_links: dict[str, str] = {}
     credentials: tuple[str, ...] = ()
@@ -194,7 +194,7 @@ class _StoredFacts(BaseModel):
 class StoredPlan(BaseModel):
     """A plan as a file or the ledger contains it."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)
 
     provider: str
     mode: Mode

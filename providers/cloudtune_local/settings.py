@@ -8,7 +8,7 @@ from cloudtune.provider import MoneyAmount, ProviderSettings, Seconds
 class LocalPrices(BaseModel):
     """The price of this machine, for ``max_cost``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
 

@@ -21,7 +21,7 @@ _Text = Annotated[StrictStr, Field(min_length=1)]
 class Prices(BaseModel):
     """Your prices, if your cluster bills you."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
 

@@ -19,7 +19,7 @@ _Text = Annotated[StrictStr, Field(min_length=1)]
 class Prices(BaseModel):
     """Prices in your project, instead of cloudtune's list."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(
         description="One hour of one machine with its accelerators and disk, such as 0.22 USD; of "

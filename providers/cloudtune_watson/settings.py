@@ -22,7 +22,7 @@ _Text = Annotated[StrictStr, Field(min_length=1)]
 class Prices(BaseModel):
     """Your prices; IBM does not publish any."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     capacity_unit_hour: MoneyAmount | None = Field(
         default=None, description="One capacity-unit hour, such as 0.50 USD."

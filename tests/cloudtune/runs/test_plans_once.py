@@ -13,6 +13,7 @@ import pytest
 
 import cloudtune
 from cloudtune.bundle.files import fingerprint
+from cloudtune.common import entry_points
 from cloudtune.planning import planner
 from cloudtune.planning.bundle import read_bundle
 from cloudtune.provider import registry
@@ -37,7 +38,7 @@ def test_a_run_plans_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
     calls: Counter[str] = Counter()
     plan_mode = planner._plan_mode  # pyright: ignore[reportPrivateUsage]
-    entry_points = metadata.entry_points
+    scan = metadata.distributions
     run: Any = subprocess.run
 
     def counted_plan(*args: Any, **more: Any) -> Any:
@@ -46,15 +47,16 @@ def test_a_run_plans_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     def counted_scan(**more: Any) -> Any:
         calls["scan"] += 1
-        return entry_points(**more)
+        return scan(**more)
 
     def counted_run(command: Any, **more: Any) -> Any:
         calls["list"] += "ls-files" in command
         return run(command, **more)
 
     monkeypatch.setattr(planner, "_plan_mode", counted_plan)
-    monkeypatch.setattr(registry, "entry_points", counted_scan)
+    monkeypatch.setattr(entry_points, "distributions", counted_scan)
     monkeypatch.setattr(subprocess, "run", counted_run)
+    entry_points._scan.cache_clear()  # pyright: ignore[reportPrivateUsage]
     registry._entries.cache_clear()  # pyright: ignore[reportPrivateUsage]
     handle = cloudtune.run(STUDY, show=False)
     assert handle.outcomes["local"].state == "completed"
