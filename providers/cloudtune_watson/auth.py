@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,12 @@ from cloudtune.provider import (
     account_error,
     is_loopback,
 )
-from cloudtune_watson.http import Connection, HttpClient
+from cloudtune_watson.http import Connection, HttpClient, bearer_token
 from cloudtune_watson.settings import WatsonSettings
+from cloudtune_watson.versions import STANDALONE, parse_version
+
+_KEY_SIGN_IN = (4, 0)
+"""The first version that exchanges a key for a token."""
 
 
 def reachable_emulator(settings: WatsonSettings) -> Emulator | None:
@@ -89,3 +94,25 @@ def cluster_facts(plan: Plan, context: JobContext) -> Mapping[str, Any]:
         addresses = ("sign_in_url", "platform_url", "iam_url")
         return {**data, **dict.fromkeys(addresses, context.emulator.url.rstrip("/"))}
     return data
+
+
+def cluster_headers(http: HttpClient, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that sign in to a cluster.
+
+    Cloud Pak for Data 4.0 and later exchanges a key for a token, as for IBM's packages; 3.5
+    exchanges a password, by ``/auth/v1/logon``; a standalone WML Accelerator accepts the password.
+
+    Raises:
+        WatsonError: If the sign-in fails.
+    """
+    user, key = http.connection.user, http.connection.key
+    url, version = str(facts["sign_in_url"]), str(facts["version"])
+    basic = {"Authorization": "Basic " + b64encode(f"{user}:{key}".encode()).decode()}
+    if version == STANDALONE:
+        return basic
+    if (parse_version(version) or _KEY_SIGN_IN) < _KEY_SIGN_IN:
+        response = http.get(f"{url}/auth/v1/logon", headers=basic)
+        return {"X-Auth-Token": bearer_token(response, "accessToken")}
+    credentials = {"username": user, "api_key": key}
+    response = http.post(f"{url}/icp4d-api/v1/authorize", json=credentials)
+    return {"Authorization": f"Bearer {bearer_token(response, 'token')}"}

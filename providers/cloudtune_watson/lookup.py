@@ -6,6 +6,7 @@ An unknown value becomes a visible placeholder, such as ``{{url}}``.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,37 +23,14 @@ from cloudtune.provider import (
     input_address,
     source_files,
 )
+from cloudtune_watson.backend import STAND_INS
+from cloudtune_watson.backends import BACKENDS
 from cloudtune_watson.layout import DATA_FOLDER, results_root
 from cloudtune_watson.prices import hour_price
-from cloudtune_watson.regions import IAM_URL, is_ibm_cloud, platform_url
+from cloudtune_watson.regions import IAM_URL, platform_url
 from cloudtune_watson.settings import NAME, WatsonSettings
-from cloudtune_watson.versions import CHOOSE_BACKEND, STANDALONE, choose_backend, short_version
+from cloudtune_watson.versions import CHOOSE_BACKEND, choose_backend, short_version
 
-EMULATED = {
-    "url": "https://127.0.0.1",
-    "version": "5.1",
-    "username": "emulated",
-    "space_id": "00000000-0000-4000-8000-000000000001",
-    "hardware_spec": "M",
-    "software_spec": "tensorflow_rt24.1-py3.11",
-    "exec_start": "PyTorch",
-    "instance_group": "emulated",
-}
-"""The values of missing settings on the emulator."""
-REQUIRED = {
-    "wml": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
-    "wmla": ("url", "version", "username", "exec_start"),
-    "jobs": ("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
-}
-"""The required settings of each back end."""
-ONLY_ON_CLUSTERS = frozenset({"version", "username"})
-"""Settings that IBM Cloud does not need: a key identifies its user."""
-JOBS_EMULATED = {
-    "url": "https://us-south.ml.cloud.ibm.com",
-    "hardware_spec": "S",
-    "software_spec": "runtime-25.1-py3.12",
-}
-"""The values of missing settings of deployment jobs on the emulator, as on IBM Cloud."""
 _HINTS = {
     "url": "give the https address of the cluster, or of your region of IBM Cloud, such as "
     "https://us-south.ml.cloud.ibm.com; for wmla, of WML Accelerator's console",
@@ -84,18 +62,13 @@ def stand_in_backend(settings: WatsonSettings) -> WatsonSettings:
 
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     """Return what is known of the cluster; missing settings get stand-ins."""
-    required = list(REQUIRED[settings.service]) if settings.service else []
-    if settings.project_id and "space_id" in required:
-        required.remove("space_id")
-    if settings.service == "wmla" and settings.version == STANDALONE:
-        required.append("instance_group")
-    is_cloud = on_ibm_cloud(settings, emulated=facts.emulated)
-    if is_cloud:
-        required = [name for name in required if name not in ONLY_ON_CLUSTERS]
-    values = {name: getattr(settings, name) for name in EMULATED}
-    stand_ins = {name: f"{{{{{name}}}}}" for name in EMULATED}
-    if facts.emulated:
-        stand_ins = {**EMULATED, **(JOBS_EMULATED if settings.service == "jobs" else {})}
+    backend = BACKENDS[settings.service] if settings.service else None
+    is_cloud = backend is not None and backend.is_cloud(settings, emulated=facts.emulated)
+    required = backend.required_settings(settings, is_cloud=is_cloud) if backend else []
+    values = {name: getattr(settings, name) for name in STAND_INS}
+    stand_ins: Mapping[str, str] = {name: f"{{{{{name}}}}}" for name in STAND_INS}
+    if facts.emulated and backend:
+        stand_ins = backend.stand_ins
     known = {name: value or stand_ins[name] for name, value in values.items()}
     certificate = None
     if settings.certificate:
@@ -114,15 +87,18 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         "certificate_is_there": certificate is not None and certificate.is_file(),
         "key_is_set": bool(os.environ.get(settings.key_variable)),
     }
-    inputs, input_data = _inputs(study, replace(facts, lookup=Lookup(data=data)))
+    has_volume = backend is None or backend.has_volume
+    here = replace(facts, lookup=Lookup(data=data))
+    inputs, input_data = _inputs(study, here, has_volume=has_volume)
     missing = {name: _HINTS[name] for name in required if not values[name]}
     given = WatsonSettings.model_validate(study.providers.get(NAME, {}))
     if facts.emulated and given.service is None:
         missing = {f"backend ({settings.service})": CHOOSE_BACKEND, **missing}
     return Lookup(
-        price=hour_price(settings, study.limits_for(NAME).max_cost),
+        price=hour_price(settings, backend, study.limits_for(NAME).max_cost),
         limits=ServiceLimits(
-            timeout_unit=60 if settings.service == "wmla" else 1, uncounted=_uncounted(settings)
+            timeout_unit=backend.timeout_unit if backend else 1,
+            uncounted=tuple(backend.uncounted) if backend else (),
         ),
         missing_settings=missing,
         code_address=code_address(study, NAME),
@@ -133,25 +109,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     )
 
 
-def _uncounted(settings: WatsonSettings) -> tuple[str, ...]:
-    stops = "the time that trials run on while cloudtune is not running, or until IBM stops them"
-    queue = "the time that a job waits in IBM's queue, which may be billed"
-    return (stops, queue) if settings.service == "jobs" else (stops,)
-
-
-def on_ibm_cloud(settings: WatsonSettings, *, emulated: bool) -> bool:
-    """Return whether deployment jobs run on IBM Cloud.
-
-    On the emulator they do unless the settings name a cluster.
-    """
-    if settings.service != "jobs":
-        return False
-    if settings.url is None:
-        return emulated and settings.version is None
-    return is_ibm_cloud(settings.url)
-
-
-def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:
+def _inputs(study: Study, facts: Facts, *, has_volume: bool) -> tuple[Inputs, dict[str, Any]]:
     """Return where each input is on the volume, and as data its path in a trial.
 
     Local inputs are uploaded only to the emulator, a folder's files or one file by its name; a
@@ -171,6 +129,6 @@ def _inputs(study: Study, facts: Facts) -> tuple[Inputs, dict[str, Any]]:
             local.pop(name, None)
             absent = [each for each in absent if each != name]
     data = {"paths": paths, "local_inputs": local}
-    if facts.emulated and facts.data["backend"] != "jobs":
+    if facts.emulated and has_volume:
         return Inputs(addresses, local, tuple(absent)), data
     return Inputs({**addresses, **local}, {}, tuple(absent)), data

@@ -9,38 +9,23 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from cloudtune.provider import Plan, Policy
-from cloudtune_watson.rights import calls_of
-
-_CLOUD = (
-    "The page Manage of the space, Access control, adds collaborators. Jobs also need task "
-    "credentials of the user."
-)
+from cloudtune_watson.rights import Call
 
 
-def policies(plan: Plan) -> Iterator[Policy]:
-    """Yield the role that the user of a run needs."""
+def describe_calls(calls: Sequence[Call]) -> str:
+    """Return one line for each call."""
+    return "\n".join(f"{each.role}: {each.operation} ({each.purpose})" for each in calls)
+
+
+def editor_policy(plan: Plan, calls: Sequence[Call]) -> Policy:
+    """Return the role of an editor in the space or project of a cluster."""
     data = plan.facts.data
-    for backend in [data["backend"]] if data["backend"] else ["jobs", "wml", "wmla"]:
-        yield _policy(plan, backend)
-
-
-def _policy(plan: Plan, backend: str) -> Policy:
-    data = plan.facts.data
-    user: str = data["username"]
-    calls = calls_of(backend)
-    table = "\n".join(f"{each.role}: {each.operation} ({each.purpose})" for each in calls)
-    if backend == "jobs" and data["is_cloud"]:
-        title = f"role of your user in the space {data['space_id']}: Editor, on IBM Cloud"
-        return Policy(title, f"{table}\n{_CLOUD}")
-    if backend in {"wml", "jobs"}:
-        kind = "project" if data["project_id"] else "space"
-        title = f"role of {user} in the {kind} {data[f'{kind}_id']}: Editor"
-        return Policy(title, table, [member_command(plan)])
-    title = f"role of {user}: a user of WML Accelerator who may submit and stop searches"
-    return Policy(title, table)
+    kind = "project" if data["project_id"] else "space"
+    title = f"role of {data['username']} in the {kind} {data[f'{kind}_id']}: Editor"
+    return Policy(title, describe_calls(calls), [member_command(plan)])
 
 
 def member_command(plan: Plan) -> str:

@@ -6,6 +6,7 @@ IBM publishes rates only for its CPU sizes, and no price of a capacity-unit hour
 from __future__ import annotations
 
 from cloudtune.provider import Money, Price, overrides_any
+from cloudtune_watson.backend import Backend
 from cloudtune_watson.settings import WatsonSettings
 
 UNIT = "CUH"
@@ -21,18 +22,22 @@ MIN_BILLED_SECONDS = 60
 _SOURCE = "from providers.watson.prices"
 
 
-def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
+def hour_price(
+    settings: WatsonSettings, backend: Backend | None, budget: Money | None
+) -> Price | str:
     """Return the price of a trial, or the reason why it is unknown.
 
     Args:
         settings: The hardware, and the prices that the user gives.
+        backend: The back end, if it is known.
         budget: The study's budget; its currency decides between capacity-unit hours and money.
     """
-    units = capacity_units(settings)
+    in_units = backend is not None and backend.is_billed_in_units
+    units = _capacity_units(settings, backend) if backend and in_units else None
     prices = settings.prices
     if prices is not None and (budget is None or budget.currency != UNIT):
         if prices.hour:
-            least = MIN_BILLED_SECONDS if settings.service in {"wml", "jobs"} else 0
+            least = MIN_BILLED_SECONDS if in_units else 0
             return Price.hourly(*prices.hour, _SOURCE, min_seconds=least)
         if prices.capacity_unit_hour and units is not None:
             amount, currency = prices.capacity_unit_hour
@@ -40,7 +45,7 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
             return Price.hourly(amount * units, currency, source, min_seconds=MIN_BILLED_SECONDS)
     if units is not None:
         return Price.hourly(units, UNIT, RATES_SOURCE, min_seconds=MIN_BILLED_SECONDS)
-    if settings.service in {"wml", "jobs"}:
+    if in_units:
         if _sets_hardware(settings):
             return "native changes the hardware, so its price is unknown"
         if settings.hardware_spec is None:
@@ -49,15 +54,15 @@ def hour_price(settings: WatsonSettings, budget: Money | None) -> Price | str:
     return "IBM has no price list of WML Accelerator"
 
 
-def capacity_units(settings: WatsonSettings) -> float | None:
+def _capacity_units(settings: WatsonSettings, backend: Backend) -> float | None:
     """Return the capacity units per hour of a trial, or None if IBM's page has no rate.
 
     The page has no rate for hardware that ``native`` sets.
     """
-    if settings.service not in {"wml", "jobs"} or _sets_hardware(settings):
+    if _sets_hardware(settings):
         return None
     rate = RATES.get(settings.hardware_spec or "")
-    nodes = settings.nodes if settings.service == "wml" else 1
+    nodes = settings.nodes if "nodes" in backend.settings else 1
     return rate * nodes if rate is not None else None
 
 

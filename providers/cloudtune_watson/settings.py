@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from cloudtune.provider import CloudSettings, Mode, MoneyAmount
-from cloudtune_watson.versions import AUTO, Backend, choose_backend
+from cloudtune_watson.versions import AUTO, BackendName, choose_backend
 
 NAME = "watson"
+SETTINGS = f"providers.{NAME}"
+"""The path of the settings in a study."""
 
 MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed", "jobs": "driven"}
 """The mode of each back end."""
@@ -35,7 +37,7 @@ class Prices(BaseModel):
 class WatsonSettings(CloudSettings):
     """Which IBM service runs the trials, its address, and the hardware."""
 
-    backend: Backend | Literal["auto"] | None = Field(
+    backend: BackendName | Literal["auto"] | None = Field(
         default=None,
         description="jobs: one deployment job of a script per trial, in watsonx.ai Runtime of IBM "
         "Cloud, Cloud Pak for Data or Software Hub. wml: one training per trial, in Watson Machine "
@@ -107,7 +109,7 @@ class WatsonSettings(CloudSettings):
     prices: Prices | None = Field(default=None, description="Your prices.")
 
     @property
-    def service(self) -> Backend | None:
+    def service(self) -> BackendName | None:
         """The back end, also with ``auto``; None if it is not known."""
         if self.backend == "auto":
             return choose_backend(self.url, self.version)[0]

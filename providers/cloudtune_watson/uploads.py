@@ -1,157 +1,15 @@
-"""Sends the code of a trial to IBM: as a model definition, or as the archive of a search.
-
-A model definition is a zip file, which keeps neither links nor the permission to execute.
-Therefore cloudtune's contains the archive that all services get, and a program that unpacks it and
-runs the launcher.
-"""
+"""What the uploads to all clusters have in common: inputs, and the files of a trial."""
 
 from __future__ import annotations
 
 import shutil
-import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune.provider import (
-    PROGRAM,
-    SOURCE,
-    START,
-    JobContext,
-    Plan,
-    ProviderError,
-    Uploads,
-    input_files,
-    launcher_files,
-    write_archive,
-)
-from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.layout import MODEL_FOLDER
-from cloudtune_watson.wml.client import WmlClient
+from cloudtune.provider import JobContext, Plan, ProviderError, input_files, launcher_files
+from cloudtune_watson.errors import PROVIDER
 
-ARCHIVE = "bundle.tar.gz"
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
-_ID_FILE = "definition.txt"
-"""The file in a job's folder with the id of its model definition."""
-_FIXED_TIME = (2000, 1, 1, 0, 0, 0)
-
-_UNPACK = f"""\
-import os
-import sys
-import tarfile
-import tempfile
-
-here = os.path.dirname(os.path.abspath(__file__))
-archive, words = os.path.join(here, "{ARCHIVE}"), sys.argv[1:]
-{START}"""
-
-
-def ensure_definition(wml: WmlClient, plan: Plan, context: JobContext) -> str:
-    """Return the id of a job's model definition, which is stored unless it exists.
-
-    Raises:
-        ProviderError: If the code cannot be read or sent.
-    """
-    id_file = context.folder / _ID_FILE
-    if id_file.is_file():
-        id_ = id_file.read_text("utf-8").strip()
-        if wml.has_definition(id_):
-            return id_
-    name = plan.facts.job_name
-    packed = context.folder / f"{name}.zip"
-    try:
-        write_definition(packed, _source(context), _launcher_files(plan))
-        id_ = _find_definition(wml, name, packed) or wml.store(name, packed)
-        id_file.write_text(id_, "utf-8")
-    except OSError as error:
-        raise _packing_error(error) from error
-    finally:
-        packed.unlink(missing_ok=True)
-    return id_
-
-
-class Definitions:
-    """The model definitions of a space or project, as the `Folders` of `Uploads`.
-
-    A folder has the definitions with its name; their ids are the objects.
-    """
-
-    def __init__(self, wml: WmlClient) -> None:
-        self._wml = wml
-
-    def list(self, folder: str) -> dict[str, int]:
-        """Return the definitions with a name; their sizes are unknown, and 0.
-
-        There are none if the space or project does not exist any more.
-        """
-        name = folder.rstrip("/").rpartition("/")[2]
-        try:
-            return {f"{folder}{id_}": 0 for id_ in self._wml.definitions(name)}
-        except WatsonError as error:
-            if error.not_found:
-                return {}
-            raise
-
-    def delete(self, addresses: Collection[str]) -> None:
-        """Delete definitions."""
-        for address in addresses:
-            self._wml.delete_definition(address.rpartition("/")[2])
-
-
-def find_uploads(wml: WmlClient, plan: Plan) -> Uploads:
-    """Return what a run has stored: the model definition with its code."""
-    return Uploads(Definitions(wml), [], [f"model_definitions/{plan.facts.job_name}/"])
-
-
-def _find_definition(wml: WmlClient, name: str, packed: Path) -> str | None:
-    """Return the model definition that an interrupted call has stored completely, if any."""
-    downloaded = packed.with_suffix(".downloaded")
-    for id_ in wml.definitions(name):
-        downloaded.unlink(missing_ok=True)
-        try:
-            wml.download(id_, downloaded)
-            if downloaded.read_bytes() == packed.read_bytes():
-                return id_
-        except ProviderError as error:  # an incomplete definition cannot be downloaded
-            if error.retryable or error.affects_all_calls:
-                raise
-            wml.delete_definition(id_)
-        finally:
-            downloaded.unlink(missing_ok=True)
-    return None
-
-
-def write_definition(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
-    """Write a model definition; the same content results in the same bytes.
-
-    Args:
-        target: The zip file.
-        source: The folder with the user's code, if any.
-        files: The launcher's files by name.
-
-    Raises:
-        OSError: If a file cannot be read or written.
-    """
-    inner = target.with_suffix(".bundle")
-    try:
-        write_archive(inner, source, SOURCE, files)
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
-            packed.writestr(zipfile.ZipInfo(PROGRAM, _FIXED_TIME), _UNPACK)
-            packed.writestr(zipfile.ZipInfo(ARCHIVE, _FIXED_TIME), inner.read_bytes())
-    finally:
-        inner.unlink(missing_ok=True)
-
-
-def write_search_archive(target: Path, plan: Plan, context: JobContext) -> None:
-    """Write the archive of a search: one folder with the launcher and the user's code.
-
-    Raises:
-        ProviderError: If the code cannot be read.
-    """
-    files = {f"{MODEL_FOLDER}/{name}": data for name, data in _launcher_files(plan).items()}
-    try:
-        write_archive(target, _source(context), f"{MODEL_FOLDER}/{SOURCE}", files)
-    except OSError as error:
-        raise _packing_error(error) from error
 
 
 def copy_inputs(plan: Plan, context: JobContext) -> None:
@@ -172,15 +30,18 @@ def copy_inputs(plan: Plan, context: JobContext) -> None:
             raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
 
 
-def _packing_error(error: OSError) -> ProviderError:
+def packing_error(error: OSError) -> ProviderError:
+    """Return the error that code cannot be packed."""
     return ProviderError(PROVIDER, f"cannot pack the code: {error}")
 
 
-def _source(context: JobContext) -> Path | None:
+def source_folder(context: JobContext) -> Path | None:
+    """Return the folder with the user's code, if any."""
     folder = context.folder / "source"
     return folder if folder.is_dir() else None
 
 
-def _launcher_files(plan: Plan) -> dict[str, bytes]:
+def travelling_files(plan: Plan) -> dict[str, bytes]:
+    """Return the launcher's files by name."""
     paths: Mapping[str, str] = plan.facts.data["paths"]
     return launcher_files(plan.fitted, plan.facts.run_id, paths, contract=_CONTRACT)

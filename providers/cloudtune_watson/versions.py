@@ -6,7 +6,7 @@ from typing import Literal
 
 from cloudtune_watson.regions import is_ibm_cloud
 
-Backend = Literal["wml", "wmla", "jobs"]
+BackendName = Literal["wml", "wmla", "jobs"]
 AUTO = "auto"
 """The back end that the address and the version decide."""
 STANDALONE = "standalone"
@@ -37,7 +37,7 @@ CHOOSE_BACKEND = (
 """IBM Cloud has no trainings: IBM/watsonx-ai-samples, commit 409205e (2022-09-16), read 2026-11-24.
 Standalone: https://www.ibm.com/docs/en/wmla/2.3?topic=reference-deep-learning-rest-api, read
 2026-11-24."""
-OTHER_MODE: dict[Backend, str] = {
+OTHER_MODE: dict[BackendName, str] = {
     "wml": "IBM has published no request for searches of Watson Machine Learning, so cloudtune "
     "chooses the trials, in driven mode; for IBM's search set backend: wmla",
     "wmla": "WML Accelerator's search chooses the trials, in managed mode; to let cloudtune choose "
@@ -48,7 +48,7 @@ OTHER_MODE: dict[Backend, str] = {
 """Why a back end does not have the other mode."""
 
 
-def choose_backend(url: str | None, version: str | None) -> tuple[Backend | None, str]:
+def choose_backend(url: str | None, version: str | None) -> tuple[BackendName | None, str]:
     """Return the back end that an address and a version decide, and why; None if they do not.
 
     Deployment jobs are chosen only where no other back end works: their metrics can be read only

@@ -15,10 +15,10 @@ from cloudtune.provider.facts import Facts
 from cloudtune.provider.plan import Plan
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
+from cloudtune_watson import WatsonProvider
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.errors import WatsonError, service_error
 from cloudtune_watson.lookup import lookup
-from cloudtune_watson.request import request
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.wml.client import WmlClient
 from cloudtune_watson.wmla.client import WmlaClient
@@ -72,7 +72,7 @@ def planned(mode: Mode, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
         fitted,
         model,
         facts,
-        request(fitted, mode, model, facts),
+        WatsonProvider().request(fitted, mode, model, facts),
         (),
         (),
         unattended=mode == "managed",

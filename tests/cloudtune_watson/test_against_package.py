@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloudtune_watson.rules.native import OTHER_TRAININGS, REQUIRED, TRAINING
 from cloudtune_watson.versions import WATSONX_AI_VERSIONS
+from cloudtune_watson.wml.native_rules import OTHER_TRAININGS, REQUIRED, TRAINING
 from tests.cloudtune_watson import support
 
 

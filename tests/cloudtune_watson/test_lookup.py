@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.stored_plan import facts_to_json
-from cloudtune_watson.lookup import EMULATED, REQUIRED
+from cloudtune_watson.backends import BACKENDS
+from cloudtune_watson.versions import BackendName
 from tests.cloudtune_watson import support
 
-BOTH = ("wml", "wmla")
+BOTH: tuple[BackendName, ...] = ("wml", "wmla")
 
 
 @pytest.fixture
@@ -49,13 +50,14 @@ def test_patch_versions_are_shortened(backend: str, base: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", BOTH)
-def test_missing_settings_are_placeholders(backend: str, base: Path) -> None:
+def test_missing_settings_are_placeholders(backend: BackendName, base: Path) -> None:
+    required, stand_ins = BACKENDS[backend].required, BACKENDS[backend].stand_ins
     found = own(base, backend, **bare(backend))
-    assert tuple(found["missing"]) == REQUIRED[backend]
-    assert all(found[name] == f"{{{{{name}}}}}" for name in REQUIRED[backend])
+    assert tuple(found["missing"]) == required
+    assert all(found[name] == f"{{{{{name}}}}}" for name in required)
     emulated = own(base, backend, **bare(backend), emulated=True)
-    assert tuple(emulated["missing"]) == REQUIRED[backend]
-    assert all(emulated[name] == EMULATED[name] for name in REQUIRED[backend])
+    assert tuple(emulated["missing"]) == required
+    assert all(emulated[name] == stand_ins[name] for name in required)
 
 
 def test_a_project_replaces_a_space(base: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cloudtune.diagnostics import Finding
 from cloudtune.planning import planner
-from cloudtune_watson.rules.settings import SETTINGS
+from cloudtune_watson.settings import SETTINGS
 from tests.cloudtune_watson import support
 
 BOTH, WML, WMLA = ("wml", "wmla"), ("wml",), ("wmla",)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.models import JobContext, JobRef, RawTrial
-from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
+from cloudtune_watson.wmla import response
 from cloudtune_watson.wmla.tuning_client import TuningClient
 from tests.cloudtune_watson import fake_watson as fake
 from tests.cloudtune_watson import support

@@ -15,7 +15,7 @@ from cloudtune.errors import ProviderError
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.uploads import find_uploads as find_remote
 from cloudtune.provider.uploads import remove_uploads
-from cloudtune_watson.uploads import ensure_definition, find_uploads
+from cloudtune_watson.wml.uploads import ensure_definition, find_uploads
 from tests.cloudtune_watson import fake_watson as fake
 
 

@@ -12,7 +12,7 @@ from cloudtune.planning.settings import read_settings
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
-from cloudtune_watson.rules.settings import SETTINGS
+from cloudtune_watson.settings import SETTINGS
 from cloudtune_watson.versions import (
     END_OF_SUPPORT,
     STANDALONE,

@@ -21,13 +21,12 @@ from cloudtune.provider import (
     account_warning,
     check_packages,
 )
-from cloudtune_watson.account import ask_for, refused_sign_in
+from cloudtune_watson.account import ask_for, key_variable, refused_sign_in
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.jobs.client import RuntimeClient
 from cloudtune_watson.jobs.documents import part, rows
 from cloudtune_watson.policy import member_command
-from cloudtune_watson.rules.settings import SETTINGS
-from cloudtune_watson.settings import NAME
+from cloudtune_watson.settings import NAME, SETTINGS
 
 _NEEDED = ("url", "space_id", "hardware_spec", "software_spec")
 
@@ -50,7 +49,7 @@ def check_account(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]:
             raise
         yield refused_sign_in(plan, error)
         return
-    key = "the key of the emulator" if runtime.emulated else f"the key in {_key_variable(plan)}"
+    key = "the key of the emulator" if runtime.emulated else f"the key in {key_variable(plan)}"
     user = "IBM Cloud" if data["is_cloud"] else data["username"]
     yield account_ok(id="credentials", message=f"{user}, by {key}")
     space = yield from _check_space(runtime, plan)
@@ -60,11 +59,6 @@ def check_account(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]:
         if space:
             yield from _check_instance(runtime, plan, space)
     yield from _check_name(runtime, plan)
-
-
-def _key_variable(plan: Plan) -> str:
-    variable: str = plan.settings.model_dump()["key_variable"]
-    return variable
 
 
 def _check_space(runtime: RuntimeClient, plan: Plan) -> Generator[Check, None, Json | None]:

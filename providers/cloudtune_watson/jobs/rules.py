@@ -5,6 +5,7 @@ Sources: "Deployment jobs of scripts" in ``docs/watson.md``, with the pages and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cloudtune.provider import (
@@ -15,8 +16,9 @@ from cloudtune.provider import (
     check_visible_secrets,
     secret_variables,
 )
-from cloudtune_watson.rules.settings import SETTINGS
-from cloudtune_watson.settings import NAME, WatsonSettings
+from cloudtune_watson.jobs.native_rules import native_rules
+from cloudtune_watson.settings import NAME, SETTINGS, WatsonSettings
+from cloudtune_watson.versions import WML_FIRST, WML_LAST, parse_version
 
 PARALLEL_JOBS = 2
 """Running jobs of one deployment, which the page for Cloud Pak for Data 3.5 documents; later pages
@@ -24,10 +26,9 @@ that were read do not mention it."""
 CODE_BYTES = 5_000_000
 """Bytes of code above which there is a note. Chosen: IBM documents no size of a script, which has
 the code as text."""
-
-
 _SET_BY_IBM = frozenset({"BATCH_INPUT_DIR", "BATCH_OUTPUT_DIR", "JOBS_PAYLOAD_FILE"})
 """Variables whose values IBM overwrites (page on the input of Python scripts)."""
+_ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
 def deployment_job_rules(
@@ -57,6 +58,7 @@ def deployment_job_rules(
             "to 20 minutes after their creation; cloudtune doctor looks for them"
         )
         yield Note(SETTINGS, text)
+    yield from native_rules(settings.native)
 
 
 def _stopping(study: Study) -> Iterator[Finding | Note]:
@@ -92,3 +94,38 @@ def _secrets(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]
     )
     for name in sorted(_SET_BY_IBM & secret_variables(study).keys()):
         yield Finding("refused", f"trial.env.{name}", "IBM sets this variable: rename it")
+
+
+def asset_problem(name: str, address: str, facts: Facts) -> str:
+    """Return why an address is no data asset of the space; empty if it is one."""
+    local = facts.data["local_inputs"]
+    if name in local and facts.emulated:
+        return (
+            f"cloudtune does not upload {local[name]} to the emulator as a data asset: rehearse a "
+            "study with inputs with backend: wml"
+        )
+    if name in local:
+        return (
+            f"cloudtune does not upload {local[name]} to a space: create a data asset there and "
+            f"set its id as trial.inputs.{name}.{NAME}"
+        )
+    if not _ASSET_ID.fullmatch(address):
+        return (
+            "must be the id of a data asset of the space, which IBM copies to the trial; let the "
+            "script read other sources itself"
+        )
+    return ""
+
+
+def version_rules(version: str) -> Iterator[Finding | Note]:
+    """Yield whether IBM documents deployment jobs for a version."""
+    path = f"{SETTINGS}.version"
+    numbers = parse_version(version)
+    if numbers is None or len(numbers) < 2:
+        reason = "must be the version of Cloud Pak for Data or Software Hub, such as '5.4'"
+        yield Finding("refused", path, reason)
+    elif numbers[:2] < WML_FIRST:
+        yield Finding("refused", path, "IBM documents deployment jobs of scripts from 4.0 on")
+    elif numbers[:2] > WML_LAST:
+        text = f"IBM documents deployment jobs of scripts up to 5.4; {version} was not checked"
+        yield Note(path, text)

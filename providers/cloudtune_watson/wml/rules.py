@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Finding, Note, Study
+from cloudtune.provider import CategoricalParameter, Finding, Note, Study, format_value
+from cloudtune_watson.rules.clusters import metric_rules
+from cloudtune_watson.settings import SETTINGS, WatsonSettings
+from cloudtune_watson.versions import (
+    STANDALONE,
+    WATSON_ML_VERSIONS,
+    WATSONX_AI_VERSIONS,
+    parse_version,
+)
+from cloudtune_watson.wml.native_rules import native_rules
 
 
-def training_rules(study: Study) -> Iterator[Finding | Note]:
+def training_rules(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
     """Yield how a training differs from a local trial."""
+    yield from metric_rules(study)
+    yield from _arguments(study)
+    yield from _stopping(study)
+    yield from native_rules(settings.native)
+
+
+def _stopping(study: Study) -> Iterator[Finding | Note]:
     strategy = study.strategy
     if strategy.name == "hyperband" and strategy.resource:
         reason = (
@@ -24,3 +40,39 @@ def training_rules(study: Study) -> Iterator[Finding | Note]:
         yield Note("early_stopping", text)
     elif strategy.name == "hyperband" and not strategy.resource:
         yield Note("strategy.name", text)
+
+
+def _arguments(study: Study) -> Iterator[Finding]:
+    """Yield the names and values that cannot be part of a command line."""
+    for name, variants in study.parameters.items():
+        path = f"parameters.{name}"
+        if "=" in name or not name.isprintable():
+            reason = "passed as --name=value, so the name must not contain = or a line break"
+            yield Finding("refused", path, reason)
+        for parameter in variants:
+            if isinstance(parameter, CategoricalParameter) and not all(
+                format_value(value).isprintable() for value in parameter.values
+            ):
+                reason = "passed on one line, so values must not contain a line break or a tab"
+                yield Finding("refused", f"{path}.values", reason)
+
+
+def version_rules(version: str) -> Iterator[Finding | Note]:
+    """Yield whether IBM's packages support a version."""
+    path = f"{SETTINGS}.version"
+    known = dict.fromkeys((*WATSON_ML_VERSIONS, *WATSONX_AI_VERSIONS))
+    last = WATSONX_AI_VERSIONS[-1]
+    numbers = parse_version(version)
+    if version not in WATSONX_AI_VERSIONS and version in WATSON_ML_VERSIONS:
+        text = (
+            f"only ibm-watson-machine-learning supports {version}, and it needs a Python below "
+            "3.13: pip install 'cloudtune[watson]'"
+        )
+        yield Note(path, text)
+    elif version == last:
+        yield Note(path, f"unknown whether Software Hub {version} still runs training scripts")
+    elif version not in known and numbers and numbers > (parse_version(last) or ()):
+        yield Note(path, f"not checked: ibm-watsonx-ai 1.8.1 supports versions up to {last}")
+    elif version not in known:
+        hint = "; standalone requires backend: wmla" if version == STANDALONE else ""
+        yield Finding("refused", path, f"IBM's packages accept {', '.join(known)}{hint}")

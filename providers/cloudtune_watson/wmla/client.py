@@ -1,26 +1,21 @@
 """Calls the searches of WML Accelerator, for which IBM's package no longer works.
 
 Calls: ``/platform/rest/deeplearning/v1/hypersearch``, see `cloudtune_watson.capabilities.CLIENT`.
-Sign-in: Cloud Pak for Data 4.0 and later exchanges a key for a token, as for IBM's packages; 3.5
-exchanges a password, by ``/auth/v1/logon``; a standalone WML Accelerator accepts the password.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
 from cloudtune.provider import Json
+from cloudtune_watson.auth import cluster_headers
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.http import ServiceClient, bearer_token
-from cloudtune_watson.versions import STANDALONE, parse_version
+from cloudtune_watson.http import ServiceClient
 
-_REST = "/platform/rest/deeplearning/v1"
-_KEY_SIGN_IN = (4, 0)
-"""The first version that exchanges a key for a token."""
+REST = "/platform/rest/deeplearning/v1"
 
 
 class WmlaClient(ServiceClient[dict[str, str]]):
@@ -72,7 +67,7 @@ class WmlaClient(ServiceClient[dict[str, str]]):
         return self.call(lambda headers: self._send(headers, method, path))
 
     def _send(self, headers: dict[str, str], method: str, path: str, **options: Any) -> Any:
-        url = f"{self.http.connection.url}{_REST}{path}"
+        url = f"{self.http.connection.url}{REST}{path}"
         response = self.http.send(method, url, headers=headers, **options)
         try:
             return response.json()
@@ -81,14 +76,4 @@ class WmlaClient(ServiceClient[dict[str, str]]):
 
     def create_session(self) -> dict[str, str]:
         """Return the headers that sign in."""
-        user, key = self.http.connection.user, self.http.connection.key
-        url, version = str(self.facts["sign_in_url"]), str(self.facts["version"])
-        basic = {"Authorization": "Basic " + b64encode(f"{user}:{key}".encode()).decode()}
-        if version == STANDALONE:
-            return basic
-        if (parse_version(version) or _KEY_SIGN_IN) < _KEY_SIGN_IN:
-            response = self.http.get(f"{url}/auth/v1/logon", headers=basic)
-            return {"X-Auth-Token": bearer_token(response, "accessToken")}
-        credentials = {"username": user, "api_key": key}
-        response = self.http.post(f"{url}/icp4d-api/v1/authorize", json=credentials)
-        return {"Authorization": f"Bearer {bearer_token(response, 'token')}"}
+        return cluster_headers(self.http, self.facts)

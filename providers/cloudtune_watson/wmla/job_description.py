@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cloudtune.provider import JobDescription, JobRef, UsageError
-from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
+from cloudtune_watson.response import to_seconds
 from cloudtune_watson.wmla.client import WmlaClient
 
 
@@ -32,5 +32,5 @@ def describe_job(wmla: WmlaClient, job: str) -> JobDescription:
         # A standalone WML Accelerator returns the trials without the search space.
         document=search if "algoDef" in search and "hyperParams" in search else None,
         job_name=name,
-        created=response.to_seconds(search.get("createtime")),
+        created=to_seconds(search.get("createtime")),
     )

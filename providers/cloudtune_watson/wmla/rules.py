@@ -21,7 +21,17 @@ from cloudtune.provider import (
     format_value,
     list_nodes,
 )
+from cloudtune_watson.rules.clusters import metric_rules
+from cloudtune_watson.settings import SETTINGS, WatsonSettings
+from cloudtune_watson.versions import (
+    STANDALONE,
+    WMLA_FIRST,
+    WMLA_GONE,
+    WMLA_LAST,
+    parse_version,
+)
 from cloudtune_watson.wmla.native.names import GRID
+from cloudtune_watson.wmla.native_rules import native_rules
 from cloudtune_watson.wmla.parameters import (
     BASE,
     MAX_LISTED_VALUES,
@@ -34,12 +44,14 @@ from cloudtune_watson.wmla.request import MAX_EXPERIMENTS, algorithm_name, to_mi
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 
 
-def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
+def tuning_rules(fitted: FittedStudy, settings: WatsonSettings) -> Iterator[Finding | Note]:
     """Yield what the search refuses or does differently."""
     study = fitted.study
+    yield from metric_rules(study)
     yield from _grid(study) if algorithm_name(study) == GRID else _parameters(fitted)
     yield from _algorithm(study)
     yield from _limits(study)
+    yield from native_rules(settings.native, algorithm_name(study))
 
 
 def _parameters(fitted: FittedStudy) -> Iterator[Finding | Note]:
@@ -161,3 +173,36 @@ def _limits(study: Study) -> Iterator[Finding | Note]:
     elif parallel > 1 and algorithm in {"Tpe", "Hyperband"}:
         text = f"according to IBM, {algorithm} runs trials in parallel only in some phases"
         yield Note("limits.parallel_trials", text)
+
+
+def version_rules(settings: WatsonSettings, version: str) -> Iterator[Finding | Note]:
+    """Yield whether a version has WML Accelerator."""
+    if version == STANDALONE:
+        return
+    if settings.instance_group:
+        reason = "only a standalone WML Accelerator uses this"
+        yield Finding("dropped", f"{SETTINGS}.instance_group", reason)
+    path = f"{SETTINGS}.version"
+    numbers = parse_version(version)
+    if numbers is None or len(numbers) < 2:
+        reason = (
+            "must be the version of Cloud Pak for Data or Software Hub, such as '5.1', or "
+            f"{STANDALONE}"
+        )
+        yield Finding("refused", path, reason)
+    elif numbers < WMLA_FIRST:
+        reason = (
+            "Cloud Pak for Data has WML Accelerator since 3.5; for a WML Accelerator without it, "
+            f"set {STANDALONE}, whatever its version"
+        )
+        yield Finding("refused", path, reason)
+    elif numbers[:2] >= WMLA_GONE:
+        reason = (
+            f"Software Hub {version} no longer has WML Accelerator. According to IBM, Watson "
+            "Machine Learning's API runs searches there, but IBM has not published that request: "
+            "set backend: wml to let cloudtune choose the trials"
+        )
+        yield Finding("refused", path, reason)
+    elif numbers[:2] > WMLA_LAST:
+        text = f"unknown whether Software Hub {version} has WML Accelerator"
+        yield Note(path, text)

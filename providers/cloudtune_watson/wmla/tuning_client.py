@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, ProviderError, RawTrial
-from cloudtune_watson import response
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import PROVIDER, WatsonError
-from cloudtune_watson.uploads import copy_inputs, write_search_archive
+from cloudtune_watson.uploads import copy_inputs
+from cloudtune_watson.wmla import response
 from cloudtune_watson.wmla.client import WmlaClient
+from cloudtune_watson.wmla.uploads import write_search_archive
 
 POLL_SECONDS = 30.0
 POLL_SECONDS_EMULATED = 0.25

@@ -16,8 +16,10 @@ from cloudtune.provider.models import Emulator as Address
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune_watson import WatsonProvider
-from cloudtune_watson.account import check_account
 from cloudtune_watson.errors import WatsonError, service_error
+from cloudtune_watson.http import Connection
+from cloudtune_watson.wml.account import check_account as check_trainings
+from cloudtune_watson.wmla.account import check_account as check_searches
 from tests.account_checks import always, only
 from tests.cloudtune_watson.support import study_of
 from tests.emulator_server import Served, starting
@@ -152,7 +154,7 @@ class Http:
 
     def __init__(self, responses: Mapping[str, Any]) -> None:
         self._responses = responses
-        self.connection: Any = type("C", (), {"user": "me", "url": "https://c", "emulated": False})
+        self.connection = Connection("https://c", "me", "k")
 
     def get(self, url: str, **_: Any) -> Response:
         path = url.removeprefix("https://c")
@@ -163,12 +165,9 @@ class Http:
             raise service_error(f"GET {path}", 404, "")
         return Response(response)
 
-
-class SignIn:
-    facts: Mapping[str, Any] = {"sign_in_url": "https://c"}
-
-    def sign_in(self) -> dict[str, str]:
-        return {}
+    def post(self, url: str, **_: Any) -> Response:
+        assert url == "https://c/icp4d-api/v1/authorize"
+        return Response({"token": "t"})
 
 
 VERSION = "/ml/wml_services/v2/version"
@@ -177,8 +176,8 @@ VERSION = "/ml/wml_services/v2/version"
 def checks_of(folder: Path, backend: str, responses: Mapping[str, Any]) -> list[Check]:
     planned = account_plan(folder, backend, emulated=False)
     http: Any = Http(responses)
-    wmla: Any = SignIn()
-    return list(check_account(http, planned, wmla))
+    check_account = {"wml": check_trainings, "wmla": check_searches}[backend]
+    return list(check_account(http, planned, {**planned.facts.data, "sign_in_url": "https://c"}))
 
 
 def test_a_cluster_of_another_version_without_the_space(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cloudtune.errors import UsageError
 from cloudtune.planning import planner
 from cloudtune.provider.models import ServiceDocument
 from cloudtune.study.study import Study
-from cloudtune_watson.request.experiments import DESCRIPTION, to_document
+from cloudtune_watson.experiments import DESCRIPTION, to_document
 
 OF_IBM: dict[str, Any] = {
     "name": "hand-written-digits",
