@@ -79,23 +79,47 @@ _REGEX_PART = (
 )
 """A part of a regular expression, as far as `required_text` knows them."""
 _PLACEHOLDER = r"\{\{([^{}]+)\}\}"
-_WHOLE_NUMBER = (
-    r"(?<![\w.])(?:(?<![-+)\]%])[-+])?(?:0[xX]\.?[0-9a-fA-F][0-9a-fA-F.]*(?:[pP][-+]?\d+)?"
-    r"|(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d{1,3}(?:_\d{3})+(?![\d_])(?:\.\d+)?"
-    r"|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_TEN_TO = (
+    r"\s?[*x\u00d7\u00b7]\s?10(?:(?:\^|\*\*)[({]?[-+\u2212]?\d+"
+    r"|[\u207a\u207b]?[\u00b2\u00b3\u00b9\u2070-\u2079]+)"
 )
-"""A number as programs print it: with sign, exponent and thousands, or in hexadecimal."""
+WHOLE_NUMBER = (
+    r"(?<![\w.])(?:(?<![-+\u2212)\]%])[-+\u2212])?"
+    r"(?:0[xX]\.?[0-9a-fA-F][0-9a-fA-F.]*(?:[pP][-+]?\d+)?"
+    r"|(?P<grouped>\d{1,3}(?:[,'\u2019\u00a0\u2009\u202f]\d{3})+(?![\d,])(?:\.\d+)?"
+    r"|(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\d,]|\.\d)|\d+(?::[0-5]\d){1,2}(?:\.\d+)?(?![\w:]))"
+    r"|(?:\d{1,3}(?:_\d{3})+(?![\d_])(?:\.\d+)?|\d+\.?\d*|\.\d+)"
+    r"(?:[eE][-+]?\d+|[dDqQ][-+]\d+|#[A-Z]\w+|" + _TEN_TO + r")?"
+    r"(?P<unit>(?:\s?(?:[mnu\u00b5\u03bc]s|[kKMGTP]i?B)|[kKMGT]|[hm]\d[\dhms.]*)(?!\w))?)"
+)
+"""A number as programs print it: with sign, exponent, thousands or a decimal comma, in hexadecimal,
+as a time, or with a unit that changes with its size."""
+_GOES_ON = (
+    r"[\w.+\-\u2212*\u00d7\u00b7#]|[,:'\u2019\u00a0\u2009\u202f]\d"
+    r"|\s(?:[*x\u00d7\u00b7]\s?10|[mnu\u00b5\u03bc]s|[kKMGTP]i?B)"
+)
+"""What follows a part of a number."""
 _NOT_FINITE = r"(?i)(?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?!\w)"
 """A number that is not finite, as programs print it."""
-_WITH_COMMAS = r"\s*[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?[,;.)\]}'\"]*\s*$"
-"""A number with commas between its thousands, which `float` does not read."""
+_NO_NUMBER = r"(?<![\w.])(?i:none|null|n/?a|undefined|\*{3,})(?!\w)"
+"""What programs print in place of a number."""
+_WITH_NUMBER = r"[^\w.]*(?:[\w.]+[(\[]+)*[-+\u2212]?\.?\d"
+"""How a text begins that contains a number and is none, such as ``0.98%`` or ``tensor(0.5)``."""
 _CAPTURE_IT_WHOLE = "capture the whole number, for example with (\\S+)"
+_NAME_THE_UNIT = "name the unit in the expression, after the group"
+_PRINT_IT_PLAINLY = "print it as Python reads it, such as 1234.5 or 1.2e-05"
+_MAX_LABELS = 100
+"""Words before numbers that are remembered for each regex."""
+_MAX_LINE_LENGTH = 1000
+"""Characters of the lines with numbers that are remembered."""
 _MAX_DECIMALS = 8
 """Decimals up to which an expression is tried in place of a number that is not finite."""
 _FORMATS = ("{:.{}f}", "1{:.{}f}", "{:.{}e}", "-{:.{}f}", "-1{:.{}f}", "-{:.{}e}")
 """How the number is written that is tried."""
-READS_ONLY = "reads only"
-"""What the reason of a failure says of a regex that reads only a part of a number."""
+MISREADS = "misreads its number"
+"""What the reason of a failure says of a regex that does not read a whole number."""
+_MAX_SHOWN_LINE, _MAX_SHOWN_TEXT = 100, 40
+"""Characters of a printed line, and of a text in place of a number, that a message quotes."""
 DIVERGED_EXIT = 1
 """The launcher's exit code if a script succeeds whose last objective is not finite."""
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -374,107 +398,208 @@ def parse_number(text: str) -> float | None:
         return None
 
 
-class CutNumberError(ValueError):
-    """A regex matches only a part of a number. The message has no subject."""
+class MisreadNumberError(ValueError):
+    """A regex does not read the whole number of its metric.
 
-
-def find_numbers(
-    pattern: Pattern[str], line: str, search: Callable[[str], Iterable[Match[str]]]
-) -> list[tuple[str, float | None, int | None]]:
-    """Return what a metric's regex reads in a line: the text, its number if any, and the step.
-
-    A number that is not finite is read also by a regex that knows only digits.
-
-    Args:
-        pattern: The regex.
-        line: The printed line.
-        search: Returns the matches of the regex in a text.
-
-    Raises:
-        CutNumberError: If the value is only a part of a number.
+    The attributes are the text that it reads, empty if none, the number, and the line.
     """
+
+    def __init__(self, message: str, text: str, number: str, line: str) -> None:
+        super().__init__(message)
+        self.text, self.number, self.line = text, number, line
+
+
+class MetricReader:
+    """Reads a metric in printed lines with a regex: each number whole, and none left out.
+
+    A number is left out if the regex would read it written like others after the same word, as
+    ``loss: ([0-9.]+)`` does with ``loss: -0.5``. A number that is not finite is also read by a
+    regex that knows only digits.
+    """
+
+    def __init__(
+        self, name: str, pattern: Pattern[str], search: Callable[[str], Iterable[Match[str]]]
+    ) -> None:
+        """Start without any output; ``search`` returns the matches of the pattern in a line."""
+        self.name = name
+        self.required = required_text(pattern.pattern).strip()
+        self.no_number = ""
+        """What the last line had in place of a number."""
+        self.pattern = pattern
+        self._search = search
+        self._group = value_group(pattern)
+        self._samples: dict[str, str] = {}
+        """A number that was read after each word."""
+        self._passed: list[tuple[str, str, int, int]] = []
+        """Numbers that were not read: the word before them, their line and place."""
+
+    def read(self, line: str) -> list[tuple[float, int | None]]:
+        """Return the numbers in a line, and their steps.
+
+        Raises:
+            MisreadNumberError: If it does not read a whole number.
+        """
+        import re
+
+        group, self.no_number = self._group, ""
+        matches = list(self._search(line))
+        numbers: dict[int, tuple[float, int | None]] = {}
+        for match in matches:
+            text, start = match[group] or "", match.start(group)
+            number = parse_number(text)
+            token = whole_number(match, group)
+            if token:
+                raise self._misread(text, token[0], line, _cure(token))
+            if number is not None:
+                numbers[start] = number, matched_step(match)
+                self._learn(_label(line, start), text)
+            elif re.match(_WITH_NUMBER, text):
+                cure = "capture only a number, or " + _PRINT_IT_PLAINLY
+                raise self._misread(text, text, line, cure)
+            else:
+                self.no_number = text or self.no_number
+        for token in re.finditer(_NOT_FINITE, line):
+            start, end = token.span()
+            past = [m for m in matches if m.start() <= start and end <= m.start(group)]
+            is_read = any(_overlaps(match, group, start, end) for match in matches)
+            # A match may pass over it: in "loss (nan ignored) 0.5", but not in "loss nan acc 0.5".
+            if not is_read and all(re.search(r"[\w:=]\s*$", line[m.start() : start]) for m in past):
+                instead = self._match_instead(token)
+                if instead:
+                    for match in past:
+                        numbers.pop(match.start(group), None)
+                    numbers[start] = float(token[0]), matched_step(instead)
+        if not matches or line.count(_label(line, matches[-1].start(group))) > len(matches):
+            self._check_others(line, matches)
+        if numbers:
+            self.no_number = ""
+        return [numbers[start] for start in sorted(numbers)]
+
+    def match(self, line: str) -> list[tuple[float, int | None]]:
+        """Return what a service reads that applies the regex itself: each match as it is."""
+        texts = [(match[self._group] or "", matched_step(match)) for match in self._search(line)]
+        numbers = [(parse_number(text), text, step) for text, step in texts]
+        self.no_number = next((text for number, text, _ in numbers if number is None), "")
+        return [(number, step) for number, _, step in numbers if number is not None]
+
+    @property
+    def remark(self) -> str:
+        """What the last line had in place of a number, as a sentence."""
+        message = "the regular expression of {} last matched {!r}, which is not a number"
+        return message.format(self.name, self.no_number[:_MAX_SHOWN_TEXT]) if self.no_number else ""
+
+    def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
+        if not text:
+            what = "does not match {}".format(number)
+        elif text == number:
+            what = "reads {!r}, which is not a number,".format(text)
+        else:
+            what = "reads only {!r} of {}".format(text, number)
+        message = "the regular expression of {}, {}, {}: it {} in: {}; {}".format(
+            self.name, self.pattern.pattern, MISREADS, what, line.strip()[:_MAX_SHOWN_LINE], cure
+        )
+        return MisreadNumberError(message, text, number, line)
+
+    def _learn(self, label: str, text: str) -> None:
+        """Store a number that follows a word, and check those that followed it before."""
+        is_new = label not in self._samples and len(self._samples) < _MAX_LABELS
+        self._samples[label] = text
+        for passed, line, start, end in self._passed if is_new else ():
+            if passed == label:
+                self._check(label, line, start, end)
+
+    def _check_others(self, line: str, matches: Sequence[Match[str]]) -> None:
+        import re
+
+        for token in re.finditer(WHOLE_NUMBER + "|" + _NO_NUMBER, line):
+            start, end = token.span()
+            label = _label(line, start)
+            if any(_overlaps(match, self._group, start, end) for match in matches):
+                continue
+            if label in self._samples:
+                self._check(label, line, start, end)
+            elif len(self._passed) < _MAX_LABELS and end < _MAX_LINE_LENGTH:
+                self._passed.append((label, line[:_MAX_LINE_LENGTH], start, end))
+
+    def _check(self, label: str, line: str, start: int, end: int) -> None:
+        for plain in (self._samples[label], " " + self._samples[label]):
+            for match in self._search(line[:start] + plain + line[end:]):
+                if _overlaps(match, self._group, start, start + len(plain)):
+                    text = line[start:end]
+                    if any(map(str.isdigit, text)):
+                        raise self._misread("", text, line, _CAPTURE_IT_WHOLE)
+                    self.no_number = text
+                    return
+
+    def _match_instead(self, token: Match[str]) -> Match[str] | None:
+        """Return the match with a plain number in place of a text, if the regex reads that."""
+        before, after = token.string[: token.start()], token.string[token.end() :]
+        for written in _FORMATS:
+            for decimals in range(_MAX_DECIMALS + 1):
+                number = written.format(0, decimals)
+                for match in self._search(before + number + after):
+                    if _overlaps(match, self._group, len(before), len(before) + len(number)):
+                        return match
+        return None
+
+
+def _cure(token: Match[str]) -> str:
+    if token["unit"]:
+        return _NAME_THE_UNIT
+    return _PRINT_IT_PLAINLY if _token_value(token[0]) is None else _CAPTURE_IT_WHOLE
+
+
+def _label(line: str, end: int) -> str:
+    """Return the last word before a place in a line, with what follows it."""
     import re
 
-    group = value_group(pattern)
-    matches = list(search(line))
-    numbers: list[tuple[int, tuple[str, float | None, int | None]]] = []
-    for match in matches:
-        text = match[group] or ""
-        number = parse_number(text)
-        whole = whole_number(match, group)
-        if number is None and re.match(_WITH_COMMAS, text):
-            whole = text
-        if whole:
-            cure = "print it without commas" if "," in whole else _CAPTURE_IT_WHOLE
-            message = "{} {!r} of {} in: {}; {}"
-            raise CutNumberError(
-                message.format(READS_ONLY, text.split(",")[0], whole, line.strip()[:100], cure)
-            )
-        numbers.append((match.start(group), (text, number, matched_step(match))))
-    for token in re.finditer(_NOT_FINITE, line):
-        if not any(_overlaps(match, group, *token.span()) for match in matches):
-            instead = _match_instead(token, group, search)
-            if instead:
-                found = token[0], float(token[0]), matched_step(instead)
-                numbers.append((token.start(), found))
-    return [number for _, number in sorted(numbers, key=lambda each: each[0])]
+    words = re.findall(r"\w*\W*$", line[max(0, end - 60) : end])
+    return re.sub(r"\d+", "0", words[0].strip())
 
 
-def whole_number(match: Match[str], group: int) -> str:
-    """Return the number of which a match reads only a part, with another value; empty if none.
+def whole_number(match: Match[str], group: int) -> Match[str] | None:
+    """Return the number of which a match reads only a part, with another value; None if none.
 
-    A sign that the regex itself names before its group, as in ``nll: -(...)``, is left out on
-    purpose, and what looks like thousands may be columns if the regex names the comma.
+    A sign or a unit that the regex itself names outside of its group is left out on purpose, and
+    what looks like thousands may be columns if the regex names the comma.
     """
     import re
 
     start, end = match.span(group)
     line = match.string
-    around = line[max(0, start - 1) : max(0, start)] + line[end : end + 1]
-    if start >= end or not any(c.isalnum() or c in "._,+-" for c in around):
-        return ""
+    before = line[max(0, start - 1) : max(0, start)]
+    is_inside = before.isalnum() or before in ("_", ".", ",", "+", "-", "\u2212")
+    if start >= end or not (is_inside or re.compile(_GOES_ON).match(line, end)):
+        return None
     value = parse_number(line[start:end])
-    for token in re.finditer(_WHOLE_NUMBER, line):
+    for token in re.finditer(WHOLE_NUMBER, line):
         if not _overlaps(match, group, *token.span()):
             continue
         if start <= token.start() and token.end() <= end:
-            return ""
+            return None
+        names_rest = match.end() > end and not re.search(r"\)\.[*+]\??$", match.re.pattern)
+        if token["grouped"] and (token.start() != start or names_rest):
+            return None
         text = token[0]
-        if "," in text and (token.start() != start or match.end() != end):
-            return ""
+        if token["unit"] and names_rest:
+            text = text[: -len(token["unit"])]
         number = _token_value(text)
         names_sign = re.search(r"-\((?:\?P<|[^?])", match.re.pattern) is not None
-        if names_sign and token.end() <= end and value == abs(number):
-            return ""
-        return "" if value == number else text
-    return ""
+        if names_sign and token.end() <= end and number is not None and value == abs(number):
+            return None
+        return None if value is not None and value == number else token
+    return None
 
 
-def _token_value(text: str) -> float:
-    if "x" in text.lower():
-        try:
-            return float.fromhex(text)
-        except (ValueError, OverflowError):
-            return float("nan")
-    return float(text.replace(",", ""))
+def _token_value(text: str) -> float | None:
+    try:
+        return float.fromhex(text) if "x" in text.lower() else float(text.replace("\u2212", "-"))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _overlaps(match: Match[str], group: int, start: int, end: int) -> bool:
     return match.start(group) < end and match.end(group) > start
-
-
-def _match_instead(
-    token: Match[str], group: int, search: Callable[[str], Iterable[Match[str]]]
-) -> Match[str] | None:
-    """Return the match of a regex with a plain number in place of a text, if it reads that."""
-    before, after = token.string[: token.start()], token.string[token.end() :]
-    for written in _FORMATS:
-        for decimals in range(_MAX_DECIMALS + 1):
-            number = written.format(0, decimals)
-            for match in search(before + number + after):
-                if _overlaps(match, group, len(before), len(before) + len(number)):
-                    return match
-    return None
 
 
 def command_line(
@@ -1452,7 +1577,8 @@ def _launch(
         launcher = _Launcher(contract, trial, secrets)
         requirements = call.get("requirements")
         code = launcher.install(requirements, python, env) if requirements else 0
-        code = code or launcher.run(words, env, _PrintedMetrics(patterns, trial))
+        metrics = _PrintedMetrics(patterns, trial)
+        code = code or launcher.run(words, env, metrics)
     except _TrialError as error:
         return _refuse(contract, secrets.hide_text(str(error)), error.code)
     finally:
@@ -1460,7 +1586,8 @@ def _launch(
     if code and not launcher.stop_signals:
         contract.report_failure(launcher.failure_reason(code))
     elif not launcher.stop_signals:
-        reason = contract.divergence(study.get("objectives") or {})
+        objectives: Json = study.get("objectives") or {}
+        reason = contract.divergence(objectives) or metrics.remark(objectives)
         if reason:
             return _refuse(contract, secrets.hide_text(reason), DIVERGED_EXIT)
     contract.report_exit(code, stopped=bool(launcher.stop_signals))
@@ -1850,7 +1977,9 @@ class _PrintedMetrics:
     def __init__(self, patterns: Sequence[MetricPattern], trial: Json) -> None:
         import signal
 
-        self._patterns = [(name, each, required_text(each.pattern)) for name, each in patterns]
+        self._readers = [MetricReader(name, each, each.finditer) for name, each in patterns]
+        self._remarks: dict[str, str] = {}
+        """What each metric with a number was last printed as, if that is none."""
         self._trial = trial
         self._tracebacks = TracebackFilter()
         self._current = ["", ""]
@@ -1859,7 +1988,7 @@ class _PrintedMetrics:
 
     def feed(self, output: bytes) -> None:
         """Report the metrics in complete lines."""
-        texts = [text for _, _, text in self._patterns]
+        texts = [reader.required for reader in self._readers]
         if not texts or (not may_contain(output, texts) and self._tracebacks.passes(output)):
             return
         if b"\x1b" in output:
@@ -1874,6 +2003,10 @@ class _PrintedMetrics:
         for line in self._tracebacks.finish(failed=failed):
             self._search(line)
 
+    def remark(self, objectives: Iterable[str]) -> str:
+        """Return which of the objectives was last printed without a number; empty if none."""
+        return next((self._remarks[name] for name in objectives if self._remarks.get(name)), "")
+
     def _interrupt(self, _number: int, _frame: Any) -> None:
         message = "the regex of metric {} took more than {:g} s on one line: {}"
         raise _TrialError(message.format(self._current[0], REGEX_TIMEOUT, self._current[1]))
@@ -1883,25 +2016,26 @@ class _PrintedMetrics:
         import time
 
         text = line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace")
-        for name, pattern, required in self._patterns:
-            if required not in line:
+        for reader in self._readers:
+            if reader.required not in line:
                 continue
-            self._current[:] = [name, pattern.pattern]
+            name = reader.name
+            self._current[:] = [name, reader.pattern.pattern]
             signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
             try:
-                numbers = find_numbers(pattern, text, pattern.finditer)
-            except CutNumberError as error:
-                message = "the regular expression of {}, {}, {}"
-                raise _TrialError(message.format(name, pattern.pattern, error)) from error
+                numbers = reader.read(text)
+            except MisreadNumberError as error:
+                raise _TrialError(str(error)) from error
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            for _, value, step in numbers:
-                if value is not None:
-                    report: Json = {"metrics": {name: value}, "time": time.time()}
-                    if step is not None:
-                        report["step"] = step
-                    append_line(self._trial["reports"], report)
-                    _ring(self._trial.get("doorbell"))
+            if numbers or (reader.no_number and name in self._remarks):
+                self._remarks[name] = reader.remark
+            for value, step in numbers:
+                report: Json = {"metrics": {name: value}, "time": time.time()}
+                if step is not None:
+                    report["step"] = step
+                append_line(self._trial["reports"], report)
+                _ring(self._trial.get("doorbell"))
 
 
 def strip_ansi(text: str) -> str:

@@ -83,6 +83,10 @@ def status(
         if run is not None and rows[0]["state"] != "damaged":
             _print_jobs(rows[0])
         if run is None:
+            for row in rows:
+                for job in row["jobs"]:
+                    if job["misread"]:
+                        echo_summary_line(f"{row['run']} on {job['provider']}: {job['misread']}")
             more = f"the last {len(rows)} runs" if any_more else format_count(len(rows), "run")
             hint = "; --all lists all" if any_more else ""
             click.echo(sanitize_line(f"{more} in {state_folder()}{hint}"), err=True)
@@ -100,7 +104,7 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
     print_table([{key: _format(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if with_jobs and len(rows[0]["jobs"]) > 1:
         click.echo()
-        hidden = {"reason", "waiting"}
+        hidden = {"reason", "waiting", "misread"}
         print_table(
             [
                 {key: _format(key, job[key]) for key in job if key not in hidden}

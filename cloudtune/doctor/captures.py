@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
-from cloudtune.trial import matched_step, parse_number, strip_ansi, value_group
-
-NUMBER = re.compile(
-    r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-    r"|(?<![\w.])[-+]?(?:nan|inf(?:inity)?)\b",
-    re.IGNORECASE,
+from cloudtune.trial import (
+    WHOLE_NUMBER,
+    MetricReader,
+    MisreadNumberError,
+    matched_step,
+    parse_number,
+    strip_ansi,
+    value_group,
 )
-"""A complete number as programs print it, with sign, exponent and thousands."""
+
+_NUMBER = re.compile(rf"{WHOLE_NUMBER}|(?<![\w.])[-+]?(?i:nan|inf(?:inity)?)\b")
 _WORD = r"[\w./\-]*"
 _PREFIX = r"(?:val|valid|validation|test|eval|dev)[_/.-]"
 """The usual beginning of the name of a metric that is measured on other data."""
@@ -33,10 +37,6 @@ _OWN_LINE = "[cloudtune]"
 _TIMEOUT = 2.0
 """Seconds that one expression may spend on one line, as in a real trial."""
 _MAX_LINES = 20_000
-_MAX_MISSED = 3
-"""Lines that are shown."""
-_MAX_NUMBERS = 20
-"""Numbers of one line that are replaced."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,6 @@ class Capture:
     def value(self) -> float | None:
         """The value that cloudtune reads; None if the text is not a number."""
         return parse_number(self.text)
-
-    @property
-    def number(self) -> str | None:
-        """The complete number that the line has there, if any."""
-        end = self.text_start + len(self.text)
-        for match in NUMBER.finditer(self.line):
-            if match.start() < end and match.end() > self.text_start:
-                return match[0]
-        return None
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the text is only a part of the number, which has another value."""
-        number = self.number
-        if number is None or self.value is None:
-            return False
-        return float(number.replace(",", "")) != self.value and self.value == self.value
 
     @property
     def head(self) -> str:
@@ -144,7 +127,7 @@ def suggest_expression(metric: str, lines: Sequence[str]) -> str | None:
 def _suggest(pattern: re.Pattern[str], lines: Sequence[str]) -> str | None:
     for line in reversed(lines):
         for match in pattern.finditer(line):
-            number = NUMBER.match(line, match.start("value"))
+            number = _NUMBER.match(line, match.start("value"))
             if number:
                 between = re.sub(r"\s+", r"\\s*", escaped(match["between"]))
                 group = r"(\S+)" if parse_number(match["value"]) is not None else NUMBER_GROUP
@@ -157,20 +140,23 @@ def escaped(text: str) -> str:
     return re.escape(text).replace(r"\ ", " ").replace(r"\-", "-")
 
 
-def missed_numbers(expression: str, lines: Sequence[str]) -> list[str]:
-    """Return the lines that an expression would match if their number had no sign or exponent.
+def misread_numbers(expression: str, lines: Sequence[str]) -> list[MisreadNumberError]:
+    """Return why a trial that prints these lines fails: the numbers that an expression misreads."""
+    import regex
 
-    Negative numbers are then not measured at all. Those that are not finite always are.
-    """
-    matched = {each.line for each in find_captures(expression, lines)}
-    missed: list[str] = []
-    for line in dict.fromkeys(lines):
-        if line not in matched and not (missed and len(missed) >= _MAX_MISSED):
-            numbers = [m for m in NUMBER.finditer(line) if any(c.isdigit() for c in m[0])]
-            plain = [line[: m.start()] + "0.5" + line[m.end() :] for m in numbers]
-            if find_captures(expression, plain[:_MAX_NUMBERS]):
-                missed.append(line)
-    return missed
+    found: list[MisreadNumberError] = []
+    try:
+        pattern = regex.compile(expression)
+        search = partial(pattern.finditer, timeout=_TIMEOUT)
+        reader = MetricReader("", pattern, search)  # type: ignore[arg-type]
+        for line in lines:
+            try:
+                reader.read(line)
+            except MisreadNumberError as error:
+                found.append(error)
+    except (regex.error, TimeoutError):
+        pass
+    return found
 
 
 NUMBER_GROUP = r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"

@@ -13,7 +13,7 @@ from cloudtune.doctor.captures import (
     ambiguous_names,
     escaped,
     find_captures,
-    missed_numbers,
+    misread_numbers,
     suggest_expression,
 )
 
@@ -65,10 +65,10 @@ def _is_right(expression: str, lines: Sequence[str]) -> bool:
     captures = find_captures(expression, lines)
     return (
         any(each.value is not None for each in captures)
-        and not any(each.is_cut or each.value is None for each in captures)
+        and all(each.value is not None for each in captures)
         and not ambiguous_names(captures, several_words=True)
         and not ambiguous_line(captures)
-        and not missed_numbers(expression, lines)
+        and not misread_numbers(expression, lines)
     )
 
 

@@ -14,7 +14,7 @@ from cloudtune.doctor.captures import (
     ambiguous_line,
     ambiguous_names,
     find_captures,
-    missed_numbers,
+    misread_numbers,
     output_lines,
     suggest_expression,
 )
@@ -92,7 +92,7 @@ def _check_metric(
     by_start = [start.values(name) for start in starts]
     values = [value for each in by_start for value in each]
     found = {text: find_captures(text, lines) for text in study.trial.metrics.get(name, ())}
-    if not values and not any(each.is_cut for captures in found.values() for each in captures):
+    if not values and not any(misread_numbers(text, lines) for text in found):
         is_late = any(start.out_of_time for start in starts)
         if objective or found:
             yield _missing(name, path, found, lines, is_late=is_late)
@@ -162,24 +162,28 @@ def check_expression(
 ) -> Iterator[Check]:
     """Yield the numbers that an expression reads wrongly, or misses."""
     quoted = _quote(expression)
-    cut = list(dict.fromkeys(each for each in captures if each.is_cut))
-    missed = [] if cut else missed_numbers(expression, lines)
+    misread = misread_numbers(expression, lines)
+    cut = [each for each in misread if each.text and each.text != each.number]
+    missed = list(dict.fromkeys(each.line for each in misread if not each.text))
     invalid = [each for each in captures if each.value is None]
-    is_partial = cut or missed or invalid
+    is_partial = misread or invalid
     whole = _correction(name, whole_number(name, expression, lines) if is_partial else None)
     fix = "capture the whole number, with sign and exponent"
     if cut:
-        shown = ", ".join(f"{each.text} of {each.number}" for each in cut[:_MAX_SHOWN])
-        more = f" and {len(cut) - _MAX_SHOWN} more" if len(cut) > _MAX_SHOWN else ""
+        parts = list(dict.fromkeys(f"{each.text} of {each.number}" for each in cut))
+        shown = ", ".join(parts[:_MAX_SHOWN])
+        more = f" and {len(parts) - _MAX_SHOWN} more" if len(parts) > _MAX_SHOWN else ""
         message = f"{quoted} reads only a part of the number: {shown}{more}"
         yield _expression_check("metric-cut", path, message, fix, correction=whole)
     elif missed:
-        message = f"{quoted} does not match the number in: {' | '.join(map(_cut, missed))}"
+        message = (
+            f"{quoted} does not match the number in: {' | '.join(map(_cut, missed[:_MAX_SHOWN]))}"
+        )
         yield _expression_check("metric-missed", path, message, fix, correction=whole)
     elif invalid:
         message = f"{quoted} matches {invalid[0].text!r}, not a number, in: {_cut(invalid[0].line)}"
         check = _expression_check("metric-not-number", path, message, fix, correction=whole)
-        yield replace(check, severity="warning")
+        yield check if misread else replace(check, severity="warning")
     words, double = ambiguous_names(captures), ambiguous_line(captures)
     names = words or ambiguous_names(captures, several_words=True)
     if words or (names and not double):

@@ -26,7 +26,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Ended, Measured, Observation, Started
 from cloudtune.study.search_space import Value
-from cloudtune.trial import READS_ONLY
+from cloudtune.trial import MISREADS
 
 _SPEED = 1e6
 """Divides the delays of the emulated service, which do not matter here."""
@@ -62,10 +62,10 @@ class Start:
 
     @property
     def failed(self) -> bool:
-        """Whether it failed by itself, and not for an expression that cuts a number."""
+        """Whether it failed by itself, and not for an expression that misreads a number."""
         if self.ended is None or self.ended.state != "failed" or self.stopped is not None:
             return False
-        return READS_ONLY not in self.ended.reason
+        return MISREADS not in self.ended.reason
 
     def values(self, metric: str) -> list[float]:
         """Return the measurements of a metric."""

@@ -33,7 +33,6 @@ class LogFile:
         self._rest = bytearray()
         self._omitted = 0
         self._recent = b""
-        self._notes = b""
 
     def write(self, data: bytes) -> None:
         """Add output."""
@@ -47,16 +46,12 @@ class LogFile:
             if len(self._rest) > 2 * TAIL_BYTES:
                 self._trim()
 
-    def note(self, text: str) -> None:
-        """Add a line of cloudtune's own at the end of the log."""
-        self._notes += f"\n[cloudtune: {text}]\n".encode()
-
     def close(self) -> None:
         """Write the last part of the output and close the file."""
         self._trim()
         if self._omitted:
             self._write(f"\n[cloudtune omitted {self._omitted:,} bytes here]\n".encode())
-        self._write(bytes(self._rest) + self._notes)
+        self._write(bytes(self._rest))
         os.close(self._file)
 
     def tail(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -23,15 +24,12 @@ from cloudtune.results.reports import (
 from cloudtune.trial import (
     BEGINS_ANEW,
     MAX_REPORT_LINE_BYTES,
-    CutNumberError,
+    MetricReader,
+    MisreadNumberError,
     SecretFilter,
     TracebackFilter,
     append_line,
-    find_numbers,
-    matched_step,
     may_contain,
-    parse_number,
-    required_text,
     strip_ansi,
     value_group,
 )
@@ -58,8 +56,10 @@ _COLOR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 _NO_SECRETS = SecretFilter({})
 _AFTER_STEP = "after_step"
 _BEGINNING = json.dumps({"metrics": {}, BEGINS_ANEW: 0}).encode()[:-2]
-_MAX_SHOWN = 40
-"""Characters of invalid text that a message quotes."""
+_TOO_MUCH = (
+    f"printed more than {MAX_SEARCHED_LINES:,} lines or {MAX_SEARCHED_BYTES // 2**20} MiB that can "
+    "have metrics; print less, or call cloudtune.trial.report"
+)
 
 Measurement = tuple[float, int, dict[str, float]]
 """The time of a measurement, its step, and the metric values."""
@@ -124,14 +124,13 @@ class MetricPatterns:
         Raises:
             MetricError: If a regular expression is invalid.
         """
-        self._patterns = [
-            (name, _compile(name, text)) for name, texts in metrics.items() for text in texts
-        ]
-        self._texts = [required_text(pattern.pattern) for _, pattern in self._patterns]
+        self._readers = [_reader(name, text) for name, texts in metrics.items() for text in texts]
+        self._texts = [reader.required for reader in self._readers]
         self._searched_bytes = self._searched_lines = 0
         self._steps = steps
         self._secrets = secrets
-        self._invalid: dict[str, str] = {}
+        self._remarks: dict[str, str] = {}
+        """The metrics whose last text is no number."""
         self._rest = b""
         self._skipping = False
         self._as_service = as_service
@@ -139,34 +138,17 @@ class MetricPatterns:
 
     @property
     def warning(self) -> str:
-        """The matches that are not numbers, of metrics without any number; or the limit."""
-        problems = [self.limit_message] if self.is_limited else []
-        problems += [
-            f"the regular expression of {name} matched {text!r}, which is not a number"
-            for name, text in self._invalid.items()
-            if name not in self._steps
-        ]
-        return "; ".join(problems)
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether later output is not searched."""
-        too_long = self._searched_bytes >= MAX_SEARCHED_BYTES
-        return too_long or self._searched_lines >= MAX_SEARCHED_LINES
-
-    limit_message = (
-        f"metrics were found only in the first {MAX_SEARCHED_LINES:,} lines or "
-        f"{MAX_SEARCHED_BYTES // 2**20} MiB that can have one; print less, or call "
-        "cloudtune.trial.report"
-    )
+        """The metrics whose last match is not a number."""
+        return "; ".join(self._secrets.hide_text(remark) for remark in self._remarks.values())
 
     def feed(self, data: bytes) -> Iterator[Measurement]:
         """Yield the measurements in the lines that ``data`` completes.
 
         Raises:
-            MetricError: If a search takes too long.
+            MetricError: If a search takes too long, a number is not read whole, or there is too
+                much to search.
         """
-        if not self._patterns or self.is_limited:
+        if not self._readers:
             return
         pending = self._rest + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
@@ -185,61 +167,60 @@ class MetricPatterns:
                 yield from self._search(self._rest)
             self._skipping, self._rest = True, b""
 
-    def finish(self, *, failed: bool = False) -> Iterator[Measurement]:
+    def finish(self, *, failed: bool = False, completed: bool = False) -> Iterator[Measurement]:
         """Yield the measurements in a last line without a line break.
 
-        If the process has ``failed``, the lines after its last traceback belong to a message.
+        If the process has ``failed``, the lines after its last traceback belong to a message. If it
+        has ``completed``, metrics whose last text is no number end with NaN.
         """
         yield from self.feed(b"\n")
         for line in self._tracebacks.finish(failed=failed) if self._tracebacks else ():
             yield from self._search(line)
-
-    def _shorten(self, text: str) -> str:
-        return self._secrets.hide_text(text)[:_MAX_SHOWN]
+        for name in self._remarks if completed and not self._as_service else ():
+            if name in self._steps:
+                for step, values in self._steps.group({name: math.nan}, None).items():
+                    yield time.time(), step, values
 
     def _search(self, line: bytes) -> Iterator[Measurement]:
         if b"\x1b" in line:  # another sequence, perhaps within a text that an expression requires
             line = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace")).encode()
-        pairs = zip(self._patterns, self._texts, strict=True)
-        patterns = [pattern for pattern, text in pairs if text in line]
-        if not patterns or self.is_limited:
+        readers = [reader for reader in self._readers if reader.required in line]
+        if not readers:
             return
         self._searched_bytes += len(line)
         self._searched_lines += 1
+        is_limited = self._searched_bytes > MAX_SEARCHED_BYTES
+        if is_limited or self._searched_lines > MAX_SEARCHED_LINES:
+            raise MetricError(_TOO_MUCH)
         text = line[:MAX_LINE_BYTES].decode("utf-8", "replace")
         by_step: dict[int, dict[str, float]] = {}
-        for name, pattern in patterns:
+        for reader in readers:
+            name = reader.name
             try:
-                numbers = self._find(pattern, text)
-            except CutNumberError as error:
-                message = f"the regular expression of {name}, {pattern.pattern}, {error}"
-                raise MetricError(self._secrets.hide_text(message)) from None
+                numbers = reader.match(text) if self._as_service else reader.read(text)
+            except MisreadNumberError as error:
+                raise MetricError(self._secrets.hide_text(str(error))) from None
             except TimeoutError:
                 raise MetricError(
                     f"the regular expression of the metric {name} needed more than "
-                    f"{SEARCH_TIMEOUT:g} s for one line: {pattern.pattern}"
+                    f"{SEARCH_TIMEOUT:g} s for one line: {reader.pattern.pattern}"
                 ) from None
-            for value_text, value, given in numbers:
-                if value is None:
-                    self._invalid[name] = self._shorten(value_text)
-                    continue
+            if reader.no_number:
+                self._remarks[name] = reader.remark
+            elif numbers:
+                self._remarks.pop(name, None)
+            for value, given in numbers:
                 for step, values in self._steps.group({name: value}, given).items():
                     by_step.setdefault(step, {}).update(values)
         now = time.time()
         for step, values in by_step.items():
             yield now, step, values
 
-    def _find(
-        self, pattern: regex.Pattern[str], text: str
-    ) -> Iterable[tuple[str, float | None, int | None]]:
-        """Return the texts that an expression reads, their numbers if any, and the steps."""
-        search = partial(pattern.finditer, timeout=SEARCH_TIMEOUT, concurrent=True)
-        compatible = cast("re.Pattern[str]", pattern)
-        if not self._as_service:
-            return find_numbers(compatible, text, cast("Search", search))
-        group = value_group(compatible)
-        matches = [cast("re.Match[str]", match) for match in search(text)]
-        return [(m[group] or "", parse_number(m[group] or ""), matched_step(m)) for m in matches]
+
+def _reader(name: str, text: str) -> MetricReader:
+    pattern = _compile(name, text)
+    search = partial(pattern.finditer, timeout=SEARCH_TIMEOUT, concurrent=True)
+    return MetricReader(name, cast("re.Pattern[str]", pattern), cast("Search", search))
 
 
 @lru_cache

@@ -157,11 +157,12 @@ class ProcessMonitor:
             if exit_fd in ready:
                 return
 
-    def finish(self, *, failed: bool) -> None:
+    def finish(self, *, failed: bool, completed: bool) -> None:
         """Process the remaining output, without waiting for other processes that hold the pipe.
 
         Args:
             failed: Whether the process has failed by itself.
+            completed: Whether its exit code is 0.
         """
         for _ in range(2):  # the content of the pipe, then its end
             if self._output_open:
@@ -172,7 +173,7 @@ class ProcessMonitor:
             self._process.kill_descendants()
             time.sleep(_KILL_PAUSE)
         self.log.write(self._secrets.finish())
-        self._emit(self._patterns.finish(failed=failed))
+        self._emit(self._patterns.finish(failed=failed, completed=completed))
         self.warning = self._patterns.warning
         self._read_reports()
 
@@ -184,10 +185,7 @@ class ProcessMonitor:
             return 0
         if data:
             self.log.write(self._secrets.feed(data))
-            was_limited = self._patterns.is_limited
             self._emit(self._patterns.feed(data))
-            if self._patterns.is_limited and not was_limited:
-                self.log.note(self._patterns.limit_message)
         else:
             self._output_open = False
         return len(data)

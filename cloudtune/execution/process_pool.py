@@ -289,7 +289,8 @@ class _Process:
             finally:
                 code = self._collect(child)
             self._emit = self.last_events.append
-            monitor.finish(failed=code != 0 and self._stop_time is None)
+            failed = code != 0 and self._stop_time is None
+            monitor.finish(failed=failed, completed=code == 0)
             if child.start_error:
                 return self._start_failure(child.start_error)
             return self._result(code, monitor, Path(spec.log).parent)

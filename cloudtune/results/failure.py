@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from cloudtune.results.events import Ended
 from cloudtune.study.study import Study
+from cloudtune.trial import MISREADS
 
 _FRAME = re.compile(r'^\s*File "[^"]*", line \d+', re.MULTILINE)
 """A line of a traceback, after which lines of source follow."""
@@ -24,7 +25,7 @@ _CODE_MISTAKE = re.compile(
     r"\b(SyntaxError|IndentationError|TabError|NameError|UnboundLocalError|AttributeError|TypeError"
     r"|AssertionError|ZeroDivisionError|IndexError): "
     r"|: error: (unrecognized arguments|the following arguments are required|argument )"
-    r"|\bended without reporting\b"
+    rf"|\bended without reporting\b|{MISREADS}"
 )
 """What a failure's reason contains if only another script or study can avoid it."""
 _MAX_SAMPLES = 3

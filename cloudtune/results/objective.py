@@ -95,7 +95,7 @@ def explain_missing_result(study: Study, measurements: Sequence[Measurement], re
     The remark is as in `explain_missing_objective`.
     """
     if diverged := explain_divergence(study, measurements):
-        return diverged
+        return f"{diverged} ({remark})" if remark else diverged
     if objective_values(study, [each.metrics for each in measurements]) is not None:
         return ""
     return explain_missing_objective(study, measurements, remark)

@@ -17,6 +17,7 @@ from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs.creation import lost_runs
+from cloudtune.trial import MISREADS
 
 
 def read_status(
@@ -31,7 +32,8 @@ def read_status(
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
     ``best`` objective, and the same for each of its ``jobs``, with the trials that are ``waiting``
-    for a machine and the reason that the service gives. A job that no process executes is
+    for a machine and the reason that the service gives, and under ``misread`` the reason of the
+    first trial whose metric's expression misread a number. A job that no process executes is
     ``interrupted`` rather than ``running``. A damaged run or job is ``damaged``, with what can be
     read of it.
 
@@ -118,12 +120,15 @@ def _job_status(
     result, trials = read_job(ledger, record, job, on_damage=errors.append)
     counts: Counter[str] = Counter()
     waiting: list[dict[str, Any]] = []
+    misread: list[str] = []
 
     def count_states() -> Iterator[Trial]:
         for trial in trials:
             counts[trial.state] += 1
             if trial.state == "waiting":
                 waiting.append({"trial": trial.number, "reason": trial.reason})
+            if trial.state == "failed" and MISREADS in trial.reason:
+                misread.append(f"trial {trial.number}: {trial.reason}")
             yield trial
 
     counted = count_states()
@@ -144,5 +149,6 @@ def _job_status(
         "trials": counts,
         "best": list(top[0].objective or ()) if top else None,
         "waiting": waiting,
+        "misread": next(iter(misread), ""),
     }
     return status, result, top

@@ -1,4 +1,4 @@
-"""Values that must never be the best: not finite, or cut from a number. Alike wherever it runs."""
+"""Values that must never be the best: not finite, cut or left out. Alike wherever it runs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ if x in ("reported", "between", "whole"):
         loss = float("nan") if step == odd else 1 / step - (0 if x == "whole" else 0.2)
         report(loss=loss, step=step)
 else:
-    for text in ("0.5", "0.05", {"printed": "-inf", "cut": "1.296e-06"}[x]):
-        print(f"loss: {text}, done 12%")
+    last = {"printed": "loss: -inf", "cut": "loss: 1.296e-06", "missed": "loss: -.5"}
+    last.update({"percent": "rate=1.5%", "nothing": "rate=None"})
+    for text in ("loss: 0.5", "loss: 0.05", last[x]):
+        print(f"{text}, done 12%")
 """
 STUDY: dict[str, Any] = {
     "name": "values",
@@ -33,12 +35,14 @@ STUDY: dict[str, Any] = {
     "parameters": {
         "x": {
             "type": "categorical",
-            "values": ["whole", "reported", "between", "printed", "cut"],
+            "values": [
+                *("whole", "reported", "between", "printed", "cut", "missed", "percent", "nothing")
+            ],
         }
     },
     "strategy": "grid",
-    "limits": {"max_failed_trials": 5},
-    "trial": {"script": "train.py", "metrics": {"loss": "loss: ([0-9.]+)"}},
+    "limits": {"max_failed_trials": 8},
+    "trial": {"script": "train.py", "metrics": {"loss": ["loss: ([0-9.]+)", r"rate=(\S+)"]}},
 }
 WAYS: list[tuple[str, dict[str, str]]] = [
     ("sagemaker", {"mode": "managed"}),
@@ -71,10 +75,16 @@ def check(result: StudyResult) -> None:
         "between": "completed",
         "printed": "failed",
         "cut": "failed",
+        "missed": "failed",
+        "percent": "failed",
+        "nothing": "failed",
     }, {x: trial.reason for x, trial in trials.items()}
     assert "loss was nan at step 3" in trials["reported"].reason
     assert "loss was -inf at step 3" in trials["printed"].reason
     assert "reads only '1.296' of 1.296e-06" in trials["cut"].reason
+    assert "does not match -.5 in: loss: -.5, done 12%" in trials["missed"].reason
+    assert "reads '1.5%,', which is not a number," in trials["percent"].reason
+    assert "last matched 'None,', which is not a number" in trials["nothing"].reason
     assert result.best is not None
     assert result.best.parameters == {"x": "between"}
     assert result.best.objective == pytest.approx((1 / 3 - 0.2,))

@@ -16,7 +16,7 @@ MAX_METRICS = 40
 """Metric definitions of a job (botocore 1.44.8 model, MetricDefinitionList)."""
 
 
-SAMPLE = "1.296e-06"
+SAMPLE = "-1.296e-06"
 """A number as Python prints it."""
 
 
@@ -59,14 +59,14 @@ def join_regexes(regexes: Sequence[str]) -> str:
 
 
 def read_part(regex: str) -> str:
-    r"""Return the part of `SAMPLE` that the group of a regex reads; empty if not just a part.
+    r"""Return the most of `SAMPLE` that the group of a regex reads; empty if it reads it whole.
 
     Example:
         >>> read_part(r"loss: ([0-9.]+)"), read_part(r"loss: (\S+)")
         ('1.296', '')
     """
     try:
-        match = re.match(_split_at_group(regex).group, SAMPLE)
+        match = re.search(_split_at_group(regex).group, SAMPLE)
     except (CannotJoinError, re.error):
         return ""
     return match[1] if match and match[1] != SAMPLE else ""

@@ -182,8 +182,8 @@ def _metrics_without_launcher(
         parts = [part for regex in regexes if (part := read_part(regex))]
         if parts:
             text = (
-                f"SageMaker applies the regex itself, and of {SAMPLE} it reads {parts[0]}: capture "
-                "the whole number, for example with ([-+0-9.e]+)"
+                f"SageMaker applies the regex itself, and of {SAMPLE} it reads at most "
+                f"{parts[0]}: capture the whole number, for example with ([-+0-9.e]+)"
             )
             yield Note(path, text, "warning")
         try:

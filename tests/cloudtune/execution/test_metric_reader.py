@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudtune.execution import metric_reader
-from cloudtune.execution.metric_reader import MetricPatterns, StepCounter
+from cloudtune.execution.metric_reader import MetricError, MetricPatterns, StepCounter
 from cloudtune.trial import required_text
 
 PARTS = st.sampled_from(
@@ -154,16 +154,16 @@ def test_only_the_start_of_a_long_line_is_searched() -> None:
     assert found(patterns, *pieces) == [{"score": 1.0}, {"score": 3.0}]
 
 
-@pytest.mark.parametrize(("limit", "value"), [("BYTES", 20), ("LINES", 3)])
-def test_output_beyond_the_limit_is_not_searched(
+@pytest.mark.parametrize(("limit", "value"), [("BYTES", 24), ("LINES", 3)])
+def test_output_beyond_the_limit_is_a_mistake(
     monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
     monkeypatch.setattr(metric_reader, f"MAX_SEARCHED_{limit}", value)
     patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
-    pieces = [b"other output\n" * 100, b"score: 1\n", b"score: 2\n" * 5, b"score: 3\n"]
-    assert found(patterns, *pieces) == [{"score": 1.0}, {"score": 2.0}, {"score": 2.0}]
-    assert patterns.is_limited
-    assert patterns.warning.startswith("metrics were found only in the first 1,000,000 lines or")
+    measured = patterns.feed(b"other output\n" * 100 + b"score: 1\n" * 4)
+    assert [next(measured)[1] for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(MetricError, match="printed more than 1,000,000 lines or 128 MiB that can"):
+        next(measured)
 
 
 @pytest.mark.parametrize("escape", [b"\x1b[31m", b"\x1b]0;title\x07"])
@@ -174,7 +174,6 @@ def test_colored_output_without_metrics_does_not_count_towards_the_limit(
     patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
     pieces = [(escape + b" 50 % |###   |\r") * 100, b"\nsc" + escape + b"ore: 1\n"]
     assert found(patterns, *pieces) == [{"score": 1.0}]
-    assert not patterns.is_limited
 
 
 def test_what_has_no_metric_is_not_split_into_lines(monkeypatch: pytest.MonkeyPatch) -> None:

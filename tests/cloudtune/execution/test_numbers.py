@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cloudtune.execution.metric_reader import MetricError, MetricPatterns, StepCounter
-from cloudtune.trial import CutNumberError, find_numbers
+from cloudtune.trial import MetricReader, MisreadNumberError
+from tests.cloudtune.doctor.test_captures import HEALTHY
 
 DIGITS = r"loss: ([0-9.]+)"
 WHOLE = [
@@ -36,6 +37,17 @@ WHOLE = [
     (r"epoch_(\d+)", "epoch_3_050", 3),
     (r"v([0-9.]+)", "v2.5", 2.5),
     (r"at (\d+)", "at 2024-01-05", 2024),
+    (r"took (\d+)ms", "took 12ms", 12),
+    (r"took (\d+)", "took 12 s", 12),
+    (r"loss \d+:([0-9.]+)", "loss 3:0.5", 0.5),
+    (r"(\d+):", "10:05", 10),
+    (DIGITS, "loss: 3, 4 or 5", 3),
+    (DIGITS, "loss: 3,4,5", 3),
+    (DIGITS, "loss: 12 kilo", 12),
+    (DIGITS, "loss: 1 234", 1),
+    (DIGITS, "loss: 3 x 10 images", 3),
+    (r"loss.*?([0-9.]+)", "loss (nan ignored) 0.5", 0.5),
+    (r"grad=\S+ loss=([0-9.]+)", "grad=nan loss=0.5", 0.5),
 ]
 CUT = [
     (DIGITS, "loss: 1.296e-06", "1.296e-06"),
@@ -48,9 +60,50 @@ CUT = [
     (r"loss: (\d+)", "loss: 0.5", "0.5"),
     (r"loss: (\d+)", "loss: 1_000", "1_000"),
     (DIGITS, "loss: 1,234.5", "1,234.5"),
-    (r"loss: (\S+)", "loss: 1,234.5,", "1,234.5,"),
     (DIGITS, "loss: 0x1.8p3", "0x1.8p3"),
     (DIGITS, "loss: 0x1p3", "0x1p3"),
+    (DIGITS, "loss: 1.2D-05", "1.2D-05"),
+    (DIGITS, "loss: 1.296*10^-6", "1.296*10^-6"),
+    (DIGITS, "loss: 1.296x10^-6", "1.296x10^-6"),
+    (DIGITS, "loss: 1.296 \u00d7 10\u207b\u2076", "1.296 \u00d7 10\u207b\u2076"),
+    (DIGITS, "loss: 1.5 * 10**3", "1.5 * 10**3"),
+    (DIGITS, "loss: 1.234,56", "1.234,56"),
+    (DIGITS, "loss: 0,125", "0,125"),
+    (r"loss: ([0-9.]+).*", "loss: 0,125", "0,125"),
+    (DIGITS, "loss: 1'234.5", "1'234.5"),
+    (DIGITS, "loss: 1\u202f234", "1\u202f234"),
+    (DIGITS, "loss: 1.#INF", "1.#INF"),
+    (r"loss: \D?([0-9.]+)", "loss: \u22120.5", "\u22120.5"),
+    (DIGITS, "loss: 1.5k", "1.5k"),
+    (DIGITS, "loss: 900ms", "900ms"),
+    (DIGITS, "loss: 1.5 \u00b5s", "1.5 \u00b5s"),
+    (DIGITS, "loss: 12MB/s", "12MB"),
+    (DIGITS, "loss: 1m30.5s", "1m30.5s"),
+    (DIGITS, "loss: 1:30", "1:30"),
+]
+NO_NUMBER = ["0.98%", "1.5s", "tensor(0.01)", "np.float64(0.5)", "[0.5,0.6]", "1,234.5,", "1.2D-05"]
+MISSED = [
+    (DIGITS, ("loss: .5", "loss: .15", "loss: -.5"), "-.5"),
+    (DIGITS, ("loss: -.5", "loss: .5"), "-.5"),
+    (r"loss:  ([0-9.]+)", ("loss:  0.5", "loss: -0.5"), "-0.5"),
+    (r"loss: (\d+\.\d+)", ("loss: 0.5", "loss: 0"), "0"),
+    (r"loss: (\d\.\d+)", ("loss: 0.5", "loss: 10.5"), "10.5"),
+    (r"loss: ([0-9.]+)$", ("loss: 0.5", "loss: 5e-1"), "5e-1"),
+    (r"epoch \d+ loss ([0-9.]+)", ("epoch 9 loss 0.5", "epoch 10 loss -1"), "-1"),
+    (DIGITS, ("loss: 0.5", "train loss: 0.5, val loss: -0.3"), "-0.3"),
+    (r"(?i)LOSS: ([0-9.]+)", ("loss: 0.5", "loss: -1"), "-1"),
+    (r"^([0-9.]+)$", ("0.5", "-1"), "-1"),
+    (r"^\d+,([0-9.]+)$", ("1,0.5", "2,-1"), "-1"),
+]
+OTHERS = [
+    (r"(?<!val_)loss: ([0-9.]+)", ("loss: 0.5", "val_loss: -0.5")),
+    (r"^loss: ([0-9.]+)", ("loss: 0.5", "val loss: -0.5")),
+    (r"val_loss.*?(\d+\.\d+)", ("val_loss: 0.5", "val_loss did not improve, patience 3")),
+    (r"acc: (\d+\.\d+)%", ("acc: 0.5%", "acc: 0.5", "acc: 3 of 5")),
+    (r"(\d+\.\d+)", ("loss 0.5", "epoch 3")),
+    (r"loss: ([0-9.]+), done", ("loss: 0.5, done", "loss: -3")),
+    (r"loss=(\S+)", ("Namespace(loss='l1', lr=0.1)", "loss=0.5")),
+    (DIGITS, ("loss: None", "loss: mse", "loss: 0.5")),
 ]
 NOT_FINITE = [
     (DIGITS, "loss: nan", math.nan),
@@ -61,18 +114,30 @@ NOT_FINITE = [
     (r"loss: ([1-9]\d*\.\d+)", "loss: inf", math.inf),
     (r"loss: (-\d+\.\d+)", "loss: nan", math.nan),
     (r"nll: -([0-9.]+)", "nll: -inf", -math.inf),
+    (r"loss.*?([0-9.]+)", "loss: nan acc: 0.5", math.nan),
 ]
 
 
-def read(pattern: str, line: str) -> list[float]:
+def read(pattern: str, *lines: str) -> list[float]:
     patterns = MetricPatterns({"loss": [pattern]}, StepCounter())
-    return [values["loss"] for _, _, values in patterns.feed(line.encode() + b"\n")]
+    output = "".join(f"{line}\n" for line in lines).encode()
+    measured = [*patterns.feed(output), *patterns.finish(completed=True)]
+    return [values["loss"] for _, _, values in measured]
 
 
-def read_by_launcher(pattern: str, line: str) -> list[float]:
+def read_by_launcher(pattern: str, *lines: str) -> list[float]:
     compiled = re.compile(pattern)
-    numbers = find_numbers(compiled, line, compiled.finditer)
-    return [value for _, value, _ in numbers if value is not None]
+    reader = MetricReader("loss", compiled, compiled.finditer)
+    return [value for line in lines for value, _ in reader.read(line)]
+
+
+def misread(pattern: str, *lines: str) -> str:
+    with pytest.raises(MetricError) as here:
+        read(pattern, *lines)
+    with pytest.raises(MisreadNumberError) as launcher:
+        read_by_launcher(pattern, *lines)
+    assert str(here.value) == str(launcher.value)
+    return str(here.value)
 
 
 @pytest.mark.parametrize(("pattern", "line", "value"), WHOLE)
@@ -82,11 +147,42 @@ def test_what_follows_no_number_cuts_none(pattern: str, line: str, value: float)
 
 @pytest.mark.parametrize(("pattern", "line", "whole"), CUT)
 def test_a_part_of_a_number_is_a_mistake(pattern: str, line: str, whole: str) -> None:
-    with pytest.raises(MetricError, match="reads only") as error:
-        read(pattern, line)
-    assert f" of {whole} in: " in str(error.value)
-    with pytest.raises(CutNumberError, match="reads only"):
-        read_by_launcher(pattern, line)
+    error = misread(pattern, line)
+    assert "misreads its number: it reads only" in error
+    assert f" of {whole} in: {line}; " in error
+
+
+@pytest.mark.parametrize("text", NO_NUMBER)
+def test_a_text_with_a_number_is_a_mistake(text: str) -> None:
+    error = misread(r"loss: (\S+)", "loss: 0.5", f"loss: {text}")
+    assert f"it reads {text!r}, which is not a number, in: loss: {text}; capture only" in error
+
+
+@pytest.mark.parametrize(("pattern", "lines", "number"), MISSED)
+def test_a_number_after_the_same_word_is_not_left_out(
+    pattern: str, lines: tuple[str, ...], number: str
+) -> None:
+    assert f"it does not match {number} in: " in misread(pattern, *lines)
+
+
+@pytest.mark.parametrize(("pattern", "lines"), OTHERS)
+def test_other_numbers_are_left_out(pattern: str, lines: tuple[str, ...]) -> None:
+    assert read(pattern, *lines) == read_by_launcher(pattern, *lines) == [0.5]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_outputs_of_well_known_programs_are_read(name: str) -> None:
+    output, pattern = HEALTHY[name]
+    assert read(pattern, *output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [(r"loss: (\S+)", "diverged"), (DIGITS, "None"), (DIGITS, "*****")]
+)
+def test_a_last_text_without_a_number_is_nan(pattern: str, text: str) -> None:
+    lines = ("loss: 0.5", f"loss: {text}")
+    assert json.dumps(read(pattern, *lines)) == "[0.5, NaN]"
+    assert read(pattern, *lines, "loss: 0.25") == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(("pattern", "line", "value"), NOT_FINITE)
@@ -136,6 +232,7 @@ def test_trials_with_a_cut_number_fail_and_keep_what_was_whole(tmp_path: Path) -
 
     words = "reads only '1.296' of 1.296e-06 in: loss: 1.296e-06; capture the whole number"
     assert words in cloudtune("run", "study.yaml").stderr
+    assert cloudtune("status").stdout.count(words) == 1
     assert words in cloudtune("results").stdout
     assert words in cloudtune("report", "--json").stdout
     lines = cloudtune("results", "--format", "jsonl").stdout.splitlines()

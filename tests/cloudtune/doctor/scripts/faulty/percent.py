@@ -1,4 +1,4 @@
-# finds: metric-missing
+# finds: metric-not-number
 # at: trial.metrics.loss
 # study: {trial: {metrics: {loss: 'loss: (\S+)'}}}
 
