@@ -829,10 +829,31 @@ def _dest(option: str) -> str:
     return option.lstrip("-").replace("-", "_")
 
 
+def call_keywords(call: Any) -> Json:
+    """Return the keyword arguments of a call, with those of literal maps in ``**{...}``.
+
+    Other maps are below an empty name.
+    """
+    import ast
+
+    keywords: Json = {}
+    for each in call.keywords:
+        value = each.value
+        if each.arg is not None:
+            keywords[each.arg] = value
+        elif isinstance(value, ast.Dict):
+            keywords.update((_literal(k), value.values[n]) for n, k in enumerate(value.keys))
+        elif isinstance(value, ast.Call) and _name_of(value.func) == "dict" and not value.args:
+            keywords.update(call_keywords(value))
+        else:
+            keywords[""] = value
+    return keywords
+
+
 def _switch_of_call(call: Any) -> Iterator[_Switch]:
     """Yield the switch of a call of argparse's ``add_argument`` or click's ``option``."""
     words = [word for word in map(_literal, call.args) if isinstance(word, str)]
-    keywords = {each.arg: each.value for each in call.keywords}
+    keywords = call_keywords(call)
     options = [word for word in words if word.startswith("-") or "/" in word]
     if not options:
         return
@@ -854,19 +875,19 @@ def _switch_of_call(call: Any) -> Iterator[_Switch]:
         yield _Switch(dest, options, option, "")
     elif _literal(action) == "store_false" or _constant(keywords) is False:
         yield _Switch(dest, options, "", option)
-    elif _calls_bool(keywords.get("type")):
+    elif calls_bool(keywords.get("type")):
         switch = _Switch(dest, options, option + "=True", option + "=")
         switch.has_value = True
         yield switch
 
 
-def _constant(keywords: Mapping[Any, Any]) -> Any:
+def _constant(keywords: Json) -> Any:
     """Return the value that an option without a value stores."""
     is_constant = _literal(keywords.get("action")) == "store_const"
     return _literal(keywords.get("const")) if is_constant else None
 
 
-def _calls_bool(node: Any) -> bool:
+def calls_bool(node: Any) -> bool:
     """Return whether a type is ``bool``, also numpy's, or a lambda that only calls it."""
     import ast
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cloudtune.diagnostics import Check
-from cloudtune.planning.bool_options import FIX, stored_bool_options
+from cloudtune.planning.bool_options import FIX_TEXT, stored_bool_options
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.arguments import takes_arguments
@@ -142,7 +142,7 @@ def check_options(plan: Plan) -> Iterator[Check]:
                 file=shown_path(plan, option.file),
                 line=option.line,
                 message=option.problem,
-                fix=FIX,
+                fix=FIX_TEXT,
             )
 
 

@@ -1,26 +1,42 @@
-"""Options of argparse that have the same value for true and for false.
+"""Options of a script's parser that have the same value for true and for false, or may have it.
 
-Those with ``type=bool`` are not among them: see `cloudtune.trial.switch_words`.
+Those with ``type=bool`` are not among them: see `cloudtune.trial.switch_words`. An option without a
+type reads ``False`` as a text, which is true in an `if`, unless the code handles the text. So may
+an option that the code does not name, because it computes its options or reads ``sys.argv``.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
-from cloudtune.bundle.own_modules import entry_files, reached_files
+from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments
 from cloudtune.study.schema import BoolParameter, Json
 from cloudtune.study.study import Study
+from cloudtune.trial import call_keywords, calls_bool, switch_words
 
 _OPTIONS = "bool_options"
 """The data of a lookup with the options, as lists of the fields of `BoolOption`."""
 _STORES = {"store_true": True, "store_false": False}
+_TEXT = {"", "str"}
+_TRUE = "which is true in an `if`"
+_READS_BOOL = re.compile(r"(?!bool_?$).*bool|(literal_)?eval$")
+"""A function that reads the text of a boolean."""
+_READS_VALUE = re.compile(r"int$|float$|.*loads?$")
+_PARSERS = {
+    *("argparse", "click", "typer", "fire", "absl", "hydra", "omegaconf", "tyro", "docopt", "tap"),
+    *("jsonargparse", "configargparse", "simple_parsing", "transformers", "pydantic_settings"),
+    *("plac", "cyclopts", "draccus", "sacred"),
+}
+"""Modules that read arguments, so that a script may use ``sys.argv`` for something else."""
 
 
 class BoolOption(NamedTuple):
@@ -42,6 +58,7 @@ class BoolOption(NamedTuple):
 
 
 FIX = "use action=argparse.BooleanOptionalAction"
+FIX_TEXT = f"{FIX}, or set trial.switches"
 
 
 def read_bool_options(study: Study, source: Path) -> Json:
@@ -61,7 +78,7 @@ def check_bool_options(facts: Facts) -> Iterator[Finding | Note]:
         if option.is_certain:
             yield Finding("refused", option.path, f"{option.message}: {FIX}")
         else:
-            yield Note(option.path, f"{option.message}: {FIX}", "warning")
+            yield Note(option.path, f"{option.message}: {FIX_TEXT}", "warning")
 
 
 def _find(study: Study, source: Path) -> Iterator[BoolOption]:
@@ -75,20 +92,38 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
         return None
 
     trial = study.trial
-    names = {name.replace("-", "_"): name for name in paths}
-    for file, text in reached_files(
-        entry_files(trial.script, trial.module, trial.command or ()), read
-    ).items():
-        for call in _calls(text):
-            keywords = {each.arg: each.value for each in call.keywords}
-            words = [word for word in map(_literal, call.args) if isinstance(word, str)]
-            dest = _literal(keywords.get("dest"))
-            keys = {word.lstrip("-").replace("-", "_") for word in (*words, dest or "")}
-            for name in (names[key] for key in sorted(keys & names.keys())):
-                if name in (trial.switches or {}):
-                    continue
-                if problem := _problem(words[0] if words else name, keywords):
-                    yield BoolOption(paths[name], file, call.lineno, *problem)
+    files = reached_files(entry_files(trial.script, trial.module, trial.command or ()), read)
+    trees = {file: _parse(text) for file, text in files.items()}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    options = [
+        _Option(file, node.lineno, node)
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument"
+    ]
+    imported = {name.partition(".")[0] for text in files.values() for name, _ in file_imports(text)}
+    argv = [] if imported & _PARSERS else list(_argv_uses(trees))
+    call = trial.model_dump(include={"script", "module", "command", "args", "arguments"})
+    passed = switch_words(call, paths, str(source))
+    for name, path in paths.items():
+        if name in (trial.switches or {}):
+            continue
+        key = _key(name)
+        named = [option for option in options if key in option.keys]
+        for option in named:
+            if problem := option.certain_problem:
+                yield BoolOption(path, option.file, option.line, problem, is_certain=True)
+        others = {other for option in options for other in option.keys} - {key}
+        keys = {key}.union(*(option.keys for option in named))
+        if name in passed or _handles_text(nodes, keys, others):
+            continue
+        places = [
+            *((each.file, each.line, each.text_problem) for each in named),
+            *((each.file, each.line, each.computed_problem) for each in options if not named),
+            *((file, line, f"sys.argv has False as a text, {_TRUE}") for file, line in argv),
+        ]
+        for file, line, problem in [place for place in places if place[2]][:1]:
+            yield BoolOption(path, file, line, problem, is_certain=False)
 
 
 def boolean_paths(study: Study) -> dict[str, str]:
@@ -102,27 +137,116 @@ def boolean_paths(study: Study) -> dict[str, str]:
     return tuned | fixed
 
 
-def _calls(text: str) -> Iterator[ast.Call]:
-    tree = ast.Module([], [])
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        tree = ast.parse(text if "add_argument" in text else "")
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    yield from (call for call in calls if getattr(call.func, "attr", "") == "add_argument")
+class _Option(NamedTuple):
+    file: str
+    line: int
+    call: ast.Call
+
+    @property
+    def keys(self) -> set[str]:
+        """The names by which the code may know the value; none if it computes the name."""
+        words = [*map(_literal, self.call.args), _literal(call_keywords(self.call).get("dest"))]
+        return {_key(word) for word in words if isinstance(word, str)}
+
+    @property
+    def certain_problem(self) -> str:
+        keywords = call_keywords(self.call)
+        action, default = _literal(keywords.get("action")), _literal(keywords.get("default"))
+        if action not in _STORES or default is not _STORES[action]:
+            return ""
+        return f"{self._name} is {default} with and without {action}"
+
+    @property
+    def text_problem(self) -> str:
+        """How it may read False as true; empty if it does not."""
+        keywords = call_keywords(self.call)
+        kind = keywords.get("type")
+        if isinstance(kind, ast.Call) and _identifier(kind.func) == "type":
+            return f"{self._name} has {ast.unparse(kind)} as its type, which reads False as true"
+        has_default = isinstance(_literal(keywords.get("default")), str)
+        if {"action", "choices"} & keywords.keys() or has_default or _identifier(kind) not in _TEXT:
+            return ""
+        has = "may have" if "" in keywords else "has"
+        what = "the type str" if kind else "no type"
+        return f"{self._name} {has} {what} and reads False as a text, {_TRUE}"
+
+    @property
+    def computed_problem(self) -> str:
+        """How it may read False as true if it is the option of a boolean; empty if it does not."""
+        if self.keys or not self.call.args or "action" in call_keywords(self.call):
+            return ""
+        kind = call_keywords(self.call).get("type")
+        is_read = isinstance(kind, ast.Lambda) or _READS_BOOL.match(_identifier(kind))
+        if is_read and not calls_bool(kind):
+            return ""
+        return f"the code computes the options, and may read False as a text, {_TRUE}"
+
+    @property
+    def _name(self) -> str:
+        return str(_literal(self.call.args[0]) if self.call.args else "")
 
 
-def _problem(option: str, keywords: Mapping[str | None, ast.expr]) -> tuple[str, bool] | None:
-    """Return what is wrong with an option, and whether that is certain."""
-    action, default = _literal(keywords.get("action")), _literal(keywords.get("default"))
-    if action in _STORES and default is _STORES[action]:
-        return f"{option} is {default} with and without {action}", True
-    is_text = not {"action", "type", "nargs", "choices"} & keywords.keys()
-    if is_text and isinstance(default, bool):
-        return f"{option} has no type and reads False as a text, which is true in an `if`", False
-    return None
+def _handles_text(nodes: Sequence[ast.AST], keys: set[str], others: Collection[str]) -> bool:
+    """Return whether code compares or parses the text of an option, or that of any option."""
+
+    def is_value(node: ast.AST) -> bool:
+        return _identifier(node) in keys
+
+    def may_be_value(node: ast.AST) -> bool:
+        names = {_identifier(each) for each in ast.walk(node)} - {""}
+        return bool(names & keys) or not names & {*others, "environ", "getenv"}
+
+    for node in nodes:
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            values = [_literal(each) for side in sides for each in ast.walk(side)]
+            texts = [value for value in values if isinstance(value, str)]
+            if texts and any(map(is_value, sides)):
+                return True
+            is_bool = any(text.lower() in {"true", "false"} for text in texts)
+            if is_bool and all(map(may_be_value, sides)):
+                return True
+        elif isinstance(node, ast.Call) and node.args:
+            name = _identifier(node.func)
+            if _READS_BOOL.match(name) and all(map(may_be_value, node.args)):
+                return True
+            if _READS_VALUE.match(name) and any(map(is_value, node.args)):
+                return True
+        elif isinstance(node, ast.Attribute) and is_value(node.value):
+            return True
+    slices = (node.slice for node in nodes if isinstance(node, ast.Subscript))
+    return any(map(is_value, slices))
 
 
-def _literal(node: ast.expr | None) -> Any:
-    if node is not None:
+def _identifier(node: ast.AST | None) -> str:
+    """Return the name of a value: of a variable, an attribute, or an item."""
+    if isinstance(node, ast.Subscript):
+        return str(_literal(node.slice))
+    if isinstance(node, ast.Call) and _identifier(node.func) in {"get", "getattr"}:
+        return str(_literal(node.args[-1]) if node.args else "")
+    return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def _argv_uses(trees: Mapping[str, ast.AST]) -> Iterator[tuple[str, int]]:
+    for file, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute) and _identifier(node) == "argv":
+                yield file, node.lineno
+
+
+def _parse(text: str) -> ast.AST:
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError), catch_warnings():
+        simplefilter("ignore")
+        return ast.parse(text)
+    return ast.Module([], [])
+
+
+def _key(name: str) -> str:
+    return name.lstrip("-").replace("-", "_")
+
+
+def _literal(node: ast.AST | None) -> Any:
+    if isinstance(node, ast.expr):
         with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return ast.literal_eval(node)
     return None

@@ -396,6 +396,8 @@ def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: s
         ("p.add_argument('--aug', type=bool)", "--aug=True/--aug="),
         ("p.add_argument('--aug', '-a', dest='other_name', type=np.bool_)", "--aug=True/--aug="),
         ("p.add_argument('--aug', type=lambda text: bool(text))", "--aug=True/--aug="),
+        ("p.add_argument('--aug', **{'type': bool})", "--aug=True/--aug="),
+        ("p.add_argument('--aug', **dict(action='store_true'))", "--aug/"),
         ("p.add_argument('--aug', type=lambda text: bool(int(text)))", None),
         ("p.add_argument('--aug', type=str2bool)", None),
         ("import jsonargparse\np.add_argument('--aug', type=bool)", None),

@@ -53,22 +53,65 @@ def test_a_value_that_no_trial_can_have_is_refused(
     assert restored.refused == planned.refused
 
 
+OTHER = "p.add_argument('--other')\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("p.add_argument('--fast', default=False)", "--fast has no type and reads False as a text"),
+        ("p.add_argument('--fast')\nif p.parse_args().fast: go()", "--fast has no type"),
+        ("p.add_argument('-f', '--fast', nargs='?', const=True)", "-f has no type"),
+        ("p.add_argument('--fast', type=str)\nmodel(fast=args.fast)", "--fast has the type str"),
+        ("p.add_argument('--fast', dest='quick')\nif args.quick: go()", "--fast has no type"),
+        ("p.add_argument('--fast', **options)", "--fast may have no type"),
+        ("p.add_argument('--fast', type=type(False))", "--fast has type(False) as its type"),
+        ("p.add_argument('--fast')\nbool(args.fast)", "--fast has no type"),
+        ("p.add_argument('--fast')\nargs.fast == True", "--fast has no type"),
+        (OTHER + "p.add_argument('--fast')\nargs.other == 'True'", "--fast has no type"),
+        (OTHER + "p.add_argument('--fast')\nstr2bool(args.other)", "--fast has no type"),
+        ("p.add_argument('--fast')\nos.environ.get('DEBUG') == 'true'", "--fast has no type"),
+        ("for n in NAMES: p.add_argument('--' + n, type=bool)", "the code computes the options"),
+        ("[p.add_argument(f'--{n}', type=type(v)) for n, v in D]", "the code computes the options"),
+        ("for n, o in D.items(): p.add_argument(n, **o)", "the code computes the options"),
+    ],
+)
 def test_a_text_that_may_be_taken_for_true_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, "p.add_argument('--fast', default=False)")
+    write(tmp_path, options)
     (tmp_path / "study.yaml").write_text(json.dumps(study()))
     result = check_study("study.yaml")
     (note,) = [note for note in result.plans[0].notes if note.path == "parameters.fast"]
     assert note.severity == "warning"
-    assert "--fast has no type and reads False as a text" in note.text
+    assert message in note.text
+    assert note.text.endswith("use action=argparse.BooleanOptionalAction, or set trial.switches")
+
+
+def test_arguments_that_are_read_without_a_parser_are_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "import sys\nvalues = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
+    (tmp_path / "train.py").write_text(code)
+    notes = plan(Study.model_validate(study()), "local").notes
+    assert {note.path for note in notes if "sys.argv has False as a text" in note.text} == {
+        "parameters.fast",
+        "constants.plain",
+    }
+    for more in ("import click", "fast = values['--fast'] == 'True'", "literal_eval(value)"):
+        (tmp_path / "train.py").write_text(code + more)
+        notes = plan(Study.model_validate(study()), "local").notes
+        assert [note.text for note in notes if note.path == "parameters.fast"] == [], more
 
 
 @pytest.mark.parametrize(
     "options",
     [
         "p.add_argument('--fast', type=bool)",
+        "p.add_argument('--fast', **{'type': bool})",
+        "p.add_argument('--fast', **dict(action='store_true'))",
         "p.add_argument('--fast', action='store_true')",
         "p.add_argument('--fast', action='store_true', default=False)",
         "p.add_argument('--fast', action=BooleanOptionalAction, default=True)",
@@ -76,6 +119,22 @@ def test_a_text_that_may_be_taken_for_true_is_a_warning(
         "p.add_argument('--fast', choices=['True', 'False'], default=False)",
         "p.add_argument('--faster', action='store_true', default=True)",
         "p.add_argument('--fast', default='False')",
+        "p.add_argument('--fast')\nargs.fast = args.fast == 'True'",
+        "p.add_argument('--fast', default=False)\nfast = args.fast.lower() in ('yes', 'true')",
+        "p.add_argument('--fast', type=str)\nif args.fast != 'False': go()",
+        "p.add_argument('--fast')\nfast = bool(strtobool(args.fast))",
+        "p.add_argument('--fast')\nfast = distutils.util.strtobool(vars(args)['fast'])",
+        "p.add_argument('--fast')\nfast = ast.literal_eval(args.fast)",
+        "p.add_argument('--fast')\nfast = json.loads(getattr(args, 'fast'))",
+        "p.add_argument('--fast')\nfast = {'True': True, 'False': False}[args.fast]",
+        "p.add_argument('--fast', dest='quick')\nquick = args.quick == 'True'",
+        "p.add_argument('--fast')\nargs = {k: v == 'True' for k, v in vars(args).items()}",
+        "p.add_argument('--fast')\ndef main(fast):\n    return fast == 'True'\nmain(args.fast)",
+        "for n in NAMES: p.add_argument('--' + n, type=str2bool)",
+        "for n in NAMES: p.add_argument('--' + n, type=lambda v: v == 'True')",
+        "for n in NAMES: p.add_argument('--' + n, type=float)\np.add_argument('--fast', type=eval)",
+        "for n in NAMES: p.add_argument('--' + n, action='store_true')",
+        "p.add_argument('data')",
     ],
 )
 def test_other_options_are_accepted(
