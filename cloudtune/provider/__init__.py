@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.vizier.tree import walk_tree as walk_tree
     from cloudtune.ledger.home import state_folder as state_folder
     from cloudtune.provider.account import Policy as Policy
+    from cloudtune.provider.account import Right as Right
     from cloudtune.provider.account import account_error as account_error
     from cloudtune.provider.account import account_ok as account_ok
     from cloudtune.provider.account import account_unknown as account_unknown
@@ -237,7 +238,7 @@ _EXPORTS = {
     ),
     "cloudtune.ledger.home": "state_folder",
     "cloudtune.provider.account": (
-        "Policy account_error account_ok account_unknown account_warning ask check_clock "
+        "Policy Right account_error account_ok account_unknown account_warning ask check_clock "
         "check_packages right_missing"
     ),
     "cloudtune.provider.base": "BaseProvider",

@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
 from importlib import metadata
-from typing import TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cloudtune.diagnostics import Check
 from cloudtune.errors import ProviderError
 
+if TYPE_CHECKING:
+    from cloudtune.study.schema import Mode
+
 T = TypeVar("T")
+OnT = TypeVar("OnT", bound=str)
 
 MAX_SKEW = 60.0
 """Seconds by which this machine's clock may differ from a service's without a warning."""
@@ -61,6 +65,21 @@ def right_missing(
         fix=f"{fix}; {look}" if look else fix,
         command=command,
     )
+
+
+@dataclass(frozen=True)
+class Right(Generic[OnT]):
+    """A right that a run needs."""
+
+    action: str
+    """The service's name of the right, as in ``s3:ListBucket``."""
+    on: OnT
+    """On what."""
+    modes: Sequence[Mode] = ("managed", "driven")
+    without: str = ""
+    """What a run does without it, if it continues; empty if it fails."""
+    unseen: str = ""
+    """Why no run on the emulator uses it; empty if runs do."""
 
 
 @dataclass(frozen=True)

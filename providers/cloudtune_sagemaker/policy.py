@@ -6,9 +6,9 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 
-from cloudtune.provider import Json, Plan, Policy
+from cloudtune.provider import Json, Plan, Policy, Right
 from cloudtune_sagemaker import rights
-from cloudtune_sagemaker.resources import Resources
+from cloudtune_sagemaker.resources import Resource, Resources
 
 _NAME = "cloudtune"
 
@@ -71,14 +71,14 @@ def role_command(plan: Plan, role: str) -> str:
     )
 
 
-def statement_text(plan: Plan, missing: Sequence[rights.Right]) -> str:
+def statement_text(plan: Plan, missing: Sequence[Right[Resource]]) -> str:
     """Return the smallest policy with some rights."""
     return _text(rights.policy_document(plan, missing))
 
 
-def _with_resources(plan: Plan, table: Sequence[rights.Right]) -> list[rights.Right]:
+def _with_resources(plan: Plan, table: Sequence[Right[Resource]]) -> list[Right[Resource]]:
     resources = Resources(plan)
-    return [each for each in table if resources.concrete(each.resource)]
+    return [each for each in table if resources.concrete(each.on)]
 
 
 def _create_command(name: str, document: Json) -> str:

@@ -13,9 +13,8 @@ keys of S3 objects from S3's user guide, "Required permissions" of UsingKMSEncry
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from cloudtune.provider import Json, Mode, Plan
+from cloudtune.provider import Json, Mode, Plan, Right
 from cloudtune_sagemaker.resources import Resource, Resources
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -24,23 +23,10 @@ SERVICE = "sagemaker.amazonaws.com"
 PASSED_TO: Mapping[str, str] = {"iam:PassedToService": SERVICE}
 
 
-@dataclass(frozen=True)
-class Right:
-    """A right to use one action."""
-
-    action: str
-    resource: Resource
-    modes: Sequence[Mode] = ("managed", "driven")
-    without: str = ""
-    """What a run does without the right, if it continues; empty if it fails."""
-    unseen: str = ""
-    """Why no run on the emulator uses it; empty if runs do."""
-
-
 _MANAGED: Sequence[Mode] = ("managed",)
 _DRIVEN: Sequence[Mode] = ("driven",)
 _NO_LOG = "`cloudtune logs` prints only the address of the log"
-CALLER: Sequence[Right] = (
+CALLER: Sequence[Right[Resource]] = (
     Right("sagemaker:CreateHyperParameterTuningJob", "tuning job", _MANAGED),
     Right("sagemaker:DescribeHyperParameterTuningJob", "tuning job", _MANAGED),
     Right("sagemaker:ListTrainingJobsForHyperParameterTuningJob", "tuning job", _MANAGED),
@@ -75,7 +61,7 @@ CALLER: Sequence[Right] = (
 
 _BY_GUIDE = "the developer guide lists it, and the emulator does without"
 _NO_IMAGES = "the emulator pulls no image from ECR"
-ROLE: Sequence[Right] = (
+ROLE: Sequence[Right[Resource]] = (
     Right("s3:ListBucket", "read buckets"),
     Right("s3:GetObject", "read objects"),
     Right("s3:PutObject", "own objects"),
@@ -101,7 +87,7 @@ _NETWORK = (
     *("DeleteNetworkInterfacePermission", "DescribeNetworkInterfaces", "DescribeVpcs"),
     *("DescribeDhcpOptions", "DescribeSubnets", "DescribeSecurityGroups"),
 )
-DOCTOR: Sequence[Right] = (
+DOCTOR: Sequence[Right[Resource]] = (
     Right("iam:GetRole", "role"),
     Right("iam:SimulatePrincipalPolicy", "any"),
     Right("ecr:DescribeImages", "image"),
@@ -111,19 +97,17 @@ DOCTOR: Sequence[Right] = (
 """The rights that only the doctor uses; without one, it reports what it cannot see as unknown."""
 
 
-def caller_rights(plan: Plan) -> list[Right]:
+def caller_rights(plan: Plan) -> list[Right[Resource]]:
     """Return the rights that the caller of a run needs."""
     resources = Resources(plan)
-    return [
-        each for each in CALLER if plan.mode in each.modes and resources.concrete(each.resource)
-    ]
+    return [each for each in CALLER if plan.mode in each.modes and resources.concrete(each.on)]
 
 
-def role_rights(plan: Plan) -> list[Right]:
+def role_rights(plan: Plan) -> list[Right[Resource]]:
     """Return the rights that the role of a run's training jobs needs."""
     settings = plan.settings
     assert isinstance(settings, SageMakerSettings)
-    rights = list(ROLE)
+    rights: list[Right[Resource]] = list(ROLE)
     if settings.subnets:
         rights += [Right(f"ec2:{name}", "any", unseen=_BY_GUIDE) for name in _NETWORK]
     if settings.kms_key:
@@ -132,16 +116,16 @@ def role_rights(plan: Plan) -> list[Right]:
     if settings.volume_kms_key:
         rights.append(Right("kms:CreateGrant", "disk key", unseen=_BY_GUIDE))
     resources = Resources(plan)
-    return [each for each in rights if resources.concrete(each.resource)]
+    return [each for each in rights if resources.concrete(each.on)]
 
 
-def policy_document(plan: Plan, rights: Sequence[Right]) -> Json:
+def policy_document(plan: Plan, rights: Sequence[Right[Resource]]) -> Json:
     """Return the smallest policy with the rights, with the names of the plan."""
     names = Resources(plan)
     groups: dict[tuple[str, ...], list[str]] = {}
     passed: list[Json] = []
     for right in rights:
-        resources = names.patterns(right.resource)
+        resources = names.patterns(right.on)
         if right.action == "iam:PassRole":
             condition = {"StringEquals": dict(PASSED_TO)}
             passed.append(_statement([right.action], resources, Condition=condition))

@@ -19,7 +19,7 @@ def policies(plan: Plan) -> Iterator[Policy]:
     data = plan.facts.data
     project, bucket = shlex.quote(data["project"]), shlex.quote(f"gs://{data['bucket']}")
     member = f"serviceAccount:{settings.impersonate}" if settings.impersonate else _YOU
-    on_project = [right.permission for right in caller_rights(plan, "project")]
+    on_project = [right.action for right in caller_rights(plan, "project")]
     yield Policy(
         f"permissions of the caller on the project {data['project']}, for {plan.mode} runs",
         "\n".join(on_project),
@@ -29,7 +29,7 @@ def policies(plan: Plan) -> Iterator[Policy]:
             _bind("projects", project, member, f"projects/{project}/roles/cloudtuneCaller"),
         ],
     )
-    on_bucket = [right.permission for right in caller_rights(plan, "bucket")]
+    on_bucket = [right.action for right in caller_rights(plan, "bucket")]
     role = f"projects/{project}/roles/cloudtuneBucket"
     yield Policy(
         f"permissions of the caller on the bucket {data['bucket']}",
@@ -47,7 +47,7 @@ def policies(plan: Plan) -> Iterator[Policy]:
         )
         yield Policy(
             f"permissions of the service account {account} on the bucket {data['bucket']}",
-            "\n".join(right.permission for right in TRIALS),
+            "\n".join(right.action for right in TRIALS),
             [_bind("storage buckets", bucket, f"serviceAccount:{account}", role)],
         )
     if account := settings.impersonate:

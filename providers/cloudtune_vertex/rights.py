@@ -7,33 +7,19 @@ reference, as far as calls of REST name theirs (read 2026-11-27).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from cloudtune.provider import Mode, Plan
+from cloudtune.provider import Mode, Plan, Right
 from cloudtune_vertex.settings import VertexSettings
 
 On = Literal["project", "bucket", "service account", "impersonated account"]
-
-
-@dataclass(frozen=True)
-class Right:
-    """A permission on something."""
-
-    permission: str
-    on: On
-    modes: Sequence[Mode] = ("managed", "driven")
-    without: str = ""
-    """What a run does without it, if it continues; empty if it fails."""
-    unseen: str = ""
-    """Why no run on the emulator uses it; empty if runs do."""
 
 
 _MANAGED: Sequence[Mode] = ("managed",)
 _DRIVEN: Sequence[Mode] = ("driven",)
 _TUNING = "aiplatform.hyperparameterTuningJobs"
 _CUSTOM = "aiplatform.customJobs"
-CALLER: Sequence[Right] = (
+CALLER: Sequence[Right[On]] = (
     Right(f"{_TUNING}.create", "project", _MANAGED),
     Right(f"{_TUNING}.get", "project", _MANAGED),
     Right(f"{_TUNING}.list", "project", _MANAGED),
@@ -60,7 +46,7 @@ CALLER: Sequence[Right] = (
     ),
 )
 """The permissions of the caller, or of the account that it impersonates."""
-TRIALS: Sequence[Right] = tuple(
+TRIALS: Sequence[Right[On]] = tuple(
     Right(f"storage.objects.{verb}", "bucket") for verb in ("create", "delete", "get", "list")
 )
 """The permissions of the trials' service account."""
@@ -84,7 +70,7 @@ def doctor_rights(plan: Plan) -> list[str]:
     return [*DOCTOR, *([PERSISTENT_RESOURCE] if on_resource else [])]
 
 
-def caller_rights(plan: Plan, on: On) -> list[Right]:
+def caller_rights(plan: Plan, on: On) -> list[Right[On]]:
     """Return the permissions that the caller of a run needs on something."""
     settings = plan.settings
     assert isinstance(settings, VertexSettings)

@@ -33,9 +33,9 @@ class TestRights(RunCalls):
         ]
         used = {call.action for call in calls if call.by == "client"}
         used.discard("storage.buckets.create")  # only on the emulator
-        assert used == {right.permission for right in table if not right.unseen}
+        assert used == {right.action for right in table if not right.unseen}
         assert {call.action for call in calls if call.by == "job"} <= {
-            right.permission for right in rights.TRIALS
+            right.action for right in rights.TRIALS
         }
         buckets = {call.resource for call in calls if call.action.startswith("storage.objects")}
         assert buckets == {"projects/_/buckets/team-bucket"}
@@ -44,7 +44,7 @@ class TestRights(RunCalls):
 def test_the_page_lists_the_permissions() -> None:
     text = (Path(__file__).parents[2] / "docs" / "vertex.md").read_text("utf-8")
     section = text.partition("## Minimum permissions\n")[2].partition("\n## ")[0]
-    missing = [right.permission for right in rights.CALLER if right.permission not in section]
+    missing = [right.action for right in rights.CALLER if right.action not in section]
     assert missing == []
 
 

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning, is_map
+from cloudtune.provider import (
+    Check,
+    Json,
+    Plan,
+    Right,
+    account_error,
+    account_ok,
+    account_warning,
+    is_map,
+)
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.account.identity import Caller
 from cloudtune_sagemaker.account.role import PATH
@@ -21,7 +30,7 @@ from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.policy import role_command, role_name, statement_text
 from cloudtune_sagemaker.resources import Resource, Resources, is_known
-from cloudtune_sagemaker.rights import PASSED_TO, Right, caller_rights, role_rights
+from cloudtune_sagemaker.rights import PASSED_TO, caller_rights, role_rights
 
 _SIMULATION = "iam:SimulatePrincipalPolicy"
 _LOOK = "`cloudtune doctor --policy` prints the rights that a run needs"
@@ -30,7 +39,7 @@ _CALLER, _ROLE = "caller-rights", "role-rights"
 
 @dataclass(frozen=True)
 class _Missing:
-    right: Right
+    right: Right[Resource]
     resources: Sequence[str]
     decision: str
 
@@ -103,7 +112,7 @@ def check_role_rights(aws: Aws, plan: Plan) -> Iterator[Check]:
 
 
 def _optional(plan: Plan, lack: _Missing, who: str, id_: str, path: str = "") -> Check:
-    resources = Resources(plan).patterns(lack.right.resource)
+    resources = Resources(plan).patterns(lack.right.on)
     return account_warning(
         id=id_,
         path=path,
@@ -113,12 +122,12 @@ def _optional(plan: Plan, lack: _Missing, who: str, id_: str, path: str = "") ->
 
 
 def _simulate(
-    aws: Aws, plan: Plan, principal: str, rights: Sequence[Right], otherwise: Check
+    aws: Aws, plan: Plan, principal: str, rights: Sequence[Right[Resource]], otherwise: Check
 ) -> Generator[Check, None, list[_Missing] | None]:
     """Return the rights that a principal lacks; None if that cannot be asked."""
-    by_resource: dict[Resource, list[Right]] = {}
+    by_resource: dict[Resource, list[Right[Resource]]] = {}
     for right in rights:
-        by_resource.setdefault(right.resource, []).append(right)
+        by_resource.setdefault(right.on, []).append(right)
     resources = Resources(plan)
     missing: list[_Missing] = []
     for resource, group in by_resource.items():
@@ -137,7 +146,7 @@ def _simulate(
 
 
 def _decisions(
-    aws: Aws, principal: str, rights: Sequence[Right], arns: Sequence[str]
+    aws: Aws, principal: str, rights: Sequence[Right[Resource]], arns: Sequence[str]
 ) -> dict[str, str]:
     """Return the decision for each action, on the first resource that is denied if any is."""
     context: list[Json] = [
@@ -193,5 +202,5 @@ def _may_grant(aws: Aws, bucket: str, role: str) -> bool:
     return any(each in principals for each in (role, f"::{account}:root", f'"{account}"', '"*"'))
 
 
-def _join(rights: Sequence[Right]) -> str:
+def _join(rights: Sequence[Right[Resource]]) -> str:
     return ", ".join(right.action for right in rights)

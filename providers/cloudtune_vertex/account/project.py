@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_warning
+from cloudtune.provider import Check, Json, Plan, Right, account_error, account_ok, account_warning
 from cloudtune_vertex.account.ask import ask, unknown
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.policy import actas_command, enable_command, grant_command
-from cloudtune_vertex.rights import APIS, Right, caller_rights
+from cloudtune_vertex.rights import APIS, On, caller_rights
 from cloudtune_vertex.settings import VertexSettings
 
 _LOOK = "`cloudtune doctor --policy` prints the permissions that a run needs"
@@ -68,7 +68,7 @@ def check_permissions(google: Google, plan: Plan) -> Iterator[Check]:
             missing,
             rights,
             f"the project {project}",
-            grant_command(project, [right.permission for right in missing if not right.without]),
+            grant_command(project, [right.action for right in missing if not right.without]),
         )
 
 
@@ -105,35 +105,35 @@ def check_service_account(google: Google, plan: Plan) -> Iterator[Check]:
 
 
 def report_bucket(
-    response: Json, rights: Sequence[Right], project: str, bucket: str
+    response: Json, rights: Sequence[Right[On]], project: str, bucket: str
 ) -> Iterator[Check]:
     """Yield which permissions the caller lacks on a bucket."""
     missing = _missing(response, rights)
-    names = [right.permission for right in missing]
+    names = [right.action for right in missing]
     command = grant_command(project, names, bucket=bucket)
     yield from _report(missing, rights, f"the bucket {bucket}", command)
 
 
-def _body(rights: Sequence[Right]) -> Json:
-    return {"permissions": [right.permission for right in rights]}
+def _body(rights: Sequence[Right[On]]) -> Json:
+    return {"permissions": [right.action for right in rights]}
 
 
-def _missing(response: Json, rights: Sequence[Right]) -> list[Right]:
+def _missing(response: Json, rights: Sequence[Right[On]]) -> list[Right[On]]:
     granted = set(response.get("permissions", ()))
-    return [right for right in rights if right.permission not in granted]
+    return [right for right in rights if right.action not in granted]
 
 
 def _report(
-    missing: Sequence[Right], rights: Sequence[Right], where: str, command: str
+    missing: Sequence[Right[On]], rights: Sequence[Right[On]], where: str, command: str
 ) -> Iterator[Check]:
     for right in missing:
         if right.without:
             yield account_warning(
                 id="permissions",
-                message=f"your account lacks {right.permission}: without it, {right.without}",
+                message=f"your account lacks {right.action}: without it, {right.without}",
                 fix=f"grant it on {where}",
             )
-    needed = [right.permission for right in missing if not right.without]
+    needed = [right.action for right in missing if not right.without]
     if needed:
         yield account_error(
             id="permissions",

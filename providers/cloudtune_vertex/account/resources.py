@@ -71,7 +71,7 @@ def _check_bucket(google: Google, plan: Plan, bucket: str, path: str) -> Iterato
     yield from _compare_location(found, bucket, location, path)
     if is_own:
         rights = caller_rights(plan, "bucket")
-        permissions = [right.permission for right in rights]
+        permissions = [right.action for right in rights]
         answer = google.rest(
             "GET",
             "storage",
