@@ -107,12 +107,12 @@ def role_rights(plan: Plan) -> list[Right[Resource]]:
     """Return the rights that the role of a run's training jobs needs."""
     settings = plan.settings
     assert isinstance(settings, SageMakerSettings)
-    rights: list[Right[Resource]] = list(ROLE)
+    rights = list(ROLE)
     if settings.subnets:
-        rights += [Right(f"ec2:{name}", "any", unseen=_BY_GUIDE) for name in _NETWORK]
+        rights.extend(Right(f"ec2:{name}", "any", unseen=_BY_GUIDE) for name in _NETWORK)
     if settings.kms_key:
         names = ("Encrypt", "GenerateDataKey", "Decrypt")
-        rights += [Right(f"kms:{name}", "output key", unseen=_BY_GUIDE) for name in names]
+        rights.extend(Right(f"kms:{name}", "output key", unseen=_BY_GUIDE) for name in names)
     if settings.volume_kms_key:
         rights.append(Right("kms:CreateGrant", "disk key", unseen=_BY_GUIDE))
     resources = Resources(plan)
