@@ -303,7 +303,7 @@ def test_its_end_ends_the_scripts(start_emulator: Callable[..., Emulator]) -> No
     made = start_emulator()
     code = "import os, time\nprint(f'pid={os.getpid()}=', flush=True)\ntime.sleep(100)"
     name = made.train(code)
-    said = made.until(lambda: made.log(name), lambda text: "pid=" in text)
+    said = made.until(lambda: made.log(name), lambda text: text.count("=") == 2)
     pid = int(said.split("=")[1])
     assert made.end() == 0
     with pytest.raises(ProcessLookupError):
@@ -316,7 +316,7 @@ def test_the_reaper_ends_the_scripts_when_it_is_killed(
     made = start_emulator()
     code = "import os, time\nprint(f'pid={os.getpid()}=', flush=True)\ntime.sleep(100)"
     name = made.train(code)
-    said = made.until(lambda: made.log(name), lambda text: "pid=" in text)
+    said = made.until(lambda: made.log(name), lambda text: text.count("=") == 2)
     made.process.send_signal(signal.SIGKILL)
     made.process.wait()
 
