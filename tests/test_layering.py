@@ -305,7 +305,7 @@ DIRECT: dict[str, set[str]] = {
     "cloudtune_sagemaker": {"_version", "trial"},
     "cloudtune_slurm": {"trial"},
     "cloudtune_vertex": {"_version", "planning", "trial"},
-    "cloudtune_watson": {"_version", "fitting", "trial"},
+    "cloudtune_watson": {"_version", "trial"},
 }
 """What a provider imports from the core past its two faces, the API of scripts included."""
 

@@ -76,9 +76,6 @@ def check(
 )
 @click.option("--request", is_flag=True, help="Show the whole request.")
 @click.option("--files", is_flag=True, help="List the files of the source with their sizes.")
-@click.option(
-    "--as", "form", metavar="FORM", help="Show the plan as another document of the service."
-)
 def plan(
     study: str,
     on: tuple[str, ...],
@@ -90,7 +87,6 @@ def plan(
     output: Path | None,
     request: bool,
     files: bool,
-    form: str | None,
 ) -> None:
     """Show what a run of STUDY would do, take, and cost, and what a provider cannot express.
 
@@ -99,19 +95,10 @@ def plan(
     """
     from cloudtune import api
     from cloudtune.cli.convert import load_study
-    from cloudtune.errors import UsageError
 
-    if form and files:
-        raise UsageError("--as and --files exclude each other")
-    if form and output:
-        raise UsageError("--as and -o exclude each other: the document of --as cannot be run")
     exclude = [output] if output else []
     loaded = load_study(study, overrides)
     plans = api.plan(loaded, on or ["local"], exclude=exclude, emulate=emulate)
-    if form is not None:
-        for each in plans:
-            _print_document(each, form, strict=strict)
-        return
     _print_plans(plans, strict=strict, as_json=as_json, brief=files, files=files, request=request)
     if output:
         from cloudtune.ledger.outputs import record_outputs
@@ -211,29 +198,4 @@ def _print_plans(
     if any(p.broken for p in plans):
         raise SystemExit(3)
     if any(p.findings if strict else p.refused for p in plans):
-        raise SystemExit(2)
-
-
-def _print_document(plan: Plan, form: str, *, strict: bool) -> None:
-    """Print a plan as another document, with its findings on stderr; exit with 2 if refused."""
-    from cloudtune.diagnostics import Finding
-    from cloudtune.errors import UsageError
-    from cloudtune.provider import registry
-    from cloudtune.reporting.phrases import location_prefix
-    from cloudtune.reporting.sanitize import format_json, sanitize_line
-
-    documents = registry.get(plan.provider).documents
-    if form not in documents:
-        if not documents:
-            raise UsageError(f"{plan.provider} has no other documents; omit --as")
-        raise UsageError(f"{plan.provider} has no document {form!r}; it has {', '.join(documents)}")
-    document = documents[form](plan)
-    click.echo(sanitize_line(document.description), err=True)
-    for item in document.remarks:
-        kind = "" if isinstance(item, Finding) else "note: "
-        line = f"  {kind}{location_prefix(plan.study, item.path)}{item}"
-        echo_lines(sanitize_line(line), err=True)
-    click.echo(format_json(document.content, indent=2))
-    findings = [item for item in document.remarks if isinstance(item, Finding)]
-    if any(strict or finding.kind == "refused" for finding in findings):
         raise SystemExit(2)

@@ -116,7 +116,6 @@ if TYPE_CHECKING:
     from cloudtune.provider.models import ProviderSettings as ProviderSettings
     from cloudtune.provider.models import RawTrial as RawTrial
     from cloudtune.provider.models import Recovered as Recovered
-    from cloudtune.provider.models import ServiceDocument as ServiceDocument
     from cloudtune.provider.models import TrainingJob as TrainingJob
     from cloudtune.provider.placeholders import fill_placeholders as fill_placeholders
     from cloudtune.provider.plan import Plan as Plan
@@ -250,7 +249,7 @@ _EXPORTS = {
     ),
     "cloudtune.provider.models": (
         "CloudSettings Emulator Interrupted JobContext JobDescription JobRef JobStatus "
-        "ProviderSettings RawTrial Recovered ServiceDocument TrainingJob"
+        "ProviderSettings RawTrial Recovered TrainingJob"
     ),
     "cloudtune.provider.placeholders": "fill_placeholders",
     "cloudtune.provider.plan": "Plan",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.formats.model import Format
     from cloudtune.provider.account import Policy
-    from cloudtune.provider.models import JobDescription, ServiceDocument
+    from cloudtune.provider.models import JobDescription
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
     from cloudtune.provider.uploads import Uploads
@@ -78,11 +78,6 @@ class BaseProvider(ABC, Generic[SettingsT]):
         A format is imported late, as this property is read.
         """
         return ()
-
-    @property
-    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """Functions that show a plan as another document of the service, by the document's name."""
-        return {}
 
     def lookup(self, study: Study, settings: SettingsT, facts: Facts) -> Lookup:
         """Return what the provider must know before planning; by default, nothing is uploaded.

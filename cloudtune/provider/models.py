@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloudtune.diagnostics import Finding, Note
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
@@ -230,14 +229,3 @@ class Lost:
     """Whether trials may still run at the service, where a later process finds them."""
     error: Exception | None = None
     """An unexpected exception; the reason is then appended to its crash report."""
-
-
-@dataclass(frozen=True)
-class ServiceDocument:
-    """A plan in the form of another document of the service, such as an older one; never sent."""
-
-    description: str
-    """What the document is, and which tool accepts it."""
-    content: Json
-    remarks: Sequence[Finding | Note]
-    """What the document cannot express."""

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from cloudtune.provider import Plan, UsageError
 from cloudtune_watson.backend import Backend
-from cloudtune_watson.jobs.backend import DeploymentJobsBackend
+from cloudtune_watson.jobs.backend import DEPLOYMENT_JOBS
 from cloudtune_watson.settings import SETTINGS
 from cloudtune_watson.versions import CHOOSE_BACKEND, BackendName
-from cloudtune_watson.wml.backend import TrainingsBackend
-from cloudtune_watson.wmla.backend import SearchesBackend
+from cloudtune_watson.wml.backend import TRAININGS
+from cloudtune_watson.wmla.backend import SEARCHES
 
 BACKENDS: Mapping[BackendName, Backend] = {
-    "jobs": DeploymentJobsBackend(),
-    "wml": TrainingsBackend(),
-    "wmla": SearchesBackend(),
+    "jobs": DEPLOYMENT_JOBS,
+    "wml": TRAININGS,
+    "wmla": SEARCHES,
 }
 
 

@@ -63,7 +63,7 @@ def stand_in_backend(settings: WatsonSettings) -> WatsonSettings:
 def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     """Return what is known of the cluster; missing settings get stand-ins."""
     backend = BACKENDS[settings.service] if settings.service else None
-    is_cloud = backend is not None and backend.is_cloud(settings, emulated=facts.emulated)
+    is_cloud = backend is not None and backend.is_cloud(settings, facts.emulated)
     required = backend.required_settings(settings, is_cloud=is_cloud) if backend else []
     values = {name: getattr(settings, name) for name in STAND_INS}
     stand_ins: Mapping[str, str] = {name: f"{{{{{name}}}}}" for name in STAND_INS}
@@ -98,7 +98,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         price=hour_price(settings, backend, study.limits_for(NAME).max_cost),
         limits=ServiceLimits(
             timeout_unit=backend.timeout_unit if backend else 1,
-            uncounted=tuple(backend.uncounted) if backend else (),
+            uncounted=backend.uncounted if backend else (),
         ),
         missing_settings=missing,
         code_address=code_address(study, NAME),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudtune.provider import (
     BaseProvider,
@@ -35,9 +35,6 @@ from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.lookup import lookup, stand_in_backend
 from cloudtune_watson.rules.study import study_rules
 from cloudtune_watson.settings import WatsonSettings
-
-if TYPE_CHECKING:
-    from cloudtune.provider import ServiceDocument
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):
@@ -99,13 +96,6 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         name = plan.facts.data["backend"]
         return BACKENDS[name].outline(plan) if name else {}
 
-    @property
-    def documents(self) -> Mapping[str, Callable[[Plan], ServiceDocument]]:
-        """The older document of IBM's experiments."""
-        from cloudtune_watson.experiments import to_document
-
-        return {"experiments": to_document}
-
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of WML Accelerator's searches.
 
@@ -113,7 +103,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             MissingExtraError: If requests is not installed.
             UsageError: If the variable with the key is not set.
         """
-        return backend_of(plan).client(plan, context)
+        return backend_of(plan).client(plan, context) or super().client(plan, context)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the cluster.

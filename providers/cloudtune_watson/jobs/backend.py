@@ -1,4 +1,4 @@
-"""The back end ``jobs``: connects the files of this folder."""
+"""The back end ``jobs``: watsonx.ai Runtime, which runs a job for each start of a trial."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
     Check,
-    Facts,
-    Finding,
-    FittedStudy,
     JobContext,
-    Json,
-    Note,
     Plan,
     Policy,
     TrainingJobs,
@@ -21,7 +16,7 @@ from cloudtune.provider import (
     describe_source,
 )
 from cloudtune_watson.auth import cluster_facts, connect
-from cloudtune_watson.backend import STAND_INS, Backend
+from cloudtune_watson.backend import STAND_INS, UNCOUNTED, Backend
 from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
 from cloudtune_watson.jobs.request import deployment_job
 from cloudtune_watson.jobs.rights import CALLS
@@ -29,7 +24,6 @@ from cloudtune_watson.jobs.rules import asset_problem, deployment_job_rules, ver
 from cloudtune_watson.policy import describe_calls, editor_policy
 from cloudtune_watson.regions import is_ibm_cloud
 from cloudtune_watson.settings import WatsonSettings
-from cloudtune_watson.versions import short_version
 
 if TYPE_CHECKING:
     from cloudtune_watson.jobs.client import RuntimeClient
@@ -40,107 +34,95 @@ _CLOUD = (
 )
 
 
-class DeploymentJobsBackend(Backend):
-    """watsonx.ai Runtime, which runs one deployment job for each start of a trial."""
+def _is_cloud(settings: WatsonSettings, emulated: bool) -> bool:
+    """Return whether the jobs run on IBM Cloud; on the emulator unless a cluster is named."""
+    if settings.url is None:
+        return emulated and settings.version is None
+    return is_ibm_cloud(settings.url)
 
-    required = ("url", "version", "username", "space_id", "hardware_spec", "software_spec")
-    not_on_ibm_cloud = frozenset({"version", "username"})
-    settings = frozenset(("space_id", "hardware_spec", "software_spec", "tags", "visible_secrets"))
-    refused_settings: Mapping[str, str] = {
-        "project_id": "deployments are in a space, and not in a project"
+
+def _outline(plan: Plan) -> Mapping[str, str]:
+    facts, data = plan.facts, plan.facts.data
+    service = "IBM Cloud" if data["is_cloud"] else "watsonx.ai Runtime"
+    return {
+        "where": f"space {data['space_id']} of {service} at {data['url']}",
+        "machine": f"hardware specification {data['hardware_spec']}",
+        "image": f"software specification {data['software_spec']}",
+        "uploads": f"{describe_source(facts.lookup.source)}, as one script",
+        "creates": f"deployment {facts.job_name} of the script; in it a job for each trial, "
+        f"{facts.job_name}-1 and so on, each with a data asset for its results. All are deleted "
+        "when the results are on this machine",
     }
-    stand_ins: Mapping[str, str] = {
-        **STAND_INS,
-        "url": "https://us-south.ml.cloud.ibm.com",
-        "hardware_spec": "S",
-        "software_spec": "runtime-25.1-py3.12",
-    }
-    has_ibm_cloud = True
-    has_volume = False
-    uncounted = (
-        *Backend.uncounted,
-        "the time that a job waits in IBM's queue, which may be billed",
-    )
-    protected_paths = (
-        *("name", "tags", "space_id", "deployment.id", "scoring.output_data_reference"),
-        f"scoring.environment_variables.{JOB_NAME_VARIABLE}",
-        f"scoring.environment_variables.{PARAMETERS_VARIABLE}",
-    )
 
-    def is_cloud(self, settings: WatsonSettings, *, emulated: bool) -> bool:
-        """Return whether the jobs run on IBM Cloud; on the emulator unless a cluster is named."""
-        if settings.url is None:
-            return emulated and settings.version is None
-        return is_ibm_cloud(settings.url)
 
-    def version_rules(self, settings: WatsonSettings, version: str) -> Iterator[Finding | Note]:
-        """Yield whether IBM documents deployment jobs for a version."""
-        return version_rules(short_version(version))
-
-    def input_problem(self, name: str, address: str, facts: Facts) -> str:
-        """Return why an address is no data asset of the space; empty if it is one."""
-        return asset_problem(name, address, facts)
-
-    def rules(
-        self, fitted: FittedStudy, settings: WatsonSettings, facts: Facts
-    ) -> Iterator[Finding | Note]:
-        """Yield how a deployment job differs from a local trial."""
-        return deployment_job_rules(fitted.study, settings, facts)
-
-    def request(self, fitted: FittedStudy, settings: WatsonSettings, facts: Facts) -> Json:
-        """Return the request of a deployment job."""
-        return deployment_job(fitted.study, settings, facts)
-
-    def outline(self, plan: Plan) -> Mapping[str, str]:
-        """Return what a run uses and creates, by label."""
-        facts, data = plan.facts, plan.facts.data
-        service = "IBM Cloud" if data["is_cloud"] else "watsonx.ai Runtime"
-        return {
-            "where": f"space {data['space_id']} of {service} at {data['url']}",
-            "machine": f"hardware specification {data['hardware_spec']}",
-            "image": f"software specification {data['software_spec']}",
-            "uploads": f"{describe_source(facts.lookup.source)}, as one script",
-            "creates": f"deployment {facts.job_name} of the script; in it a job for each trial, "
-            f"{facts.job_name}-1 and so on, each with a data asset for its results. All are "
-            "deleted when the results are on this machine",
-        }
-
-    def policy(self, plan: Plan) -> Policy:
-        """Return the role of an editor in the space."""
-        data = plan.facts.data
-        if not data["is_cloud"]:
-            return editor_policy(plan, CALLS)
-        title = f"role of your user in the space {data['space_id']}: Editor, on IBM Cloud"
-        return Policy(title, f"{describe_calls(CALLS)}\n{_CLOUD}")
-
-    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
-        """Yield what read-only calls show of the space and its watsonx.ai Runtime."""
-        from cloudtune_watson.jobs.account import check_account
-
-        return check_account(_client(plan, context), plan)
-
-    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
-        """Return the lines of the log of a job that has not ended, or None if there is none."""
-        from cloudtune_watson.jobs.logs import read_job_log
-
-        return read_job_log(_client(plan, context), plan.facts.job_name, trial.id)
-
-    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
-        """Store and deploy the code, and return the deployment jobs of the trials."""
-        from cloudtune_watson.jobs.training_client import DeploymentJobs
-        from cloudtune_watson.jobs.uploads import ensure_deployment
-
-        runtime = _client(plan, context)
-        return DeploymentJobs(runtime, plan, context, ensure_deployment(runtime, plan, context))
-
-    def uploads(self, plan: Plan, context: JobContext) -> Uploads:
-        """Return what a run has in its space."""
-        from cloudtune_watson.jobs.uploads import find_uploads
-
-        return find_uploads(_client(plan, context), plan)
+def _policy(plan: Plan) -> Policy:
+    data = plan.facts.data
+    if not data["is_cloud"]:
+        return editor_policy(plan, CALLS)
+    title = f"role of your user in the space {data['space_id']}: Editor, on IBM Cloud"
+    return Policy(title, f"{describe_calls(CALLS)}\n{_CLOUD}")
 
 
 def _client(plan: Plan, context: JobContext) -> RuntimeClient:
     from cloudtune_watson.jobs.client import RuntimeClient
 
     return RuntimeClient(connect(plan, context), cluster_facts(plan, context))
+
+
+def _check_account(plan: Plan, context: JobContext) -> Iterator[Check]:
+    from cloudtune_watson.jobs.account import check_account
+
+    return check_account(_client(plan, context), plan)
+
+
+def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+    from cloudtune_watson.jobs.logs import read_job_log
+
+    return read_job_log(_client(plan, context), plan.facts.job_name, trial.id)
+
+
+def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
+    from cloudtune_watson.jobs.training_client import DeploymentJobs
+    from cloudtune_watson.jobs.uploads import ensure_deployment
+
+    runtime = _client(plan, context)
+    return DeploymentJobs(runtime, plan, context, ensure_deployment(runtime, plan, context))
+
+
+def _uploads(plan: Plan, context: JobContext) -> Uploads:
+    from cloudtune_watson.jobs.uploads import find_uploads
+
+    return find_uploads(_client(plan, context), plan)
+
+
+DEPLOYMENT_JOBS = Backend(
+    required=("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
+    not_on_ibm_cloud=frozenset({"version", "username"}),
+    settings=frozenset(("space_id", "hardware_spec", "software_spec", "tags", "visible_secrets")),
+    refused_settings={"project_id": "deployments are in a space, and not in a project"},
+    stand_ins={
+        **STAND_INS,
+        "url": "https://us-south.ml.cloud.ibm.com",
+        "hardware_spec": "S",
+        "software_spec": "runtime-25.1-py3.12",
+    },
+    has_ibm_cloud=True,
+    is_cloud=_is_cloud,
+    has_volume=False,
+    uncounted=(*UNCOUNTED, "the time that a job waits in IBM's queue, which may be billed"),
+    protected_paths=(
+        *("name", "tags", "space_id", "deployment.id", "scoring.output_data_reference"),
+        f"scoring.environment_variables.{JOB_NAME_VARIABLE}",
+        f"scoring.environment_variables.{PARAMETERS_VARIABLE}",
+    ),
+    version_rules=version_rules,
+    input_problem=asset_problem,
+    rules=deployment_job_rules,
+    request=deployment_job,
+    outline=_outline,
+    policy=_policy,
+    check_account=_check_account,
+    read_log=_read_log,
+    training_jobs=_training_jobs,
+    uploads=_uploads,
+)

@@ -7,7 +7,7 @@ v4; read 2026-11-27.
 
 from __future__ import annotations
 
-from cloudtune.provider import Facts, Json, Plan, Study, secret_variables
+from cloudtune.provider import Facts, FittedStudy, Json, Plan, secret_variables
 from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
 from cloudtune_watson.layout import (
     DEPLOYMENT,
@@ -20,11 +20,12 @@ from cloudtune_watson.layout import (
 from cloudtune_watson.settings import WatsonSettings
 
 
-def deployment_job(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
+def deployment_job(fitted: FittedStudy, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the body of ``POST /ml/v4/deployment_jobs``.
 
     `JOB`, `DEPLOYMENT` and `PARAMETERS` stand for what each start replaces.
     """
+    study = fitted.study
     data = facts.data
     scoring: Json = {
         "environment_variables": {

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from cloudtune.provider import (
     Facts,
     Finding,
+    FittedStudy,
     Note,
     Study,
     check_visible_secrets,
@@ -18,7 +19,7 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.jobs.native_rules import native_rules
 from cloudtune_watson.settings import NAME, SETTINGS, WatsonSettings
-from cloudtune_watson.versions import WML_FIRST, WML_LAST, parse_version
+from cloudtune_watson.versions import WML_FIRST, WML_LAST, parse_version, short_version
 
 PARALLEL_JOBS = 2
 """Running jobs of one deployment, which the page for Cloud Pak for Data 3.5 documents; later pages
@@ -32,9 +33,10 @@ _ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
 def deployment_job_rules(
-    study: Study, settings: WatsonSettings, facts: Facts
+    fitted: FittedStudy, settings: WatsonSettings, facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield how a deployment job differs from a local trial."""
+    study = fitted.study
     yield from _stopping(study)
     yield from _secrets(study, settings)
     limits = study.limits_for(NAME)
@@ -117,9 +119,9 @@ def asset_problem(name: str, address: str, facts: Facts) -> str:
     return ""
 
 
-def version_rules(version: str) -> Iterator[Finding | Note]:
+def version_rules(_settings: WatsonSettings, version: str) -> Iterator[Finding | Note]:
     """Yield whether IBM documents deployment jobs for a version."""
-    path = f"{SETTINGS}.version"
+    path, version = f"{SETTINGS}.version", short_version(version)
     numbers = parse_version(version)
     if numbers is None or len(numbers) < 2:
         reason = "must be the version of Cloud Pak for Data or Software Hub, such as '5.4'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from cloudtune.provider import Facts, Json, Study
+from cloudtune.provider import Facts, FittedStudy, Json
 from cloudtune_watson.layout import (
     COMMAND,
     DEFINITION,
@@ -18,12 +18,13 @@ from cloudtune_watson.layout import (
 from cloudtune_watson.settings import WatsonSettings
 
 
-def training_job(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
+def training_job(fitted: FittedStudy, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the body of ``POST /ml/v4/trainings``.
 
     `JOB` and `DEFINITION` stand for what each start replaces. The runner adds the arguments of the
     trial to the command, see `training_command`.
     """
+    study = fitted.study
     data = facts.data
     scope = "project_id" if data["project_id"] else "space_id"
     return {

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import CategoricalParameter, Finding, Note, Study, format_value
+from cloudtune.provider import (
+    CategoricalParameter,
+    Facts,
+    Finding,
+    FittedStudy,
+    Note,
+    Study,
+    format_value,
+)
 from cloudtune_watson.rules.clusters import metric_rules
 from cloudtune_watson.settings import SETTINGS, WatsonSettings
 from cloudtune_watson.versions import (
@@ -12,12 +20,16 @@ from cloudtune_watson.versions import (
     WATSON_ML_VERSIONS,
     WATSONX_AI_VERSIONS,
     parse_version,
+    short_version,
 )
 from cloudtune_watson.wml.native_rules import native_rules
 
 
-def training_rules(study: Study, settings: WatsonSettings) -> Iterator[Finding | Note]:
+def training_rules(
+    fitted: FittedStudy, settings: WatsonSettings, _facts: Facts
+) -> Iterator[Finding | Note]:
     """Yield how a training differs from a local trial."""
+    study = fitted.study
     yield from metric_rules(study)
     yield from _arguments(study)
     yield from _stopping(study)
@@ -57,9 +69,9 @@ def _arguments(study: Study) -> Iterator[Finding]:
                 yield Finding("refused", f"{path}.values", reason)
 
 
-def version_rules(version: str) -> Iterator[Finding | Note]:
+def version_rules(_settings: WatsonSettings, version: str) -> Iterator[Finding | Note]:
     """Yield whether IBM's packages support a version."""
-    path = f"{SETTINGS}.version"
+    path, version = f"{SETTINGS}.version", short_version(version)
     known = dict.fromkeys((*WATSON_ML_VERSIONS, *WATSONX_AI_VERSIONS))
     last = WATSONX_AI_VERSIONS[-1]
     numbers = parse_version(version)

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator
 from itertools import islice
 
-from cloudtune.provider import Facts, Json, Space, Study, Value
+from cloudtune.provider import Facts, FittedStudy, Json, Space, Study, Value
 from cloudtune_watson.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE
@@ -22,11 +22,12 @@ MAX_EXPERIMENTS = 10_000
 """Trials of a grid that a request lists."""
 
 
-def tuning_job(study: Study, settings: WatsonSettings, facts: Facts) -> Json:
+def tuning_job(fitted: FittedStudy, settings: WatsonSettings, facts: Facts) -> Json:
     """Return the parts of ``POST /platform/rest/deeplearning/v1/hypersearch``.
 
     ``file`` is the name of the archive. ``data`` is an object here, and is sent as text.
     """
+    study = fitted.study
     spec = {"args": shlex.join(trial_arguments(settings, facts))}
     if settings.version == STANDALONE:
         spec["sigName"] = facts.data["instance_group"]

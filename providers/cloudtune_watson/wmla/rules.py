@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cloudtune.provider import (
+    Facts,
     Finding,
     FittedStudy,
     FloatParameter,
@@ -44,7 +45,9 @@ from cloudtune_watson.wmla.request import MAX_EXPERIMENTS, algorithm_name, to_mi
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 
 
-def tuning_rules(fitted: FittedStudy, settings: WatsonSettings) -> Iterator[Finding | Note]:
+def tuning_rules(
+    fitted: FittedStudy, settings: WatsonSettings, _facts: Facts
+) -> Iterator[Finding | Note]:
     """Yield what the search refuses or does differently."""
     study = fitted.study
     yield from metric_rules(study)
