@@ -193,7 +193,7 @@ def test_what_is_below_gcs_is_what_is_in_the_buckets(emulator: Any) -> None:
     """
     name = emulator.create_custom(emulator.container(code)).name
     sums = emulator.bucket.blob("out/sum.txt")
-    emulator.until(lambda: sums.exists() and sums.download_as_text(), "7".__eq__)  # it still runs
+    emulator.until(lambda: sums.exists() and sums.download_as_text() == "7", bool)  # it still runs
     assert not emulator.bucket.blob("in/old.txt").exists()
     generation = emulator.bucket.get_blob("out/sum.txt").generation
     emulator.bucket.blob("in/go.txt").upload_from_string("")
