@@ -70,7 +70,7 @@ def planned(
     facts = Facts(
         run_id="3f6k2m9qxt",
         job_name=f"{study.name or 'study'}-3f6k2m9qxt",
-        seed=study.strategy.seed or 11,
+        seed=11 if study.strategy.seed is None else study.strategy.seed,
         base=base,
         source=source,
         files=tuple(list_files(source)) if source else None,

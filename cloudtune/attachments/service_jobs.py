@@ -17,11 +17,11 @@ from cloudtune.fitting.fit import fit
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, new_run_id
 from cloudtune.planning.attached_plan import attached_plan
-from cloudtune.planning.settings import read_settings
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.models import JobContext, JobDescription
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.read_settings import read_settings
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.differences import Difference, find_differences
 from cloudtune.study.loader import load

@@ -13,6 +13,8 @@ from cloudtune.dialect.model import fit_document, write_document
 from cloudtune.errors import ConversionError, UsageError
 from cloudtune.formats.fields import Report, refusals
 from cloudtune.formats.study_text import format_document
+from cloudtune.provider import registry as providers
+from cloudtune.provider.read_settings import read_settings
 from cloudtune.study.loader import load
 from cloudtune.study.study import Study
 
@@ -43,10 +45,13 @@ def write(study: Study, to: str) -> Exported:
     Raises:
         UsageError: If there is no such format, or it is read only.
         ConversionError: If the format cannot express the study.
+        StudyError: If the settings of the provider with this format are invalid.
     """
     chosen = registry.get(to)
     if (dialect := chosen.dialect()) is None:
         raise UsageError(f"{chosen.name} is read only: cloudtune imports it, and does not write it")
+    if dialect.name in providers.names():
+        read_settings(study, dialect.name, providers.get(dialect.name))
     report = Report()
     if study.file is not None and not study.is_written("name"):
         report.note("name", "absent, so the document has no name; add name to the study")

@@ -65,7 +65,8 @@ def fit_blocks(
     if strategy.name not in support.strategies:
         reason = support.reason("strategy.name", f"{title} does not support {strategy.name}")
         findings.append(Finding("refused", "strategy.name", reason))
-    if support.launcher and strategy.method and strategy.method not in support.methods:
+    methods = support.methods
+    if strategy.method and methods is not None and strategy.method not in methods:
         strategy_update["method"] = None
         drop("strategy.method", "chooses its own algorithm")
     if strategy.seed is not None and not support.seeds:

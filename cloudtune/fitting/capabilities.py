@@ -48,7 +48,7 @@ class Adjustment:
 
 LAUNCHER_FIELDS: frozenset[str] = frozenset(
     [
-        *("description", "constants", "strategy", "early_stopping"),
+        *("description", "constants"),
         *("trial.source", "trial.script", "trial.module", "trial.command", "trial.requirements"),
         *("trial.python", "trial.warm", "trial.preload", "trial.args", "trial.arguments"),
         *("trial.switches", "trial.metrics", "trial.select", "trial.inputs", "trial.env"),
@@ -56,6 +56,8 @@ LAUNCHER_FIELDS: frozenset[str] = frozenset(
     ]
 )
 """What cloudtune and its launcher do themselves, on every service."""
+ENGINE_FIELDS: frozenset[str] = frozenset(["strategy", "early_stopping"])
+"""What cloudtune's engine does, where it chooses the trials."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class ModeCapabilities:
     strategies: frozenset[StrategyName]
     grid_of_values: bool
     """Whether a grid supports only lists of values."""
-    methods: frozenset[MethodName]
+    methods: frozenset[MethodName] | None
+    """The supported methods of strategies; None if the words of a dialect say what is different."""
     seeds: bool
     objectives: int
     """The maximum number of objectives."""
@@ -179,6 +182,7 @@ DRIVEN = ModeCapabilities(
     max_values=None,
     max_name_length=None,
     unattended=False,
+    fields=LAUNCHER_FIELDS | ENGINE_FIELDS,
 )
 """The capabilities of cloudtune's engine: the base of every driven mode."""
 
@@ -190,7 +194,7 @@ NOTHING = ModeCapabilities(
     single_values=True,
     strategies=frozenset(),
     grid_of_values=False,
-    methods=frozenset(),
+    methods=None,
     seeds=False,
     objectives=1,
     targets=False,

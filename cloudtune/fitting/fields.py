@@ -25,8 +25,9 @@ _FITTED = (
 """The fields for which `fit` has rules of its own."""
 _ONLY_HERE = "only a run on this machine uses it"
 _REASONS = {"trial.python": _ONLY_HERE, "trial.warm": _ONLY_HERE, "trial.preload": _ONLY_HERE}
-_BLOCKS = frozenset(["trial", "strategy", "early_stopping", "objective"])
-"""The blocks whose fields are dropped one by one."""
+_BLOCKS = frozenset(["strategy", "early_stopping", "objective"])
+"""The blocks whose fields are dropped one by one. Those of ``trial`` are, too, unless there is a
+reason for the whole block."""
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -43,7 +44,9 @@ def unsupported_fields(study: StudyFields, support: ModeCapabilities, title: str
         if any(_covers(each, names) or _covers(each, of_rule) for each in patterns):
             continue
         length = _reason_length(names, support)
-        path = ".".join(names[: length or (2 if names[0] in _BLOCKS else 1)])
+        is_block = names[0] in _BLOCKS or (names[0] == "trial" and not length)
+        length = max(length, 2 if is_block else 1)
+        path = ".".join(names[:length])
         reason = support.reason(path, _REASONS.get(path, f"{title} has no {path}"))
         findings.setdefault(path, Finding("dropped", path, reason))
     return list(findings.values())

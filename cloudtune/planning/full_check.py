@@ -14,9 +14,9 @@ from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, StudyError
 from cloudtune.formats import registry as formats
 from cloudtune.planning.planner import plan_run
-from cloudtune.planning.settings import read_settings
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.read_settings import read_settings
 from cloudtune.study.loader import read_parts
 from cloudtune.study.schema import BoolParameter, Limits, Strategy, TrialSpec
 from cloudtune.study.study import Study

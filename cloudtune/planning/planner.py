@@ -37,7 +37,6 @@ from cloudtune.planning.preflight import (
     engine_notes,
 )
 from cloudtune.planning.remote_code import check_switches, read_switches
-from cloudtune.planning.settings import read_settings
 from cloudtune.planning.warm_start import read_parents
 from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
@@ -47,6 +46,7 @@ from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code
 from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.read_settings import read_settings
 from cloudtune.search.hyperband_search import max_starts
 from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.schema import Mode

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cloudtune.fitting.capabilities import ALL_LIMITS as ALL_LIMITS
     from cloudtune.fitting.capabilities import ALL_SCALES as ALL_SCALES
     from cloudtune.fitting.capabilities import DRIVEN as DRIVEN
+    from cloudtune.fitting.capabilities import LAUNCHER_FIELDS as LAUNCHER_FIELDS
     from cloudtune.fitting.capabilities import NOTHING as NOTHING
     from cloudtune.fitting.capabilities import Adjustment as Adjustment
     from cloudtune.fitting.capabilities import Capabilities as Capabilities
@@ -215,7 +216,8 @@ _EXPORTS = {
         "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"
     ),
     "cloudtune.fitting.capabilities": (
-        "ALL_LIMITS ALL_SCALES DRIVEN NOTHING Adjustment Capabilities Limit ModeCapabilities"
+        "ALL_LIMITS ALL_SCALES DRIVEN LAUNCHER_FIELDS NOTHING Adjustment Capabilities Limit "
+        "ModeCapabilities"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
     "cloudtune.dialect.code": "is_remote locate_code other_sources source_address",

@@ -33,7 +33,7 @@ from cloudtune.provider import (
 from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.layout import launcher_hash, uploads_prefix
-from cloudtune_sagemaker.request.tuning_job import MIN_TIMEOUT
+from cloudtune_sagemaker.request.study_part import MIN_TIMEOUT
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
 ACCOUNT = "{{account}}"

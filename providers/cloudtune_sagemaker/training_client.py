@@ -22,6 +22,7 @@ from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.layout import NUMBER, RUN_TAG
 from cloudtune_sagemaker.request.metric_regex import launcher_regex
+from cloudtune_sagemaker.request.study_part import value_encoder
 
 POLL_SECONDS = 15.0
 POLL_SECONDS_EMULATED = 0.25
@@ -136,7 +137,8 @@ class SageMakerJobs:
 
     def _request(self, started: Started) -> Json:
         number = str(started.number)
-        values = {name: format_value(value) for name, value in started.parameters.items()}
+        encode = value_encoder(self._plan.fitted.study)
+        values = {name: encode(value) for name, value in started.parameters.items()}
         if self._resource and started.resource is not None:
             values[self._resource] = format_value(started.resource)
         hyperparameters: Json = {**self._template.get("HyperParameters", {}), **values}

@@ -21,6 +21,7 @@ from cloudtune_sagemaker.client import PAGE_SIZE, Aws
 from cloudtune_sagemaker.console import log_url
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.job_description import trial_values
+from cloudtune_sagemaker.request.study_part import script_address
 from cloudtune_sagemaker.training_client import belongs_to_run
 from cloudtune_sagemaker.uploads import upload
 
@@ -200,7 +201,7 @@ class TuningClient:
         end = response.end_time(job) if ended else None
         measurements = self._reader.measurements(job, series, ended=ended, time=end)
         log = log_url(self._plan, self._context, name)
-        if self._plan.facts.attached:
+        if self._plan.facts.attached or script_address(self._plan.fitted.study):
             values = trial_values(job.get("HyperParameters", {}), self._plan.fitted.study)
             job = {**job, "HyperParameters": values}
         trial = response.to_trial(job, number, tuning_job, measurements, log=log)

@@ -13,6 +13,7 @@ from cloudtune.provider import (
     Json,
     Plan,
     ProviderError,
+    compact,
     list_input,
     upload_once,
     uses_launcher,
@@ -21,7 +22,6 @@ from cloudtune.provider import (
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.request.layout import ARCHIVE, archive_files, archive_uri, launcher_hash
-from cloudtune_sagemaker.request.training_job import if_set
 
 _MAX_DELETED = 1000
 """Objects of one call (API reference of S3, DeleteObjects, read 2026-11-27)."""
@@ -84,7 +84,7 @@ def _ensure_bucket(aws: Aws, plan: Plan) -> None:
             ) from error
         location = {} if region == _DEFAULT_REGION else {"LocationConstraint": region}
         aws.call(
-            "s3", "create_bucket", Bucket=bucket, **if_set("CreateBucketConfiguration", location)
+            "s3", "create_bucket", Bucket=bucket, **compact(CreateBucketConfiguration=location)
         )
 
 

@@ -77,7 +77,7 @@ def document(name: str) -> dict[str, Any]:
 
 
 def same_form(job: dict[str, Any]) -> dict[str, Any]:
-    """Write each job in one form: equal forms of definitions, resources and decoded values."""
+    """Write each job in one form: of definitions, resources, decoded values and single values."""
     job = json.loads(json.dumps(job))
     one = job.get("TrainingJobDefinition")
     definitions = [one] if one else job.get("TrainingJobDefinitions", [])
@@ -94,6 +94,12 @@ def same_form(job: dict[str, Any]) -> dict[str, Any]:
             for ranges in found:
                 for entry in ranges.get("CategoricalParameterRanges", []):
                     entry["Values"] = [decoded(value) for value in entry["Values"]]
+        for ranges in (each.get("HyperParameterRanges"), config.get("ParameterRanges")):
+            choices = (ranges or {}).get("CategoricalParameterRanges", [])
+            for entry in [entry for entry in choices if len(entry.get("Values", ())) == 1]:
+                choices.remove(entry)
+                static = each.setdefault("StaticHyperParameters", {})
+                static[str(entry.get("Name"))] = entry["Values"][0]
     if len(definitions) == 1:
         job.pop("TrainingJobDefinitions", None)
         job["TrainingJobDefinition"] = only = definitions[0]

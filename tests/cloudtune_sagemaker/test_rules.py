@@ -482,8 +482,9 @@ def test_code_in_s3_is_started_without_the_launcher(base: Path) -> None:
     for path in ("trial.args", "trial.arguments", "trial.requirements"):
         assert plan.at(path) == ["dropped"]
     assert plan.at("objective.metric") == ["refused"]
-    assert plan.at("constants.null") == ["approximated"]
-    assert plan.at("constants.fine") == []
+    assert plan.at("constants.null") == plan.at("constants.fine") == []
+    static = plan.request["TrainingJobDefinition"]["StaticHyperParameters"]
+    assert (static["null"], static["fine"]) == ('"null"', "fast")
     assert plan.at("constants.lost") == plan.at("constants.option") == ["refused"]
     plan = support.plan_of(support.study_of({"trial": {**elsewhere, "module": "train"}}), base)
     assert plan.at("trial.module") == ["refused"]

@@ -8,7 +8,7 @@ import pytest
 
 from cloudtune.errors import StudyError
 from cloudtune.planning import planner
-from cloudtune.planning.settings import read_settings
+from cloudtune.provider.read_settings import read_settings
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider

@@ -6,6 +6,8 @@ import itertools
 import json
 import re
 
+from cloudtune.provider import Words
+
 STRATEGIES = {
     "Bayesian": "bayesian",
     "Random": "random",
@@ -19,6 +21,13 @@ SCALES = {
     "ReverseLogarithmic": "reverse_log",
 }
 GOALS = {"Maximize": "maximize", "Minimize": "minimize"}
+WORDS = Words(
+    strategies={word: {"name": name} for word, name in STRATEGIES.items()},
+    plain={"random": "uniform"},
+    goals=GOALS,
+    scales=SCALES,
+    automatic="median",
+)
 WARM_STARTS = {"IdenticalDataAndAlgorithm": "same", "TransferLearning": "transfer"}
 PROGRAM = "sagemaker_program"
 DIRECTORY = "sagemaker_submit_directory"

@@ -86,7 +86,6 @@ def submit_directory(fitted: FittedStudy, settings: SageMakerSettings, facts: Fa
     return f"{CHANNELS}/{CODE_CHANNEL}/{uri.rpartition('/')[2]}"
 
 
-def job_tags(settings: SageMakerSettings, facts: Facts) -> list[Json]:
-    """Return the user's tags and the one of the run."""
-    tags = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
-    return [*tags, {"Key": RUN_TAG, "Value": facts.run_id}]
+def run_tag(facts: Facts) -> Json:
+    """Return the tag of a run."""
+    return {"Key": RUN_TAG, "Value": facts.run_id}

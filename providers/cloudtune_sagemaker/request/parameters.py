@@ -6,25 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cloudtune.provider import (
-    PROGRAM,
-    Facts,
     FittedStudy,
     Parameter,
     Space,
+    Study,
     Value,
     count_values,
     format_value,
-    has_code,
     is_active,
     is_same_value,
     list_values,
     match_value,
-    uses_launcher,
     value_at,
 )
 from cloudtune_sagemaker.native.names import definition_name
-from cloudtune_sagemaker.request.layout import submit_directory
-from cloudtune_sagemaker.settings import SageMakerSettings
 
 MAX_HYPERPARAMETERS = 100
 """Of one training job, including SageMaker's own."""
@@ -35,38 +30,46 @@ RESERVED_PREFIX = "sagemaker_"
 
 
 @dataclass(frozen=True)
-class DefinitionParameters:
+class Definition:
     """The hyperparameters of one training definition of a tuning job."""
 
     name: str | None
     """The name of the definition; None if it is the only one."""
     tuned: Mapping[str, Parameter]
-    static: Mapping[str, str]
+    fixed: Mapping[str, Value]
+    """The values of parameters that are not tuned here."""
 
 
-def definition_parameters(
-    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts
-) -> list[DefinitionParameters]:
-    """Return the hyperparameters of each training definition of a tuning job.
+def list_definitions(fitted: FittedStudy, names: Mapping[str, str]) -> list[Definition]:
+    """Return the training definitions of a tuning job; see `definition_names` for `names`.
 
     A study whose conditions depend on one root has a definition for each value of the root.
     """
-    toolkit = _toolkit_parameters(fitted, settings, facts, facts.job_name)
-    constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
-    strategy = fitted.study.strategy
-    if strategy.resource and strategy.max:
-        constants[strategy.resource] = format_value(strategy.max)
     if fitted.root is None:
         tuned = {name: variants[0] for name, variants in fitted.study.parameters.items()}
-        fixed = {name: format_value(value) for name, value in fitted.fixed_values.items()}
-        return [DefinitionParameters(None, tuned, {**constants, **fixed, **toolkit})]
-    definitions: list[DefinitionParameters] = []
-    for name, value in definition_names(fitted, settings.definition_names).items():
-        values = {fitted.root: value, **fixed_parameters(fitted, value)}
-        fixed = {name: format_value(each) for name, each in values.items()}
-        tuned = dict(active_parameters(fitted, value))
-        definitions.append(DefinitionParameters(name, tuned, {**constants, **fixed, **toolkit}))
-    return definitions
+        return [Definition(None, tuned, fitted.fixed_values)]
+    found: list[Definition] = []
+    for name, value in definition_names(fitted, names).items():
+        fixed = {fitted.root: value, **fixed_parameters(fitted, value)}
+        found.append(Definition(name, dict(active_parameters(fitted, value)), fixed))
+    return found
+
+
+def static_values(study: Study, definition: Definition) -> dict[str, Value]:
+    """Return the hyperparameters of a definition that are the same in all of its trials."""
+    strategy = study.strategy
+    resource = {strategy.resource: strategy.max} if strategy.resource and strategy.max else {}
+    return {**study.constants, **resource, **definition.fixed}
+
+
+def max_trials(study: Study) -> int | None:
+    """Return the maximum number of trials of a tuning job, which is never above the combinations.
+
+    None for a grid, which SageMaker counts itself, and for a study with only a time limit.
+    """
+    if study.strategy.name == "grid" or study.limits.max_trials is None:
+        return None
+    return min(study.limits.max_trials, Space.from_study(study).size or study.limits.max_trials)
 
 
 def definition_names(fitted: FittedStudy, chosen: Mapping[str, str]) -> dict[str, Value]:
@@ -84,30 +87,6 @@ def definition_names(fitted: FittedStudy, chosen: Mapping[str, str]) -> dict[str
         used.add(name.lower())
         names[name] = value
     return names
-
-
-def static_parameters(
-    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts, job: str
-) -> dict[str, str]:
-    """Return the hyperparameters that are the same in all trials of the driven mode."""
-    constants = {name: format_value(value) for name, value in fitted.study.constants.items()}
-    return {**constants, **_toolkit_parameters(fitted, settings, facts, job)}
-
-
-def _toolkit_parameters(
-    fitted: FittedStudy, settings: SageMakerSettings, facts: Facts, job: str
-) -> dict[str, str]:
-    """Return what SageMaker's training toolkit needs to run the code; empty without code."""
-    study = fitted.study
-    if not has_code(study):
-        return {}
-    return {
-        "sagemaker_program": PROGRAM if uses_launcher(study, facts) else study.trial.script or "",
-        "sagemaker_submit_directory": submit_directory(fitted, settings, facts),
-        "sagemaker_container_log_level": "20",
-        "sagemaker_region": facts.data["region"],
-        "sagemaker_job_name": job,
-    }
 
 
 def active_parameters(fitted: FittedStudy, root_value: Value) -> Iterator[tuple[str, Parameter]]:

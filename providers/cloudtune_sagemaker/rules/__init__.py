@@ -14,7 +14,7 @@ from cloudtune_sagemaker.rules.image import image_rules
 from cloudtune_sagemaker.rules.machines import machine_rules
 from cloudtune_sagemaker.rules.settings import SETTINGS, refuse, settings_rules
 from cloudtune_sagemaker.rules.trial import trial_rules
-from cloudtune_sagemaker.rules.tuning import tuning_rules
+from cloudtune_sagemaker.rules.tuning import limit_rules, tuning_rules, warm_start_rules
 from cloudtune_sagemaker.rules.values import value_rules
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -29,9 +29,15 @@ def rules(
         *machine_rules(fitted, mode, settings, facts),
         *trial_rules(fitted, mode, settings, facts),
         *value_rules(fitted, mode, settings, facts),
-        *(tuning_rules(fitted, facts) if mode == "managed" else ()),
+        *(_tuner_rules(fitted, facts) if mode == "managed" else ()),
         *_native_rules(mode, settings),
     ]
+
+
+def _tuner_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
+    yield from limit_rules(fitted.study)
+    yield from tuning_rules(fitted)
+    yield from warm_start_rules(fitted.study, facts)
 
 
 def _native_rules(mode: Mode, settings: SageMakerSettings) -> Iterator[Finding | Note]:

@@ -21,7 +21,7 @@ from cloudtune.provider import (
     largest_resources,
     uses_launcher,
 )
-from cloudtune_sagemaker.request.training_job import max_trial_seconds, saves_checkpoints
+from cloudtune_sagemaker.request.run_part import max_trial_seconds, saves_checkpoints
 from cloudtune_sagemaker.rules.settings import SETTINGS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
 

@@ -23,7 +23,6 @@ from cloudtune.provider import (
     looks_like_option,
     uses_launcher,
 )
-from cloudtune_sagemaker.contract import toolkit
 from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL
 from cloudtune_sagemaker.request.metric_regex import (
     MAX_LENGTH,
@@ -34,7 +33,7 @@ from cloudtune_sagemaker.request.metric_regex import (
     read_part,
 )
 from cloudtune_sagemaker.request.parameters import definition_names
-from cloudtune_sagemaker.request.training_job import metric_definitions
+from cloudtune_sagemaker.request.run_part import metric_definitions
 from cloudtune_sagemaker.rules.settings import MAX_URI_LENGTH, SETTINGS, refuse
 from cloudtune_sagemaker.settings import NAME, SageMakerSettings
 
@@ -108,23 +107,15 @@ def _code_in_s3(fitted: FittedStudy, facts: Facts) -> Iterator[Finding]:
         yield Finding("dropped", "trial.requirements", f"{why}: it installs only requirements.txt")
     for node in list_nodes(fitted.original):
         if isinstance(node.parameter, CategoricalParameter | DiscreteParameter):
-            yield from _decoded_values(f"parameters.{node.name}", node.parameter.values)
+            yield from _options(f"parameters.{node.name}", node.parameter.values)
     for name, value in fitted.study.constants.items():
-        yield from _decoded_values(f"constants.{name}", [value])
+        yield from _options(f"constants.{name}", [value])
 
 
-def _decoded_values(path: str, values: Sequence[Value]) -> Iterator[Finding]:
-    changes: list[str] = []
-    for text in map(format_value, values):
-        argument = toolkit.arguments(toolkit.decode({"name": text}).user)[-1]
-        if looks_like_option(argument):
-            reason = f"SageMaker's toolkit passes --NAME {argument}, which argparse does not accept"
-            yield Finding("refused", path, reason)
-        if argument != text:
-            changes.append(f"{text!r} arrives as {argument!r}")
-    if changes:
-        why = "SageMaker's toolkit decodes values as JSON, and no launcher restores them"
-        yield Finding("approximated", path, f"{why}: {', '.join(changes[:3])}")
+def _options(path: str, values: Sequence[Value]) -> Iterator[Finding]:
+    for text in filter(looks_like_option, map(format_value, values)):
+        reason = f"SageMaker's toolkit passes --NAME {text}, which argparse does not accept"
+        yield Finding("refused", path, reason)
 
 
 def _no_code(study: Study) -> Iterator[Finding]:

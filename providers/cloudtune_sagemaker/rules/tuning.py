@@ -16,12 +16,8 @@ from cloudtune.provider import (
     Study,
     count_values,
 )
-from cloudtune_sagemaker.request.tuning_job import (
-    MIN_PATIENCE,
-    MIN_TIMEOUT,
-    max_trials,
-    scaling_type,
-)
+from cloudtune_sagemaker.request.parameters import max_trials
+from cloudtune_sagemaker.request.study_part import MIN_PATIENCE, MIN_TIMEOUT
 
 DEFAULT_MAX_TRIALS = 750
 DEFAULT_MAX_PARALLEL = 10
@@ -32,16 +28,17 @@ MAX_PARENTS = 5
 _JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
-def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
-    """Yield the findings and notes on the tuner."""
+def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on the tuner, in a plan and in an export."""
     study = fitted.study
     yield from _scales(fitted)
     yield from _hyperband(study)
     yield from _seed(study)
     yield from _trial_count(fitted)
     yield from _other_limits(study)
-    yield from _early_stopping(study)
-    yield from _warm_start(study, facts)
+    if study.early_stopping:
+        text = "SageMaker's median rule, which checks each report of the objective"
+        yield Note("early_stopping", text)
     if fitted.root:
         text = (
             "one training definition for each of its values; not verified live that the service "
@@ -52,13 +49,9 @@ def tuning_rules(fitted: FittedStudy, facts: Facts) -> Iterator[Finding | Note]:
 
 def _scales(fitted: FittedStudy) -> Iterator[Finding]:
     for path, parameter in fitted.sent.items():
-        if not isinstance(parameter, FloatParameter) or parameter.scale != "reverse_log":
-            continue
-        if scaling_type(parameter) == "Linear":
-            reason = "SageMaker has reverse_log only from 0 to below 1: linear is used"
-        else:
+        if isinstance(parameter, FloatParameter) and parameter.scale == "reverse_log":
             reason = "SageMaker uses the logarithm of 1 - x, others mirror the log range"
-        yield Finding("approximated", f"{path}.scale", reason)
+            yield Finding("approximated", f"{path}.scale", reason)
 
 
 def _hyperband(study: Study) -> Iterator[Finding | Note]:
@@ -81,8 +74,6 @@ def _hyperband(study: Study) -> Iterator[Finding | Note]:
         "before the last report"
     )
     yield Note("strategy.max", text)
-    if strategy.eta:
-        yield Finding("dropped", "strategy.eta", "SageMaker decides how many trials continue")
     if strategy.max and strategy.max > MAX_RESOURCE:
         yield Finding("refused", "strategy.max", f"SageMaker accepts at most {MAX_RESOURCE}")
 
@@ -107,9 +98,6 @@ def _trial_count(fitted: FittedStudy) -> Iterator[Finding | Note]:
         yield from _grid(fitted)
         return
     count = max_trials(study)
-    if count is None and study.limits.timeout is None:
-        reason = "SageMaker requires a limit: set max_trials or timeout"
-        yield Finding("refused", path, reason)
     if count is not None and requested is not None and count < requested:
         reason = f"reduced to {count}, the number of combinations: SageMaker refuses more trials"
         yield Finding("approximated", path, reason)
@@ -156,19 +144,16 @@ def _other_limits(study: Study) -> Iterator[Finding | Note]:
         yield Finding("approximated", "limits.patience", reason)
 
 
-def _early_stopping(study: Study) -> Iterator[Finding | Note]:
-    stopping = study.early_stopping
-    if stopping is None:
-        return
-    for name in ("min_step", "interval", "min_trials"):
-        if getattr(stopping, name) is not None:
-            reason = "SageMaker's median rule decides this"
-            yield Finding("dropped", f"early_stopping.{name}", reason)
-    text = "SageMaker's median rule, which checks each report of the objective"
-    yield Note("early_stopping", text)
+def limit_rules(study: Study) -> Iterator[Finding]:
+    """Yield a finding if a tuning job has no end."""
+    limits = study.limits
+    if study.strategy.name != "grid" and limits.max_trials is None and limits.timeout is None:
+        reason = "SageMaker requires a limit: set max_trials or timeout"
+        yield Finding("refused", "limits.max_trials", reason)
 
 
-def _warm_start(study: Study, facts: Facts) -> Iterator[Finding | Note]:
+def warm_start_rules(study: Study, facts: Facts) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on a warm start from the tuning jobs that were found."""
     if study.warm_start is None:
         return
     path = "warm_start.from"

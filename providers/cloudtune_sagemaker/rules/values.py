@@ -17,9 +17,10 @@ from cloudtune_sagemaker.request.parameters import (
     MAX_HYPERPARAMETERS,
     OBJECTIVE_PARAMETER,
     RESERVED_PREFIX,
-    definition_parameters,
-    static_parameters,
+    list_definitions,
+    static_values,
 )
+from cloudtune_sagemaker.request.run_part import toolkit_parameters
 from cloudtune_sagemaker.rules.settings import parameter_paths
 from cloudtune_sagemaker.settings import SageMakerSettings
 
@@ -77,9 +78,11 @@ def _count_hyperparameters(
     fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
 ) -> int:
     """Return the maximum number of hyperparameters of a training job."""
+    study, added = fitted.study, len(toolkit_parameters(fitted, settings, facts, ""))
     if mode == "managed":
-        definitions = definition_parameters(fitted, settings, facts)
-        return max(len(each.tuned) + len(each.static) + 1 for each in definitions)
-    resource = 1 if fitted.study.strategy.resource else 0
-    static = static_parameters(fitted, settings, facts, facts.job_name)
-    return len(fitted.study.parameters) + len(static) + resource
+        return added + max(
+            len(each.tuned) + len(static_values(study, each)) + 1
+            for each in list_definitions(fitted, settings.definition_names)
+        )
+    resource = 1 if study.strategy.resource else 0
+    return added + len(study.parameters) + len(study.constants) + resource

@@ -1,0 +1,117 @@
+"""An export and the request of a run are the same document, except for what only a run has."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.conversion import exporter
+from cloudtune.errors import ConversionError
+from cloudtune.provider.lookup import uses_launcher
+from cloudtune.provider.secrets import secret_variables
+from cloudtune.study.study import Study
+from tests.document_equality import Equalities, differences
+from tests.plan_factory import Planned
+
+TESTS = Path(__file__).parents[2]
+IDENTITIES: Mapping[str, str] = {
+    "**.*ParameterRanges": "Name",
+    "**.MetricDefinitions": "Name",
+    "**.InputDataConfig": "ChannelName",
+    "TrainingJobDefinitions": "DefinitionName",
+    "Tags": "Key",
+}
+RUN_PATHS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "sagemaker": {
+        "run": (
+            *("HyperParameterTuningJobName", "Tags.cloudtune:run.*", "**.CheckpointConfig.*"),
+            *("**.OutputDataConfig.S3OutputPath", "**.InputDataConfig.code.**"),
+            *(f"**.StaticHyperParameters.sagemaker_{key}" for key in ("job_name", "region")),
+            "**.StaticHyperParameters.sagemaker_container_log_level",
+        ),
+        "launcher": (
+            "**.StaticHyperParameters.sagemaker_*",
+            "**.AlgorithmSpecification.MetricDefinitions.**",
+        ),
+        "emulated": ("**.RoleArn", "**.TrainingImage", "**.ResourceConfig.*"),
+        "no seed": ("HyperParameterTuningJobConfig.RandomSeed",),
+        "no trial_timeout": ("**.StoppingCondition.MaxRuntimeInSeconds",),
+        "secret": ("**.Environment.{name}",),
+        "upload": ("**.InputDataConfig.{name}.**",),
+    },
+}
+"""What a request has beyond an export, by when it has it; ``{name}`` stands for each name."""
+DOCUMENTS: Mapping[str, str] = {}
+"""The part of a request that an export is; all of it if it is not here."""
+REFUSED: Mapping[str, set[str]] = {"sagemaker": {"tree"}}
+"""The studies that run, and have no export: only the launcher withholds inactive parameters."""
+
+
+def golden(provider: str) -> Iterator[tuple[str, Planned, Study]]:
+    """Yield the name of each golden file, with the plan of its study in managed mode."""
+    support = importlib.import_module(f"tests.cloudtune_{provider}.support")
+    for file in sorted((TESTS / f"cloudtune_{provider}" / "golden").glob("*.json")):
+        data = json.loads(file.read_text("utf-8"))
+        study = Study.model_validate(data["study"])
+        options = {key: data[key] for key in ("emulated", "parent_jobs") if key in data}
+        yield file.stem, support.plan_of(study, Path.cwd(), "managed", **options), study
+
+
+def names(plan: Planned, study: Study) -> dict[str, Sequence[str]]:
+    """Return when a request has more than an export, with the names that it is about."""
+    limits = study.limits_for(plan.fitted.study.providers and next(iter(study.providers)))
+    return {
+        "run": ["-"],
+        "launcher": ["-"] if uses_launcher(study, plan.facts) else [],
+        "emulated": ["-"] if plan.facts.emulated else [],
+        "no seed": ["-"] if study.strategy.seed is None else [],
+        "no trial_timeout": ["-"] if limits.trial_timeout is None else [],
+        "no max_failed_trials": ["-"] if limits.max_failed_trials is None else [],
+        "secret": [*secret_variables(study)],
+        "upload": [*plan.facts.lookup.inputs.uploads],
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enter a folder with what the studies name."""
+    monkeypatch.setenv("WATSONX_APIKEY", "key")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").touch()
+    (tmp_path / "requirements.txt").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").touch()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("provider", RUN_PATHS)
+def test_an_export_is_the_request_without_what_only_a_run_has(provider: str) -> None:
+    compared, refused = 0, set[str]()
+    for name, plan, study in golden(provider):
+        try:
+            document = exporter.write(study, provider).document
+        except ConversionError:
+            refused |= set() if plan.refused else {name}
+            continue
+        request: Any = plan.request
+        if provider in DOCUMENTS:
+            request = request.get(DOCUMENTS[provider])
+            if request is None:
+                continue
+        when = names(plan, study)
+        ignored = [
+            pattern.replace("{name}", each)
+            for key, patterns in RUN_PATHS[provider].items()
+            for pattern in patterns
+            for each in when[key]
+        ]
+        equal = Equalities(identities=IDENTITIES, ignored=ignored)
+        assert differences(document, request, equal) == [], name
+        compared += 1
+    assert compared > 4
+    assert refused == REFUSED.get(provider, set())
