@@ -34,3 +34,14 @@ def other_sources(study: Study, home: str) -> Iterator[Note]:
     for name in study.trial.source or {}:
         if name not in {home, "*"}:
             yield Note(f"trial.source.{name}", f"is only for {name}, so it is left out")
+
+
+def storage_address(scheme: str, bucket: str | None, prefix: str) -> str | None:
+    """Return the address of a folder in a bucket; None without a bucket.
+
+    >>> [storage_address("s3", "b", prefix) for prefix in ("a/", "/", "")]
+    ['s3://b/a/', 's3://b/', 's3://b']
+    """
+    if not bucket:
+        return None
+    return f"{scheme}://{bucket}" + (f"/{prefix.removeprefix('/')}" if prefix else "")

@@ -40,6 +40,8 @@ def unsupported_fields(study: StudyFields, support: ModeCapabilities, title: str
     data = study.to_json()
     for keys in _leaves(data, ()) if data else ():
         names = [key for key in keys if isinstance(key, str)]
+        if names[0] == "strategy" and study.strategy.name not in support.strategies:
+            continue  # the strategy is refused as a whole
         of_rule = [names[0], rule, *names[1:]]
         if any(_covers(each, names) or _covers(each, of_rule) for each in patterns):
             continue

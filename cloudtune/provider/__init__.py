@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cloudtune.dialect.code import locate_code as locate_code
     from cloudtune.dialect.code import other_sources as other_sources
     from cloudtune.dialect.code import source_address as source_address
+    from cloudtune.dialect.code import storage_address as storage_address
     from cloudtune.dialect.model import Dialect as Dialect
     from cloudtune.dialect.native import Native as Native
     from cloudtune.dialect.native import map_at as map_at
@@ -220,7 +221,7 @@ _EXPORTS = {
         "ModeCapabilities"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
-    "cloudtune.dialect.code": "is_remote locate_code other_sources source_address",
+    "cloudtune.dialect.code": "is_remote locate_code other_sources source_address storage_address",
     "cloudtune.dialect.model": "Dialect",
     "cloudtune.dialect.native": "Native map_at named_entries native_of take_block",
     "cloudtune.dialect.ranges": "LINEAR_AND_LOG choose_one list_log_scale write_power",

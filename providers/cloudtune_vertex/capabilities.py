@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from cloudtune.provider import (
     ALL_LIMITS,
     ALL_SCALES,
     DRIVEN,
+    LAUNCHER_FIELDS,
     Capabilities,
     Limit,
     ModeCapabilities,
+    adjust_reversed,
 )
 
 TYPES = "google-cloud-aiplatform 2.7.0, google/cloud/aiplatform_v1/types, read 2026-11-25"
 """Google's description of each field of a job, with limits."""
+
+_MEDIAN = "Vertex AI's median rule decides this"
 
 MANAGED = ModeCapabilities(
     parameters={
@@ -31,7 +36,7 @@ MANAGED = ModeCapabilities(
     strategies=frozenset({"bayesian", "random", "grid"}),
     # A grid takes int ranges but no float ranges; the rules check this.
     grid_of_values=False,
-    methods=frozenset(),
+    methods=frozenset({"uniform"}),
     seeds=False,
     # No maximum is documented.
     objectives=1_000,
@@ -50,6 +55,15 @@ MANAGED = ModeCapabilities(
     max_values=Limit(1_000, TYPES),
     max_name_length=None,
     unattended=True,
+    fields=LAUNCHER_FIELDS,
+    reasons={
+        "initial_trials": "a tuning job takes no first trials",
+        "warm_start": "a tuning job does not learn from other jobs",
+        "strategy.name": "Vertex AI has bayesian, random and grid search",
+        "strategy.seed": "Vertex AI has no seeds",
+        **{f"early_stopping.{key}": _MEDIAN for key in ("min_step", "interval", "min_trials")},
+    },
+    adjust=partial(adjust_reversed, title="Vertex AI"),
 )
 
 CAPABILITIES = Capabilities(

@@ -24,8 +24,8 @@ from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_url
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.metrics import Curve, CurveReader
-from cloudtune_vertex.request.custom_job import AFTER_STEP_VARIABLE
 from cloudtune_vertex.request.layout import JOB, JOB_LABEL, NUMBER, RUN_LABEL, escape
+from cloudtune_vertex.request.run_part import AFTER_STEP_VARIABLE
 
 POLL_SECONDS = 15.0
 POLL_SECONDS_EMULATED = 0.25

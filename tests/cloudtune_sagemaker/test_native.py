@@ -86,16 +86,16 @@ def same_form(job: dict[str, Any]) -> dict[str, Any]:
         resources = each.get("HyperParameterTuningResourceConfig", {})
         if "InstanceConfigs" not in resources and resources:
             each["ResourceConfig"] = each.pop("HyperParameterTuningResourceConfig")
+        both = (each.get("HyperParameterRanges"), config.get("ParameterRanges"))
+        found: list[dict[str, Any]] = [ranges for ranges in both if ranges]
         static = each.get("StaticHyperParameters", {})
         if "sagemaker_program" in static and "sagemaker_submit_directory" in static:
             each["StaticHyperParameters"] = {k: decoded(v) for k, v in static.items()}
-            both = (each.get("HyperParameterRanges"), config.get("ParameterRanges"))
-            found: list[dict[str, Any]] = [ranges for ranges in both if ranges]
             for ranges in found:
                 for entry in ranges.get("CategoricalParameterRanges", []):
                     entry["Values"] = [decoded(value) for value in entry["Values"]]
-        for ranges in (each.get("HyperParameterRanges"), config.get("ParameterRanges")):
-            choices = (ranges or {}).get("CategoricalParameterRanges", [])
+        for ranges in found:
+            choices: list[dict[str, Any]] = ranges.get("CategoricalParameterRanges", [])
             for entry in [entry for entry in choices if len(entry.get("Values", ())) == 1]:
                 choices.remove(entry)
                 static = each.setdefault("StaticHyperParameters", {})

@@ -76,6 +76,8 @@ def same_form(value: Any, key: str = "") -> Any:
         job = items.get("hyperparameterTuningJob")
         if job is not None:
             return same_form(job)
+        if camel(key) == "medianAutomatedStoppingSpec":
+            return {name: inner for name, inner in items.items() if inner is not False}
         return {
             camel(name): inner if key == "labels" else same_form(inner, camel(name))
             for name, inner in items.items()

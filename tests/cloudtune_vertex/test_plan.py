@@ -59,7 +59,7 @@ def test_a_driven_plan_shows_the_seed_that_is_used(tmp_path: Path) -> None:
     assert plan.mode == "driven"
     assert plan.seed == 5
     assert "genetic, seed 5" in said(plan)
-    assert "Vertex AI does not support genetic" in said(plan)
+    assert "Vertex AI has bayesian, random and grid search" in said(plan)
 
 
 def test_a_partial_grid_is_noted(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
-from cloudtune_vertex.request.custom_job import to_duration
 from cloudtune_vertex.request.layout import BOOTSTRAP
+from cloudtune_vertex.request.study_part import to_duration
 from tests.cloudtune_vertex import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))

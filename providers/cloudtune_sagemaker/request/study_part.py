@@ -28,6 +28,7 @@ from cloudtune.provider import (
     map_at,
     named_entries,
     source_address,
+    storage_address,
 )
 from cloudtune_sagemaker.native.names import (
     DIRECTORY,
@@ -105,7 +106,10 @@ def training_fields(study: Study, settings: SageMakerSettings) -> Json:
         ),
         RoleArn=settings.role_arn,
         InputDataConfig=_channels(study),
-        OutputDataConfig=compact(S3OutputPath=_output(settings), KmsKeyId=settings.kms_key),
+        OutputDataConfig=compact(
+            S3OutputPath=storage_address("s3", settings.bucket, settings.prefix),
+            KmsKeyId=settings.kms_key,
+        ),
         StoppingCondition=_stopping_condition(study, settings),
         EnableManagedSpotTraining=settings.spot or None,
         EnableNetworkIsolation=settings.network_isolation or None,
@@ -234,13 +238,6 @@ def one_regex(regexes: list[str]) -> str:
         return join_regexes(regexes)
     except CannotJoinError:
         return regexes[0]
-
-
-def _output(settings: SageMakerSettings) -> str | None:
-    if not settings.bucket:
-        return None
-    prefix = settings.prefix.removeprefix("/")
-    return f"s3://{settings.bucket}" + (f"/{prefix}" if settings.prefix else "")
 
 
 def _stopping_condition(study: Study, settings: SageMakerSettings) -> Json:

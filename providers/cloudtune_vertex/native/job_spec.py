@@ -72,7 +72,7 @@ def _pool(pool: Fields, trial: Json, settings: Json) -> None:
     )
     if settings.get("accelerator_type") and machine.peek("acceleratorCount"):
         settings["accelerator_count"] = machine.integer("acceleratorCount")
-    if parse_number(pool.peek("replicaCount") or 1) == 1:
+    if parse_number(pool.peek("replicaCount") or 1) in {0, 1}:
         pool.take("replicaCount")
     disk = pool.map("diskSpec")
     if str(disk.peek("bootDiskType")) in _DISKS:

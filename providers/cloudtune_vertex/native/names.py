@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import is_list, is_map
+from cloudtune.provider import Words, is_list, is_map
 
 JOB = "hyperparameterTuningJob"
 """The key of the job in a call, and in ``providers.vertex.native``."""
@@ -20,6 +20,13 @@ SELECTIONS = {
     "LAST_MEASUREMENT": "last",
     "BEST_MEASUREMENT": "best",
 }
+WORDS = Words(
+    strategies={word: {"name": name} for word, name in ALGORITHMS.items()},
+    plain={"random": "uniform"},
+    goals=GOALS,
+    selects=SELECTIONS,
+    automatic="median",
+)
 NUMBERS: Mapping[str, Mapping[int, str]] = {
     "goal": {0: "", 1: "MAXIMIZE", 2: "MINIMIZE"},
     "algorithm": {0: "ALGORITHM_UNSPECIFIED", 2: "GRID_SEARCH", 3: "RANDOM_SEARCH"},

@@ -14,8 +14,7 @@ from cloudtune.provider import (
     Json,
     Mode,
 )
-from cloudtune_vertex.request.custom_job import custom_job
-from cloudtune_vertex.request.tuning_job import tuning_job
+from cloudtune_vertex.request.run_part import custom_job, tuning_job
 from cloudtune_vertex.settings import VertexSettings
 
 

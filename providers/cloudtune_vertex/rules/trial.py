@@ -19,7 +19,7 @@ from cloudtune.provider import (
     largest_resources,
     uses_launcher,
 )
-from cloudtune_vertex.request.custom_job import fixed_args
+from cloudtune_vertex.request.study_part import fixed_args
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
 from cloudtune_vertex.settings import NAME, VertexSettings
 
@@ -143,15 +143,8 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
         if regexes:
             reason = "this code's output is not read: it must report metrics by cloudml-hypertune"
             yield Finding("dropped", f"trial.metrics.{name}", reason)
-    for index, arg in enumerate(trial.args):
-        used = {name.strip() for name in _PLACEHOLDER.findall(arg)} & set(study.parameters)
-        if used:
-            reason = (
-                f"{', '.join(sorted(used))} cannot be used here without cloudtune's launcher, "
-                "since Vertex AI appends parameters to the arguments"
-            )
-            yield Finding("refused", f"trial.args.{index}", reason)
-    length = sum(map(len, fixed_args(study, facts.data)))
+    yield from placed_parameters(study)
+    length = sum(map(len, fixed_args(study, facts.data["paths"])))
     if length > MAX_ARGS_LENGTH:
         reason = f"{length:,} characters in all: Vertex AI allows at most {MAX_ARGS_LENGTH:,}"
         yield Finding("refused", "trial.args", reason)
@@ -163,6 +156,18 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
     yield Note("objective", text)
     text = "Vertex AI formats the values that the code gets: an integer may arrive as 4.0"
     yield Note("parameters", text)
+
+
+def placed_parameters(study: Study) -> Iterator[Finding]:
+    """Yield a finding for each argument with a parameter's value."""
+    for index, arg in enumerate(study.trial.args):
+        used = {name.strip() for name in _PLACEHOLDER.findall(arg)} & set(study.parameters)
+        if used:
+            reason = (
+                f"{', '.join(sorted(used))} cannot be used here without cloudtune's launcher, "
+                "since Vertex AI appends parameters to the arguments"
+            )
+            yield Finding("refused", f"trial.args.{index}", reason)
 
 
 def _inputs(study: Study, facts: Facts) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from cloudtune.provider import (
     count_combinations,
     uses_launcher,
 )
-from cloudtune_vertex.request.tuning_job import max_trials
+from cloudtune_vertex.request.study_part import max_trials
 
 MAX_COUNT = 2**31 - 1
 """Counts of trials are int32, in TYPES."""
@@ -23,16 +23,35 @@ HYPERTUNE_FIELDS = frozenset({"checkpoint_path", "global_step", "timestamp", "tr
 
 def tuning_rules(study: Study, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the tuner."""
-    yield from _metrics(study, facts)
-    yield from _max_trials(study)
+    yield from study_rules(study, launched=uses_launcher(study, facts))
+    if max_trials(study) is None:
+        reason = "Vertex AI requires the number of trials: set max_trials"
+        yield Finding("refused", "limits.max_trials", reason)
     if study.limits.max_failed_trials is None:
         text = (
             "without a number of failed trials, maxFailedTrialCount is the number of all trials, "
             "since Vertex AI's default ends the job when its first trial fails"
         )
         yield Note("limits.max_failed_trials", text)
-    yield from _other_limits(study)
-    yield from _early_stopping(study)
+    yield from _enforced_limits(study)
+
+
+def study_rules(study: Study, *, launched: bool) -> Iterator[Finding | Note]:
+    """Yield what the tuner does differently, in a plan and in an export.
+
+    Args:
+        study: The fitted study.
+        launched: Whether cloudtune's launcher starts the code.
+    """
+    yield from _metrics(study, launched=launched)
+    yield from _max_trials(study)
+    yield from _large_limits(study)
+    if study.early_stopping:
+        text = (
+            "Vertex AI's median rule, by the reported steps: it stops a trial whose best objective "
+            "is below the median of the other trials' running averages"
+        )
+        yield Note("early_stopping", text)
 
 
 def trial_timeout_note(study: Study) -> Iterator[Note]:
@@ -41,7 +60,7 @@ def trial_timeout_note(study: Study) -> Iterator[Note]:
         yield Note("limits.trial_timeout", "Vertex AI ends a trial after 7 days by default")
 
 
-def _metrics(study: Study, facts: Facts) -> Iterator[Finding | Note]:
+def _metrics(study: Study, *, launched: bool) -> Iterator[Finding | Note]:
     for index, objective in enumerate(study.objectives):
         path = study.objective_path(index)
         if re.search(r"\s", objective.metric):
@@ -54,7 +73,7 @@ def _metrics(study: Study, facts: Facts) -> Iterator[Finding | Note]:
             yield Finding("refused", f"{path}.metric", reason)
         selection = study.objectives[0].select
         # The launcher reports only the value that counts.
-        if objective.select != selection and not uses_launcher(study, facts):
+        if objective.select != selection and not launched:
             reason = (
                 f"a tuning job has one selection for all objectives: the first one's, {selection}; "
                 "the results use the selection of the study"
@@ -67,9 +86,7 @@ def _metrics(study: Study, facts: Facts) -> Iterator[Finding | Note]:
 def _max_trials(study: Study) -> Iterator[Finding | Note]:
     path, limit = "limits.max_trials", study.limits.max_trials
     number, size = max_trials(study), count_combinations(study)
-    if number is None:
-        yield Finding("refused", path, "Vertex AI requires the number of trials: set max_trials")
-    elif number > MAX_COUNT:
+    if number is not None and number > MAX_COUNT:
         reason = f"{number:,} trials: Vertex AI allows at most {MAX_COUNT:,}"
         yield Finding("refused", path, reason)
     if size is None:
@@ -87,41 +104,30 @@ def _max_trials(study: Study) -> Iterator[Finding | Note]:
         yield Finding("approximated", path, reason)
 
 
-def _other_limits(study: Study) -> Iterator[Finding | Note]:
+def _large_limits(study: Study) -> Iterator[Finding]:
     limits = study.limits
     for name in ("parallel_trials", "patience"):
         number = getattr(limits, name)
         if number and number > MAX_COUNT:
             reason = f"{number:,}: Vertex AI allows at most {MAX_COUNT:,}"
             yield Finding("refused", f"limits.{name}", reason)
+    if limits.patience and len(study.objectives) > 1:
+        reason = "Vertex AI supports this only with one objective"
+        yield Finding("dropped", "limits.patience", reason)
+
+
+def _enforced_limits(study: Study) -> Iterator[Note]:
+    limits = study.limits
     if limits.timeout:
         text = (
             "while cloudtune is running, it cancels the job at this time; otherwise Vertex AI only "
             "checks it before it starts a trial, and whether tuning jobs do was not verified live"
         )
         yield Note("limits.timeout", text)
-    if limits.patience and len(study.objectives) > 1:
-        reason = "Vertex AI supports this only with one objective"
-        yield Finding("dropped", "limits.patience", reason)
-    elif limits.patience:
+    if limits.patience and len(study.objectives) == 1:
         text = (
             "while cloudtune is running, it cancels the job at this limit; whether tuning jobs "
             "apply it, as studies of Vizier do, was not verified live"
         )
         yield Note("limits.patience", text)
     yield from trial_timeout_note(study)
-
-
-def _early_stopping(study: Study) -> Iterator[Finding | Note]:
-    stopping = study.early_stopping
-    if stopping is None:
-        return
-    for name in ("min_step", "interval", "min_trials"):
-        if getattr(stopping, name) is not None:
-            reason = "Vertex AI's median rule decides this"
-            yield Finding("dropped", f"early_stopping.{name}", reason)
-    text = (
-        "Vertex AI's median rule, by the reported steps: it stops a trial whose best objective is "
-        "below the median of the other trials' running averages"
-    )
-    yield Note("early_stopping", text)

@@ -15,6 +15,7 @@ from cloudtune.errors import ConversionError
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.secrets import secret_variables
 from cloudtune.study.study import Study
+from cloudtune.trial import input_variable
 from tests.document_equality import Equalities, differences
 from tests.plan_factory import Planned
 
@@ -25,6 +26,9 @@ IDENTITIES: Mapping[str, str] = {
     "**.InputDataConfig": "ChannelName",
     "TrainingJobDefinitions": "DefinitionName",
     "Tags": "Key",
+    "studySpec.parameters": "parameterId",
+    "studySpec.metrics": "metricId",
+    "**.env": "name",
 }
 RUN_PATHS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "sagemaker": {
@@ -44,9 +48,19 @@ RUN_PATHS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "secret": ("**.Environment.{name}",),
         "upload": ("**.InputDataConfig.{name}.**",),
     },
+    "vertex": {
+        "run": ("displayName", "labels.cloudtune-run", "**.baseOutputDirectory.*"),
+        "launcher": ("**.containerSpec.**", "**.pythonPackageSpec.**"),
+        "emulated": ("**.machineSpec.*",),
+        "several objectives": ("studySpec.measurementSelectionType",),
+        "no parallel_trials": ("parallelTrialCount",),
+        "no max_failed_trials": ("maxFailedTrialCount",),
+        "secret": ("**.env.{name}.*",),
+        "upload": ("**.env.{variable}.*", "**.args.*"),
+    },
 }
 """What a request has beyond an export, by when it has it; ``{name}`` stands for each name."""
-DOCUMENTS: Mapping[str, str] = {}
+DOCUMENTS: Mapping[str, str] = {"vertex": "hyperparameterTuningJob"}
 """The part of a request that an export is; all of it if it is not here."""
 REFUSED: Mapping[str, set[str]] = {"sagemaker": {"tree"}}
 """The studies that run, and have no export: only the launcher withholds inactive parameters."""
@@ -62,14 +76,16 @@ def golden(provider: str) -> Iterator[tuple[str, Planned, Study]]:
         yield file.stem, support.plan_of(study, Path.cwd(), "managed", **options), study
 
 
-def names(plan: Planned, study: Study) -> dict[str, Sequence[str]]:
+def names(provider: str, plan: Planned, study: Study) -> dict[str, Sequence[str]]:
     """Return when a request has more than an export, with the names that it is about."""
-    limits = study.limits_for(plan.fitted.study.providers and next(iter(study.providers)))
+    limits = study.limits_for(provider)
     return {
         "run": ["-"],
         "launcher": ["-"] if uses_launcher(study, plan.facts) else [],
         "emulated": ["-"] if plan.facts.emulated else [],
         "no seed": ["-"] if study.strategy.seed is None else [],
+        "several objectives": ["-"] if len(study.objectives) > 1 else [],
+        "no parallel_trials": ["-"] if limits.parallel_trials is None else [],
         "no trial_timeout": ["-"] if limits.trial_timeout is None else [],
         "no max_failed_trials": ["-"] if limits.max_failed_trials is None else [],
         "secret": [*secret_variables(study)],
@@ -103,9 +119,9 @@ def test_an_export_is_the_request_without_what_only_a_run_has(provider: str) -> 
             request = request.get(DOCUMENTS[provider])
             if request is None:
                 continue
-        when = names(plan, study)
+        when = names(provider, plan, study)
         ignored = [
-            pattern.replace("{name}", each)
+            pattern.replace("{name}", each).replace("{variable}", input_variable(each))
             for key, patterns in RUN_PATHS[provider].items()
             for pattern in patterns
             for each in when[key]
