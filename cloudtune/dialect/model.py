@@ -14,7 +14,7 @@ from cloudtune.dialect.native import Native, native_of
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.fitting.fields import drop_fields
-from cloudtune.fitting.fit import FittedStudy, fit_to
+from cloudtune.fitting.fit import FittedStudy, adjust_support, fit_to
 from cloudtune.study.merge import merge_json
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
@@ -55,7 +55,7 @@ def fit_document(study: Study, dialect: Dialect) -> FittedStudy:
     native = dialect.read_native(study)
     fitted = fit_to(
         study,
-        dialect.capabilities,
+        adjust_support(dialect.capabilities, study, "managed"),
         dialect.name,
         dialect.title,
         lambda name, parameter: native.whole(name, parameter) is not None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from cloudtune.fitting.capabilities import Adjustment
 from cloudtune.fitting.parameters import MAX_LISTED as MAX_LISTED  # noqa: PLC0414 - exported
@@ -23,6 +24,7 @@ from cloudtune.study.search_space import (
     interpolate,
     list_values,
     resolve_scale,
+    value_at,
 )
 
 LINEAR_AND_LOG: frozenset[Scale] = frozenset({"linear", "log"})
@@ -31,6 +33,8 @@ BASES = (10, 2)
 """The bases of ranges that are written, the preferred one first."""
 _MAX_SPACED = 20
 """The values of a log scale that is written as a list."""
+_MAX_SHOWN = 12
+"""The values of a list that a message has."""
 _MAX_EXPONENT = 700
 """Of e: a larger one is no floating-point number."""
 _SHORT = 10
@@ -79,16 +83,18 @@ def write_power(low: float, high: float) -> tuple[int, float, float] | None:
 def list_log_values(parameter: FloatParameter | IntParameter) -> list[int | float]:
     """Return values of a range on a log scale, for a tool that has only exponents for it.
 
-    They are those of the step, or else at most 20 that are evenly spaced.
+    They are those of the step, if there are at most 1,000, or else at most 20 that are about evenly
+    spaced.
 
     Example:
         >>> list_log_values(IntParameter(type="int", min=4, max=16, scale="log"))
         [4, 5, 6, 8, 10, 13, 16]
     """
     is_stepped = parameter.step is not None and (
-        parameter.step != 1 or isinstance(parameter.step, float)
+        parameter.step != 1 or isinstance(parameter, FloatParameter)
     )
-    if is_stepped and (count_values(parameter) or 0) <= MAX_LISTED:
+    total = count_values(parameter) or 0
+    if is_stepped and total <= MAX_LISTED:
         return [value for value in list_values(parameter) or () if not isinstance(value, str)]
     logarithmic = parameter.model_copy(update={"scale": "log", "step": None})
     count = _MAX_SPACED
@@ -97,6 +103,11 @@ def list_log_values(parameter: FloatParameter | IntParameter) -> list[int | floa
         steps = math.log(parameter.max / parameter.min) / smallest_factor
         count = max(min(int(steps) + 1, _MAX_SPACED), 2)
     values = [interpolate(logarithmic, index / (count - 1)) for index in range(count)]
+    if is_stepped and parameter.step is not None:
+        first, step = parameter.min, parameter.step
+        positions = sorted({round((each - first) / step) for each in values})
+        listed = (value_at(parameter, min(each, total - 1)) for each in positions)
+        return [value for value in listed if not isinstance(value, str)]
     return sorted({round(each) if isinstance(parameter, IntParameter) else each for each in values})
 
 
@@ -113,9 +124,11 @@ def list_log_scale(parameter: Parameter, title: str) -> Adjustment | None:
     if is_float and write_power(parameter.min, parameter.max) is not None:
         return None
     values = list_log_values(parameter)
-    reason = f"{title} has only exponents for a log scale: {len(values)} values are listed"
+    shown = ", ".join(map(format_value, values)) if len(values) <= _MAX_SHOWN else len(values)
+    reason = f"{title} has only exponents for a log scale, so it gets a list of values: {shown}"
     listed = DiscreteParameter(type="discrete", values=values, when=parameter.when)
-    return Adjustment("approximated", "scale", reason, listed)
+    kind: Literal["note", "approximated"] = "note" if parameter.scale == "auto" else "approximated"
+    return Adjustment(kind, "scale", reason, listed)
 
 
 def choice_values(parameter: Parameter) -> list[Value]:
@@ -153,6 +166,6 @@ def power(base: float, exponent: float) -> float:
 
 
 def _exponent(value: float, base: int) -> float:
-    exponent = math.log(value, base)
+    exponent = math.log10(value) if base == BASES[0] else math.log2(value)
     whole = round(exponent)
     return float(whole) if power(base, whole) == value else exponent

@@ -105,6 +105,8 @@ class ModeCapabilities:
     trials share; or what ``trial.resources`` requests, so that it can start again with more."""
     grid_of_trials: bool = False
     """Whether a grid is sent as a list of trials, so that every parameter is supported."""
+    title: str = ""
+    """The service of this mode, for messages, if it differs from the title of the provider."""
     launcher: bool = True
     """Whether cloudtune's launcher starts the script. It withholds inactive parameters, restores
     types, and does all that the service does not know. A document of another tool has none."""

@@ -92,8 +92,8 @@ def fit(study: Study, capabilities: Capabilities, mode: Mode) -> FittedStudy:
     support = capabilities.for_mode(mode)
     if support is None:
         raise ValueError(f"{capabilities.provider} has no {mode} mode")
-    support = _adjust_support(support, study, mode)
-    return fit_to(study, support, capabilities.provider, capabilities.title)
+    support = adjust_support(support, study, mode)
+    return fit_to(study, support, capabilities.provider, support.title or capabilities.title)
 
 
 def fit_to(
@@ -273,7 +273,8 @@ def _definition(fitted: FittedStudy, node: Node) -> dict[str, Any]:
     return definition
 
 
-def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
+def adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeCapabilities:
+    """Return the capabilities of a mode for the strategy of a study."""
     if mode == "driven":  # the engine resolves the scale auto itself
         parameters = {kind: scales - {"auto"} for kind, scales in support.parameters.items()}
         return replace(support, parameters=parameters)
@@ -286,6 +287,8 @@ def _adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> Mode
             conditions="tree",
             single_values=True,
             grid_of_values=False,
+            log_steps=True,
+            adjust=None,
         )
     return support
 

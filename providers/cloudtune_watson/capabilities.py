@@ -7,8 +7,16 @@ other mode.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
-from cloudtune.provider import DRIVEN, Capabilities, ModeCapabilities
+from cloudtune.provider import (
+    DRIVEN,
+    LAUNCHER_FIELDS,
+    LINEAR_AND_LOG,
+    Capabilities,
+    ModeCapabilities,
+    list_log_scale,
+)
 
 CLIENT = "ibm-wmla 0.1.1, wmla_api_v1.py, start_hpo, read 2026-11-25"
 """IBM's client of the Accelerator's API, which describes each field of a search."""
@@ -27,11 +35,12 @@ TRAININGS = (
 )
 """IBM's notebooks, the only description of a training with a custom script."""
 
+TITLE = "WML Accelerator"
+
 MANAGED = ModeCapabilities(
     parameters={
-        "float": frozenset({"linear", "log"}),
-        # The base of a range supports only integer exponents; the rules note the replacement.
-        "int": frozenset({"linear", "log"}),
+        "float": LINEAR_AND_LOG,
+        "int": frozenset({"linear"}),
         "discrete": frozenset({"linear"}),
         "categorical": frozenset(),
     },
@@ -58,6 +67,18 @@ MANAGED = ModeCapabilities(
     max_name_length=None,
     unattended=True,
     grid_of_trials=True,
+    title=TITLE,
+    fields=LAUNCHER_FIELDS | {"strategy.resource", "strategy.max", "strategy.eta"},
+    reasons={
+        "early_stopping": "WML Accelerator stops trials early only in Hyperband",
+        "initial_trials": "a search takes no first trials",
+        "objective": "a search has exactly one objective",
+        "strategy.min": "WML Accelerator's Hyperband has only a maximum; its minimum is 1",
+        "warm_start": "a search does not learn from other searches",
+    },
+    # For an int, the base of a range has only whole exponents; a step applies to the exponents.
+    adjust=partial(list_log_scale, title=TITLE),
+    log_steps=False,
 )
 
 CAPABILITIES = Capabilities(

@@ -21,13 +21,13 @@ from typing import Any
 
 import pytest
 
+from cloudtune.dialect.ranges import list_log_values, write_power
 from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import IntParameter
 from cloudtune.study.study import Study
 from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.wml.request import training_command
-from cloudtune_watson.wmla.parameters import exponent, log_spaced_values
-from cloudtune_watson.wmla.request import to_minutes
+from cloudtune_watson.wmla.study_part import to_minutes
 from tests.cloudtune_watson import support
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -150,7 +150,7 @@ def test_minutes_are_rounded_up(seconds: float, minutes: int) -> None:
 
 @pytest.mark.parametrize("power", range(-30, 31))
 def test_the_exponent_of_a_whole_power_is_whole(power: int) -> None:
-    assert exponent(float(f"1e{power}")) == power
+    assert write_power(float(f"1e{power}"), 1e40) == (10, power, 40)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_the_exponent_of_a_whole_power_is_whole(power: int) -> None:
     ],
 )
 def test_log_spaced_integers(low: int, high: int, values: list[int]) -> None:
-    assert log_spaced_values(IntParameter(type="int", min=low, max=high, scale="log")) == values
+    assert list_log_values(IntParameter(type="int", min=low, max=high, scale="log")) == values
 
 
 def hyper_params(base: Path, **parameters: Any) -> dict[str, dict[str, Any]]:

@@ -254,7 +254,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     ({"strategy": "list", "initial_trials": [{"lr": 0.01}]}, "strategy", "note", WMLA),
     (tuned(x=log("float", 1, 9, step=0.5)), "parameters.x.scale", "approximated", WMLA),
     (tuned(x=log("int", 1, 9, step=2)), "parameters.x.scale", "approximated", WMLA),
-    (tuned(x=log("float", 1, 9, step=0.001)), "parameters.x.step", "refused", WMLA),
+    (tuned(x=log("float", 1, 9, step=0.001)), "parameters.x.scale", "approximated", WMLA),
     (tuned(x=log("float", 1, 9)), "parameters", "note", WMLA),
     (
         tuned(x={**log("float", 1, 9), "scale": "reverse_log"}),

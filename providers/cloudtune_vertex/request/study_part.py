@@ -140,9 +140,9 @@ def _task(study: Study, settings: VertexSettings) -> Json:
         args=fixed_args(study, inputs),
         env=[{"name": name, "value": value} for name, value in {**values, **variables}.items()],
     )
-    address, module = source_address(study, NAME), study.trial.module
-    if module and is_remote(address):
-        package = compact(executorImageUri=settings.image, packageUris=[address])
+    code, module = source_address(study, NAME), study.trial.module
+    if module and is_remote(code):
+        package = compact(executorImageUri=settings.image, packageUris=[code])
         return {"pythonPackageSpec": {**package, "pythonModule": module, **call}}
     return compact(containerSpec=compact(imageUri=settings.image, **call))
 

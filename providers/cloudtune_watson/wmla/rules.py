@@ -6,21 +6,17 @@ ALGORITHMS, parallel trials in NOTEBOOKS.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from cloudtune.provider import (
     Facts,
     Finding,
     FittedStudy,
     FloatParameter,
-    IntParameter,
     Note,
-    Parameter,
     Space,
     Study,
-    count_values,
-    format_value,
-    list_nodes,
+    write_power,
 )
 from cloudtune_watson.rules.clusters import metric_rules
 from cloudtune_watson.settings import SETTINGS, WatsonSettings
@@ -33,14 +29,7 @@ from cloudtune_watson.versions import (
 )
 from cloudtune_watson.wmla.native.names import GRID
 from cloudtune_watson.wmla.native_rules import native_rules
-from cloudtune_watson.wmla.parameters import (
-    BASE,
-    MAX_LISTED_VALUES,
-    exponent,
-    listed_values,
-    uses_exponents,
-)
-from cloudtune_watson.wmla.request import MAX_EXPERIMENTS, algorithm_name, to_minutes
+from cloudtune_watson.wmla.study_part import MAX_EXPERIMENTS, algorithm_name, to_minutes
 
 ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 
@@ -49,69 +38,36 @@ def tuning_rules(
     fitted: FittedStudy, settings: WatsonSettings, _facts: Facts
 ) -> Iterator[Finding | Note]:
     """Yield what the search refuses or does differently."""
+    yield from metric_rules(fitted.study)
+    yield from study_rules(fitted)
+    yield from native_rules(settings.native, algorithm_name(fitted.study))
+
+
+def study_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
+    """Yield what the search does differently, in a plan and in an export."""
     study = fitted.study
-    yield from metric_rules(study)
-    yield from _grid(study) if algorithm_name(study) == GRID else _parameters(fitted)
+    yield from _grid(study) if algorithm_name(study) == GRID else _exponents(study)
     yield from _algorithm(study)
     yield from _limits(study)
-    yield from native_rules(settings.native, algorithm_name(study))
 
 
-def _parameters(fitted: FittedStudy) -> Iterator[Finding | Note]:
-    log_ranges: dict[str, FloatParameter] = {}
-    auto = {
-        fitted.names.get(node.key)
-        for node in list_nodes(fitted.original)
-        if getattr(node.parameter, "scale", None) == "auto"
-    }
-    for name, variants in fitted.study.parameters.items():
-        parameter = variants[0]
-        for finding in _listed_range(parameter, fitted.path_of(parameter)):
-            is_choice = finding.kind == "approximated" and name in auto
-            yield Note(finding.path, finding.reason) if is_choice else finding
-        if isinstance(parameter, FloatParameter) and uses_exponents(parameter):
-            log_ranges[name] = parameter
-    if log_ranges:
-        yield Note("parameters", _describe_exponents(log_ranges))
-
-
-def _describe_exponents(ranges: Mapping[str, FloatParameter]) -> str:
-    bounds = ", ".join(
-        f"{name} from {exponent(p.min):.6g} to {exponent(p.max):.6g}" for name, p in ranges.items()
-    )
-    inexact = any(
-        BASE ** exponent(bound) != bound for p in ranges.values() for bound in (p.min, p.max)
-    )
+def _exponents(study: Study) -> Iterator[Note]:
+    ranges: list[str] = []
+    inexact = False
+    for name, (parameter, *_) in study.parameters.items():
+        if not isinstance(parameter, FloatParameter) or parameter.scale != "log":
+            continue
+        if (power := write_power(parameter.min, parameter.max)) is not None:
+            base, low, high = power
+            ranges.append(f"{name} from {low:.6g} to {high:.6g} of {base}")
+            inexact |= (base**low, base**high) != (parameter.min, parameter.max)
     rounding = (
         "; if a bound is not a whole power, a value that rounding puts beyond it counts as the "
         "bound"
     )
-    return f"log ranges are sent as exponents of {BASE}: {bounds}{rounding if inexact else ''}"
-
-
-def _listed_range(parameter: Parameter, path: str) -> Iterator[Finding]:
-    values = listed_values(parameter)
-    if values is None or not isinstance(parameter, FloatParameter | IntParameter):
-        return
-    if not values:
-        reason = (
-            "a step on a log scale is sent as a list of values, which has "
-            f"{count_values(parameter)} instead of at most {MAX_LISTED_VALUES}: remove the step, "
-            "or list values"
-        )
-        yield Finding("refused", f"{path}.step", reason)
-        return
-    if isinstance(parameter, IntParameter) and parameter.step in (None, 1):
-        reason = (
-            "for an int, WML Accelerator has only whole exponents: sent as the list "
-            f"{', '.join(map(format_value, values))}, about evenly spaced on the log scale"
-        )
-    else:
-        reason = (
-            "WML Accelerator applies a step on a log scale to the exponents: sent as a list of "
-            f"{len(values)} values, which are drawn uniformly"
-        )
-    yield Finding("approximated", f"{path}.scale", reason)
+    if ranges:
+        text = f"log ranges are exponents: {', '.join(ranges)}{rounding if inexact else ''}"
+        yield Note("parameters", text)
 
 
 def _grid(study: Study) -> Iterator[Finding | Note]:
@@ -145,8 +101,11 @@ def _algorithm(study: Study) -> Iterator[Finding | Note]:
 
 def _hyperband(study: Study) -> Iterator[Finding]:
     strategy = study.strategy
-    if strategy.resource is None:
-        reason = "WML Accelerator passes the resource to the script: set it, as in resource: epochs"
+    if strategy.resource is None or strategy.max is None:
+        reason = (
+            "WML Accelerator passes the resource to the script: set it and its maximum, as in "
+            "resource: epochs, max: 27"
+        )
         yield Finding("refused", "strategy.resource", reason)
     else:
         reason = (
@@ -154,9 +113,6 @@ def _hyperband(study: Study) -> Iterator[Finding]:
             "of earlier rungs are not available"
         )
         yield Finding("approximated", "strategy.resource", reason)
-    if strategy.min not in (None, 1):
-        reason = "WML Accelerator's Hyperband has only a maximum; its minimum is 1"
-        yield Finding("dropped", "strategy.min", reason)
     if study.limits.max_trials:
         reason = "WML Accelerator counts each rung as a trial"
         yield Finding("approximated", "limits.max_trials", reason)
@@ -165,7 +121,7 @@ def _hyperband(study: Study) -> Iterator[Finding]:
 def _limits(study: Study) -> Iterator[Finding | Note]:
     limits, algorithm = study.limits, algorithm_name(study)
     if limits.timeout and limits.timeout % 60:
-        reason = f"WML Accelerator counts whole minutes: sent as {to_minutes(limits.timeout)}"
+        reason = f"WML Accelerator counts whole minutes: {to_minutes(limits.timeout)}"
         yield Finding("approximated", "limits.timeout", reason)
     parallel = limits.parallel_trials or 1
     if parallel > 1 and algorithm == "Bayesian":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Json
+from cloudtune.provider import Json, Words
 
 DATA = "data"
 """The part of a request with the search, and its key in ``providers.watson.native``."""
@@ -18,6 +18,12 @@ ALGORITHMS: dict[str, Json] = {
 GOALS = ("minimize", "maximize")
 SELECTS = {"minimize": "min", "maximize": "max", "latest": "last"}
 """Which value of an additional metric counts."""
+WORDS = Words(
+    strategies=ALGORITHMS,
+    instead={"grid": GRID},
+    plain={"random": "uniform"},
+    selects=SELECTS,
+)
 BOUNDS = {"INT": ("minIntVal", "maxIntVal"), "DOUBLE": ("minDbVal", "maxDbVal")}
 LISTS = {"INT": "discreteIntVal", "DOUBLE": "discreteDbVal", "STR": "discreateStrVal"}
 """The list of values of each type, in the service's spelling."""
