@@ -75,7 +75,7 @@ def _resolve_study(study: Study, facts: Facts) -> Study:
     update: dict[str, Any] = {"limits": study.limits.model_copy(update=limits)}
     if uri := code_uri(facts, study):
         package = {"module": MODULE, "source": {NAME: uri}} if facts.data["prebuilt"] else {}
-        code = {"args": [], "inputs": {}, "module": None, "source": None, **package}
+        code: dict[str, Any] = {"args": [], "inputs": {}, "module": None, "source": None, **package}
         update |= {"constants": {}, "trial": study.trial.model_copy(update=code)}
     else:
         paths = {name: path.removeprefix(f"{MOUNT}/") for name, path in facts.data["paths"].items()}
