@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, parse_qsl
 
-from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
+from cloudtune.emulator_kit import App, ConnectionLost, Delays, FaultPlan, Response
 from cloudtune_vertex.emulator import metadata, models, persistent_resources
 from cloudtune_vertex.emulator.account import Account, AccountCall, account_call
 from cloudtune_vertex.emulator.errors import (
@@ -91,8 +91,16 @@ class VertexApp(App):
         return ServiceError(403, "PERMISSION_DENIED", reason).response()
 
     def denied(self, operation: str) -> ServiceError:
-        """Return the refusal of an operation that the caller may not use."""
-        return denied(operation)
+        """Return the refusal of an operation that the caller may not use; it names the permission.
+
+        Google's page "IAM permissions" names all of JobService ``aiplatform.KIND.VERB``.
+        """
+        kinds = {f"{verb}{kind}": name for name, kind in _KINDS.items() for verb in _VERBS.values()}
+        name = operation if operation in kinds else operation.removesuffix("s")
+        if name not in kinds:
+            return denied(operation)
+        verb = re.sub(r"(?<=[a-z])[A-Z].*", "", operation)
+        return denied(f"aiplatform.{kinds[name]}.{verb.lower()}")
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables that lead to the emulator.
@@ -118,13 +126,12 @@ class VertexApp(App):
         """Record the use of a permission; return the refusal that the fault plan has for it."""
         self.calls.add("client", permission, f"projects/_/buckets/{bucket}")
         fault = self._faults.next_call(permission, is_other=True)
-        match fault.effect if fault else "":
-            case "deny":
-                return denied(permission).response()
-            case "expire":
-                return expired().response()
-            case _:
-                return None
+        effect = fault.effect if fault else ""
+        if effect == "lose_response":
+            raise ConnectionLost("the fault plan loses this response")
+        if effect == "deny":
+            return denied(permission).response()
+        return self.FAULTS[effect]().response() if effect in self.FAULTS else None
 
     def respond(self, environ: WSGIEnvironment) -> Response:
         """Return the response to a call of JobService.
