@@ -124,8 +124,10 @@ def list_log_scale(parameter: Parameter, title: str) -> Adjustment | None:
     if is_float and write_power(parameter.min, parameter.max) is not None:
         return None
     values = list_log_values(parameter)
-    shown = ", ".join(map(format_value, values)) if len(values) <= _MAX_SHOWN else len(values)
-    reason = f"{title} has only exponents for a log scale, so it gets a list of values: {shown}"
+    shown = f"a list of {len(values)} values"
+    if len(values) <= _MAX_SHOWN:
+        shown = f"the list {', '.join(map(format_value, values))}"
+    reason = f"{title} has only exponents for a log scale: the range becomes {shown}"
     listed = DiscreteParameter(type="discrete", values=values, when=parameter.when)
     kind: Literal["note", "approximated"] = "note" if parameter.scale == "auto" else "approximated"
     return Adjustment(kind, "scale", reason, listed)

@@ -191,7 +191,7 @@ class _FittedNodes:
         name, path, context = self.names[node.key], definition_path(self.study, node), self.context
         if node.key in self.single:
             self.fixed_values[name] = value_at(node.parameter, 0)
-            text = f"has one value and is {context.verb} to {context.title} as a constant"
+            text = f"has one value and becomes a constant of {context.title}"
             context.diagnostics.append(Note(path, text))
         elif (parameter := self._fit(node, path)) is not None:
             parameter = parameter.model_copy(update={"when": when})

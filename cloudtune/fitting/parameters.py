@@ -46,11 +46,6 @@ class FitContext:
         """The maximum number of values in a list."""
         return self.support.max_values.value if self.support.max_values else MAX_LISTED
 
-    @property
-    def verb(self) -> str:
-        """What happens to a parameter: a request is sent, and a document is written."""
-        return "sent" if self.support.launcher else "written"
-
 
 _Step = Callable[[Parameter, str, FitContext], Parameter | None]
 
@@ -78,7 +73,7 @@ def _fit_grid(parameter: Parameter, path: str, context: FitContext) -> Parameter
         reason = f"a grid on {title} needs lists of at most {limit} values; add a step or values"
         context.diagnostics.append(Finding("refused", path, reason))
         return None
-    note = f"a grid on {title} needs lists: sent as {format_count(count, 'value')}"
+    note = f"a grid on {title} needs lists: it becomes {format_count(count, 'value')}"
     context.diagnostics.append(Note(path, note))
     return _categorical(parameter)
 
@@ -132,7 +127,7 @@ def _list_steps(
         )
         context.diagnostics.append(Finding("dropped", path, reason))
         return parameter.model_copy(update={"step": None})
-    note = f"{obstacle}: {context.verb} as a list of {format_count(count, 'value')}"
+    note = f"{obstacle}: it becomes a list of {format_count(count, 'value')}"
     context.diagnostics.append(Note(path, note))
     return DiscreteParameter(
         type="discrete",
@@ -154,10 +149,10 @@ def _fit_type(parameter: Parameter, path: str, context: FitContext) -> Parameter
         context.diagnostics.append(Finding("refused", path, reason))
         return None
     if isinstance(parameter, BoolParameter):
-        note = f"{unsupported}: {context.verb} as the values True and False"
+        note = f"{unsupported}: it becomes the values True and False"
         context.diagnostics.append(Note(path, note))
     else:
-        reason = f"{unsupported}: {context.verb} as {format_count(count, 'value')} without an order"
+        reason = f"{unsupported}: it becomes {format_count(count, 'value')} without an order"
         context.diagnostics.append(Finding("approximated", path, reason))
     return _categorical(parameter)
 

@@ -28,7 +28,7 @@ from cloudtune.provider import (
 from cloudtune_vertex.capabilities import MANAGED
 from cloudtune_vertex.native.names import JOB, WORDS
 from cloudtune_vertex.request.study_part import max_trials, study_part
-from cloudtune_vertex.rules.trial import placed_parameters
+from cloudtune_vertex.rules.trial import ARGUMENTS, placed_parameters
 from cloudtune_vertex.rules.tuning import study_rules
 from cloudtune_vertex.settings import NAME, VertexSettings
 
@@ -51,7 +51,7 @@ _CAPABILITIES = replace(
         "trial.select": "Vertex AI keeps the last value of other metrics",
         "trial.requirements": "put them into the image or the package",
         "trial.command": "set containerSpec.command under native",
-        "trial.arguments": "Vertex AI passes options, such as --lr 0.1",
+        "trial.arguments": ARGUMENTS,
         "trial.switches": "Vertex AI passes values as they are",
         "trial.resources": "set the machine type",
         "trial.retry": "the memory is that of the machine type",

@@ -26,6 +26,8 @@ from cloudtune_vertex.settings import NAME, VertexSettings
 MAX_VARIABLES = 100
 MAX_ARGS_LENGTH = 100_000
 """Characters of all arguments together, in TUNING."""
+ARGUMENTS = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
+"""Why a study cannot choose how code gets its parameters."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _URI = re.compile(r"gs://[^/\s]+/\S.*")
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
@@ -135,7 +137,7 @@ def _without_launcher(study: Study, mode: Mode, facts: Facts) -> Iterator[Findin
         )
         return
     if trial.arguments not in {"flags", "equals"}:
-        reason = "without cloudtune's launcher, Vertex AI passes parameters as --name=value"
+        reason = ARGUMENTS
         yield Finding("dropped", "trial.arguments", reason)
         for path in find_lost_values(study, is_option=True):
             yield Finding("refused", path, f"{reason}, and argparse drops '--'")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.conversion import exporter
+from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ConversionError
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.secrets import secret_variables
@@ -85,6 +86,13 @@ def golden(provider: str) -> Iterator[tuple[str, Planned, Study]]:
         yield file.stem, support.plan_of(study, Path.cwd(), "managed", **options), study
 
 
+RUN_SENTENCES = {
+    "limits.trial_timeout": "a request has the service's default, an export has no limit",
+    "parameters.rate.when": "the launcher withholds what the tree does not",
+}
+"""The paths of what a plan and an export say differently, with the reason."""
+
+
 def names(provider: str, plan: Planned, study: Study) -> dict[str, Sequence[str]]:
     """Return when a request has more than an export, with the names that it is about."""
     limits = study.limits_for(provider)
@@ -140,3 +148,31 @@ def test_an_export_is_the_request_without_what_only_a_run_has(provider: str) -> 
         compared += 1
     assert compared > 4
     assert refused == REFUSED.get(provider, set())
+
+
+def sentences(findings: Sequence[Finding | Note]) -> dict[tuple[str, str], set[str]]:
+    """Return what is said, by path and kind."""
+    said: dict[tuple[str, str], set[str]] = {}
+    for each in findings:
+        kind, text = (each.kind, each.reason) if isinstance(each, Finding) else ("note", each.text)
+        said.setdefault((each.path, kind), set()).add(text)
+    return said
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("provider", RUN_PATHS)
+def test_a_plan_and_an_export_say_the_same(provider: str) -> None:
+    common = 0
+    for name, plan, study in golden(provider):
+        if provider in DOCUMENTS and DOCUMENTS[provider] not in plan.request:
+            continue  # of another service of the provider
+        try:
+            exported = sentences(exporter.write(study, provider).findings)
+        except ConversionError as error:
+            exported = sentences(error.findings)
+        planned = sentences(plan.found)
+        for path, kind in planned.keys() & exported.keys():
+            if path not in RUN_SENTENCES:
+                common += 1
+                assert planned[path, kind] == exported[path, kind], (name, path)
+    assert common > 4
