@@ -40,6 +40,12 @@ _BAD_SIGNATURE = frozenset(
 _DENIED = frozenset(
     ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"]
 )
+_NO_OPERATION = frozenset(
+    [
+        *("404", "405", "501", "NotFoundException"),
+        *("UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented"),
+    ]
+)
 
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 _NOT_FOUND = re.compile(
@@ -122,8 +128,17 @@ class AwsError(ProviderError):
 
     @property
     def search_refused(self) -> bool:
-        """Whether the caller may not search, and has to list or describe jobs instead."""
-        return not self.retryable and (self.denied or self.code == "ValidationException")
+        """Whether the caller cannot search, and has to list or describe jobs instead."""
+        is_refused = not self.retryable and self.code == "ValidationException"
+        return is_refused or self.unavailable or self.not_found
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the caller has to do without the operation: no permission, or no such operation.
+
+        A region, an endpoint or a stand-in for the service may not have it.
+        """
+        return not self.retryable and (self.denied or self.code in _NO_OPERATION)
 
     @property
     def denied(self) -> bool:
@@ -133,7 +148,8 @@ class AwsError(ProviderError):
 
 def service_error(operation: str, code: str, message: str, status: int, date: str = "") -> AwsError:
     """Return the error for an error response."""
-    retryable = code in _THROTTLED or code in _TRANSIENT or status >= 500 or status == 429
+    retryable = code in _THROTTLED or code in _TRANSIENT or status == 429
+    retryable = retryable or (status >= 500 and status != 501)
     if code in _BAD_SIGNATURE:
         message = ""  # it contains the signed request with the session's token
     text = f"{operation}: {code}: {message}" if message else f"{operation}: {code}"

@@ -113,7 +113,7 @@ def _tags(aws: Aws, arn: str) -> list[Json]:
     try:
         pages = list(aws.pages("sagemaker", "list_tags", ResourceArn=arn))
     except AwsError as error:
-        if error.denied:
+        if error.unavailable:
             return []
         raise
     return [{"Key": tag["Key"], "Value": tag["Value"]} for p in pages for tag in p.get("Tags", ())]

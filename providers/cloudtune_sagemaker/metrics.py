@@ -28,15 +28,20 @@ FinalValues = Mapping[str, float]
 
 MAX_QUERIES = 100
 """Queries of one call (botocore 1.44.8 model, MetricQueryList)."""
+OBJECTIVE = "ObjectiveMetric"
+"""A second name of the objective, which the service adds to the metrics of built-in algorithms
+(tests/recordings/sagemaker, 2020 and 2024). It is no metric unless a study optimizes it."""
 _MAX_EXACT = 2**24
 """32-bit floats represent all integers below it."""
 
 
 def metric_names(plan: Plan) -> list[str]:
     """Return the metrics that SageMaker reads for a study."""
-    names = defined_metrics(plan.request)
+    objectives = _objective_names(plan)
     attached: Sequence[str] = plan.facts.data.get("metrics", ())
-    return list(dict.fromkeys([*names, *attached, *_objective_names(plan)]))
+    defined = [*defined_metrics(plan.request), *attached]
+    names = [name for name in defined if name != OBJECTIVE]
+    return list(dict.fromkeys([*names, *objectives]))
 
 
 def defined_metrics(document: Json) -> list[str]:
@@ -72,7 +77,9 @@ class MetricReader:
             plan.mode == "driven"
             and bool(study.early_stopping or study.strategy.name == "hyperband")
         )
-        self._denied = False
+        self._is_attached = plan.facts.attached is not None
+        self.remark = ""
+        """Why only final values are read, once that is so."""
 
     def read(self, arns: Iterable[str], later: Set[str] = frozenset()) -> dict[str, Series]:
         """Return the values of training jobs by ARN. Jobs without values are omitted.
@@ -82,8 +89,8 @@ class MetricReader:
             later: Those that follow an earlier job of their trial.
 
         Raises:
-            AwsError: If the service cannot be reached, or the caller may not read metrics and the
-                study needs more than the final values.
+            AwsError: If the service cannot be reached, or the caller may not read metrics and a
+                study of cloudtune's own needs more than the final values.
         """
         queries: list[tuple[str, str]] = []
         for arn in arns:
@@ -120,7 +127,7 @@ class MetricReader:
             after_step = 0
         measurements = to_measurements(
             {name: values for name, values in series.items() if name != CONTINUED},
-            final_values(job),
+            self.final_values(job),
             ended=ended,
             names=self._names,
             objectives=self._objectives,
@@ -128,8 +135,17 @@ class MetricReader:
         )
         return [replace(each, step=after_step + each.step) for each in measurements]
 
+    def final_values(self, job: Json) -> dict[str, float]:
+        """Return the final values in a training job."""
+        others = {CONTINUED, OBJECTIVE} - set(self._objectives)
+        return {
+            each["MetricName"]: shortest_float(each["Value"])
+            for each in job.get("FinalMetricDataList") or ()
+            if "Value" in each and each.get("MetricName", CONTINUED) not in others
+        }
+
     def _query(self, batch: Sequence[tuple[str, str]]) -> list[Json]:
-        if self._denied:
+        if self.remark:
             return []
         queries = [
             {
@@ -146,9 +162,12 @@ class MetricReader:
                 "sagemaker-metrics", "batch_get_metrics", MetricQueries=queries
             )
         except AwsError as error:
-            if self._required or not error.denied:
+            is_permanent = error.unavailable or error.not_found
+            if not is_permanent or (self._required and not self._is_attached):
                 raise
-            self._denied = True
+            self.remark = (
+                f"measurements are only the final ones: BatchGetMetrics is refused ({error.code})"
+            )
             return []
         results: list[Json] = response.get("MetricQueryResults", [])
         return results
@@ -191,15 +210,6 @@ def to_measurements(
 def is_complete(series: Series, final: FinalValues) -> bool:
     """Return whether the values of an ended trial include the final ones."""
     return all(_matches_final(series, final, name) for name in final)
-
-
-def final_values(job: Json) -> dict[str, float]:
-    """Return the final values in a training job."""
-    return {
-        each["MetricName"]: shortest_float(each["Value"])
-        for each in job.get("FinalMetricDataList") or ()
-        if "Value" in each and each.get("MetricName", CONTINUED) != CONTINUED
-    }
 
 
 def shortest_float(value: float) -> float:

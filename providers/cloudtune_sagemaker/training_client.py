@@ -113,7 +113,8 @@ class SageMakerJobs:
         name: str = job["TrainingJobName"]
         series = all_series.get(job["TrainingJobArn"], {})
         over = response.has_ended(job)
-        if over and not metrics.is_complete(series, metrics.final_values(job)):
+        final = {} if self._reader.remark else self._reader.final_values(job)
+        if over and not metrics.is_complete(series, final):
             self._incomplete_polls[name] = self._incomplete_polls.get(name, 0) + 1
             over = self._incomplete_polls[name] > _MAX_INCOMPLETE_POLLS
         ended = response.end_time(job) if over else None
@@ -192,11 +193,11 @@ class SageMakerJobs:
 
 
 def belongs_to_run(aws: Aws, arn: str, run: str) -> bool:
-    """Return whether a job has the tag of a run; True if the caller may not read tags."""
+    """Return whether a job has the tag of a run; True if the caller cannot read tags."""
     try:
         pages = list(aws.pages("sagemaker", "list_tags", ResourceArn=arn))
     except AwsError as error:
-        if error.denied:
+        if error.unavailable:
             return True
         raise
     return {"Key": RUN_TAG, "Value": run} in [tag for page in pages for tag in page.get("Tags", ())]

@@ -100,7 +100,8 @@ class TuningClient:
         if ended and len(self._ended_trials) < len(trials) and self._keeps_waiting(job.id):
             state = "running"
         end = response.to_seconds(description.get("HyperParameterTuningEndTime"))
-        return JobStatus(state, status, response.job_reason(description), trials, ended=end)
+        reason, remark = response.job_reason(description), self._reader.remark
+        return JobStatus(state, status, reason, trials, remark, ended=end)
 
     def stop(self, job: JobRef) -> None:
         """Stop the job; no effect if it has been stopped or has ended."""
@@ -195,7 +196,8 @@ class TuningClient:
         """Return a trial; an ended trial stays running until its final metrics arrive."""
         name: str = job["TrainingJobName"]
         ended = response.has_ended(job)
-        complete = metrics.is_complete(series, metrics.final_values(job))
+        final = {} if self._reader.remark else self._reader.final_values(job)
+        complete = metrics.is_complete(series, final)
         if ended and not complete and self._keeps_waiting(name):
             ended, job = False, {**job, "TrainingJobStatus": "InProgress"}
         end = response.end_time(job) if ended else None

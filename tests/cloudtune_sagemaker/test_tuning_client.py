@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,26 @@ def test_trials_are_listed_where_search_is_refused(scene: Scene, code: str) -> N
     assert trials[0].parameters == {"only": "1", "lr": "0.5", "kind": "1e3"}
     scene.client.status(job)
     assert scene.aws.calls.count("search") == 1
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "ObjectiveMetric"])
+def test_the_second_name_of_the_objective_is_no_metric(tmp_path: Path, objective: str) -> None:
+    """SageMaker adds ObjectiveMetric to the metrics of built-in algorithms."""
+    changes = {
+        "objective": {"metric": objective, "goal": "maximize"},
+        "trial": {"metrics": {objective: r"(\S+)"}},
+    }
+    scene = Scene(tmp_path, changes)
+    facts = scene.plan.facts
+    data = {**facts.data, "metrics": [objective, "ObjectiveMetric"]}
+    facts = replace(facts, lookup=replace(facts.lookup, data=data))
+    scene.plan = replace(scene.plan, facts=facts)
+    scene.client = scene.another_client()
+    scene.begin(1)
+    scene.aws.report(scene.trial(1), **{objective: 0.5, "ObjectiveMetric": 0.5})
+    scene.aws.change(scene.trial(1), "Completed")
+    (trial,) = scene.trials()
+    assert [dict(m.metrics) for m in trial.measurements] == [{objective: 0.5}]
 
 
 def test_throttling_is_retryable(scene: Scene) -> None:

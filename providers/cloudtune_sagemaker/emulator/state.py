@@ -134,9 +134,14 @@ class TrainingJob(ScriptJob):
     @property
     def metric_definitions(self) -> Sequence[Mapping[str, str]]:
         """The expressions that find metrics in the output."""
-        algorithm = built_in_metrics.described(self.request.get("AlgorithmSpecification", {}))
-        definitions: Sequence[Mapping[str, str]] = algorithm.get("MetricDefinitions", ())
+        definitions: Sequence[Mapping[str, str]] = self.algorithm.get("MetricDefinitions", ())
         return definitions
+
+    @property
+    def algorithm(self) -> Json:
+        """Its AlgorithmSpecification, with the metrics that the service adds."""
+        objective = self.trial.metric if self.trial else ""
+        return built_in_metrics.described(self.request.get("AlgorithmSpecification", {}), objective)
 
     @property
     def final(self) -> dict[str, tuple[float, float]]:

@@ -47,11 +47,10 @@ def training(job: TrainingJob) -> Json:
     answer = {key: value for key, value in job.request.items() if key in _described()}
     answer.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86_400})
     answer |= _defaults(job.request)
-    algorithm = built_in_metrics.described(job.request.get("AlgorithmSpecification", {}))
     has_metrics = bool(job.request.get("AlgorithmSpecification", {}).get("MetricDefinitions"))
     answer |= {
         # Model, EnableSageMakerMetricsTimeSeries: with at least one MetricDefinition.
-        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": has_metrics, **algorithm},
+        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": has_metrics, **job.algorithm},
         "OutputDataConfig": {
             "KmsKeyId": "",
             "CompressionType": "GZIP",
