@@ -103,11 +103,14 @@ def fields(answer: Any, path: str = "") -> Iterator[str]:
 def listed(service: str, operation: str) -> Callable[[str], bool]:
     """Return whether the page lists a field of an operation; others than recorded ones cover more.
 
-    A field that is not recorded stands for all fields below it.
+    A field that is not recorded stands for all fields below it. All operations of a service refuse
+    in one form.
     """
     entry: dict[str, Any] = DATA[service]["operations"].get(operation, {})
     others = tuple(path for paths in entry.get("fields", {}).values() for path in paths)
-    recorded = recorded_fields(service).get(operation, {})
+    dates = recorded_fields(service)
+    refusals = {path for paths in dates.values() for path in paths if path.startswith("error")}
+    recorded = dates.get(operation, {}).keys() | refusals
     below = tuple(f"{path}{mark}" for path in others if path not in recorded for mark in ".[")
     return lambda path: path in recorded or path in others or path.startswith(below)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import re
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from cloudtune_sagemaker.emulator.app import QUOTA, SageMakerApp
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
 from cloudtune_sagemaker.errors import service_error
 from tests import recorded
+from tests.cloudtune_sagemaker import answers
 from tests.recorded import Steps, differences, masked, reason_to_skip, unaccepted, unlisted
 
 FILES = recorded.files("sagemaker")
@@ -46,8 +48,13 @@ class Emulator:
     def ask(self, operation: str, request: Any) -> tuple[int, Any]:
         """Return the status and the answer of a call."""
         headers = {**self._signed("sagemaker"), "X-Amz-Target": f"SageMaker.{operation}"}
-        answer = self.client.post("/", headers=headers, data=json.dumps(request))
-        return answer.status_code, json.loads(answer.get_data() or b"{}")
+        response = self.client.post("/", headers=headers, data=json.dumps(request))
+        answer = json.loads(response.get_data() or b"{}")
+        if response.status_code == 200:
+            assert answers.problems(operation, answer) == []
+        else:
+            answer = {"error": {"Code": answer["__type"], "Message": answer["message"]}}
+        return response.status_code, answer
 
     def put(self, uri: str, content: bytes) -> None:
         """Store an object, and create its bucket."""
@@ -104,8 +111,11 @@ def states(answer: Any) -> Any:
     """Return the states in an answer about one job, or about the first of a list."""
     for name in ("TrainingJobSummaries", "HyperParameterTuningJobSummaries"):
         answer = (answer.get(name) or [answer])[0]
-    names = [*(f"{kind}Status" for kind in KINDS), "TrainingJobStatusCounters"]
-    return {name: answer[name] for name in names if name in answer}
+    counters = answer.get("TrainingJobStatusCounters", {})
+    counted = {name for name, count in counters.items() if count}
+    # A job whose trials differ in how they ended is not replayed trial by trial.
+    trials = {"trials": str(counters)} if len(counted) == 1 else {}
+    return {name: answer[name] for kind in KINDS if (name := f"{kind}Status") in answer} | trials
 
 
 def year(recording: dict[str, Any]) -> str:
@@ -157,18 +167,20 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
         without = {k: v for k, v in algorithm.items() if k != "MetricDefinitions"}
         if "MetricDefinitions" in built_in_metrics.described(without):
             job["AlgorithmSpecification"] = without
-        job["ResourceConfig"]["InstanceCount"] = 1
+        if "InstanceCount" in job.get("ResourceConfig", ()):
+            job["ResourceConfig"]["InstanceCount"] = 1
         for channel in job.get("InputDataConfig", ()):
-            emulator.put(f"{channel['DataSource']['S3DataSource']['S3Uri']}/x", b"1")
+            if source := channel["DataSource"].get("S3DataSource"):
+                emulator.put(f"{source['S3Uri']}/x", b"1")
     return request
 
 
 def requests(item: dict[str, Any], name: str, arn: str, kind: str) -> dict[str, Any]:
     """Return the request of a recorded call, whose answer only is recorded."""
     operation = item["operation"]
-    if operation in ("ListTags", "AddTags"):
-        tags = {"Tags": item["answer"]["Tags"]} if operation == "AddTags" else {}
-        return {"ResourceArn": arn, **tags}
+    if operation.endswith("Tags"):
+        tags = {"AddTags": {"Tags": item["answer"].get("Tags")}, "DeleteTags": {"TagKeys": ["x"]}}
+        return {"ResourceArn": arn, **tags.get(operation, {})}
     if operation.startswith("List"):
         found = any(item["answer"].get(f"{kind}Summaries", ()))
         return {"NameContains": name if found else "no-such-job"}
@@ -200,7 +212,7 @@ def test_the_emulator_answers_as_recorded(start: Start, file: Path) -> None:
     emulator = start()
     recording = recorded.read(file)
     sequence = [item for item in recording["sequence"] if is_served(item)]
-    first = next(item for item in sequence if item["operation"].startswith("Describe"))
+    first = next(item for item in sequence if "AlgorithmSpecification" in str(item["answer"]))
     kind = kind_of(first["operation"])
     request = create_request(emulator, kind, first["answer"])
     name = request[KINDS[kind]]
@@ -219,7 +231,7 @@ def test_the_emulator_answers_as_recorded(start: Start, file: Path) -> None:
         if operation.startswith(("List", "Describe")):
             status, answer = emulator.steps.until(
                 lambda: emulator.ask(operation, body),  # noqa: B023
-                lambda got: states(got[1]) == states(item["answer"]),  # noqa: B023
+                lambda got: states(item["answer"]).items() <= states(got[1]).items(),  # noqa: B023
             )
         else:
             status, answer = emulator.ask(operation, body)
@@ -294,6 +306,13 @@ def channel(uri: str) -> dict[str, Any]:
     return {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
 
 
+def start_training(emulator: Emulator, name: dict[str, Any], definition: dict[str, Any]) -> None:
+    """Start a training job by the definition of a tuning job."""
+    values = {"HyperParameters": definition.pop("StaticHyperParameters")}
+    status, created = emulator.ask("CreateTrainingJob", {**name, **definition, **values})
+    assert status == 200, created
+
+
 class NoCapacity(FaultPlan):
     """A plan in which every job waits for its machine."""
 
@@ -327,18 +346,42 @@ PROVOKED: dict[str, dict[str, Any]] = {
 """Requests that the emulator refuses with a recorded message."""
 
 
+def provoked(emulator: Emulator, item: dict[str, Any]) -> tuple[int, Any] | None:
+    """Return the refusal of a call like the recorded one; None if none is known."""
+    operation, text = item["operation"], item["answer"]["error"]["Message"]
+    kind = kind_of(operation)
+    quoted = re.search(r"(?:called|with the name,) ([\w-]+)", text)
+    name = {KINDS.get(kind, ""): quoted[1] if quoted else new_name()}
+    if operation.startswith("Create"):
+        for begin, changes in PROVOKED.items():
+            if text.startswith(begin):
+                request = small_job(emulator, **changes)
+                return emulator.ask("CreateHyperParameterTuningJob", request)
+        if not text.endswith("already exists. Choose a different name."):
+            return None
+        request = small_job(emulator) | name
+        emulator.ask(operation, request)
+        return emulator.ask(operation, request)
+    if kind and "is in status" in text:
+        definition = small_job(emulator)["TrainingJobDefinition"]
+        start_training(emulator, name, definition)
+        emulator.ask(operation, name)
+        return emulator.steps.until(
+            lambda: emulator.ask(operation, name), lambda got: "Stopped" in str(got[1])
+        )
+    return emulator.ask(operation, name) if kind and item["status"] < 500 else None
+
+
 @pytest.mark.parametrize("item", refusals())
 def test_the_emulator_refuses_in_the_recorded_words(start: Start, item: dict[str, Any]) -> None:
     error = item["answer"]["error"]
     text = error["Message"]
-    changes = next((each for start, each in PROVOKED.items() if text.startswith(start)), None)
-    if changes is not None:
-        emulator = start()
-        status, answer = emulator.ask(
-            "CreateHyperParameterTuningJob", small_job(emulator, **changes)
-        )
-        assert (status, answer["__type"]) == (item["status"], error["Code"])
-        assert masked(answer["message"]).startswith(masked(text).partition("set: [")[0])
+    refusal = None if reason_to_skip("sagemaker", text) else provoked(start(), item)
+    if refusal is not None:
+        status, answer = refusal
+        assert (status, answer["error"]["Code"]) == (item["status"], error["Code"])
+        message = masked(answer["error"]["Message"])
+        assert message.startswith(masked(text).partition("set: [")[0])
     elif masked(text) == masked(QUOTA):
         assert error["Code"] == "ResourceLimitExceeded"
     elif not reason_to_skip("sagemaker", text):
@@ -384,10 +427,8 @@ def test_a_training_job_tells_its_steps_as_recorded(start: Start) -> None:
     for plan in (FaultPlan(), NoCapacity()):
         emulator = start(faults=plan)
         request = small_job(emulator, "")["TrainingJobDefinition"]
-        request["HyperParameters"] = request.pop("StaticHyperParameters")
         name = {"TrainingJobName": new_name()}
-        status, created = emulator.ask("CreateTrainingJob", {**name, **request})
-        assert status == 200, created
+        start_training(emulator, name, request)
 
         def read() -> Any:
             job = emulator.ask("DescribeTrainingJob", name)[1]  # noqa: B023

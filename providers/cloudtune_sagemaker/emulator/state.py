@@ -317,7 +317,10 @@ class Store:
         """
         job = self._tuning.get(_key(region, name))
         if job is None:
-            raise not_found(f"Amazon SageMaker can't find a tuning job with the name {name}.")
+            # Wording: aws/amazon-sagemaker-examples issue 1540 (2020).
+            raise not_found(
+                f"Amazon SageMaker can't find a tuning job called {name}. Type another name."
+            )
         return job
 
     def delete_tuning(self, job: TuningJob) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -66,8 +67,9 @@ class Job(kit.Job):
     state: str = field(default=PENDING, kw_only=True)
     error: Status | None = None
     start_time: float | None = None
-    """When the service has queued it, long before it runs: ``startTime`` of all recorded jobs of
-    2026-07-08 (tests/recordings/vertex)."""
+    """When the service has queued it: ``startTime`` of all recorded jobs of 2026-07-08 that waited.
+    One whose cancellation came late had a whole second later than that, so it may be set again when
+    a job runs (tests/recordings/vertex)."""
 
     @property
     def id(self) -> str:
@@ -80,6 +82,8 @@ class Job(kit.Job):
         self.error = error
         if state == QUEUED:
             self.start_time = self.updated
+        elif state == RUNNING and self.started == self.updated:
+            self.start_time = math.floor(self.updated)
 
 
 @dataclass

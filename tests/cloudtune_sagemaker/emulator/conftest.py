@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cloudtune_sagemaker import answers
 from tests.emulator_server import Served, starting
 
 BUCKET = "team-bucket"
@@ -26,6 +27,13 @@ QUADRATIC = """
         print(f"loss={(given.width - 1) ** 2 + given.depth - step / 10};", flush=True)
 """
 """A script that knows nothing of cloudtune."""
+
+
+def _demand_modelled(model: Any, http_response: Any, parsed: Any, **_: Any) -> None:
+    """Hold each answer against the service's model."""
+    answer = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
+    if http_response.status_code < 300:
+        assert answers.problems(model.name, answer) == []
 
 
 class Emulator(Served):
@@ -64,6 +72,8 @@ class Emulator(Served):
             "config": Config(retries={"total_max_attempts": attempts}, read_timeout=30),
         }
         made: Any = boto3.Session().client(service, **given | changes)
+        if service.startswith("sagemaker"):
+            made.meta.events.register("after-call", _demand_modelled)
         self.stack.callback(made.close)
         return made
 

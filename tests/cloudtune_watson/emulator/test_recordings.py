@@ -24,6 +24,8 @@ with open(os.path.join(os.environ["BATCH_OUTPUT_DIR"], "out.txt"), "w") as file:
 
 
 ENDLESS = "import time; time.sleep(600)"
+SCRIPTS = {"running": ENDLESS, "canceled": ENDLESS, "failed": "raise SystemExit(1)"}
+"""The scripts whose jobs reach a state; any other state is passed or reached by `SCRIPT`."""
 
 
 def operation_of(answer: dict[str, Any]) -> str:
@@ -63,8 +65,7 @@ def test_a_deployment_job_has_the_recorded_form(
     cluster: Cluster, answer: dict[str, Any], year: str
 ) -> None:
     state = answer["entity"]["scoring"]["status"]["state"]
-    code = ENDLESS if state == "running" else SCRIPT
-    script = asset(cluster, "script", code.encode())
+    script = asset(cluster, "script", SCRIPTS.get(state, SCRIPT).encode())
     request = {"name": "d", "space_id": cluster.space, "asset": {"id": script}, "batch": {}}
     query = {"version": VERSION}
     _, deployment = cluster.ask("POST", DEPLOYMENTS, query, json=request)
@@ -96,6 +97,8 @@ def test_a_deployment_job_has_the_recorded_form(
     _, found = cluster.ask("POST", JOBS, query, json=job)
     if state != "queued":  # as it is when it is created
         path = f"{JOBS}/{found['metadata']['id']}"
+        if state == "canceled":
+            cluster.ask("DELETE", path)
         found = cluster.until(
             lambda: cluster.ask("GET", path)[1],
             lambda job: job["entity"]["scoring"]["status"]["state"] == state,
@@ -109,8 +112,10 @@ def test_a_training_has_the_recorded_form(
     cluster: Cluster, answer: dict[str, Any], year: str
 ) -> None:
     state = answer["entity"]["status"]["state"]
-    code = ENDLESS if state == "running" else "pass"
+    code = SCRIPTS.get(state, "pass")
     training = cluster.create(cluster.training(cluster.definition(code)))
+    if state == "canceled":
+        cluster.ask("DELETE", f"/ml/v4/trainings/{training}")
     found = cluster.until(
         lambda: cluster.get(training),
         lambda found: found["entity"]["status"]["state"] in (state, "completed"),
@@ -122,9 +127,11 @@ def test_a_training_has_the_recorded_form(
 @pytest.mark.parametrize(("answer", "year"), answers("GetDeploymentJob") + answers("GetTraining"))
 def test_the_client_reads_a_recorded_job(answer: dict[str, Any], year: str) -> None:
     status = answer["entity"].get("scoring", answer["entity"])["status"]
-    state = {"queued": "waiting", "completed": "completed", "running": "running"}[status["state"]]
+    waiting = dict.fromkeys(("queued", "pending", "deploying", "initializing"), "waiting")
+    names = {**waiting, "canceled": "cancelled"}
+    state = names.get(status["state"], status["state"])
     assert response.training_state(answer) == state
-    assert response.has_ended(answer) == (state == "completed")
+    assert response.has_ended(answer) == (state in {"completed", "failed", "cancelled"})
     created = response.to_seconds(answer["metadata"]["created_at"])
     running, completed = (
         response.to_seconds(status.get(name)) for name in ("running_at", "completed_at")
@@ -133,6 +140,6 @@ def test_the_client_reads_a_recorded_job(answer: dict[str, Any], year: str) -> N
     if state == "completed":
         assert completed is not None
         assert created < (running or completed) <= completed
-    else:
+    elif state in {"waiting", "running"}:
         assert running is None or state == "running"
         assert completed is None
