@@ -324,8 +324,9 @@ _SUMMARY_FIELDS = frozenset(
 def trial_numbers(tuning_job: str, jobs: Iterable[Json]) -> dict[str, int]:
     """Return the numbers of a tuning job's trials by the names of their training jobs.
 
-    SageMaker's names contain the numbers, which is not documented. If a name does not, the numbers
-    follow the order of creation.
+    SageMaker's names contain the numbers, which is not documented: `JOB-001-` and eight hexadecimal
+    digits in descriptions of 2020 and 2023. If a name does not, the numbers follow the order of
+    creation.
     """
     ordered = sorted(
         jobs, key=lambda job: (to_seconds(job["CreationTime"]), job["TrainingJobName"])

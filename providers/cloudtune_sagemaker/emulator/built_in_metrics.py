@@ -2,9 +2,9 @@
 
 The names and expressions are recorded (tests/recordings/sagemaker, 2024-04: kmeans:1 and
 sagemaker-xgboost:1.3-1). Other algorithms were not. A tuning job gets one more,
-``ObjectiveMetric``, with the expression of its objective, and its trials measure it: a model card of
-2025-02 has it among the final metrics of a tuned XGBoost. Jobs in script mode were not recorded and
-stay as they are.
+``ObjectiveMetric``, with the expression of its objective, and its trials measure it: a model card
+of 2025-02 has it among the final metrics of a tuned XGBoost. Jobs in script mode were not recorded
+and stay as they are.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ SPOT_SHARE = 0.3
 (developer guide, model-managed-spot-training) and publishes no rate."""
 
 COUNTED = 3.0
-"""Seconds between two counts of a tuning job's run time: it is up to 3 s late, also at the end (8 at
-9.18 s, 11 at 14.16 s, 73 at 73.72 s; tests/recordings/sagemaker, 2020 and 2024)."""
+"""Seconds between two counts of a tuning job's run time, which is up to 3 s late, also at the end:
+11 at 14.16 s, 73 at 73.72 s (tests/recordings/sagemaker, 2024)."""
 
 _SWITCHES = (
     *("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"),
@@ -54,7 +54,10 @@ def training(job: TrainingJob) -> Json:
     has_metrics = bool(job.request.get("AlgorithmSpecification", {}).get("MetricDefinitions"))
     answer |= {
         # Model, EnableSageMakerMetricsTimeSeries: with at least one MetricDefinition.
-        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": has_metrics, **job.algorithm},
+        "AlgorithmSpecification": {
+            "EnableSageMakerMetricsTimeSeries": has_metrics,
+            **job.algorithm,
+        },
         "OutputDataConfig": {
             "KmsKeyId": "",
             "CompressionType": "GZIP",

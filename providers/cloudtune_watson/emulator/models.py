@@ -2,8 +2,11 @@
 
 The client reads the file ``request.json`` of a completed training, and creates a model from it
 (``_publish_from_training`` in ``models.py`` of ibm_watsonx_ai 1.8.1). Its path is that of the
-recorded trainings of 2023 and 2024 (tests/recordings/ibm, ``model_request_path``). The content of a
-model is not kept, and what the service itself adds to a model is chosen.
+recorded trainings of 2023 and 2024 (tests/recordings/ibm, ``model_request_path``): the client
+appends it to ``assets_path`` and gets the same. Its ``DataConnection.download_folder`` cannot read
+the file: it removes everything up to the first ``/assets/`` twice (``load_file_from_file_system``
+in ``utils/autoai/utils.py``). The content of a model is not kept, and what the service itself adds
+to a model is chosen.
 """
 
 from __future__ import annotations
