@@ -58,11 +58,14 @@ def page() -> str:
     for service, about in DATA.items():
         recorded = recorded_fields(service)
         parts.append(f"## {about['title']}\n\nModel: {about['model']}.\n")
-        rows = [f"| `{name}` | {_basis(each, recorded.get(name))} |" for name, each in _all(about)]
+        rows = [
+            f"| `{name}` | {_basis(about, each, recorded.get(name))} |"
+            for name, each in _all(about)
+        ]
         parts.append("\n".join(["| operation | rests on |", "|---|---|", *rows]) + "\n")
         for name, each in _all(about):
             if name in recorded:
-                parts.append(_fields(name, each, recorded[name]))
+                parts.append(_fields(name, about, each, recorded[name]))
         parts.append(_open_questions(about))
     return "\n".join(parts)
 
@@ -72,6 +75,8 @@ def recorded_fields(service: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for file in sorted((RECORDINGS / service).glob("*.json")):
         recording = json.loads(file.read_text("utf-8"))
+        if recording.get("emulated"):  # an emulator is no evidence
+            continue
         for item in recording["sequence"]:
             date = _date(recording, item)
             operation = item["operation"].partition(" ")[0]
@@ -104,8 +109,10 @@ def listed(service: str, operation: str) -> Callable[[str], bool]:
     """Return whether the page lists a field of an operation; others than recorded ones cover more.
 
     A field that is not recorded stands for all fields below it. All operations of a service refuse
-    in one form.
+    in one form. The emulators of services with a model have only fields of the model.
     """
+    if "other fields" in DATA[service]:
+        return lambda _path: True
     entry: dict[str, Any] = DATA[service]["operations"].get(operation, {})
     others = tuple(path for paths in entry.get("fields", {}).values() for path in paths)
     dates = recorded_fields(service)
@@ -119,15 +126,16 @@ def _all(about: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return sorted(about["operations"].items())
 
 
-def _basis(entry: dict[str, Any], dates: dict[str, str] | None) -> str:
+def _basis(about: dict[str, Any], entry: dict[str, Any], dates: dict[str, str] | None) -> str:
     if dates is None:
         return str(entry["rests on"])
     others = sorted({basis for basis, paths in entry.get("fields", {}).items() if paths})
+    others = [about["other fields"]] if "other fields" in about else others
     more = f"; other fields: {', '.join(others)}" if others else ""
     return f"recorded {dates['']}{more}"
 
 
-def _fields(name: str, entry: dict[str, Any], dates: dict[str, str]) -> str:
+def _fields(name: str, about: dict[str, Any], entry: dict[str, Any], dates: dict[str, str]) -> str:
     by_basis: dict[str, list[str]] = {}
     for path, date in dates.items():
         if path:
@@ -138,9 +146,12 @@ def _fields(name: str, entry: dict[str, Any], dates: dict[str, str]) -> str:
             by_basis.setdefault(basis, []).extend(rest)
     if not by_basis:
         return ""
+    if "other fields" in about:
+        by_basis[about["other fields"]] = ["all other fields"]
     lines = [f"### {name}\n"]
     for basis, paths in sorted(by_basis.items(), reverse=True):
-        text = f"- {basis}: " + ", ".join(f"`{path}`" for path in sorted(paths))
+        words = [path if " " in path else f"`{path}`" for path in sorted(paths)]
+        text = f"- {basis}: {', '.join(words)}"
         lines += textwrap.wrap(text, 118, subsequent_indent="  ", break_long_words=False)
     return "\n".join(lines) + "\n"
 

@@ -197,7 +197,7 @@ class FaultPlan:
 
     def __init__(self, rules: Sequence[Rule] = (), seed: int = 0) -> None:
         self._rules = tuple(rules)
-        self._seed = seed
+        self.seed = seed
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -227,7 +227,7 @@ class FaultPlan:
             self._counts.update(names)
             counts = {name: self._counts[name] for name in names}
         for index, rule in enumerate(self._rules):
-            if rule.operation in counts and rule.matches(index, self._seed, counts[rule.operation]):
+            if rule.operation in counts and rule.matches(index, self.seed, counts[rule.operation]):
                 return rule.fault
         return None
 

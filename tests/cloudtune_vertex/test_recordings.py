@@ -14,7 +14,6 @@ from werkzeug.test import Client
 from cloudtune.conversion import importer
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune_vertex import response
-from cloudtune_vertex.emulator import views
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.emulator.operations import DISK
@@ -37,9 +36,10 @@ with open(file, "a") as opened:
 class Emulator:
     """An emulator in this process, whose delays pass step by step."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seed: int = 0) -> None:
         self.steps = Steps()
-        self.app = VertexApp(folder, self.steps, FaultPlan(), "http://127.0.0.1:9", "key")
+        plan = FaultPlan(seed=seed)
+        self.app = VertexApp(folder, self.steps, plan, "http://127.0.0.1:9", "key")
         self.client = Client(self.app)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -149,11 +149,9 @@ def test_the_emulator_refuses_in_the_recorded_form(
         pytest.skip("no request is known here that is refused so")
 
 
-@pytest.mark.parametrize("year", ["2021", "2026"])
-def test_trials_have_the_form_of_their_year(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, year: str
-) -> None:
-    monkeypatch.setenv(views.TRIALS, year)
+@pytest.mark.parametrize(("year", "seed"), [("2021", 1), ("2026", 2)])
+def test_trials_have_the_form_of_their_year(tmp_path: Path, year: str, seed: int) -> None:
+    emulator = Emulator(tmp_path, seed)
     trials = [
         (item, trial)
         for file in FILES
@@ -197,6 +195,7 @@ def test_trials_have_the_form_of_their_year(
         if ("customJob" in shown) == ("customJob" in trial):
             operation = f"{item['operation']} {year}"
             assert not unaccepted("vertex", operation, differences(shown, trial))
+    emulator.app.close()
 
 
 def answers() -> list[Any]:

@@ -35,10 +35,10 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
     def list_jobs(self, folder: Path) -> Sequence[str]:
         return [path.name for path in folder.glob("jobs/*")]
 
-    def check_complete(self, result: StudyResult) -> None:
+    def check_complete(self, result: StudyResult, *, has_logs: bool = True) -> None:
         """Of the trials of a search, the Accelerator returns only the last values."""
         if result.mode == "driven":
-            super().check_complete(result)
+            super().check_complete(result, has_logs=has_logs)
             return
         assert result.state == "completed", result.reason
         assert [trial.number for trial in result.trials] == [1, 2, 3, 4]

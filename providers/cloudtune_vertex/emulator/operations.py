@@ -101,7 +101,9 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         tuning.check(request)
         add_disks(request["trialJobSpec"])
         parent = parent_of(call.resource)
-        job = TuningJob(self.store.new_name(parent, TuningJob), parent, request)
+        name = self.store.new_name(parent, TuningJob)
+        is_of_2021 = self.context.faults.seed % 2 == 1
+        job = TuningJob(name, parent, request, trials_of_2021=is_of_2021)
         try:
             tuner = Tuner(job, self.store, self.context)
         except (ValueError, StudyError) as error:

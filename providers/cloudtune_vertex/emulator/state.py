@@ -83,7 +83,7 @@ class Job(kit.Job):
         if state == QUEUED:
             self.start_time = self.updated
         elif state == RUNNING and self.started == self.updated:
-            self.start_time = math.floor(self.updated)
+            self.start_time = max(self.start_time or 0, math.floor(self.updated))
 
 
 @dataclass
@@ -142,6 +142,8 @@ class TuningJob(Job):
     COLLECTION = "hyperparameterTuningJobs"
 
     trials: list[Trial] = field(default_factory=list[Trial])
+    trials_of_2021: bool = False
+    """Whether its trials have the only form that was recorded; not known is whether it is gone."""
 
     @property
     def study(self) -> Json:

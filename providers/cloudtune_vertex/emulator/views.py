@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
-import zlib
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.contract import Measurement
 from cloudtune_vertex.emulator.state import Job, TrainingPipeline, Trial, TuningJob, new_number
 from cloudtune_vertex.emulator.times import format_time
-
-TRIALS = "CLOUDTUNE_VERTEX_TRIALS"
-"""The variable that sets the year of the form of trials; see `_form`."""
 
 
 def job(job: Job, *, trials: bool = True) -> Json:
@@ -68,17 +63,7 @@ def _trial(job: TuningJob, trial: Trial) -> Json:
         view["finalMeasurement"] = _measurement(job, trial, trial.final)
     if trial.reason:
         view["infeasibleReason"] = trial.reason
-    return _of_2021(view, trial) if _form(job) == "2021" else view
-
-
-def _form(job: TuningJob) -> str:
-    """Return the year of the form of a job's trials, by the study as the seed.
-
-    It is not established that the form of 2021 is gone, so half of all studies have it. The same
-    study always has the same form.
-    """
-    study = json.dumps(job.study, sort_keys=True).encode()
-    return os.environ.get(TRIALS) or ("2021", "2026")[zlib.crc32(study) % 2]
+    return _of_2021(view, trial) if job.trials_of_2021 else view
 
 
 def _of_2021(view: Json, trial: Trial) -> Json:
