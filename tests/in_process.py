@@ -14,7 +14,7 @@ import pytest
 from cloudtune.emulation.faults import Fault, FaultPlan
 from cloudtune.emulator_kit.app import App, ConnectionLost
 
-URL, KEY = "https://emulator.test", "EMULATED"
+URL, KEY = "https://127.0.0.1:9", "EMULATED"
 
 
 class Faults(FaultPlan):
@@ -93,7 +93,7 @@ class InProcess:
             "RAW_URI": url.removeprefix(f"{parts.scheme}://{parts.netloc}"),
             "QUERY_STRING": parts.query,
             "SERVER_NAME": parts.hostname,
-            "SERVER_PORT": "443",
+            "SERVER_PORT": "9",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "HTTP_HOST": parts.netloc,
             "REMOTE_ADDR": "127.0.0.1",

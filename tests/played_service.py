@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
 
 from cloudtune.emulator_kit.script_jobs import JobNotStarted
+from cloudtune.emulator_kit.tuner import Tuner
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.planning.planner import plan
@@ -19,8 +20,9 @@ from cloudtune.provider import retries
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrainingJobs
-from cloudtune.results.events import Ended, Measured, TrialState
+from cloudtune.results.events import Ended, Measured, Started, TrialState
 from cloudtune.study.schema import Json, Mode
+from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 from tests.in_process import Faults, InProcess
 from tests.runner_harness import Followed
@@ -39,6 +41,10 @@ STUDY: Mapping[str, Any] = {
         "metrics": {"accuracy": r"acc=(\S+)", "loss": r"loss=(\S+)"},
     },
 }
+GIVEN: Mapping[str, Value] = {"lr": 0.25, "kind": "it's $HOME"}
+"""The values of each trial that the runner starts."""
+CHOSEN: Mapping[str, Value] = {"lr": 0.5, "kind": "1e3"}
+"""The values of each trial of a tuning job."""
 HYPERBAND: Mapping[str, Any] = {
     "strategy": {"name": "hyperband", "resource": "epochs", "min": 1, "max": 9, "seed": 1}
 }
@@ -126,10 +132,12 @@ class PlayedService(Followed):
         in_process.app = self.app = self.connect(in_process)
         self.operations: Any = self.app._operations
         self.scripts = PlayedScripts(self.operations.context.jobs, self.begin, patch)
-        super().__init__(self.PROVIDER, self.training_jobs, {"lr": 0.25, "kind": "it's $HOME"})
+        if mode == "driven":
+            super().__init__(self.PROVIDER, self.training_jobs, GIVEN)
+        patch.setattr(Tuner, "start", _do_nothing)  # which trials there are is up to the test
 
-    def planned(self, mode: Mode, over: Mapping[str, Any]) -> Plan:
-        own = {**self.SETTINGS, "mode": mode}
+    def planned(self, mode: Mode, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
+        own = {**self.SETTINGS, "mode": mode, **settings}
         study = Study.model_validate({**STUDY, **over, "providers": {self.PROVIDER: own}})
         return plan(study, self.PROVIDER, base=self.folder)
 
@@ -157,6 +165,14 @@ class PlayedService(Followed):
         """Let the script of a job end."""
         self.scripts.end(self.jobs()[name], state, reason=reason)
 
+    def add_trials(
+        self, *numbers: int, values: Mapping[str, Value] = CHOSEN, **memory: Any
+    ) -> None:
+        """Let the one tuning job start trials."""
+        (tuner,) = self.operations.tuners.values()
+        for number in numbers:
+            tuner.start_trial(Started(number, time.time(), values, memory=memory))
+
     def made(self, *names: str) -> None:
         """Wait until these jobs exist."""
         self.until(lambda: set(names) <= set(self.jobs()))
@@ -183,7 +199,7 @@ class PlayedService(Followed):
 
     def close(self) -> None:
         self.faults.always.clear()
-        with suppress(RuntimeError):
+        if hasattr(self, "runner"):
             self.runner.close()
         self.app.close()
 
@@ -191,9 +207,10 @@ class PlayedService(Followed):
 ServiceT = TypeVar("ServiceT", bound=PlayedService)
 
 
+@contextmanager
 def starting(
     kind: Callable[..., ServiceT], folder: Path, patch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., ServiceT]]:
+) -> Generator[Callable[..., ServiceT]]:
     """Yield a function that starts an emulator with a study, and end what it has started."""
     with ExitStack() as stack:
 

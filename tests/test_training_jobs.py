@@ -31,7 +31,8 @@ def provider(request: pytest.FixtureRequest) -> str:
 def play(provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     """Starts the emulator of a provider with a study."""
     kind: type[PlayedService] = import_module(f"tests.cloudtune_{provider}.played").Played
-    yield from starting(kind, tmp_path, monkeypatch)
+    with starting(kind, tmp_path, monkeypatch) as start:
+        yield start
 
 
 @pytest.fixture

@@ -10,11 +10,15 @@ from cloudtune.provider.protocols import TrainingJobs
 from cloudtune.results.events import TrialState
 from cloudtune.study.schema import Json
 from cloudtune_sagemaker.client import Aws
+from cloudtune_sagemaker.emulator import views
 from cloudtune_sagemaker.emulator.app import SageMakerApp
+from cloudtune_sagemaker.emulator.errors import ServiceError
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from tests.cloudtune_sagemaker.support import SETTINGS
 from tests.in_process import KEY, URL, InProcess
 from tests.played_service import PlayedService
+
+_values = vars(views)["_values"]
 
 
 class Played(PlayedService):
@@ -54,6 +58,10 @@ class Played(PlayedService):
         jobs = self.store.trainings("us-east-1")
         return {job.name.removeprefix(f"{self.job}-"): job for job in jobs}
 
+    def trial(self, number: int) -> str:
+        """Return the name of a trial's job, without that of the tuning job."""
+        return next(name for name in self.jobs() if name.startswith(f"{number:03d}-"))
+
     def report(self, name: str, **metrics: float) -> None:
         self.scripts.print(self.jobs()[name], 1, metrics)
 
@@ -71,8 +79,19 @@ class Played(PlayedService):
         if ends:
             self.end(name)
 
-    def refuse_lists(self) -> None:
-        self.faults.always["Search"] = "deny"
+    def refuse_lists(self, code: str = "AccessDeniedException") -> None:
+        def refuse() -> None:
+            raise ServiceError(code, "Search is not available.")
+
+        self.faults.before["Search"] = refuse
+
+    def show_values(self, count: int) -> None:
+        """Let BatchGetMetrics have only the first values of each metric."""
+
+        def first(job: Any, query: Json) -> Any:
+            return _values(job, query)[:count]
+
+        self.patch.setattr(views, "_values", first)
 
     def hide(self, *names: str) -> None:
         """Let searches lag behind for these jobs."""

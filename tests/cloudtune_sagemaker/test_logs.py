@@ -13,12 +13,13 @@ from moto import mock_aws
 
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.planning.planner import plan
 from cloudtune.results.events import Ended, Started
 from cloudtune.runs import lifecycle
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import LOG_GROUP, read_log
 from cloudtune_sagemaker.errors import AwsError
-from tests.cloudtune_sagemaker import fake_aws as fake
+from tests.cloudtune_sagemaker.support import study_of
 
 ADDRESS = "https://us-east-1.console.aws.amazon.com/cloudwatch/home#logs"
 
@@ -81,8 +82,9 @@ def print_log(
 
     monkeypatch.setenv("CLOUDTUNE_HOME", str(folder / "state"))
     monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
-    plan = fake.planned("driven")
-    run = lifecycle.create([plan]).id
+    (folder / "train.py").touch()
+    planned = plan(study_of(mode="driven"), "sagemaker", base=folder)
+    run = lifecycle.create([planned]).id
     with Ledger() as ledger:
         ledger.append(
             run,
@@ -105,6 +107,6 @@ def test_the_command_prints_the_log(
 def test_without_the_right_it_prints_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stdout, stderr = print_log(tmp_path, monkeypatch, fake.error("AccessDeniedException", "no"))
+    stdout, stderr = print_log(tmp_path, monkeypatch, AwsError("no", code="AccessDeniedException"))
     assert stdout == f"{ADDRESS}\n"
     assert "cannot read the log" in stderr

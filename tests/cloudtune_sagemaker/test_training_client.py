@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cloudtune_sagemaker.emulator import views
-from cloudtune_sagemaker.emulator.errors import invalid
 from cloudtune_sagemaker.launcher_contract import CONTINUED
 from tests.cloudtune_sagemaker.played import Played
 from tests.played_service import HYPERBAND, starting
@@ -19,7 +18,8 @@ Play = Callable[..., Played]
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
-    yield from starting(Played, tmp_path, monkeypatch)
+    with starting(Played, tmp_path, monkeypatch) as start:
+        yield start
 
 
 @pytest.fixture
@@ -56,10 +56,7 @@ def test_a_job_of_another_run_is_not_used(service: Played) -> None:
 
 
 def test_without_search_jobs_are_described(service: Played) -> None:
-    def refuse() -> None:
-        raise invalid("Search is not available in this region.")
-
-    service.faults.before["Search"] = refuse
+    service.refuse_lists("ValidationException")
     service.start(1, 2)
     service.made("1", "2")
     service.finish("1")

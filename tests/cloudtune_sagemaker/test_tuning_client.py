@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,49 +11,76 @@ import pytest
 
 from cloudtune.engine.managed_job import new_events
 from cloudtune.errors import UsageError
-from cloudtune.provider.models import JobContext, JobRef, RawTrial
-from cloudtune.provider.plan import Plan
+from cloudtune.provider.models import JobRef, RawTrial
 from cloudtune.results.events import Ended
 from cloudtune.results.trials import Trials
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.tuning_client import TuningClient
-from tests.cloudtune_sagemaker import fake_aws as fake
+from tests.cloudtune_sagemaker.played import Played
+from tests.played_service import STUDY, starting
+
+Play = Callable[..., "Scene"]
 
 
 class Scene:
-    """A plan, the service as the test wants it, and our client of it."""
+    """A plan, the emulator as the test wants it, and cloudtune's client of it."""
 
-    def __init__(self, folder: Path, over: dict[str, Any] | None = None, **config: Any) -> None:
-        self.plan: Plan = fake.planned("managed", over or {})
-        self.aws = fake.FakeAws()
-        self.folder = folder
+    def __init__(self, service: Played, **config: Any) -> None:
+        self.service = service
+        self.plan = service.plan
+        self.faults = service.faults
         self.name = self.plan.facts.job_name
         self.config = config
         self.client = self.another_client()
 
     def begin(self, trials: int = 0) -> JobRef:
-        self.aws.begin_tuning(self.name, **self.config)
-        for number in range(1, trials + 1):
-            self.aws.add(self.trial(number))
-        return JobRef("sagemaker", self.name)
+        ref = self.client.submit(self.plan.request)
+        (self.tuning,) = self.service.store.tunings()
+        self.tuning.config.update(self.config)
+        self.add(*range(1, trials + 1))
+        self.faults.calls.clear()
+        return ref
 
-    def trial(self, number: int) -> str:
-        return f"{self.name}-{number:03d}-{number:08x}"
+    def add(self, *numbers: int) -> None:
+        self.service.add_trials(*numbers, definition=0)
+
+    def change(self, number: int, status: str, **fields: Any) -> None:
+        """Let a training job enter a status."""
+        job = self.service.jobs()[self.service.trial(number)]
+        with self.service.store.lock:
+            job.enter_secondary(status, status)
+            for name, value in fields.items():
+                setattr(job, name, value)
+
+    def report(self, number: int, **metrics: float) -> None:
+        self.service.report(self.service.trial(number), **metrics)
+
+    def deny(self, operation: str) -> None:
+        self.faults.always[operation] = "deny"
 
     def another_client(self) -> TuningClient:
-        return TuningClient(self.aws, self.plan, JobContext(self.folder))
+        return TuningClient(self.service.aws, self.plan, self.service.context)
 
     def end(self, status: str = "Completed") -> None:
-        assert self.aws.tuning is not None
-        self.aws.tuning["HyperParameterTuningJobStatus"] = status
+        self.tuning.enter(status)
 
     def trials(self) -> list[RawTrial]:
         return list(self.client.status(JobRef("sagemaker", self.name)).trials)
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
+    with starting(Played, tmp_path, monkeypatch) as start:
+
+        def play(over: Mapping[str, Any] = {}, **config: Any) -> Scene:
+            return Scene(start(over, mode="managed"), **config)
+
+        yield play
+
+
+@pytest.fixture
+def scene(play: Callable[..., Scene]) -> Scene:
+    return play()
 
 
 def test_find_returns_a_created_job(scene: Scene) -> None:
@@ -63,15 +91,14 @@ def test_find_returns_a_created_job(scene: Scene) -> None:
 
 
 def test_a_lost_response_of_submit_finds_the_job(scene: Scene) -> None:
-    scene.aws.lost = {"create_hyper_parameter_tuning_job": 1}
-    with pytest.raises(AwsError) as lost:
-        scene.client.submit(scene.plan.request)
-    assert lost.value.retryable
+    scene.faults.next["CreateHyperParameterTuningJob"] = ["lose_response", "late_error"]
     assert scene.client.submit(scene.plan.request).id == scene.name
+    assert len(scene.service.store.tunings()) == 1
 
 
 def test_a_job_of_another_run_is_not_used(scene: Scene) -> None:
     scene.begin()
+    scene.tuning.tags["cloudtune:run"] = "other"
     assert scene.client.find(scene.name) is None
     with pytest.raises(AwsError, match="another tuning job"):
         scene.client.submit(scene.plan.request)
@@ -79,50 +106,50 @@ def test_a_job_of_another_run_is_not_used(scene: Scene) -> None:
 
 def test_without_permission_for_tags_the_name_decides(scene: Scene) -> None:
     scene.begin()
-    scene.aws.always["list_tags"] = fake.error("AccessDeniedException")
+    scene.deny("ListTags")
     assert scene.client.find(scene.name) == JobRef("sagemaker", scene.name)
     assert scene.client.submit(scene.plan.request).id == scene.name
 
 
-def test_secrets_are_only_in_the_call(tmp_path: Path, monkeypatch: Any) -> None:
+def test_secrets_are_only_in_the_call(play: Play, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
-    trial = {"env": {"TOKEN": {"from_env": "HF_TOKEN"}, "PLAIN": "${HF_TOKEN}"}}
-    scene = Scene(tmp_path, {"trial": trial})
+    env = {"TOKEN": {"from_env": "HF_TOKEN"}, "PLAIN": "${HF_TOKEN}"}
+    scene = play({"trial": {**STUDY["trial"], "env": env}})
     assert "verysecret" not in str(scene.plan.to_json())
     scene.client.submit(scene.plan.request)
-    operation, sent = scene.aws.requests[-1]
-    assert operation == "create_hyper_parameter_tuning_job"
-    environment = sent["TrainingJobDefinition"]["Environment"]
-    assert environment == {"TOKEN": "hf_verysecret", "PLAIN": "${HF_TOKEN}"}
+    (job,) = scene.service.store.tunings()
+    environment = job.request["TrainingJobDefinition"]["Environment"]
+    assert (environment["TOKEN"], environment["PLAIN"]) == ("hf_verysecret", "${HF_TOKEN}")
     assert "verysecret" not in str(scene.plan.request)
 
 
-def test_an_unset_variable_fails_before_any_call(tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_unset_variable_fails_before_any_call(play: Play, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
-    scene = Scene(tmp_path, {"trial": {"env": {"TOKEN": {"from_env": "HF_TOKEN"}}}})
+    scene = play({"trial": {"env": {"TOKEN": {"from_env": "HF_TOKEN"}}}})
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(UsageError, match="HF_TOKEN"):
         scene.client.submit(scene.plan.request)
-    assert scene.aws.calls == []
+    assert scene.faults.calls == []
 
 
 def test_a_trial_has_all_fields(scene: Scene) -> None:
     scene.begin(1)
-    name = scene.trial(1)
-    scene.aws.report(name, accuracy=0.25, loss=3.0)
-    scene.aws.report(name, accuracy=0.5, loss=2.0)
-    scene.aws.change(name, "Completed", ModelArtifacts={"S3ModelArtifacts": "s3://b/model.tar.gz"})
+    scene.report(1, accuracy=0.25, loss=3.0)
+    scene.report(1, accuracy=0.5, loss=2.0)
+    scene.change(1, "Completed", model="s3://b/model.tar.gz")
     scene.end()
     status = scene.client.status(JobRef("sagemaker", scene.name))
     assert (status.state, status.word) == ("completed", "Completed")
     (trial,) = status.trials
+    name = f"{scene.name}-{scene.service.trial(1)}"
     assert (trial.number, trial.id, trial.state) == (1, name, "completed")
     assert [(m.step, dict(m.metrics)) for m in trial.measurements] == [
         (1, {"accuracy": 0.25, "loss": 3.0}),
         (2, {"accuracy": 0.5, "loss": 2.0}),
     ]
-    assert trial.parameters == {"lr": "0.5", "kind": "1e3"}
-    assert (trial.billed_seconds, trial.machine) == (60.0, "ml.m5.large")
+    assert (trial.parameters["lr"], trial.parameters["kind"]) == ("0.5", "1e3")
+    assert (trial.billed_seconds or 0) >= 1
+    assert trial.machine == "ml.m5.large"
     assert trial.artifacts == "s3://b/model.tar.gz"
     assert trial.log is not None
     assert trial.log.startswith("https://us-east-1.console.aws.amazon.com/cloudwatch/home?")
@@ -132,28 +159,28 @@ def test_a_trial_has_all_fields(scene: Scene) -> None:
 def test_many_trials_are_read_in_pages_and_never_one_by_one(scene: Scene) -> None:
     job = scene.begin(250)
     for number in range(1, 251):
-        scene.aws.report(scene.trial(number), accuracy=number / 1000, loss=1.0)
-        scene.aws.change(scene.trial(number), "Completed")
+        scene.report(number, accuracy=number / 1000, loss=1.0)
+        scene.change(number, "Completed")
     trials = scene.client.status(job).trials
     assert [trial.number for trial in trials] == list(range(1, 251))
     assert trials[249].measurements[-1].metrics["accuracy"] == 0.25
-    assert scene.aws.calls.count("search") == 3
-    assert scene.aws.calls.count("batch_get_metrics") == 5
-    assert "describe_training_job" not in scene.aws.calls
+    assert scene.faults.calls.count("Search") == 3
+    assert scene.faults.calls.count("BatchGetMetrics") == 5
+    assert "DescribeTrainingJob" not in scene.faults.calls
 
-    scene.aws.calls.clear()
-    scene.aws.add(scene.trial(251))
+    scene.faults.calls.clear()
+    scene.add(251)
     assert len(scene.client.status(job).trials) == 251
-    assert scene.aws.calls.count("search") == 1
-    assert scene.aws.calls.count("batch_get_metrics") == 1
+    assert scene.faults.calls.count("Search") == 1
+    assert scene.faults.calls.count("BatchGetMetrics") == 1
 
 
 def test_all_changes_are_read_across_pages(scene: Scene) -> None:
     job = scene.begin(250)
     scene.client.status(job)
     for number in range(1, 241):
-        scene.aws.report(scene.trial(number), accuracy=0.5, loss=0.5)
-        scene.aws.change(scene.trial(number), "Completed")
+        scene.report(number, accuracy=0.5, loss=0.5)
+        scene.change(number, "Completed")
     states = [trial.state for trial in scene.client.status(job).trials]
     assert states == ["completed"] * 240 + ["running"] * 10
 
@@ -161,49 +188,51 @@ def test_all_changes_are_read_across_pages(scene: Scene) -> None:
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
 def test_trials_are_listed_where_search_is_refused(scene: Scene, code: str) -> None:
     job = scene.begin(120)
-    scene.aws.always["search"] = fake.error(code)
+    scene.service.refuse_lists(code)
     for number in range(1, 121):
-        scene.aws.report(scene.trial(number), accuracy=0.5, loss=0.5)
-        scene.aws.change(scene.trial(number), "Completed")
+        scene.report(number, accuracy=0.5, loss=0.5)
+        scene.change(number, "Completed")
     trials = scene.client.status(job).trials
     assert [trial.state for trial in trials] == ["completed"] * 120
-    assert trials[0].parameters == {"only": "1", "lr": "0.5", "kind": "1e3"}
+    expected = {"sagemaker_program": "cloudtune_launch.py", "lr": "0.5", "kind": "1e3"}
+    assert trials[0].parameters.items() >= expected.items()
     scene.client.status(job)
-    assert scene.aws.calls.count("search") == 1
+    assert scene.faults.calls.count("Search") == 1
 
 
 @pytest.mark.parametrize("objective", ["accuracy", "ObjectiveMetric"])
-def test_the_second_name_of_the_objective_is_no_metric(tmp_path: Path, objective: str) -> None:
+def test_the_second_name_of_the_objective_is_no_metric(play: Play, objective: str) -> None:
     """SageMaker adds ObjectiveMetric to the metrics of built-in algorithms."""
     changes = {
         "objective": {"metric": objective, "goal": "maximize"},
-        "trial": {"metrics": {objective: r"(\S+)"}},
+        "trial": {"script": "train.py", "metrics": {objective: r"(\S+)"}},
     }
-    scene = Scene(tmp_path, changes)
+    scene = play(changes)
     facts = scene.plan.facts
     data = {**facts.data, "metrics": [objective, "ObjectiveMetric"]}
     facts = replace(facts, lookup=replace(facts.lookup, data=data))
     scene.plan = replace(scene.plan, facts=facts)
     scene.client = scene.another_client()
     scene.begin(1)
-    scene.aws.report(scene.trial(1), **{objective: 0.5, "ObjectiveMetric": 0.5})
-    scene.aws.change(scene.trial(1), "Completed")
+    scene.report(1, **{objective: 0.5, "ObjectiveMetric": 0.5})
+    scene.change(1, "Completed")
     (trial,) = scene.trials()
     assert [dict(m.metrics) for m in trial.measurements] == [{objective: 0.5}]
 
 
 def test_throttling_is_retryable(scene: Scene) -> None:
     job = scene.begin(1)
-    scene.aws.faults["search"] = [fake.error("ThrottlingException", "Rate exceeded")]
+    scene.faults.always["Search"] = "throttle"
     with pytest.raises(AwsError) as told:
         scene.client.status(job)
     assert told.value.retryable
+    scene.faults.always.clear()
     assert len(scene.client.status(job).trials) == 1
 
 
 def test_trials_missing_in_search_are_listed(scene: Scene) -> None:
     job = scene.begin(3)
-    scene.aws.unsearchable = {scene.trial(2)}
+    scene.service.hide(scene.service.trial(2))
     assert [trial.number for trial in scene.client.status(job).trials] == [1, 2, 3]
 
 
@@ -212,8 +241,8 @@ def test_the_job_ends_only_when_its_trials_have(scene: Scene) -> None:
     scene.client.status(job)
     scene.end()
     assert scene.client.status(job).state == "running"
-    scene.aws.report(scene.trial(1), accuracy=0.5)
-    scene.aws.change(scene.trial(1), "Completed")
+    scene.report(1, accuracy=0.5)
+    scene.change(1, "Completed")
     status = scene.client.status(job)
     assert (status.state, status.trials[0].state) == ("completed", "completed")
 
@@ -228,12 +257,12 @@ def test_a_job_ends_even_if_its_trials_never_do(scene: Scene) -> None:
 
 def test_a_trial_waits_for_its_final_metrics(scene: Scene) -> None:
     job = scene.begin(1)
-    name = scene.trial(1)
-    scene.aws.report(name, accuracy=0.1)
-    late = {"MetricName": "accuracy", "Value": 0.9}
-    scene.aws.change(name, "Completed", FinalMetricDataList=[late])
+    scene.report(1, accuracy=0.1)
+    scene.report(1, accuracy=0.9)
+    scene.change(1, "Completed")
+    scene.service.show_values(1)
     assert scene.client.status(job).trials[0].state == "running"
-    scene.aws.report(name, accuracy=0.9)
+    scene.service.show_values(2)
     (trial,) = scene.client.status(job).trials
     assert trial.state == "completed"
     assert [m.metrics["accuracy"] for m in trial.measurements] == [0.1, 0.9]
@@ -241,8 +270,9 @@ def test_a_trial_waits_for_its_final_metrics(scene: Scene) -> None:
 
 def test_missing_metrics_become_the_final_ones(scene: Scene) -> None:
     job = scene.begin(1)
-    final = {"MetricName": "accuracy", "Value": 0.8999999761581421}
-    scene.aws.change(scene.trial(1), "Completed", FinalMetricDataList=[final])
+    scene.report(1, accuracy=0.9)
+    scene.change(1, "Completed")
+    scene.service.show_values(0)
     trials = [scene.client.status(job).trials for _ in range(6)][-1]
     assert [(m.step, dict(m.metrics)) for m in trials[0].measurements] == [(1, {"accuracy": 0.9})]
     assert trials[0].state == "completed"
@@ -250,26 +280,24 @@ def test_missing_metrics_become_the_final_ones(scene: Scene) -> None:
 
 def test_without_permission_for_metrics_the_final_ones_are_used(scene: Scene) -> None:
     job = scene.begin(1)
-    scene.aws.always["batch_get_metrics"] = fake.error("AccessDeniedException")
-    scene.aws.report(scene.trial(1), accuracy=0.5)
-    scene.aws.change(scene.trial(1), "Completed")
+    scene.deny("BatchGetMetrics")
+    scene.report(1, accuracy=0.5)
+    scene.change(1, "Completed")
     trials = [scene.client.status(job).trials for _ in range(6)][-1]
     assert [dict(m.metrics) for m in trials[0].measurements] == [{"accuracy": 0.5}]
 
 
-def test_selecting_the_best_needs_permission_for_metrics(tmp_path: Path) -> None:
+def test_selecting_the_best_needs_permission_for_metrics(play: Play) -> None:
     objective = {"metric": "accuracy", "goal": "maximize", "select": "best"}
-    scene = Scene(tmp_path, {"objective": objective})
+    scene = play({"objective": objective})
     job = scene.begin(1)
-    said = "not authorized to perform: sagemaker:BatchGetMetrics on resource: x"
-    scene.aws.always["batch_get_metrics"] = fake.error("AccessDeniedException", said)
+    scene.deny("BatchGetMetrics")
     with pytest.raises(AwsError, match="needs the permission sagemaker:BatchGetMetrics"):
         scene.client.status(job)
 
 
 def test_a_new_client_continues(scene: Scene) -> None:
     job = scene.begin(1)
-    name = scene.trial(1)
     events: list[Any] = []
 
     def follow(client: TuningClient) -> None:
@@ -279,13 +307,13 @@ def test_a_new_client_continues(scene: Scene) -> None:
         trials = client.status(job).trials
         events.extend(new_events("sagemaker", known, scene.plan.fitted, trials))
 
-    scene.aws.report(name, accuracy=0.1, loss=1.0)
-    scene.aws.report(name, accuracy=0.2)
+    scene.report(1, accuracy=0.1, loss=1.0)
+    scene.report(1, accuracy=0.2)
     follow(scene.client)
-    scene.aws.report(name, accuracy=0.3, loss=0.5)
+    scene.report(1, accuracy=0.3, loss=0.5)
     follow(scene.another_client())
-    scene.aws.report(name, accuracy=0.4)
-    scene.aws.change(name, "Completed")
+    scene.report(1, accuracy=0.4)
+    scene.change(1, "Completed")
     follow(scene.another_client())
     follow(scene.another_client())
     whole = Trials(scene.plan.study, "run")
@@ -305,31 +333,31 @@ def test_stop_is_idempotent(scene: Scene) -> None:
     scene.client.stop(job)
     scene.end("Stopped")
     scene.client.stop(job)
-    scene.aws.change(scene.trial(1), "Stopped")
+    scene.change(1, "Stopped")
     assert scene.client.status(job).state == "cancelled"
 
 
 def test_a_refused_stop_is_an_error(scene: Scene) -> None:
     job = scene.begin(1)
-    scene.aws.always["stop_hyper_parameter_tuning_job"] = fake.error("AccessDeniedException")
+    scene.deny("StopHyperParameterTuningJob")
     with pytest.raises(AwsError, match="AccessDenied"):
         scene.client.stop(job)
 
 
-def test_trials_that_stop_ended_are_cancelled(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, TrainingJobEarlyStoppingType="Auto")
+def test_trials_that_stop_ended_are_cancelled(play: Play) -> None:
+    scene = play(TrainingJobEarlyStoppingType="Auto")
     job = scene.begin(2)
-    scene.aws.change(scene.trial(1), "Stopped")
+    scene.change(1, "Stopped")
     assert scene.client.status(job).trials[0].state == "stopped_early"
     scene.client.stop(job)
-    scene.aws.change(scene.trial(2), "Stopped")
+    scene.change(2, "Stopped")
     scene.end("Stopped")
     assert [t.state for t in scene.client.status(job).trials] == ["stopped_early", "cancelled"]
 
 
 def test_a_missing_job_fails(scene: Scene) -> None:
     job = scene.begin()
-    scene.aws.tuning = None
+    scene.service.store.delete_tuning(scene.tuning)
     for _ in range(3):
         with pytest.raises(AwsError, match="no longer exists") as told:
             scene.client.status(job)
@@ -337,11 +365,11 @@ def test_a_missing_job_fails(scene: Scene) -> None:
     assert scene.client.status(job).state == "failed"
 
 
-def test_a_trial_that_ended_for_an_unknown_reason_ends_once(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, TrainingJobEarlyStoppingType="Auto")
+def test_a_trial_that_ended_for_an_unknown_reason_ends_once(play: Play) -> None:
+    scene = play(TrainingJobEarlyStoppingType="Auto")
     job = scene.begin(1)
-    scene.aws.report(scene.trial(1), accuracy=0.5)
-    scene.aws.change(scene.trial(1), "Stopped")
+    scene.report(1, accuracy=0.5)
+    scene.change(1, "Stopped")
     scene.end("Stopped")
     known = Trials(scene.plan.study, "run")
     ends: list[str] = []

@@ -24,7 +24,7 @@ from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.uploads import pack_code, upload, uploaded_folders
-from tests.cloudtune_sagemaker import fake_aws as fake
+from tests.cloudtune_sagemaker.support import PLAIN, SETTINGS
 
 
 class Bench:
@@ -53,9 +53,9 @@ class Bench:
 
     def planned(self, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
         trial = {"script": "train.py", "source": "code", **over}
-        image = fake.SETTINGS["image"].replace("us-east-1", "eu-west-1")
-        own = {**fake.SETTINGS, "region": "eu-west-1", "image": image, **settings}
-        study = {**fake.STUDY, "trial": trial, "providers": {"sagemaker": own}}
+        image = SETTINGS["image"].replace("us-east-1", "eu-west-1")
+        own = {**SETTINGS, "region": "eu-west-1", "image": image, **settings}
+        study = {**PLAIN, "trial": trial, "providers": {"sagemaker": own}}
         return plan(Study.model_validate(study), "sagemaker", base=self.folder)
 
     def upload(self, made: Plan) -> None:

@@ -46,12 +46,14 @@ class Played(PlayedService):
 
     def connect(self, in_process: InProcess) -> Any:
         in_process.serve_requests()
+        self.saved: dict[str, bytes] = {}
         app: Any = VertexApp(self.folder, Delays(1e9), self.faults, URL, KEY)
         self.store: Any = app._operations.store
         self.storage: Any = app._storage
         self.google = Google("my-project", "us-central1", emulator=Emulator(URL, KEY))
         in_process.app = app
         self.google.create_bucket(self.plan.facts.data["bucket"])
+        self.faults.calls.clear()
         return app
 
     def training_jobs(self) -> TrainingJobs:
@@ -68,13 +70,18 @@ class Played(PlayedService):
     def report(self, name: str, **metrics: float) -> None:
         self.save(name, {"metrics": metrics, "time": 1_700_000_000.5})
 
-    def save(self, name: str, line: Mapping[str, Any]) -> None:
+    def save(self, name: str, line: Mapping[str, Any], *, of_run: bool = True) -> None:
         """Save a line as the launcher does."""
+        file = f"{self.job}-{name}" if of_run else name
+        before = self.saved.get(file, b"")
+        self.write(file, before + json.dumps(line).encode() + b"\n")
+
+    def write(self, file: str, content: bytes) -> None:
+        """Write the file of a trial's measurements."""
+        self.saved[file] = content
         data = self.plan.facts.data
-        path = f"{data['prefix']}/{self.job}/measurements/{self.job}-{name}.jsonl"
-        storage, bucket = self.storage, data["bucket"]
-        before = storage.fetch(f"gs://{bucket}/{path}") if storage.has(bucket, path) else b""
-        storage.put(bucket, path, before + json.dumps(line).encode() + b"\n")
+        folder = f"{data['prefix']}/{self.job}/measurements/"
+        self.storage.put(data["bucket"], folder + (file and f"{file}.jsonl"), content)
 
     def end(self, name: str, state: TrialState = "completed", reason: str = "") -> None:
         failed = {"exit_code": 1, "log_tail": reason} if reason else {}

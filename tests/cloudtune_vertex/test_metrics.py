@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloudtune.results.model import Measurement
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.metrics import Curve, CurveReader
-from tests.cloudtune_vertex import fake_vertex as fake
+from tests.cloudtune_vertex.played import Played
+from tests.played_service import starting
 
-FOLDER = "tuning/fake-3f6k2m9qxt/measurements"
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+    with starting(Played, tmp_path, monkeypatch) as start:
+        yield start()
 
 
-def reader(google: Any, *, required: bool = True) -> CurveReader:
-    return CurveReader(google, fake.planned("driven").facts, required=required)
+def reader(service: Played, *, required: bool = True) -> CurveReader:
+    return CurveReader(service.google, service.plan.facts, required=required)
 
 
 def curve(*lines: str) -> Curve:
@@ -65,63 +70,69 @@ def test_lines_of_other_programs_are_ignored() -> None:
     assert told.failure == "exit code 1"
 
 
-def test_an_incomplete_line_is_read_later() -> None:
-    google = fake.FakeGoogle()
-    reading = reader(google)
+def test_an_incomplete_line_is_read_later(service: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[int] = []
+    read = service.google.read
+
+    def record(bucket: str, name: str, start: int) -> bytes:
+        starts.append(start)
+        return read(bucket, name, start)
+
+    monkeypatch.setattr(service.google, "read", record)
+    reading = reader(service)
     whole = b'{"metrics": {"a": 1}}\n{"metrics": {"a": 2}}\n'
-    google.put(f"{FOLDER}/x.jsonl", whole[:30])
+    service.write("x", whole[:30])
     assert len(reading.read(["x"])["x"].lines) == 1
-    google.put(f"{FOLDER}/x.jsonl", whole)
+    service.write("x", whole)
     assert len(reading.read(["x"])["x"].lines) == 2
-    assert [start for _, start in google.reads] == [0, 22]
+    assert starts == [0, 22]
 
 
-def test_only_changed_and_requested_objects_are_read() -> None:
-    google = fake.FakeGoogle()
-    reading = reader(google)
+def test_only_changed_and_requested_objects_are_read(service: Played) -> None:
+    reading = reader(service)
     for name in ("x", "y", "z"):
-        google.report(name, a=1)
-    google.put(f"{FOLDER}/", b"")  # as a mounted folder leaves it
+        service.write(name, b'{"metrics": {"a": 1}}\n')
+    service.write("", b"")  # as a mounted folder leaves it
     assert set(reading.read(["x", "y", "new"])) == {"x", "y", "new"}
     reading.read(["x", "y"])
-    google.report("y", a=2)
+    service.write("y", b'{"metrics": {"a": 1}}\n{"metrics": {"a": 2}}\n')
     assert [m.metrics["a"] for m in reading.read(["x", "y"])["y"].measurements()] == [1, 2]
-    assert [Path(name).stem for name, _ in google.reads] == ["x", "y", "y"]
-    assert google.calls.count("list_objects") == 3
+    assert service.count("metrics") == 3
+    assert service.faults.calls.count("storage.objects.list") == 3
 
 
-def test_a_shorter_file_is_read_again() -> None:
-    google = fake.FakeGoogle()
-    reading = reader(google)
-    google.report("x", a=1, b=1)
+def test_a_shorter_file_is_read_again(service: Played) -> None:
+    reading = reader(service)
+    service.write("x", b'{"metrics": {"a": 1, "b": 1}}\n')
     reading.read(["x"])
-    google.put(f"{FOLDER}/x.jsonl", b'{"metrics": {"a": 9}}\n')
+    service.write("x", b'{"metrics": {"a": 9}}\n')
     assert [m.metrics for m in reading.read(["x"])["x"].measurements()] == [{"a": 9.0}]
 
 
-def test_no_calls_without_running_trials() -> None:
-    google = fake.FakeGoogle()
-    assert reader(google).read([]) == {}
-    assert google.calls == []
+def test_no_calls_without_running_trials(service: Played) -> None:
+    assert reader(service).read([]) == {}
+    assert service.faults.calls == []
 
 
-@pytest.mark.parametrize("code", [403, 404])
-def test_optional_measurements_may_be_denied(code: int) -> None:
-    google = fake.FakeGoogle()
-    google.always["list_objects"] = fake.error(code)
-    reading = reader(google, required=False)
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_optional_measurements_may_be_denied(service: Played, is_gone: bool) -> None:
+    if is_gone:
+        service.storage._store.wipe()
+    else:
+        service.faults.always["storage.objects.list"] = "deny"
+    reading = reader(service, required=False)
     for _ in range(2):
         assert reading.read(["x"])["x"].lines == []
-    assert google.calls == ["list_objects"]
+    assert service.faults.calls == ["storage.objects.list"]
     with pytest.raises(GoogleError):
-        reader(google).read(["x"])
+        reader(service).read(["x"])
 
 
-def test_after_a_transient_error_nothing_is_lost() -> None:
-    google = fake.FakeGoogle()
-    google.report("x", a=1)
-    google.faults["read"] = [fake.error(503)]
-    reading = reader(google, required=False)
+def test_after_a_transient_error_nothing_is_lost(service: Played) -> None:
+    service.write("x", b'{"metrics": {"a": 1}}\n')
+    service.faults.always["storage.objects.get"] = "error"
+    reading = reader(service, required=False)
     with pytest.raises(GoogleError):
         reading.read(["x"])
+    service.faults.always.clear()
     assert len(reading.read(["x"])["x"].lines) == 1

@@ -5,32 +5,69 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune.errors import ProviderError
-from cloudtune.provider.models import JobContext
-from cloudtune.provider.uploads import content_hash, remove_uploads, upload_address
+from cloudtune.planning.planner import plan
+from cloudtune.provider.plan import Plan
 from cloudtune.provider.uploads import find_uploads as find_remote
+from cloudtune.provider.uploads import remove_uploads
+from cloudtune.study.study import Study
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.uploads import find_uploads, upload
-from tests.cloudtune_vertex import fake_vertex as fake
+from tests.cloudtune_vertex.played import Played
+from tests.cloudtune_vertex.support import OWN_IMAGE, SETTINGS
+from tests.played_service import STUDY, starting
 
-HOME = "tuning/fake-3f6k2m9qxt"
+
+class Bench:
+    """A run, and the bucket."""
+
+    def __init__(self, service: Played) -> None:
+        self.service = service
+        self.source = service.folder / "source" / "train.py"
+        self.source.parent.mkdir()
+        self.source.write_text("print(1)")
+        self.run = service.plan.facts.run_id
+
+    def plan(self, *inputs: Path, code: Any = None, **settings: Any) -> Plan:
+        """Return a plan of the same run, with inputs of these paths."""
+        trial: dict[str, Any] = {"script": "train.py"}
+        if code:
+            trial["source"] = {"vertex": code}
+        if inputs:
+            trial["inputs"] = {path.name.replace(".", "-"): {"local": str(path)} for path in inputs}
+        study = {**STUDY, "trial": trial, "providers": {"vertex": {**SETTINGS, **settings}}}
+        return plan(
+            Study.model_validate(study), "vertex", base=self.service.folder, run_id=self.run
+        )
+
+    def upload(self, planned: Plan) -> None:
+        self.service.faults.calls.clear()
+        upload(self.service.google, planned, self.service.context)
+
+    @property
+    def writes(self) -> int:
+        return self.service.faults.calls.count("storage.objects.create")
+
+    def stored(self, address: str = "gs://my-bucket/") -> dict[str, bytes]:
+        """Return the objects below an address."""
+        prefix = address.removeprefix("gs://my-bucket/")
+        storage = self.service.storage
+        names = [name for _, name in storage.generations() if name.startswith(prefix)]
+        return {
+            name.removeprefix(prefix): storage.fetch(f"gs://my-bucket/{name}") for name in names
+        }
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> JobContext:
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "train.py").write_text("print(1)")
-    return JobContext(tmp_path)
-
-
-def there(google: Any) -> dict[str, bytes]:
-    found: dict[str, bytes] = google.buckets["my-bucket"]
-    return found
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    with starting(Played, tmp_path, monkeypatch) as start:
+        yield Bench(start())
 
 
 def members(data: bytes) -> dict[str, bytes]:
@@ -39,130 +76,118 @@ def members(data: bytes) -> dict[str, bytes]:
         return {name: file.read() for name, file in read.items() if file is not None}
 
 
-def test_prebuilt_images_get_a_package_and_others_a_bundle(context: JobContext) -> None:
-    google = fake.FakeGoogle()
-    paths = {"train": "/gcs/b/train"}
-    upload(google, fake.planned("driven", paths=paths), context)
-    upload(google, fake.planned("driven", paths=paths, prebuilt=False), context)
-    package, bundle = (
-        there(google)[f"{HOME}/source/{name}"]
-        for name in ("cloudtune_trial-1.tar.gz", "bundle.tar.gz")
-    )
+def code_folder(planned: Plan) -> str:
+    data = planned.facts.data
+    return f"gs://my-bucket/{data['prefix']}/{planned.facts.job_name}/source/"
+
+
+def input_address(planned: Plan) -> str:
+    (address,) = planned.facts.lookup.inputs.addresses.values()
+    return f"{address}/"
+
+
+def test_prebuilt_images_get_a_package_and_others_a_bundle(bench: Bench) -> None:
+    data = bench.service.folder / "rows.csv"
+    data.write_text("1")
+    planned = bench.plan(data)
+    bench.upload(planned)
+    bench.upload(bench.plan(data, image=OWN_IMAGE))
+    code = bench.stored(code_folder(planned))
+    package, bundle = (code[name] for name in ("cloudtune_trial-1.tar.gz", "bundle.tar.gz"))
     assert members(package)["cloudtune_trial-1/cloudtune_trial/bundle.tar.gz"] == bundle
     inside = members(bundle)
     assert inside["source/train.py"] == b"print(1)"
     launch = json.loads(inside["cloudtune_study.json"])
-    assert launch["inputs"] == paths
+    address = planned.facts.lookup.inputs.addresses["rows-csv"]
+    assert launch["inputs"] == {"rows-csv": f"{str(address).replace('gs://', '/gcs/')}/rows.csv"}
     assert launch["objectives"] == {"accuracy": "last"}
-    assert launch["measurements"] == f"gs://my-bucket/{HOME}/measurements"
-    assert sorted(p.name for p in context.folder.iterdir()) == ["source"]
+    assert launch["measurements"] == code_folder(planned).replace("source/", "measurements")
+    assert sorted(p.name for p in bench.service.folder.glob("*.tar.gz")) == []
 
 
-def test_stored_files_are_not_uploaded_again(context: JobContext) -> None:
-    google = fake.FakeGoogle()
-    for _ in range(2):
-        upload(google, fake.planned("driven"), context)
-    assert google.calls.count("write") == 1
-    (context.folder / "source" / "train.py").write_text("print(2)")
-    upload(google, fake.planned("driven"), context)
-    assert google.calls.count("write") == 2
+def test_stored_files_are_not_uploaded_again(bench: Bench) -> None:
+    planned = bench.plan()
+    for writes in (1, 0):
+        bench.upload(planned)
+        assert bench.writes == writes
+    bench.source.write_text("print(2)")
+    bench.upload(planned)
+    assert bench.writes == 1
 
 
-def test_code_in_cloud_storage_is_not_uploaded(context: JobContext) -> None:
-    google = fake.FakeGoogle()
-    upload(google, fake.planned("managed", code="gs://b/trainer.tar.gz"), context)
-    upload(google, fake.planned("managed", {"trial": {}}), context)
-    assert google.calls == []
+def test_code_in_cloud_storage_is_not_uploaded(bench: Bench) -> None:
+    bench.upload(bench.plan(code="gs://b/trainer.tar.gz"))
+    assert bench.service.faults.calls == []
 
 
-def inputs(*paths: Path) -> dict[str, Any]:
-    """Return the facts of uploaded inputs."""
-    addresses = {
-        path.name: upload_address("gs://my-bucket/tuning", content_hash(path)).rstrip("/")
-        for path in paths
-    }
-    return {"inputs": addresses, "uploads": {path.name: str(path) for path in paths}}
-
-
-def stored_input(google: Any, facts: dict[str, Any], name: str) -> dict[str, bytes]:
-    folder = facts["inputs"][name].removeprefix("gs://my-bucket/") + "/"
-    return {k.removeprefix(folder): v for k, v in there(google).items() if k.startswith(folder)}
-
-
-def test_a_folder_is_uploaded_file_by_file(context: JobContext, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_a_folder_is_uploaded_file_by_file(bench: Bench) -> None:
+    data = bench.service.folder / "data"
     (data / "deep").mkdir(parents=True)
     (data / "a.csv").write_text("1")
     (data / "deep" / "b c.csv").write_text("22")
     (data / "up").symlink_to(data)
-    google, facts = fake.FakeGoogle(), inputs(data)
+    planned = bench.plan(data, code="gs://b/trainer.tar.gz")
     for _ in range(2):
-        upload(google, fake.planned("driven", {"trial": {}}, **inputs(data)), context)
-    assert stored_input(google, facts, "data") == {"a.csv": b"1", "deep/b c.csv": b"22"}
-    assert google.calls.count("write") == 2
+        bench.upload(planned)
+    stored = bench.stored(input_address(planned))
+    assert stored == {"a.csv": b"1", "deep/b c.csv": b"22"}
     (data / "a.csv").write_text("other")
-    there(google).clear()
+    for name in bench.stored():
+        bench.service.google.delete("my-bucket", name)
     with pytest.raises(ProviderError, match="has changed since it was planned"):
-        upload(google, fake.planned("driven", {"trial": {}}, **facts), context)
+        bench.upload(planned)
 
 
-def test_a_single_file_is_below_the_folder_of_its_input(
-    context: JobContext, tmp_path: Path
-) -> None:
-    (tmp_path / "rows.csv").write_text("1")
-    google, facts = fake.FakeGoogle(), inputs(tmp_path / "rows.csv")
-    upload(google, fake.planned("driven", {"trial": {}}, **facts), context)
-    assert stored_input(google, facts, "rows.csv") == {"rows.csv": b"1"}
+def test_a_single_file_is_below_the_folder_of_its_input(bench: Bench) -> None:
+    (bench.service.folder / "rows.csv").write_text("1")
+    planned = bench.plan(bench.service.folder / "rows.csv", code="gs://b/trainer.tar.gz")
+    bench.upload(planned)
+    assert bench.stored(input_address(planned)) == {"rows.csv": b"1"}
 
 
-def test_missing_data_is_reported(context: JobContext, tmp_path: Path) -> None:
-    (tmp_path / "absent").mkdir()
-    plan = fake.planned("driven", {"trial": {}}, **inputs(tmp_path / "absent"))
+def test_missing_data_is_reported(bench: Bench) -> None:
+    (bench.service.folder / "absent").mkdir()
+    planned = bench.plan(bench.service.folder / "absent")
     with pytest.raises(ProviderError, match=r"the input .*absent is empty"):
-        upload(fake.FakeGoogle(), plan, context)
+        bench.upload(planned)
 
 
-def test_what_a_run_has_uploaded_is_removed(context: JobContext, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("1")
-    google, facts = fake.FakeGoogle(), inputs(tmp_path / "rows.csv")
-    plan = fake.planned("driven", **facts)
-    upload(google, plan, context)
-    google.put(f"{HOME}/measurements/1.jsonl", b"{}", "my-bucket")
-    uploads = find_uploads(google, plan)
-    (code, rows) = find_remote(uploads, [plan.facts.run_id])
-    assert (code.address, code.files) == (f"gs://my-bucket/{HOME}/source/", 1)
-    assert (rows.address, rows.files, rows.size) == (f"{facts['inputs']['rows.csv']}/", 1, 1)
-    remove_uploads(uploads, plan.facts.run_id)
-    assert list(there(google)) == [f"{HOME}/measurements/1.jsonl"]
+def test_what_a_run_has_uploaded_is_removed(bench: Bench) -> None:
+    (bench.service.folder / "rows.csv").write_text("1")
+    planned = bench.plan(bench.service.folder / "rows.csv")
+    bench.upload(planned)
+    bench.service.storage.put("my-bucket", "measurements/1.jsonl", b"{}")
+    uploads = find_uploads(bench.service.google, planned)
+    (code, rows) = find_remote(uploads, [bench.run])
+    assert (code.address, code.files) == (code_folder(planned), 1)
+    assert (rows.address, rows.files, rows.size) == (input_address(planned), 1, 1)
+    remove_uploads(uploads, bench.run)
+    assert list(bench.stored()) == ["measurements/1.jsonl"]
 
 
-def test_nothing_is_uploaded_in_a_bucket_that_is_gone(context: JobContext, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("1")
-    google = fake.FakeGoogle()
-    plan = fake.planned("driven", **inputs(tmp_path / "rows.csv"))
-    upload(google, plan, context)
-    google.buckets.clear()
-    google.emulated = False
-    uploads = find_uploads(google, plan)
-    assert find_remote(uploads, [plan.facts.run_id]) == []
-    remove_uploads(uploads, plan.facts.run_id)
-    assert google.buckets == {}
+def test_nothing_is_uploaded_in_a_bucket_that_is_gone(bench: Bench) -> None:
+    planned = bench.plan()
+    bench.upload(planned)
+    bench.service.storage._store.wipe()
+    bench.service.google.emulated = False
+    uploads = find_uploads(bench.service.google, planned)
+    assert find_remote(uploads, [bench.run]) == []
+    remove_uploads(uploads, bench.run)
+    assert bench.service.storage.buckets() == []
 
 
-def test_a_bucket_is_created_only_on_an_emulator(context: JobContext) -> None:
-    google = fake.FakeGoogle()
-    google.buckets.clear()
-    google.emulated = False
+def test_a_bucket_is_created_only_on_an_emulator(bench: Bench) -> None:
+    bench.service.storage._store.wipe()
+    bench.service.google.emulated = False
     with pytest.raises(GoogleError, match=r"bucket my-bucket not found.*location of the job"):
-        upload(google, fake.planned("driven"), context)
-    assert google.buckets == {}
-    google.emulated = True
-    upload(google, fake.planned("driven"), context)
-    assert len(there(google)) == 1
+        bench.upload(bench.plan())
+    assert bench.service.storage.buckets() == []
+    bench.service.google.emulated = True
+    bench.upload(bench.plan())
+    assert len(bench.stored()) == 1
 
 
-def test_a_denied_upload_is_reported(context: JobContext) -> None:
-    google = fake.FakeGoogle()
-    google.always["write"] = fake.error(403, "x does not have storage.objects.create access")
+def test_a_denied_upload_is_reported(bench: Bench) -> None:
+    bench.service.faults.always["storage.objects.create"] = "deny"
     with pytest.raises(GoogleError, match="Storage Object User"):
-        upload(google, fake.planned("driven"), context)
+        bench.upload(bench.plan())

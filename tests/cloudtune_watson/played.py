@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from cloudtune.emulator_kit.delays import Delays
+from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrainingJobs
 from cloudtune.results.events import TrialState
-from cloudtune.study.schema import Json
+from cloudtune.study.schema import Json, Mode
 from cloudtune_watson.contract import Measurement
 from cloudtune_watson.emulator import trainings, views
 from cloudtune_watson.emulator.app import WatsonApp
@@ -19,6 +21,7 @@ from cloudtune_watson.launcher_contract import METRIC_LIST
 from cloudtune_watson.wml.client import WmlClient
 from cloudtune_watson.wml.training_client import WatsonJobs
 from cloudtune_watson.wml.uploads import ensure_definition
+from cloudtune_watson.wmla.client import WmlaClient
 from tests.cloudtune_watson.support import SETTINGS
 from tests.in_process import KEY, URL, InProcess
 from tests.played_service import PlayedService
@@ -43,6 +46,12 @@ class Played(PlayedService):
         {"ListTrainings": 1, "GetTraining": 100, "GetFile": 100},
     )
 
+    def planned(self, mode: Mode, over: Mapping[str, Any] = {}, **settings: Any) -> Plan:
+        backend = SETTINGS["wml" if mode == "driven" else "wmla"]
+        return super().planned(
+            mode, over, **{**dict.fromkeys(self.SETTINGS), **backend, **settings}
+        )
+
     def connect(self, in_process: InProcess) -> Any:
         in_process.serve_requests()
         self.rows: dict[str, list[Json]] = {}
@@ -51,8 +60,10 @@ class Played(PlayedService):
         in_process.app = app
         self.trainings: Any = app._operations.trainings
         http = HttpClient(Connection(URL, "me", KEY, emulated=True))
-        self.wml = WmlClient(http, self.plan.facts.data)
-        self.definition = ensure_definition(self.wml, self.plan, self.context)
+        facts = {**self.plan.facts.data, "sign_in_url": URL}
+        self.wml, self.wmla = WmlClient(http, facts), WmlaClient(http, facts)
+        if self.plan.mode == "driven":
+            self.definition = ensure_definition(self.wml, self.plan, self.context)
         self.faults.calls.clear()
         return app
 

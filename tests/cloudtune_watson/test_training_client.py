@@ -23,7 +23,8 @@ SCRIPT = {"trial": {"script": "train.py"}}
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
-    yield from starting(Played, tmp_path, monkeypatch)
+    with starting(Played, tmp_path, monkeypatch) as start:
+        yield start
 
 
 @pytest.fixture

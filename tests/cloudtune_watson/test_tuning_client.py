@@ -2,48 +2,99 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudtune.provider.models import JobContext, JobRef, RawTrial
+from cloudtune.provider.models import JobRef, RawTrial
+from cloudtune.study.schema import Json
+from cloudtune_watson.emulator import views
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.wmla import response
 from cloudtune_watson.wmla.tuning_client import TuningClient
-from tests.cloudtune_watson import fake_watson as fake
 from tests.cloudtune_watson import support
+from tests.cloudtune_watson.played import Played
+from tests.played_service import starting
+
+Play = Callable[..., "Scene"]
 
 
 class Scene:
-    """One search at the service as the test wants it."""
+    """One search of the emulator, whose description the test changes."""
 
-    def __init__(self, folder: Path, **over: Any) -> None:
-        self.ibm = fake.FakeWmlaClient()
-        self.plan = fake.planned("managed", over)
-        self.folder = folder
+    def __init__(self, service: Played, patch: pytest.MonkeyPatch) -> None:
+        self.service = service
+        self.faults = service.faults
+        self.plan = service.plan
+        self.name = self.plan.facts.job_name
+        self.rows: dict[int, Json] = {}
+        self.state: str | None = None
         self.client = self.another()
+        describe = views.search
+
+        def described(search: Any, *, standalone: bool) -> Json:
+            search = describe(search, standalone=standalone)
+            state = self.state or search["state"]
+            return {**search, "state": state, "experiments": list(self.rows.values())}
+
+        patch.setattr(views, "search", described)
 
     def another(self) -> TuningClient:
-        return TuningClient(self.ibm, self.plan, JobContext(self.folder))
+        return TuningClient(self.service.wmla, self.plan, self.service.context)
 
     def submit(self) -> JobRef:
         self.job = self.client.submit(self.plan.request)
+        (tuner,) = self.service.operations.tuners.values()
+        self.search = tuner.job
+        self.search.enter("RUNNING")
         return self.job
 
     def trials(self) -> list[RawTrial]:
         return list(self.client.status(self.job).trials)
 
+    def experiment(self, number: int, state: str, log: str = "", **fields: Any) -> None:
+        """Let a trial be in a state, or enter it."""
+        if number not in self.rows:
+            self.service.add_trials(number, values={"p0": 0.25, "p1": "1e3"})
+            job = self.search.experiments[-1].job
+            job.log.parent.mkdir(parents=True)
+            self.rows[number] = {
+                "id": number,
+                "appId": job.id,
+                "hyperParams": [
+                    {"name": "lr", "dataType": "double", "fixedVal": "0.25", "userDefined": False},
+                    {"name": "kind", "dataType": "str", "fixedVal": "1e3", "userDefined": False},
+                ],
+                "startTime": "2023-11-14T22:46:41.500Z",
+            }
+        if log:
+            self.search.experiments[list(self.rows).index(number)].job.log.write_text(log)
+        end = {"endTime": "2023-11-15T00:43:20.500Z"} if state in {"FINISHED", "FAILED"} else {}
+        self.rows[number] |= {"state": state, **end, **fields}
+
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
-    scene = Scene(tmp_path)
-    scene.submit()
-    return scene
+    with starting(Played, tmp_path, monkeypatch) as start:
+
+        def play(**over: Any) -> Scene:
+            service = start({"trial": {"script": "train.py"}, **over}, mode="managed")
+            scene = Scene(service, monkeypatch)
+            scene.submit()
+            return scene
+
+        yield play
+
+
+@pytest.fixture
+def scene(play: Play) -> Scene:
+    return play()
 
 
 METRICS = [
@@ -53,37 +104,38 @@ METRICS = [
 
 
 def test_the_code_is_submitted_in_one_folder(scene: Scene) -> None:
-    ((request, code),) = scene.ibm.submitted
-    assert request["file"] == f"{fake.JOB}.modelDir.tar"
-    assert request["data"]["hpoName"] == fake.JOB
-    with tarfile.open(fileobj=io.BytesIO(code)) as tar:
+    search = scene.search
+    assert search.file_name == f"{scene.name}.modelDir.tar"
+    assert search.data["hpoName"] == scene.name
+    with tarfile.open(search.archive) as tar:
         names = tar.getnames()
     assert "trial/cloudtune_launch.py" in names
     assert "trial/source/train.py" in names
     assert {name.partition("/")[0] for name in names} == {"trial"}
-    assert not list(scene.folder.glob("*.tar"))
-    assert scene.job == JobRef("watson", fake.JOB)
+    assert not list(scene.service.folder.glob("*.tar"))
+    assert scene.job == JobRef("watson", scene.name)
 
 
 def test_a_search_is_found_by_its_name(scene: Scene) -> None:
-    assert scene.another().find(fake.JOB) == scene.job
+    assert scene.another().find(scene.name) == scene.job
     assert scene.another().find("another") is None
 
 
-@pytest.mark.parametrize("fault", [fake.error(503), fake.error(401)])
-def test_an_error_of_find_is_raised(scene: Scene, fault: WatsonError) -> None:
-    scene.ibm.of.faults["get"] = [fault]
+@pytest.mark.parametrize("effect", ["error", "deny"])
+def test_an_error_of_find_is_raised(scene: Scene, effect: str) -> None:
+    scene.faults.always["GetSearch"] = effect
     with pytest.raises(WatsonError):
-        scene.client.find(fake.JOB)
+        scene.client.find(scene.name)
 
 
 def test_a_trial(scene: Scene) -> None:
-    scene.ibm.experiment(1, "RUNNING")
+    scene.experiment(1, "RUNNING")
     (trial,) = scene.trials()
-    assert (trial.number, trial.id, trial.state, trial.over) == (1, "app-1", "running", False)
+    assert (trial.number, trial.state, trial.over) == (1, "running", False)
+    assert trial.id == scene.search.experiments[0].job.id
     assert trial.parameters == {"lr": "0.25", "kind": "1e3"}
     assert trial.started == 1_700_002_001.5
-    scene.ibm.experiment(1, "FINISHED", metrics=METRICS, metricVal=0.5, maxiteration=7)
+    scene.experiment(1, "FINISHED", metrics=METRICS, metricVal=0.5, maxiteration=7)
     (trial,) = scene.trials()
     (measured,) = trial.measurements
     assert (measured.step, dict(measured.metrics)) == (7, {"accuracy": 0.5, "loss": 2.0})
@@ -91,19 +143,18 @@ def test_a_trial(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("goal", "value"), [("maximize", 0.75), ("minimize", 0.1)])
-def test_select_best_uses_the_best_value(tmp_path: Path, goal: str, value: float) -> None:
+def test_select_best_uses_the_best_value(play: Play, goal: str, value: float) -> None:
     objective = {"metric": "accuracy", "goal": goal, "select": "best"}
-    scene = Scene(tmp_path, objective=objective)
-    scene.submit()
-    scene.ibm.experiment(1, "FINISHED", metrics=METRICS)
+    scene = play(objective=objective)
+    scene.experiment(1, "FINISHED", metrics=METRICS)
     (trial,) = scene.trials()
     assert trial.measurements[0].metrics == {"accuracy": value, "loss": 2.0}
 
 
 def test_metricval_is_the_objective_if_no_metric_has_it(scene: Scene) -> None:
-    scene.ibm.experiment(1, "FINISHED", metricVal="0.25")
+    scene.experiment(1, "FINISHED", metricVal="0.25")
     assert scene.trials()[0].measurements[0].metrics == {"accuracy": 0.25}
-    scene.ibm.experiment(2, "FINISHED")
+    scene.experiment(2, "FINISHED")
     assert not scene.trials()[1].measurements
 
 
@@ -131,33 +182,28 @@ def test_rungs_of_hyperband_have_their_resource() -> None:
 
 def test_trials_counted_from_0(scene: Scene) -> None:
     for number in (2, 0, 1):
-        scene.ibm.experiment(number, "RUNNING")
-    assert [(trial.number, trial.id) for trial in scene.trials()] == [
-        (1, "app-0"),
-        (2, "app-1"),
-        (3, "app-2"),
-    ]
+        scene.experiment(number, "RUNNING")
+    ids = [scene.rows[number]["appId"] for number in range(3)]
+    assert [(trial.number, trial.id) for trial in scene.trials()] == [*enumerate(ids, start=1)]
 
 
 def test_a_trial_without_parameters_is_omitted(scene: Scene) -> None:
-    scene.ibm.experiment(1, "SUBMITTED", hyperParams=None)
+    scene.experiment(1, "SUBMITTED", hyperParams=None)
     assert scene.trials() == []
 
 
 def test_the_log_of_a_failed_trial_is_read_once(scene: Scene) -> None:
-    scene.ibm.logs["app-1"] = "x" * 2_000 + "\nValueError: bad\n"
-    scene.ibm.experiment(1, "FAILED")
+    scene.experiment(1, "FAILED", log="x" * 2_000 + "\nValueError: bad\n")
     for _ in range(2):
         (trial,) = scene.trials()
         assert trial.state == "failed"
         assert trial.reason.endswith("ValueError: bad")
         assert len(trial.reason) <= 1_000
-    assert scene.ibm.of.calls.count("log") == 1
+    assert scene.faults.calls.count("GetExecLog") == 1
 
 
 def test_a_missing_log(scene: Scene) -> None:
-    scene.ibm.of.always["log"] = fake.error(404)
-    scene.ibm.experiment(1, "FAILED")
+    scene.experiment(1, "FAILED", appId="gone")
     assert scene.trials()[0].reason == "WML Accelerator gives no reason"
 
 
@@ -174,27 +220,26 @@ def test_a_missing_log(scene: Scene) -> None:
     ],
 )
 def test_states_of_a_search(scene: Scene, word: str, state: str) -> None:
-    scene.ibm.searches[fake.JOB]["state"] = word
+    scene.state = word
     status = scene.client.status(scene.job)
     assert (status.state, status.word) == (state, word)
     assert bool(status.reason) == (state == "failed")
 
 
 def test_the_reason_of_a_failed_search(scene: Scene) -> None:
-    scene.ibm.searches[fake.JOB]["state"] = "FAILED"
-    scene.ibm.experiment(1, "FINISHED", metrics=METRICS)
+    scene.state = "FAILED"
+    scene.experiment(1, "FINISHED", metrics=METRICS)
     assert scene.client.status(scene.job).reason.endswith("gives no reason")
-    scene.ibm.logs["app-2"] = "Traceback\nValueError: bad\n"
-    scene.ibm.experiment(2, "FAILED")
-    scene.ibm.experiment(3, "FINISHED")
+    scene.experiment(2, "FAILED", log="Traceback\nValueError: bad\n")
+    scene.experiment(3, "FINISHED")
     assert scene.client.status(scene.job).reason == (
         "the search failed; 2 of its 3 trials failed, trial 2 with: ValueError: bad"
     )
 
 
 def test_the_reason_of_a_search_without_measurements(scene: Scene) -> None:
-    scene.ibm.searches[fake.JOB]["state"] = "FAILED"
-    scene.ibm.experiment(1, "FINISHED")
+    scene.state = "FAILED"
+    scene.experiment(1, "FINISHED")
     status = scene.client.status(scene.job)
     (trial,) = status.trials
     assert trial.reason
@@ -203,23 +248,38 @@ def test_the_reason_of_a_search_without_measurements(scene: Scene) -> None:
 
 def test_stop_is_idempotent(scene: Scene) -> None:
     scene.client.stop(scene.job)
+    scene.search.enter("STOPPED")
     scene.client.stop(scene.job)
     assert scene.client.status(scene.job).state == "cancelled"
 
 
 def test_a_refused_stop_is_raised(scene: Scene) -> None:
-    scene.ibm.of.faults["stop"] = [fake.error(400)]
+    scene.faults.always["StopSearch"] = "deny"
     with pytest.raises(WatsonError):
         scene.client.stop(scene.job)
 
 
 def test_a_missing_search_has_failed(scene: Scene) -> None:
-    search = scene.ibm.searches.pop(fake.JOB)
+    tuners = scene.service.operations.tuners
+    tuner = tuners.pop(scene.name)
     for _ in range(3):
         with pytest.raises(WatsonError) as raised:
             scene.client.status(scene.job)
         assert raised.value.retryable
     status = scene.client.status(scene.job)
     assert (status.state, "no longer exists" in status.reason) == ("failed", True)
-    scene.ibm.searches[fake.JOB] = search
+    tuners[scene.name] = tuner
     assert scene.client.status(scene.job).state == "running"
+
+
+def test_calls_of_polls_of_a_hundred_trials(scene: Scene) -> None:
+    for state, polls, logs in (("RUNNING", 1, 0), ("FAILED", 2, 100)):
+        for number in range(100):
+            scene.experiment(number, state)
+        scene.faults.calls.clear()
+        for _ in range(polls):
+            assert len(scene.trials()) == 100
+        calls = Counter(scene.faults.calls)
+        assert (calls["GetSearch"], calls["GetExecLog"], calls.total()) == (
+            *(polls, logs, polls + logs),
+        )
