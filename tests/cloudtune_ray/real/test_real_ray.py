@@ -119,7 +119,10 @@ class Runs:
         return [job for job in jobs if job["submission_id"].startswith(f"real-{run}-")]
 
     def wait_for_jobs(self, run: str, status: str) -> None:
-        until(lambda: {job["status"] for job in self.jobs(run)} == {status}, f"jobs are {status}")
+        try:
+            until(lambda: {job["status"] for job in self.jobs(run)} == {status}, "they end")
+        except AssertionError as error:
+            raise AssertionError(f"jobs are not {status}: {self.jobs(run)}") from error
 
     def check_complete(self, run: str, trials: int, steps: int = STEPS) -> None:
         result = self.result(run)
