@@ -284,7 +284,18 @@ def _trial() -> Json:
         return {}
     if path not in _trials:
         _trials[path] = load_json(path)
+    import atexit
+
+    atexit.unregister(_ignore_stop)
+    atexit.register(_ignore_stop)  # the last one that is registered runs first
     return _trials[path]
+
+
+def _ignore_stop() -> None:
+    """Let a script that has run to its end exit by itself, also if it is asked to stop now."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def load_json(path: str) -> Json:

@@ -157,7 +157,7 @@ def print_findings(
     from cloudtune.reporting.sanitize import sanitize_line
 
     for each in findings:
-        line = str(each) if isinstance(each, Finding) else f"{each.severity} {each}"
+        line = str(each) if isinstance(each, Finding) else f"{each.severity}: {each}"
         echo_lines(sanitize_line(f"{place(each)}{line}"), err=True)
 
 

@@ -170,7 +170,9 @@ def find_uploads(uploads: Uploads, runs: Collection[str]) -> list[RemoteUpload]:
 
     Raises:
         ProviderError: If a call fails.
+        UsageError: If an address is not one of the runs' uploads.
     """
+    _check_addresses(uploads, runs)
     found: list[RemoteUpload] = []
     for folder in uploads.own_folders:
         if sizes := uploads.storage.list(folder):
@@ -191,11 +193,11 @@ def remove_uploads(uploads: Uploads, run: str) -> None:
 
     Raises:
         ProviderError: If a call fails.
+        UsageError: If an address is not one of the run's uploads; then nothing is removed.
     """
+    _check_addresses(uploads, [run])
     storage = uploads.storage
     for folder in uploads.own_folders:
-        if run not in folder:
-            raise ValueError(f"not a folder of run {run}: {folder}")
         storage.delete(list(storage.list(folder)))
     for address in uploads.addresses:
         folder = _folder(address)
@@ -211,9 +213,23 @@ def _users(storage: Folders, address: str) -> set[str]:
     return {each.removeprefix(runs) for each in storage.list(runs)}
 
 
+def _check_addresses(uploads: Uploads, runs: Collection[str]) -> None:
+    """Check that only uploads of runs can be removed, whatever a damaged plan says.
+
+    A folder of a run is named after it, below a bucket or another folder.
+    """
+    names = tuple(f"-{run}" for run in runs)
+    for address in uploads.own_folders:
+        has_bucket = "://" in address
+        parts = address.partition("://")[2].split("/")[1:] if has_bucket else address.split("/")
+        if ".." in parts or not any(part in runs or part.endswith(names) for part in parts):
+            raise UsageError(f"not a folder of run {', '.join(runs)}: {address}")
+    for address in uploads.addresses:
+        if ".." in address.split("/") or not _ADDRESS.fullmatch(address):
+            raise UsageError(f"not the address of an upload: {address}")
+
+
 def _folder(address: str) -> str:
-    """Return the folder of an upload; nothing outside such a folder is ever deleted."""
     match = _ADDRESS.fullmatch(address)
-    if match is None:
-        raise ValueError(f"not the address of an upload: {address}")
+    assert match
     return match["folder"]

@@ -98,16 +98,14 @@ class LocalHost:
         return _run(command, words[0], env=env).decode("utf-8", "replace")
 
     def write(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """As in `Host`; a file is complete as soon as it exists."""
+        """As in `Host`."""
         try:
             for name, content in files.items():
                 path = Path(folder, name)
                 _create_folder(path.parent)
-                new = path.with_name(f"{path.name}.new")
-                new.write_bytes(content)
+                path.write_bytes(content)
                 if content.startswith(b"#!"):
-                    new.chmod(0o700)
-                new.replace(path)
+                    path.chmod(0o700)
         except OSError as error:
             raise file_error(error) from error
 

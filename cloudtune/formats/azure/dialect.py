@@ -254,7 +254,9 @@ def _condition_rules(branches: Branches, native: Native, *, automl: bool) -> Ite
 def _code_rules(study: Study, rest: Json, *, automl: bool) -> Iterator[Finding | Note]:
     trial = study.trial
     if not automl and "trial" not in rest:
-        text = "incomplete: Azure needs an environment in trial and a compute; add them to the file"
+        command = "" if trial.script or trial.module else "a command and "
+        needs = f"{command}an environment in trial and a compute"
+        text = f"incomplete: Azure needs {needs}; add them to the file"
         yield Note(f"providers.{HOME}.native", text, "warning")
     if _keeps_code(study, rest):
         return

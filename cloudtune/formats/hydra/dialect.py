@@ -15,6 +15,7 @@ from cloudtune.fitting.fit import FittedStudy
 from cloudtune.formats.fields import Json
 from cloudtune.formats.hydra.expressions import write_element, write_expression
 from cloudtune.formats.hydra.names import (
+    CHOICES,
     HOME,
     METRIC,
     METRIC_KEY,
@@ -43,6 +44,9 @@ def _adjust(parameter: Parameter) -> Adjustment | None:
     return choose_one(parameter) or separate_values(parameter, "Optuna")
 
 
+_CHOICE_OF = {word: choice for choice, word in CHOICES.items()}
+_PLAINEST = "random"
+"""A choice whose only argument all samplers have: the plugin checks the arguments against it."""
 _WORDS = Words(strategies=SAMPLERS, plain={"random": "uniform"})
 _CAPABILITIES = replace(
     NOTHING,
@@ -79,7 +83,7 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     study, rest = fitted.study, native.rest
     sweeper: Json = {
         "_target_": SWEEPER,
-        "sampler": _sampler(study, map_at(rest, "hydra", "sweeper", "sampler")),
+        **compact(sampler=_sampler(study, map_at(rest, "hydra", "sweeper", "sampler"))),
         **_direction(study),
         **compact(study_name=study.name),
         "n_trials": study.limits.max_trials or TRIALS,
@@ -95,9 +99,14 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
             },
         },
     }
-    document: Json = {"hydra": {"sweeper": sweeper}}
-    if default_of(rest, "hydra/sweeper") is None:
-        document = {"defaults": [{"override hydra/sweeper": "optuna"}]} | document
+    defaults: list[Json] = rest.pop("defaults", [])
+    if default_of({"defaults": defaults}, "hydra/sweeper") is None:
+        defaults = [*defaults, {"override hydra/sweeper": "optuna"}]
+    choice = _CHOICE_OF.get(_WORDS.strategy(study.strategy) or "", _PLAINEST)
+    document: Json = {
+        "defaults": [*defaults, {"override hydra/sweeper/sampler": choice}],
+        "hydra": {"sweeper": sweeper},
+    }
     metrics = [objective.metric for objective in study.objectives]
     if len(metrics) == 1 and (metrics != [METRIC] or METRIC_KEY in rest):
         rest.pop(METRIC_KEY, None)
@@ -105,12 +114,11 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     return document
 
 
-def _sampler(study: Study, kept: Json) -> Json:
-    strategy = study.strategy
-    word = _WORDS.strategy(strategy)
-    seed = {} if strategy.seed is None else {"seed": strategy.seed}
+def _sampler(study: Study, kept: Json) -> Json | None:
+    """Return the arguments of the sampler, and its class if the plugin has no choice for it."""
+    word = _WORDS.strategy(study.strategy)
     kept.pop("_target_", None)
-    return {"_target_": word, **({"_partial_": True} if strategy.name == "grid" else {}), **seed}
+    return compact(_target_=None if word in _CHOICE_OF else word, seed=study.strategy.seed) or None
 
 
 def _direction(study: Study) -> Json:

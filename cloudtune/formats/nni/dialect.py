@@ -300,8 +300,9 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     if study.trial.script and _has_code(rest):
         reason = "the command is that of the imported file: change it there"
         yield Finding("dropped", "trial.script", reason)
-    elif study.trial.script:
-        text = "incomplete: NNI needs a training service; add it to the file"
+    elif not _has_code(rest):
+        command = "" if study.trial.script else "a trialCommand and "
+        text = f"incomplete: NNI needs {command}a training service; add it to the file"
         yield Note(f"providers.{HOME}.native", text, "warning")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, map_at, native_of, nested_entries, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, logarithm
+from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, choose_one, logarithm
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
@@ -36,6 +36,7 @@ _CAPABILITIES = replace(
     steps=True,
     log_steps=False,
     aligned_steps=True,
+    adjust=choose_one,  # its schema refuses a range whose min is not less than its max
     objectives=1_000,
     targets=True,
     early_stopping=frozenset({"auto", "halving"}),

@@ -24,6 +24,8 @@ _MAX_MISSING_POLLS = 3
 """How many polls a search may be missing before it counts as gone."""
 _MAX_REASON = 1_000
 """Characters of the end of a failed trial's log."""
+_LAUNCHER = "cloudtune: "
+"""How the launcher's last line begins if it has ended the trial."""
 
 
 class TuningClient:
@@ -122,6 +124,9 @@ class TuningClient:
             if error.retryable:
                 raise
             text = ""
+        last = text.rpartition("\n")[2]
+        if last.startswith(_LAUNCHER):
+            text = last.removeprefix(_LAUNCHER)
         return replace(trial, reason=text[-_MAX_REASON:] or "WML Accelerator gives no reason")
 
 

@@ -411,15 +411,26 @@ def test_a_stop_reaches_a_process_only_before_its_end(bench: Bench) -> None:
     assert (type(ended), ended.state) == (Ended, "completed")
 
 
+WAIT = """
+import atexit, os, signal, time
+def wait():
+    print('READY1')
+    while not os.path.exists('go'):
+        time.sleep(0.01)
+"""
+AT_EXIT = """
+atexit.register(wait)
+open('trial.json', 'w').write('{}')
+os.environ['CLOUDTUNE_TRIAL'] = 'trial.json'
+from cloudtune.trial import params
+params()
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what handles a signal")
-def test_a_process_that_ignores_a_stop_ends_by_itself(bench: Bench) -> None:
-    code = """
-        import os, signal, time
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print('READY1')
-        while not os.path.exists('go'):
-            time.sleep(0.01)
-    """
+@pytest.mark.parametrize("end", ["signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwait()", AT_EXIT])
+def test_a_process_that_ignores_a_stop_ends_by_itself(bench: Bench, end: str) -> None:
+    code = WAIT + end
     bench.start(1, code, metrics=READY)
     bench.ready()
     bench.processes.stop(1)

@@ -81,7 +81,11 @@ def test_what_is_written() -> None:
     exported = exporter.write(study, "hydra")
     sweeper = exported.document["hydra"]["sweeper"]
     assert exported.document["optimized_metric"] == "accuracy"
-    assert sweeper["sampler"] == {"_target_": "optuna.samplers.TPESampler", "seed": 1}
+    assert sweeper["sampler"] == {"seed": 1}
+    assert exported.document["defaults"] == [
+        {"override hydra/sweeper": "optuna"},
+        {"override hydra/sweeper/sampler": "tpe"},
+    ]
     assert sweeper["params"] == {
         "lr": "tag(log, interval(0.0001, 1.0))",
         "depth": "range(2, 10, step=4)",

@@ -152,13 +152,18 @@ def test_a_plan_of_an_older_version_names_no_shared_upload(data: Path) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["far://bucket/", "far://bucket/uploads/", f"{BASE}/uploads/abc/files/", f"{BASE}/files/", ""],
+    [
+        *("far://bucket/", "far://bucket/uploads/", f"{BASE}/uploads/abc/files/", f"{BASE}/files/"),
+        *("", f"{BASE}/../uploads/{'0' * 32}/files/"),
+    ],
 )
 def test_nothing_but_uploads_is_ever_removed(address: str) -> None:
     storage = Memory()
     storage.objects["far://bucket/precious"] = b""
-    with pytest.raises(ValueError, match="not the address of an upload"):
-        remove_uploads(Uploads(storage, [address]), "run")
-    with pytest.raises(ValueError, match="not a folder of run"):
-        remove_uploads(Uploads(storage, [], ["far://bucket/"]), "run")
+    for call in (remove_uploads, lambda uploads, run: find_uploads(uploads, [run])):
+        with pytest.raises(UsageError, match="not the address of an upload"):
+            call(Uploads(storage, [address]), "run")
+        for folder in ("far://bucket/", "far://x-run/", "far://bucket/runs/", "far://b/run/../"):
+            with pytest.raises(UsageError, match="not a folder of run"):
+                call(Uploads(storage, [], [folder]), "run")
     assert list(storage.objects) == ["far://bucket/precious"]
