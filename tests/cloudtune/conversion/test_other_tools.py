@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from cloudtune.conversion.exporter import write
 from cloudtune.conversion.importer import read
+from cloudtune.diagnostics import Note
 from cloudtune.errors import ConversionError, StudyError, UsageError
+from cloudtune.study.study import Study
 
 TOOLS: dict[str, list[dict[str, Any]]] = {
     "a configuration of Hydra without its Optuna sweeper": [
@@ -55,6 +58,26 @@ def test_an_unknown_file_is_not_called_one_of_the_formats(tmp_path: Path) -> Non
     (tmp_path / "x.json").write_text('{"a": 1}')
     with pytest.raises(UsageError, match=r"if it is one of them, name it with --from; else write"):
         read(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("tool", "title", "needs"),
+    [
+        ("azure", "Azure", "a command and an environment in trial and a compute"),
+        ("nni", "NNI", "a trialCommand and a training service"),
+    ],
+)
+def test_an_export_names_a_missing_command(tool: str, title: str, needs: str) -> None:
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+            "limits": {"max_trials": 2},
+            "trial": {"command": ["./train", "{{x}}"]},
+        }
+    )
+    texts = [each.text for each in write(study, tool).findings if isinstance(each, Note)]
+    assert any(f"incomplete: {title} needs {needs}; add " in text for text in texts)
 
 
 NAS: dict[str, Any] = {

@@ -263,11 +263,8 @@ def test_a_space_alone_warns_that_it_runs_one_trial(tmp_path: Path) -> None:
     file.write_text(json.dumps({"param_space": {"lr": {"loguniform": [1e-4, 0.1]}}}))
     imported = importer.read(file)
     assert imported.studies[0].data["limits"] == {"max_trials": 1}
-    assert (
-        "warning: tune_config.num_samples: absent, so Ray's default 1: set limits.max_trials"
-        in [
-            f"{each.severity} {each.path}: {each.text}"
-            for each in imported.findings
-            if isinstance(each, Note)
-        ]
-    )
+    assert "warning tune_config.num_samples: absent, so Ray's default 1: set limits.max_trials" in [
+        f"{each.severity} {each.path}: {each.text}"
+        for each in imported.findings
+        if isinstance(each, Note)
+    ]

@@ -175,6 +175,13 @@ def test_a_change_of_the_study_changes_a_nested_parameter() -> None:
     assert changed == {"distribution": "uniform", "min": 0.25, "max": 0.5}
 
 
+def test_a_range_of_one_value_is_a_choice() -> None:
+    """The schema of W&B's package `sweeps` refuses a range whose min is not less than its max."""
+    data, _ = FILES.read("nested.yaml")
+    data["parameters"]["batch"] = {"type": "int", "min": 3, "max": 3}
+    assert exporter.write(load(data), "wandb").document["parameters"]["batch"] == {"values": [3]}
+
+
 def test_yaml_is_that_of_w_and_b() -> None:
     data, _ = FILES.read("text-numbers.yaml")
     parameters = data["parameters"]
