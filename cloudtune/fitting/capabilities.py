@@ -50,9 +50,8 @@ LAUNCHER_FIELDS: frozenset[str] = frozenset(
     [
         *("description", "constants"),
         *("trial.source", "trial.script", "trial.module", "trial.command", "trial.requirements"),
-        *("trial.python", "trial.warm", "trial.preload", "trial.args", "trial.arguments"),
-        *("trial.switches", "trial.metrics", "trial.select", "trial.inputs", "trial.env"),
-        *("trial.resources", "trial.retry"),
+        *("trial.args", "trial.arguments", "trial.switches", "trial.metrics", "trial.select"),
+        *("trial.inputs", "trial.env", "trial.resources", "trial.retry"),
     ]
 )
 """What cloudtune and its launcher do themselves, on every service."""

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 from cloudtune.provider import DRIVEN, Capabilities
 
+_PROCESSES = frozenset({"trial.python", "trial.warm", "trial.preload"})
+"""How processes are started here."""
+
 CAPABILITIES = Capabilities(
     provider="local",
     title="this machine",
     verified="tested",
     managed=None,
-    driven=replace(DRIVEN, memory="shared"),
+    driven=replace(DRIVEN, memory="shared", fields=DRIVEN.fields | _PROCESSES),
 )
