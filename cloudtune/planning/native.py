@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.study.merge import entry_key, is_list_of_maps, merge_json
+from cloudtune.study.merge import entry_key, identity, is_list_of_maps, merge_json
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
@@ -80,9 +80,17 @@ def _entries(value: Any) -> Mapping[str, Any] | None:
     maps = cast("list[Json]", value)
     key = entry_key(maps)
     return {
-        str(index) if key is None else str(entry[key]): {k: v for k, v in entry.items() if k != key}
+        str(index) if key is None else str(identity(entry, key)): _without(entry, key)
         for index, entry in enumerate(maps)
     }
+
+
+def _without(entry: Json, key: str | None) -> Json:
+    """Return an entry without what identifies it, at a key that may have dots."""
+    first, _, rest = (key or "").partition(".")
+    if rest:
+        return {k: _without(v, rest) if k == first else v for k, v in entry.items()}
+    return {k: v for k, v in entry.items() if k != first}
 
 
 def _leaves(value: Any, path: Path) -> Iterator[Path]:

@@ -8,16 +8,11 @@ from typing import Any, cast
 from cloudtune.study.schema import Json
 
 _KEYS = (
-    "ChannelName",
-    "Name",
-    "parameterId",
-    "metricId",
-    "name",
-    "DefinitionName",
-    "Key",
-    "id",
+    *("ChannelName", "Name", "parameterId", "metricId", "name", "DefinitionName", "Key", "id"),
+    "parameterSpec.parameterId",
 )
-"""The keys that identify an entry in a list of maps, in the requests that cloudtune sends."""
+"""The keys that identify an entry in a list of maps, in the requests that cloudtune sends. A dot
+separates the keys of nested maps."""
 
 
 def merge_json(old: Any, new: Any) -> Any:
@@ -44,23 +39,33 @@ def merge_json(old: Any, new: Any) -> Any:
 
 
 def _merge_lists(old: list[Json], new: list[Json]) -> list[Json]:
-    key = entry_key([*old, *new])
+    key = entry_key(old, new)
     if key is None:
         pairs = zip(old, new, strict=False)
         rest = old[len(new) :] or [merge_json(None, entry) for entry in new[len(old) :]]
         return [*(merge_json(before, entry) for before, entry in pairs), *rest]
-    entries = {entry[key]: entry for entry in old}
+    entries = {identity(entry, key): entry for entry in old}
     for entry in new:
-        entries[entry[key]] = merge_json(entries.get(entry[key]), entry)
+        name = identity(entry, key)
+        entries[name] = merge_json(entries.get(name), entry)
     return list(entries.values())
 
 
-def entry_key(entries: Sequence[Json]) -> str | None:
-    """Return the key that identifies each entry of a list; None if there is none."""
-    return next(
-        (key for key in _KEYS if all(isinstance(entry.get(key), str | int) for entry in entries)),
-        None,
-    )
+def entry_key(*lists: Sequence[Json]) -> str | None:
+    """Return the key that identifies each entry of lists; None if there is none."""
+    for key in _KEYS:
+        names = [[identity(entry, key) for entry in entries] for entries in lists]
+        if all(None not in each and len(set(each)) == len(each) for each in names):
+            return key
+    return None
+
+
+def identity(entry: Json, key: str) -> str | int | None:
+    """Return what identifies an entry, at a key that may have dots; None if it is absent."""
+    value: Any = entry
+    for part in key.split("."):
+        value = cast("Json", value).get(part) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str | int) else None
 
 
 def is_list_of_maps(value: Any) -> bool:

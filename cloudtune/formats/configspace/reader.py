@@ -139,7 +139,8 @@ class SpaceReader:
     def _forbid(self, clause: Json) -> str:
         """Leave out the values of a clause, and return why that is impossible; empty if it is not.
 
-        A combination of the values of two choices becomes two definitions of the second one.
+        A combination of the values of two choices becomes two definitions of the one whose name
+        comes later, so that an export finds it again whatever the order of the parameters.
         """
         kind, parts = str(clause.get("type")), clause.get("clauses")
         if kind in _CLAUSES:
@@ -153,8 +154,7 @@ class SpaceReader:
             return "only values of choices without a condition can be left out"
         if len(parts) > 2:
             return "more than two parameters"
-        ordered = sorted(parts, key=lambda part: list(self._parameters).index(part["name"]))
-        return self._leave_out(ordered)
+        return self._leave_out(sorted(parts, key=lambda part: str(part["name"])))
 
     def _is_plain_choice(self, name: str) -> bool:
         definition = self._parameters.get(name)

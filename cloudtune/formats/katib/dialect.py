@@ -15,6 +15,7 @@ from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.formats.documents import walk
 from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.formats.katib.collector import read_collector
 from cloudtune.formats.katib.names import (
     ALGORITHMS,
     API_VERSION,
@@ -228,6 +229,14 @@ def _literal(name: str, expression: str) -> str | None:
     return next((each for each in (re.escape(name), name) if each in head), None)
 
 
+def _is_outdated(study: Study) -> bool:
+    """Return whether the collector of an imported Experiment reads other metrics than the study."""
+    kept = native_of(study, HOME, "spec").get("metricsCollectorSpec")
+    metrics, objectives = study.trial.metrics, [each.metric for each in study.objectives]
+    names = dict.fromkeys([*objectives, *study.trial.select, *metrics])
+    return is_map(kept) and read_collector(kept, list(names)) != metrics
+
+
 def _references(template: Json, names: list[str]) -> list[Json]:
     """Return the parameters of a template that refer to parameters of the Experiment."""
     listed: Any = template.get("trialParameters")
@@ -247,6 +256,8 @@ def _reread(entry: Any) -> Json | None:
 def _native(study: Study) -> Native:
     rest = native_of(study, HOME)
     block = take_block(rest, "spec", "parameters")
+    if _is_outdated(study):
+        take_block(rest, "spec", "metricsCollectorSpec")
     return Native(rest, block, named_entries(block, "name"), _reread)
 
 
@@ -268,6 +279,9 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
                 "not contain the name before the value"
             )
             yield Finding("dropped", f"trial.metrics.{name}", reason)
+    if _is_outdated(fitted.original):
+        text = "left out, since trial.metrics has other expressions"
+        yield Note(f"providers.{HOME}.native.spec.metricsCollectorSpec", text)
     template: Any = map_at(native.rest, "spec").get("trialTemplate")
     path = f"providers.{HOME}.native.spec.trialTemplate"
     if not is_map(template):

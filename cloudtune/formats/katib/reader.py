@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cloudtune.formats.documents import walk
 from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.katib.collector import collector_kind, read_collector
 from cloudtune.formats.katib.names import (
     ALGORITHMS,
     API_VERSION,
     DEFAULT_PARALLEL,
     EXTREMES,
     HOME,
-    default_expression,
 )
 from cloudtune.formats.katib.parameters import read_parameter
 from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.study.yaml_reader import is_map
 
 _CLUSTER_FIELDS = (
     *("creationTimestamp", "resourceVersion", "uid", "generation", "managedFields", "selfLink"),
@@ -198,9 +197,7 @@ class ExperimentReader(DocumentReader):
     def _collector(self, metrics: Sequence[str]) -> Json:
         """Return the expressions of the standard output collector, which stays as it is, too."""
         collector: Any = self._spec.peek("metricsCollectorSpec")
-        collector = collector if is_map(collector) else {}
-        inner = collector.get("collector")
-        kind = inner.get("kind", "StdOut") if is_map(inner) else "StdOut"
+        kind = collector_kind(collector)
         if kind != "StdOut":
             self._spec.warn(
                 "metricsCollectorSpec",
@@ -209,15 +206,9 @@ class ExperimentReader(DocumentReader):
                 "them and set trial.metrics",
             )
             return {}
-        formats = _metric_formats(collector)
-        if not formats:
-            return {metric: [default_expression(metric)] for metric in metrics}
-        expressions: Json = {}
+        expressions = read_collector(collector, metrics)
         for metric in metrics:
-            found = [each for each in (_name_metric(f, metric) for f in formats) if each]
-            if found:
-                expressions[metric] = found
-            else:
+            if metric not in expressions:
                 text = f"no expression has two groups of which the first matches {metric}"
                 self._spec.warn("metricsCollectorSpec.source.filter.metricsFormat", text)
         return expressions
@@ -243,52 +234,3 @@ class ExperimentReader(DocumentReader):
         )
         if "goTemplate" in template:
             self._document.note("apiVersion", "an Experiment of an older version of Katib")
-
-
-def _metric_formats(collector: Json) -> list[str]:
-    source = collector.get("source")
-    found = source.get("filter") if is_map(source) else None
-    formats = found.get("metricsFormat") if is_map(found) else None
-    return [each for each in formats if isinstance(each, str)] if is_list(formats) else []
-
-
-_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?!\?)|\(\?P<\w+>|\(|\)")
-"""An escape, a class, the opening of a group, or the end of one."""
-
-
-def _top_groups(expression: str) -> Iterator[tuple[int, int]]:
-    """Yield where each capturing group that is in no other group starts and ends."""
-    opened: list[tuple[int, bool]] = []
-    for token in _GROUP.finditer(expression):
-        text = token[0]
-        if text.startswith("("):
-            opened.append(
-                (
-                    token.start(),
-                    (text == "(" and expression[token.end()] != "?") or text.startswith("(?P<"),
-                )
-            )
-        elif text == ")" and opened:
-            start, captures = opened.pop()
-            if captures and not any(inside for _, inside in opened):
-                yield start, token.end()
-
-
-def _name_metric(expression: str, metric: str) -> str | None:
-    """Return an expression with the name of one metric instead of its first group.
-
-    Katib takes the first group as the name of the metric and the second one as its value. None if
-    the expression has no two groups, or the first does not match the name.
-    """
-    try:
-        groups = list(_top_groups(expression))
-        first, second = groups[0], groups[1]
-        name, value = expression[slice(*first)], expression[slice(*second)]
-        if re.fullmatch(name, metric) is None:
-            return None
-        before = expression[: first[0]] + re.escape(metric) + expression[first[1] : second[0]]
-        named = f"{before}(?P<value>{value[1:]}{expression[second[1] :]}"
-        re.compile(named)
-    except (IndexError, re.error, RecursionError):
-        return None
-    return named

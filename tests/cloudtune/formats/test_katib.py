@@ -110,6 +110,20 @@ def test_other_collectors_are_a_finding_with_what_to_do() -> None:
     assert data["early_stopping"] == {"rule": "median", "min_trials": 1, "min_step": 4}
 
 
+@pytest.mark.parametrize("name", ["collector", "file-collector"])
+def test_edited_metrics_replace_the_collector_of_the_file(name: str) -> None:
+    data, _ = FILES.read(f"{name}.yaml")
+    metric = data["objective"]["metric"]
+    metrics = {metric: [rf"{metric} is (\d+)"]}
+    trial = {"script": "train.py", "metrics": metrics}
+    exported = exporter.write(load({**data, "trial": trial}), "katib")
+    collector = exported.document["spec"]["metricsCollectorSpec"]
+    assert collector["source"]["filter"]["metricsFormat"] == [rf"({metric}) is (\d+)"]
+    assert collector["collector"] == {"kind": "StdOut"}
+    path = "providers.katib.native.spec.metricsCollectorSpec"
+    assert [each.path for each in exported.findings].count(path) == 1
+
+
 def test_the_resource_of_hyperband_is_no_parameter() -> None:
     data, _ = FILES.read("hyperband.yaml")
     assert list(data["parameters"]) == ["lr"]

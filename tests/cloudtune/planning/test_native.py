@@ -12,6 +12,10 @@ from cloudtune.planning.native import merge
 REQUEST: dict[str, Any] = {
     "Name": "job",
     "Tags": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}],
+    "Children": [
+        {"parentIntValues": {"values": ["1"]}, "parameterSpec": {"parameterId": "a", "x": 1}},
+        {"parentIntValues": {"values": ["1"]}, "parameterSpec": {"parameterId": "b", "x": 2}},
+    ],
     "Definition": {"Image": "i", "Words": ["x", "y"], "Steps": [{"n": 1, "m": 2}, {"n": 3}]},
 }
 
@@ -42,6 +46,16 @@ def test_nothing_over_it_is_the_request() -> None:
             [{"n": 9, "m": 2}, {"n": 3}],
         ),
         ({"Definition": {"Steps": [{}, {}, {"n": 4}]}}, ["Definition", "Steps", 2], {"n": 4}),
+        (
+            {"Children": [{"parameterSpec": {"parameterId": "b", "x": 3}}]},
+            ["Children", 1, "parameterSpec"],
+            {"parameterId": "b", "x": 3},
+        ),
+        (
+            {"Children": [{"parameterSpec": {"parameterId": "b", "x": 3}}]},
+            ["Children", 0, "parameterSpec", "x"],
+            1,
+        ),
         ({"New": {"a": None, "b": 1}}, ["New"], {"b": 1}),
     ],
 )
@@ -52,6 +66,11 @@ def test_maps_merge_by_key_and_lists_by_what_names_their_entries(
     for key in path:
         found = found[key]
     assert found == wanted
+
+
+def test_what_names_an_entry_is_no_change() -> None:
+    found = over({"Children": [{"parameterSpec": {"parameterId": "b", "x": 3}}]})[1]
+    assert found == {("approximated", "providers.odd.native.Children.b.parameterSpec.x")}
 
 
 def test_null_removes() -> None:
