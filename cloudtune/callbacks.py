@@ -20,8 +20,6 @@ import os
 from importlib import import_module
 from typing import Any
 
-from cloudtune.trial import report, should_stop
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +45,11 @@ class _Reporter:
             study's names, its values the framework's. By default, all metrics are reported.
     """
 
+    _send: Any
+    """The function `cloudtune.trial.report`."""
+    _should_stop: Any
+    """The function `cloudtune.trial.should_stop`."""
+
     def __init__(self, metrics: Selection = None) -> None:
         super().__init__()
         names: Any = [metrics] if isinstance(metrics, str) else metrics
@@ -58,7 +61,7 @@ class _Reporter:
         if self._names is not None:
             values = {own: values[name] for own, name in self._names.items() if name in values}
         if values:
-            report(values, step=step)
+            self._send(values, step=step)
 
 
 class _XGBoost(_Reporter):
@@ -71,7 +74,7 @@ class _XGBoost(_Reporter):
 
     def before_training(self, model: Any) -> Any:
         """Install the handler of the stop signal."""
-        should_stop()
+        self._should_stop()
         return model
 
     def after_iteration(self, model: Any, _epoch: int, evals_log: Mapping[str, Any]) -> bool:
@@ -84,7 +87,7 @@ class _XGBoost(_Reporter):
                 values[data + "-" + name] = last[0] if isinstance(last, tuple) else last
         if collective.get_rank() == 0:
             self._report(values, model.num_boosted_rounds())
-        stops = should_stop()
+        stops: bool = self._should_stop()
         if collective.is_distributed():
             numpy: Any = import_module("numpy")
             # All processes have to leave after the same round, and the signal may reach only one.
@@ -116,7 +119,7 @@ class _LightGBM(_Reporter):
         if _is_first_process():
             values = {result[0] + "-" + result[1]: result[2] for result in results}
             self._report(values, env.iteration + 1)
-        if should_stop():
+        if self._should_stop():
             callback: Any = import_module("lightgbm.callback")
             raise callback.EarlyStopException(env.iteration, results)
 
@@ -132,11 +135,11 @@ class _Keras(_Reporter):
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Install the handler of the stop signal."""
-        self._stopped = should_stop()
+        self._stopped = self._should_stop()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Let Keras stop after this batch if the trial has to stop."""
-        if should_stop():
+        if self._should_stop():
             self.model.stop_training = self._stopped = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -215,11 +218,11 @@ class _Transformers(_Reporter):
 
     def on_train_begin(self, _args: Any, _state: Any, _control: Any, **_kwargs: Any) -> None:
         """Install the handler of the stop signal."""
-        self._stopped = should_stop()
+        self._stopped = self._should_stop()
 
     def on_step_end(self, args: Any, _state: Any, control: Any, **_kwargs: Any) -> None:
         """Let the trainer stop after this step if the trial has to stop."""
-        if _any_process(args, should_stop()):
+        if _any_process(args, self._should_stop()):
             control.should_training_stop = self._stopped = True
 
     def on_epoch_end(self, _args: Any, _state: Any, control: Any, **_kwargs: Any) -> None:
@@ -298,8 +301,13 @@ _CALLBACKS: dict[str, tuple[type[_Reporter], str, str]] = {
 """For each name the implementation, and the module and class of the framework that it extends."""
 
 
-def callback_class(name: str) -> type[Any]:
+def callback_class(name: str, report: Any, should_stop: Any) -> type[Any]:
     """Return a callback, a subclass of its framework's class.
+
+    Args:
+        name: The name of the callback.
+        report: The function `cloudtune.trial.report`.
+        should_stop: The function `cloudtune.trial.should_stop`.
 
     Raises:
         AttributeError: If no callback has this name.
@@ -311,5 +319,6 @@ def callback_class(name: str) -> type[Any]:
     framework = import_module(module)
     bases = (implementation, getattr(framework, base)) if base else (implementation,)
     # Pickles of models contain their callbacks, by the place from which scripts import them.
-    place = {"__module__": "cloudtune.trial", "__doc__": implementation.__doc__}
-    return type(name, bases, place)
+    members: dict[str, Any] = {"__module__": "cloudtune.trial", "__doc__": implementation.__doc__}
+    members.update(_send=staticmethod(report), _should_stop=staticmethod(should_stop))
+    return type(name, bases, members)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune import callbacks, trial
+from cloudtune import callbacks, launcher, trial
 from cloudtune.fitting.fit import FittedStudy, restore_definitions
 from cloudtune.study.schema import Json
 
@@ -32,7 +32,7 @@ services that do not unpack archives. Import os, sys, tarfile and tempfile befor
 _PROGRAM = """\
 import sys
 
-from cloudtune.trial import main
+from cloudtune.launcher.main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
@@ -84,6 +84,17 @@ def script_modules() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
+def launcher_program() -> dict[str, bytes]:
+    """Return `PROGRAM`, and the package ``cloudtune`` that it needs, by their path."""
+    paths = sorted(Path(str(launcher.__file__)).parent.glob("*.py"))
+    modules = {**script_modules(), **{f"launcher/{p.name}": p.read_bytes() for p in paths}}
+    return {
+        PROGRAM: _PROGRAM.encode(),
+        "cloudtune/__init__.py": b"",
+        **{f"cloudtune/{name}": content for name, content in modules.items()},
+    }
+
+
 def launcher_files(
     fitted: FittedStudy,
     run: str,
@@ -103,16 +114,14 @@ def launcher_files(
             the launcher looks up the real folder of the channel. On Vertex AI it is below ``/gcs``.
         measurements: As in `launch_data`.
         contract: The provider's ``launcher_contract.py``, with its subclass of
-            `cloudtune.trial.Contract`. Not needed for a service that passes ``--name value`` and
-            reads metrics from the log.
+            `cloudtune.launcher.contract.Contract`. Not needed for a service that passes
+            ``--name value`` and reads metrics from the log.
     """
     data = launch_data(fitted, run, paths, SOURCE, measurements)
     files = {
-        PROGRAM: _PROGRAM.encode(),
-        "cloudtune/__init__.py": b"",
-        **{f"cloudtune/{name}": content for name, content in script_modules().items()},
-        trial.STUDY_FILE: json.dumps(data, ensure_ascii=False).encode(),
+        **launcher_program(),
+        launcher.STUDY_FILE: json.dumps(data, ensure_ascii=False).encode(),
     }
     if contract:
-        files[f"cloudtune/{trial.CONTRACT_FILE}"] = contract.read_bytes()
+        files[f"cloudtune/{launcher.CONTRACT_FILE}"] = contract.read_bytes()
     return files

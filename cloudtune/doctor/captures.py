@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from cloudtune.trial import (
-    WHOLE_NUMBER,
-    MetricReader,
-    MisreadNumberError,
-    matched_step,
-    parse_number,
-    strip_ansi,
-    value_group,
-)
+from cloudtune.launcher.metrics import MetricReader, MisreadNumberError, matched_step, value_group
+from cloudtune.launcher.numbers import WHOLE_NUMBER, parse_number
+from cloudtune.launcher.output import strip_ansi
 
 _NUMBER = re.compile(rf"{WHOLE_NUMBER}|(?<![\w.])[-+]?(?i:nan|inf(?:inity)?)\b")
 _WORD = r"[\w./\-]*"

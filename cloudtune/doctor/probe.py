@@ -19,6 +19,7 @@ from cloudtune.bundle.files import copy_files
 from cloudtune.emulation import process
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import CloudtuneError
+from cloudtune.launcher.metrics import MISREADS
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider import registry
 from cloudtune.provider.models import CloudSettings, Emulator, JobContext, Lost
@@ -26,7 +27,6 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.events import Ended, Measured, Observation, Started
 from cloudtune.study.search_space import Value
-from cloudtune.trial import MISREADS
 
 _SPEED = 1e6
 """Divides the delays of the emulated service, which do not matter here."""

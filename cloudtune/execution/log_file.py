@@ -74,7 +74,7 @@ class LogFile:
 
 def readable_tail(output: bytes) -> str:
     """Return the last lines of output as plain text that is safe to show in a terminal."""
-    from cloudtune.trial import strip_ansi
+    from cloudtune.launcher.output import strip_ansi
 
     text = strip_ansi(output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
     lines = [_CONTROL.sub("", line).rstrip() for line in text.split("\n")]

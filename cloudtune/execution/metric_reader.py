@@ -13,6 +13,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from cloudtune.launcher.contract import BEGINS_ANEW
+from cloudtune.launcher.metrics import MetricReader, MisreadNumberError, value_group
+from cloudtune.launcher.output import may_contain, strip_ansi
+from cloudtune.launcher.secrets import SecretFilter
+from cloudtune.launcher.tracebacks import TracebackFilter
 from cloudtune.results.reports import (
     InvalidReportError,
     check_count,
@@ -21,18 +26,7 @@ from cloudtune.results.reports import (
     parse_record,
     parse_report,
 )
-from cloudtune.trial import (
-    BEGINS_ANEW,
-    MAX_REPORT_LINE_BYTES,
-    MetricReader,
-    MisreadNumberError,
-    SecretFilter,
-    TracebackFilter,
-    append_line,
-    may_contain,
-    strip_ansi,
-    value_group,
-)
+from cloudtune.trial import MAX_REPORT_LINE_BYTES, append_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from cloudtune.execution.metric_reader import (
     ReportReader,
     StepCounter,
 )
-from cloudtune.trial import SecretFilter
+from cloudtune.launcher.secrets import SecretFilter
 
 _BLOCK = 64 * 1024
 """Bytes that a pipe holds and that are read at a time."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cloudtune import trial
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.blocks import fit_blocks, fit_limits
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
@@ -24,6 +23,7 @@ from cloudtune.fitting.conditions import (
 )
 from cloudtune.fitting.fields import drop_fields, unsupported_fields
 from cloudtune.fitting.parameters import FitContext, fit_parameter
+from cloudtune.launcher.restore import restore_values
 from cloudtune.study.schema import (
     CategoricalParameter,
     DiscreteParameter,
@@ -224,13 +224,13 @@ def restore(fitted: FittedStudy, raw: Mapping[str, Any]) -> dict[str, Value]:
     Raises:
         ValueError: If a parameter does not accept its value.
     """
-    return trial.restore(restore_definitions(fitted), raw)
+    return restore_values(restore_definitions(fitted), raw)
 
 
 def restore_definitions(fitted: FittedStudy) -> list[dict[str, Any]]:
     """Return the definitions that `restore` and the launcher need, parents first.
 
-    The format is that of `cloudtune.trial.restore`.
+    The format is that of `cloudtune.launcher.restore.restore_values`.
     """
     definitions = [
         _definition(fitted, node)

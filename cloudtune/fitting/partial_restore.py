@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune import trial
 from cloudtune.fitting.fit import FittedStudy, restore, restore_definitions
+from cloudtune.launcher.restore import restore_values
 from cloudtune.study.search_space import Value
 
 
@@ -24,7 +24,7 @@ def restore_valid(
     values: dict[str, Value] = {}
     for definition in restore_definitions(fitted):
         try:
-            values = trial.restore([{**definition, "when": {}}], raw) | values
+            values = restore_values([{**definition, "when": {}}], raw) | values
         except ValueError:
             values.setdefault(definition["name"], str(raw[definition["sent"]]))
     return values, problem

@@ -17,11 +17,11 @@ from warnings import catch_warnings, simplefilter
 
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.launcher.options import call_keywords, calls_bool, switch_words
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments
 from cloudtune.study.schema import BoolParameter, Json
 from cloudtune.study.study import Study
-from cloudtune.trial import call_keywords, calls_bool, switch_words
 
 _OPTIONS = "bool_options"
 """The data of a lookup with the options, as lists of the fields of `BoolOption`."""

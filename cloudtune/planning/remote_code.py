@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloudtune import trial
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.launcher.options import switch_words
 from cloudtune.planning.bool_options import boolean_paths
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code
@@ -33,7 +33,7 @@ def read_switches(study: Study, base: Path) -> Json:
     if folder is None:
         return {}
     call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
-    return {_SWITCHES: trial.switch_words(call, boolean_paths(study), folder)}
+    return {_SWITCHES: switch_words(call, boolean_paths(study), folder)}
 
 
 def check_switches(study: Study, provider: str, facts: Facts) -> Iterator[Finding | Note]:

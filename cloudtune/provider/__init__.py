@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cloudtune.bundle.launcher import SOURCE as SOURCE
     from cloudtune.bundle.launcher import START as START
     from cloudtune.bundle.launcher import launcher_files as launcher_files
+    from cloudtune.bundle.launcher import launcher_program as launcher_program
     from cloudtune.bundle.launcher import script_modules as script_modules
     from cloudtune.diagnostics import Check as Check
     from cloudtune.diagnostics import Finding as Finding
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from cloudtune.formats.vizier.tree import scale_type as scale_type
     from cloudtune.formats.vizier.tree import several_parents as several_parents
     from cloudtune.formats.vizier.tree import walk_tree as walk_tree
+    from cloudtune.launcher.call import looks_like_option as looks_like_option
     from cloudtune.ledger.home import state_folder as state_folder
     from cloudtune.provider.account import Policy as Policy
     from cloudtune.provider.account import Right as Right
@@ -207,11 +209,12 @@ if TYPE_CHECKING:
     from cloudtune.study.validation.trial_spec import is_variable_name as is_variable_name
     from cloudtune.study.yaml_reader import is_list as is_list
     from cloudtune.study.yaml_reader import is_map as is_map
-    from cloudtune.trial import looks_like_option as looks_like_option
 
 _EXPORTS = {
     "cloudtune.bundle.archive": "write_archive",
-    "cloudtune.bundle.launcher": "PROGRAM SOURCE START launcher_files script_modules",
+    "cloudtune.bundle.launcher": (
+        "PROGRAM SOURCE START launcher_files launcher_program script_modules"
+    ),
     "cloudtune.diagnostics": "Check Finding Note",
     "cloudtune.errors": (
         "CloudtuneError EmulatorEndedError MissingExtraError ProviderError UsageError"
@@ -290,7 +293,7 @@ _EXPORTS = {
     "cloudtune.study.validation.option_values": "find_lost_values",
     "cloudtune.study.validation.trial_spec": "is_metric_expression is_variable_name",
     "cloudtune.study.yaml_reader": "is_list is_map",
-    "cloudtune.trial": "looks_like_option",
+    "cloudtune.launcher.call": "looks_like_option",
 }
 
 if not TYPE_CHECKING:

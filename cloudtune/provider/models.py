@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloudtune.launcher.memory import OUT_OF_MEMORY
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.results.run_time import RunTime
 from cloudtune.study.schema import Json, Limits
-from cloudtune.trial import OUT_OF_MEMORY
 
 
 class ProviderSettings(BaseModel):

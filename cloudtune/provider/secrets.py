@@ -13,10 +13,10 @@ from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
+from cloudtune.launcher.secrets import SecretFilter
 from cloudtune.results.events import Ended, Measured, Waiting
 from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune.study.study import Study
-from cloudtune.trial import SecretFilter
 
 _MAX_REASON_LENGTH = 1_500
 _ENVIRONMENT_KEYS = {"Environment", "env", "environment_variables"}

@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from cloudtune.launcher.metrics import MISREADS
 from cloudtune.results.events import Ended
 from cloudtune.study.study import Study
-from cloudtune.trial import MISREADS
 
 _FRAME = re.compile(r'^\s*File "[^"]*", line \d+', re.MULTILINE)
 """A line of a traceback, after which lines of source follow."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from cloudtune.engine.job_emulator import lost_emulator
 from cloudtune.errors import LedgerError, UsageError
+from cloudtune.launcher.metrics import MISREADS
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.reader import read_job
@@ -17,7 +18,6 @@ from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs.creation import lost_runs
-from cloudtune.trial import MISREADS
 
 
 def read_status(

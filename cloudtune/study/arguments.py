@@ -23,7 +23,8 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
         source: The folder of the script, whose code shows how one-letter options and switches are
             written.
     """
-    from cloudtune.trial import command_line, single_dash, switch_words
+    from cloudtune.launcher.call import command_line
+    from cloudtune.launcher.options import single_dash, switch_words
 
     fields = {"script", "module", "command", "arguments", "switches"}
     call = study.trial.model_dump(include=fields)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from cloudtune.launcher.values import format_value as format_value  # noqa: PLC0414 - exported
+from cloudtune.launcher.values import is_same_value as is_same_value  # noqa: PLC0414 - exported
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import (
     BoolParameter,
@@ -24,8 +26,6 @@ from cloudtune.study.schema import (
     Parameter,
     When,
 )
-from cloudtune.trial import format_value as format_value  # noqa: PLC0414 - exported
-from cloudtune.trial import is_same_value as is_same_value  # noqa: PLC0414 - exported
 
 _MAX_STATES = 100_000
 Value = bool | int | float | str

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import trial
+from cloudtune.launcher.call import command_line, environment
+from cloudtune.launcher.options import single_dash, switch_words
 from cloudtune.provider import Json, Started, UsageError, Value, script_modules
 from cloudtune_local.shared_source import can_share, create_view, finish_view, remove_overlay
 from cloudtune_local.source import SourceTree, write_file
@@ -71,7 +73,7 @@ class LocalContract:
         self._python_folder = _python_folder(self._python)
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
-        self._dashed = trial.single_dash(request, names, str(self.source)) if self.source else []
+        self._dashed = single_dash(request, names, str(self.source)) if self.source else []
         self._spare = SpareFolders(job / "ahead", self._create)
 
     @property
@@ -151,14 +153,14 @@ class LocalContract:
         values = self._values(started)
         any_bool = any(isinstance(value, bool) for value in values.values())
         switches = self._switches if any_bool else {}
-        return trial.command_line(
+        return command_line(
             self._call, values, inputs, self._python, self._dashed, switches=switches
         )
 
     @cached_property
     def _switches(self) -> dict[str, str]:
         names = [*self._request["constants"], *self._request["parameters"]]
-        return trial.switch_words(self._request, names, str(self.source)) if self.source else {}
+        return switch_words(self._request, names, str(self.source)) if self.source else {}
 
     def environment(
         self, started: Started | None, devices: list[str] | None, cpus: int | None = None
@@ -190,9 +192,7 @@ class LocalContract:
 
     def _environment(self, values: Mapping[str, Value]) -> dict[str, str]:
         inputs, package = self._request["inputs"], self._package
-        env = trial.environment(
-            self._base, self._call, values, inputs, trial_file="", package=package
-        )
+        env = environment(self._base, self._call, values, inputs, trial_file="", package=package)
         if self._python_folder:
             env["PATH"] = self._python_folder + os.pathsep + env.get("PATH", os.defpath)
         return env

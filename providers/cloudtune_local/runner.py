@@ -17,6 +17,14 @@ from cloudtune.execution.forkserver.client import Preload, cold_start_message
 from cloudtune.execution.metric_reader import MetricError, ReportReader, StepCounter, begin_reports
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
+from cloudtune.launcher.contract import has_files
+from cloudtune.launcher.memory import (
+    OUT_OF_MEMORY,
+    SIGKILL_EXIT,
+    count_memory_kills,
+    is_memory_error,
+)
+from cloudtune.launcher.secrets import SecretFilter
 from cloudtune.provider import (
     Emit,
     Ended,
@@ -26,14 +34,6 @@ from cloudtune.provider import (
     Recovered,
     Resources,
     Started,
-)
-from cloudtune.trial import (
-    OUT_OF_MEMORY,
-    SIGKILL_EXIT,
-    SecretFilter,
-    count_memory_kills,
-    has_files,
-    is_memory_error,
 )
 from cloudtune_local.contract import LocalContract, restarts
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload

@@ -1,6 +1,6 @@
 """The launcher's contract with Ray: measurements go into a file next to the log of the job.
 
-The package of a run carries this file next to ``cloudtune/trial.py``, so it uses only the standard
+The package of a run carries this file in ``cloudtune/``, so it uses only the standard
 library and the syntax of Python 3.7.
 """
 
@@ -10,7 +10,8 @@ import os
 import shutil
 import signal
 
-from cloudtune.trial import Contract, append_line, parse_flags
+from cloudtune.launcher.contract import Contract, parse_flags
+from cloudtune.trial import append_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cloudtune.launcher import STUDY_FILE
 from cloudtune.provider import (
     SOURCE,
     JobContext,
@@ -22,7 +23,6 @@ from cloudtune.provider import (
     format_bytes,
     launcher_files,
 )
-from cloudtune.trial import STUDY_FILE
 from cloudtune_ray import job_program, launcher_contract
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import PROVIDER

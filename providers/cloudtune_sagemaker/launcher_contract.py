@@ -1,6 +1,6 @@
 """The launcher's contract with SageMaker training jobs.
 
-The archive of a job carries this file next to ``cloudtune/trial.py``, so it uses only the standard
+The archive of a job carries this file in ``cloudtune/``, so it uses only the standard
 library and the syntax of Python 3.7.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 
-from cloudtune.trial import Contract, load_json
+from cloudtune.launcher.contract import Contract
+from cloudtune.trial import load_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

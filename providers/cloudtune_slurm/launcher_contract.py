@@ -1,6 +1,6 @@
 """The launcher's contract with a job of Slurm: files in the folder of a start, on a shared disk.
 
-The folder of a job carries this file next to ``cloudtune/trial.py``, so it uses only the standard
+The folder of a job carries this file in ``cloudtune/``, so it uses only the standard
 library and the syntax of Python 3.7.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 
-from cloudtune.trial import Contract, append_line, load_json
+from cloudtune.launcher.contract import Contract
+from cloudtune.trial import append_line, load_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

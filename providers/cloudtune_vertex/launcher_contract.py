@@ -1,6 +1,6 @@
 """The launcher's contract with Vertex AI custom jobs and tuning jobs.
 
-The archive of a job carries this file next to ``cloudtune/trial.py``, so it uses only the standard
+The archive of a job carries this file in ``cloudtune/``, so it uses only the standard
 library and the syntax of Python 3.7.
 """
 
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from cloudtune.trial import BEGINS_ANEW, Contract, parse_flags, skipped_metric
+from cloudtune.launcher.contract import BEGINS_ANEW, Contract, parse_flags, skipped_metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

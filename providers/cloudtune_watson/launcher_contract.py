@@ -1,6 +1,6 @@
 """The launcher's contract with IBM's training jobs and tuner.
 
-The archive of a job carries this file next to ``cloudtune/trial.py``, so it uses only the standard
+The archive of a job carries this file in ``cloudtune/``, so it uses only the standard
 library and the syntax of Python 3.7.
 """
 
@@ -12,7 +12,8 @@ import math
 import os
 import sys
 
-from cloudtune.trial import TRIAL, Contract, append_line, load_json, parse_flags
+from cloudtune.launcher.contract import Contract, parse_flags
+from cloudtune.trial import TRIAL, append_line, load_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudtune import trial
+from cloudtune.bundle.launcher import PROGRAM, launcher_program
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
+from cloudtune.launcher import STUDY_FILE
+from cloudtune.launcher.values import format_value
 from cloudtune.provider.models import Interrupted
 from cloudtune.results.events import HostFailure, Measured, Started
 from cloudtune.study.schema import Resources
@@ -380,9 +383,9 @@ def test_directly_and_by_the_launcher_a_script_sees_the_same(
     work = tmp_path / "archive" / "work"
     package = tmp_path / "archive" / "package"
     work.mkdir(parents=True)
-    (package / "cloudtune").mkdir(parents=True)
-    (package / "cloudtune" / "__init__.py").touch()
-    (package / "cloudtune" / "trial.py").write_bytes(Path(trial.__file__).read_bytes())
+    for name, content in launcher_program().items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_bytes(content)
     (work / "train.py").write_bytes((job.source / "train.py").read_bytes())
     keys = ("script", "args", "arguments", "parameters", "env")
     study = {
@@ -392,10 +395,10 @@ def test_directly_and_by_the_launcher_a_script_sees_the_same(
         "constants": {"epochs": 2},
         "inputs": {"train": "/in"},
     }
-    (package / trial.STUDY_FILE).write_text(json.dumps(study))
-    words = [f"--{name}={trial.format_value(value)}" for name, value in parameters.items()]
+    (package / STUDY_FILE).write_text(json.dumps(study))
+    words = [f"--{name}={format_value(value)}" for name, value in parameters.items()]
     launched = subprocess.run(
-        [sys.executable, package / "cloudtune" / "trial.py", *words, "--gamma=0.5"],
+        [sys.executable, package / PROGRAM, *words, "--gamma=0.5"],
         cwd=work,
         env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"},
         capture_output=True,

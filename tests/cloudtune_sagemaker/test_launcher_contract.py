@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudtune import trial
 from cloudtune.bundle.launcher import PROGRAM, launch_data
+from cloudtune.launcher.contract import Contract
+from cloudtune.launcher.restore import restore_values
 from cloudtune.study.search_space import format_value
 from cloudtune_sagemaker.launcher_contract import find_contract
 from tests.cloudtune_sagemaker.launched import LaunchedJob as Job
@@ -73,7 +74,7 @@ def test_types_survive_the_strings(
     file = json.loads(json.dumps(launch_data(of, "run", {})))
     contract = find_contract(file, words(raw))
     assert contract is not None
-    restored = trial.restore(file["parameters"], contract.raw)
+    restored = restore_values(file["parameters"], contract.raw)
     assert list(restored.items()) == list(values.items())
     assert [type(value) for value in restored.values()] == [type(v) for v in values.values()]
 
@@ -151,7 +152,7 @@ def test_no_source_at_all(job: Job) -> None:
 
 @given(st.floats())
 def test_published_numbers_are_read_back(value: float) -> None:
-    said = trial.Contract({}).publish({"metrics": {"val:f1 (ä)": value, "f1 (ä)": 5}})
+    said = Contract({}).publish({"metrics": {"val:f1 (ä)": value, "f1 (ä)": 5}})
     finite = value == value and abs(value) != float("inf")  # noqa: PLR0124
     assert found(said, "val:f1 (ä)") == ([value] if finite else [])
     assert found(said, "f1 (ä)") == [5.0]

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
+from cloudtune.bundle.launcher import launcher_program
 from cloudtune.cli.main_group import cloudtune as cli
 from cloudtune.errors import ProviderError
 from cloudtune.planning.planner import plan
@@ -105,8 +106,7 @@ def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
         assert told is not None
         assert json.loads(told.read())
     program = made.request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_program"]
-    launcher = {"__init__.py", "trial.py", "callbacks.py", "launcher_contract.py"}
-    assert {program, *(f"cloudtune/{name}" for name in launcher)} <= set(names)
+    assert {program, "cloudtune/launcher_contract.py", *launcher_program()} <= set(names)
     assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.bundle.launcher import launch_data
-from cloudtune.trial import Contract
+from cloudtune.launcher.contract import Contract
 from cloudtune_vertex import launcher_contract
 from tests.cloudtune_vertex.launched import MEASUREMENTS, fitted
 from tests.cloudtune_vertex.launched import LaunchedJob as Job

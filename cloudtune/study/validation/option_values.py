@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cloudtune.diagnostics import Note, Problem
+from cloudtune.launcher.call import looks_like_option
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import CategoricalParameter
 from cloudtune.study.search_space import Value
-from cloudtune.trial import looks_like_option
 
 OPTION_STYLES = frozenset({"flags", "equals"})
 """The values of ``trial.arguments`` that pass parameters as options."""

@@ -10,11 +10,12 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from cloudtune.diagnostics import Problem
+from cloudtune.launcher.call import input_variable
+from cloudtune.launcher.metrics import value_group
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import FromEnvironment
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import is_list, is_map
-from cloudtune.trial import input_variable, value_group
 
 _MAX_EXPRESSION_LENGTH = 2_000
 _PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")

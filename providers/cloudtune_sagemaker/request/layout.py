@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudtune.launcher import STUDY_FILE
 from cloudtune.provider import (
     Facts,
     FittedStudy,
     Json,
     launcher_files,
-    script_modules,
+    launcher_program,
     upload_address,
 )
-from cloudtune.trial import STUDY_FILE
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 NUMBER = "{{number}}"
@@ -64,7 +64,7 @@ def archive_uri(fitted: FittedStudy, facts: Facts) -> str:
 
 def launcher_hash() -> str:
     """Return a hash of the launcher, which is in the archive, too."""
-    files = [*script_modules().values(), _CONTRACT.read_bytes()]
+    files = [*launcher_program().values(), _CONTRACT.read_bytes()]
     return hashlib.sha256(b"".join(files)).hexdigest()
 
 

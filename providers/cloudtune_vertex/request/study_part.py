@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloudtune import trial
+from cloudtune.launcher.call import command_line, input_variable
 from cloudtune.provider import (
     FromEnvironment,
     Json,
@@ -89,7 +89,7 @@ def fixed_args(study: Study, paths: Mapping[str, str]) -> list[str]:
         "arguments": "equals",
         "parameters": list(study.parameters),
     }
-    return trial.command_line(call, study.constants, paths, "")
+    return command_line(call, study.constants, paths, "")
 
 
 def encryption(settings: VertexSettings) -> Json:
@@ -131,7 +131,7 @@ def _task(study: Study, settings: VertexSettings) -> Json:
         for name, addresses in study.trial.inputs.items()
         if (address := addresses.get(NAME) or addresses.get("*"))
     }
-    variables = {trial.input_variable(name): path for name, path in inputs.items()}
+    variables = {input_variable(name): path for name, path in inputs.items()}
     values = {
         name: f"${{{value.from_env}}}" if isinstance(value, FromEnvironment) else escape(value)
         for name, value in study.trial.env.items()

@@ -1,6 +1,6 @@
 """The launcher's contract with deployment jobs of watsonx.ai Runtime.
 
-The archive of a run carries this file next to ``cloudtune/trial.py``, so it uses only the standard
+The archive of a run carries this file in ``cloudtune/``, so it uses only the standard
 library and the syntax of Python 3.7.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 
-from cloudtune.trial import TRIAL, Contract, append_line
+from cloudtune.launcher.contract import Contract
+from cloudtune.trial import TRIAL, append_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

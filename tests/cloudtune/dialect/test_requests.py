@@ -13,10 +13,10 @@ import pytest
 from cloudtune.conversion import exporter
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ConversionError
+from cloudtune.launcher.call import input_variable
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.secrets import secret_variables
 from cloudtune.study.study import Study
-from cloudtune.trial import input_variable
 from tests.document_equality import Equalities, differences
 from tests.plan_factory import Planned
 

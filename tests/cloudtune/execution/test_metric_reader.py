@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cloudtune.execution import metric_reader
 from cloudtune.execution.metric_reader import MetricError, MetricPatterns, StepCounter
-from cloudtune.trial import required_text
+from cloudtune.launcher.metrics import required_text
 
 PARTS = st.sampled_from(
     [

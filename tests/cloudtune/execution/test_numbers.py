@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune.execution.metric_reader import MetricError, MetricPatterns, StepCounter
-from cloudtune.trial import MetricReader, MisreadNumberError
+from cloudtune.launcher.metrics import MetricReader, MisreadNumberError
 from tests.cloudtune.doctor.test_captures import HEALTHY
 
 DIGITS = r"loss: ([0-9.]+)"

@@ -14,6 +14,7 @@ import pytest
 
 from cloudtune import trial
 from cloudtune.execution.metric_reader import MetricPatterns, StepCounter
+from cloudtune.launcher import STUDY_FILE
 from cloudtune.results.events import Measured
 
 METRICS = {"loss": [r"loss=(\S+)"]}
@@ -148,9 +149,9 @@ def test_in_the_launcher(tmp_path: Path, code: str, expected: list[float]) -> No
         "constants": {},
         "inputs": {},
     }
-    (tmp_path / trial.STUDY_FILE).write_text(json.dumps(study))
+    (tmp_path / STUDY_FILE).write_text(json.dumps(study))
     done = subprocess.run(
-        [sys.executable, "-m", "cloudtune.trial"],
+        [sys.executable, "-m", "cloudtune.launcher.main"],
         cwd=tmp_path,
         env={k: v for k, v in os.environ.items() if k != trial.TRIAL} | {"PYTHONUNBUFFERED": "1"},
         capture_output=True,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune import trial
 from cloudtune.bundle.launcher import launch_data
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import FittedStudy, fit, restore
+from cloudtune.launcher.restore import restore_values
 from cloudtune.study.search_space import Value, format_value, match_value, value_at
 from cloudtune.study.study import Study
 
@@ -121,7 +121,7 @@ def in_result(fitted_study: FittedStudy, raw: dict[str, Any]) -> dict[str, Value
 def for_script(fitted_study: FittedStudy, raw: dict[str, Any]) -> dict[str, Value]:
     """Restore from the file next to the script."""
     file = json.loads(json.dumps(launch_data(fitted_study, "run", {})))
-    return trial.restore(file["parameters"], raw)
+    return restore_values(file["parameters"], raw)
 
 
 @pytest.mark.parametrize("support", [DRIVEN, TEXT], ids=["knows all", "speaks text"])

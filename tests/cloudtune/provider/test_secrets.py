@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import cloudtune
 from cloudtune.errors import UsageError
+from cloudtune.launcher.secrets import SecretFilter
 from cloudtune.provider.secrets import Mask, resolve_secrets
 from cloudtune.results.events import Ended, Measured
 from cloudtune.study.study import Study
-from cloudtune.trial import SecretFilter
 
 STUDY = Study.model_validate(
     {

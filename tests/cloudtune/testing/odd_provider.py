@@ -21,6 +21,7 @@ from cloudtune.bundle.launcher import launch_data
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
 from cloudtune.fitting.fit import FittedStudy
+from cloudtune.launcher import STUDY_FILE
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.models import JobContext, JobRef, JobStatus, ProviderSettings, RawTrial
@@ -31,7 +32,6 @@ from cloudtune.results.model import Measurement
 from cloudtune.study.schema import CategoricalParameter, Json, Mode
 from cloudtune.study.search_space import format_value
 from cloudtune.study.study import Study
-from cloudtune.trial import STUDY_FILE
 
 CAPABILITIES = Capabilities(
     provider="odd",
@@ -140,7 +140,7 @@ class OddService:
         told = {"parameters": raw, "reports": str(pot / "reports")}
         (pot / "trial.json").write_text(json.dumps(told), "utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "cloudtune.trial"],
+            [sys.executable, "-m", "cloudtune.launcher.main"],
             cwd=pot,
             env={
                 "PATH": "",

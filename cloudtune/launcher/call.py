@@ -1,0 +1,205 @@
+"""How a script is called: its arguments and its environment variables."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from cloudtune.launcher.values import format_value
+from cloudtune.trial import TRIAL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Union
+
+    Value = Union[bool, int, float, str]
+    Json = dict[str, Any]
+
+RUN = "CLOUDTUNE_RUN"
+"""Environment variable: id of the run, by which its processes are found."""
+_PLACEHOLDER = r"\{\{([^{}]+)\}\}"
+
+
+def command_line(
+    call: Mapping[str, Any],
+    values: Mapping[str, Value],
+    paths: Mapping[str, str],
+    python: str,
+    dashed: Iterable[str] = (),
+    *,
+    switches: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the command that starts a script.
+
+    Args:
+        call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a
+            study's ``trial``. ``parameters`` has the names of all parameters; without it, every
+            unknown name in a placeholder is taken for an inactive parameter.
+        values: Constants, then the active parameters, in order.
+        paths: The inputs.
+        python: The interpreter for a script or a module.
+        dashed: The parameters that take a single dash: see `single_dash`.
+        switches: The words for true and false of each switch without a value: see `switch_words`.
+
+    Example:
+        >>> call = {"script": "train.py", "args": ["--data={{inputs.train}}"]}
+        >>> command_line(call, {"epochs": 3, "C": 0.5}, {"train": "/in"}, "python3")
+        ['python3', 'train.py', '--data=/in', '--epochs', '3', '--C', '0.5']
+    """
+    switches = switches or {}
+    empty = [n for n, v in values.items() if v is False and switches.get(n, "").endswith("=")]
+    placed = {**values, **dict.fromkeys(empty, "")}
+    command = _fill_placeholders(call, call.get("command") or [], placed, paths)
+    if call.get("script"):
+        command = [python, call["script"]]
+    elif call.get("module"):
+        command = [python, "-m", call["module"]]
+    args = _fill_placeholders(call, call.get("args") or [], placed, paths)
+    flags = _format_arguments(
+        call.get("arguments", "flags"),
+        _appended_values(call, values),
+        frozenset(dashed),
+        switches,
+    )
+    return command + args + flags
+
+
+def environment(
+    base: Mapping[str, str],
+    call: Mapping[str, Any],
+    values: Mapping[str, Value],
+    paths: Mapping[str, str],
+    *,
+    trial_file: str,
+    package: str | None,
+) -> dict[str, str]:
+    """Return the environment of a script.
+
+    Args:
+        base: The inherited variables. Those of another trial are removed.
+        call: As in `command_line`, with the study's ``env``, which overrides the defaults. Values
+            that ``env`` takes from elsewhere are already in ``base``.
+        values: Constants, then the active parameters.
+        paths: The inputs.
+        trial_file: The file that `params` and the other functions read.
+        package: The folder with a ``cloudtune`` package, for a Python without cloudtune.
+    """
+    env = {k: v for k, v in base.items() if k == RUN or not k.startswith("CLOUDTUNE_")}
+    env.update({"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"})
+    study_env: Json = call.get("env") or {}
+    env.update({name: value for name, value in study_env.items() if isinstance(value, str)})
+    if call.get("arguments") == "env":
+        appended = _appended_values(call, values)
+        env.update({name: format_value(value) for name, value in appended.items()})
+    for name, path in paths.items():
+        env[input_variable(name)] = path
+    env[TRIAL] = trial_file
+    if package:
+        folders = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder]
+        env["PYTHONPATH"] = os.pathsep.join(folders + [package] * (package not in folders))
+    return env
+
+
+def placeholder_options(call: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options, without dashes, whose whole values are placeholders, by their names."""
+    words = list(call.get("command") or ()) + list(call.get("args") or ())
+    if not any("{{" in word for word in words):
+        return {}
+    import re
+
+    pattern = r"--?([^\s={}]+)[= ]" + _PLACEHOLDER
+    pairs = words + [word + " " + words[n + 1] for n, word in enumerate(words[:-1])]
+    found = [match for match in (re.fullmatch(pattern, pair) for pair in pairs) if match]
+    return {match[2].strip(): match[1] for match in found}
+
+
+def input_variable(name: str) -> str:
+    """Return the environment variable that has the path of an input.
+
+    Example:
+        >>> input_variable("train-2")
+        'CLOUDTUNE_INPUT_TRAIN_2'
+    """
+    return "CLOUDTUNE_INPUT_" + "".join(
+        c if c.isascii() and c.isalnum() else "_" for c in name.upper()
+    )
+
+
+def _placeholder_names(word: str) -> list[str]:
+    import re
+
+    return [name.strip() for name in re.findall(_PLACEHOLDER, word)]
+
+
+def _appended_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values without a placeholder in the fixed words."""
+    words: list[str] = [*(call.get("command") or []), *(call.get("args") or [])]
+    if not any("{{" in word for word in words):
+        return dict(values)
+    placed = {name for word in words for name in _placeholder_names(word)}
+    return {name: value for name, value in values.items() if name not in placed}
+
+
+def _fill_placeholders(
+    call: Mapping[str, Any],
+    words: Sequence[str],
+    values: Mapping[str, Value],
+    paths: Mapping[str, str],
+) -> list[str]:
+    """Replace the placeholders in fixed words; omit words that are empty or inactive then."""
+    if not any("{{" in word for word in words):
+        return list(words)
+    import re
+
+    known = {"inputs." + name: path for name, path in paths.items()}
+    known.update({name: format_value(value) for name, value in values.items()})
+    parameters = call.get("parameters")
+    filled: list[str] = []
+    after_flag = False
+    for word in words:
+        names = _placeholder_names(word)
+        if any(n not in known and (parameters is None or n in parameters) for n in names):
+            if after_flag and re.fullmatch(_PLACEHOLDER, word):
+                filled.pop()
+            after_flag = False
+            continue
+        text = re.sub(_PLACEHOLDER, lambda match: known.get(match[1].strip(), match[0]), word)
+        is_number = after_flag and names and not isinstance(values.get(names[0], ""), str)
+        if is_number and re.fullmatch(_PLACEHOLDER, word) and looks_like_option(text):
+            filled[-1] += "=" + text
+        elif text or after_flag or not names:
+            filled.append(text)
+        after_flag = word.startswith("-") and not names and "=" not in word
+    return filled
+
+
+def _format_arguments(
+    style: str, values: Mapping[str, Value], dashed: frozenset[str], switches: Mapping[str, str]
+) -> list[str]:
+    if style in ("env", "none"):
+        return []
+    if style == "json":
+        return [json.dumps(values, ensure_ascii=False)]
+    if style == "assign":
+        return ["{}={}".format(name, format_value(value)) for name, value in values.items()]
+    words: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, bool) and name in switches:
+            yes, _, no = switches[name].partition("/")
+            words += filter(None, [yes if value else no])
+            continue
+        flag = ("-" if name in dashed else "--") + name
+        argument = format_value(value)
+        if style == "equals" or looks_like_option(argument):
+            words.append(flag + "=" + argument)
+        else:
+            words += [flag, argument]
+    return words
+
+
+def looks_like_option(argument: str) -> bool:
+    """Return whether argparse takes a value for an option, as it does with ``-1e-05``."""
+    digits = argument[1:].replace(".", "", 1)
+    is_number = digits.isdecimal() and not argument.endswith(".")
+    return argument.startswith("-") and argument != "-" and not is_number

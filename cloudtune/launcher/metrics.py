@@ -1,0 +1,248 @@
+"""Reads metrics in printed lines."""
+
+from __future__ import annotations
+
+from cloudtune.launcher.numbers import (
+    WHOLE_NUMBER,
+    overlaps,
+    parse_number,
+    token_value,
+    whole_number,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from re import Match, Pattern
+
+_REGEX_PART = (
+    r"(?P<class>\\[dDsSwWbBAZntrfva]|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|[.^$+|])"
+    r"|(?P<open>\((?!\?)|\(\?(?::|P<|=|!|<))|(?P<close>\))"
+    r"|(?P<optional>[*?]|\{(?:\d+,?\d*|,\d+)\})|(?P<literal>\\[^\w\s]|[^\\\[({])|(?P<unknown>.)"
+)
+"""A part of a regular expression, as far as `required_text` knows them."""
+_NOT_FINITE = r"(?i)(?<![\w.])[-+]?(?:nan|inf(?:inity)?)(?!\w)"
+"""A number that is not finite, as programs print it."""
+_NO_NUMBER = r"(?<![\w.])(?i:none|null|n/?a|undefined|\*{3,})(?!\w)"
+"""What programs print in place of a number."""
+_WITH_NUMBER = r"[^\w.]*(?:[\w.]+[(\[]+)*[-+\u2212]?\.?\d"
+"""How a text begins that contains a number and is none, such as ``0.98%`` or ``tensor(0.5)``."""
+_CAPTURE_IT_WHOLE = "capture the whole number, for example with (\\S+)"
+_NAME_THE_UNIT = "name the unit in the expression, after the group"
+_PRINT_IT_PLAINLY = "print it as Python reads it, such as 1234.5 or 1.2e-05"
+_MAX_LABELS = 100
+"""Words before numbers that are remembered for each regex."""
+_MAX_LINE_LENGTH = 1000
+"""Characters of the lines with numbers that are remembered."""
+_MAX_DECIMALS = 8
+"""Decimals up to which an expression is tried in place of a number that is not finite."""
+_FORMATS = ("{:.{}f}", "1{:.{}f}", "{:.{}e}", "-{:.{}f}", "-1{:.{}f}", "-{:.{}e}")
+"""How the number is written that is tried."""
+MISREADS = "misreads its number"
+"""What the reason of a failure says of a regex that does not read a whole number."""
+_MAX_SHOWN_LINE, _MAX_SHOWN_TEXT = 100, 40
+"""Characters of a printed line, and of a text in place of a number, that a message quotes."""
+
+
+class MisreadNumberError(ValueError):
+    """A regex does not read the whole number of its metric.
+
+    The attributes are the text that it reads, empty if none, the number, and the line.
+    """
+
+    def __init__(self, message: str, text: str, number: str, line: str) -> None:
+        super().__init__(message)
+        self.text, self.number, self.line = text, number, line
+
+
+class MetricReader:
+    """Reads a metric in printed lines with a regex: each number whole, and none left out.
+
+    A number is left out if the regex would read it written like others after the same word, as
+    ``loss: ([0-9.]+)`` does with ``loss: -0.5``. A number that is not finite is also read by a
+    regex that knows only digits.
+    """
+
+    def __init__(
+        self, name: str, pattern: Pattern[str], search: Callable[[str], Iterable[Match[str]]]
+    ) -> None:
+        """Start without any output; ``search`` returns the matches of the pattern in a line."""
+        self.name = name
+        self.required = required_text(pattern.pattern).strip()
+        self.no_number = ""
+        """What the last line had in place of a number."""
+        self.pattern = pattern
+        self._search = search
+        self._group = value_group(pattern)
+        self._samples: dict[str, str] = {}
+        """A number that was read after each word."""
+        self._passed: list[tuple[str, str, int, int]] = []
+        """Numbers that were not read: the word before them, their line and place."""
+
+    def read(self, line: str) -> list[tuple[float, int | None]]:
+        """Return the numbers in a line, and their steps.
+
+        Raises:
+            MisreadNumberError: If it does not read a whole number.
+        """
+        import re
+
+        group, self.no_number = self._group, ""
+        matches = list(self._search(line))
+        numbers: dict[int, tuple[float, int | None]] = {}
+        for match in matches:
+            text, start = match[group] or "", match.start(group)
+            number = parse_number(text)
+            token = whole_number(match, group)
+            if token:
+                raise self._misread(text, token[0], line, _cure(token))
+            if number is not None:
+                numbers[start] = number, matched_step(match)
+                self._learn(_label(line, start), text)
+            elif re.match(_WITH_NUMBER, text):
+                cure = "capture only a number, or " + _PRINT_IT_PLAINLY
+                raise self._misread(text, text, line, cure)
+            else:
+                self.no_number = text or self.no_number
+        for token in re.finditer(_NOT_FINITE, line):
+            start, end = token.span()
+            past = [m for m in matches if m.start() <= start and end <= m.start(group)]
+            is_read = any(overlaps(match, group, start, end) for match in matches)
+            # A match may pass over it: in "loss (nan ignored) 0.5", but not in "loss nan acc 0.5".
+            if not is_read and all(re.search(r"[\w:=]\s*$", line[m.start() : start]) for m in past):
+                instead = self._match_instead(token)
+                if instead:
+                    for match in past:
+                        numbers.pop(match.start(group), None)
+                    numbers[start] = float(token[0]), matched_step(instead)
+        if not matches or line.count(_label(line, matches[-1].start(group))) > len(matches):
+            self._check_others(line, matches)
+        if numbers:
+            self.no_number = ""
+        return [numbers[start] for start in sorted(numbers)]
+
+    def match(self, line: str) -> list[tuple[float, int | None]]:
+        """Return what a service reads that applies the regex itself: each match as it is."""
+        texts = [(match[self._group] or "", matched_step(match)) for match in self._search(line)]
+        numbers = [(parse_number(text), text, step) for text, step in texts]
+        self.no_number = next((text for number, text, _ in numbers if number is None), "")
+        return [(number, step) for number, _, step in numbers if number is not None]
+
+    @property
+    def remark(self) -> str:
+        """What the last line had in place of a number, as a sentence."""
+        message = "the regular expression of {} last matched {!r}, which is not a number"
+        return message.format(self.name, self.no_number[:_MAX_SHOWN_TEXT]) if self.no_number else ""
+
+    def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
+        if not text:
+            what = "does not match {}".format(number)
+        elif text == number:
+            what = "reads {!r}, which is not a number,".format(text)
+        else:
+            what = "reads only {!r} of {}".format(text, number)
+        message = "the regular expression of {}, {}, {}: it {} in: {}; {}".format(
+            self.name, self.pattern.pattern, MISREADS, what, line.strip()[:_MAX_SHOWN_LINE], cure
+        )
+        return MisreadNumberError(message, text, number, line)
+
+    def _learn(self, label: str, text: str) -> None:
+        """Store a number that follows a word, and check those that followed it before."""
+        is_new = label not in self._samples and len(self._samples) < _MAX_LABELS
+        self._samples[label] = text
+        for passed, line, start, end in self._passed if is_new else ():
+            if passed == label:
+                self._check(label, line, start, end)
+
+    def _check_others(self, line: str, matches: Sequence[Match[str]]) -> None:
+        import re
+
+        for token in re.finditer(WHOLE_NUMBER + "|" + _NO_NUMBER, line):
+            start, end = token.span()
+            label = _label(line, start)
+            if any(overlaps(match, self._group, start, end) for match in matches):
+                continue
+            if label in self._samples:
+                self._check(label, line, start, end)
+            elif len(self._passed) < _MAX_LABELS and end < _MAX_LINE_LENGTH:
+                self._passed.append((label, line[:_MAX_LINE_LENGTH], start, end))
+
+    def _check(self, label: str, line: str, start: int, end: int) -> None:
+        for plain in (self._samples[label], " " + self._samples[label]):
+            for match in self._search(line[:start] + plain + line[end:]):
+                if overlaps(match, self._group, start, start + len(plain)):
+                    text = line[start:end]
+                    if any(map(str.isdigit, text)):
+                        raise self._misread("", text, line, _CAPTURE_IT_WHOLE)
+                    self.no_number = text
+                    return
+
+    def _match_instead(self, token: Match[str]) -> Match[str] | None:
+        """Return the match with a plain number in place of a text, if the regex reads that."""
+        before, after = token.string[: token.start()], token.string[token.end() :]
+        for written in _FORMATS:
+            for decimals in range(_MAX_DECIMALS + 1):
+                number = written.format(0, decimals)
+                for match in self._search(before + number + after):
+                    if overlaps(match, self._group, len(before), len(before) + len(number)):
+                        return match
+        return None
+
+
+def _cure(token: Match[str]) -> str:
+    if token["unit"]:
+        return _NAME_THE_UNIT
+    return _PRINT_IT_PLAINLY if token_value(token[0]) is None else _CAPTURE_IT_WHOLE
+
+
+def _label(line: str, end: int) -> str:
+    """Return the last word before a place in a line, with what follows it."""
+    import re
+
+    words = re.findall(r"\w*\W*$", line[max(0, end - 60) : end])
+    return re.sub(r"\d+", "0", words[0].strip())
+
+
+def value_group(pattern: Pattern[str]) -> int:
+    """Return the group of a metric's regular expression around the value; 0 if there is none.
+
+    It is the one named ``value``, else the first that is not named ``step``.
+    """
+    names = pattern.groupindex
+    others = [n for n in range(1, pattern.groups + 1) if n != names.get("step")]
+    return names.get("value") or next(iter(others), 0)
+
+
+def matched_step(match: Match[str]) -> int | None:
+    """Return the whole number in the group named ``step``; None if there is none."""
+    text = match["step"] if "step" in match.re.groupindex else None
+    if text is None or not text.isdecimal() or len(text) > 18:
+        return None
+    return int(text)
+
+
+def required_text(pattern: str) -> bytes:
+    """Return a text that each match of a regular expression contains; empty if none is known.
+
+    Finding it is many times faster than the expression. It is outside of groups, in an expression
+    without flags and outer alternatives.
+    """
+    import re
+
+    texts, depth, index = [""], 0, 0
+    for token in re.finditer(_REGEX_PART, pattern, re.DOTALL):
+        if token.start() != index:
+            return b""
+        index = token.end()
+        kind, text = token.lastgroup, token.group()
+        depth += (kind == "open") - (kind == "close")
+        if kind == "unknown" or (text == "|" and not depth):
+            return b""
+        if kind == "optional":
+            texts[-1] = texts[-1][:-1]
+        if kind == "literal" and not depth:
+            texts[-1] += text[-1]
+        else:
+            texts.append("")
+    text = max(texts, key=len)
+    return b"" if "\ufffd" in text or index < len(pattern) else text.encode("utf-8", "ignore")

@@ -1,0 +1,119 @@
+"""Reports the metrics that a script prints."""
+
+from __future__ import annotations
+
+from cloudtune.launcher.metrics import MetricReader, MisreadNumberError
+from cloudtune.launcher.output import may_contain, split_lines, strip_ansi
+from cloudtune.launcher.tracebacks import TracebackFilter
+from cloudtune.trial import MAX_REPORT_LINE_BYTES, append_line, ring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from re import Pattern
+    from typing import Any
+
+    Json = dict[str, Any]
+    MetricPattern = tuple[str, Pattern[str]]
+
+REGEX_TIMEOUT = 2.0
+"""Seconds that the launcher lets one metric's regex spend on one line."""
+
+
+class TrialError(Exception):
+    """The trial fails for another reason than its script's exit code."""
+
+    def __init__(self, reason: str, code: int = 2) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def compile_patterns(metrics: Mapping[str, Sequence[str]]) -> list[MetricPattern]:
+    """Return the compiled regular expressions of metrics, with their names.
+
+    Raises:
+        ValueError: If this Python cannot compile one.
+    """
+    if not any(metrics.values()):
+        return []
+    import re
+
+    patterns: list[MetricPattern] = []
+    for name, regexes in metrics.items():
+        for regex in regexes:
+            try:
+                patterns.append((name, re.compile(regex)))
+            except re.error as error:
+                message = "this Python cannot compile the regex of metric {}: {}"
+                raise ValueError(message.format(name, error)) from error
+    return patterns
+
+
+class PrintedMetrics:
+    """Reports the metrics in lines.
+
+    It must be used in the main thread: a timer's signal interrupts `re` after `REGEX_TIMEOUT`.
+    """
+
+    def __init__(self, patterns: Sequence[MetricPattern], trial: Json) -> None:
+        import signal
+
+        self._readers = [MetricReader(name, each, each.finditer) for name, each in patterns]
+        self._remarks: dict[str, str] = {}
+        """What each metric with a number was last printed as, if that is none."""
+        self._trial = trial
+        self._tracebacks = TracebackFilter()
+        self._current = ["", ""]
+        if patterns:
+            signal.signal(signal.SIGALRM, self._interrupt)
+
+    def feed(self, output: bytes) -> None:
+        """Report the metrics in complete lines."""
+        texts = [reader.required for reader in self._readers]
+        if not texts or (not may_contain(output, texts) and self._tracebacks.passes(output)):
+            return
+        if b"\x1b" in output:
+            output = strip_ansi(output.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
+        for line in self._tracebacks.feed(split_lines(output)):
+            self._search(line)
+
+    def finish(self, *, failed: bool) -> None:
+        """Report the metrics in the lines that were held back, after the end of the process."""
+        for line in self._tracebacks.finish(failed=failed):
+            self._search(line)
+
+    def remark(self, objectives: Iterable[str]) -> str:
+        """Return which of the objectives was last printed without a number; empty if none."""
+        return next((self._remarks[name] for name in objectives if self._remarks.get(name)), "")
+
+    def _interrupt(self, _number: int, _frame: Any) -> None:
+        message = "the regex of metric {} took more than {:g} s on one line: {}"
+        raise TrialError(message.format(self._current[0], REGEX_TIMEOUT, self._current[1]))
+
+    def _search(self, line: bytes) -> None:
+        import signal
+        import time
+
+        text = line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace")
+        for reader in self._readers:
+            if reader.required not in line:
+                continue
+            name = reader.name
+            self._current[:] = [name, reader.pattern.pattern]
+            signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
+            try:
+                numbers = reader.read(text)
+            except MisreadNumberError as error:
+                raise TrialError(str(error)) from error
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            if numbers or (reader.no_number and name in self._remarks):
+                self._remarks[name] = reader.remark
+            for value, step in numbers:
+                report: Json = {"metrics": {name: value}, "time": time.time()}
+                if step is not None:
+                    report["step"] = step
+                append_line(self._trial["reports"], report)
+                ring(self._trial.get("doorbell"))
