@@ -30,8 +30,8 @@ _WITH_NUMBER = r"[^\w.]*(?:[\w.]+[(\[]+)*[-+\u2212]?\.?\d"
 _CAPTURE_IT_WHOLE = "capture the whole number, for example with (\\S+)"
 _NAME_THE_UNIT = "name the unit in the expression, after the group"
 _PRINT_IT_PLAINLY = "print it as Python reads it, such as 1234.5 or 1.2e-05"
-_MAX_LABELS = 100
-"""Words before numbers that are remembered for each regex."""
+_MAX_LABELS, _MAX_LABEL_LENGTH = 100, 60
+"""Words before numbers that are remembered for each regex, and their characters."""
 _MAX_LINE_LENGTH = 1000
 """Characters of the lines with numbers that are remembered."""
 _MAX_DECIMALS = 8
@@ -104,7 +104,9 @@ class MetricReader:
                 raise self._misread(text, text, line, cure)
             else:
                 self.no_number = text or self.no_number
-        for token in re.finditer(_NOT_FINITE, line):
+        lower = line.lower()
+        may_be_infinite = "nan" in lower or "inf" in lower  # the search takes most of the time
+        for token in re.finditer(_NOT_FINITE, line) if may_be_infinite else ():
             start, end = token.span()
             past = [m for m in matches if m.start() <= start and end <= m.start(group)]
             is_read = any(overlaps(match, group, start, end) for match in matches)
@@ -196,11 +198,10 @@ def _cure(token: Match[str]) -> str:
 
 
 def _label(line: str, end: int) -> str:
-    """Return the last word before a place in a line, with what follows it."""
-    import re
-
-    words = re.findall(r"\w*\W*$", line[max(0, end - 60) : end])
-    return re.sub(r"\d+", "0", words[0].strip())
+    """Return the last word before a place in a line, without digits, such as ``loss:``."""
+    words = line[max(0, end - _MAX_LABEL_LENGTH) : end].split()
+    word = words[-1].rpartition(",")[2] if words else ""
+    return "".join(c for c in word if not c.isdigit())
 
 
 def value_group(pattern: Pattern[str]) -> int:

@@ -43,6 +43,7 @@ WHOLE = [
     (r"(\d+):", "10:05", 10),
     (DIGITS, "loss: 3, 4 or 5", 3),
     (DIGITS, "loss: 3,4,5", 3),
+    (r"losses: \[([0-9.]+)", "losses: [3,4]", 3),
     (DIGITS, "loss: 12 kilo", 12),
     (DIGITS, "loss: 1 234", 1),
     (DIGITS, "loss: 3 x 10 images", 3),
