@@ -19,6 +19,7 @@ from cloudtune.formats.hydra.names import (
     HOME,
     METRIC,
     METRIC_KEY,
+    PREFIX,
     SAMPLERS,
     SWEEPER,
     TRIALS,
@@ -134,6 +135,11 @@ def _rules(fitted: FittedStudy, _: Native) -> Iterator[Finding | Note]:
     if len(study.objectives) > 1:
         text = "Hydra has no names of several metrics: return them in this order"
         yield Finding("approximated", "objective", text)
+    if (word := _WORDS.strategy(study.strategy)) and word not in _CHOICE_OF:
+        # https://pypi.org/project/hydra-optuna-sweeper/1.3.0, read 2026-11-30: optuna<3.0.0
+        sampler = word.removeprefix(PREFIX)
+        text = f"hydra-optuna-sweeper 1.3.0 installs Optuna 2, which has no {sampler}"
+        yield Note("strategy.method", text, "warning")
     if study.limits.max_trials is None:
         yield Note("limits.max_trials", f"absent, so Hydra's default {TRIALS}", "warning")
     if study.trial.arguments != "assign":

@@ -86,6 +86,14 @@ def test_what_is_written() -> None:
         {"override hydra/sweeper": "optuna"},
         {"override hydra/sweeper/sampler": "tpe"},
     ]
+    newer = study.model_copy(
+        update={"strategy": study.strategy.model_copy(update={"method": "gp"})}
+    )
+    written = exporter.write(newer, "hydra")
+    assert any("Optuna 2, which has no GPSampler" in str(each) for each in written.findings)
+    assert written.document["defaults"][-1] == {"override hydra/sweeper/sampler": "random"}
+    sampler = {"_target_": "optuna.samplers.GPSampler", "seed": 1}
+    assert written.document["hydra"]["sweeper"]["sampler"] == sampler
     assert sweeper["params"] == {
         "lr": "tag(log, interval(0.0001, 1.0))",
         "depth": "range(2, 10, step=4)",
