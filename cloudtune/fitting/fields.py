@@ -6,7 +6,8 @@ capabilities name it. A new key of the study is therefore a finding everywhere u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -16,11 +17,16 @@ from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.yaml_reader import is_list, is_map
 
-_FITTED = (
-    *("version", "name", "providers", "limits", "initial_trials", "warm_start"),
-    *("objective.metric", "objective.goal", "objective.target", "objective.select"),
-    *("strategy.name", "strategy.method", "strategy.seed", "early_stopping.rule"),
-    *(f"parameters.*.{key}" for key in ("type", "min", "max", "step", "values", "scale", "when")),
+_FITTED = frozenset(
+    [
+        *("version", "name", "providers", "limits", "initial_trials", "warm_start"),
+        *("objective.metric", "objective.goal", "objective.target", "objective.select"),
+        *("strategy.name", "strategy.method", "strategy.seed", "early_stopping.rule"),
+        *(
+            f"parameters.*.{key}"
+            for key in ("type", "min", "max", "step", "values", "scale", "when")
+        ),
+    ]
 )
 """The fields for which `fit` has rules of its own."""
 _ONLY_HERE = "only a run on this machine uses it"
@@ -35,15 +41,15 @@ _M = TypeVar("_M", bound=BaseModel)
 def unsupported_fields(study: StudyFields, support: ModeCapabilities, title: str) -> list[Finding]:
     """Return a finding for each field that a study sets and nobody supports."""
     findings: dict[str, Finding] = {}
-    patterns = [pattern.split(".") for pattern in (*_FITTED, *support.fields)]
+    supported = _FITTED | support.fields
     rule = study.early_stopping.rule if study.early_stopping else ""
     data = study.to_json()
     for keys in _leaves(data, ()) if data else ():
         names = [key for key in keys if isinstance(key, str)]
         if names[0] == "strategy" and study.strategy.name not in support.strategies:
             continue  # the strategy is refused as a whole
-        of_rule = [names[0], rule, *names[1:]]
-        if any(_covers(each, names) or _covers(each, of_rule) for each in patterns):
+        known = ["parameters", "*", *names[2:]] if names[0] == "parameters" else names
+        if _is_in(supported, known) or _is_in(supported, [names[0], rule, *names[1:]]):
             continue
         length = _reason_length(names, support)
         is_block = names[0] in _BLOCKS or (names[0] == "trial" and not length)
@@ -74,10 +80,9 @@ def _leaves(data: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[str | int,
         yield keys
 
 
-def _covers(pattern: Sequence[str], names: Sequence[str]) -> bool:
-    return len(pattern) <= len(names) and all(
-        part in {"*", name} for part, name in zip(pattern, names, strict=False)
-    )
+def _is_in(supported: Collection[str], names: Sequence[str]) -> bool:
+    """Return whether a field is supported, or what it is in."""
+    return any(path in supported for path in itertools.accumulate(names, "{}.{}".format))
 
 
 def _reason_length(names: Sequence[str], support: ModeCapabilities) -> int:

@@ -12,7 +12,6 @@ from cloudtune.study.arguments import script_arguments
 from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.study import Study
 
-FORMS = ("args", "yaml", "json", "env")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED_VARIABLE = re.compile(
     r"(?:LD|DYLD|BASH|CLOUDTUNE)_[A-Z0-9_]*|(?:PYTHON|BASH)[A-Z0-9]*|PATH|CDPATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|TMPDIR"

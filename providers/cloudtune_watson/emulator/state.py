@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from cloudtune.emulator_kit import Json
 from cloudtune.emulator_kit import state as kit
 from cloudtune_watson.contract import Measurement, MetricFiles, Start
 from cloudtune_watson.emulator.storage import Scope
 
-State = Literal["waiting", "running", "storing", "completed", "failed", "stopped"]
 SUBMITTED, RUNNING, FINISHED = "SUBMITTED", "RUNNING", "FINISHED"
 FAILED, STOPPED = "FAILED", "STOPPED"
 
@@ -52,7 +50,7 @@ class Job(kit.ScriptJob):
     payload: Path | None = None
     """The file with its request, which can have secrets; deleted when the script has ended."""
     state: str = field(default="waiting", kw_only=True)
-    """A `State`."""
+    """``waiting``, ``running``, ``storing``, ``completed``, ``failed`` or ``stopped``."""
     reason: str = ""
     """Why it failed."""
     measurements: list[Measurement] = field(default_factory=list[Measurement])

@@ -18,7 +18,8 @@ from cloudtune.errors import ConversionError
 from cloudtune.study.schema import IntParameter
 from cloudtune.study.strategy_methods import METHODS
 from cloudtune.study.study import Study
-from tests.cloudtune.dialect.bases import bases
+from tests.cloudtune.dialect.bases import FLOAT, bases
+from tests.cloudtune.dialect.bases import study as plain
 from tests.cloudtune.dialect.schema_leaves import candidates, changed, schema_leaves, valid
 
 FORMATS = [name for name, each in all_formats().items() if each.dialect()]
@@ -42,6 +43,11 @@ def cases() -> list[tuple[str, str, Study, Study]]:
                         path = ".".join(map(str, place))
                         found.append((str(leaf), path, base, study))
         assert seen, f"no study has another value of {leaf}: add a study to bases.py"
+    without, with_text = (
+        Study.model_validate(plain({"x": FLOAT}) | {"trial": {"script": "train.py", "env": env}})
+        for env in ({}, {"MODE": "b"})
+    )
+    found.append(("trial.env.*.from_env", "trial.env.MODE", without, with_text))
     return found
 
 
