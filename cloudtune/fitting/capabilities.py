@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from cloudtune.diagnostics import FindingKind
-from cloudtune.study.schema import Mode, Parameter, Scale, Select, StoppingRule, StrategyName
+from cloudtune.study.schema import Mode, Parameter, Scale, Select, StoppingRule
+from cloudtune.study.strategies import STRATEGIES, StrategyName
 
 ParameterType = Literal["float", "int", "discrete", "categorical", "bool"]
-MethodName = Literal["uniform", "sobol", "tpe", "gp", "cmaes", "nsga2", "nsga3"]
 LimitName = Literal[
     "max_trials",
     "parallel_trials",
@@ -78,7 +78,7 @@ class ModeCapabilities:
     strategies: frozenset[StrategyName]
     grid_of_values: bool
     """Whether a grid supports only lists of values."""
-    methods: frozenset[MethodName] | None
+    methods: frozenset[str] | None
     """The supported methods of strategies; None if the words of a dialect say what is different."""
     seeds: bool
     objectives: int
@@ -166,9 +166,9 @@ DRIVEN = ModeCapabilities(
     conditions="tree",
     text_only=False,
     single_values=True,
-    strategies=frozenset({"random", "grid", "bayesian", "hyperband", "genetic", "list"}),
+    strategies=frozenset(STRATEGIES),
     grid_of_values=False,
-    methods=frozenset({"uniform", "sobol", "tpe", "gp", "cmaes", "nsga2", "nsga3"}),
+    methods=frozenset(method for each in STRATEGIES.values() for method in each.methods),
     seeds=True,
     objectives=1_000,
     targets=True,

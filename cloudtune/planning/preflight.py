@@ -15,7 +15,7 @@ from cloudtune.provider.source_size import format_folders
 from cloudtune.study.quantities import format_bytes, format_count
 from cloudtune.study.schema import FromEnvironment, Limits, Mode
 from cloudtune.study.search_space import Space
-from cloudtune.study.strategy_methods import can_warm_start
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 _SHOWN_CREDENTIALS = 5
@@ -58,7 +58,8 @@ def check_engine(study: Study) -> Iterator[Finding]:
     if package and not find_spec(package):
         reason = f"{method} needs {package}: pip install 'cloudtune[{extra}]'"
         yield Finding("refused", "strategy.method", reason)
-    if warm_start and not can_warm_start(strategy, warm_start.kind):
+    traits = STRATEGIES[strategy.name]
+    if warm_start and not traits.can_warm_start(strategy.method, warm_start.kind):
         if warm_start.kind == "transfer":
             reason = f"a {method} keeps its own order and does not begin with earlier trials"
         else:

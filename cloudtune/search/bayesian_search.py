@@ -27,7 +27,7 @@ from cloudtune.results.events import SearchEvent
 from cloudtune.search.axes import Axis
 from cloudtune.search.optuna_search import OptunaSearch
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import PriorTrial
+from cloudtune.search.sampling import PriorTrial, SearchInputs
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -41,18 +41,14 @@ _TPE_PART_SIZE = 70
 """The number of the best trials, of the latest and of a sample that TPE sees."""
 
 
-def make_bayesian_strategy(
-    study: Study,
-    axes: Sequence[Axis],
-    seed: int,
-    method: str | None = None,
-    prior: Sequence[PriorTrial] = (),
-) -> Strategy:
-    """Return the strategy for a method.
+def build(inputs: SearchInputs) -> Strategy:
+    """Return the strategy of a study.
 
     Raises:
         MissingExtraError: If the method needs a package that is not installed.
     """
+    study, prior = inputs.study, inputs.prior
+    axes, seed, method = inputs.initial.axes, inputs.initial.seed, study.strategy.method
     if method == "cmaes":
         return _make_cmaes(study, axes, seed)
     if method == "tpe":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Literal
 
 from typing_extensions import override
@@ -13,9 +14,14 @@ from cloudtune.results.events import SearchEvent
 from cloudtune.search.axes import build_axes
 from cloudtune.search.early_stopping import make_rule
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import InitialTrials, PriorTrial, best_prior_assignments
+from cloudtune.search.sampling import (
+    InitialTrials,
+    PriorTrial,
+    SearchInputs,
+    best_prior_assignments,
+)
 from cloudtune.study.search_space import Assignment, Space
-from cloudtune.study.strategy_methods import METHODS, SINGLE_OBJECTIVE, can_warm_start
+from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
 from cloudtune.study.study import Study
 
 _TRANSFER_COUNT = 5
@@ -46,14 +52,15 @@ def make_strategy(
     space = Space.from_study(study)
     initial_trials: list[Assignment] = list(study.initial_trials)
     kind = study.warm_start.kind if study.warm_start else "same"
-    if not can_warm_start(study.strategy, kind):
+    if not STRATEGIES[study.strategy.name].can_warm_start(study.strategy.method, kind):
         prior = ()
     elif kind == "transfer":
         goals = [objective.goal for objective in study.objectives]
         initial_trials += best_prior_assignments(space, goals, prior, _TRANSFER_COUNT)
         prior = ()
     initial = InitialTrials(initial_trials, build_axes(space), seed)
-    return StudyStrategy(_build_strategy(study, initial, prior, max_trials), initial, study)
+    inputs = SearchInputs(study, initial, prior, max_trials)
+    return StudyStrategy(_build_strategy(inputs), initial, study)
 
 
 class StudyStrategy(Strategy):
@@ -62,7 +69,7 @@ class StudyStrategy(Strategy):
     def __init__(self, strategy: Strategy, initial: InitialTrials, study: Study) -> None:
         self._strategy = strategy
         self._initial = initial
-        self._suggests_initial = study.strategy.name in {"random", "bayesian", "genetic"}
+        self._suggests_initial = STRATEGIES[study.strategy.name].completes_initial_trials
         self._rule = make_rule(study)
 
     @override
@@ -82,40 +89,13 @@ class StudyStrategy(Strategy):
         return (self._rule or self._strategy).stop_reason(number)
 
 
-def _build_strategy(
-    study: Study, initial: InitialTrials, prior: Sequence[PriorTrial], max_trials: int | None
-) -> Strategy:
-    axes, seed = initial.axes, initial.seed
-    strategy = study.strategy
-    method = strategy.method or next(iter(METHODS[strategy.name]), "")
-    is_single = strategy.name == "hyperband" or method in SINGLE_OBJECTIVE or study.early_stopping
-    if is_single and len(study.objectives) != 1:
-        subject = "early stopping" if study.early_stopping else method or strategy.name
+def _build_strategy(inputs: SearchInputs) -> Strategy:
+    study, method = inputs.study, inputs.method
+    name = study.strategy.name
+    is_single = STRATEGIES[name].is_single_objective or method in SINGLE_OBJECTIVE
+    if (is_single or study.early_stopping) and len(study.objectives) != 1:
+        subject = "early stopping" if study.early_stopping else method or name
         raise StudyError([Problem("objective", f"{subject} supports exactly one objective")])
-    match strategy.name:
-        case "random":
-            from cloudtune.search.random_search import RandomSearch, SobolSearch
-
-            return SobolSearch(axes, seed) if method == "sobol" else RandomSearch(axes, seed)
-        case "list":
-            from cloudtune.search.list_search import ListSearch
-
-            return ListSearch(study.initial_trials)
-        case "grid":
-            from cloudtune.search.grid_search import GridSearch
-
-            return GridSearch(Space.from_study(study), initial)
-        case "bayesian":
-            from cloudtune.search.bayesian_search import make_bayesian_strategy
-
-            return make_bayesian_strategy(study, axes, seed, strategy.method, prior)
-        case "genetic":
-            from cloudtune.search.genetic_search import GeneticSearch
-
-            return GeneticSearch(study, axes, seed, method, prior)
-        case "hyperband":
-            from cloudtune.search.hyperband_models import RungModels
-            from cloudtune.search.hyperband_search import make_hyperband, study_rungs
-
-            models = RungModels(study, initial, len(study_rungs(study)))
-            return make_hyperband(study, models, max_trials)
+    module = import_module(f"cloudtune.search.{name}_search")
+    strategy: Strategy = module.build(inputs)
+    return strategy

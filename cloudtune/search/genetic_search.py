@@ -27,7 +27,7 @@ from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.history import History
 from cloudtune.search.pareto import ParetoFronts
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import PriorTrial, filter_prior_trials, trial_seed
+from cloudtune.search.sampling import PriorTrial, SearchInputs, filter_prior_trials, trial_seed
 from cloudtune.search.tried_assignments import TriedAssignments
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
@@ -44,6 +44,12 @@ _MUTATION_SCALE, _MUTATION_SPREAD = 0.15, 0.5
 """The typical mutation as a fraction of the range, and the spread of its logarithm."""
 _CANDIDATES = 60
 """The number of children, and of random assignments; the first untried one is suggested."""
+
+
+def build(inputs: SearchInputs) -> Strategy:
+    """Return the strategy of a study."""
+    initial = inputs.initial
+    return GeneticSearch(inputs.study, initial.axes, initial.seed, inputs.method, inputs.prior)
 
 
 class GeneticSearch(Strategy):

@@ -8,8 +8,13 @@ from typing import Literal
 from typing_extensions import override
 
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import InitialTrials
+from cloudtune.search.sampling import InitialTrials, SearchInputs
 from cloudtune.study.search_space import Assignment, Space, Value
+
+
+def build(inputs: SearchInputs) -> Strategy:
+    """Return the strategy of a study."""
+    return GridSearch(Space.from_study(inputs.study), inputs.initial)
 
 
 class GridSearch(Strategy):

@@ -30,6 +30,7 @@ from cloudtune.results.events import Ended, Measured, SearchEvent
 from cloudtune.search.early_stopping import HalvingRule
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.sampling import SearchInputs
 from cloudtune.study.study import Study
 
 _DEFAULT_ETA = 3
@@ -193,6 +194,15 @@ class StepHyperbandSearch(Strategy):
     def _first_amount(self, number: int) -> int:
         trial = self._history.get(number)
         return self._rungs[starting_rung(trial.index, len(self._rungs))] if trial else 0
+
+
+def build(inputs: SearchInputs) -> Strategy:
+    """Return the strategy of a study, in which models choose the trials."""
+    from cloudtune.search.hyperband_models import RungModels
+
+    study = inputs.study
+    models = RungModels(study, inputs.initial, len(study_rungs(study)))
+    return make_hyperband(study, models, inputs.max_trials)
 
 
 def make_hyperband(study: Study, new_trials: NewTrials, max_trials: int | None) -> Strategy:

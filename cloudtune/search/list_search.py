@@ -8,7 +8,13 @@ from typing import Literal
 from typing_extensions import override
 
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.sampling import SearchInputs
 from cloudtune.study.search_space import Assignment
+
+
+def build(inputs: SearchInputs) -> Strategy:
+    """Return the strategy of a study."""
+    return ListSearch(inputs.study.initial_trials)
 
 
 class ListSearch(Strategy):

@@ -12,8 +12,14 @@ from typing_extensions import override
 from cloudtune.errors import MissingExtraError
 from cloudtune.search.axes import Axis
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import complete_assignment, trial_rng
+from cloudtune.search.sampling import SearchInputs, complete_assignment, trial_rng
 from cloudtune.study.search_space import Value, is_active
+
+
+def build(inputs: SearchInputs) -> Strategy:
+    """Return the strategy of a study."""
+    search = SobolSearch if inputs.method == "sobol" else RandomSearch
+    return search(inputs.initial.axes, inputs.initial.seed)
 
 
 class RandomSearch(Strategy):

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from cloudtune.search.axes import Axis
 from cloudtune.study.search_space import Assignment, Space, Value, is_active, match_value
+from cloudtune.study.strategies import STRATEGIES
+from cloudtune.study.study import Study
 
 
 def trial_rng(seed: int, index: int) -> Random:
@@ -65,6 +67,24 @@ class PriorTrial(Protocol):
     def objective(self) -> tuple[float, ...]:
         """One value for each objective of the new study."""
         ...
+
+
+@dataclass(frozen=True)
+class SearchInputs:
+    """What a strategy is built from."""
+
+    study: Study
+    initial: InitialTrials
+    prior: Sequence[PriorTrial] = ()
+    """Finished trials of earlier runs, if the strategy learns from them."""
+    max_trials: int | None = None
+    """The number of assignments after which hyperband completes its last bracket."""
+
+    @property
+    def method(self) -> str:
+        """The method; the default one if the study names none, and empty without methods."""
+        strategy = self.study.strategy
+        return strategy.method or next(iter(STRATEGIES[strategy.name].methods), "")
 
 
 def filter_prior_trials(

@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from cloudtune.study.key_examples import KEY_EXAMPLES
 from cloudtune.study.schema import Json
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -141,11 +141,11 @@ def _strategy(schema: Json) -> Json:
     """Return the schema of a strategy, whose ``name`` selects its keys."""
     properties: Json = schema["properties"]
     conditions: list[Json] = []
-    for name, methods in METHODS.items():
+    for name, traits in STRATEGIES.items():
         keys = [key for key in properties if key not in {"method", *_HYPERBAND_KEYS}]
         selected = {key: properties[key] for key in keys}
-        if methods:
-            selected["method"] = {**properties["method"], "enum": list(methods)}
+        if traits.methods:
+            selected["method"] = {**properties["method"], "enum": list(traits.methods)}
         if name == "hyperband":
             selected |= {key: properties[key] for key in _HYPERBAND_KEYS}
         test: Json = {"properties": {"name": {"const": name}}}

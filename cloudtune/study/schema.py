@@ -27,6 +27,8 @@ from cloudtune.study.schema_base import Scalar as Scalar  # noqa: PLC0414 - expo
 from cloudtune.study.schema_base import Text as _Text
 from cloudtune.study.schema_base import When as When  # noqa: PLC0414 - exported
 from cloudtune.study.short_forms import ShortForm, one_or_many, text_or_map
+from cloudtune.study.strategies import STRATEGIES
+from cloudtune.study.strategies import StrategyName as StrategyName  # noqa: PLC0414 - exported
 
 Json = dict[str, Any]
 """A JSON object."""
@@ -36,12 +38,11 @@ Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
 MetricSelect = Literal["last", "min", "max"]
-StrategyName = Literal["random", "grid", "bayesian", "hyperband", "genetic", "list"]
 StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 
-name_or_map = text_or_map("name", {"enum": list(get_args(StrategyName))})
+name_or_map = text_or_map("name", {"enum": list(STRATEGIES)})
 rule_or_map = text_or_map("rule", {"enum": list(get_args(StoppingRule))})
 
 

@@ -18,6 +18,7 @@ from cloudtune.fitting.capabilities import (
     ParameterType,
 )
 from cloudtune.study.schema import Json, Scale
+from cloudtune.study.strategies import STRATEGIES
 
 Supported = Callable[[ModeCapabilities], bool]
 
@@ -108,14 +109,10 @@ def _parameters() -> Iterator[Feature]:
 
 
 def _searches() -> Iterator[Feature]:
-    strategies: Mapping[str, Json] = {
-        "random": {"name": "random"},
-        "grid": {"name": "grid"},
-        "bayesian": {"name": "bayesian"},
-        "genetic": {"name": "genetic"},
-        "hyperband": {"name": "hyperband", "resource": "epochs", "max": 9},
-    }
-    for name, strategy in strategies.items():
+    for name, traits in STRATEGIES.items():
+        if name == "list":  # depends on the trials of the study
+            continue
+        strategy: Json = {"name": name, **traits.example}
         yield Feature(
             f"strategy {name}",
             {"strategy": strategy},
@@ -132,7 +129,7 @@ def _searches() -> Iterator[Feature]:
         "a method",
         {"strategy": {"name": "bayesian", "method": "tpe"}},
         "strategy.method",
-        lambda mode: "tpe" in mode.methods,
+        lambda mode: "tpe" in (mode.methods or ()),
     )
     yield Feature(
         "a seed",

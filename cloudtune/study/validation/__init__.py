@@ -12,7 +12,7 @@ from cloudtune.study.fields import StudyFields
 from cloudtune.study.messages import translate_error
 from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
-from cloudtune.study.strategy_methods import METHODS, SINGLE_OBJECTIVE
+from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.validation.option_values import (
     OPTION_STYLES,
@@ -74,7 +74,7 @@ def _check_strategy(study: StudyFields, invalid_fields: frozenset[str]) -> Itera
     if "strategy.name" in invalid_fields:
         return  # which fields are valid depends on the name
     strategy = study.strategy
-    methods = METHODS[strategy.name]
+    methods = STRATEGIES[strategy.name].methods
     if strategy.method is not None and strategy.method not in methods:
         if methods:
             message = f"{strategy.name} has no method {strategy.method}"

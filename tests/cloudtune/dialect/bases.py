@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from cloudtune.study.schema import StoppingRule, StrategyName
+from cloudtune.study.schema import StoppingRule
+from cloudtune.study.strategies import STRATEGIES
 
 FLOAT = {"type": "float", "min": 0.1, "max": 1.0}
 TYPES: dict[str, Any] = {
@@ -42,11 +43,9 @@ def bases() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "conditional", study({"x": TYPES["categorical"], "y": when})
     for kind, trial in CODE.items():
         yield kind, study({"x": FLOAT}) | {"trial": trial}
-    for strategy in get_args(StrategyName):
+    for strategy, traits in STRATEGIES.items():
         extra: dict[str, Any] = {}
-        block: Any = {"name": strategy}
-        if strategy == "hyperband":
-            block |= {"resource": "epochs", "max": 9}
+        block = {"name": strategy, **traits.example}
         if strategy == "list":
             extra = {"initial_trials": [{"x": 2}]}
         yield strategy, study({"x": TYPES["int"]}) | {"strategy": block} | extra

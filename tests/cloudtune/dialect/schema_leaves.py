@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from cloudtune.errors import StudyError
 from cloudtune.study.key_examples import KEY_EXAMPLES
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -74,7 +74,7 @@ def candidates(leaf: Leaf) -> Iterator[Any]:
     elif example is not None:
         yield example
     if key == "method":
-        yield from (method for methods in METHODS.values() for method in methods)
+        yield from (method for traits in STRATEGIES.values() for method in traits.methods)
     yield from _values(leaf.schema)
 
 

@@ -16,7 +16,7 @@ from cloudtune.conversion import exporter
 from cloudtune.conversion.registry import all_formats
 from cloudtune.errors import ConversionError
 from cloudtune.study.schema import IntParameter
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 from tests.cloudtune.dialect.bases import FLOAT, bases
 from tests.cloudtune.dialect.bases import study as plain
@@ -63,7 +63,7 @@ def meaning(study: Study) -> Study:
         for name, variants in study.parameters.items()
     }
     strategy, update = study.strategy, dict[str, Any]()
-    if strategy.name != "bayesian" and strategy.method in METHODS[strategy.name][:1]:
+    if strategy.name != "bayesian" and strategy.method in STRATEGIES[strategy.name].methods[:1]:
         update["method"] = None
     for key, default in (("min", 1), ("eta", 3)):
         if getattr(strategy, key) == default:

@@ -17,7 +17,7 @@ from cloudtune.results.events import Started
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space, Value, format_value, match_value
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 PHASES = (Phase.explicit, Phase.generate)
@@ -148,7 +148,11 @@ def check_assignment(study: Study, given: Mapping[str, Value]) -> None:
 
 
 CASES = [
-    *((name, method) for name, methods in METHODS.items() for method in (methods or ("",))),
+    *(
+        (name, method)
+        for name, traits in STRATEGIES.items()
+        for method in (traits.methods or ("",))
+    ),
     ("bayesian", ""),
     ("hyperband", "named"),
 ]

@@ -11,7 +11,7 @@ import pytest
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
@@ -64,7 +64,7 @@ def test_the_first_trials_fill_each_range_evenly(study_of: Callable[..., Study],
         assert sorted(int(10 * s.parameters[name]) for s in run.starts) == list(range(10))
 
 
-@pytest.mark.parametrize("method", METHODS["genetic"])
+@pytest.mark.parametrize("method", STRATEGIES["genetic"].methods)
 def test_the_next_trial_does_not_depend_on_the_order_in_which_trials_ended(
     method: str, study_of: Callable[..., Study], job: Any
 ) -> None:

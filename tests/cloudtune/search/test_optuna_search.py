@@ -17,7 +17,7 @@ from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import filter_prior_trials
 from cloudtune.study.search_space import Space, Value
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
@@ -67,7 +67,7 @@ def test_models_beat_random_search(
     assert typical({"name": name, "method": method}) < 0.6 * typical("random")
 
 
-@pytest.mark.parametrize("method", METHODS["genetic"])
+@pytest.mark.parametrize("method", STRATEGIES["genetic"].methods)
 def test_children_inherit_from_earlier_trials_also_after_a_kill(
     method: str, study_of: Callable[..., Study], job: Any
 ) -> None:

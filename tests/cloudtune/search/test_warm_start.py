@@ -12,10 +12,10 @@ from cloudtune.planning.preflight import check_engine
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value
-from cloudtune.study.strategy_methods import METHODS
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
-CASES = [(name, method) for name, methods in METHODS.items() for method in (methods or ("",))]
+CASES = [(name, method) for name, each in STRATEGIES.items() for method in (each.methods or ("",))]
 SPACE = {"x": {"type": "int", "min": 0, "max": 7}, "y": {"type": "bool"}}
 
 

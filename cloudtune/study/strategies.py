@@ -1,0 +1,56 @@
+"""The strategies: each is a row here, and a file `cloudtune/search/NAME_search.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+
+@dataclass(frozen=True)
+class StrategyTraits:
+    """What the rest of cloudtune has to know of a strategy."""
+
+    methods: tuple[str, ...] = ()
+    """The first one is the default, except that `bayesian` alternates between `gp` and `tpe`."""
+    is_single_objective: bool = False
+    has_fixed_order: bool = False
+    """Whether its trials have an order of their own, so that none come first."""
+    learns: bool = False
+    """Whether it learns from the trials of earlier runs."""
+    completes_initial_trials: bool = True
+    """Whether initial trials are completed and come first; else it suggests them itself."""
+    example: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """The settings that it requires, with an example."""
+
+    def can_warm_start(self, method: str | None, kind: Literal["same", "transfer"]) -> bool:
+        """Return whether the strategy can use the trials of a warm start.
+
+        With ``same``, it must learn from earlier trials. With ``transfer``, it must be able to
+        start with the best earlier assignments.
+        """
+        if kind == "transfer":
+            return not self.has_fixed_order
+        return self.learns and method != "cmaes"
+
+
+STRATEGIES: Mapping[str, StrategyTraits] = {
+    "random": StrategyTraits(methods=("uniform", "sobol")),
+    "grid": StrategyTraits(has_fixed_order=True, completes_initial_trials=False),
+    "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes"), learns=True),
+    "hyperband": StrategyTraits(
+        is_single_objective=True,
+        completes_initial_trials=False,
+        example={"resource": "epochs", "max": 9},
+    ),
+    "genetic": StrategyTraits(methods=("nsga2", "nsga3"), learns=True),
+    "list": StrategyTraits(has_fixed_order=True, completes_initial_trials=False),
+}
+if TYPE_CHECKING:
+    StrategyName = str
+else:
+    StrategyName = Literal[tuple(STRATEGIES)]
+
+SINGLE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
+"""The methods that support only one objective, as do hyperband and early stopping."""
