@@ -44,6 +44,27 @@ cloudtune or its emulators use, and for each field of the answers that were reco
 - **not verified**: chosen or inferred.
 
 `scripts/evidence.py` writes this page from the recordings and from `evidence.json`.
+
+## Verify a service
+
+If you have an account, you can answer sentences of this page that are not verified:
+
+```sh
+cloudtune verify sagemaker --emulate   # a rehearsal on this machine
+cloudtune verify sagemaker --set providers.sagemaker.role_arn=ROLE -o verify.json
+cloudtune verify verify.json           # sends what the saved plan shows
+```
+
+Five small jobs run at the same time: one that completes, one with early stopping, one that is
+stopped, one whose script fails, and one that reaches its time limit. Together they take at most 30
+minutes and 5 USD, which cloudtune enforces with limits of each job; the plan shows the cost of your
+machine. The command then prints what the answers of the service show, and writes them as
+recordings: no names, accounts, addresses and secrets are in them. Read them before you send them.
+`CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
+
+Everything is stopped and removed at the end, and so it is after Ctrl-C or a kill: by a process that
+outlives the command, or by the next `cloudtune verify`. SageMaker keeps the descriptions of training
+jobs, and the models of trials stay in your bucket, below the names of the jobs.
 """
 
 

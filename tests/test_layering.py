@@ -86,7 +86,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "planning conversion",
         "engine",
         "runs emulator_kit",
-        "comparison doctor testing",
+        "comparison doctor testing verification",
         "reporting",
         "api",
         "functions attachments",

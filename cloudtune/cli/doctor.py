@@ -69,6 +69,7 @@ def doctor(
     from cloudtune.doctor.diagnosis import diagnose, load_settings
     from cloudtune.doctor.first_run import remember
     from cloudtune.errors import UsageError
+    from cloudtune.provider import registry
     from cloudtune.reporting.console.diagnosis import check_rows, format_checks
 
     if policy and not on:
@@ -89,6 +90,12 @@ def doctor(
     else:
         for line in format_checks(diagnosis.checks, shutil.get_terminal_size().columns):
             echo_lines(line)
+        if not emulate and (services := [name for name in on if registry.get(name).emulator]):
+            click.echo(
+                "What is not verified about a service shows on the live service: cloudtune verify "
+                f"{services[0]}",
+                err=True,
+            )
     if diagnosis.has_errors or (strict and any(c.severity == "warning" for c in diagnosis.checks)):
         raise SystemExit(1)
 

@@ -42,6 +42,7 @@ _COMMANDS = {
     },
     "Rehearse": {
         "emulate": ("emulate", "Serve the API of a service on this machine, with real trials."),
+        "verify": ("verify", "Answer by small jobs what is not verified about a service."),
     },
 }
 

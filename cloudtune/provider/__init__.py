@@ -91,6 +91,9 @@ if TYPE_CHECKING:
     from cloudtune.provider.account import check_packages as check_packages
     from cloudtune.provider.account import right_missing as right_missing
     from cloudtune.provider.base import BaseProvider as BaseProvider
+    from cloudtune.provider.call_record import Answer as Answer
+    from cloudtune.provider.call_record import Call as Call
+    from cloudtune.provider.call_record import record_call as record_call
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
     from cloudtune.provider.facts import Facts as Facts
@@ -263,6 +266,7 @@ _EXPORTS = {
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.resources": "largest_resources trial_resources",
     "cloudtune.provider.retries": "pause retry_pauses",
+    "cloudtune.provider.call_record": "Answer Call record_call",
     "cloudtune.provider.secrets": "Mask check_visible_secrets resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.formats.model import Format
     from cloudtune.provider.account import Policy
+    from cloudtune.provider.call_record import Answer, Call
     from cloudtune.provider.models import JobDescription
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
@@ -199,6 +200,10 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If the service cannot be reached, or refuses.
         """
         return None
+
+    def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
+        """Return what the recorded calls of a verification answer; by default nothing."""
+        return ()
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return the uploads of a run that `cloudtune clean --remote` removes, or None.

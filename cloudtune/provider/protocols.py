@@ -130,6 +130,15 @@ class RemovableJobs(Protocol):
         ...
 
 
+@runtime_checkable
+class DeletableJobs(Protocol):
+    """A `JobClient` that can delete its jobs."""
+
+    def delete(self, job: JobRef) -> None:
+        """Delete a job that has ended, as far as the service can. May raise `ProviderError`."""
+        ...
+
+
 class Emit(Protocol):
     """Receives what a runner observes; may be called from any thread."""
 

@@ -19,12 +19,15 @@ from cloudtune.provider import (
     EmulatorEndedError,
     Json,
     MissingExtraError,
+    record_call,
     retry_pauses,
 )
 from cloudtune_sagemaker.errors import PROVIDER, AwsError, connection_error, service_error
 
 TRANSFER_ATTEMPTS = 8
 """Attempts of one request of a transfer to S3, which boto3 repeats itself."""
+RECORDED = frozenset({"sagemaker", "sagemaker-metrics"})
+"""The services whose calls a verification records."""
 PAGE_SIZE = 100
 """Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
 _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
@@ -82,15 +85,22 @@ class Aws:
         over.
         """
         client = self.client(service)
+        name: str = client.meta.method_to_api_mapping[operation]
         pauses = retry_pauses(self._is_stopping, emulated=self.emulated)
         while True:
             try:
-                with self._translate_errors(client.meta.method_to_api_mapping[operation]):
+                with self._translate_errors(name):
                     response: Json = getattr(client, operation)(**members)
             except AwsError as error:
+                if service in RECORDED and error.code:
+                    refusal = {"Code": error.code, "Message": error.service_message}
+                    record_call(name, members, error.status, {"error": refusal})
                 if not (error.retryable and next(pauses, False)):
                     raise
             else:
+                if service in RECORDED:
+                    answer = {k: v for k, v in response.items() if k != "ResponseMetadata"}
+                    record_call(name, members, 200, answer)
                 return response
 
     def find(self, operation: str, **members: Any) -> Json | None:

@@ -100,9 +100,12 @@ class AwsError(ProviderError):
         retryable: bool = False,
         affects_all_calls: bool = False,
         date: str = "",
+        status: int = 0,
     ) -> None:
         self.code = code
         """The service's error code; empty if it was not reached."""
+        self.status = status
+        """The HTTP status of the refusal; 0 if the service was not reached."""
         self.date = date
         """The time of the refusal by the service's clock, as in its header ``Date``."""
         self.service_message = service_message
@@ -162,6 +165,7 @@ def service_error(operation: str, code: str, message: str, status: int, date: st
         retryable=retryable,
         affects_all_calls=code in _EXPIRED | _UNKNOWN_KEY | _BAD_SIGNATURE | _DENIED,
         date=date,
+        status=status,
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
+    Answer,
     BaseProvider,
+    Call,
     Check,
     Emulator,
     Facts,
@@ -141,6 +143,12 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         from cloudtune_sagemaker.policy import policies
 
         return policies(plan)
+
+    def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
+        """Return what the calls of a verification answer about the service."""
+        from cloudtune_sagemaker.verification import answers
+
+        return answers(calls)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads:
         """Return what a run uploads to S3.

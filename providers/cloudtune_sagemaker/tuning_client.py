@@ -118,6 +118,12 @@ class TuningClient:
             name for name, each in self._jobs.items() if response.phase(each) in _ACTIVE_PHASES
         }
 
+    def delete(self, job: JobRef) -> None:
+        """Delete the job; the descriptions of its training jobs stay, which cost nothing."""
+        self._aws.call(
+            "sagemaker", "delete_hyper_parameter_tuning_job", HyperParameterTuningJobName=job.id
+        )
+
     def _describe(self, name: str) -> Json | None:
         return self._aws.find(
             "describe_hyper_parameter_tuning_job", HyperParameterTuningJobName=name

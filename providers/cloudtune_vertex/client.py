@@ -22,6 +22,7 @@ from cloudtune.provider import (
     Json,
     MissingExtraError,
     guard_redirects,
+    record_call,
     retry_pauses,
 )
 from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
@@ -110,7 +111,8 @@ class Google:
         type_name, method = _NAMES[_TUNING if is_tuning else _CUSTOM]
         body = request["hyperparameterTuningJob" if is_tuning else "customJob"]
         message_type = getattr(self._types, type_name)
-        with self._translate_errors(f"Create{type_name}"):
+        path = f"{request['parent']}/{_TUNING if is_tuning else _CUSTOM}"
+        with self._recorded(f"Create{type_name}", "POST", path, body) as record:
             try:
                 job = message_type.from_json(json.dumps(body))
             except (TypeError, ValueError, self._json_format.ParseError) as error:
@@ -118,12 +120,11 @@ class Google:
             response = getattr(self._jobs, f"create_{method}")(
                 request={"parent": request["parent"], method: job}, retry=None, timeout=TIMEOUT
             )
-            return self._to_json(type_name, response)
+            return record(self._to_json(type_name, response))
 
     def get(self, name: str) -> Json:
         """Return a job by its full name."""
-        type_name, response = self._call("get", name)
-        return self._to_json(type_name, response)
+        return self._call("Get", "GET", name)
 
     def list_tuning_jobs(self, filter_: str) -> list[Json]:
         """Return the tuning jobs that match a filter, without their trials."""
@@ -135,7 +136,11 @@ class Google:
 
     def cancel(self, name: str) -> None:
         """Request the end of a job."""
-        self._call("cancel", name)
+        self._call("Cancel", "POST", name, verb=":cancel")
+
+    def delete_job(self, name: str) -> None:
+        """Delete a job that has ended, without waiting for the end of the deletion."""
+        self._call("Delete", "DELETE", name)
 
     def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
         """Return the objects of a bucket whose names start with a prefix."""
@@ -219,16 +224,47 @@ class Google:
         return kind or "credentials", source, account
 
     def create_bucket(self, bucket: str) -> None:
-        """Create a bucket on an emulator."""
+        """Create a bucket on an emulator, unless another run has created it."""
         with self._translate_errors(f"the bucket {bucket}"):
-            self._files.create_bucket(bucket, timeout=TIMEOUT)
+            try:
+                self._files.create_bucket(bucket, timeout=TIMEOUT)
+            except self._errors.Conflict:
+                return
 
-    def _call(self, operation: str, name: str) -> tuple[str, Any]:
-        """Return the type of a job and the response of a call with its name."""
-        type_name, method = _NAMES[_TUNING if f"/{_TUNING}/" in name else _CUSTOM]
-        with self._translate_errors(f"{operation.capitalize()}{type_name}"):
-            call = getattr(self._jobs, f"{operation}_{method}")
-            return type_name, call(request={"name": name}, retry=self._retry, timeout=TIMEOUT)
+    def _call(self, operation: str, method: str, name: str, *, verb: str = "") -> Json:
+        """Return the response of a call with the name of a job; empty after a cancellation."""
+        type_name, word = _NAMES[_TUNING if f"/{_TUNING}/" in name else _CUSTOM]
+        with self._recorded(f"{operation}{type_name}", method, name + verb) as record:
+            call = getattr(self._jobs, f"{operation.lower()}_{word}")
+            response = call(request={"name": name}, retry=self._retry, timeout=TIMEOUT)
+            if operation == "Get":
+                return record(self._to_json(type_name, response))
+            deletion: Json = {}
+            if operation == "Delete":
+                deletion = self._json_format.MessageToDict(response.operation)
+            return record(deletion)
+
+    @contextmanager
+    def _recorded(
+        self, operation: str, method: str, path: str, body: Json | None = None
+    ) -> Generator[Callable[[Json], Json]]:
+        """Translate the errors of a call; a verification records what the function gets."""
+        request: Json = {"method": method, "path": f"/v1/{path}"}
+        if body is not None:
+            request["body_rebuilt_from_answer"] = body
+
+        def record(answer: Json) -> Json:
+            record_call(operation, request, 200, answer)
+            return answer
+
+        try:
+            with self._translate_errors(operation):
+                yield record
+        except GoogleError as error:
+            if error.code:
+                refusal = {"code": error.code, "message": error.service_message}
+                record_call(operation, request, error.code, {"error": refusal})
+            raise
 
     def _list(self, kind: str, filter_: str) -> list[Json]:
         type_name, method = _NAMES[kind]
@@ -237,10 +273,13 @@ class Google:
             "filter": filter_,
             "page_size": PAGE_SIZE,
         }
-        with self._translate_errors(f"List{type_name}s"):
+        path = f"{request['parent']}/{kind}"
+        with self._recorded(f"List{type_name}s", "GET", path) as record:
             call = getattr(self._jobs, f"list_{method}s")
             jobs = call(request=request, retry=self._retry, timeout=TIMEOUT)
-            return [self._to_json(type_name, job) for job in jobs]
+            rows = [self._to_json(type_name, job) for job in jobs]
+            record({kind: rows} if rows else {})
+            return rows
 
     def _to_json(self, type_name: str, message: Any) -> Json:
         message_type = getattr(self._types, type_name)

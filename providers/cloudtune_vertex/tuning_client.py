@@ -122,6 +122,10 @@ class TuningClient:
             if not (response.has_ended(description) or response.is_stopped(description)):
                 raise
 
+    def delete(self, job: JobRef) -> None:
+        """Delete the job with its trials."""
+        self._google.delete_job(job.id)
+
     def _get(self, name: str) -> Json | None:
         """Return the job; None if it was missing in several polls."""
         try:

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from cloudtune.provider import EmulatorEndedError, MissingExtraError, guard_redirects, retry_pauses
+from cloudtune.provider import (
+    EmulatorEndedError,
+    MissingExtraError,
+    guard_redirects,
+    record_call,
+    retry_pauses,
+)
 from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
 T = TypeVar("T")
@@ -28,6 +34,8 @@ TIMEOUT = 120.0
 _SAFE_POSTS = ("/authorize", "/identity/token", "/complete", "/search")
 """The ends of the paths of POST requests that may be carried out twice."""
 _ASSETS = "/v2/assets"
+_RECORDED = ("/ml/v4/deployments", "/ml/v4/deployment_jobs", "/ml/v4/trainings")
+"""The paths whose calls a verification records."""
 _THROTTLED = 429
 _PART_BYTES = 1024 * 1024
 
@@ -109,6 +117,8 @@ class HttpClient:
             if response is not None and response.status_code >= 400:
                 error = service_error(f"{method} {path}", response.status_code, response.text)
             self.last_error = error
+            if response is not None and path.startswith(_RECORDED):
+                record_call(_operation(method, path), {}, response.status_code, _document(response))
             if error is None:
                 return response
             if not (_may_repeat(method, path, error) and next(pauses, False)):
@@ -256,6 +266,25 @@ def bearer_token(response: Any, name: str) -> str:
     except (ValueError, KeyError, TypeError) as error:
         message = "the response to the sign-in has no token"
         raise WatsonError(message, affects_all_calls=True) from error
+
+
+def _operation(method: str, path: str) -> str:
+    """Return the emulator's name for a call of the runtime; IBM's REST APIs have none."""
+    parts = path.strip("/").split("/")[2:]
+    kind = {"deployments": "Deployment", "deployment_jobs": "DeploymentJob"}.get(
+        parts[0], "Training"
+    )
+    if len(parts) == 1:
+        return f"Create{kind}" if method == "POST" else f"List{kind}s"
+    return f"{'Delete' if method == 'DELETE' else 'Get'}{kind}"
+
+
+def _document(response: Any) -> Any:
+    """Return the document of a response; empty if there is none."""
+    try:
+        return response.json() if response.content else {}
+    except ValueError:
+        return {}
 
 
 def _read_upload(upload: Sequence[Any]) -> Sequence[Any]:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from cloudtune.provider import (
+    Answer,
     BaseProvider,
+    Call,
     Check,
     Emulator,
     Facts,
@@ -143,6 +145,12 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             ProviderError: If the sign-in fails, the log does not exist, or the cluster refuses.
         """
         return backend_of(plan).read_log(plan, context, trial)
+
+    def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
+        """Return what the calls of a verification answer about the service."""
+        from cloudtune_watson.verification import answers
+
+        return answers(calls)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return what a run has stored; None for a search, whose code is a part of it.

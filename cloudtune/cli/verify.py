@@ -1,0 +1,90 @@
+"""The command verify: what a service really does, by small jobs in the user's account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudtune.cli.options import examples, place_option
+
+if TYPE_CHECKING:
+    from cloudtune.verification.verification import Verification, Verified
+
+
+@examples(
+    "cloudtune verify sagemaker --emulate",
+    "cloudtune verify sagemaker --set providers.sagemaker.role_arn=ROLE -o verify.json",
+    "cloudtune verify verify.json      # sends what the saved plan shows",
+)
+@click.command()
+@click.argument("target", metavar="PROVIDER|PLAN")
+@place_option
+@click.option("--emulate", is_flag=True, help="Verify the emulator: no account, no cost.")
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan."
+)
+def verify(target: str, overrides: tuple[str, ...], *, emulate: bool, output: Path | None) -> None:
+    """Answer what is not verified about PROVIDER, by small jobs that are removed again.
+
+    It takes at most 30 minutes and 5 USD. Save the plan with -o, read it, and run it as PLAN. The
+    recording of the service's answers has no names, accounts, addresses and secrets; send it if you
+    like. Everything is removed, also after Ctrl-C or a kill.
+    """
+    from cloudtune.errors import UsageError
+    from cloudtune.verification import verification as module
+
+    module.clean_up_earlier(_notify)
+    is_saved = Path(target).is_file()
+    if is_saved and (overrides or output or emulate):
+        raise UsageError("a saved plan is run as it is, without other options")
+    planned = (
+        module.read_verification(Path(target))
+        if is_saved
+        else module.plan_verification(target, overrides, emulate=emulate)
+    )
+    _print_plan(planned)
+    if output:
+        output.write_text(json.dumps(module.to_json(planned), indent=1) + "\n", "utf-8")
+        click.echo(f"Saved to {output}; run it with: cloudtune verify {output}", err=True)
+    elif is_saved or planned.emulated:
+        _print_result(planned, module.verify(planned, _notify))
+    else:
+        click.echo("Nothing was sent: save the plan with -o FILE to run it.", err=True)
+
+
+def _notify(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_plan(planned: Verification) -> None:
+    from cloudtune.reporting.sanitize import sanitize_line
+
+    cost = "nothing" if planned.emulated else f"at most {planned.most:.2f} USD, an estimate"
+    click.echo(f"{planned.provider}: at most 30 minutes, {cost}; everything is removed at the end")
+    for each in planned.steps:
+        why = each.reason_to_skip
+        text = f"  {each.step.name}: {each.step.purpose}" + (f"; not run: {why}" if why else "")
+        click.echo(sanitize_line(text))
+
+
+def _print_result(planned: Verification, verified: Verified) -> None:
+    from cloudtune.reporting.sanitize import sanitize_line
+
+    for each in verified.answers:
+        click.echo(each.question)
+        click.echo(f"  {sanitize_line(each.answer or 'not answered')}")
+    suffix = "-emulated" if planned.emulated else ""
+    top = Path(f"verify-{planned.provider}{suffix}")
+    folder = top / planned.service
+    folder.mkdir(parents=True, exist_ok=True)
+    for step, recording in verified.recordings.items():
+        text = json.dumps(recording, indent=1, ensure_ascii=False)
+        (folder / f"verify_{step}.json").write_text(f"{text}\n", "utf-8")
+    click.echo(f"the recordings are in {top}: read them before you send them", err=True)
+    for remainder in verified.left:
+        click.echo(sanitize_line(f"not removed: {remainder}"), err=True)
+    if verified.left:
+        raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""What `cloudtune verify` does: small jobs at a service that answer what is not verified."""

@@ -1,0 +1,148 @@
+"""Stops and removes what the runs of a verification have at a service.
+
+A guard does that when the verification is killed: a process that waits until the one that started
+it has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from cloudtune.emulation.environment import reconnect
+from cloudtune.emulation.process import find_running, stop
+from cloudtune.errors import CloudtuneError, ProviderError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.records import JobRecord
+from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider import registry
+from cloudtune.provider.models import JobContext, JobRef
+from cloudtune.provider.plan import Plan
+from cloudtune.provider.protocols import DeletableJobs, JobClient, RemovableJobs, TrainingJobs
+from cloudtune.results.events import FINAL_STATES, Started
+from cloudtune.runs.remote import remove_run_uploads
+
+EMULATOR = "emulator"
+"""The folder of the verification's own emulator, in its home."""
+LEFT = "left.txt"
+"""The file in which the guard writes what it could not remove."""
+DONE = b"done"
+"""What the guard reads if nothing is left for it."""
+_MAX_WAIT = 900.0
+"""Seconds until a job that was stopped must have ended."""
+
+
+def clean_up(home: Path, notify: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Stop and remove all jobs of the ledger in a home, and their uploads; return what is left.
+
+    Deleting is tried only once jobs have ended. Jobs of an emulator that has ended are gone.
+    """
+    left: list[str] = []
+    with Ledger(home) as ledger:
+        jobs = [job for run in ledger.run_ids() for job in ledger.run(run).jobs]
+        for job in jobs:
+            if job.process_started is None:  # nothing was sent
+                continue
+            try:
+                _end_job(ledger, job, notify)
+            except (CloudtuneError, OSError) as error:
+                left.append(f"{job.plan['study'].get('name', job.run)}: {error}")
+    if address := find_running(home / EMULATOR):
+        stop(address)
+    return left
+
+
+def _end_job(ledger: Ledger, job: JobRecord, notify: Callable[[str], None]) -> None:
+    plan, provider = restore_plan(job.plan), registry.get(job.provider)
+    location = plan.facts.emulator
+    emulator = reconnect(job.provider, provider, plan.settings, location) if location else None
+    context = JobContext(ledger.job_folder(job.run, job.provider), emulator)
+    notify(f"removing {plan.facts.job_name}")
+    if plan.mode == "managed":
+        _end_managed(provider.client(plan, context), job, plan)
+    elif jobs := provider.training_jobs(plan, context):
+        events = [event for _, event in ledger.events(job.run, job.provider)]
+        _end_driven(jobs, [each for each in events if isinstance(each, Started)])
+    remove_run_uploads(job.run)
+
+
+def _end_managed(client: JobClient, job: JobRecord, plan: Plan) -> None:
+    ref = JobRef(job.provider, job.job) if job.job else client.find(plan.facts.job_name)
+    if ref is None:  # a create that was just sent may not be visible yet
+        time.sleep(client.hidden_seconds or 2 * client.poll_seconds)
+        ref = client.find(plan.facts.job_name)
+    if ref is None:
+        return
+    if client.status(ref).state not in FINAL_STATES:
+        client.stop(ref)
+        _wait(lambda: client.status(ref).state in FINAL_STATES, client.poll_seconds, ref.id)
+    if isinstance(client, DeletableJobs):
+        client.delete(ref)
+
+
+def _end_driven(jobs: TrainingJobs, started: list[Started]) -> None:
+    names = [each.id for each in started if each.id]
+    for name in names:
+        jobs.stop(name)
+
+    def is_over() -> bool:
+        states = [each.state for each in jobs.poll(started).values()]
+        return all(state in FINAL_STATES for state in states)
+
+    if names:
+        _wait(is_over, jobs.poll_seconds, ", ".join(names))
+    if isinstance(jobs, RemovableJobs):
+        jobs.remove_leftovers()
+
+
+def _wait(is_over: Callable[[], bool], seconds: float, name: str) -> None:
+    deadline = time.monotonic() + _MAX_WAIT
+    while not is_over():
+        if time.monotonic() > deadline:
+            raise ProviderError(name, "was stopped and does not end; stop it in the console")
+        time.sleep(seconds)
+
+
+class Guard:
+    """A process that cleans up after this one, however it ends, unless it is dismissed."""
+
+    def __init__(self, home: Path) -> None:
+        """Start it; its environment is that of this process."""
+        log = (home / "guard.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "cloudtune.verification.cleanup", str(home)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+            )
+
+    def dismiss(self) -> None:
+        """End it, since nothing is left."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        with suppress(OSError):
+            pipe.write(DONE)
+            pipe.close()
+        self._process.wait()
+
+
+def guard(home: Path, pipe: IO[bytes]) -> int:
+    """Wait for the end of the process that verifies; then clean up, unless that is done."""
+    if pipe.read() == DONE:
+        return 0
+    left = clean_up(home)
+    (home / LEFT).write_text("\n".join(left), "utf-8")
+    return bool(left)
+
+
+if __name__ == "__main__":
+    sys.exit(guard(Path(sys.argv[1]), sys.stdin.buffer))

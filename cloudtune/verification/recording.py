@@ -1,0 +1,103 @@
+"""Writes the calls of a verification as a recording, in the form of ``tests/recordings``."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cloudtune._version import __version__
+from cloudtune.provider.call_record import Call
+from cloudtune.study.schema import Json
+from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.verification.masking import Masking
+
+SERVICES = {"watson": "ibm"}
+"""The names of services in recordings, where they are not those of the providers."""
+
+
+def to_recordings(
+    provider: str,
+    calls: Sequence[Call],
+    jobs: Mapping[str, str],
+    settings: Json,
+    *,
+    emulated: bool,
+) -> dict[str, Json]:
+    """Return a recording for each job, without names, accounts, addresses and secrets.
+
+    A recording of an emulator says so, and is never taken for one of the service.
+
+    Args:
+        provider: The provider.
+        calls: All calls of the verification, in order.
+        jobs: The names of the jobs at the service, by step.
+        settings: The provider's settings, whose texts are names.
+        emulated: Whether the service was emulated.
+    """
+    ids = {step: {name} for step, name in jobs.items()}
+    own: dict[str, list[Call]] = {step: [] for step in jobs}
+    for call in calls:
+        text = json.dumps([call.request, call.answer])
+        step = next((each for each in jobs if any(name in text for name in ids[each])), None)
+        if step is not None:
+            own[step].append(call)
+            ids[step] |= _ids_of(call.answer)
+    names = [getpass.getuser(), platform.node(), *_texts(settings)]
+    return {
+        step: {
+            "service": SERVICES.get(provider, provider),
+            "date": datetime.fromtimestamp(each[0].time, UTC).date().isoformat(),
+            **({"emulated": True} if emulated else {}),
+            "source": {
+                "repo": "cloudtune verify",
+                "path": step,
+                "commit": None,
+                "licence": "facts",
+            },
+            "recorder": f"cloudtune {__version__}; names are masked",
+            "sequence": Masking(names).mask(_folded(each)),
+        }
+        for step, each in own.items()
+        if each
+    }
+
+
+def _ids_of(answer: Any) -> set[str]:
+    """Return the ids that a service has given to a job, with which later calls name it."""
+    if not is_map(answer):
+        return set()
+    metadata: Any = answer.get("metadata")
+    found = [answer.get("name"), metadata.get("id") if is_map(metadata) else None]
+    return {each for each in found if isinstance(each, str)}
+
+
+def _folded(calls: Sequence[Call]) -> list[Json]:
+    """Return the calls as items; equal polls that follow each other are one."""
+    sequence: list[Json] = []
+    for call in calls:
+        item: Json = {
+            "seconds_after_first": int(call.time - calls[0].time),
+            "operation": call.operation,
+            "request": call.request,
+            "status": call.status,
+            "answer": call.answer,
+        }
+        last: Json = sequence[-1] if sequence else {}
+        if all(last.get(key) == item[key] for key in ("operation", "request", "answer")):
+            last["repeated"] = last.get("repeated", 0) + 1
+            last["last_seconds_after_first"] = item["seconds_after_first"]
+        else:
+            sequence.append(item)
+    return sequence
+
+
+def _texts(value: Any) -> list[str]:
+    if is_map(value):
+        return [text for each in value.values() for text in _texts(each)]
+    if is_list(value):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []

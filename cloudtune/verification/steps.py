@@ -1,0 +1,104 @@
+"""The steps of a verification: small studies, each of which shows one thing of a service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudtune.study.quantities import Money
+from cloudtune.study.schema import Json
+
+SCRIPT = "verify_trial.py"
+_CODE = """\
+import time
+
+from cloudtune.trial import params, report
+
+step, x = params()["step"], params()["x"]
+if step == "fail":
+    raise SystemExit("this script fails on purpose")
+for number in range(1, params()["reports"] + 1):
+    report(score=x * number, step=number)
+    time.sleep(params()["pause"])
+"""
+_MACHINES: dict[str, Json] = {
+    "sagemaker": {
+        "instance_type": "ml.m5.large",
+        "framework": {"name": "sklearn", "version": "1.2-1"},
+    },
+    "vertex": {"machine_type": "n1-standard-4"},
+    "watson": {"backend": "jobs"},
+}
+"""The smallest machines that the services offer for trials, unless the settings have others."""
+MAX_MINUTES = 25
+"""Of one step; all run at the same time."""
+MAX_COST = Money(0.8, "USD")
+"""Of one step."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One study of a verification."""
+
+    name: str
+    purpose: str
+    study: Json
+    stops: bool = False
+    """Whether it is stopped once its first trial has reported."""
+
+
+def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> list[Step]:
+    """Write the script to a folder, and return the steps.
+
+    Args:
+        provider: The provider.
+        settings: The provider's settings, as in a study.
+        folder: Gets the script.
+        brief: Whether trials need not last long, since the service is emulated.
+    """
+    (folder / SCRIPT).write_text(_CODE, "utf-8")
+    long = 20 if brief else 900
+    timeout = f"{5 if brief else 60}s"
+    own = {**_MACHINES.get(provider, {}), **settings}
+    if "image" in settings:
+        own.pop("framework", None)
+
+    def step(name: str, purpose: str, stops: bool = False, **changes: Json) -> Step:
+        values = {"step": name, "reports": 3, "pause": 1, **changes.get("constants", {})}
+        study: Json = {
+            "name": f"verify-{name}",
+            "objective": {"metric": "score", "goal": "maximize"},
+            "parameters": {"x": {"type": "float", "min": 0.0, "max": 1.0}},
+            "constants": values,
+            "strategy": {"name": "random", "seed": 1},
+            "limits": {
+                "max_trials": 1,
+                "timeout": f"{MAX_MINUTES}m",
+                "trial_timeout": f"{MAX_MINUTES - 10}m",
+                "max_cost": str(MAX_COST),
+                **changes.get("limits", {}),
+            },
+            "trial": {"script": SCRIPT},
+            "providers": {provider: own},
+            **changes.get("more", {}),
+        }
+        return Step(name, purpose, study, stops)
+
+    return [
+        step("complete", "two trials that succeed", limits={"max_trials": 2}),
+        step(
+            "early",
+            "trials of which the service may stop some early",
+            constants={"reports": 10 if brief else 20, "pause": 0.2 if brief else 6},
+            limits={"max_trials": 5, "parallel_trials": 2},
+            more={"early_stopping": {"rule": "auto"}},
+        ),
+        step("stop", "a job that is stopped", stops=True, constants={"reports": long}),
+        step("fail", "a script that fails"),
+        step(
+            "timeout",
+            "a trial that reaches its time limit",
+            constants={"reports": long},
+            limits={"trial_timeout": timeout},
+        ),
+    ]

@@ -1,0 +1,96 @@
+"""What the calls of a verification answer about SageMaker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cloudtune.provider import Answer, Call, Json
+
+
+def answers(calls: Sequence[Call]) -> Iterator[Answer]:
+    """Yield the answer to each sentence of the page that calls can answer."""
+    jobs = _tuning_jobs(calls)
+    trials = _trials(calls)
+    yield Answer(
+        "Whether `Search` by `TuningJobArn` returns all trials of a tuning job, and how soon.",
+        _searched(jobs, trials),
+    )
+    yield Answer(
+        "`BatchGetMetrics` by iteration number for metrics that are read by regexes.",
+        _iterations(calls),
+    )
+    yield Answer(
+        "Whether an early-stopped trial ends as `Stopped`, and whether it may still have an "
+        "objective.",
+        _early_stopped(jobs, trials),
+    )
+    paths = {
+        str(each["ModelArtifacts"]["S3ModelArtifacts"])
+        for each in trials.values()
+        if each.get("ModelArtifacts")
+    }
+    ends = {path.partition(each)[2] for path in paths for each in trials if each in path}
+    yield Answer(
+        "The paths of artifacts, and the console's addresses.",
+        f"artifacts end in {', '.join(sorted(ends))} below the name of the trial" if ends else "",
+    )
+
+
+def _tuning_jobs(calls: Sequence[Call]) -> dict[str, Json]:
+    """Return the last description of each tuning job by its ARN."""
+    return {
+        call.answer["HyperParameterTuningJobArn"]: call.answer
+        for call in calls
+        if call.operation == "DescribeHyperParameterTuningJob" and call.status == 200
+    }
+
+
+def _trials(calls: Sequence[Call]) -> dict[str, Json]:
+    """Return the last state of each trial by its name, as `Search` has it."""
+    return {
+        result["TrainingJob"]["TrainingJobName"]: result["TrainingJob"]
+        for call in calls
+        if call.operation == "Search" and call.status == 200
+        for result in call.answer.get("Results", ())
+    }
+
+
+def _searched(jobs: dict[str, Json], trials: dict[str, Json]) -> str:
+    lines: list[str] = []
+    for arn, job in jobs.items():
+        known = sum(job["TrainingJobStatusCounters"].values())
+        found = sum(each.get("TuningJobArn") == arn for each in trials.values())
+        lines.append(f"{found} of {known}")
+    return f"in the end, it returned {'; '.join(lines)} trials" if lines else ""
+
+
+def _iterations(calls: Sequence[Call]) -> str:
+    results = [
+        result
+        for call in calls
+        if call.operation == "BatchGetMetrics" and call.status == 200
+        for result in call.answer.get("MetricQueryResults", ())
+        if result.get("XAxisValues")
+    ]
+    if not results:
+        return ""
+    is_counted = all(
+        sorted(each["XAxisValues"]) == list(range(1, len(each["XAxisValues"]) + 1))
+        for each in results
+    )
+    return "values are counted from 1" if is_counted else "values are not counted from 1"
+
+
+def _early_stopped(jobs: dict[str, Json], trials: dict[str, Json]) -> str:
+    early = {
+        arn
+        for arn, job in jobs.items()
+        if job["HyperParameterTuningJobConfig"].get("TrainingJobEarlyStoppingType") == "Auto"
+    }
+    stopped = [
+        each
+        for each in trials.values()
+        if each.get("TuningJobArn") in early and each["TrainingJobStatus"] == "Stopped"
+    ]
+    with_value = sum(bool(each.get("FinalMetricDataList")) for each in stopped)
+    return f"{len(stopped)} ended as Stopped, {with_value} with a metric" if stopped else ""
