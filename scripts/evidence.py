@@ -62,9 +62,9 @@ machine. The command then prints what the answers of the service show, and write
 recordings: no names, accounts, addresses and secrets are in them. Read them before you send them.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
-Everything is stopped and removed at the end, and so it is after Ctrl-C or a kill: by a process that
-outlives the command, or by the next `cloudtune verify`. SageMaker keeps the descriptions of training
-jobs, and the models of trials stay in your bucket, below the names of the jobs.
+Everything is stopped and removed at the end, and so it is after Ctrl-C or a kill: by a process
+that outlives the command, or by the next `cloudtune verify`. SageMaker keeps the descriptions of
+training jobs, and the models of trials stay in your bucket, below the names of the jobs.
 """
 
 

@@ -41,9 +41,13 @@ def problems(operation: str, answer: Any) -> list[str]:
     return list(_problems(answer, shape, operation))
 
 
+def _has_type(value: Any, kind: str) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
 def _problems(value: Any, shape: Any, path: str) -> Iterator[str]:
-    kind = shape.type_name
-    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    kind: str = shape.type_name
+    if not _has_type(value, kind):
         yield f"{path}: {value!r} is no {kind}"
         return
     metadata = shape.metadata

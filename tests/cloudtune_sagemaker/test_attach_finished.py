@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -67,7 +67,7 @@ def trial_rows(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served(job: dict[str, Any], refusal: tuple[int, str, str]) -> Iterator[str]:
+def served(job: dict[str, Any], refusal: tuple[int, str, str]) -> Generator[str]:
     """Serve the description of a job and the list of its trials; refuse the rest."""
     times = {
         name: 1.7e9 if name.endswith("Time") and isinstance(value, str) else value
@@ -91,7 +91,7 @@ def served(job: dict[str, Any], refusal: tuple[int, str, str]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - theirs
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
