@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
 from cloudtune.provider import (
@@ -27,6 +26,7 @@ from cloudtune.provider import (
 )
 from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
 from cloudtune_vertex.google_sdk import import_google
+from cloudtune_vertex.guard import guard_adapter
 
 T = TypeVar("T")
 
@@ -348,7 +348,7 @@ class Google:
         if self._emulator is None:
             return
         session.trust_env = False
-        adapter = _guard_adapter(self._emulator.url)
+        adapter = guard_adapter(self._emulator.url)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
 
@@ -407,25 +407,6 @@ def _message(response: Any) -> str:
         return str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return str(response.reason)
-
-
-def _guard_adapter(url: str) -> Any:
-    """Return an adapter of requests that refuses requests to other origins than a URL's."""
-    adapters: Any = _import("requests.adapters")
-    origin = urlsplit(url)[:2]
-    send: Callable[..., Any] = adapters.HTTPAdapter.send
-
-    def send_guarded(self: Any, request: Any, *args: Any, **options: Any) -> Any:
-        request_url = urlsplit(str(request.url))
-        if request_url[:2] != origin:
-            raise GoogleError(
-                f"blocked a request to {request_url.netloc}: an emulated run only calls its "
-                "emulator",
-                affects_all_calls=True,
-            )
-        return send(self, request, *args, **options)
-
-    return type("Guard", (adapters.HTTPAdapter,), {"send": send_guarded})()
 
 
 def _refuse_redirect(message: str) -> GoogleError:
