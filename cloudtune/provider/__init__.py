@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.call_record import Answer as Answer
     from cloudtune.provider.call_record import Call as Call
     from cloudtune.provider.call_record import record_call as record_call
+    from cloudtune.provider.call_record import recorded_call as recorded_call
     from cloudtune.provider.cost import overrides_any as overrides_any
     from cloudtune.provider.cost import read_prices as read_prices
     from cloudtune.provider.facts import Facts as Facts
@@ -266,7 +267,7 @@ _EXPORTS = {
     "cloudtune.provider.redirects": "guard_redirects",
     "cloudtune.provider.resources": "largest_resources trial_resources",
     "cloudtune.provider.retries": "pause retry_pauses",
-    "cloudtune.provider.call_record": "Answer Call record_call",
+    "cloudtune.provider.call_record": "Answer Call record_call recorded_call",
     "cloudtune.provider.secrets": "Mask check_visible_secrets resolve_secrets secret_variables",
     "cloudtune.provider.source_size": "describe_source",
     "cloudtune.provider.uploads": "Uploads content_hash list_input upload_address upload_once",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from cloudtune.errors import ProviderError
 from cloudtune.study.schema import Json
 
 
@@ -53,6 +54,30 @@ def record_call(operation: str, request: Json, status: int, answer: Any) -> None
     for calls in _recorders:
         plain: Any = json.loads(json.dumps([request, answer], default=_to_text))
         calls.append(Call(operation, plain[0], status, plain[1]))
+
+
+@contextmanager
+def recorded_call(
+    operation: str, request: Json, refusal: Callable[[Any], tuple[int, Any] | None]
+) -> Generator[Callable[[Json], Json]]:
+    """Yield a function that records an answer and returns it; a refusal is recorded, too.
+
+    Args:
+        operation: The service's name of the call.
+        request: The request.
+        refusal: Returns the status and the answer of an error; None if there was no answer.
+    """
+
+    def record(answer: Json) -> Json:
+        record_call(operation, request, 200, answer)
+        return answer
+
+    try:
+        yield record
+    except ProviderError as error:
+        if answered := refusal(error):
+            record_call(operation, request, *answered)
+        raise
 
 
 def _to_text(value: object) -> str:

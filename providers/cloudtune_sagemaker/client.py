@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,10 +19,16 @@ from cloudtune.provider import (
     EmulatorEndedError,
     Json,
     MissingExtraError,
-    record_call,
+    recorded_call,
     retry_pauses,
 )
-from cloudtune_sagemaker.errors import PROVIDER, AwsError, connection_error, service_error
+from cloudtune_sagemaker.errors import (
+    PROVIDER,
+    AwsError,
+    connection_error,
+    refusal,
+    service_error,
+)
 
 TRANSFER_ATTEMPTS = 8
 """Attempts of one request of a transfer to S3, which boto3 repeats itself."""
@@ -89,19 +95,22 @@ class Aws:
         pauses = retry_pauses(self._is_stopping, emulated=self.emulated)
         while True:
             try:
-                with self._translate_errors(name):
+                with self._recorded(service, name, members) as record, self._translate_errors(name):
                     response: Json = getattr(client, operation)(**members)
+                    record({k: v for k, v in response.items() if k != "ResponseMetadata"})
             except AwsError as error:
-                if service in RECORDED and error.code:
-                    refusal = {"Code": error.code, "Message": error.service_message}
-                    record_call(name, members, error.status, {"error": refusal})
                 if not (error.retryable and next(pauses, False)):
                     raise
             else:
-                if service in RECORDED:
-                    answer = {k: v for k, v in response.items() if k != "ResponseMetadata"}
-                    record_call(name, members, 200, answer)
                 return response
+
+    @staticmethod
+    def _recorded(
+        service: str, name: str, members: Json
+    ) -> AbstractContextManager[Callable[[Json], Json]]:
+        if service not in RECORDED:
+            return nullcontext(lambda answer: answer)
+        return recorded_call(name, members, refusal)
 
     def find(self, operation: str, **members: Any) -> Json | None:
         """Return the response of a SageMaker operation, or None if the resource does not exist."""

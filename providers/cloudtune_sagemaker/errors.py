@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from cloudtune.provider import ProviderError
 
@@ -167,6 +168,12 @@ def service_error(operation: str, code: str, message: str, status: int, date: st
         date=date,
         status=status,
     )
+
+
+def refusal(error: AwsError) -> tuple[int, Any] | None:
+    """Return the status and the answer of a refusal; None if the service was not reached."""
+    answer = {"error": {"Code": error.code, "Message": error.service_message}}
+    return (error.status, answer) if error.code and error.status else None
 
 
 def connection_error(operation: str, classes: Sequence[str], message: str) -> AwsError:

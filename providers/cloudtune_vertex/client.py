@@ -21,12 +21,19 @@ from cloudtune.provider import (
     Json,
     MissingExtraError,
     guard_redirects,
-    record_call,
+    recorded_call,
     retry_pauses,
 )
-from cloudtune_vertex.errors import PROVIDER, GoogleError, connection_error, service_error
+from cloudtune_vertex.errors import (
+    PROVIDER,
+    GoogleError,
+    connection_error,
+    refusal,
+    response_message,
+    service_error,
+)
 from cloudtune_vertex.google_sdk import import_google
-from cloudtune_vertex.guard import guard_adapter
+from cloudtune_vertex.guard import guard_adapter, refuse_redirect
 
 T = TypeVar("T")
 
@@ -209,7 +216,7 @@ class Google:
             response = self._session.request(method, root + path, timeout=TIMEOUT, **options)
         self.date = str(response.headers.get("Date", ""))
         if response.status_code >= 400:
-            raise service_error(operation, response.status_code, _message(response))
+            raise service_error(operation, response.status_code, response_message(response))
         answer: Json = response.json()
         return answer
 
@@ -237,34 +244,22 @@ class Google:
         with self._recorded(f"{operation}{type_name}", method, name + verb) as record:
             call = getattr(self._jobs, f"{operation.lower()}_{word}")
             response = call(request={"name": name}, retry=self._retry, timeout=TIMEOUT)
-            if operation == "Get":
-                return record(self._to_json(type_name, response))
-            deletion: Json = {}
             if operation == "Delete":
-                deletion = self._json_format.MessageToDict(response.operation)
-            return record(deletion)
+                return record(self._json_format.MessageToDict(response.operation))
+            return record(self._to_json(type_name, response) if operation == "Get" else {})
 
     @contextmanager
     def _recorded(
         self, operation: str, method: str, path: str, body: Json | None = None
     ) -> Generator[Callable[[Json], Json]]:
         """Translate the errors of a call; a verification records what the function gets."""
-        request: Json = {"method": method, "path": f"/v1/{path}"}
-        if body is not None:
-            request["body_rebuilt_from_answer"] = body
-
-        def record(answer: Json) -> Json:
-            record_call(operation, request, 200, answer)
-            return answer
-
-        try:
-            with self._translate_errors(operation):
-                yield record
-        except GoogleError as error:
-            if error.code:
-                refusal = {"code": error.code, "message": error.service_message}
-                record_call(operation, request, error.code, {"error": refusal})
-            raise
+        content: Json = {} if body is None else {"body_rebuilt_from_answer": body}
+        request = {"method": method, "path": f"/v1/{path}", **content}
+        with (
+            recorded_call(operation, request, refusal) as record,
+            self._translate_errors(operation),
+        ):
+            yield record
 
     def _list(self, kind: str, filter_: str) -> list[Json]:
         type_name, method = _NAMES[kind]
@@ -273,8 +268,7 @@ class Google:
             "filter": filter_,
             "page_size": PAGE_SIZE,
         }
-        path = f"{request['parent']}/{kind}"
-        with self._recorded(f"List{type_name}s", "GET", path) as record:
+        with self._recorded(f"List{type_name}s", "GET", f"{request['parent']}/{kind}") as record:
             call = getattr(self._jobs, f"list_{method}s")
             jobs = call(request=request, retry=self._retry, timeout=TIMEOUT)
             rows = [self._to_json(type_name, job) for job in jobs]
@@ -344,7 +338,7 @@ class Google:
     def _guard(self, session: Any) -> None:
         """Block redirects to other addresses, and with an emulator all requests to them."""
         for each in (session, session._auth_request.session):  # the latter gets tokens; not public
-            guard_redirects(each, _refuse_redirect)
+            guard_redirects(each, refuse_redirect)
         if self._emulator is None:
             return
         session.trust_env = False
@@ -399,18 +393,6 @@ class Google:
         classes = [each.__name__ for each in type(error).__mro__]
         retryable = bool(getattr(error, "retryable", False))
         return connection_error(operation, classes, str(error), retryable=retryable)
-
-
-def _message(response: Any) -> str:
-    """Return the message of a refusal of a REST API."""
-    try:
-        return str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(response.reason)
-
-
-def _refuse_redirect(message: str) -> GoogleError:
-    return GoogleError(message, affects_all_calls=True)
 
 
 def _import(name: str) -> Any:

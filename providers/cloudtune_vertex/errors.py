@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cloudtune.provider import ProviderError
 
@@ -86,6 +87,20 @@ def service_error(operation: str, code: int, message: str) -> GoogleError:
         affects_all_calls=code in {401, 403},
         quota_exceeded=quota_exceeded,
     )
+
+
+def refusal(error: GoogleError) -> tuple[int, Any] | None:
+    """Return the status and the answer of a refusal; None without a response."""
+    answer = {"error": {"code": error.code, "message": error.service_message}}
+    return (error.code, answer) if error.code else None
+
+
+def response_message(response: Any) -> str:
+    """Return the message of a refusal of a REST API."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(response.reason)
 
 
 def connection_error(

@@ -27,3 +27,8 @@ def guard_adapter(url: str) -> Any:
         return send(self, request, *args, **options)
 
     return type("Guard", (adapters.HTTPAdapter,), {"send": send_guarded})()
+
+
+def refuse_redirect(message: str) -> GoogleError:
+    """Return the error for a redirect to another address."""
+    return GoogleError(message, affects_all_calls=True)
