@@ -8,10 +8,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import ProviderError
-from cloudtune.study.schema import Json
+
+if TYPE_CHECKING:
+    from cloudtune.study.schema import Json
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def record_call(operation: str, request: Json, status: int, answer: Any) -> None
 
 @contextmanager
 def recorded_call(
-    operation: str, request: Json, refusal: Callable[[Any], tuple[int, Any] | None]
+    operation: str, request: Json, refusal: Callable[[ProviderError], tuple[int, Any] | None]
 ) -> Generator[Callable[[Json], Json]]:
     """Yield a function that records an answer and returns it; a refusal is recorded, too.
 

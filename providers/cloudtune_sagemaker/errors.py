@@ -170,10 +170,11 @@ def service_error(operation: str, code: str, message: str, status: int, date: st
     )
 
 
-def refusal(error: AwsError) -> tuple[int, Any] | None:
+def refusal(error: ProviderError) -> tuple[int, Any] | None:
     """Return the status and the answer of a refusal; None if the service was not reached."""
-    answer = {"error": {"Code": error.code, "Message": error.service_message}}
-    return (error.status, answer) if error.code and error.status else None
+    if not isinstance(error, AwsError) or not error.status:
+        return None
+    return error.status, {"error": {"Code": error.code, "Message": error.service_message}}
 
 
 def connection_error(operation: str, classes: Sequence[str], message: str) -> AwsError:

@@ -250,15 +250,12 @@ class Google:
 
     @contextmanager
     def _recorded(
-        self, operation: str, method: str, path: str, body: Json | None = None
+        self, name: str, method: str, path: str, body: Json | None = None
     ) -> Generator[Callable[[Json], Json]]:
         """Translate the errors of a call; a verification records what the function gets."""
         content: Json = {} if body is None else {"body_rebuilt_from_answer": body}
         request = {"method": method, "path": f"/v1/{path}", **content}
-        with (
-            recorded_call(operation, request, refusal) as record,
-            self._translate_errors(operation),
-        ):
+        with recorded_call(name, request, refusal) as record, self._translate_errors(name):
             yield record
 
     def _list(self, kind: str, filter_: str) -> list[Json]:

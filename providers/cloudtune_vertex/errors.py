@@ -89,10 +89,11 @@ def service_error(operation: str, code: int, message: str) -> GoogleError:
     )
 
 
-def refusal(error: GoogleError) -> tuple[int, Any] | None:
+def refusal(error: ProviderError) -> tuple[int, Any] | None:
     """Return the status and the answer of a refusal; None without a response."""
-    answer = {"error": {"code": error.code, "message": error.service_message}}
-    return (error.code, answer) if error.code else None
+    if not isinstance(error, GoogleError) or not error.code:
+        return None
+    return error.code, {"error": {"code": error.code, "message": error.service_message}}
 
 
 def response_message(response: Any) -> str:
