@@ -50,7 +50,7 @@ def clean(runs: tuple[str, ...], *, yes: bool, remote: bool, as_json: bool) -> N
 
 def _list_uploads(runs: list[str]) -> list[str]:
     """Print what the runs have uploaded; return those whose uploads can be removed."""
-    from cloudtune.errors import CloudtuneError
+    from cloudtune.errors import CloudtuneError, UsageError
     from cloudtune.reporting.sanitize import sanitize_line
     from cloudtune.runs.remote import list_uploads
     from cloudtune.study.quantities import format_bytes, format_count
@@ -60,7 +60,8 @@ def _list_uploads(runs: list[str]) -> list[str]:
         try:
             jobs = list_uploads(run, runs)
         except (CloudtuneError, OSError) as error:
-            click.echo(f"run {run} stays: its uploads are unknown: {error}", err=True)
+            unknown = "" if isinstance(error, UsageError) else "its uploads are unknown: "
+            click.echo(f"run {run} stays: {unknown}{error}", err=True)
             continue
         removable.append(run)
         for job in jobs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudtune.emulation.environment import reconnect, running_emulator
+from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
@@ -27,7 +28,8 @@ def list_uploads(run: str, runs: Collection[str]) -> list[JobUploads]:
     """Return what the jobs of a run have uploaded; ``runs`` do not count as other users.
 
     Raises:
-        UsageError: If a plan of another version cannot be read.
+        UsageError: If a plan of another version cannot be read, or a service may still run the job
+            that uses them.
         ProviderError: If a service cannot be reached, or refuses.
         MissingExtraError: If a package that reaches a service is not installed.
     """
@@ -54,6 +56,11 @@ def _uploads(run: str) -> Iterator[tuple[str, Uploads]]:
                 continue
             if job.attached:  # the uploads belong to the run that sent it
                 continue
+            if job.state == "running" and job.mode == "managed" and job.job:
+                raise UsageError(
+                    f"{job.provider} may still run {job.job}, which uses its uploads; stop it "
+                    f"with: cloudtune stop {run}; or follow it with: cloudtune resume {run}"
+                )
             plan, provider = restore_plan(job.plan), registry.get(job.provider)
             emulator = (
                 reconnect(job.provider, provider, plan.settings, location) if location else None

@@ -18,6 +18,7 @@ from moto import mock_aws
 from cloudtune.bundle.launcher import launcher_program
 from cloudtune.cli.main_group import cloudtune as cli
 from cloudtune.errors import ProviderError
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
@@ -272,6 +273,22 @@ def test_a_run_whose_uploads_are_unknown_stays(
     assert clean.exit_code == 3
     assert "stays: its uploads are unknown" in clean.stderr
     assert lifecycle.results(made.facts.run_id)
+
+
+def test_uploads_of_a_job_that_may_run_stay(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", lambda *_: bench.aws)
+    made = bench.planned()
+    run = lifecycle.create([made]).id
+    bench.upload(made)
+    with Ledger() as ledger:
+        ledger.begin_job(run, "sagemaker")
+        ledger.set_job_name(run, "sagemaker", made.facts.job_name)
+    clean = CliRunner().invoke(cli, ["clean", run, "--remote", "--yes"])
+    assert clean.exit_code == 3
+    assert f"run {run} stays: sagemaker may still run {made.facts.job_name}" in clean.stderr
+    assert lifecycle.results(run)
+    (code,) = uploaded_folders(made)
+    assert len(bench.keys(made, code)) == 1
 
 
 def test_an_empty_input_is_an_error(bench: Bench) -> None:

@@ -79,6 +79,7 @@ def check(result: StudyResult) -> None:
         "percent": "failed",
         "nothing": "failed",
     }, {x: trial.reason for x, trial in trials.items()}
+    assert not any("[cloudtune]" in trial.reason for trial in result.trials)
     assert "loss was nan at step 3" in trials["reported"].reason
     assert "loss was -inf at step 3" in trials["printed"].reason
     assert "reads only '1.296' of 1.296e-06" in trials["cut"].reason
