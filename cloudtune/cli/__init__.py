@@ -14,7 +14,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
     0: done. 1: the study or the command is wrong, or the ledger is damaged. 2: a provider cannot
     express the study, or a conversion would lose something. 3: a provider failed, or too many
-    trials did. 4: no completed trial measured the objective. 130: interrupted.
+    trials did, or an expression misread their numbers. 4: no completed trial measured the
+    objective. 130: interrupted.
     """
     import gc
 

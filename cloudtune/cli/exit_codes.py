@@ -16,8 +16,12 @@ def run_exit_code(results: Iterable[StudyResult]) -> int:
 
 
 def _job_exit_code(result: StudyResult) -> int:
+    from cloudtune.results.aggregate import misread_trials
+
     if result.refused and not result.trials:
         return 2
     if result.state != "completed":
         return 130 if result.state in {"cancelled", "running", "pending"} else 3
-    return 0 if result.best_trials() else 4
+    if not result.best_trials():
+        return 4
+    return 3 if misread_trials(result) else 0

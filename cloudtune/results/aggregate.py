@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cloudtune.errors import UsageError
+from cloudtune.launcher.metrics import MISREADS
 from cloudtune.results.events import TrialState
 from cloudtune.results.failure import explain_failure, failure_cause
 from cloudtune.results.model import StudyResult, Trial
@@ -95,6 +96,16 @@ def failures_by_cause(jobs: Sequence[StudyResult]) -> list[FailureCause]:
         reason = _reason(first) or "no reason was given"
         causes.append(FailureCause(reason, len(failed), run, first))
     return causes
+
+
+def misread_trials(result: StudyResult) -> list[Trial]:
+    """Return the trials of a job whose numbers an expression misread, unless it tolerates failures.
+
+    They have no result, and may be the best, so the best of the others may be wrong.
+    """
+    if result.study.limits.max_failed_trials is not None:
+        return []
+    return [each for each in result.trials if each.state == "failed" and MISREADS in each.reason]
 
 
 def _reason(trial: Trial) -> str:

@@ -21,7 +21,12 @@ from cloudtune.reporting.phrases import (
     visible_value,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.results.aggregate import count_states, equal_results, failures_by_cause
+from cloudtune.results.aggregate import (
+    count_states,
+    equal_results,
+    failures_by_cause,
+    misread_trials,
+)
 from cloudtune.results.failure import error_line, failing_frame, sample_lines
 from cloudtune.results.model import job_state, script_values
 from cloudtune.study.quantities import format_count
@@ -130,6 +135,10 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines.append("no completed trial measured the objective")
     elif any(trial.state != "failed" for trial in trials):
         lines.append("no trial measured the objective")
+    if result.best and (misread := misread_trials(result)):
+        count = format_count(len(misread), "trial")
+        text = f"the best may be another: {count} with misread numbers failed; correct the"
+        lines.append(f"{text} expression, and start a new run")
     lines += filter(None, [equal_results(trials)])
     lines += format_failures(result)
     if result.link:

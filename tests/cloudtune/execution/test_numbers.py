@@ -225,14 +225,18 @@ def test_trials_with_a_cut_number_fail_and_keep_what_was_whole(tmp_path: Path) -
         "trial: {script: train.py, metrics: {loss: 'loss: ([0-9.]+)'}}\n"
     )
 
-    def cloudtune(*words: str) -> subprocess.CompletedProcess[str]:
+    def cloudtune(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "cloudtune", *words]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
         )
+        assert done.returncode == code, done.stderr
+        return done
 
     words = "reads only '1.296' of 1.296e-06 in: loss: 1.296e-06; capture the whole number"
-    assert words in cloudtune("run", "study.yaml").stderr
+    output = cloudtune("run", "study.yaml", code=3)
+    assert words in output.stderr
+    assert "the best may be another: 1 trial with misread numbers failed" in output.stdout
     assert cloudtune("status").stdout.count(words) == 1
     assert words in cloudtune("results").stdout
     assert words in cloudtune("report", "--json").stdout
@@ -240,3 +244,4 @@ def test_trials_with_a_cut_number_fail_and_keep_what_was_whole(tmp_path: Path) -
     first, second = map(json.loads, lines)
     assert (first["state"], second["state"]) == ("completed", "failed")
     assert [m["metrics"] for m in second["measurements"]] == [{"loss": 0.5}]
+    cloudtune("run", "study.yaml", "--set", "limits.max_failed_trials=1")
