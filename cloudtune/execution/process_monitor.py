@@ -157,12 +157,12 @@ class ProcessMonitor:
             if exit_fd in ready:
                 return
 
-    def finish(self, *, failed: bool, completed: bool) -> None:
+    def finish(self, code: int | str, *, stopped: bool) -> None:
         """Process the remaining output, without waiting for other processes that hold the pipe.
 
         Args:
-            failed: Whether the process has failed by itself.
-            completed: Whether its exit code is 0.
+            code: The exit code, a negative signal, or why it is unknown.
+            stopped: Whether the process was asked to stop.
         """
         for _ in range(2):  # the content of the pipe, then its end
             if self._output_open:
@@ -173,7 +173,8 @@ class ProcessMonitor:
             self._process.kill_descendants()
             time.sleep(_KILL_PAUSE)
         self.log.write(self._secrets.finish())
-        self._emit(self._patterns.finish(failed=failed, completed=completed))
+        failed = code != 0 and not stopped
+        self._emit(self._patterns.finish(failed=failed, completed=code == 0))
         self.warning = self._patterns.warning
         self._read_reports()
 

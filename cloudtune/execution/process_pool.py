@@ -289,8 +289,7 @@ class _Process:
             finally:
                 code = self._collect(child)
             self._emit = self.last_events.append
-            failed = code != 0 and self._stop_time is None
-            monitor.finish(failed=failed, completed=code == 0)
+            monitor.finish(code, stopped=self._stop_time is not None)
             if child.start_error:
                 return self._start_failure(child.start_error)
             return self._result(code, monitor, Path(spec.log).parent)

@@ -136,7 +136,7 @@ def _rules(fitted: FittedStudy, _: Native) -> Iterator[Finding | Note]:
         text = "Hydra has no names of several metrics: return them in this order"
         yield Finding("approximated", "objective", text)
     if (word := _WORDS.strategy(study.strategy)) and word not in _CHOICE_OF:
-        # https://pypi.org/project/hydra-optuna-sweeper/1.3.0, read 2026-11-30: optuna<3.0.0
+        # The metadata of hydra-optuna-sweeper 1.3.0, read 2026-11-30: optuna<3.0.0,>=2.10.0
         sampler = word.removeprefix(PREFIX)
         text = f"hydra-optuna-sweeper 1.3.0 installs Optuna 2, which has no {sampler}"
         yield Note("strategy.method", text, "warning")
