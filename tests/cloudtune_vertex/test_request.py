@@ -1,19 +1,8 @@
-"""Requests and findings of studies, compared with golden files.
-
-A file in ``golden`` has a study and its plans in both modes. To add one, write only its study. To
-renew all of them, run
-
-    CLOUDTUNE_RENEW_GOLDEN=1 pytest tests/cloudtune_vertex/test_request.py
-
-and read the difference.
-"""
+"""Properties of requests; tests/test_golden_requests.py has those of whole studies."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import socket
 import subprocess
 import sys
 import tarfile
@@ -24,16 +13,10 @@ import pytest
 
 from cloudtune.diagnostics import Finding
 from cloudtune.planning.native import merge
-from cloudtune.provider.stored_plan import facts_to_json
-from cloudtune.study.schema import Mode
-from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
 from cloudtune_vertex.request.layout import BOOTSTRAP
 from cloudtune_vertex.request.study_part import to_duration
 from tests.cloudtune_vertex import support
-
-GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
-MODES: tuple[Mode, ...] = ("managed", "driven")
 
 
 @pytest.fixture
@@ -44,62 +27,6 @@ def base(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.csv").write_text("1,2\n", "utf-8")
     return tmp_path
-
-
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
-def test_requests_match_the_golden_files(
-    file: Path, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    golden = json.loads(file.read_text("utf-8"))
-    for name, value in golden.get("environment", {}).items():
-        monkeypatch.setenv(name, value)
-    plans = {mode: _plan(golden, base, mode) for mode in MODES}
-    if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
-        file.write_text(
-            json.dumps({**golden, **plans}, indent=1, ensure_ascii=False) + "\n", "utf-8"
-        )
-        pytest.skip("renewed")
-    for mode in MODES:
-        assert plans[mode] == golden[mode]
-    for secret in golden.get("environment", {}).values():
-        assert secret not in file.read_text("utf-8").replace(json.dumps(secret), "", 1)
-
-
-def _plan(golden: dict[str, Any], base: Path, mode: Mode) -> dict[str, Any]:
-    study = Study.model_validate(golden["study"])
-    plan = support.plan_of(study, base, mode, emulated=golden.get("emulated", False))
-    found = [str(item).replace(str(base), "BASE") for item in plan.found]
-    text = json.dumps({"found": found, "request": plan.request})
-    parts: dict[str, Any] = json.loads(re.sub(r"/uploads/[0-9a-f]{32}/", "/uploads/HASH/", text))
-    return parts
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_planning_opens_no_socket_and_is_deterministic(
-    mode: Mode, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_args: object, **_more: object) -> None:
-        raise AssertionError("planning opened a connection")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    first = support.plan_of(support.study_of(), base, mode)
-    second = support.plan_of(support.study_of(), base, mode)
-    assert first.request == second.request
-    assert first.facts.data == json.loads(json.dumps(first.facts.data))
-
-
-def test_values_from_the_environment_are_not_in_the_plan(
-    base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TOKEN", "s3cr3t-value")
-    trial = {"script": "train.py", "env": {"HF_TOKEN": {"from_env": "TOKEN"}}}
-    for mode in MODES:
-        plan = support.plan_of(support.study_of({"trial": trial}), base, mode)
-        everything = json.dumps(
-            [plan.request, facts_to_json(plan.facts), [str(f) for f in plan.found]]
-        )
-        assert "s3cr3t-value" not in everything
-        assert "${TOKEN}" in everything
 
 
 def test_variable_references_are_escaped(base: Path) -> None:

@@ -1,19 +1,9 @@
-"""The requests of studies, compared with golden files, and other properties.
-
-A file in ``golden`` holds a study and what becomes of it. To add one, write its study alone; to
-renew all of them, run
-
-    CLOUDTUNE_RENEW_GOLDEN=1 pytest tests/cloudtune_watson/test_request.py
-
-and read the difference.
-"""
+"""Properties of requests; tests/test_golden_requests.py has those of whole studies."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,16 +12,11 @@ from typing import Any
 import pytest
 
 from cloudtune.dialect.ranges import list_log_values, write_power
-from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.schema import IntParameter
-from cloudtune.study.study import Study
 from cloudtune_watson.layout import COMMAND, DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.wml.request import training_command
 from cloudtune_watson.wmla.study_part import to_minutes
 from tests.cloudtune_watson import support
-
-GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
-BOTH = ("wml", "wmla")
 
 
 @pytest.fixture(autouse=True)
@@ -62,48 +47,6 @@ def test_a_list_is_sent_as_it_is(base: Path) -> None:
         {"lr": ("DOUBLE", 0.05), "more": ("INT", 7)},
         {"word": ("STR", "007"), "flag": ("STR", "True")},
     ]
-
-
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
-def test_request_and_findings_match_the_golden_file(file: Path, base: Path) -> None:
-    golden = json.loads(file.read_text("utf-8"))
-    made = _made(golden, base)
-    if os.environ.get("CLOUDTUNE_RENEW_GOLDEN"):
-        file.write_text(
-            json.dumps({**golden, **made}, indent=1, ensure_ascii=False) + "\n", "utf-8"
-        )
-        pytest.skip("renewed")
-    for key, value in made.items():
-        assert value == golden[key]
-
-
-def _made(golden: dict[str, Any], base: Path) -> dict[str, Any]:
-    study = Study.model_validate(golden["study"])
-    plan = support.plan_of(study, base, emulated=golden.get("emulated", False))
-    text = json.dumps([[str(item) for item in plan.found], plan.request], ensure_ascii=False)
-    found, request = json.loads(text.replace(str(base), "BASE"))
-    return {"found": found, "request": request}
-
-
-@pytest.mark.parametrize("backend", BOTH)
-def test_planning_is_offline_and_deterministic(
-    backend: str, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_args: object, **_more: object) -> None:
-        raise AssertionError("planning opened a connection")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    first = support.plan_of(support.study_of(backend), base)
-    second = support.plan_of(support.study_of(backend), base)
-    assert first.request == second.request
-    assert first.facts.data == json.loads(json.dumps(first.facts.data))
-
-
-@pytest.mark.parametrize("backend", BOTH)
-def test_the_key_is_not_in_the_plan(backend: str, base: Path) -> None:
-    plan = support.plan_of(support.study_of(backend), base)
-    everything = json.dumps([plan.request, facts_to_json(plan.facts), [str(f) for f in plan.found]])
-    assert "s3cr3t-value" not in everything
 
 
 def test_a_start_has_its_own_tags_and_folder(base: Path) -> None:
