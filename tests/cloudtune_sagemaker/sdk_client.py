@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.sdk_clients import run_client
 
 SDK = Path(__file__).parent / "sdk"
 OPTED_OUT = """\
@@ -49,33 +48,10 @@ def runner(
     @functools.cache
     def run(name: str, *words: str) -> Used:
         folder = folders.mktemp(name)
-        config, noted = folder / "config.yaml", folder / "connections"
+        config = folder / "config.yaml"
         config.write_text(OPTED_OUT)
-        port = emulator["url"].rpartition(":")[2]
-        env = {
-            **emulator["environment"],
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(SDK.parents[1] / "guard"),
-            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
-            "TEST_EMULATOR_PORT": port,
-            "TEST_CONNECTIONS": str(noted),
-        }
-        done = subprocess.run(
-            [python, str(SDK / client), name, *words],
-            cwd=folder,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stdout[-6000:]
-        addresses = {line.partition(" ")[2] for line in noted.read_text().splitlines()}
-        if name != "guarded":
-            assert addresses == {f"('127.0.0.1', {port})"}
-        told = json.loads((folder / f"{name}.json").read_text())
-        return Used(told, done.stdout)
+        command = [python, str(SDK / client), name, *words]
+        env = {"SAGEMAKER_USER_CONFIG_OVERRIDE": str(config)}
+        return Used(*run_client(command, folder, emulator, name, env))
 
     return run

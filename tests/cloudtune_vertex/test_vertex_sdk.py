@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -21,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.emulator_server import address_of
+from tests.sdk_clients import run_client
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -53,33 +52,10 @@ def use(
     @functools.cache
     def run(name: str) -> dict[str, Any]:
         home = tmp_path_factory.mktemp(name)
-        noted = home / "connections"
-        port = emulator["url"].rpartition(":")[2]
-        done = subprocess.run(
-            [sdk, str(SDK / "client.py"), name],
-            cwd=home,
-            env={
-                **emulator["environment"],
-                "PATH": os.environ["PATH"],
-                "HOME": str(home),
-                "PYTHONPATH": str(SDK.parents[1] / "guard"),
-                "TEST_URL": emulator["url"],
-                "TEST_KEY": emulator["key"],
-                "TEST_EMULATOR_PORT": port,
-                "TEST_CONNECTIONS": str(noted),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stdout[-6000:]
-        addresses = {line.partition(" ")[2] for line in noted.read_text().splitlines()}
-        if name != "guarded":
-            assert addresses <= {f"('127.0.0.1', {port})", f"('127.0.0.1', '{port}')"}
-        told: dict[str, Any] = json.loads((home / f"{name}.json").read_text())
-        return told
+        command = [sdk, str(SDK / "client.py"), name]
+        env = {"TEST_URL": emulator["url"], "TEST_KEY": emulator["key"]}
+        result: dict[str, Any] = run_client(command, home, emulator, name, env)[0]
+        return result
 
     return run
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.emulator_server import address_of
+from tests.sdk_clients import run_client
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -42,26 +40,8 @@ def use(place: str, emulator: Mapping[str, Any], tmp_path_factory: pytest.TempPa
     @functools.cache
     def run(name: str) -> dict[str, Any]:
         home = tmp_path_factory.mktemp(f"{place}-{name}")
-        env = {
-            **emulator["environment"],
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "PYTHONPATH": str(SDK.parents[1] / "guard"),
-            "TEST_EMULATOR_PORT": emulator["url"].rpartition(":")[2],
-            "TEST_CONNECTIONS": str(home / "connections"),
-        }
-        done = subprocess.run(
-            [sys.executable, str(SDK / "deployments.py"), place, name],
-            cwd=home,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout[-6000:]
-        result: dict[str, Any] = json.loads((home / f"{name}.json").read_text())
+        command = [sys.executable, str(SDK / "deployments.py"), place, name]
+        result: dict[str, Any] = run_client(command, home, emulator, name)[0]
         return result
 
     return run

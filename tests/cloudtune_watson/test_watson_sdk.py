@@ -9,9 +9,7 @@ index. What they are asked to do stands in ``sdk/client.py``.
 from __future__ import annotations
 
 import functools
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.emulator_server import address_of
+from tests.sdk_clients import run_client
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -56,34 +55,10 @@ def use(
     @functools.cache
     def run(name: str, *, trusts: bool = True) -> dict[str, Any]:
         home = tmp_path_factory.mktemp(f"{kind}-{name}")
-        noted = home / "connections"
-        port = emulator["url"].rpartition(":")[2]
-        env = {
-            **emulator["environment"],
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "PYTHONPATH": str(SDK.parents[1] / "guard"),
-            "TEST_EMULATOR_PORT": port,
-            "TEST_CONNECTIONS": str(noted),
-        }
-        if not trusts:
-            env |= dict.fromkeys(VERIFY, "True")
-        done = subprocess.run(
-            [python, str(SDK / "client.py"), kind, name],
-            cwd=home,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=400,
-        )
-        assert done.returncode == 0, done.stdout[-6000:]
-        addresses = {line.partition(" ")[2] for line in noted.read_text().splitlines()}
-        if name != "guarded":
-            assert addresses <= {f"('127.0.0.1', {port})", f"('127.0.0.1', '{port}')"}
-        told: dict[str, Any] = json.loads((home / f"{name}.json").read_text())
-        return told
+        command = [python, str(SDK / "client.py"), kind, name]
+        env: dict[str, str] = {} if trusts else dict.fromkeys(VERIFY, "True")
+        result: dict[str, Any] = run_client(command, home, emulator, name, env)[0]
+        return result
 
     return run
 
