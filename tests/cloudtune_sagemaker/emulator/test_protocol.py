@@ -6,22 +6,17 @@ import http.client
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
-from cloudtune.emulation.process import IN_USE
-
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
 
-START = "cloudtune_sagemaker.emulator"
 SIMULATION = {"PolicyInputList": ["{}"], "ActionNames": ["s3:GetObject"]}
 
 
@@ -265,21 +260,6 @@ def test_a_region_is_no_path(emulator: Emulator, region: str) -> None:
     assert emulator.log(name)
 
 
-def test_the_address_is_private_and_goes_with_the_process(
-    start_emulator: Callable[..., Emulator],
-) -> None:
-    made = start_emulator()
-    path = made.folder / "address.json"
-    assert json.loads(path.read_text()) == made.address
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
-    assert made.address["pid"] == made.process.pid
-    assert made.address["environment"]["AWS_ENDPOINT_URL"] == made.url
-    assert made.key not in (made.folder / "server.log").read_text()
-    assert made.end() == 0
-    assert not path.exists()
-
-
 def test_the_environment_alone_is_enough(start_emulator: Callable[..., Emulator]) -> None:
     made = start_emulator()
     code = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
@@ -288,15 +268,6 @@ def test_the_environment_alone_is_enough(start_emulator: Callable[..., Emulator]
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "123456789012"
-
-
-def test_a_folder_has_one_emulator(start_emulator: Callable[..., Emulator]) -> None:
-    made = start_emulator()
-    words = [sys.executable, "-m", START, "--folder", str(made.folder)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == IN_USE
-    assert "another emulator uses" in done.stderr
-    assert (made.folder / "address.json").exists()
 
 
 def test_its_end_ends_the_scripts(start_emulator: Callable[..., Emulator]) -> None:
@@ -328,12 +299,3 @@ def test_the_reaper_ends_the_scripts_when_it_is_killed(
         return bool(status == psutil.STATUS_ZOMBIE)
 
     made.until(gone, bool)
-
-
-def test_a_wrong_fault_plan_is_told_at_once(tmp_path: Path) -> None:
-    plan = tmp_path / "faults.yaml"
-    plan.write_text("faults:\n- {operation: CreateModel, call: 1, effect: throttle}\n")
-    words = [sys.executable, "-m", START, "--folder", str(tmp_path / "f"), "--faults", str(plan)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 1
-    assert f"{plan}:2: faults.0.operation" in done.stderr

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudtune.emulation.process import IN_USE
 from cloudtune_vertex.google_sdk import import_google
 
-START = "cloudtune_vertex.emulator"
 PARENT = "projects/team/locations/us-central1"
 JOBS = "/v1/projects/team/locations/us-central1/customJobs"
 
@@ -219,19 +215,6 @@ def test_locations_and_projects_are_apart(emulator: Any) -> None:
     assert emulator.get(f"{PARENT}/customJobs/{name.rpartition('/')[2]}").name == name
 
 
-def test_the_address_is_private_and_goes_with_the_process(start_emulator: Any) -> None:
-    made = start_emulator()
-    path = made.folder / "address.json"
-    assert json.loads(path.read_text()) == made.address
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
-    assert made.address["pid"] == made.process.pid
-    assert made.address["environment"]["VERTEX_EMULATOR_HOST"] == made.url
-    assert made.key not in (made.folder / "server.log").read_text()
-    assert made.end() == 0
-    assert not path.exists()
-
-
 def test_its_environment_alone_is_enough_for_the_storage(emulator: Any) -> None:
     emulator.bucket.blob("environment/one").upload_from_string("found")
     code = """
@@ -244,28 +227,6 @@ print(client.bucket("team-bucket").blob("environment/one").download_as_text())
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout == "found\n"
-
-
-def test_a_folder_has_one_emulator(emulator: Any) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", START, "--folder", str(emulator.folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == IN_USE
-    assert "another emulator uses" in done.stderr
-    assert (emulator.folder / "address.json").exists()
-
-
-def test_a_wrong_fault_plan_is_told_at_once(tmp_path: Path) -> None:
-    plan = tmp_path / "faults.yaml"
-    plan.write_text("faults:\n- {operation: CreateModel, call: 1, effect: throttle}\n")
-    words = [sys.executable, "-m", START, "--folder", str(tmp_path / "f"), "--faults", str(plan)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 1
-    assert f"{plan}:2: faults.0.operation" in done.stderr
 
 
 def test_it_ends_while_tuning_jobs_start_their_trials(start_emulator: Any) -> None:
