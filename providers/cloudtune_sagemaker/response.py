@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from cloudtune.provider import JobState, Json, Measurement, RawTrial, TrialState
+from cloudtune_sagemaker.native.names import AUTO, HYPERBAND
 
 Phase = Literal["waiting", "running", "stopping", "completed", "failed", "stopped", "unknown"]
 
@@ -142,8 +143,8 @@ def to_tuning_job(
     return TuningJob(
         name=description["HyperParameterTuningJobName"],
         status=description["HyperParameterTuningJobStatus"],
-        stops_early=config.get("TrainingJobEarlyStoppingType") == "Auto"
-        or config.get("Strategy") == "Hyperband",
+        stops_early=config.get("TrainingJobEarlyStoppingType") == AUTO
+        or config.get("Strategy") == HYPERBAND,
         ends_trials=bool(config.get("TuningJobCompletionCriteria"))
         or "MaxRuntimeInSeconds" in config.get("ResourceLimits", {}),
         max_resource=hyperband.get("MaxResource"),

@@ -108,7 +108,7 @@ class _Search:
         if name not in METHODS:
             method.mistake("name", f"must be {' or '.join(METHODS)}, {describe_value(name)}")
             return
-        if name == "rbfopt":
+        if METHODS[str(name)] == "bayesian":
             method.approximate("name", "other services run it as bayesian, with another model")
         self._data["strategy"] = {"name": METHODS[str(name)]}
         self._origins["strategy"] = method.path

@@ -10,7 +10,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, map_at, named_entries, native_of, take_block
-from cloudtune.dialect.words import Words
+from cloudtune.dialect.words import Words, inverse
 from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.formats.documents import walk
@@ -21,6 +21,8 @@ from cloudtune.formats.katib.names import (
     API_VERSION,
     EXTREMES,
     HOME,
+    RULES,
+    SIMILAR,
     default_expression,
 )
 from cloudtune.formats.katib.parameters import read_parameter
@@ -189,7 +191,7 @@ def _early_stopping(study: Study) -> Json:
         )
         if value is not None
     ]
-    return {"algorithmName": "medianstop", **compact(algorithmSettings=settings)}
+    return {"algorithmName": inverse(RULES, "median"), **compact(algorithmSettings=settings)}
 
 
 def _parameter(parameter: Parameter) -> Json:
@@ -307,9 +309,9 @@ def _template_notes(template: Json, names: list[str], path: str) -> Iterator[Not
 
 _WORDS = Words(
     strategies=ALGORITHMS,
-    similar={"multivariate-tpe": {"name": "bayesian", "method": "tpe"}},
+    similar=SIMILAR,
     plain={"random": "uniform", "bayesian": "gp"},
-    rules={"medianstop": "median"},
+    rules=RULES,
     automatic="median",
 )
 KATIB = Dialect(

@@ -25,6 +25,9 @@ ALGORITHMS: dict[str, Json] = {
     "hyperband": {"name": "hyperband"},
 }
 """The strategy of each algorithm that a study can name."""
+SIMILAR: dict[str, Json] = {"multivariate-tpe": {"name": "bayesian", "method": "tpe"}}
+"""The strategy that is most like each of the other algorithms."""
+RULES = {"medianstop": "median"}
 
 
 def default_expression(metric: str) -> str:

@@ -14,6 +14,8 @@ from cloudtune.formats.katib.names import (
     DEFAULT_PARALLEL,
     EXTREMES,
     HOME,
+    RULES,
+    SIMILAR,
 )
 from cloudtune.formats.katib.parameters import read_parameter
 from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named
@@ -114,7 +116,7 @@ class ExperimentReader(DocumentReader):
         if name in {None, ""}:
             algorithm.mistake("algorithmName", "an experiment needs an algorithm")
             return
-        if name == "multivariate-tpe":
+        if name in SIMILAR:
             algorithm.put("algorithmName", name)
             algorithm.approximate("algorithmName", "other services run it as bayesian with tpe")
             name = "tpe"
@@ -164,8 +166,9 @@ class ExperimentReader(DocumentReader):
         rule = stopping.peek("algorithmName")
         if rule is None:
             return
-        if rule != "medianstop":
-            stopping.refuse("algorithmName", f"a study has no rule {rule}; it has medianstop")
+        if str(rule) not in RULES:
+            reason = f"a study has no rule {rule}; it has {', '.join(RULES)}"
+            stopping.refuse("algorithmName", reason)
             return
         stopping.take("algorithmName")
         block: Json = {"rule": "median"}

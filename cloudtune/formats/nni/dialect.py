@@ -24,6 +24,7 @@ from cloudtune.formats.nni.names import (
     COMBINED,
     GOALS,
     HOME,
+    MEDIAN_STOP,
     METRIC,
     RESOURCE,
     SIMILAR,
@@ -144,7 +145,7 @@ def _algorithms(study: Study, rest: Json, index: int) -> Json:
     if not rest and study.objectives:
         settings = {"optimize_mode": study.objectives[0].goal} | settings
     key = ALGORITHM_NAMES["assessor"] if index == 2 else "name"
-    return found | {"assessor": {key: "Medianstop", **compact(**{arguments_key: settings})}}
+    return found | {"assessor": {key: MEDIAN_STOP, **compact(**{arguments_key: settings})}}
 
 
 def _tuner_name(study: Study, tuner: Json) -> str:
@@ -319,7 +320,7 @@ _WORDS = Words(
     strategies=TUNERS,
     similar=SIMILAR,
     plain={"random": "uniform", "bayesian": "tpe"},
-    rules={"Medianstop": "median"},
+    rules={MEDIAN_STOP: "median"},
     automatic="median",
 )
 NNI = Dialect(

@@ -26,13 +26,14 @@ ALGORITHM_NAMES = {
 """The key of the name in the older configuration; the newer one has ``name``."""
 CUSTOM = ("className", "class_name", "codeDirectory", "code_directory", "codeDir", "classFileName")
 """The keys of an algorithm that is code of its own."""
+TPE, BATCH, HYPERBAND, MEDIAN_STOP = "TPE", "Batch", "Hyperband", "Medianstop"
 TUNERS: dict[str, Json] = {
-    "TPE": {"name": "bayesian", "method": "tpe"},
+    TPE: {"name": "bayesian", "method": "tpe"},
     "GP": {"name": "bayesian", "method": "gp"},
     "Random": {"name": "random"},
     "GridSearch": {"name": "grid"},
-    "Hyperband": {"name": "hyperband"},
-    "Batch": {"name": "list"},
+    HYPERBAND: {"name": "hyperband"},
+    BATCH: {"name": "list"},
 }
 """The strategy of each tuner that a study can name."""
 SIMILAR: dict[str, Json] = {
@@ -47,11 +48,11 @@ SIMILAR: dict[str, Json] = {
 _BUILT_IN = {name.lower(): name for name in TUNERS | SIMILAR}
 GOALS = {"tpe": "minimize", "hyperband": "maximize", "dngo": "maximize"}
 """The goal of a tuner without ``optimize_mode``. Those of the other tuners are not verified."""
-WITHOUT_GOAL = frozenset(["Random", "GridSearch", "Batch"])
+WITHOUT_GOAL = frozenset(["Random", "GridSearch", BATCH])
 """The tuners without ``optimize_mode``: current versions of NNI refuse it, older ones ignore it."""
 RESOURCE = "TRIAL_BUDGET"
 """The parameter that the Hyperband advisor adds."""
-BUDGETS = {"Hyperband": {"max": "R"}, "BOHB": {"min": "min_budget", "max": "max_budget"}}
+BUDGETS = {HYPERBAND: {"max": "R"}, "BOHB": {"min": "min_budget", "max": "max_budget"}}
 """The arguments for the resource of hyperband."""
 DEFAULT_BUDGET = 60
 """``R`` where the Hyperband advisor has none."""

@@ -12,16 +12,20 @@ from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import DocumentReader, StudyDraft, compact
 from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
+    BATCH,
     BUDGETS,
     COMBINED,
     CUSTOM,
     DEFAULT_BUDGET,
     GOALS,
     HOME,
+    HYPERBAND,
+    MEDIAN_STOP,
     METRIC,
     RESOURCE,
     SIMILAR,
     SPELLINGS,
+    TPE,
     TUNERS,
     UNITS,
     WITHOUT_GOAL,
@@ -193,7 +197,7 @@ class ExperimentReader(DocumentReader):
         self._objective(known, tuner, arguments)
         for key in arguments.rest().keys() - {"optimize_mode"}:
             arguments.note(key, "kept for NNI: no other service has this argument")
-        return known == "Batch"
+        return known == BATCH
 
     def _algorithm(self, kind: str, fields: Fields) -> tuple[str | None, str]:
         """Return the name of a built-in algorithm, and its key; report code of its own."""
@@ -217,7 +221,7 @@ class ExperimentReader(DocumentReader):
             if (number := arguments.integer(argument)) is not None:
                 budget[key] = number
         if "max" not in budget:
-            if name == "Hyperband":
+            if name == HYPERBAND:
                 arguments.note("R", f"absent, so NNI's default {DEFAULT_BUDGET}")
                 budget["max"] = DEFAULT_BUDGET
             else:
@@ -237,7 +241,7 @@ class ExperimentReader(DocumentReader):
         if mode is None and (mode := GOALS.get(name.lower())) is not None:
             arguments.erase("optimize_mode")  # an export leaves it out, too
             text = f"absent, so {mode}, the default of {name}"
-            if name == "TPE" and "builtinTunerName" in tuner.original:
+            if name == TPE and "builtinTunerName" in tuner.original:
                 text += "; some documentation of NNI 1 says maximize instead"
             arguments.note("optimize_mode", text)
         if mode is None:
@@ -263,12 +267,12 @@ class ExperimentReader(DocumentReader):
         name, key = self._algorithm("assessor", assessor)
         if name is None:
             return
-        if name.lower() != "medianstop":
+        if name.lower() != MEDIAN_STOP.lower():
             assessor.put(key, name)
             reason = f"kept for NNI: a study has no rule {name}, so elsewhere no trial stops early"
             assessor.approximate(key, reason)
             return
-        if name != "Medianstop":
+        if name != MEDIAN_STOP:
             assessor.put(key, name)
         arguments = assessor.map(self._key("arguments", assessor))
         step = arguments.integer("start_step")

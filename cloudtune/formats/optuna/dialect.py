@@ -18,6 +18,7 @@ from cloudtune.formats.model import compact
 from cloudtune.formats.optuna.distributions import write_distribution
 from cloudtune.formats.optuna.names import (
     BUDGET,
+    DEFAULT_SAMPLER,
     HALVING,
     HALVING_ETA,
     HOME,
@@ -138,7 +139,7 @@ def _sampler(study: Study, native: Native) -> Json:
             name = _WORDS.strategy(strategy)
     if name is None and not seed:
         return {}
-    return {"sampler": {"name": name or "TPESampler", **compact(arguments=seed)}}
+    return {"sampler": {"name": name or DEFAULT_SAMPLER, **compact(arguments=seed)}}
 
 
 def _pruner(study: Study) -> Json:

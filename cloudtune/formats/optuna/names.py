@@ -6,8 +6,9 @@ from cloudtune.formats.fields import Json
 from cloudtune.study.schema import StoppingRule
 
 HOME = "optuna"
+DEFAULT_SAMPLER = "TPESampler"
 SAMPLERS: dict[str, Json] = {
-    "TPESampler": {"name": "bayesian", "method": "tpe"},
+    DEFAULT_SAMPLER: {"name": "bayesian", "method": "tpe"},
     "GPSampler": {"name": "bayesian", "method": "gp"},
     "CmaEsSampler": {"name": "bayesian", "method": "cmaes"},
     "RandomSampler": {"name": "random"},

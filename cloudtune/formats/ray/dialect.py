@@ -23,6 +23,7 @@ from cloudtune.formats.ray.names import (
     DEFAULTS,
     HOME,
     HYPERBAND,
+    INSTEAD,
     ITERATION,
     MEDIAN,
     MODES,
@@ -45,7 +46,7 @@ _MIN_TRIALS = 5
 _WORDS = Words(
     strategies=SEARCHERS,
     similar=SIMILAR,
-    instead={"genetic": "optuna"},
+    instead=INSTEAD,
     plain={"random": "uniform"},
     automatic="median",
 )

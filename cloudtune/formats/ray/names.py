@@ -30,6 +30,8 @@ SEARCHERS: dict[str, Json] = {
     "bayesopt": {"name": "bayesian", "method": "gp"},
 }
 """The strategy of each search algorithm that a study can name, by Ray's short name."""
+INSTEAD = {"genetic": "optuna"}
+"""By strategy without an algorithm, the one that is written for it."""
 SIMILAR: dict[str, Json] = {
     name: {"name": "bayesian"} for name in ("ax", "bohb", "hebo", "nevergrad", "zoopt")
 }

@@ -15,7 +15,16 @@ from cloudtune.fitting.capabilities import ALL_SCALES, NOTHING, Limit
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.formats.fields import Json
 from cloudtune.formats.model import compact
-from cloudtune.formats.vizier.names import ALGORITHMS, GOALS, HOME, RULES, SCALES, SELECTIONS, SPEC
+from cloudtune.formats.vizier.names import (
+    ALGORITHMS,
+    GOALS,
+    HOME,
+    RULES,
+    SCALES,
+    SELECTIONS,
+    SPEC,
+    UNSPECIFIED,
+)
 from cloudtune.formats.vizier.tree import (
     adjust_reversed,
     kept_names,
@@ -84,7 +93,7 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     algorithm = _WORDS.strategy(study.strategy)
     if ALGORITHMS.get(str(kept.get("algorithm"))) != ALGORITHMS[str(algorithm)]:
         kept.pop("algorithm", None)
-    if algorithm != "ALGORITHM_UNSPECIFIED":
+    if algorithm != UNSPECIFIED:
         spec["algorithm"] = algorithm
     kept.pop(_SELECTION, None)
     if any(each.select == "best" for each in study.objectives):

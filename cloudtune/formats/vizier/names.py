@@ -14,9 +14,10 @@ HOME = "vizier"
 SPEC = "studySpec"
 GOALS = {"MAXIMIZE": "maximize", "MINIMIZE": "minimize"}
 GOAL_NUMBERS = {0: "GOAL_TYPE_UNSPECIFIED", 1: "MAXIMIZE", 2: "MINIMIZE"}
+UNSPECIFIED, DEFAULT, HALTON = "ALGORITHM_UNSPECIFIED", "DEFAULT", "QUASI_RANDOM_SEARCH"
 ALGORITHMS: dict[str, Json] = {
-    "ALGORITHM_UNSPECIFIED": {"name": "bayesian"},
-    "DEFAULT": {"name": "bayesian"},
+    UNSPECIFIED: {"name": "bayesian"},
+    DEFAULT: {"name": "bayesian"},
     "GAUSSIAN_PROCESS_BANDIT": {"name": "bayesian", "method": "gp"},
     "GP_UCB_PE": {"name": "bayesian", "method": "gp"},
     "EMUKIT_GP_EI": {"name": "bayesian", "method": "gp"},
@@ -24,15 +25,15 @@ ALGORITHMS: dict[str, Json] = {
     "GRID_SEARCH": {"name": "grid"},
     "SHUFFLED_GRID_SEARCH": {"name": "grid"},
     "RANDOM_SEARCH": {"name": "random"},
-    "QUASI_RANDOM_SEARCH": {"name": "random", "method": "sobol"},
+    HALTON: {"name": "random", "method": "sobol"},
     "NSGA2": {"name": "genetic", "method": "nsga2"},
 }
 """The strategy of each algorithm; of several with the same strategy, the first is written."""
 ALGORITHM_NUMBERS = dict(
     enumerate(
         (
-            *("ALGORITHM_UNSPECIFIED", "GAUSSIAN_PROCESS_BANDIT", "GRID_SEARCH", "RANDOM_SEARCH"),
-            *("QUASI_RANDOM_SEARCH", "NSGA2", "EMUKIT_GP_EI", "BOCS", "HARMONICA"),
+            *(UNSPECIFIED, "GAUSSIAN_PROCESS_BANDIT", "GRID_SEARCH", "RANDOM_SEARCH"),
+            *(HALTON, "NSGA2", "EMUKIT_GP_EI", "BOCS", "HARMONICA"),
         )
     )
 )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloudtune.dialect.words import inverse
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import StudyDraft, compact
 from cloudtune.formats.values import parse_number
 from cloudtune.formats.vizier.names import (
     ALGORITHM_NUMBERS,
     ALGORITHMS,
+    DEFAULT,
     GOAL_NUMBERS,
     GOALS,
+    HALTON,
     HOME,
     RULES,
     SELECTIONS,
@@ -106,7 +109,7 @@ def _goal(fields: Fields) -> str | None:
     goal = GOAL_NUMBERS.get(value) if isinstance(value, int) else value
     if goal in {None, "", "GOAL_TYPE_UNSPECIFIED"} and value in {None, "", 0, goal}:
         fields.note("goal", "absent, so Vizier's default MAXIMIZE")
-        goal = "MAXIMIZE"
+        goal = inverse(GOALS, "maximize")
     if goal not in GOALS:
         fields.mistake("goal", f"must be MAXIMIZE or MINIMIZE, not {value!r}")
         return None
@@ -128,9 +131,9 @@ def _strategy(spec: Fields) -> Json:
     first = next(each for each, known in ALGORITHMS.items() if known == strategy)
     if name != first:
         spec.put("algorithm", name)
-        if name != "DEFAULT":
+        if name != DEFAULT:
             spec.approximate("algorithm", f"other services run it as {' '.join(strategy.values())}")
-    elif name == "QUASI_RANDOM_SEARCH":
+    elif name == HALTON:
         spec.approximate("algorithm", "Vizier takes Halton's sequence, others that of Sobol")
     return strategy
 

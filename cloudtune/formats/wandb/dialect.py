@@ -17,7 +17,7 @@ from cloudtune.formats.fields import Json, Report
 from cloudtune.formats.kept import read_alone
 from cloudtune.formats.model import compact
 from cloudtune.formats.nesting import Nesting
-from cloudtune.formats.wandb.names import ARGUMENTS, HOME, INVERSE, LOG_STYLES, METHODS
+from cloudtune.formats.wandb.names import ARGUMENTS, CUSTOM, HOME, INVERSE, LOG_STYLES, METHODS
 from cloudtune.formats.wandb.parameters import ParametersReader
 from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import count_values
@@ -195,7 +195,7 @@ def _has_weights(part: Json, parameter: Parameter) -> bool:
 
 def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     study, rest, trial = fitted.study, native.rest, fitted.study.trial
-    if len(study.objectives) > 1 and rest.get("method") != "custom":
+    if len(study.objectives) > 1 and rest.get("method") != CUSTOM:
         yield Finding("refused", "objective", "only the method custom has several metrics")
     if not study.objectives and study.strategy.name == "bayesian":
         yield Note("objective", "absent: the method bayes needs a metric", "warning")
@@ -230,8 +230,8 @@ def _native_probabilities(study: Study) -> set[str]:
 
 
 _WORDS = Words(
-    strategies={word: {"name": name} for word, name in METHODS.items() if word != "custom"},
-    similar={"custom": {"name": METHODS["custom"]}},
+    strategies={word: {"name": name} for word, name in METHODS.items() if word != CUSTOM},
+    similar={CUSTOM: {"name": METHODS[CUSTOM]}},
     plain={"random": "uniform", "bayesian": "gp"},
     rules={"hyperband": "halving"},
     automatic="halving",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 HOME = "wandb"
-METHODS = {"bayes": "bayesian", "grid": "grid", "random": "random", "custom": "bayesian"}
+CUSTOM = "custom"
+METHODS = {"bayes": "bayesian", "grid": "grid", "random": "random", CUSTOM: "bayesian"}
 """The strategy of each method; with custom, a scheduler outside chooses."""
 EXPONENTS = frozenset(["log_uniform", "inv_log_uniform", "q_log_uniform"])
 """The distributions whose bounds are exponents of e."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import DocumentReader, StudyDraft, compact
-from cloudtune.formats.wandb.names import ARGUMENTS, DEFAULT_COMMAND, ETA, HOME, METHODS
+from cloudtune.formats.wandb.names import ARGUMENTS, CUSTOM, DEFAULT_COMMAND, ETA, HOME, METHODS
 from cloudtune.formats.wandb.parameters import ParametersReader
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -57,7 +57,7 @@ class SweepReader(DocumentReader):
         if method not in METHODS:
             document.mistake("method", f"unknown method {method!r}", hint)
             return
-        if method == "custom":
+        if method == CUSTOM:
             scheduler: Any = document.peek("scheduler")
             engine = scheduler.get("engine") if is_map(scheduler) else None
             if engine not in ("optuna", "ax") or "source" in scheduler:

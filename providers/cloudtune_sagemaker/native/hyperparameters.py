@@ -15,7 +15,7 @@ from cloudtune.provider import (
     parse_texts,
     unique_values,
 )
-from cloudtune_sagemaker.native.names import SCALES, script_argument
+from cloudtune_sagemaker.native.names import AUTO, LINEAR, REVERSED, SCALES, script_argument
 
 RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 
@@ -57,7 +57,7 @@ def _read_range(kind: str, fields: Fields, *, decoded: bool) -> Json | None:
         return {"type": "categorical", "values": unique_values(read_values(texts, decoded=decoded))}
     read = fields.integer if kind == "IntegerParameterRanges" else fields.number
     low, high = read("MinValue"), read("MaxValue")
-    scaling = fields.word("ScalingType") or "Auto"
+    scaling = fields.word("ScalingType") or AUTO
     if scaling not in SCALES:
         fields.mistake("ScalingType", f"unknown scale {scaling!r}", f"use {', '.join(SCALES)}")
         return None
@@ -65,11 +65,11 @@ def _read_range(kind: str, fields: Fields, *, decoded: bool) -> Json | None:
         if not fields.report.problems:
             fields.mistake("MinValue", "a range needs MinValue and MaxValue")
         return None
-    if scaling == "ReverseLogarithmic" and (read == fields.integer or low < 0 or high >= 1):
+    if scaling == REVERSED and (read == fields.integer or low < 0 or high >= 1):
         message = "SageMaker has it only for continuous ranges from 0 to below 1"
         fields.mistake("ScalingType", message, "use Linear or Logarithmic")
         return None
-    scale = {} if scaling == "Linear" else {"scale": SCALES[scaling]}
+    scale = {} if scaling == LINEAR else {"scale": SCALES[scaling]}
     type_ = "int" if kind == "IntegerParameterRanges" else "float"
     return {"type": type_, "min": low, "max": high, **scale}
 

@@ -8,17 +8,18 @@ import re
 
 from cloudtune.provider import Words
 
+HYPERBAND, AUTO, LINEAR, REVERSED = "Hyperband", "Auto", "Linear", "ReverseLogarithmic"
 STRATEGIES = {
     "Bayesian": "bayesian",
     "Random": "random",
     "Grid": "grid",
-    "Hyperband": "hyperband",
+    HYPERBAND: "hyperband",
 }
 SCALES = {
-    "Auto": "auto",
-    "Linear": "linear",
+    AUTO: "auto",
+    LINEAR: "linear",
     "Logarithmic": "log",
-    "ReverseLogarithmic": "reverse_log",
+    REVERSED: "reverse_log",
 }
 GOALS = {"Maximize": "maximize", "Minimize": "minimize"}
 WORDS = Words(

@@ -17,7 +17,7 @@ from cloudtune_sagemaker.native.branches import JoinedBranches, join
 from cloudtune_sagemaker.native.definition import read_definition
 from cloudtune_sagemaker.native.durations import read_seconds
 from cloudtune_sagemaker.native.hyperparameters import read_ranges
-from cloudtune_sagemaker.native.names import GOALS, STRATEGIES, WARM_STARTS
+from cloudtune_sagemaker.native.names import AUTO, GOALS, HYPERBAND, STRATEGIES, WARM_STARTS
 from cloudtune_sagemaker.rules.native import unknown_fields
 from cloudtune_sagemaker.settings import NAME
 
@@ -167,7 +167,7 @@ def _strategy(config: Fields, data: Json, origins: dict[str, str]) -> None:
         return
     strategy: Json = {"name": STRATEGIES[name]}
     origins["strategy"] = config.at("Strategy")
-    if name == "Hyperband":
+    if name == HYPERBAND:
         band = config.map("StrategyConfig").map("HyperbandStrategyConfig")
         strategy |= compact(min=band.integer("MinResource"), max=band.integer("MaxResource"))
         origins["strategy.min"] = band.at("MinResource")
@@ -187,7 +187,7 @@ def _strategy(config: Fields, data: Json, origins: dict[str, str]) -> None:
         strategy["seed"] = config.integer("RandomSeed")
     data["strategy"] = strategy
     stopping = config.word("TrainingJobEarlyStoppingType") or "Off"
-    if stopping == "Auto":
+    if stopping == AUTO:
         data["early_stopping"] = "auto"
         origins["early_stopping"] = config.at("TrainingJobEarlyStoppingType")
     elif stopping != "Off":

@@ -31,6 +31,7 @@ from cloudtune.provider import (
     storage_address,
 )
 from cloudtune_sagemaker.native.names import (
+    AUTO,
     DIRECTORY,
     GOALS,
     PROGRAM,
@@ -152,7 +153,7 @@ def _config(study: Study) -> Json:
         MaxParallelTrainingJobs=limits.parallel_trials or 1,
         MaxRuntimeInSeconds=timeout,
     )
-    config["TrainingJobEarlyStoppingType"] = "Auto" if study.early_stopping else "Off"
+    config["TrainingJobEarlyStoppingType"] = AUTO if study.early_stopping else "Off"
     patience = limits.patience and max(MIN_PATIENCE, limits.patience)
     target = study.objectives[0].target if study.objectives else None
     return config | compact(

@@ -13,6 +13,7 @@ from cloudtune.provider import (
     camel_case,
     compact,
     format_duration,
+    inverse,
     is_map,
     read_parameter_specs,
     restore_paths,
@@ -128,7 +129,7 @@ class _JobReader:
             goal = NUMBERS["goal"].get(value) if isinstance(value, int) else value
             if goal in {None, "", "GOAL_TYPE_UNSPECIFIED"}:
                 fields.note("goal", "absent, so Vertex AI's default MAXIMIZE")
-                goal = "MAXIMIZE"
+                goal = inverse(GOALS, "maximize")
             if not metric or goal not in GOALS:
                 fields.mistake("goal", "a metric needs an id and a goal MAXIMIZE or MINIMIZE")
                 continue

@@ -22,6 +22,7 @@ from cloudtune.provider import (
     did_you_mean,
 )
 from cloudtune_vertex.google_sdk import import_google
+from cloudtune_vertex.native.names import ALGORITHMS
 from cloudtune_vertex.request import request
 from cloudtune_vertex.rules.machines import DISK_GB, DISK_REASON, NO_TPUS, has_tpus
 from cloudtune_vertex.rules.settings import MAX_LABELS, SETTINGS, label_problems, refuse
@@ -235,7 +236,9 @@ def _study_problems(study: Json) -> Iterator[Problem]:
     for index, metric in enumerate(study.get("metrics", ())):
         if not re.fullmatch(r"\S+", metric.get("metricId", "")):
             yield f"studySpec.metrics.{index}.metricId", "must be a name without spaces"
-    if study.get("algorithm") == "GRID_SEARCH" and (names := list(_float_ranges(study))):
+    if ALGORITHMS.get(str(study.get("algorithm"))) == "grid" and (
+        names := list(_float_ranges(study))
+    ):
         yield "studySpec.algorithm", f"a grid must have no float ranges: {', '.join(names)}"
 
 

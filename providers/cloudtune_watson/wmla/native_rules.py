@@ -11,7 +11,7 @@ from typing import Any, cast
 from cloudtune.provider import Finding, Note
 from cloudtune_watson.layout import COMMAND
 from cloudtune_watson.rules.native import NATIVE, Fields, check_fields, not_sent, unknown_field
-from cloudtune_watson.wmla.native.names import GRID
+from cloudtune_watson.wmla.native.names import BAYESIAN, GRID, HYPERBAND, RANDOM, TPE
 
 _PARAM: Fields = {
     **dict.fromkeys(("name", "type", "dataType", "minDbVal", "maxDbVal", "minIntVal", "maxIntVal")),
@@ -35,10 +35,10 @@ SEARCH: Fields = {
 }
 """The fields of ``start_hpo`` in ibm-wmla 0.1.1, wmla_api_v1.py, and in IBM's notebooks."""
 ALGORITHM_PARAMS: Mapping[str, tuple[str, ...]] = {
-    "Random": ("RandomSeed",),
-    "Hyperband": ("RandomSeed", "eta", "ResourceName", "ResourceValue"),
-    "Tpe": ("RandomSeed", "WarmUp", "EICandidate", "GoodRatio", "GoodMax"),
-    "Bayesian": ("RandomSeed", "InitPoints", "CubeSize", "Noiseless"),
+    RANDOM: ("RandomSeed",),
+    HYPERBAND: ("RandomSeed", "eta", "ResourceName", "ResourceValue"),
+    TPE: ("RandomSeed", "WarmUp", "EICandidate", "GoodRatio", "GoodMax"),
+    BAYESIAN: ("RandomSeed", "InitPoints", "CubeSize", "Noiseless"),
     GRID: (),
 }
 """The parameters of the built-in algorithms, from the same sources. Others can be installed."""
@@ -79,7 +79,7 @@ def _check_search(native: Mapping[str, Any], algorithm: str) -> Iterator[Finding
 
 
 def _check_param(name: str, algorithm: str, path: str) -> Iterator[Finding | Note]:
-    known = ALGORITHM_PARAMS.get("Tpe" if algorithm == "TPE" else algorithm)
+    known = ALGORITHM_PARAMS.get(TPE if algorithm == "TPE" else algorithm)
     if known is None or name in known:
         return
     owners = [owner for owner, names in ALGORITHM_PARAMS.items() if name in names]

@@ -21,6 +21,7 @@ from cloudtune.provider import (
     objective_values,
 )
 from cloudtune_watson.response import to_seconds
+from cloudtune_watson.wmla.native.names import LATEST
 
 SEARCH_STATES: Mapping[str, JobState] = {
     "SUBMITTED": "pending",
@@ -116,5 +117,5 @@ def _measurements(experiment: Json, study: Study, resource: int | None) -> list[
 
 def _value_field(objective: Objective | None) -> str:
     if objective is None or objective.select != "best":
-        return "latest"
+        return LATEST
     return "max" if objective.goal == "maximize" else "min"

@@ -27,11 +27,9 @@ from cloudtune_watson.versions import (
     WMLA_LAST,
     parse_version,
 )
-from cloudtune_watson.wmla.native.names import GRID
+from cloudtune_watson.wmla.native.names import ALGORITHMS, BAYESIAN, GRID, HYPERBAND, TPE
 from cloudtune_watson.wmla.native_rules import native_rules
 from cloudtune_watson.wmla.study_part import MAX_EXPERIMENTS, algorithm_name, to_minutes
-
-ALGORITHMS = frozenset({"Random", "Bayesian", "Tpe", "Hyperband", GRID})
 
 
 def tuning_rules(
@@ -86,13 +84,13 @@ def _grid(study: Study) -> Iterator[Finding | Note]:
 
 def _algorithm(study: Study) -> Iterator[Finding | Note]:
     algorithm = algorithm_name(study)
-    if algorithm == "Bayesian":
+    if algorithm == BAYESIAN:
         text = (
             "IBM's Bayesian search assumes measurements without noise (Noiseless is true), unless "
             "native sets data.algoDef.algoParams: [{name: Noiseless, value: 'false'}]"
         )
         yield Note("strategy", text)
-    if algorithm == "Hyperband":
+    if algorithm == HYPERBAND:
         yield from _hyperband(study)
     if algorithm not in ALGORITHMS or len(study.objectives) > 1:
         text = "backend: wml supports every strategy and any number of objectives"
@@ -124,12 +122,12 @@ def _limits(study: Study) -> Iterator[Finding | Note]:
         reason = f"WML Accelerator counts whole minutes: {to_minutes(limits.timeout)}"
         yield Finding("approximated", "limits.timeout", reason)
     parallel = limits.parallel_trials or 1
-    if parallel > 1 and algorithm == "Bayesian":
+    if parallel > 1 and algorithm == BAYESIAN:
         reason = (
             "IBM's Bayesian search runs one trial at a time; method: tpe runs several in parallel"
         )
         yield Finding("approximated", "limits.parallel_trials", reason)
-    elif parallel > 1 and algorithm in {"Tpe", "Hyperband"}:
+    elif parallel > 1 and algorithm in {TPE, HYPERBAND}:
         text = f"according to IBM, {algorithm} runs trials in parallel only in some phases"
         yield Note("limits.parallel_trials", text)
 

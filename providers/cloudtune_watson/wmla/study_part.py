@@ -32,7 +32,7 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.wmla.native.model_spec import MAIN, write_options
-from cloudtune_watson.wmla.native.names import BOUNDS, GRID, LISTS, SELECTS, WORDS
+from cloudtune_watson.wmla.native.names import BOUNDS, GRID, HYPERBAND, LISTS, SELECTS, WORDS
 
 MAX_EXPERIMENTS = 10_000
 """Trials of a grid that a request lists."""
@@ -88,7 +88,7 @@ def _algorithm(study: Study, max_trials: int | None, kept: Json) -> Json:
     params: dict[str, Any] = {}
     if algorithm != GRID:
         params |= compact(RandomSeed=strategy.seed)
-    if algorithm == "Hyperband":
+    if algorithm == HYPERBAND:
         params |= compact(ResourceName=strategy.resource, ResourceValue=strategy.max)
         if "hyperbandEta" not in kept:
             params["eta"] = strategy.eta or _DEFAULT_ETA

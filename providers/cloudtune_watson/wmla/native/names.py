@@ -7,16 +7,18 @@ from cloudtune.provider import Json, Words
 DATA = "data"
 """The part of a request with the search, and its key in ``providers.watson.native``."""
 GRID = "ExperimentGridSearch"
+RANDOM, BAYESIAN, TPE, HYPERBAND = "Random", "Bayesian", "Tpe", "Hyperband"
+LATEST = "latest"
 ALGORITHMS: dict[str, Json] = {
-    "Random": {"name": "random"},
-    "Bayesian": {"name": "bayesian"},
-    "Tpe": {"name": "bayesian", "method": "tpe"},
-    "Hyperband": {"name": "hyperband"},
+    RANDOM: {"name": "random"},
+    BAYESIAN: {"name": "bayesian"},
+    TPE: {"name": "bayesian", "method": "tpe"},
+    HYPERBAND: {"name": "hyperband"},
     GRID: {"name": "list"},
 }
 """The strategy of each built-in algorithm."""
 GOALS = ("minimize", "maximize")
-SELECTS = {"minimize": "min", "maximize": "max", "latest": "last"}
+SELECTS = {"minimize": "min", "maximize": "max", LATEST: "last"}
 """Which value of an additional metric counts."""
 WORDS = Words(
     strategies=ALGORITHMS,
