@@ -251,7 +251,7 @@ STUDIES: list[tuple[dict[str, Any], str, str, tuple[str, ...]]] = [
     (limits(max_cost="1 CUH"), "limits.max_cost", "refused", WMLA),
     (limits(max_cost="1 CUH"), "limits.max_cost", "note", WML),
     (tuned(x=log("int", 1, 9)), "parameters.x.scale", "approximated", WMLA),
-    ({"strategy": "list", "initial_trials": [{"lr": 0.01}]}, "strategy", "note", WMLA),
+    ({"strategy": "list", "initial_trials": [{"lr": 0.01}]}, "parameters", "note", WMLA),
     (tuned(x=log("float", 1, 9, step=0.5)), "parameters.x.scale", "approximated", WMLA),
     (tuned(x=log("int", 1, 9, step=2)), "parameters.x.scale", "approximated", WMLA),
     (tuned(x=log("float", 1, 9, step=0.001)), "parameters.x.scale", "approximated", WMLA),
@@ -362,7 +362,7 @@ def test_a_grid_that_is_too_long_is_refused(base: Path) -> None:
     assert plan.at("limits.max_trials") == ["refused"]
     plan = support.plan_of(support.study_of("wmla", {**grid, **limits(max_trials=100)}), base)
     assert not plan.refused
-    assert "the first 100 of the grid's 40,000" in plan.said("strategy")
+    assert "the first 100 of the grid's 40,000" in plan.said("parameters")
 
 
 MONEY = {"capacity_unit_hour": "0.50 USD"}

@@ -79,7 +79,12 @@ def _grid(study: Study) -> Iterator[Finding | Note]:
     total = "" if size is None else f" of the {study.strategy.name}'s {size:,}"
     first = "the first " if count != size else ""
     text = f"the request lists {first}{count:,}{total} trials"
-    yield Note("strategy", text)
+    yield Note("parameters", text)
+    if size is not None and max_trials is not None and max_trials > size:
+        yield Note("limits.max_trials", f"the {study.strategy.name} ends after its {size} trials")
+    if study.strategy.seed is not None:
+        text = f"a {study.strategy.name} is not random, so no seed is sent"
+        yield Note("strategy.seed", text)
 
 
 def _algorithm(study: Study) -> Iterator[Finding | Note]:
