@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cloudtune.provider import Answer, Call, Json
+from cloudtune_sagemaker.native.names import AUTO
 
 
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:
@@ -85,7 +86,7 @@ def _early_stopped(jobs: dict[str, Json], trials: dict[str, Json]) -> str:
     early = {
         arn
         for arn, job in jobs.items()
-        if job["HyperParameterTuningJobConfig"].get("TrainingJobEarlyStoppingType") == "Auto"
+        if job["HyperParameterTuningJobConfig"].get("TrainingJobEarlyStoppingType") == AUTO
     }
     stopped = [
         each
