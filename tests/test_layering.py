@@ -112,13 +112,18 @@ def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
             yield from (f"{start}.{alias.name}" for alias in node.names)
 
 
-def names_in_strings(path: Path) -> Iterator[str]:
-    """Yield the strings of a file that may name a module, as ``a.b`` or ``a.b:Class``."""
+def strings(path: Path) -> Iterator[str]:
+    """Yield the strings of a file, without those that document something."""
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node.value.partition(":")[0]
+            yield node.value
+
+
+def names_in_strings(path: Path) -> Iterator[str]:
+    """Yield the strings of a file that may name a module, as ``a.b`` or ``a.b:Class``."""
+    return (text.partition(":")[0] for text in strings(path) if "." in text)
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
@@ -156,7 +161,7 @@ def import_graph(paths: Iterable[Path]) -> dict[str, set[str]]:
         parts = [name.split(".") for name in imports(path)]
         prefixes = ([".".join(each[:n]) for n in range(len(each), 0, -1)] for each in parts)
         imported = {next((p for p in tries if p in files), module) for tries in prefixes}
-        named = {name for name in names_in_strings(path) if "." in name and name in files}
+        named = {name for name in names_in_strings(path) if name in files}
         graph[module] = (imported | named - TAGS) - {module}
     return graph
 
@@ -203,6 +208,14 @@ def test_the_core_imports_no_provider() -> None:
     assert {module: graph[module] - core for module in core if graph[module] - core} == {}
 
 
+def test_the_core_names_no_provider() -> None:
+    """Other than in examples and addresses: what it must know of one, the provider says."""
+    names = {provider.name.removeprefix("cloudtune_") for provider in PROVIDERS[:-1]} - {"local"}
+    core = [p for p in CORE if "formats" not in p.parts]  # Ray is also a tool
+    found = {name_of(path): names & {*strings(path)} for path in core}
+    assert {name: known for name, known in found.items() if known} == {}
+
+
 def test_the_core_does_not_know_the_command_line() -> None:
     core = [path for path in CORE if "cli" not in path.parts and path.name != "__main__.py"]
     found = {name_of(p): [n for n in imports(p) if n.startswith("cloudtune.cli")] for p in core}
@@ -212,7 +225,7 @@ def test_the_core_does_not_know_the_command_line() -> None:
 def test_a_provider_imports_no_other_provider() -> None:
     for provider in PROVIDERS:
         for path in provider.rglob("*.py"):
-            names = [*imports(path), *(name for name in names_in_strings(path) if "." in name)]
+            names = [*imports(path), *names_in_strings(path)]
             foreign = tops(iter(names)) & {each.name for each in PROVIDERS}
             assert foreign <= {provider.name}, name_of(path)
 
@@ -313,7 +326,7 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
     )
     assert set(imports(path, top_only=True)) == {"a.b", "c.d", "f", "g", "h", "i"}
     assert set(imports(path)) == {"a.b", "c.d", "e", "f", "g", "h", "i", "j"}
-    path.write_text('"""a.b"""\nTABLE = {"c.d": ["e.f:G", "see h.i"]}\n')
+    path.write_text('"""a.b"""\nTABLE = {"c.d": ["e.f:G", "see h.i", "j"]}\n')
     assert set(names_in_strings(path)) == {"c.d", "e.f", "see h.i"}
 
 

@@ -10,6 +10,7 @@ from cloudtune.bundle.missing_modules import explain_missing_module
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.probe import Start
 from cloudtune.doctor.source import defined_options, read_sources, shown_path, unset_variables
+from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.results.failure import error_line
 from cloudtune.study.suggestions import did_you_mean
@@ -17,13 +18,7 @@ from cloudtune.study.suggestions import did_you_mean
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)', re.MULTILINE)
 _MAX_TEXT = 200
 _MAX_FIX = 300
-_OWN_VARIABLES = (("sagemaker", "SM_"), ("vertex", "AIP_"), ("vertex", "CLOUD_ML_"))
-"""The providers that set variables, by how these begin."""
-_CONTAINER_PATH = re.compile(
-    r"(?:No such file or directory|Permission denied|Read-only file system)[^\n]*?(/opt/ml|/gcs)\b"
-)
-_CONTAINER_FOLDERS = {"/opt/ml": "sagemaker", "/gcs": "vertex"}
-"""The providers in whose containers a folder is."""
+_NO_PATH = r"(?:No such file or directory|Permission denied|Read-only file system)[^\n]*?({})\b"
 _MAX_VARIABLES = 4
 
 
@@ -66,13 +61,16 @@ def _invalid_value(plan: Plan, text: str) -> tuple[str, str]:
 
 
 def _missing_key(plan: Plan, text: str) -> tuple[str, str]:
-    if text.startswith(("SM_CHANNEL_", "CLOUDTUNE_INPUT_")):
+    providers = registry.importable()
+    inputs = [prefix for each in providers.values() for prefix in each.input_variables]
+    if text.startswith(("CLOUDTUNE_INPUT_", *inputs)):
         return "trial.inputs", f"the script reads ${text}: give the data as an input"
     if _known(plan, text):
         if plan.study.trial.arguments != "env":
             return _field(plan, text), "the script reads a variable: set trial.arguments: env"
         return _field(plan, text), "the script reads it although it is not active in this trial"
-    owner = next((name for name, prefix in _OWN_VARIABLES if text.startswith(prefix)), "")
+    owners = (n for n, each in providers.items() if text.startswith(tuple(each.script_variables)))
+    owner = next(owners, "")
     only = f"only {owner} sets it: " if owner and owner != plan.provider else ""
     return "", f"{only}set it in trial.env, or give it a default in the script"
 
@@ -154,8 +152,7 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
             severity="error", area="script", id="file-missing", message=message[:_MAX_TEXT],
             path="trial.inputs", fix=missing_file,
         )  # fmt: skip
-    if match := _CONTAINER_PATH.search(output):
-        check = _container_path(plan, match[1], message[:_MAX_TEXT])
+    if check := _container_path(plan, output, message[:_MAX_TEXT]):
         return replace(check, file=file, line=number)
     source, trial = plan.facts.source, plan.study.trial
     if source and (
@@ -195,9 +192,17 @@ def check_failure(plan: Plan, start: Start, missing_file: str) -> Check:
     )  # fmt: skip
 
 
-def _container_path(plan: Plan, folder: str, message: str) -> Check:
+def _container_path(plan: Plan, output: str, message: str) -> Check | None:
     """Return what it means that a folder of a provider's containers is not on this machine."""
-    owner = _CONTAINER_FOLDERS[folder]
+    owners = {
+        folder: name
+        for name, provider in registry.importable().items()
+        for folder in provider.container_folders
+    }
+    match = re.search(_NO_PATH.format("|".join(map(re.escape, owners)) or "(?!)"), output)
+    if match is None:
+        return None
+    folder, owner = match[1], owners[match[1]]
     fix = "take paths from variables or cloudtune.trial, with output_dir() and inputs()"
     if owner == plan.provider:
         return Check(

@@ -12,6 +12,7 @@ from cloudtune.bundle.missing_modules import package_of
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
+from cloudtune.provider import registry
 from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.study.regular_files import read_regular
@@ -69,12 +70,17 @@ def check_imports(plan: Plan) -> Iterator[Check]:
     )  # fmt: skip
 
 
-def reports_by_absent_module(plan: Plan) -> bool:
-    """Return whether a script for Vertex AI reports by hypertune, which is not installed here."""
+def absent_reporting_modules(plan: Plan) -> list[str]:
+    """Return by which modules the script reports to the service that are not installed here."""
     text = "\n".join(read_sources(plan).values())
-    uses = re.search(r"^\s*(?:import|from) hypertune\b", text, re.MULTILINE)
-    is_here = "hypertune" in metadata.packages_distributions()
-    return plan.provider == "vertex" and uses is not None and not is_here
+    absent = set(registry.get(plan.provider).reporting_modules) - {
+        *metadata.packages_distributions()
+    }
+    return [
+        module
+        for module in sorted(absent)
+        if re.search(rf"^\s*(?:import|from) {module}\b", text, re.MULTILINE)
+    ]
 
 
 def _image_contents(plan: Plan) -> frozenset[str] | None:

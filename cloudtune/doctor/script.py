@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloudtune.bundle.missing_files import explain_missing_file
+from cloudtune.bundle.missing_modules import package_of
 from cloudtune.diagnostics import Check, Finding
 from cloudtune.doctor.failures import check_failure
-from cloudtune.doctor.imports import check_imports, reports_by_absent_module
+from cloudtune.doctor.imports import absent_reporting_modules, check_imports
 from cloudtune.doctor.lifecycle import check_checkpoints, check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Probe
@@ -31,7 +32,6 @@ from cloudtune.provider.plan import Plan
 from cloudtune.study.loader import apply_overrides
 
 _HERE = "local"
-_HYPERTUNE = "the script reports by hypertune: list cloudml-hypertune in trial.requirements"
 _WHOLE_RUN = ("limits", "objective", "strategy", "early_stopping", "warm_start")
 """The blocks of a study that do not matter to a single trial."""
 
@@ -148,8 +148,12 @@ def _check_trials(plan: Plan, probe: Probe, trials: Trials) -> Iterator[Check]:
     ):
         if check.id == "parameter-ignored" and check.path in misread:
             continue
-        is_missing = check.id == "metric-missing" and reports_by_absent_module(plan)
-        yield replace(check, fix=f"{_HYPERTUNE}; or {check.fix}") if is_missing else check
+        if check.id == "metric-missing":
+            for module in absent_reporting_modules(plan):
+                package = package_of(module)
+                cure = f"the script reports by {module}: list {package} in trial.requirements"
+                check = replace(check, fix=f"{cure}; or {check.fix}")  # noqa: PLW2901
+        yield check
     yield from check_stop(trials, is_local=probe.kills)
     yield from check_checkpoints(plan, probe.folder, trials)
 

@@ -62,6 +62,14 @@ class BaseProvider(ABC, Generic[SettingsT]):
 
     The modules of the extra ``emulators`` are only for emulated runs.
     """
+    script_variables: Sequence[str] = ()
+    """How the variables begin that only this service sets for a script."""
+    input_variables: Sequence[str] = ()
+    """How those begin that have the path of an input."""
+    container_folders: Sequence[str] = ()
+    """The folders that only the containers of this service have."""
+    reporting_modules: Sequence[str] = ()
+    """Modules by which a script reports metrics to this service, besides `cloudtune.trial`."""
     protected_paths: Sequence[str] = ()
     """The dotted paths of a request that ``native`` may not replace."""
     study_fields: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
@@ -37,6 +37,15 @@ def temporary_provider(name: str, factory: Callable[[], BaseProvider[Any]]) -> G
 def names() -> list[str]:
     """Return the names of all installed providers, without importing them."""
     return sorted({*_entries(), *_temporary})
+
+
+def importable() -> dict[str, BaseProvider[Any]]:
+    """Return all installed providers by name, without those whose packages cannot be imported."""
+    providers: dict[str, BaseProvider[Any]] = {}
+    for name in names():
+        with suppress(UsageError):  # whoever names it is told
+            providers[name] = get(name)
+    return providers
 
 
 def has_mode(name: str, mode: Mode) -> bool:

@@ -54,6 +54,9 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         "sagemaker": ("boto3",),
         "emulators": ("flask", "flask_cors", "moto", "werkzeug"),
     }
+    script_variables = ("SM_",)
+    input_variables = ("SM_CHANNEL_",)
+    container_folders = ("/opt/ml",)
     protected_paths = (
         "HyperParameterTuningJobName",
         "TrainingJobName",

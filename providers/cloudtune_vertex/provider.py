@@ -53,6 +53,9 @@ class VertexProvider(BaseProvider[VertexSettings]):
         "vertex": ("google.cloud.aiplatform_v1", "google.cloud.storage"),
         "emulators": ("gcp_storage_emulator.server", "werkzeug"),
     }
+    script_variables = ("AIP_", "CLOUD_ML_")
+    container_folders = ("/gcs",)
+    reporting_modules = ("hypertune",)
     protected_paths = (
         "parent",
         "hyperparameterTuningJob.displayName",
