@@ -377,8 +377,7 @@ class _Process:
             lacks_metrics = monitor.lacks_printed_metrics
             tail = monitor.log.tail() if lacks_metrics or not self._measured else ""
             nothing = "it printed nothing" if lacks_metrics and not tail else ""
-            warning = monitor.warning or nothing
-            return self._ended("completed", warning, 0, tail)
+            return self._ended("completed", monitor.warning or nothing, 0, tail)
         reason, tail = monitor.error or self._kill_reason, monitor.log.tail()
         if isinstance(code, str):
             return self._ended("failed" if reason else "cancelled", reason or code, None, tail)
