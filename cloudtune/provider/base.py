@@ -70,6 +70,10 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """The folders that only the containers of this service have."""
     reporting_modules: Sequence[str] = ()
     """Modules by which a script reports metrics to this service, besides `cloudtune.trial`."""
+    recorded_as: str = ""
+    """The name of the service in recordings, if it is not the provider's."""
+    smallest_machine: Mapping[str, Any] = MappingProxyType({})
+    """Settings of the smallest machine for trials that the service offers."""
     protected_paths: Sequence[str] = ()
     """The dotted paths of a request that ``native`` may not replace."""
     study_fields: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -40,7 +40,7 @@ _PART = re.compile(r"([/:])")
 _KEPT_PARTS = frozenset(
     [
         *("", "v1", "v2", "ml", "v4", "projects", "locations", "operations", "cancel"),
-        *("hyperparameterTuningJobs", "customJobs", "arn", "aws", "sagemaker", "iam", "role"),
+        *("hyperparameterTuningJobs", "customJobs", "arn", "aws", "iam", "role"),
         *("training-job", "hyper-parameter-tuning-job", "s3", "gs", "https", "assets"),
         *("output", "model.tar.gz", "gcr.io", "cloud-aiplatform", "vertex-ai", "training"),
         *("us-docker.pkg.dev", "europe-docker.pkg.dev", "asia-docker.pkg.dev"),
@@ -50,21 +50,23 @@ _REGION = re.compile(r"[a-z]{2,12}(-[a-z]+){1,2}-?\d{1,2}")
 _SECRET = re.compile(r"\S*(?:[@/:\\=]|\d{3,}|\d+(?:\.\d+){3}|[^\x00-\x7f])\S*|\"[^\"]*\"|'[^']*'")
 """In a message: quoted texts, addresses, numbers and what is not ASCII."""
 _MIN_NAME = 3
-_COMMON = frozenset(
-    [
-        *("sagemaker", "amazon", "vertex", "google", "ibm", "watson"),
-        *("training", "tuning", "job", "jobs"),
-    ]
-)
+_COMMON = frozenset(["amazon", "google", "ibm", "training", "tuning", "job", "jobs"])
 """Words of names that messages of the services have, too."""
 
 
 class Masking:
     """The texts of one recording, and what stands for them."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """Create it with names that messages must not have, such as the user's."""
+    def __init__(self, names: Iterable[str], provider: str) -> None:
+        """Create it with names that messages must not have, such as the user's.
+
+        Args:
+            names: The names.
+            provider: The provider, whose name stays.
+        """
         self._texts: dict[str, str] = {}
+        self._kept_parts = _KEPT_PARTS | {provider}
+        self._common = _COMMON | {provider}
         self._names = {each.lower() for each in names if len(each) >= _MIN_NAME}
 
     def mask(self, recording: Any) -> Any:
@@ -89,7 +91,7 @@ class Masking:
         return "".join(self._part(part) for part in _PART.split(value))
 
     def _part(self, part: str) -> str:
-        if part in _KEPT_PARTS or part in "/:" or _REGION.fullmatch(part):
+        if part in self._kept_parts or part in "/:" or _REGION.fullmatch(part):
             return part
         return self._text(part)
 
@@ -97,7 +99,7 @@ class Masking:
         if text not in self._texts:
             number = len(self._texts) + 1
             self._texts[text] = str(10**11 + number) if text.isdecimal() else f"text-{number}"
-            words = set(re.split(r"\W+", text.lower())) - _COMMON
+            words = set(re.split(r"\W+", text.lower())) - self._common
             self._names.update(each for each in words if len(each) >= _MIN_NAME)
         return self._texts[text]
 

@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloudtune._version import __version__
+from cloudtune.provider import registry
 from cloudtune.provider.call_record import Call
 from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.verification.masking import Masking
 
-SERVICES = {"watson": "ibm"}
-"""The names of services in recordings, where they are not those of the providers."""
+
+def service_name(provider: str) -> str:
+    """Return the name of a provider's service in recordings."""
+    return registry.get(provider).recorded_as or provider
 
 
 def to_recordings(
@@ -49,7 +52,7 @@ def to_recordings(
     names = [getpass.getuser(), platform.node(), *_texts(settings)]
     return {
         step: {
-            "service": SERVICES.get(provider, provider),
+            "service": service_name(provider),
             "date": datetime.fromtimestamp(each[0].time, UTC).date().isoformat(),
             **({"emulated": True} if emulated else {}),
             "source": {
@@ -59,7 +62,7 @@ def to_recordings(
                 "licence": "facts",
             },
             "recorder": f"cloudtune {__version__}; names are masked",
-            "sequence": Masking(names).mask(_folded(each)),
+            "sequence": Masking(names, provider).mask(_folded(each)),
         }
         for step, each in own.items()
         if each

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudtune.provider import registry
 from cloudtune.study.quantities import Money
 from cloudtune.study.schema import Json
 
@@ -21,15 +22,6 @@ for number in range(1, params()["reports"] + 1):
     report(score=x * number, step=number)
     time.sleep(params()["pause"])
 """
-_MACHINES: dict[str, Json] = {
-    "sagemaker": {
-        "instance_type": "ml.m5.large",
-        "framework": {"name": "sklearn", "version": "1.2-1"},
-    },
-    "vertex": {"machine_type": "n1-standard-4"},
-    "watson": {"backend": "jobs"},
-}
-"""The smallest machines that the services offer for trials, unless the settings have others."""
 MAX_MINUTES = 25
 """Of one step; all run at the same time."""
 MAX_COST = Money(0.8, "USD")
@@ -59,7 +51,7 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
     (folder / SCRIPT).write_text(_CODE, "utf-8")
     long = 20 if brief else 900
     timeout = f"{5 if brief else 60}s"
-    own = {**_MACHINES.get(provider, {}), **settings}
+    own = {**registry.get(provider).smallest_machine, **settings}
     if "image" in settings:
         own.pop("framework", None)
 

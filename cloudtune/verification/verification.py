@@ -30,7 +30,7 @@ from cloudtune.study.loader import load
 from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_map
 from cloudtune.verification.cleanup import EMULATOR, Guard, clean_up
-from cloudtune.verification.recording import SERVICES, to_recordings
+from cloudtune.verification.recording import service_name, to_recordings
 from cloudtune.verification.steps import MAX_COST, Step, list_steps
 
 FORMAT = "cloudtune.verification/v1"
@@ -74,7 +74,7 @@ class Verification:
     @property
     def service(self) -> str:
         """The folder of its recordings, as below ``tests/recordings``."""
-        return SERVICES.get(self.provider, self.provider)
+        return service_name(self.provider)
 
     @property
     def runnable(self) -> list[PlannedStep]:

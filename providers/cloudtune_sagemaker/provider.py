@@ -57,6 +57,10 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
     script_variables = ("SM_",)
     input_variables = ("SM_CHANNEL_",)
     container_folders = ("/opt/ml",)
+    smallest_machine: Mapping[str, Any] = {
+        "instance_type": "ml.m5.large",
+        "framework": {"name": "sklearn", "version": "1.2-1"},
+    }
     protected_paths = (
         "HyperParameterTuningJobName",
         "TrainingJobName",

@@ -56,6 +56,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
     script_variables = ("AIP_", "CLOUD_ML_")
     container_folders = ("/gcs",)
     reporting_modules = ("hypertune",)
+    smallest_machine: Mapping[str, Any] = {"machine_type": "n1-standard-4"}
     protected_paths = (
         "parent",
         "hyperparameterTuningJob.displayName",

@@ -53,6 +53,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "watsonx": ("requests",),
         "emulators": ("trustme", "werkzeug"),
     }
+    recorded_as = "ibm"
+    smallest_machine: Mapping[str, Any] = {"backend": "jobs"}
     protected_paths = tuple(
         dict.fromkeys(path for each in BACKENDS.values() for path in each.protected_paths)
     )
