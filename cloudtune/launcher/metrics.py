@@ -198,10 +198,10 @@ def _cure(token: Match[str]) -> str:
 
 
 def _label(line: str, end: int) -> str:
-    """Return the last word before a place in a line, without digits, such as ``loss:``."""
+    """Return the last word before a place in a line, without digits, such as ``loss``."""
     words = line[max(0, end - _MAX_LABEL_LENGTH) : end].split()
     word = words[-1].rpartition(",")[2] if words else ""
-    return "".join(c for c in word if not c.isdigit())
+    return "".join(c for c in word.rstrip(":=") if not c.isdigit())
 
 
 def value_group(pattern: Pattern[str]) -> int:
