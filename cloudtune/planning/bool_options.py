@@ -26,14 +26,17 @@ from cloudtune.study.study import Study
 _OPTIONS = "bool_options"
 """The data of a lookup with the options, as lists of the fields of `BoolOption`."""
 _STORES = {"store_true": True, "store_false": False}
-_TEXT = {"", "str"}
+_ADDERS = ("add_argument", "add_option", "option")
+"""The functions of argparse, optparse and click that add an option."""
+_KINDS = {"action", "choices", "is_flag", "flag_value", "count"}
+"""Keywords of options that are no text, or a text on purpose."""
 _TRUE = "which is true in an `if`"
 _READS_BOOL = re.compile(r"(?!bool_?$).*bool|(literal_)?eval$")
 """A function that reads the text of a boolean."""
 _READS_VALUE = re.compile(r"int$|float$|.*loads?$")
 _PARSERS = {
     *("argparse", "click", "typer", "fire", "absl", "hydra", "omegaconf", "tyro", "docopt", "tap"),
-    *("jsonargparse", "configargparse", "simple_parsing", "transformers", "pydantic_settings"),
+    *("configargparse", "simple_parsing", "transformers", "pydantic_settings"),
     *("plac", "cyclopts", "draccus", "sacred"),
 }
 """Modules that read arguments, so that a script may use ``sys.argv`` for something else."""
@@ -95,13 +98,16 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
     files = reached_files(entry_files(trial.script, trial.module, trial.command or ()), read)
     trees = {file: _parse(text) for file, text in files.items()}
     nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    adders = {*_ADDERS, *_aliases(nodes)}
     options = [
         _Option(file, node.lineno, node)
         for file, tree in trees.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument"
+        if isinstance(node, ast.Call) and _identifier(node.func) in adders
     ]
     imported = {name.partition(".")[0] for text in files.values() for name, _ in file_imports(text)}
+    if "jsonargparse" in imported:  # it reads False as false
+        return
     argv = [] if imported & _PARSERS else list(_argv_uses(trees))
     call = trial.model_dump(include={"script", "module", "command", "args", "arguments"})
     passed = switch_words(call, paths, str(source))
@@ -161,11 +167,16 @@ class _Option(NamedTuple):
         """How it may read False as true; empty if it does not."""
         keywords = call_keywords(self.call)
         kind = keywords.get("type")
-        if isinstance(kind, ast.Call) and _identifier(kind.func) == "type":
+        is_click = _identifier(self.call.func) == "option"
+        is_type_of = isinstance(kind, ast.Call) and _identifier(kind.func) == "type"
+        if kind is not None and not is_click and (is_type_of or calls_bool(kind)):
             return f"{self._name} has {ast.unparse(kind)} as its type, which reads False as true"
         has_default = isinstance(_literal(keywords.get("default")), str)
-        if {"action", "choices"} & keywords.keys() or has_default or _identifier(kind) not in _TEXT:
+        is_text = kind is None or (isinstance(kind, ast.Name) and kind.id == "str")
+        if _KINDS & keywords.keys() or has_default or not is_text:
             return ""
+        if is_click and "default" in keywords:
+            return ""  # click takes the type of the default
         has = "may have" if "" in keywords else "has"
         what = "the type str" if kind else "no type"
         return f"{self._name} {has} {what} and reads False as a text, {_TRUE}"
@@ -176,7 +187,10 @@ class _Option(NamedTuple):
         if self.keys or not self.call.args or "action" in call_keywords(self.call):
             return ""
         kind = call_keywords(self.call).get("type")
-        is_read = isinstance(kind, ast.Lambda) or _READS_BOOL.match(_identifier(kind))
+        name = _identifier(kind)
+        is_read = (
+            isinstance(kind, ast.Lambda) or _READS_BOOL.match(name) or _READS_VALUE.match(name)
+        )
         if is_read and not calls_bool(kind):
             return ""
         return f"the code computes the options, and may read False as a text, {_TRUE}"
@@ -212,10 +226,10 @@ def _handles_text(nodes: Sequence[ast.AST], keys: set[str], others: Collection[s
                 return True
             if _READS_VALUE.match(name) and any(map(is_value, node.args)):
                 return True
-        elif isinstance(node, ast.Attribute) and is_value(node.value):
-            return True
-    slices = (node.slice for node in nodes if isinstance(node, ast.Subscript))
-    return any(map(is_value, slices))
+    used = [node.value for node in nodes if isinstance(node, ast.Attribute)]
+    used += [node.slice for node in nodes if isinstance(node, ast.Subscript)]
+    used += [node.subject for node in nodes if isinstance(node, ast.Match)]
+    return any(map(is_value, used))
 
 
 def _identifier(node: ast.AST | None) -> str:
@@ -225,6 +239,13 @@ def _identifier(node: ast.AST | None) -> str:
     if isinstance(node, ast.Call) and _identifier(node.func) in {"get", "getattr"}:
         return str(_literal(node.args[-1]) if node.args else "")
     return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def _aliases(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """Yield the variables that are functions that add an option."""
+    for node in nodes:
+        if isinstance(node, ast.Assign) and getattr(node.value, "attr", "") in _ADDERS:
+            yield from (_identifier(target) for target in node.targets)
 
 
 def _argv_uses(trees: Mapping[str, ast.AST]) -> Iterator[tuple[str, int]]:
