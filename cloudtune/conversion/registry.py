@@ -31,13 +31,14 @@ def get(name: str) -> Format:
     """
     if name in formats.names() and name not in providers.names():
         return formats.get(name)
-    found = all_formats()
-    if name not in found:
-        hint = did_you_mean(name, found)
+    if (own := _provider_formats().get(name)) is not None:
+        return own
+    if name not in (known := all_formats()):
+        hint = did_you_mean(name, known)
         raise UsageError(
-            f"no format {name!r}{f', {hint}' if hint else '.'} Formats: {', '.join(found)}"
+            f"no format {name!r}{f', {hint}' if hint else '.'} Formats: {', '.join(known)}"
         )
-    return found[name]
+    return known[name]
 
 
 def detect(document: Json) -> list[Format]:
