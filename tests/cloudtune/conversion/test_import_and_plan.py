@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from cloudtune.conversion import importer
+from cloudtune.formats import registry as formats
 from cloudtune.planning.planner import plan
+from cloudtune.provider import registry as providers
 from cloudtune.study.loader import load
 from tests.cloudtune_sagemaker import test_native as sagemaker
 from tests.cloudtune_vertex import test_native as vertex
@@ -97,3 +99,20 @@ def test_imported_code_runs_elsewhere_only_if_it_is_named(
     assert any(each.path.startswith(path) for each in planned.findings if each.kind == "refused"), (
         planned.findings
     )
+
+
+def names_of_both() -> list[str]:
+    """Return the formats of the core whose name is a provider's."""
+    own = {each.name for name in providers.names() for each in providers.get(name).formats}
+    return sorted({*formats.names()} & {*providers.names()} - own)
+
+
+@pytest.mark.parametrize("name", names_of_both())
+def test_what_a_file_keeps_reaches_no_provider_of_the_same_name(name: str) -> None:
+    kept = 0
+    for file in sorted((Path(__file__).parents[1] / "formats" / name).glob("*.json")):
+        for each in importer.read(file, name).studies:
+            block = each.data["providers"].get(name, {})
+            assert providers.get(name).settings.model_validate(block).model_dump()["native"] == {}
+            kept += "native" in block
+    assert kept
