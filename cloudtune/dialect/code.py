@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Note
+from cloudtune.diagnostics import Finding, Note
+from cloudtune.study.schema import FromEnvironment
 from cloudtune.study.study import Study
 
 
@@ -34,6 +35,14 @@ def other_sources(study: Study, home: str) -> Iterator[Note]:
     for name in study.trial.source or {}:
         if name not in {home, "*"}:
             yield Note(f"trial.source.{name}", f"is only for {name}, so it is left out")
+
+
+def unread_variables(study: Study) -> Iterator[Finding]:
+    """Yield a finding for each variable of this shell, which only a run reads."""
+    for name, value in study.trial.env.items():
+        if isinstance(value, FromEnvironment):
+            reason = "only `cloudtune run` reads variables of this shell"
+            yield Finding("dropped", f"trial.env.{name}", reason)
 
 
 def storage_address(scheme: str, bucket: str | None, prefix: str) -> str | None:

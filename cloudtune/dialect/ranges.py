@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
-from cloudtune.fitting.capabilities import Adjustment
-from cloudtune.fitting.parameters import MAX_LISTED as MAX_LISTED  # noqa: PLC0414 - exported
-from cloudtune.fitting.parameters import aligned_bounds as aligned_bounds  # noqa: PLC0414
+from cloudtune.fitting.capabilities import Adjustment, ParameterType
+from cloudtune.fitting.parameters import MAX_LISTED
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -29,6 +29,13 @@ from cloudtune.study.search_space import (
 
 LINEAR_AND_LOG: frozenset[Scale] = frozenset({"linear", "log"})
 """The scales of most tools."""
+RANGES_AND_CHOICES: Mapping[ParameterType, frozenset[Scale]] = {
+    "float": LINEAR_AND_LOG,
+    "int": LINEAR_AND_LOG,
+    "categorical": frozenset(),
+    "bool": frozenset(),
+}
+"""The parameters of most tools."""
 BASES = (10, 2)
 """The bases of ranges that are written, the preferred one first."""
 _MAX_SPACED = 20

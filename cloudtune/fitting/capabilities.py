@@ -5,9 +5,9 @@ Nothing is supported by default: a provider sets every field for each of its mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 from cloudtune.diagnostics import FindingKind
 from cloudtune.study.schema import Mode, Parameter, Scale, Select, StoppingRule
@@ -186,6 +186,28 @@ DRIVEN = ModeCapabilities(
     fields=LAUNCHER_FIELDS | ENGINE_FIELDS,
 )
 """The capabilities of cloudtune's engine: the base of every driven mode."""
+
+
+def without_launcher(
+    managed: ModeCapabilities, fields: Iterable[str], reasons: Mapping[str, str], **changes: Any
+) -> ModeCapabilities:
+    """Return the capabilities of a document of a service, which cloudtune does not run.
+
+    Args:
+        managed: Those of the service's tuner, whose reasons hold here, too.
+        fields: See `ModeCapabilities.fields`.
+        reasons: See `ModeCapabilities.reasons`.
+        changes: Other members.
+    """
+    return replace(
+        managed,
+        launcher=False,
+        enforced_here=frozenset(),
+        fields=frozenset(fields),
+        reasons={**managed.reasons, **reasons},
+        **changes,
+    )
+
 
 NOTHING = ModeCapabilities(
     parameters={},

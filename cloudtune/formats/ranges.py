@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cloudtune.dialect.ranges import MAX_LISTED, exponential, power
+from cloudtune.dialect.ranges import exponential, power
+from cloudtune.fitting.parameters import MAX_LISTED
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.values import choice, parse_number, unique_values
 from cloudtune.study.schema import Parameter

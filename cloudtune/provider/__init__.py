@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cloudtune.dialect.code import other_sources as other_sources
     from cloudtune.dialect.code import source_address as source_address
     from cloudtune.dialect.code import storage_address as storage_address
+    from cloudtune.dialect.code import unread_variables as unread_variables
     from cloudtune.dialect.model import Dialect as Dialect
     from cloudtune.dialect.native import Native as Native
     from cloudtune.dialect.native import map_at as map_at
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from cloudtune.fitting.capabilities import Capabilities as Capabilities
     from cloudtune.fitting.capabilities import Limit as Limit
     from cloudtune.fitting.capabilities import ModeCapabilities as ModeCapabilities
+    from cloudtune.fitting.capabilities import without_launcher as without_launcher
     from cloudtune.fitting.fit import FittedStudy as FittedStudy
     from cloudtune.formats.fields import Fields as Fields
     from cloudtune.formats.fields import Report as Report
@@ -225,10 +227,12 @@ _EXPORTS = {
     ),
     "cloudtune.fitting.capabilities": (
         "ALL_LIMITS ALL_SCALES DRIVEN LAUNCHER_FIELDS NOTHING Adjustment Capabilities Limit "
-        "ModeCapabilities"
+        "ModeCapabilities without_launcher"
     ),
     "cloudtune.fitting.fit": "FittedStudy",
-    "cloudtune.dialect.code": "is_remote locate_code other_sources source_address storage_address",
+    "cloudtune.dialect.code": (
+        "is_remote locate_code other_sources source_address storage_address unread_variables"
+    ),
     "cloudtune.dialect.model": "Dialect",
     "cloudtune.dialect.native": "Native map_at named_entries native_of take_block",
     "cloudtune.dialect.ranges": "LINEAR_AND_LOG choose_one list_log_scale write_power",

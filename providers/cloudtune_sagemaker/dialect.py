@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from cloudtune.provider import (
     Dialect,
     Finding,
     FittedStudy,
-    FromEnvironment,
     Json,
     Native,
     Note,
@@ -24,6 +22,8 @@ from cloudtune.provider import (
     other_sources,
     source_address,
     take_block,
+    unread_variables,
+    without_launcher,
 )
 from cloudtune_sagemaker.capabilities import MANAGED
 from cloudtune_sagemaker.native.names import WORDS
@@ -42,18 +42,13 @@ _REQUIRED = {
 """By setting, the required field of a training definition."""
 
 
-_CAPABILITIES = replace(
+_CAPABILITIES = without_launcher(
     MANAGED,
-    launcher=False,
-    enforced_here=frozenset(),
-    fields=frozenset(
-        [
-            *("constants", "strategy.resource", "strategy.min", "strategy.max"),
-            *("trial.source", "trial.script", "trial.metrics", "trial.inputs", "trial.env"),
-        ]
-    ),
+    fields=[
+        *("constants", "strategy.resource", "strategy.min", "strategy.max"),
+        *("trial.source", "trial.script", "trial.metrics", "trial.inputs", "trial.env"),
+    ],
     reasons={
-        **MANAGED.reasons,
         "description": "a tuning job has no description; use a tag",
         "objective.select": "SageMaker takes the last value of a trial",
         "limits.max_failed_trials": "a tuning job tolerates any number of failures",
@@ -102,10 +97,7 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
         yield Note("name", text, "warning")
     yield from other_sources(study, NAME)
     yield from _input_rules(study)
-    for name, value in study.trial.env.items():
-        if isinstance(value, FromEnvironment):
-            text = "only `cloudtune run` reads variables of this shell"
-            yield Finding("dropped", f"trial.env.{name}", text)
+    yield from unread_variables(study)
     if study.trial.script and not is_remote(source_address(study, NAME)):
         for key in ("script", "source") if study.trial.source else ("script",):
             text = f"{locate_code(study, NAME)}: put an archive into S3 and set trial.source.{NAME}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cloudtune.provider import (
     Dialect,
     Finding,
     FittedStudy,
-    FromEnvironment,
     Json,
     Native,
     Note,
@@ -24,6 +22,8 @@ from cloudtune.provider import (
     several_parents,
     source_address,
     take_block,
+    unread_variables,
+    without_launcher,
 )
 from cloudtune_vertex.capabilities import MANAGED
 from cloudtune_vertex.native.names import JOB, WORDS
@@ -32,18 +32,13 @@ from cloudtune_vertex.rules.trial import ARGUMENTS, placed_parameters
 from cloudtune_vertex.rules.tuning import study_rules
 from cloudtune_vertex.settings import NAME, VertexSettings
 
-_CAPABILITIES = replace(
+_CAPABILITIES = without_launcher(
     MANAGED,
-    launcher=False,
-    enforced_here=frozenset(),
-    fields=frozenset(
-        [
-            *("constants", "trial.source", "trial.script", "trial.module", "trial.args"),
-            *("trial.env", "trial.inputs"),
-        ]
-    ),
+    fields=[
+        *("constants", "trial.source", "trial.script", "trial.module", "trial.args"),
+        *("trial.env", "trial.inputs"),
+    ],
     reasons={
-        **MANAGED.reasons,
         "description": "a tuning job has no description; use a label",
         "objective.target": "a tuning job does not end at a target",
         "limits.max_cost": "Vertex AI knows no cost",
@@ -80,10 +75,7 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     yield from study_rules(study, launched=False)
     yield from several_parents(study, "Vertex AI")
     yield from other_sources(study, NAME)
-    for name, value in study.trial.env.items():
-        if isinstance(value, FromEnvironment):
-            text = "only `cloudtune run` reads variables of this shell"
-            yield Finding("dropped", f"trial.env.{name}", text)
+    yield from unread_variables(study)
     yield from _code_rules(study)
     yield from placed_parameters(study)
     yield from _input_rules(study)

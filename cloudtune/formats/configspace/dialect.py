@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, named_entries, native_of, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, choose_one, separate_values
+from cloudtune.dialect.ranges import RANGES_AND_CHOICES, choice_values, choose_one, separate_values
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import DRIVEN, NOTHING, Adjustment
 from cloudtune.fitting.fit import FittedStudy
@@ -45,13 +45,7 @@ _ALL = {
 } | {name: getattr(DRIVEN, name) for name in ("limits", "initial_trials", "warm_start")}
 _CAPABILITIES = replace(
     NOTHING,
-    parameters={
-        "float": LINEAR_AND_LOG,
-        "int": LINEAR_AND_LOG,
-        "discrete": frozenset({"linear"}),
-        "categorical": frozenset(),
-        "bool": frozenset(),
-    },
+    parameters={**RANGES_AND_CHOICES, "discrete": frozenset({"linear"})},
     conditions="one_definition",
     adjust=_adjust,
     fields=frozenset({"constants", *_BLOCKS}),  # the rule drops the blocks as a whole

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, map_at
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, choose_one, separate_values
+from cloudtune.dialect.ranges import RANGES_AND_CHOICES, choice_values, choose_one, separate_values
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import NOTHING, Adjustment
 from cloudtune.fitting.fit import FittedStudy
@@ -51,12 +51,7 @@ _PLAINEST = "random"
 _WORDS = Words(strategies=SAMPLERS, plain={"random": "uniform"})
 _CAPABILITIES = replace(
     NOTHING,
-    parameters={
-        "float": LINEAR_AND_LOG,
-        "int": LINEAR_AND_LOG,
-        "categorical": frozenset(),
-        "bool": frozenset(),
-    },
+    parameters=RANGES_AND_CHOICES,
     steps=True,
     log_steps=False,
     adjust=_adjust,

@@ -10,7 +10,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.code import other_sources
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Entries, Native, map_at, native_of, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values
+from cloudtune.dialect.ranges import RANGES_AND_CHOICES, choice_values
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
@@ -44,12 +44,7 @@ from cloudtune.study.yaml_reader import is_list, is_map
 _CODE = "put it into the command of a trial"
 _CAPABILITIES = replace(
     NOTHING,
-    parameters={
-        "float": LINEAR_AND_LOG,
-        "int": LINEAR_AND_LOG,
-        "categorical": frozenset(),
-        "bool": frozenset(),
-    },
+    parameters=RANGES_AND_CHOICES,
     conditions="choices",
     steps=True,
     log_steps=False,

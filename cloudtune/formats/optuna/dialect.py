@@ -9,7 +9,7 @@ from functools import partial
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, map_at, map_entries, native_of, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, separate_values
+from cloudtune.dialect.ranges import RANGES_AND_CHOICES, separate_values
 from cloudtune.dialect.words import Words, inverse
 from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
@@ -43,12 +43,7 @@ _WORDS = Words(
 )
 _CAPABILITIES = replace(
     NOTHING,
-    parameters={
-        "float": LINEAR_AND_LOG,
-        "int": LINEAR_AND_LOG,
-        "categorical": frozenset(),
-        "bool": frozenset(),
-    },
+    parameters=RANGES_AND_CHOICES,
     conditions="one_definition",
     steps=True,
     log_steps=False,

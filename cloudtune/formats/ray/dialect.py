@@ -10,7 +10,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, map_at, native_of, nested_entries, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values
+from cloudtune.dialect.ranges import RANGES_AND_CHOICES, choice_values
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
@@ -52,12 +52,7 @@ _WORDS = Words(
 )
 _CAPABILITIES = replace(
     NOTHING,
-    parameters={
-        "float": LINEAR_AND_LOG,
-        "int": LINEAR_AND_LOG,
-        "categorical": frozenset(),
-        "bool": frozenset(),
-    },
+    parameters=RANGES_AND_CHOICES,
     steps=True,
     log_steps=False,
     aligned_steps=True,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from cloudtune.dialect.ranges import MAX_LISTED, choice_values
+from cloudtune.dialect.ranges import choice_values
+from cloudtune.fitting.parameters import MAX_LISTED
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.ranges import keep_whole, take_choice
 from cloudtune.formats.syne_tune.names import BASE, LOG, QUANTIZED, REVERSE

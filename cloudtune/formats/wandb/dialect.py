@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.model import Dialect
 from cloudtune.dialect.native import Native, map_at, native_of, nested_entries, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG, choice_values, choose_one, logarithm
+from cloudtune.dialect.ranges import RANGES_AND_CHOICES, choice_values, choose_one, logarithm
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import NOTHING
 from cloudtune.fitting.fit import FittedStudy
@@ -27,12 +27,7 @@ from cloudtune.study.yaml_reader import is_list, is_map
 _VALUE = "W&B decides which value of a metric counts"
 _CAPABILITIES = replace(
     NOTHING,
-    parameters={
-        "float": LINEAR_AND_LOG,
-        "int": LINEAR_AND_LOG,
-        "categorical": frozenset(),
-        "bool": frozenset(),
-    },
+    parameters=RANGES_AND_CHOICES,
     steps=True,
     log_steps=False,
     aligned_steps=True,

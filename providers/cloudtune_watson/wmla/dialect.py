@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cloudtune.provider import (
     Dialect,
@@ -18,6 +17,7 @@ from cloudtune.provider import (
     native_of,
     other_sources,
     take_block,
+    without_launcher,
 )
 from cloudtune_watson.capabilities import MANAGED, TITLE
 from cloudtune_watson.settings import NAME, WatsonSettings
@@ -25,20 +25,15 @@ from cloudtune_watson.wmla.native.names import DATA, WORDS
 from cloudtune_watson.wmla.rules import study_rules
 from cloudtune_watson.wmla.study_part import input_paths, study_part
 
-_CAPABILITIES = replace(
+_CAPABILITIES = without_launcher(
     MANAGED,
-    launcher=False,
-    enforced_here=frozenset(),
     single_values=True,
     select=frozenset({"last"}),
-    fields=frozenset(
-        [
-            *("constants", "strategy.resource", "strategy.max", "strategy.eta"),
-            *("trial.source", "trial.script", "trial.args", "trial.select", "trial.inputs"),
-        ]
-    ),
+    fields=[
+        *("constants", "strategy.resource", "strategy.max", "strategy.eta"),
+        *("trial.source", "trial.script", "trial.args", "trial.select", "trial.inputs"),
+    ],
     reasons={
-        **MANAGED.reasons,
         "description": "a search has no description",
         "objective.target": "a search does not end at a target",
         "objective.select": "which measurement WML Accelerator compares is not documented",
