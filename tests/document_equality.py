@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeGuard
 
 
@@ -40,7 +41,9 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
+@cache
 def matches(path: str, pattern: str) -> bool:
+    """Return whether a path matches; remembered, since a test compares many similar documents."""
     parts = [
         re.escape(part).replace(r"\*\*", ".*").replace(r"\*", "[^.]*")
         for part in pattern.split(".")
