@@ -101,9 +101,15 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, with the exports in its stub."""
+    stub = path.with_suffix(".pyi")
+    return ast.parse(path.read_text("utf-8") + (stub.read_text("utf-8") if stub.exists() else ""))
+
+
 def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
     """Yield the full name of each module that a file imports, and of what it takes from it."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = ast.parse(path.read_text("utf-8")) if top_only else parse(path)
     for node in _statements(tree) if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -114,7 +120,7 @@ def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
 
 def strings(path: Path) -> Iterator[str]:
     """Yield the strings of a file, without those that document something."""
-    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    nodes = list(ast.walk(parse(path)))
     docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:

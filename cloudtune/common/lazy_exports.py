@@ -1,23 +1,27 @@
-"""Modules that only export names of others, each imported when it is first used."""
+"""Modules that only export names of others, each imported when it is first used.
+
+A stub lists the names, as ``from MODULE import NAME as NAME``, one a line. Type checkers read the
+same file.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 
-def lazy_exports(
-    module: str, exports: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_exports(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return the ``__getattr__`` and the ``__dir__`` of a module.
 
     Args:
         module: The module's name.
-        exports: The names that it exports, separated by spaces, by the module that defines them.
+        file: Its file, with the stub next to it.
     """
-    homes = {name: home for home, names in exports.items() for name in names.split()}
+    with open(file + "i", encoding="utf-8") as stub:  # noqa: PTH123 - each start of cloudtune
+        words = [line.split() for line in stub if line.startswith("from ")]
+    homes = {line[-1]: line[1] for line in words}
 
     def get_attribute(name: str) -> Any:
         if name not in homes:
