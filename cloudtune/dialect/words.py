@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.study.schema import StoppingRule, Strategy, StrategyName
@@ -42,8 +42,7 @@ class Words:
     @property
     def names(self) -> frozenset[StrategyName]:
         """The strategies that have a word."""
-        found = frozenset([*(each["name"] for each in self.known.values()), *self.instead])
-        return cast("frozenset[StrategyName]", found)
+        return frozenset([*(each["name"] for each in self.known.values()), *self.instead])
 
     def strategy(self, strategy: Strategy) -> str | None:
         """Return the word for a strategy: an exact one, else that of the most similar one."""

@@ -37,7 +37,7 @@ def _rows(supported: ModeCapabilities) -> Iterator[tuple[str, str]]:
     exact = "; exact in a grid" if supported.grid_of_trials else ""
     yield "conditions", _CONDITIONS[supported.conditions] + exact
     yield "strategies", _list(supported.strategies)
-    yield "methods", _list(supported.methods)
+    yield "methods", _list(supported.methods or frozenset())
     yield "seed", _yes(supported.seeds)
     yield "objectives", "several" if supported.objectives > 1 else "one"
     yield "`target`", _yes(supported.targets or "target" in supported.enforced_here)
