@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-_SWITCH_MARKS = ("add_arg", "click", "typer")
-_OPTION_CALLS = ("add_argument", "add_arg", "option")
-"""Those of argparse, configargparse and click."""
+_SWITCH_MARKS = ("add_arg", "add_option", "click", "typer", "DEFINE_bool")
+_OPTION_CALLS = ("add_argument", "add_arg", "add_option", "option")
+"""Those of argparse, configargparse, optparse and click."""
+_FLAG_CALLS = ("DEFINE_bool", "DEFINE_boolean")
+"""Those of absl, which ignores the word after a flag."""
 
 
 def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> list[str]:
@@ -46,8 +48,9 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     """Return the words of boolean switches without a value, as ``--yes/--no``, by name.
 
     Either word can be empty. They are those of the study's ``switches``, or else of the parser in
-    the script, then in the other Python files of the folder: of argparse, click or typer. An
-    option with ``type=bool``, which reads only an empty text as false, has ``--name=True/--name=``.
+    the script, then in the other Python files of the folder: of argparse, optparse, absl, click or
+    typer. An option with ``type=bool``, which reads only an empty text as false, has
+    ``--name=True/--name=``.
     """
     options = placeholder_options(call)
     words: dict[str, str] = dict(call.get("switches") or {})
@@ -105,6 +108,10 @@ def _parse_switches(code: str) -> Iterator[_Switch]:
             for switch in _switch_of_call(node):
                 if not (switch.has_value and "jsonargparse" in code):  # which reads False as false
                     yield switch
+        elif isinstance(node, ast.Call) and _name_of(node.func) in _FLAG_CALLS:
+            name = _literal(node.args[0] if node.args else call_keywords(node).get("name"))
+            if isinstance(name, str):
+                yield _Switch(name, ["--" + name], "--" + name, "--no" + name)
         elif isinstance(node, ast.FunctionDef) and "typer" in code:
             is_command = any(_name_of(each) == "command" for each in node.decorator_list)
             if is_command or "typer.run(" + node.name in code.replace(" ", ""):
@@ -167,7 +174,7 @@ def call_keywords(call: Any) -> Json:
 
 
 def _switch_of_call(call: Any) -> Iterator[_Switch]:
-    """Yield the switch of a call of argparse's ``add_argument`` or click's ``option``."""
+    """Yield the switch of a call of argparse's ``add_argument``, or of its likes."""
     words = [word for word in map(_literal, call.args) if isinstance(word, str)]
     keywords = call_keywords(call)
     options = [word for word in words if word.startswith("-") or "/" in word]
@@ -184,23 +191,20 @@ def _switch_of_call(call: Any) -> Iterator[_Switch]:
             yield _Switch(dest or _dest(option), options, option, "")
         return
     action = keywords.get("action")
+    word, const = _literal(action), _literal(keywords.get("const"))
     dest = dest or _dest(option)
     if _name_of(action) == "BooleanOptionalAction":
         yield _Switch(dest, options, option, "--no-" + option[2:])
-    elif _literal(action) == "store_true" or _constant(keywords) is True:
+    elif word in ("store_true", "count") or (word == "store_const" and const == 1):
         yield _Switch(dest, options, option, "")
-    elif _literal(action) == "store_false" or _constant(keywords) is False:
+    elif word == "store_false" or (word == "store_const" and const == 0):
         yield _Switch(dest, options, "", option)
+    elif word == "store_const":
+        yield _Switch("", options, option, "")
     elif calls_bool(keywords.get("type")):
         switch = _Switch(dest, options, option + "=True", option + "=")
         switch.has_value = True
         yield switch
-
-
-def _constant(keywords: Json) -> Any:
-    """Return the value that an option without a value stores."""
-    is_constant = _literal(keywords.get("action")) == "store_const"
-    return _literal(keywords.get("const")) if is_constant else None
 
 
 def calls_bool(node: Any) -> bool:

@@ -123,8 +123,9 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
         keys = {key}.union(*(option.keys for option in named))
         if name in passed or _handles_text(nodes, keys, others):
             continue
+        longer = [option for option in options if not named and option.begins_with(name)]
         places = [
-            *((each.file, each.line, each.text_problem) for each in named),
+            *((each.file, each.line, each.text_problem) for each in named or longer),
             *((each.file, each.line, each.computed_problem) for each in options if not named),
             *((file, line, f"sys.argv has False as a text, {_TRUE}") for file, line in argv),
         ]
@@ -154,6 +155,10 @@ class _Option(NamedTuple):
         words = [*map(_literal, self.call.args), _literal(call_keywords(self.call).get("dest"))]
         return {_key(word) for word in words if isinstance(word, str)}
 
+    def begins_with(self, name: str) -> bool:
+        """Return whether a name is an abbreviation of it, which argparse and optparse accept."""
+        return any(str(_literal(each)).startswith("--" + name) for each in self.call.args)
+
     @property
     def certain_problem(self) -> str:
         keywords = call_keywords(self.call)
@@ -171,7 +176,8 @@ class _Option(NamedTuple):
         is_type_of = isinstance(kind, ast.Call) and _identifier(kind.func) == "type"
         if kind is not None and not is_click and (is_type_of or calls_bool(kind)):
             return f"{self._name} has {ast.unparse(kind)} as its type, which reads False as true"
-        has_default = isinstance(_literal(keywords.get("default")), str)
+        default = _literal(keywords.get("default"))
+        has_default = isinstance(default, str) and default != ""
         is_text = kind is None or (isinstance(kind, ast.Name) and kind.id == "str")
         if _KINDS & keywords.keys() or has_default or not is_text:
             return ""

@@ -413,6 +413,15 @@ def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: s
         ("import jsonargparse\np.add_argument('--aug', type=bool)", None),
         ("p.add_argument('--aug', action='store_const', const=True)", "--aug/"),
         ("p.add_argument('--aug', dest='so', action=BooleanOptionalAction)", "--aug/--no-aug"),
+        ("p.add_argument('--aug', dest='n', action='store_const', const=3)", "--aug/"),
+        ("p.add_argument('--plain', dest='aug', action='store_const', const=0)", "/--plain"),
+        ("p.add_argument('--more', dest='aug', action='store_const', const=3)", None),
+        ("p.add_argument('-a', '--aug', action='count')", "--aug/"),
+        ("p.add_option('--aug', action='store_true')", "--aug/"),
+        ("p.add_option('--plain', dest='aug', action='store_false')", "/--plain"),
+        ("flags.DEFINE_bool('aug', False, 'help')", "--aug/--noaug"),
+        ("DEFINE_boolean(name='aug', default=True, help='')", "--aug/--noaug"),
+        ("tf.app.flags.DEFINE_integer('aug', 1, 'help')", None),
         ("@click.option('--no-aug/--aug', 'plain')\ndef main(plain): ...", "--aug/--no-aug"),
         ("p.add_argument('--aug', action='store_true'", None),
         ("# p.add_argument('--aug', action='store_true')", None),
@@ -462,6 +471,12 @@ def test_switch_words(tmp_path: Path, code: str, words: str | None) -> None:
         "@click.option('--cache/--no-cache')\n@click.option('--deep/--flat')\n"
         "@click.option('--plain')\n"
         "def main(aug_it, cache, deep, plain):\n    print(aug_it, cache, deep, plain)\nmain()\n",
+        "import optparse\np = optparse.OptionParser()\n"
+        "p.add_option('--aug_it', action='store_true', default=False)\n"
+        "p.add_option('--no-cache', dest='cache', action='store_false', default=True)\n"
+        "p.add_option('--deep', action='store_true', default=False)\n"
+        "p.add_option('--plain')\na, _ = p.parse_args()\n"
+        "print(a.aug_it, a.cache, a.deep, a.plain)\n",
     ],
 )
 def test_a_parser_reads_its_switches(tmp_path: Path, code: str, style: str, value: bool) -> None:

@@ -78,6 +78,12 @@ OTHER = "p.add_argument('--other')\n"
         ("for n in NAMES: p.add_argument('--' + n, type=bool)", "the code computes the options"),
         ("[p.add_argument(f'--{n}', type=type(v)) for n, v in D]", "the code computes the options"),
         ("for n, o in D.items(): p.add_argument(n, **o)", "the code computes the options"),
+        ("p.add_argument('--fast', default='')", "--fast has no type"),
+        ("p.add_argument('--fast_mode')", "--fast_mode has no type"),
+        ("p.add_argument('--fast-mode', type=bool)", "--fast-mode has bool as its type"),
+        ("p.add_option('--fast', default=False)", "--fast has no type"),
+        ("import click\n@click.option('--fast')\ndef main(fast): ...", "--fast has no type"),
+        ("import click\n@click.option('--fast', type=str)\ndef f(): ...", "--fast has the type"),
     ],
 )
 def test_a_text_that_may_be_taken_for_true_is_a_warning(
@@ -145,6 +151,13 @@ def test_arguments_that_are_read_without_a_parser_are_a_warning(
         "@click.option('--fast', type=bool)\ndef main(fast): ...",
         "import jsonargparse\np.add_argument('--fast', type=bool)",
         "p.add_argument('data')",
+        "p.add_argument('--fast_mode', action='store_true')",
+        "p.add_argument('--fast')\np.add_argument('--fast_mode', type=bool)\nargs.fast == 'True'",
+        "p.add_option('--fast', type='int')",
+        "import click\n@click.option('--fast', default=False)\ndef main(fast): ...",
+        "import click\n@click.option('--fast', is_flag=True)\ndef main(fast): ...",
+        "import click\n@click.option('--fast', type=bool)\ndef main(fast): ...",
+        "import click\n@click.option('--fast/--slow')\ndef main(fast): ...",
     ],
 )
 def test_other_options_are_accepted(
