@@ -65,7 +65,9 @@ def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[
             yield from differences(_merged(recorded), _merged(emulated), f"{path}[]")
     elif _kind(recorded, path) != _kind(emulated, path):
         yield path, f"{_kind(recorded, path)}, not {_kind(emulated, path)}"
-    elif _is_compared(path) and masked(recorded) != masked(emulated):
+    elif recorded is not emulated and (
+        isinstance(recorded, bool) or (_is_compared(path) and masked(recorded) != masked(emulated))
+    ):
         yield path, f"{recorded!r}, not {emulated!r}"
 
 

@@ -453,6 +453,25 @@ def test_a_training_job_tells_its_steps_as_recorded(start: Start) -> None:
     assert set(lines) <= told
 
 
+def test_a_script_that_fails_ends_its_job_in_the_recorded_steps(start: Start) -> None:
+    recorded_steps = [
+        [(step["status"], step["message"]) for step in item.values[0]["answer"]["transitions"]]
+        for item in texts()
+        if "Failed" in str(item.values[0]["answer"].get("transitions"))
+    ]
+    emulator = start()
+    name = {"TrainingJobName": new_name()}
+    start_training(emulator, name, small_job(emulator, FAILING)["TrainingJobDefinition"])
+    job = emulator.steps.until(
+        lambda: emulator.ask("DescribeTrainingJob", name)[1],
+        lambda job: job["TrainingJobStatus"] == "Failed",
+    )
+    assert job["FailureReason"]
+    steps = [(step["Status"], step["StatusMessage"]) for step in job["SecondaryStatusTransitions"]]
+    for known in recorded_steps:
+        assert steps[-len(known) :] == known
+
+
 def described() -> list[Any]:
     """Return all recorded descriptions and rows of jobs."""
     found: list[Any] = []

@@ -124,7 +124,7 @@ def texts() -> list[Any]:
 def test_a_recorded_refusal_is_understood(item: dict[str, Any]) -> None:
     text = item["answer"]["error"]["message"]
     error = service_error(item["operation"], item["status"], text)
-    assert text in str(error)
+    assert text.rstrip() in str(error)
     assert error.quota_exceeded == ("quota" in text)
     assert not error.retryable
 
@@ -135,8 +135,19 @@ def test_the_emulator_refuses_in_the_recorded_form(
 ) -> None:
     text = item["answer"]["error"]["message"]
     if text.startswith("List of found errors"):
-        _, answer = emulator.ask("POST", f"{PARENT}/customJobs", {})
+        machine = {"machineType": "n1-standard-4", "acceleratorType": "NVIDIA_TESLA_T4"}
+        pools = [{"machineSpec": machine, "containerSpec": {"imageUri": "own:1"}}]
+        wrong = {"labels": {"A": "b"}, "jobSpec": {"workerPoolSpecs": pools}}
+        _, answer = emulator.ask("POST", f"{PARENT}/customJobs", wrong)
         message = answer["error"]["message"]
+        if item["operation"] == "CreateCustomJob":
+            assert text.partition("1.")[2] in message
+        if details := item["answer"]["error"].get("details"):
+            shown = answer["error"]["details"]
+            assert not [*differences(details, shown)]
+            (known,) = details[0]["fieldViolations"]
+            known["field"] = known["field"].rpartition(".")[2]
+            assert known in shown[0]["fieldViolations"]
         form = re.compile(r"List of found errors:\t1\.Field: [\w.]+; Message: .+\t2\.Field: .+")
         assert form.match(message)
         assert form.match(text) or "\t2." not in text

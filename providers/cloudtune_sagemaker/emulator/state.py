@@ -43,8 +43,8 @@ _MESSAGES: Mapping[str, str] = {
     "MaxRuntimeExceeded": "The training job exceeded its maximum runtime",
     "MaxWaitTimeExceeded": "The training job exceeded its maximum waiting time",
 }
-"""The first message of each secondary status. Those of the statuses up to Completed, Stopping and
-Stopped are recorded (tests/recordings/sagemaker: 2025-05, and texts of 2019 to 2024)."""
+"""The first message of each secondary status. Those of the statuses up to Completed, Stopping,
+Stopped and Failed are recorded (tests/recordings/sagemaker: 2025-05, and texts of 2019 to 2024)."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class TrainingJob(ScriptJob):
         now = self.updated
         if self.transitions:
             self.transitions[-1].setdefault("EndTime", now)
-        message = self.failure or _MESSAGES.get(secondary, secondary)
+        message = _MESSAGES.get(secondary, secondary)
         transition = {"Status": secondary, "StartTime": now, "StatusMessage": message}
         if self.is_over:
             transition["EndTime"] = now

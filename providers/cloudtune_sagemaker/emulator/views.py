@@ -51,13 +51,9 @@ def training(job: TrainingJob) -> Json:
     answer = {key: value for key, value in job.request.items() if key in _described()}
     answer.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86_400})
     answer |= _defaults(job.request)
-    has_metrics = bool(job.request.get("AlgorithmSpecification", {}).get("MetricDefinitions"))
     answer |= {
-        # Model, EnableSageMakerMetricsTimeSeries: with at least one MetricDefinition.
-        "AlgorithmSpecification": {
-            "EnableSageMakerMetricsTimeSeries": has_metrics,
-            **job.algorithm,
-        },
+        # Recorded with metric definitions of XGBoost, 2025; the model says that it is true then.
+        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": False, **job.algorithm},
         "OutputDataConfig": {
             "KmsKeyId": "",
             "CompressionType": "GZIP",

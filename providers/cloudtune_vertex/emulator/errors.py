@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 
-from cloudtune.emulator_kit import app
+from cloudtune.emulator_kit import Json, app
 
 JSON = "application/json; charset=UTF-8"
+BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 
 CANCELLED = 1
 INVALID = 3
@@ -19,15 +21,23 @@ UNAVAILABLE = 14
 class ServiceError(app.ServiceError):
     """An error in the service's own form."""
 
-    def __init__(self, code: int, status: str, message: str) -> None:
+    def __init__(
+        self, code: int, status: str, message: str, violations: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.code = code
         self.status = status
         self.message = message
+        self.violations = violations
         super().__init__(f"{status}: {message}")
 
     def response(self) -> app.Response:
         """Return the response that tells the client."""
-        error = {"code": self.code, "message": self.message, "status": self.status}
+        error: Json = {"code": self.code, "message": self.message, "status": self.status}
+        if self.violations:
+            violations = [
+                {"field": field, "description": message} for field, message in self.violations
+            ]
+            error["details"] = [{"@type": BAD_REQUEST, "fieldViolations": violations}]
         return app.Response(self.code, json.dumps({"error": error}).encode(), JSON)
 
 

@@ -1,9 +1,9 @@
 """Rules that Google's types do not have, as small functions over plain data.
 
 A rule yields the field and a message for each violation; its docstring cites the source. The
-service refuses a request with all of them at once, as "List of found errors" (PrefectHQ/prefect-gcp
-issue 175), and so does the emulator. Messages that a user has reported are quoted; the others are
-worded here.
+service refuses a request with all of them at once, as "List of found errors" with details
+(PrefectHQ/prefect issue 5940, prefect-gcp issue 175), and so does the emulator. Messages that a
+user has reported are quoted; the others are worded here.
 
 Sources are cited as: *types*, the documentation in google-cloud-aiplatform 2.7.0's
 ``aiplatform_v1/types``; *tuning page*, "Create a hyperparameter tuning job" of
@@ -41,7 +41,7 @@ def demand(rules: Sequence[Rule], request: Json) -> None:
             f"{number}.Field: {field}; Message: {message}\t"
             for number, (field, message) in enumerate(violations, start=1)
         )
-        raise invalid(f"List of found errors:\t{errors}")
+        raise invalid(f"List of found errors:\t{errors}", violations)
 
 
 def check_fields(rules: Sequence[FieldRule], within: str = "") -> Rule:

@@ -22,6 +22,13 @@ MAX_NAME = 128
 MAX_LABEL = 63
 MAX_LABELS = 64
 _LETTERS = ("Ll", "Lo")
+LABELS = (
+    "There can be no more than 64 labels attached to a single resource. Label keys and values can "
+    "only contain lowercase letters, numbers, dashes and underscores. Label keys must start with a "
+    "letter or number, must be less than 64 characters in length, and must be less that 128 bytes "
+    "in length when encoded in UTF-8. Label values must be less than 64 characters in length, and "
+    "must be less that 128 bytes in length when encoded in UTF-8."
+)
 MAX_ENTRIES = 100
 """Of package URIs, and of variables (types, PythonPackageSpec and ContainerSpec)."""
 MAX_CHARACTERS = 100_000
@@ -61,7 +68,6 @@ _JOB: tuple[FieldRule, ...] = (
         at_most(MAX_NAME),
         f"The display name must not be longer than {MAX_NAME} characters.",
     ),
-    ("labels", at_most(MAX_LABELS), f"There must be at most {MAX_LABELS} labels."),
 )
 _SPEC: tuple[FieldRule, ...] = (
     # Types, CustomJobSpec and WorkerPoolSpec: required in the first pool.
@@ -134,21 +140,18 @@ def label_rules(job: Json) -> Iterator[Violation]:
     resource-manager/docs/labels-overview, read 2026-11): "up to 64 labels", "keys must start with a
     lowercase letter or international character". That page has 63 characters, the limit here. The
     types of Secret Manager define international characters:
-    ``[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}``.
+    ``[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}``. The message: statmike/vertex-ai-mlops issue 6,
+    which lets keys begin with a number, too.
     """
     labels: dict[str, str] = job.get("labels", {})
-    for key, value in labels.items():
-        for text in (key, value):
-            if len(text) > MAX_LABEL or not all(_is_label_character(letter) for letter in text):
-                yield (
-                    "labels",
-                    f'"{text}" must have at most {MAX_LABEL} characters, which are lowercase '
-                    "letters, numbers, underscores and dashes.",
-                )
-        if not key:
-            yield "labels", "A label must have a key."
-        elif _is_label_character(key[0]) and category(key[0]) not in _LETTERS:
-            yield "labels", f'The key "{key}" must start with a lowercase letter.'
+    are_allowed = all(
+        len(text) <= MAX_LABEL and all(_is_label_character(letter) for letter in text)
+        for label in labels.items()
+        for text in label
+    )
+    have_keys = all(key and category(key[0]) in _LETTERS for key in labels)
+    if len(labels) > MAX_LABELS or not are_allowed or not have_keys:
+        yield "labels", LABELS
 
 
 def _is_label_character(letter: str) -> bool:
