@@ -14,16 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.formats.json_lines import JsonLines
 from cloudtune.formats.yaml_scalars import YamlVersion, parse_scalar_of
 from cloudtune.study.regular_files import open_regular
 from cloudtune.study.yaml_errors import explain_syntax_error
 from cloudtune.study.yaml_reader import (
+    decode_text,
+    file_error,
     is_list,
     is_map,
     join_surrogates,
+    line_of,
 )
 
 MAX_BYTES = 2 * 1024 * 1024
@@ -67,22 +69,13 @@ def read_text(path: Path) -> str:
     name = str(path)
     try:
         if path.is_dir():
-            raise _error(name, "is a folder")
+            raise file_error(name, "is a folder")
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _error(name, f"cannot be read: {reason}") from error
-    if len(data) > MAX_BYTES:
-        raise _error(name, f"larger than the limit of {MAX_BYTES // 1024**2} MiB")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _error(name, "is UTF-16 text", "save it as UTF-8")
-    if b"\0" in data:
-        raise _error(name, "is a binary file")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _error(name, "is not UTF-8 text", "save it as UTF-8") from error
+        raise file_error(name, f"cannot be read: {reason}") from error
+    return decode_text(data, name, MAX_BYTES)
 
 
 def parse_documents(text: str, name: str, version: YamlVersion = "1.2") -> list[Document]:
@@ -99,17 +92,13 @@ def parse_documents(text: str, name: str, version: YamlVersion = "1.2") -> list[
     if text.lstrip()[:1] in {"{", "["} and (document := _parse_json(text, name)) is not None:
         return [document]
     if len(text) > MAX_YAML_BYTES:  # a character has at least one byte
-        raise _error(name, f"YAML larger than the limit of {MAX_YAML_BYTES // 1024} KiB")
+        raise file_error(name, f"YAML larger than the limit of {MAX_YAML_BYTES // 1024} KiB")
     if _ENDLESS_TAG.search(text):
-        raise _error(name, "neither JSON nor YAML: a tag has no end")
+        raise file_error(name, "neither JSON nor YAML: a tag has no end")
     documents = [each for each in _YamlParser(text, name, version).parse() if each.data is not None]
     if not documents:
-        raise _error(name, "is empty")
+        raise file_error(name, "is empty")
     return documents
-
-
-def _error(name: str, message: str, hint: str = "", line: int | None = None) -> StudyError:
-    return StudyError([Problem("", message, hint, name, line)])
 
 
 def _parse_json(text: str, name: str) -> Document | None:
@@ -119,7 +108,7 @@ def _parse_json(text: str, name: str) -> Document | None:
         data = dict(pairs)
         if len(data) < len(pairs):
             ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-            raise _error(name, f"duplicate key {twice}", "remove one of them")
+            raise file_error(name, f"duplicate key {twice}", "remove one of them")
         return data
 
     _check_depth(text, name)
@@ -140,7 +129,7 @@ def _check_depth(text: str, name: str) -> None:
         depth += 1 if token[0] in "[{" else (-1 if token[0] in "]}" else 0)
         if depth > MAX_DEPTH:
             line = text.count("\n", 0, token.start()) + 1
-            raise _error(name, f"nested deeper than {MAX_DEPTH} levels", line=line)
+            raise file_error(name, f"nested deeper than {MAX_DEPTH} levels", line=line)
 
 
 def _count_values(data: Any, name: str) -> None:
@@ -149,9 +138,9 @@ def _count_values(data: Any, name: str) -> None:
         value = pending.pop()
         count += 1
         if count > MAX_VALUES:
-            raise _error(name, f"more than {MAX_VALUES:,} values")
+            raise file_error(name, f"more than {MAX_VALUES:,} values")
         if isinstance(value, str) and join_surrogates(value) is None:
-            raise _error(name, "the text contains an unpaired surrogate")
+            raise file_error(name, "the text contains an unpaired surrogate")
         if is_map(value):
             pending += [*value.keys(), *value.values()]
         elif is_list(value):
@@ -205,7 +194,7 @@ class _YamlParser:
         except YAMLError as error:
             raise self._syntax_error(error) from None
         except (ValueError, IndexError, OverflowError, RecursionError) as error:
-            raise _error(self._name, f"neither JSON nor YAML: {error}") from None
+            raise file_error(self._name, f"neither JSON nor YAML: {error}") from None
         return documents
 
     def _handle(self, event: Any, kind: str) -> None:
@@ -245,23 +234,20 @@ class _YamlParser:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         key = getattr(error, "context_mark", None)
-        if key and _NO_SPACE.fullmatch(text := self._line(key.line + 1).strip()):
+        if key and _NO_SPACE.fullmatch(text := line_of(self._text, key.line + 1).strip()):
             message, hint = f"{text} is not a key and its value", "put a space after the colon"
-            return _error(self._name, message, hint, key.line + 1)
+            return file_error(self._name, message, hint, key.line + 1)
         if self._text.lstrip()[:1] in {"{", "["} and (comment := _COMMENT.search(self._text)):
             place = self._text.count("\n", 0, comment.start(1)) + 1
-            return _error(self._name, "JSON has no comments", "remove // and /* … */", place)
+            return file_error(self._name, "JSON has no comments", "remove // and /* … */", place)
         line: int | None = mark.line + 1 if mark else None
-        if line is not None and _TEMPLATE.search(self._line(line)):
-            return _error(self._name, *_UNRENDERED, line)
-        message, hint = explain_syntax_error(str(reason), self._line(line) if line else "")
-        return _error(self._name, f"neither JSON nor YAML: {message}", hint, line)
-
-    def _line(self, line: int) -> str:
-        return next(iter(self._text.split("\n", line)[line - 1 : line]), "")
+        if line is not None and _TEMPLATE.search(line_of(self._text, line)):
+            return file_error(self._name, *_UNRENDERED, line)
+        message, hint = explain_syntax_error(str(reason), line_of(self._text, line) if line else "")
+        return file_error(self._name, f"neither JSON nor YAML: {message}", hint, line)
 
     def _fail(self, message: str, line: int) -> StudyError:
-        return _error(self._name, message, line=line)
+        return file_error(self._name, message, line=line)
 
     def _count(self, values: int, line: int) -> None:
         self._values += values
@@ -294,8 +280,8 @@ class _YamlParser:
             )
             frame.container.append(value)
         elif frame.key is None:
-            if _TEMPLATE.search(self._line(line)):
-                raise _error(self._name, *_UNRENDERED, line)
+            if _TEMPLATE.search(line_of(self._text, line)):
+                raise file_error(self._name, *_UNRENDERED, line)
             raise self._fail("a key must be a string", line)
         elif frame.key == "<<" and "<<" not in frame.keys:
             frame.merged = value
@@ -318,7 +304,7 @@ class _YamlParser:
     def _merge(self, frame: _Frame) -> None:
         maps: list[Any] = frame.merged if is_list(frame.merged) else [frame.merged]
         if not is_map(frame.container) or not all(map(is_map, maps)):
-            raise _error(self._name, f"{frame.path}: << merges only maps")
+            raise file_error(self._name, f"{frame.path}: << merges only maps")
         for merged in maps:
             for key, value in merged.items():
                 frame.container.setdefault(key, value)

@@ -71,7 +71,7 @@ def read_file(path: Path) -> YamlSource:
     """
     if path.suffix in {".py", ".ipynb", ".sh"} and path.is_file():
         hint = "pass a study file, which names the script: `cloudtune init` creates one"
-        raise _file_error(str(path), "is a script, not a study", hint)
+        raise file_error(str(path), "is a script, not a study", hint)
     return parse(_read_text(path), str(path))
 
 
@@ -82,15 +82,18 @@ def parse(text: str, name: str) -> YamlSource:
         StudyError: If the text cannot be read as one YAML document.
     """
     if len(text) > MAX_BYTES:  # a character has at least one byte
-        raise _file_error(name, _TOO_LARGE)
+        raise _too_large(name, MAX_BYTES)
     return _Builder(text, name).build()
 
 
-_TOO_LARGE = f"larger than the limit of {MAX_BYTES // 1024} KiB"
-
-
-def _file_error(name: str, message: str, hint: str = "", line: int | None = None) -> StudyError:
+def file_error(name: str, message: str, hint: str = "", line: int | None = None) -> StudyError:
+    """Return the error of a file, at a line of it."""
     return StudyError([Problem("", message, hint, name, line)])
+
+
+def _too_large(name: str, max_bytes: int) -> StudyError:
+    size = f"{max_bytes // 1024} KiB" if max_bytes < 1024**2 else f"{max_bytes // 1024**2} MiB"
+    return file_error(name, f"larger than the limit of {size}")
 
 
 def _file_hint(path: Path) -> str:
@@ -107,23 +110,32 @@ def _read_text(path: Path) -> str:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
-        raise _file_error(name, "is a folder", "pass a study file in it") from None
+        raise file_error(name, "is a folder", "pass a study file in it") from None
     except FileNotFoundError:
-        raise _file_error(name, "file not found", _file_hint(path)) from None
+        raise file_error(name, "file not found", _file_hint(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _file_error(name, f"cannot be read: {reason}") from error
-    if len(data) > MAX_BYTES:
-        raise _file_error(name, _TOO_LARGE)
+        raise file_error(name, f"cannot be read: {reason}") from error
+    return decode_text(data, name, MAX_BYTES)
+
+
+def decode_text(data: bytes, name: str, max_bytes: int) -> str:
+    """Return the text of a file.
+
+    Raises:
+        StudyError: If it is larger than the limit, or not UTF-8 text.
+    """
+    if len(data) > max_bytes:
+        raise _too_large(name, max_bytes)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _file_error(name, "is UTF-16 text", "save it as UTF-8")
+        raise file_error(name, "is UTF-16 text", "save it as UTF-8")
     if b"\0" in data:
-        raise _file_error(name, "is a binary file")
+        raise file_error(name, "is a binary file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _file_error(name, "is not UTF-8 text", "save it as UTF-8", line) from error
+        raise file_error(name, "is not UTF-8 text", "save it as UTF-8", line) from error
 
 
 @dataclass
@@ -260,7 +272,7 @@ class _Builder:
     def _add_key(self, frame: _Frame, event: Any, kind: str, line: int) -> None:
         if kind != "ScalarEvent":
             hint = "write a plain word as the key"
-            if "{{" in self._line(line):
+            if "{{" in line_of(self.text, line):
                 hint = 'quote strings with braces, for example "--lr={{lr}}"'
             self._add_problem(frame.path, "a key must be a string", hint, line)
             self.source.unreadable.append(frame.keys)
@@ -295,9 +307,6 @@ class _Builder:
             self.source.unreadable.append(keys)
             return None
 
-    def _line(self, line: int) -> str:
-        return next(iter(self.text.split("\n", line)[line - 1 : line]), "")
-
     def _syntax_error(self, error: Any) -> StudyError:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         if getattr(error, "context", None) == "while scanning a quoted scalar":
@@ -305,7 +314,7 @@ class _Builder:
         reason = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
         position = getattr(error, "position", 0)
         line = mark.line + 1 if mark else self.text.count("\n", 0, position) + 1
-        source_line = self._line(line)
+        source_line = line_of(self.text, line)
         if "{{" in _QUOTED.sub("", source_line) and not is_indented_with_a_tab(source_line):
             message = "strings with braces must be quoted inside [ ] and { }"
             hint = 'for example ["--lr={{lr}}"]'
@@ -313,6 +322,11 @@ class _Builder:
             message, hint = explain_syntax_error(reason, source_line)
         more = "fix this first to see other mistakes"
         return self._fatal_error(message, f"{hint}; {more}" if hint else more, line)
+
+
+def line_of(text: str, line: int) -> str:
+    """Return a line of a text, counted from 1; empty if there is none."""
+    return next(iter(text.split("\n", line)[line - 1 : line]), "")
 
 
 def join_surrogates(text: str) -> str | None:
