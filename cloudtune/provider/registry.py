@@ -43,7 +43,7 @@ def importable() -> dict[str, BaseProvider[Any]]:
     """Return all installed providers by name, without those whose packages cannot be imported."""
     providers: dict[str, BaseProvider[Any]] = {}
     for name in names():
-        with suppress(UsageError):  # whoever names it is told
+        with suppress(UsageError):  # which a study that names the provider gets
             providers[name] = get(name)
     return providers
 
