@@ -17,6 +17,7 @@ from cloudtune.study.yaml_reader import is_list, is_map
 WORDS = frozenset(
     [
         *("state", "code", "status", "@type", "Code", "Type", "Strategy", "ScalingType", "goal"),
+        *("scaleType", "measurementSelectionType", "acceleratorType", "strategy"),
         *("TrainingInputMode", "InstanceType", "machineType", "bootDiskType", "algorithm"),
         *("S3DataType", "S3DataDistributionType", "CompressionType", "RecordWrapperType"),
         *("TrainingJobEarlyStoppingType", "type", "Relation", "method", "level", "operation"),
@@ -32,9 +33,17 @@ USER_NAMED = frozenset(
     ]
 )
 """Maps whose keys are names."""
+_SERVICE_KEYS = frozenset(
+    [
+        *("_tuning_objective_metric", "sagemaker_program", "sagemaker_submit_directory"),
+        *("sagemaker_container_log_level", "sagemaker_job_name", "sagemaker_region"),
+    ]
+)
+"""Keys of such maps that the services or their SDKs add."""
 _WORD = re.compile(r"(?!.*\d{4})(?!.*(?=[A-Za-z]*\d)[A-Za-z0-9]{12})[A-Za-z_./0-9-]{1,80}")
 """Without long numbers and keys."""
-_NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,20})?([eE]-?\d{1,3})?")
+_NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,20})?([eE]-?\d{1,3}|s)?")
+"""A number, or a duration in seconds."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?|")
 _PART = re.compile(r"([/:])")
 _KEPT_PARTS = frozenset(
@@ -77,7 +86,7 @@ class Masking:
         if is_map(value):
             users = field in USER_NAMED
             return {
-                self._text(key) if users else key: self._names_masked(each, "" if users else key)
+                self._key(key) if users else key: self._names_masked(each, "" if users else key)
                 for key, each in value.items()
             }
         if is_list(value):
@@ -90,6 +99,9 @@ class Masking:
             return value
         return "".join(self._part(part) for part in _PART.split(value))
 
+    def _key(self, key: str) -> str:
+        return key if key in _SERVICE_KEYS else self._text(key)
+
     def _part(self, part: str) -> str:
         if part in self._kept_parts or part in "/:" or _REGION.fullmatch(part):
             return part
@@ -98,7 +110,7 @@ class Masking:
     def _text(self, text: str) -> str:
         if text not in self._texts:
             number = len(self._texts) + 1
-            self._texts[text] = str(10**11 + number) if text.isdecimal() else f"text-{number}"
+            self._texts[text] = str(10**11 + number) if text.isdecimal() else f"text{number}"
             words = set(re.split(r"\W+", text.lower())) - self._common
             self._names.update(each for each in words if len(each) >= _MIN_NAME)
         return self._texts[text]

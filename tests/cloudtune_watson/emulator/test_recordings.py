@@ -77,6 +77,8 @@ def test_a_deployment_job_has_the_recorded_form(
     known = answer["entity"]["scoring"]
     if "input_data" in known:
         scoring["input_data"] = [{"values": [[1]]}]
+    if "environment_variables" in known:
+        scoring["environment_variables"] = known["environment_variables"]
     if "output_data_reference" in known:
         location = {"name": "out"}
         scoring["output_data_reference"] = {
@@ -88,8 +90,10 @@ def test_a_deployment_job_has_the_recorded_form(
         href = f"/v2/assets/{asset(cluster, 'data_asset', b'1')}"
         reference = {"type": "data_asset", "connection": {}, "location": {"href": href}}
         scoring["input_data_references"] = [{**reference, "id": "one"}]
+    about = {**answer["metadata"], **answer["entity"]}
+    sent = ("name", "description", "tags", "custom", "hardware_spec")
     job = {
-        "name": "j",
+        **{name: about[name] for name in sent if name in about},
         "space_id": cluster.space,
         "deployment": {"id": deployment["metadata"]["id"]},
         "scoring": scoring,
