@@ -116,6 +116,8 @@ def states(answer: Any) -> Any:
     # Trials that differ in how they ended, or that were stopped, are not replayed one by one.
     is_alike = len(counted) == 1 and "Stopped" not in counted
     trials = {"trials": str(counters)} if is_alike else {}
+    if "BestTrainingJob" in answer:
+        trials["has a best"] = "yes"
     return {name: answer[name] for kind in KINDS if (name := f"{kind}Status") in answer} | trials
 
 
@@ -139,7 +141,8 @@ def objective_of(job: dict[str, Any], definition: dict[str, Any]) -> str:
 def script_for(described: dict[str, Any], kind: str) -> str:
     """Return a script with which a job ends as it was described; XGBoost prints these metrics."""
     state = described[f"{kind}Status"]
-    if state != "Completed":
+    has_best = "BestTrainingJob" in described
+    if state == "Failed" or (state != "Completed" and not has_best):
         return FAILING if state == "Failed" else ENDLESS
     metrics = ["train-rmse", "validation-rmse"]
     if kind == "HyperParameterTuningJob":
@@ -147,7 +150,8 @@ def script_for(described: dict[str, Any], kind: str) -> str:
             objective_of(described, each).replace(":", "-") for each in definitions_of(described)
         ]
     line = "".join(f"#011{metric}:1.5" for metric in metrics)
-    return f"print('[0]{line}', flush=True)"
+    printing = f"print('[0]{line}', flush=True)"
+    return printing if state == "Completed" else f"{printing}; {ENDLESS}"
 
 
 def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +172,11 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
         without = {k: v for k, v in algorithm.items() if k != "MetricDefinitions"}
         if "MetricDefinitions" in built_in_metrics.described(without):
             job["AlgorithmSpecification"] = without
+        for metric in job["AlgorithmSpecification"].get("MetricDefinitions", ()):
+            metric["Regex"] = f"#011{re.escape(metric['Name'].replace(':', '-'))}:([0-9.]+)"
         if "InstanceCount" in job.get("ResourceConfig", ()):
             job["ResourceConfig"]["InstanceCount"] = 1
+        emulator.put(f"{job['OutputDataConfig']['S3OutputPath']}/x", b"")
         for channel in job.get("InputDataConfig", ()):
             if source := channel["DataSource"].get("S3DataSource"):
                 emulator.put(f"{source['S3Uri']}/x", b"1")

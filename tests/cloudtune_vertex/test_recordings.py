@@ -105,8 +105,8 @@ def test_the_emulator_answers_as_recorded(emulator: Emulator, file: Path) -> Non
         found += unaccepted("vertex", operation, differences(item["answer"], answer))
         found += unlisted("vertex", operation, answer)
         if operation.startswith("Create") and status == 200:
-            old, new = (each["name"].rpartition("/")[2] for each in (item["answer"], answer))
-            names[old] = new
+            old, new = (each["name"].split("/") for each in (item["answer"], answer))
+            names |= {was: now for was, now in zip(old, new, strict=True) if was != now}
     assert not found
 
 
