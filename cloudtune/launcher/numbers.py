@@ -16,7 +16,7 @@ WHOLE_NUMBER = (
     r"|(?P<grouped>\d{1,3}(?:[,'\u2019\u00a0\u2009\u202f]\d{3})+(?![\d,])(?:\.\d+)?"
     r"|(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\d,\])}]|\.\d)|\d+(?::[0-5]\d){1,2}(?:\.\d+)?(?![\w:]))"
     r"|(?:\d{1,3}(?:_\d{3})+(?![\d_])(?:\.\d+)?|\d+\.?\d*|\.\d+)"
-    r"(?:[eE][-+]?\d+|[dDqQ][-+]\d+|#[A-Z]\w+|" + _TEN_TO + r")?"
+    r"(?:[eE][-+\u2212]?\d+|[dDqQ][-+]\d+|#[A-Z]\w+|" + _TEN_TO + r")?"
     r"(?P<unit>(?:\s?(?:[mnu\u00b5\u03bc]s|[kKMGTP]i?B)|[kKMGT]|[hm]\d[\dhms.]*)(?!\w))?)"
 )
 """A number as programs print it: with sign, exponent, thousands or a decimal comma, in hexadecimal,

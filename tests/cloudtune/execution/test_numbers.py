@@ -75,6 +75,7 @@ CUT = [
     (DIGITS, "loss: 1\u202f234", "1\u202f234"),
     (DIGITS, "loss: 1.#INF", "1.#INF"),
     (r"loss: \D?([0-9.]+)", "loss: \u22120.5", "\u22120.5"),
+    (r"loss: ([0-9.]+)", "loss: 1.2e\u22125", "1.2e\u22125"),
     (DIGITS, "loss: 1.5k", "1.5k"),
     (DIGITS, "loss: 900ms", "900ms"),
     (DIGITS, "loss: 1.5 \u00b5s", "1.5 \u00b5s"),
