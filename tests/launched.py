@@ -74,14 +74,14 @@ def awkward_study() -> dict[str, Any]:
 
 def awkward_trials() -> list[dict[str, Any]]:
     trials: list[dict[str, Any]] = []
-    for place, kernel in enumerate(AWKWARD):
+    for index, kernel in enumerate(AWKWARD):
         values: dict[str, Any] = {
-            "n": 1 + place,
-            "lr": [-1e-05, 0.1 + 0.2, 1.0, -0.25][place % 4],
+            "n": 1 + index,
+            "lr": [-1e-05, 0.1 + 0.2, 1.0, -0.25][index % 4],
             "kernel": kernel,
-            "units": [16, 32, "64", 0.5][place % 4],
-            "batch": [0.1, 0.2, 0.30000000000000004][place % 3],
-            "shrink": place % 2 == 0,
+            "units": [16, 32, "64", 0.5][index % 4],
+            "batch": [0.1, 0.2, 0.30000000000000004][index % 3],
+            "shrink": index % 2 == 0,
         }
         if kernel in ("true", "True"):
             values["depth"] = 4 if kernel == "true" else 8

@@ -173,7 +173,7 @@ class PlayedService(Followed):
         for number in numbers:
             tuner.start_trial(Started(number, time.time(), values, memory=memory))
 
-    def made(self, *names: str) -> None:
+    def wait_for(self, *names: str) -> None:
         """Wait until these jobs exist."""
         self.until(lambda: set(names) <= set(self.jobs()))
 

@@ -42,7 +42,7 @@ def service(play: Play) -> Any:
 
 def test_a_trial_is_one_job(service: Any) -> None:
     service.start(7)
-    service.made("7")
+    service.wait_for("7")
     service.finish("7")
     end = service.ended()
     assert (end.number, end.state, end.word) == (7, "completed", service.WORDS["completed"])
@@ -51,7 +51,7 @@ def test_a_trial_is_one_job(service: Any) -> None:
 
 def test_measurements_are_emitted_once_and_in_order(service: Any) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     for step in range(1, 4):
         service.report("1", accuracy=step / 10, loss=1.0)
         event = service.measured()
@@ -63,7 +63,7 @@ def test_measurements_are_emitted_once_and_in_order(service: Any) -> None:
 
 def test_the_last_measurement_is_emitted_before_the_end(service: Any) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.finish("1", 0.75)
     assert service.measured().metrics["accuracy"] == 0.75
     assert service.ended().state == "completed"
@@ -75,7 +75,7 @@ def test_transient_errors_fail_no_trial(service: Any, effect: str) -> None:
     service.faults.next = {each: [effect, effect] for each in service.OPERATIONS.values()}
     service.hide("1")
     service.start(1, 2)
-    service.made("1", "2")
+    service.wait_for("1", "2")
     service.finish("2")
     assert service.ended().state == "completed"
     service.report("1", accuracy=0.5, loss=1.0)
@@ -110,7 +110,7 @@ def test_without_permission_no_more_trials_start(service: Any) -> None:
 def test_jobs_are_read_individually_if_the_list_is_refused(service: Any) -> None:
     service.refuse_lists()
     service.start(1, 2)
-    service.made("1", "2")
+    service.wait_for("1", "2")
     service.finish("1")
     service.finish("2")
     assert {service.ended().number, service.ended().number} == {1, 2}
@@ -120,7 +120,7 @@ def test_jobs_are_read_individually_if_the_list_is_refused(service: Any) -> None
 def test_a_job_that_is_missing_in_the_list_is_read(service: Any) -> None:
     service.hide("1")
     service.start(1, 2)
-    service.made("1", "2")
+    service.wait_for("1", "2")
     service.finish("1")
     assert (service.ended().number, service.count("create")) == (1, 2)
 
@@ -145,7 +145,7 @@ def test_a_poll_of_a_hundred_jobs_takes_few_calls(service: Any) -> None:
 
 def test_how_a_trial_ends(service: Any) -> None:
     service.start(1, 2, 3)
-    service.made("1", "2", "3")
+    service.wait_for("1", "2", "3")
     service.finish("1")
     service.end("2", "failed", "boom")
     service.stop_by_hand("3")
@@ -162,7 +162,7 @@ def test_how_a_trial_ends(service: Any) -> None:
 
 def test_a_stopped_trial_has_not_failed(service: Any) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.runner.stop(1)
     service.until(lambda: service.is_stopping("1"))
     service.runner.stop(1)
@@ -174,7 +174,7 @@ def test_a_stopped_trial_has_not_failed(service: Any) -> None:
 
 def test_a_stop_after_the_end_has_no_effect(service: Any) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.faults.before[service.OPERATIONS["stop"]] = lambda: service.finish("1")
     service.runner.stop(1)
     assert service.ended().state == "completed"
@@ -186,7 +186,7 @@ def test_a_stop_after_the_end_has_no_effect(service: Any) -> None:
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_job_that_the_service_failed_to_run_is_lost(service: Any, lost: bool) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     if lost:
         service.lose("1")
     else:
@@ -198,7 +198,7 @@ def test_a_job_that_the_service_failed_to_run_is_lost(service: Any, lost: bool) 
 def test_a_later_start_has_its_own_job(play: Play) -> None:
     service = play(HYPERBAND)
     service.start(1, resource=3)
-    service.made("1")
+    service.wait_for("1")
     for value in (0.1, 0.2, 0.3):
         service.report("1", accuracy=value, loss=1.0)
     service.end("1")
@@ -206,7 +206,7 @@ def test_a_later_start_has_its_own_job(play: Play) -> None:
     service.runner.close()
     service.runner = service.another()
     service.start(1, resource=9, start=2, after_step=3)
-    service.made("1-2")
+    service.wait_for("1-2")
     first, second = service.requests()
     assert [service.values(each)["epochs"] for each in (first, second)] == ["3", "9"]
     service.report("1-2", accuracy=0.4, loss=1.0)
@@ -217,16 +217,16 @@ def test_a_later_start_has_its_own_job(play: Play) -> None:
 @NOT_WATSON
 def test_a_repeat_has_the_checkpoints_of_the_lost_trial(service: Any) -> None:
     service.runner.start(service.started(1))
-    service.made("1")
+    service.wait_for("1")
     service.runner.start(replace(service.started(2, after_step=3), replaces=1, checkpoint=1))
-    service.made("2")
+    service.wait_for("2")
     first, second = service.requests()
     assert service.checkpoints(first) == service.checkpoints(second)
 
 
 def test_running_trials_are_recovered(service: Any) -> None:
     service.start(1, 2, 3)
-    service.made("1", "2", "3")
+    service.wait_for("1", "2", "3")
     service.report("1", accuracy=0.1, loss=1.0)
     assert service.measured().metrics["accuracy"] == 0.1
     service.abandon()
@@ -251,7 +251,7 @@ def test_running_trials_are_recovered(service: Any) -> None:
 @NOT_WATSON
 def test_trials_being_stopped_are_not_recovered(service: Any) -> None:
     service.start(1, 2)
-    service.made("1", "2")
+    service.wait_for("1", "2")
     service.abandon()
     service.stop_by_hand("1")
     service.stop_by_hand("2", ends=False)
@@ -262,12 +262,12 @@ def test_trials_being_stopped_are_not_recovered(service: Any) -> None:
 def test_the_latest_start_is_recovered_and_no_end_of_an_earlier_one(play: Play) -> None:
     service = play(HYPERBAND)
     service.start(1, 2, 3, resource=3)
-    service.made("1", "2", "3")
+    service.wait_for("1", "2", "3")
     for name in ("1", "2", "3"):
         service.finish(name, 0.1)
         service.ended()
     service.start(1, resource=9, start=2, after_step=3)
-    service.made("1-2")
+    service.wait_for("1-2")
     service.abandon()
     service.report("1-2", accuracy=0.2, loss=1.0)
     # The ledger has a next start of trial 2, which was never created, and no end of trial 3.

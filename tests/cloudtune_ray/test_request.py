@@ -38,7 +38,7 @@ VALUES = ["a b", "it's", '"', "$HOME", "`x`", "a;b", "", "-1e-05", "ü", "\\", "
 
 
 def test_values_pass_through_the_shell_unchanged() -> None:
-    given = {f"n{place}": value for place, value in enumerate(VALUES)}
+    given = {f"n{index}": value for index, value in enumerate(VALUES)}
     command = entrypoint("python", "job-1", given)
     words = ["python", PROGRAM, "job-1", *(f"--{name}={value}" for name, value in given.items())]
     assert shlex.split(command) == ["exec", *words]

@@ -358,8 +358,8 @@ def _studies(draw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         parameters = {
             "root": {"type": "bool"},
             **{
-                name: {**parameter, "when": {"root": bool(place % 2)}}
-                for place, (name, parameter) in enumerate(parameters.items())
+                name: {**parameter, "when": {"root": bool(index % 2)}}
+                for index, (name, parameter) in enumerate(parameters.items())
             },
         }
     strategy: dict[str, Any] = {"name": part["strategy"]} | (

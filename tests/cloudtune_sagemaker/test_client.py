@@ -193,25 +193,25 @@ def test_an_emulator_that_has_ended_does_not_come_back() -> None:
 
 def test_throttled_calls_are_retried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 5.0)
-    made = Aws("us-east-1", emulator=Emulator(server.url, KEY))
+    created = Aws("us-east-1", emulator=Emulator(server.url, KEY))
     server.refuse("ThrottlingException")
     server.refuse("ThrottlingException")
-    describe(made)
+    describe(created)
     assert len(server.requests) == 3
-    made.client("sagemaker").close()
+    created.client("sagemaker").close()
 
 
 def test_a_request_to_stop_ends_retries(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "SHORT_RETRY_SECONDS", 3600.0)
-    made = Aws(
+    created = Aws(
         "us-east-1",
         emulator=Emulator(server.url, KEY),
         is_stopping=lambda: bool(server.requests),
     )
     server.refuse("ThrottlingException")
-    assert failure(made).code == "ThrottlingException"
+    assert failure(created).code == "ThrottlingException"
     assert len(server.requests) == 1
-    made.client("sagemaker").close()
+    created.client("sagemaker").close()
 
 
 def test_requests_have_a_user_agent(server: Server, aws: Aws) -> None:
@@ -253,17 +253,17 @@ def real_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("real_account")
 @pytest.mark.parametrize("profile", [None, "work", "there-is-none"])
 def test_nothing_of_a_real_account_reaches_an_emulator(server: Server, profile: str | None) -> None:
-    made = Aws("us-east-1", profile=profile, emulator=Emulator(server.url, KEY))
-    describe(made)
-    made.call("s3", "head_bucket", Bucket="bucket")
+    created = Aws("us-east-1", profile=profile, emulator=Emulator(server.url, KEY))
+    describe(created)
+    created.call("s3", "head_bucket", Bucket="bucket")
     assert len(server.requests) == 2
     for request, service in zip(server.requests, ("sagemaker", "s3"), strict=True):
         assert f"Credential={KEY}/" in request["Authorization"]
         assert f"/us-east-1/{service}/" in request["Authorization"]
     told = str(server.requests)
     assert not any(word in told for word in (REAL, "real-session-token", "real-team"))
-    made.client("sagemaker").close()
-    made.client("s3").close()
+    created.client("sagemaker").close()
+    created.client("s3").close()
 
 
 def test_the_metadata_service_is_not_called(
@@ -273,10 +273,10 @@ def test_the_metadata_service_is_not_called(
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine.url)
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
     monkeypatch.setenv("NO_PROXY", "*")
-    made = Aws("us-east-1", emulator=Emulator(server.url, KEY))
-    describe(made)
+    created = Aws("us-east-1", emulator=Emulator(server.url, KEY))
+    describe(created)
     assert machine.requests == []
-    made.client("sagemaker").close()
+    created.client("sagemaker").close()
     machine.close()
 
 
@@ -305,10 +305,10 @@ def test_a_call_to_any_other_address_is_an_error(server: Server, aws: Aws) -> No
 @pytest.mark.usefixtures("real_account")
 def test_a_profile_is_used_without_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "RETRY_SECONDS", 0.0)
-    made = Aws("us-east-1", profile="work")
+    created = Aws("us-east-1", profile="work")
     with pytest.raises(AwsError, match="no connection"):
-        describe(made)
-    made.client("sagemaker").close()
+        describe(created)
+    created.client("sagemaker").close()
 
 
 def test_an_unknown_profile_is_an_error(tmp_path: Path, monkeypatch: Any) -> None:

@@ -85,11 +85,11 @@ def test_reading_by_position_misses_no_last_value(
             assert before.metrics.items() <= now.metrics.items()
         seen.extend(found[len(seen) :])
 
-    for place, report in enumerate(reports):
+    for index, report in enumerate(reports):
         for name in report:
             values = series.setdefault(name, {})
-            values[len(values) + 1] = float(place)
-        if looks[place]:
+            values[len(values) + 1] = float(index)
+        if looks[index]:
             look()
     look(ended=True)
     last: dict[str, float] = {}

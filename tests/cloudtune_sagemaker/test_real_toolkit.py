@@ -112,14 +112,14 @@ class Outcome:
 
 
 def packed(files: Mapping[str, str]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+    created = io.BytesIO()
+    with tarfile.open(fileobj=created, mode="w:gz") as tar:
         for name, text in files.items():
             data = text.encode()
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o644
             tar.addfile(member, io.BytesIO(data))
-    return made.getvalue()
+    return created.getvalue()
 
 
 def job_of(hyperparameters: Mapping[str, str], **more: Any) -> dict[str, Any]:
@@ -485,8 +485,8 @@ def wait_for(path: Path) -> Path:
 
 
 def test_archives_are_unpacked_alike(bench: Bench) -> None:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+    created = io.BytesIO()
+    with tarfile.open(fileobj=created, mode="w:gz") as tar:
 
         def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", text: str = "x") -> None:
             member = tarfile.TarInfo(name)
@@ -515,7 +515,7 @@ def test_archives_are_unpacked_alike(bench: Bench) -> None:
         add("loop/through.py")
         add("twice.txt", text="first")
         add("twice.txt", text="second")
-    real, ours = bench.both(job_of({"sagemaker_program": "train.py"}), made.getvalue())
+    real, ours = bench.both(job_of({"sagemaker_program": "train.py"}), created.getvalue())
     assert "up.py" in real.files
     assert real.files["twice.txt"] == "second"
     same(real, ours)

@@ -109,38 +109,38 @@ LIMITED: dict[str, Any] = {"ResourceLimits": {"MaxRuntimeInSeconds": 600}}
 def test_trial_state(
     told: dict[str, Any], of: response.TuningJob, values: int, state: str, reason: str
 ) -> None:
-    made = trial(told, of, values)
-    assert made.state == state
-    assert reason in made.reason
-    assert bool(reason) == bool(made.reason)
+    created = trial(told, of, values)
+    assert created.state == state
+    assert reason in created.reason
+    assert bool(reason) == bool(created.reason)
 
 
 def test_unknown_states_are_kept() -> None:
-    made = trial(job("InProgress", "Levitating"), tuning())
-    assert (made.state, made.word) == ("running", "InProgress: Levitating")
+    created = trial(job("InProgress", "Levitating"), tuning())
+    assert (created.state, created.word) == ("running", "InProgress: Levitating")
     unknown = trial(job("Resting"), tuning())
     assert (unknown.state, unknown.word, unknown.ended) == ("unknown", "Resting", None)
 
 
 def test_a_stopped_trial_of_unknown_kind_is_over() -> None:
     ended = datetime.fromtimestamp(1_100, UTC)
-    made = trial(job("Stopped", TrainingEndTime=ended), tuning("Stopped", **EARLY))
-    assert (made.state, made.ended) == ("unknown", 1_100.0)
+    created = trial(job("Stopped", TrainingEndTime=ended), tuning("Stopped", **EARLY))
+    assert (created.state, created.ended) == ("unknown", 1_100.0)
 
 
 def test_restarts_are_shown() -> None:
     words = ["Training", "Interrupted", "Restarting", "Training", "Interrupted", "Restarting"]
     transitions = [{"Status": word} for word in words]
-    made = trial(job("Completed", SecondaryStatusTransitions=transitions), tuning())
-    assert (made.state, made.reason) == ("completed", "")
-    assert made.word == "Completed (Interrupted 2 times)"
+    created = trial(job("Completed", SecondaryStatusTransitions=transitions), tuning())
+    assert (created.state, created.reason) == ("completed", "")
+    assert created.word == "Completed (Interrupted 2 times)"
     again = job("InProgress", "Training", SecondaryStatusTransitions=transitions[2:4])
     assert trial(again, tuning()).word == "InProgress: Training (Restarting once)"
 
 
 def named(*names: str) -> list[dict[str, Any]]:
     return [
-        {"TrainingJobName": name, "CreationTime": float(place)} for place, name in enumerate(names)
+        {"TrainingJobName": name, "CreationTime": float(index)} for index, name in enumerate(names)
     ]
 
 

@@ -30,7 +30,7 @@ def service(play: Play) -> Played:
 def test_the_request_of_a_trial_has_its_own_parts(play: Play) -> None:
     service = play({"constants": {"depth": 3}})
     service.start(7)
-    service.made("7")
+    service.wait_for("7")
     ((request, job),) = zip(service.requests(), service.jobs().values(), strict=True)
     assert request["TrainingJobName"] == f"{service.job}-7"
     values: Mapping[str, Any] = request["HyperParameters"]
@@ -48,7 +48,7 @@ def test_the_request_of_a_trial_has_its_own_parts(play: Play) -> None:
 
 def test_a_job_of_another_run_is_not_used(service: Played) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.abandon()
     service.jobs()["1"].tags["cloudtune:run"] = "other"
     service.start(1)
@@ -58,7 +58,7 @@ def test_a_job_of_another_run_is_not_used(service: Played) -> None:
 def test_without_search_jobs_are_described(service: Played) -> None:
     service.refuse_lists("ValidationException")
     service.start(1, 2)
-    service.made("1", "2")
+    service.wait_for("1", "2")
     service.finish("1")
     service.finish("2")
     assert {service.ended().number, service.ended().number} == {1, 2}
@@ -67,7 +67,7 @@ def test_without_search_jobs_are_described(service: Played) -> None:
 
 def test_a_trial_that_reached_its_timeout_has_failed(service: Played) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.time_out("1")
     end = service.ended()
     assert (end.state, "trial_timeout" in end.reason) == ("failed", True)
@@ -79,11 +79,11 @@ def test_a_start_without_a_checkpoint_counts_its_steps_anew(
 ) -> None:
     service = play(HYPERBAND)
     service.start(1, resource=3)
-    service.made("1")
+    service.wait_for("1")
     service.finish("1", 0.1)
     service.ended()
     service.start(1, resource=9, start=2, after_step=3)
-    service.made("1-2")
+    service.wait_for("1-2")
     service.report("1-2", accuracy=0.4, loss=1.0, **{CONTINUED: continued})
     service.end("1-2")
     assert service.measured().step == step
@@ -91,7 +91,7 @@ def test_a_start_without_a_checkpoint_counts_its_steps_anew(
 
 def test_a_trial_that_timed_out_meanwhile_is_recovered(service: Played) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.abandon()
     service.time_out("1")
     assert service.runner.recover([service.left(1)]).running == {1}

@@ -19,10 +19,10 @@ from cloudtune_sagemaker.tuning_client import TuningClient
 from tests.cloudtune_sagemaker.played import Played
 from tests.played_service import STUDY, starting
 
-Play = Callable[..., "Scene"]
+Play = Callable[..., "Harness"]
 
 
-class Scene:
+class Harness:
     """A plan, the emulator as the test wants it, and cloudtune's client of it."""
 
     def __init__(self, service: Played, **config: Any) -> None:
@@ -69,79 +69,79 @@ class Scene:
 
 
 @pytest.fixture
-def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Harness]]:
     with starting(Played, tmp_path, monkeypatch) as start:
 
-        def play(over: Mapping[str, Any] = {}, **config: Any) -> Scene:
-            return Scene(start(over, mode="managed"), **config)
+        def play(over: Mapping[str, Any] = {}, **config: Any) -> Harness:
+            return Harness(start(over, mode="managed"), **config)
 
         yield play
 
 
 @pytest.fixture
-def scene(play: Callable[..., Scene]) -> Scene:
+def harness(play: Callable[..., Harness]) -> Harness:
     return play()
 
 
-def test_find_returns_a_created_job(scene: Scene) -> None:
-    assert scene.client.find(scene.name) is None
-    job = scene.client.submit(scene.plan.request)
-    assert job == JobRef("sagemaker", scene.name)
-    assert scene.another_client().find(scene.name) == job
+def test_find_returns_a_created_job(harness: Harness) -> None:
+    assert harness.client.find(harness.name) is None
+    job = harness.client.submit(harness.plan.request)
+    assert job == JobRef("sagemaker", harness.name)
+    assert harness.another_client().find(harness.name) == job
 
 
-def test_a_lost_response_of_submit_finds_the_job(scene: Scene) -> None:
-    scene.faults.next["CreateHyperParameterTuningJob"] = ["lose_response", "late_error"]
-    assert scene.client.submit(scene.plan.request).id == scene.name
-    assert len(scene.service.store.tunings()) == 1
+def test_a_lost_response_of_submit_finds_the_job(harness: Harness) -> None:
+    harness.faults.next["CreateHyperParameterTuningJob"] = ["lose_response", "late_error"]
+    assert harness.client.submit(harness.plan.request).id == harness.name
+    assert len(harness.service.store.tunings()) == 1
 
 
-def test_a_job_of_another_run_is_not_used(scene: Scene) -> None:
-    scene.begin()
-    scene.tuning.tags["cloudtune:run"] = "other"
-    assert scene.client.find(scene.name) is None
+def test_a_job_of_another_run_is_not_used(harness: Harness) -> None:
+    harness.begin()
+    harness.tuning.tags["cloudtune:run"] = "other"
+    assert harness.client.find(harness.name) is None
     with pytest.raises(AwsError, match="another tuning job"):
-        scene.client.submit(scene.plan.request)
+        harness.client.submit(harness.plan.request)
 
 
-def test_without_permission_for_tags_the_name_decides(scene: Scene) -> None:
-    scene.begin()
-    scene.deny("ListTags")
-    assert scene.client.find(scene.name) == JobRef("sagemaker", scene.name)
-    assert scene.client.submit(scene.plan.request).id == scene.name
+def test_without_permission_for_tags_the_name_decides(harness: Harness) -> None:
+    harness.begin()
+    harness.deny("ListTags")
+    assert harness.client.find(harness.name) == JobRef("sagemaker", harness.name)
+    assert harness.client.submit(harness.plan.request).id == harness.name
 
 
 def test_secrets_are_only_in_the_call(play: Play, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     env = {"TOKEN": {"from_env": "HF_TOKEN"}, "PLAIN": "${HF_TOKEN}"}
-    scene = play({"trial": {**STUDY["trial"], "env": env}})
-    assert "verysecret" not in str(scene.plan.to_json())
-    scene.client.submit(scene.plan.request)
-    (job,) = scene.service.store.tunings()
+    harness = play({"trial": {**STUDY["trial"], "env": env}})
+    assert "verysecret" not in str(harness.plan.to_json())
+    harness.client.submit(harness.plan.request)
+    (job,) = harness.service.store.tunings()
     environment = job.request["TrainingJobDefinition"]["Environment"]
     assert (environment["TOKEN"], environment["PLAIN"]) == ("hf_verysecret", "${HF_TOKEN}")
-    assert "verysecret" not in str(scene.plan.request)
+    assert "verysecret" not in str(harness.plan.request)
 
 
 def test_an_unset_variable_fails_before_any_call(play: Play, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
-    scene = play({"trial": {"env": {"TOKEN": {"from_env": "HF_TOKEN"}}}})
+    harness = play({"trial": {"env": {"TOKEN": {"from_env": "HF_TOKEN"}}}})
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(UsageError, match="HF_TOKEN"):
-        scene.client.submit(scene.plan.request)
-    assert scene.faults.calls == []
+        harness.client.submit(harness.plan.request)
+    assert harness.faults.calls == []
 
 
-def test_a_trial_has_all_fields(scene: Scene) -> None:
-    scene.begin(1)
-    scene.report(1, accuracy=0.25, loss=3.0)
-    scene.report(1, accuracy=0.5, loss=2.0)
-    scene.change(1, "Completed", model="s3://b/model.tar.gz")
-    scene.end()
-    status = scene.client.status(JobRef("sagemaker", scene.name))
+def test_a_trial_has_all_fields(harness: Harness) -> None:
+    harness.begin(1)
+    harness.report(1, accuracy=0.25, loss=3.0)
+    harness.report(1, accuracy=0.5, loss=2.0)
+    harness.change(1, "Completed", model="s3://b/model.tar.gz")
+    harness.end()
+    status = harness.client.status(JobRef("sagemaker", harness.name))
     assert (status.state, status.word) == ("completed", "Completed")
     (trial,) = status.trials
-    name = f"{scene.name}-{scene.service.trial(1)}"
+    name = f"{harness.name}-{harness.service.trial(1)}"
     assert (trial.number, trial.id, trial.state) == (1, name, "completed")
     assert [(m.step, dict(m.metrics)) for m in trial.measurements] == [
         (1, {"accuracy": 0.25, "loss": 3.0}),
@@ -156,48 +156,48 @@ def test_a_trial_has_all_fields(scene: Scene) -> None:
     assert trial.log.endswith(f"TrainingJobs$3FlogStreamNameFilter$3D{name}$252F")
 
 
-def test_many_trials_are_read_in_pages_and_never_one_by_one(scene: Scene) -> None:
-    job = scene.begin(250)
+def test_many_trials_are_read_in_pages_and_never_one_by_one(harness: Harness) -> None:
+    job = harness.begin(250)
     for number in range(1, 251):
-        scene.report(number, accuracy=number / 1000, loss=1.0)
-        scene.change(number, "Completed")
-    trials = scene.client.status(job).trials
+        harness.report(number, accuracy=number / 1000, loss=1.0)
+        harness.change(number, "Completed")
+    trials = harness.client.status(job).trials
     assert [trial.number for trial in trials] == list(range(1, 251))
     assert trials[249].measurements[-1].metrics["accuracy"] == 0.25
-    assert scene.faults.calls.count("Search") == 3
-    assert scene.faults.calls.count("BatchGetMetrics") == 5
-    assert "DescribeTrainingJob" not in scene.faults.calls
+    assert harness.faults.calls.count("Search") == 3
+    assert harness.faults.calls.count("BatchGetMetrics") == 5
+    assert "DescribeTrainingJob" not in harness.faults.calls
 
-    scene.faults.calls.clear()
-    scene.add(251)
-    assert len(scene.client.status(job).trials) == 251
-    assert scene.faults.calls.count("Search") == 1
-    assert scene.faults.calls.count("BatchGetMetrics") == 1
+    harness.faults.calls.clear()
+    harness.add(251)
+    assert len(harness.client.status(job).trials) == 251
+    assert harness.faults.calls.count("Search") == 1
+    assert harness.faults.calls.count("BatchGetMetrics") == 1
 
 
-def test_all_changes_are_read_across_pages(scene: Scene) -> None:
-    job = scene.begin(250)
-    scene.client.status(job)
+def test_all_changes_are_read_across_pages(harness: Harness) -> None:
+    job = harness.begin(250)
+    harness.client.status(job)
     for number in range(1, 241):
-        scene.report(number, accuracy=0.5, loss=0.5)
-        scene.change(number, "Completed")
-    states = [trial.state for trial in scene.client.status(job).trials]
+        harness.report(number, accuracy=0.5, loss=0.5)
+        harness.change(number, "Completed")
+    states = [trial.state for trial in harness.client.status(job).trials]
     assert states == ["completed"] * 240 + ["running"] * 10
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
-def test_trials_are_listed_where_search_is_refused(scene: Scene, code: str) -> None:
-    job = scene.begin(120)
-    scene.service.refuse_lists(code)
+def test_trials_are_listed_where_search_is_refused(harness: Harness, code: str) -> None:
+    job = harness.begin(120)
+    harness.service.refuse_lists(code)
     for number in range(1, 121):
-        scene.report(number, accuracy=0.5, loss=0.5)
-        scene.change(number, "Completed")
-    trials = scene.client.status(job).trials
+        harness.report(number, accuracy=0.5, loss=0.5)
+        harness.change(number, "Completed")
+    trials = harness.client.status(job).trials
     assert [trial.state for trial in trials] == ["completed"] * 120
     expected = {"sagemaker_program": "cloudtune_launch.py", "lr": "0.5", "kind": "1e3"}
     assert trials[0].parameters.items() >= expected.items()
-    scene.client.status(job)
-    assert scene.faults.calls.count("Search") == 1
+    harness.client.status(job)
+    assert harness.faults.calls.count("Search") == 1
 
 
 @pytest.mark.parametrize("objective", ["accuracy", "ObjectiveMetric"])
@@ -207,116 +207,116 @@ def test_the_second_name_of_the_objective_is_no_metric(play: Play, objective: st
         "objective": {"metric": objective, "goal": "maximize"},
         "trial": {"script": "train.py", "metrics": {objective: r"(\S+)"}},
     }
-    scene = play(changes)
-    facts = scene.plan.facts
+    harness = play(changes)
+    facts = harness.plan.facts
     data = {**facts.data, "metrics": [objective, "ObjectiveMetric"]}
     facts = replace(facts, lookup=replace(facts.lookup, data=data))
-    scene.plan = replace(scene.plan, facts=facts)
-    scene.client = scene.another_client()
-    scene.begin(1)
-    scene.report(1, **{objective: 0.5, "ObjectiveMetric": 0.5})
-    scene.change(1, "Completed")
-    (trial,) = scene.trials()
+    harness.plan = replace(harness.plan, facts=facts)
+    harness.client = harness.another_client()
+    harness.begin(1)
+    harness.report(1, **{objective: 0.5, "ObjectiveMetric": 0.5})
+    harness.change(1, "Completed")
+    (trial,) = harness.trials()
     assert [dict(m.metrics) for m in trial.measurements] == [{objective: 0.5}]
 
 
-def test_throttling_is_retryable(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.faults.always["Search"] = "throttle"
-    with pytest.raises(AwsError) as told:
-        scene.client.status(job)
-    assert told.value.retryable
-    scene.faults.always.clear()
-    assert len(scene.client.status(job).trials) == 1
+def test_throttling_is_retryable(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.faults.always["Search"] = "throttle"
+    with pytest.raises(AwsError) as raised:
+        harness.client.status(job)
+    assert raised.value.retryable
+    harness.faults.always.clear()
+    assert len(harness.client.status(job).trials) == 1
 
 
-def test_trials_missing_in_search_are_listed(scene: Scene) -> None:
-    job = scene.begin(3)
-    scene.service.hide(scene.service.trial(2))
-    assert [trial.number for trial in scene.client.status(job).trials] == [1, 2, 3]
+def test_trials_missing_in_search_are_listed(harness: Harness) -> None:
+    job = harness.begin(3)
+    harness.service.hide(harness.service.trial(2))
+    assert [trial.number for trial in harness.client.status(job).trials] == [1, 2, 3]
 
 
-def test_the_job_ends_only_when_its_trials_have(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.client.status(job)
-    scene.end()
-    assert scene.client.status(job).state == "running"
-    scene.report(1, accuracy=0.5)
-    scene.change(1, "Completed")
-    status = scene.client.status(job)
+def test_the_job_ends_only_when_its_trials_have(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.client.status(job)
+    harness.end()
+    assert harness.client.status(job).state == "running"
+    harness.report(1, accuracy=0.5)
+    harness.change(1, "Completed")
+    status = harness.client.status(job)
     assert (status.state, status.trials[0].state) == ("completed", "completed")
 
 
-def test_a_job_ends_even_if_its_trials_never_do(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.end("Failed")
-    states = [scene.client.status(job).state for _ in range(10)]
+def test_a_job_ends_even_if_its_trials_never_do(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.end("Failed")
+    states = [harness.client.status(job).state for _ in range(10)]
     assert states[0] == "running"
     assert states[-1] == "failed"
 
 
-def test_a_trial_waits_for_its_final_metrics(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.report(1, accuracy=0.1)
-    scene.report(1, accuracy=0.9)
-    scene.change(1, "Completed")
-    scene.service.show_values(1)
-    assert scene.client.status(job).trials[0].state == "running"
-    scene.service.show_values(2)
-    (trial,) = scene.client.status(job).trials
+def test_a_trial_waits_for_its_final_metrics(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.report(1, accuracy=0.1)
+    harness.report(1, accuracy=0.9)
+    harness.change(1, "Completed")
+    harness.service.show_values(1)
+    assert harness.client.status(job).trials[0].state == "running"
+    harness.service.show_values(2)
+    (trial,) = harness.client.status(job).trials
     assert trial.state == "completed"
     assert [m.metrics["accuracy"] for m in trial.measurements] == [0.1, 0.9]
 
 
-def test_missing_metrics_become_the_final_ones(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.report(1, accuracy=0.9)
-    scene.change(1, "Completed")
-    scene.service.show_values(0)
-    trials = [scene.client.status(job).trials for _ in range(6)][-1]
+def test_missing_metrics_become_the_final_ones(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.report(1, accuracy=0.9)
+    harness.change(1, "Completed")
+    harness.service.show_values(0)
+    trials = [harness.client.status(job).trials for _ in range(6)][-1]
     assert [(m.step, dict(m.metrics)) for m in trials[0].measurements] == [(1, {"accuracy": 0.9})]
     assert trials[0].state == "completed"
 
 
-def test_without_permission_for_metrics_the_final_ones_are_used(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.deny("BatchGetMetrics")
-    scene.report(1, accuracy=0.5)
-    scene.change(1, "Completed")
-    trials = [scene.client.status(job).trials for _ in range(6)][-1]
+def test_without_permission_for_metrics_the_final_ones_are_used(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.deny("BatchGetMetrics")
+    harness.report(1, accuracy=0.5)
+    harness.change(1, "Completed")
+    trials = [harness.client.status(job).trials for _ in range(6)][-1]
     assert [dict(m.metrics) for m in trials[0].measurements] == [{"accuracy": 0.5}]
 
 
 def test_selecting_the_best_needs_permission_for_metrics(play: Play) -> None:
     objective = {"metric": "accuracy", "goal": "maximize", "select": "best"}
-    scene = play({"objective": objective})
-    job = scene.begin(1)
-    scene.deny("BatchGetMetrics")
+    harness = play({"objective": objective})
+    job = harness.begin(1)
+    harness.deny("BatchGetMetrics")
     with pytest.raises(AwsError, match="needs the permission sagemaker:BatchGetMetrics"):
-        scene.client.status(job)
+        harness.client.status(job)
 
 
-def test_a_new_client_continues(scene: Scene) -> None:
-    job = scene.begin(1)
+def test_a_new_client_continues(harness: Harness) -> None:
+    job = harness.begin(1)
     events: list[Any] = []
 
     def follow(client: TuningClient) -> None:
-        known = Trials(scene.plan.study, "run")
+        known = Trials(harness.plan.study, "run")
         for event in events:
             known.tell(event)
         trials = client.status(job).trials
-        events.extend(new_events("sagemaker", known, scene.plan.fitted, trials))
+        events.extend(new_events("sagemaker", known, harness.plan.fitted, trials))
 
-    scene.report(1, accuracy=0.1, loss=1.0)
-    scene.report(1, accuracy=0.2)
-    follow(scene.client)
-    scene.report(1, accuracy=0.3, loss=0.5)
-    follow(scene.another_client())
-    scene.report(1, accuracy=0.4)
-    scene.change(1, "Completed")
-    follow(scene.another_client())
-    follow(scene.another_client())
-    whole = Trials(scene.plan.study, "run")
+    harness.report(1, accuracy=0.1, loss=1.0)
+    harness.report(1, accuracy=0.2)
+    follow(harness.client)
+    harness.report(1, accuracy=0.3, loss=0.5)
+    follow(harness.another_client())
+    harness.report(1, accuracy=0.4)
+    harness.change(1, "Completed")
+    follow(harness.another_client())
+    follow(harness.another_client())
+    whole = Trials(harness.plan.study, "run")
     for event in events:
         whole.tell(event)
     trial = whole.get(1)
@@ -327,55 +327,55 @@ def test_a_new_client_continues(scene: Scene) -> None:
     ]
 
 
-def test_stop_is_idempotent(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.client.stop(job)
-    scene.client.stop(job)
-    scene.end("Stopped")
-    scene.client.stop(job)
-    scene.change(1, "Stopped")
-    assert scene.client.status(job).state == "cancelled"
+def test_stop_is_idempotent(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.client.stop(job)
+    harness.client.stop(job)
+    harness.end("Stopped")
+    harness.client.stop(job)
+    harness.change(1, "Stopped")
+    assert harness.client.status(job).state == "cancelled"
 
 
-def test_a_refused_stop_is_an_error(scene: Scene) -> None:
-    job = scene.begin(1)
-    scene.deny("StopHyperParameterTuningJob")
+def test_a_refused_stop_is_an_error(harness: Harness) -> None:
+    job = harness.begin(1)
+    harness.deny("StopHyperParameterTuningJob")
     with pytest.raises(AwsError, match="AccessDenied"):
-        scene.client.stop(job)
+        harness.client.stop(job)
 
 
 def test_trials_that_stop_ended_are_cancelled(play: Play) -> None:
-    scene = play(TrainingJobEarlyStoppingType="Auto")
-    job = scene.begin(2)
-    scene.change(1, "Stopped")
-    assert scene.client.status(job).trials[0].state == "stopped_early"
-    scene.client.stop(job)
-    scene.change(2, "Stopped")
-    scene.end("Stopped")
-    assert [t.state for t in scene.client.status(job).trials] == ["stopped_early", "cancelled"]
+    harness = play(TrainingJobEarlyStoppingType="Auto")
+    job = harness.begin(2)
+    harness.change(1, "Stopped")
+    assert harness.client.status(job).trials[0].state == "stopped_early"
+    harness.client.stop(job)
+    harness.change(2, "Stopped")
+    harness.end("Stopped")
+    assert [t.state for t in harness.client.status(job).trials] == ["stopped_early", "cancelled"]
 
 
-def test_a_missing_job_fails(scene: Scene) -> None:
-    job = scene.begin()
-    scene.service.store.delete_tuning(scene.tuning)
+def test_a_missing_job_fails(harness: Harness) -> None:
+    job = harness.begin()
+    harness.service.store.delete_tuning(harness.tuning)
     for _ in range(3):
-        with pytest.raises(AwsError, match="no longer exists") as told:
-            scene.client.status(job)
-        assert told.value.retryable
-    assert scene.client.status(job).state == "failed"
+        with pytest.raises(AwsError, match="no longer exists") as raised:
+            harness.client.status(job)
+        assert raised.value.retryable
+    assert harness.client.status(job).state == "failed"
 
 
 def test_a_trial_that_ended_for_an_unknown_reason_ends_once(play: Play) -> None:
-    scene = play(TrainingJobEarlyStoppingType="Auto")
-    job = scene.begin(1)
-    scene.report(1, accuracy=0.5)
-    scene.change(1, "Stopped")
-    scene.end("Stopped")
-    known = Trials(scene.plan.study, "run")
+    harness = play(TrainingJobEarlyStoppingType="Auto")
+    job = harness.begin(1)
+    harness.report(1, accuracy=0.5)
+    harness.change(1, "Stopped")
+    harness.end("Stopped")
+    known = Trials(harness.plan.study, "run")
     ends: list[str] = []
     for _ in range(2):
-        trials = scene.client.status(job).trials
-        for event in new_events("sagemaker", known, scene.plan.fitted, trials):
+        trials = harness.client.status(job).trials
+        for event in new_events("sagemaker", known, harness.plan.fitted, trials):
             known.tell(event)
             if isinstance(event, Ended):
                 ends.append(event.state)

@@ -60,13 +60,13 @@ class Bench:
         study = {**PLAIN, "trial": trial, "providers": {"sagemaker": own}}
         return plan(Study.model_validate(study), "sagemaker", base=self.folder)
 
-    def upload(self, made: Plan) -> None:
-        upload(self.aws, made, JobContext(self.folder / "job"))
+    def upload(self, created: Plan) -> None:
+        upload(self.aws, created, JobContext(self.folder / "job"))
 
-    def keys(self, made: Plan, address: str | None = None) -> dict[str, int]:
+    def keys(self, created: Plan, address: str | None = None) -> dict[str, int]:
         """Return what is below an address, by default that of the code, with sizes."""
-        bucket = made.facts.data["bucket"]
-        address = address or uploaded_folders(made)[0]
+        bucket = created.facts.data["bucket"]
+        address = address or uploaded_folders(created)[0]
         found = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
         assert all(each["Key"].startswith("cloudtune/uploads/") for each in found)
         keys = {f"s3://{bucket}/{each['Key']}": each["Size"] for each in found}
@@ -83,17 +83,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     with mock_aws():
-        made = Bench(tmp_path)
-        monkeypatch.setattr(made.aws, "transfer", made.transfer)
-        yield made
-        made.s3.close()
+        created = Bench(tmp_path)
+        monkeypatch.setattr(created.aws, "transfer", created.transfer)
+        yield created
+        created.s3.close()
 
 
 def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
-    made = bench.planned()
-    bench.upload(made)
-    assert list(bench.keys(made)) == ["sourcedir.tar.gz"]
-    uri = made.request["TrainingJobDefinition"]["StaticHyperParameters"][
+    created = bench.planned()
+    bench.upload(created)
+    assert list(bench.keys(created)) == ["sourcedir.tar.gz"]
+    uri = created.request["TrainingJobDefinition"]["StaticHyperParameters"][
         "sagemaker_submit_directory"
     ]
     bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -106,7 +106,7 @@ def test_the_code_is_packed_with_the_launcher(bench: Bench) -> None:
         told = tar.extractfile("cloudtune_study.json")
         assert told is not None
         assert json.loads(told.read())
-    program = made.request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_program"]
+    program = created.request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_program"]
     assert {program, "cloudtune/launcher_contract.py", *launcher_program()} <= set(names)
     assert not (bench.folder / "job" / "sourcedir.tar.gz").exists()
 
@@ -141,13 +141,13 @@ def test_inputs_are_uploaded_with_their_folders(bench: Bench) -> None:
     (data / "twin").symlink_to("deep")
     (data / "deep" / "round").symlink_to("..")
     inputs = {"train": {"local": "data"}, "one": {"local": "data/a.csv"}}
-    made = bench.planned({"inputs": inputs})
-    bench.upload(made)
-    channels = made.request["TrainingJobDefinition"]["InputDataConfig"]
+    created = bench.planned({"inputs": inputs})
+    bench.upload(created)
+    channels = created.request["TrainingJobDefinition"]["InputDataConfig"]
     uris = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in channels}
     assert all(uri.endswith("/files/") for uri in uris.values())
-    assert bench.keys(made, uris["one"]) == {"a.csv": 3}
-    assert bench.keys(made, uris["train"]) == {
+    assert bench.keys(created, uris["one"]) == {"a.csv": 3}
+    assert bench.keys(created, uris["train"]) == {
         "a.csv": 3,
         "deep/b.csv": 1,
         "link/b.csv": 1,
@@ -173,14 +173,14 @@ def test_an_upload_that_broke_off_continues(bench: Bench) -> None:
     data.mkdir()
     (data / "a.csv").write_text("1,2")
     (data / "b.csv").write_text("3,4")
-    made = bench.planned({"inputs": {"train": {"local": "data"}}})
-    bench.upload(made)
+    created = bench.planned({"inputs": {"train": {"local": "data"}}})
+    bench.upload(created)
     bench.sent.clear()
-    bucket = made.facts.data["bucket"]
-    folder = uploaded_folders(made)[1]
+    bucket = created.facts.data["bucket"]
+    folder = uploaded_folders(created)[1]
     for gone in (f"{folder}b.csv", f"{folder.removesuffix('files/')}complete"):
         bench.s3.delete_object(Bucket=bucket, Key=gone.partition(f"{bucket}/")[2])
-    bench.upload(made)
+    bench.upload(created)
     assert bench.sent_files() == ["b.csv"]
 
 
@@ -188,20 +188,20 @@ def test_an_input_that_has_changed_since_the_plan_is_an_error(bench: Bench) -> N
     data = bench.folder / "data"
     data.mkdir()
     (data / "a.csv").write_text("1,2")
-    made = bench.planned({"inputs": {"train": {"local": "data"}}})
+    created = bench.planned({"inputs": {"train": {"local": "data"}}})
     (data / "a.csv").write_text("1,2,3")
     with pytest.raises(ProviderError, match="has changed since it was planned"):
-        bench.upload(made)
+        bench.upload(created)
 
 
 def test_what_is_uploaded_is_not_read_again(bench: Bench) -> None:
     data = bench.folder / "data"
     data.mkdir()
     (data / "a.csv").write_text("1,2")
-    made = bench.planned({"inputs": {"train": {"local": "data"}}})
-    bench.upload(made)
+    created = bench.planned({"inputs": {"train": {"local": "data"}}})
+    bench.upload(created)
     (data / "a.csv").unlink()
-    bench.upload(made)
+    bench.upload(created)
 
 
 def test_clean_removes_what_no_other_run_uses(
@@ -217,9 +217,9 @@ def test_clean_removes_what_no_other_run_uses(
     inputs = {"inputs": {"train": {"local": "data"}}}
     first, second = bench.planned(inputs), bench.planned(inputs)
     own = bench.planned({**inputs, "args": ["--own"]})
-    for made in (first, second, own):
-        lifecycle.create([made])
-        bench.upload(made)
+    for created in (first, second, own):
+        lifecycle.create([created])
+        bench.upload(created)
     code, train = uploaded_folders(own)
     run = own.facts.run_id
     clean = CliRunner().invoke(cli, ["clean", run, "--remote"], input="n\n")
@@ -247,23 +247,23 @@ def test_a_run_whose_bucket_is_gone_is_removed(
         return bench.aws
 
     monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
-    made = bench.planned()
-    lifecycle.create([made])
-    bench.upload(made)
-    bucket = made.facts.data["bucket"]
+    created = bench.planned()
+    lifecycle.create([created])
+    bench.upload(created)
+    bucket = created.facts.data["bucket"]
     for each in bench.s3.list_objects_v2(Bucket=bucket)["Contents"]:
         bench.s3.delete_object(Bucket=bucket, Key=each["Key"])
     bench.s3.delete_bucket(Bucket=bucket)
-    clean = CliRunner().invoke(cli, ["clean", made.facts.run_id, "--remote", "--yes"])
+    clean = CliRunner().invoke(cli, ["clean", created.facts.run_id, "--remote", "--yes"])
     assert (clean.exit_code, clean.stderr) == (0, "")
-    assert made.facts.run_id in clean.stdout
+    assert created.facts.run_id in clean.stdout
 
 
 def test_a_run_whose_uploads_are_unknown_stays(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = bench.planned()
-    lifecycle.create([made])
+    created = bench.planned()
+    lifecycle.create([created])
 
     def refuse(*_: Any) -> Aws:
         raise ProviderError("sagemaker", "no credentials")
@@ -272,51 +272,51 @@ def test_a_run_whose_uploads_are_unknown_stays(
     clean = CliRunner().invoke(cli, ["clean", "--remote", "--yes"])
     assert clean.exit_code == 3
     assert "stays: its uploads are unknown" in clean.stderr
-    assert lifecycle.results(made.facts.run_id)
+    assert lifecycle.results(created.facts.run_id)
 
 
 def test_uploads_of_a_job_that_may_run_stay(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloudtune_sagemaker.provider._connect", lambda *_: bench.aws)
-    made = bench.planned()
-    run = lifecycle.create([made]).id
-    bench.upload(made)
+    created = bench.planned()
+    run = lifecycle.create([created]).id
+    bench.upload(created)
     with Ledger() as ledger:
         ledger.begin_job(run, "sagemaker")
-        ledger.set_job_name(run, "sagemaker", made.facts.job_name)
+        ledger.set_job_name(run, "sagemaker", created.facts.job_name)
     clean = CliRunner().invoke(cli, ["clean", run, "--remote", "--yes"])
     assert clean.exit_code == 3
-    assert f"run {run} stays: sagemaker may still run {made.facts.job_name}" in clean.stderr
+    assert f"run {run} stays: sagemaker may still run {created.facts.job_name}" in clean.stderr
     assert lifecycle.results(run)
-    (code,) = uploaded_folders(made)
-    assert len(bench.keys(made, code)) == 1
+    (code,) = uploaded_folders(created)
+    assert len(bench.keys(created, code)) == 1
 
 
 def test_an_empty_input_is_an_error(bench: Bench) -> None:
     (bench.folder / "data").mkdir()
-    made = bench.planned({"inputs": {"train": {"local": "data"}}})
+    created = bench.planned({"inputs": {"train": {"local": "data"}}})
     with pytest.raises(ProviderError, match=r"the input .* is empty"):
-        bench.upload(made)
+        bench.upload(created)
 
 
 def test_the_default_bucket_is_created(bench: Bench) -> None:
-    made = bench.planned()
-    bench.upload(made)
+    created = bench.planned()
+    bench.upload(created)
     where = bench.s3.get_bucket_location(Bucket="sagemaker-eu-west-1-123456789012")
     assert where["LocationConstraint"] == "eu-west-1"
 
 
 def test_another_bucket_must_exist(bench: Bench) -> None:
-    made = bench.planned(bucket="team-data")
+    created = bench.planned(bucket="team-data")
     with pytest.raises(ProviderError, match="bucket team-data not found: create it in eu-west-1"):
-        bench.upload(made)
+        bench.upload(created)
     bench.s3.create_bucket(
         Bucket="team-data", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
-    bench.upload(made)
-    assert list(bench.keys(made)) == ["sourcedir.tar.gz"]
+    bench.upload(created)
+    assert list(bench.keys(created)) == ["sourcedir.tar.gz"]
 
 
 def test_code_in_s3_is_not_uploaded(bench: Bench) -> None:
-    made = bench.planned({"source": {"sagemaker": "s3://team/code.tar.gz"}})
-    bench.upload(made)
+    created = bench.planned({"source": {"sagemaker": "s3://team/code.tar.gz"}})
+    bench.upload(created)
     assert bench.sent_files() == []

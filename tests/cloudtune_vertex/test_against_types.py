@@ -61,9 +61,9 @@ def leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
         for key, inner in cast("dict[str, object]", value).items():
             yield from leaves(inner, f"{path}.{key}")
     elif isinstance(value, list):
-        for place, inner in enumerate(cast("list[object]", value)):
-            yield f"{path}.{place}", "in a list"
-            yield from leaves(inner, f"{path}.{place}")
+        for index, inner in enumerate(cast("list[object]", value)):
+            yield f"{path}.{index}", "in a list"
+            yield from leaves(inner, f"{path}.{index}")
     elif isinstance(value, str) and re.fullmatch(r"[\d.]+s", value):
         yield path, f"{float(value[:-1])} seconds"
     elif value not in (0, False, "", "0") and not str(value).endswith("_UNSPECIFIED"):
@@ -550,7 +550,7 @@ def test_native_keeps_the_documented_limits(
     start = f"providers.vertex.native.{key}"
     plan = support.plan_of(support.study_of(over, native={key: job}), tmp_path, mode)
     found = [item.path for item in plan.found if item.path.startswith(start)]
-    assert found == [f"{start}.{place}" if place else start for place in places]
+    assert found == [f"{start}.{index}" if index else start for index in places]
     assert plan.refused
 
 

@@ -76,9 +76,9 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.close()
+    created = Server()
+    yield created
+    created.close()
 
 
 def refused(status: int, message: str, word: str = "") -> tuple[int, Any]:

@@ -26,9 +26,9 @@ def reader(service: Played, *, required: bool = True) -> CurveReader:
 
 
 def curve(*lines: str) -> Curve:
-    made = Curve()
-    made.add("".join(f"{line}\n" for line in lines).encode())
-    return made
+    created = Curve()
+    created.add("".join(f"{line}\n" for line in lines).encode())
+    return created
 
 
 def test_steps_are_counted_where_the_script_gives_none() -> None:

@@ -34,7 +34,7 @@ def test_the_custom_job_of_a_trial(play: Play, monkeypatch: pytest.MonkeyPatch) 
     env = {"MORE": "{{number}}", "TOKEN": {"from_env": "SECRET"}}
     service = play({"trial": {"script": "train.py", "env": env}})
     service.start(7)
-    service.made("7")
+    service.wait_for("7")
     (job,) = service.requests()
     name = f"{service.job}-7"
     assert (job["displayName"], job["labels"]["cloudtune-job"]) == (name, name)
@@ -64,7 +64,7 @@ def test_a_job_that_is_not_listed_yet_is_not_created_again(
     service.hide("1")
     service.faults.next["CreateCustomJob"] = ["lose_response"]
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.until(lambda: service.count("list") > 3)
     monkeypatch.setattr(service.store, "jobs", visible)
     service.finish("1")
@@ -88,7 +88,7 @@ def test_of_two_jobs_with_one_name_the_first_is_polled(service: Played) -> None:
 )
 def test_how_a_trial_ends(service: Played, state: str, ends: str, reason: str) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.jobs()["1"].enter(f"JOB_STATE_{state}")
     end = service.ended()
     assert (end.state, end.word) == (ends, f"JOB_STATE_{state}")
@@ -99,7 +99,7 @@ def test_how_a_trial_ends(service: Played, state: str, ends: str, reason: str) -
 @pytest.mark.parametrize(("most", "reason"), [("7998.5s", "trial_timeout"), ("8000s", "not by")])
 def test_a_timed_out_job_has_failed(service: Played, most: str, reason: str) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     job = service.jobs()["1"]
     job.spec["scheduling"] = {"timeout": most}
     service.until(lambda: any(isinstance(each, Running) for each in service.machine_events))
@@ -113,7 +113,7 @@ def test_a_timed_out_job_has_failed(service: Played, most: str, reason: str) -> 
 
 def test_an_unknown_state_is_kept_and_polled_again(service: Played) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     for state in ("PAUSED", "UPDATING"):
         service.jobs()["1"].enter(f"JOB_STATE_{state}")
         service.faults.calls.clear()
@@ -125,7 +125,7 @@ def test_an_unknown_state_is_kept_and_polled_again(service: Played) -> None:
 
 def test_the_launcher_saves_why_a_script_failed(service: Played) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.save("1", {"failure": "exit code 3\nValueError: bad data"})
     service.end("1", "failed", "non-zero status")
     assert service.ended().reason == "exit code 3\nValueError: bad data"
@@ -142,7 +142,7 @@ def test_a_job_that_google_failed_to_run_is_lost(
     service: Played, code: int, message: str, lost: bool
 ) -> None:
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     service.scripts.end(service.jobs()["1"], "failed", Status(code, message))
     assert service.ended().lost == lost
 
@@ -150,7 +150,7 @@ def test_a_job_that_google_failed_to_run_is_lost(
 def test_steps_of_the_script_itself_are_kept(play: Play) -> None:
     service = play(HYPERBAND)
     service.start(1, resource=9, start=2, after_step=3)
-    service.made("1-2")
+    service.wait_for("1-2")
     lines: list[dict[str, Any]] = [{}, {"step": 7}, {}]
     for line in lines:
         service.save("1-2", {"metrics": {"accuracy": 0.4}, **line})

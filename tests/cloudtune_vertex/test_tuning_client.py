@@ -18,13 +18,13 @@ from cloudtune_vertex.tuning_client import TuningClient
 from tests.cloudtune_vertex.played import Played
 from tests.played_service import starting
 
-Play = Callable[..., "Scene"]
+Play = Callable[..., "Harness"]
 SCRIPT: Mapping[str, Any] = {"trial": {"script": "train.py"}}
 
 BEGIN = calendar.timegm((2026, 11, 25, 10, 0, 0))
 
 
-class Scene:
+class Harness:
     """A plan, the emulator as the test wants it, and the client."""
 
     def __init__(self, service: Played) -> None:
@@ -90,68 +90,68 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     (tmp_path / "source" / "train.py").write_text("print(1)")
     with starting(Played, tmp_path, monkeypatch) as start:
 
-        def play(over: Mapping[str, Any] = SCRIPT) -> Scene:
-            return Scene(start(over, mode="managed"))
+        def play(over: Mapping[str, Any] = SCRIPT) -> Harness:
+            return Harness(start(over, mode="managed"))
 
         yield play
 
 
 @pytest.fixture
-def scene(play: Play) -> Scene:
+def harness(play: Play) -> Harness:
     return play()
 
 
-def test_code_is_uploaded_before_the_job_is_created(scene: Scene) -> None:
-    assert scene.client.find(scene.job) is None
-    ref = scene.submit()
-    calls = scene.faults.calls
+def test_code_is_uploaded_before_the_job_is_created(harness: Harness) -> None:
+    assert harness.client.find(harness.job) is None
+    ref = harness.submit()
+    calls = harness.faults.calls
     assert calls.index("storage.objects.create") < calls.index("CreateHyperparameterTuningJob")
-    assert ref == JobRef("vertex", scene.tuning.name)
-    assert scene.another().find(scene.job) == ref
-    assert scene.tuning.request["displayName"] == scene.job
+    assert ref == JobRef("vertex", harness.tuning.name)
+    assert harness.another().find(harness.job) == ref
+    assert harness.tuning.request["displayName"] == harness.job
 
 
-def test_a_job_is_found_after_a_lost_response(scene: Scene) -> None:
-    scene.faults.next["CreateHyperparameterTuningJob"] = ["lose_response"]
+def test_a_job_is_found_after_a_lost_response(harness: Harness) -> None:
+    harness.faults.next["CreateHyperparameterTuningJob"] = ["lose_response"]
     with pytest.raises(GoogleError) as caught:
-        scene.submit()
+        harness.submit()
     assert caught.value.retryable
-    ref = scene.client.find(scene.job)
+    ref = harness.client.find(harness.job)
     assert ref is not None
-    assert scene.client.status(ref).state == "pending"
+    assert harness.client.status(ref).state == "pending"
 
 
-def test_of_two_jobs_with_one_name_the_oldest_is_found(scene: Scene) -> None:
+def test_of_two_jobs_with_one_name_the_oldest_is_found(harness: Harness) -> None:
     for seconds in (1, 0):
-        ref = scene.submit()
-        scene.tuning.created = BEGIN + seconds
-    assert scene.client.find(scene.job) == ref
+        ref = harness.submit()
+        harness.tuning.created = BEGIN + seconds
+    assert harness.client.find(harness.job) == ref
 
 
-def test_how_long_a_job_may_be_hidden(scene: Scene) -> None:
-    scene.service.google.emulated = False
-    assert scene.another().hidden_seconds == 120
+def test_how_long_a_job_may_be_hidden(harness: Harness) -> None:
+    harness.service.google.emulated = False
+    assert harness.another().hidden_seconds == 120
 
 
-def test_a_job_of_another_run_or_name_is_ignored(scene: Scene) -> None:
-    scene.submit()
-    scene.tuning.request["labels"]["cloudtune-run"] = "other"
-    scene.submit()
-    scene.tuning.request["displayName"] = "other"
-    assert scene.client.find(scene.job) is None
+def test_a_job_of_another_run_or_name_is_ignored(harness: Harness) -> None:
+    harness.submit()
+    harness.tuning.request["labels"]["cloudtune-run"] = "other"
+    harness.submit()
+    harness.tuning.request["displayName"] = "other"
+    assert harness.client.find(harness.job) is None
 
 
 def test_an_unset_variable_is_reported_before_any_upload(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = {"TOKEN": {"from_env": "NOT_SET_HERE"}}
-    scene = play({"trial": {"script": "train.py", "env": env}})
+    harness = play({"trial": {"script": "train.py", "env": env}})
     with pytest.raises(UsageError, match="NOT_SET_HERE"):
-        scene.submit()
+        harness.submit()
     monkeypatch.setenv("NOT_SET_HERE", "")
     with pytest.raises(UsageError, match=r"trial\.env\.TOKEN"):
-        scene.submit()
-    assert scene.faults.calls == []
+        harness.submit()
+    assert harness.faults.calls == []
 
 
 def test_only_the_sent_request_has_the_values_of_variables(
@@ -159,10 +159,10 @@ def test_only_the_sent_request_has_the_values_of_variables(
 ) -> None:
     monkeypatch.setenv("SECRET", "s3cr3t")
     env = {"TOKEN": {"from_env": "SECRET"}}
-    scene = play({"trial": {"script": "train.py", "env": env}})
-    scene.submit()
-    assert "s3cr3t" in str(scene.tuning.request)
-    assert "s3cr3t" not in str(scene.plan.request)
+    harness = play({"trial": {"script": "train.py", "env": env}})
+    harness.submit()
+    assert "s3cr3t" in str(harness.tuning.request)
+    assert "s3cr3t" not in str(harness.plan.request)
 
 
 @pytest.mark.parametrize(
@@ -181,130 +181,130 @@ def test_only_the_sent_request_has_the_values_of_variables(
         ("UPDATING", "running"),
     ],
 )
-def test_job_states(scene: Scene, word: str, state: str) -> None:
-    ref = scene.submit()
-    scene.change(word)
-    status = scene.client.status(ref)
+def test_job_states(harness: Harness, word: str, state: str) -> None:
+    ref = harness.submit()
+    harness.change(word)
+    status = harness.client.status(ref)
     assert (status.state, status.word) == (state, f"JOB_STATE_{word}")
 
 
-def test_the_reason_of_a_failed_job(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.change("FAILED", Status(3, "no objective"))
-    assert scene.client.status(ref).reason == "no objective"
+def test_the_reason_of_a_failed_job(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.change("FAILED", Status(3, "no objective"))
+    assert harness.client.status(ref).reason == "no objective"
 
 
-def test_trials_are_ordered_and_have_the_services_values(scene: Scene) -> None:
-    ref = scene.submit()
+def test_trials_are_ordered_and_have_the_services_values(harness: Harness) -> None:
+    ref = harness.submit()
     for number in (10, 2, 1):
-        scene.trial(number)
-    requested = scene.trial(11, "REQUESTED")
+        harness.trial(number)
+    requested = harness.trial(11, "REQUESTED")
     requested.parameters = {}  # there is nothing to tell of it yet
-    trials = scene.client.status(ref).trials
+    trials = harness.client.status(ref).trials
     assert [trial.number for trial in trials] == [1, 2, 10]
     first = trials[0]
     assert (first.id, first.state, first.word) == ("1", "running", "ACTIVE")
     assert first.parameters == {"kind": "1e3", "lr": 0.5}
     assert first.created == BEGIN
     assert first.machine == "n1-standard-4"
-    assert str(first.artifacts).endswith(f"/{scene.job}/output/1/model")
-    assert scene.tuning.trials[-2].job.id in str(first.log)
+    assert str(first.artifacts).endswith(f"/{harness.job}/output/1/model")
+    assert harness.tuning.trials[-2].job.id in str(first.log)
 
 
-def test_a_completed_trial_has_its_final_measurement(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.875))
-    trial = scene.trials(ref)[1]
+def test_a_completed_trial_has_its_final_measurement(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.875))
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.ended) == ("completed", BEGIN + 300)
     assert [(m.step, m.metrics) for m in trial.measurements] == [(3, {"accuracy": 0.875})]
 
 
-def test_an_omitted_zero_is_a_value(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.0))
-    trial = scene.trials(ref)[1]
+def test_an_omitted_zero_is_a_value(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.0))
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.measurements[0].metrics) == ("completed", {"accuracy": 0.0})
 
 
-def test_curves_are_read_while_a_trial_runs(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.report(1, accuracy=0.25, loss=3)
-    assert [m.metrics for m in scene.trials(ref)[1].measurements] == [
+def test_curves_are_read_while_a_trial_runs(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.report(1, accuracy=0.25, loss=3)
+    assert [m.metrics for m in harness.trials(ref)[1].measurements] == [
         {"accuracy": 0.25, "loss": 3.0}
     ]
-    scene.report(1, step=9, accuracy=0.5)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5, 9))
-    trial = scene.trials(ref)[1]
+    harness.report(1, step=9, accuracy=0.5)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5, 9))
+    trial = harness.trials(ref)[1]
     assert [(m.step, m.metrics["accuracy"]) for m in trial.measurements] == [(1, 0.25), (9, 0.5)]
 
 
-def test_denied_measurements_are_reported(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.report(1, accuracy=0.25)
-    assert scene.client.status(ref).remark == ""
-    scene.faults.always["storage.objects.list"] = "deny"
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
-    status, again = scene.client.status(ref), scene.client.status(ref)
+def test_denied_measurements_are_reported(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.report(1, accuracy=0.25)
+    assert harness.client.status(ref).remark == ""
+    harness.faults.always["storage.objects.list"] = "deny"
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
+    status, again = harness.client.status(ref), harness.client.status(ref)
     assert "storage.objects.list" in status.remark
     assert "only their final measurements are known" in status.remark
     assert status == again
     assert [m.metrics["accuracy"] for m in status.trials[0].measurements] == [0.25, 0.5]
 
 
-def test_a_final_value_that_is_missing_in_the_curve_is_added(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.report(1, accuracy=0.25)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
-    assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.5]
+def test_a_final_value_that_is_missing_in_the_curve_is_added(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.report(1, accuracy=0.25)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
+    assert [m.metrics["accuracy"] for m in harness.trials(ref)[1].measurements] == [0.25, 0.5]
 
 
 def test_the_best_value_of_a_curve_is_not_added_twice(play: Play) -> None:
     over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
-    scene = play(over)
-    ref = scene.submit()
-    scene.trial(1)
+    harness = play(over)
+    ref = harness.submit()
+    harness.trial(1)
     for value in (0.25, 0.75, 0.5):
-        scene.report(1, accuracy=value)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.75, 2))
-    assert [m.metrics["accuracy"] for m in scene.trials(ref)[1].measurements] == [0.25, 0.75, 0.5]
+        harness.report(1, accuracy=value)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.75, 2))
+    assert [m.metrics["accuracy"] for m in harness.trials(ref)[1].measurements] == [0.25, 0.75, 0.5]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_trial_with_a_last_value_that_is_not_finite_has_failed(
-    scene: Scene, value: float
+    harness: Harness, value: float
 ) -> None:
-    ref = scene.submit()
-    scene.trial(1)
+    ref = harness.submit()
+    harness.trial(1)
     for each in (0.25, 0.5, value):
-        scene.report(1, accuracy=each)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5, 2))  # which the launcher passed on last
-    trial = scene.trials(ref)[1]
+        harness.report(1, accuracy=each)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5, 2))  # which the launcher passed on last
+    trial = harness.trials(ref)[1]
     assert [m.step for m in trial.measurements] == [1, 2, 3]
     assert (trial.state, trial.reason) == ("failed", f"accuracy was {value} at step 3")
 
 
-def test_a_trial_without_finite_values_has_a_reason(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.report(1, accuracy=float("nan"))
-    scene.end(1, "INFEASIBLE", "SUCCEEDED")
-    assert scene.trials(ref)[1].reason == "accuracy was nan at step 1"
+def test_a_trial_without_finite_values_has_a_reason(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.report(1, accuracy=float("nan"))
+    harness.end(1, "INFEASIBLE", "SUCCEEDED")
+    assert harness.trials(ref)[1].reason == "accuracy was nan at step 1"
 
 
 def test_with_select_best_the_best_finite_value_counts(play: Play) -> None:
     over = {"objective": {"metric": "accuracy", "goal": "maximize", "select": "best"}}
-    scene = play(over)
-    ref = scene.submit()
-    scene.trial(1)
+    harness = play(over)
+    ref = harness.submit()
+    harness.trial(1)
     for each in (0.5, 0.25, float("nan")):
-        scene.report(1, accuracy=each)
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5, 1))
-    trial = scene.trials(ref)[1]
+        harness.report(1, accuracy=each)
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5, 1))
+    trial = harness.trials(ref)[1]
     assert (trial.state, len(trial.measurements)) == ("completed", 3)
 
 
@@ -319,26 +319,26 @@ def test_with_select_best_the_best_finite_value_counts(play: Play) -> None:
     ],
 )
 def test_the_reason_of_an_infeasible_trial(
-    scene: Scene, custom: str, given: str, saved: str, reason: str
+    harness: Harness, custom: str, given: str, saved: str, reason: str
 ) -> None:
-    ref = scene.submit()
-    scene.trial(1)
+    ref = harness.submit()
+    harness.trial(1)
     if saved:
-        scene.service.save("1", {"failure": saved}, of_run=False)
+        harness.service.save("1", {"failure": saved}, of_run=False)
     failure = Status(13, "The replica exited with a non-zero status of 3.")
     error = failure if custom == "FAILED" else None
-    scene.end(1, "INFEASIBLE", custom, error=error, reason=given)
-    trial = scene.trials(ref)[1]
+    harness.end(1, "INFEASIBLE", custom, error=error, reason=given)
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.word) == ("failed", f"INFEASIBLE: JOB_STATE_{custom}")
     assert reason in trial.reason
 
 
-def test_an_infeasible_trial_without_a_readable_job_has_failed(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.end(1, "INFEASIBLE", "FAILED")
-    scene.faults.always["GetCustomJob"] = "deny"
-    trial = scene.trials(ref)[1]
+def test_an_infeasible_trial_without_a_readable_job_has_failed(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.end(1, "INFEASIBLE", "FAILED")
+    harness.faults.always["GetCustomJob"] = "deny"
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.word) == ("failed", "INFEASIBLE")
 
 
@@ -364,13 +364,13 @@ LIMITED: dict[str, Any] = {"studyStoppingConfig": {"maxNumTrialsNoProgress": 3}}
     ],
 )  # fmt: skip
 def test_states_of_stopped_trials(
-    scene: Scene, spec: dict[str, Any], job: str, trial: str, state: str
+    harness: Harness, spec: dict[str, Any], job: str, trial: str, state: str
 ) -> None:
-    ref = scene.submit()
-    scene.change(job, **spec)
-    scene.trial(1)
-    scene.end(1, trial, "CANCELLED", final(0.5) if trial == "SUCCEEDED" else None)
-    found = scene.trials(ref)[1]
+    ref = harness.submit()
+    harness.change(job, **spec)
+    harness.trial(1)
+    harness.end(1, trial, "CANCELLED", final(0.5) if trial == "SUCCEEDED" else None)
+    found = harness.trials(ref)[1]
     assert (found.state, bool(found.reason), found.over) == (state, True, True)
 
 
@@ -382,147 +382,147 @@ def in_time(seconds: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("most", "state"), [(301, "stopped_early"), (300, "unknown")])
 def test_a_trial_that_ended_before_the_studys_time_was_stopped_early(
-    scene: Scene, most: int, state: str
+    harness: Harness, most: int, state: str
 ) -> None:
-    ref = scene.submit()
-    scene.change("SUCCEEDED", **in_time(most))
-    scene.trial(1)
-    scene.end(1, "SUCCEEDED", "CANCELLED", final(0.5))  # at 10:05
-    assert scene.trials(ref)[1].state == state
+    ref = harness.submit()
+    harness.change("SUCCEEDED", **in_time(most))
+    harness.trial(1)
+    harness.end(1, "SUCCEEDED", "CANCELLED", final(0.5))  # at 10:05
+    assert harness.trials(ref)[1].state == state
 
 
 @pytest.mark.parametrize("job", ["SUCCEEDED", "FAILED", "CANCELLED"])
-def test_a_followed_trial_was_not_stopped_with_the_job(scene: Scene, job: str) -> None:
-    ref = scene.submit()
-    scene.change(job, **in_time(60))
-    scene.trial(1)
-    scene.end(1, "SUCCEEDED", "CANCELLED", final(0.5))
-    scene.trial(2, started=301)
-    scene.end(2, "SUCCEEDED", "SUCCEEDED", final(0.5))
-    assert scene.trials(ref)[1].state == "stopped_early"
+def test_a_followed_trial_was_not_stopped_with_the_job(harness: Harness, job: str) -> None:
+    ref = harness.submit()
+    harness.change(job, **in_time(60))
+    harness.trial(1)
+    harness.end(1, "SUCCEEDED", "CANCELLED", final(0.5))
+    harness.trial(2, started=301)
+    harness.end(2, "SUCCEEDED", "SUCCEEDED", final(0.5))
+    assert harness.trials(ref)[1].state == "stopped_early"
 
 
-def test_a_stopped_trial_runs_until_its_reason_is_known(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.change("RUNNING", **MEDIAN, **LIMITED)
-    scene.trial(1)
-    scene.end(1, "SUCCEEDED", "CANCELLED", final(0.5))
-    first = scene.trials(ref)[1]
+def test_a_stopped_trial_runs_until_its_reason_is_known(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.change("RUNNING", **MEDIAN, **LIMITED)
+    harness.trial(1)
+    harness.end(1, "SUCCEEDED", "CANCELLED", final(0.5))
+    first = harness.trials(ref)[1]
     assert (first.state, first.over, first.ended) == ("running", False, None)
-    scene.trial(2, started=360)
-    assert scene.trials(ref)[1].state == "stopped_early"
+    harness.trial(2, started=360)
+    assert harness.trials(ref)[1].state == "stopped_early"
 
 
-def test_trials_that_a_failed_job_stopped(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.change("FAILED", Status(3, "too many trials failed"))
-    scene.trial(1)
-    scene.end(1, "INFEASIBLE", "CANCELLED")
-    assert "with the tuning job, which failed" in scene.trials(ref)[1].reason
+def test_trials_that_a_failed_job_stopped(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.change("FAILED", Status(3, "too many trials failed"))
+    harness.trial(1)
+    harness.end(1, "INFEASIBLE", "CANCELLED")
+    assert "with the tuning job, which failed" in harness.trials(ref)[1].reason
 
 
-def test_a_timed_out_trial_has_failed(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    assert scene.trials(ref)[1].state == "running"  # as its custom job
-    scene.end(1, "INFEASIBLE", "CANCELLED")
-    scene.tuning.trials[0].job.spec["scheduling"] = {"timeout": "300s"}
-    trial = scene.trials(ref)[1]
+def test_a_timed_out_trial_has_failed(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    assert harness.trials(ref)[1].state == "running"  # as its custom job
+    harness.end(1, "INFEASIBLE", "CANCELLED")
+    harness.tuning.trials[0].job.spec["scheduling"] = {"timeout": "300s"}
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
 
 
-def test_a_trial_whose_job_waits_is_waiting_and_cannot_be_timed_out(scene: Scene) -> None:
-    ref = scene.submit()
-    job = scene.trial(1).job
+def test_a_trial_whose_job_waits_is_waiting_and_cannot_be_timed_out(harness: Harness) -> None:
+    ref = harness.submit()
+    job = harness.trial(1).job
     job.enter("JOB_STATE_QUEUED")
     job.spec["scheduling"] = {"timeout": "300s"}
-    trial = scene.trials(ref)[1]
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.word, trial.started, trial.over) == (
         *("waiting", "ACTIVE: JOB_STATE_QUEUED", None, False),
     )
-    scene.end(1, "INFEASIBLE", "CANCELLED")
-    trial = scene.trials(ref)[1]
+    harness.end(1, "INFEASIBLE", "CANCELLED")
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.started) == ("cancelled", None)
 
 
-def test_a_trial_without_a_machine_is_lost_and_has_not_failed(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
+def test_a_trial_without_a_machine_is_lost_and_has_not_failed(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
     text = "Resources are insufficient in region: us-central1. Please try a different region."
-    scene.end(1, "INFEASIBLE", "FAILED", error=Status(14, text))
-    end = scene.trials(ref)[1].end_event(1)
+    harness.end(1, "INFEASIBLE", "FAILED", error=Status(14, text))
+    end = harness.trials(ref)[1].end_event(1)
     assert (end.state, end.lost, end.reason, end.billed_seconds) == ("cancelled", True, text, 0.0)
 
 
-def test_a_trial_seen_as_stopping_was_stopped_early(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.change("RUNNING", **MEDIAN)
-    scene.trial(1, "STOPPING")
-    assert scene.trials(ref)[1].stopping
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
-    assert scene.trials(ref)[1].state == "stopped_early"
+def test_a_trial_seen_as_stopping_was_stopped_early(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.change("RUNNING", **MEDIAN)
+    harness.trial(1, "STOPPING")
+    assert harness.trials(ref)[1].stopping
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
+    assert harness.trials(ref)[1].state == "stopped_early"
 
 
-def test_ended_trials_are_not_read_again(scene: Scene) -> None:
-    ref = scene.submit()
+def test_ended_trials_are_not_read_again(harness: Harness) -> None:
+    ref = harness.submit()
     for number in range(1, 60):
-        scene.trial(number)
-        scene.report(number, accuracy=0.5)
-        scene.end(number, "INFEASIBLE", "FAILED")
-    scene.trial(60)
-    scene.client.status(ref)
-    scene.faults.calls.clear()
-    assert len(scene.client.status(ref).trials) == 60
-    assert scene.faults.calls == ["GetHyperparameterTuningJob", "storage.objects.list"]
+        harness.trial(number)
+        harness.report(number, accuracy=0.5)
+        harness.end(number, "INFEASIBLE", "FAILED")
+    harness.trial(60)
+    harness.client.status(ref)
+    harness.faults.calls.clear()
+    assert len(harness.client.status(ref).trials) == 60
+    assert harness.faults.calls == ["GetHyperparameterTuningJob", "storage.objects.list"]
 
 
-def test_an_ended_job_waits_for_its_trials(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.change("SUCCEEDED")
-    assert scene.client.status(ref).state == "running"
-    scene.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
-    status = scene.client.status(ref)
+def test_an_ended_job_waits_for_its_trials(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.change("SUCCEEDED")
+    assert harness.client.status(ref).state == "running"
+    harness.end(1, "SUCCEEDED", "SUCCEEDED", final(0.5))
+    status = harness.client.status(ref)
     assert (status.state, status.trials[0].state) == ("completed", "completed")
 
 
 @pytest.mark.parametrize(("word", "state"), [("CANCELLED", "cancelled"), ("FAILED", "unknown")])
-def test_trials_that_never_end_end_with_their_job(scene: Scene, word: str, state: str) -> None:
-    ref = scene.submit()
-    scene.trial(1)
-    scene.change(word)
-    states = [scene.client.status(ref).state for _ in range(4)]
+def test_trials_that_never_end_end_with_their_job(harness: Harness, word: str, state: str) -> None:
+    ref = harness.submit()
+    harness.trial(1)
+    harness.change(word)
+    states = [harness.client.status(ref).state for _ in range(4)]
     assert states == ["running"] * 3 + ["cancelled" if word == "CANCELLED" else "failed"]
-    trial = scene.trials(ref)[1]
+    trial = harness.trials(ref)[1]
     assert (trial.state, trial.over, bool(trial.reason)) == (state, True, True)
 
 
-def test_stopping_an_ended_job_has_no_effect(scene: Scene) -> None:
-    ref = scene.submit()
-    scene.client.stop(ref)
-    assert scene.client.status(ref).word == "JOB_STATE_CANCELLING"
-    scene.client.stop(ref)
-    scene.change("SUCCEEDED")  # which it may though it was to be cancelled
-    scene.client.stop(ref)
-    assert scene.client.status(ref).state == "completed"
-    scene.faults.always["CancelHyperparameterTuningJob"] = "deny"
-    scene.change("RUNNING")
+def test_stopping_an_ended_job_has_no_effect(harness: Harness) -> None:
+    ref = harness.submit()
+    harness.client.stop(ref)
+    assert harness.client.status(ref).word == "JOB_STATE_CANCELLING"
+    harness.client.stop(ref)
+    harness.change("SUCCEEDED")  # which it may though it was to be cancelled
+    harness.client.stop(ref)
+    assert harness.client.status(ref).state == "completed"
+    harness.faults.always["CancelHyperparameterTuningJob"] = "deny"
+    harness.change("RUNNING")
     with pytest.raises(GoogleError):
-        scene.client.stop(ref)
+        harness.client.stop(ref)
 
 
-def test_a_missing_job_fails_after_several_polls(scene: Scene) -> None:
-    ref = scene.submit()
-    store = scene.service.store
-    store.delete(scene.tuning)
+def test_a_missing_job_fails_after_several_polls(harness: Harness) -> None:
+    ref = harness.submit()
+    store = harness.service.store
+    store.delete(harness.tuning)
     with pytest.raises(GoogleError):
-        scene.client.status(ref)
-    store.add(scene.tuning)
-    assert scene.client.status(ref).state == "running"  # it was there after all
-    store.delete(scene.tuning)
+        harness.client.status(ref)
+    store.add(harness.tuning)
+    assert harness.client.status(ref).state == "running"  # it was there after all
+    store.delete(harness.tuning)
     for _ in range(3):
         with pytest.raises(GoogleError, match=r"^vertex: tuning job .* no longer exists") as told:
-            scene.client.status(ref)
+            harness.client.status(ref)
         assert told.value.retryable
-    status = scene.client.status(ref)
+    status = harness.client.status(ref)
     assert (status.state, "no longer" in status.reason) == ("failed", True)

@@ -25,10 +25,10 @@ def package() -> Any:
 def request_made(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "train.py").touch()
     trial = {"script": "train.py", "inputs": {"x": {"watson": "mnist"}}}
-    made: dict[str, Any] = support.plan_of(
+    created: dict[str, Any] = support.plan_of(
         support.study_of("wml", {"trial": trial}), tmp_path
     ).request
-    return made
+    return created
 
 
 def sent(package: Any, meta: dict[str, Any], space: str) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def sent(package: Any, meta: dict[str, Any], space: str) -> dict[str, Any]:
     names = importlib.import_module("ibm_watsonx_ai.metanames").TrainingConfigurationMetaNames()
     client = SimpleNamespace(default_space_id=space, default_project_id=None)
     self = SimpleNamespace(ConfigurationMetaNames=names, _client=client)
-    made: dict[str, Any] = package._get_training_configuration_meta(self, meta)
-    return made
+    created: dict[str, Any] = package._get_training_configuration_meta(self, meta)
+    return created
 
 
 def test_the_package_sends_the_complete_request(package: Any, request_made: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ VALUES = ["a b", "it's", '"', "$HOME", "`x`", "a;b", "", "-1e-05", "ü", "\\", "
 
 
 def test_values_pass_through_a_shell_unchanged() -> None:
-    given = {f"n{place}": value for place, value in enumerate(VALUES)}
+    given = {f"n{index}": value for index, value in enumerate(VALUES)}
     command = training_command(given)
     words = [COMMAND, *(f"--{name}={value}" for name, value in given.items())]
     assert shlex.split(command) == words
@@ -116,7 +116,7 @@ def hyper_params(base: Path, **parameters: Any) -> dict[str, dict[str, Any]]:
 
 
 def test_ranges_by_type(base: Path) -> None:
-    made = hyper_params(
+    created = hyper_params(
         base,
         wide={"type": "float", "min": 1e-3, "max": 1e3, "scale": "log"},
         rough={"type": "float", "min": 0, "max": 0.5, "step": 0.1},
@@ -124,7 +124,7 @@ def test_ranges_by_type(base: Path) -> None:
         width={"type": "int", "min": 16, "max": 64, "step": 16},
         auto={"type": "float", "min": 1e-5, "max": 1e-1, "scale": "auto"},
     )
-    assert {name: {k: v for k, v in m.items() if k != "name"} for name, m in made.items()} == {
+    assert {name: {k: v for k, v in m.items() if k != "name"} for name, m in created.items()} == {
         "wide": {
             "type": "Range",
             "dataType": "DOUBLE",
@@ -158,7 +158,7 @@ def test_ranges_by_type(base: Path) -> None:
 
 
 def test_lists_by_type(base: Path) -> None:
-    made = hyper_params(
+    created = hyper_params(
         base,
         whole={"type": "discrete", "values": [16, 32]},
         real={"type": "discrete", "values": [0.5, 1]},
@@ -166,31 +166,31 @@ def test_lists_by_type(base: Path) -> None:
         flag={"type": "bool"},
         stepped={"type": "float", "min": 1, "max": 3, "step": 1, "scale": "log"},
     )
-    assert made["whole"]["discreteIntVal"] == [16, 32]
-    assert made["real"]["discreteDbVal"] == [0.5, 1.0]
-    assert made["words"]["discreateStrVal"] == ["a", "1e3", "7", "True"]
-    assert made["flag"]["discreateStrVal"] == ["False", "True"]
-    assert made["stepped"]["discreteDbVal"] == [1.0, 2.0, 3.0]
+    assert created["whole"]["discreteIntVal"] == [16, 32]
+    assert created["real"]["discreteDbVal"] == [0.5, 1.0]
+    assert created["words"]["discreateStrVal"] == ["a", "1e3", "7", "True"]
+    assert created["flag"]["discreateStrVal"] == ["False", "True"]
+    assert created["stepped"]["discreteDbVal"] == [1.0, 2.0, 3.0]
 
 
 def algorithm(base: Path, strategy: Any, **limits: Any) -> dict[str, Any]:
     over = {"strategy": strategy, "limits": {"max_trials": 5, **limits}}
     plan = support.plan_of(support.study_of("wmla", over), base)
-    made: dict[str, Any] = plan.request["data"]["algoDef"]
-    return made
+    created: dict[str, Any] = plan.request["data"]["algoDef"]
+    return created
 
 
 def test_strategies_and_their_parameters(base: Path) -> None:
-    def params(made: dict[str, Any]) -> dict[str, str]:
-        return {each["name"]: each["value"] for each in made["algoParams"]}
+    def params(created: dict[str, Any]) -> dict[str, str]:
+        return {each["name"]: each["value"] for each in created["algoParams"]}
 
-    made = algorithm(base, {"name": "random", "seed": 7})
-    assert (made["algorithm"], params(made)) == ("Random", {"RandomSeed": "7"})
+    created = algorithm(base, {"name": "random", "seed": 7})
+    assert (created["algorithm"], params(created)) == ("Random", {"RandomSeed": "7"})
     assert algorithm(base, "bayesian")["algorithm"] == "Bayesian"
     assert algorithm(base, {"name": "bayesian", "method": "tpe"})["algorithm"] == "Tpe"
-    made = algorithm(base, {"name": "hyperband", "resource": "epochs", "max": 81, "eta": 4})
-    assert made["algorithm"] == "Hyperband"
-    assert params(made) == {
+    created = algorithm(base, {"name": "hyperband", "resource": "epochs", "max": 81, "eta": 4})
+    assert created["algorithm"] == "Hyperband"
+    assert params(created) == {
         "RandomSeed": "11",
         "eta": "4",
         "ResourceName": "epochs",
@@ -199,12 +199,12 @@ def test_strategies_and_their_parameters(base: Path) -> None:
 
 
 def test_missing_limits_are_omitted(base: Path) -> None:
-    made = algorithm(base, "random")
-    assert "maxRunTime" not in made
-    assert made["maxParalleJobNum"] == 1
-    made = algorithm(base, "random", max_trials=None, timeout="90s", parallel_trials=3)
-    assert "maxJobNum" not in made
-    assert (made["maxRunTime"], made["maxParalleJobNum"]) == (2, 3)
+    created = algorithm(base, "random")
+    assert "maxRunTime" not in created
+    assert created["maxParalleJobNum"] == 1
+    created = algorithm(base, "random", max_trials=None, timeout="90s", parallel_trials=3)
+    assert "maxJobNum" not in created
+    assert (created["maxRunTime"], created["maxParalleJobNum"]) == (2, 3)
 
 
 def test_other_metrics_are_requested(base: Path) -> None:

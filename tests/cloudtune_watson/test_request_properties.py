@@ -161,7 +161,7 @@ LISTED = st.one_of(
 @given(st.lists(LISTED, min_size=1, max_size=3), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_a_grid_is_restored_as_its_trials(listed: list[dict[str, Any]], conditional: bool) -> None:
-    parameters: dict[str, Any] = {f"p{place}": each for place, each in enumerate(listed)}
+    parameters: dict[str, Any] = {f"p{index}": each for index, each in enumerate(listed)}
     if conditional:
         parameters = {"on": {"type": "bool"}, **parameters}
         parameters["p0"] = {**parameters["p0"], "when": {"on": True}}

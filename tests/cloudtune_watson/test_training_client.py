@@ -31,7 +31,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
 def service(play: Play) -> Played:
     service = play(SCRIPT)
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     return service
 
 
@@ -67,7 +67,7 @@ def test_a_trial_is_a_training(service: Played) -> None:
 def test_metrics_of_the_status_are_reported_once_and_in_order(play: Play) -> None:
     service = play()
     service.start(1)
-    service.made("1")
+    service.wait_for("1")
     measured: list[Measurement] = []
     for step in range(1, 4):
         service.tell("1", *measured, told(step, accuracy=step / 10))
@@ -213,7 +213,7 @@ def test_a_later_start_has_its_own_folder(play: Play) -> None:
     service = play(SCRIPT)
     for start in (1, 2):
         service.start(1, start=start)
-        service.made("1" if start == 1 else "1-2")
+        service.wait_for("1" if start == 1 else "1-2")
         service.finish("1" if start == 1 else "1-2")
         service.ended()
     paths = {each["results_reference"]["location"]["path"] for each in service.requests()}

@@ -20,10 +20,10 @@ from tests.cloudtune_watson import support
 from tests.cloudtune_watson.played import Played
 from tests.played_service import starting
 
-Play = Callable[..., "Scene"]
+Play = Callable[..., "Harness"]
 
 
-class Scene:
+class Harness:
     """One search of the emulator, whose description the test changes."""
 
     def __init__(self, service: Played, patch: pytest.MonkeyPatch) -> None:
@@ -83,17 +83,17 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     (tmp_path / "source" / "train.py").write_text("print(1)\n", "utf-8")
     with starting(Played, tmp_path, monkeypatch) as start:
 
-        def play(**over: Any) -> Scene:
+        def play(**over: Any) -> Harness:
             service = start({"trial": {"script": "train.py"}, **over}, mode="managed")
-            scene = Scene(service, monkeypatch)
-            scene.submit()
-            return scene
+            harness = Harness(service, monkeypatch)
+            harness.submit()
+            return harness
 
         yield play
 
 
 @pytest.fixture
-def scene(play: Play) -> Scene:
+def harness(play: Play) -> Harness:
     return play()
 
 
@@ -103,40 +103,40 @@ METRICS = [
 ]
 
 
-def test_the_code_is_submitted_in_one_folder(scene: Scene) -> None:
-    search = scene.search
-    assert search.file_name == f"{scene.name}.modelDir.tar"
-    assert search.data["hpoName"] == scene.name
+def test_the_code_is_submitted_in_one_folder(harness: Harness) -> None:
+    search = harness.search
+    assert search.file_name == f"{harness.name}.modelDir.tar"
+    assert search.data["hpoName"] == harness.name
     with tarfile.open(search.archive) as tar:
         names = tar.getnames()
     assert "trial/cloudtune_launch.py" in names
     assert "trial/source/train.py" in names
     assert {name.partition("/")[0] for name in names} == {"trial"}
-    assert not list(scene.service.folder.glob("*.tar"))
-    assert scene.job == JobRef("watson", scene.name)
+    assert not list(harness.service.folder.glob("*.tar"))
+    assert harness.job == JobRef("watson", harness.name)
 
 
-def test_a_search_is_found_by_its_name(scene: Scene) -> None:
-    assert scene.another().find(scene.name) == scene.job
-    assert scene.another().find("another") is None
+def test_a_search_is_found_by_its_name(harness: Harness) -> None:
+    assert harness.another().find(harness.name) == harness.job
+    assert harness.another().find("another") is None
 
 
 @pytest.mark.parametrize("effect", ["error", "deny"])
-def test_an_error_of_find_is_raised(scene: Scene, effect: str) -> None:
-    scene.faults.always["GetSearch"] = effect
+def test_an_error_of_find_is_raised(harness: Harness, effect: str) -> None:
+    harness.faults.always["GetSearch"] = effect
     with pytest.raises(WatsonError):
-        scene.client.find(scene.name)
+        harness.client.find(harness.name)
 
 
-def test_a_trial(scene: Scene) -> None:
-    scene.experiment(1, "RUNNING")
-    (trial,) = scene.trials()
+def test_a_trial(harness: Harness) -> None:
+    harness.experiment(1, "RUNNING")
+    (trial,) = harness.trials()
     assert (trial.number, trial.state, trial.over) == (1, "running", False)
-    assert trial.id == scene.search.experiments[0].job.id
+    assert trial.id == harness.search.experiments[0].job.id
     assert trial.parameters == {"lr": "0.25", "kind": "1e3"}
     assert trial.started == 1_700_002_001.5
-    scene.experiment(1, "FINISHED", metrics=METRICS, metricVal=0.5, maxiteration=7)
-    (trial,) = scene.trials()
+    harness.experiment(1, "FINISHED", metrics=METRICS, metricVal=0.5, maxiteration=7)
+    (trial,) = harness.trials()
     (measured,) = trial.measurements
     assert (measured.step, dict(measured.metrics)) == (7, {"accuracy": 0.5, "loss": 2.0})
     assert (trial.state, trial.word, trial.ended) == ("completed", "FINISHED", 1_700_009_000.5)
@@ -145,17 +145,17 @@ def test_a_trial(scene: Scene) -> None:
 @pytest.mark.parametrize(("goal", "value"), [("maximize", 0.75), ("minimize", 0.1)])
 def test_select_best_uses_the_best_value(play: Play, goal: str, value: float) -> None:
     objective = {"metric": "accuracy", "goal": goal, "select": "best"}
-    scene = play(objective=objective)
-    scene.experiment(1, "FINISHED", metrics=METRICS)
-    (trial,) = scene.trials()
+    harness = play(objective=objective)
+    harness.experiment(1, "FINISHED", metrics=METRICS)
+    (trial,) = harness.trials()
     assert trial.measurements[0].metrics == {"accuracy": value, "loss": 2.0}
 
 
-def test_metricval_is_the_objective_if_no_metric_has_it(scene: Scene) -> None:
-    scene.experiment(1, "FINISHED", metricVal="0.25")
-    assert scene.trials()[0].measurements[0].metrics == {"accuracy": 0.25}
-    scene.experiment(2, "FINISHED")
-    assert not scene.trials()[1].measurements
+def test_metricval_is_the_objective_if_no_metric_has_it(harness: Harness) -> None:
+    harness.experiment(1, "FINISHED", metricVal="0.25")
+    assert harness.trials()[0].measurements[0].metrics == {"accuracy": 0.25}
+    harness.experiment(2, "FINISHED")
+    assert not harness.trials()[1].measurements
 
 
 def test_rungs_of_hyperband_have_their_resource() -> None:
@@ -180,31 +180,31 @@ def test_rungs_of_hyperband_have_their_resource() -> None:
     assert [t.measurements[0].step for t in (first, last)] == [3, 9]
 
 
-def test_trials_counted_from_0(scene: Scene) -> None:
+def test_trials_counted_from_0(harness: Harness) -> None:
     for number in (2, 0, 1):
-        scene.experiment(number, "RUNNING")
-    ids = [scene.rows[number]["appId"] for number in range(3)]
-    assert [(trial.number, trial.id) for trial in scene.trials()] == [*enumerate(ids, start=1)]
+        harness.experiment(number, "RUNNING")
+    ids = [harness.rows[number]["appId"] for number in range(3)]
+    assert [(trial.number, trial.id) for trial in harness.trials()] == [*enumerate(ids, start=1)]
 
 
-def test_a_trial_without_parameters_is_omitted(scene: Scene) -> None:
-    scene.experiment(1, "SUBMITTED", hyperParams=None)
-    assert scene.trials() == []
+def test_a_trial_without_parameters_is_omitted(harness: Harness) -> None:
+    harness.experiment(1, "SUBMITTED", hyperParams=None)
+    assert harness.trials() == []
 
 
-def test_the_log_of_a_failed_trial_is_read_once(scene: Scene) -> None:
-    scene.experiment(1, "FAILED", log="x" * 2_000 + "\nValueError: bad\n")
+def test_the_log_of_a_failed_trial_is_read_once(harness: Harness) -> None:
+    harness.experiment(1, "FAILED", log="x" * 2_000 + "\nValueError: bad\n")
     for _ in range(2):
-        (trial,) = scene.trials()
+        (trial,) = harness.trials()
         assert trial.state == "failed"
         assert trial.reason.endswith("ValueError: bad")
         assert len(trial.reason) <= 1_000
-    assert scene.faults.calls.count("GetExecLog") == 1
+    assert harness.faults.calls.count("GetExecLog") == 1
 
 
-def test_a_missing_log(scene: Scene) -> None:
-    scene.experiment(1, "FAILED", appId="gone")
-    assert scene.trials()[0].reason == "WML Accelerator gives no reason"
+def test_a_missing_log(harness: Harness) -> None:
+    harness.experiment(1, "FAILED", appId="gone")
+    assert harness.trials()[0].reason == "WML Accelerator gives no reason"
 
 
 @pytest.mark.parametrize(
@@ -219,67 +219,67 @@ def test_a_missing_log(scene: Scene) -> None:
         ("HIBERNATING", "unknown"),
     ],
 )
-def test_states_of_a_search(scene: Scene, word: str, state: str) -> None:
-    scene.state = word
-    status = scene.client.status(scene.job)
+def test_states_of_a_search(harness: Harness, word: str, state: str) -> None:
+    harness.state = word
+    status = harness.client.status(harness.job)
     assert (status.state, status.word) == (state, word)
     assert bool(status.reason) == (state == "failed")
 
 
-def test_the_reason_of_a_failed_search(scene: Scene) -> None:
-    scene.state = "FAILED"
-    scene.experiment(1, "FINISHED", metrics=METRICS)
-    assert scene.client.status(scene.job).reason.endswith("gives no reason")
-    scene.experiment(2, "FAILED", log="Traceback\nValueError: bad\n")
-    scene.experiment(3, "FINISHED")
-    assert scene.client.status(scene.job).reason == (
+def test_the_reason_of_a_failed_search(harness: Harness) -> None:
+    harness.state = "FAILED"
+    harness.experiment(1, "FINISHED", metrics=METRICS)
+    assert harness.client.status(harness.job).reason.endswith("gives no reason")
+    harness.experiment(2, "FAILED", log="Traceback\nValueError: bad\n")
+    harness.experiment(3, "FINISHED")
+    assert harness.client.status(harness.job).reason == (
         "the search failed; 2 of its 3 trials failed, trial 2 with: ValueError: bad"
     )
 
 
-def test_the_reason_of_a_search_without_measurements(scene: Scene) -> None:
-    scene.state = "FAILED"
-    scene.experiment(1, "FINISHED")
-    status = scene.client.status(scene.job)
+def test_the_reason_of_a_search_without_measurements(harness: Harness) -> None:
+    harness.state = "FAILED"
+    harness.experiment(1, "FINISHED")
+    status = harness.client.status(harness.job)
     (trial,) = status.trials
     assert trial.reason
     assert status.reason.endswith(f"trial 1 with: {trial.reason}")
 
 
-def test_stop_is_idempotent(scene: Scene) -> None:
-    scene.client.stop(scene.job)
-    scene.search.enter("STOPPED")
-    scene.client.stop(scene.job)
-    assert scene.client.status(scene.job).state == "cancelled"
+def test_stop_is_idempotent(harness: Harness) -> None:
+    harness.client.stop(harness.job)
+    harness.search.enter("STOPPED")
+    harness.client.stop(harness.job)
+    assert harness.client.status(harness.job).state == "cancelled"
 
 
-def test_a_refused_stop_is_raised(scene: Scene) -> None:
-    scene.faults.always["StopSearch"] = "deny"
+def test_a_refused_stop_is_raised(harness: Harness) -> None:
+    harness.faults.always["StopSearch"] = "deny"
     with pytest.raises(WatsonError):
-        scene.client.stop(scene.job)
+        harness.client.stop(harness.job)
 
 
-def test_a_missing_search_has_failed(scene: Scene) -> None:
-    tuners = scene.service.operations.tuners
-    tuner = tuners.pop(scene.name)
+def test_a_missing_search_has_failed(harness: Harness) -> None:
+    tuners = harness.service.operations.tuners
+    tuner = tuners.pop(harness.name)
     for _ in range(3):
         with pytest.raises(WatsonError) as raised:
-            scene.client.status(scene.job)
+            harness.client.status(harness.job)
         assert raised.value.retryable
-    status = scene.client.status(scene.job)
+    status = harness.client.status(harness.job)
     assert (status.state, "no longer exists" in status.reason) == ("failed", True)
-    tuners[scene.name] = tuner
-    assert scene.client.status(scene.job).state == "running"
+    tuners[harness.name] = tuner
+    assert harness.client.status(harness.job).state == "running"
 
 
-def test_calls_of_polls_of_a_hundred_trials(scene: Scene) -> None:
+def test_calls_of_polls_of_a_hundred_trials(harness: Harness) -> None:
     for state, polls, logs in (("RUNNING", 1, 0), ("FAILED", 2, 100)):
         for number in range(100):
-            scene.experiment(number, state)
-        scene.faults.calls.clear()
+            harness.experiment(number, state)
+        harness.faults.calls.clear()
         for _ in range(polls):
-            assert len(scene.trials()) == 100
-        calls = Counter(scene.faults.calls)
+            assert len(harness.trials()) == 100
+        calls = Counter(harness.faults.calls)
         assert (calls["GetSearch"], calls["GetExecLog"], calls.total()) == (
             *(polls, logs, polls + logs),
         )

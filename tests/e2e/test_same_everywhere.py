@@ -115,11 +115,11 @@ def seen(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "work"
-    made.mkdir()
-    (made / "train.py").write_text(SCRIPT, "utf-8")
-    (made / "words.txt").write_text("alpha", "utf-8")
-    return made
+    created = tmp_path / "work"
+    created.mkdir()
+    (created / "train.py").write_text(SCRIPT, "utf-8")
+    (created / "words.txt").write_text("alpha", "utf-8")
+    return created
 
 
 @pytest.mark.slow

@@ -29,8 +29,8 @@ def test_emulated_groups_are_never_ranked_with_real_ones() -> None:
 
 
 def test_a_job_that_is_named_twice_counts_once() -> None:
-    made = job("p", [0.5])
-    (group,) = compare([made, made], {}).groups
+    created = job("p", [0.5])
+    (group,) = compare([created, created], {}).groups
     assert len(group.runs) == 1
 
 

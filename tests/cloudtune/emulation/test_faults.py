@@ -32,25 +32,25 @@ def effects(of: FaultPlan, operation: str, count: int) -> list[str | None]:
 
 
 def test_a_rule_names_calls_by_number() -> None:
-    made = plan("faults: [{operation: Create, call: [1, 3], effect: throttle}]")
-    assert effects(made, "Describe", 3) == [None] * 3
-    assert effects(made, "Create", 4) == ["throttle", None, "throttle", None]
+    created = plan("faults: [{operation: Create, call: [1, 3], effect: throttle}]")
+    assert effects(created, "Describe", 3) == [None] * 3
+    assert effects(created, "Create", 4) == ["throttle", None, "throttle", None]
 
 
 def test_a_star_counts_all_operations_together() -> None:
-    made = plan("faults: [{operation: '*', call: 2, effect: error}]")
-    assert effects(made, "Create", 1) == [None]
-    assert effects(made, "Describe", 1) == ["error"]
-    assert effects(made, "Create", 2) == [None, None]
+    created = plan("faults: [{operation: '*', call: 2, effect: error}]")
+    assert effects(created, "Create", 1) == [None]
+    assert effects(created, "Describe", 1) == ["error"]
+    assert effects(created, "Create", 2) == [None, None]
 
 
 def test_the_first_rule_that_matches_counts() -> None:
-    made = plan(
+    created = plan(
         "faults:\n"
         "- {operation: Create, call: 1, effect: lose_response}\n"
         "- {operation: '*', call: [1, 2], effect: error}\n"
     )
-    assert effects(made, "Create", 2) == ["lose_response", "error"]
+    assert effects(created, "Create", 2) == ["lose_response", "error"]
 
 
 def test_chance_is_repeatable_and_about_as_frequent_as_said() -> None:
@@ -73,14 +73,14 @@ def test_chance_does_not_depend_on_other_operations() -> None:
 
 
 def test_trials_are_counted_apart_from_calls() -> None:
-    made = plan(
+    created = plan(
         "faults:\n"
         "- {operation: trial, call: 2, effect: interrupt, after: 3}\n"
         "- {operation: trial, call: 3, effect: slow_start, seconds: 90}\n"
         "- {operation: '*', probability: 1, effect: error}\n"
     )
-    made.next_call("Create")
-    assert [made.next_trial() for _ in range(4)] == [
+    created.next_call("Create")
+    assert [created.next_trial() for _ in range(4)] == [
         None,
         Fault("interrupt", after=3),
         Fault("slow_start", seconds=90.0),

@@ -79,9 +79,9 @@ class Engine:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(tmp_path)
-    yield made
-    made.pool.close()
+    created = Engine(tmp_path)
+    yield created
+    created.pool.close()
 
 
 def until(is_true: Callable[[], bool]) -> None:

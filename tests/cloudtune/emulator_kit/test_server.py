@@ -114,9 +114,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def begin(*words: str) -> Served:
-            made = Served(tmp_path / "state", *words)
-            stack.callback(made.end)
-            return made
+            created = Served(tmp_path / "state", *words)
+            stack.callback(created.end)
+            return created
 
         yield begin
 

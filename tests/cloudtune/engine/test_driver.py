@@ -491,9 +491,11 @@ def test_the_budget_ends_the_job() -> None:
         yield Ended(started.number, started.time + 1, "completed")
 
     events: list[Event] = []
-    made = plan(of)
-    made = replace(made, facts=replace(made.facts, lookup=Lookup(price=Price(1.0, "USD", ""))))
-    with Budget(Money(3, "USD"), {"far": made}, notify=print, stop=print) as budget:
+    created = plan(of)
+    created = replace(
+        created, facts=replace(created.facts, lookup=Lookup(price=Price(1.0, "USD", "")))
+    )
+    with Budget(Money(3, "USD"), {"far": created}, notify=print, stop=print) as budget:
         job_budget = JobBudget("far", [budget])
         driver = Driver(
             of, Counting(), run="r", inbox=inbox, record=events.extend, budget=job_budget

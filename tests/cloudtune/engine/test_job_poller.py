@@ -83,61 +83,61 @@ class FarJobs:
             raise fault
 
 
-class Scene(Followed):
+class Harness(Followed):
     def __init__(self) -> None:
         self.far = FarJobs()
         super().__init__("far", lambda: self.far)
 
-    def made(self, *numbers: int) -> None:
+    def wait_for(self, *numbers: int) -> None:
         self.until(lambda: {f"job-{number}-1" for number in numbers} <= set(self.far.jobs))
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    made = Scene()
-    yield made
-    made.far.faults.clear()
-    made.runner.close()
+def harness() -> Iterator[Harness]:
+    created = Harness()
+    yield created
+    created.far.faults.clear()
+    created.runner.close()
 
 
-def test_measurements_are_emitted_once(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.jobs["job-1-1"] = replace(DONE, machine="big", billed_seconds=7.0)
-    end = scene.ended()
+def test_measurements_are_emitted_once(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.jobs["job-1-1"] = replace(DONE, machine="big", billed_seconds=7.0)
+    end = harness.ended()
     assert (end.state, end.word, end.machine, end.billed_seconds) == ("completed", "DONE", "big", 7)
-    assert scene.silent()
+    assert harness.silent()
 
 
-def test_a_job_is_looked_for_before_it_is_created_again(scene: Scene) -> None:
-    scene.far.lost = True
-    scene.start(1)
-    scene.made(1)
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().state == "completed"
-    assert scene.far.calls.count("create") == 1
+def test_a_job_is_looked_for_before_it_is_created_again(harness: Harness) -> None:
+    harness.far.lost = True
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().state == "completed"
+    assert harness.far.calls.count("create") == 1
 
 
 def test_a_service_that_never_responds_ends_the_run(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_poller, "FIRST_CONTACT_SECONDS", 0.05)
-    scene.far.faults = {"create": [BUSY] * 1000, "poll": [BUSY] * 1000}
-    scene.start(1)
-    lost = scene.lost()
+    harness.far.faults = {"create": [BUSY] * 1000, "poll": [BUSY] * 1000}
+    harness.start(1)
+    lost = harness.lost()
     assert lost.recoverable  # the unanswered call may have created the job
     assert lost.reason.startswith("far: the line is busy; gave up")
 
 
 def test_a_service_that_responded_once_is_waited_for(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_poller, "FIRST_CONTACT_SECONDS", 0.0)
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [BUSY] * 3, "poll": [BUSY] * 3}
-    scene.start(2)
-    scene.made(1, 2)
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [BUSY] * 3, "poll": [BUSY] * 3}
+    harness.start(2)
+    harness.wait_for(1, 2)
 
 
 @pytest.fixture
@@ -152,219 +152,221 @@ def waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("waits_long")
 def test_running_jobs_are_polled_while_no_job_can_be_created(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [BUSY]}
-    scene.start(2)
-    scene.until(lambda: scene.far.calls.count("create") == 2)
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().number == 1
-    assert scene.far.calls.count("create") == 2
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [BUSY]}
+    harness.start(2)
+    harness.until(lambda: harness.far.calls.count("create") == 2)
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().number == 1
+    assert harness.far.calls.count("create") == 2
 
 
 @pytest.mark.usefixtures("waits_long")
-def test_a_stop_ends_the_wait_after_failed_calls(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"poll": [BUSY], "stop": [BUSY]}
-    scene.until(lambda: not scene.far.faults["poll"])
-    scene.runner.stop(1)
-    scene.until(lambda: not scene.far.faults["stop"])
-    scene.runner.stop(1)
-    assert scene.ended().number == 1
-    assert scene.far.jobs["job-1-1"].word == "STOPPED"
+def test_a_stop_ends_the_wait_after_failed_calls(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"poll": [BUSY], "stop": [BUSY]}
+    harness.until(lambda: not harness.far.faults["poll"])
+    harness.runner.stop(1)
+    harness.until(lambda: not harness.far.faults["stop"])
+    harness.runner.stop(1)
+    assert harness.ended().number == 1
+    assert harness.far.jobs["job-1-1"].word == "STOPPED"
 
 
 @pytest.mark.usefixtures("waits_long")
-def test_a_job_is_stopped_while_no_job_can_be_created(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [BUSY] * 1000}
-    scene.start(2)
-    scene.until(lambda: any("retrying" in text for text in scene.said))
-    scene.runner.stop(1)
-    scene.until(lambda: scene.far.jobs["job-1-1"].word == "STOPPED")
+def test_a_job_is_stopped_while_no_job_can_be_created(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [BUSY] * 1000}
+    harness.start(2)
+    harness.until(lambda: any("retrying" in text for text in harness.said))
+    harness.runner.stop(1)
+    harness.until(lambda: harness.far.jobs["job-1-1"].word == "STOPPED")
 
 
 @pytest.mark.usefixtures("waits_long")
-def test_a_service_that_does_not_respond_can_be_left(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"stop": [BUSY]}
-    scene.runner.stop(1)
-    scene.until(lambda: any("retrying" in text for text in scene.said))
-    scene.runner.stop(1, now=True)
-    lost = scene.lost()
+def test_a_service_that_does_not_respond_can_be_left(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"stop": [BUSY]}
+    harness.runner.stop(1)
+    harness.until(lambda: any("retrying" in text for text in harness.said))
+    harness.runner.stop(1, now=True)
+    lost = harness.lost()
     assert lost.recoverable
     assert "busy; its training jobs may still run at far" in lost.reason
 
 
-def test_polls_may_be_apart_by_any_time(scene: Scene) -> None:
-    scene.far.poll_seconds = 1e15
-    scene.start(1)
-    scene.made(1)
-    scene.start(2)
-    scene.made(2)
-    assert scene.silent()
+def test_polls_may_be_apart_by_any_time(harness: Harness) -> None:
+    harness.far.poll_seconds = 1e15
+    harness.start(1)
+    harness.wait_for(1)
+    harness.start(2)
+    harness.wait_for(2)
+    assert harness.silent()
 
 
-def test_a_stop_ends_the_search_for_jobs(scene: Scene) -> None:
-    scene.far.poll_seconds = 1000.0
-    scene.far.faults = {"poll": [BUSY]}
+def test_a_stop_ends_the_search_for_jobs(harness: Harness) -> None:
+    harness.far.poll_seconds = 1000.0
+    harness.far.faults = {"poll": [BUSY]}
 
     def ignore(*_: object, inline: bool = False) -> None: ...
 
-    runner = JobPoller("far", scene.far, ignore, scene.said.append, lambda: True)
+    runner = JobPoller("far", harness.far, ignore, harness.said.append, lambda: True)
     with pytest.raises(ProviderError, match="may still run") as raised:
-        runner.recover([scene.left(1)])
+        runner.recover([harness.left(1)])
     assert raised.value.retryable
 
 
-def test_a_refusal_of_all_jobs_ends_the_run_when_the_running_ones_have_ended(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [EXPIRED] * 1000}
-    scene.start(2)
-    scene.until(lambda: scene.far.calls.count("create") >= 2)
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().number == 1
-    assert scene.lost() == Lost("far: the sign-in has expired", recoverable=False)
+def test_a_refusal_of_all_jobs_ends_the_run_when_the_running_ones_have_ended(
+    harness: Harness,
+) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [EXPIRED] * 1000}
+    harness.start(2)
+    harness.until(lambda: harness.far.calls.count("create") >= 2)
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().number == 1
+    assert harness.lost() == Lost("far: the sign-in has expired", recoverable=False)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_job_that_becomes_visible_late_is_not_created_again(
-    scene: Scene, *, stopped: bool
+    harness: Harness, *, stopped: bool
 ) -> None:
-    scene.far.hidden_seconds = 20.0
-    scene.far.hidden = {"job-1-1": 5}
-    scene.far.lost = True
-    scene.start(1)
-    scene.made(1)
+    harness.far.hidden_seconds = 20.0
+    harness.far.hidden = {"job-1-1": 5}
+    harness.far.lost = True
+    harness.start(1)
+    harness.wait_for(1)
     if stopped:
-        scene.runner.stop(1)
+        harness.runner.stop(1)
     else:
-        scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().state == "completed"
-    assert scene.far.calls.count("create") == 1
-    assert scene.far.calls.count("poll") > 5
-    assert "the training job job-1-1 may exist; looking for it again" in scene.said
+        harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().state == "completed"
+    assert harness.far.calls.count("create") == 1
+    assert harness.far.calls.count("poll") > 5
+    assert "the training job job-1-1 may exist; looking for it again" in harness.said
 
 
-def test_a_job_that_does_not_become_visible_is_created_again(scene: Scene) -> None:
-    scene.far.hidden_seconds = 2.0
-    scene.far.faults = {"create": [BUSY]}
-    scene.start(1)
-    scene.made(1)
-    assert scene.far.calls[: scene.far.calls.index("create", 1)].count("poll") > 1
-    assert scene.far.calls.count("create") == 2
+def test_a_job_that_does_not_become_visible_is_created_again(harness: Harness) -> None:
+    harness.far.hidden_seconds = 2.0
+    harness.far.faults = {"create": [BUSY]}
+    harness.start(1)
+    harness.wait_for(1)
+    assert harness.far.calls[: harness.far.calls.index("create", 1)].count("poll") > 1
+    assert harness.far.calls.count("create") == 2
 
 
-def test_recovery_waits_for_jobs_that_become_visible_late(scene: Scene) -> None:
-    scene.far.hidden_seconds = 20.0
-    scene.far.jobs["job-1-1"] = DONE
-    scene.far.hidden = {"job-1-1": 3}
-    assert scene.runner.recover([Interrupted(scene.started(1), 0, 0)]).running == {1}
-    scene.far.hidden_seconds = 0.1
-    assert 2 not in scene.runner.recover([Interrupted(scene.started(2), 0, 0)]).running
+def test_recovery_waits_for_jobs_that_become_visible_late(harness: Harness) -> None:
+    harness.far.hidden_seconds = 20.0
+    harness.far.jobs["job-1-1"] = DONE
+    harness.far.hidden = {"job-1-1": 3}
+    assert harness.runner.recover([Interrupted(harness.started(1), 0, 0)]).running == {1}
+    harness.far.hidden_seconds = 0.1
+    assert 2 not in harness.runner.recover([Interrupted(harness.started(2), 0, 0)]).running
 
 
-def test_a_transient_error_is_reported_once_and_fails_no_trial(scene: Scene) -> None:
-    scene.far.faults = {"create": [BUSY], "poll": [None, BUSY, BUSY, BUSY]}
-    scene.start(1)
-    scene.made(1)
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().state == "completed"
-    assert scene.said == ["far: the line is busy; retrying with increasing delays"]
+def test_a_transient_error_is_reported_once_and_fails_no_trial(harness: Harness) -> None:
+    harness.far.faults = {"create": [BUSY], "poll": [None, BUSY, BUSY, BUSY]}
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().state == "completed"
+    assert harness.said == ["far: the line is busy; retrying with increasing delays"]
 
 
-def test_waiting_for_a_quota_is_reported(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [FULL, FULL]}
-    scene.start(2)
-    scene.made(2)
-    assert scene.said == ["far: the quota is used up; trials wait until other jobs end"]
+def test_waiting_for_a_quota_is_reported(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [FULL, FULL]}
+    harness.start(2)
+    harness.wait_for(2)
+    assert harness.said == ["far: the quota is used up; trials wait until other jobs end"]
 
 
 def test_an_expired_sign_in_waits_while_jobs_run(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"poll": [EXPIRED] * 3}
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().state == "completed"
-    scene.far.faults = {"poll": [EXPIRED] * 1_000}
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"poll": [EXPIRED] * 3}
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().state == "completed"
+    harness.far.faults = {"poll": [EXPIRED] * 1_000}
     monkeypatch.setattr(job_poller, "MAX_OUTAGE", 0.05)
-    scene.start(2)
-    scene.made(2)
-    lost = scene.lost()
+    harness.start(2)
+    harness.wait_for(2)
+    lost = harness.lost()
     assert lost.recoverable
     assert "the sign-in has expired; its training jobs may still run at far" in lost.reason
-    scene.start(3)
-    scene.runner.close()
-    assert scene.far.jobs.keys() == {"job-1-1", "job-2-1"}
-    assert "stop" not in scene.far.calls
+    harness.start(3)
+    harness.runner.close()
+    assert harness.far.jobs.keys() == {"job-1-1", "job-2-1"}
+    assert "stop" not in harness.far.calls
 
 
-def test_a_dead_emulator_is_not_waited_for(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"poll": [EmulatorEndedError("far", "the emulator has ended")]}
-    assert scene.lost() == Lost("far: the emulator has ended", recoverable=False)
+def test_a_dead_emulator_is_not_waited_for(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"poll": [EmulatorEndedError("far", "the emulator has ended")]}
+    assert harness.lost() == Lost("far: the emulator has ended", recoverable=False)
 
 
-def test_a_rejected_first_job_ends_the_runner(scene: Scene) -> None:
-    scene.far.faults = {"create": [ProviderError("far", "no such machine")]}
-    scene.start(1, 2, 3)
-    assert scene.lost() == Lost("far: no such machine", recoverable=False)
-    assert scene.silent()
-    assert scene.far.calls.count("create") == 1
+def test_a_rejected_first_job_ends_the_runner(harness: Harness) -> None:
+    harness.far.faults = {"create": [ProviderError("far", "no such machine")]}
+    harness.start(1, 2, 3)
+    assert harness.lost() == Lost("far: no such machine", recoverable=False)
+    assert harness.silent()
+    assert harness.far.calls.count("create") == 1
 
 
-def test_a_rejected_job_does_not_hide_another_one_that_may_exist(scene: Scene) -> None:
-    scene.far.hidden_seconds = 20.0
-    scene.far.hidden = {"job-1-1": 1000}
-    scene.far.lost = True
-    scene.far.faults = {"create": [None, ProviderError("far", "no such machine")]}
-    scene.start(1, 2)
-    lost = scene.lost()
+def test_a_rejected_job_does_not_hide_another_one_that_may_exist(harness: Harness) -> None:
+    harness.far.hidden_seconds = 20.0
+    harness.far.hidden = {"job-1-1": 1000}
+    harness.far.lost = True
+    harness.far.faults = {"create": [None, ProviderError("far", "no such machine")]}
+    harness.start(1, 2)
+    lost = harness.lost()
     assert lost.recoverable
     assert lost.reason.startswith("far: no such machine; its training jobs may still run at far")
 
 
-def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(scene: Scene) -> None:
-    scene.start(1, 2)
-    scene.made(1, 2)
-    scene.runner.stop(1)
-    first = scene.ended()
+def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(harness: Harness) -> None:
+    harness.start(1, 2)
+    harness.wait_for(1, 2)
+    harness.runner.stop(1)
+    first = harness.ended()
     assert (first.number, first.state, type(first)) == (1, "completed", Stopped)
-    scene.far.jobs["job-2-1"] = TrainingJob(state="cancelled", word="STOPPED")
-    second = scene.ended()
+    harness.far.jobs["job-2-1"] = TrainingJob(state="cancelled", word="STOPPED")
+    second = harness.ended()
     assert (second.state, "stopped at far, not by cloudtune" in second.reason) == ("failed", True)
 
 
-def test_a_job_that_succeeds_before_it_is_stopped_ended_by_itself(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.word = DONE
-    scene.runner.stop(1)
-    ended = scene.ended()
+def test_a_job_that_succeeds_before_it_is_stopped_ended_by_itself(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.word = DONE
+    harness.runner.stop(1)
+    ended = harness.ended()
     assert (ended.state, type(ended)) == ("completed", Ended)
 
 
-def test_a_lost_job_is_cancelled_unless_it_was_to_end(scene: Scene) -> None:
-    scene.start(1, 2)
-    scene.made(1, 2)
+def test_a_lost_job_is_cancelled_unless_it_was_to_end(harness: Harness) -> None:
+    harness.start(1, 2)
+    harness.wait_for(1, 2)
     gone = TrainingJob(state="failed", word="NODE_FAIL", reason="node n1 failed", lost=True)
-    scene.far.jobs["job-1-1"] = gone
-    first = scene.ended()
+    harness.far.jobs["job-1-1"] = gone
+    first = harness.ended()
     assert (first.state, first.reason, first.lost) == ("cancelled", "node n1 failed", True)
-    scene.far.word = gone
-    scene.runner.stop(2)
-    second = scene.ended()
+    harness.far.word = gone
+    harness.runner.stop(2)
+    second = harness.ended()
     assert (second.state, second.lost) == ("completed", False)
 
 
@@ -377,16 +379,16 @@ def test_a_lost_job_is_cancelled_unless_it_was_to_end(scene: Scene) -> None:
     ],
 )
 def test_the_service_or_the_launcher_reports_a_lack_of_memory(
-    scene: Scene, job: TrainingJob, out_of_memory: bool
+    harness: Harness, job: TrainingJob, out_of_memory: bool
 ) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.jobs["job-1-1"] = job
-    assert scene.ended().out_of_memory is out_of_memory
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.jobs["job-1-1"] = job
+    assert harness.ended().out_of_memory is out_of_memory
 
 
-def test_recovered_jobs_continue_from_their_last_measurement(scene: Scene) -> None:
-    scene.far.jobs = {
+def test_recovered_jobs_continue_from_their_last_measurement(harness: Harness) -> None:
+    harness.far.jobs = {
         "job-1-2": replace(RUNNING, measurements=measured(0.1, 0.2, 0.3)),
         "job-2-1": replace(DONE, measurements=measured(0.4)),
         "job-3-1": replace(RUNNING, stopping=True, measurements=measured(0.5)),
@@ -394,124 +396,124 @@ def test_recovered_jobs_continue_from_their_last_measurement(scene: Scene) -> No
         "job-7-1": TrainingJob(state="unknown", word="???", ended=9.0),
     }
     left = [
-        Interrupted(scene.started(1, 2), 2, 9),
-        *(Interrupted(scene.started(number), 0, 0) for number in (2, 3, 4, 5, 7)),
+        Interrupted(harness.started(1, 2), 2, 9),
+        *(Interrupted(harness.started(number), 0, 0) for number in (2, 3, 4, 5, 7)),
         Interrupted(Started(6, 0.0, {}), 0, 0),
     ]
-    found = scene.runner.recover(left)
+    found = harness.runner.recover(left)
     assert found.running == {1, 2}
     told = [(m.number, m.step, m.metrics["score"]) for m in found.measured]
     assert told == [(1, 3, 0.3), (2, 1, 0.4), (3, 1, 0.5)]
-    assert scene.ended().number == 2
-    assert scene.silent()
-    scene.far.jobs["job-1-2"] = replace(DONE, measurements=measured(0.1, 0.2, 0.3, 0.6))
-    assert scene.ended().number == 1
-    assert "create" not in scene.far.calls
+    assert harness.ended().number == 2
+    assert harness.silent()
+    harness.far.jobs["job-1-2"] = replace(DONE, measurements=measured(0.1, 0.2, 0.3, 0.6))
+    assert harness.ended().number == 1
+    assert "create" not in harness.far.calls
 
 
-def test_a_job_in_an_unknown_state_is_followed_until_it_ends(scene: Scene) -> None:
-    scene.far.jobs["job-1-1"] = TrainingJob(state="unknown", word="MAINTAINED")
-    assert scene.runner.recover([Interrupted(scene.started(1), 0, 0)]).running == {1}
-    assert scene.silent()
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().state == "completed"
-    assert "create" not in scene.far.calls
+def test_a_job_in_an_unknown_state_is_followed_until_it_ends(harness: Harness) -> None:
+    harness.far.jobs["job-1-1"] = TrainingJob(state="unknown", word="MAINTAINED")
+    assert harness.runner.recover([Interrupted(harness.started(1), 0, 0)]).running == {1}
+    assert harness.silent()
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().state == "completed"
+    assert "create" not in harness.far.calls
 
 
-def test_close_stops_running_jobs(scene: Scene) -> None:
-    scene.start(1, 2)
-    scene.made(1, 2)
-    scene.runner.close()
-    assert {job.word for job in scene.far.jobs.values()} == {"STOPPED"}
+def test_close_stops_running_jobs(harness: Harness) -> None:
+    harness.start(1, 2)
+    harness.wait_for(1, 2)
+    harness.runner.close()
+    assert {job.word for job in harness.far.jobs.values()} == {"STOPPED"}
 
 
-def test_start_does_not_block(scene: Scene) -> None:
-    scene.far.faults = {"create": [BUSY] * 1_000}
+def test_start_does_not_block(harness: Harness) -> None:
+    harness.far.faults = {"create": [BUSY] * 1_000}
     before = time.monotonic()
-    scene.start(1, 2, 3)
+    harness.start(1, 2, 3)
     assert time.monotonic() - before < 15
-    scene.far.faults.clear()
-    scene.made(1, 2, 3)
+    harness.far.faults.clear()
+    harness.wait_for(1, 2, 3)
 
 
-def test_a_rejected_later_job_is_a_failed_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [ProviderError("far", "too odd")]}
-    scene.start(2)
-    end = scene.ended()
+def test_a_rejected_later_job_is_a_failed_trial(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [ProviderError("far", "too odd")]}
+    harness.start(2)
+    end = harness.ended()
     assert (end.number, end.state, "too odd" in end.reason) == (2, "failed", True)
-    scene.start(3)
-    scene.made(3)
+    harness.start(3)
+    harness.wait_for(3)
 
 
-def test_a_missing_job_ends_its_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.jobs.clear()
-    assert "the training job job-1-1 no longer exists" in scene.ended().reason
+def test_a_missing_job_ends_its_trial(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.jobs.clear()
+    assert "the training job job-1-1 no longer exists" in harness.ended().reason
 
 
 def test_a_trial_stopped_during_an_unanswered_create_is_not_left_running(
-    scene: Scene,
+    harness: Harness,
 ) -> None:
-    scene.far.lost = True
-    scene.far.faults = {"poll": [BUSY] * 3}
-    scene.start(1)
-    scene.made(1)
-    scene.runner.stop(1)
-    assert scene.ended().number == 1
-    assert scene.far.jobs["job-1-1"].word == "STOPPED"
-    assert scene.far.calls.count("create") == 1
+    harness.far.lost = True
+    harness.far.faults = {"poll": [BUSY] * 3}
+    harness.start(1)
+    harness.wait_for(1)
+    harness.runner.stop(1)
+    assert harness.ended().number == 1
+    assert harness.far.jobs["job-1-1"].word == "STOPPED"
+    assert harness.far.calls.count("create") == 1
 
 
-def test_a_quota_that_others_use_up_fails_no_trial(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.jobs["job-1-1"] = DONE
-    assert scene.ended().number == 1
-    scene.far.faults = {"create": [FULL, FULL]}
-    scene.start(2)
-    scene.made(1, 2)
-    scene.far.jobs["job-2-1"] = DONE
-    assert (scene.ended().state, scene.far.calls.count("create")) == ("completed", 4)
+def test_a_quota_that_others_use_up_fails_no_trial(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.jobs["job-1-1"] = DONE
+    assert harness.ended().number == 1
+    harness.far.faults = {"create": [FULL, FULL]}
+    harness.start(2)
+    harness.wait_for(1, 2)
+    harness.far.jobs["job-2-1"] = DONE
+    assert (harness.ended().state, harness.far.calls.count("create")) == ("completed", 4)
 
 
-def test_a_quota_that_is_used_up_at_first_ends_the_runner(scene: Scene) -> None:
-    scene.far.faults = {"create": [FULL]}
-    scene.start(1)
-    assert scene.lost() == Lost("far: the quota is used up", recoverable=False)
+def test_a_quota_that_is_used_up_at_first_ends_the_runner(harness: Harness) -> None:
+    harness.far.faults = {"create": [FULL]}
+    harness.start(1)
+    assert harness.lost() == Lost("far: the quota is used up", recoverable=False)
 
 
-def test_a_trial_that_waits_for_capacity_can_be_stopped(scene: Scene) -> None:
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults = {"create": [FULL] * 1_000}
-    scene.start(2)
-    scene.until(lambda: scene.far.calls.count("create") >= 2)
-    scene.runner.stop(2)
-    end = scene.ended()
+def test_a_trial_that_waits_for_capacity_can_be_stopped(harness: Harness) -> None:
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults = {"create": [FULL] * 1_000}
+    harness.start(2)
+    harness.until(lambda: harness.far.calls.count("create") >= 2)
+    harness.runner.stop(2)
+    end = harness.ended()
     assert (end.number, end.billed_seconds) == (2, 0)
-    assert list(scene.far.jobs) == ["job-1-1"]
+    assert list(harness.far.jobs) == ["job-1-1"]
 
 
-def test_recovery_waits_for_a_busy_service(scene: Scene) -> None:
-    scene.far.jobs["job-1-1"] = RUNNING
-    scene.far.faults = {"poll": [BUSY] * 3}
-    found = scene.runner.recover([Interrupted(scene.started(1), 0, 0)])
+def test_recovery_waits_for_a_busy_service(harness: Harness) -> None:
+    harness.far.jobs["job-1-1"] = RUNNING
+    harness.far.faults = {"poll": [BUSY] * 3}
+    found = harness.runner.recover([Interrupted(harness.started(1), 0, 0)])
     assert found.running == {1}
 
 
 def test_an_unexpected_error_is_reported_as_lost(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> None:
         raise ZeroDivisionError
 
-    scene.start(1)
-    scene.made(1)
-    monkeypatch.setattr(scene.far, "poll", broken)
-    lost = scene.lost()
+    harness.start(1)
+    harness.wait_for(1)
+    monkeypatch.setattr(harness.far, "poll", broken)
+    lost = harness.lost()
     assert isinstance(lost.error, ZeroDivisionError)
     assert lost.recoverable
 
@@ -523,84 +525,84 @@ class RemovableFarJobs(FarJobs):
         self._call("remove")
 
 
-class RemovableScene(Scene):
+class RemovableScene(Harness):
     def __init__(self) -> None:
         self.far = RemovableFarJobs()
         Followed.__init__(self, "far", lambda: self.far)
 
 
 def test_what_a_run_has_left_is_removed_after_its_jobs_were_stopped() -> None:
-    scene = RemovableScene()
-    scene.start(1)
-    scene.made(1)
-    scene.runner.close()
-    assert scene.far.calls[-2:] == ["stop", "remove"]
-    assert scene.far.calls.count("remove") == 1
+    harness = RemovableScene()
+    harness.start(1)
+    harness.wait_for(1)
+    harness.runner.close()
+    assert harness.far.calls[-2:] == ["stop", "remove"]
+    assert harness.far.calls.count("remove") == 1
 
 
 def test_nothing_is_removed_while_jobs_may_run() -> None:
-    scene = RemovableScene()
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults["stop"] = [BUSY] * 9
-    scene.runner.close()
-    assert "remove" not in scene.far.calls
-    assert scene.said == ["far: the line is busy; training jobs may still run at far"]
+    harness = RemovableScene()
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults["stop"] = [BUSY] * 9
+    harness.runner.close()
+    assert "remove" not in harness.far.calls
+    assert harness.said == ["far: the line is busy; training jobs may still run at far"]
 
 
 @pytest.mark.parametrize("closes", [False, True])
 def test_a_job_that_cannot_be_stopped_is_reported_and_nothing_that_it_may_need_removed(
     *, closes: bool
 ) -> None:
-    scene = RemovableScene()
-    scene.start(1)
-    scene.made(1)
-    scene.far.faults["stop"] = [EXPIRED]
+    harness = RemovableScene()
+    harness.start(1)
+    harness.wait_for(1)
+    harness.far.faults["stop"] = [EXPIRED]
     if not closes:
-        scene.runner.stop(1)
-        assert scene.ended().number == 1
-    scene.runner.close()
-    assert "remove" not in scene.far.calls
-    (text,) = scene.said
+        harness.runner.stop(1)
+        assert harness.ended().number == 1
+    harness.runner.close()
+    assert "remove" not in harness.far.calls
+    (text,) = harness.said
     assert text == "far: the sign-in has expired; the training job job-1-1 still runs at far"
 
 
 def test_nothing_is_removed_while_a_job_may_become_visible() -> None:
-    scene = RemovableScene()
-    scene.far.hidden_seconds = 20.0
-    scene.far.hidden = {"job-1-1": 1000}
-    scene.far.lost = True
-    scene.start(1)
-    scene.made(1)
-    scene.runner.close()
-    assert "remove" not in scene.far.calls
+    harness = RemovableScene()
+    harness.far.hidden_seconds = 20.0
+    harness.far.hidden = {"job-1-1": 1000}
+    harness.far.lost = True
+    harness.start(1)
+    harness.wait_for(1)
+    harness.runner.close()
+    assert "remove" not in harness.far.calls
 
 
 def test_a_rejected_first_job_leaves_nothing() -> None:
-    scene = RemovableScene()
-    scene.far.faults["create"] = [EXPIRED]
-    scene.start(1)
-    assert "expired" in scene.lost().reason
-    scene.runner.close()
-    assert scene.far.calls[-1] == "remove"
+    harness = RemovableScene()
+    harness.far.faults["create"] = [EXPIRED]
+    harness.start(1)
+    assert "expired" in harness.lost().reason
+    harness.runner.close()
+    assert harness.far.calls[-1] == "remove"
 
 
 def test_a_failed_removal_is_reported() -> None:
-    scene = RemovableScene()
-    scene.far.faults["remove"] = [BUSY]
-    scene.runner.close()
-    assert any("clean RUN --remote" in text for text in scene.said)
+    harness = RemovableScene()
+    harness.far.faults["remove"] = [BUSY]
+    harness.runner.close()
+    assert any("clean RUN --remote" in text for text in harness.said)
 
 
-def test_what_a_job_waits_for_is_an_event_and_so_is_its_machine(scene: Scene) -> None:
-    scene.far.first = WAITS
-    scene.start(1)
-    scene.until(lambda: len(scene.machine_events) == 1)
-    scene.far.jobs["job-1-1"] = replace(RUNNING, started=5.0)
-    scene.until(lambda: len(scene.machine_events) == 2)
-    scene.far.jobs["job-1-1"] = replace(DONE, started=5.0)
-    scene.ended()
-    waiting, running = scene.machine_events
+def test_what_a_job_waits_for_is_an_event_and_so_is_its_machine(harness: Harness) -> None:
+    harness.far.first = WAITS
+    harness.start(1)
+    harness.until(lambda: len(harness.machine_events) == 1)
+    harness.far.jobs["job-1-1"] = replace(RUNNING, started=5.0)
+    harness.until(lambda: len(harness.machine_events) == 2)
+    harness.far.jobs["job-1-1"] = replace(DONE, started=5.0)
+    harness.ended()
+    waiting, running = harness.machine_events
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "no node is free"
     assert running == Running(1, 5.0)
@@ -608,45 +610,45 @@ def test_what_a_job_waits_for_is_an_event_and_so_is_its_machine(scene: Scene) ->
 
 @pytest.mark.parametrize(("state", "ran"), [("completed", True), ("cancelled", False)])
 def test_a_job_that_was_only_seen_waiting_has_run_unless_it_was_cancelled(
-    scene: Scene, state: TrialState, ran: bool
+    harness: Harness, state: TrialState, ran: bool
 ) -> None:
-    scene.far.first = WAITS
-    scene.start(1)
-    scene.until(lambda: len(scene.machine_events) == 1)
-    scene.far.jobs["job-1-1"] = replace(DONE, state=state)
-    scene.ended()
-    assert [type(each) for each in scene.machine_events] == [Waiting, *([Running] if ran else [])]
+    harness.far.first = WAITS
+    harness.start(1)
+    harness.until(lambda: len(harness.machine_events) == 1)
+    harness.far.jobs["job-1-1"] = replace(DONE, state=state)
+    harness.ended()
+    assert [type(each) for each in harness.machine_events] == [Waiting, *([Running] if ran else [])]
 
 
-def test_a_job_without_a_machine_is_no_failure_and_the_next_one_waits(scene: Scene) -> None:
-    scene.far.first = NO_MACHINE
-    scene.start(1)
-    end = scene.ended()
+def test_a_job_without_a_machine_is_no_failure_and_the_next_one_waits(harness: Harness) -> None:
+    harness.far.first = NO_MACHINE
+    harness.start(1)
+    end = harness.ended()
     assert (end.state, end.lost, end.reason, end.billed_seconds) == (
         *("pending", True, "no capacity", 0.0),
     )
-    scene.far.first = RUNNING
-    scene.start(1, start=2)
-    scene.until(lambda: "job-1-2" in scene.far.jobs)
-    assert [type(each) for each in scene.machine_events[:2]] == [Waiting, Waiting]
-    assert "up to 24 times in a row" in " ".join(scene.said)
+    harness.far.first = RUNNING
+    harness.start(1, start=2)
+    harness.until(lambda: "job-1-2" in harness.far.jobs)
+    assert [type(each) for each in harness.machine_events[:2]] == [Waiting, Waiting]
+    assert "up to 24 times in a row" in " ".join(harness.said)
 
 
 @pytest.mark.parametrize("has_timeout", [False, True])
 def test_asking_for_machines_ends(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, has_timeout: bool
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, has_timeout: bool
 ) -> None:
     monkeypatch.setattr(polled_job, "MAX_ASKED", 3)
-    scene.has_timeout = has_timeout
-    scene.runner = scene.another()
-    scene.far.first = NO_MACHINE
+    harness.has_timeout = has_timeout
+    harness.runner = harness.another()
+    harness.far.first = NO_MACHINE
     for start in (1, 2):
-        scene.start(1, start=start)
-        assert scene.ended().state == "pending"
-    scene.start(1, start=3)
+        harness.start(1, start=start)
+        assert harness.ended().state == "pending"
+    harness.start(1, start=3)
     if has_timeout:
-        assert scene.ended().state == "pending"
+        assert harness.ended().state == "pending"
     else:
-        lost = scene.lost()
+        lost = harness.lost()
         assert not lost.recoverable
         assert "no capacity; far had no machine 3 times in a row" in lost.reason

@@ -61,8 +61,8 @@ def test_a_run_is_created_once(tmp_path: Path) -> None:
 
 def test_runs_are_found_by_a_unique_start_and_the_latest_without_one(tmp_path: Path) -> None:
     with Ledger(tmp_path, create=True) as ledger:
-        for place, run in enumerate(["aab", "abb", "b"]):
-            ledger.create_run(record(run, float(place)))
+        for index, run in enumerate(["aab", "abb", "b"]):
+            ledger.create_run(record(run, float(index)))
         assert ledger.run().id == "b"
         assert ledger.run("ab").id == "abb"
         with pytest.raises(UsageError, match="aab"):

@@ -61,9 +61,9 @@ def test_a_plan_says_which_models_choose_where_cloudtune_does() -> None:
 
 def test_a_plan_keeps_where_its_study_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "study.json").write_text(json.dumps(STUDY), "utf-8")
-    made = plan(load("study.json")).to_json()
+    created = plan(load("study.json")).to_json()
     monkeypatch.chdir("/")
-    assert restore_plan(made).study.file == str(tmp_path / "study.json")
+    assert restore_plan(created).study.file == str(tmp_path / "study.json")
 
 
 def test_values_keep_their_types_in_a_plan(held: Any) -> None:

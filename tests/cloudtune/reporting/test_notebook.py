@@ -89,9 +89,9 @@ def test_a_study(study: Study) -> None:
 
 
 def test_a_plan(study: Study) -> None:
-    made = plan(study)
-    made = replace(made, findings=(*made.findings, Finding("dropped", EVIL, EVIL)))
-    text = shown(made).text
+    created = plan(study)
+    created = replace(created, findings=(*created.findings, Finding("dropped", EVIL, EVIL)))
+    text = shown(created).text
     assert "dropped" in text
     assert "local: cannot run this study" in text
 

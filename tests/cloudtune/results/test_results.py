@@ -34,10 +34,10 @@ TRIAL = Started(1, 1.0, {"x": True})
 
 def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:
     study = Study.model_validate({"parameters": {"x": {"type": "bool"}}, "strategy": "grid"})
-    made = plan(study)
+    created = plan(study)
     pages: dict[Mode, str] = {"driven": f"{LINK}/{{job}}?in=here"}
-    lookup = replace(made.facts.lookup, links={"driven": LINK}, job_links=pages)
-    told = replace(made, facts=replace(made.facts, lookup=lookup)).to_json()
+    lookup = replace(created.facts.lookup, links={"driven": LINK}, job_links=pages)
+    told = replace(created, facts=replace(created.facts, lookup=lookup)).to_json()
     links: list[str | None] = []
     for job in ("all/jobs/7", None):
         record = JobRecord("r", "odd", told, "failed", "", job, emulated=False)
@@ -62,9 +62,9 @@ def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:
 def test_the_service_is_linked_once_it_has_a_job(
     tmp_path: Path, job: str | None, events: Sequence[Started], *, emulated: bool, link: str | None
 ) -> None:
-    made = plan(STUDY)
-    lookup = replace(made.facts.lookup, links={"driven": LINK})
-    told = replace(made, facts=replace(made.facts, lookup=lookup)).to_json()
+    created = plan(STUDY)
+    lookup = replace(created.facts.lookup, links={"driven": LINK})
+    told = replace(created, facts=replace(created.facts, lookup=lookup)).to_json()
     record = JobRecord("r", "odd", told, "failed", "", job, emulated)
     run = RunRecord("r", 1.0, "", STUDY.to_json(), None, ".", (record,))
     with Ledger(tmp_path, create=True) as ledger:

@@ -37,10 +37,10 @@ def floats(draw: st.DrawFn) -> dict[str, Any]:
     if scale in {"linear", "reverse_log"}:
         low = draw(st.sampled_from([low, 0, 0.0, -3, -1e300]))
     high = low + draw(st.sampled_from([0.0, 0.25, 1.0, 1e3, 1e300]))
-    made = {"type": "float", "min": low, "max": high, "scale": scale}
+    created = {"type": "float", "min": low, "max": high, "scale": scale}
     if draw(st.booleans()) and high > low and high - low <= 1e3:
-        made["step"] = (high - low) / draw(st.sampled_from([1, 2.5, 7]))
-    return made
+        created["step"] = (high - low) / draw(st.sampled_from([1, 2.5, 7]))
+    return created
 
 
 @st.composite
@@ -50,10 +50,10 @@ def ints(draw: st.DrawFn, most: int = 10**15) -> dict[str, Any]:
     if scale in {"linear", "reverse_log"}:
         low = draw(st.sampled_from([low, 0, -7]))
     high = low + draw(st.sampled_from([0, 1, 3, 10, 1000, 10**15]).filter(lambda n: n <= most))
-    made: dict[str, Any] = {"type": "int", "min": low, "max": high, "scale": scale}
+    created: dict[str, Any] = {"type": "int", "min": low, "max": high, "scale": scale}
     if draw(st.booleans()) and high - low >= 3:
-        made["step"] = draw(st.sampled_from([1, 2, 3]))
-    return made
+        created["step"] = draw(st.sampled_from([1, 2, 3]))
+    return created
 
 
 FLIP: st.SearchStrategy[Any] = st.booleans()
@@ -84,7 +84,7 @@ def parameters(draw: st.DrawFn, *, countable: bool = False) -> dict[str, Any]:
     small = ints(most=10)
     kinds = small | listed()
     parents: dict[str, list[Any]] = {}
-    made: dict[str, Any] = {}
+    created: dict[str, Any] = {}
     for name in draw(st.permutations(NAMES))[: draw(st.integers(1, 5))]:
         kind = kinds if countable else floats() | ints() | kinds
         first = dict(draw(kind))
@@ -102,14 +102,14 @@ def parameters(draw: st.DrawFn, *, countable: bool = False) -> dict[str, Any]:
                 if not any(format_value(value) == format_value(used) for used in conditions[parent])
             ]
             if rest and draw(FLIP):
-                made[name] = [first, draw(kind) | {"when": {parent: rest[:1]}}]
+                created[name] = [first, draw(kind) | {"when": {parent: rest[:1]}}]
                 continue
         if first["type"] in {"bool", "categorical", "discrete"} or (
             first["type"] == "int" and first["max"] - first["min"] <= 10
         ):
             parents[name] = values_of(first)
-        made[name] = [first]
-    return made
+        created[name] = [first]
+    return created
 
 
 def badness(given: Mapping[str, Any]) -> float:

@@ -146,22 +146,22 @@ def test_the_grid_is_lazy() -> None:
 def test_values_are_counted_and_indexed(
     parameter: dict[str, Any], values: tuple[Value, ...]
 ) -> None:
-    made = one(**parameter)
-    assert list_values(made) == values
-    assert count_values(made) == len(values)
-    assert tuple(value_at(made, place) for place in range(len(values))) == values
+    created = one(**parameter)
+    assert list_values(created) == values
+    assert count_values(created) == len(values)
+    assert tuple(value_at(created, place) for place in range(len(values))) == values
     for value in values:
-        own = match_value(made, value)
+        own = match_value(created, value)
         assert own == value
         assert type(own) is type(value)
 
 
 def test_a_continuous_parameter_has_no_indexes() -> None:
-    made = one(type="float", min=0, max=1)
-    assert list_values(made) is None
-    assert count_values(made) is None
+    created = one(type="float", min=0, max=1)
+    assert list_values(created) is None
+    assert count_values(created) is None
     with pytest.raises(ValueError, match="no countable values"):
-        value_at(made, 0)
+        value_at(created, 0)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_a_value_is_matched_to_the_parameters_own(
     ],
 )
 def test_auto_is_log_from_a_ratio_of_100_on(parameter: dict[str, Any], scale: str) -> None:
-    made: Any = one(**parameter, scale="auto")
-    assert resolve_scale(made) == scale
+    created: Any = one(**parameter, scale="auto")
+    assert resolve_scale(created) == scale
     linear: Any = one(**parameter)
     assert resolve_scale(linear) == "linear"
 

@@ -110,9 +110,9 @@ LEFTOVERS: Mapping[str, Callable[[process.Address], list[str]]] = {
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(request.param, tmp_path)
-    yield made
-    process.stop(made.address)
+    created = Scene(request.param, tmp_path)
+    yield created
+    process.stop(created.address)
 
 
 @pytest.mark.parametrize("scene", ["sagemaker", "vertex"], indirect=True)

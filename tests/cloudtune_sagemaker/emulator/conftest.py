@@ -71,11 +71,11 @@ class Emulator(Served):
             "aws_secret_access_key": self.key,
             "config": Config(retries={"total_max_attempts": attempts}, read_timeout=30),
         }
-        made: Any = boto3.Session().client(service, **given | changes)
+        created: Any = boto3.Session().client(service, **given | changes)
         if service.startswith("sagemaker"):
-            made.meta.events.register("after-call", _demand_modelled)
-        self.stack.callback(made.close)
-        return made
+            created.meta.events.register("after-call", _demand_modelled)
+        self.stack.callback(created.close)
+        return created
 
     def upload(self, code: str, **files: str) -> str:
         """Put a script, and other files, as an archive into S3; return its address."""

@@ -18,7 +18,7 @@ SPOT: dict[str, Any] = {
 
 
 def test_calls_are_throttled_and_fail(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: ListTrainingJobs, call: 1, effect: throttle}
@@ -33,37 +33,37 @@ def test_calls_are_throttled_and_fail(start_emulator: Start) -> None:
         ("ResourceLimitExceeded", 400),
         ("InternalFailure", 500),
     ):
-        with pytest.raises(made.sagemaker.exceptions.ClientError) as caught:
-            made.sagemaker.list_training_jobs()
+        with pytest.raises(created.sagemaker.exceptions.ClientError) as caught:
+            created.sagemaker.list_training_jobs()
         assert caught.value.response["Error"]["Code"] == code
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
-    assert made.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+    assert created.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
 def test_a_lost_response_leaves_the_job(start_emulator: Start) -> None:
     from botocore.exceptions import ConnectionClosedError
 
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: CreateHyperParameterTuningJob, call: [1, 2], effect: lose_response}
         """
     )
-    request = made.tuning()
+    request = created.tuning()
     with pytest.raises(ConnectionClosedError):
-        made.sagemaker.create_hyper_parameter_tuning_job(**request)
-    assert made.tuned(request["HyperParameterTuningJobName"])
+        created.sagemaker.create_hyper_parameter_tuning_job(**request)
+    assert created.tuned(request["HyperParameterTuningJobName"])
 
     # A client that tries again by itself meets its own job.
-    retrying = made.client("sagemaker", attempts=3)
-    request["HyperParameterTuningJobName"] = made.name()
+    retrying = created.client("sagemaker", attempts=3)
+    request["HyperParameterTuningJobName"] = created.name()
     with pytest.raises(retrying.exceptions.ResourceInUse):
         retrying.create_hyper_parameter_tuning_job(**request)
-    assert made.tuned(request["HyperParameterTuningJobName"])
+    assert created.tuned(request["HyperParameterTuningJobName"])
 
 
 def test_a_spot_machine_is_taken_away(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
     )
     code = """
@@ -78,26 +78,26 @@ def test_a_spot_machine_is_taken_away(start_emulator: Start) -> None:
             time.sleep(100 if step == 2 and not begin else 0)
     """
     where = {"CheckpointConfig": {"S3Uri": "s3://team-bucket/points/one"}}
-    name = made.train(code, **SPOT, **where)
-    job = made.trained(name)
+    name = created.train(code, **SPOT, **where)
+    job = created.trained(name)
     assert job["TrainingJobStatus"] == "Completed"
     steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
     assert steps[2:5] == ["Training", "Interrupted", "Restarting"]
     assert steps.count("Training") == 2
-    said = made.log(name)
+    said = created.log(name)
     assert "begin at 0" in said
     assert "begin at 2" in said
     assert job["FinalMetricDataList"][0]["Value"] == 4.0
 
 
 def test_a_machine_on_demand_is_not_taken_away(start_emulator: Start) -> None:
-    made = start_emulator(faults="faults: [{operation: trial, call: 1, effect: interrupt}]")
-    job = made.trained(made.train())
+    created = start_emulator(faults="faults: [{operation: trial, call: 1, effect: interrupt}]")
+    job = created.trained(created.train())
     assert "Interrupted" not in [step["Status"] for step in job["SecondaryStatusTransitions"]]
 
 
 def test_trials_meet_their_faults(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: trial, call: 1, effect: fail}
@@ -113,9 +113,9 @@ def test_trials_meet_their_faults(start_emulator: Start) -> None:
             print("loss=1;", flush=True)
             time.sleep(100 if third and step == 1 else 0)
     """
-    name = made.tune(code, config={"ResourceLimits": limits})
-    job = made.tuned(name)
-    trials = made.trials(name)
+    name = created.tune(code, config={"ResourceLimits": limits})
+    job = created.tuned(name)
+    trials = created.trials(name)
     assert [trial["TrainingJobStatus"] for trial in trials] == [
         "Failed",
         "Completed",
@@ -134,23 +134,23 @@ def test_trials_meet_their_faults(start_emulator: Start) -> None:
 
 
 def test_the_service_tries_again_what_it_failed_to_run(start_emulator: Start) -> None:
-    made = start_emulator(faults="faults: [{operation: trial, call: 1, effect: fail}]")
-    job = made.trained(made.train(RetryStrategy={"MaximumRetryAttempts": 1}))
+    created = start_emulator(faults="faults: [{operation: trial, call: 1, effect: fail}]")
+    job = created.trained(created.train(RetryStrategy={"MaximumRetryAttempts": 1}))
     assert job["TrainingJobStatus"] == "Completed"
     assert "Restarting" in [step["Status"] for step in job["SecondaryStatusTransitions"]]
 
 
 def test_a_start_may_take_too_long(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="faults: [{operation: trial, call: 1, effect: slow_start, seconds: 5000}]"
     )
-    job = made.trained(made.train(**SPOT))
+    job = created.trained(created.train(**SPOT))
     assert job["TrainingJobStatus"] == "Stopped"
     assert job["SecondaryStatus"] == "MaxWaitTimeExceeded"
 
 
 def test_rights_are_missing_and_credentials_expire(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: ListTrainingJobs, call: 1, effect: deny}
@@ -162,22 +162,22 @@ def test_rights_are_missing_and_credentials_expire(start_emulator: Start) -> Non
         - {operation: GetCallerIdentity, call: 1, effect: lose_response}
         """
     )
-    s3, iam, logs = (made.client(name) for name in ("s3", "iam", "logs"))
+    s3, iam, logs = (created.client(name) for name in ("s3", "iam", "logs"))
     group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
     for call, members, code in (
-        (made.sagemaker.list_training_jobs, {}, "AccessDeniedException"),
-        (made.sagemaker.list_training_jobs, {}, "ExpiredTokenException"),
+        (created.sagemaker.list_training_jobs, {}, "AccessDeniedException"),
+        (created.sagemaker.list_training_jobs, {}, "ExpiredTokenException"),
         (s3.head_bucket, {"Bucket": "team-bucket"}, "403"),
         (s3.head_bucket, {"Bucket": "team-bucket"}, "400"),
         (iam.get_role, {"RoleName": "x"}, "ExpiredToken"),
         (logs.describe_log_streams, group, "AccessDeniedException"),
     ):
-        with pytest.raises(made.sagemaker.exceptions.ClientError) as caught:
+        with pytest.raises(created.sagemaker.exceptions.ClientError) as caught:
             call(**members)
         assert caught.value.response["Error"]["Code"] == code
     from botocore.exceptions import ConnectionClosedError
 
     with pytest.raises(ConnectionClosedError):
-        made.client("sts").get_caller_identity()
+        created.client("sts").get_caller_identity()
     assert s3.head_bucket(Bucket="team-bucket")
-    assert made.client("sts").get_caller_identity()["Arn"].endswith("user/emulator")
+    assert created.client("sts").get_caller_identity()["Arn"].endswith("user/emulator")

@@ -261,9 +261,9 @@ def test_a_region_is_no_path(emulator: Emulator, region: str) -> None:
 
 
 def test_the_environment_alone_is_enough(start_emulator: Callable[..., Emulator]) -> None:
-    made = start_emulator()
+    created = start_emulator()
     code = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
-    env = {"PATH": os.environ["PATH"], **made.address["environment"]}
+    env = {"PATH": os.environ["PATH"], **created.address["environment"]}
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )
@@ -271,12 +271,12 @@ def test_the_environment_alone_is_enough(start_emulator: Callable[..., Emulator]
 
 
 def test_its_end_ends_the_scripts(start_emulator: Callable[..., Emulator]) -> None:
-    made = start_emulator()
+    created = start_emulator()
     code = "import os, time\nprint(f'pid={os.getpid()}=', flush=True)\ntime.sleep(100)"
-    name = made.train(code)
-    said = made.until(lambda: made.log(name), lambda text: text.count("=") == 2)
+    name = created.train(code)
+    said = created.until(lambda: created.log(name), lambda text: text.count("=") == 2)
     pid = int(said.split("=")[1])
-    assert made.end() == 0
+    assert created.end() == 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -284,12 +284,12 @@ def test_its_end_ends_the_scripts(start_emulator: Callable[..., Emulator]) -> No
 def test_the_reaper_ends_the_scripts_when_it_is_killed(
     start_emulator: Callable[..., Emulator],
 ) -> None:
-    made = start_emulator()
+    created = start_emulator()
     code = "import os, time\nprint(f'pid={os.getpid()}=', flush=True)\ntime.sleep(100)"
-    name = made.train(code)
-    said = made.until(lambda: made.log(name), lambda text: text.count("=") == 2)
-    made.process.send_signal(signal.SIGKILL)
-    made.process.wait()
+    name = created.train(code)
+    said = created.until(lambda: created.log(name), lambda text: text.count("=") == 2)
+    created.process.send_signal(signal.SIGKILL)
+    created.process.wait()
 
     def gone() -> bool:
         try:
@@ -298,4 +298,4 @@ def test_the_reaper_ends_the_scripts_when_it_is_killed(
             return True
         return bool(status == psutil.STATUS_ZOMBIE)
 
-    made.until(gone, bool)
+    created.until(gone, bool)

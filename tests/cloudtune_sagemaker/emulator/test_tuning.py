@@ -23,10 +23,10 @@ FAILS = """
 
 def test_a_job_runs_to_its_end(emulator: Emulator) -> None:
     request = emulator.tuning(Tags=[{"Key": "team", "Value": "blue"}])
-    made = emulator.sagemaker.create_hyper_parameter_tuning_job(**request)
+    created = emulator.sagemaker.create_hyper_parameter_tuning_job(**request)
     name = request["HyperParameterTuningJobName"]
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:hyper-parameter-tuning-job/{name}"
-    assert made["HyperParameterTuningJobArn"] == arn
+    assert created["HyperParameterTuningJobArn"] == arn
 
     job = emulator.tuned(name)
     assert job["HyperParameterTuningJobStatus"] == "Completed"

@@ -55,7 +55,7 @@ def session() -> Session:
 def trainer(
     name: str, own: Any = None, *, code: Any = None, spot: bool = False, **more: Any
 ) -> ModelTrainer:
-    made = ModelTrainer(
+    created = ModelTrainer(
         training_image=IMAGES["sklearn"],
         source_code=code or SourceCode(source_dir=SOURCE, entry_script="train.py"),
         role=ROLE,
@@ -71,7 +71,7 @@ def trainer(
         base_job_name=name,
         **more,
     )
-    return made.with_metric_definitions(
+    return created.with_metric_definitions(
         [MetricDefinition(name=name, regex=regex) for name, regex in METRICS.items()]
     )
 
@@ -116,9 +116,9 @@ def of_tuning(job: HyperparameterTuner) -> dict[str, Any]:
 
 def training() -> dict[str, Any]:
     """Train, and show the log as it grows."""
-    made = trainer("training", POINT | {"epochs": 4})
-    made.train(input_data_config=data("training"), wait=True, logs=True)
-    job = made._latest_training_job.refresh()
+    created = trainer("training", POINT | {"epochs": 4})
+    created.train(input_data_config=data("training"), wait=True, logs=True)
+    job = created._latest_training_job.refresh()
     return {
         "name": job.training_job_name,
         "status": job.training_job_status,
@@ -138,9 +138,9 @@ def command() -> dict[str, Any]:
     }
     jobs = {}
     for name, each in code.items():
-        made = trainer(name, POINT if name != "words" else None, code=each)
-        made.train(wait=False, logs=False)
-        jobs[name] = made._latest_training_job
+        created = trainer(name, POINT if name != "words" else None, code=each)
+        created.train(wait=False, logs=False)
+        jobs[name] = created._latest_training_job
     for job in jobs.values():
         job.wait()
     return {

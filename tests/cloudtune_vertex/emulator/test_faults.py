@@ -25,13 +25,13 @@ def exceptions() -> Any:
     return pytest.importorskip("google.api_core.exceptions")
 
 
-def named(made: Any, name: str) -> list[Any]:
+def named(created: Any, name: str) -> list[Any]:
     request = {"parent": PARENT, "filter": f'display_name="{name}"'}
-    return list(made.jobs.list_hyperparameter_tuning_jobs(request=request))
+    return list(created.jobs.list_hyperparameter_tuning_jobs(request=request))
 
 
 def test_calls_are_refused_and_fail(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: ListCustomJobs, call: 1, effect: throttle}
@@ -45,12 +45,12 @@ def test_calls_are_refused_and_fail(start_emulator: Start) -> None:
         ("ServiceUnavailable", "unavailable"),
     ):
         with pytest.raises(getattr(exceptions(), kind), match=message):
-            made.jobs.list_custom_jobs(parent=PARENT)
-    assert list(made.jobs.list_custom_jobs(parent=PARENT)) == []
+            created.jobs.list_custom_jobs(parent=PARENT)
+    assert list(created.jobs.list_custom_jobs(parent=PARENT)) == []
 
 
 def test_a_job_is_there_though_its_answer_was_lost_or_late(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: CreateHyperparameterTuningJob, call: 1, effect: lose_response}
@@ -65,16 +65,16 @@ def test_a_job_is_there_though_its_answer_was_lost_or_late(start_emulator: Start
         exceptions().ServiceUnavailable,
     )
     for error, count in zip(errors, (1, 1, 0), strict=True):
-        job = made.tuning()
+        job = created.tuning()
         with pytest.raises(error):
-            made.create(job)
-        assert len(named(made, job["displayName"])) == count
+            created.create(job)
+        assert len(named(created, job["displayName"])) == count
 
 
 def test_a_machine_that_is_taken_away_starts_the_trial_again_with_its_folder(
     start_emulator: Start,
 ) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="faults: [{operation: trial, call: [1, 3], effect: interrupt, after: 2}]"
     )
     code = """
@@ -94,26 +94,26 @@ def test_a_machine_that_is_taken_away_starts_the_trial_again_with_its_folder(
             file.write_text("".join(lines))
             time.sleep(5 if step == 2 and not begin else 0.5)
     """
-    job = made.run(made.tuning(code, maxTrialCount=1, maxFailedTrialCount=1))
+    job = created.run(created.tuning(code, maxTrialCount=1, maxFailedTrialCount=1))
     (trial,) = job.trials
     assert job.state.name == "JOB_STATE_SUCCEEDED"
-    said = made.log(trial.custom_job).splitlines()
+    said = created.log(trial.custom_job).splitlines()
     assert said[0] == "begin at 0, alone: True"
     assert said[1] in {f"begin at {step}, alone: True" for step in (2, 3, 4)}
     assert trial.final_measurement.metrics[0].value == 4.0
 
-    request = made.tuning(code, maxTrialCount=2, maxFailedTrialCount=2, parallelTrialCount=1)
+    request = created.tuning(code, maxTrialCount=2, maxFailedTrialCount=2, parallelTrialCount=1)
     request["trialJobSpec"]["scheduling"] = {"disableRetries": True}
-    job = made.run(request)
+    job = created.run(request)
     states = {trial.id: trial.state.name for trial in job.trials}
     assert states == {"1": "SUCCEEDED", "2": "INFEASIBLE"}
     lost = next(trial for trial in job.trials if trial.id == "2")
-    custom = made.get(lost.custom_job)
+    custom = created.get(lost.custom_job)
     assert (custom.state.name, custom.error.code) == ("JOB_STATE_FAILED", 14)
 
 
 def test_trials_fail_are_infeasible_and_are_stopped_early(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="""
         faults:
         - {operation: trial, call: 1, effect: fail}
@@ -121,30 +121,30 @@ def test_trials_fail_are_infeasible_and_are_stopped_early(start_emulator: Start)
         - {operation: trial, call: 3, effect: stop_early, after: 3}
         """
     )
-    job = made.run(made.tuning(maxTrialCount=4, parallelTrialCount=1, maxFailedTrialCount=4))
+    job = created.run(created.tuning(maxTrialCount=4, parallelTrialCount=1, maxFailedTrialCount=4))
     trials = {trial.id: trial for trial in job.trials}
     states = {number: trial.state.name for number, trial in trials.items()}
     assert states == {"1": "INFEASIBLE", "2": "INFEASIBLE", "3": "SUCCEEDED", "4": "SUCCEEDED"}
-    failed, silent = (made.get(trials[number].custom_job) for number in ("1", "2"))
+    failed, silent = (created.get(trials[number].custom_job) for number in ("1", "2"))
     assert (failed.state.name, failed.error.code) == ("JOB_STATE_FAILED", 13)
     assert silent.state.name == "JOB_STATE_SUCCEEDED"
     assert trials["3"].final_measurement.step_count == 3
 
 
 def test_a_job_that_waits_too_long_for_a_machine_expires(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="faults: [{operation: trial, call: [1, 2], effect: slow_start, seconds: 3000}]"
     )
     flex = {"scheduling": {"strategy": "FLEX_START", "maxWaitDuration": "60s"}}
-    job = made.ended(made.create_custom(made.container(""), spec=flex).name)
+    job = created.ended(created.create_custom(created.container(""), spec=flex).name)
     assert job.state.name == "JOB_STATE_EXPIRED"
-    job = made.ended(made.create_custom(made.container("")).name)
+    job = created.ended(created.create_custom(created.container("")).name)
     assert job.state.name == "JOB_STATE_SUCCEEDED"
     assert not job.error.message
 
 
 def test_the_machine_of_a_custom_job_is_taken_away_after_seconds(start_emulator: Start) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="faults: [{operation: trial, call: [1, 2], effect: interrupt, after: 5}]"
     )
     code = """
@@ -158,19 +158,19 @@ def test_the_machine_of_a_custom_job_is_taken_away_after_seconds(start_emulator:
         time.sleep(0 if again else 600)
     """
     base = {"baseOutputDirectory": {"outputUriPrefix": "gs://team-bucket/taken"}}
-    job = made.ended(made.create_custom(made.container(code), spec=base).name)
+    job = created.ended(created.create_custom(created.container(code), spec=base).name)
     assert job.state.name == "JOB_STATE_SUCCEEDED"
-    assert made.log(job.name) == "first\nagain\n"
+    assert created.log(job.name) == "first\nagain\n"
     never = {"scheduling": {"disableRetries": True}}
     code = "import time; time.sleep(600)"
-    job = made.ended(made.create_custom(made.container(code), spec=never).name)
+    job = created.ended(created.create_custom(created.container(code), spec=never).name)
     assert (job.state.name, job.error.code) == ("JOB_STATE_FAILED", 14)
     assert (job.end_time - job.start_time).total_seconds() >= 5
 
 
 def test_the_service_fails_to_run_a_custom_job(start_emulator: Start) -> None:
-    made = start_emulator(faults="faults: [{operation: trial, call: 1, effect: fail}]")
-    job = made.ended(made.create_custom(made.container("")).name)
+    created = start_emulator(faults="faults: [{operation: trial, call: 1, effect: fail}]")
+    job = created.ended(created.create_custom(created.container("")).name)
     assert (job.state.name, job.error.code) == ("JOB_STATE_FAILED", 13)
 
 
@@ -186,10 +186,10 @@ def test_what_makes_no_sense_for_a_custom_job_is_refused(
         why = f"1: faults.0.effect: vertex: {effect} cannot happen here"
         with pytest.raises(StudyError, match=why):
             process.read_fault_plans(plan, {"vertex": "driven"})
-    made = start_emulator("--faults", str(plan))
+    created = start_emulator("--faults", str(plan))
     with pytest.raises(exceptions().MethodNotImplemented, match=f"has {effect} for this job"):
-        made.create_custom(made.container(""))
-    assert list(made.jobs.list_custom_jobs(parent=PARENT)) == []
+        created.create_custom(created.container(""))
+    assert list(created.jobs.list_custom_jobs(parent=PARENT)) == []
 
 
 def test_a_driven_run_is_told_so_before_anything_is_started(

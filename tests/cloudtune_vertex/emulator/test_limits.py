@@ -61,7 +61,7 @@ def test_the_median_rule_acts_where_there_is_one_metric(metrics: list[str], *, s
 
 @pytest.mark.slow
 def test_the_time_of_a_job_counts_over_its_restarts(start_emulator: Callable[..., Any]) -> None:
-    made = start_emulator(
+    created = start_emulator(
         faults="faults: [{operation: trial, call: 1, effect: interrupt, after: 1}]"
     )
     code = textwrap.dedent("""
@@ -73,15 +73,15 @@ def test_the_time_of_a_job_counts_over_its_restarts(start_emulator: Callable[...
         file.write_text(json.dumps({"global_step": "1", "loss": "1"}) + "\\n")
         time.sleep(2)
     """)
-    request = made.tuning(
+    request = created.tuning(
         code,
         spec={"scheduling": {"timeout": "20s"}},
         maxTrialCount=1,
         parallelTrialCount=1,
         maxFailedTrialCount=1,
     )
-    (trial,) = made.run(request).trials
-    custom = made.get(trial.custom_job)
-    assert made.log(custom.name).count("started") == 2
+    (trial,) = created.run(request).trials
+    custom = created.get(trial.custom_job)
+    assert created.log(custom.name).count("started") == 2
     assert custom.state.name == "JOB_STATE_CANCELLED"
     assert "timeout" in custom.error.message

@@ -118,8 +118,8 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         for key, inner in value.items():
             yield from places(inner, (*path, key))
     elif is_list(value):
-        for place, inner in enumerate(value):
-            yield from places(inner, (*path, place))
+        for index, inner in enumerate(value):
+            yield from places(inner, (*path, index))
 
 
 def changed(job: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -162,9 +162,9 @@ def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VertexApp]:
         patch.setattr(Tuner, "start", nothing)
         patch.setattr(CustomJobs, "launch", nothing)
         folder = tmp_path_factory.mktemp("odd")
-        made = VertexApp(folder, Delays(), FaultPlan(), "http://127.0.0.1:1", "KEY")
-        yield made
-        made.close()
+        created = VertexApp(folder, Delays(), FaultPlan(), "http://127.0.0.1:1", "KEY")
+        yield created
+        created.close()
 
 
 def answer(
@@ -253,8 +253,8 @@ QUERIES = {
 @example(query={"pageSize": "-1"})
 @given(query=st.fixed_dictionaries({}, optional=QUERIES))
 def test_odd_queries(vertex: VertexApp, query: dict[str, str]) -> None:
-    made = answer(vertex, "POST", f"{PARENT}/customJobs", json.dumps(CUSTOM).encode())
-    assert made[0] == 200
+    created = answer(vertex, "POST", f"{PARENT}/customJobs", json.dumps(CUSTOM).encode())
+    assert created[0] == 200
     words = urlencode(query)
     status, said = answer(vertex, "GET", f"{PARENT}/customJobs", query=words)
     assert status in {200, 400}, said

@@ -68,15 +68,17 @@ class Pipelines:
 
 @pytest.fixture
 def pipelines(emulator: Any) -> Any:
-    made = Pipelines(emulator)
-    yield made
-    made.client.transport.close()
+    created = Pipelines(emulator)
+    yield created
+    created.client.transport.close()
 
 
 def test_a_pipeline_runs_a_custom_job(emulator: Any, pipelines: Any) -> None:
-    made = pipelines.create("import os; print(os.environ['AIP_MODEL_DIR'])", labels={"team": "a"})
-    assert made.state.name == "PIPELINE_STATE_PENDING"
-    pipeline = pipelines.ended(made.name)
+    created = pipelines.create(
+        "import os; print(os.environ['AIP_MODEL_DIR'])", labels={"team": "a"}
+    )
+    assert created.state.name == "PIPELINE_STATE_PENDING"
+    pipeline = pipelines.ended(created.name)
     assert pipeline.state.name == "PIPELINE_STATE_SUCCEEDED"
     job = emulator.get(pipeline.training_task_metadata["backingCustomJob"])
     assert job.state.name == "JOB_STATE_SUCCEEDED"
@@ -86,19 +88,19 @@ def test_a_pipeline_runs_a_custom_job(emulator: Any, pipelines: Any) -> None:
     listed = pipelines.client.list_training_pipelines(
         request={"parent": PARENT, "filter": 'labels.team="a" AND state="PIPELINE_STATE_SUCCEEDED"'}
     )
-    assert [each.name for each in listed] == [made.name]
-    assert pipelines.client.delete_training_pipeline(name=made.name).done()
+    assert [each.name for each in listed] == [created.name]
+    assert pipelines.client.delete_training_pipeline(name=created.name).done()
     with pytest.raises(exceptions().NotFound):
-        pipelines.client.get_training_pipeline(name=made.name)
+        pipelines.client.get_training_pipeline(name=created.name)
 
 
 def test_a_pipeline_fails_and_is_cancelled_with_its_job(pipelines: Any) -> None:
     failed = pipelines.ended(pipelines.create("raise SystemExit(3)").name)
     assert failed.state.name == "PIPELINE_STATE_FAILED"
     assert "non-zero status of 3" in failed.error.message
-    made = pipelines.create("import time; time.sleep(600)")
-    pipelines.client.cancel_training_pipeline(name=made.name)
-    assert pipelines.ended(made.name).state.name == "PIPELINE_STATE_CANCELLED"
+    created = pipelines.create("import time; time.sleep(600)")
+    pipelines.client.cancel_training_pipeline(name=created.name)
+    assert pipelines.ended(created.name).state.name == "PIPELINE_STATE_CANCELLED"
 
 
 SAVE = """

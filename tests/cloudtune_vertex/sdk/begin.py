@@ -48,7 +48,7 @@ def start(trials: int, seconds: str) -> str:
         base_output_dir=f"gs://{client.BUCKET}/attached",
     )
     momentum = hpt.DoubleParameterSpec(0.1, 0.9, "linear", parent_values=["sgd"])
-    made = aiplatform.HyperparameterTuningJob(
+    created = aiplatform.HyperparameterTuningJob(
         display_name="attached",
         custom_job=custom,
         metric_spec={"score": "maximize"},
@@ -62,9 +62,9 @@ def start(trials: int, seconds: str) -> str:
         max_trial_count=trials,
         parallel_trial_count=2,
     )
-    made.run(sync=False)
-    made.wait_for_resource_creation()
-    return str(made.resource_name)
+    created.run(sync=False)
+    created.wait_for_resource_creation()
+    return str(created.resource_name)
 
 
 def read(name: str) -> str:

@@ -68,11 +68,11 @@ def job(name: str, *words: str, **more: Any) -> Any:
     return aiplatform.HyperparameterTuningJob(display_name=name, custom_job=custom, **given | more)
 
 
-def told_of(made: Any) -> dict[str, Any]:
+def told_of(created: Any) -> dict[str, Any]:
     return {
-        "name": made.resource_name,
-        "state": made.state.name,
-        "error": made.error.code,
+        "name": created.resource_name,
+        "state": created.state.name,
+        "error": created.error.code,
         "trials": [
             {
                 "id": trial.id,
@@ -81,18 +81,18 @@ def told_of(made: Any) -> dict[str, Any]:
                 "score": [metric.value for metric in trial.final_measurement.metrics],
                 "job": aiplatform.CustomJob.get(trial.custom_job).state.name,
             }
-            for trial in made.trials
+            for trial in created.trials
         ],
     }
 
 
 def tuned() -> dict[str, Any]:
-    made = job("tuned")
-    made.run()
+    created = job("tuned")
+    created.run()
     listed = aiplatform.HyperparameterTuningJob.list(filter='labels.use="tuned"')
-    again = aiplatform.HyperparameterTuningJob.get(made.resource_name)
+    again = aiplatform.HyperparameterTuningJob.get(created.resource_name)
     return {
-        **told_of(made),
+        **told_of(created),
         "listed": [each.resource_name for each in listed],
         "again": told_of(again),
     }
@@ -100,7 +100,7 @@ def tuned() -> dict[str, Any]:
 
 def grid() -> dict[str, Any]:
     layers = hpt.IntegerParameterSpec(1, 2, "linear")
-    made = job(
+    created = job(
         "grid",
         "--rate=0.1",
         "--batch=1",
@@ -110,45 +110,45 @@ def grid() -> dict[str, Any]:
         measurement_selection="last",
         max_trial_count=9,
     )
-    made.run()
-    return told_of(made)
+    created.run()
+    return told_of(created)
 
 
 def failed() -> dict[str, Any]:
-    made = job("failed", "--fail", parallel_trial_count=1)
+    created = job("failed", "--fail", parallel_trial_count=1)
     try:
-        made.run()
+        created.run()
     except RuntimeError as error:
-        return {**told_of(made), "raised": str(error)}
+        return {**told_of(created), "raised": str(error)}
     raise AssertionError("it should fail")
 
 
 def cancelled() -> dict[str, Any]:
-    made = job("cancelled", "--wait")
-    made.run(sync=False)
-    made.wait_for_resource_creation()
-    made.cancel()
+    created = job("cancelled", "--wait")
+    created.run(sync=False)
+    created.wait_for_resource_creation()
+    created.cancel()
     try:
-        made.wait()
+        created.wait()
     except RuntimeError as error:
-        return {**told_of(made), "raised": str(error)}
+        return {**told_of(created), "raised": str(error)}
     raise AssertionError("it should be cancelled")
 
 
 def deleted() -> dict[str, Any]:
     layers = hpt.IntegerParameterSpec(1, 2, "linear")
     words = ("--rate=0.1", "--batch=1", "--optimizer=adam")
-    made = job("deleted", *words, parameter_spec={"layers": layers}, max_trial_count=1)
-    made.run()
-    made.delete()
+    created = job("deleted", *words, parameter_spec={"layers": layers}, max_trial_count=1)
+    created.run()
+    created.delete()
     listed = aiplatform.HyperparameterTuningJob.list(filter='labels.use="deleted"')
     return {"listed": [each.resource_name for each in listed]}
 
 
 def refused() -> dict[str, Any]:
-    made = job("refused", search_algorithm="grid")
+    created = job("refused", search_algorithm="grid")
     try:
-        made.run()
+        created.run()
     except Exception as error:  # noqa: BLE001 - whatever the SDK makes of it
         return {"kind": type(error).__name__, "raised": str(error)}
     raise AssertionError("it should be refused")

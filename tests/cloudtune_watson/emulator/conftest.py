@@ -246,9 +246,9 @@ X = {"name": "x", "type": "Range", "dataType": "DOUBLE", "minDbVal": 0.5, "maxDb
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """An emulator that the tests of a file share."""
-    made = Cluster(tmp_path_factory.mktemp("cluster") / "state")
-    yield made
-    made.watson.close()
+    created = Cluster(tmp_path_factory.mktemp("cluster") / "state")
+    yield created
+    created.watson.close()
 
 
 @pytest.fixture
@@ -260,12 +260,12 @@ def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
         def start(faults: str = "", speed: float = 6000) -> Cluster:
             plan = tmp_path / "faults.yaml"
             plan.write_text(textwrap.dedent(faults))
-            made = Cluster(
+            created = Cluster(
                 tmp_path / f"cluster{next(numbers)}",
                 read_plan(plan, SupportedFaults(OPERATIONS, extra=EFFECTS)) if faults else None,
                 speed,
             )
-            stack.callback(made.watson.close)
-            return made
+            stack.callback(created.watson.close)
+            return created
 
         yield start

@@ -69,11 +69,11 @@ def test_nothing_is_unpacked_outside(tmp_path: Path) -> None:
 def test_a_container_is_made_anew_and_keeps_its_results(tmp_path: Path) -> None:
     path = tmp_path / "code.zip"
     path.write_bytes(zipped(zipfile.ZIP_STORED))
-    made = container(tmp_path)
-    python = create_container(made, unzip(path))
+    created = container(tmp_path)
+    python = create_container(created, unzip(path))
     assert Path(python).exists()
-    (made.work / "left").touch()
-    (made.result / "kept").touch()
-    create_container(made, unzip(path))
-    assert sorted(each.name for each in made.work.iterdir()) == ["train.py"]
-    assert (made.result / "kept").exists()
+    (created.work / "left").touch()
+    (created.result / "kept").touch()
+    create_container(created, unzip(path))
+    assert sorted(each.name for each in created.work.iterdir()) == ["train.py"]
+    assert (created.result / "kept").exists()

@@ -11,10 +11,10 @@ from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, 
 
 @pytest.fixture
 def container(tmp_path: Path) -> Container:
-    made = Container(tmp_path, tmp_path / "data", tmp_path / "result", tmp_path / "logs")
-    for folder in (made.work, made.result, made.logs):
+    created = Container(tmp_path, tmp_path / "data", tmp_path / "result", tmp_path / "logs")
+    for folder in (created.work, created.result, created.logs):
         folder.mkdir()
-    return made
+    return created
 
 
 def test_arguments_of_a_search_are_the_platforms_or_the_scripts() -> None:

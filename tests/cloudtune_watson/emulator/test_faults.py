@@ -28,7 +28,7 @@ MEASURES = """
 
 
 @pytest.mark.parametrize(
-    ("effect", "status", "code", "made"),
+    ("effect", "status", "code", "created"),
     [
         ("throttle", 429, "rate_limit_reached_requests", 0),
         ("quota", 403, "quota_exceeded", 0),
@@ -37,7 +37,7 @@ MEASURES = """
     ],
 )
 def test_a_call_goes_wrong(
-    start_cluster: Start, effect: str, status: int, code: str, made: int
+    start_cluster: Start, effect: str, status: int, code: str, created: int
 ) -> None:
     cluster = start_cluster(
         f"faults:\n- {{operation: CreateTraining, call: 1, effect: {effect}}}\n"
@@ -46,7 +46,7 @@ def test_a_call_goes_wrong(
     found, body = cluster.ask("POST", "/ml/v4/trainings", VERSION, json=request)
     assert (found, body["status_code"], body["errors"][0]["code"]) == (status, status, code)
     _, listed = cluster.ask("GET", "/ml/v4/trainings", LISTED)
-    assert len(listed["resources"]) == made
+    assert len(listed["resources"]) == created
     assert cluster.ask("POST", "/ml/v4/trainings", VERSION, json=request)[0] == 201
 
 
@@ -76,8 +76,8 @@ def test_trainings_go_wrong(start_cluster: Start) -> None:
         "- {operation: trial, call: 5, effect: slow_start, seconds: 60}\n"
     )
     definition = cluster.definition(MEASURES)
-    made = [cluster.create(cluster.training(definition)) for _ in range(5)]
-    failed, silent, quiet, interrupted, slow = (cluster.ended(each) for each in made)
+    created = [cluster.create(cluster.training(definition)) for _ in range(5)]
+    failed, silent, quiet, interrupted, slow = (cluster.ended(each) for each in created)
     assert failed["status"]["state"] == "failed"
     assert "internal error" in failed["status"]["failure"]["errors"][0]["message"]
 
@@ -85,9 +85,9 @@ def test_trainings_go_wrong(start_cluster: Start) -> None:
         path = f"/v2/asset_files/results/{training}/val_dict_list.json"
         return cluster.ask("GET", path)[0]
 
-    assert (silent["status"]["state"], listed(made[1])) == ("completed", 404)
+    assert (silent["status"]["state"], listed(created[1])) == ("completed", 404)
     assert "metrics" not in silent["status"]
-    assert (quiet["status"]["state"], listed(made[2])) == ("completed", 200)
+    assert (quiet["status"]["state"], listed(created[2])) == ("completed", 200)
     assert "metrics" not in quiet["status"]
     assert interrupted["status"]["state"] == "completed"
     assert cluster.log(interrupted) == "first\nagain\n"

@@ -38,20 +38,20 @@ def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
         for name, value in document.items():
             yield from places(value, (*path, name))
     elif is_list(document):
-        for place, value in enumerate(document):
-            yield from places(value, (*path, place))
+        for index, value in enumerate(document):
+            yield from places(value, (*path, index))
 
 
 def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     """Return a document with another value in one place."""
     if not path:
         return value
-    made = copy.deepcopy(document)
-    inner = made
+    created = copy.deepcopy(document)
+    inner = created
     for part in path[:-1]:
         inner = inner[part]
     inner[path[-1]] = value
-    return made
+    return created
 
 
 def text_of(document: Any) -> str:
@@ -75,9 +75,9 @@ def test_no_path_query_or_body_breaks_an_operation(start_cluster: Callable[..., 
     seen: set[int] = set()
     for operation in OPERATIONS.values():
         shape = operation.pattern.pattern.replace("(?:/v2)?", "").replace("/?", "")
-        for number, place in enumerate(PATHS):
+        for number, index in enumerate(PATHS):
             parts = shape.split("(?P<")
-            path = parts[0] + "".join(place + part.partition(")")[2] for part in parts[1:])
+            path = parts[0] + "".join(index + part.partition(")")[2] for part in parts[1:])
             for body in (BODIES[number % len(BODIES)], b"{}"):
                 query = QUERIES[(number + len(body)) % len(QUERIES)]
                 for kind in ("application/json", "multipart/form-data; boundary=x", ""):
@@ -181,12 +181,12 @@ def test_no_asset_that_is_a_little_wrong_breaks_it(cluster: Cluster) -> None:
         ("/v2/assets", asset),
         ("/v2/asset_types/wml_model_definition/search", query),
     ):
-        for place in places(document):
+        for index in places(document):
             for value in ODD:
                 fine(
                     cluster,
                     "POST",
                     f"{path}?space_id=s",
-                    data=text_of(changed(document, place, value)),
+                    data=text_of(changed(document, index, value)),
                     content_type="application/json",
                 )

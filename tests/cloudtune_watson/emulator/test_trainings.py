@@ -141,7 +141,7 @@ def test_a_training_that_waits_can_be_cancelled(start_cluster: Callable[..., Clu
 def test_trainings_are_listed_by_their_tags(start_cluster: Callable[..., Cluster]) -> None:
     cluster = start_cluster()
     definition = cluster.definition("pass")
-    made = [
+    created = [
         cluster.create(cluster.training(definition, tags=["cloudtune", f"n:{number}"]))
         for number in range(5)
     ]
@@ -153,13 +153,13 @@ def test_trainings_are_listed_by_their_tags(start_cluster: Callable[..., Cluster
         assert status == 200, body
         return [each["metadata"]["id"] for each in body["resources"]]
 
-    assert listed() == [other, *made[::-1]]
-    assert listed(**{"tag.value": "cloudtune"}) == made[::-1]
-    assert listed(**{"tag.value": ["cloudtune", "n:3"]}) == [made[3]]
+    assert listed() == [other, *created[::-1]]
+    assert listed(**{"tag.value": "cloudtune"}) == created[::-1]
+    assert listed(**{"tag.value": ["cloudtune", "n:3"]}) == [created[3]]
     assert listed(**{"tag.value": "nobody"}) == []
-    assert listed(training_definition_id=definition) == made[::-1]
+    assert listed(training_definition_id=definition) == created[::-1]
     assert listed(space_id="other-space") == []
-    for each in (*made, other):
+    for each in (*created, other):
         cluster.ended(each)
     assert len(listed(state="completed")) == 6
     assert listed(state="running") == []
@@ -169,7 +169,7 @@ def test_trainings_are_listed_by_their_tags(start_cluster: Callable[..., Cluster
     following = page["next"]["href"]
     assert [len(page["resources"]), page["limit"]] == [4, 4]
     answer = cluster.client.get(following).get_json()
-    assert [each["metadata"]["id"] for each in answer["resources"]] == made[:2][::-1]
+    assert [each["metadata"]["id"] for each in answer["resources"]] == created[:2][::-1]
     assert "next" not in answer
     assert status == 200
 

@@ -44,25 +44,25 @@ def client(kind: str, *, key: str | None = None, project: bool = False) -> Any:
     url, key = os.environ["WATSON_EMULATOR_URL"], key or os.environ["WATSON_EMULATOR_KEY"]
     if kind == "watsonx":
         ai = import_module("ibm_watsonx_ai")
-        made = ai.APIClient(ai.Credentials(url=url, username="someone", api_key=key))
+        created = ai.APIClient(ai.Credentials(url=url, username="someone", api_key=key))
     else:
         wml = import_module("ibm_watson_machine_learning")
         said = {"url": url, "username": "someone", "apikey": key, "instance_id": "openshift"}
-        made = wml.APIClient({**said, "version": "5.0"})
+        created = wml.APIClient({**said, "version": "5.0"})
     if project:
-        made.set.default_project("a-project")
+        created.set.default_project("a-project")
     else:
-        made.set.default_space(SPACE)
-    return made
+        created.set.default_space(SPACE)
+    return created
 
 
-def stored(made: Any, name: str) -> Any:
+def stored(created: Any, name: str) -> Any:
     """Store a model definition; return what the package tells of it."""
     archive = Path("code.zip")
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr("train.py", textwrap.dedent(SCRIPT))
-    names = made.model_definitions.ConfigurationMetaNames
-    return made.model_definitions.store(
+    names = created.model_definitions.ConfigurationMetaNames
+    return created.model_definitions.store(
         str(archive),
         {
             names.NAME: name,
@@ -74,12 +74,12 @@ def stored(made: Any, name: str) -> Any:
     )
 
 
-def begun(made: Any, definition: str, command: str, *tags: str) -> str:
+def begun(created: Any, definition: str, command: str, *tags: str) -> str:
     """Run a training; return its id."""
-    names = made.training.ConfigurationMetaNames
-    kind = "spaces" if made.default_space_id else "projects"
-    scope = made.default_space_id or made.default_project_id
-    told = made.training.run(
+    names = created.training.ConfigurationMetaNames
+    kind = "spaces" if created.default_space_id else "projects"
+    scope = created.default_space_id or created.default_project_id
+    told = created.training.run(
         {
             names.NAME: "of a test",
             names.DESCRIPTION: "a training",
@@ -98,15 +98,15 @@ def begun(made: Any, definition: str, command: str, *tags: str) -> str:
             },
         }
     )
-    training: str = made.training.get_id(told)
+    training: str = created.training.get_id(told)
     return training
 
 
-def ended(made: Any, training: str) -> Any:
+def ended(created: Any, training: str) -> Any:
     """Return a training's status once it has ended."""
     due = time.monotonic() + 60
     while time.monotonic() < due:
-        status = made.training.get_status(training)
+        status = created.training.get_status(training)
         if status["state"] in ("completed", "failed", "canceled"):
             return status
         time.sleep(0.1)
@@ -124,32 +124,32 @@ def guarded(_kind: str) -> Any:
 
 def whole(kind: str, *, project: bool = False) -> Any:
     """Store, run, read, list and forget."""
-    made = client(kind, project=project)
-    definition = stored(made, "mine")
+    created = client(kind, project=project)
+    definition = stored(created, "mine")
     found: str = definition["metadata"]["guid"]
     Path("back.zip").unlink(missing_ok=True)
-    made.model_definitions.download(found, "back.zip")
-    details = made.model_definitions.get_details(found)
-    listed = made.model_definitions.get_details()["resources"]
-    training = begun(made, found, "train.py --rate 0.1 --note 'two words'", "cloudtune", TAG)
-    other = begun(made, found, "train.py", "cloudtune")
-    status = ended(made, training)
-    ended(made, other)
-    tagged: Any = {} if kind != "watsonx" else made.training.get_details(tag_value=TAG)
+    created.model_definitions.download(found, "back.zip")
+    details = created.model_definitions.get_details(found)
+    listed = created.model_definitions.get_details()["resources"]
+    training = begun(created, found, "train.py --rate 0.1 --note 'two words'", "cloudtune", TAG)
+    other = begun(created, found, "train.py", "cloudtune")
+    status = ended(created, training)
+    ended(created, other)
+    tagged: Any = {} if kind != "watsonx" else created.training.get_details(tag_value=TAG)
     told: dict[str, Any] = {
         "name": details["metadata"]["name"],
         "command": details["entity"]["wml_model_definition"]["command"],
         "listed": [each["metadata"]["name"] for each in listed],
         "same": Path("back.zip").read_bytes() == Path("code.zip").read_bytes(),
         "status": status,
-        "details": made.training.get_details(training),
-        "metrics": made.training.get_metrics(training),
-        "trainings": len(made.training.get_details()["resources"]),
+        "details": created.training.get_details(training),
+        "metrics": created.training.get_metrics(training),
+        "trainings": len(created.training.get_details()["resources"]),
         "tagged": [each["metadata"]["id"] for each in tagged.get("resources", [])],
-        "again": made.training.cancel(training),
-        "forgotten": made.training.cancel(training, hard_delete=True),
-        "left": len(made.training.get_details()["resources"]),
-        "deleted": made.model_definitions.delete(found),
+        "again": created.training.cancel(training),
+        "forgotten": created.training.cancel(training, hard_delete=True),
+        "left": len(created.training.get_details()["resources"]),
+        "deleted": created.model_definitions.delete(found),
     }
     return {**told, "training": training}
 
@@ -161,32 +161,32 @@ def in_project(kind: str) -> Any:
 
 def stopped(kind: str) -> Any:
     """Cancel a training that runs, and let another one fail."""
-    made = client(kind)
-    definition = stored(made, "to be stopped")["metadata"]["guid"]
-    failing = begun(made, definition, "train.py --fail")
-    waiting = begun(made, definition, "train.py --wait")
+    created = client(kind)
+    definition = stored(created, "to be stopped")["metadata"]["guid"]
+    failing = begun(created, definition, "train.py --fail")
+    waiting = begun(created, definition, "train.py --wait")
     due = time.monotonic() + 60
-    while "metrics" not in made.training.get_status(waiting) and time.monotonic() < due:
+    while "metrics" not in created.training.get_status(waiting) and time.monotonic() < due:
         time.sleep(0.1)
-    cancelled = made.training.cancel(waiting)
+    cancelled = created.training.cancel(waiting)
     return {
         "cancelled": cancelled,
-        "stopped": ended(made, waiting),
-        "failed": ended(made, failing),
+        "stopped": ended(created, waiting),
+        "failed": ended(created, failing),
     }
 
 
 def files(kind: str) -> Any:
     """Read what a training has left on the volume."""
-    made = client(kind)
-    training = begun(made, stored(made, "files")["metadata"]["guid"], "train.py")
-    ended(made, training)
+    created = client(kind)
+    training = begun(created, stored(created, "files")["metadata"]["guid"], "train.py")
+    ended(created, training)
     helpers = import_module("ibm_watsonx_ai.helpers")
-    location = made.training.get_details(training)["entity"]["results_reference"]["location"]
+    location = created.training.get_details(training)["entity"]["results_reference"]["location"]
 
     def of(path: str) -> Any:
         found = helpers.DataConnection(location=helpers.FSLocation(path=path))
-        found.set_client(made)
+        found.set_client(created)
         return found
 
     # Not the whole training: the package reads no path below a second folder `assets`.
@@ -201,14 +201,14 @@ def files(kind: str) -> Any:
 
 def model(kind: str) -> Any:
     """Store the model of a training, and list what a user sees."""
-    made = client(kind)
-    training = begun(made, stored(made, "with a model")["metadata"]["guid"], "train.py")
-    ended(made, training)
-    names = made.repository.ModelMetaNames
-    base = made.software_specifications.get_id_by_name("runtime-24.1-py3.11")
+    created = client(kind)
+    training = begun(created, stored(created, "with a model")["metadata"]["guid"], "train.py")
+    ended(created, training)
+    names = created.repository.ModelMetaNames
+    base = created.software_specifications.get_id_by_name("runtime-24.1-py3.11")
     about = {names.NAME: "of a training", names.TYPE: "tensorflow_2.14"}
-    details = made.repository.store_model(training, {**about, names.SOFTWARE_SPEC_ID: base})
-    return {"model": details, "models": made.repository.list_models().to_dict("records")}
+    details = created.repository.store_model(training, {**about, names.SOFTWARE_SPEC_ID: base})
+    return {"model": details, "models": created.repository.list_models().to_dict("records")}
 
 
 def refused(kind: str) -> Any:
@@ -219,9 +219,9 @@ def refused(kind: str) -> Any:
         signing_in = str(error)
     else:
         signing_in = ""
-    made = client(kind)
+    created = client(kind)
     try:
-        begun(made, "gone", "train.py")
+        begun(created, "gone", "train.py")
     except Exception as error:  # noqa: BLE001
         running = str(error)
     else:

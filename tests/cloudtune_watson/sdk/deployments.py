@@ -54,44 +54,44 @@ def client(place: str) -> Any:
     credentials = ai.Credentials(
         url=url, username="someone", api_key=key, instance_id="openshift", version="5.2"
     )
-    made = ai.APIClient(credentials)
-    made.set.default_space(SPACE)
-    return made
+    created = ai.APIClient(credentials)
+    created.set.default_space(SPACE)
+    return created
 
 
-def deployed(made: Any, code: str) -> tuple[str, str]:
+def deployed(created: Any, code: str) -> tuple[str, str]:
     """Return the ids of a script and of its deployment."""
     path = Path("script.py")
     path.write_text(textwrap.dedent(code))
-    base = made.software_specifications.get_id_by_name("runtime-25.1-py3.12")
-    names = made.script.ConfigurationMetaNames
-    details = made.script.store(
+    base = created.software_specifications.get_id_by_name("runtime-25.1-py3.12")
+    names = created.script.ConfigurationMetaNames
+    details = created.script.store(
         {names.NAME: "Python script", names.SOFTWARE_SPEC_ID: base}, file_path=str(path)
     )
-    script = made.script.get_id(details)
-    names = made.deployments.ConfigurationMetaNames
+    script = created.script.get_id(details)
+    names = created.deployments.ConfigurationMetaNames
     about = {names.NAME: "pyscript_deployment", names.BATCH: {}, names.HARDWARE_SPEC: {"name": "S"}}
-    return script, made.deployments.get_id(made.deployments.create(script, about))
+    return script, created.deployments.get_id(created.deployments.create(script, about))
 
 
-def ended(made: Any, job: str) -> Any:
+def ended(created: Any, job: str) -> Any:
     """Return a job once it has ended."""
     due = time.monotonic() + 60
     while time.monotonic() < due:
-        state = made.deployments.get_job_status(job)["state"]
+        state = created.deployments.get_job_status(job)["state"]
         if state in ("completed", "canceled") or "fail" in state:
-            return made.deployments.get_job_details(job)
+            return created.deployments.get_job_details(job)
         time.sleep(0.1)
     raise TimeoutError(f"{job} does not end")
 
 
-def payload(made: Any, **more: Any) -> Any:
-    names = made.deployments.ScoringMetaNames
+def payload(created: Any, **more: Any) -> Any:
+    names = created.deployments.ScoringMetaNames
     output = {"type": "data_asset", "location": {"name": OUTPUT}}
     return {names.OUTPUT_DATA_REFERENCE: output, **more}
 
 
-def downloaded(made: Any, details: Any) -> bytes:
+def downloaded(created: Any, details: Any) -> bytes:
     """Return the content of the results of a job, read in both ways that do not need Flight.
 
     The notebooks call ``download`` of the connection, which calls IBM's Flight service.
@@ -99,81 +99,81 @@ def downloaded(made: Any, details: Any) -> bytes:
     helpers = import_module("ibm_watsonx_ai.helpers")
     reference = details["entity"]["scoring"]["output_data_reference"]
     connection = helpers.DataConnection.from_dict(reference)
-    connection.set_client(made)
+    connection.set_client(created)
     content: bytes = connection.read(binary=True, use_flight=False)
     asset = reference["location"]["href"].partition("?")[0].rpartition("/")[2]
     Path("result.zip").unlink(missing_ok=True)
-    made.data_assets.download(asset, "result.zip")
+    created.data_assets.download(asset, "result.zip")
     assert Path("result.zip").read_bytes() == content
     return content
 
 
 def whole(place: str) -> Any:
     """Store, deploy, run, read and delete."""
-    made = client(place)
-    script, deployment = deployed(made, ONE_FILE)
-    names = made.deployments.ScoringMetaNames
+    created = client(place)
+    script, deployment = deployed(created, ONE_FILE)
+    names = created.deployments.ScoringMetaNames
     inputs = [{"fields": ["data"], "values": [[1, 2, 3]]}]
     variables = {"SPACE_ID": SPACE}
     more = {names.INPUT_DATA: inputs, names.ENVIRONMENT_VARIABLES: variables}
-    job = made.deployments.create_job(deployment, meta_props=payload(made, **more))
-    first = made.deployments.get_job_status(made.deployments.get_job_id(job))
-    details = ended(made, made.deployments.get_job_id(job))
-    content = downloaded(made, details)
+    job = created.deployments.create_job(deployment, meta_props=payload(created, **more))
+    first = created.deployments.get_job_status(created.deployments.get_job_id(job))
+    details = ended(created, created.deployments.get_job_id(job))
+    content = downloaded(created, details)
     if zipfile.is_zipfile("result.zip"):
         with zipfile.ZipFile("result.zip") as archive:
             content = archive.read("output.json")
             is_zip = True
     else:
         is_zip = False
-    listed = made.data_assets.get_details()["resources"]
+    listed = created.data_assets.get_details()["resources"]
     report = {
         "first": first,
         "status": details["entity"]["scoring"]["status"],
         "result": json.loads(content),
         "is_zip": is_zip,
         "outputs": [row["metadata"]["name"] for row in listed],
-        "deployment": made.deployments.get_details(deployment),
-        "deployments": len(made.deployments.get_details()["resources"]),
-        "jobs": len(made.deployments.get_job_details()["resources"]),
-        "script": made.script.get_details(script),
-        "forgotten": made.deployments.delete_job(details["metadata"]["id"], hard_delete=True),
-        "undeployed": made.deployments.delete(deployment),
-        "deleted": made.script.delete(script),
+        "deployment": created.deployments.get_details(deployment),
+        "deployments": len(created.deployments.get_details()["resources"]),
+        "jobs": len(created.deployments.get_job_details()["resources"]),
+        "script": created.script.get_details(script),
+        "forgotten": created.deployments.delete_job(details["metadata"]["id"], hard_delete=True),
+        "undeployed": created.deployments.delete(deployment),
+        "deleted": created.script.delete(script),
     }
-    report["data_assets"] = made.data_assets.list().to_dict("records")
+    report["data_assets"] = created.data_assets.list().to_dict("records")
     if place == "cloud":
-        report["credentials"] = made.task_credentials.list().to_dict("records")
-    report["left"] = len(made.deployments.get_details()["resources"])
+        report["credentials"] = created.task_credentials.list().to_dict("records")
+    report["left"] = len(created.deployments.get_details()["resources"])
     return report
 
 
 def two_files(place: str) -> Any:
     """Run a script that leaves two files."""
-    made = client(place)
-    _, deployment = deployed(made, TWO_FILES)
-    job = made.deployments.create_job(deployment, meta_props=payload(made))
-    downloaded(made, ended(made, made.deployments.get_job_id(job)))
+    created = client(place)
+    _, deployment = deployed(created, TWO_FILES)
+    job = created.deployments.create_job(deployment, meta_props=payload(created))
+    downloaded(created, ended(created, created.deployments.get_job_id(job)))
     with zipfile.ZipFile("result.zip") as archive:
         return {"names": sorted(archive.namelist())}
 
 
 def stopped(place: str) -> Any:
     """Cancel a job, and run one that fails."""
-    made = client(place)
-    _, deployment = deployed(made, ENDLESS)
-    job = made.deployments.get_job_id(
-        made.deployments.create_job(deployment, meta_props=payload(made))
+    created = client(place)
+    _, deployment = deployed(created, ENDLESS)
+    job = created.deployments.get_job_id(
+        created.deployments.create_job(deployment, meta_props=payload(created))
     )
-    while made.deployments.get_job_status(job)["state"] != "running":
+    while created.deployments.get_job_status(job)["state"] != "running":
         time.sleep(0.1)
-    cancelled = made.deployments.delete_job(job)
-    _, failing = deployed(made, FAILING)
-    other = made.deployments.create_job(failing, meta_props=payload(made))
+    cancelled = created.deployments.delete_job(job)
+    _, failing = deployed(created, FAILING)
+    other = created.deployments.create_job(failing, meta_props=payload(created))
     return {
         "cancelled": cancelled,
-        "stopped": ended(made, job)["entity"]["scoring"],
-        "failed": ended(made, made.deployments.get_job_id(other))["entity"]["scoring"],
+        "stopped": ended(created, job)["entity"]["scoring"],
+        "failed": ended(created, created.deployments.get_job_id(other))["entity"]["scoring"],
     }
 
 

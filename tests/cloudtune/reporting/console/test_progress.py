@@ -54,9 +54,9 @@ def study_of(**over: Any) -> Study:
 
 
 def planned(on: str, price: Price | str = "") -> Plan:
-    made = plan(study_of(), "local")
-    made = replace(made, provider=on, findings=())
-    return replace(made, facts=replace(made.facts, run_id="k7f2", lookup=Lookup(price=price)))
+    created = plan(study_of(), "local")
+    created = replace(created, provider=on, findings=())
+    return replace(created, facts=replace(created.facts, run_id="k7f2", lookup=Lookup(price=price)))
 
 
 def play(shown: PlainProgress | LiveProgress) -> None:

@@ -107,9 +107,9 @@ def test_hostile_text_in_summaries_is_sanitized() -> None:
     study = evil_study()
     found = result(study)
     best, _failed = found.trials
-    made = cloudtune.plan(study)
-    assert_clean(format_plan(made, brief=False))
-    assert_clean(format_plan(made, brief=True))
+    created = cloudtune.plan(study)
+    assert_clean(format_plan(created, brief=False))
+    assert_clean(format_plan(created, brief=True))
     assert_clean(summary.format_summary(found, EVIL))
     assert_clean(summary.format_failures(found))
     assert_clean(summary.format_reuse(study, best, "source"))
@@ -158,9 +158,9 @@ def run(parameters: dict[str, Any]) -> str:
         },
     }
     plan = cloudtune.plan(cloudtune.Study.model_validate(study))
-    made = lifecycle.create([plan]).id
-    lifecycle.execute(made)
-    return made
+    created = lifecycle.create([plan]).id
+    lifecycle.execute(created)
+    return created
 
 
 @pytest.mark.usefixtures("_script")

@@ -35,8 +35,8 @@ def browser() -> Generator[Browser]:
     path = executable()
     with sync_playwright() as playwright:
         # As root, as in a container, Chromium has no sandbox of its own.
-        made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        created = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
-            yield made
+            yield created
         finally:
-            made.close()
+            created.close()

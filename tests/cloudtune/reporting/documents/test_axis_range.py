@@ -69,9 +69,9 @@ def test_the_best_is_always_seen_with_nine_in_ten_or_half(values: list[float], g
 
 
 def captions(*jobs: StudyResult) -> dict[str, str]:
-    made = compare(jobs, {})
-    labels = [group.label for group in made.groups]
-    return {chart.id: chart.caption for chart in progress_charts(made, labels)}
+    created = compare(jobs, {})
+    labels = [group.label for group in created.groups]
+    return {chart.id: chart.caption for chart in progress_charts(created, labels)}
 
 
 def test_the_caption_of_best_so_far_mentions_values_beyond_the_axis() -> None:

@@ -30,8 +30,8 @@ WAITING = "[data-chart]:not([data-drawn])"
 
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
-    with run_browser() as made:
-        yield made
+    with run_browser() as created:
+        yield created
 
 
 def ordinary(
@@ -367,13 +367,13 @@ def test_on_a_phone_nothing_is_cut(
 def test_the_security_policy_blocks_other_scripts(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     jobs = [ordinary("local")]
-    made = render_report(compare(jobs, {}), "html")
-    policy = re.search('Content-Security-Policy" content="([^"]+)"', made)
+    created = render_report(compare(jobs, {}), "html")
+    policy = re.search('Content-Security-Policy" content="([^"]+)"', created)
     assert policy is not None
     assert "unsafe" not in policy[1]
     assert policy[1].startswith("default-src &#39;none&#39;")
     path.write_text(
-        made.replace("</main>", f"{SCRIPT}<img src='https://example.com/x.png'></main>"), "utf-8"
+        created.replace("</main>", f"{SCRIPT}<img src='https://example.com/x.png'></main>"), "utf-8"
     )
     page = browser.new_page()
     said: list[str] = []

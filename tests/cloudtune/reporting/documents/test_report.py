@@ -94,17 +94,17 @@ def test_a_time_that_one_run_did_not_reach_has_no_mean() -> None:
 
 
 def test_the_duration_shows_the_idle_time() -> None:
-    made = runs_table(compare([replace(job("p", [0.5]), ended=4100.0, idle=3600.0)], {}))
-    assert "1 h 06 min (1 h 00 min idle)" in made.rows[0]
-    assert "No process ran the job" in made.note
+    created = runs_table(compare([replace(job("p", [0.5]), ended=4100.0, idle=3600.0)], {}))
+    assert "1 h 06 min (1 h 00 min idle)" in created.rows[0]
+    assert "No process ran the job" in created.note
     assert runs_table(compare([job("p", [0.5])], {})).note == ""
 
 
 def test_the_runs_say_why_they_ended() -> None:
     dear = replace(job("p", [0.5]), reason="the cost reached 5 USD")
-    made = runs_table(compare([dear, job("q", [0.6])], {}))
-    assert made.columns[-1] == "why it ended"
-    assert [row[-1] for row in made.rows] == ["the cost reached 5 USD", ""]
+    created = runs_table(compare([dear, job("q", [0.6])], {}))
+    assert created.columns[-1] == "why it ended"
+    assert [row[-1] for row in created.rows] == ["the cost reached 5 USD", ""]
     assert "why it ended" not in runs_table(compare([job("q", [0.6])], {})).columns
 
 
@@ -116,14 +116,17 @@ def test_a_blank_value_is_quoted() -> None:
 
 def test_a_refused_job_is_refused_as_in_status() -> None:
     refused = Finding("refused", "parameters", "too many")
-    made = runs_table(compare([job("p", [], state="failed", findings=[refused])], {}))
-    assert made.rows[0][made.columns.index("state")] == "refused"
+    created = runs_table(compare([job("p", [], state="failed", findings=[refused])], {}))
+    assert created.rows[0][created.columns.index("state")] == "refused"
 
 
 def test_several_objectives_have_a_front() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
-    made = make_study(objective=both)
-    jobs = [job("p", [trial(1, (0.9, 5))], study=made), job("q", [trial(1, (0.8, 4))], study=made)]
+    created = make_study(objective=both)
+    jobs = [
+        job("p", [trial(1, (0.9, 5))], study=created),
+        job("q", [trial(1, (0.8, 4))], study=created),
+    ]
     assert "than these 2. Found: 1 by p; 1 by q." in flat(said(jobs))
 
 
@@ -176,8 +179,8 @@ def test_without_vl_convert_the_error_names_the_extra(
 
 
 def test_the_page_is_self_contained() -> None:
-    made = said([job("p", [0.5, 0.6])], "html")
-    outside = re.sub(r"<script.*?</script>", "", made, flags=re.DOTALL)
+    created = said([job("p", [0.5, 0.6])], "html")
+    outside = re.sub(r"<script.*?</script>", "", created, flags=re.DOTALL)
     assert re.findall(r"(?:src|href)=[\"'](?!#)", outside) == []
     assert "url(" not in outside
     assert "@import" not in outside
@@ -245,11 +248,11 @@ def test_the_command_that_shows_a_log_names_the_provider_and_stays_on_one_line()
 
 def test_the_trials_of_the_front_are_named() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
-    made = make_study(objective=both)
+    created = make_study(objective=both)
     values = {"lr": 0.25, "kernel": "rbf"}
     jobs = [
-        job("p", [trial(1, (0.5, 7)), trial(2, (0.9, 5), parameters=values)], study=made),
-        job("q", [trial(3, (0.8, 4))], study=made),
+        job("p", [trial(1, (0.5, 7)), trial(2, (0.9, 5), parameters=values)], study=created),
+        job("q", [trial(3, (0.8, 4))], study=created),
     ]
     lines = said(jobs).splitlines()
     rows = lines[lines.index("Common Pareto front") + 3 :][:2]

@@ -28,11 +28,11 @@ class Bundler:
 
 @pytest.fixture
 def bundler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bundler:
-    made = Bundler()
+    created = Bundler()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    module = SimpleNamespace(javascript_bundle=made.javascript_bundle)
+    module = SimpleNamespace(javascript_bundle=created.javascript_bundle)
     monkeypatch.setitem(sys.modules, "vl_convert", module)
-    return made
+    return created
 
 
 def test_the_scripts_are_bundled_once(bundler: Bundler, tmp_path: Path) -> None:
