@@ -40,23 +40,28 @@ def list_uploads(run: str, runs: Collection[str]) -> list[JobUploads]:
     ]
 
 
-def remove_run_uploads(run: str) -> None:
-    """Remove what only this run has uploaded and uses; errors as of `list_uploads`."""
-    for _, uploads in _uploads(run):
+def remove_run_uploads(run: str, *, ended: bool = False) -> None:
+    """Remove what only this run has uploaded and uses; errors as of `list_uploads`.
+
+    Args:
+        run: The run.
+        ended: Whether its jobs are known to have ended, whatever the ledger says.
+    """
+    for _, uploads in _uploads(run, ended=ended):
         remove_uploads(uploads, run)
 
 
-def _uploads(run: str) -> Iterator[tuple[str, Uploads]]:
+def _uploads(run: str, *, ended: bool = False) -> Iterator[tuple[str, Uploads]]:
     with Ledger() as ledger:
         if not ledger.has_run(run):  # a folder that a killed process left
             return
         for job in ledger.run(run).jobs:
             location: str | None = job.plan["facts"].get("emulator")
-            if job.emulated and not _is_running(location):  # the uploads ended with it
+            if job.emulated and not is_emulator_running(location):  # the uploads ended with it
                 continue
             if job.attached:  # the uploads belong to the run that sent it
                 continue
-            if job.state == "running" and job.mode == "managed" and job.job:
+            if job.state == "running" and job.mode == "managed" and job.job and not ended:
                 raise UsageError(
                     f"{job.provider} may still run {job.job}, which uses its uploads; stop it "
                     f"with: cloudtune stop {run}; or follow it with: cloudtune resume {run}"
@@ -70,7 +75,7 @@ def _uploads(run: str) -> Iterator[tuple[str, Uploads]]:
                 yield job.provider, uploads
 
 
-def _is_running(location: str | None) -> bool:
+def is_emulator_running(location: str | None) -> bool:
     """Return whether an emulator that a run did not start may still run."""
     if not location:
         return False

@@ -26,7 +26,7 @@ from cloudtune.provider.models import JobContext, JobRef
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import DeletableJobs, JobClient, RemovableJobs, TrainingJobs
 from cloudtune.results.events import FINAL_STATES, Started
-from cloudtune.runs.remote import remove_run_uploads
+from cloudtune.runs.remote import is_emulator_running, remove_run_uploads
 
 EMULATOR = "emulator"
 """The folder of the verification's own emulator, in its home."""
@@ -47,7 +47,8 @@ def clean_up(home: Path, notify: Callable[[str], None] = lambda _: None) -> list
     with Ledger(home) as ledger:
         jobs = [job for run in ledger.run_ids() for job in ledger.run(run).jobs]
         for job in jobs:
-            if job.process_started is None:  # nothing was sent
+            is_gone = job.emulated and not is_emulator_running(job.plan["facts"].get("emulator"))
+            if job.process_started is None or is_gone:  # nothing was sent, or is there
                 continue
             try:
                 _end_job(ledger, job, notify)
@@ -69,7 +70,7 @@ def _end_job(ledger: Ledger, job: JobRecord, notify: Callable[[str], None]) -> N
     elif jobs := provider.training_jobs(plan, context):
         events = [event for _, event in ledger.events(job.run, job.provider)]
         _end_driven(jobs, [each for each in events if isinstance(each, Started)])
-    remove_run_uploads(job.run)
+    remove_run_uploads(job.run, ended=True)
 
 
 def _end_managed(client: JobClient, job: JobRecord, plan: Plan) -> None:

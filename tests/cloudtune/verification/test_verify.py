@@ -18,7 +18,7 @@ import pytest
 from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.provider import registry
-from cloudtune.verification.cleanup import LEFT
+from cloudtune.verification.cleanup import LEFT, clean_up
 
 pytestmark = pytest.mark.slow
 
@@ -140,6 +140,17 @@ def test_a_kill_leaves_nothing(scene: Scene, call: int) -> None:
     scene.run("-c", KILLED, str(call), "verify", scene.provider, code=-signal.SIGKILL)
     _wait_for_guard(scene)
     assert scene.left() == []
+
+
+def test_what_an_ended_emulator_had_is_gone_with_it(tmp_path: Path) -> None:
+    scene = Scene("sagemaker", tmp_path)
+    try:
+        scene.run("-c", KILLED, "40", "verify", "sagemaker", code=-signal.SIGKILL)
+        _wait_for_guard(scene)
+    finally:
+        process.stop(scene.address)
+    home = next((tmp_path / "state" / "verify").iterdir())
+    assert clean_up(home) == []
 
 
 @pytest.mark.parametrize("scene", ["vertex"], indirect=True)
