@@ -85,16 +85,16 @@ def _is_log(path: Path) -> bool:
 
 def _studies(folder: Path) -> set[str]:
     """Return the files in a folder whose keys are those of a study: code does not read them."""
+    from cloudtune.study.regular_files import read_regular
     from cloudtune.study.study import Study  # imports pydantic, which shell completion avoids
 
     keys = {*Study.model_fields}
     paths: set[str] = set()
     for path in (*folder.glob("*.yaml"), *folder.glob("*.yml")):
         with suppress(OSError, UnicodeDecodeError):
-            if path.stat().st_size <= _LARGEST_STUDY:
-                found = {*_TOP_LEVEL_KEY.findall(path.read_text("utf-8"))}
-                if {"objective", "trial"} <= found <= keys:
-                    paths.add(os.path.abspath(path))  # noqa: PTH100
+            text = read_regular(path, _LARGEST_STUDY).decode("utf-8")
+            if {"objective", "trial"} <= {*_TOP_LEVEL_KEY.findall(text)} <= keys:
+                paths.add(os.path.abspath(path))  # noqa: PTH100
     return paths
 
 

@@ -20,6 +20,7 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.launcher.options import call_keywords, calls_bool, switch_words
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments
+from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import BoolParameter, Json
 from cloudtune.study.study import Study
 
@@ -91,7 +92,7 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
 
     def read(name: str) -> str | None:
         with suppress(OSError, ValueError):
-            return (source / name).read_text("utf-8")
+            return read_regular(source / name).decode("utf-8")
         return None
 
     trial = study.trial

@@ -244,9 +244,11 @@ SOURCE = {
     "src/.gitignore": "",
     "src/data.bin": "",
     "data/a.csv": "",
+    "other.yaml": "",
+    "other.yml": "",
     "study.yaml": """
         objective: {metric: score, goal: maximize}
-        parameters: {x: {type: int, min: 1, max: 3}}
+        parameters: {x: {type: int, min: 1, max: 3}, fast: {type: bool}}
         limits: {max_trials: 1}
         trial:
           source: src
