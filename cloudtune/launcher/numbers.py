@@ -6,23 +6,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Match
 
-_TEN_TO = (
-    r"\s?[*x\u00d7\u00b7]\s?10(?:(?:\^|\*\*)[({]?[-+\u2212]?\d+"
-    r"|[\u207a\u207b]?[\u00b2\u00b3\u00b9\u2070-\u2079]+)"
-)
+_RAISED = r"[\u207a\u207b]?[\u00b2\u00b3\u00b9\u2070-\u2079]+"
+_TEN_TO = r"\s?[*x\u00d7\u00b7]\s?10(?:(?:\^|\*\*)[({]?[-+\u2212]?\d+|" + _RAISED + ")"
 WHOLE_NUMBER = (
     r"(?<![\w.])(?:(?<![-+\u2212)\]%])[-+\u2212])?"
     r"(?:0[xX]\.?[0-9a-fA-F][0-9a-fA-F.]*(?:[pP][-+]?\d+)?"
     r"|(?P<grouped>\d{1,3}(?:[,'\u2019\u00a0\u2009\u202f]\d{3})+(?![\d,])(?:\.\d+)?"
     r"|(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\d,\])}]|\.\d)|\d+(?::[0-5]\d){1,2}(?:\.\d+)?(?![\w:]))"
+    r"|\d*\.\d+[-+]\d{3}(?![\w.])"  # of Fortran: its exponents of three digits have no letter
     r"|(?:\d{1,3}(?:_\d{3})+(?![\d_])(?:\.\d+)?|\d+\.?\d*|\.\d+)"
-    r"(?:[eE][-+\u2212]?\d+|[dDqQ][-+]\d+|#[A-Z]\w+|" + _TEN_TO + r")?"
+    r"(?:[eE][-+\u2212\u2013]?\d+|[dDqQ][-+]\d+|#[A-Z]\w+|(?:\^|\*\*)\d+|"
+    + _RAISED
+    + "|"
+    + _TEN_TO
+    + r")?"
     r"(?P<unit>(?:\s?(?:[mnu\u00b5\u03bc]s|[kKMGTP]i?B)|[kKMGT]|[hm]\d[\dhms.]*)(?!\w))?)"
 )
 """A number as programs print it: with sign, exponent, thousands or a decimal comma, in hexadecimal,
 as a time, or with a unit that changes with its size."""
 _GOES_ON = (
-    r"[\w.+\-\u2212*\u00d7\u00b7#]|[,:'\u2019\u00a0\u2009\u202f]\d"
+    r"[\w.+\-\u2212*^\u00d7\u00b7#]|[,:'\u2019\u00a0\u2009\u202f]\d"
     r"|\s(?:[*x\u00d7\u00b7]\s?10|[mnu\u00b5\u03bc]s|[kKMGTP]i?B)"
 )
 """What follows a part of a number."""

@@ -276,7 +276,10 @@ def test_a_run_whose_uploads_are_unknown_stays(
 
 
 def test_uploads_of_a_job_that_may_run_stay(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", lambda *_: bench.aws)
+    def connect(*_: Any) -> Any:
+        return bench.aws
+
+    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
     created = bench.planned()
     run = lifecycle.create([created]).id
     bench.upload(created)

@@ -160,7 +160,11 @@ def test_a_plan_of_an_older_version_names_no_shared_upload(data: Path) -> None:
 def test_nothing_but_uploads_is_ever_removed(address: str) -> None:
     storage = Memory()
     storage.objects["far://bucket/precious"] = b""
-    for call in (remove_uploads, lambda uploads, run: find_uploads(uploads, [run])):
+
+    def find(uploads: Uploads, run: str) -> None:
+        find_uploads(uploads, [run])
+
+    for call in (remove_uploads, find):
         with pytest.raises(UsageError, match="not the address of an upload"):
             call(Uploads(storage, [address]), "run")
         for folder in ("far://bucket/", "far://x-run/", "far://bucket/runs/", "far://b/run/../"):
