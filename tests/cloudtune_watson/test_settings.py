@@ -65,7 +65,7 @@ def test_every_setting_has_a_description() -> None:
 
 def test_planning_imports_none_of_ibms_packages() -> None:
     code = (
-        "import sys, cloudtune_watson as w; w.WatsonProvider().documents;"
+        "import sys, cloudtune_watson as w; w.WatsonProvider().formats;"
         "bad = {'ibm_watsonx_ai', 'ibm_watson_machine_learning', 'requests', 'pandas', 'numpy'};"
         "print(sorted(bad & set(sys.modules)))"
     )

@@ -88,7 +88,7 @@ class Harness(Followed):
         self.far = FarJobs()
         super().__init__("far", lambda: self.far)
 
-    def wait_for(self, *numbers: int) -> None:
+    def until_created(self, *numbers: int) -> None:
         self.until(lambda: {f"job-{number}-1" for number in numbers} <= set(self.far.jobs))
 
 
@@ -102,7 +102,7 @@ def harness() -> Iterator[Harness]:
 
 def test_measurements_are_emitted_once(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.jobs["job-1-1"] = replace(DONE, machine="big", billed_seconds=7.0)
     end = harness.ended()
     assert (end.state, end.word, end.machine, end.billed_seconds) == ("completed", "DONE", "big", 7)
@@ -112,7 +112,7 @@ def test_measurements_are_emitted_once(harness: Harness) -> None:
 def test_a_job_is_looked_for_before_it_is_created_again(harness: Harness) -> None:
     harness.far.lost = True
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.jobs["job-1-1"] = DONE
     assert harness.ended().state == "completed"
     assert harness.far.calls.count("create") == 1
@@ -134,10 +134,10 @@ def test_a_service_that_responded_once_is_waited_for(
 ) -> None:
     monkeypatch.setattr(job_poller, "FIRST_CONTACT_SECONDS", 0.0)
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [BUSY] * 3, "poll": [BUSY] * 3}
     harness.start(2)
-    harness.wait_for(1, 2)
+    harness.until_created(1, 2)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_running_jobs_are_polled_while_no_job_can_be_created(
     harness: Harness,
 ) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [BUSY]}
     harness.start(2)
     harness.until(lambda: harness.far.calls.count("create") == 2)
@@ -167,7 +167,7 @@ def test_running_jobs_are_polled_while_no_job_can_be_created(
 @pytest.mark.usefixtures("waits_long")
 def test_a_stop_ends_the_wait_after_failed_calls(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"poll": [BUSY], "stop": [BUSY]}
     harness.until(lambda: not harness.far.faults["poll"])
     harness.runner.stop(1)
@@ -180,7 +180,7 @@ def test_a_stop_ends_the_wait_after_failed_calls(harness: Harness) -> None:
 @pytest.mark.usefixtures("waits_long")
 def test_a_job_is_stopped_while_no_job_can_be_created(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [BUSY] * 1000}
     harness.start(2)
     harness.until(lambda: any("retrying" in text for text in harness.said))
@@ -191,7 +191,7 @@ def test_a_job_is_stopped_while_no_job_can_be_created(harness: Harness) -> None:
 @pytest.mark.usefixtures("waits_long")
 def test_a_service_that_does_not_respond_can_be_left(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"stop": [BUSY]}
     harness.runner.stop(1)
     harness.until(lambda: any("retrying" in text for text in harness.said))
@@ -204,9 +204,9 @@ def test_a_service_that_does_not_respond_can_be_left(harness: Harness) -> None:
 def test_polls_may_be_apart_by_any_time(harness: Harness) -> None:
     harness.far.poll_seconds = 1e15
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.start(2)
-    harness.wait_for(2)
+    harness.until_created(2)
     assert harness.silent()
 
 
@@ -226,7 +226,7 @@ def test_a_refusal_of_all_jobs_ends_the_run_when_the_running_ones_have_ended(
     harness: Harness,
 ) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [EXPIRED] * 1000}
     harness.start(2)
     harness.until(lambda: harness.far.calls.count("create") >= 2)
@@ -243,7 +243,7 @@ def test_a_job_that_becomes_visible_late_is_not_created_again(
     harness.far.hidden = {"job-1-1": 5}
     harness.far.lost = True
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     if stopped:
         harness.runner.stop(1)
     else:
@@ -258,7 +258,7 @@ def test_a_job_that_does_not_become_visible_is_created_again(harness: Harness) -
     harness.far.hidden_seconds = 2.0
     harness.far.faults = {"create": [BUSY]}
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     assert harness.far.calls[: harness.far.calls.index("create", 1)].count("poll") > 1
     assert harness.far.calls.count("create") == 2
 
@@ -275,7 +275,7 @@ def test_recovery_waits_for_jobs_that_become_visible_late(harness: Harness) -> N
 def test_a_transient_error_is_reported_once_and_fails_no_trial(harness: Harness) -> None:
     harness.far.faults = {"create": [BUSY], "poll": [None, BUSY, BUSY, BUSY]}
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.jobs["job-1-1"] = DONE
     assert harness.ended().state == "completed"
     assert harness.said == ["far: the line is busy; retrying with increasing delays"]
@@ -283,10 +283,10 @@ def test_a_transient_error_is_reported_once_and_fails_no_trial(harness: Harness)
 
 def test_waiting_for_a_quota_is_reported(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [FULL, FULL]}
     harness.start(2)
-    harness.wait_for(2)
+    harness.until_created(2)
     assert harness.said == ["far: the quota is used up; trials wait until other jobs end"]
 
 
@@ -294,14 +294,14 @@ def test_an_expired_sign_in_waits_while_jobs_run(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"poll": [EXPIRED] * 3}
     harness.far.jobs["job-1-1"] = DONE
     assert harness.ended().state == "completed"
     harness.far.faults = {"poll": [EXPIRED] * 1_000}
     monkeypatch.setattr(job_poller, "MAX_OUTAGE", 0.05)
     harness.start(2)
-    harness.wait_for(2)
+    harness.until_created(2)
     lost = harness.lost()
     assert lost.recoverable
     assert "the sign-in has expired; its training jobs may still run at far" in lost.reason
@@ -313,7 +313,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
 
 def test_a_dead_emulator_is_not_waited_for(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"poll": [EmulatorEndedError("far", "the emulator has ended")]}
     assert harness.lost() == Lost("far: the emulator has ended", recoverable=False)
 
@@ -339,7 +339,7 @@ def test_a_rejected_job_does_not_hide_another_one_that_may_exist(harness: Harnes
 
 def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(harness: Harness) -> None:
     harness.start(1, 2)
-    harness.wait_for(1, 2)
+    harness.until_created(1, 2)
     harness.runner.stop(1)
     first = harness.ended()
     assert (first.number, first.state, type(first)) == (1, "completed", Stopped)
@@ -350,7 +350,7 @@ def test_a_stopped_job_is_completed_if_cloudtune_stopped_it_else_failed(harness:
 
 def test_a_job_that_succeeds_before_it_is_stopped_ended_by_itself(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.word = DONE
     harness.runner.stop(1)
     ended = harness.ended()
@@ -359,7 +359,7 @@ def test_a_job_that_succeeds_before_it_is_stopped_ended_by_itself(harness: Harne
 
 def test_a_lost_job_is_cancelled_unless_it_was_to_end(harness: Harness) -> None:
     harness.start(1, 2)
-    harness.wait_for(1, 2)
+    harness.until_created(1, 2)
     gone = TrainingJob(state="failed", word="NODE_FAIL", reason="node n1 failed", lost=True)
     harness.far.jobs["job-1-1"] = gone
     first = harness.ended()
@@ -382,7 +382,7 @@ def test_the_service_or_the_launcher_reports_a_lack_of_memory(
     harness: Harness, job: TrainingJob, out_of_memory: bool
 ) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.jobs["job-1-1"] = job
     assert harness.ended().out_of_memory is out_of_memory
 
@@ -422,7 +422,7 @@ def test_a_job_in_an_unknown_state_is_followed_until_it_ends(harness: Harness) -
 
 def test_close_stops_running_jobs(harness: Harness) -> None:
     harness.start(1, 2)
-    harness.wait_for(1, 2)
+    harness.until_created(1, 2)
     harness.runner.close()
     assert {job.word for job in harness.far.jobs.values()} == {"STOPPED"}
 
@@ -433,23 +433,23 @@ def test_start_does_not_block(harness: Harness) -> None:
     harness.start(1, 2, 3)
     assert time.monotonic() - before < 15
     harness.far.faults.clear()
-    harness.wait_for(1, 2, 3)
+    harness.until_created(1, 2, 3)
 
 
 def test_a_rejected_later_job_is_a_failed_trial(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [ProviderError("far", "too odd")]}
     harness.start(2)
     end = harness.ended()
     assert (end.number, end.state, "too odd" in end.reason) == (2, "failed", True)
     harness.start(3)
-    harness.wait_for(3)
+    harness.until_created(3)
 
 
 def test_a_missing_job_ends_its_trial(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.jobs.clear()
     assert "the training job job-1-1 no longer exists" in harness.ended().reason
 
@@ -460,7 +460,7 @@ def test_a_trial_stopped_during_an_unanswered_create_is_not_left_running(
     harness.far.lost = True
     harness.far.faults = {"poll": [BUSY] * 3}
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.runner.stop(1)
     assert harness.ended().number == 1
     assert harness.far.jobs["job-1-1"].word == "STOPPED"
@@ -469,12 +469,12 @@ def test_a_trial_stopped_during_an_unanswered_create_is_not_left_running(
 
 def test_a_quota_that_others_use_up_fails_no_trial(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.jobs["job-1-1"] = DONE
     assert harness.ended().number == 1
     harness.far.faults = {"create": [FULL, FULL]}
     harness.start(2)
-    harness.wait_for(1, 2)
+    harness.until_created(1, 2)
     harness.far.jobs["job-2-1"] = DONE
     assert (harness.ended().state, harness.far.calls.count("create")) == ("completed", 4)
 
@@ -487,7 +487,7 @@ def test_a_quota_that_is_used_up_at_first_ends_the_runner(harness: Harness) -> N
 
 def test_a_trial_that_waits_for_capacity_can_be_stopped(harness: Harness) -> None:
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults = {"create": [FULL] * 1_000}
     harness.start(2)
     harness.until(lambda: harness.far.calls.count("create") >= 2)
@@ -511,7 +511,7 @@ def test_an_unexpected_error_is_reported_as_lost(
         raise ZeroDivisionError
 
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     monkeypatch.setattr(harness.far, "poll", broken)
     lost = harness.lost()
     assert isinstance(lost.error, ZeroDivisionError)
@@ -534,7 +534,7 @@ class RemovableScene(Harness):
 def test_what_a_run_has_left_is_removed_after_its_jobs_were_stopped() -> None:
     harness = RemovableScene()
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.runner.close()
     assert harness.far.calls[-2:] == ["stop", "remove"]
     assert harness.far.calls.count("remove") == 1
@@ -543,7 +543,7 @@ def test_what_a_run_has_left_is_removed_after_its_jobs_were_stopped() -> None:
 def test_nothing_is_removed_while_jobs_may_run() -> None:
     harness = RemovableScene()
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults["stop"] = [BUSY] * 9
     harness.runner.close()
     assert "remove" not in harness.far.calls
@@ -556,7 +556,7 @@ def test_a_job_that_cannot_be_stopped_is_reported_and_nothing_that_it_may_need_r
 ) -> None:
     harness = RemovableScene()
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.far.faults["stop"] = [EXPIRED]
     if not closes:
         harness.runner.stop(1)
@@ -573,7 +573,7 @@ def test_nothing_is_removed_while_a_job_may_become_visible() -> None:
     harness.far.hidden = {"job-1-1": 1000}
     harness.far.lost = True
     harness.start(1)
-    harness.wait_for(1)
+    harness.until_created(1)
     harness.runner.close()
     assert "remove" not in harness.far.calls
 
