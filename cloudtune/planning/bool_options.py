@@ -29,7 +29,7 @@ _OPTIONS = "bool_options"
 _STORES = {"store_true": True, "store_false": False}
 _ADDERS = ("add_argument", "add_option", "option")
 """The functions of argparse, optparse and click that add an option."""
-_KINDS = {"action", "choices", "is_flag", "flag_value", "count"}
+_KINDS = {"action", "is_flag", "flag_value", "count"}
 """Keywords of options that are no text, or a text on purpose."""
 _TRUE = "which is true in an `if`"
 _READS_BOOL = re.compile(r"(?!bool_?$).*bool|(literal_)?eval$")
