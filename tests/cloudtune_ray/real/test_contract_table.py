@@ -164,7 +164,7 @@ def test_missing_files_and_nodes(api: Api, package: str) -> None:
     node = api.wait(job, "SUCCEEDED")["driver_node_id"]
     for _ in range(
         20
-    ):  # Ray 2.60.0 seldom answers with an empty file, which the client takes as none
+    ):  # Ray 2.60.0 answers with an empty file at times, which the client takes as none
         status, text = api.call("GET", f"/api/v0/logs/file?node_id={node}&filename=none&lines=1")
         if (status, text) != (200, ""):
             break
