@@ -162,12 +162,10 @@ def test_a_job_runs_and_its_files_can_be_read(api: Api, package: str) -> None:
 def test_missing_files_and_nodes(api: Api, package: str) -> None:
     job = submit(api, package, "python go.py")
     node = api.wait(job, "SUCCEEDED")["driver_node_id"]
-    for _ in range(
-        20
-    ):  # Ray 2.60.0 answers with an empty file at times, which the client takes as none
-        status, text = api.call("GET", f"/api/v0/logs/file?node_id={node}&filename=none&lines=1")
-        if (status, text) != (200, ""):
-            break
+    path = f"/api/v0/logs/file?node_id={node}&filename=none&lines=1"
+    # Ray 2.60.0 answers with an empty file at times, which the client takes as none.
+    answers = (api.call("GET", path) for _ in range(20))
+    status, text = next(answer for answer in answers if answer != (200, ""))
     assert (status, text[:22]) == (500, "A file is not found at")
     unknown = "0" * 56
     status, text = api.call("GET", f"/api/v0/logs/file?node_id={unknown}&filename=none&lines=1")
