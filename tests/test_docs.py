@@ -14,8 +14,6 @@ import pytest
 
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.provider import registry
-from cloudtune.reporting.capability_table import capability_table
-from cloudtune.reporting.study_reference import BLOCKS, format_flow, study_table
 from cloudtune.study import schema as study_schema
 from cloudtune.study import yaml_reader
 from cloudtune.study.json_schema import json_schema
@@ -23,6 +21,8 @@ from cloudtune.study.key_examples import KEY_EXAMPLES
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
+from scripts.capability_table import capability_table
+from scripts.study_reference import BLOCKS, format_flow, study_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
