@@ -57,7 +57,8 @@ from pydantic_core import PydanticCustomError
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.study.messages import translate_error
-from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, read_file
+from cloudtune.study.yaml_builder import YamlSource
+from cloudtune.study.yaml_reader import is_list, is_map, read_file
 
 CallEffect = Literal[
     "throttle", "quota", "error", "late_error", "lose_response", "deny", "expire", "crash"

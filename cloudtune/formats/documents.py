@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,21 @@ from cloudtune.errors import StudyError
 from cloudtune.formats.json_lines import JsonLines
 from cloudtune.formats.yaml_scalars import YamlVersion, parse_scalar_of
 from cloudtune.study.regular_files import open_regular
-from cloudtune.study.yaml_errors import explain_syntax_error
-from cloudtune.study.yaml_reader import (
-    decode_text,
-    file_error,
-    is_list,
-    is_map,
+from cloudtune.study.yaml_builder import (
+    INVALID_KEY,
+    MAX_DEPTH,
+    MAX_VALUES,
+    YamlBuilder,
     join_surrogates,
     line_of,
 )
+from cloudtune.study.yaml_errors import explain_syntax_error
+from cloudtune.study.yaml_reader import decode_text, file_error, is_list, is_map
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_YAML_BYTES = 512 * 1024
 """YAML takes longer to parse than JSON."""
-MAX_DEPTH = 64
-MAX_VALUES = 100_000
 
-_TAGS = "tag:yaml.org,2002:"
 _NO_SPACE = re.compile(r"[A-Za-z_][\w.-]{0,100}:[^\s:/][^\s:]{0,200}")
 """A key and its value without a space in between."""
 _COMMENT = re.compile(r"(?:^|[\[\]{},\"\w])[ \t]*(//|/\*)", re.MULTILINE)
@@ -95,7 +94,22 @@ def parse_documents(text: str, name: str, version: YamlVersion = "1.2") -> list[
         raise file_error(name, f"YAML larger than the limit of {MAX_YAML_BYTES // 1024} KiB")
     if _ENDLESS_TAG.search(text):
         raise file_error(name, "neither JSON nor YAML: a tag has no end")
-    documents = [each for each in _YamlParser(text, name, version).parse() if each.data is not None]
+    builder = YamlBuilder(
+        text,
+        name,
+        lambda scalar: parse_scalar_of(scalar, version),
+        partial(_explain, text),
+        is_study=False,
+    )
+    try:
+        documents = [Document(each.data, each.lines) for each in builder.build()]
+    except StudyError as error:
+        line = error.problems[0].line
+        is_key = error.problems[0].message == INVALID_KEY
+        if is_key and line and _TEMPLATE.search(line_of(text, line)):
+            raise file_error(name, *_UNRENDERED, line) from None
+        raise
+    documents = [each for each in documents if each.data is not None]
     if not documents:
         raise file_error(name, "is empty")
     return documents
@@ -147,184 +161,17 @@ def _count_values(data: Any, name: str) -> None:
             pending += value
 
 
-@dataclass
-class _Frame:
-    """A map or list that is still open."""
-
-    container: dict[str, Any] | list[Any]
-    path: str
-    anchor: str | None
-    first_value: int
-    """How many values were read before it."""
-    key: str | None = None
-    keys: set[str] = field(default_factory=set[str])
-    merged: Any = None
-    """The map, or the list of maps, that `<<` merges into it."""
-
-
-class _YamlParser:
-    """Builds data from parser events, with a stack of open maps and lists."""
-
-    def __init__(self, text: str, name: str, version: YamlVersion) -> None:
-        self._text = text
-        self._name = name
-        self._version: YamlVersion = version
-        self._values = 0
-        self._frames: list[_Frame] = []
-        self._lines: dict[str, int] = {}
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        """The value of each anchor, and how many values it has."""
-        self._data: Any = None
-
-    def parse(self) -> list[Document]:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
-        parser: Any = YAML(typ="safe", pure=True)
-        documents: list[Document] = []
-        try:
-            for event in parser.parse(self._text):
-                kind = type(event).__name__
-                if kind == "DocumentStartEvent":
-                    self._lines, self._anchors, self._data = {}, {}, None
-                elif kind == "DocumentEndEvent":
-                    documents.append(Document(self._data, self._lines))
-                else:
-                    self._handle(event, kind)
-        except YAMLError as error:
-            raise self._syntax_error(error) from None
-        except (ValueError, IndexError, OverflowError, RecursionError) as error:
-            raise file_error(self._name, f"neither JSON nor YAML: {error}") from None
-        return documents
-
-    def _handle(self, event: Any, kind: str) -> None:
-        line: int = event.start_mark.line + 1
-        match kind:
-            case "MappingEndEvent" | "SequenceEndEvent":
-                self._close()
-            case "ScalarEvent":
-                self._count(1, line)
-                frame = self._frames[-1] if self._frames else None
-                if frame and isinstance(frame.container, dict) and frame.key is None:
-                    self._add_key(frame, event, line)
-                    return
-                self._add(self._scalar(event, line), line, event.anchor)
-            case "AliasEvent":
-                if event.anchor not in self._anchors:
-                    raise self._fail(f"unknown or recursive alias *{event.anchor}", line)
-                value, size = self._anchors[event.anchor]
-                self._count(size, line)
-                self._add(value, line, None)
-            case "MappingStartEvent" | "SequenceStartEvent":
-                self._count(1, line)
-                if len(self._frames) >= MAX_DEPTH:
-                    raise self._fail(f"nested deeper than {MAX_DEPTH} levels", line)
-                is_mapping = kind == "MappingStartEvent"
-                expected = "map" if is_mapping else "seq"
-                if event.tag not in (None, "!", _TAGS + expected):
-                    raise self._fail(f"tags such as {event.tag} are not supported", line)
-                container: dict[str, Any] | list[Any] = {} if is_mapping else []
-                path = self._add(container, line, None)
-                frame = _Frame(container, path, event.anchor, self._values)
-                self._frames.append(frame)
-            case _:
-                pass
-
-    def _syntax_error(self, error: Any) -> StudyError:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        key = getattr(error, "context_mark", None)
-        if key and _NO_SPACE.fullmatch(text := line_of(self._text, key.line + 1).strip()):
-            message, hint = f"{text} is not a key and its value", "put a space after the colon"
-            return file_error(self._name, message, hint, key.line + 1)
-        if self._text.lstrip()[:1] in {"{", "["} and (comment := _COMMENT.search(self._text)):
-            place = self._text.count("\n", 0, comment.start(1)) + 1
-            return file_error(self._name, "JSON has no comments", "remove // and /* … */", place)
-        line: int | None = mark.line + 1 if mark else None
-        if line is not None and _TEMPLATE.search(line_of(self._text, line)):
-            return file_error(self._name, *_UNRENDERED, line)
-        message, hint = explain_syntax_error(str(reason), line_of(self._text, line) if line else "")
-        return file_error(self._name, f"neither JSON nor YAML: {message}", hint, line)
-
-    def _fail(self, message: str, line: int) -> StudyError:
-        return file_error(self._name, message, line=line)
-
-    def _count(self, values: int, line: int) -> None:
-        self._values += values
-        if self._values > MAX_VALUES:
-            raise self._fail(f"more than {MAX_VALUES:,} values", line)
-
-    def _add_key(self, frame: _Frame, event: Any, line: int) -> None:
-        key = join_surrogates(event.value)
-        if key is None:
-            raise self._fail("a key contains an unpaired surrogate", line)
-        if key == "<<" and not event.style:
-            frame.key = key
-            return
-        if key in frame.keys:
-            raise self._fail(f"duplicate key {key}", line)
-        frame.keys.add(key)
-        frame.key = key
-
-    def _add(self, value: Any, line: int, anchor: str | None) -> str:
-        """Add a value to the open map or list, and return its path."""
-        if anchor:
-            self._anchors[anchor] = (value, 1)
-        frame = self._frames[-1] if self._frames else None
-        if frame is None:
-            self._data = value
-            return ""
-        if isinstance(frame.container, list):
-            path = (
-                f"{frame.path}.{len(frame.container)}" if frame.path else str(len(frame.container))
-            )
-            frame.container.append(value)
-        elif frame.key is None:
-            if _TEMPLATE.search(line_of(self._text, line)):
-                raise file_error(self._name, *_UNRENDERED, line)
-            raise self._fail("a key must be a string", line)
-        elif frame.key == "<<" and "<<" not in frame.keys:
-            frame.merged = value
-            path, frame.key = frame.path, None
-        else:
-            path = f"{frame.path}.{frame.key}" if frame.path else frame.key
-            frame.container[frame.key] = value
-            frame.key = None
-        if len(path) <= 300:
-            self._lines.setdefault(path, line)
-        return path
-
-    def _close(self) -> None:
-        frame = self._frames.pop()
-        if frame.merged is not None:
-            self._merge(frame)
-        if frame.anchor:
-            self._anchors[frame.anchor] = (frame.container, self._values - frame.first_value + 1)
-
-    def _merge(self, frame: _Frame) -> None:
-        maps: list[Any] = frame.merged if is_list(frame.merged) else [frame.merged]
-        if not is_map(frame.container) or not all(map(is_map, maps)):
-            raise file_error(self._name, f"{frame.path}: << merges only maps")
-        for merged in maps:
-            for key, value in merged.items():
-                frame.container.setdefault(key, value)
-
-    def _scalar(self, event: Any, line: int) -> Any:
-        tag = (event.tag or "").removeprefix(_TAGS)
-        text = join_surrogates(event.value)
-        if text is None:
-            raise self._fail("the text contains an unpaired surrogate", line)
-        if tag in {"str", "!"}:
-            return text
-        if event.tag is not None and tag not in {"int", "float", "bool", "null"}:
-            raise self._fail(f"tags such as {event.tag} are not supported", line)
-        if event.style and event.tag is None:
-            return text
-        try:
-            value = parse_scalar_of(text, self._version)
-        except ValueError as error:
-            raise self._fail(str(error), line) from None
-        return float(value) if tag == "float" and isinstance(value, int) else value
+def _explain(text: str, reason: str, line: int, error: Any) -> tuple[str, str, int]:
+    key = getattr(error, "context_mark", None)
+    if key and _NO_SPACE.fullmatch(pair := line_of(text, key.line + 1).strip()):
+        return f"{pair} is not a key and its value", "put a space after the colon", key.line + 1
+    if text.lstrip()[:1] in {"{", "["} and (comment := _COMMENT.search(text)):
+        place = text.count("\n", 0, comment.start(1)) + 1
+        return "JSON has no comments", "remove // and /* … */", place
+    if _TEMPLATE.search(line_of(text, line)):
+        return *_UNRENDERED, line
+    message, hint = explain_syntax_error(reason, line_of(text, line))
+    return f"neither JSON nor YAML: {message}", hint, line
 
 
 def walk(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
+from cloudtune.study.yaml_builder import KeyPath
+from cloudtune.study.yaml_reader import is_list, is_map
 
 FOREIGN_KEYS = {
     **dict.fromkeys(("low", "lower", "lowerbound", "minimum", "minvalue"), "min"),

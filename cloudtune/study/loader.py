@@ -14,6 +14,7 @@ from cloudtune.study import validation, yaml_reader
 from cloudtune.study.overrides import OPTION, apply_override, describe_override, located
 from cloudtune.study.study import Study
 from cloudtune.study.valid_parts import MAX_PROBLEMS, read_valid_parts
+from cloudtune.study.yaml_builder import YamlSource
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _T = TypeVar("_T")
@@ -94,7 +95,7 @@ def _read_draft(
     study: str | Path | Mapping[str, Any], overrides: Sequence[str], folder: Path | None = None
 ) -> _Draft:
     if isinstance(study, Mapping):
-        draft = _Draft(yaml_reader.YamlSource("", data=_plain(dict(study))))
+        draft = _Draft(YamlSource("", data=_plain(dict(study))))
         owner = folder
     else:
         file = Path(study)
@@ -143,7 +144,7 @@ def apply_overrides(study: Study, overrides: Sequence[str]) -> Study:
     Raises:
         StudyError: If an override is malformed or the resulting study has mistakes.
     """
-    draft = _Draft(yaml_reader.YamlSource(study.file or "", study.to_json()))
+    draft = _Draft(YamlSource(study.file or "", study.to_json()))
     draft.override(overrides)
     return draft.study()
 
@@ -170,7 +171,7 @@ def _find_team_file(start: Path, trusted: Path) -> tuple[Path | None, list[Path]
 class _Draft:
     """The data of a study while it is put together and checked."""
 
-    def __init__(self, source: yaml_reader.YamlSource) -> None:
+    def __init__(self, source: YamlSource) -> None:
         self.file = source.name
         self.data: Any = source.data
         self.lines = source.lines

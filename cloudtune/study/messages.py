@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from cloudtune.diagnostics import Problem
 from cloudtune.study.hints import FOREIGN_KEYS, FOREIGN_VALUES, value_hint
 from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.yaml_builder import KeyPath
 from cloudtune.study.yaml_errors import QUOTE_EXPRESSION
-from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
+from cloudtune.study.yaml_reader import is_list, is_map
 
 _TYPE_ERRORS = {
     "string_type": "a string",

@@ -7,7 +7,8 @@ from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.study.yaml_reader import YamlSource, is_list, is_map, parse
+from cloudtune.study.yaml_builder import YamlSource
+from cloudtune.study.yaml_reader import is_list, is_map, parse
 
 _SHORT_FORMS = {"strategy": "name", "early_stopping": "rule"}
 """Blocks that have a short form, and the key that it sets."""

@@ -18,7 +18,8 @@ from cloudtune.study.messages import (
 )
 from cloudtune.study.study import Study
 from cloudtune.study.suggestions import closest_match
-from cloudtune.study.yaml_reader import KeyPath, is_list, is_map
+from cloudtune.study.yaml_builder import KeyPath
+from cloudtune.study.yaml_reader import is_list, is_map
 
 MAX_PROBLEMS = 200
 SUGGESTION = re.compile(r"did you mean (\S+)(?: .*)?\?")

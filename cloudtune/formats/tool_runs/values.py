@@ -12,7 +12,8 @@ from typing import Any
 from cloudtune.study.search_space import Value
 from cloudtune.study.validation.trial_spec import looks_like_secret
 from cloudtune.study.validation.values import fits_64_bits
-from cloudtune.study.yaml_reader import is_map, join_surrogates
+from cloudtune.study.yaml_builder import join_surrogates
+from cloudtune.study.yaml_reader import is_map
 
 MAX_TEXT = 1_000
 """The longest text that is kept as the value of a parameter."""
