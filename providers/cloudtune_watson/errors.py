@@ -1,7 +1,8 @@
 """Errors of calls to IBM: whether they are transient, and what to do about them.
 
 A cluster answers ``{"errors": [{"code": ..., "message": ...}], "trace": ...}``, WML Accelerator
-sometimes only text. The texts differ between versions, so only the HTTP status counts.
+sometimes only text, and IAM ``{"errorCode": ..., "errorMessage": ..., "context": ...}`` with 400
+for a wrong key. The texts differ between versions, so only the HTTP status counts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cloudtune.provider import Json
 
 PROVIDER = "watson"
+IAM_PATH = "/identity/token"
+"""Where IBM Cloud's IAM changes an API key into a token."""
 
 _TRANSIENT = frozenset([408, 425, 429, 500, 502, 503, 504, 520, 521, 524])
 _MAX_MESSAGE = 1_000
@@ -84,10 +87,18 @@ def service_error(operation: str, code: int, body: str) -> WatsonError:
         body: The body of the response.
     """
     text = f"{operation}: {read_message(body) or 'refused'} [{code}]"
-    if advice := _QUOTA_ADVICE if _QUOTA.search(body) else _advice(operation, code):
+    is_key_refused = code == 401 or (code == 400 and operation.endswith(IAM_PATH))
+    if (
+        advice := _QUOTA_ADVICE
+        if _QUOTA.search(body)
+        else _advice(operation, code, is_key_refused=is_key_refused)
+    ):
         text += f" ({advice})"
     return WatsonError(
-        text, code=code, retryable=code in _TRANSIENT, affects_all_calls=code in {401, 403}
+        text,
+        code=code,
+        retryable=code in _TRANSIENT,
+        affects_all_calls=is_key_refused or code == 403,
     )
 
 
@@ -117,11 +128,13 @@ def read_message(body: str) -> str:
 
 
 def _message(error: Json) -> str:
-    return str(error.get("message") or error.get("error") or error.get("exception") or "")
+    texts = [error.get(name) for name in ("message", "error", "exception", "errorMessage")]
+    parts = [next(filter(None, texts), ""), error.get("errorDetails"), error.get("errorCode")]
+    return " ".join(str(part) for part in parts if part)
 
 
-def _advice(operation: str, code: int) -> str:
-    if code == 401:
+def _advice(operation: str, code: int, *, is_key_refused: bool) -> str:
+    if is_key_refused:
         return (
             "check that the key in the variable providers.watson.key_variable is valid and belongs "
             "to providers.watson.username"

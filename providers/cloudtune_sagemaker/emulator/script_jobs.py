@@ -102,8 +102,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         self._tell(run, IMAGE)
         self.pass_time(run, seconds / 2)
         self._enter(run, "Training")
-        limit: float = _stopping_condition(job).get("MaxRuntimeInSeconds", _DAY)
-        run.start_limit(limit - run.seconds, lambda: self.stop(job, "MaxRuntimeExceeded"))
+        seconds, status = _time_left(run)
+        run.start_limit(seconds, lambda: self.stop(job, status))
         try:
             script.begin()
         except ToolkitFailure:
@@ -167,8 +167,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
     def finish(self, run: Run, ended: Ended) -> None:
         """Upload the results of a job, unless it failed.
 
-        A job whose script failed is Uploading, too, for less than a second: recorded in 2019 and
-        2022.
+        A job whose script failed is Uploading, too, for less than a second (recorded in 2019 and
+        2022), and so is one that was stopped while its script ran (2026).
         """
         job = run.job
         if not run.problem and ended.state == "failed" and not job.stop_status:
@@ -178,8 +178,8 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
         if run.script is None and job.stop_status:
             self.delays.wait(delays.STOPPING, self.closing)
         if run.script is not None and not run.problem:
-            if not job.stop_status:
-                self._enter(run, "Uploading")
+            with self.lock:
+                job.enter_secondary("Uploading")
             self.delays.wait(delays.UPLOADING, self.closing)
             try:
                 job.model = upload_artifacts(job, run.script.container)
@@ -215,6 +215,19 @@ class TrainingJobs(ScriptJobs[TrainingJob, Script, str]):
 def _stopping_condition(job: TrainingJob) -> dict[str, float]:
     condition: dict[str, float] = job.request.get("StoppingCondition", {})
     return condition
+
+
+def _time_left(run: Run) -> tuple[float, str]:
+    """Return how long a script may run, and the secondary status of the limit that then ends it.
+
+    MaxWaitTimeInSeconds has the wait for spot capacity and the run (API reference,
+    StoppingCondition); it ended a running job on 2026-09-16 (tests/recordings/sagemaker).
+    """
+    condition = _stopping_condition(run.job)
+    runs = condition.get("MaxRuntimeInSeconds", _DAY) - run.seconds
+    waited = time.time() - run.job.created
+    left = condition.get("MaxWaitTimeInSeconds", math.inf) - waited
+    return min((runs, "MaxRuntimeExceeded"), (left, "MaxWaitTimeExceeded"))
 
 
 def _save_checkpoints(run: Run) -> None:

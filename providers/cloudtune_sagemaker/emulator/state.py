@@ -40,11 +40,12 @@ _MESSAGES: Mapping[str, str] = {
     "Failed": "Training job failed",
     "Interrupted": "The managed spot instance was interrupted",
     "Restarting": "Restarting the training job",
-    "MaxRuntimeExceeded": "The training job exceeded its maximum runtime",
-    "MaxWaitTimeExceeded": "The training job exceeded its maximum waiting time",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
 }
-"""The first message of each secondary status. Those of the statuses up to Completed, Stopping,
-Stopped and Failed are recorded (tests/recordings/sagemaker: 2025-05, and texts of 2019 to 2024)."""
+"""The first message of each secondary status, as recorded (tests/recordings/sagemaker: 2025-05, and
+texts of 2019 to 2026). Not verified: Interrupted and Restarting are chosen, and MaxRuntimeExceeded
+has the words of MaxWaitTimeExceeded."""
 
 
 @dataclass(frozen=True)

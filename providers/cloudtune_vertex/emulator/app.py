@@ -43,6 +43,7 @@ _KINDS = {
     **{kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)},
     persistent_resources.COLLECTION: persistent_resources.KIND,
     models.COLLECTION: models.KIND,
+    "operations": "Operation",
 }
 _PATH = re.compile(
     rf"/v1(?:beta1)?/(?P<parent>{_RESOURCE})/(?P<kind>\w+)(?:/(?P<id>[^/:]+))?(?::(?P<verb>\w+))?"
@@ -53,6 +54,7 @@ _VERBS: Mapping[tuple[str, bool, str | None], str] = {
     ("GET", True, None): "Get",
     ("DELETE", True, None): "Delete",
     ("POST", True, "cancel"): "Cancel",
+    ("POST", True, "wait"): "Wait",
 }
 
 

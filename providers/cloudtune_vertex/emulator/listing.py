@@ -13,7 +13,7 @@ import fnmatch
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from cloudtune_vertex.emulator.errors import ServiceError, invalid
 from cloudtune_vertex.emulator.state import AnyJob, Job
@@ -45,20 +45,29 @@ _SIGNS: Mapping[str, frozenset[str]] = {
     "labels": frozenset(["=", ":"]),
 }
 
+T = TypeVar("T")
 _Test = Callable[[Job], bool]
 
 
-def page(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> tuple[list[AnyJob], str | None]:
-    """Return the jobs of the requested page, and the token of the next page.
+def matching(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> list[AnyJob]:
+    """Return the jobs that the filter of a request lets through.
+
+    Raises:
+        ServiceError: If the filter is invalid.
+    """
+    text = query.get("filter")
+    test = _Filter(text).test() if text else None
+    return [job for job in jobs if test is None or test(job)]
+
+
+def page(rows: Sequence[T], query: Mapping[str, str]) -> tuple[list[T], str | None]:
+    """Return the rows of the requested page, and the token of the next page.
 
     A negative size is refused (<https://google.aip.dev/158>), as is an invalid token.
 
     Raises:
-        ServiceError: If filter, token or size is invalid.
+        ServiceError: If token or size is invalid.
     """
-    text = query.get("filter")
-    test = _Filter(text).test() if text else None
-    matches = [job for job in jobs if test is None or test(job)]
     try:
         start = int(base64.urlsafe_b64decode(query["pageToken"])) if query.get("pageToken") else 0
         size = min(int(query.get("pageSize") or 0) or PAGE_SIZE, PAGE_SIZE)
@@ -67,8 +76,8 @@ def page(jobs: Sequence[AnyJob], query: Mapping[str, str]) -> tuple[list[AnyJob]
     if start < 0 or size < 0:
         raise invalid("Invalid page token or page size.")
     end = start + size
-    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(matches) else None
-    return matches[start:end], token
+    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(rows) else None
+    return list(rows[start:end]), token
 
 
 class _Filter:

@@ -20,8 +20,8 @@ from cloudtune_vertex.emulator.state import (
     Parent,
     Status,
     TrainingPipeline,
+    full_name,
     new_number,
-    parent_of,
 )
 from cloudtune_vertex.emulator.storage import Storage, split_uri
 from cloudtune_vertex.emulator.times import format_time
@@ -107,4 +107,4 @@ def _create(wanted: Json, pipeline: TrainingPipeline, uri: str) -> Json:
 
 def _stored_name(name: str) -> str:
     """Return a name without a version, and with the number of its project."""
-    return "/".join([parent_of(name).name, *name.partition("@")[0].split("/")[4:]])
+    return full_name(name.partition("@")[0])

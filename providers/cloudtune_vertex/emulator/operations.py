@@ -20,8 +20,8 @@ from cloudtune.emulator_kit import (
     app,
 )
 from cloudtune_vertex.emulator import account, models, persistent_resources, views
-from cloudtune_vertex.emulator.errors import JSON, precondition, unimplemented
-from cloudtune_vertex.emulator.listing import page
+from cloudtune_vertex.emulator.errors import JSON, not_found, precondition, unimplemented
+from cloudtune_vertex.emulator.listing import matching, page
 from cloudtune_vertex.emulator.metadata import MetadataStore
 from cloudtune_vertex.emulator.models import Models
 from cloudtune_vertex.emulator.mount import Mount
@@ -38,6 +38,7 @@ from cloudtune_vertex.emulator.state import (
     StoredJob,
     TrainingPipeline,
     TuningJob,
+    full_name,
     parent_of,
 )
 from cloudtune_vertex.emulator.storage import Storage
@@ -75,6 +76,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         self.models = Models(storage)
         self._messages = Messages()
         self._metadata = MetadataStore(self._messages)
+        self._done_operations: dict[str, Json] = {}
         jobs = CustomJobs(
             delays,
             self.store.lock,
@@ -161,7 +163,8 @@ class Operations(app.Operations[CustomJobs, Tuner]):
 
     def list(self, kind: type[AnyJob], call: Call) -> bytes:
         """ListHyperparameterTuningJobs, without their trials, and the lists of other jobs."""
-        jobs, next_page = page(self.store.jobs(kind, parent_of(call.resource)), call.query)
+        jobs = matching(self.store.jobs(kind, parent_of(call.resource)), call.query)
+        jobs, next_page = page(jobs, call.query)
         rows = [views.job(job, trials=False) for job in jobs]
         if mask := call.query.get("readMask"):
             rows = [self._messages.masked(kind.KIND, row, mask) for row in rows]
@@ -192,15 +195,17 @@ class Operations(app.Operations[CustomJobs, Tuner]):
         for trial in job.trials if isinstance(job, TuningJob) else ():
             self.store.delete(trial.job)
         self.store.delete(job)
-        return views.deleted(job.name, kind.COLLECTION)
+        return self._deleted(call)
 
     def create_resource(self, call: Call) -> bytes:
         """CreatePersistentResource, done at once."""
         request = self._messages.read(persistent_resources.KIND, call.body)
         id_ = call.query.get("persistentResourceId", "")
-        resource, operation = self.resources.create(parent_of(call.resource), id_, request)
+        parent = parent_of(call.resource)
+        resource = self.resources.create(parent, id_, request)
         self._messages.write(persistent_resources.KIND, resource, call.query)
-        return operation
+        response = {"@type": f"{views.AIPLATFORM}{persistent_resources.KIND}", **resource}
+        return self._done(parent, "CreatePersistentResourceOperationMetadata", response)
 
     def get_resource(self, call: Call) -> bytes:
         """GetPersistentResource."""
@@ -217,7 +222,7 @@ class Operations(app.Operations[CustomJobs, Tuner]):
     def delete_resource(self, call: Call) -> bytes:
         """DeletePersistentResource."""
         self.resources.delete(call.resource)
-        return views.deleted(call.resource, persistent_resources.COLLECTION)
+        return self._deleted(call)
 
     def get_model(self, call: Call) -> bytes:
         """GetModel."""
@@ -231,7 +236,49 @@ class Operations(app.Operations[CustomJobs, Tuner]):
     def delete_model(self, call: Call) -> bytes:
         """DeleteModel."""
         self.models.delete(call.resource)
-        return views.deleted(call.resource, models.COLLECTION)
+        return self._deleted(call)
+
+    def get_operation(self, call: Call) -> bytes:
+        """GetOperation and WaitOperation of google.longrunning, whose operations are all done.
+
+        Chosen: the message of one that does not exist, and that all stay until they are deleted.
+        """
+        name = full_name(call.resource)
+        if name not in self._done_operations:
+            raise not_found("The Operation does not exist.")
+        return json.dumps(self._done_operations[name]).encode()
+
+    def list_operations(self, call: Call) -> bytes:
+        """ListOperations, newest first. No document says what Vertex AI accepts as a filter."""
+        if "filter" in call.query:
+            raise unimplemented("This emulator does not filter operations.")
+        parent = f"{parent_of(call.resource).name}/"
+        rows = [each for name, each in self._done_operations.items() if name.startswith(parent)]
+        rows, next_page = page(rows[::-1], call.query)
+        message: Json = {"operations": rows} if rows else {}
+        if next_page:
+            message["nextPageToken"] = next_page
+        return json.dumps(message).encode()
+
+    def cancel_operation(self, call: Call) -> bytes:
+        """CancelOperation, which leaves one that is done as it is."""
+        self.get_operation(call)
+        return b"{}"
+
+    def delete_operation(self, call: Call) -> bytes:
+        """DeleteOperation."""
+        self.get_operation(call)
+        del self._done_operations[full_name(call.resource)]
+        return b"{}"
+
+    def _deleted(self, call: Call) -> bytes:
+        response = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+        return self._done(parent_of(call.resource), "DeleteOperationMetadata", response)
+
+    def _done(self, parent: Parent, metadata: str, response: Json) -> bytes:
+        operation = views.operation(parent, metadata, response)
+        self._done_operations[operation["name"]] = operation
+        return json.dumps(operation).encode()
 
     def metadata(
         self, method: str, match: re.Match[str], query: Mapping[str, str], body: bytes
@@ -282,6 +329,11 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "ListTrainingPipelines": lambda each, call: each.list(TrainingPipeline, call),
     "CancelTrainingPipeline": lambda each, call: each.cancel(TrainingPipeline, call),
     "DeleteTrainingPipeline": lambda each, call: each.delete(TrainingPipeline, call),
+    "GetOperation": Operations.get_operation,
+    "ListOperations": Operations.list_operations,
+    "CancelOperation": Operations.cancel_operation,
+    "DeleteOperation": Operations.delete_operation,
+    "WaitOperation": Operations.get_operation,
 }
 _VERBS = ("create", "get", "list", "cancel")
 EFFECTS = (NO_CAPACITY,)

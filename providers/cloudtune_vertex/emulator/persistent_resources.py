@@ -8,14 +8,13 @@ here, it runs.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator.errors import denied, invalid, not_found
 from cloudtune_vertex.emulator.rules import Violation, select
-from cloudtune_vertex.emulator.state import Parent, parent_of
+from cloudtune_vertex.emulator.state import Parent, full_name
 from cloudtune_vertex.emulator.times import format_time
 
 KIND = "PersistentResource"
@@ -30,8 +29,8 @@ class PersistentResources:
     def __init__(self) -> None:
         self._resources: dict[str, Json] = {}
 
-    def create(self, parent: Parent, id_: str, request: Json) -> tuple[Json, bytes]:
-        """Create a resource; return it, and the operation that has created it.
+    def create(self, parent: Parent, id_: str, request: Json) -> Json:
+        """Create a resource and return it.
 
         Raises:
             ServiceError: If the ID is missing or in use.
@@ -42,17 +41,7 @@ class PersistentResources:
         now = format_time(time.time())
         resource = {**request, "name": name, "state": "RUNNING", "createTime": now}
         self._resources[name] = resource
-        message = "type.googleapis.com/google.cloud.aiplatform.v1."
-        operation: Json = {
-            "name": f"{name}/operations/1",
-            "metadata": {
-                "@type": f"{message}CreatePersistentResourceOperationMetadata",
-                "genericMetadata": {},
-            },
-            "done": True,
-            "response": {"@type": f"{message}{KIND}", **resource},
-        }
-        return resource, json.dumps(operation).encode()
+        return resource
 
     def get(self, name: str) -> Json:
         """Return a resource by its name.
@@ -66,7 +55,7 @@ class PersistentResources:
                 "aiplatform.persistentResources.get, since this emulator knows only its own "
                 "persistent resources"
             )
-        resource = self._resources.get(_full_name(name))
+        resource = self._resources.get(full_name(name))
         if resource is None:
             raise not_found(f"The {KIND} does not exist.")
         return resource
@@ -120,8 +109,3 @@ def _fits(wanted: Json, pool: Json) -> bool:
 def _machine(pool: Mapping[str, Json]) -> tuple[str, str]:
     disk: str = pool.get("diskSpec", {}).get("bootDiskType") or _DEFAULT_DISK
     return pool.get("machineSpec", {}).get("machineType", ""), disk
-
-
-def _full_name(name: str) -> str:
-    """Return a name with the number of its project instead of the ID."""
-    return "/".join([parent_of(name).name, *name.split("/")[4:]])

@@ -209,7 +209,7 @@ class Store:
         Raises:
             ServiceError: If it does not exist.
         """
-        job = self._jobs.get("/".join([parent_of(name).name, *name.split("/")[4:]]))
+        job = self._jobs.get(full_name(name))
         if not isinstance(job, kind):
             raise not_found(f"The {kind.KIND} does not exist.")
         if isinstance(job, TrainingPipeline):
@@ -242,6 +242,11 @@ class Store:
 def new_number() -> int:
     """Return a random number, as the names of resources end in."""
     return secrets.randbelow(9 * 10**18) + 10**18
+
+
+def full_name(name: str) -> str:
+    """Return a name with the number of its project instead of the ID."""
+    return "/".join([parent_of(name).name, *name.split("/")[4:]])
 
 
 def parent_of(name: str) -> Parent:

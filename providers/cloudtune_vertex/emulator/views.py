@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.contract import Measurement
-from cloudtune_vertex.emulator.state import Job, TrainingPipeline, Trial, TuningJob, new_number
+from cloudtune_vertex.emulator.state import (
+    Job,
+    Parent,
+    TrainingPipeline,
+    Trial,
+    TuningJob,
+    new_number,
+)
 from cloudtune_vertex.emulator.times import format_time
+
+AIPLATFORM = "type.googleapis.com/google.cloud.aiplatform.v1."
 
 
 def job(job: Job, *, trials: bool = True) -> Json:
@@ -90,18 +98,15 @@ def _measurement(job: TuningJob, trial: Trial, measurement: Measurement) -> Json
     }
 
 
-def deleted(name: str, collection: str) -> bytes:
-    """Return the long-running operation of a deletion, already done, with a number of its own."""
+def operation(parent: Parent, metadata: str, response: Json) -> Json:
+    """Return a long-running operation that is done, with a number of its own as recorded."""
     now = format_time(time.time())
-    metadata: Json = {
-        "@type": "type.googleapis.com/google.cloud.aiplatform.v1.DeleteOperationMetadata",
-        "genericMetadata": {"createTime": now, "updateTime": now},
-    }
-    parent = name.rpartition(f"/{collection}/")[0]
-    operation: Json = {
-        "name": f"{parent}/operations/{new_number()}",
-        "metadata": metadata,
+    return {
+        "name": f"{parent.name}/operations/{new_number()}",
+        "metadata": {
+            "@type": f"{AIPLATFORM}{metadata}",
+            "genericMetadata": {"createTime": now, "updateTime": now},
+        },
         "done": True,
-        "response": {"@type": "type.googleapis.com/google.protobuf.Empty"},
+        "response": response,
     }
-    return json.dumps(operation).encode()

@@ -15,6 +15,7 @@ SETTINGS = "providers.vertex"
 """The path of the settings in a study."""
 MAX_LABELS = 64
 MAX_LABEL_LENGTH = 63
+MAX_LABEL_BYTES = 128
 """Code points of a key or a value in LABELS of all resources; TYPES of these jobs has 64."""
 MAX_BUCKET_PART_LENGTH, MAX_BUCKET_LENGTH, MAX_OBJECT_LENGTH = 63, 222, 1024
 """Characters of a bucket's name between dots and in all, bytes of an object's name, in STORAGE."""
@@ -93,16 +94,23 @@ def _labels(mode: Mode, settings: VertexSettings) -> Iterator[Finding]:
 
 
 def label_problems(key: str, value: str) -> Iterator[str]:
-    """Yield what is wrong with a label."""
-    characters = f"{MAX_LABEL_LENGTH} lowercase letters, digits, _ and -"
-    if not (1 <= len(key) <= MAX_LABEL_LENGTH and _is_label_text(key) and _is_letter(key[0])):
-        yield f"a key must have 1 to {characters}, and start with a letter"
-    if len(value) > MAX_LABEL_LENGTH or not _is_label_text(value):
+    """Yield what is wrong with a label, as Vertex AI says (tests/recordings/vertex, 2022)."""
+    characters = (
+        f"{MAX_LABEL_LENGTH} lowercase letters, digits, _ and -, in less than {MAX_LABEL_BYTES} "
+        "bytes of UTF-8"
+    )
+    if not key or key[0] in "_-" or not _is_label_text(key):
+        yield f"a key must have 1 to {characters}, and start with a letter or digit"
+    if not _is_label_text(value):
         yield f"a value must have at most {characters}"
 
 
 def _is_label_text(text: str) -> bool:
-    return all(c in "_-" or unicodedata.category(c)[0] == "N" or _is_letter(c) for c in text)
+    return (
+        len(text) <= MAX_LABEL_LENGTH
+        and len(text.encode()) < MAX_LABEL_BYTES
+        and all(c in "_-" or unicodedata.category(c)[0] == "N" or _is_letter(c) for c in text)
+    )
 
 
 def _is_letter(character: str) -> bool:

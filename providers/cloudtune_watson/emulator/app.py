@@ -19,8 +19,9 @@ from cloudtune_watson.emulator.errors import (
     unauthorized,
     unavailable,
     unimplemented,
+    unknown_key,
 )
-from cloudtune_watson.emulator.keys import Keys
+from cloudtune_watson.emulator.keys import IAM, Keys
 from cloudtune_watson.emulator.operations import OPERATIONS, Operation, Operations
 from cloudtune_watson.emulator.wire import path_of, read_call
 
@@ -50,7 +51,9 @@ class WatsonApp(App):
         return self._keys.find(environ)
 
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
-        """Return a refusal."""
+        """Return a refusal; IAM's is not 401."""
+        if path_of(environ) == IAM:
+            return unknown_key(reason)
         return unauthorized(reason).response()
 
     def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:

@@ -209,7 +209,7 @@ class DeploymentJobs:
             href = f"/v2/assets/{job.output}?space_id={job.scope[1]}"
             location = {**reference["location"], "href": href}
             scoring["output_data_reference"] = {**reference, "location": location}
-        scoring["status"] = self._status(state)
+        scoring["status"] = status = self._status(state)
         if include:
             parts = set(include.split(","))
             scoring = {name: part for name, part in scoring.items() if name in parts}
@@ -230,7 +230,7 @@ class DeploymentJobs:
             name: request[name] for name in ("description", "tags", "custom") if name in request
         }
         if self._state(state) != "queued":
-            metadata["modified_at"] = format_time(state.updated)
+            metadata["modified_at"] = max(format_time(state.updated), status["completed_at"])
         return {"entity": entity, "metadata": metadata}
 
     def _running_at(self, job: Job) -> float | None:
@@ -346,9 +346,13 @@ class DeploymentJobs:
 def _whole_second(job: Job, time_: float | None) -> str:
     """Return a time without its fraction, as most recorded jobs have it (tests/recordings/ibm).
 
-    The jobs of 2021 and 2022 that ran scikit-learn, SPSS or AutoAI had fractions.
+    The jobs of 2021 and 2022 that ran scikit-learn, SPSS or AutoAI had fractions. If a job is over
+    in the second of its creation, as only on a fast emulator, it is the next second.
     """
-    return "" if time_ is None else format_time(max(math.floor(time_), job.created))
+    if time_ is None:
+        return ""
+    second = math.floor(time_)
+    return format_time(second if second >= job.created else math.ceil(job.created))
 
 
 def _demand_supported(request: Json) -> None:

@@ -1,9 +1,10 @@
 """The errors with which the services refuse.
 
-The form is that of IBM's watsonx.ai API: ``{"errors": [{"code", "message"}], "trace",
-"status_code"}``, with codes that IBM/watsonx-ai-java-sdk lists (``invalid_request_entity``,
-``json_type_error``, ``json_validation_error``, ``authorization_rejected``). No source shows errors
-of WML Accelerator, so they have the same form here; other codes and all messages are chosen.
+IAM has a form of its own. The others have that of IBM's watsonx.ai API: ``{"errors": [{"code",
+"message"}], "trace", "status_code"}``, with codes that IBM/watsonx-ai-java-sdk lists
+(``invalid_request_entity``, ``json_type_error``, ``json_validation_error``,
+``authorization_rejected``). No source shows errors of WML Accelerator, so they have the same form
+here; other codes and all messages are chosen.
 """
 
 from __future__ import annotations
@@ -33,6 +34,22 @@ class ServiceError(app.ServiceError):
         trace = secrets.token_hex(16)
         document = {"errors": self.errors, "trace": trace, "status_code": self.status}
         return app.Response(self.status, json.dumps(document).encode())
+
+
+def unknown_key(reason: str) -> app.Response:
+    """Return IAM's own refusal of a key (tests/recordings/ibm, 2018 and 2026), and our reason."""
+    document = {
+        "errorCode": "BXNIM0415E",
+        "errorMessage": "Provided API key could not be found.",
+        "errorDetails": reason,
+        "context": {
+            "requestId": secrets.token_hex(16),
+            "requestType": "incoming.Identity_Token",
+            "url": "https://iam.cloud.ibm.com",
+            "locale": "en_US",
+        },
+    }
+    return app.Response(400, json.dumps(document).encode())
 
 
 def malformed(mistakes: Iterable[tuple[str, str]]) -> ServiceError:

@@ -72,6 +72,37 @@ def test_errors_have_the_shape_of_google_s(emulator: Any) -> None:
     }
 
 
+def test_the_operation_of_a_deletion_can_be_read_until_it_is_deleted(emulator: Any) -> None:
+    key = {"Authorization": f"Bearer {emulator.key}"}
+    place = "/v1/projects/operations-of/locations/us-central1"
+
+    def call(path: str, method: str = "GET") -> tuple[int, Any]:
+        return ask(f"{emulator.url}{path}", method, headers=key)
+
+    deleted: list[Any] = []
+    for number in range(2):
+        pools = [{"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "1"}]
+        pools[0]["containerSpec"] = {"imageUri": "gcr.io/team/x", "command": ["true"]}
+        job = {"displayName": f"job {number}", "jobSpec": {"workerPoolSpecs": pools}}
+        _, created = ask(f"{emulator.url}{place}/customJobs", "POST", json.dumps(job).encode(), key)
+        deleted.insert(0, call(f"/v1/{created['name']}", "DELETE")[1])
+    newest, name = deleted[0], f"/v1/{deleted[0]['name']}"
+    by_id = f"{place}/operations/{name.rpartition('/')[2]}"
+    for path in (name, by_id):
+        assert call(path) == call(f"{path}:wait", "POST") == (200, newest)
+    assert call(f"{name}:cancel", "POST") == (200, {})
+    assert call(f"{place}/operations") == (200, {"operations": deleted})
+    _, first = call(f"{place}/operations?pageSize=1")
+    assert first["operations"] == deleted[:1]
+    token = first["nextPageToken"]
+    rest = call(f"{place}/operations?pageSize=1&pageToken={token}")
+    assert rest == (200, {"operations": deleted[1:]})
+    assert call(f"{place}/operations?filter=done%3Dtrue")[0] == 501
+    assert call(name, "DELETE") == (200, {})
+    assert call(name)[0] == call(name, "DELETE")[0] == 404
+    assert call(f"{place}/operations") == (200, {"operations": deleted[1:]})
+
+
 def test_what_is_no_message_is_refused(emulator: Any) -> None:
     key = {"Authorization": f"Bearer {emulator.key}"}
     for body in (b"{", b'{"unknown": 1}', b'{"displayName": 3}', b"[]", b'"\xff"'):

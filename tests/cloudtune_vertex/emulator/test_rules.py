@@ -114,7 +114,9 @@ GOOD: dict[str, Json] = {
     "plain": tuning(),
     "all kinds": with_parameters(DOUBLE, WHOLE, WORD, SIZES),
     "128 characters": tuning(displayName="ü" * 128),
-    "labels": tuning(labels={"a_b-1": "", "größe": "x" * 63, "大小": "1-½", "x" * 63: "_"}),
+    "labels": tuning(
+        labels={"a_b-1": "", "größe": "x" * 63, "大小": "1-½", "x" * 63: "_", "1a": ""}
+    ),
     "64 labels": tuning(labels={f"a{number}": "" for number in range(64)}),
     "as many failures as trials": tuning(maxFailedTrialCount=4),
     "grid": with_parameters(WHOLE, WORD, SIZES, algorithm="GRID_SEARCH"),
@@ -185,7 +187,8 @@ BAD: dict[str, tuple[Json, str, str]] = {
     "label in capitals": (tuning(labels={"Team": "x"}), "labels", "lowercase letters"),
     "label with a dot": (tuning(labels={"team": "a.b"}), "labels", "only contain"),
     "long label": (tuning(labels={"team": "x" * 64}), "labels", "less than 64 characters"),
-    "label that starts with a digit": (tuning(labels={"1a": "x"}), "labels", "start with"),
+    "label that starts with a line": (tuning(labels={"_a": "x"}), "labels", "start with"),
+    "label of 129 bytes": (tuning(labels={"大" * 43: "x"}), "labels", "128 bytes"),
     "label that starts with a dash": (tuning(labels={"-a": "x"}), "labels", "start with"),
     "65 labels": (tuning(labels={f"a{number}": "" for number in range(65)}), "labels", "64"),
     "label without a key": (tuning(labels={"": "x"}), "labels", "key"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cloudtune_watson import response
+from cloudtune_watson.emulator.keys import IAM
+from cloudtune_watson.errors import service_error
 from tests import recorded
 from tests.cloudtune_watson.emulator.conftest import VERSION
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, asset
@@ -50,12 +53,38 @@ def answers(operation: str) -> list[Any]:
     ]
 
 
+def texts() -> list[Any]:
+    """Return the messages that were recorded without their calls."""
+    return [
+        pytest.param(item, id=item["request"]["situation"])
+        for file in FILES
+        for item in recorded.read(file)["sequence"]
+        if item["request"].get("situation")
+    ]
+
+
+@pytest.mark.parametrize("item", texts())
+def test_a_wrong_key_is_refused_as_recorded(cluster: Cluster, item: dict[str, Any]) -> None:
+    refusal = cluster.watson.refuse({"PATH_INFO": IAM}, "wrong key")
+    status, answer = refusal.status, json.loads(refusal.body)
+    assert status == item["status"]
+    assert not unaccepted("ibm", item["operation"], differences(item["answer"], answer))
+    assert not unlisted("ibm", item["operation"], answer)
+    for each in (item["answer"], answer):
+        error = service_error(f"POST {IAM}", status, json.dumps(each))
+        assert error.affects_all_calls
+        assert not error.retryable
+        assert "Provided API key could not be found. " in str(error)
+        assert "providers.watson.key_variable" in str(error)
+
+
 def test_every_recording_is_replayed_or_has_a_reason() -> None:
     others = {
         operation_of(item["answer"])
         for file in FILES
         for item in recorded.read(file)["sequence"]
-        if operation_of(item["answer"]) not in ("GetDeploymentJob", "GetTraining")
+        if not item["request"].get("situation")
+        and operation_of(item["answer"]) not in ("GetDeploymentJob", "GetTraining")
     }
     assert all(reason_to_skip("ibm", each) for each in others)
 
@@ -109,6 +138,11 @@ def test_a_deployment_job_has_the_recorded_form(
         )
     assert not unaccepted("ibm", f"GetDeploymentJob {year}", differences(answer, found))
     assert not unlisted("ibm", "GetDeploymentJob", found)
+    shown = found["entity"]["scoring"]["status"]
+    times = [found["metadata"]["created_at"], shown["running_at"], shown["completed_at"]]
+    seen = [time for time in [*times, found["metadata"].get("modified_at")] if time]
+    assert seen == sorted(seen)
+    assert all(time.endswith(".000Z") for time in times[1:] if time)
 
 
 @pytest.mark.parametrize(("answer", "year"), answers("GetTraining"))

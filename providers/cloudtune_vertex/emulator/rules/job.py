@@ -20,6 +20,7 @@ from cloudtune_vertex.emulator.times import parse_duration
 
 MAX_NAME = 128
 MAX_LABEL = 63
+MAX_LABEL_BYTES = 128
 MAX_LABELS = 64
 _LETTERS = ("Ll", "Lo")
 LABELS = (
@@ -134,22 +135,21 @@ _SPEC: tuple[FieldRule, ...] = (
 
 
 def label_rules(job: Json) -> Iterator[Violation]:
-    r"""Types, labels: a limited number of lowercase letters, digits, underscores and dashes.
+    r"""The recorded message (tests/recordings/vertex, 2022): keys may start with a number, too.
 
-    The types have 64 code points and refer to "Requirements for labels" (cloud.google.com/
-    resource-manager/docs/labels-overview, read 2026-11): "up to 64 labels", "keys must start with a
-    lowercase letter or international character". That page has 63 characters, the limit here. The
-    types of Secret Manager define international characters:
-    ``[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}``. The message: statmike/vertex-ai-mlops issue 6,
-    which lets keys begin with a number, too.
+    "Requirements for labels" (cloud.google.com/resource-manager/docs/labels-overview, read 2026-11)
+    is for all of Google Cloud and wants a letter. The types of Secret Manager define international
+    characters: ``[\p{Ll}\p{Lo}\p{N}_-]``.
     """
     labels: dict[str, str] = job.get("labels", {})
     are_allowed = all(
-        len(text) <= MAX_LABEL and all(_is_label_character(letter) for letter in text)
+        len(text) <= MAX_LABEL
+        and len(text.encode()) < MAX_LABEL_BYTES
+        and all(_is_label_character(letter) for letter in text)
         for label in labels.items()
         for text in label
     )
-    have_keys = all(key and category(key[0]) in _LETTERS for key in labels)
+    have_keys = all(key and key[0] not in "_-" for key in labels)
     if len(labels) > MAX_LABELS or not are_allowed or not have_keys:
         yield "labels", LABELS
 
