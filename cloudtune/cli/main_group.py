@@ -30,6 +30,7 @@ _COMMANDS = {
     },
     "Results": {
         "results": ("results", "Print trials as a table, JSON, CSV or Parquet."),
+        "fetch": ("fetch", "Copy the outputs, checkpoints and log of a trial to this machine."),
         "export": (
             "export",
             "Write runs to MLflow or Optuna, or a study for another tool.",

@@ -5,6 +5,8 @@ from cloudtune.bundle.launcher import START as START
 from cloudtune.bundle.launcher import launcher_files as launcher_files
 from cloudtune.bundle.launcher import launcher_program as launcher_program
 from cloudtune.bundle.launcher import script_modules as script_modules
+from cloudtune.bundle.unpack import BadArchive as BadArchive
+from cloudtune.bundle.unpack import unpack as unpack
 from cloudtune.diagnostics import Check as Check
 from cloudtune.diagnostics import Finding as Finding
 from cloudtune.diagnostics import Note as Note
@@ -131,6 +133,15 @@ from cloudtune.provider.secrets import check_visible_secrets as check_visible_se
 from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
 from cloudtune.provider.secrets import secret_variables as secret_variables
 from cloudtune.provider.source_size import describe_source as describe_source
+from cloudtune.provider.trial_files import CHECKPOINT as CHECKPOINT
+from cloudtune.provider.trial_files import OUTPUT as OUTPUT
+from cloudtune.provider.trial_files import PART_BYTES as PART_BYTES
+from cloudtune.provider.trial_files import StoredFile as StoredFile
+from cloudtune.provider.trial_files import TrialFiles as TrialFiles
+from cloudtune.provider.trial_files import follow_links as follow_links
+from cloudtune.provider.trial_files import list_folder as list_folder
+from cloudtune.provider.trial_files import local_files as local_files
+from cloudtune.provider.trial_files import read_file as read_file
 from cloudtune.provider.uploads import Uploads as Uploads
 from cloudtune.provider.uploads import content_hash as content_hash
 from cloudtune.provider.uploads import list_input as list_input

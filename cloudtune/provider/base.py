@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from cloudtune.provider.models import JobDescription
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
+    from cloudtune.provider.trial_files import TrialFiles
     from cloudtune.provider.uploads import Uploads
+    from cloudtune.results.events import Started
     from cloudtune.results.model import Trial
     from cloudtune.study.schema import Json, Mode
     from cloudtune.study.study import Study
@@ -212,6 +214,27 @@ class BaseProvider(ABC, Generic[SettingsT]):
             ProviderError: If the service cannot be reached, or refuses.
         """
         return None
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return the outputs and checkpoints of a trial that has ended, wherever they are.
+
+        Their paths begin with `trial_files.OUTPUT` and `trial_files.CHECKPOINT`. An emulator that
+        ended with its run has left its files in `JobContext.emulator_folder`.
+
+        Args:
+            plan: The plan of the run.
+            context: The folder and the emulator of the job, if that still runs.
+            trial: The trial.
+            started: Its last start.
+
+        Raises, also while files are read:
+            MissingExtraError: If the service's SDK is not installed.
+            ProviderError: If the service cannot be reached, or refuses.
+            OSError: If a file of this machine cannot be read.
+        """
+        raise UsageError(f"{self.capabilities.title} keeps no files of trials")
 
     def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
         """Return what the recorded calls of a verification answer; by default nothing."""

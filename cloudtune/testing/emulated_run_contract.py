@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 
 from cloudtune.emulation import process
+from cloudtune.emulation.environment import folder_variable
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.provider import registry
 from cloudtune.runs import lifecycle
+from cloudtune.runs.download import download
+from cloudtune.runs.fetch import find_files
 from cloudtune.runs.status import read_status
 from cloudtune.study.schema import Mode
 from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
@@ -33,6 +36,20 @@ _BEST_IS_NOT_LAST = """
     for step, value in enumerate((1, -0.5, 0.33), 1):
         report(accuracy=value, step=step)
 """
+_LEAVES_FILES = """
+    import os
+    from cloudtune.trial import checkpoint_dir, output_dir, report
+    for folder in (output_dir(), checkpoint_dir()):
+        os.makedirs(os.path.join(folder, "deep", "er"), exist_ok=True)
+        with open(os.path.join(folder, "deep", "er", "a b.bin"), "wb") as file:
+            file.write(bytes(range(256)) * 1000)
+        with open(os.path.join(folder, "empty"), "wb") as file:
+            pass
+    print("left files")
+    report(accuracy=1)
+"""
+_LEFT = {"deep/er/a b.bin": 256_000, "empty": 0}
+"""The sizes of its files."""
 ENDLESS = """
     import time
     from cloudtune.trial import report
@@ -114,6 +131,35 @@ class EmulatedRunContract(RestartContract):
         for trial in result.trials:
             got = f"got {json.dumps(dict(trial.parameters), sort_keys=True)}\n"
             assert got in Path(str(trial.log)).read_text()
+
+    @pytest.mark.parametrize("is_running", [True, False], ids=["running", "ended"])
+    @BOTH_MODES
+    def test_the_files_of_a_trial_are_fetched(
+        self, mode: Mode, is_running: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        served = self.folder / "state" / "served"
+        if is_running:  # through the API of the service
+            module = registry.get(self.name).emulator
+            assert module
+            process.start(self.name, module, served, ["--speed", "1000"], tied=True)
+            monkeypatch.setenv(folder_variable(self.name), str(served))
+        limits = {"max_trials": 1, "parallel_trials": 1}
+        run = self.create_run(mode, _LEAVES_FILES, limits=limits)
+        assert self.finish(run).state == "completed"
+        fetched = download(find_files(run, 1, target=self.folder / "got"), lambda _: None)
+        if address := process.find_running(served):
+            process.stop(address)
+        sizes = dict(fetched.files)
+        assert sizes.pop("log.txt", 0) or fetched.missing
+        files = {name: size for name, size in sizes.items() if not name.startswith("other/")}
+        output = {f"output/{name}": size for name, size in _LEFT.items()}
+        checkpoint = {f"checkpoint/{name}": size for name, size in _LEFT.items()}
+        expected = [{**output, **checkpoint}]
+        if mode == "managed" or not self.keeps_checkpoints:
+            expected.append(output)
+        assert files in expected, fetched.missing
+        content = (fetched.folder / "output" / "deep" / "er" / "a b.bin").read_bytes()
+        assert content == bytes(range(256)) * 1000
 
     @pytest.mark.parametrize(("call", "count"), [("submit", 1), ("status", 4)])
     def test_a_managed_run_that_was_killed_continues_its_job(self, call: str, count: int) -> None:

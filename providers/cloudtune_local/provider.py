@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cloudtune.provider import (
+    CHECKPOINT,
+    OUTPUT,
     BaseProvider,
     Emit,
     Facts,
@@ -16,8 +18,12 @@ from cloudtune.provider import (
     Mode,
     Note,
     Plan,
+    Started,
     Study,
+    Trial,
+    TrialFiles,
     TrialRunner,
+    local_files,
     trial_resources,
 )
 from cloudtune_local.capabilities import CAPABILITIES
@@ -53,6 +59,23 @@ class LocalProvider(BaseProvider[LocalSettings]):
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
         return outline(plan)
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return a trial's outputs and checkpoints in the state folder.
+
+        Raises:
+            OSError: If they cannot be read.
+        """
+        from cloudtune_local.trial_dirs import trial_folder
+
+        return local_files(
+            {
+                OUTPUT: trial_folder(context.folder, started.number).output,
+                CHECKPOINT: trial_folder(context.folder, started.checkpoint_number).checkpoint,
+            }
+        )
 
     def runner(
         self, plan: Plan, context: JobContext, emit: Emit, notify: Callable[[str], None]

@@ -16,9 +16,11 @@ from cloudtune.provider import (
     Lookup,
     Mode,
     Note,
+    Started,
     Study,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
 )
 from cloudtune_ray.capabilities import CAPABILITIES
@@ -65,6 +67,19 @@ class RayProvider(BaseProvider[RaySettings]):
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
         return outline(plan)
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return a trial's outputs and checkpoints in the storage, if this machine has it.
+
+        Raises, also while files are read:
+            UsageError: If the folder of the storage is not on this machine.
+            OSError: If a file cannot be read.
+        """
+        from cloudtune_ray.trial_files import trial_files
+
+        return trial_files(plan, started)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the cluster.

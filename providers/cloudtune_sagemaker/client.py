@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
 from cloudtune.provider import (
+    PART_BYTES,
     Emulator,
     EmulatorEndedError,
     Json,
@@ -111,6 +112,13 @@ class Aws:
         if service not in RECORDED:
             return nullcontext(lambda answer: answer)
         return recorded_call(name, members, refusal)
+
+    def read(self, bucket: str, key: str, start: int, etag: str) -> Iterator[bytes]:
+        """Yield the content of an object of S3 from a byte on, if it still has this ETag."""
+        part: Json = {"Range": f"bytes={start}-"} if start else {}
+        body = self.call("s3", "get_object", Bucket=bucket, Key=key, IfMatch=etag, **part)["Body"]
+        with closing(body), self._translate_errors("GetObject"):
+            yield from body.iter_chunks(PART_BYTES)
 
     def find(self, operation: str, **members: Any) -> Json | None:
         """Return the response of a SageMaker operation, or None if the resource does not exist."""

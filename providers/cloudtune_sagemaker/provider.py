@@ -23,9 +23,11 @@ from cloudtune.provider import (
     Mode,
     Note,
     Policy,
+    Started,
     Study,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
 )
 from cloudtune_sagemaker.capabilities import CAPABILITIES
@@ -133,6 +135,21 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
             ProviderError: If the caller may not read the log, or AWS cannot be reached.
         """
         return read_log(_connect(plan, context), trial.id)
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return a trial's model, output and checkpoints in S3.
+
+        Raises, also while files are read:
+            MissingExtraError: If boto3 is not installed.
+            ProviderError: If the caller may not read them, or AWS cannot be reached.
+        """
+        from cloudtune_sagemaker.trial_files import emulated_files, trial_files
+
+        if plan.facts.emulated and context.emulator is None:
+            return emulated_files(plan, context, trial)
+        return trial_files(_connect(plan, context), plan, trial, started)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the AWS account.

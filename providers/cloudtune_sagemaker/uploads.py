@@ -13,6 +13,7 @@ from cloudtune.provider import (
     Json,
     Plan,
     ProviderError,
+    StoredFile,
     compact,
     list_input,
     upload_once,
@@ -126,19 +127,28 @@ class S3Storage:
 
     def list(self, folder: str) -> dict[str, int]:
         """Return the sizes of the objects below an address; none without the bucket."""
+        return {address: file.size for address, file in self.files(folder).items()}
+
+    def files(self, folder: str) -> dict[str, StoredFile]:
+        """Return the objects below an address, by address; none without the bucket."""
         bucket, prefix = _split(folder)
         tokens = ("NextContinuationToken", "ContinuationToken")
         pages = self._aws.pages("s3", "list_objects_v2", tokens, Bucket=bucket, Prefix=prefix)
         try:
-            return {
-                f"s3://{bucket}/{each['Key']}": each["Size"]
-                for page in pages
-                for each in page.get("Contents", ())
-            }
+            objects = [each for page in pages for each in page.get("Contents", ())]
         except AwsError as error:
             if error.code == "NoSuchBucket":
                 return {}
             raise
+        stored = (
+            StoredFile(f"s3://{bucket}/{each['Key']}", each["Size"], each.get("ETag", ""))
+            for each in objects
+        )
+        return {file.address: file for file in stored}
+
+    def read(self, file: StoredFile, start: int) -> Iterator[bytes]:
+        """Yield the content of an object from a byte on, unless it has changed since its list."""
+        return self._aws.read(*_split(file.address), start, file.version)
 
     def write(self, address: str, content: bytes) -> None:
         """Write a small object."""

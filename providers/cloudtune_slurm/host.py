@@ -1,6 +1,6 @@
 """Where Slurm's commands run and the shared folder is: this machine, or a login node by ssh.
 
-Both have the same four calls. A login node needs a POSIX shell, tar and Slurm; nothing of
+Both have the same calls. A login node needs a POSIX shell, tar and Slurm; nothing of
 cloudtune runs there.
 """
 
@@ -13,12 +13,14 @@ import shlex
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from cloudtune.provider import open_regular
+from cloudtune.provider import PART_BYTES, StoredFile, list_folder, open_regular, read_file
 from cloudtune_slurm.errors import (
     SSH_FAILED,
     command_error,
@@ -71,6 +73,17 @@ class Host(Protocol):
         Trials can write these files, so one that is no regular file, or is larger than a limit in
         bytes, is not read.
         """
+        ...
+
+    def list_files(self, folder: str) -> tuple[dict[str, StoredFile], dict[str, str]]:
+        """Return the regular files below a folder and the targets of its links, by relative name.
+
+        Without the folder there are none.
+        """
+        ...
+
+    def stream(self, file: StoredFile, start: int) -> Iterator[bytes]:
+        """Yield the content of a regular file from a byte on."""
         ...
 
 
@@ -150,6 +163,20 @@ class LocalHost:
                     raise file_error(error) from error
         return contents
 
+    def list_files(self, folder: str) -> tuple[dict[str, StoredFile], dict[str, str]]:
+        """As in `Host`."""
+        try:
+            return list_folder(folder)
+        except OSError as error:
+            raise file_error(error) from error
+
+    def stream(self, file: StoredFile, start: int) -> Iterator[bytes]:
+        """As in `Host`."""
+        try:
+            yield from read_file(file, start)
+        except OSError as error:
+            raise file_error(error) from error
+
 
 class SshHost:
     """A login node, with the user's own configuration of ssh.
@@ -220,6 +247,57 @@ class SshHost:
             raise ssh_error(self._host, f"connection closed: {error}") from error
         return contents
 
+    def list_files(self, folder: str) -> tuple[dict[str, StoredFile], dict[str, str]]:
+        """As in `Host`."""
+        place = shlex.quote(folder)
+        fields = r"%y\0%s\0%T@\0%l\0%P\0"
+        output = self._run_script(
+            f"[ ! -d {place} ] || exec find {place} '(' -type f -o -type l ')' -printf '{fields}'",
+            "find",
+        )
+        words = iter(os.fsdecode(output).split("\0"))
+        files: dict[str, StoredFile] = {}
+        links: dict[str, str] = {}
+        for kind, size, changed, target, name in zip(*[words] * 5, strict=False):
+            if kind == "l":
+                links[name] = target
+            else:
+                files[name] = StoredFile(f"{folder}/{name}", int(size), changed)
+        return files, links
+
+    def stream(self, file: StoredFile, start: int) -> Iterator[bytes]:
+        """As in `Host`."""
+        place = shlex.quote(file.address)
+        script = f"printf '%s' '{_MARK.decode()}'; [ -f {place} ] && [ ! -L {place} ] && "
+        script += f"exec tail -c +{start + 1} -- {place}\n"
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(
+                    [*self._command, "/bin/sh"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                )
+            except OSError as error:
+                raise command_error("ssh", 127, str(error)) from error
+            with process:
+                assert process.stdin
+                assert process.stdout
+                with suppress(BrokenPipeError):
+                    process.stdin.write(os.fsencode(script))
+                    process.stdin.close()
+                try:
+                    yield from _after_mark(process.stdout)
+                    process.wait()
+                finally:
+                    process.kill()
+            errors.seek(0)
+            text = errors.read().decode("utf-8", "replace")
+        if process.returncode > 0:
+            if process.returncode == SSH_FAILED:
+                raise ssh_error(self._host, text)
+            raise command_error("tail", process.returncode, text or f"no file {file.address}")
+
     def _run_script(self, script: str, program: str) -> bytes:
         text = f"printf '%s' '{_MARK.decode()}'\n{script}\n"
         output = self._ssh(["/bin/sh"], text.encode(), program, TIMEOUT)
@@ -239,6 +317,15 @@ class SshHost:
             seconds=seconds,
             ssh=self._host,
         )
+
+
+def _after_mark(output: IO[bytes]) -> Iterator[bytes]:
+    """Yield what a command prints after the mark."""
+    before = b""
+    while _MARK not in before and (part := output.read(1)):
+        before += part
+    while part := output.read(PART_BYTES):
+        yield part
 
 
 def _too_large(limit: int) -> Unreadable:

@@ -17,7 +17,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider import (
+    CHECKPOINT,
+    OUTPUT,
+    JobContext,
+    Json,
+    Plan,
+    Started,
+    StoredFile,
+    TrialFiles,
+    follow_links,
+)
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host, Unreadable
 from cloudtune_slurm.request import LOG
@@ -67,6 +77,25 @@ def locate_request(plan: Plan, context: JobContext) -> Json:
     planned, actual = json.dumps(plan.request["folder"]), json.dumps(f"{context.folder}/shared")
     text = json.dumps(plan.request).replace(planned[1:-1], actual[1:-1])
     return cast("Json", json.loads(text))
+
+
+def trial_files(host: Host, layout: Layout, started: Started) -> TrialFiles:
+    """Return the outputs and checkpoints of a trial.
+
+    Raises:
+        SlurmError: If they cannot be listed.
+    """
+    folders = {
+        OUTPUT: f"{layout.trial(started.number)}/output",
+        CHECKPOINT: f"{layout.trial(started.checkpoint_number)}/checkpoint",
+    }
+    files: dict[str, StoredFile] = {}
+    missing: list[str] = []
+    for prefix, folder in folders.items():
+        found, skipped = follow_links(*host.list_files(folder), folder)
+        files |= {f"{prefix}/{name}": file for name, file in found.items()}
+        missing += [f"{prefix}/{each}" for each in skipped]
+    return TrialFiles(host.stream, files, missing=tuple(missing))
 
 
 def read_log(host: Host, layout: Layout, name: str) -> Iterator[str]:

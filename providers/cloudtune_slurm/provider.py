@@ -16,9 +16,11 @@ from cloudtune.provider import (
     Lookup,
     Mode,
     Note,
+    Started,
     Study,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
 )
 from cloudtune_slurm.capabilities import CAPABILITIES
@@ -101,6 +103,21 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
         if not trial.id:
             return None
         return read_log(connect(plan, context), Layout.of_plan(plan, context), trial.id)
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return a trial's outputs and checkpoints in the shared folder.
+
+        Raises, also while files are read:
+            ProviderError: If the login node cannot be reached, or a file cannot be read.
+        """
+        from cloudtune_slurm.client import connect
+        from cloudtune_slurm.host import LocalHost
+        from cloudtune_slurm.layout import Layout, trial_files
+
+        host = LocalHost() if plan.facts.emulated else connect(plan, context)
+        return trial_files(host, Layout.of_plan(plan, context), started)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what Slurm's commands and the folder show before a run; submits nothing.

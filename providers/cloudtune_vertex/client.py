@@ -164,13 +164,13 @@ class Google:
                 for blob in blobs
             ]
 
-    def read(self, bucket: str, name: str, start: int) -> bytes:
-        """Return an object from a byte on; empty if it has no more, or does not exist."""
+    def read(self, bucket: str, name: str, start: int, end: int | None = None) -> bytes:
+        """Return the bytes of an object; empty if it has none there, or does not exist."""
         with self._translate_errors(f"reading gs://{bucket}/{name}"):
             blob = self._files.bucket(bucket).blob(name)
             try:
                 data: bytes = blob.download_as_bytes(
-                    start=start or None, retry=self._retry, timeout=TIMEOUT
+                    start=start or None, end=end and end - 1, retry=self._retry, timeout=TIMEOUT
                 )
             except (self._errors.RequestRangeNotSatisfiable, self._errors.NotFound):
                 return b""

@@ -22,9 +22,11 @@ from cloudtune.provider import (
     Mode,
     Note,
     Policy,
+    Started,
     Study,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
 )
 from cloudtune_vertex.capabilities import CAPABILITIES
@@ -131,6 +133,21 @@ class VertexProvider(BaseProvider[VertexSettings]):
         if context.emulator is not None or not trial.log:
             return None
         return read_log(_connect(plan, context), trial.log)
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return a trial's outputs and checkpoints in Cloud Storage.
+
+        Raises, also while files are read:
+            MissingExtraError: If Google's packages are not installed.
+            ProviderError: If the caller may not read them, or Google cannot be reached.
+        """
+        from cloudtune_vertex.trial_files import emulated_files, trial_files
+
+        if plan.facts.emulated and context.emulator is None:
+            return emulated_files(context, trial)
+        return trial_files(_connect(plan, context), trial)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the Google Cloud project.

@@ -19,6 +19,7 @@ from cloudtune.provider import (
     Policy,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
     UsageError,
 )
@@ -107,6 +108,7 @@ class Backend:
     policy: Callable[[Plan], Policy]
     check_account: Callable[[Plan, JobContext], Iterator[Check]]
     read_log: Callable[[Plan, JobContext, Trial], Iterator[str] | None]
+    trial_files: Callable[[Plan, JobContext, Trial], TrialFiles]
     client: Callable[[Plan, JobContext], JobClient | None] = _no_jobs
     training_jobs: Callable[[Plan, JobContext], TrainingJobs | None] = _no_jobs
     uploads: Callable[[Plan, JobContext], Uploads | None] = _no_jobs

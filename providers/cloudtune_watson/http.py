@@ -169,7 +169,7 @@ class HttpClient:
             response = self.get(url, stream=True)
             try:
                 with path.open("wb") as file:
-                    for part in self._parts(url, response):
+                    for part in self.parts(url, response):
                         file.write(part)
             except WatsonError as error:
                 if not (error.retryable and next(pauses, False)):
@@ -179,7 +179,12 @@ class HttpClient:
             finally:
                 response.close()
 
-    def _parts(self, url: str, response: Any) -> Iterator[bytes]:
+    def parts(self, url: str, response: Any) -> Iterator[bytes]:
+        """Yield the content of a response that is streamed.
+
+        Raises:
+            WatsonError: If the connection is lost.
+        """
         try:
             yield from response.iter_content(_PART_BYTES)
         except OSError as error:

@@ -25,9 +25,11 @@ from cloudtune.provider import (
     Note,
     Plan,
     Policy,
+    Started,
     Study,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
     check_packages,
 )
@@ -147,6 +149,12 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             ProviderError: If the sign-in fails, the log does not exist, or the cluster refuses.
         """
         return backend_of(plan).read_log(plan, context, trial)
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return the files that a trial left on the cluster; raises what the base class names."""
+        return backend_of(plan).trial_files(plan, context, trial)
 
     def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
         """Return what the calls of a verification answer about the service."""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtune.bundle import unpack as archive
 from cloudtune_sagemaker import contract
 from cloudtune_sagemaker.contract import (
     BadArchive,
@@ -22,7 +23,6 @@ from cloudtune_sagemaker.contract import (
     Machine,
     Start,
     ToolkitFailure,
-    archive,
     toolkit,
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudtune.provider import StoredFile
 from cloudtune_slurm.errors import SlurmError, command_error
 from cloudtune_slurm.host import Host, LocalHost, SshHost, Unreadable, clean_environment
 
@@ -209,3 +210,23 @@ def test_only_regular_files_within_the_limit_are_read(host: Host, tmp_path: Path
         "large": Unreadable("larger than 1 MiB"),
         "absent": None,
     }
+
+
+def test_what_a_trial_left_is_listed_and_streamed(host: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "a 'quoted' folder"
+    (folder / "deep").mkdir(parents=True)
+    name = "odd ü'\"$x\n.bin"
+    (folder / "deep" / name).write_bytes(bytes(range(256)) * 8000)
+    (folder / "latest").symlink_to("deep/x y")
+    os.mkfifo(folder / "pipe")
+    files, links = host.list_files(str(folder))
+    (file,) = files.values()
+    assert ({*files}, file.size, links) == ({f"deep/{name}"}, 2_048_000, {"latest": "deep/x y"})
+    for start in (0, 2_047_999, 1_000_000):
+        assert b"".join(host.stream(file, start)) == (bytes(range(256)) * 8000)[start:]
+    next(stream := host.stream(file, 0))
+    stream.close()  # type: ignore[attr-defined]
+    assert host.list_files(str(tmp_path / "absent")) == ({}, {})
+    for address in (folder / "latest", folder / "pipe", folder / "absent"):
+        with pytest.raises(SlurmError):
+            b"".join(host.stream(StoredFile(str(address), 1), 0))

@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cloudtune.emulator_kit import PASSED_ON
+from cloudtune.provider import BadArchive as BadArchive
+from cloudtune.provider import unpack as unpack
 from cloudtune_sagemaker.contract import toolkit
-from cloudtune_sagemaker.contract.archive import BadArchive as BadArchive
-from cloudtune_sagemaker.contract.archive import unpack as unpack
 from cloudtune_sagemaker.contract.entrypoint import DRIVERS, entrypoint_of, relocate, relocated
 from cloudtune_sagemaker.contract.toolkit import Machine as Machine
 from cloudtune_sagemaker.contract.toolkit import ToolkitFailure as ToolkitFailure

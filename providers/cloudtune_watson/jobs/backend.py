@@ -12,6 +12,7 @@ from cloudtune.provider import (
     Policy,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
     describe_source,
 )
@@ -81,6 +82,13 @@ def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | 
     return read_job_log(_client(plan, context), plan.facts.job_name, trial.id)
 
 
+def _trial_files(_plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+    from cloudtune_watson.jobs.results import trial_files
+    from cloudtune_watson.jobs.training_client import FOLDER
+
+    return trial_files(context.folder / FOLDER / trial.id)
+
+
 def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
     from cloudtune_watson.jobs.training_client import DeploymentJobs
     from cloudtune_watson.jobs.uploads import ensure_deployment
@@ -123,6 +131,7 @@ DEPLOYMENT_JOBS = Backend(
     policy=_policy,
     check_account=_check_account,
     read_log=_read_log,
+    trial_files=_trial_files,
     training_jobs=_training_jobs,
     uploads=_uploads,
 )

@@ -11,6 +11,7 @@ from cloudtune.provider import (
     Plan,
     TrainingJobs,
     Trial,
+    TrialFiles,
     Uploads,
     describe_source,
 )
@@ -57,6 +58,14 @@ def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | 
     return None if trial.log is None else read_training_log(_client(plan, context), trial.log)
 
 
+def _trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+    from cloudtune_watson.wml.trial_files import emulated_files, trial_files
+
+    if plan.facts.emulated and context.emulator is None:
+        return emulated_files(context, trial)
+    return trial_files(_client(plan, context), trial)
+
+
 def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
     from cloudtune_watson.uploads import copy_inputs
     from cloudtune_watson.wml.training_client import WatsonJobs
@@ -95,6 +104,7 @@ TRAININGS = Backend(
     policy=lambda plan: editor_policy(plan, CALLS),
     check_account=_check_account,
     read_log=_read_log,
+    trial_files=_trial_files,
     training_jobs=_training_jobs,
     uploads=_uploads,
 )

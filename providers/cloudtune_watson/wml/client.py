@@ -15,8 +15,8 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,7 +27,7 @@ from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient, ServiceClient
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Json
+    from cloudtune.provider import Json, StoredFile
 
 T = TypeVar("T")
 
@@ -175,6 +175,47 @@ class WmlClient(ServiceClient[Any]):
                 return None
             raise
         return bytes(response.content)
+
+    def list_files(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the files below a folder among the assets, by path.
+
+        Without the folder there are none. As in ibm-watsonx-ai 1.8.1, ``connections.py`` and
+        ``FSLocation._get_file_size``.
+        """
+        files = f"{self.http.connection.url}/v2/asset_files"
+
+        def send(method: str, path: str, **more: str) -> Any:
+            return self.call(
+                lambda api: self.http.send(
+                    method,
+                    f"{files}/{quote(path)}",
+                    params={**api._params(), **more},
+                    headers=api._get_headers(),
+                )
+            )
+
+        try:
+            rows: list[Json] = send("GET", folder, flat="true").json()["resources"]
+        except WatsonError as error:
+            if error.not_found:
+                return {}
+            raise
+        paths = [str(row["path"]) for row in rows if row.get("type") == "file"]
+        inside = [path for path in paths if path.startswith(f"{folder}/")]
+        return {path: int(send("HEAD", path).headers["X-Asset-Files-Size"]) for path in inside}
+
+    def stream(self, file: StoredFile, start: int) -> Iterator[bytes]:
+        """Yield a file among the assets from a byte on, which IBM sends from its beginning."""
+        url = f"{self.http.connection.url}/v2/asset_files/{quote(file.address)}"
+        response = self.call(
+            lambda api: self.http.get(
+                url, params=api._params(), headers=api._get_headers(), stream=True
+            )
+        )
+        with closing(response):
+            for part in self.http.parts(url, response):
+                yield part[start:]
+                start = max(0, start - len(part))
 
     def translate_errors(self, call: Callable[[Any], T]) -> T:
         """Return the result of a call, whose errors are `WatsonError`."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
+    CHECKPOINT,
+    OUTPUT,
     Check,
     Facts,
     JobClient,
@@ -14,7 +16,9 @@ from cloudtune.provider import (
     Plan,
     Policy,
     Trial,
+    TrialFiles,
     describe_source,
+    local_files,
 )
 from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import Backend
@@ -29,6 +33,10 @@ from cloudtune_watson.wmla.rules import tuning_rules, version_rules
 if TYPE_CHECKING:
     from cloudtune_watson.wmla.client import WmlaClient
 
+_ON_CLUSTER = (
+    "outputs and checkpoints: they are in the folder of the search on the volume of WML "
+    "Accelerator, and IBM documents no call that reads it"
+)
 _PLAN = "depends on WML Accelerator's resource plan"
 
 
@@ -73,6 +81,13 @@ def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str]:
     return iter(_client(plan, context).log(trial.id).splitlines())
 
 
+def _trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+    results = context.emulator_folder / "volume" / "batchworkdir" / trial.id
+    if not plan.facts.emulated:
+        return local_files({}, _ON_CLUSTER)
+    return local_files({OUTPUT: results / "model", CHECKPOINT: results / "checkpoint"})
+
+
 def _tuning_client(plan: Plan, context: JobContext) -> JobClient:
     from cloudtune_watson.wmla.tuning_client import TuningClient
 
@@ -111,6 +126,7 @@ SEARCHES = Backend(
     policy=_policy,
     check_account=_check_account,
     read_log=_read_log,
+    trial_files=_trial_files,
     client=_tuning_client,
     describe_job=_describe_job,
 )

@@ -1,7 +1,7 @@
-"""Unpacks the archive with a job's code as the training toolkit does, without trusting it.
+"""Unpacks an archive without trusting it.
 
 A name that leads out of the folder is shortened; a device, and a link to a path outside, are
-skipped (sagemaker-training 5.1.4). An archive that is too large for an image is refused.
+skipped, as sagemaker-training 5.1.4 does. An archive with too much content is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from cloudtune.provider import CloudtuneError
+from cloudtune.errors import CloudtuneError
 
 MAX_BYTES = 8 * 1024**3
 MAX_MEMBERS = 200_000
@@ -25,14 +25,14 @@ class BadArchive(CloudtuneError):  # noqa: N818 - a failure of the job, not of c
     """The archive cannot be unpacked."""
 
 
-def unpack(archive: Path, folder: Path) -> list[str]:
+def unpack(archive: Path, folder: Path, max_bytes: int | None = None) -> list[str]:
     """Unpack a ``.tar.gz`` into an empty folder; return which members were skipped or renamed.
 
-    Like the toolkit, it does not change a folder that is not empty.
+    A folder that is not empty is not changed.
 
     Raises:
-        BadArchive: If the file is not an archive, is damaged, or has more than `MAX_BYTES` or
-            `MAX_MEMBERS`.
+        BadArchive: If the file is not an archive, is damaged, or has more than ``max_bytes``, by
+            default `MAX_BYTES`, or `MAX_MEMBERS`.
         OSError: If a file cannot be written.
     """
     if any(folder.iterdir()):
@@ -40,20 +40,19 @@ def unpack(archive: Path, folder: Path) -> list[str]:
     root = folder.resolve()
     notes: list[str] = []
     size = 0
+    limit = MAX_BYTES if max_bytes is None else max_bytes
     try:
         with gzip.open(archive) as data, tarfile.open(fileobj=data, mode="r:") as tar:
             for count, member in enumerate(tar, 1):
                 size += max(member.size, 0)
-                if size > MAX_BYTES or count > MAX_MEMBERS:
-                    raise BadArchive("the archive with the source is too large")
+                if size > limit or count > MAX_MEMBERS:
+                    raise BadArchive(f"the archive {archive.name} is too large")
                 note = _extract(tar, member, root)
                 if note:
                     notes.append(f"{member.name!r}: {note}")
             data.read(_PADDING)  # to the end, which has the checksum
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadArchive(
-            f"the archive with the source is not a complete .tar.gz: {error}"
-        ) from error
+        raise BadArchive(f"{archive.name} is not a complete .tar.gz: {error}") from error
     return notes
 
 
