@@ -286,7 +286,7 @@ def test_an_emulator_shares_no_mistake_with_its_provider(tmp_path: Path) -> None
 
 
 def loaded_by(code: str) -> set[str]:
-    """Return the top-level names of the modules that code loads in a new Python.
+    """Return the names of the modules that code loads in a new Python, and of their packages.
 
     What a Python loads by itself does not count: Google's packages make it have a ``google``.
     """
@@ -295,7 +295,7 @@ def loaded_by(code: str) -> set[str]:
         "    print(*set(sys.modules) - before, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in done.stderr.split()}
+    return set(done.stderr.split("\n")[-2].split())
 
 
 @pytest.mark.parametrize("module", ["cloudtune", "cloudtune.trial"])
@@ -311,11 +311,45 @@ def test_help_needs_neither_the_study_nor_the_engine() -> None:
     assert loaded & (HEAVY | {"pydantic", "ruamel"}) == set()
 
 
-def test_a_check_needs_no_engine() -> None:
-    study = str(ROOT / "templates" / "quickstart" / "study.yaml")
-    loaded = loaded_by(f"from cloudtune.cli import main; main(['check', {study!r}])")
+QUICKSTART = str(ROOT / "templates" / "quickstart" / "study.yaml")
+NOT_FOR_A_PLAN = frozenset(
+    [
+        "sqlite3",
+        "cloudtune.engine",
+        "cloudtune.ledger.records",
+        "cloudtune.provider.account",
+        "cloudtune.provider.models",
+        "cloudtune.provider.stored_plan",
+        "cloudtune.provider.uploads",
+        "cloudtune.reporting.console.tables",
+        "cloudtune.results.events",
+        "cloudtune.search.protocol",
+        "cloudtune.study.messages",
+    ]
+)
+"""What no check, and no plan without earlier runs, has to load on this machine."""
+MOST_MODULES = 125
+"""Modules of cloudtune that a check loads at most, so that no one adds many by an import."""
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_a_check_loads_only_what_it_needs(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path))
+    loaded = loaded_by(f"from cloudtune.cli import main; main({[command, QUICKSTART]})")
     assert "pydantic" in loaded
-    assert loaded & HEAVY == set()
+    assert loaded & (HEAVY | NOT_FOR_A_PLAN) == set()
+    assert len([name for name in loaded if name.startswith("cloudtune")]) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("name", ["ray", "sagemaker", "slurm", "vertex", "watson"])
+def test_the_check_of_settings_loads_no_other_code_of_a_provider(name: str) -> None:
+    words = ["check", QUICKSTART, "--set", f"providers.{name}.mode=auto"]
+    loaded = loaded_by(f"from cloudtune.cli import main; main({words})")
+    parts = {f"cloudtune_{name}.{part}" for part in ("lookup", "request", "rules", "client")}
+    assert f"cloudtune_{name}.settings" in loaded
+    assert loaded & (HEAVY | NOT_FOR_A_PLAN | parts) == set()
 
 
 def test_a_long_file_has_a_reason() -> None:

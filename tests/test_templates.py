@@ -13,7 +13,7 @@ from cloudtune import api
 from cloudtune.cli.templates import template_names, write_template
 from cloudtune.planning.full_check import check_study
 from cloudtune.provider import registry
-from cloudtune.search.hyperband_search import study_rungs
+from cloudtune.search.rungs import study_rungs
 from cloudtune.study.json_schema import json_schema_text
 from cloudtune.study.loader import load
 from scripts import gallery

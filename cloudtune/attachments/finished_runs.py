@@ -11,15 +11,11 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from cloudtune.errors import UsageError
+from cloudtune.ledger.event_rows import event_row, parse_events
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_job
-from cloudtune.ledger.records import (
-    JobRecord,
-    RunRecord,
-    event_row,
-    new_run_id,
-    parse_events,
-)
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.attached_plan import attached_plan
 from cloudtune.planning.planner import job_name
 from cloudtune.provider.facts import Facts, Lookup

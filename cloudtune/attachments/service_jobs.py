@@ -15,7 +15,8 @@ from cloudtune.emulation.environment import find_emulator, reconnect
 from cloudtune.errors import ConversionError, LedgerError, MissingExtraError, UsageError
 from cloudtune.fitting.fit import fit
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.records import JobRecord, new_run_id
+from cloudtune.ledger.records import JobRecord
+from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.attached_plan import attached_plan
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts

@@ -43,11 +43,17 @@ _SERVICE_ACCOUNT = re.compile(rb'"type"\s*:\s*"service_account"')
 def has_credential_name(name: str) -> bool:
     """Return whether the path of a file looks like that of a credential."""
     path = f"/{name.lower()}"
-    last = path.rpartition("/")[2]
-    if any(fnmatchcase(path, f"*/{each}") for each in _PATHS):
-        return not any(fnmatchcase(path, f"*/{each}") for each in _PUBLIC)
-    named = any(fnmatchcase(last, each) for each in _NAMES)
-    return named and not any(fnmatchcase(last, each) for each in _TEMPLATES)
+    last = path[path.rindex("/") :]
+    if any(_ends_with(path, each) for each in _PATHS):
+        return not any(_ends_with(path, each) for each in _PUBLIC)
+    named = any(_ends_with(last, each) for each in _NAMES)
+    return named and not any(_ends_with(last, each) for each in _TEMPLATES)
+
+
+def _ends_with(path: str, pattern: str) -> bool:
+    if "*" in pattern or "[" in pattern:
+        return fnmatchcase(path, f"*/{pattern}")
+    return path.endswith(f"/{pattern}")  # faster, since nothing is compiled
 
 
 def has_credential_content(name: str, content: bytes) -> bool:

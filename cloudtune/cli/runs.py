@@ -192,7 +192,7 @@ def _print_findings(plans: list[Plan], *, strict: bool) -> None:
 
 def _suggest_doctor(plans: list[Plan], study: str) -> None:
     """Suggest the doctor, once, when a study runs on a service for the first time."""
-    from cloudtune.provider.models import CloudSettings
+    from cloudtune.provider.settings import CloudSettings
 
     if study.endswith(".json") or not any(isinstance(p.settings, CloudSettings) for p in plans):
         return

@@ -152,7 +152,7 @@ def _check_rows(result: CheckResult) -> list[dict[str, Any]]:
 
 
 def _print_check(result: CheckResult) -> None:
-    from cloudtune.reporting.console.summary import format_check
+    from cloudtune.reporting.console.check_page import format_check
     from cloudtune.reporting.phrases import describe_space
 
     for line in format_check(result):

@@ -16,5 +16,10 @@ def find_entry_points(group: str) -> list[EntryPoint]:
 
 @cache
 def _scan() -> list[EntryPoint]:
-    every = (entry for package in distributions() for entry in package.entry_points)
-    return [entry for entry in every if entry.group.startswith("cloudtune.")]
+    return [
+        entry
+        for package in distributions()
+        if "cloudtune." in (package.read_text("entry_points.txt") or "")  # faster than parsing all
+        for entry in package.entry_points
+        if entry.group.startswith("cloudtune.")
+    ]

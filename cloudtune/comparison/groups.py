@@ -14,7 +14,7 @@ from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
 from cloudtune.provider import registry
 from cloudtune.provider.lookup import input_address
-from cloudtune.provider.models import CloudSettings
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.aggregate import count_states
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult, Trial, job_state

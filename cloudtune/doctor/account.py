@@ -13,8 +13,9 @@ from cloudtune.emulation.environment import reconnect
 from cloudtune.errors import CloudtuneError, MissingExtraError, ProviderError
 from cloudtune.provider import registry
 from cloudtune.provider.account import PACKAGE_CHECK
-from cloudtune.provider.models import CloudSettings, JobContext
+from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 
 
 def check_account(plan: Plan, folder: Path) -> Iterator[Check]:

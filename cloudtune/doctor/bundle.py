@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import shown_path
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.provider.source_size import format_folders, largest_folders
 from cloudtune.study.quantities import format_bytes, format_count
 

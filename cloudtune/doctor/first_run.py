@@ -11,8 +11,8 @@ from pathlib import Path
 from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.home import create_state_folder, state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.study.regular_files import read_regular
 from cloudtune.study.yaml_reader import is_list, is_map
 

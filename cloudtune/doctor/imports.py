@@ -13,8 +13,8 @@ from cloudtune.bundle.own_modules import entry_files, file_imports, reached_file
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
 from cloudtune.provider import registry
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.study.regular_files import read_regular
 
 _FRAMEWORKS: Mapping[str, Collection[str]] = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.trials import GRACE, Trials
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 
 _CHECKPOINT = re.compile(
     r"\.(ckpt|pt|pth|safetensors|keras|h5|joblib|pkl|npz)$|(^|/)(checkpoints?|ckpts?)[^/]*(/|$)",

@@ -22,9 +22,10 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.launcher.metrics import MISREADS
 from cloudtune.ledger.home import EMULATOR_FOLDER
 from cloudtune.provider import registry
-from cloudtune.provider.models import CloudSettings, Emulator, JobContext, Lost
+from cloudtune.provider.models import Emulator, JobContext, Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.events import Ended, Measured, Observation, Started
 from cloudtune.study.search_space import Value
 

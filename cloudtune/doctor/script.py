@@ -27,8 +27,8 @@ from cloudtune.planning.bool_options import stored_bool_options
 from cloudtune.planning.planner import plan as create_plan
 from cloudtune.provider import registry
 from cloudtune.provider.lookup import has_code
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.study.loader import apply_overrides
 
 _HERE = "local"

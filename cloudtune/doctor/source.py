@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cloudtune.diagnostics import Check
 from cloudtune.planning.bool_options import FIX_TEXT, stored_bool_options
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.study.arguments import takes_arguments
 from cloudtune.study.regular_files import read_regular
 

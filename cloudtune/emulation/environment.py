@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.errors import ProviderError, UsageError
-from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.models import CloudSettings, Emulator, ProviderSettings
+from cloudtune.provider.settings import CloudSettings, ProviderSettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider.base import BaseProvider
+    from cloudtune.provider.models import Emulator
 
 
 def folder_variable(provider: str) -> str:
@@ -58,6 +61,7 @@ def reconnect(
 def running_emulator(folder: Path) -> Emulator | None:
     """Return the emulator that runs in a folder, or None."""
     from cloudtune.emulation.process import find_running
+    from cloudtune.provider.models import Emulator
 
     address = find_running(folder)
     if address is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudtune.ledger.checksums import Tally, event_checksum, job_seed
 from cloudtune.ledger.connection import is_not_damage, transaction
-from cloudtune.ledger.records import event_row, parse_events
+from cloudtune.ledger.event_rows import event_row, parse_events
 from cloudtune.ledger.salvage import Salvage
 from cloudtune.results.events import Event
 

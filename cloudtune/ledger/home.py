@@ -48,6 +48,11 @@ def state_folder(start: Path | None = None) -> Path:
     return own
 
 
+def ledger_file(folder: Path) -> Path:
+    """Return the file of the ledger in a state folder; it may not exist."""
+    return folder / "ledger.db"
+
+
 def _is_current_users(path: Path) -> bool:
     return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
 

@@ -29,6 +29,7 @@ from cloudtune.ledger.event_table import DamagedEventsError, EventTable
 from cloudtune.ledger.home import (
     create_state_folder,
     is_folder_name,
+    ledger_file,
     list_run_folders,
     no_runs_message,
     state_folder,
@@ -83,7 +84,7 @@ class Ledger:
         """
         self.folder = folder = folder or state_folder()
         self._tallies: dict[tuple[str, str], Tally] = {}
-        self._path = path = folder / "ledger.db"
+        self._path = path = ledger_file(folder)
         new, in_memory = not path.exists(), False
         if new and not create:
             raise UsageError(no_runs_message(folder, self._path))

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cloudtune.errors import LedgerError
-from cloudtune.results.event_checks import event_problem
-from cloudtune.results.events import EVENT_TYPES, Event, RunJobState
-from cloudtune.study.schema import Mode
+if TYPE_CHECKING:
+    from cloudtune.results.events import RunJobState
+    from cloudtune.study.schema import Mode
 
-_LETTERS = "abcdefghjkmnpqrstuvwxyz"
-_ALPHABET = f"{_LETTERS}23456789"
 RUN_COLUMNS = ("id", "created", "name", "study", "file", "base", "overrides")
 JOB_COLUMNS = (
     *("run", "provider", "plan", "state", "reason", "job", "emulated"),
@@ -85,14 +81,6 @@ class RunRecord:
     """The ``PATH=VALUE`` overrides of the study file; None if the study is not from a file."""
 
 
-def new_run_id() -> str:
-    """Return a short random id that is easy to read aloud and to type.
-
-    It begins with a letter, so that neither a command nor YAML reads it as a number.
-    """
-    return secrets.choice(_LETTERS) + "".join(secrets.choice(_ALPHABET) for _ in range(7))
-
-
 def to_row(record: RunRecord | JobRecord) -> list[Any]:
     """Return a run or a job as a row, in the order of its columns."""
     return [
@@ -131,34 +119,3 @@ def _parse_json(text: str, *types: type) -> Any:
     if not isinstance(value, types):
         raise ValueError(f"unexpected content {text[:30]!r}")
     return value
-
-
-def event_row(event: Event) -> tuple[int, str, str]:
-    """Return an event as number, kind and body.
-
-    Raises:
-        LedgerError: If it is invalid. Every event that is recorded passes through here.
-    """
-    if problem := event_problem(event):
-        raise LedgerError(f"an event of trial {event.number} was not recorded: {problem}")
-    return event.number, type(event).__name__.lower(), json.dumps(vars(event))
-
-
-def parse_events(rows: Sequence[tuple[int, str, bytes]]) -> list[tuple[int, Event]]:
-    """Return events with their sequence numbers, from rows of sequence number, kind and body.
-
-    All bodies are decoded in one call, which is faster and makes equal keys one object. Values are
-    not validated: their checksums show that they are what was written.
-
-    Raises:
-        ValueError: If a row is damaged; the message names the event.
-    """
-    try:
-        bodies = json.loads(b"[%s]" % b",".join([body for _, _, body in rows]))
-        return [
-            (row[0], EVENT_TYPES[row[1]](**body)) for row, body in zip(rows, bodies, strict=True)
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        if len(rows) > 1:
-            return [event for row in rows for event in parse_events([row])]
-        raise ValueError(f"event {rows[0][0]} cannot be read ({error})") from error

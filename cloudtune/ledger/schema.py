@@ -11,10 +11,10 @@ from pathlib import Path
 from cloudtune.errors import LedgerError
 from cloudtune.ledger.checksums import RUN_ITSELF, Tally, event_checksum, job_seed
 from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
+from cloudtune.ledger.event_rows import parse_events
 from cloudtune.ledger.home import list_run_folders, list_whole_run_folders
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.record_table import write_record_checksum
-from cloudtune.ledger.records import parse_events
 from cloudtune.results.event_checks import event_problem
 
 VERSION = 4

@@ -8,9 +8,9 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.fit import fit, identity_fit
 from cloudtune.provider import registry
 from cloudtune.provider.facts import Facts
-from cloudtune.provider.models import ProviderSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.read_settings import read_settings
+from cloudtune.provider.settings import ProviderSettings
 from cloudtune.study.study import Study
 
 

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cloudtune.errors import CloudtuneError
+from cloudtune.errors import LedgerError
+from cloudtune.ledger.home import ledger_file, state_folder
 from cloudtune.provider.cost import longest_trial, service_timeout
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Ended, Started
-from cloudtune.results.run_time import RunTime
-from cloudtune.search.expected_brackets import Brackets, expected_brackets
-from cloudtune.search.hyperband_search import max_starts
+from cloudtune.provider.settings import CloudSettings
+from cloudtune.search.rungs import max_starts
 from cloudtune.study.expected_trials import expected_trials
 
 if TYPE_CHECKING:
-    from cloudtune.ledger.ledger import Ledger
-    from cloudtune.ledger.records import JobRecord, RunRecord
-
-_RUNS = 20
-"""Runs that are searched for trials of the same study, the latest first."""
-_EVENTS = 5_000
-"""Events at the end of a job that are read."""
-_SAME = ("parameters", "constants", "objective", "objectives")
-_SAME_TRIAL = ("script", "module", "command")
-"""The fields of a study and of its trial on which the time of a trial depends."""
-
-
-@dataclass(frozen=True)
-class Basis:
-    """Earlier trials of the same study. Times are seconds of one trial."""
-
-    run: str
-    provider: str
-    emulated: bool
-    trials: int
-    low: float
-    """A quarter of the trials took less."""
-    high: float
-    """A quarter of the trials took more."""
+    from cloudtune.planning.earlier_trials import Basis
+    from cloudtune.search.expected_brackets import Brackets
 
 
 @dataclass(frozen=True)
@@ -103,66 +78,17 @@ def _brackets(plan: Plan, trials: int | None) -> Brackets | None:
     study = plan.fitted.study
     if plan.mode != "driven" or study.strategy.name != "hyperband" or plan.refused or not trials:
         return None
+    from cloudtune.search.expected_brackets import expected_brackets
+
     return expected_brackets(study, trials)
 
 
 def _find_basis(plan: Plan) -> Basis | None:
-    """Return the trials of the latest run of the same study, on the plan's provider if possible."""
-    from cloudtune.ledger.ledger import Ledger
-
-    wanted = _identity(plan.study.to_json())
-    other: Basis | None = None
     try:
-        with Ledger() as ledger:
-            for name in ledger.run_ids()[:_RUNS]:
-                record = ledger.run(name)
-                if _identity(record.study) != wanted:
-                    continue
-                for job in record.jobs:
-                    basis = _basis(ledger, record, job)
-                    place = (job.provider, job.emulated)
-                    if basis and place == (plan.provider, plan.facts.emulated):
-                        return basis
-                    other = other or basis
-    except CloudtuneError:  # no ledger yet, or a damaged run, which `status` reports
-        return other
-    return other
-
-
-def _identity(study: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of a study on which the time of its trials depends."""
-    trial: dict[str, Any] = study.get("trial") or {}
-    strategy: dict[str, Any] = study.get("strategy") or {}
-    same: dict[str, Any] = {name: study.get(name) for name in _SAME}
-    same["resource"] = strategy.get("resource")
-    return same | {name: trial.get(name) for name in _SAME_TRIAL}
-
-
-def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
-    last = ledger.last_event_number(record.id, job.provider)
-    starts: dict[int, RunTime] = {}
-    seconds: dict[int, float] = {}
-    completed: set[int] = set()
-    for _, event in ledger.events(record.id, job.provider, after=max(0, last - _EVENTS)):
-        if isinstance(event, Started):
-            starts[event.number] = RunTime.begin(event)
-        elif event.number not in starts:
-            continue
-        starts[event.number].tell(event)
-        if isinstance(event, Ended):
-            spent = starts.pop(event.number).ran
-            seconds[event.number] = seconds.get(event.number, 0.0) + spent
-            if event.state in {"completed", "stopped_early"}:
-                completed.add(event.number)
-    times = sorted(seconds[number] for number in completed)
-    if not times:
+        if not ledger_file(state_folder()).exists():
+            return None
+    except LedgerError:  # a folder of another user
         return None
-    quarter = len(times) // 4
-    return Basis(
-        run=record.id,
-        provider=job.provider,
-        emulated=job.emulated,
-        trials=len(times),
-        low=times[quarter],
-        high=times[-1 - quarter],
-    )
+    from cloudtune.planning.earlier_trials import find_basis
+
+    return find_basis(plan)

@@ -20,7 +20,7 @@ from cloudtune.provider.read_settings import read_settings
 from cloudtune.study.loader import read_parts
 from cloudtune.study.schema import BoolParameter, Limits, Strategy, TrialSpec
 from cloudtune.study.study import Study
-from cloudtune.study.valid_parts import SUGGESTION
+from cloudtune.study.suggestions import SUGGESTION
 
 _HERE = "local"
 _BLOCKS = {
@@ -43,7 +43,7 @@ _FOLLOWS = {
     "trial.metrics": ("objective",),
 }
 """The fields on which findings about a field depend; findings that follow a mistake are omitted."""
-_PLACEHOLDER = {"placeholder": [BoolParameter(type="bool")]}
+_PLACEHOLDER = {"placeholder": [BoolParameter.model_construct(type="bool")]}
 _EVERYWHERE = {"objective", "parameters", "trial.script", "trial.module", "trial.requirements"}
 """What any provider needs of a study."""
 

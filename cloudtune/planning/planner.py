@@ -13,16 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.bundle.credentials import find_named_credentials
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.emulation.environment import find_emulator
 from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import FittedStudy, fit, identity_fit
-from cloudtune.ledger.records import new_run_id
-from cloudtune.planning import native
-from cloudtune.planning.attached_plan import attached_plan
+from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.bool_options import check_bool_options, read_bool_options
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.preflight import (
@@ -39,18 +37,19 @@ from cloudtune.planning.preflight import (
 from cloudtune.planning.remote_code import check_switches, read_switches
 from cloudtune.planning.warm_start import read_parents
 from cloudtune.provider import registry
-from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.cost import check_budget, estimate
-from cloudtune.provider.crash_report import write_crash_report
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code
-from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.read_settings import read_settings
-from cloudtune.search.hyperband_search import max_starts
+from cloudtune.provider.settings import CloudSettings, ProviderSettings
+from cloudtune.search.rungs import max_starts
 from cloudtune.study.expected_trials import expected_trials
-from cloudtune.study.schema import Mode
-from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.provider.base import BaseProvider
+    from cloudtune.study.schema import Mode
+    from cloudtune.study.study import Study
 
 
 def plan(
@@ -158,6 +157,8 @@ def plan_run(
         except (CloudtuneError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a mistake in the code of one provider
+            from cloudtune.provider.crash_report import write_crash_report
+
             file = Path(tempfile.gettempdir()) / f"cloudtune-{run}-{name}.txt"
             plans.append(_broken_plan(study, name, run, seed, write_crash_report(error, file)))
     return plans
@@ -189,6 +190,8 @@ def plan_from_facts(study: Study, on: str, facts: Facts) -> Plan:
         StudyError: If the provider's settings in the study are invalid.
     """
     if facts.attached:
+        from cloudtune.planning.attached_plan import attached_plan
+
         return attached_plan(study, on, facts)
     provider = registry.get(on)
     settings = read_settings(study, on, provider)
@@ -284,6 +287,8 @@ def _plan_mode(
     request = provider.request(fitted, mode, settings, facts)
     native_items: list[Finding | Note] = []
     if isinstance(settings, CloudSettings) and settings.native:
+        from cloudtune.planning import native
+
         request, native_items = native.merge(
             request,
             settings.native,

@@ -9,8 +9,8 @@ from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts, Parent, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address, uses_launcher
-from cloudtune.provider.models import CloudSettings, ProviderSettings
 from cloudtune.provider.rehearsal import find_engine
+from cloudtune.provider.settings import CloudSettings, ProviderSettings
 from cloudtune.provider.source_size import format_folders
 from cloudtune.study.quantities import format_bytes, format_count
 from cloudtune.study.schema import FromEnvironment, Limits, Mode
@@ -262,7 +262,7 @@ def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
         yield Note("limits.max_trials", text)
     if facts.parents:
         yield _parents_note(study, facts.parents)
-    from cloudtune.search.bayesian_search import describe_models
+    from cloudtune.search.bayesian_turns import describe_models
 
     if models := describe_models(study):
         yield Note("strategy", models)

@@ -106,14 +106,12 @@ from cloudtune.provider.lookup import is_loopback as is_loopback
 from cloudtune.provider.lookup import python_requirement as python_requirement
 from cloudtune.provider.lookup import source_files as source_files
 from cloudtune.provider.lookup import uses_launcher as uses_launcher
-from cloudtune.provider.models import CloudSettings as CloudSettings
 from cloudtune.provider.models import Emulator as Emulator
 from cloudtune.provider.models import Interrupted as Interrupted
 from cloudtune.provider.models import JobContext as JobContext
 from cloudtune.provider.models import JobDescription as JobDescription
 from cloudtune.provider.models import JobRef as JobRef
 from cloudtune.provider.models import JobStatus as JobStatus
-from cloudtune.provider.models import ProviderSettings as ProviderSettings
 from cloudtune.provider.models import RawTrial as RawTrial
 from cloudtune.provider.models import Recovered as Recovered
 from cloudtune.provider.models import TrainingJob as TrainingJob
@@ -132,6 +130,8 @@ from cloudtune.provider.secrets import Mask as Mask
 from cloudtune.provider.secrets import check_visible_secrets as check_visible_secrets
 from cloudtune.provider.secrets import resolve_secrets as resolve_secrets
 from cloudtune.provider.secrets import secret_variables as secret_variables
+from cloudtune.provider.settings import CloudSettings as CloudSettings
+from cloudtune.provider.settings import ProviderSettings as ProviderSettings
 from cloudtune.provider.source_size import describe_source as describe_source
 from cloudtune.provider.trial_files import CHECKPOINT as CHECKPOINT
 from cloudtune.provider.trial_files import OUTPUT as OUTPUT

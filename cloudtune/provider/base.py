@@ -12,25 +12,26 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudtune.errors import ProviderError, UsageError
-from cloudtune.fitting.capabilities import Capabilities
-from cloudtune.provider.facts import Facts, Inputs, Lookup
+from cloudtune.provider.facts import Inputs, Lookup
 from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     input_address,
     source_files,
 )
-from cloudtune.provider.models import Emulator, JobContext, ProviderSettings
 
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Check, Finding, Note
+    from cloudtune.fitting.capabilities import Capabilities
     from cloudtune.fitting.fit import FittedStudy
     from cloudtune.formats.model import Format
     from cloudtune.provider.account import Policy
     from cloudtune.provider.call_record import Answer, Call
-    from cloudtune.provider.models import JobDescription
+    from cloudtune.provider.facts import Facts
+    from cloudtune.provider.models import Emulator, JobContext, JobDescription
     from cloudtune.provider.plan import Plan
     from cloudtune.provider.protocols import Emit, JobClient, TrainingJobs, TrialRunner
+    from cloudtune.provider.settings import ProviderSettings
     from cloudtune.provider.trial_files import TrialFiles
     from cloudtune.provider.uploads import Uploads
     from cloudtune.results.events import Started
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from cloudtune.study.schema import Json, Mode
     from cloudtune.study.study import Study
 
-SettingsT = TypeVar("SettingsT", bound=ProviderSettings)
+SettingsT = TypeVar("SettingsT", bound="ProviderSettings")
 
 
 class BaseProvider(ABC, Generic[SettingsT]):

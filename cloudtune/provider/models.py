@@ -6,39 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from cloudtune.launcher.memory import OUT_OF_MEMORY
 from cloudtune.ledger.home import EMULATOR_FOLDER
-from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.events import FINAL_STATES, Ended, JobState, Measured, Started, TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.results.run_time import RunTime
-from cloudtune.study.schema import Json, Limits
-
-
-class ProviderSettings(BaseModel):
-    """The settings under ``providers.<name>`` that every provider has; each adds its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-    mode: Literal["auto", "managed", "driven"] = Field(
-        "auto", description="Whose tuner chooses the trials: the service's or cloudtune's."
-    )
-    limits: Limits | None = Field(None, description="Limits for this provider only.")
-
-
-class CloudSettings(ProviderSettings):
-    """The settings of every provider that sends a request."""
-
-    native: dict[str, Any] = Field(
-        default={}, description="Merged into the request, in the service's own spelling."
-    )
-    rehearse: Rehearsal = Field(
-        default=Rehearsal(), description="What stands in for the image under --emulate."
-    )
+from cloudtune.study.schema import Json
 
 
 @dataclass(frozen=True)

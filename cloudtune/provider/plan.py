@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cloudtune.common.display import Displayable
-from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import ProviderError, UnsupportedError
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.provider.cost import Estimate
-from cloudtune.provider.facts import Facts
-from cloudtune.provider.models import CloudSettings, JobContext, ProviderSettings
-from cloudtune.provider.stored_plan import FORMAT, facts_to_json
-from cloudtune.study.schema import Json, Mode
-from cloudtune.study.study import Study
+from cloudtune.provider.settings import CloudSettings, ProviderSettings
+
+if TYPE_CHECKING:
+    from cloudtune.diagnostics import Finding, Note
+    from cloudtune.fitting.fit import FittedStudy
+    from cloudtune.provider.cost import Estimate
+    from cloudtune.provider.facts import Facts
+    from cloudtune.provider.models import JobContext
+    from cloudtune.study.schema import Json, Mode
+    from cloudtune.study.study import Study
 
 Verdict = Literal["can run", "can run with changes", "refused", "cannot be planned"]
 
@@ -96,6 +98,8 @@ class Plan(Displayable):
 
     def to_json(self) -> Json:
         """Return the plan as JSON data, without secrets; `restore_plan` reads it."""
+        from cloudtune.provider.stored_plan import FORMAT, facts_to_json
+
         return {
             "format": FORMAT,
             "provider": self.provider,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.provider.base import BaseProvider
-from cloudtune.provider.models import ProviderSettings
 from cloudtune.study.overrides import located
-from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.provider.base import BaseProvider
+    from cloudtune.provider.settings import ProviderSettings
+    from cloudtune.study.study import Study
 
 
 def read_settings(study: Study, on: str, provider: BaseProvider[Any]) -> ProviderSettings:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from cloudtune.results.events import Started
 from cloudtune.study.quantities import parse_bytes
 from cloudtune.study.resources import Resources
 from cloudtune.study.search_space import conditions_hold
-from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.results.events import Started
+    from cloudtune.study.study import Study
 
 
 def trial_resources(study: Study, started: Started) -> Resources:

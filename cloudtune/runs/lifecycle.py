@@ -38,8 +38,8 @@ from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.creation import creation_lock

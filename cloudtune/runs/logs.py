@@ -17,7 +17,8 @@ from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
-from cloudtune.provider.models import CloudSettings, JobContext
+from cloudtune.provider.models import JobContext
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.events import Ended, Started
 from cloudtune.results.model import Trial
 

@@ -25,6 +25,7 @@ from typing_extensions import override
 from cloudtune.errors import MissingExtraError
 from cloudtune.results.events import SearchEvent
 from cloudtune.search.axes import Axis
+from cloudtune.search.bayesian_turns import is_second_turn
 from cloudtune.search.optuna_search import OptunaSearch
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import PriorTrial, SearchInputs
@@ -33,8 +34,6 @@ from cloudtune.study.study import Study
 if TYPE_CHECKING:
     from cloudtune.search.gp_search import GPSearch
 
-_EQUAL_TURNS_FROM = 250
-"""The trial from which on TPE chooses every second trial instead of every fourth."""
 _TPE_MIN_MEASURED = 12
 """TPE samples at random until so many trials have been measured, so it gets no turn before."""
 _TPE_PART_SIZE = 70
@@ -62,22 +61,6 @@ def build(inputs: SearchInputs) -> Strategy:
     return gp if method else AlternatingSearch(gp, lambda: _make_tpe(study, axes, seed, prior))
 
 
-def describe_models(study: Study) -> str | None:
-    """Return which models choose the trials, or None if the study names the method."""
-    strategy = study.strategy
-    if strategy.name != "bayesian" or strategy.method is not None:
-        return None
-    tpe = "a tree-structured Parzen estimator (tpe)"
-    gp = "a Gaussian process (gp) chooses"
-    if len(study.objectives) > 1:
-        gp = "Gaussian processes (gp), one for each objective, choose"
-    both = f"{gp} three trials in four, {tpe} the fourth"
-    limit = study.limits.max_trials
-    if limit is not None and limit <= _EQUAL_TURNS_FROM:
-        return both
-    return f"{both}; after {_EQUAL_TURNS_FROM} trials they alternate"
-
-
 class AlternatingSearch(Strategy):
     """A Gaussian process and a second model that take turns and see the same events.
 
@@ -102,7 +85,7 @@ class AlternatingSearch(Strategy):
     @override
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         known = min(index, self._gp.measured_count)
-        is_second = index % (4 if index < _EQUAL_TURNS_FROM else 2) == 0
+        is_second = is_second_turn(index)
         if known < _TPE_MIN_MEASURED or self._gp.is_uninformed or not is_second:
             return self._gp.ask(index)
         if self._second is None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from random import Random
 
 from cloudtune.results.events import Ended, Measured, SearchEvent, Started
-from cloudtune.search.hyperband_search import make_hyperband, starting_rung, study_rungs
+from cloudtune.search.hyperband_search import make_hyperband
 from cloudtune.search.protocol import Suggestion
+from cloudtune.search.rungs import starting_rung, study_rungs
 from cloudtune.study.study import Study
 
 _SIMULATIONS = 20

@@ -30,29 +30,9 @@ from cloudtune.results.events import Ended, Measured, SearchEvent
 from cloudtune.search.early_stopping import HalvingRule
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.rungs import DEFAULT_ETA, starting_rung, study_rungs
 from cloudtune.search.sampling import SearchInputs
 from cloudtune.study.study import Study
-
-_DEFAULT_ETA = 3
-
-
-def rung_levels(minimum: int, maximum: int, eta: int) -> tuple[int, ...]:
-    """Return the amounts of the resource at which trials are compared, up to the maximum.
-
-    The last amount is ``eta`` times the one before or a little more, never less.
-    """
-    amounts: list[int] = []
-    amount = minimum
-    while amount * eta <= maximum:
-        amounts.append(amount)
-        amount *= eta
-    return (*amounts, maximum)
-
-
-def starting_rung(index: int, rungs: int) -> int:
-    """Return the rung at which a trial starts: each but the last in turn, from high to low."""
-    brackets = max(rungs - 1, 1)
-    return brackets - 1 - index % brackets
 
 
 class NewTrials(Protocol):
@@ -80,7 +60,7 @@ class HyperbandSearch(Strategy):
 
     def __init__(self, study: Study, new_trials: NewTrials, max_trials: int | None) -> None:
         self._rungs = study_rungs(study)
-        self._eta = study.strategy.eta or _DEFAULT_ETA
+        self._eta = study.strategy.eta or DEFAULT_ETA
         self._new_trials = new_trials
         self._max_trials = max_trials
         self._history = History(study)
@@ -146,7 +126,7 @@ class StepHyperbandSearch(Strategy):
 
     def __init__(self, study: Study, new_trials: NewTrials) -> None:
         self._rungs = study_rungs(study)
-        eta = study.strategy.eta or _DEFAULT_ETA
+        eta = study.strategy.eta or DEFAULT_ETA
         self._new_trials = new_trials
         self._metric = study.objectives[0].metric
         self._rule = HalvingRule(
@@ -210,18 +190,3 @@ def make_hyperband(study: Study, new_trials: NewTrials, max_trials: int | None) 
     if study.strategy.resource:
         return HyperbandSearch(study, new_trials, max_trials)
     return StepHyperbandSearch(study, new_trials)
-
-
-def max_starts(study: Study) -> int:
-    """Return how often a trial of a study starts unless it is lost: at rungs, and for memory."""
-    has_resource = study.strategy.name == "hyperband" and study.strategy.resource
-    rungs = len(study_rungs(study)) if has_resource else 1
-    return rungs + (study.trial.retry.times if study.trial.retry else 0)
-
-
-def study_rungs(study: Study) -> tuple[int, ...]:
-    """Return the rungs of a study with strategy hyperband."""
-    strategy = study.strategy
-    assert strategy.max is not None, "hyperband needs max, which is checked at loading"
-    minimum = strategy.min or 1
-    return rung_levels(minimum, max(strategy.max, minimum), strategy.eta or _DEFAULT_ETA)

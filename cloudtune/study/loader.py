@@ -12,8 +12,8 @@ from cloudtune.diagnostics import Note, Problem
 from cloudtune.errors import StudyError
 from cloudtune.study import validation, yaml_reader
 from cloudtune.study.overrides import OPTION, apply_override, describe_override, located
+from cloudtune.study.partial_study import MAX_PROBLEMS, read_whole
 from cloudtune.study.study import Study
-from cloudtune.study.valid_parts import MAX_PROBLEMS, read_valid_parts
 from cloudtune.study.yaml_builder import YamlSource
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -245,7 +245,11 @@ class _Draft:
             self.problems.append(Problem("", message, hint, file=self.file, line=1))
             return StudyParts(None, self.problems)
         self._normalize(self.data)
-        parts = read_valid_parts(self.data, self.unreadable)
+        parts = None if self.unreadable else read_whole(self.data)
+        if parts is None:
+            from cloudtune.study.valid_parts import read_valid_parts
+
+            parts = read_valid_parts(self.data, self.unreadable)
         study = parts.study
         for old, new in parts.renamed:
             self.lines = _with_renamed(self.lines, old, new)

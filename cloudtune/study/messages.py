@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.hints import FOREIGN_KEYS, FOREIGN_VALUES, value_hint
+from cloudtune.study.literals import describe_value, truncate
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_builder import KeyPath
 from cloudtune.study.yaml_errors import QUOTE_EXPRESSION
@@ -35,7 +36,6 @@ _BOUNDS = {
     "less_than": ("lt", "less than"),
 }
 _WORD = re.compile(r"'([^']*)'")
-_MAX_SHOWN = 60
 
 
 @dataclass
@@ -238,44 +238,14 @@ def _accepted_forms(keys: KeyPath) -> str:
     return ""
 
 
-def format_literal(value: bool | float | str) -> str:
-    """Return a value as written in a study file, shortened if it is long."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(_truncate(value)) if isinstance(value, str) else _truncate(repr(value))
-
-
-def describe_value(value: Any) -> str:
-    """Return a short description of a value, such as ``the string 'a'`` or ``a map``."""
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return format_literal(value)
-        case int() | float():
-            return f"the number {format_literal(value)}"
-        case str():
-            return f"the string {format_literal(value)}"
-        case dict():
-            return "a map"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return type(value).__name__
-
-
-def _truncate(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
-
-
 def _unknown_word(word: str, choices: Sequence[str]) -> tuple[str, str]:
     meant = FOREIGN_VALUES.get(word.lower(), "")
     if meant.partition(" ")[0] in choices:
-        return f"unknown value {_truncate(word)!r}", f"did you mean {meant}?"
+        return f"unknown value {truncate(word)!r}", f"did you mean {meant}?"
     starts = [choice for choice in choices if len(word) > 2 and choice.startswith(word.lower())]
     hint = f"did you mean {starts[0]}?" if len(starts) == 1 else did_you_mean(word, choices)
     hint = hint or _list_choices(choices)
-    return f"unknown value {_truncate(word)!r}", hint
+    return f"unknown value {truncate(word)!r}", hint
 
 
 def _list_choices(choices: Sequence[str]) -> str:

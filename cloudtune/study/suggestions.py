@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+SUGGESTION = re.compile(r"did you mean (\S+)(?: .*)?\?")
+"""A hint that names one key or word, with the name as its group."""
 _SAME_WORD = 0.66
 """The similarity from which two parts of a name are the same word, misspelled."""
 _SAME_NAME = 0.85

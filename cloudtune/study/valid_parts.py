@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -16,29 +15,11 @@ from cloudtune.study.messages import (
     collect_mistakes,
     describe_mistakes,
 )
+from cloudtune.study.partial_study import MAX_PROBLEMS, PartialStudy
 from cloudtune.study.study import Study
-from cloudtune.study.suggestions import closest_match
+from cloudtune.study.suggestions import SUGGESTION, closest_match
 from cloudtune.study.yaml_builder import KeyPath
 from cloudtune.study.yaml_reader import is_list, is_map
-
-MAX_PROBLEMS = 200
-SUGGESTION = re.compile(r"did you mean (\S+)(?: .*)?\?")
-"""A hint that names one key or word, with the name as its group."""
-
-
-class PartialStudy(NamedTuple):
-    """The valid parts of a study, and the problems of the others."""
-
-    study: Study
-    invalid_fields: frozenset[str]
-    """The paths of the fields that were removed or replaced."""
-    problems: list[Problem]
-    unreported: int
-    """How many mistakes were found beyond the first `MAX_PROBLEMS` of a pass."""
-    renamed: list[tuple[str, str]]
-    """The paths of misspelled keys, and the paths under which the study has their content."""
-    corrected: frozenset[str]
-    """The paths of the keys and words that were corrected."""
 
 
 def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> PartialStudy:

@@ -16,7 +16,6 @@ from cloudtune.errors import StudyError
 from cloudtune.study.regular_files import open_regular
 from cloudtune.study.suggestions import closest_match
 from cloudtune.study.yaml_builder import YamlBuilder, YamlSource, line_of
-from cloudtune.study.yaml_errors import explain_syntax_error, is_indented_with_a_tab
 
 MAX_BYTES = 512 * 1024
 _MAX_NUMBER_LENGTH = 400
@@ -126,6 +125,8 @@ def decode_text(data: bytes, name: str, max_bytes: int) -> str:
 
 
 def _explain(text: str, reason: str, line: int, _: object) -> tuple[str, str, int]:
+    from cloudtune.study.yaml_errors import explain_syntax_error, is_indented_with_a_tab
+
     source_line = line_of(text, line)
     if "{{" in _QUOTED.sub("", source_line) and not is_indented_with_a_tab(source_line):
         message = "strings with braces must be quoted inside [ ] and { }"

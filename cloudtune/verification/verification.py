@@ -18,7 +18,7 @@ from cloudtune.emulation.environment import find_emulator, folder_variable
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.ledger.home import create_private_folder, state_folder
 from cloudtune.ledger.lock import RunLock, lock_holder
-from cloudtune.ledger.records import new_run_id
+from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.planner import plan as plan_study
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
     BaseProvider,
-    Emit,
     Facts,
     Finding,
     FittedStudy,
-    JobContext,
     Json,
     Lookup,
     Mode,
     Note,
     Plan,
-    Started,
     Study,
-    Trial,
-    TrialFiles,
-    TrialRunner,
-    local_files,
     trial_resources,
 )
 from cloudtune_local.capabilities import CAPABILITIES
@@ -32,6 +24,9 @@ from cloudtune_local.outline import outline
 from cloudtune_local.request import request
 from cloudtune_local.rules import rules
 from cloudtune_local.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Emit, JobContext, Started, Trial, TrialFiles, TrialRunner
 
 
 class LocalProvider(BaseProvider[LocalSettings]):
@@ -68,6 +63,7 @@ class LocalProvider(BaseProvider[LocalSettings]):
         Raises:
             OSError: If they cannot be read.
         """
+        from cloudtune.provider import CHECKPOINT, OUTPUT, local_files
         from cloudtune_local.trial_dirs import trial_folder
 
         return local_files(

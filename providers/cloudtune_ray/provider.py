@@ -11,27 +11,26 @@ from cloudtune.provider import (
     Facts,
     Finding,
     FittedStudy,
-    JobContext,
     Json,
     Lookup,
     Mode,
     Note,
-    Started,
     Study,
-    TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
 )
 from cloudtune_ray.capabilities import CAPABILITIES
-from cloudtune_ray.lookup import lookup
-from cloudtune_ray.outline import outline
-from cloudtune_ray.request import STUDY_FIELDS, request
-from cloudtune_ray.rules import rules
+from cloudtune_ray.request_fields import STUDY_FIELDS
 from cloudtune_ray.settings import RaySettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Plan
+    from cloudtune.provider import (
+        JobContext,
+        Plan,
+        Started,
+        TrainingJobs,
+        Trial,
+        TrialFiles,
+        Uploads,
+    )
 
 
 class RayProvider(BaseProvider[RaySettings]):
@@ -52,20 +51,28 @@ class RayProvider(BaseProvider[RaySettings]):
 
     def lookup(self, study: Study, settings: RaySettings, facts: Facts) -> Lookup:
         """Return what is known of the cluster; does not call it."""
+        from cloudtune_ray.lookup import lookup
+
         return lookup(study, settings, facts)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: RaySettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return the findings and notes of Ray."""
+        from cloudtune_ray.rules import rules
+
         return rules(fitted, settings, facts)
 
     def request(self, fitted: FittedStudy, mode: Mode, settings: RaySettings, facts: Facts) -> Json:
         """Return the request of the job of each trial."""
+        from cloudtune_ray.request import request
+
         return request(fitted.study, settings, facts)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
+        from cloudtune_ray.outline import outline
+
         return outline(plan)
 
     def trial_files(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
     Facts,
     Json,
     Resources,
-    Started,
     Study,
     largest_resources,
     parse_bytes,
@@ -24,6 +24,9 @@ from cloudtune.provider import (
 from cloudtune_ray.job_program import GRACE
 from cloudtune_ray.launcher_contract import AFTER_STEP, STORAGE
 from cloudtune_ray.settings import RaySettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Started
 
 JOB = "{{job}}"
 """Placeholder for the name of a trial's start."""
@@ -37,11 +40,6 @@ PROGRAM = "cloudtune_job.py"
 """The program at the root of the package."""
 DEFAULT_CPUS = 1
 """Without any resource, Ray runs a job on the head node (job_manager.py, _get_label_selector)."""
-STUDY_FIELDS: Mapping[str, Sequence[str]] = {
-    "entrypoint_num_cpus": ("trial.resources.cpus",),
-    f"runtime_env.env_vars.{GRACE}": ("providers.ray.grace",),
-}
-"""The fields of a study behind the defaults of a request."""
 
 
 def request(study: Study, settings: RaySettings, facts: Facts) -> Json:

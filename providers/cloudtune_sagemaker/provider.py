@@ -6,41 +6,38 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
-    Answer,
     BaseProvider,
-    Call,
     Check,
-    Emulator,
     Facts,
     Finding,
     FittedStudy,
-    Format,
-    JobClient,
-    JobContext,
-    JobDescription,
     Json,
     Lookup,
     Mode,
     Note,
-    Policy,
-    Started,
     Study,
-    TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
 )
 from cloudtune_sagemaker.capabilities import CAPABILITIES
-from cloudtune_sagemaker.console import read_log
-from cloudtune_sagemaker.lookup import lookup, reachable_emulator
-from cloudtune_sagemaker.outline import outline
-from cloudtune_sagemaker.request import request
-from cloudtune_sagemaker.request.study_fields import STUDY_FIELDS
-from cloudtune_sagemaker.rules import rules
+from cloudtune_sagemaker.request_fields import STUDY_FIELDS
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Plan
+    from cloudtune.provider import (
+        Answer,
+        Call,
+        Emulator,
+        Format,
+        JobClient,
+        JobContext,
+        JobDescription,
+        Plan,
+        Policy,
+        Started,
+        TrainingJobs,
+        Trial,
+        TrialFiles,
+        Uploads,
+    )
     from cloudtune_sagemaker.client import Aws
 
 
@@ -82,26 +79,36 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
 
     def reachable_emulator(self, settings: SageMakerSettings) -> Emulator | None:
         """Return the emulator to which boto3's endpoint variables lead, if any."""
+        from cloudtune_sagemaker.lookup import reachable_emulator
+
         return reachable_emulator(settings.profile)
 
     def lookup(self, study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         """Return what is known of the AWS account; does not call the service."""
+        from cloudtune_sagemaker.lookup import lookup
+
         return lookup(study, settings, facts)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return the findings and notes of this service."""
+        from cloudtune_sagemaker.rules import rules
+
         return rules(fitted, mode, settings, facts)
 
     def request(
         self, fitted: FittedStudy, mode: Mode, settings: SageMakerSettings, facts: Facts
     ) -> Json:
         """Return the request of a tuning job, or of the training job of each trial."""
+        from cloudtune_sagemaker.request import request
+
         return request(fitted, mode, settings, facts)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
+        from cloudtune_sagemaker.outline import outline
+
         return outline(plan)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
@@ -134,6 +141,8 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
             MissingExtraError: If boto3 is not installed.
             ProviderError: If the caller may not read the log, or AWS cannot be reached.
         """
+        from cloudtune_sagemaker.console import read_log
+
         return read_log(_connect(plan, context), trial.id)
 
     def trial_files(
@@ -181,6 +190,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
             MissingExtraError: If boto3 is not installed.
             ProviderError: If the AWS profile does not exist.
         """
+        from cloudtune.provider import Uploads
         from cloudtune_sagemaker.uploads import S3Storage, uploaded_folders
 
         return Uploads(S3Storage(_connect(plan, context)), uploaded_folders(plan))

@@ -11,26 +11,26 @@ from cloudtune.provider import (
     Facts,
     Finding,
     FittedStudy,
-    JobContext,
     Json,
     Lookup,
     Mode,
     Note,
-    Started,
     Study,
-    TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
 )
 from cloudtune_slurm.capabilities import CAPABILITIES
-from cloudtune_slurm.lookup import lookup
-from cloudtune_slurm.request import PROTECTED, STUDY_FIELDS, request
-from cloudtune_slurm.rules import rules
+from cloudtune_slurm.request_fields import PROTECTED_PATHS, STUDY_FIELDS
 from cloudtune_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Plan
+    from cloudtune.provider import (
+        JobContext,
+        Plan,
+        Started,
+        TrainingJobs,
+        Trial,
+        TrialFiles,
+        Uploads,
+    )
 
 
 class SlurmProvider(BaseProvider[SlurmSettings]):
@@ -40,23 +40,29 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
     settings = SlurmSettings
     emulator = "cloudtune_slurm.emulator"
     connection_settings = ("host", "folder")
-    protected_paths = PROTECTED
+    protected_paths = PROTECTED_PATHS
     study_fields = STUDY_FIELDS
 
     def lookup(self, study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
         """Return what is known of the cluster; calls neither ssh nor Slurm."""
+        from cloudtune_slurm.lookup import lookup
+
         return lookup(study, settings, facts)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: SlurmSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return the findings and notes of a study on Slurm."""
+        from cloudtune_slurm.rules import rules
+
         return rules(fitted.study, settings, facts)
 
     def request(
         self, fitted: FittedStudy, mode: Mode, settings: SlurmSettings, facts: Facts
     ) -> Json:
         """Return the options of sbatch, the script and the variables of each job."""
+        from cloudtune_slurm.request import request
+
         return request(fitted.study, settings, facts)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
@@ -82,6 +88,7 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
         Raises:
             ProviderError: If the login node cannot be reached.
         """
+        from cloudtune.provider import Uploads
         from cloudtune_slurm.client import connect
         from cloudtune_slurm.uploads import SharedFolder
 

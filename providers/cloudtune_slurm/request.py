@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from cloudtune.provider import (
@@ -30,20 +30,6 @@ START = "{{start}}"
 ARCHIVE = "code.tar.gz"
 SCRIPT = "run.sh"
 LOG = "log.txt"
-STUDY_FIELDS: Mapping[str, Sequence[str]] = {
-    "sbatch.signal": ("providers.slurm.grace",),
-    "sbatch.time": ("limits.trial_timeout", "providers.slurm.limits.trial_timeout"),
-}
-"""The fields of a study behind the values that a request has in any case."""
-PROTECTED = (
-    *("host", "folder", "script", "env"),
-    *(
-        f"sbatch.{name}"
-        for name in ("parsable", "job-name", "comment", "output", "open-mode", "chdir", "export")
-    ),
-    "sbatch.no-requeue",
-)
-"""What ``native`` may not replace."""
 SIGNAL_RESOLUTION = 60.0
 """Seconds by which Slurm may send a signal early (sbatch's manual page of 24.11, --signal)."""
 

@@ -17,7 +17,8 @@ from cloudtune.provider import (
     uses_launcher,
 )
 from cloudtune_slurm.lookup import is_shared
-from cloudtune_slurm.request import PROTECTED, time_minutes
+from cloudtune_slurm.request import time_minutes
+from cloudtune_slurm.request_fields import PROTECTED_PATHS
 from cloudtune_slurm.settings import QUEUE_SECONDS, SlurmSettings
 
 SETTINGS = "providers.slurm"
@@ -184,6 +185,6 @@ def _abbreviates(name: str) -> str | None:
 
     sbatch accepts every unique beginning of an option: getopt_long(3).
     """
-    own = [path.removeprefix("sbatch.") for path in PROTECTED if path.startswith("sbatch.")]
+    own = [path.removeprefix("sbatch.") for path in PROTECTED_PATHS if path.startswith("sbatch.")]
     names = [*own, *_RESERVED]
     return next((n for n in names if n.startswith(name)), None) if name not in own else None

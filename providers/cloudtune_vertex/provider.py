@@ -6,40 +6,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
-    Answer,
     BaseProvider,
-    Call,
     Check,
     Facts,
     Finding,
     FittedStudy,
-    Format,
-    JobClient,
-    JobContext,
-    JobDescription,
     Json,
     Lookup,
     Mode,
     Note,
-    Policy,
-    Started,
     Study,
-    TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
 )
 from cloudtune_vertex.capabilities import CAPABILITIES
-from cloudtune_vertex.console import read_log
-from cloudtune_vertex.lookup import lookup
-from cloudtune_vertex.outline import outline
-from cloudtune_vertex.request import request
-from cloudtune_vertex.request.study_fields import STUDY_FIELDS
-from cloudtune_vertex.rules import rules
+from cloudtune_vertex.request_fields import STUDY_FIELDS
 from cloudtune_vertex.settings import VertexSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Plan
+    from cloudtune.provider import (
+        Answer,
+        Call,
+        Format,
+        JobClient,
+        JobContext,
+        JobDescription,
+        Plan,
+        Policy,
+        Started,
+        TrainingJobs,
+        Trial,
+        TrialFiles,
+        Uploads,
+    )
     from cloudtune_vertex.client import Google
 
 
@@ -82,22 +79,30 @@ class VertexProvider(BaseProvider[VertexSettings]):
 
     def lookup(self, study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
         """Return the known facts about the Google Cloud project; does not call the service."""
+        from cloudtune_vertex.lookup import lookup
+
         return lookup(study, settings, facts)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return the findings and notes of this service."""
+        from cloudtune_vertex.rules import rules
+
         return rules(fitted, mode, settings, facts)
 
     def request(
         self, fitted: FittedStudy, mode: Mode, settings: VertexSettings, facts: Facts
     ) -> Json:
         """Return the request of a tuning job, or of the training job of each trial."""
+        from cloudtune_vertex.request import request
+
         return request(fitted, mode, settings, facts)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
+        from cloudtune_vertex.outline import outline
+
         return outline(plan)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
@@ -132,6 +137,8 @@ class VertexProvider(BaseProvider[VertexSettings]):
         """
         if context.emulator is not None or not trial.log:
             return None
+        from cloudtune_vertex.console import read_log
+
         return read_log(_connect(plan, context), trial.log)
 
     def trial_files(

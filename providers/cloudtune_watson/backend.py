@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cloudtune.provider import (
@@ -94,8 +94,6 @@ class Backend:
     """Why a secret cannot be a variable."""
     resources: Mapping[str, str] = field(default_factory=lambda: RESOURCES)
     """What to do instead of setting a resource of a trial."""
-    protected_paths: tuple[str, ...]
-    study_fields: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     version_rules: Callable[[WatsonSettings, str], Iterator[Finding | Note]]
     """Yields what is known of the service in a version of Cloud Pak for Data."""

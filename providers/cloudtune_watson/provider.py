@@ -4,41 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
-    Answer,
     BaseProvider,
-    Call,
     Check,
-    Emulator,
     Facts,
     Finding,
     FittedStudy,
-    Format,
-    JobClient,
-    JobContext,
-    JobDescription,
     Json,
     Lookup,
     Mode,
     Note,
     Plan,
-    Policy,
-    Started,
     Study,
-    TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
-    check_packages,
 )
-from cloudtune_watson.auth import missing_key, reachable_emulator
-from cloudtune_watson.backends import BACKENDS, backend_of
 from cloudtune_watson.capabilities import CAPABILITIES
-from cloudtune_watson.lookup import lookup, stand_in_backend
-from cloudtune_watson.rules.study import study_rules
+from cloudtune_watson.request_fields import PROTECTED_PATHS, STUDY_FIELDS
 from cloudtune_watson.settings import WatsonSettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import (
+        Answer,
+        Call,
+        Emulator,
+        Format,
+        JobClient,
+        JobContext,
+        JobDescription,
+        Policy,
+        Started,
+        TrainingJobs,
+        Trial,
+        TrialFiles,
+        Uploads,
+    )
+    from cloudtune_watson.backend import Backend
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):
@@ -57,12 +58,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
     }
     recorded_as = "ibm"
     smallest_machine: Mapping[str, Any] = {"backend": "jobs"}
-    protected_paths = tuple(
-        dict.fromkeys(path for each in BACKENDS.values() for path in each.protected_paths)
-    )
-    study_fields: Mapping[str, Sequence[str]] = {
-        path: fields for each in BACKENDS.values() for path, fields in each.study_fields.items()
-    }
+    protected_paths = PROTECTED_PATHS
+    study_fields = STUDY_FIELDS
 
     @property
     def formats(self) -> Sequence[Format]:
@@ -73,20 +70,28 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
     def stand_ins(self, settings: WatsonSettings) -> WatsonSettings:
         """Return the settings with a back end, also if the study does not name one."""
+        from cloudtune_watson.lookup import stand_in_backend
+
         return stand_in_backend(settings)
 
     def reachable_emulator(self, settings: WatsonSettings) -> Emulator | None:
         """Return the emulator whose address is the cluster's in the settings, if any."""
+        from cloudtune_watson.auth import reachable_emulator
+
         return reachable_emulator(settings)
 
     def lookup(self, study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         """Return what is known of the cluster; does not call the service."""
+        from cloudtune_watson.lookup import lookup
+
         return lookup(study, settings, facts)
 
     def rules(
         self, fitted: FittedStudy, mode: Mode, settings: WatsonSettings, facts: Facts
     ) -> Sequence[Finding | Note]:
         """Return the findings and notes of this service."""
+        from cloudtune_watson.rules.study import study_rules
+
         return study_rules(fitted, mode, settings, facts)
 
     def request(
@@ -95,10 +100,14 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         """Return the request of a search, or of one start of a trial; empty without a back end."""
         if settings.service is None:
             return {}
+        from cloudtune_watson.backends import BACKENDS
+
         return BACKENDS[settings.service].request(fitted, settings, facts)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
+        from cloudtune_watson.backends import BACKENDS
+
         name = plan.facts.data["backend"]
         return BACKENDS[name].outline(plan) if name else {}
 
@@ -109,7 +118,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             MissingExtraError: If requests is not installed.
             UsageError: If the variable with the key is not set.
         """
-        return backend_of(plan).client(plan, context) or super().client(plan, context)
+        return _backend_of(plan).client(plan, context) or super().client(plan, context)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the cluster.
@@ -119,16 +128,22 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             ProviderError: If the cluster cannot be reached.
         """
         if context.emulator is None and not plan.facts.data["key_is_set"]:
+            from cloudtune_watson.auth import missing_key
+
             yield missing_key(plan)
             return
         if plan.facts.data["backend"] is None:
+            from cloudtune.provider import check_packages
+
             yield from check_packages("watsonx")
             return
         once = replace(context, is_stopping=lambda: True)
-        yield from backend_of(plan).check_account(plan, once)
+        yield from _backend_of(plan).check_account(plan, once)
 
     def policies(self, plan: Plan) -> Iterable[Policy]:
         """Return the role that the user of a run needs, with the calls that need it."""
+        from cloudtune_watson.backends import BACKENDS
+
         name = plan.facts.data["backend"]
         return [each.policy(plan) for each in ([BACKENDS[name]] if name else BACKENDS.values())]
 
@@ -138,7 +153,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
         """Return the search with a name; raises what the base class names."""
-        return backend_of(plan).describe_job(job, plan, context)
+        return _backend_of(plan).describe_job(job, plan, context)
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log on the cluster, or None if its path is unknown.
@@ -148,13 +163,13 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails, the log does not exist, or the cluster refuses.
         """
-        return backend_of(plan).read_log(plan, context, trial)
+        return _backend_of(plan).read_log(plan, context, trial)
 
     def trial_files(
         self, plan: Plan, context: JobContext, trial: Trial, started: Started
     ) -> TrialFiles:
         """Return the files that a trial left on the cluster; raises what the base class names."""
-        return backend_of(plan).trial_files(plan, context, trial)
+        return _backend_of(plan).trial_files(plan, context, trial)
 
     def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
         """Return what the calls of a verification answer about the service."""
@@ -170,7 +185,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails.
         """
-        return backend_of(plan).uploads(plan, context)
+        return _backend_of(plan).uploads(plan, context)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
         """Store the code, and return the trainings or deployment jobs of the trials.
@@ -180,4 +195,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails, or the cluster cannot be reached.
         """
-        return backend_of(plan).training_jobs(plan, context)
+        return _backend_of(plan).training_jobs(plan, context)
+
+
+def _backend_of(plan: Plan) -> Backend:
+    from cloudtune_watson.backends import backend_of
+
+    return backend_of(plan)

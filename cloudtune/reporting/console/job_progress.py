@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cloudtune.engine.budget import Spending
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.reporting.phrases import (
     describe_strategy,
     format_best,

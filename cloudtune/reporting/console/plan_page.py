@@ -11,17 +11,14 @@ from dataclasses import asdict
 from cloudtune.planning.forecast import Forecast, forecast
 from cloudtune.planning.planner import other_mode_findings
 from cloudtune.provider import registry
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
-from cloudtune.reporting.console.tables import render_table
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.reporting.phrases import (
     describe_strategy,
     format_seconds,
     location_prefix,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.results.dataframes import to_columns
-from cloudtune.search.early_stopping import halving_rungs
 from cloudtune.study.quantities import format_count
 
 _COMPARED = ("mode", "search", "trials", "limits", "time", "cost", "machine")
@@ -48,6 +45,9 @@ def format_plan(plan: Plan, *, brief: bool, request: bool = False) -> list[str]:
         width = max(map(len, rows))
         lines += [f"  {label:{width}}   {text}" for label, text in rows.items()]
         if brackets := bracket_rows(plan, known):
+            from cloudtune.reporting.console.tables import render_table
+            from cloudtune.results.dataframes import to_columns
+
             lines.append(f"  trials by bracket and {_resource(plan)}:")
             lines += [f"    {line}" for line in render_table(to_columns(brackets))]
     study = plan.study
@@ -108,6 +108,8 @@ def _describe_stopping(plan: Plan) -> str:
         return ""
     if plan.mode == "managed" or stopping.rule != "halving":
         return stopping.rule
+    from cloudtune.search.early_stopping import halving_rungs
+
     first, second, third, *_ = halving_rungs(stopping)
     share = f"the best 1 of {second // first}"
     return f"halving: at steps {first}, {second}, {third} and so on, {share} trials continue"

@@ -1,4 +1,4 @@
-"""Checks and runs as lines of text and as rows of tables.
+"""Runs as lines of text and as rows of tables.
 
 Names, values, and reasons may come from anywhere, so each line is sanitized.
 """
@@ -17,7 +17,6 @@ from cloudtune.reporting.phrases import (
     format_objectives,
     format_parameters,
     format_seconds,
-    location_prefix,
     visible_value,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
@@ -33,32 +32,12 @@ from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
-    from cloudtune.planning.full_check import CheckResult
     from cloudtune.results.model import StudyResult, Trial
 
 
 _LIST_WIDTH = 79
 _MAX_LOG_LINE = 200
 """Characters of a line of a log in a summary."""
-
-
-def format_check(result: CheckResult) -> list[str]:
-    """Return the mistakes, notes and findings of a check as lines."""
-    lines = [str(problem) for problem in result.problems]
-    if lines:
-        lines.append(f"{format_count(len(lines), 'mistake')}.")
-    study = result.study
-    if study is None:
-        return [sanitize_line(line) for line in lines]
-    notes = [n for n in result.notes if n.severity == "warning" or not result.problems]
-    lines += [f"{n.severity}: {location_prefix(study, n.path)}{n}" for n in notes]
-    lines += [f"{p.provider}: cannot be planned: {p.broken}" for p in result.plans if p.broken]
-    for provider, findings in result.findings.items():
-        refused = any(finding.kind == "refused" for finding in findings)
-        verb = "cannot run this study" if refused else "can run this study only in part"
-        lines += [f"{provider} {verb}:"] if findings else []
-        lines += [f"  {location_prefix(study, finding.path)}{finding}" for finding in findings]
-    return [sanitize_line(line) for line in lines]
 
 
 def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from cloudtune.diagnostics import Note, Problem, Severity
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import translate_error
 from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
 from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
@@ -177,6 +176,8 @@ def _check_provider_limits(study: StudyFields) -> Iterator[Problem]:
         try:
             Limits.model_validate(limits)
         except ValidationError as error:
+            from cloudtune.study.messages import translate_error
+
             for problem in translate_error(error, limits, Limits):
                 path = f"providers.{name}.limits"
                 path = f"{path}.{problem.path}" if problem.path else path

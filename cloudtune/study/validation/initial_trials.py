@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import format_literal
+from cloudtune.study.literals import format_literal
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import Value, list_nodes, sort_parents_first
 from cloudtune.study.suggestions import suggest_name

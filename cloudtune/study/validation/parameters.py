@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
-from cloudtune.study.messages import format_literal
+from cloudtune.study.literals import format_literal
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from cloudtune.diagnostics import Problem
-from cloudtune.study.messages import describe_value, format_literal
+from cloudtune.study.literals import describe_value, format_literal
 from cloudtune.study.schema import (
     BoolParameter,
     FloatParameter,

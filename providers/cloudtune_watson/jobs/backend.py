@@ -18,7 +18,6 @@ from cloudtune.provider import (
 )
 from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import STAND_INS, UNCOUNTED, Backend
-from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
 from cloudtune_watson.jobs.request import deployment_job
 from cloudtune_watson.jobs.rights import CALLS
 from cloudtune_watson.jobs.rules import asset_problem, deployment_job_rules, version_rules
@@ -118,11 +117,6 @@ DEPLOYMENT_JOBS = Backend(
     is_cloud=_is_cloud,
     has_volume=False,
     uncounted=(*UNCOUNTED, "the time that a job waits in IBM's queue, which may be billed"),
-    protected_paths=(
-        *("name", "tags", "space_id", "deployment.id", "scoring.output_data_reference"),
-        f"scoring.environment_variables.{JOB_NAME_VARIABLE}",
-        f"scoring.environment_variables.{PARAMETERS_VARIABLE}",
-    ),
     version_rules=version_rules,
     input_problem=asset_problem,
     rules=deployment_job_rules,

@@ -19,7 +19,6 @@ from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.policy import editor_policy
 from cloudtune_watson.rules.clusters import volume_problem
-from cloudtune_watson.settings import SETTINGS
 from cloudtune_watson.wml.request import training_job
 from cloudtune_watson.wml.rights import CALLS
 from cloudtune_watson.wml.rules import training_rules, version_rules
@@ -88,14 +87,6 @@ TRAININGS = Backend(
         ("space_id", "project_id", "hardware_spec", "software_spec", "nodes", "prefix", "tags")
     ),
     secrets_problem="IBM documents no variables for a training",
-    protected_paths=(
-        *("name", "tags", "space_id", "project_id", "results_reference"),
-        *("model_definition.id", "model_definition.command"),
-    ),
-    study_fields={
-        "description": (),
-        "model_definition.hardware_spec.nodes": (f"{SETTINGS}.nodes",),
-    },
     version_rules=version_rules,
     input_problem=volume_problem,
     rules=training_rules,

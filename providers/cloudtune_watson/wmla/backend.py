@@ -108,16 +108,6 @@ SEARCHES = Backend(
     is_billed_in_units=False,
     secrets_problem="a search stores its variables in plain text",
     resources={"cpus": _PLAN, "gpus": f"set {SETTINGS}.worker_devices instead", "memory": _PLAN},
-    protected_paths=("file", "data.hpoName"),
-    study_fields={
-        "data.algoDef.algorithm": ("strategy",),
-        "data.algoDef.algoParams.RandomSeed.value": ("strategy.seed",),
-        "data.algoDef.maxJobNum": ("limits.max_trials", f"{SETTINGS}.limits.max_trials"),
-        "data.algoDef.maxParalleJobNum": (
-            "limits.parallel_trials",
-            f"{SETTINGS}.limits.parallel_trials",
-        ),
-    },
     version_rules=version_rules,
     input_problem=_input_problem,
     rules=tuning_rules,

@@ -27,15 +27,9 @@ from cloudtune.ledger.records import JobRecord
 from cloudtune.provider import registry
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts, Lookup, Price
-from cloudtune.provider.models import (
-    CloudSettings,
-    JobContext,
-    JobDescription,
-    JobRef,
-    JobStatus,
-    RawTrial,
-)
+from cloudtune.provider.models import JobContext, JobDescription, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, StudyResult
 from cloudtune.runs.stop_requests import StopRequests

@@ -21,7 +21,8 @@ from cloudtune.ledger import connection
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
-from cloudtune.ledger.records import JobRecord, RunRecord, new_run_id
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.ledger.schema import VERSION
 from cloudtune.results.events import Ended, Event, Measured, Started
 

@@ -19,7 +19,7 @@ from threadpoolctl import (  # pyright: ignore[reportMissingTypeStubs, reportUnk
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search import gp_search
 from cloudtune.search.axes import build_axes
-from cloudtune.search.bayesian_search import describe_models
+from cloudtune.search.bayesian_turns import describe_models
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.gaussian_process import Posterior
 from cloudtune.search.protocol import Suggestion

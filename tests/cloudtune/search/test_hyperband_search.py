@@ -10,8 +10,8 @@ import pytest
 
 from cloudtune.errors import StudyError
 from cloudtune.search.factory import make_strategy
-from cloudtune.search.hyperband_search import rung_levels, starting_rung
 from cloudtune.search.protocol import Suggestion
+from cloudtune.search.rungs import rung_levels, starting_rung
 from cloudtune.study.study import Study
 
 

@@ -24,9 +24,10 @@ from cloudtune.fitting.fit import FittedStudy
 from cloudtune.launcher import STUDY_FILE
 from cloudtune.provider.base import BaseProvider
 from cloudtune.provider.facts import Facts, Lookup
-from cloudtune.provider.models import JobContext, JobRef, JobStatus, ProviderSettings, RawTrial
+from cloudtune.provider.models import JobContext, JobRef, JobStatus, RawTrial
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
+from cloudtune.provider.settings import ProviderSettings
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement
 from cloudtune.study.schema import CategoricalParameter, Json, Mode
