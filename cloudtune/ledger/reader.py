@@ -100,12 +100,29 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
 
 def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
     """Return the address of the job's page, or of a list of jobs until its id is known."""
-    own, mode = plan["facts"]["own"], plan["mode"]
-    page: str | None = own.get("job_links", {}).get(mode) if job else None
+    lookup, mode = _lookup(plan), plan["mode"]
+    page: str | None = lookup.get("job_links", {}).get(mode) if job else None
     if job and page:
         return page.replace("{job}", job.rpartition("/")[2])
-    link: str | None = own.get("links", {}).get(mode)
+    link: str | None = lookup.get("links", {}).get(mode)
     return link
+
+
+def _lookup(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a provider found out for a plan; earlier versions had it under ``own``."""
+    facts: Mapping[str, Any] = plan["facts"]
+    lookup: Mapping[str, Any] = facts["lookup" if "lookup" in facts else "own"]
+    return lookup
+
+
+def _price(plan: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Return the price of a second of a trial, and its currency; None if it is unknown."""
+    lookup = _lookup(plan)
+    earlier = {"per_second": lookup.get("price_per_second"), "currency": lookup.get("currency")}
+    price = lookup.get("price", earlier)
+    if isinstance(price, str) or price["per_second"] is None or price["currency"] is None:
+        return None
+    return price["per_second"], price["currency"]
 
 
 _MIN_IDLE = 1.0
@@ -124,18 +141,18 @@ def _idle(job: JobRecord) -> float | None:
 def _trials(
     result: StudyResult, job: JobRecord, events_by_trial: Iterable[list[Event]]
 ) -> Iterator[Trial]:
-    own: Mapping[str, Any] = {} if job.emulated else job.plan["facts"]["own"]
+    price = None if job.emulated else _price(job.plan)
     for events in events_by_trial:
         trials = Trials(result.study, result.run)
         for event in events:
             trials.tell(event)
-        yield _with_cost(trials.get(events[0].number), own)
+        yield _with_cost(trials.get(events[0].number), price)
 
 
-def _with_cost(trial: Trial, own: Mapping[str, Any]) -> Trial:
-    price, currency = own.get("price_per_second"), own.get("currency")
+def _with_cost(trial: Trial, price: tuple[float, str] | None) -> Trial:
     seconds = trial.seconds if trial.billed_seconds is None else trial.billed_seconds
-    if price is None or currency is None or seconds is None:
+    if price is None or seconds is None:
         return trial
-    least = None if trial.billed_at_least is None else trial.billed_at_least * price
-    return replace(trial, cost=Cost(seconds * price, currency, "estimated", least))
+    second, currency = price
+    least = None if trial.billed_at_least is None else trial.billed_at_least * second
+    return replace(trial, cost=Cost(seconds * second, currency, "estimated", least))

@@ -12,13 +12,18 @@ from cloudtune.errors import ProviderError, UsageError
 from cloudtune.ledger.home import state_folder
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.provider.plan import Plan
-from cloudtune.provider.stored_plan import FORMAT, HINT, StoredPlan, parse_stored_plan
+from cloudtune.provider.stored_plan import (
+    FORMAT,
+    HINT,
+    OTHER_VERSION,
+    StoredPlan,
+    parse_stored_plan,
+)
 from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import Json
 
 _MAX_PLAN_BYTES = 256 * 1024**2
 """The largest file of plans; a plan can contain the results of earlier runs."""
-_OTHER_VERSION_HINT = "continue with that version, or plan the study again"
 
 
 def restore_plan(data: Any) -> Plan:
@@ -78,11 +83,11 @@ def _restore(stored: StoredPlan) -> Plan:
     except KeyError as error:
         raise UsageError(
             f"another version of cloudtune created this plan, without the fact {error}, which "
-            f"{stored.provider} needs; {_OTHER_VERSION_HINT}"
+            f"{stored.provider} needs; {OTHER_VERSION}"
         ) from error
     if json.loads(json.dumps(plan.request)) != stored.request or plan.mode != stored.mode:
         raise UsageError(
             "another version of cloudtune created this plan, and this version would send "
-            f"something else; {_OTHER_VERSION_HINT}"
+            f"something else; {OTHER_VERSION}"
         )
     return plan

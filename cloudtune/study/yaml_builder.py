@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
@@ -280,7 +280,7 @@ class YamlBuilder:
     def _close(self, frame: _Frame) -> None:
         if frame.merged is not None and not self._is_study:
             merged: Any = frame.merged
-            maps = cast("list[Any]", merged if isinstance(merged, list) else [merged])
+            maps: list[Any] = [*merged] if isinstance(merged, list) else [merged]
             if not all(isinstance(each, dict) for each in maps):
                 raise self._error(f"{frame.path}: << merges only maps")
             assert isinstance(frame.container, dict)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune_vertex.lookup import EMULATED, default_location, default_project
 from tests.cloudtune_vertex import support
+from tests.lookups import flat
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +43,7 @@ def base(tmp_path: Path) -> Path:
 def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:
     emulated = settings.pop("emulated", False)
     plan = support.plan_of(support.study_of(over, **settings), base, emulated=emulated)
-    found: Mapping[str, Any] = facts_to_json(plan.facts)["own"]
-    return found
+    return flat(plan.facts)
 
 
 def test_order_of_sources_for_project_and_location(

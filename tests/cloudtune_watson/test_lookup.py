@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune_watson.backends import BACKENDS
 from cloudtune_watson.versions import BackendName
 from tests.cloudtune_watson import support
+from tests.lookups import flat
 
 BOTH: tuple[BackendName, ...] = ("wml", "wmla")
 
@@ -28,7 +28,7 @@ def base(tmp_path: Path) -> Path:
 def own(base: Path, backend: str, over: Mapping[str, Any] = {}, **settings: Any) -> Any:
     emulated = settings.pop("emulated", False)
     plan = support.plan_of(support.study_of(backend, over, **settings), base, emulated=emulated)
-    return facts_to_json(plan.facts)["own"]
+    return flat(plan.facts)
 
 
 def bare(backend: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def test_control_characters_are_escaped(typed: Cloudtune, tmp_path: Path) -> Non
     [
         ("[]", "contains no plan"),
         ("[3]", "not a plan"),
-        ('[{"format": "cloudtune.plan/v1"}]', "study: Field required"),
+        ('[{"format": "cloudtune.plan/v2"}]', "study: Field required"),
     ],
 )
 def test_a_damaged_plan_is_reported_without_a_traceback(

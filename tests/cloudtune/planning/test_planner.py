@@ -100,7 +100,7 @@ def with_(value: Any, *path: str) -> Callable[[Any], None]:
         (without("provider"), "provider: Field required"),
         (without("facts"), "facts: Field required"),
         (without("facts", "seed"), "facts.seed: Field required"),
-        (without("facts", "own", "python"), "without the fact 'python'"),
+        (without("facts", "lookup", "data", "python"), "without the fact 'python'"),
         (without("request", "python"), "would send something else"),
         (with_([], "study"), "study: Input should be"),
         (with_(3, "facts"), "facts: Input should be"),

@@ -64,15 +64,9 @@ def test_facts_come_back(facts: Facts, lookup: Lookup) -> None:
     assert parse_stored_plan(stored(facts)).to_facts() == facts
 
 
-def test_a_reserved_key_is_refused(facts: Facts) -> None:
-    with pytest.raises(ValueError, match=r"reserved keys .*: inputs, links"):
-        facts_to_json(replace(facts, lookup=Lookup(data={"links": 1, "inputs": 2, "x": 3})))
-
-
 def test_a_plan_of_an_earlier_version_is_read(facts: Facts) -> None:
     data = stored(facts)
-    for key in ("longest_trial", "timeout_ends_trials", "own_limits", "missing", "code"):
-        del data["facts"]["own"][key]
-    for key in ("uploads", "links", "job_links"):
-        del data["facts"]["own"][key]
+    for key in ("limits", "missing_settings", "code_address", "links", "job_links"):
+        del data["facts"]["lookup"][key]
+    del data["facts"]["lookup"]["inputs"]["uploads"]
     assert restore_plan(data).facts == facts
