@@ -8,6 +8,11 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.fitting.fields import drop_fields
+from cloudtune.study.constraints import (
+    constraint_path,
+    outcome_constraints,
+    parameter_constraints,
+)
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
@@ -50,7 +55,7 @@ def fit_limits(
 
 
 def fit_blocks(
-    study: Study, support: ModeCapabilities, title: str
+    study: Study, provider: str, support: ModeCapabilities, title: str
 ) -> tuple[dict[str, Any], list[Finding | Note]]:
     """Return the blocks that change, by name, and findings: of all but parameters and limits."""
     findings: list[Finding | Note] = []
@@ -93,6 +98,9 @@ def fit_blocks(
         drop("warm_start", f"does not support a warm start of kind {warm_start.kind}")
     if not support.launcher:
         return update, findings
+    if study.constraints and "constraints" not in support.fields:
+        update["constraints"] = []
+        findings += _constraint_findings(study, provider, title)
     if study.trial.retry and support.memory == "machine":
         update["trial"] = study.trial.model_copy(update={"retry": None})
         drop("trial.retry", "runs each trial on the same machine, which the settings choose")
@@ -102,6 +110,19 @@ def fit_blocks(
         resources = [r.model_copy(update={"memory": None}) for r in study.trial.resources]
         update["trial"] = study.trial.model_copy(update={"resources": resources})
     return update, findings
+
+
+def _constraint_findings(study: Study, provider: str, title: str) -> Iterator[Finding]:
+    driven = f"with providers.{provider}.mode: driven, cloudtune chooses the trials"
+    for each in parameter_constraints(study):
+        reason = f"{title} does not know constraints between parameters; {driven} and keeps them"
+        yield Finding("refused", constraint_path(study, each.index), reason)
+    for each in outcome_constraints(study):
+        reason = (
+            f"{title} does not know it and may prefer trials that break it; the best trial is one "
+            f"that keeps it; {driven} and learns where it holds"
+        )
+        yield Finding("approximated", constraint_path(study, each.index), reason)
 
 
 def _objective_findings(

@@ -55,7 +55,7 @@ LAUNCHER_FIELDS: frozenset[str] = frozenset(
     ]
 )
 """What cloudtune and its launcher do themselves, on every service."""
-ENGINE_FIELDS: frozenset[str] = frozenset(["strategy", "early_stopping"])
+ENGINE_FIELDS: frozenset[str] = frozenset(["strategy", "early_stopping", "constraints"])
 """What cloudtune's engine does, where it chooses the trials."""
 
 

@@ -118,7 +118,7 @@ def fit_to(
     diagnostics: list[Finding | Note] = [*_never_active_notes(study, conditions)]
     context = FitContext(support, title, diagnostics, exempt)
     conditional = any(conditions.when[node.key] for node in nodes)
-    other_fields, other_findings = fit_blocks(study, support, title)
+    other_fields, other_findings = fit_blocks(study, provider, support, title)
     root, obstacle = None, "does not support conditions"
     if support.conditions == "one_root":
         root, obstacle = find_root(study.model_copy(update=other_fields), nodes, conditions)
@@ -287,6 +287,7 @@ def adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeC
             conditions="tree",
             single_values=True,
             grid_of_values=False,
+            fields=support.fields | {"constraints"},
             log_steps=True,
             adjust=None,
         )

@@ -58,7 +58,7 @@ def make_strategy(
         goals = [objective.goal for objective in study.objectives]
         initial_trials += best_prior_assignments(space, goals, prior, _TRANSFER_COUNT)
         prior = ()
-    initial = InitialTrials(initial_trials, build_axes(space), seed)
+    initial = InitialTrials(initial_trials, build_axes(space), space, seed)
     inputs = SearchInputs(study, initial, prior, max_trials)
     return StudyStrategy(_build_strategy(inputs), initial, study)
 

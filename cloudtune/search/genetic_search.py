@@ -27,7 +27,14 @@ from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.history import History
 from cloudtune.search.pareto import ParetoFronts
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import PriorTrial, SearchInputs, filter_prior_trials, trial_seed
+from cloudtune.search.sampling import (
+    PriorTrial,
+    SearchInputs,
+    complete_assignment,
+    filter_prior_trials,
+    trial_rng,
+    trial_seed,
+)
 from cloudtune.search.tried_assignments import TriedAssignments
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
@@ -69,7 +76,8 @@ class GeneticSearch(Strategy):
         parents = _PARENTS if objectives == 1 else _PARENTS_MULTI_OBJECTIVE
         self._fronts = ParetoFronts(parents, objectives, by_niche=method == "nsga3")
         self._history = History(study)
-        space = Space([axis.node for axis in axes])
+        self._axes = axes
+        self._space = space = Space.from_study(study)
         self._tried = TriedAssignments(self._encoding, space)
         matches = filter_prior_trials(space, objectives, prior)
         for i, (assignment, values) in enumerate(matches):
@@ -99,6 +107,11 @@ class GeneticSearch(Strategy):
         untried = self._tried.untried(rows)
         if not len(untried) and self._tried.all_rows is not None:
             untried = rng.permutation(self._tried.untried(self._tried.all_rows))
+        if not len(untried) and self._space.constraints:
+            assignment = complete_assignment(
+                self._axes, self._space, {}, trial_rng(self._seed, index)
+            )
+            return Suggestion(assignment)
         return Suggestion(self._encoding.decode(untried[0] if len(untried) else rows[0]))
 
     def _add_measured(self, index: int, values: Sequence[float]) -> None:

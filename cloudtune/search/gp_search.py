@@ -115,7 +115,7 @@ class GPSearch(Strategy):
         self._running: set[int] = set()
         self._failed: set[int] = set()
         self._subsample = Subsample(seed, objectives, _PART_SIZE)
-        space = Space([axis.node for axis in axes])
+        self._space = space = Space.from_study(study)
         self.tried = TriedAssignments(self._encoding, space)
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             self.tried.add(-1 - i, assignment)
@@ -151,15 +151,15 @@ class GPSearch(Strategy):
         rng = trial_rng(self._seed, index)
         if index < _INITIAL:
             assignment = self._stratified_sample(index, rng)
-            if not self.tried.is_repeat(assignment):
+            if self._space.allows(assignment) and not self.tried.is_repeat(assignment):
                 return assignment
         for _ in range(_MAX_TRIES):
-            assignment = complete_assignment(self._axes, {}, rng)
+            assignment = complete_assignment(self._axes, self._space, {}, rng)
             if not self.tried.is_repeat(assignment):
                 return assignment
         if self.tried.all_rows is not None:
             return self._encoding.decode(rng.choice(self.tried.untried(self.tried.all_rows)))
-        return complete_assignment(self._axes, {}, rng)
+        return complete_assignment(self._axes, self._space, {}, rng)
 
     def estimate(
         self,

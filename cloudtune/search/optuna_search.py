@@ -17,7 +17,13 @@ from cloudtune.results.events import Measured, SearchEvent, Started
 from cloudtune.search.axes import Axis, Coordinate
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
-from cloudtune.search.sampling import PriorTrial, filter_prior_trials, trial_rng, trial_seed
+from cloudtune.search.sampling import (
+    PriorTrial,
+    complete_assignment,
+    filter_prior_trials,
+    trial_rng,
+    trial_seed,
+)
 from cloudtune.search.subsample import Subsample
 from cloudtune.study.search_space import Assignment, Space, Value, is_active
 from cloudtune.study.study import Study
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 _OPTIMIZER = "cma:optimizer"
+_MAX_ATTEMPTS = 10
+"""How often a sampler is asked, with other seeds, for a trial that keeps the constraints."""
 
 import_progress_bars()  # before a sampler imports Optuna
 
@@ -82,7 +90,7 @@ class OptunaSearch(Strategy):
         self._running: set[int] = set()
         objectives = len(study.objectives)
         self._subsample = Subsample(seed, objectives, part_size) if part_size else None
-        space = Space([axis.node for axis in axes])
+        self._space = space = Space.from_study(study)
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             index = -1 - i
             self._add_trial(index, TrialState.COMPLETE, assignment, {}, {}, values=values)
@@ -114,7 +122,20 @@ class OptunaSearch(Strategy):
         return self._suggest(index)[0]
 
     def _suggest(self, index: int) -> tuple[Suggestion, dict[str, Any]]:
-        """Return a trial, and all attributes that the sampler stored with it."""
+        """Return a trial, and all attributes that the sampler stored with it.
+
+        The sampler does not know the constraints between parameters: what breaks one is replaced.
+        """
+        suggestion, attrs = self._suggest_any(trial_seed(self._seed, index))
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            if self._space.allows(suggestion.parameters):
+                return suggestion, attrs
+            suggestion, attrs = self._suggest_any(trial_seed(self._seed + attempt * 2**32, index))
+        rng = trial_rng(self._seed, index)
+        allowed = complete_assignment(self._axes, self._space, {}, rng)
+        return Suggestion(allowed, memory=suggestion.memory), attrs
+
+    def _suggest_any(self, seed: int) -> tuple[Suggestion, dict[str, Any]]:
         import optuna
 
         attrs_before = dict(self._storage.study_attrs)
@@ -128,7 +149,7 @@ class OptunaSearch(Strategy):
                 study = optuna.load_study(
                     study_name="",
                     storage=self._storage,
-                    sampler=self._create_sampler(seed=trial_seed(self._seed, index)),
+                    sampler=self._create_sampler(seed=seed),
                     pruner=optuna.pruners.NopPruner(),
                 )
                 parameters, inactive = self._suggest_parameters(study.ask())

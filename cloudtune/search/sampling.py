@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError
 from cloudtune.search.axes import Axis
+from cloudtune.study.feasibility import draw_allowed
 from cloudtune.study.search_space import Assignment, Space, Value, is_active, match_value
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
@@ -26,16 +29,21 @@ def trial_seed(seed: int, index: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def complete_assignment(axes: Sequence[Axis], partial: Assignment, rng: Random) -> dict[str, Value]:
-    """Return a value for each active parameter, sampled where the partial assignment has none."""
-    assignment: dict[str, Value] = {}
-    for axis in axes:
-        if is_active(axis.node, assignment):
-            name = axis.node.name
-            # Always sample, so that a given value does not change the values of the others.
-            sample = axis.sample(rng)
-            value = match_value(axis.node.parameter, partial[name]) if name in partial else sample
-            assignment[name] = partial[name] if value is None else value
+def complete_assignment(
+    axes: Sequence[Axis], space: Space, partial: Assignment, rng: Random
+) -> dict[str, Value]:
+    """Return a value for each active parameter, sampled where the partial assignment has none.
+
+    The assignment keeps the constraints between parameters.
+
+    Raises:
+        StudyError: If none was found that keeps them.
+    """
+    axis_of = {axis.node.key: axis for axis in axes}
+    assignment = draw_allowed(space, lambda node, rng: axis_of[node.key].sample(rng), rng, partial)
+    if assignment is None:
+        message = "no assignment was found that keeps the constraints"
+        raise StudyError([Problem("constraints", message, "loosen one of them")])
     return assignment
 
 
@@ -45,6 +53,7 @@ class InitialTrials:
 
     trials: Sequence[Assignment]
     axes: Sequence[Axis]
+    space: Space
     seed: int
 
     def __len__(self) -> int:
@@ -52,7 +61,9 @@ class InitialTrials:
 
     def assignment(self, index: int) -> dict[str, Value]:
         """Return the complete assignment of an initial trial."""
-        return complete_assignment(self.axes, self.trials[index], trial_rng(self.seed, index))
+        return complete_assignment(
+            self.axes, self.space, self.trials[index], trial_rng(self.seed, index)
+        )
 
 
 class PriorTrial(Protocol):
@@ -92,8 +103,9 @@ def filter_prior_trials(
 ) -> list[tuple[dict[str, Value], tuple[float, ...]]]:
     """Return assignment and objective values of the earlier trials that fit the space.
 
-    A trial fits the space if it has a valid value for each active parameter and for no other,
-    and if it has a finite value for each objective. Values are converted to the space's types.
+    A trial fits the space if it has a valid value for each active parameter and for no other, if it
+    keeps the constraints between parameters, and if it has a finite value for each objective.
+    Values are converted to the space's types.
     """
     matches: list[tuple[dict[str, Value], tuple[float, ...]]] = []
     for trial in prior:
@@ -108,6 +120,7 @@ def filter_prior_trials(
         if (
             assignment.keys() == trial.parameters.keys()
             and all(node.name in assignment for node in space.active_nodes(assignment))
+            and space.allows(assignment)
             and len(values) == objectives
             and all(math.isfinite(value) for value in values)
         ):

@@ -36,7 +36,12 @@ class TriedAssignments:
         return not self._is_exhausted and self._encoding.encode(assignment).tobytes() in self._bytes
 
     def untried(self, rows: Rows) -> Rows:
-        """Return the rows that were not tried, or all of them if the space is exhausted."""
+        """Return the rows that keep the constraints and were not tried.
+
+        If the space is exhausted, those that were tried are returned, too.
+        """
+        if self._space.constraints and len(rows):
+            rows = rows[[self._space.allows(self._encoding.decode(row)) for row in rows]]
         if self._is_exhausted:
             return rows
         return rows[[row.tobytes() not in self._bytes for row in rows]]

@@ -47,6 +47,10 @@ class StudyFields(Model):
     constants: dict[str, Scalar] = Field(
         default={}, description="Fixed values by name, passed to every trial like parameters."
     )
+    constraints: Annotated[list[StrictStr], one_or_many] = Field(
+        default=[],
+        description="What must hold between parameters: one condition or a list.",
+    )
     strategy: Annotated[Strategy, name_or_map] = Field(
         default=Strategy.model_construct(name="bayesian"),
         description="How the next trials are chosen: a name or a map. Default: bayesian.",

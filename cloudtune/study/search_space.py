@@ -13,9 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from itertools import islice
 
 from cloudtune.launcher.values import format_value as format_value  # noqa: PLC0414 - exported
 from cloudtune.launcher.values import is_same_value as is_same_value  # noqa: PLC0414 - exported
+from cloudtune.study.constraints import Constraint, parameter_constraints
+from cloudtune.study.expressions import Range
+from cloudtune.study.expressions import Value as Value  # noqa: PLC0414 - exported
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import (
     BoolParameter,
@@ -28,7 +32,8 @@ from cloudtune.study.schema import (
 )
 
 _MAX_STATES = 100_000
-Value = bool | int | float | str
+_MAX_COUNTED = 100_000
+"""Of how many assignments a constraint is checked to count those that keep it."""
 Assignment = Mapping[str, Value]
 """The values of the active parameters, by name in the order of the space."""
 
@@ -99,6 +104,21 @@ def value_at(parameter: Parameter, index: int) -> Value:
             raise ValueError("a float without a step has no countable values")
 
 
+def value_range(parameter: Parameter) -> Range:
+    """Return the smallest and the largest value; None if the values have no order."""
+    match parameter:
+        case BoolParameter():
+            return False, True
+        case DiscreteParameter():
+            return parameter.values[0], parameter.values[-1]
+        case CategoricalParameter():
+            numbers = [each for each in parameter.values if not isinstance(each, str)]
+            is_ordered = len(numbers) == len(parameter.values)
+            return (min(numbers), max(numbers)) if is_ordered else None
+        case FloatParameter() | IntParameter():
+            return parameter.min, parameter.max
+
+
 def match_value(parameter: Parameter, value: Value) -> Value | None:
     """Return the value of a parameter that equals a value (4.0 for 4 in a float), or None."""
     match parameter:
@@ -127,7 +147,7 @@ def match_value(parameter: Parameter, value: Value) -> Value | None:
 class Space:
     """The tree of a study's parameters."""
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], constraints: Sequence[Constraint] = ()) -> None:
         """Create the space, with parents before children and otherwise in the given order.
 
         Raises:
@@ -136,11 +156,37 @@ class Space:
         self.nodes = tuple(sort_parents_first(nodes))
         if len(self.nodes) < len(nodes):
             raise ValueError("the conditions form a cycle")
+        self.constraints = tuple(constraints)
 
     @classmethod
     def from_study(cls, study: StudyFields) -> Space:
         """Return the search space of a study."""
-        return cls(list_nodes(study))
+        return cls(list_nodes(study), parameter_constraints(study))
+
+    def allows(self, assignment: Assignment) -> bool:
+        """Return whether an assignment keeps the constraints between parameters."""
+        return all(constraint.holds(assignment) for constraint in self.constraints)
+
+    def may_allow(self, known: Assignment, depth: int) -> bool:
+        """Return whether the constraints can hold with values of the nodes before a depth."""
+        return not self.constraints or all(
+            constraint.holds(known)
+            if constraint.names <= known.keys()
+            else self._is_possible(constraint, known, depth)
+            for constraint in self.constraints
+        )
+
+    def _is_possible(self, constraint: Constraint, known: Assignment, depth: int) -> bool:
+        ranges: dict[str, Range] = {}
+        for name in constraint.names:
+            if name in known:
+                ranges[name] = known[name], known[name]
+                continue
+            later = [node for node in self.nodes[depth:] if node.name == name]
+            if not later or any(node.when for node in later):
+                return True  # the constraint does not apply if the parameter is inactive
+            ranges[name] = value_range(later[0].parameter)
+        return constraint.is_possible(ranges)
 
     def active_nodes(self, assignment: Assignment) -> Iterator[Node]:
         """Yield the nodes that are active under an assignment, parents first.
@@ -158,9 +204,11 @@ class Space:
     def size(self) -> int | None:
         """The number of assignments; None if it cannot be counted.
 
-        It cannot be counted if a parameter is continuous, or if conditions depend on more than
-        100,000 combinations of parents.
+        It cannot be counted if a parameter is continuous, if conditions depend on more than
+        100,000 combinations of parents, or if constraints would have to be checked for too many.
         """
+        if self.constraints:
+            return self._count_allowed()
         last_use = {name: i for i, node in enumerate(self.nodes) for name in node.when}
         states = Counter[tuple[tuple[str, Value, type], ...]]({(): 1})
         for index, node in enumerate(self.nodes):
@@ -183,6 +231,13 @@ class Space:
             states = following
         return sum(states.values())
 
+    def _count_allowed(self) -> int | None:
+        if any(count_values(node.parameter) is None for node in self.nodes):
+            return None
+        steps = list(islice(self._walk(0, {}), _MAX_COUNTED + 1))
+        is_all = len(steps) <= _MAX_COUNTED
+        return sum(step is not None for step in steps) if is_all else None
+
     def grid(self) -> Iterator[dict[str, Value]]:
         """Yield every assignment once, the last parameter fastest.
 
@@ -192,9 +247,13 @@ class Space:
         for node in self.nodes:
             if count_values(node.parameter) is None:
                 raise ValueError(f"{node.name} has no countable values")
-        return self._grid(0, {})
+        return (step for step in self._walk(0, {}) if step is not None)
 
-    def _grid(self, depth: int, known: dict[str, Value]) -> Iterator[dict[str, Value]]:
+    def _walk(self, depth: int, known: dict[str, Value]) -> Iterator[dict[str, Value] | None]:
+        """Yield the assignments in order, and None where the constraints end a branch."""
+        if not self.may_allow(known, depth):
+            yield None
+            return
         while depth < len(self.nodes) and not is_active(self.nodes[depth], known):
             depth += 1
         if depth == len(self.nodes):
@@ -203,7 +262,7 @@ class Space:
         node = self.nodes[depth]
         for index in range(count_values(node.parameter) or 0):
             value = value_at(node.parameter, index)
-            yield from self._grid(depth + 1, {**known, node.name: value})
+            yield from self._walk(depth + 1, {**known, node.name: value})
 
 
 def list_nodes(study: StudyFields) -> list[Node]:

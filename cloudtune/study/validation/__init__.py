@@ -13,6 +13,11 @@ from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
 from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
 from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.validation.constraints import (
+    check_constraints,
+    check_feasibility,
+    note_constraints,
+)
 from cloudtune.study.validation.option_values import (
     OPTION_STYLES,
     check_option_values,
@@ -38,6 +43,7 @@ def find_problems(
     results = chain(
         check_constants(study),
         check_parameters(study, invalid_fields),
+        check_constraints(study, invalid_fields),
         _check_objectives(study),
         _check_strategy(study, invalid_fields),
         _check_early_stopping(study),
@@ -47,7 +53,11 @@ def find_problems(
         check_secrets(study),
         _check_provider_limits(study),
     )
-    return list(islice(results, _MAX_PROBLEMS))
+    problems = list(islice(results, _MAX_PROBLEMS))
+    blocks = {path.partition(".")[0] for path in (*invalid_fields, *(p.path for p in problems))}
+    if blocks.isdisjoint({"parameters", "constants", "constraints", "initial_trials"}):
+        problems += check_feasibility(study)
+    return problems
 
 
 def find_notes(study: StudyFields) -> list[Note]:
@@ -55,6 +65,7 @@ def find_notes(study: StudyFields) -> list[Note]:
     return [
         *_note_fixed_arguments(study),
         *note_option_values(study),
+        *note_constraints(study),
         *_note_unread_metrics(study),
         *_note_surplus_trials(study),
     ]

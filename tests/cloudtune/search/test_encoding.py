@@ -42,9 +42,10 @@ def encoding(study_of: Callable[..., Study]) -> Encoding:
 def test_a_row_decodes_to_its_assignment(
     encoding: Encoding, study_of: Callable[..., Study]
 ) -> None:
-    axes = build_axes(Space.from_study(study_of(parameters=SPACE)))
+    space = Space.from_study(study_of(parameters=SPACE))
+    axes = build_axes(space)
     for number in range(300):
-        params = complete_assignment(axes, {}, Random(number))
+        params = complete_assignment(axes, space, {}, Random(number))
         again = encoding.decode(encoding.encode(params))
         assert [*again] == [*params]
         for name in params:

@@ -179,8 +179,9 @@ class Prior:
 
 
 def some_trials(study: Study, count: int) -> list[dict[str, Value]]:
-    axes = build_axes(Space.from_study(study))
-    return [complete_assignment(axes, {}, Random(number)) for number in range(count)]
+    space = Space.from_study(study)
+    axes = build_axes(space)
+    return [complete_assignment(axes, space, {}, Random(number)) for number in range(count)]
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)

@@ -72,8 +72,9 @@ class Prior:
 
 
 def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Prior]:
-    axes = build_axes(Space.from_study(study))
-    drawn = [complete_assignment(axes, {}, Random(number)) for number in range(count)]
+    space = Space.from_study(study)
+    axes = build_axes(space)
+    drawn = [complete_assignment(axes, space, {}, Random(number)) for number in range(count)]
     return [Prior(params, (value(params),)) for params in drawn]
 
 

@@ -135,9 +135,10 @@ def test_another_seed_gives_other_trials(study_of: Callable[..., Study]) -> None
 
 def test_fixed_values_do_not_change_sampled_ones(study_of: Callable[..., Study]) -> None:
     unit = {"type": "float", "min": 0, "max": 1}
-    axes = build_axes(Space.from_study(study_of(parameters={"a": unit, "b": unit})))
-    free: dict[str, Value] = complete_assignment(axes, {}, Random(1))
-    assert complete_assignment(axes, {"a": 1}, Random(1)) == {"a": 1.0, "b": free["b"]}
+    space = Space.from_study(study_of(parameters={"a": unit, "b": unit}))
+    axes = build_axes(space)
+    free: dict[str, Value] = complete_assignment(axes, space, {}, Random(1))
+    assert complete_assignment(axes, space, {"a": 1}, Random(1)) == {"a": 1.0, "b": free["b"]}
 
 
 PROGRAM = """

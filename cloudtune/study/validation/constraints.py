@@ -1,0 +1,98 @@
+"""Check the constraints of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.diagnostics import Note, Problem
+from cloudtune.study.constraints import constraint_path, parameter_constraints
+from cloudtune.study.expression_parser import parse
+from cloudtune.study.expressions import ExpressionError, Kind
+from cloudtune.study.feasibility import allowed_share, can_complete, is_infeasible
+from cloudtune.study.fields import StudyFields
+from cloudtune.study.schema import BoolParameter, CategoricalParameter
+from cloudtune.study.search_space import Space
+from cloudtune.study.suggestions import suggest_name
+
+_RARE = 0.05
+"""A note says the share of the space that keeps the constraints if it is smaller."""
+
+
+def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
+    """Yield the mistakes in the texts of constraints, each with its column."""
+    unread = {field.partition(".")[2] for field in invalid_fields if field.count(".") == 1}
+    for index, text in enumerate(study.constraints):
+        path = constraint_path(study, index)
+        try:
+            expression = parse(text)
+            if expression.check(lambda name: _kind_of(study, name)) not in {"truth", "any"}:
+                raise ExpressionError(1, "is a number, not a condition; compare it with another")
+        except ExpressionError as error:
+            yield Problem(path, f"{text!r}: {error}")
+            continue
+        names = {str(each.value): each.column for each in expression.names()}
+        if not names.keys() - study.constants.keys():
+            yield Problem(path, f"{text!r} has no parameter and no metric", "remove it")
+        for name, column in names.items():
+            if name not in {*study.parameters, *study.constants, *unread}:
+                message = f"{text!r}: column {column}: unknown name {name}"
+                yield Problem(path, message, suggest_name(name, study.parameters))
+
+
+def note_constraints(study: StudyFields) -> Iterator[Note]:
+    """Yield notes about rare assignments and about metrics that only the script can report."""
+    space = Space.from_study(study)
+    if space.constraints and (share := allowed_share(space)) < _RARE and not is_infeasible(space):
+        about = f"about {share:.1%}" if share else "less than 0.1%"
+        yield Note("constraints", f"{about} of the assignments keep the constraints", "warning")
+
+
+def check_feasibility(study: StudyFields) -> Iterator[Problem]:
+    """Yield a problem if nothing, or not an initial trial, keeps the constraints.
+
+    The parameters, the constraints and the initial trials are each valid.
+    """
+    constraints = parameter_constraints(study)
+    if not constraints:
+        return
+    space = Space.from_study(study)
+    alone = [each for each in constraints if not Space(space.nodes, [each]).may_allow({}, 0)]
+    path = constraint_path(study, alone[0].index) if alone else "constraints"
+    infeasible = is_infeasible(space) if study.strategy.name != "list" else None
+    if infeasible == "shown":
+        yield Problem(path, "no assignment keeps the constraints", "loosen one of them")
+        return
+    if infeasible:
+        message = "no assignment was found that keeps the constraints"
+        yield Problem(path, message, "loosen one of them, or list the values of the parameters")
+        return
+    for number, trial in enumerate(study.initial_trials):
+        broken = [each.text for each in constraints if not each.holds(trial)]
+        if broken:
+            message = f"breaks the constraint {broken[0]}"
+            yield Problem(f"initial_trials.{number}", message, "change one of its values")
+        elif study.strategy.name != "list" and not can_complete(space, trial):
+            message = "cannot be completed such that the constraints hold"
+            yield Problem(f"initial_trials.{number}", message, "change one of its values")
+
+
+def _kind_of(study: StudyFields, name: str) -> Kind:
+    if name in study.constants:
+        values = [study.constants[name]]
+    elif name in study.parameters:
+        definitions = study.parameters[name]
+        if all(isinstance(each, BoolParameter) for each in definitions):
+            return "truth"
+        if not any(isinstance(each, CategoricalParameter | BoolParameter) for each in definitions):
+            return "number"
+        if not all(isinstance(each, CategoricalParameter) for each in definitions):
+            return "any"
+        values = [v for d in definitions if isinstance(d, CategoricalParameter) for v in d.values]
+    else:
+        return "number"
+    if all(isinstance(value, bool) for value in values):
+        return "truth"
+    if any(isinstance(value, bool) for value in values):
+        return "any"
+    is_text = [isinstance(value, str) for value in values]
+    return "text" if all(is_text) else "any" if any(is_text) else "number"

@@ -1,0 +1,114 @@
+"""No strategy tries an assignment that breaks a constraint between parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from cloudtune.study.study import Study
+from cloudtune.study.validation.constraints import check_feasibility
+
+quick = settings(
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+CASES: list[dict[str, Any]] = [
+    {"name": "random"},
+    {"name": "random", "method": "sobol"},
+    {"name": "grid"},
+    {"name": "bayesian"},
+    {"name": "bayesian", "method": "gp"},
+    {"name": "bayesian", "method": "tpe"},
+    {"name": "bayesian", "method": "cmaes"},
+    {"name": "genetic"},
+    {"name": "genetic", "method": "nsga3"},
+    {"name": "hyperband", "max": 9},
+    {"name": "hyperband", "max": 9, "resource": "epochs"},
+]
+SPACE: dict[str, Any] = {
+    "a": {"type": "float", "min": 0, "max": 1},
+    "b": {"type": "float", "min": 0.001, "max": 1, "scale": "log"},
+    "n": {"type": "int", "min": 1, "max": 12},
+    "m": {"type": "discrete", "values": [1, 2, 4, 8, 16]},
+    "kind": {"type": "categorical", "values": ["adam", "sgd"]},
+    "deep": {"type": "bool"},
+    "p": {"type": "float", "min": 0, "max": 1, "when": {"kind": "sgd"}},
+}
+COUNTABLE = {
+    "a": {"type": "float", "min": 0, "max": 1, "step": 0.25},
+    "b": {"type": "discrete", "values": [0.001, 0.1, 1.0]},
+    "p": {"type": "float", "min": 0, "max": 1, "step": 0.5, "when": {"kind": "sgd"}},
+}
+CLAUSES = [
+    "a < b",
+    "a + b <= 0.7",
+    "n * m <= 24",
+    "n * m == 24",
+    "n % 2 == 1",
+    "n ** 2 + m ** 2 <= 50",
+    "m // n >= 2",
+    "1 / a < 3",
+    "kind != 'sgd' or n > 6",
+    "p > a",
+    "p * n <= 4",
+    "not deep or m >= 4",
+    "deep == (kind == 'adam')",
+    "min(a, b) > 0.2",
+    "abs(n - m) <= 1",
+    "a < b < 0.9",
+]
+
+
+def holds(clause: str, given: Mapping[str, Any]) -> bool:
+    """Python's own opinion, for names that are all active."""
+    names: dict[str, Any] = {"min": min, "max": max, "abs": abs, "__builtins__": {}}
+    used = compile(clause, "", "eval").co_names
+    if any(name not in given and name not in names for name in used):
+        return True
+    try:
+        return bool(eval(clause, names, dict(given)))
+    except ZeroDivisionError:
+        return False
+
+
+def loss(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    value = sum(v if not isinstance(v, str) else len(v) for v in given.values())
+    return [{"loss": math.sin(value) + step} for step in (2, 1, 0)]
+
+
+@pytest.mark.parametrize("strategy", CASES, ids=lambda each: "-".join(map(str, each.values())))
+def test_no_trial_breaks_a_constraint(
+    strategy: dict[str, Any], study_of: Callable[..., Study], job: Any
+) -> None:
+    is_slow = strategy["name"] in {"bayesian", "hyperband"}
+
+    @settings(quick, max_examples=5 if is_slow else 20, derandomize=True)
+    @given(st.lists(st.sampled_from(CLAUSES), min_size=1, max_size=3, unique=True))
+    def check(clauses: list[str]) -> None:
+        space = SPACE | (COUNTABLE if strategy["name"] == "grid" else {})
+        study = study_of(parameters=space, constraints=clauses, strategy=strategy)
+        if list(check_feasibility(study)):
+            return
+        for started in job(study, loss, max_trials=14 if is_slow else 20).run().starts:
+            assert {c: holds(c, started.parameters) for c in clauses} == dict.fromkeys(
+                clauses, True
+            ), started.parameters
+
+    check()
+
+
+def test_a_grid_has_exactly_the_assignments_that_keep_the_constraints(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    for clause in CLAUSES:
+        whole = study_of(parameters=SPACE | COUNTABLE, strategy="grid")
+        every = [dict(s.parameters) for s in job(whole, loss, max_trials=10**6).run().starts]
+        study = whole.model_copy(update={"constraints": [clause]})
+        some = [dict(s.parameters) for s in job(study, loss, max_trials=10**6).run().starts]
+        assert some == [each for each in every if holds(clause, each)], clause
