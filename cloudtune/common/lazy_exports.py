@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import Any
 
 
-def lazy_exports(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the ``__getattr__`` and the ``__dir__`` of a module.
+def lazy_exports(
+    module: str, file: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return the ``__getattr__`` and the ``__dir__`` of a module, and the exported names.
 
     Args:
         module: The module's name.
@@ -33,4 +35,4 @@ def lazy_exports(module: str, file: str) -> tuple[Callable[[str], Any], Callable
     def list_names() -> list[str]:
         return sorted({*vars(sys.modules[module]), *homes})
 
-    return get_attribute, list_names
+    return get_attribute, list_names, [*homes]

@@ -1,0 +1,32 @@
+from cloudtune._version import __version__ as __version__
+from cloudtune.api import Results as Results
+from cloudtune.api import Run as Run
+from cloudtune.api import plan as plan
+from cloudtune.api import report as report
+from cloudtune.api import resume as resume
+from cloudtune.api import run as run
+from cloudtune.api import start as start
+from cloudtune.attachments.attach import attach as attach
+from cloudtune.conversion.exporter import export_study as export_study
+from cloudtune.conversion.importer import import_study as import_study
+from cloudtune.doctor.diagnosis import diagnose as diagnose
+from cloudtune.errors import CloudtuneError as CloudtuneError
+from cloudtune.errors import ConversionError as ConversionError
+from cloudtune.errors import LedgerError as LedgerError
+from cloudtune.errors import MissingExtraError as MissingExtraError
+from cloudtune.errors import ProviderError as ProviderError
+from cloudtune.errors import RunFailedError as RunFailedError
+from cloudtune.errors import StudyError as StudyError
+from cloudtune.errors import UnsupportedError as UnsupportedError
+from cloudtune.errors import UsageError as UsageError
+from cloudtune.functions import to_script as to_script
+from cloudtune.functions import tune as tune
+from cloudtune.study.loader import load as load
+from cloudtune.study.parameters import bool as bool
+from cloudtune.study.parameters import categorical as categorical
+from cloudtune.study.parameters import discrete as discrete
+from cloudtune.study.parameters import float as float
+from cloudtune.study.parameters import int as int
+from cloudtune.study.study import Study as Study
+
+__all__: list[str]
