@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -101,30 +102,44 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def parse(path: Path) -> ast.Module:
-    """Return the syntax tree of a file, with the exports in its stub."""
+def source(path: Path) -> str:
+    """Return the text of a file, with the exports in its stub."""
     stub = path.with_suffix(".pyi")
-    return ast.parse(path.read_text("utf-8") + (stub.read_text("utf-8") if stub.exists() else ""))
+    return path.read_text("utf-8") + (stub.read_text("utf-8") if stub.exists() else "")
 
 
-def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
-    """Yield the full name of each module that a file imports, and of what it takes from it."""
-    tree = ast.parse(path.read_text("utf-8")) if top_only else parse(path)
+def imports(path: Path, *, top_only: bool = False) -> tuple[str, ...]:
+    """Return the full name of each module that a file imports, and of what it takes from it."""
+    return _imports(path.read_text("utf-8") if top_only else source(path), top_only)
+
+
+def strings(path: Path) -> tuple[str, ...]:
+    """Return the strings of a file, without those that document something."""
+    return _strings(source(path))
+
+
+_tree = lru_cache(1)(ast.parse)
+
+
+@cache
+def _imports(text: str, top_only: bool) -> tuple[str, ...]:
+    tree = _tree(text)
+    names: list[str] = []
     for node in _statements(tree) if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = "." * node.level + (node.module or "")
-            yield from (f"{start}.{alias.name}" for alias in node.names)
+            names += [f"{start}.{alias.name}" for alias in node.names]
+    return tuple(names)
 
 
-def strings(path: Path) -> Iterator[str]:
-    """Yield the strings of a file, without those that document something."""
-    nodes = list(ast.walk(parse(path)))
+@cache
+def _strings(text: str) -> tuple[str, ...]:
+    nodes = list(ast.walk(_tree(text)))
     docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-    for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node.value
+    constants = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docs)
+    return tuple(node.value for node in constants if isinstance(node.value, str))
 
 
 def names_in_strings(path: Path) -> Iterator[str]:
@@ -146,7 +161,7 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _statements(node)
 
 
-def tops(names: Iterator[str]) -> set[str]:
+def tops(names: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
@@ -232,7 +247,7 @@ def test_a_provider_imports_no_other_provider() -> None:
     for provider in PROVIDERS:
         for path in provider.rglob("*.py"):
             names = [*imports(path), *names_in_strings(path)]
-            foreign = tops(iter(names)) & {each.name for each in PROVIDERS}
+            foreign = tops(names) & {each.name for each in PROVIDERS}
             assert foreign <= {provider.name}, name_of(path)
 
 
