@@ -101,12 +101,13 @@ def changed(data: Any, leaf: Leaf, value: Any) -> Iterator[Any]:
     """Yield copies of a study with another value of a leaf, for each place that it can have."""
     names = [*data.get("parameters", {}), "acc", "KEY", "data", "*"]
     places: list[tuple[Any, ...]] = [()]
-    for key in leaf.keys:
+    for position, key in enumerate(leaf.keys):
+        nested = "*" in leaf.keys[:position]  # not each name with each, which shows no more
         wider: list[tuple[Any, ...]] = []
         for place in places:
             inner = _at(data, place)
             if key == "*":
-                wider += [(*place, name) for name in (inner or names)]
+                wider += [(*place, name) for name in (inner or names[-2 if nested else 0 :])]
             elif key != "#":
                 wider.append((*place, key))
             elif is_list(inner):

@@ -29,16 +29,19 @@ FORMATS = [name for name, each in all_formats().items() if each.dialect()]
 def cases() -> list[tuple[str, str, Study, Study]]:
     """Return each leaf with its path, a study, and the same study with another value there."""
     found: list[tuple[str, str, Study, Study]] = []
+    studies = [(name, Study.model_validate(data)) for name, data in bases()]
     for leaf in schema_leaves():
         seen: set[str] = set()
-        for name, data in bases():
-            base = Study.model_validate(data)
+        for name, base in studies:
             whole = base.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            same = meaning(base)
             for value in candidates(leaf):
                 for place, other in changed(whole, leaf, value):
-                    study = valid(other)
                     key = f"{name} {place} {value}"
-                    if study is not None and meaning(study) != meaning(base) and key not in seen:
+                    if key in seen:
+                        continue
+                    study = valid(other)
+                    if study is not None and meaning(study) != same:
                         seen.add(key)
                         path = ".".join(map(str, place))
                         found.append((str(leaf), path, base, study))
