@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -9,11 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from cloudtune_slurm.emulator import commands
 from tests.cloudtune_slurm.cluster import Cluster, missing
 from tests.emulator_server import Served
 
@@ -59,9 +62,15 @@ class EmulatedSlurm(Served):
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Done:
-        """Run a command of Slurm."""
+        """Run a command of Slurm; in this process where only its output counts."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
         own |= {"CLOUDTUNE_SLURM_URL": self.url, "CLOUDTUNE_SLURM_KEY": self.key}
+        if words[0] in {"squeue", "sinfo", "scontrol"}:
+            out, err = io.StringIO(), io.StringIO()
+            with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+                patch.setattr(os, "environ", {**own, **(env or {})})
+                code = commands.main(words)
+            return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
         return subprocess.run(
             [sys.executable, "-m", "cloudtune_slurm.emulator.commands", *words],
             input=text or "",
