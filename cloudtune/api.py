@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 from cloudtune.common.display import Displayable
 
 if TYPE_CHECKING:
-    from cloudtune.engine.job import Observer
+    from cloudtune.engine.observer import Observer
     from cloudtune.provider.plan import Plan
     from cloudtune.results.events import Outcome
     from cloudtune.results.model import StudyResult, Trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from keyword import iskeyword
 from typing import cast
 
@@ -24,6 +25,7 @@ _COMMANDS = {
         "status": ("status", "List the runs, or show the state of one run."),
         "watch": ("watch", "Show the progress of a run."),
         "logs": ("watch", "Print the output of a trial."),
+        "set": ("set_limits", "Change limits of a run, also while it runs."),
         "stop": ("watch", "Stop a run, or one job of it."),
         "resume": ("runs", "Continue a run that was stopped or killed."),
         "attach": ("attach", "Take over a job that was started elsewhere, with all its trials."),
@@ -71,7 +73,8 @@ class LazyGroup(click.Group):
         for commands in _COMMANDS.values():
             if cmd_name in commands:
                 module = import_module(f"cloudtune.cli.{commands[cmd_name][0]}")
-                name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+                is_taken = iskeyword(cmd_name) or hasattr(builtins, cmd_name)
+                name = f"{cmd_name}_" if is_taken else cmd_name
                 return cast("click.Command", getattr(module, name))
         return None
 

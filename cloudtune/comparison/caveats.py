@@ -12,7 +12,7 @@ from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
 from cloudtune.provider.rehearsal import Rehearsal
-from cloudtune.results.aggregate import equal_results
+from cloudtune.results.aggregate import equal_results, limit_changes
 from cloudtune.results.model import StudyResult, job_state
 
 _ALL: tuple[Question, ...] = ("best", "first", "cheapest")
@@ -116,6 +116,9 @@ def _quality(group: Group) -> Iterator[tuple[tuple[Question, ...], str]]:
         if job.state != "completed" or job.reason:
             reason = f" ({job.reason})" if job.reason else ""
             yield _ALL, f"the job of run {job.run} is {job_state(job)}{reason}"
+    for job in jobs:
+        for text in limit_changes(job):
+            yield _ALL, f"limits of run {job.run} were changed: {text}"
     runs = ", ".join(job.run for job in jobs if (job.idle or 0.0) >= MIN_IDLE_SECONDS)
     if runs:
         yield ("first",), f"interrupted and resumed ({runs}); times include the time in between"

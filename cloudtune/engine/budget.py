@@ -132,6 +132,15 @@ class Budget:
             self._changed.notify()
         self._thread.join()
 
+    def change(self, limit: Money) -> None:
+        """Replace the limit, in the same currency."""
+        with self._changed:
+            self.limit = limit
+            self._warned = False
+            if self._watching:
+                self._check()
+                self._changed.notify()
+
     def add(self, provider: str, event: Event) -> None:
         """Add an event of a job; events of other jobs are ignored."""
         if provider not in self._jobs or isinstance(event, Measured):
@@ -209,12 +218,23 @@ def create_budgets(
         jobs = {provider: plans[provider] for provider in providers}
         return Budget(limit, jobs, notify=notify, stop=lambda reason: stop(providers, reason))
 
-    budgets: list[Budget] = []
+    return [create(limit, providers) for limit, providers in _limits(plans)]
+
+
+def change_budgets(budgets: Sequence[Budget], plans: Mapping[str, Plan]) -> None:
+    """Apply the limits of new plans to the budgets of the old ones, as `create_budgets` did."""
+    for budget, (limit, _) in zip(budgets, _limits(plans), strict=True):
+        budget.change(limit)
+
+
+def _limits(plans: Mapping[str, Plan]) -> list[tuple[Money, list[str]]]:
+    """Return each limit of the costs, with the providers of the jobs that count."""
+    limits: list[tuple[Money, list[str]]] = []
     shared = next((plan.study.limits.max_cost for plan in plans.values()), None)
     if shared:
-        budgets.append(create(shared, [name for name, plan in plans.items() if not plan.refused]))
+        limits.append((shared, [name for name, plan in plans.items() if not plan.refused]))
     for provider, plan in plans.items():
         limit = plan.fitted.study.limits.max_cost
         if limit and limit != shared:
-            budgets.append(create(limit, [provider]))
-    return budgets
+            limits.append((limit, [provider]))
+    return limits

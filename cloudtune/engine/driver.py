@@ -14,12 +14,12 @@ from dataclasses import replace
 
 from cloudtune.common.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
-from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.event_batcher import EventBatcher
-from cloudtune.engine.inbox import Inbox
-from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
+from cloudtune.engine.inbox import Inbox, NewLimits
+from cloudtune.engine.job_history import JobHistory
+from cloudtune.engine.limit_tracker import TIMEOUT_REASON
 from cloudtune.engine.time_limits import TRIAL_TIMEOUT, TimeLimits
-from cloudtune.engine.trial_starts import TrialStarts, will_retry
+from cloudtune.engine.trial_starts import will_retry
 from cloudtune.provider.models import Lost
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.results.event_checks import event_problem, valid_end
@@ -36,10 +36,8 @@ from cloudtune.results.events import (
     Waiting,
 )
 from cloudtune.results.objective import explain_missing_result
-from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Strategy
 from cloudtune.study.quantities import format_count
-from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
 _log = get_logger(__name__)
@@ -77,23 +75,23 @@ class Driver:
             budget: Receives each new event, and knows when the money is spent.
         """
         self._study = study
-        self._limits: Limits = study.limits
+        self._limits = study.limits
         self._strategy = strategy
         self._inbox = inbox
         self._record = record
         self._batcher = EventBatcher(observe)
         self._notify = notify
         self._budget = budget
-        self._trials = Trials(study, run)
-        self._top_resource = study.strategy.max if study.strategy.resource else None
+        self._history = JobHistory(study, strategy, run)
+        self._trials, self._starts = self._history.trials, self._history.starts
+        self._tracker, self._breaker = self._history.tracker, self._history.breaker
         self._deadlines: dict[int, float] = {}
         """When each running trial has used up its time, by the clock of `TimeLimits`."""
         self._stop_reasons: dict[int, tuple[TrialState, str]] = {}
         self._unwritten_events: list[Event] = []
         self._last_time = 0.0
-        self._starts = TrialStarts(self._trials)
-        self._tracker = LimitTracker(study)
-        self._breaker = CircuitBreaker(study, self._trials)
+        self.new_limits: NewLimits | None = None
+        """Why another driver must continue the job, if it has not ended."""
         self._outcome: Outcome | None = None
         """How the job will end, once that is decided."""
         self._times = TimeLimits(study.limits)
@@ -105,13 +103,18 @@ class Driver:
         for event in events:
             self._apply(event)
 
-    def run(self, runner: TrialRunner, *, spent: float = 0.0) -> Outcome:
-        """Run the job to its end and return its outcome.
+    def run(
+        self, runner: TrialRunner, *, spent: float = 0.0, before: Driver | None = None
+    ) -> Outcome:
+        """Run the job to its end, or until it has `new_limits`: another driver then continues.
 
-        Earlier processes used ``spent`` seconds of the study's timeout.
+        ``spent`` seconds of the timeout were used before, also by the driver ``before`` this one.
         """
-        self._recover_trials(runner)
-        self._outcome = self._reached_limit()
+        if before is None:
+            self._recover_trials(runner)
+            self._outcome = self._reached_limit()
+        else:
+            self._take_over(before, runner)
         self._times.start(spent)
         try:
             return self._inbox.run_until_result(
@@ -123,6 +126,16 @@ class Driver:
             self._times.close()
             self._write_events()
             self._batcher.flush()
+
+    def _take_over(self, before: Driver, runner: TrialRunner) -> None:
+        """Continue with the running trials of another driver, whose events were replayed."""
+        self._stop_reasons = before._stop_reasons
+        for number in before._deadlines:
+            ran = self._trials.last_time(number).ran_until(time.time())
+            due = self._deadline_of(number, runner, ran)
+            self._deadlines[number] = math.inf if number in self._stop_reasons else due
+        if outcome := self._reached_limit():
+            self._stop_all(runner, outcome)
 
     def _step(self, runner: TrialRunner) -> Outcome | None:
         """Do what is due now, in any thread; return the outcome if the job has ended.
@@ -147,6 +160,10 @@ class Driver:
                 self._handle_machine(message, runner)
             elif isinstance(message, Lost):
                 return self._lose_runner(message)
+            elif isinstance(message, NewLimits):
+                if self._outcome is None:
+                    self.new_limits = message
+                    return Outcome("running", "")
             else:
                 if message.state == "cancelled" and not message.now and self._deadlines:
                     self._notify("stopping running trials; interrupt again to end them at once")
@@ -180,8 +197,7 @@ class Driver:
         return Outcome("failed", lost.reason)
 
     def _end_trials(self, numbers: Iterable[int], state: TrialState, reason: str) -> None:
-        now = time.time()
-        self._add_events(*(Ended(number, now, state, reason) for number in numbers))
+        self._add_events(*(Ended(number, time.time(), state, reason) for number in numbers))
 
     def _recover_trials(self, runner: TrialRunner) -> None:
         """Follow the trials that an earlier process left running, or end them.
@@ -279,28 +295,12 @@ class Driver:
         self._batcher.add(events)
 
     def _apply(self, event: Event) -> None:
-        self._trials.tell(event)
-        if isinstance(event, Waiting | Running):
-            return
-        if not self._starts.is_retry(event):
-            self._strategy.tell(event)
-        self._exhausted = False
-        self._last_time = max(self._last_time, event.time)
-        if isinstance(event, Started):
-            self._starts.start(event)
-        elif isinstance(event, Measured):
-            self._starts.measure(event)
-        else:
-            self._apply_end(event)
-
-    def _apply_end(self, event: Ended) -> None:
-        start = self._starts.end(event)
-        if start is None:
-            return
-        self._times.add_seconds(event.number, self._trials.last_time(event.number).ran)
-        if event.state != "cancelled" and not will_retry(event):
-            self._tracker.add(event, self._trials.objective(event.number))
-            self._breaker.add(event)
+        ended = self._history.apply(event)
+        if ended is not None:
+            self._times.add_seconds(event.number, ended.ran)
+        if not isinstance(event, Waiting | Running):
+            self._exhausted = False
+            self._last_time = max(self._last_time, event.time)
 
     def _fails_by(self, event: Event, runner: TrialRunner) -> bool:
         """Return whether an event is invalid, which fails its trial."""
@@ -358,7 +358,7 @@ class Driver:
             return replace(event, state="failed", reason=reason)
         event = replace(event, reason="", log_tail="")
         start = self._starts.get(event.number)
-        if start.resource is not None and start.resource < (self._top_resource or 0):
+        if start.resource is not None and start.resource < (self._study.strategy.max or 0):
             return replace(event, state="pending", reason="waiting for more of its resource")
         return event
 

@@ -16,6 +16,7 @@ from threading import TIMEOUT_MAX, Lock
 from typing import Any, Generic, TypeVar
 
 from cloudtune.provider.models import Lost
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import JobState, Observation
 
 T = TypeVar("T")
@@ -33,7 +34,16 @@ class StopRequest:
     """Whether the job continues at its service and is only not followed any more."""
 
 
-Message = Observation | Lost | StopRequest
+@dataclass(frozen=True)
+class NewLimits:
+    """The plan of the job with other limits, which is in the ledger."""
+
+    plan: Plan
+    changes: int
+    """How many changes of the limits the plan contains."""
+
+
+Message = Observation | Lost | StopRequest | NewLimits
 
 
 class Inbox:

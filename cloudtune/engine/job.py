@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 from cloudtune.common.debug_log import add_mask, get_logger
 from cloudtune.engine.budget import JobBudget
@@ -17,6 +16,7 @@ from cloudtune.engine.event_mask import FAILURE, mask_event
 from cloudtune.engine.inbox import Inbox
 from cloudtune.engine.job_emulator import end_emulator, job_context, lost_emulator
 from cloudtune.engine.managed_job import ManagedJob
+from cloudtune.engine.observer import Observer
 from cloudtune.errors import (
     CloudtuneError,
     LedgerError,
@@ -51,46 +51,6 @@ _MAX_OUTPUT_LINES = 500
 """The last lines of the output of a trial that are searched for the reason of its failure."""
 
 
-class Observer(Protocol):
-    """Receives the progress of a run; called from several threads."""
-
-    def begin(self, plan: Plan, events: Sequence[Event], elapsed: float) -> None:
-        """A job begins or resumes, with its earlier events and the seconds it ran before."""
-        ...
-
-    def events(self, provider: str, events: Sequence[Event]) -> None:
-        """Events of a job, in order; they are in the ledger."""
-        ...
-
-    def end(self, provider: str, outcome: Outcome) -> None:
-        """A job ended in this process."""
-        ...
-
-    def message(self, text: str) -> None:
-        """A line for the user."""
-        ...
-
-
-def safe_observer(observer: Observer | None) -> Observer:
-    """Return an observer that passes on calls until one fails: a closed terminal ends no run."""
-    return cast("Observer", _SafeObserver(observer))
-
-
-class _SafeObserver:
-    def __init__(self, observer: Observer | None) -> None:
-        self._observer = observer
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        def call(*args: Any) -> None:
-            try:
-                if self._observer is not None:
-                    getattr(self._observer, name)(*args)
-            except Exception:  # noqa: BLE001 - any error here concerns the display only
-                self._observer = None
-
-        return call
-
-
 @dataclass(frozen=True)
 class _Execution:
     """One job, with everything that its execution uses."""
@@ -106,6 +66,8 @@ class _Execution:
     budget: JobBudget
     resumed: bool
     """Whether an earlier process executed the job."""
+    on_change: Callable[[int], None]
+    """Receives the number of changes of the limits that apply."""
 
     def emit(self, *events: Observation | Lost, inline: bool = False) -> None:
         folder = self.context.folder
@@ -127,9 +89,29 @@ class _Execution:
         return self.mask.measure(event) if isinstance(event, Measured) else event
 
     def run_driven(self) -> Outcome:
+        driver, begin = self._create_driver(self.plan, self.events), time.monotonic()
+        runner = self._create_runner()
+        try:
+            with closing(runner):
+                outcome = driver.run(runner, spent=self.job.earlier_seconds)
+                while new := driver.new_limits:
+                    spent = self.job.earlier_seconds + time.monotonic() - begin
+                    events = [e for _, e in self.ledger.events(self.job.run, self.job.provider)]
+                    before, driver = driver, self._create_driver(new.plan, events)
+                    self.on_change(new.changes)
+                    self.observer.begin(new.plan, events, spent)
+                    outcome = driver.run(runner, spent=spent, before=before)
+                return outcome
+        except (CloudtuneError, OSError):
+            raise
+        except Exception:
+            self._cancel_running_trials()
+            raise
+
+    def _create_driver(self, plan: Plan, events: Sequence[Event]) -> Driver:
         from cloudtune.search.factory import make_strategy
 
-        facts, study = self.plan.facts, self.plan.fitted.study
+        facts, study = plan.facts, plan.fitted.study
         driver = Driver(
             study,
             make_strategy(study, facts.seed, facts.parents, max_trials=study.limits.max_trials),
@@ -140,16 +122,8 @@ class _Execution:
             notify=self.notify,
             budget=self.budget,
         )
-        driver.replay(self.events)
-        runner = self._create_runner()
-        try:
-            with closing(runner):
-                return driver.run(runner, spent=self.job.earlier_seconds)
-        except (CloudtuneError, OSError):
-            raise
-        except Exception:
-            self._cancel_running_trials()
-            raise
+        driver.replay(events)
+        return driver
 
     def _create_runner(self) -> TrialRunner:
         provider = registry.get(self.job.provider)
@@ -223,6 +197,7 @@ def execute_job(
         ledger.begin_job(job.run, job.provider)
         clock = time.monotonic()
         current = _current_record(ledger, job)
+        changes = [len(current.changes)]
         outcome = Outcome("unknown", "the job was interrupted")
         context: JobContext | None = None
         mask: Mask | None = None
@@ -238,9 +213,10 @@ def execute_job(
             mask = Mask(plan.study)
             add_mask(mask.hide)
             _log.debug("%s: execute %s, %d events", job.provider, plan.mode, len(events))
-            resumed = job.process_started is not None
             execution = _Execution(
-                plan, current, events, inbox, observer, ledger, context, mask, budget, resumed
+                *(plan, current, events, inbox, observer, ledger, context, mask, budget),
+                resumed=job.process_started is not None,
+                on_change=changes.append,
             )
             run_job = execution.run_driven if plan.mode == "driven" else execution.run_managed
             outcome = _explained_outcome(run_job(), plan.study, read_output)
@@ -260,21 +236,37 @@ def execute_job(
             outcome = replace(outcome, reason=mask(outcome.reason) if mask else outcome.reason)
             _log.debug("%s: ended, %s %s", job.provider, outcome.state, outcome.reason)
             try:
-                unchanged = ledger.last_event_number(job.run, job.provider) == last_event
-                ended, ran = (job.ended, None) if unchanged else (None, time.monotonic() - clock)
-                ledger.end_job(
-                    job.run,
-                    job.provider,
-                    outcome.state,
-                    outcome.reason,
-                    ended=outcome.ended or ended,
-                    ran=ran,
-                )
+                ran = time.monotonic() - clock
+                outcome = _end_job(ledger, job, outcome, changes[-1], (last_event, ran))
             finally:
                 observer.end(job.provider, outcome)
         if context and ends_emulator:
             end_emulator(context.folder, job.mode, outcome)
         return outcome
+
+
+def _end_job(
+    ledger: Ledger,
+    job: JobRecord,
+    outcome: Outcome,
+    changes: int,
+    begun: tuple[int, float],
+) -> Outcome:
+    """Record the end of a job; it is pending if its limits have changed too late for it.
+
+    It began after an event with a number, so many seconds ago.
+    """
+    last_event, seconds = begun
+    unchanged = ledger.last_event_number(job.run, job.provider) == last_event
+    ended, ran = (job.ended, None) if unchanged else (None, seconds)
+    with ledger.atomic():
+        is_late = len(_current_record(ledger, job).changes) > changes
+        if is_late and outcome.state == "completed":
+            why = f"its limits changed when it was ending ({outcome.reason or 'all trials ended'})"
+            outcome = replace(outcome, state="pending", reason=why)
+        state, reason = outcome.state, outcome.reason
+        ledger.end_job(job.run, job.provider, state, reason, ended=outcome.ended or ended, ran=ran)
+    return outcome
 
 
 def _is_final(job: JobRecord) -> bool:

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -192,8 +192,7 @@ class Ledger:
 
         Runs whose record is missing come last.
         """
-        ids, missing = self._list_runs()
-        return ids + missing
+        return [run for runs in self._list_runs() for run in runs]
 
     def _list_runs(self) -> tuple[list[str], list[str]]:
         with ledger_errors(self._path):
@@ -276,13 +275,15 @@ class Ledger:
         study: dict[str, Any],
         plans: dict[str, dict[str, Any]],
         overrides: Sequence[str] | None,
+        pending: Collection[str] | None = None,
     ) -> None:
-        """Replace a run's study, plans and overrides, and make its jobs pending; on disk."""
+        """Replace a run's study, plans and overrides; all or some jobs become pending; durable."""
         with self.atomic(durable=True):
-            values = json.dumps(study), json.dumps(overrides)
-            self._change(run, RUN_ITSELF, "study=?, overrides=?", *values)
+            new = json.dumps(study), json.dumps(overrides)
+            self._change(run, RUN_ITSELF, "study=?, overrides=?", *new)
             for provider, plan in plans.items():
-                self._change(run, provider, "plan=?, state='pending'", json.dumps(plan))
+                state = "'pending'" if pending is None or provider in pending else "state"
+                self._change(run, provider, f"plan=?, state={state}", json.dumps(plan))
 
     def _change(self, run: str, provider: str, changes: str, *values: Any) -> None:
         try:

@@ -39,8 +39,8 @@ class RunLock:
 
         Args:
             folder: The run's folder; created if necessary.
-            on_stop: Called from another thread for each stop request, with the provider whose job
-                is to stop, or an empty string for all jobs.
+            on_stop: Called from another thread for each request: with the provider whose job is to
+                stop, an empty string for all jobs, or another line of `send_requests`.
         """
         self._folder = folder
         self._on_stop = on_stop
@@ -146,12 +146,20 @@ def request_stop(folder: Path, providers: Sequence[str] = ()) -> bool:
 
     Return whether there is one on this machine.
     """
+    return send_requests(folder, *(providers or [_STOP_ALL]))
+
+
+def send_requests(folder: Path, *lines: str) -> bool:
+    """Send lines to the process that runs the run in a folder, all at once or not at all.
+
+    Return whether there is one on this machine.
+    """
     try:
         fifo = os.open(folder / _STOP_FIFO, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        os.write(fifo, "".join(f"{name}\n" for name in providers or [_STOP_ALL]).encode())
+        os.write(fifo, "".join(f"{line}\n" for line in lines).encode())
     finally:
         os.close(fifo)
     return True

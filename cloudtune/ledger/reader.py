@@ -89,6 +89,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         trials=(),
         link=_link(plan, job.job) if submitted and not job.emulated else None,
         attached=job.attached,
+        changes=job.changes or None,
         created=record.created,
         started=job.started,
         ended=job.ended,

@@ -49,6 +49,14 @@ class JobRecord:
         address: str | None = self.plan.get("facts", {}).get("attached")
         return address
 
+    @property
+    def changes(self) -> tuple[dict[str, Any], ...]:
+        """The changes of the limits since the run was created, in their order.
+
+        Each has an ``id``, its ``time``, and ``fields``: the old and the new value by path.
+        """
+        return tuple(self.plan.get("changes", ()))
+
     def elapsed(self, until: float) -> float:
         """Return the seconds that the job has run.
 

@@ -112,3 +112,16 @@ def _reason(trial: Trial) -> str:
     """Return why a trial failed; older ledgers have the line of its output only in its log."""
     is_crash = trial.exit_code != 0
     return explain_failure(trial.reason, trial.log_tail) if is_crash else trial.reason
+
+
+def limit_changes(result: StudyResult) -> list[str]:
+    """Return how the limits of a job have changed since it was created, oldest first."""
+    return [
+        f"{path} from {_limit(old)} to {_limit(new)}"
+        for change in result.changes or ()
+        for path, (old, new) in change["fields"].items()
+    ]
+
+
+def _limit(value: object) -> str:
+    return "none" if value is None else str(value)

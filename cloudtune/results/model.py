@@ -144,6 +144,9 @@ class StudyResult(Displayable, _Times):
     attached: str | None = None
     """The address of a job that was started elsewhere: its study was rebuilt from what the service
     returns, unless it was given."""
+    changes: tuple[Mapping[str, Any], ...] | None = None
+    """The changes of its limits since it was created: each has its ``time``, and ``fields``, the
+    old and the new value by path. None if there are none."""
     created: float | None = None
     started: float | None = None
     ended: float | None = None

@@ -43,6 +43,11 @@ class RunTime:
         """Whether its machine is known to run."""
         return self.first_ran is not None and self.since is not None and not self.wait_reason
 
+    def ran_until(self, time: float) -> float:
+        """Return the seconds for which it has run at a time."""
+        is_timed = self.since not in {None, UNKNOWN_TIME} and not self.wait_reason
+        return self.ran + (max(0.0, time - (self.since or time)) if is_timed else 0.0)
+
     def tell(self, event: Event) -> None:
         """Add the next event of the start."""
         if isinstance(event, Waiting):

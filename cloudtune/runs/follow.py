@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from cloudtune.engine.job import Observer
+from cloudtune.engine.observer import Observer
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.planning.serialization import restore_plan

@@ -22,7 +22,8 @@ from cloudtune.bundle.files import copy_files, fingerprint, link_files, list_fil
 from cloudtune.common.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
-from cloudtune.engine.job import Observer, execute_job, require_runnable, safe_observer
+from cloudtune.engine.job import execute_job, require_runnable
+from cloudtune.engine.observer import Observer, safe_observer
 from cloudtune.errors import (
     CloudtuneError,
     MissingExtraError,
@@ -44,6 +45,7 @@ from cloudtune.results.events import Outcome
 from cloudtune.results.model import StudyResult
 from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.detach import resume_unattended
+from cloudtune.runs.limits import REQUEST, change_running
 from cloudtune.runs.logs import read_output
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.runs.stop_requests import StopRequests
@@ -249,8 +251,20 @@ def execute(
             except Exception as error:  # noqa: BLE001 - raised again when all jobs have ended
                 errors.append(error)
 
+        def receive(line: str) -> None:
+            if not line.startswith(REQUEST):
+                requests.stop(line)
+                return
+            change_running(
+                record.id,
+                line,
+                inboxes=requests.inboxes,
+                budgets=budgets,
+                notify=observer.message,
+            )
+
         with (
-            hold_run(ledger, record.id, requests.stop),
+            hold_run(ledger, record.id, receive),
             _stop_on_signals(requests.interrupt),
             ExitStack() as active_budgets,
         ):

@@ -9,14 +9,12 @@ from typing import Any
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import RunRecord
-from cloudtune.planning.planner import plan_from_facts
-from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.runs.differences import find_differences
 from cloudtune.runs.lifecycle import jobs_on
+from cloudtune.runs.limits import change_limits, new_change_id, require_limits
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.runs.source_check import require_unchanged_source
-from cloudtune.study.study import Study
 
 
 def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] = ()) -> list[Plan]:
@@ -39,9 +37,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
     """
     from cloudtune.study.loader import load
 
-    for override in overrides:
-        if not override.startswith("limits."):
-            raise UsageError(f"only limits of a run can be changed, not {override}")
+    require_limits(overrides)
     if record.overrides is not None and record.file and Path(record.file).is_file():
         study = load(record.file, overrides=record.overrides)
         changes = list(find_differences(_comparable(record.study), _comparable(study.to_json())))
@@ -59,32 +55,10 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
             except UsageError:
                 ledger.require_run(record.id)  # its files may have been removed meanwhile
                 raise
-    return _raise_limits(record.id, overrides) if overrides else []
-
-
-def _raise_limits(run: str, overrides: Sequence[str]) -> list[Plan]:
-    """Replace the study and the plans of a run by those with new limits; return the new plans."""
-    from cloudtune.study.loader import apply_overrides
-
-    with Ledger() as ledger, hold_run(ledger, run):
-        record = ledger.run(run)
-        study = apply_overrides(Study.model_validate(record.study), overrides)
-        all_overrides = None if record.overrides is None else (*record.overrides, *overrides)
-        plans: list[Plan] = []
-        for job in record.jobs:
-            old = restore_plan(job.plan)
-            if old.mode == "managed" and job.job:
-                raise UsageError(
-                    f"the limits of {job.job} on {job.provider} cannot be changed; to build on it "
-                    f"in a new run, use warm_start: {{from: {record.id}}}"
-                )
-            new = plan_from_facts(study, old.provider, old.facts)
-            if not old.refused:
-                new.require()
-            plans.append(new)
-        stored = {plan.provider: plan.to_json() for plan in plans}
-        ledger.update_study(record.id, study.to_json(), stored, all_overrides)
-        return plans
+    if not overrides:
+        return []
+    with Ledger() as ledger, hold_run(ledger, record.id):
+        return change_limits(ledger, record.id, overrides, new_change_id())
 
 
 def _comparable(study: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from cloudtune.results.aggregate import (
     count_states,
     equal_results,
     failures_by_cause,
+    limit_changes,
     misread_trials,
 )
 from cloudtune.results.failure import error_line, failing_frame, sample_lines
@@ -122,6 +123,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
     lines += format_failures(result)
     if result.link:
         lines.append(f"in the service's console: {result.link}")
+    lines += [f"changed: {text}" for text in limit_changes(result)]
     if result.attached:
         lines.append(f"attached: {result.attached}")
     return [sanitize_line(line) for line in lines]

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from cloudtune.cli import exit_codes
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.engine import job as jobs
+from cloudtune.engine import observer
 from cloudtune.errors import MissingExtraError, ProviderError, UnsupportedError, UsageError
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.ledger.home import state_folder
@@ -73,7 +73,7 @@ def _context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-class Watcher(jobs.Observer):
+class Watcher(observer.Observer):
     """Keeps what it is shown."""
 
     def __init__(self) -> None:

@@ -1,0 +1,41 @@
+"""What the events of a driven job say: a fold, which other limits fold anew."""
+
+from __future__ import annotations
+
+from cloudtune.engine.circuit_breaker import CircuitBreaker
+from cloudtune.engine.limit_tracker import LimitTracker
+from cloudtune.engine.trial_starts import TrialStarts, will_retry
+from cloudtune.results.events import Event, Measured, Running, Started, Waiting
+from cloudtune.results.run_time import RunTime
+from cloudtune.results.trials import Trials
+from cloudtune.search.protocol import Strategy
+from cloudtune.study.study import Study
+
+
+class JobHistory:
+    """The trials of a job, their starts, the limits that count them, and the strategy."""
+
+    def __init__(self, study: Study, strategy: Strategy, run: str) -> None:
+        self.trials = Trials(study, run)
+        self.starts = TrialStarts(self.trials)
+        self.tracker = LimitTracker(study)
+        self.breaker = CircuitBreaker(study, self.trials)
+        self._strategy = strategy
+
+    def apply(self, event: Event) -> RunTime | None:
+        """Add the next event; return the times of a start that it ends, if it ends one."""
+        self.trials.tell(event)
+        if isinstance(event, Waiting | Running):
+            return None
+        if not self.starts.is_retry(event):
+            self._strategy.tell(event)
+        if isinstance(event, Started):
+            self.starts.start(event)
+        elif isinstance(event, Measured):
+            self.starts.measure(event)
+        elif self.starts.end(event) is not None:
+            if event.state != "cancelled" and not will_retry(event):
+                self.tracker.add(event, self.trials.objective(event.number))
+                self.breaker.add(event)
+            return self.trials.last_time(event.number)
+        return None

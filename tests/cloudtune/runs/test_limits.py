@@ -1,0 +1,296 @@
+"""Limits of a run change while it goes on, and are those of the study from then on."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.errors import StudyError, UnsupportedError, UsageError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.planning.planner import plan
+from cloudtune.results.events import Ended, Event, Started
+from cloudtune.results.model import StudyResult
+from cloudtune.runs import lifecycle
+from cloudtune.runs.limits import change_limits, new_change_id, set_limits
+from cloudtune.runs.resume import prepare
+from cloudtune.study.study import Study
+from cloudtune.testing.provider_contract import stop_emulators
+
+SCRIPT = """
+import os, time
+from cloudtune.trial import params, report
+while not os.path.exists({go!r}):
+    time.sleep(0.01)
+report(loss=params()["x"], step=1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    yield
+    stop_emulators(tmp_path / "state")
+
+
+def create(folder: Path, on: str = "local", **blocks: Any) -> str:
+    """Create a run whose trials end when there is a file ``go``."""
+    code = folder / "code"
+    code.mkdir()
+    (code / "train.py").write_text(SCRIPT.format(go=str(folder / "go")))
+    study = Study.model_validate(
+        {
+            "name": "limits",
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"x": {"type": "int", "min": 0, "max": 100}},
+            "strategy": {"name": "random", "seed": 1},
+            "limits": {"max_trials": 2},
+            "trial": {"script": "train.py", "source": "code"},
+            **blocks,
+        }
+    )
+    return lifecycle.create([plan(study, on, base=folder, emulated=on != "local")]).id
+
+
+@contextmanager
+def executed(run: str) -> Generator[None]:
+    """Execute a run in another thread during the block, and to its end after it."""
+    errors: list[BaseException] = []
+
+    def execute() -> None:
+        try:
+            lifecycle.execute(run)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    thread = threading.Thread(target=execute)
+    thread.start()
+    try:
+        wait_for_starts(run, 1)
+        yield
+    finally:
+        Path("go").touch()
+        thread.join()
+    assert not errors
+
+
+def wait_for_starts(run: str, count: int) -> None:
+    while starts(run) < count:
+        time.sleep(0.02)
+
+
+def starts(run: str) -> int:
+    with Ledger() as ledger:
+        (job,) = ledger.run(run).jobs
+        events = ledger.events(run, job.provider)
+        return sum(isinstance(event, Started) for _, event in events)
+
+
+def result(run: str) -> StudyResult:
+    return lifecycle.results(run)[0]
+
+
+@pytest.mark.parametrize("on", ["local", "ray"])
+def test_a_run_that_goes_on_has_new_limits_at_once(tmp_path: Path, on: str) -> None:
+    run = create(tmp_path, on)
+    with executed(run):
+        change = set_limits(run, ["limits.max_trials=5", "limits.parallel_trials=3"])
+        assert change.is_running
+        assert change.fields == {
+            "limits.max_trials": [2, 5],
+            "limits.parallel_trials": [None, 3],
+        }
+        wait_for_starts(run, 3)  # none has ended
+        set_limits(run, ["limits.max_trials=4"])
+    ended = result(run)
+    assert (ended.state, len(ended.trials)) == ("completed", 4)
+    assert {trial.state for trial in ended.trials} == {"completed"}
+    assert ended.study.limits.max_trials == 4
+    assert [change["fields"] for change in ended.changes or ()] == [
+        {"limits.max_trials": [2, 5], "limits.parallel_trials": [None, 3]},
+        {"limits.max_trials": [5, 4]},
+    ]
+
+
+@pytest.mark.parametrize("name", ["grid", "bayesian", "genetic", "hyperband"])
+def test_each_strategy_goes_on_with_other_limits(tmp_path: Path, name: str) -> None:
+    more: dict[str, Any] = {"max": 3} if name == "hyperband" else {}
+    seed = {} if name == "grid" else {"seed": 1}
+    run = create(tmp_path, strategy={"name": name, **more, **seed}, limits={"max_trials": 3})
+    with executed(run):
+        set_limits(run, ["limits.max_trials=8", "limits.parallel_trials=2"])
+    ended = result(run)
+    assert (ended.state, len(ended.trials)) == ("completed", 8), ended.reason
+
+
+def test_fewer_trials_than_there_are_end_the_run_without_stopping_any(tmp_path: Path) -> None:
+    run = create(tmp_path, limits={"max_trials": 9, "parallel_trials": 3})
+    with executed(run):
+        wait_for_starts(run, 3)
+        set_limits(run, ["limits.max_trials=1"])
+    ended = result(run)
+    assert (ended.state, [trial.state for trial in ended.trials]) == (
+        "completed",
+        ["completed"] * 3,
+    )
+
+
+def test_a_new_time_limit_also_counts_for_running_trials(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    with executed(run):
+        set_limits(run, ["limits.trial_timeout=0.1s", "limits.max_failed_trials=0"])
+        while result(run).state == "running":
+            time.sleep(0.02)
+    (trial,) = result(run).trials
+    assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
+
+
+def test_a_run_that_does_not_go_on_has_them_when_it_is_resumed(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    run = create(tmp_path)
+    lifecycle.execute(run)
+    change = set_limits(None, ["limits.max_trials=4"])
+    assert (change.run, change.is_running) == (run, False)
+    with Ledger() as ledger:
+        record = ledger.run(run)
+    prepare(record)
+    lifecycle.execute(run)
+    assert len(result(run).trials) == 4
+    assert set_limits(run, ["limits.max_trials=4"]).fields == {}
+    prepare(record, ["limits.max_trials=5"])
+    assert len(result(run).changes or ()) == 2
+
+
+def test_a_change_that_comes_too_late_is_left_to_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "go").touch()
+    run = create(tmp_path)
+    append = Ledger.append
+
+    def change_before_the_last_end(ledger: Ledger, run: str, provider: str, *events: Event) -> None:
+        if any(isinstance(event, Ended) and event.number == 2 for event in events):
+            with Ledger() as other:
+                overrides = ["limits.max_trials=3"]
+                change_limits(other, run, overrides, new_change_id(), running=["local"])
+        append(ledger, run, provider, *events)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", change_before_the_last_end)
+        lifecycle.execute(run)
+    ended = result(run)
+    assert (ended.state, len(ended.trials)) == ("pending", 2)
+    assert "its limits changed when it was ending" in ended.reason
+    lifecycle.execute(run)
+    assert (result(run).state, len(result(run).trials)) == ("completed", 3)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "problem"),
+    [
+        (["strategy.seed=3"], UsageError, "only limits of a run can be changed"),
+        (["limits.max_trials=0"], StudyError, "must be at least 1"),
+        (["limits.max_trails=9"], StudyError, "max_trials"),
+        (["limits.max_cost=3USD"], UnsupportedError, "price of this machine"),
+        ([f"limits.max_trials={'9' * 5000}"], UsageError, "too long"),
+    ],
+)
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_limit_is_checked_like_that_of_a_study(
+    tmp_path: Path,
+    overrides: Sequence[str],
+    error: type[Exception],
+    problem: str,
+    is_running: bool,
+) -> None:
+    run = create(tmp_path)
+
+    def check() -> None:
+        with pytest.raises(error, match=problem):
+            set_limits(run, overrides)
+
+    if is_running:
+        with executed(run):
+            check()
+    else:
+        check()
+    assert result(run).changes is None
+
+
+def test_limits_of_a_job_that_its_service_drives_are_refused(tmp_path: Path) -> None:
+    providers = {"sagemaker": {"mode": "managed"}}
+    run = create(tmp_path, "sagemaker", providers=providers)
+    set_limits(run, ["limits.max_trials=3"])  # it has not been sent yet
+    with Ledger() as ledger:
+        ledger.set_job_name(run, "sagemaker", "job-1")
+    with pytest.raises(UsageError, match=rf"job-1 on sagemaker cannot be changed.*{run}"):
+        set_limits(run, ["limits.max_trials=4"])
+
+
+def test_a_budget_needs_a_stop_to_be_added(tmp_path: Path) -> None:
+    providers = {"local": {"prices": {"hour": "1 USD"}}}
+    run = create(tmp_path, providers=providers)
+    with executed(run), pytest.raises(UsageError, match="but not be added or removed"):
+        set_limits(run, ["limits.max_cost=3USD"])
+    set_limits(run, ["limits.max_cost=3USD"])
+
+
+def test_a_budget_that_is_spent_by_its_change_ends_the_run(tmp_path: Path) -> None:
+    providers = {"local": {"prices": {"hour": "1000000 USD"}}}
+    limits = {"max_trials": 2, "max_cost": "900000 USD"}
+    run = create(tmp_path, providers=providers, limits=limits)
+    with executed(run):
+        set_limits(run, ["limits.max_cost=0.01 USD"])
+        while result(run).state == "running":
+            time.sleep(0.02)
+    assert result(run).reason == "the cost reached 0.01 USD"
+
+
+def test_a_process_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cloudtune.runs import limits
+
+    run = create(tmp_path)
+    monkeypatch.setattr(limits, "_TIMEOUT", 0.1)
+    monkeypatch.setattr(lifecycle, "change_running", ignore)
+    with executed(run), pytest.raises(UsageError, match="has not answered"):
+        set_limits(run, ["limits.max_trials=3"])
+    assert result(run).changes is None
+
+
+def ignore(*_words: object, **_options: object) -> None:
+    """Answer nothing."""
+
+
+def test_the_command_prints_what_has_changed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], cloudtune: Callable[..., None]
+) -> None:
+    run = create(tmp_path)
+    cloudtune("set", run[:5], "limits.max_trials=7", "--json")
+    fields = {"limits.max_trials": [2, 7]}
+    assert json.loads(capfd.readouterr().out) == {"run": run, "fields": fields, "running": False}
+    cloudtune("set", "limits.max_trials=9")
+    assert f"run {run}: limits.max_trials is 9 (was 7)" in (printed := capfd.readouterr()).out
+    assert f"cloudtune resume {run}" in printed.err
+    cloudtune("set", run, code=1)
+    assert "give a limit" in capfd.readouterr().err
+
+
+@pytest.fixture
+def cloudtune() -> Callable[..., None]:
+    from cloudtune.cli import main
+
+    def call(*words: str, code: int = 0) -> None:
+        with pytest.raises(SystemExit) as raised:
+            main(words)
+        assert raised.value.code == code
+
+    return call
