@@ -21,8 +21,8 @@ from cloudtune.ledger.lock import lock_holder, send_requests
 from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
-from cloudtune.provider.models import CloudSettings
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.events import FINAL_STATES
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.study.loader import apply_overrides
