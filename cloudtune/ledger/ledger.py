@@ -188,10 +188,7 @@ class Ledger:
             raise UsageError(f"run {run} was removed by another process")
 
     def run_ids(self) -> list[str]:
-        """Return the ids of all runs, newest first, in the order of their creation.
-
-        Runs whose record is missing come last.
-        """
+        """Return the ids of all runs, newest first; those without a record come last."""
         return [run for runs in self._list_runs() for run in runs]
 
     def _list_runs(self) -> tuple[list[str], list[str]]:
