@@ -13,7 +13,8 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.launcher.call import command_line, environment
 from cloudtune.launcher.options import single_dash, switch_words
-from cloudtune.provider import Json, Started, UsageError, Value, script_modules
+from cloudtune.provider import Json, UsageError, Value, script_modules
+from cloudtune.results import Started
 from cloudtune_local.shared_source import can_share, create_view, finish_view, remove_overlay
 from cloudtune_local.source import SourceTree, write_file
 from cloudtune_local.trial_dirs import SpareFolders, TrialFolder, trial_folder

@@ -11,16 +11,11 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
-from cloudtune.provider import (
-    Facts,
-    Inputs,
-    Lookup,
-    Price,
-    Study,
+from cloudtune.provider import Facts, Inputs, Lookup, Price, Study, largest_resources
+from cloudtune.provider.lookup import (
     count_certain_trials,
     environment_variables,
     has_module,
-    largest_resources,
     source_files,
 )
 from cloudtune_local.settings import LocalSettings

@@ -26,7 +26,9 @@ from cloudtune_local.rules import rules
 from cloudtune_local.settings import LocalSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Emit, JobContext, Started, Trial, TrialFiles, TrialRunner
+    from cloudtune.provider import Emit, JobContext, TrialRunner
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.results import Started, Trial
 
 
 class LocalProvider(BaseProvider[LocalSettings]):
@@ -63,7 +65,7 @@ class LocalProvider(BaseProvider[LocalSettings]):
         Raises:
             OSError: If they cannot be read.
         """
-        from cloudtune.provider import CHECKPOINT, OUTPUT, local_files
+        from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, local_files
         from cloudtune_local.trial_dirs import trial_folder
 
         return local_files(

@@ -25,16 +25,8 @@ from cloudtune.launcher.memory import (
     is_memory_error,
 )
 from cloudtune.launcher.secrets import SecretFilter
-from cloudtune.provider import (
-    Emit,
-    Ended,
-    Interrupted,
-    Json,
-    Measured,
-    Recovered,
-    Resources,
-    Started,
-)
+from cloudtune.provider import Emit, Interrupted, Json, Recovered, Resources
+from cloudtune.results import Ended, Measured, Started
 from cloudtune_local.contract import LocalContract, restarts
 from cloudtune_local.forkserver import can_fork, cold_start_reason, create_preload
 from cloudtune_local.trial_dirs import TrialFolder, trial_folder

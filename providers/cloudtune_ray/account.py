@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_unknown,
-    account_warning,
-)
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import account_error, account_ok, account_unknown, account_warning
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import RayError
 from cloudtune_ray.rules.settings import SETTINGS

@@ -6,16 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import (
-    Facts,
-    Inputs,
-    Lookup,
-    Price,
-    Study,
+from cloudtune.provider import Facts, Inputs, Lookup, Price, Study, read_regular
+from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     input_address,
-    read_regular,
     source_files,
 )
 from cloudtune_ray.settings import NAME, RaySettings

@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cloudtune.provider import (
+from cloudtune.provider import Json
+from cloudtune.results import (
     InvalidReportError,
-    Json,
     Measurement,
     check_count,
     is_bool,

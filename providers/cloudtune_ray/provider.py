@@ -22,15 +22,10 @@ from cloudtune_ray.request_fields import STUDY_FIELDS
 from cloudtune_ray.settings import RaySettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import (
-        JobContext,
-        Plan,
-        Started,
-        TrainingJobs,
-        Trial,
-        TrialFiles,
-        Uploads,
-    )
+    from cloudtune.provider import JobContext, Plan, TrainingJobs
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.provider.uploads import Uploads
+    from cloudtune.results import Started, Trial
 
 
 class RayProvider(BaseProvider[RaySettings]):

@@ -17,16 +17,15 @@ from cloudtune.provider import (
     Study,
     largest_resources,
     parse_bytes,
-    resolve_secrets,
-    secret_variables,
     trial_resources,
 )
+from cloudtune.provider.secrets import resolve_secrets, secret_variables
 from cloudtune_ray.job_program import GRACE
 from cloudtune_ray.launcher_contract import AFTER_STEP, STORAGE
 from cloudtune_ray.settings import RaySettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Started
+    from cloudtune.results import Started
 
 JOB = "{{job}}"
 """Placeholder for the name of a trial's start."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cloudtune.launcher.memory import OUT_OF_MEMORY
-from cloudtune.provider import Json, TrialState
+from cloudtune.provider import Json
+from cloudtune.results import TrialState
 from cloudtune_ray.metrics import Record
 
 STATES: Mapping[str, TrialState] = {

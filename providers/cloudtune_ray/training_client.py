@@ -9,16 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from cloudtune.provider import (
-    JobContext,
-    Json,
-    Mask,
-    Plan,
-    Started,
-    TrainingJob,
-    fill_placeholders,
-    format_value,
-)
+from cloudtune.provider import JobContext, Json, Plan, TrainingJob, fill_placeholders, format_value
+from cloudtune.provider.secrets import Mask
+from cloudtune.results import Started
 from cloudtune_ray import response
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.console import log_address

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
-    Plan,
-    Started,
-    TrialFiles,
-    UsageError,
-    local_files,
-)
+from cloudtune.provider import Plan, UsageError
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, TrialFiles, local_files
+from cloudtune.results import Started
 from cloudtune_ray.request import storage_folder
 from cloudtune_ray.settings import RaySettings
 

@@ -19,10 +19,10 @@ from cloudtune.provider import (
     Json,
     Plan,
     ProviderError,
-    Uploads,
     format_bytes,
     launcher_files,
 )
+from cloudtune.provider.uploads import Uploads
 from cloudtune_ray import job_program, launcher_contract
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.errors import PROVIDER

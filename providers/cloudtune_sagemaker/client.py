@@ -14,15 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
-from cloudtune.provider import (
-    PART_BYTES,
-    Emulator,
-    EmulatorEndedError,
-    Json,
-    MissingExtraError,
-    recorded_call,
-    retry_pauses,
-)
+from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError, retry_pauses
+from cloudtune.provider.call_record import recorded_call
+from cloudtune.provider.trial_files import PART_BYTES
 from cloudtune_sagemaker.errors import (
     PROVIDER,
     AwsError,

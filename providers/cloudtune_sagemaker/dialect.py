@@ -6,14 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cloudtune.provider import (
+from cloudtune.formats import (
     Dialect,
-    Finding,
-    FittedStudy,
-    Json,
     Native,
-    Note,
-    Study,
     is_remote,
     locate_code,
     map_at,
@@ -23,8 +18,8 @@ from cloudtune.provider import (
     source_address,
     take_block,
     unread_variables,
-    without_launcher,
 )
+from cloudtune.provider import Finding, FittedStudy, Json, Note, Study, without_launcher
 from cloudtune_sagemaker.capabilities import MANAGED
 from cloudtune_sagemaker.native.names import WORDS
 from cloudtune_sagemaker.request.study_part import JOB_PREFIX, study_part

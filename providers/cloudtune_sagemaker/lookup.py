@@ -20,16 +20,17 @@ from cloudtune.provider import (
     ServiceLimits,
     Study,
     UsageError,
+    overrides_any,
+)
+from cloudtune.provider.lookup import (
     code_address,
-    content_hash,
     environment_variables,
     find_inputs,
     is_loopback,
-    overrides_any,
     python_requirement,
     source_files,
-    upload_address,
 )
+from cloudtune.provider.uploads import content_hash, upload_address
 from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.prices import LIMITS, hour_price
 from cloudtune_sagemaker.request.layout import launcher_hash, uploads_prefix

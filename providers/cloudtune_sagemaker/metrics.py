@@ -16,7 +16,9 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from cloudtune.provider import Json, Measurement, Plan, uses_launcher
+from cloudtune.provider import Json, Plan
+from cloudtune.provider.lookup import uses_launcher
+from cloudtune.results import Measurement
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.launcher_contract import CONTINUED

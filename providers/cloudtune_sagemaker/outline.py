@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloudtune.provider import Json, Plan, describe_source, uses_launcher
+from cloudtune.provider import Json, Plan, describe_source
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune_sagemaker.request.layout import archive_uri
 
 

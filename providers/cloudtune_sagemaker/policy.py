@@ -6,7 +6,8 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 
-from cloudtune.provider import Json, Plan, Policy, Right
+from cloudtune.provider import Json, Plan
+from cloudtune.provider.account import Policy, Right
 from cloudtune_sagemaker import rights
 from cloudtune_sagemaker.resources import Resource, Resources
 

@@ -22,22 +22,20 @@ from cloudtune_sagemaker.request_fields import STUDY_FIELDS
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 if TYPE_CHECKING:
+    from cloudtune.formats import Format
     from cloudtune.provider import (
-        Answer,
-        Call,
         Emulator,
-        Format,
         JobClient,
         JobContext,
         JobDescription,
         Plan,
-        Policy,
-        Started,
         TrainingJobs,
-        Trial,
-        TrialFiles,
-        Uploads,
     )
+    from cloudtune.provider.account import Policy
+    from cloudtune.provider.call_record import Answer, Call
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.provider.uploads import Uploads
+    from cloudtune.results import Started, Trial
     from cloudtune_sagemaker.client import Aws
 
 
@@ -190,7 +188,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
             MissingExtraError: If boto3 is not installed.
             ProviderError: If the AWS profile does not exist.
         """
-        from cloudtune.provider import Uploads
+        from cloudtune.provider.uploads import Uploads
         from cloudtune_sagemaker.uploads import S3Storage, uploaded_folders
 
         return Uploads(S3Storage(_connect(plan, context)), uploaded_folders(plan))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cloudtune.provider import JobState, Json, Measurement, RawTrial, TrialState
+from cloudtune.provider import Json, RawTrial
+from cloudtune.results import JobState, Measurement, TrialState
 from cloudtune_sagemaker.native.names import AUTO, HYPERBAND
 
 Phase = Literal["waiting", "running", "stopping", "completed", "failed", "stopped", "unknown"]

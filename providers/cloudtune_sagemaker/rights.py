@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cloudtune.provider import Json, Mode, Plan, Right
+from cloudtune.provider import Json, Mode, Plan
+from cloudtune.provider.account import Right
 from cloudtune_sagemaker.resources import Resource, Resources
 from cloudtune_sagemaker.settings import SageMakerSettings
 

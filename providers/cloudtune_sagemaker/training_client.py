@@ -5,16 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.provider import (
-    JobContext,
-    Json,
-    Plan,
-    Started,
-    TrainingJob,
-    TrialState,
-    format_value,
-    resolve_secrets,
-)
+from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value
+from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.results import Started, TrialState
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.console import log_url

@@ -6,17 +6,9 @@ Training Information" and OutputDataConfig of the API reference (read 2026-11-27
 
 from __future__ import annotations
 
-from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
-    JobContext,
-    Plan,
-    Started,
-    StoredFile,
-    Trial,
-    TrialFiles,
-    local_files,
-)
+from cloudtune.provider import JobContext, Plan
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
+from cloudtune.results import Started, Trial
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.request.layout import checkpoints_uri, job_prefix
 from cloudtune_sagemaker.uploads import S3Storage

@@ -6,16 +6,9 @@ hundred metrics of running trials. No trial is described individually.
 
 from __future__ import annotations
 
-from cloudtune.provider import (
-    FINAL_STATES,
-    JobContext,
-    JobRef,
-    JobStatus,
-    Json,
-    Plan,
-    RawTrial,
-    resolve_secrets,
-)
+from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, RawTrial
+from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.results import FINAL_STATES
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import PAGE_SIZE, Aws
 from cloudtune_sagemaker.console import log_url

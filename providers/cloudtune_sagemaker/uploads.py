@@ -7,19 +7,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from cloudtune.provider import (
-    SOURCE,
-    JobContext,
-    Json,
-    Plan,
-    ProviderError,
-    StoredFile,
-    compact,
-    list_input,
-    upload_once,
-    uses_launcher,
-    write_archive,
-)
+from cloudtune.formats import compact
+from cloudtune.provider import SOURCE, JobContext, Json, Plan, ProviderError, write_archive
+from cloudtune.provider.lookup import uses_launcher
+from cloudtune.provider.trial_files import StoredFile
+from cloudtune.provider.uploads import list_input, upload_once
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.request.layout import ARCHIVE, archive_files, archive_uri, launcher_hash

@@ -10,15 +10,8 @@ import math
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_warning,
-    format_count,
-)
+from cloudtune.provider import Check, Json, Plan, format_count
+from cloudtune.provider.account import account_error, account_ok, account_warning
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.lookup import is_shared

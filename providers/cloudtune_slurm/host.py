@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from cloudtune.provider import PART_BYTES, StoredFile, list_folder, open_regular, read_file
+from cloudtune.provider import open_regular
+from cloudtune.provider.trial_files import PART_BYTES, StoredFile, list_folder, read_file
 from cloudtune_slurm.errors import (
     SSH_FAILED,
     command_error,

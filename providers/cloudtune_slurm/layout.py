@@ -17,17 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
-    JobContext,
-    Json,
-    Plan,
-    Started,
-    StoredFile,
-    TrialFiles,
-    follow_links,
-)
+from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, follow_links
+from cloudtune.results import Started
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host, Unreadable
 from cloudtune_slurm.request import LOG

@@ -15,12 +15,14 @@ from cloudtune.provider import (
     Price,
     ServiceLimits,
     Study,
+    overrides_any,
+    state_folder,
+)
+from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     input_address,
-    overrides_any,
     source_files,
-    state_folder,
 )
 from cloudtune_slurm.settings import NAME, SlurmSettings
 

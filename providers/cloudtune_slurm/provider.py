@@ -22,15 +22,10 @@ from cloudtune_slurm.request_fields import PROTECTED_PATHS, STUDY_FIELDS
 from cloudtune_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import (
-        JobContext,
-        Plan,
-        Started,
-        TrainingJobs,
-        Trial,
-        TrialFiles,
-        Uploads,
-    )
+    from cloudtune.provider import JobContext, Plan, TrainingJobs
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.provider.uploads import Uploads
+    from cloudtune.results import Started, Trial
 
 
 class SlurmProvider(BaseProvider[SlurmSettings]):
@@ -88,7 +83,7 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
         Raises:
             ProviderError: If the login node cannot be reached.
         """
-        from cloudtune.provider import Uploads
+        from cloudtune.provider.uploads import Uploads
         from cloudtune_slurm.client import connect
         from cloudtune_slurm.uploads import SharedFolder
 

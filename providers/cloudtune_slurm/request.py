@@ -18,8 +18,8 @@ from cloudtune.provider import (
     Study,
     largest_resources,
     parse_bytes,
-    secret_variables,
 )
+from cloudtune.provider.secrets import secret_variables
 from cloudtune_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:

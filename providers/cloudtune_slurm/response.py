@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cloudtune.provider import Json, Measurement, TrainingJob, TrialState
+from cloudtune.provider import Json, TrainingJob
+from cloudtune.results import Measurement, TrialState
 from cloudtune_slurm.queue import LOST, OUT_OF_TIME, QueuedJob
 
 TIMEOUT = "TIMEOUT"

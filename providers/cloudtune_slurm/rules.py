@@ -14,8 +14,8 @@ from cloudtune.provider import (
     Study,
     format_count,
     largest_resources,
-    uses_launcher,
 )
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune_slurm.lookup import is_shared
 from cloudtune_slurm.request import time_minutes
 from cloudtune_slurm.request_fields import PROTECTED_PATHS

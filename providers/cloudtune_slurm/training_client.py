@@ -12,16 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloudtune.provider import (
+from cloudtune.provider import JobContext, Json, Plan, Resources, TrainingJob, trial_resources
+from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune.results import (
     InvalidReportError,
-    JobContext,
-    Json,
-    Mask,
     Measurement,
-    Plan,
-    Resources,
     Started,
-    TrainingJob,
     check_count,
     is_bool,
     is_integer,
@@ -30,8 +26,6 @@ from cloudtune.provider import (
     or_absent,
     parse_record,
     parse_report,
-    resolve_secrets,
-    trial_resources,
 )
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host, Unreadable

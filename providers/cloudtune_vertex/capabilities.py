@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from cloudtune.formats import adjust_reversed
 from cloudtune.provider import (
     ALL_LIMITS,
     ALL_SCALES,
@@ -13,7 +14,6 @@ from cloudtune.provider import (
     Capabilities,
     Limit,
     ModeCapabilities,
-    adjust_reversed,
 )
 
 TYPES = "google-cloud-aiplatform 2.7.0, google/cloud/aiplatform_v1/types, read 2026-11-25"

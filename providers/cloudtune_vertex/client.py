@@ -21,9 +21,9 @@ from cloudtune.provider import (
     Json,
     MissingExtraError,
     guard_redirects,
-    recorded_call,
     retry_pauses,
 )
+from cloudtune.provider.call_record import recorded_call
 from cloudtune_vertex.errors import (
     PROVIDER,
     GoogleError,

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
+from cloudtune.formats import (
     Dialect,
-    Finding,
-    FittedStudy,
-    Json,
     Native,
-    Note,
-    Study,
     is_remote,
     kept_names,
     kept_specs,
@@ -23,8 +18,8 @@ from cloudtune.provider import (
     source_address,
     take_block,
     unread_variables,
-    without_launcher,
 )
+from cloudtune.provider import Finding, FittedStudy, Json, Note, Study, without_launcher
 from cloudtune_vertex.capabilities import MANAGED
 from cloudtune_vertex.native.names import JOB, WORDS
 from cloudtune_vertex.request.study_part import max_trials, study_part

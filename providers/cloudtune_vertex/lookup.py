@@ -12,21 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import (
-    Facts,
-    Inputs,
-    Lookup,
-    ServiceLimits,
-    Study,
+from cloudtune.provider import Facts, Inputs, Lookup, ServiceLimits, Study, overrides_any
+from cloudtune.provider.lookup import (
     code_address,
-    content_hash,
     environment_variables,
     find_inputs,
-    overrides_any,
     python_requirement,
     source_files,
-    upload_address,
 )
+from cloudtune.provider.uploads import content_hash, upload_address
 from cloudtune_vertex.console import job_url, list_url
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.request.layout import mounted_path, uploads_uri

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from cloudtune.launcher.contract import BEGINS_ANEW
-from cloudtune.provider import Facts, Measurement
+from cloudtune.provider import Facts
+from cloudtune.results import Measurement
 from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.request.layout import measurements_uri

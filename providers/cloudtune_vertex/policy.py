@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from cloudtune.provider import Plan, Policy
+from cloudtune.provider import Plan
+from cloudtune.provider.account import Policy
 from cloudtune_vertex.rights import APIS, TRIALS, caller_rights, doctor_rights
 from cloudtune_vertex.settings import VertexSettings
 

@@ -22,21 +22,13 @@ from cloudtune_vertex.request_fields import STUDY_FIELDS
 from cloudtune_vertex.settings import VertexSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import (
-        Answer,
-        Call,
-        Format,
-        JobClient,
-        JobContext,
-        JobDescription,
-        Plan,
-        Policy,
-        Started,
-        TrainingJobs,
-        Trial,
-        TrialFiles,
-        Uploads,
-    )
+    from cloudtune.formats import Format
+    from cloudtune.provider import JobClient, JobContext, JobDescription, Plan, TrainingJobs
+    from cloudtune.provider.account import Policy
+    from cloudtune.provider.call_record import Answer, Call
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.provider.uploads import Uploads
+    from cloudtune.results import Started, Trial
     from cloudtune_vertex.client import Google
 
 

@@ -13,12 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cloudtune.provider import (
+from cloudtune.provider import Json, RawTrial, Study
+from cloudtune.results import (
     JobState,
-    Json,
     Measurement,
-    RawTrial,
-    Study,
     TrialState,
     explain_missing_objective,
     objective_values,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from cloudtune.provider import Mode, Plan, Right
+from cloudtune.provider import Mode, Plan
+from cloudtune.provider.account import Right
 from cloudtune_vertex.settings import VertexSettings
 
 On = Literal["project", "bucket", "service account", "impersonated account"]

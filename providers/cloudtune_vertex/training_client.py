@@ -9,16 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.provider import (
-    JobContext,
-    Json,
-    Plan,
-    Started,
-    TrainingJob,
-    TrialState,
-    format_value,
-    resolve_secrets,
-)
+from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value
+from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.results import Started, TrialState
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_url

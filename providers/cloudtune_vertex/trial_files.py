@@ -6,15 +6,9 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
-    JobContext,
-    StoredFile,
-    Trial,
-    TrialFiles,
-    local_files,
-)
+from cloudtune.provider import JobContext
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
+from cloudtune.results import Trial
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import GoogleError
 

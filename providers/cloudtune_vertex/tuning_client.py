@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from cloudtune.provider import (
-    JobContext,
-    JobRef,
-    JobStatus,
-    Json,
-    Plan,
-    RawTrial,
-    resolve_secrets,
-)
+from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, RawTrial
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.console import log_url

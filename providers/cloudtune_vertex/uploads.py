@@ -22,12 +22,10 @@ from cloudtune.provider import (
     JobContext,
     Plan,
     ProviderError,
-    Uploads,
     launcher_files,
-    list_input,
-    upload_once,
     write_archive,
 )
+from cloudtune.provider.uploads import Uploads, list_input, upload_once
 from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import PROVIDER, GoogleError
 from cloudtune_vertex.request.layout import BUNDLE, MODULE, code_uri, measurements_uri

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    ProviderError,
+from cloudtune.provider import Check, Json, Plan, ProviderError
+from cloudtune.provider.account import (
     account_error,
     account_ok,
     account_unknown,

@@ -8,15 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import (
-    Check,
-    Emulator,
-    JobContext,
-    Plan,
-    UsageError,
-    account_error,
-    is_loopback,
-)
+from cloudtune.provider import Check, Emulator, JobContext, Plan, UsageError
+from cloudtune.provider.account import account_error
+from cloudtune.provider.lookup import is_loopback
 from cloudtune_watson.http import Connection, HttpClient, bearer_token
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE, parse_version

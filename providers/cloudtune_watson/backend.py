@@ -16,13 +16,13 @@ from cloudtune.provider import (
     Json,
     Note,
     Plan,
-    Policy,
     TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
     UsageError,
 )
+from cloudtune.provider.account import Policy
+from cloudtune.provider.trial_files import TrialFiles
+from cloudtune.provider.uploads import Uploads
+from cloudtune.results import Trial
 from cloudtune_watson.settings import SETTINGS, WatsonSettings
 from cloudtune_watson.versions import STANDALONE
 

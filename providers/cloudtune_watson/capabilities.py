@@ -9,14 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from cloudtune.provider import (
-    DRIVEN,
-    LAUNCHER_FIELDS,
-    LINEAR_AND_LOG,
-    Capabilities,
-    ModeCapabilities,
-    list_log_scale,
-)
+from cloudtune.formats import LINEAR_AND_LOG, list_log_scale
+from cloudtune.provider import DRIVEN, LAUNCHER_FIELDS, Capabilities, ModeCapabilities
 
 CLIENT = "ibm-wmla 0.1.1, wmla_api_v1.py, start_hpo, read 2026-11-25"
 """IBM's client of the Accelerator's API, which describes each field of a search."""

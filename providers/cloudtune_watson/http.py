@@ -17,13 +17,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from cloudtune.provider import (
-    EmulatorEndedError,
-    MissingExtraError,
-    guard_redirects,
-    record_call,
-    retry_pauses,
-)
+from cloudtune.provider import EmulatorEndedError, MissingExtraError, guard_redirects, retry_pauses
+from cloudtune.provider.call_record import record_call
 from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
 T = TypeVar("T")

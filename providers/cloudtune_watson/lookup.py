@@ -11,12 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import (
-    Facts,
-    Inputs,
-    Lookup,
-    ServiceLimits,
-    Study,
+from cloudtune.provider import Facts, Inputs, Lookup, ServiceLimits, Study
+from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     find_inputs,

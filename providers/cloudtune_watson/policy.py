@@ -11,7 +11,8 @@ import json
 import shlex
 from collections.abc import Sequence
 
-from cloudtune.provider import Plan, Policy
+from cloudtune.provider import Plan
+from cloudtune.provider.account import Policy
 from cloudtune_watson.rights import Call
 
 

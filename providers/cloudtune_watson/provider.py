@@ -24,21 +24,13 @@ from cloudtune_watson.request_fields import PROTECTED_PATHS, STUDY_FIELDS
 from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
-    from cloudtune.provider import (
-        Answer,
-        Call,
-        Emulator,
-        Format,
-        JobClient,
-        JobContext,
-        JobDescription,
-        Policy,
-        Started,
-        TrainingJobs,
-        Trial,
-        TrialFiles,
-        Uploads,
-    )
+    from cloudtune.formats import Format
+    from cloudtune.provider import Emulator, JobClient, JobContext, JobDescription, TrainingJobs
+    from cloudtune.provider.account import Policy
+    from cloudtune.provider.call_record import Answer, Call
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.provider.uploads import Uploads
+    from cloudtune.results import Started, Trial
     from cloudtune_watson.backend import Backend
 
 
@@ -133,7 +125,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             yield missing_key(plan)
             return
         if plan.facts.data["backend"] is None:
-            from cloudtune.provider import check_packages
+            from cloudtune.provider.account import check_packages
 
             yield from check_packages("watsonx")
             return

@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cloudtune.provider import (
-    FINAL_STATES,
-    Json,
-    TrialState,
-)
+from cloudtune.provider import Json
+from cloudtune.results import FINAL_STATES, TrialState
 
 TRAINING_STATES: Mapping[str, TrialState] = {
     "queued": "waiting",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cloudtune.provider import Json, Plan, Started
+from cloudtune.provider import Json, Plan
+from cloudtune.results import Started
 from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.prices import MIN_BILLED_SECONDS

@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from cloudtune.provider import JobContext, Plan, ProviderError, input_files, launcher_files
+from cloudtune.provider import JobContext, Plan, ProviderError, launcher_files
+from cloudtune.provider.lookup import input_files
 from cloudtune_watson.errors import PROVIDER
 
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")

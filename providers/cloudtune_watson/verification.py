@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cloudtune.provider import Answer, Call, Json
+from cloudtune.provider import Json
+from cloudtune.provider.call_record import Answer, Call
 from cloudtune_watson import response
 
 

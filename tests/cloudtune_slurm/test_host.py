@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.provider import StoredFile
+from cloudtune.provider.trial_files import StoredFile
 from cloudtune_slurm.errors import SlurmError, command_error
 from cloudtune_slurm.host import Host, LocalHost, SshHost, Unreadable, clean_environment
 

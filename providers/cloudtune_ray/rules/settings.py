@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from cloudtune.provider import Facts, Finding, Note, is_loopback
+from cloudtune.provider import Facts, Finding, Note
+from cloudtune.provider.lookup import is_loopback
 from cloudtune_ray.settings import RaySettings
 
 SETTINGS = "providers.ray"

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    CategoricalParameter,
-    Facts,
-    Finding,
-    Note,
-    Study,
-    check_visible_secrets,
-    format_value,
-    has_code,
-)
+from cloudtune.provider import CategoricalParameter, Facts, Finding, Note, Study, format_value
+from cloudtune.provider.lookup import has_code
+from cloudtune.provider.secrets import check_visible_secrets
 from cloudtune_ray.settings import NAME, RaySettings
 from cloudtune_ray.uploads import MAX_PACKAGE, TOO_LARGE
 

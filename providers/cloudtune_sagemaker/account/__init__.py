@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Plan, check_packages
+from cloudtune.provider import Check, Plan
+from cloudtune.provider.account import check_packages
 from cloudtune_sagemaker.account.buckets import check_buckets
 from cloudtune_sagemaker.account.identity import check_identity
 from cloudtune_sagemaker.account.image import check_image

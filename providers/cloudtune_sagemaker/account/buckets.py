@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Plan, account_error, account_ok
+from cloudtune.provider import Check, Plan
+from cloudtune.provider.account import account_error, account_ok
 from cloudtune_sagemaker.account.ask import unknown
 from cloudtune_sagemaker.account.identity import Caller
 from cloudtune_sagemaker.client import Aws

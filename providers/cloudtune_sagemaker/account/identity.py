@@ -6,15 +6,8 @@ import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_warning,
-    check_clock,
-)
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import account_error, account_ok, account_warning, check_clock
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
 

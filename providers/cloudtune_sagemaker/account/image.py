@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Json, Plan, account_error, account_ok, account_unknown
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import account_error, account_ok, account_unknown
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from cloudtune.provider import Check, Plan, account_error, account_ok
+from cloudtune.provider import Check, Plan
+from cloudtune.provider.account import account_error, account_ok
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.request.layout import NUMBER

@@ -13,16 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    Right,
-    account_error,
-    account_ok,
-    account_warning,
-    is_map,
-)
+from cloudtune.provider import Check, Json, Plan, is_map
+from cloudtune.provider.account import Right, account_error, account_ok, account_warning
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.account.identity import Caller
 from cloudtune_sagemaker.account.role import PATH

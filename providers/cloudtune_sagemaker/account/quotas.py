@@ -13,15 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from math import inf
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_unknown,
-    account_warning,
-)
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import account_error, account_ok, account_unknown, account_warning
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.client import PAGE_SIZE, Aws
 from cloudtune_sagemaker.resources import is_known

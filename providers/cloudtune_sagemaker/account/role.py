@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_warning,
-    is_list,
-)
+from cloudtune.provider import Check, Json, Plan, is_list
+from cloudtune.provider.account import account_error, account_ok, account_warning
 from cloudtune_sagemaker.account.ask import ask, unknown
 from cloudtune_sagemaker.account.identity import Caller
 from cloudtune_sagemaker.client import Aws

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.provider import Dialect, Fields, Format, Json, Report, StudyDraft
+from cloudtune.formats import Dialect, Fields, Format, Report, StudyDraft
+from cloudtune.provider import Json
 from cloudtune_sagemaker.settings import NAME
 
 _CONTROLLERS = ("sagemaker.services.k8s.aws", "sagemaker.aws.amazon.com")

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cloudtune.provider import Fields, Json, Report, Value, is_list, is_map
+from cloudtune.formats import Fields, Report
+from cloudtune.provider import Json, Value, is_list, is_map
 from cloudtune_sagemaker.native.hyperparameters import read_ranges, read_static, read_values
 from cloudtune_sagemaker.native.names import SDK_PARAMETERS, definition_name
 

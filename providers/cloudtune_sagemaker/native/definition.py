@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from cloudtune.formats import Fields, compact
 from cloudtune.provider import PROGRAM as LAUNCHER
-from cloudtune.provider import (
-    Fields,
-    Json,
-    compact,
-    is_map,
-    is_metric_expression,
-    is_variable_name,
-)
+from cloudtune.provider import Json, is_map, is_metric_expression, is_variable_name
 from cloudtune_sagemaker.native.branches import JoinedBranches, branch_parameters
 from cloudtune_sagemaker.native.durations import read_seconds
 from cloudtune_sagemaker.native.hyperparameters import read_ranges, read_static

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Fields, format_duration
+from cloudtune.formats import Fields
+from cloudtune.provider import format_duration
 
 
 def read_seconds(fields: Fields, key: str) -> str | None:

@@ -6,15 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import (
-    Fields,
-    Json,
-    Value,
-    is_list,
-    parse_text,
-    parse_texts,
-    unique_values,
-)
+from cloudtune.formats import Fields, parse_text, parse_texts, unique_values
+from cloudtune.provider import Json, Value, is_list
 from cloudtune_sagemaker.native.names import AUTO, LINEAR, REVERSED, SCALES, script_argument
 
 RANGES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from cloudtune.provider import Json, Report
+from cloudtune.formats import Report
+from cloudtune.provider import Json
 
 _CONFIG = "HyperParameterTuningJobConfig"
 _ONE, _MANY = "TrainingJobDefinition", "TrainingJobDefinitions"

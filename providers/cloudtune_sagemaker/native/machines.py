@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Fields, Json, compact, is_list, is_map, parse_number
+from cloudtune.formats import Fields, compact, parse_number
+from cloudtune.provider import Json, is_list, is_map
 
 _ONE = "ResourceConfig"
 _MANY = "HyperParameterTuningResourceConfig"

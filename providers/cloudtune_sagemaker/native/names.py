@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 
-from cloudtune.provider import Words
+from cloudtune.formats import Words
 
 HYPERBAND, AUTO, LINEAR, REVERSED = "Hyperband", "Auto", "Linear", "ReverseLogarithmic"
 STRATEGIES = {

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import (
-    Fields,
-    Json,
-    StudyDraft,
-    compact,
-    describe_value,
-    is_list,
-    is_map,
-)
+from cloudtune.formats import Fields, StudyDraft, compact, describe_value
+from cloudtune.provider import Json, is_list, is_map
 from cloudtune_sagemaker.native.branches import JoinedBranches, join
 from cloudtune_sagemaker.native.definition import read_definition
 from cloudtune_sagemaker.native.durations import read_seconds

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from cloudtune.provider import Fields, Json, Report, StudyDraft, is_list, is_map
+from cloudtune.formats import Fields, Report, StudyDraft
+from cloudtune.provider import Json, is_list, is_map
 from cloudtune_sagemaker.native.reader import read_job
 
 _RESOURCE = re.compile(

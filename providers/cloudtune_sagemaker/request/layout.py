@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.launcher import STUDY_FILE
-from cloudtune.provider import (
-    Facts,
-    FittedStudy,
-    Json,
-    launcher_files,
-    launcher_program,
-    upload_address,
-)
+from cloudtune.provider import Facts, FittedStudy, Json, launcher_files, launcher_program
+from cloudtune.provider.uploads import upload_address
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 NUMBER = "{{number}}"

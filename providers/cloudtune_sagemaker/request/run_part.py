@@ -6,19 +6,9 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from cloudtune.provider import (
-    PROGRAM,
-    Facts,
-    FittedStudy,
-    Input,
-    Json,
-    Mode,
-    Study,
-    compact,
-    has_code,
-    input_address,
-    uses_launcher,
-)
+from cloudtune.formats import compact
+from cloudtune.provider import PROGRAM, Facts, FittedStudy, Input, Json, Mode, Study
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune_sagemaker.request.layout import (
     CHECKPOINTS,
     CODE_CHANNEL,

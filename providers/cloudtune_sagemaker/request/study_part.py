@@ -10,25 +10,27 @@ import json
 import math
 from collections.abc import Callable
 
+from cloudtune.formats import (
+    Native,
+    compact,
+    inverse,
+    is_remote,
+    map_at,
+    named_entries,
+    source_address,
+    storage_address,
+)
 from cloudtune.provider import (
     FittedStudy,
     FloatParameter,
     FromEnvironment,
     IntParameter,
     Json,
-    Native,
     Parameter,
     Study,
     Value,
-    compact,
     format_value,
-    inverse,
-    is_remote,
     list_values,
-    map_at,
-    named_entries,
-    source_address,
-    storage_address,
 )
 from cloudtune_sagemaker.native.names import (
     AUTO,

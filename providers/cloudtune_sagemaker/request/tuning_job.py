@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Facts, FittedStudy, Json, Native, merge_json
+from cloudtune.formats import Native
+from cloudtune.provider import Facts, FittedStudy, Json, merge_json
 from cloudtune_sagemaker.request.layout import run_tag
 from cloudtune_sagemaker.request.run_part import resolve_settings, resolve_study, training_run_part
 from cloudtune_sagemaker.request.study_part import study_part

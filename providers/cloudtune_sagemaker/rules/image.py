@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, FittedStudy, has_code
+from cloudtune.provider import Facts, Finding, FittedStudy
+from cloudtune.provider.lookup import has_code
 from cloudtune_sagemaker.resources import ECR_ADDRESS
 from cloudtune_sagemaker.rules.settings import REGIONS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings

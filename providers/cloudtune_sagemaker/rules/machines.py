@@ -19,8 +19,8 @@ from cloudtune.provider import (
     format_count,
     format_duration,
     largest_resources,
-    uses_launcher,
 )
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune_sagemaker.request.run_part import max_trial_seconds, saves_checkpoints
 from cloudtune_sagemaker.rules.settings import SETTINGS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings

@@ -17,12 +17,10 @@ from cloudtune.provider import (
     Study,
     Value,
     format_value,
-    has_code,
-    input_address,
     list_nodes,
     looks_like_option,
-    uses_launcher,
 )
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune_sagemaker.request.layout import CHANNELS, CODE_CHANNEL
 from cloudtune_sagemaker.request.metric_regex import (
     MAX_LENGTH,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Plan, check_packages
+from cloudtune.provider import Check, Plan
+from cloudtune.provider.account import check_packages
 from cloudtune_vertex.account.identity import check_identity
 from cloudtune_vertex.account.persistent_resource import check_persistent_resource
 from cloudtune_vertex.account.project import check_apis, check_permissions, check_service_account

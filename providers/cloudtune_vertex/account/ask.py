@@ -7,14 +7,13 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TypeVar
 
-from cloudtune import provider
-from cloudtune.provider import Check, ProviderError, right_missing
+from cloudtune.provider import Check, ProviderError, account
 from cloudtune_vertex.errors import GoogleError
 
 T = TypeVar("T")
 
 _EMULATOR = re.compile(r"since (this emulator .*?)' denied")
-unknown = partial(right_missing, caller="your account")
+unknown = partial(account.right_missing, caller="your account")
 """The result of a check that lacks a right."""
 
 
@@ -24,7 +23,7 @@ def ask(call: Callable[[], T], otherwise: Check) -> Generator[Check, None, T | N
     Raises:
         GoogleError: If the call fails for any other reason.
     """
-    return (yield from provider.ask(call, otherwise, _explain))
+    return (yield from account.ask(call, otherwise, _explain))
 
 
 def _explain(error: ProviderError) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from cloudtune.provider import Check, Plan, account_error, account_ok, check_clock
+from cloudtune.provider import Check, Plan
+from cloudtune.provider.account import account_error, account_ok, check_clock
 from cloudtune_vertex.account.ask import unknown
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import GoogleError

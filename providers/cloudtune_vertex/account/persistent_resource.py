@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_warning,
-    format_count,
-)
+from cloudtune.provider import Check, Json, Plan, format_count
+from cloudtune.provider.account import account_error, account_ok, account_warning
 from cloudtune_vertex.account.ask import ask, unknown
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import GoogleError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cloudtune.provider import Check, Json, Plan, Right, account_error, account_ok, account_warning
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import Right, account_error, account_ok, account_warning
 from cloudtune_vertex.account.ask import ask, unknown
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.policy import actas_command, enable_command, grant_command

@@ -8,15 +8,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_unknown,
-    account_warning,
-)
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import account_error, account_ok, account_unknown, account_warning
 from cloudtune_vertex.account.ask import ask, unknown
 from cloudtune_vertex.account.project import report_bucket
 from cloudtune_vertex.client import Google

@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cloudtune.provider import (
-    Fields,
-    Json,
-    compact,
-    format_duration,
-    is_list,
-    is_map,
-    is_variable_name,
-    parse_number,
-)
+from cloudtune.formats import Fields, compact, parse_number
+from cloudtune.provider import Json, format_duration, is_list, is_map, is_variable_name
 from cloudtune_vertex.settings import NAME
 
 _BUCKET = re.compile(r"gs://([^/]+)(?:/(.*))?", re.DOTALL)

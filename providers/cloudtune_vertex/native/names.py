@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import Words, is_list, is_map
+from cloudtune.formats import Words
+from cloudtune.provider import is_list, is_map
 
 JOB = "hyperparameterTuningJob"
 """The key of the job in a call, and in ``providers.vertex.native``."""

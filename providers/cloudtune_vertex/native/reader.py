@@ -6,18 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import (
+from cloudtune.formats import (
     Fields,
-    Json,
     StudyDraft,
     camel_case,
     compact,
-    format_duration,
     inverse,
-    is_map,
     read_parameter_specs,
     restore_paths,
 )
+from cloudtune.provider import Json, format_duration, is_map
 from cloudtune_vertex.native.job_spec import read_job_spec, read_seconds
 from cloudtune_vertex.native.names import (
     ALGORITHMS,

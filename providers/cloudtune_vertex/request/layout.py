@@ -11,12 +11,8 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import (
-    START,
-    Facts,
-    Study,
-    uses_launcher,
-)
+from cloudtune.provider import START, Facts, Study
+from cloudtune.provider.lookup import uses_launcher
 
 RUN_LABEL = "cloudtune-run"
 JOB_LABEL = "cloudtune-job"

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import (
-    Facts,
-    Input,
-    Json,
-    Native,
-    Study,
-    compact,
-    merge_json,
-    uses_launcher,
-)
+from cloudtune.formats import Native, compact
+from cloudtune.provider import Facts, Input, Json, Study, merge_json
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune_vertex.request.layout import (
     JOB,
     JOB_LABEL,

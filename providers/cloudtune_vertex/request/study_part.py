@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cloudtune.launcher.call import command_line, input_variable
-from cloudtune.provider import (
-    FromEnvironment,
-    Json,
+from cloudtune.formats import (
     Native,
-    Study,
     compact,
     count_combinations,
     inverse,
@@ -22,6 +18,8 @@ from cloudtune.provider import (
     source_address,
     storage_address,
 )
+from cloudtune.launcher.call import command_line, input_variable
+from cloudtune.provider import FromEnvironment, Json, Study
 from cloudtune_vertex.native.names import GOALS, SELECTIONS, WORDS
 from cloudtune_vertex.request.layout import escape, mounted_path
 from cloudtune_vertex.settings import NAME, VertexSettings

@@ -14,11 +14,9 @@ from cloudtune.provider import (
     Note,
     Study,
     find_lost_values,
-    has_code,
-    input_address,
     largest_resources,
-    uses_launcher,
 )
+from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune_vertex.request.study_part import fixed_args
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
 from cloudtune_vertex.settings import NAME, VertexSettings

@@ -5,14 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    Facts,
-    Finding,
-    Note,
-    Study,
-    count_combinations,
-    uses_launcher,
-)
+from cloudtune.formats import count_combinations
+from cloudtune.provider import Facts, Finding, Note, Study
+from cloudtune.provider.lookup import uses_launcher
 from cloudtune_vertex.request.study_part import max_trials
 
 MAX_COUNT = 2**31 - 1

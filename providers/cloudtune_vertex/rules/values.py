@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from cloudtune.formats import SCALES, build_tree, scale_type, walk_tree
 from cloudtune.provider import (
-    SCALES,
     DiscreteParameter,
     Facts,
     Finding,
@@ -16,13 +16,10 @@ from cloudtune.provider import (
     IntParameter,
     Node,
     Note,
-    build_tree,
     count_values,
     list_nodes,
-    scale_type,
-    uses_launcher,
-    walk_tree,
 )
+from cloudtune.provider.lookup import uses_launcher
 
 MIN_DISTANCE = 1e-10
 """Between discrete values, in TYPES."""

@@ -11,10 +11,8 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import (
     account_error,
     account_ok,
     account_unknown,

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from cloudtune.provider import (
-    Check,
-    JobContext,
-    Plan,
-    Policy,
-    TrainingJobs,
-    Trial,
-    TrialFiles,
-    Uploads,
-    describe_source,
-)
+from cloudtune.provider import Check, JobContext, Plan, TrainingJobs, describe_source
+from cloudtune.provider.account import Policy
+from cloudtune.provider.trial_files import TrialFiles
+from cloudtune.provider.uploads import Uploads
+from cloudtune.results import Trial
 from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import STAND_INS, UNCOUNTED, Backend
 from cloudtune_watson.jobs.request import deployment_job

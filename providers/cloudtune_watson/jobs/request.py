@@ -7,7 +7,8 @@ v4; read 2026-11-27.
 
 from __future__ import annotations
 
-from cloudtune.provider import Facts, FittedStudy, Json, Plan, secret_variables
+from cloudtune.provider import Facts, FittedStudy, Json, Plan
+from cloudtune.provider.secrets import secret_variables
 from cloudtune_watson.jobs.launcher_contract import JOB_NAME_VARIABLE, PARAMETERS_VARIABLE
 from cloudtune_watson.layout import (
     DEPLOYMENT,

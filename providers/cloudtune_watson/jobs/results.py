@@ -18,8 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from cloudtune.provider import OUTPUT as OUTPUT_FOLDER
-from cloudtune.provider import Json, Measurement, StoredFile, TrialFiles, local_files
+from cloudtune.provider import Json
+from cloudtune.provider.trial_files import OUTPUT as OUTPUT_FOLDER
+from cloudtune.provider.trial_files import StoredFile, TrialFiles, local_files
+from cloudtune.results import Measurement
 from cloudtune_watson.jobs.documents import part
 from cloudtune_watson.jobs.launcher_contract import FAILURE, METRICS, MODEL
 from cloudtune_watson.jobs.start_script import LOG, RESULT

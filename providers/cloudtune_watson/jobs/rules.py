@@ -8,15 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    Facts,
-    Finding,
-    FittedStudy,
-    Note,
-    Study,
-    check_visible_secrets,
-    secret_variables,
-)
+from cloudtune.provider import Facts, Finding, FittedStudy, Note, Study
+from cloudtune.provider.secrets import check_visible_secrets, secret_variables
 from cloudtune_watson.jobs.native_rules import native_rules
 from cloudtune_watson.settings import NAME, SETTINGS, WatsonSettings
 from cloudtune_watson.versions import WML_FIRST, WML_LAST, parse_version, short_version

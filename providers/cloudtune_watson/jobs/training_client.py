@@ -10,16 +10,9 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from cloudtune.provider import (
-    JobContext,
-    Json,
-    Plan,
-    ProviderError,
-    Started,
-    TrainingJob,
-    fill_placeholders,
-    resolve_secrets,
-)
+from cloudtune.provider import JobContext, Json, Plan, ProviderError, TrainingJob, fill_placeholders
+from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.results import Started
 from cloudtune_watson import response
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of

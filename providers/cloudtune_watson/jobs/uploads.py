@@ -18,11 +18,11 @@ from cloudtune.provider import (
     Json,
     Plan,
     ProviderError,
-    Uploads,
     launcher_files,
     pause,
     write_archive,
 )
+from cloudtune.provider.uploads import Uploads
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs import start_script
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of, describe_software

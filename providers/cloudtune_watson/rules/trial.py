@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    Facts,
-    Finding,
-    Note,
-    Study,
-    has_code,
-    input_address,
-    largest_resources,
-    secret_variables,
-)
+from cloudtune.provider import Facts, Finding, Note, Study, largest_resources
+from cloudtune.provider.lookup import has_code, input_address
+from cloudtune.provider.secrets import secret_variables
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.settings import NAME
 

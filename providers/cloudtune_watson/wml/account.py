@@ -11,14 +11,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from cloudtune.provider import (
-    Check,
-    Json,
-    Plan,
-    account_error,
-    account_ok,
-    account_unknown,
-)
+from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider.account import account_error, account_ok, account_unknown
 from cloudtune_watson.account import Headers, ask_for, check_cluster, find
 from cloudtune_watson.http import HttpClient
 from cloudtune_watson.policy import member_command

@@ -27,7 +27,8 @@ from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient, ServiceClient
 
 if TYPE_CHECKING:
-    from cloudtune.provider import Json, StoredFile
+    from cloudtune.provider import Json
+    from cloudtune.provider.trial_files import StoredFile
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from cloudtune.provider import Measurement
+from cloudtune.results import Measurement
 from cloudtune_watson.launcher_contract import METRIC_LIST, parse_literal
 
 MAX_BYTES = 32 * 1024 * 1024

@@ -9,16 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from cloudtune.provider import (
-    JobContext,
-    Json,
-    Measurement,
-    Plan,
-    Started,
-    TrainingJob,
-    fill_placeholders,
-    format_value,
-)
+from cloudtune.provider import JobContext, Json, Plan, TrainingJob, fill_placeholders, format_value
+from cloudtune.results import Measurement, Started
 from cloudtune_watson import response
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import WatsonError

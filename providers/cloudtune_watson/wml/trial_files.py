@@ -8,15 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
-    JobContext,
-    StoredFile,
-    Trial,
-    TrialFiles,
-    local_files,
-)
+from cloudtune.provider import JobContext
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
+from cloudtune.results import Trial
 from cloudtune_watson.wml.client import WmlClient
 
 _FOLDERS = {"model": OUTPUT, "checkpoint": CHECKPOINT}

@@ -18,9 +18,9 @@ from cloudtune.provider import (
     JobContext,
     Plan,
     ProviderError,
-    Uploads,
     write_archive,
 )
+from cloudtune.provider.uploads import Uploads
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.uploads import packing_error, source_folder, travelling_files
 from cloudtune_watson.wml.client import WmlClient

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from cloudtune.provider import Check, Plan, account_error, account_ok, is_map
+from cloudtune.provider import Check, Plan, is_map
+from cloudtune.provider.account import account_error, account_ok
 from cloudtune_watson.account import Headers, ask_for, check_cluster, find
 from cloudtune_watson.http import HttpClient
 from cloudtune_watson.settings import SETTINGS

@@ -6,20 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
-    CHECKPOINT,
-    OUTPUT,
     Check,
     Facts,
     JobClient,
     JobContext,
     JobDescription,
     Plan,
-    Policy,
-    Trial,
-    TrialFiles,
     describe_source,
-    local_files,
 )
+from cloudtune.provider.account import Policy
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, TrialFiles, local_files
+from cloudtune.results import Trial
 from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.layout import archive_name

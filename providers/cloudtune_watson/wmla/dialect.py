@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
+from cloudtune.formats import (
     Dialect,
-    Finding,
-    FittedStudy,
-    Json,
     Native,
-    Note,
-    Study,
     map_at,
     named_entries,
     native_of,
     other_sources,
     take_block,
-    without_launcher,
 )
+from cloudtune.provider import Finding, FittedStudy, Json, Note, Study, without_launcher
 from cloudtune_watson.capabilities import MANAGED, TITLE
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.wmla.native.names import DATA, WORDS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import Facts, FittedStudy, Input, Json, Native, Study
+from cloudtune.formats import Native
+from cloudtune.provider import Facts, FittedStudy, Input, Json, Study
 from cloudtune_watson.layout import COMMAND, MODEL_FOLDER, archive_name
 from cloudtune_watson.settings import WatsonSettings
 from cloudtune_watson.versions import STANDALONE

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import (
+from cloudtune.provider import Json, Objective, RawTrial, Study
+from cloudtune.results import (
     FINAL_STATES,
     JobState,
-    Json,
     Measurement,
-    Objective,
-    RawTrial,
-    Study,
     TrialState,
     explain_missing_objective,
     objective_values,

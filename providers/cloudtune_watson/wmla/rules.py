@@ -8,16 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    Facts,
-    Finding,
-    FittedStudy,
-    FloatParameter,
-    Note,
-    Space,
-    Study,
-    write_power,
-)
+from cloudtune.formats import write_power
+from cloudtune.provider import Facts, Finding, FittedStudy, FloatParameter, Note, Space, Study
 from cloudtune_watson.rules.clusters import metric_rules
 from cloudtune_watson.settings import SETTINGS, WatsonSettings
 from cloudtune_watson.versions import (

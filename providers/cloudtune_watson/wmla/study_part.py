@@ -13,22 +13,18 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from cloudtune.formats import Native, compact, inverse, map_at, write_power
 from cloudtune.provider import (
     DiscreteParameter,
     FloatParameter,
     IntParameter,
     Json,
-    Native,
     Parameter,
     Space,
     Study,
     Value,
-    compact,
     format_value,
-    inverse,
     list_values,
-    map_at,
-    write_power,
 )
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.wmla.native.model_spec import MAIN, write_options

@@ -8,7 +8,8 @@ import pytest
 
 from cloudtune.errors import StudyError
 from cloudtune.fitting.fit import fit
-from cloudtune.provider import Started, largest_resources, registry, trial_resources
+from cloudtune.provider import largest_resources, registry, trial_resources
+from cloudtune.results import Started
 from cloudtune.study.loader import load
 from cloudtune.study.study import Study
 

@@ -27,8 +27,8 @@ from cloudtune.provider import (
     Study,
     TrainingJobs,
     largest_resources,
-    uses_launcher,
 )
+from cloudtune.provider.lookup import uses_launcher
 
 CAPABILITIES = Capabilities(
     provider="example",

@@ -15,17 +15,15 @@ from cloudtune.provider import (
     SOURCE,
     JobContext,
     Json,
-    Measurement,
     Plan,
     ProviderError,
-    Started,
     TrainingJob,
-    TrialState,
     format_value,
     launcher_files,
-    resolve_secrets,
     write_archive,
 )
+from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.results import Measurement, Started, TrialState
 
 CLIENT = [sys.executable, str(Path(__file__).with_name("batch.py"))]
 """The command-line client of the service. Yours is probably the name of a program."""

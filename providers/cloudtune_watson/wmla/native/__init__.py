@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.provider import Dialect, Fields, Format, Json, StudyDraft, is_map
+from cloudtune.formats import Dialect, Fields, Format, StudyDraft
+from cloudtune.provider import Json, is_map
 from cloudtune_watson.settings import NAME
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from cloudtune.provider import Fields, Json, compact, parse_number
+from cloudtune.formats import Fields, compact, parse_number
+from cloudtune.provider import Json
 from cloudtune_watson.settings import NAME
 
 MAIN = "--model-main"

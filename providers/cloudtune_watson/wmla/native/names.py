@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import Json, Words
+from cloudtune.formats import Words
+from cloudtune.provider import Json
 
 DATA = "data"
 """The part of a request with the search, and its key in ``providers.watson.native``."""

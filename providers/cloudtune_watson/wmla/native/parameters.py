@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloudtune.provider import (
+from cloudtune.formats import (
     Fields,
-    Json,
     parse_number,
     read_named,
     read_power,
     rising_numbers,
     unique_values,
 )
+from cloudtune.provider import Json
 from cloudtune_watson.wmla.native.names import BOUNDS, LISTS, type_name
 
 

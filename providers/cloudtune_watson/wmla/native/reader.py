@@ -6,16 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.provider import (
-    Fields,
-    Json,
-    StudyDraft,
-    compact,
-    describe_value,
-    format_duration,
-    is_list,
-    is_map,
-)
+from cloudtune.formats import Fields, StudyDraft, compact, describe_value
+from cloudtune.provider import Json, format_duration, is_list, is_map
 from cloudtune_watson.settings import NAME
 from cloudtune_watson.wmla.native.model_spec import read_model
 from cloudtune_watson.wmla.native.names import ALGORITHMS, DATA, GOALS, GRID, SELECTS
