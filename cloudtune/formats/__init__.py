@@ -6,4 +6,4 @@ is first used.
 
 from cloudtune.common.lazy_exports import lazy_exports
 
-__getattr__, __dir__ = lazy_exports(__name__, __file__)
+__getattr__, __dir__, _ = lazy_exports(__name__, __file__)
