@@ -24,23 +24,37 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return job
 
 
-def test_a_script_sees_what_it_sees_here(
-    job: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def see(job: Launched, data: Path) -> dict[str, Any]:
+    """Write the script of a study with awkward values, its files and its input."""
     for name in ("setup.py", "sub/helper.py", "requirements.txt", "cloudtune/x.txt"):
         (job.source / name).parent.mkdir(parents=True, exist_ok=True)
         (job.source / name).touch()
     job.write(SHOW)
-    data = tmp_path / "data"
     data.mkdir()
     (data / "rows.csv").touch()
-    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    study, trials = awkward_study(), awkward_trials()
+    study = awkward_study()
     study["trial"] |= {"source": str(job.source), "inputs": {"train": str(data)}}
-    study["initial_trials"] = trials
-    results = cloudtune.run(cloudtune.plan(Study.model_validate(study)), show=False).results()
-    here = {done.number: job.shown(Path(str(done.log)).read_text()) for done in results.trials}
+    return study | {"initial_trials": awkward_trials()}
+
+
+@pytest.fixture(scope="module")
+def logs_here(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """The log of each awkward trial on this machine, by its number."""
+    folder = tmp_path_factory.mktemp("here")
+    job: Any = import_module("tests.cloudtune_sagemaker.launched").LaunchedJob(folder)
+    study = Study.model_validate(see(job, folder / "data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLOUDTUNE_HOME", str(folder / "state"))
+        patch.chdir(folder)
+        results = cloudtune.run(cloudtune.plan(study), show=False).results()
+    return {done.number: Path(str(done.log)).read_text("utf-8") for done in results.trials}
+
+
+def test_a_script_sees_what_it_sees_here(
+    job: Launched, logs_here: dict[int, str], tmp_path: Path
+) -> None:
+    study, trials = see(job, tmp_path / "data"), awkward_trials()
+    here = {number: job.shown(log) for number, log in logs_here.items()}
     assert len(here) == len(trials)
 
     job.study, job.env = study, {"MORE": "ä b"}

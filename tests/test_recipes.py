@@ -7,12 +7,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cloudtune.study.loader import load
+from tests.cloudtune.cli.conftest import Cloudtune
+from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
 
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"
 FILES = {"yaml": "study.yaml", "python": "train.py", "c": "throw.c"}
@@ -33,40 +34,39 @@ RECIPES = recipes()
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "My GPU"])
-def test_a_recipe_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_runs(
+    name: str, typed: Cloudtune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocks = RECIPES[name]
     if "c" in blocks and not shutil.which("cc"):
         pytest.skip("no C compiler")
     folder = tmp_path / "study"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
     Path("../points.csv").write_text("1,2\n2,4\n", "utf-8")
     for language, file in FILES.items():
         if language in blocks:
             Path(file).write_text(blocks[language], "utf-8")
     needs_run = load("study.yaml").warm_start is not None
     if needs_run:
-        first = call(f"{RUN} --json --set warm_start=")
+        first = call(typed, f"{RUN} --json --set warm_start=")
         study = Path("study.yaml").read_text("utf-8")
         Path("study.yaml").write_text(study.replace("k7f2", json.loads(first)[0]["run"]), "utf-8")
     for line in blocks.get("sh", RUN).splitlines():
-        call(line)
-    (result,) = json.loads(call("cloudtune results --json"))
+        call(typed, line)
+    (result,) = json.loads(call(typed, "cloudtune results --json"))
     assert result["state"] == "completed"
     assert not any(trial["state"] == "failed" for trial in result["trials"])
     assert all(trial["objective"] for trial in result["trials"] if trial["state"] == "completed")
 
 
-def call(line: str) -> str:
+def call(typed: Cloudtune, line: str) -> str:
     words = shlex.split(line)
+    if words[0] != "cloudtune":
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
     if line.startswith(RUN) and load("study.yaml").strategy.name != "grid":
         words += ["--set", "limits.max_trials=4"]
-    if words[0] == "cloudtune":
-        words[:1] = [sys.executable, "-m", "cloudtune"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return typed(*words[1:]).stdout
 
 
 def test_the_recipe_for_gpus_is_right(tmp_path: Path) -> None:

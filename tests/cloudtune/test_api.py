@@ -16,6 +16,8 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock
 from cloudtune.runs import lifecycle
+from tests.cloudtune.cli.conftest import Cloudtune
+from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +97,7 @@ def test_wait_raises_the_error_of_the_thread(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )  # fmt: skip
 def test_python_and_the_command_line_agree_on_a_run_without_result(
-    tmp_path: Path, script: str, limits: dict[str, int], code: int
+    typed: Cloudtune, tmp_path: Path, script: str, limits: dict[str, int], code: int
 ) -> None:
     (tmp_path / "train.py").write_text(script, "utf-8")
     (tmp_path / "study.yaml").write_text(json.dumps(study().to_json() | {"limits": limits}))
@@ -112,8 +114,7 @@ def test_python_and_the_command_line_agree_on_a_run_without_result(
             call()
         assert 'train.py", line 1' in str(caught.value)
     for words in (["run", "study.yaml"], ["resume"], ["watch"]):
-        command = [sys.executable, "-m", "cloudtune", *words]
-        assert subprocess.run(command, check=False).returncode == code
+        typed(*words, code=code)
 
 
 def test_a_new_handle_reads_the_same_results() -> None:
