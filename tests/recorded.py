@@ -11,11 +11,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
+
+import pytest
 
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -27,21 +30,87 @@ FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
 ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
 """The differences that are accepted, each with its reason."""
 
+PATIENCE = 30.0
+"""Seconds in which a job has to reach a state."""
+MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What an answer raises that has not the form that its operation has."""
 _VALUES = ("state", "code", "message", "status", "done", "@type", "FailureReason")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""
 
 
+def all_files() -> list[Path]:
+    """Return the files of all recordings; their folders do not matter."""
+    return sorted(path for path in FOLDER.rglob("*.json") if path.name != "accepted.json")
+
+
 def files(service: str) -> list[Path]:
-    """Return the recordings of a service."""
-    return sorted((FOLDER / service).glob("*.json"))
+    """Return the recordings of a service that have the form of recordings."""
+    return [file for file in all_files() if not problems(file) and read(file)["service"] == service]
+
+
+@cache
+def problems(path: Path) -> tuple[str, ...]:
+    """Return where a file does not have the form of a recording."""
+    try:
+        recording: Any = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        return (f"not JSON: {error}",)
+    if not is_map(recording):
+        return ("not an object",)
+    found = [
+        f"{name} is missing or no text"
+        for name in ("service", "date")
+        if not isinstance(recording.get(name), str)
+    ]
+    sequence = recording.get("sequence")
+    if not is_list(sequence) or not sequence:
+        return (*found, "sequence is missing, empty or no list")
+    kinds: dict[str, tuple[type, ...]] = {
+        "operation": (str,),
+        "request": (dict, type(None)),
+        "status": (int, type(None)),
+        "answer": (object,),
+    }
+    for number, item in enumerate(sequence, 1):
+        if not is_map(item):
+            found.append(f"call {number} is no object")
+            continue
+        found += [
+            f"call {number}: {name} is missing or of a wrong type"
+            for name, types in kinds.items()
+            if not isinstance(item.get(name), types) or (name == "answer" and name not in item)
+        ]
+    return tuple(found)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return a recording."""
+    """Return a recording; calls without a request or a status get an empty one and 200.
+
+    An answer that is empty or a text, such as a file, is empty and has ``is_compared`` false.
+    """
     recording: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    for item in recording["sequence"]:
+        item["request"] = item.get("request") or {}
+        item["status"] = item.get("status") or 200
+        item["is_compared"] = is_map(item["answer"])
+        item["answer"] = item["answer"] if item["is_compared"] else {}
     return recording
+
+
+def cases(service: str, extract: Callable[[Path], Iterable[tuple[str, Any]]]) -> list[Any]:
+    """Return the cases that a function extracts from each recording, with their names.
+
+    A recording that it cannot read is a case that fails, and whose name says why.
+    """
+    found: list[Any] = []
+    for file in files(service):
+        try:
+            found += [pytest.param(value, id=name) for name, value in extract(file)]
+        except MALFORMED as error:
+            found.append(pytest.param(None, id=f"{file.stem} is malformed: {error!r}"))
+    return found
 
 
 def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -158,17 +227,23 @@ class Steps(Delays):
         finally:
             self.waiting.remove(step)
 
-    def until(self, read: Callable[[], T], is_good: Callable[[T], bool]) -> T:
+    def until(
+        self,
+        read: Callable[[], T],
+        is_good: Callable[[T], bool],
+        is_busy: Callable[[], bool] = lambda: True,
+    ) -> T:
         """Let one delay after the other pass until what is read is good; return it.
 
-        A state is entered before the next delay begins, so none is passed over.
+        A state is entered before the next delay begins, so none is passed over. What is read last
+        is returned if it is not good, and nothing runs any more or `PATIENCE` ends.
         """
-        due = time.monotonic() + 60
+        due = time.monotonic() + PATIENCE
         while True:
-            steps = list(self.waiting)[:1]
-            if is_good(value := read()):
+            steps, busy = list(self.waiting)[:1], is_busy()
+            value = read()
+            if is_good(value) or not busy or time.monotonic() > due:
                 return value
-            assert time.monotonic() < due, value
             for step in steps:
                 step.set()
             time.sleep(0.01)

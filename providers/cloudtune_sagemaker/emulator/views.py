@@ -73,7 +73,8 @@ def training(job: TrainingJob) -> Json:
         "FinalMetricDataList": [
             {"MetricName": name, "Value": value, "Timestamp": int(when)}  # recorded, 2025
             for name, (value, when) in job.final.items()
-        ],
+        ]
+        or None,
         **_seconds(job),
         **warm_pools.status(job),
     }

@@ -1,0 +1,256 @@
+"""Replays recorded calls of Vertex AI against its emulator, and yields where its answers differ."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from werkzeug.test import Client
+
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune_vertex.emulator.app import VertexApp
+from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
+from cloudtune_vertex.emulator.wire import OUTPUT_ONLY
+from tests import recorded
+from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unaccepted, unlisted
+
+COLLECTIONS = ("customJobs", "hyperparameterTuningJobs")
+FAILING = "raise SystemExit(1)"
+ENDLESS = "import time; time.sleep(600)"
+REPORTING = """
+import json, os, time
+file = os.environ.get("CLOUD_ML_HP_METRIC_FILE")
+if file:
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "a") as opened:
+        report = {"timestamp": time.time(), "trial": "0", "global_step": "1"}
+        opened.write(json.dumps(report | {name: "0.5" for name in METRICS}) + chr(10))
+"""
+_PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/]+/locations/[^/]+/(\w+)/[^/:?]+)")
+
+
+class Emulator:
+    """An emulator in this process, whose delays pass step by step."""
+
+    def __init__(self, folder: Path, seed: int = 0) -> None:
+        self.steps = Steps()
+        plan = FaultPlan(seed=seed)
+        self.app = VertexApp(folder, self.steps, plan, "http://127.0.0.1:9", "key")
+        self.client = Client(self.app)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Return the status and the answer of a call."""
+        headers = {"Authorization": "Bearer key"}
+        answer = self.client.open(path, method=method, headers=headers, json=body)
+        return answer.status_code, json.loads(answer.get_data() or b"{}")
+
+
+def is_served(item: dict[str, Any]) -> bool:
+    return reason_to_skip("vertex", item["operation"]) is None
+
+
+def rows_of(answer: Any) -> list[Any]:
+    """Return the rows of a list of jobs."""
+    return [row for name in COLLECTIONS for row in answer.get(name) or ()]
+
+
+def state_in(answer: Any) -> Any:
+    """Return the state of the job in an answer, or of the first in a list."""
+    return (rows_of(answer) or [answer])[0].get("state")
+
+
+class Replay:
+    """Replays one recording; a job whose creation was not recorded is created by its description.
+
+    Jobs that ran run a script in place of their container, with which they end as they did.
+    """
+
+    def __init__(self, emulator: Emulator, recording: dict[str, Any]) -> None:
+        self._emulator = emulator
+        sequence = [each for each in recording["sequence"] if "situation" not in each["request"]]
+        self._calls = [each for each in sequence if is_served(each)]
+        self._names: dict[str, str] = {}
+        self._created: set[str] = set()
+        self._last: dict[str, dict[str, Any]] = {}
+
+    def _read(self) -> None:
+        """Read the last answer about each job."""
+        for item in self._calls:
+            for job in (*rows_of(item["answer"]), item["answer"]):
+                if "state" in job and job.get("name"):
+                    self._last[job["name"]] = job
+
+    def differences(self) -> Iterator[str]:
+        """Yield where the emulator answers otherwise; the last is a job that it does not create."""
+        try:
+            self._read()
+        except MALFORMED as error:
+            yield f"its answers are malformed: {error!r}"
+            return
+        for item in self._calls:
+            path = item["request"].get("path", "")
+            if path and item["operation"] not in OPERATIONS:
+                yield f"{item['operation']}: the emulator has no such operation"
+            elif path:
+                try:
+                    yield from self._compare(item, path)
+                except NotCreatedError as error:
+                    yield f"{item['operation']}: {error}"
+                    return
+                except MALFORMED as error:
+                    yield f"{item['operation']}: malformed: {error!r}"
+                    return
+
+    def _compare(self, item: dict[str, Any], path: str) -> Iterator[str]:
+        operation, method = item["operation"], item["request"].get("method", "GET")
+        is_creation = operation.startswith("Create") and item["status"] == 200
+        if operation.startswith("Create") and not is_creation:
+            yield f"{operation}: no request is known here that is refused so: {item['answer']}"
+            return
+        answer = item["answer"]
+        name = answer.get("name", "")
+        if is_creation and any(f"/{each}/" in name for each in COLLECTIONS):
+            status, shown = self._create(
+                name, path, item["request"].get("body_rebuilt_from_answer")
+            )
+        else:
+            self._create_missing(item, path)
+            status, shown = self._ask(method, path, item)
+        if status != item["status"]:
+            yield f"{operation}: {item['status']} was recorded, not {status}: {shown}"
+            return
+        if not item["is_compared"]:
+            return
+        yield from unaccepted("vertex", operation, differences(alike(answer), shown))
+        yield from (
+            f"{operation} {each}: not listed" for each in unlisted("vertex", operation, shown)
+        )
+        if operation.startswith("Delete"):
+            self._names |= paired(answer.get("name", ""), shown.get("name", ""))
+
+    def _ask(self, method: str, path: str, item: dict[str, Any]) -> tuple[int, Any]:
+        path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
+        wanted = (item["status"], state_in(item["answer"]))
+
+        def call() -> tuple[int, Any]:
+            return self._emulator.ask(method, path)
+
+        if method != "GET":
+            return call()
+        return self._emulator.steps.until(
+            call, lambda got: (got[0], state_in(got[1])) == wanted, self._emulator.app.busy
+        )
+
+    def _create(self, name: str, path: str, body: Any) -> tuple[int, Any]:
+        """Create a job as it was recorded; return the status and the answer."""
+        last = self._last.get(name, {})
+        body = body or {key: value for key, value in last.items() if key not in OUTPUT_ONLY}
+        body = runnable(sent(body), last)
+        path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
+        status, answer = self._emulator.ask("POST", path, body)
+        if status != 200:
+            raise NotCreatedError(f"the emulator refuses to create such a job: {answer}")
+        self._created.add(name)
+        self._names |= paired(name, answer["name"])
+        return status, answer
+
+    def _create_missing(self, item: dict[str, Any], path: str) -> None:
+        """Create the jobs of an answer that the recording does not create, before they ended."""
+        names = [job["name"] for job in rows_of(item["answer"]) if "name" in job]
+        match = _PATH.match(path)
+        if match and match[2] in COLLECTIONS and item["status"] == 200:
+            id_ = match[1].rpartition("/")[2]
+            names += [next((each for each in self._last if each.endswith(f"/{id_}")), match[1])]
+        for name in names:
+            if name in self._created or any(name.endswith(old) for old in self._names):
+                continue
+            parent = "/".join(name.split("/")[2:5])
+            body = None if name in self._last else small_job(parent.rpartition("/")[2])
+            self._create(name, f"/v1/projects/PROJECT/{parent}", body)
+        for name in names:
+            self._cancel(name, item)
+
+    def _cancel(self, name: str, item: dict[str, Any]) -> None:
+        """Cancel a job whose cancellation was not recorded."""
+        is_cancelled = str(state_in(item["answer"])).startswith("JOB_STATE_CANCEL")
+        calls = [each["request"].get("path", "") for each in self._calls]
+        if is_cancelled and not any(path.endswith(":cancel") for path in calls):
+            path = recorded.renamed(f"/v1/{name}", self._names)
+            self._emulator.steps.until(
+                lambda: self._emulator.ask("GET", path)[1],
+                lambda job: "startTime" in job or "startTime" not in item["answer"],
+            )
+            self._emulator.ask("POST", f"{path}:cancel")
+
+
+class NotCreatedError(Exception):
+    """A recorded job that the emulator does not create."""
+
+
+def paired(old: str, new: str) -> dict[str, str]:
+    """Return the parts of a recorded name that differ from the emulator's."""
+    both = zip(old.split("/"), new.split("/"), strict=False)
+    return {was: now for was, now in both if was != now and was}
+
+
+def alike(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a list with the jobs only that have the state of the first one."""
+    for name in [each for each in COLLECTIONS if answer.get(each)]:
+        rows = answer[name]
+        answer = {**answer, name: [row for row in rows if state_in(row) == state_in(rows[0])]}
+    return answer
+
+
+def specs_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the worker pools of a job."""
+    specs: list[dict[str, Any]] = [job.get("jobSpec", {}), job.get("trialJobSpec", {})]
+    return [pool for spec in specs for pool in spec.get("workerPoolSpecs", ())]
+
+
+def sent(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a request without what the service has added to it."""
+    body = copy.deepcopy(body)
+    for pool in specs_of(body):
+        if pool.get("diskSpec") == DISK:
+            del pool["diskSpec"]
+    return body
+
+
+def runnable(body: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
+    """Return a request with a script that ends as the job was last seen, if it ran at all."""
+    metrics = [each.get("metricId") for each in body.get("studySpec", {}).get("metrics", ())]
+    scripts = {
+        "JOB_STATE_RUNNING": ENDLESS,
+        "JOB_STATE_FAILED": FAILING,
+        "JOB_STATE_SUCCEEDED": f"METRICS = {metrics!r}\n{REPORTING}",
+    }
+    script = scripts.get(last.get("state", ""))
+    for pool in specs_of(body) if script else ():
+        if container := pool.get("containerSpec"):
+            container |= {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", script]}
+    return body
+
+
+def small_job(collection: str) -> dict[str, Any]:
+    """Return a job of which nothing is known."""
+    container = {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", ENDLESS]}
+    machine = {"machineType": "n1-standard-4"}
+    pools = [{"machineSpec": machine, "replicaCount": "1", "containerSpec": container}]
+    if collection == "customJobs":
+        return {"displayName": "job", "jobSpec": {"workerPoolSpecs": pools}}
+    return {
+        "displayName": "job",
+        "studySpec": {
+            "metrics": [{"metricId": "val_loss", "goal": "MINIMIZE"}],
+            "parameters": [
+                {"parameterId": "units", "integerValueSpec": {"minValue": "8", "maxValue": "9"}}
+            ],
+        },
+        "maxTrialCount": 1,
+        "parallelTrialCount": 1,
+        "trialJobSpec": {"workerPoolSpecs": pools},
+    }
