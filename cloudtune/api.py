@@ -360,8 +360,7 @@ def report(
     Args:
         results: The results of one run or several.
         path: The file; its ending (html, md, json, txt) determines the format.
-        form: ``text``, ``html``, ``markdown`` or ``json``, if there is no file or another ending.
-            Text by default.
+        form: ``text`` (the default), ``html``, ``markdown`` or ``json``, if no file ending says it.
         width: The columns of a terminal, for text.
 
     Raises:
@@ -372,6 +371,7 @@ def report(
     from cloudtune.comparison.rerun_command import load_run_arguments
     from cloudtune.reporting.documents.render import render_report, report_format
     from cloudtune.reporting.notebook import ReportText
+    from cloudtune.runs.confirmations import confirmations_of
 
     groups = [results] if isinstance(results, Results) else results
     jobs = [job for group in groups for job in group]
@@ -379,7 +379,7 @@ def report(
     form = form or (report_format(file) if file else "text")
     runs = {job.run for job in jobs}
     folders = {run: Run(run).folder for run in runs}
-    comparison = compare(jobs, load_run_arguments(runs), folders)
+    comparison = compare(jobs, load_run_arguments(runs), folders, confirmations_of(runs))
     text = render_report(comparison, form, width)
     if file:
         from cloudtune.ledger.outputs import record_outputs

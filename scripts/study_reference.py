@@ -31,6 +31,7 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
     "inputs": ("Input",),
     "env": ("FromEnvironment",),
     "warm_start": ("WarmStart",),
+    "confirm": ("Confirm",),
 }
 """The models whose keys the table of a block lists."""
 
@@ -47,6 +48,7 @@ _LINKS = {
     "Strategy": "strategy",
     "TrialSpec": "trial",
     "WarmStart": "warm_start",
+    "Confirm": "confirm",
 }
 """The headings of the page that describe the maps, by the name of the model."""
 

@@ -187,6 +187,8 @@ def blocks_with(model: str, key: str) -> Json:
             return study | {"early_stopping": {"rule": rule, **example}}
         case "WarmStart":
             return study | {"warm_start": {"from": "k7f2", **example}}
+        case "Confirm":
+            return study | {"confirm": {"metric": "test", **example}}
         case "Limits":
             return study | {"limits": example}
         case "TrialSpec":

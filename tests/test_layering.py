@@ -80,7 +80,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "launcher errors",
         "study",
         "fitting results",
-        "dialect",
+        "dialect confirmation",
         "ledger search execution bundle formats",
         "provider",
         "emulation",

@@ -39,7 +39,7 @@ if __name__ == "__main__":
 """
 _CALL_FIELDS = {
     *("script", "module", "command", "args", "arguments", "metrics", "env", "requirements"),
-    "switches",
+    *("switches", "seed_argument"),
 }
 
 
@@ -65,9 +65,13 @@ def launch_data(
     return {
         "format": "cloudtune.launch/v1",
         "run": run,
-        "trial": call | {"parameters": list(study.parameters)},
+        "trial": {
+            **call,
+            "parameters": list(study.parameters),
+            **({"seed": study.trial_seed} if study.trial_seed else {}),
+        },
         "parameters": [dict(definition) for definition in restore_definitions(fitted)],
-        "constants": dict(study.constants),
+        "constants": study.script_constants,
         "inputs": dict(paths),
         "resource": study.strategy.resource,  # of hyperband; the script gets it if it is sent
         "folder": folder,

@@ -16,9 +16,10 @@ SET_PATHS = {
     "max_cost",
     "early_stopping": "rule min_step interval min_trials slack slack_amount eta",
     "warm_start": "from kind",
+    "confirm": "metric goal train_metric",
     "trial": "source script module command requirements python warm preload args arguments "
-    "switches metrics select inputs env resources.cpus resources.gpus resources.memory "
-    "resources.when retry.on retry.memory retry.times",
+    "seed_argument switches metrics select inputs env resources.cpus resources.gpus "
+    "resources.memory resources.when retry.on retry.memory retry.times",
     "": "name description initial_trials",
 }
 """The fields of a study by block, without those whose names the study chooses."""

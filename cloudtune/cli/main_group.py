@@ -31,6 +31,7 @@ _COMMANDS = {
         "attach": ("attach", "Take over a job that was started elsewhere, with all its trials."),
     },
     "Results": {
+        "confirm": ("confirm", "Repeat the best trials with new seeds: is the gain real?"),
         "results": ("results", "Print trials as a table, JSON, CSV or Parquet."),
         "fetch": ("fetch", "Copy the outputs, checkpoints and log of a trial to this machine."),
         "export": (

@@ -42,8 +42,10 @@ def report(runs: tuple[str, ...], output: Path | None, form: str | None, *, as_j
     pull request.
     """
     from cloudtune import api
+    from cloudtune.runs.confirmations import confirmed_run
 
-    results = [api.find_run(run).results() for run in runs or (None,)]
+    ids = dict.fromkeys(confirmed_run(run) for run in runs or (None,))
+    results = [api.find_run(run).results() for run in ids]
     width = None
     if output is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns

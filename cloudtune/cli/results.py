@@ -103,7 +103,13 @@ def results(
             f"{' and '.join([*used, *(['--sort'] if sort else [])])} contradict each other"
         )
     with _damage_on_exit() as on_damage:
+        if only_best:
+            from cloudtune.runs.confirmations import confirmed_run
+
+            runs = tuple(confirmed_run(run) for run in runs or (None,))
         jobs = _read_jobs(runs, on_damage)
+        if only_best:
+            jobs = _prefer_confirmed(jobs)
         if trial is not None:
             jobs = _select_trial(jobs, trial)
         elif only_best and not value_format:
@@ -182,6 +188,19 @@ def _order(jobs: Iterator[_Job], top: int | None, sort: str | None) -> Iterator[
     for result, trials in jobs:
         chosen = trials if top is None else top_trials(result, trials, top)
         yield result, chosen if sort is None else sort_trials(result, chosen, sort)
+
+
+def _prefer_confirmed(jobs: Iterable[_Job]) -> Iterator[_Job]:
+    """Yield the jobs; of one that was confirmed only the trial to take."""
+    from cloudtune.runs.confirmations import confirmed_trial
+
+    for result, trials in jobs:
+        if found := confirmed_trial(result):
+            number, reason = found
+            click.echo(f"note: {reason}", err=True)
+            yield result, [trial for trial in trials if trial.number == number]
+        else:
+            yield result, trials
 
 
 def _select_best(jobs: Iterable[_Job]) -> Iterator[_Job]:
@@ -331,8 +350,9 @@ def _print_table(jobs: Iterable[_Job]) -> None:
     table["state"] = [state.replace("_", " ") for state in columns["state"]]
     for prefix in ("objective.", "parameters."):
         table |= {titles[key]: columns[key] for key in columns if key.startswith(prefix)}
-    if any(columns.get("resource", ())):
-        table["resource"] = columns["resource"]
+    for name in ("resource", "seed"):
+        if any(columns.get(name, ())):
+            table[name] = columns[name]
     if "seconds" in columns:
         table["seconds"] = [None if s is None else round(s, 2) for s in columns["seconds"]]
     if "reason" in columns:
@@ -343,7 +363,7 @@ def _print_table(jobs: Iterable[_Job]) -> None:
 def _column_titles(keys: Iterable[str]) -> dict[str, str]:
     """Return the titles of objectives and parameters, without prefixes unless ambiguous."""
     counts = Counter(
-        ["run", "on", "emulated", "trial", "state", "resource", "seconds", "reason", *keys]
+        ["run", "on", "emulated", "trial", "state", "resource", "seed", "seconds", "reason", *keys]
     )
     short = {
         key: key.partition(".")[2] for key in keys if key.startswith(("objective.", "parameters."))

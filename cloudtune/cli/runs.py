@@ -83,7 +83,7 @@ def run(
         overrides = (*overrides, *_image_overrides(on, emulate=emulate))
     plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
     emulation = _emulation_options(plans, speed, faults)
-    _print_findings(plans, strict=strict)
+    print_findings(plans, strict=strict)
     _suggest_doctor(plans, study)
     run_id = plans[0].facts.run_id
     with resume_hint(run_id):
@@ -150,7 +150,7 @@ def _emulation_options(
     return EmulationOptions(speed, read_fault_plans(faults, modes) if faults else {})
 
 
-def _print_findings(plans: list[Plan], *, strict: bool) -> None:
+def print_findings(plans: list[Plan], *, strict: bool) -> None:
     """Print the findings and warnings of plans; raise if nothing can run."""
     from cloudtune.reporting.phrases import location_prefix
     from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines

@@ -31,6 +31,7 @@ from cloudtune.comparison.rankings import (
 )
 from cloudtune.comparison.rerun_command import rerun_command
 from cloudtune.comparison.time_breakdown import TimeBreakdown, time_breakdown
+from cloudtune.confirmation.analysis import ConfirmationResult, analyze
 from cloudtune.errors import UsageError
 from cloudtune.results.aggregate import failures_by_cause
 from cloudtune.results.model import StudyResult, encode_json
@@ -112,6 +113,8 @@ class Comparison:
     """Empty if there are several objectives."""
     importances: tuple[Importance, ...]
     importance_method: str
+    confirmations: tuple[ConfirmationResult, ...] = ()
+    """What repeated trials found, of these jobs and of runs that confirm them."""
     format: Literal["cloudtune.report/v1"] = FORMAT
 
     @property
@@ -128,6 +131,7 @@ def compare(
     jobs: Sequence[StudyResult],
     arguments: Mapping[str, Sequence[str]],
     folders: Mapping[str, Path] | None = None,
+    confirmations: Sequence[ConfirmationResult] = (),
 ) -> Comparison:
     """Return the comparison of jobs.
 
@@ -135,6 +139,7 @@ def compare(
         jobs: The results of the jobs. A job that occurs twice counts once.
         arguments: By run, the arguments with which its study was run: file and ``--set`` options.
         folders: By run, the folder with its files. Without them, the script's defaults are unknown.
+        confirmations: What other runs found that confirm one of these.
 
     Raises:
         UsageError: If there are no jobs or they have different objectives.
@@ -190,6 +195,10 @@ def compare(
             parameter_importance(group, index) for index in range(len(goals)) for group in groups
         ),
         importance_method=METHOD,
+        confirmations=(
+            *(found for job in jobs if (found := analyze(job))),
+            *(each for each in confirmations if each.run not in {job.run for job in jobs}),
+        ),
     )
 
 

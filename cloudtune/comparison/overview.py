@@ -14,9 +14,9 @@ from cloudtune.comparison.bounds import BoundHit, bound_hits
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE
-from cloudtune.comparison.script_defaults import script_defaults
 from cloudtune.formats.run_reader import DERIVED
 from cloudtune.results.model import StudyResult, Trial, pareto_front
+from cloudtune.study.script_defaults import script_defaults
 from cloudtune.study.search_space import Value, is_same_value
 
 MAX_TOP_TRIALS = 10

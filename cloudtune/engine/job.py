@@ -114,7 +114,13 @@ class _Execution:
         facts, study = plan.facts, plan.fitted.study
         driver = Driver(
             study,
-            make_strategy(study, facts.seed, facts.parents, max_trials=study.limits.max_trials),
+            make_strategy(
+                study,
+                facts.seed,
+                facts.parents,
+                max_trials=study.limits.max_trials,
+                confirmation=facts.confirmation,
+            ),
             run=self.job.run,
             inbox=self.inbox,
             record=self.record,

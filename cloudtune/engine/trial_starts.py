@@ -209,6 +209,7 @@ class TrialStarts:
             parameters=suggestion.parameters,
             resource=suggestion.resource,
             memory=suggestion.memory,
+            seed=suggestion.seed,
         )
         if suggestion.resumes is None:
             return start

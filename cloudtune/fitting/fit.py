@@ -159,8 +159,9 @@ def fit_to(
     fitted = study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields})
     unsupported = unsupported_fields(fitted, support, title)
     diagnostics += unsupported
+    fitted = drop_fields(fitted, unsupported)
     return FittedStudy(
-        study=drop_fields(fitted, unsupported),
+        study=fitted.model_copy(update={"constants": fitted.script_constants}),
         original=study,
         names=names,
         sent=nodes_as_sent.sent,

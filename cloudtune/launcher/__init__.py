@@ -10,3 +10,6 @@ STUDY_FILE = "cloudtune_study.json"
 """What the launcher knows of the study: see `cloudtune.bundle.launcher.launch_data`."""
 CONTRACT_FILE = "launcher_contract.py"
 """The service's `Contract`, next to this file in the archive of a job."""
+SEED = "CLOUDTUNE_SEED"
+"""Environment variable of the script: its seed. Also the name under which that of a confirming
+trial is sent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from cloudtune.launcher import SEED
 from cloudtune.launcher.values import format_value
 from cloudtune.trial import TRIAL
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 RUN = "CLOUDTUNE_RUN"
 """Environment variable: id of the run, by which its processes are found."""
+CONFIRM = "CLOUDTUNE_CONFIRM"
+"""Environment variable of the script: 1 in a confirming trial."""
 _PLACEHOLDER = r"\{\{([^{}]+)\}\}"
 
 
@@ -73,6 +76,7 @@ def environment(
     *,
     trial_file: str,
     package: str | None,
+    seed: int | None = None,
 ) -> dict[str, str]:
     """Return the environment of a script.
 
@@ -84,6 +88,7 @@ def environment(
         paths: The inputs.
         trial_file: The file that `params` and the other functions read.
         package: The folder with a ``cloudtune`` package, for a Python without cloudtune.
+        seed: The seed of a confirming trial; None for that of the call.
     """
     env = {k: v for k, v in base.items() if k == RUN or not k.startswith("CLOUDTUNE_")}
     env.update({"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"})
@@ -95,10 +100,16 @@ def environment(
     for name, path in paths.items():
         env[input_variable(name)] = path
     env[TRIAL] = trial_file
+    env.update(seed_variables(call.get("seed", 0), seed))
     if package:
         folders = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder]
         env["PYTHONPATH"] = os.pathsep.join(folders + [package] * (package not in folders))
     return env
+
+
+def seed_variables(common: int, seed: int | None) -> dict[str, str]:
+    """Return the variables with the seed of a confirming trial, or the common one of a search."""
+    return {SEED: str(common)} if seed is None else {SEED: str(seed), CONFIRM: "1"}
 
 
 def placeholder_options(call: Mapping[str, Any]) -> dict[str, str]:

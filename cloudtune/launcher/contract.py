@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from cloudtune.launcher import SEED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -129,7 +131,7 @@ def parse_flags(study: Json, argv: Sequence[str]) -> Json:
         argv: The arguments of the launcher.
     """
     names = {definition.get("sent", definition["name"]) for definition in study["parameters"]}
-    names |= {study.get("resource"), *study["constants"]}
+    names |= {study.get("resource"), SEED, *study["constants"]}
     raw: Json = {}
     words = iter(argv)
     for word in words:

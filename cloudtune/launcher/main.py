@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from cloudtune.launcher import CONTRACT_FILE, STUDY_FILE
+from cloudtune.launcher import CONTRACT_FILE, SEED, STUDY_FILE
 from cloudtune.launcher.call import RUN, command_line, environment
 from cloudtune.launcher.contract import Contract, has_files, parse_flags
 from cloudtune.launcher.options import single_dash, switch_words
@@ -44,6 +44,10 @@ def main(argv: Sequence[str]) -> int:
         study = load_json(path)
         contract = _find_contract(study, argv) or contract
         constants = dict(contract.trial.get("constants") or restore_constants(study, contract.raw))
+        seed = constants.pop(SEED, None)
+        argument = study["trial"].get("seed_argument")
+        if argument and seed is not None:
+            constants[argument] = seed
         values = restore_values(study["parameters"], contract.raw)
         patterns = compile_patterns(study["trial"].get("metrics") or {})
         if study.get("folder"):
@@ -52,7 +56,9 @@ def main(argv: Sequence[str]) -> int:
             os.chdir(work)
     except (OSError, ValueError, KeyError) as error:
         return _refuse(contract, "cannot start the trial: {}".format(error))
-    return _launch(study, contract, constants, values, patterns)
+    return _launch(
+        study, contract, constants, values, patterns, seed=None if seed is None else int(seed)
+    )
 
 
 def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
@@ -101,6 +107,8 @@ def _launch(
     constants: Mapping[str, Value],
     values: Mapping[str, Value],
     patterns: Sequence[MetricPattern],
+    *,
+    seed: int | None,
 ) -> int:
     import shutil
     import tempfile
@@ -131,7 +139,9 @@ def _launch(
     flags = [name for name, value in arguments.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, folder_of_code)
     words = command_line(call, arguments, paths, python, dashed, switches=switches)
-    env = environment(os.environ, call, arguments, paths, trial_file=trial_file, package=_ROOT)
+    env = environment(
+        os.environ, call, arguments, paths, trial_file=trial_file, package=_ROOT, seed=seed
+    )
     env.setdefault(RUN, study["run"])
     env.update(contract.script_variables(folder))
     python_folder = os.path.dirname(python)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from cloudtune.launcher import SEED
 from cloudtune.launcher.values import format_value, is_same_value
 
 TYPE_CHECKING = False
@@ -136,13 +137,13 @@ def _is_close(number: float, value: float) -> bool:
 
 
 def restore_constants(study: Json, raw: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the constants, as the service sent them if it did, and hyperband's resource."""
+    """Return the constants, as the service sent them if it did, the resource, and `SEED`."""
     values: dict[str, Value] = {}
     for name, constant in study["constants"].items():
         values[name] = _convert(constant, name, raw[name]) if name in raw else constant
-    resource = study.get("resource") or ""
-    if resource in raw:
-        values[resource] = _convert(1, resource, raw[resource])
+    for name in (study.get("resource") or "", SEED):
+        if name in raw:
+            values[name] = _convert(1, name, raw[name])
     return values
 
 

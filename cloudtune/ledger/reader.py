@@ -14,6 +14,7 @@ from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.events import Event
 from cloudtune.results.model import Cost, StudyResult, Trial, job_state
 from cloudtune.results.trials import Trials
+from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.study import Study
 
 
@@ -94,6 +95,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         started=job.started,
         ended=job.ended,
         idle=_idle(job) if job.mode == "driven" else None,
+        confirmation=Confirmation.from_plan(plan),
     )
     # Earlier versions recorded `failed` for refused jobs.
     return replace(result, state=job_state(result, any_trials=submitted))

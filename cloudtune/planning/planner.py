@@ -48,6 +48,7 @@ from cloudtune.study.expected_trials import expected_trials
 
 if TYPE_CHECKING:
     from cloudtune.provider.base import BaseProvider
+    from cloudtune.study.confirmation import Confirmation
     from cloudtune.study.schema import Mode
     from cloudtune.study.study import Study
 
@@ -62,6 +63,7 @@ def plan(
     without: Sequence[Path] = (),
     emulated: bool = False,
     bundles: dict[Path, Bundle] | None = None,
+    confirmation: Confirmation | None = None,
 ) -> Plan:
     """Return what would be sent to a provider for a study.
 
@@ -78,6 +80,7 @@ def plan(
             calls would reach an emulator, because the environment leads there, is always emulated.
         bundles: The bundles of source folders that were read for other providers; a new one is
             added.
+        confirmation: What the run repeats of an earlier one.
 
     Raises:
         UsageError: If there is no such provider, or the service has no emulator.
@@ -110,6 +113,7 @@ def plan(
         emulated=emulated or emulator is not None,
         emulator=emulator.location if emulator else None,
         files=(),
+        confirmation=confirmation,
     )
     if source:
         facts = replace(facts, **vars(bundles[source]))

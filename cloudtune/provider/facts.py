@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
 
@@ -161,6 +162,8 @@ class Facts:
     """The location of an emulator that the run does not start: a folder or a URL."""
     attached: str | None = None
     """The address of a job that was started elsewhere, which is followed and never sent."""
+    confirmation: Confirmation | None = None
+    """What a confirming run repeats of an earlier one."""
     lookup: Lookup = field(default_factory=Lookup)
     outside_links: Mapping[str, str] = field(default_factory=dict[str, str])
     """The bundled links that point out of the source folder, with their targets."""

@@ -117,5 +117,15 @@ _TIMES = ("created", "started", "ended")
 _FLAT = (
     *("id", "number", "state", "word", *_TIMES, "seconds"),
     *("waited", "billed_seconds", "billed_at_least"),
-    *("machine", "resource", "replaces", "retries", "exit_code", "reason", "log", "artifacts"),
+    *(
+        "machine",
+        "resource",
+        "seed",
+        "replaces",
+        "retries",
+        "exit_code",
+        "reason",
+        "log",
+        "artifacts",
+    ),
 )

@@ -116,6 +116,7 @@ _CHECKS: Mapping[type[Event], Mapping[str, Callable[[object], bool]]] = {
         "memory": _is_map(lambda _: True),
         "checkpoint": or_absent(is_integer),
         "memory_retries": is_integer,
+        "seed": or_absent(is_integer),
     },
     Waiting: {"number": is_integer, "time": is_time, "reason": _is_short},
     Running: {"number": is_integer, "time": is_time},

@@ -51,6 +51,8 @@ class Started:
     """The number of the trial whose checkpoints this one continues; None for its own."""
     memory_retries: int = 0
     """How often the trial ran out of memory before this start."""
+    seed: int | None = None
+    """The seed of a confirming trial; None for the seed that all trials of a search share."""
 
     @property
     def checkpoint_number(self) -> int:

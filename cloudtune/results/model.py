@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 from cloudtune.common.display import Displayable
 from cloudtune.diagnostics import Finding
 from cloudtune.results.events import RunJobState, TrialState
+from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
@@ -113,6 +114,8 @@ class Trial(Displayable, _Times):
     """The amount of hyperband's resource that it has used."""
     retries: int | None = None
     """How often it started again because it ran out of memory; None if never."""
+    seed: int | None = None
+    """The seed of a confirming trial; None for the seed that all trials of a search share."""
     log: str | None = None
     """The path or address of its log."""
     artifacts: str | None = None
@@ -150,6 +153,8 @@ class StudyResult(Displayable, _Times):
     created: float | None = None
     started: float | None = None
     ended: float | None = None
+    confirmation: Confirmation | None = None
+    """What the run repeats, if it confirms an earlier one."""
     idle: float | None = None
     """Seconds between start and end in which no process drove the job; None in managed mode."""
     format: Literal["cloudtune.results/v1"] = FORMAT
@@ -225,10 +230,12 @@ def job_state(result: StudyResult, *, any_trials: bool | None = None) -> RunJobS
 
 
 def script_values(study: Study, trial: Trial) -> dict[str, Value]:
-    """Return what the script of a trial got: constants, the resource, and parameters."""
+    """Return what the script of a trial got: constants, seed, resource, and parameters."""
     name, amount = study.strategy.resource, trial.resource
     resource = {name: amount} if name and amount is not None else {}
-    return {**study.constants, **resource, **trial.parameters}
+    argument = study.trial.seed_argument
+    seed = {argument: trial.seed} if argument and trial.seed is not None else {}
+    return {**study.script_constants, **seed, **resource, **trial.parameters}
 
 
 def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:

@@ -162,6 +162,7 @@ class _TrialBuilder:
             replaces=first.replaces,
             resource=last.resource,
             retries=last.memory_retries or None,
+            seed=last.seed,
             log=self.log,
             artifacts=self.artifacts,
         )

@@ -12,6 +12,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.results.events import SearchEvent
 from cloudtune.search.axes import build_axes
+from cloudtune.search.confirm_search import ConfirmSearch
 from cloudtune.search.early_stopping import make_rule
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import (
@@ -20,6 +21,7 @@ from cloudtune.search.sampling import (
     SearchInputs,
     best_prior_assignments,
 )
+from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.search_space import Assignment, Space
 from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
 from cloudtune.study.study import Study
@@ -34,6 +36,7 @@ def make_strategy(
     prior: Sequence[PriorTrial] = (),
     *,
     max_trials: int | None = None,
+    confirmation: Confirmation | None = None,
 ) -> Strategy:
     """Return the strategy of a study, with its initial trials and early stopping.
 
@@ -44,11 +47,14 @@ def make_strategy(
             needs the same ones. After a change of script or data (a warm start of kind
             ``transfer``) their values are unreliable, so the best of them run again first.
         max_trials: The number of assignments after which hyperband completes its last bracket.
+        confirmation: What a confirming run repeats; None for a search.
 
     Raises:
         MissingExtraError: If the method needs a package that is not installed.
         StudyError: If the strategy cannot run this study.
     """
+    if confirmation:
+        return ConfirmSearch(study, confirmation)
     space = Space.from_study(study)
     initial_trials: list[Assignment] = list(study.initial_trials)
     kind = study.warm_start.kind if study.warm_start else "same"

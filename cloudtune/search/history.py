@@ -24,6 +24,7 @@ class TrialRecord:
     memory: Mapping[str, Any]
     state: TrialState = "running"
     resource: int | None = None
+    seed: int | None = None
     measurements: list[Mapping[str, float]] = field(default_factory=list[Mapping[str, float]])
     measured_before_start: int = 0
     """How many measurements precede the latest start. An interruption discards the later ones."""
@@ -82,6 +83,7 @@ class History:
         trial.number = event.number
         trial.state = "running"
         trial.resource = event.resource
+        trial.seed = event.seed
         trial.measured_before_start = len(trial.measurements)
         self._by_number[event.number] = trial
         return trial

@@ -22,6 +22,8 @@ class Suggestion:
     """The number of the pending trial to continue; None for a new trial."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """JSON data that the strategy gets back with this trial's `Started` event."""
+    seed: int | None = None
+    """The seed of a confirming trial; None for the seed that all trials of a search share."""
 
 
 class Strategy(Protocol):

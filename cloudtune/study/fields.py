@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, StrictStr
 
 from cloudtune.diagnostics import Note
 from cloudtune.study.schema import (
+    Confirm,
     EarlyStopping,
     Limits,
     Model,
@@ -19,6 +20,7 @@ from cloudtune.study.schema import (
     Strategy,
     TrialSpec,
     WarmStart,
+    metric_or_map,
     name_or_map,
     rule_or_map,
 )
@@ -67,6 +69,10 @@ class StudyFields(Model):
     warm_start: WarmStart | None = Field(
         default=None, description="Earlier runs or jobs to learn from."
     )
+    confirm: Annotated[Confirm, metric_or_map] | None = Field(
+        default=None,
+        description="What `cloudtune confirm` measures besides the objective: a metric or a map.",
+    )
     trial: TrialSpec = Field(
         default=TrialSpec.model_construct(),
         description="The code of a trial, and how to start and measure it.",
@@ -93,6 +99,17 @@ class StudyFields(Model):
     def objectives(self) -> tuple[Objective, ...]:
         """The objectives in the order of the file."""
         return tuple(self.objective or ())
+
+    @property
+    def trial_seed(self) -> int:
+        """The seed that all trials of a search share, so that only parameters differ."""
+        return self.strategy.seed or 0
+
+    @property
+    def script_constants(self) -> dict[str, Scalar]:
+        """The constants with the seed, if the script has an argument for it."""
+        argument = self.trial.seed_argument
+        return {**self.constants, **({argument: self.trial_seed} if argument else {})}
 
     def objective_path(self, index: int) -> str:
         """Return the path of an objective in the file: with an index only if there are several."""

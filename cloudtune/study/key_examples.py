@@ -29,6 +29,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "early_stopping": "median",
         "initial_trials": [{"lr": 0.01}],
         "warm_start": {"from": "k7f2"},
+        "confirm": "test_accuracy",
         "trial": {"script": "train.py"},
         "providers": {"local": {"grace": "20s"}},
     },
@@ -81,6 +82,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "preload": ["torch", "pandas"],
         "args": ["--epochs", "30", "--data={{inputs.images}}"],
         "arguments": "equals",
+        "seed_argument": "seed",
         "switches": {"speed": "--fast/--slow"},
         "metrics": {"loss": r"val_loss=(\S+)"},
         "select": {"val_accuracy": "max"},
@@ -93,6 +95,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Retry": {"on": "memory", "memory": "1.5x", "times": 2},
     "Input": {"uri": "s3://bucket/images", "content_type": "text/csv"},
     "FromEnvironment": {"from_env": "HF_TOKEN"},
+    "Confirm": {"metric": "test_accuracy", "goal": "maximize", "train_metric": "train_accuracy"},
     "WarmStart": {"from": ["k7f2", "sagemaker:digits-b4c2"], "kind": "transfer"},
 }
 """An example of each key, by the name of the model and the key."""

@@ -44,6 +44,7 @@ ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
 name_or_map = text_or_map("name", {"enum": list(STRATEGIES)})
 rule_or_map = text_or_map("rule", {"enum": list(get_args(StoppingRule))})
+metric_or_map = text_or_map("metric", {"type": "string"})
 
 
 _SCALE = (
@@ -258,6 +259,10 @@ _address = text_or_map("uri", {"type": "string"})
 _any_provider = text_or_map("*", {"type": "string"})
 
 
+def _without_dashes(option: str) -> str:
+    return option.lstrip("-") or option
+
+
 class TrialSpec(Model):
     """The code of a trial, and how to start and measure it."""
 
@@ -306,6 +311,11 @@ class TrialSpec(Model):
         description="How parameters are passed: flags as --lr 0.1, equals as --lr=0.1, assign as "
         "lr=0.1, json as one argument, env as variables. With none, the script calls params().",
     )
+    seed_argument: Annotated[_Text, AfterValidator(_without_dashes)] | None = Field(
+        default=None,
+        description="Name of the script's argument for the seed, such as seed. Default: none; "
+        "$CLOUDTUNE_SEED has the seed in any case.",
+    )
     switches: dict[str, StrictStr] | None = Field(
         default=None, description="Words of boolean parameters. Default: as in the script's parser."
     )
@@ -344,6 +354,25 @@ class TrialSpec(Model):
     retry: Annotated[Retry, retry_or_map] | None = Field(
         default=None,
         description="Start a trial that ran out of memory again, with more memory.",
+    )
+
+
+class Confirm(Model):
+    """What `cloudtune confirm` measures besides the objective."""
+
+    metric: _Text | None = Field(
+        default=None,
+        description="A metric that the search never sees, such as test_accuracy: the script "
+        "reports it if $CLOUDTUNE_CONFIRM is 1. It decides then. Default: the objective.",
+    )
+    goal: Goal | None = Field(
+        default=None,
+        description="Whether more or less of the metric is better. Default: as the objective.",
+    )
+    train_metric: _Text | None = Field(
+        default=None,
+        description="The objective's counterpart on the training data, to show the gap between "
+        "them. Default: none.",
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.launcher.call import command_line, environment
+from cloudtune.launcher.call import command_line, environment, seed_variables
 from cloudtune.launcher.options import single_dash, switch_words
 from cloudtune.provider import Json, UsageError, Value, script_modules
 from cloudtune.results import Started
@@ -51,8 +51,11 @@ class LocalContract:
         UsageError: If a variable that the study takes from the environment is not set.
     """
 
-    def __init__(self, request: Json, run: str, job: Path) -> None:
-        """Write the files that all trials share to the folder of the job."""
+    def __init__(self, request: Json, run: str, job: Path, seed: int = 0) -> None:
+        """Write the files that all trials share to the folder of the job.
+
+        ``seed`` is the one that all trials of a search share.
+        """
         self.grace: float = request["grace"]
         self._request = request
         self._run = run
@@ -67,7 +70,7 @@ class LocalContract:
         if self._source and source == snapshot and self._source.is_large and can_share(job):
             self.shared = source
         self._base = {**os.environ, **_threads(request)}
-        self._call = {**request, "env": _resolve_env(request["env"])}
+        self._call = {**request, "env": _resolve_env(request["env"]), "seed": seed}
         self.secrets = {os.environ[source]: source for source in _sources(request["env"]).values()}
         """The names that replace secrets in logs, by value."""
         self._python: str = request["python"] or "python3"
@@ -176,6 +179,8 @@ class LocalContract:
             env = self._environment(self._values(started))
         else:
             env = dict(self._shared)
+        if started and started.seed is not None:
+            env |= seed_variables(0, started.seed)
         env[trial.TRIAL] = (
             trial_folder(self._job, started.number).trial_file
             if started
@@ -202,6 +207,8 @@ class LocalContract:
         constants = dict(self._request["constants"])
         if self._request["resource"] and started.resource is not None:
             constants[self._request["resource"]] = started.resource
+        if (argument := self._request.get("seed_argument")) and started.seed is not None:
+            constants[argument] = started.seed
         return constants
 
     def _values(self, started: Started) -> dict[str, Value]:

@@ -89,4 +89,5 @@ class LocalProvider(BaseProvider[LocalSettings]):
             emit,
             notify,
             resources=lambda started: trial_resources(study, started),
+            seed=study.trial_seed,
         )

@@ -26,6 +26,7 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
         "args": trial.args,
         "arguments": trial.arguments,
         **({"switches": trial.switches} if trial.switches else {}),
+        **({"seed_argument": trial.seed_argument} if trial.seed_argument else {}),
         "constants": dict(fitted.study.constants),
         "resource": fitted.study.strategy.resource,
         "parameters": list(fitted.study.parameters),

@@ -50,9 +50,10 @@ class LocalRunner:
         notify: Callable[[str], None] = lambda _text: None,
         *,
         resources: Callable[[Started], Resources] | None = None,
+        seed: int = 0,
     ) -> None:
         """Kill the processes that an earlier process of this run left, and get ready for trials."""
-        self._contract = LocalContract(request, run, folder)
+        self._contract = LocalContract(request, run, folder, seed)
         if self._contract.copies_large_source:
             notify(
                 "each trial copies the source, which is large: this system does not let trials "

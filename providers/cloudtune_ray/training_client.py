@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, fill_placeholders, format_value
 from cloudtune.provider.secrets import Mask
+from cloudtune.provider.start_values import start_constants
 from cloudtune.results import Started
 from cloudtune_ray import response
 from cloudtune_ray.client import RayClient
@@ -66,7 +67,6 @@ class RayJobs:
         self._plan = plan
         self._context = context
         self._settings = plan.settings
-        self._resource = plan.fitted.study.strategy.resource
         self._package = Package(client, plan, context)
         self._hide = Mask(plan.study).hide
         self._records: dict[str, Record] = {}
@@ -135,9 +135,8 @@ class RayJobs:
 
     def _request(self, started: Started) -> Json:
         assert started.id is not None
-        values = {name: format_value(value) for name, value in started.parameters.items()}
-        if self._resource and started.resource is not None:
-            values[self._resource] = format_value(started.resource)
+        all_values = {**started.parameters, **start_constants(self._plan, started)}
+        values = {name: format_value(value) for name, value in all_values.items()}
         study = self._plan.fitted.study
         replacements = {
             JOB: started.id,

@@ -40,7 +40,7 @@ _REQUIRED = {
 _CAPABILITIES = without_launcher(
     MANAGED,
     fields=[
-        *("constants", "strategy.resource", "strategy.min", "strategy.max"),
+        *("constants", "trial.seed_argument", "strategy.resource", "strategy.min", "strategy.max"),
         *("trial.source", "trial.script", "trial.metrics", "trial.inputs", "trial.env"),
     ],
     reasons={

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value
 from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.provider.start_values import start_constants
 from cloudtune.results import Started, TrialState
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws
@@ -42,7 +43,6 @@ class SageMakerJobs:
         self._context = context
         self._run = plan.facts.run_id
         self._template = resolve_secrets(plan.request, plan.study)
-        self._resource = plan.fitted.study.strategy.resource
         self._reader = metrics.MetricReader(aws, plan)
         self._can_search = True
         self._incomplete_polls: dict[str, int] = {}
@@ -133,8 +133,8 @@ class SageMakerJobs:
         number = str(started.number)
         encode = value_encoder(self._plan.fitted.study)
         values = {name: encode(value) for name, value in started.parameters.items()}
-        if self._resource and started.resource is not None:
-            values[self._resource] = format_value(started.resource)
+        constants = start_constants(self._plan, started)
+        values |= {name: format_value(value) for name, value in constants.items()}
         hyperparameters: Json = {**self._template.get("HyperParameters", {}), **values}
         if "sagemaker_job_name" in hyperparameters:
             hyperparameters["sagemaker_job_name"] = started.id

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from cloudtune.provider import JobContext, Json, Plan, Resources, TrainingJob, trial_resources
 from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune.provider.start_values import start_constants
 from cloudtune.results import (
     InvalidReportError,
     Measurement,
@@ -208,14 +209,11 @@ class SlurmJobs:
     def _trial_file(self, started: Started) -> Json:
         study, facts = self._plan.fitted.study, self._plan.facts
         folder = self._layout.trial(started.number)
-        constants: Json = dict(study.constants)
-        if study.strategy.resource and started.resource is not None:
-            constants[study.strategy.resource] = started.resource
         return {
             "trial": f"{facts.run_id}-{started.number}",
             "number": started.number,
             "parameters": dict(started.parameters),
-            "constants": constants,
+            "constants": {**study.constants, **start_constants(self._plan, started)},
             "inputs": {n: a for n, a in facts.lookup.inputs.addresses.items() if a},
             "checkpoint": f"{self._layout.trial(started.checkpoint_number)}/checkpoint",
             "output": f"{folder}/output",

@@ -30,7 +30,14 @@ from cloudtune_vertex.settings import NAME, VertexSettings
 _CAPABILITIES = without_launcher(
     MANAGED,
     fields=[
-        *("constants", "trial.source", "trial.script", "trial.module", "trial.args"),
+        *(
+            "constants",
+            "trial.seed_argument",
+            "trial.source",
+            "trial.script",
+            "trial.module",
+            "trial.args",
+        ),
         *("trial.env", "trial.inputs"),
     ],
     reasons={

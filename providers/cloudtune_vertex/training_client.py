@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value
 from cloudtune.provider.secrets import resolve_secrets
+from cloudtune.provider.start_values import start_constants
 from cloudtune.results import Started, TrialState
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
@@ -51,7 +52,6 @@ class VertexJobs:
         self._plan = plan
         self._context = context
         self._template = resolve_secrets(plan.request, plan.study, escape=escape, allow_empty=False)
-        self._resource = plan.fitted.study.strategy.resource
         self._reader = CurveReader(google, plan.facts, required=True)
         self._full_names: dict[str, str] = {}
         """Google's names of the jobs by cloudtune's names."""
@@ -139,9 +139,8 @@ class VertexJobs:
         )
 
     def _request(self, started: Started) -> Json:
-        values = {name: format_value(value) for name, value in started.parameters.items()}
-        if self._resource and started.resource is not None:
-            values[self._resource] = format_value(started.resource)
+        all_values = {**started.parameters, **start_constants(self._plan, started)}
+        values = {name: format_value(value) for name, value in all_values.items()}
         job: Json = {**self._template["customJob"], "displayName": started.id}
         job["labels"] = {k: started.id if v == JOB else v for k, v in job["labels"].items()}
         spec = job["jobSpec"] = dict(job["jobSpec"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cloudtune.provider import Json, Plan
+from cloudtune.provider.start_values import start_constants
 from cloudtune.results import Started
 from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
@@ -39,11 +40,8 @@ class RunJobs:
         return max(ended - started, MIN_BILLED_SECONDS)
 
     def _values(self, started: Started) -> dict[str, Any]:
-        """Return the values that a start gets, including a named resource."""
-        resource = self._plan.fitted.study.strategy.resource
-        if resource and started.resource is not None:
-            return {**started.parameters, resource: started.resource}
-        return dict(started.parameters)
+        """Return the values that a start gets, including a named resource and a seed."""
+        return {**started.parameters, **start_constants(self._plan, started)}
 
 
 def end_job(end: Callable[[], None], find: Callable[[], Json | None]) -> None:

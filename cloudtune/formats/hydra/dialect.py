@@ -60,7 +60,7 @@ _CAPABILITIES = replace(
     seeds=True,
     objectives=1_000,
     limits=frozenset({"max_trials", "parallel_trials"}),
-    fields=frozenset({"constants", "trial.arguments"}),
+    fields=frozenset({"constants", "trial.arguments", "trial.seed_argument"}),
     reasons={
         "description": "a configuration has no description",
         "initial_trials": "the sweeper takes no first trials",

@@ -65,7 +65,14 @@ _CAPABILITIES = replace(
     initial_trials=True,
     fields=frozenset(
         [
-            *("constants", "strategy.resource", "strategy.min", "strategy.max", "strategy.eta"),
+            *(
+                "constants",
+                "trial.seed_argument",
+                "strategy.resource",
+                "strategy.min",
+                "strategy.max",
+                "strategy.eta",
+            ),
             *("early_stopping.min_step", "early_stopping.median.min_trials"),
             "early_stopping.halving.eta",
         ]

@@ -78,7 +78,12 @@ _CAPABILITIES = replace(
     limits=frozenset({"max_trials", "parallel_trials", "timeout", "max_failed_trials"}),
     fields=frozenset(
         [
-            *("constants", "early_stopping.min_step", "early_stopping.median.min_trials"),
+            *(
+                "constants",
+                "trial.seed_argument",
+                "early_stopping.min_step",
+                "early_stopping.median.min_trials",
+            ),
             "early_stopping.halving.eta",
         ]
     ),

@@ -38,7 +38,13 @@ _CAPABILITIES = replace(
     limits=frozenset({"max_trials"}),
     fields=frozenset(
         [
-            *("description", "constants", "early_stopping.min_step", "early_stopping.eta"),
+            *(
+                "description",
+                "constants",
+                "trial.seed_argument",
+                "early_stopping.min_step",
+                "early_stopping.eta",
+            ),
             *("trial.script", "trial.args", "trial.arguments"),
         ]
     ),

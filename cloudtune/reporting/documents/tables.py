@@ -15,6 +15,8 @@ from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.overview import MAX_TOP_TRIALS
 from cloudtune.comparison.rankings import join_words
 from cloudtune.comparison.time_breakdown import PHASES
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
 from cloudtune.reporting.documents.wording import (
     UNKNOWN,
     describe_comparability,
@@ -57,6 +59,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
     """Return the tables that have rows."""
     tables = [
         top_trials_table(comparison),
+        *(table for each in comparison.confirmations for table in confirmation_tables(each)),
         runs_table(comparison),
         front_table(comparison),
         best_trials_table(comparison),
@@ -68,6 +71,27 @@ def build_tables(comparison: Comparison) -> list[Table]:
         comparability_table(comparison),
     ]
     return [table for table in tables if table.rows]
+
+
+def confirmation_tables(result: ConfirmationResult) -> tuple[Table, Table]:
+    """Return what a confirmation found in words, and its candidates."""
+    facts = tuple(describe_confirmation(result))
+    columns = confirmation_columns(result)
+    title = f"Is the gain real? Run {result.run} repeats run {result.confirms}"
+    note = (
+        "A star marks the trial to take. All intervals hold together in 95 of 100 confirmations, "
+        "at whatever seed they end."
+    )
+    return (
+        Table(f"confirmation-{result.run}", title, "", ("question", "answer"), facts, prose=True),
+        Table(
+            f"repeated-{result.run}",
+            f"The candidates of run {result.run}",
+            note,
+            tuple(columns),
+            tuple(zip(*columns.values(), strict=True)),
+        ),
+    )
 
 
 def runs_table(comparison: Comparison) -> Table:

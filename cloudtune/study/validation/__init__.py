@@ -23,7 +23,11 @@ from cloudtune.study.validation.option_values import (
     check_option_values,
     note_option_values,
 )
-from cloudtune.study.validation.parameters import check_constants, check_parameters
+from cloudtune.study.validation.parameters import (
+    check_constants,
+    check_parameters,
+    check_seed_argument,
+)
 from cloudtune.study.validation.trial_spec import check_secrets, check_trial, placeholder_names
 
 _MAX_PROBLEMS = 1_000
@@ -42,12 +46,14 @@ def find_problems(
     """
     results = chain(
         check_constants(study),
+        check_seed_argument(study),
         check_parameters(study, invalid_fields),
         check_constraints(study, invalid_fields),
         _check_objectives(study),
         _check_strategy(study, invalid_fields),
         _check_early_stopping(study),
         _check_warm_start(study),
+        _check_confirm(study),
         check_trial(study, invalid_fields),
         check_option_values(study),
         check_secrets(study),
@@ -177,6 +183,23 @@ def _check_warm_start(study: StudyFields) -> Iterator[Problem]:
             path = study.item_path("warm_start.from", number, len(study.warm_start.from_))
             hint = "use the id of a run, or provider:job such as sagemaker:job-name"
             yield Problem(path, f"{parent!r} is not a run or a job", hint)
+
+
+def _check_confirm(study: StudyFields) -> Iterator[Problem]:
+    confirm = study.confirm
+    if confirm is None:
+        return
+    objectives = [each.metric for each in study.objectives]
+    for key in ("metric", "train_metric"):
+        if (name := getattr(confirm, key)) in objectives:
+            message = f"{name} is the objective, which is measured in any case"
+            yield Problem(f"confirm.{key}", message, "name another metric, or remove it")
+    if confirm.metric is not None and confirm.metric == confirm.train_metric:
+        message = f"{confirm.metric} is also the metric that decides"
+        yield Problem("confirm.train_metric", message, "name the metric on the training data")
+    if confirm.goal is not None and confirm.metric is None:
+        message = "has no effect without confirm.metric"
+        yield Problem("confirm.goal", message, "add the metric, or remove the goal")
 
 
 def _check_provider_limits(study: StudyFields) -> Iterator[Problem]:

@@ -65,6 +65,20 @@ def check_constants(study: StudyFields) -> Iterator[Problem]:
             yield Problem(path, message, "remove one of them")
 
 
+def check_seed_argument(study: StudyFields) -> Iterator[Problem]:
+    """Yield the problems of the name of the script's argument for the seed."""
+    path, name = "trial.seed_argument", study.trial.seed_argument
+    if name is None:
+        return
+    yield from _check_name(name, path, study)
+    for kind in ("parameter", "constant"):
+        if name in getattr(study, f"{kind}s"):
+            message = f"{name} is also a {kind}"
+            yield Problem(path, message, f"remove the {kind}: cloudtune sets the seed")
+    if name == study.strategy.resource:
+        yield Problem(path, f"{name} is also hyperband's resource", "rename one of them")
+
+
 def _definitions(study: StudyFields) -> Iterator[tuple[str, str, Parameter]]:
     for name, definitions in study.parameters.items():
         for number, parameter in enumerate(definitions):

@@ -164,8 +164,7 @@ def placeholder_names(arguments: Sequence[str]) -> list[str]:
 def _check_arguments(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
     trial = study.trial
     known = {*study.parameters, *study.constants}
-    if study.strategy.resource:
-        known.add(study.strategy.resource)
+    known |= {name for name in (study.strategy.resource, trial.seed_argument) if name}
     known |= {f"inputs.{name}" for name in trial.inputs}
     free_form = study.strategy.name == "list" and bool(study.initial_trials)
     for block in ("command", "args"):
@@ -189,7 +188,7 @@ def _check_switches(study: StudyFields, invalid_fields: frozenset[str]) -> Itera
     if trial.switches and trial.arguments not in {"flags", "equals"}:
         message = f"with arguments: {trial.arguments}, there are no switches"
         yield Problem("trial.switches", message, "remove it, or use arguments: flags")
-    known = [*study.parameters, *study.constants]
+    known = list({**study.parameters, **study.script_constants})
     for name, words in (trial.switches or {}).items():
         path = f"trial.switches.{name}"
         if not _SWITCH.fullmatch(words):

@@ -16,10 +16,10 @@ from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.groups import group_jobs
 from cloudtune.comparison.overview import Overview
 from cloudtune.comparison.rerun_command import run_command
-from cloudtune.comparison.script_defaults import script_defaults
 from cloudtune.diagnostics import Finding
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.schema import FloatParameter, IntParameter
+from cloudtune.study.script_defaults import script_defaults
 from tests.cloudtune.comparison.factories import job, make_study, trial
 
 LIMITS = {"limits": {"max_trials": 12}}

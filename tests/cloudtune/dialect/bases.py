@@ -52,6 +52,8 @@ def bases() -> Iterator[tuple[str, dict[str, Any]]]:
     for rule in get_args(StoppingRule):
         yield rule, study({"x": FLOAT}) | {"early_stopping": {"rule": rule}}
     yield "warm", study({"x": FLOAT}) | {"warm_start": {"from": ["sagemaker:a"]}}
+    confirm = {"metric": "test", "goal": "maximize", "train_metric": "train"}
+    yield "confirm", study({"x": FLOAT}) | {"confirm": confirm}
     objectives = [{"metric": "loss", "goal": "minimize"}, {"metric": "acc", "goal": "maximize"}]
     yield "objectives", study({"x": FLOAT}) | {"objective": objectives}
 

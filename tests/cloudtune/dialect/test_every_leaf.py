@@ -144,6 +144,9 @@ def test_a_leaf_changes_the_document_or_has_a_finding(name: str) -> None:
 
 HERE = {
     "description": "a label, for the report",
+    **dict.fromkeys(
+        ["confirm.metric", "confirm.goal", "confirm.train_metric"], "for the confirming run"
+    ),
     "trial.select.*": "the results have all measurements, and choose one",
     "trial.resources.#.when.*": "each resource is a finding by its own name",
 }

@@ -16,6 +16,7 @@ from cloudtune._version import __version__
 from cloudtune.comparison.comparison import Comparison
 from cloudtune.errors import import_extra
 from cloudtune.reporting.documents.html.chart import Chart
+from cloudtune.reporting.documents.html.confirmation_chart import confirmation_chart
 from cloudtune.reporting.documents.html.downsample import downsample
 from cloudtune.reporting.documents.html.progress_charts import (
     learning_chart,
@@ -28,7 +29,7 @@ from cloudtune.reporting.documents.html.space_charts import (
 )
 from cloudtune.reporting.documents.html.vega import vega_bundle
 from cloudtune.reporting.documents.overview import describe_overview
-from cloudtune.reporting.documents.tables import build_tables
+from cloudtune.reporting.documents.tables import build_tables, confirmation_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
     shared_caveats,
@@ -73,6 +74,7 @@ def render_html(comparison: Comparison) -> str:
         shared_caveats=shared_caveats,
         labels=[group.label for group in comparison.groups],
         tables=tables,
+        confirmation_tables=confirmation_tables,
         charts=charts,
         specs={chart.id: chart.spec for some in charts.values() for chart in some},
         sampling_note=sampling_note,
@@ -94,6 +96,7 @@ def _draw(comparison: Comparison, keys: Sequence[str]) -> tuple[dict[str, list[C
     trials, sampling_note = downsample(groups, objective.goal)
     sections: dict[str, list[Chart | None]] = {
         "progress": [*progress_charts(comparison, labels)],
+        "confirmation": [confirmation_chart(c, labels[0]) for c in comparison.confirmations],
         "front": [front_chart(comparison, trials, labels)],
         "slices": [*slice_charts(study, trials, labels, keys)],
         "parallel": [parallel_chart(study, trials, labels)],

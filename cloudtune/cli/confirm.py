@@ -1,0 +1,142 @@
+"""The command that repeats the best trials of a run with new seeds."""
+
+from __future__ import annotations
+
+import gc
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudtune.cli.messages import echo_message
+from cloudtune.cli.options import emulate_option, examples, json_option, on_option, run_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudtune.confirmation.analysis import ConfirmationResult
+    from cloudtune.provider.plan import Plan
+
+
+@examples(
+    "cloudtune confirm",
+    "cloudtune confirm k7f2 --top 3 --seeds 20 --baseline",
+    "cloudtune confirm k7f2 --ablate",
+    "cloudtune confirm k7f2 --on slurm --fixed --seeds 5",
+)
+@click.command()
+@run_argument
+@on_option
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=5,
+    metavar="N",
+    help="Repeat the N best trials.  [default: 5]",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="The most seeds of a trial; fewer where that is decided earlier.  [default: 10]",
+)
+@click.option("--fixed", is_flag=True, help="Give every trial every seed.")
+@click.option(
+    "--baseline",
+    is_flag=True,
+    help="Also repeat the script's defaults, or the first trial, for the noise floor.",
+)
+@click.option(
+    "--ablate",
+    is_flag=True,
+    help="Repeat the best trial with one parameter at a time back at its default.",
+)
+@click.option("--max-cost", metavar="AMOUNT", help="End before this cost, such as '25 USD'.")
+@emulate_option
+@click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
+@json_option
+def confirm(
+    run: str | None,
+    on: tuple[str, ...],
+    *,
+    top: int,
+    seeds: int | None,
+    fixed: bool,
+    baseline: bool,
+    ablate: bool,
+    max_cost: str | None,
+    emulate: bool,
+    detach: bool,
+    as_json: bool,
+) -> None:
+    """Repeat the best trials of RUN (the latest by default) with new seeds.
+
+    The best of many noisy trials is too good to be true. This says with an interval which trial to
+    take, and how much of its lead was luck. All trials get the same seeds, two at first, and more
+    where they decide. It is a run of its own, named after RUN, and continues with `cloudtune
+    resume`.
+    """
+    from cloudtune import api
+    from cloudtune.cli.exit_codes import run_exit_code
+    from cloudtune.cli.runs import print_findings, resume_hint
+    from cloudtune.confirmation.analysis import analyze
+    from cloudtune.errors import RunFailedError, UsageError
+    from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+    from cloudtune.runs.lifecycle import create
+
+    if ablate and baseline:
+        raise UsageError("--ablate and --baseline contradict each other")
+    options = ConfirmOptions(top, seeds or 10, fixed, baseline, ablate, max_cost)
+    plans = plan_confirmation(run, options, on=on, emulate=emulate)
+    print_findings(plans, strict=False)
+    echo_message(_describe_plan(plans), err=True)
+    run_id = plans[0].facts.run_id
+    with resume_hint(run_id):
+        handle = api.Run(*create(plans))
+        if detach:
+            handle.detach()
+            text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
+            click.echo(json.dumps({"run": run_id}) if as_json else text)
+            return
+        gc.enable()  # `main` disabled it for a quick start
+        with suppress(RunFailedError):  # the results and the exit code say it
+            handle.execute()
+    results = handle.results().jobs
+    found = [each for result in results if (each := analyze(result))]
+    if as_json:
+        from cloudtune.results.model import encode_json
+
+        click.echo(encode_json(found))
+    else:
+        print_confirmations(found)
+    raise SystemExit(run_exit_code(results))
+
+
+def print_confirmations(found: Sequence[ConfirmationResult]) -> None:
+    """Print what the jobs of a confirming run found."""
+    from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
+    from cloudtune.reporting.console.tables import print_columns
+    from cloudtune.reporting.sanitize import sanitize_line
+
+    for each in found:
+        where = f"{each.provider}{', emulated' if each.emulated else ''}"
+        echo_message(f"run {each.run} confirms run {each.confirms} ({where}, {each.trials} trials)")
+        for title, sentence in describe_confirmation(each):
+            echo_message(sanitize_line(f"{title}: {sentence}"))
+        print_columns(confirmation_columns(each))
+
+
+def _describe_plan(plans: Sequence[Plan]) -> str:
+    """Return what a confirming run will do at most, and at what cost."""
+    plan = plans[0].facts.confirmation
+    assert plan is not None
+    count, most = len(plan.candidates), len(plan.seeds)
+    least = most if plan.fixed else min(2, most)
+    seeds = f"{most}" if least == most else f"{least} to {most}"
+    trials = f"{count * most}" if least == most else f"{count * least} to {count * most}"
+    where = " and ".join(each.provider for each in plans)
+    text = f"run {plans[0].facts.run_id}: {count} settings with {seeds} seeds on {where}, "
+    text += f"{trials} trials"
+    costs = [f"{each.provider} costs {each.estimate}" for each in plans if each.estimate]
+    return "; ".join([text, *costs])

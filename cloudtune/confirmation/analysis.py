@@ -1,0 +1,307 @@
+"""What a confirmation found, as plain data: which trial to take, and what the search promised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from cloudtune.confirmation.confidence_sequence import Interval, deviation, mean_interval
+from cloudtune.confirmation.decision import (
+    ALPHA,
+    are_repetitions_equal,
+    difference,
+    find_leader,
+    pair_alpha,
+)
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.confirmation import Candidate, Confirmation, Role
+from cloudtune.study.search_space import Value
+
+_DIFFERENCE_RANGE = 2 * math.sqrt(2)
+"""In standard deviations: two single runs of one setting are further apart in about one of 20
+cases."""
+_CLEAR_GAP = 4.0
+"""Standard errors by which search metric and deciding metric must differ for a warning."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its interval; a bound that is unknown is None."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 is outside the interval."""
+        return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
+
+
+@dataclass(frozen=True)
+class ConfirmedCandidate:
+    """What confirming trials measured of one candidate."""
+
+    label: str
+    role: Role
+    number: int | None
+    parameters: dict[str, Value]
+    value: float | None
+    """The value of the objective in the search."""
+    seeds: int
+    """The number of seeds with a value."""
+    failed: int
+    confirmed: Estimate | None
+    """The mean of the deciding metric over the seeds."""
+    worse: Estimate | None
+    """How much worse it is than the trial to take, on the seeds that both have. None for that one.
+    In an ablation, how much it is worse than the winner."""
+    search_mean: float | None
+    """The mean of the search's objective over the seeds."""
+    train_mean: float | None
+    """The mean of the metric on the training data."""
+
+
+@dataclass(frozen=True)
+class ConfirmationResult:
+    """What a confirmation of one job found."""
+
+    run: str
+    confirms: str
+    """The run whose trials were repeated."""
+    searched_on: str
+    """Where they ran in that run."""
+    provider: str
+    emulated: bool
+    metric: str
+    """The metric that decides."""
+    goal: Literal["maximize", "minimize"]
+    search_metric: str
+    train_metric: str | None
+    level: float
+    """The probability that all intervals hold."""
+    trials: int
+    is_ablation: bool
+    deterministic: bool
+    """Whether all repetitions were bit-equal, so that the seed has no effect."""
+    settled: bool
+    """Whether the trial to take is better than each other candidate, by its interval."""
+    take: int | None
+    """The index of the candidate to take; None if no candidate has a value."""
+    candidates: tuple[ConfirmedCandidate, ...]
+    luck: float | None
+    """By how much the winner's value in the search is better than when it is repeated."""
+    lead: float | None
+    """The winner's lead over the second best in the search."""
+    confirmed_lead: Estimate | None
+    """The same lead when both are repeated."""
+    noise_floor: float | None
+    """How far two runs of one setting are apart by chance, in about 19 of 20 cases."""
+    overfitted: bool
+    """Whether the search's metric promises clearly more than the one that decides."""
+    disagreement: str | None
+    """The label of the candidate that is best by the search's metric, if that is another one."""
+
+    @property
+    def winner(self) -> ConfirmedCandidate:
+        """The candidate that won the search."""
+        return self.candidates[0]
+
+    @property
+    def taken(self) -> ConfirmedCandidate | None:
+        """The candidate to take."""
+        return None if self.take is None else self.candidates[self.take]
+
+
+def analyze(result: StudyResult) -> ConfirmationResult | None:
+    """Return what a confirming job found so far; None for a job that confirms nothing."""
+    plan = result.confirmation
+    if plan is None:
+        return None
+    sign = 1.0 if plan.goal == "maximize" else -1.0
+    ended = [_trials_of(result, each) for each in plan.candidates]
+    values = [
+        {t.seed: sign * t.objective[0] for t in trials if t.seed is not None and t.objective}
+        for trials in ended
+    ]
+    leader = find_leader(plan, values)
+    alpha = pair_alpha(plan)
+    worse = [
+        None
+        if leader in {None, index}
+        else _estimate(difference(values, leader or 0, index, alpha))
+        for index in range(len(values))
+    ]
+    rivals = [
+        each
+        for each, candidate in zip(worse, plan.candidates, strict=True)
+        if each and candidate.role != "baseline"
+    ]
+    candidates = tuple(
+        ConfirmedCandidate(
+            label=each.label,
+            role=each.role,
+            number=each.number,
+            parameters=dict(each.parameters),
+            value=each.value,
+            seeds=len(values[index]),
+            failed=sum(t.state == "failed" for t in result.trials if _repeats(t, each)),
+            confirmed=_scaled(_mean(list(values[index].values()), len(values)), sign),
+            worse=worse[index],
+            search_mean=_metric_mean(ended[index], plan.search_metric),
+            train_mean=_metric_mean(ended[index], plan.train_metric),
+        )
+        for index, each in enumerate(plan.candidates)
+    )
+    metric = result.study.objectives[0].metric
+    search_sign = sign if metric == plan.search_metric else _search_sign(plan)
+    return ConfirmationResult(
+        run=result.run,
+        confirms=plan.run,
+        searched_on=plan.provider,
+        provider=result.provider,
+        emulated=result.emulated,
+        metric=metric,
+        goal=plan.goal,
+        search_metric=plan.search_metric,
+        train_metric=plan.train_metric,
+        level=1 - ALPHA,
+        trials=sum(len(each) for each in ended),
+        is_ablation=plan.is_ablation,
+        deterministic=are_repetitions_equal(values),
+        settled=bool(rivals) and all(each.low is not None and each.low > 0 for each in rivals),
+        take=leader,
+        candidates=candidates,
+        luck=_luck(candidates[0], search_sign),
+        lead=_lead(plan, search_sign),
+        confirmed_lead=_confirmed_lead(plan, ended, alpha, search_sign),
+        noise_floor=_noise_floor(plan, [list(each.values()) for each in values]),
+        overfitted=metric != plan.search_metric and _is_overfitted(plan, ended, metric),
+        disagreement=_disagreement(candidates, leader, search_sign),
+    )
+
+
+def _repeats(trial: Trial, candidate: Candidate) -> bool:
+    return dict(trial.parameters) == dict(candidate.parameters)
+
+
+def _trials_of(result: StudyResult, candidate: Candidate) -> list[Trial]:
+    return [
+        trial
+        for trial in result.trials
+        if trial.state in {"completed", "stopped_early"}
+        and trial.objective is not None
+        and _repeats(trial, candidate)
+    ]
+
+
+def _mean(values: Sequence[float], candidates: int) -> Estimate | None:
+    return _estimate(mean_interval(values, ALPHA / candidates)) if values else None
+
+
+def _estimate(interval: Interval | None) -> Estimate | None:
+    if interval is None:
+        return None
+    low, high = (bound if math.isfinite(bound) else None for bound in interval[1:])
+    return Estimate(interval.mean, low, high)
+
+
+def _scaled(estimate: Estimate | None, sign: float) -> Estimate | None:
+    if estimate is None or sign > 0:
+        return estimate
+    low, high = (None if bound is None else -bound for bound in (estimate.low, estimate.high))
+    return Estimate(-estimate.mean, high, low)
+
+
+def _metric_mean(trials: Sequence[Trial], name: str | None) -> float | None:
+    values = [trial.metrics[name] for trial in trials if name in trial.metrics] if name else []
+    return fmean(values) if values else None
+
+
+def _search_sign(plan: Confirmation) -> float:
+    return 1.0 if plan.search_goal == "maximize" else -1.0
+
+
+def _luck(winner: ConfirmedCandidate, sign: float) -> float | None:
+    if winner.value is None or winner.search_mean is None:
+        return None
+    return sign * (winner.value - winner.search_mean)
+
+
+def _second(plan: Confirmation) -> int | None:
+    others = (i for i, each in enumerate(plan.candidates) if i and each.role == "candidate")
+    return next(others, None)
+
+
+def _lead(plan: Confirmation, sign: float) -> float | None:
+    second = _second(plan)
+    if second is None:
+        return None
+    first, other = plan.candidates[0].value, plan.candidates[second].value
+    return None if first is None or other is None else sign * (first - other)
+
+
+def _confirmed_lead(
+    plan: Confirmation, ended: Sequence[Sequence[Trial]], alpha: float, sign: float
+) -> Estimate | None:
+    """Return the lead of the search's winner over its second, in the metric of the search."""
+    second = _second(plan)
+    if second is None:
+        return None
+    name = plan.search_metric
+    values = [
+        {t.seed: sign * t.metrics[name] for t in trials if t.seed is not None and name in t.metrics}
+        for trials in ended
+    ]
+    return _estimate(difference(values, 0, second, alpha))
+
+
+def _noise_floor(plan: Confirmation, samples: Sequence[Sequence[float]]) -> float | None:
+    """Return the noise floor, from the repetitions of the baseline or else of all candidates."""
+    pairs = zip(plan.candidates, samples, strict=True)
+    baseline = [sample for each, sample in pairs if each.role == "baseline" and len(sample) > 1]
+    used = baseline or [sample for sample in samples if len(sample) > 1]
+    degrees = sum(len(sample) - 1 for sample in used)
+    if not degrees:
+        return None
+    squares = sum((len(sample) - 1) * deviation(sample) ** 2 for sample in used)
+    return _DIFFERENCE_RANGE * math.sqrt(squares / degrees)
+
+
+def _is_overfitted(plan: Confirmation, ended: Sequence[Sequence[Trial]], metric: str) -> bool:
+    """Return whether the search's metric is clearly better than the other one, on average."""
+    if plan.search_goal != plan.goal:
+        return False  # the two are not on one scale
+    sign = _search_sign(plan)
+    gaps = [
+        [
+            sign * (trial.metrics[plan.search_metric] - trial.metrics[metric])
+            for trial in trials
+            if plan.search_metric in trial.metrics and metric in trial.metrics
+        ]
+        for trials in ended
+    ]
+    first = gaps[0]
+    degrees = sum(len(each) - 1 for each in gaps if each)
+    if not first or not degrees:
+        return False
+    squares = sum((len(each) - 1) * deviation(each) ** 2 for each in gaps if each)
+    error = math.sqrt(squares / degrees / len(first))
+    return fmean(first) > _CLEAR_GAP * error
+
+
+def _disagreement(
+    candidates: Sequence[ConfirmedCandidate], leader: int | None, sign: float
+) -> str | None:
+    ranked = [
+        (sign * each.search_mean, each)
+        for each in candidates
+        if each.role == "candidate" and each.search_mean is not None
+    ]
+    if leader is None or not ranked:
+        return None
+    best = max(ranked, key=lambda pair: pair[0])[1]
+    return None if best.label == candidates[leader].label else best.label

@@ -1,0 +1,60 @@
+"""A confidence sequence: intervals of a mean that all hold at once, however often one looks.
+
+It is the set of means that the sequential t-test of Lai (1976, Annals of Statistics 4(2), 265-280)
+with a normal mixture over the effect size does not reject (Wang and Ramdas, "Anytime-valid t-tests
+and confidence sequences for Gaussian means with unknown variance", arXiv:2310.03722). The mixture
+is a likelihood ratio that starts at 1 and is a martingale if the mean is right. By Ville's
+inequality it ever exceeds 1/alpha with a probability of at most alpha. So one may stop, or add
+values, at any time and for any reason. The assumption: the values are independent and normal, with
+one unknown variance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+_PRECISION = 0.1
+"""The inverse variance of the mixture over the effect size, which is in standard deviations. With
+this one, intervals are narrowest after about six values."""
+
+
+class Interval(NamedTuple):
+    """A mean and an interval around it, which may be infinite."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_interval(values: Sequence[float], alpha: float) -> Interval:
+    """Return the mean of values and its interval at the present length of the sequence.
+
+    All intervals of the sequence contain the true mean together with a probability of at least
+    1 - alpha. Values that are all equal say nothing about their spread, so they have no bounds.
+    """
+    mean = fmean(values)
+    spread = deviation(values)
+    width = half_width(len(values), spread, alpha) if spread else math.inf
+    return Interval(mean, mean - width, mean + width)
+
+
+def half_width(count: int, spread: float, alpha: float) -> float:
+    """Return half the width of the interval of so many values with a standard deviation."""
+    if count < 2:
+        return math.inf
+    share = _PRECISION / (count + _PRECISION)
+    ratio = math.exp((-math.log(alpha) - 0.5 * math.log(share)) * 2 / count)
+    if ratio * share >= 1:
+        return math.inf
+    return spread * math.sqrt((ratio - 1) / (1 - ratio * share) * (count - 1) / count)
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation of values; 0 if they are equal."""
+    if len(values) < 2 or min(values) == max(values):
+        return 0.0
+    mean = fmean(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))

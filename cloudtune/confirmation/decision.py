@@ -1,0 +1,108 @@
+"""Which candidates of a confirmation are still open, from their values by seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from cloudtune.confirmation.confidence_sequence import (
+    Interval,
+    deviation,
+    half_width,
+    mean_interval,
+)
+from cloudtune.study.confirmation import Confirmation
+
+ALPHA = 0.05
+"""The probability that any of the intervals of a confirmation is ever wrong."""
+MIN_SEEDS = 2
+_REACH = 0.5
+"""A difference is within reach if it is at least this share of the interval's half-width after the
+last seed. More seeds for a smaller one would most likely not decide."""
+
+Values = Sequence[Mapping[int, float]]
+"""For each candidate, its values by seed, all such that higher is better."""
+
+
+def difference(values: Values, left: int, right: int, alpha: float) -> Interval | None:
+    """Return how much better one candidate is than another, from the seeds that both have."""
+    pairs = paired_differences(values, left, right)
+    return mean_interval(pairs, alpha) if pairs else None
+
+
+def paired_differences(values: Values, left: int, right: int) -> list[float]:
+    """Return the differences of two candidates on the seeds that both have, in order."""
+    other = values[right]
+    return [value - other[seed] for seed, value in values[left].items() if seed in other]
+
+
+def pair_alpha(plan: Confirmation) -> float:
+    """Return the alpha of one difference, so that all that may be read hold together."""
+    count = len(plan.candidates)
+    pairs = count - 1 if plan.is_ablation else count * (count - 1) // 2
+    return ALPHA / max(1, pairs)
+
+
+def find_leader(plan: Confirmation, values: Values) -> int | None:
+    """Return the candidate that is best against each other one on their common seeds.
+
+    None without values. An ablation has the winner as its reference.
+    """
+    if plan.is_ablation:
+        return 0 if values[0] else None
+    eligible = [
+        index
+        for index, each in enumerate(plan.candidates)
+        if each.role == "candidate" and values[index]
+    ]
+
+    def worst_margin(index: int) -> float:
+        margins = [
+            fmean(pairs)
+            for other in eligible
+            if other != index and (pairs := paired_differences(values, index, other))
+        ]
+        return min(margins, default=0.0)
+
+    return max(eligible, key=worst_margin, default=None)
+
+
+def are_repetitions_equal(values: Values) -> bool:
+    """Return whether repetitions with other seeds are bit-equal, for every candidate."""
+    repeated = [list(each.values()) for each in values if len(each) >= MIN_SEEDS]
+    return bool(repeated) and all(len(set(each)) == 1 for each in repeated)
+
+
+def open_candidates(plan: Confirmation, values: Values) -> list[int]:
+    """Return the candidates that another seed may decide about, with the leader; else none.
+
+    A candidate is open if its interval against the leader contains 0, and its difference is within
+    reach of the seeds that remain. The baseline gets the seeds of the others.
+    """
+    leader = find_leader(plan, values)
+    if leader is None:
+        return []
+    alpha = pair_alpha(plan)
+    others = [index for index in range(len(values)) if index != leader and values[index]]
+    differences = {index: paired_differences(values, leader, index) for index in others}
+    spread = _pooled_deviation(list(differences.values()))
+    reach = _REACH * half_width(len(plan.seeds), spread, alpha)
+    undecided: list[int] = []
+    for index, pairs in differences.items():
+        role = plan.candidates[index].role
+        interval = mean_interval(pairs, alpha) if pairs else None
+        is_open = interval is not None and interval.low <= 0 <= interval.high
+        if role != "baseline" and is_open and abs(fmean(pairs)) >= reach:
+            undecided.append(index)
+    if not undecided:
+        return []
+    baseline = [i for i in others if plan.candidates[i].role == "baseline"]
+    return sorted([leader, *undecided, *baseline])
+
+
+def _pooled_deviation(samples: Sequence[Sequence[float]]) -> float:
+    """Return the standard deviation that samples with different means share."""
+    degrees = sum(len(each) - 1 for each in samples if each)
+    squares = sum((len(each) - 1) * deviation(each) ** 2 for each in samples if each)
+    return math.sqrt(squares / degrees) if degrees else 0.0

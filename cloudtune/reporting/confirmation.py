@@ -1,0 +1,180 @@
+"""What a confirmation found, in words and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate, Estimate
+from cloudtune.reporting.phrases import format_parameters
+
+OVERFITTING = (
+    "A model that overfits is much better on the training data than on the validation data; one "
+    "that underfits is equally bad on both. A search overfits to its validation data if its metric "
+    "promises more than data that it never saw."
+)
+
+
+def describe_confirmation(result: ConfirmationResult) -> list[tuple[str, str]]:
+    """Return what a confirmation found, as titles and sentences."""
+    return [*_items(result)]
+
+
+def confirmation_columns(result: ConfirmationResult) -> dict[str, list[str]]:
+    """Return the candidates as a table; the one to take has a star."""
+    rows = [_row(result, index, each) for index, each in enumerate(result.candidates)]
+    titles = [title for title in rows[0] if any(row[title] for row in rows)]
+    return {title: [row[title] for row in rows] for title in titles}
+
+
+def _row(result: ConfirmationResult, index: int, each: ConfirmedCandidate) -> dict[str, str]:
+    held_out = result.metric != result.search_metric
+    worse = "worse than the winner" if result.is_ablation else "worse than *"
+    gap = None
+    if each.train_mean is not None and each.search_mean is not None:
+        gap = each.train_mean - each.search_mean
+    return {
+        "candidate": each.label + (" *" if index == result.take else ""),
+        f"{result.search_metric} in the search": _number(each.value),
+        f"{result.search_metric} repeated": _number(each.search_mean) if held_out else "",
+        f"{result.metric}": _number(each.confirmed.mean) if each.confirmed else "",
+        "95 % interval": _range(each.confirmed),
+        "seeds": str(each.seeds),
+        "failed": str(each.failed or ""),
+        worse: _number(each.worse.mean) if each.worse else "",
+        "its interval": _range(each.worse),
+        f"{result.train_metric}": _number(each.train_mean),
+        "gap to training": _number(gap),
+        "parameters": format_parameters(each.parameters),
+    }
+
+
+def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
+    taken = result.taken
+    if taken is None:
+        yield "Result", f"No confirming trial has measured {result.metric}."
+        return
+    if result.deterministic:
+        yield (
+            "Seed",
+            "All repetitions are bit-equal, so the script does not use the seed. If its result "
+            "depends on chance, read $CLOUDTUNE_SEED, or name its argument in "
+            "trial.seed_argument.",
+        )
+    if result.is_ablation:
+        yield "Changes", _changes(result)
+    else:
+        yield "Take", _take(result, taken)
+        yield from _promises(result)
+        yield from _baseline(result)
+    if result.noise_floor:
+        text = f"two runs of one setting are up to {_number(result.noise_floor)} apart"
+        yield "Noise floor", f"By chance, {text} in about 19 of 20 cases."
+    if result.overfitted or (result.disagreement and result.metric != result.search_metric):
+        yield "Overfitting", _overfitting(result)
+    if result.train_metric and any(each.train_mean is not None for each in result.candidates):
+        yield "Training", OVERFITTING
+
+
+def _take(result: ConfirmationResult, taken: ConfirmedCandidate) -> str:
+    assert taken.confirmed is not None
+    what = f"{taken.label}: {result.metric} {_number(taken.confirmed.mean)}"
+    if bounds := _range(taken.confirmed):
+        what += f", {bounds} at 95 %,"
+    what += f" over {_seeds(taken.seeds)}."
+    if result.deterministic:
+        return what
+    others = [
+        each.label
+        for each in result.candidates
+        if each.worse and each.role == "candidate" and not (each.worse.low or 0) > 0
+    ]
+    if not others:
+        return f"{what} It is better than the others, by their intervals."
+    names = " and ".join(others) if len(others) < 3 else f"{len(others)} others"
+    return f"{what} It is the best on average, but the seeds do not separate it from {names}."
+
+
+def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
+    winner = result.winner
+    if winner.value is None or result.luck is None or winner.search_mean is None:
+        return
+    text = f"{winner.label} won the search with {result.search_metric} {_number(winner.value)}"
+    if result.luck > 0:
+        text += f". Repeated, it has {_number(winner.search_mean)}: {_number(result.luck)} was luck"
+    else:
+        text += f", and repeated it has {_number(winner.search_mean)}, so that was no luck"
+    yield "Winner", f"{text}."
+    lead, confirmed = result.lead, result.confirmed_lead
+    if lead is None or confirmed is None:
+        return
+    second = next(c for c in result.candidates[1:] if c.role == "candidate")
+    bounds = f" ({_range(confirmed)})" if _range(confirmed) else ""
+    text = f"Its lead over {second.label} was {_number(lead)} in the search, and is "
+    text += f"{_number(confirmed.mean)}{bounds} when both are repeated"
+    holds = result.take == 0
+    yield "Lead", f"{text}. The winner {'holds' if holds else 'does not hold'}."
+
+
+def _baseline(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
+    for each in result.candidates:
+        if each.role == "baseline" and each.worse:
+            yield "Gain", f"{_gain(each.worse)} over the {each.label}{_against_floor(result, each)}"
+
+
+def _gain(gain: Estimate) -> str:
+    bounds = f" ({_range(gain)})" if _range(gain) else ""
+    return f"{_number(gain.mean)}{bounds}"
+
+
+def _against_floor(result: ConfirmationResult, each: ConfirmedCandidate) -> str:
+    floor = result.noise_floor
+    if not floor or each.worse is None:
+        return "."
+    if each.worse.mean > floor:
+        return f", which exceeds the noise floor of {_number(floor)}."
+    return f", which is within the noise floor of {_number(floor)}."
+
+
+def _changes(result: ConfirmationResult) -> str:
+    changes = [each for each in result.candidates if each.role == "change" and each.worse]
+    changes.sort(key=lambda each: -(each.worse.mean if each.worse else 0.0))
+    clear = [f"{c.label} costs {_gain(c.worse)}" for c in changes if c.worse and c.worse.low]
+    clear = [text for text in clear if text]
+    matter = [c for c in changes if c.worse and c.worse.low is not None and c.worse.low > 0]
+    if not matter:
+        return "No single change is clearly worse, so none of them mattered measurably by itself."
+    texts = [f"{c.label} costs {_gain(c.worse)}" for c in matter if c.worse]
+    rest = len(changes) - len(matter)
+    others = f" The other {rest} make no clear difference." if rest else ""
+    return f"{'; '.join(texts)}.{others}"
+
+
+def _overfitting(result: ConfirmationResult) -> str:
+    winner = result.winner
+    texts: list[str] = []
+    if result.overfitted and winner.search_mean is not None and winner.confirmed:
+        texts.append(
+            f"{winner.label} has {result.search_metric} {_number(winner.search_mean)}, but "
+            f"{result.metric} {_number(winner.confirmed.mean)}: the search has overfitted to the "
+            "data that it saw."
+        )
+    if result.disagreement and result.taken:
+        texts.append(
+            f"{result.search_metric} prefers {result.disagreement}, and {result.metric} prefers "
+            f"{result.taken.label}."
+        )
+    return " ".join(texts)
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _range(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    return f"{_number(estimate.low)} to {_number(estimate.high)}"

@@ -1,0 +1,284 @@
+"""Plans a run that repeats the best trials of an earlier one with new seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloudtune.errors import UsageError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.reader import read_results
+from cloudtune.ledger.records import RunRecord
+from cloudtune.planning.planner import plan
+from cloudtune.provider import registry
+from cloudtune.provider.plan import Plan
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.selection import top_trials
+from cloudtune.runs.confirmations import confirmed_run
+from cloudtune.search.sampling import trial_seed
+from cloudtune.study.confirmation import Candidate, Confirmation
+from cloudtune.study.schema import Json
+from cloudtune.study.search_space import (
+    Space,
+    Value,
+    conditions_hold,
+    is_same_value,
+    match_value,
+    value_at,
+)
+from cloudtune.study.study import Study
+
+_MAX_SEED = 1_000_000
+_KEPT_LIMITS = ("parallel_trials", "trial_timeout")
+
+
+@dataclass(frozen=True)
+class ConfirmOptions:
+    """What to repeat, and how often."""
+
+    top: int = 5
+    seeds: int = 10
+    """The largest number of seeds of a candidate."""
+    fixed: bool = False
+    baseline: bool = False
+    ablate: bool = False
+    max_cost: str | None = None
+
+
+def plan_confirmation(
+    run: str | None, options: ConfirmOptions, *, on: Sequence[str] = (), emulate: bool = False
+) -> list[Plan]:
+    """Return the plans of a run that confirms another, one for each provider.
+
+    Args:
+        run: The run's ID or a prefix of it; the latest by default. Of a run that is a confirmation
+            itself, the run that it confirms.
+        options: What to repeat.
+        on: The providers; by default that of the best trial.
+        emulate: Whether to use emulators; as in the run if no provider is given.
+
+    Raises:
+        UsageError: If the run has nothing to confirm.
+        StudyError: If the study does not fit, such as its settings of another provider.
+    """
+    with Ledger() as ledger:
+        record = ledger.run(confirmed_run(run))
+        jobs = [(job, list(trials)) for job, trials in read_results(record.id)]
+        job, trials = _best_job(record, jobs)
+        source = ledger.job_folder(record.id, job.provider) / "source"
+        taken = set(ledger.run_ids())
+    name = f"{record.id}-{'ablate' if options.ablate else 'confirm'}"
+    run_id = next(n for i in range(1, 1000) if (n := f"{name}-{i}" if i > 1 else name) not in taken)
+    confirmation = _confirmation(job, trials, options, source)
+    emulate = emulate or (job.emulated and not on)
+    providers = list(dict.fromkeys(on)) or [job.provider]
+    data = _study_data(job.study, trials, confirmation, options, providers)
+    if source.is_dir():
+        data.setdefault("trial", {})["source"] = dict.fromkeys(providers, str(source))
+    study = Study.model_validate(data)
+    study.set_source(record.file, {})
+    seed = job.seed or 0
+    return [
+        plan(
+            study,
+            provider,
+            base=Path(record.base),
+            run_id=run_id,
+            seed=seed,
+            emulated=emulate,
+            confirmation=confirmation,
+        )
+        for provider in providers
+    ]
+
+
+def _best_job(
+    record: RunRecord, jobs: Sequence[tuple[StudyResult, list[Trial]]]
+) -> tuple[StudyResult, list[Trial]]:
+    """Return the job with the best trial. Emulated jobs count only if all are emulated."""
+    if jobs and len(jobs[0][0].study.objectives) != 1:
+        raise UsageError(
+            f"run {record.id} has several objectives; a confirmation needs one: set confirm in a "
+            "study with one objective"
+        )
+    all_emulated = all(job.emulated for job, _ in jobs)
+    eligible = [
+        (job, completed)
+        for job, trials in jobs
+        if (all_emulated or not job.emulated)
+        and (completed := [t for t in trials if t.state == "completed" and t.objective])
+    ]
+    if not eligible:
+        raise UsageError(f"run {record.id} has no completed trial that measured the objective")
+    if any(job.attached for job, _ in eligible):
+        raise UsageError(
+            f"run {record.id} was started elsewhere, so its script is unknown; run its best "
+            "parameters in a study of your own with `strategy: list`, and confirm that run"
+        )
+    sign = -1 if eligible[0][0].study.objectives[0].goal == "maximize" else 1
+    return min(eligible, key=lambda each: min(sign * _value(trial) for trial in each[1]))
+
+
+def _value(trial: Trial) -> float:
+    return trial.objective[0] if trial.objective else float("nan")
+
+
+def _confirmation(
+    job: StudyResult, trials: Sequence[Trial], options: ConfirmOptions, source: Path
+) -> Confirmation:
+    study = job.study
+    resource = max((trial.resource or 0 for trial in trials), default=0)
+    full = [trial for trial in trials if (trial.resource or 0) == resource]
+    ranked = _distinct(top_trials(job, full, len(full)))
+    top = ranked[: 1 if options.ablate else options.top]
+    candidates = [
+        Candidate(f"trial {t.number}", dict(t.parameters), "candidate", t.number, _value(t))
+        for t in top
+    ]
+    defaults = _defaults(study, trials, source)
+    if options.ablate:
+        candidates += _changes(study, top[0].parameters, defaults)
+    elif options.baseline:
+        candidates += _baseline(study, trials, defaults, candidates)
+    if len(candidates) < 2 and not options.baseline:
+        raise UsageError(
+            f"run {job.run} has only one setting to repeat"
+            + ("; no parameter has another default" if options.ablate else "; add --baseline")
+        )
+    objective, confirm = study.objectives[0], study.confirm
+    holdout = confirm.metric if confirm else None
+    return Confirmation(
+        run=job.run,
+        provider=job.provider,
+        search_metric=objective.metric,
+        search_goal=objective.goal,
+        goal=(confirm.goal if confirm and holdout else None) or objective.goal,
+        candidates=tuple(candidates),
+        seeds=_new_seeds(study, job.seed or 0, options.seeds),
+        fixed=options.fixed,
+        train_metric=confirm.train_metric if confirm else None,
+    )
+
+
+def _new_seeds(study: Study, seed: int, count: int) -> tuple[int, ...]:
+    """Return distinct seeds that the search did not use."""
+    numbers = (trial_seed(seed, index) % _MAX_SEED for index in itertools.count())
+    seeds: dict[int, None] = {}
+    while len(seeds) < count:
+        if (number := next(numbers)) != study.trial_seed:
+            seeds[number] = None
+    return tuple(seeds)
+
+
+def _distinct(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials without those that repeat the parameters of an earlier one."""
+    kept: dict[tuple[tuple[str, Value], ...], Trial] = {}
+    for trial in trials:
+        kept.setdefault(tuple(sorted(trial.parameters.items())), trial)
+    return list(kept.values())
+
+
+def _defaults(study: Study, trials: Sequence[Trial], source: Path) -> dict[str, Value]:
+    """Return the defaults in the script that are in the search space, else the first values."""
+    from cloudtune.study.script_defaults import script_defaults
+
+    first = min(trials, key=lambda trial: trial.number)
+    return {**first.parameters, **script_defaults(study, source)}
+
+
+def _completed(study: Study, wanted: Mapping[str, Value]) -> dict[str, Value] | None:
+    """Return the active ones of some values; None if one is missing or outside the space."""
+    values: dict[str, Value] = {}
+    for node in Space.from_study(study).nodes:
+        if conditions_hold(node.when, values):
+            if node.name not in wanted:
+                return None
+            value = match_value(node.parameter, wanted[node.name])
+            if value is None:
+                return None
+            values[node.name] = value
+    return {name: values[name] for name in study.parameters if name in values}
+
+
+def _baseline(
+    study: Study,
+    trials: Sequence[Trial],
+    defaults: Mapping[str, Value],
+    candidates: list[Candidate],
+) -> list[Candidate]:
+    """Return the script's defaults as a candidate, or the first trial if they are unknown."""
+    first = min(trials, key=lambda trial: trial.number)
+    parameters = _completed(study, defaults) or dict(first.parameters)
+    same = next((t for t in trials if dict(t.parameters) == parameters), None)
+    if any(dict(each.parameters) == parameters for each in candidates):
+        return []
+    label = "first trial" if same is first else "script's defaults"
+    value = _value(same) if same else None
+    return [Candidate(label, parameters, "baseline", same.number if same else None, value)]
+
+
+def _changes(
+    study: Study, winner: Mapping[str, Value], defaults: Mapping[str, Value]
+) -> list[Candidate]:
+    """Return the winner with one parameter at a time back at its default or first value."""
+    changes: list[Candidate] = []
+    for name, value in winner.items():
+        default = defaults.get(name)
+        if default is None:
+            definition = study.parameters[name][0]
+            default = value_at(definition, 0)
+        if is_same_value(default, value):
+            continue
+        changed = _completed(study, {**defaults, **winner, name: default})
+        if changed is not None and changed != dict(winner):
+            changes.append(Candidate(f"{name} back at {default}", changed, "change"))
+    return changes
+
+
+def _study_data(
+    study: Study,
+    trials: Sequence[Trial],
+    confirmation: Confirmation,
+    options: ConfirmOptions,
+    providers: Sequence[str],
+) -> Json:
+    """Return the study of the confirming run: a list of trials with the metric that decides."""
+    data: dict[str, Any] = study.to_json()
+    for name in ("early_stopping", "warm_start", "confirm", "description"):
+        data.pop(name, None)
+    seed = study.strategy.seed
+    data["strategy"] = {"name": "list", **({} if seed is None else {"seed": seed})}
+    data["initial_trials"] = [dict(c.parameters) for c in confirmation.candidates] * options.seeds
+    limits = study.limits.model_dump(mode="json", include=set(_KEPT_LIMITS), exclude_none=True)
+    count = len(data["initial_trials"])
+    data["limits"] = {**limits, "max_trials": count, "max_failed_trials": count}
+    if options.max_cost:
+        data["limits"]["max_cost"] = options.max_cost
+    if study.strategy.resource:
+        amount = max((trial.resource or 0 for trial in trials), default=0)
+        data["constants"] = {**data.get("constants", {}), study.strategy.resource: amount}
+    objective = study.objectives[0].model_dump(mode="json", exclude={"target"})
+    if study.confirm and (holdout := study.confirm.metric):
+        select = data.setdefault("trial", {}).setdefault("select", {})
+        if objective["select"] == "best":
+            select[objective["metric"]] = "max" if objective["goal"] == "maximize" else "min"
+        how = select.pop(holdout, "last")
+        best = "max" if confirmation.goal == "maximize" else "min"
+        select_as = "best" if how == best else "last"
+        objective = {"metric": holdout, "goal": confirmation.goal, "select": select_as}
+    data["objective"] = objective
+    others = {confirmation.search_metric, confirmation.train_metric} - {objective["metric"], None}
+    if others:  # services read only metrics that the study names
+        metrics = data.setdefault("trial", {}).setdefault("metrics", {})
+        for name in sorted(map(str, others)):
+            metrics.setdefault(name, [])
+    for provider in providers:
+        settings = data.setdefault("providers", {}).setdefault(provider, {})
+        if own := settings.pop("limits", None):
+            settings["limits"] = {name: own[name] for name in _KEPT_LIMITS if name in own}
+        if registry.get(provider).capabilities.managed is not None:
+            settings["mode"] = "driven"
+    return data

@@ -1,0 +1,63 @@
+"""What a confirmation repeats: candidates of an earlier run, each with the same new seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cloudtune.study.search_space import Value
+
+Role = Literal["candidate", "baseline", "change"]
+"""A ``change`` is the winner with one parameter back at its default: an ablation."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One assignment that a confirmation repeats."""
+
+    label: str
+    """How reports name it, such as ``trial 7``."""
+    parameters: Mapping[str, Value]
+    role: Role = "candidate"
+    number: int | None = None
+    """The number of the trial in the first run; None if it did not run there."""
+    value: float | None = None
+    """The value of the objective there."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a run repeats of an earlier one. The first candidate is that run's winner."""
+
+    run: str
+    """The earlier run."""
+    provider: str
+    """Where its candidates ran."""
+    search_metric: str
+    """Its objective."""
+    search_goal: Literal["maximize", "minimize"]
+    goal: Literal["maximize", "minimize"]
+    """The goal of the metric that decides, which is the objective of the confirming run."""
+    candidates: tuple[Candidate, ...]
+    seeds: tuple[int, ...]
+    """The seeds, in order; a sequential confirmation may end before the last."""
+    fixed: bool = False
+    """Whether every candidate gets every seed."""
+    train_metric: str | None = None
+
+    @staticmethod
+    def from_plan(plan: Mapping[str, Any]) -> Confirmation | None:
+        """Return what a plan repeats, from its JSON data; None if it confirms nothing."""
+        stored = plan["facts"].get("confirmation")
+        if stored is None:
+            return None
+        data: dict[str, Any] = dict(stored)
+        data["candidates"] = tuple(Candidate(**each) for each in data["candidates"])
+        data["seeds"] = tuple(data["seeds"])
+        return Confirmation(**data)
+
+    @property
+    def is_ablation(self) -> bool:
+        """Whether candidates are changes of the winner, which is then compared with each."""
+        return any(each.role == "change" for each in self.candidates)

@@ -1,0 +1,153 @@
+"""The strategy of `cloudtune confirm`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from cloudtune.results.events import Ended, Event, Measured, Started
+from cloudtune.search.confirm_search import ConfirmSearch
+from cloudtune.search.protocol import Suggestion
+from cloudtune.study.confirmation import Candidate, Confirmation
+from cloudtune.study.study import Study
+
+STUDY = Study.model_validate(
+    {
+        "objective": {"metric": "m", "goal": "maximize"},
+        "parameters": {"x": {"type": "float", "min": 0, "max": 9}},
+        "strategy": "list",
+        "initial_trials": [{"x": 1.0}],
+    }
+)
+PLAN = Confirmation(
+    run="first",
+    provider="local",
+    search_metric="m",
+    search_goal="maximize",
+    goal="maximize",
+    candidates=tuple(Candidate(f"trial {n}", {"x": float(n)}) for n in range(4)),
+    seeds=tuple(range(100, 112)),
+)
+
+
+def play(
+    plan: Confirmation, measure: Callable[[float, int], float | None], kill_every: int = 0
+) -> tuple[list[tuple[float, int]], list[Event]]:
+    """Run a confirmation one trial at a time; return the pairs that ran and all events."""
+    search, events, pairs = ConfirmSearch(STUDY, plan), list[Event](), list[tuple[float, int]]()
+    while isinstance(suggestion := search.ask(len(pairs)), Suggestion):
+        assert suggestion.seed is not None
+        x = float(suggestion.parameters["x"])
+        pairs.append((x, suggestion.seed))
+        number = len(events) + 1
+        start = Started(
+            number, 0.0, suggestion.parameters, seed=suggestion.seed, memory=suggestion.memory
+        )
+        new: list[Event] = [start]
+        if kill_every and len(pairs) % kill_every == 0:
+            new += [
+                Ended(number, 0.0, "cancelled"),
+                replace(start, number=-number, replaces=number),
+            ]
+            number = -number
+        value = measure(x, suggestion.seed)
+        if value is not None:
+            new.append(Measured(number, 0.0, 1, {"m": value}))
+        new.append(Ended(number, 0.0, "failed" if value is None else "completed"))
+        for event in new:
+            search.tell(event)  # type: ignore[arg-type]
+        events += new
+        if kill_every and len(pairs) % kill_every == 0:
+            search = ConfirmSearch(STUDY, plan)
+            for event in events:
+                search.tell(event)  # type: ignore[arg-type]
+    assert suggestion == "done"
+    return pairs, events
+
+
+def noise(x: float, seed: int) -> float:
+    return Random(f"{x} {seed}").gauss(0, 1)
+
+
+def test_all_candidates_get_the_same_first_two_seeds() -> None:
+    pairs, _ = play(PLAN, noise)
+    assert pairs[:8] == [(x, seed) for seed in (100, 101) for x in (0.0, 1.0, 2.0, 3.0)]
+
+
+def test_a_lead_that_is_clear_is_settled_before_the_last_seed() -> None:
+    pairs, _ = play(PLAN, lambda x, seed: 50 * x + noise(x, seed))
+    last = max(PLAN.seeds.index(seed) for _, seed in pairs)
+    assert 2 < last < 8
+
+
+def test_seeds_go_to_the_candidates_that_are_open() -> None:
+    def value(x: float, seed: int) -> float:
+        return {0.0: -200.0, 1.0: -200.0, 2.0: -4.0, 3.0: 0.0}[x] + noise(x, seed)
+
+    pairs, _ = play(PLAN, value)
+    counts = [sum(x == number for x, _ in pairs) for number in range(4)]
+    assert counts[0] == counts[1] < counts[2] == counts[3]
+
+
+def test_no_seeds_are_spent_on_differences_that_they_cannot_show() -> None:
+    pairs, _ = play(PLAN, lambda x, seed: noise(0, seed) + 0.001 * noise(x, seed) + 1e-6 * x)
+    assert len(pairs) < 4 * len(PLAN.seeds)
+
+
+def test_fixed_gives_every_candidate_every_seed() -> None:
+    pairs, _ = play(replace(PLAN, fixed=True), lambda x, seed: 50 * x + noise(x, seed))
+    assert pairs == [(x, seed) for seed in PLAN.seeds for x in (0.0, 1.0, 2.0, 3.0)]
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_bit_equal_repetitions_end_after_the_second(fixed: bool) -> None:
+    pairs, _ = play(replace(PLAN, fixed=fixed), lambda x, _: x)
+    assert len(pairs) == 8
+
+
+def test_a_candidate_that_fails_is_out() -> None:
+    pairs, _ = play(PLAN, lambda x, seed: None if x == 2 else 50 * x + noise(x, seed))
+    assert sum(x == 2 for x, _ in pairs) == 2
+    assert play(PLAN, lambda _x, _seed: None)[0] == pairs[:8]
+
+
+@pytest.mark.parametrize("kill_every", [1, 3])
+def test_a_resumed_confirmation_goes_on_as_if_it_was_not_killed(kill_every: int) -> None:
+    def value(x: float, seed: int) -> float:
+        return 2 * x + noise(x, seed)
+
+    assert play(PLAN, value, kill_every)[0] == play(PLAN, value)[0]
+
+
+def test_the_next_seed_waits_for_running_trials() -> None:
+    search = ConfirmSearch(STUDY, PLAN)
+    for number in range(1, 9):
+        suggestion = search.ask(number - 1)
+        assert isinstance(suggestion, Suggestion)
+        search.tell(
+            Started(
+                number, 0.0, suggestion.parameters, seed=suggestion.seed, memory=suggestion.memory
+            )
+        )
+    assert search.ask(8) == "wait"
+
+
+def test_the_baseline_gets_the_seeds_of_the_others() -> None:
+    baseline = replace(PLAN.candidates[0], role="baseline")
+    plan = replace(PLAN, candidates=(*PLAN.candidates[2:], baseline))
+    pairs, _ = play(plan, lambda x, seed: {0.0: -99.0, 2.0: -2.5, 3.0: 0.0}[x] + noise(x, seed))
+    assert len({sum(x == number for x, _ in pairs) for number in (0.0, 2.0, 3.0)}) == 1
+
+
+def test_an_ablation_compares_each_change_with_the_winner() -> None:
+    changes = tuple(replace(each, role="change") for each in PLAN.candidates[1:])
+    plan = replace(PLAN, candidates=(PLAN.candidates[0], *changes))
+    pairs, _ = play(
+        plan, lambda x, seed: {0.0: 0.0, 1.0: 3.0, 2.0: -99.0, 3.0: -2.0}[x] + noise(x, seed)
+    )
+    counts = [sum(x == number for x, _ in pairs) for number in range(4)]
+    assert counts[0] == max(counts)
+    assert counts[2] < counts[3]
