@@ -20,7 +20,7 @@ SET_PATHS = {
     "trial": "source script module command requirements python warm preload args arguments "
     "seed_argument switches metrics select inputs env resources.cpus resources.gpus "
     "resources.memory resources.when retry.on retry.memory retry.times",
-    "": "name description initial_trials",
+    "": "name description initial_trials constraints",
 }
 """The fields of a study by block, without those whose names the study chooses."""
 PARAMETER_KEYS = {
