@@ -58,6 +58,7 @@ from cloudtune.provider.retries import retry_pauses as retry_pauses
 from cloudtune.provider.settings import CloudSettings as CloudSettings
 from cloudtune.provider.settings import ProviderSettings as ProviderSettings
 from cloudtune.provider.source_size import describe_source as describe_source
+from cloudtune.provider.start_values import start_constants as start_constants
 from cloudtune.study.merge import merge_json as merge_json
 from cloudtune.study.quantities import Money as Money
 from cloudtune.study.quantities import format_bytes as format_bytes

@@ -9,9 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from cloudtune.provider import JobContext, Json, Plan, TrainingJob, fill_placeholders, format_value
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    TrainingJob,
+    fill_placeholders,
+    format_value,
+    start_constants,
+)
 from cloudtune.provider.secrets import Mask
-from cloudtune.provider.start_values import start_constants
 from cloudtune.results import Started
 from cloudtune_ray import response
 from cloudtune_ray.client import RayClient

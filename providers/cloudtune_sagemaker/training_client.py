@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value
+from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
 from cloudtune.provider.secrets import resolve_secrets
-from cloudtune.provider.start_values import start_constants
 from cloudtune.results import Started, TrialState
 from cloudtune_sagemaker import metrics, response
 from cloudtune_sagemaker.client import Aws

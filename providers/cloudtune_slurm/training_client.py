@@ -12,9 +12,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloudtune.provider import JobContext, Json, Plan, Resources, TrainingJob, trial_resources
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    Resources,
+    TrainingJob,
+    start_constants,
+    trial_resources,
+)
 from cloudtune.provider.secrets import Mask, resolve_secrets
-from cloudtune.provider.start_values import start_constants
 from cloudtune.results import (
     InvalidReportError,
     Measurement,

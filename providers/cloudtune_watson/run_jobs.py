@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cloudtune.provider import Json, Plan
-from cloudtune.provider.start_values import start_constants
+from cloudtune.provider import Json, Plan, start_constants
 from cloudtune.results import Started
 from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
