@@ -43,6 +43,23 @@ for step in range(1, 4):
     report(score=step / 10 - params()["x"] ** 2, loss=1 / step, step=step)
 """
 
+_HOLD = """\
+import os, time
+try:
+    os.mkdir(GATE + ".first")
+except FileExistsError:
+    while not os.path.exists(GATE):
+        time.sleep(0.05)
+"""
+
+
+def hold(gate: Path | None) -> str:
+    """Return the beginning of a script: of a job, only the first trial passes before the gate is.
+
+    Without a gate, all pass.
+    """
+    return _HOLD.replace("GATE", repr(str(gate))) if gate else ""
+
 
 @dataclass(frozen=True)
 class Told:
@@ -80,7 +97,7 @@ class Command:
     def trials(self) -> list[dict[str, Any]]:
         """Return the trials of the latest run; none if there is no run yet."""
         started = self.start("results", "--format", "jsonl")
-        output, _ = started.communicate(timeout=60)
+        output, _ = started.communicate(timeout=240)
         return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
     def job(self) -> dict[str, Any]:
@@ -105,8 +122,6 @@ class AttachContract:
     """The operation that describes a job, as fault plans name it."""
     denial: ClassVar[tuple[str, str]]
     """A job, and what the message says to a caller without the right to read it."""
-    pace: ClassVar[float] = 3.0
-    """Seconds of a trial in which a test can act."""
     sent_settings: ClassVar[str] = "{mode: managed}"
     address: process.Address
 
@@ -152,8 +167,11 @@ class AttachContract:
     def prepare(cls) -> None:
         """Create what the service needs before jobs."""
 
-    def begin(self, trials: int, seconds: float) -> str:
-        """Start a tuning job by the vendor's client; return how `attach` names it."""
+    def begin(self, trials: int, gate: Path | None = None) -> str:
+        """Start a tuning job by the vendor's client; return how `attach` names it.
+
+        Its script begins with `hold`.
+        """
         raise NotImplementedError
 
     def word(self, job: str) -> str:
@@ -185,33 +203,40 @@ class AttachContract:
             assert "cost" not in trial
 
     def test_a_finished_job_has_all_its_trials(self, command: Command) -> None:
-        job = self.begin(4, 0.0)
+        begun = time.time()
+        job = self.begin(4)
         wait_for(lambda: self.word(job) not in self.running)
+        over = time.time()
         output = command("attach", f"{self.name}:{job}")
         assert "4 trials on" in output
         self.check(job, command.trials(), 4)
         result = command.job()
         assert result["state"] == "completed"
         assert result["study"]["description"].startswith("Rebuilt from ")
-        assert result["ended"] - result["started"] < 120
+        times = [begun - 1, result["started"], result["ended"], over + 1]
+        assert times == sorted(times)
         again = command("attach", f"{self.name}:{job}")
         assert f"is run {result['run']} already" in again
         assert len(json.loads(command("status", "--json"))) == 1
         for words in (("report",), ("status",), ("resume",), ("watch",)):
             command(*words)
 
-    def test_a_running_job_survives_the_death_of_cloudtune(self, command: Command) -> None:
-        job = self.begin(8, self.pace)
+    def test_a_running_job_survives_the_death_of_cloudtune(
+        self, command: Command, tmp_path: Path
+    ) -> None:
+        gate = tmp_path / "gate"
+        job = self.begin(8, gate)
         following = command.start("attach", f"{self.name}:{job}")
         wait_for(lambda: any(t["state"] == "completed" for t in command.trials()))
         following.kill()
         following.communicate()
         assert self.word(job) in self.running
+        gate.touch()
         command("resume")
         self.check(job, command.trials(), 8)
 
-    def test_a_job_is_left_and_then_stopped(self, command: Command) -> None:
-        job = self.begin(30, self.pace)
+    def test_a_job_is_left_and_then_stopped(self, command: Command, tmp_path: Path) -> None:
+        job = self.begin(30, tmp_path / "gate")
         following = command.start("attach", f"{self.name}:{job}")
         wait_for(lambda: any(t["state"] == "completed" for t in command.trials()))
         following.send_signal(signal.SIGINT)

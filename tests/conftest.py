@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-LONGEST = 600
-"""Seconds that an installation may take."""
+LONGEST = 1200
+"""Seconds that an installation may take on a busy machine."""
 
 # How long an example takes depends on what else the machine does, so it cannot fail a test. The
 # examples are the same in each run; pytest's --hypothesis-profile=explore draws new ones.
@@ -37,6 +37,14 @@ settings.load_profile("repeat")
 # A shell starts what runs in its background with this signal ignored, which processes inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests the time to install packages, or to wait until other tests have."""
+    for item in items:
+        names: list[str] = getattr(item, "fixturenames", [])
+        if "python_with" in names and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(2 * LONGEST))
 
 
 def pytest_collection_finish() -> None:

@@ -7,22 +7,22 @@ import itertools
 import tarfile
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from tests.attach_contract import AttachContract, Command, Told, wait_for
+from tests.attach_contract import AttachContract, Command, Told, hold, wait_for
 
 BUCKET = "training-data"
 CODE = """
-import argparse, time
+import argparse
 parser = argparse.ArgumentParser()
 for name, kind in (("lr", float), ("layers", int), ("opt", str), ("epochs", int)):
     parser.add_argument("--" + name, type=kind, required=True)
 given, _ = parser.parse_known_args()
 assert given.opt in ("sgd", "adam"), given.opt
 for step in range(3):
-    time.sleep(SECONDS / 3)
     print(f"loss={1 / (step + 1)};")
     print(f"acc={1 - (given.lr - 0.01) ** 2 - given.layers / 100 + step / 1000:.8f};", flush=True)
 """
@@ -52,9 +52,9 @@ class TestAttach(AttachContract):
             cls.clients[service] = session.client(service, endpoint_url=env["AWS_ENDPOINT_URL"])
         cls.clients["s3"].create_bucket(Bucket=BUCKET)
 
-    def begin(self, trials: int, seconds: float) -> str:
+    def begin(self, trials: int, gate: Path | None = None) -> str:
         name = f"boto3-{next(_NAMES)}"
-        self.upload(f"{name}.tar.gz", CODE.replace("SECONDS", str(seconds)))
+        self.upload(f"{name}.tar.gz", hold(gate) + CODE)
         config = {
             "Strategy": "Random",
             "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "acc"},
@@ -146,7 +146,7 @@ class TestAttach(AttachContract):
         }
 
     def test_an_arn_names_the_job_of_its_account_and_region(self, command: Command) -> None:
-        job = self.begin(1, 0.0)
+        job = self.begin(1)
         arn: str = self.describe(job)["HyperParameterTuningJobArn"]
         command("attach", f"sagemaker:{arn}")
         assert len(command.trials()) == 1
@@ -154,7 +154,7 @@ class TestAttach(AttachContract):
         assert f"the caller reaches {arn}" in command("attach", f"sagemaker:{other}", code=3)
 
     def test_a_training_job_is_no_tuning_job(self, command: Command) -> None:
-        job = self.begin(1, 0.0)
+        job = self.begin(1)
         wait_for(lambda: self.word(job) not in self.running)
         (name,) = (
             each["TrainingJobName"]
@@ -170,7 +170,7 @@ class TestAttach(AttachContract):
         ranges = {"IntegerParameterRanges": [{"Name": "layers", "MinValue": "1", "MaxValue": "6"}]}
         definitions: list[dict[str, Any]] = []
         for name in ("one", "two"):
-            self.upload(f"{name}.tar.gz", CODE.replace("SECONDS", "0"))
+            self.upload(f"{name}.tar.gz", CODE)
             own = self.definition(f"s3://{BUCKET}/{name}.tar.gz")
             own["StaticHyperParameters"] |= {"lr": "0.1", "opt": '"sgd"'}
             own["DefinitionName"] = name

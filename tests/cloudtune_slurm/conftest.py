@@ -161,7 +161,7 @@ def look(slurm: Slurm, job: int) -> Sequence[str]:
 
 def wait_for(slurm: Slurm, job: int, *states: str) -> Sequence[str]:
     """Wait until a job is in one of some states; return what `look` returns."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while (seen := look(slurm, job))[1] not in states:
         assert time.monotonic() < deadline, seen
         time.sleep(0.1)

@@ -465,7 +465,8 @@ def wait_for_reason(slurm: Slurm, job: int, reason: str) -> None:
 def test_the_signal_before_the_limit_and_the_limit(
     slurm: Slurm, submit: Submit, tmp_path: Path
 ) -> None:
-    job = submit(signals(), "--time=1", "--signal=B:USR1@50")
+    # slurmctld looks each 30 s, and signals up to as much earlier: 20 s after the start or later.
+    job = submit(signals(), "--time=1", "--signal=B:USR1@10")
     wait_for(slurm, job, "TIMEOUT")
     text = (tmp_path / f"out-{job}.txt").read_text()
     assert re.search(r"CANCELLED AT \S+ DUE TO TIME LIMIT \*\*\*", text)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from tests.attach_contract import AttachContract, Command, Told
+from tests.attach_contract import AttachContract, Command, Told, hold
 
 CLIENT = Path(__file__).parent / "sdk" / "begin.py"
 WARM = """\
@@ -38,7 +38,6 @@ report(acc=1 - (params()["lr"] - 0.01) ** 2 - params()["layers"] / 100)
 @pytest.mark.slow
 class TestAttach(AttachContract):
     name: ClassVar[str] = "vertex"
-    pace: ClassVar[float] = 6.0
     operation: ClassVar[str] = "GetHyperparameterTuningJob"
     denial = ("123", "GetHyperparameterTuningJob: Permission")
     running = frozenset({"JOB_STATE_PENDING", "JOB_STATE_QUEUED", "JOB_STATE_RUNNING"})
@@ -58,8 +57,8 @@ class TestAttach(AttachContract):
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().splitlines()[-1]
 
-    def begin(self, trials: int, seconds: float) -> str:
-        return self.sdk(str(trials), str(seconds))
+    def begin(self, trials: int, gate: Path | None = None) -> str:
+        return self.sdk(str(trials), hold(gate))
 
     def read(self, job: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.sdk("read", job))
@@ -97,7 +96,7 @@ class TestAttach(AttachContract):
         from tests.cloudtune_sagemaker.test_attach import TestAttach as OnSageMaker
 
         with OnSageMaker.serve(tmp_path / "sagemaker"):
-            job = OnSageMaker().begin(4, 0.0)
+            job = OnSageMaker().begin(4)
             there = Command(command.folder, {**OnSageMaker.env})
             there("attach", f"sagemaker:{job}")
         best = max(command.trials(), key=lambda trial: trial["objective"])

@@ -11,13 +11,11 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from tests.attach_contract import AttachContract, Command, Told, wait_for
+from tests.attach_contract import AttachContract, Command, Told, hold, wait_for
 from tests.cloudtune_watson.emulator.conftest import WMLA, script, tarred
 
 CODE = """
-    import time
     config = json.load(open("config.json"))
-    time.sleep(SECONDS)
     loss = (float(config["rate"]) - 0.01) ** 2 + int(config["layers"]) / 100
     listed([{"steps": 1, "loss": loss, "acc": 1}])
 """
@@ -79,7 +77,7 @@ class TestAttach(AttachContract):
         answer.raise_for_status()
         return answer.json()
 
-    def begin(self, trials: int, seconds: float) -> str:
+    def begin(self, trials: int, gate: Path | None = None) -> str:
         data = {
             "hpoName": f"hpo-{next(_NAMES)}",
             "modelSpec": {
@@ -97,7 +95,7 @@ class TestAttach(AttachContract):
             },
             "hyperParams": SPACE,
         }
-        code = script(CODE.replace("SECONDS", str(seconds)))
+        code = hold(gate) + script(CODE)
         told = self.call(
             "POST",
             f"{WMLA}/hypersearch",
@@ -130,7 +128,7 @@ class TestAttach(AttachContract):
         monkeypatch.setenv("CLOUDTUNE_WATSON_VERSION", "standalone")
         with Standalone.serve(tmp_path / "emulator"):
             there = Standalone()
-            job = there.begin(2, 0.0)
+            job = there.begin(2)
             wait_for(lambda: there.word(job) not in self.running)
             settings = {"backend": "wmla", "version": "standalone", "instance_group": "team"}
             study = {

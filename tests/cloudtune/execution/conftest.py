@@ -52,7 +52,7 @@ class Bench:
 
     def next(self, matches: Callable[[Measured | Ended], bool]) -> Measured | Ended:
         while True:
-            event = self._inbox.get(timeout=60)
+            event = self._inbox.get(timeout=240)
             self.seen.append(event)
             if matches(event):
                 return event
