@@ -24,7 +24,7 @@ def lost_emulator(job: JobRecord, folder: Path) -> str:
     An emulator keeps the state of its jobs in memory, so one that has ended cannot continue them.
     Unless a process follows the run, it ends by itself some time after its last job.
     """
-    is_own = job.emulated and not job.plan.get("facts", {}).get("emulator")
+    is_own = job.emulated and not job.facts.emulator
     can_end = job.mode == "managed" and is_own and job.job and job.state not in FINAL_STATES
     emulator_folder = folder / EMULATOR_FOLDER
     if not can_end or is_locked(emulator_folder):

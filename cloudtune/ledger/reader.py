@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from cloudtune.diagnostics import Finding
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger, OnDamage, raise_damage
 from cloudtune.ledger.records import JobRecord, RunRecord
@@ -70,10 +68,8 @@ def read_job(
 
 
 def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResult:
-    plan = job.plan
     # A stored study is not checked again: this version may have stricter rules.
     study = Study.model_validate(record.study, context={"parts_only": True})
-    findings = tuple(Finding(**finding) for finding in plan["findings"])
     result = StudyResult(
         run=record.id,
         provider=job.provider,
@@ -83,12 +79,12 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         reason=job.reason,
         study=study,
         study_hash=study.fingerprint(),
-        source_hash=plan["facts"]["source_hash"],
-        seed=study.strategy.seed if job.attached else plan["facts"]["seed"],
+        source_hash=job.facts.source_hash,
+        seed=study.strategy.seed if job.attached else job.facts.seed,
         job=job.job,
-        findings=findings,
+        findings=job.facts.findings,
         trials=(),
-        link=_link(plan, job.job) if submitted and not job.emulated else None,
+        link=_link(job) if submitted and not job.emulated else None,
         attached=job.attached,
         changes=job.changes or None,
         created=record.created,
@@ -101,31 +97,11 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
     return replace(result, state=job_state(result, any_trials=submitted))
 
 
-def _link(plan: Mapping[str, Any], job: str | None) -> str | None:
+def _link(job: JobRecord) -> str | None:
     """Return the address of the job's page, or of a list of jobs until its id is known."""
-    lookup, mode = _lookup(plan), plan["mode"]
-    page: str | None = lookup.get("job_links", {}).get(mode) if job else None
-    if job and page:
-        return page.replace("{job}", job.rpartition("/")[2])
-    link: str | None = lookup.get("links", {}).get(mode)
-    return link
-
-
-def _lookup(plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a provider found out for a plan; earlier versions had it under ``own``."""
-    facts: Mapping[str, Any] = plan["facts"]
-    lookup: Mapping[str, Any] = facts["lookup" if "lookup" in facts else "own"]
-    return lookup
-
-
-def _price(plan: Mapping[str, Any]) -> tuple[float, str] | None:
-    """Return the price of a second of a trial, and its currency; None if it is unknown."""
-    lookup = _lookup(plan)
-    earlier = {"per_second": lookup.get("price_per_second"), "currency": lookup.get("currency")}
-    price = lookup.get("price", earlier)
-    if isinstance(price, str) or price["per_second"] is None or price["currency"] is None:
-        return None
-    return price["per_second"], price["currency"]
+    if job.job and job.facts.job_link:
+        return job.facts.job_link.replace("{job}", job.job.rpartition("/")[2])
+    return job.facts.link
 
 
 _MIN_IDLE = 1.0
@@ -144,7 +120,7 @@ def _idle(job: JobRecord) -> float | None:
 def _trials(
     result: StudyResult, job: JobRecord, events_by_trial: Iterable[list[Event]]
 ) -> Iterator[Trial]:
-    price = None if job.emulated else _price(job.plan)
+    price = None if job.emulated else job.facts.price
     for events in events_by_trial:
         trials = Trials(result.study, result.run)
         for event in events:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from cloudtune.ledger.job_facts import JobFacts, read_facts
 
 if TYPE_CHECKING:
     from cloudtune.results.events import RunJobState
@@ -16,6 +19,7 @@ JOB_COLUMNS = (
     *("run", "provider", "plan", "state", "reason", "job", "emulated"),
     *("started", "begun", "spent", "ended"),
 )
+_JSON = {"study", "overrides", "plan"}
 
 
 @dataclass(frozen=True)
@@ -37,25 +41,25 @@ class JobRecord:
     """Seconds that earlier processes ran the job."""
     ended: float | None = None
 
+    @cached_property
+    def facts(self) -> JobFacts:
+        """What the job's plan says of it."""
+        return read_facts(self.plan)
+
     @property
     def mode(self) -> Mode:
         """The mode of the job's plan."""
-        mode: Mode = self.plan["mode"]
-        return mode
+        return self.facts.mode
 
     @property
     def attached(self) -> str | None:
         """The address of the job, if it was started elsewhere."""
-        address: str | None = self.plan.get("facts", {}).get("attached")
-        return address
+        return self.facts.attached
 
     @property
     def changes(self) -> tuple[dict[str, Any], ...]:
-        """The changes of the limits since the run was created, in their order.
-
-        Each has an ``id``, its ``time``, and ``fields``: the old and the new value by path.
-        """
-        return tuple(self.plan.get("changes", ()))
+        """The changes of the limits since the run was created; see `JobFacts`."""
+        return self.facts.changes
 
     def elapsed(self, until: float) -> float:
         """Return the seconds that the job has run.
@@ -92,9 +96,9 @@ class RunRecord:
 def to_row(record: RunRecord | JobRecord) -> list[Any]:
     """Return a run or a job as a row, in the order of its columns."""
     return [
-        json.dumps(value) if name in {"study", "overrides", "plan"} else value
-        for name, value in vars(record).items()
-        if name != "jobs"
+        json.dumps(getattr(record, each.name)) if each.name in _JSON else getattr(record, each.name)
+        for each in fields(record)
+        if each.name != "jobs"
     ]
 
 

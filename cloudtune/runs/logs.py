@@ -111,7 +111,7 @@ def find_log(
     is_service = registry.has_mode(job.provider, job.mode) and issubclass(
         registry.get(job.provider).settings, CloudSettings
     )
-    if job.plan["facts"].get("emulator") or (is_service and not job.emulated):
+    if job.facts.emulator or (is_service and not job.emulated):
         return ServiceLog(trial.log, job, trial, job_folder)
     raise UsageError(f"trial {number} of run {record.id} has no log")
 

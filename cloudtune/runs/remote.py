@@ -56,7 +56,7 @@ def _uploads(run: str, *, ended: bool = False) -> Iterator[tuple[str, Uploads]]:
         if not ledger.has_run(run):  # a folder that a killed process left
             return
         for job in ledger.run(run).jobs:
-            location: str | None = job.plan["facts"].get("emulator")
+            location = job.facts.emulator
             if job.emulated and not is_emulator_running(location):  # the uploads ended with it
                 continue
             if job.attached:  # the uploads belong to the run that sent it

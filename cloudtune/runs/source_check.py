@@ -25,15 +25,14 @@ def require_unchanged_source(record: RunRecord, job: JobRecord, folder: Path) ->
     Raises:
         UsageError: If the copy has changed or is missing; the message names what is known.
     """
-    facts = job.plan.get("facts", {})
-    expected: str | None = facts.get("source_hash")
+    expected = job.facts.source_hash
     if expected is None or (job.mode == "managed" and job.job is not None):
         return
     names = sorted(_list_all(folder), key=os.fsencode)
     # What Python writes next to modules that it imports is not part of the source.
     without_caches = [name for name in names if "__pycache__" not in name.split("/")]
     try:
-        unhashed: list[str] = facts.get("unhashed", [])
+        unhashed = job.facts.unhashed
         if expected in {fingerprint(folder, each, unhashed) for each in (names, without_caches)}:
             return
         problem = _describe_changes(folder, names, record.created)

@@ -45,15 +45,15 @@ def clean_up(home: Path, notify: Callable[[str], None] = lambda _: None) -> list
     """
     left: list[str] = []
     with Ledger(home) as ledger:
-        jobs = [job for run in ledger.run_ids() for job in ledger.run(run).jobs]
-        for job in jobs:
-            is_gone = job.emulated and not is_emulator_running(job.plan["facts"].get("emulator"))
+        jobs = [(run.name, job) for run in map(ledger.run, ledger.run_ids()) for job in run.jobs]
+        for name, job in jobs:
+            is_gone = job.emulated and not is_emulator_running(job.facts.emulator)
             if job.process_started is None or is_gone:  # nothing was sent, or is there
                 continue
             try:
                 _end_job(ledger, job, notify)
             except (CloudtuneError, OSError) as error:
-                left.append(f"{job.plan['study'].get('name', job.run)}: {error}")
+                left.append(f"{name}: {error}")
     if address := find_running(home / EMULATOR):
         stop(address)
     return left

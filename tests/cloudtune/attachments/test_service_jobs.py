@@ -320,6 +320,11 @@ def test_a_job_is_attached_once(service: Service) -> None:
     assert attach("far:north/job").id != first.id
 
 
+def stored_plan(**facts: object) -> dict[str, Any]:
+    facts = {"seed": 1, "source_hash": None, "lookup": {}, **facts}
+    return {"mode": "managed", "findings": [], "facts": facts}
+
+
 @pytest.mark.parametrize(
     ("run", "provider", "same"),
     [("r1", "far", True), (None, "far", True), ("r2", "far", False), ("r1", "other", False)],
@@ -327,7 +332,7 @@ def test_a_job_is_attached_once(service: Service) -> None:
 def test_a_job_that_this_ledger_sent_keeps_its_run(
     service: Service, run: str | None, provider: str, *, same: bool
 ) -> None:
-    sent = JobRecord("r1", "far", {"mode": "managed", "facts": {}}, job="job")
+    sent = JobRecord("r1", "far", stored_plan(), job="job")
     service.run = run
     far, study = FarProvider(service), given_study()
     plan = service_jobs._probe(study, "far", far, "job")  # pyright: ignore[reportPrivateUsage]
@@ -452,8 +457,8 @@ def test_a_stop_request_stops_the_job_at_the_service(service: Service) -> None:
 
 
 def test_an_interrupt_leaves_only_jobs_that_were_started_elsewhere() -> None:
-    own = JobRecord("r", "mine", {"mode": "managed", "facts": {}})
-    other = JobRecord("r", "far", {"mode": "managed", "facts": {"attached": "x"}})
+    own = JobRecord("r", "mine", stored_plan())
+    other = JobRecord("r", "far", stored_plan(attached="x"))
     requests = StopRequests([own, other])
     requests.interrupt()
     assert requests.inboxes["mine"].pop() == StopRequest("interrupted")
