@@ -69,8 +69,9 @@ def stuck_bounds(name: str) -> Mapping[int, float]:
 
 
 def _random_regrets(task: Task, counts: Sequence[int] = (25, 40, 50, 100)) -> dict[str, float]:
-    axes, random = build_axes(Space.from_study(study_of(task.parameters))), Random(5)
-    sample = [complete_assignment(axes, {}, random) for _ in range(20_000)]
+    space, random = Space.from_study(study_of(task.parameters)), Random(5)
+    axes = build_axes(space)
+    sample = [complete_assignment(axes, space, {}, random) for _ in range(20_000)]
     values = np.array([task.measure(params, random) for params in sample])
     regrets = np.array([task.regret(params) for params in sample])
     numbers = np.random.default_rng(0)

@@ -213,7 +213,8 @@ class Training:
     def _front(self) -> list[tuple[float, float]]:
         path = CACHE / f"fronts-{self.name.replace(' ', '-')}-front.json"
         if not path.exists():
-            axes, random = build_axes(Space.from_study(study_of(self.parameters))), Random(0)
+            space, random = Space.from_study(study_of(self.parameters)), Random(0)
+            axes = build_axes(space)
             points: list[dict[str, Any]] = []
             for _ in range(_FRONT_SAMPLES):
                 # The best values are often at the bounds.
@@ -222,7 +223,7 @@ class Training:
                     for key, definition in self.parameters.items()
                     if "min" in definition and random.random() < 0.3
                 }
-                params = complete_assignment(axes, bounds, random)
+                params = complete_assignment(axes, space, bounds, random)
                 points.append(params)
             path.write_text(json.dumps(_front_of(map(self._values, points))), "utf-8")
         return [(error, size) for error, size in json.loads(path.read_text("utf-8"))]

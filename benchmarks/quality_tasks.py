@@ -163,14 +163,16 @@ def function(
         return true_value(params) + noise * random.gauss(0, 1)
 
     if best is None:
-        axes, random = build_axes(Space.from_study(study_of(parameters))), Random(2)
-        best = min(true_value(complete_assignment(axes, {}, random)) for _ in range(50_000))
+        space, random = Space.from_study(study_of(parameters)), Random(2)
+        axes = build_axes(space)
+        best = min(true_value(complete_assignment(axes, space, {}, random)) for _ in range(50_000))
     return Task(name, parameters, measure, true_value, best, _typical(parameters, true_value))
 
 
 def _typical(parameters: Mapping[str, Any], true_value: Callable[[Params], float]) -> float:
-    axes, random = build_axes(Space.from_study(study_of(parameters))), Random(1)
-    return median(true_value(complete_assignment(axes, {}, random)) for _ in range(3_000))
+    space, random = Space.from_study(study_of(parameters)), Random(1)
+    axes = build_axes(space)
+    return median(true_value(complete_assignment(axes, space, {}, random)) for _ in range(3_000))
 
 
 def _float(low: float, high: float, **more: Any) -> dict[str, Any]:

@@ -136,8 +136,11 @@ class Table:
 
     def task(self) -> Task:
         """Return the task."""
-        axes, random = build_axes(Space.from_study(study_of(self.parameters))), Random(1)
-        sample = sorted(self.error(complete_assignment(axes, {}, random)) for _ in range(1_001))
+        space, random = Space.from_study(study_of(self.parameters)), Random(1)
+        axes = build_axes(space)
+        sample = sorted(
+            self.error(complete_assignment(axes, space, {}, random)) for _ in range(1_001)
+        )
         return Task(
             self.name,
             self.parameters,

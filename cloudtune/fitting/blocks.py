@@ -8,11 +8,6 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.fitting.fields import drop_fields
-from cloudtune.study.constraints import (
-    constraint_path,
-    outcome_constraints,
-    parameter_constraints,
-)
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
@@ -113,6 +108,12 @@ def fit_blocks(
 
 
 def _constraint_findings(study: Study, provider: str, title: str) -> Iterator[Finding]:
+    from cloudtune.study.constraints import (
+        constraint_path,
+        outcome_constraints,
+        parameter_constraints,
+    )
+
     driven = f"with providers.{provider}.mode: driven, cloudtune chooses the trials"
     for each in parameter_constraints(study):
         reason = f"{title} does not know constraints between parameters; {driven} and keeps them"

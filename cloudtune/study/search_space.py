@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from cloudtune.launcher.values import format_value as format_value  # noqa: PLC0414 - exported
 from cloudtune.launcher.values import is_same_value as is_same_value  # noqa: PLC0414 - exported
-from cloudtune.study.constraints import Constraint, parameter_constraints
 from cloudtune.study.expressions import Range
 from cloudtune.study.expressions import Value as Value  # noqa: PLC0414 - exported
 from cloudtune.study.fields import StudyFields
@@ -30,6 +30,9 @@ from cloudtune.study.schema import (
     Parameter,
     When,
 )
+
+if TYPE_CHECKING:
+    from cloudtune.study.constraints import Constraint
 
 _MAX_STATES = 100_000
 _MAX_COUNTED = 100_000
@@ -161,6 +164,10 @@ class Space:
     @classmethod
     def from_study(cls, study: StudyFields) -> Space:
         """Return the search space of a study."""
+        if not study.constraints:
+            return cls(list_nodes(study))
+        from cloudtune.study.constraints import parameter_constraints
+
         return cls(list_nodes(study), parameter_constraints(study))
 
     def allows(self, assignment: Assignment) -> bool:

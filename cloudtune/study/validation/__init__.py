@@ -13,11 +13,6 @@ from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
 from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
 from cloudtune.study.suggestions import did_you_mean
-from cloudtune.study.validation.constraints import (
-    check_constraints,
-    check_feasibility,
-    note_constraints,
-)
 from cloudtune.study.validation.option_values import (
     OPTION_STYLES,
     check_option_values,
@@ -48,7 +43,7 @@ def find_problems(
         check_constants(study),
         check_seed_argument(study),
         check_parameters(study, invalid_fields),
-        check_constraints(study, invalid_fields),
+        _check_constraints(study, invalid_fields),
         _check_objectives(study),
         _check_strategy(study, invalid_fields),
         _check_early_stopping(study),
@@ -61,7 +56,10 @@ def find_problems(
     )
     problems = list(islice(results, _MAX_PROBLEMS))
     blocks = {path.partition(".")[0] for path in (*invalid_fields, *(p.path for p in problems))}
-    if blocks.isdisjoint({"parameters", "constants", "constraints", "initial_trials"}):
+    parts = {"parameters", "constants", "constraints", "initial_trials"}
+    if study.constraints and blocks.isdisjoint(parts):
+        from cloudtune.study.validation.constraints import check_feasibility
+
         problems += check_feasibility(study)
     return problems
 
@@ -71,10 +69,24 @@ def find_notes(study: StudyFields) -> list[Note]:
     return [
         *_note_fixed_arguments(study),
         *note_option_values(study),
-        *note_constraints(study),
+        *_note_constraints(study),
         *_note_unread_metrics(study),
         *_note_surplus_trials(study),
     ]
+
+
+def _check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
+    if study.constraints:
+        from cloudtune.study.validation.constraints import check_constraints
+
+        yield from check_constraints(study, invalid_fields)
+
+
+def _note_constraints(study: StudyFields) -> Iterator[Note]:
+    if study.constraints:
+        from cloudtune.study.validation.constraints import note_constraints
+
+        yield from note_constraints(study)
 
 
 def _check_objectives(study: StudyFields) -> Iterator[Problem]:
