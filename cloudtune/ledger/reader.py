@@ -91,7 +91,7 @@ def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResul
         started=job.started,
         ended=job.ended,
         idle=_idle(job) if job.mode == "driven" else None,
-        confirmation=Confirmation.from_plan(plan),
+        confirmation=Confirmation.from_plan(job.plan),
     )
     # Earlier versions recorded `failed` for refused jobs.
     return replace(result, state=job_state(result, any_trials=submitted))
