@@ -40,19 +40,20 @@ def verify(target: str, overrides: tuple[str, ...], *, emulate: bool, output: Pa
     is_saved = Path(target).is_file()
     if is_saved and (overrides or output or emulate):
         raise UsageError("a saved plan is run as it is, without other options")
-    planned = (
-        module.read_verification(Path(target))
+    context = (
+        module.restored(Path(target))
         if is_saved
-        else module.plan_verification(target, overrides, emulate=emulate)
+        else module.planned(target, overrides, emulate=emulate)
     )
-    _print_plan(planned)
-    if output:
-        output.write_text(json.dumps(module.to_json(planned), indent=1) + "\n", "utf-8")
-        click.echo(f"Saved to {output}; run it with: cloudtune verify {output}", err=True)
-    elif is_saved or planned.emulated:
-        _print_result(planned, module.verify(planned, _notify))
-    else:
-        click.echo("Nothing was sent: save the plan with -o FILE to run it.", err=True)
+    with context as planned:
+        _print_plan(planned)
+        if output:
+            output.write_text(json.dumps(module.to_json(planned), indent=1) + "\n", "utf-8")
+            click.echo(f"Saved to {output}; run it with: cloudtune verify {output}", err=True)
+        elif is_saved or planned.emulated:
+            _print_result(planned, module.verify(planned, _notify))
+        else:
+            click.echo("Nothing was sent: save the plan with -o FILE to run it.", err=True)
 
 
 def _notify(text: str) -> None:

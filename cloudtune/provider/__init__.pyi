@@ -30,6 +30,7 @@ from cloudtune.ledger.home import state_folder as state_folder
 from cloudtune.provider.base import BaseProvider as BaseProvider
 from cloudtune.provider.cost import overrides_any as overrides_any
 from cloudtune.provider.cost import read_prices as read_prices
+from cloudtune.provider.cost import unset_price_factor as unset_price_factor
 from cloudtune.provider.facts import Facts as Facts
 from cloudtune.provider.facts import Inputs as Inputs
 from cloudtune.provider.facts import Lookup as Lookup

@@ -54,6 +54,15 @@ def read_prices(file: Path, *fields: str) -> dict[tuple[str, ...], Price]:
     }
 
 
+def unset_price_factor(**values: str) -> str:
+    """Return why a price is unknown if settings on which it depends have placeholders; or empty."""
+    unset = [name for name, value in values.items() if value.startswith("{{")]
+    if not unset:
+        return ""
+    verb = "is" if len(unset) == 1 else "are"
+    return f"the price depends on {' and '.join(unset)}, which {verb} not set"
+
+
 def check_budget(
     limits: Limits, provider: str, mode: Mode, facts: Facts
 ) -> Iterator[Finding | Note]:

@@ -7,11 +7,14 @@ it has ended.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +22,7 @@ from cloudtune.emulation.environment import reconnect
 from cloudtune.emulation.process import find_running, stop
 from cloudtune.errors import CloudtuneError, ProviderError
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import RunLock
 from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider import registry
@@ -34,46 +38,81 @@ LEFT = "left.txt"
 """The file in which the guard writes what it could not remove."""
 DONE = b"done"
 """What the guard reads if nothing is left for it."""
-_MAX_WAIT = 900.0
+MAX_WAIT = 900.0
 """Seconds until a job that was stopped must have ended."""
 
 
-def clean_up(home: Path, notify: Callable[[str], None] = lambda _: None) -> list[str]:
+def clean_up(
+    home: Path, notify: Callable[[str], None] = lambda _: None, seconds: float = MAX_WAIT
+) -> list[str]:
     """Stop and remove all jobs of the ledger in a home, and their uploads; return what is left.
 
-    Deleting is tried only once jobs have ended. Jobs of an emulator that has ended are gone.
+    Deleting is tried only once jobs have ended. Jobs of an emulator that has ended are gone. A
+    service that does not answer in time keeps this function no longer than ``seconds``.
     """
-    left: list[str] = []
-    with Ledger(home) as ledger:
-        jobs = [(run.name, job) for run in map(ledger.run, ledger.run_ids()) for job in run.jobs]
-        for name, job in jobs:
-            is_gone = job.emulated and not is_emulator_running(job.facts.emulator)
-            if job.process_started is None or is_gone:  # nothing was sent, or is there
-                continue
-            try:
-                _end_job(ledger, job, notify)
-            except (CloudtuneError, OSError) as error:
-                left.append(f"{name}: {error}")
+    deadline = time.monotonic() + seconds
+    left: dict[str, str] = {}
+    threads: list[threading.Thread] = []
+    for name, job in _jobs(home):
+        is_gone = job.emulated and not is_emulator_running(job.facts.emulator)
+        if job.process_started is None or is_gone:  # nothing was sent, or is there
+            continue
+        left[job.run] = f"{name}: not removed in time"
+        target = partial(_try_to_end, home, job, name, deadline, left, notify)
+        threads.append(threading.Thread(target=target, daemon=True))
+        threads[-1].start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [*left.values()]
+
+
+def remove_home(home: Path) -> None:
+    """End the emulator of a verification, and remove its state folder."""
     if address := find_running(home / EMULATOR):
         stop(address)
-    return left
+    shutil.rmtree(home, ignore_errors=True)
 
 
-def _end_job(ledger: Ledger, job: JobRecord, notify: Callable[[str], None]) -> None:
+def _jobs(home: Path) -> list[tuple[str, JobRecord]]:
+    """Return all jobs in a home, with the names of their runs."""
+    if not (home / "ledger.db").is_file():
+        return []
+    with Ledger(home) as ledger:
+        return [(run.name, job) for run in map(ledger.run, ledger.run_ids()) for job in run.jobs]
+
+
+def _try_to_end(
+    home: Path,
+    job: JobRecord,
+    name: str,
+    deadline: float,
+    left: dict[str, str],
+    notify: Callable[[str], None],
+) -> None:
+    try:
+        _end_job(home, job, deadline, notify)
+    except (CloudtuneError, OSError) as error:
+        left[job.run] = f"{name}: {error}"
+    else:
+        del left[job.run]
+
+
+def _end_job(home: Path, job: JobRecord, deadline: float, notify: Callable[[str], None]) -> None:
     plan, provider = restore_plan(job.plan), registry.get(job.provider)
     location = plan.facts.emulator
     emulator = reconnect(job.provider, provider, plan.settings, location) if location else None
-    context = JobContext(ledger.job_folder(job.run, job.provider), emulator)
+    with Ledger(home) as ledger:
+        context = JobContext(ledger.job_folder(job.run, job.provider), emulator)
+        events = [event for _, event in ledger.events(job.run, job.provider)]
     notify(f"removing {plan.facts.job_name}")
     if plan.mode == "managed":
-        _end_managed(provider.client(plan, context), job, plan)
+        _end_managed(provider.client(plan, context), job, plan, deadline)
     elif jobs := provider.training_jobs(plan, context):
-        events = [event for _, event in ledger.events(job.run, job.provider)]
-        _end_driven(jobs, [each for each in events if isinstance(each, Started)])
+        _end_driven(jobs, [each for each in events if isinstance(each, Started)], deadline)
     remove_run_uploads(job.run, ended=True)
 
 
-def _end_managed(client: JobClient, job: JobRecord, plan: Plan) -> None:
+def _end_managed(client: JobClient, job: JobRecord, plan: Plan, deadline: float) -> None:
     ref = JobRef(job.provider, job.job) if job.job else client.find(plan.facts.job_name)
     if ref is None:  # a create that was just sent may not be visible yet
         time.sleep(client.hidden_seconds or 2 * client.poll_seconds)
@@ -82,28 +121,32 @@ def _end_managed(client: JobClient, job: JobRecord, plan: Plan) -> None:
         return
     if client.status(ref).state not in FINAL_STATES:
         client.stop(ref)
-        _wait(lambda: client.status(ref).state in FINAL_STATES, client.poll_seconds, ref.id)
+        is_over = lambda: client.status(ref).state in FINAL_STATES  # noqa: E731
+        _wait(is_over, client.poll_seconds, ref.id, deadline)
     if isinstance(client, DeletableJobs):
         client.delete(ref)
 
 
-def _end_driven(jobs: TrainingJobs, started: list[Started]) -> None:
+def _end_driven(jobs: TrainingJobs, started: list[Started], deadline: float) -> None:
     names = [each.id for each in started if each.id]
     for name in names:
         jobs.stop(name)
+    if len(jobs.poll(started)) < len(names):  # a create that was just sent may not be visible yet
+        time.sleep(jobs.hidden_seconds or 2 * jobs.poll_seconds)
+        for name in names:
+            jobs.stop(name)
 
     def is_over() -> bool:
         states = [each.state for each in jobs.poll(started).values()]
         return all(state in FINAL_STATES for state in states)
 
     if names:
-        _wait(is_over, jobs.poll_seconds, ", ".join(names))
+        _wait(is_over, jobs.poll_seconds, ", ".join(names), deadline)
     if isinstance(jobs, RemovableJobs):
         jobs.remove_leftovers()
 
 
-def _wait(is_over: Callable[[], bool], seconds: float, name: str) -> None:
-    deadline = time.monotonic() + _MAX_WAIT
+def _wait(is_over: Callable[[], bool], seconds: float, name: str, deadline: float) -> None:
     while not is_over():
         if time.monotonic() > deadline:
             raise ProviderError(name, "was stopped and does not end; stop it in the console")
@@ -140,8 +183,12 @@ def guard(home: Path, pipe: IO[bytes]) -> int:
     """Wait for the end of the process that verifies; then clean up, unless that is done."""
     if pipe.read() == DONE:
         return 0
-    left = clean_up(home)
-    (home / LEFT).write_text("\n".join(left), "utf-8")
+    with RunLock(home):
+        left = clean_up(home)
+        if left:
+            (home / LEFT).write_text("\n".join(left), "utf-8")
+        else:
+            remove_home(home)
     return bool(left)
 
 

@@ -35,8 +35,8 @@ class Step:
     name: str
     purpose: str
     study: Json
-    stops: bool = False
-    """Whether it is stopped once its first trial has reported."""
+    stops: float = 0.0
+    """Seconds for which a trial runs before the job is stopped, if none reports earlier; or 0."""
 
 
 def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> list[Step]:
@@ -49,13 +49,13 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
         brief: Whether trials need not last long, since the service is emulated.
     """
     (folder / SCRIPT).write_text(_CODE, "utf-8")
-    long = 20 if brief else 900
+    long = 120 if brief else 900
     timeout = f"{5 if brief else 60}s"
     own = {**registry.get(provider).smallest_machine, **settings}
     if "image" in settings:
         own.pop("framework", None)
 
-    def step(name: str, purpose: str, stops: bool = False, **changes: Json) -> Step:
+    def step(name: str, purpose: str, stops: float = 0.0, **changes: Json) -> Step:
         values = {"step": name, "reports": 3, "pause": 1, **changes.get("constants", {})}
         study: Json = {
             "name": f"verify-{name}",
@@ -85,7 +85,12 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
             limits={"max_trials": 5, "parallel_trials": 2},
             more={"early_stopping": {"rule": "auto"}},
         ),
-        step("stop", "a job that is stopped", stops=True, constants={"reports": long}),
+        step(
+            "stop",
+            "a job that is stopped",
+            stops=2.0 if brief else 30.0,
+            constants={"reports": long},
+        ),
         step("fail", "a script that fails"),
         step(
             "timeout",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,27 @@ from cloudtune.runs import lifecycle
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_map
-from cloudtune.verification.cleanup import EMULATOR, Guard, clean_up
+from cloudtune.verification.cleanup import EMULATOR, Guard, clean_up, remove_home
 from cloudtune.verification.recording import service_name, to_recordings
 from cloudtune.verification.steps import MAX_COST, Step, list_steps
 
 FORMAT = "cloudtune.verification/v1"
-MAX_SECONDS = 30 * 60
+MAX_SECONDS = 30 * 60.0
 MAX_USD = 5.0
+_STOP, _LEAVE = 25 / 30, 28 / 30
+"""The parts of the time after which all is stopped, and after which nothing is waited for."""
 _POLL_SECONDS = 0.5
+_MAX_WAITING = 10
+
+
+@dataclass
+class Workspace:
+    """A state folder that a verification has for itself, and its guard."""
+
+    home: Path
+    guard: Guard
+    is_clean: bool = True
+    """Whether nothing is left at the service; if not, the guard removes it."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +67,9 @@ class PlannedStep:
 
     @property
     def most(self) -> float | None:
-        """What it costs at most; None if the price is unknown."""
+        """What it costs at most, also if cloudtune is killed; None if that is unknown."""
         estimate = self.plan.estimate
-        if estimate is None or estimate.currency != MAX_COST.currency:
-            return None
-        return min(estimate.most or MAX_COST.amount, MAX_COST.amount)
+        return estimate.most if estimate and estimate.currency == MAX_COST.currency else None
 
 
 @dataclass(frozen=True)
@@ -67,8 +79,7 @@ class Verification:
     provider: str
     settings: Json
     emulated: bool
-    home: Path
-    """The state folder of its runs, which it has for itself."""
+    workspace: Workspace
     steps: tuple[PlannedStep, ...]
 
     @property
@@ -100,44 +111,53 @@ class Verified:
     """What could not be removed, and why."""
 
 
-def plan_verification(
+@contextmanager
+def planned(
     provider: str, overrides: Sequence[str] = (), *, emulate: bool = False
-) -> Verification:
-    """Return what a verification would send. Nothing is sent; an emulator is started.
+) -> Generator[Verification]:
+    """Yield what a verification would send. Nothing is sent; an emulator is started.
+
+    Nothing of it is left on this machine after the block.
 
     Raises:
         UsageError: If the service cannot be verified, a setting is missing, or the cost could be
             more than 5 USD or is unknown.
         StudyError: If a setting is wrong.
     """
-    module = registry.get(provider).emulator
-    if module is None:
+    if registry.get(provider).emulator is None:
         raise UsageError(f"{provider} is no service, so nothing is to be verified")
     study = load({"providers": {provider: {}}}, overrides=overrides, folder=Path.cwd())
-    settings = study.providers[provider]
-    home = state_folder() / "verify" / new_run_id()
-    create_private_folder(home / "source")
-    own = read_settings(study, provider, registry.get(provider))
-    found = find_emulator(provider, registry.get(provider), own)
-    if emulate and found is None:
-        process.start(provider, module, home / EMULATOR, ["--idle", "600", "--speed", "60"])
-        os.environ[folder_variable(provider)] = str(home / EMULATOR)
-    emulated = emulate or found is not None
+    with _workspace(state_folder() / "verify" / new_run_id()) as workspace:
+        yield _plan(provider, study.providers[provider], workspace, emulate=emulate)
+
+
+def _plan(provider: str, settings: Json, workspace: Workspace, *, emulate: bool) -> Verification:
+    module = registry.get(provider)
+    home, variable = workspace.home, folder_variable(provider)
+    own = read_settings(load({"providers": {provider: settings}}), provider, module)
+    is_emulated = find_emulator(provider, module, own) is not None
+    if emulate and not is_emulated:
+        assert module.emulator is not None
+        args = ["--idle", "600", "--speed", "60"]
+        process.start(provider, module.emulator, home / EMULATOR, args)
+        os.environ[variable] = str(home / EMULATOR)
+    emulated = emulate or is_emulated
+    source = home / "source"
     steps = tuple(
-        PlannedStep(
-            step,
-            plan_study(load(step.study, folder=home / "source"), provider, base=home / "source"),
-        )
-        for step in list_steps(provider, settings, home / "source", brief=emulated)
+        PlannedStep(step, plan_study(load(step.study, folder=source), provider, base=source))
+        for step in list_steps(provider, settings, source, brief=emulated)
     )
-    verification = Verification(provider, settings, emulated, home, steps)
+    verification = Verification(provider, settings, emulated, workspace, steps)
     if not verification.runnable:
         raise UsageError(f"{provider} can run no step: {steps[0].reason_to_skip}")
     if not emulated and verification.most is None:
         setting = f"--set providers.{provider}.prices.hour='0.20 USD'"
-        raise UsageError(f"the price of a trial is unknown: add {setting}")
+        raise UsageError(f"the price of a trial in USD is unknown: add {setting}")
     if not emulated and (verification.most or 0) > MAX_USD:
-        raise UsageError(f"it could cost {verification.most:.2f} USD: choose a smaller machine")
+        raise UsageError(
+            f"it could cost {verification.most:.2f} USD, more than {MAX_USD:g}: choose a smaller "
+            "machine"
+        )
     return verification
 
 
@@ -148,18 +168,21 @@ def to_json(verification: Verification) -> Json:
         "provider": verification.provider,
         "settings": verification.settings,
         "emulated": verification.emulated,
-        "home": str(verification.home),
+        "home": str(verification.workspace.home),
         "steps": [
             {"name": each.step.name, "plan": each.plan.to_json()} for each in verification.steps
         ],
     }
 
 
-def read_verification(file: Path) -> Verification:
-    """Return a verification from its saved plan.
+@contextmanager
+def restored(file: Path) -> Generator[Verification]:
+    """Yield a verification from its saved plan, which can be used once.
+
+    The plan of an emulated one is made again, since its emulator has ended.
 
     Raises:
-        UsageError: If the file is no such plan, or its folder is gone.
+        UsageError: If the file is no such plan, or has been used.
     """
     try:
         data: Any = json.loads(file.read_text("utf-8"))
@@ -167,93 +190,130 @@ def read_verification(file: Path) -> Verification:
         raise UsageError(f"{file} is no plan of a verification: {error}") from error
     if not is_map(data) or data.get("format") != FORMAT:
         raise UsageError(f"{file} is no plan of a verification")
-    home, provider, settings = Path(data["home"]), str(data["provider"]), data["settings"]
-    if not (home / "source").is_dir():
-        raise UsageError(f"{home} is gone: the verification has run, so plan another one")
-    plans = {each["name"]: restore_plan(each["plan"]) for each in data["steps"]}
-    emulated: bool = data["emulated"]
-    steps = list_steps(provider, settings, home / "source", brief=emulated)
-    planned = tuple(PlannedStep(step, plans[step.name]) for step in steps)
-    return Verification(provider, settings, emulated, home, planned)
+    provider, settings = str(data["provider"]), data["settings"]
+    if used := data.get("used"):
+        raise UsageError(f"{file} was run at {used}: plan another verification")
+    with _workspace(Path(data["home"])) as workspace:
+        if data["emulated"]:
+            yield _plan(provider, settings, workspace, emulate=True)
+            return
+        plans = {each["name"]: restore_plan(each["plan"]) for each in data["steps"]}
+        steps = list_steps(provider, settings, workspace.home / "source", brief=False)
+        of_steps = tuple(PlannedStep(step, plans[step.name]) for step in steps)
+        used = datetime.now(UTC).isoformat(timespec="seconds")
+        file.write_text(json.dumps({**data, "used": used}, indent=1) + "\n", "utf-8")
+        yield Verification(provider, settings, emulated=False, workspace=workspace, steps=of_steps)
+
+
+@contextmanager
+def _workspace(home: Path) -> Generator[Workspace]:
+    """Yield a new state folder, which is removed at the end if nothing is left at the service."""
+    create_private_folder(home / "source")
+    before = dict(os.environ)
+    os.environ["CLOUDTUNE_HOME"] = str(home)
+    try:
+        with RunLock(home):
+            workspace = Workspace(home, Guard(home))
+            try:
+                yield workspace
+            finally:
+                if workspace.is_clean:
+                    remove_home(home)
+                    workspace.guard.dismiss()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def verify(verification: Verification, notify: Callable[[str], None]) -> Verified:
     """Run the steps at the same time, remove everything, and return what was seen.
 
-    Ctrl-C and a kill remove everything, too.
+    Ctrl-C and a kill remove everything, too. After 30 minutes, this function returns, whatever
+    the service does; the guard then tries to remove what is left.
 
     Raises:
-        LedgerError: If another process runs it.
+        CloudtuneError: If a run cannot be written.
     """
-    home = verification.home
-    os.environ["CLOUDTUNE_HOME"] = str(home)
+    workspace, since = verification.workspace, _Clock()
     provider = registry.get(verification.provider)
-    with RunLock(home), recorded_calls() as calls:
-        guard = Guard(home)
+    workspace.is_clean = False
+    with recorded_calls() as calls:
         try:
-            _run(verification, notify)
+            _run(verification, since, notify)
         finally:
-            left = clean_up(home, notify)
-            guard.dismiss()
-    if not left:
-        shutil.rmtree(home, ignore_errors=True)
-    recordings = to_recordings(
-        verification.provider,
-        calls,
-        {each.step.name: each.plan.facts.job_name for each in verification.runnable},
-        verification.settings,
-        emulated=verification.emulated,
-    )
-    return Verified(tuple(provider.verify(calls)), recordings, tuple(left))
+            seconds = max(MAX_SECONDS * (1 - _LEAVE), MAX_SECONDS - since.seconds)
+            left = clean_up(workspace.home, notify, seconds)
+            workspace.is_clean = not left
+        recordings = to_recordings(
+            verification.provider,
+            list(calls),
+            {each.step.name: each.plan.facts.job_name for each in verification.runnable},
+            verification.settings,
+            emulated=verification.emulated,
+        )
+        return Verified(tuple(provider.verify(list(calls))), recordings, tuple(left))
 
 
 def clean_up_earlier(notify: Callable[[str], None]) -> None:
     """Remove what verifications have left of which every process was killed."""
-    for home in sorted((state_folder() / "verify").glob("*/ledger.db")):
-        folder = home.parent
-        if lock_holder(folder) is None:
-            before = os.environ.get("CLOUDTUNE_HOME")
-            os.environ["CLOUDTUNE_HOME"] = str(folder)
-            try:
-                left = clean_up(folder, notify)
-            finally:
-                os.environ.pop("CLOUDTUNE_HOME")
-                if before is not None:
-                    os.environ["CLOUDTUNE_HOME"] = before
-            for each in left:
-                notify(f"left of an earlier verification: {each}")
-            if not left:
-                shutil.rmtree(folder, ignore_errors=True)
+    before = os.environ.get("CLOUDTUNE_HOME")
+    for home in sorted((state_folder() / "verify").glob("*")):
+        if not home.is_dir() or lock_holder(home) is not None:
+            continue
+        os.environ["CLOUDTUNE_HOME"] = str(home)
+        try:
+            with RunLock(home):
+                left = clean_up(home, notify)
+                for each in left:
+                    notify(f"left of an earlier verification: {each}")
+                if not left:
+                    remove_home(home)
+        finally:
+            os.environ.pop("CLOUDTUNE_HOME")
+            if before is not None:
+                os.environ["CLOUDTUNE_HOME"] = before
 
 
-def _run(verification: Verification, notify: Callable[[str], None]) -> None:
-    """Run all steps; stop them at the deadline, and if this process is interrupted."""
+class _Clock:
+    """The time since it was created; also that for which this machine slept."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic(), time.time()
+
+    @property
+    def seconds(self) -> float:
+        monotonic, wall = self._begin
+        return max(time.monotonic() - monotonic, time.time() - wall)
+
+
+def _run(verification: Verification, since: _Clock, notify: Callable[[str], None]) -> None:
+    """Run all steps; stop them in time, and if this process is interrupted."""
     runs = [
         (each.step, lifecycle.create([each.plan], saved=True)) for each in verification.runnable
     ]
     threads = [
-        threading.Thread(target=_execute, args=(new, step.name, notify), name=step.name)
+        threading.Thread(target=_execute, args=(new, step.name, notify), daemon=True)
         for step, new in runs
     ]
     for thread in threads:
         thread.start()
-    waiting = [new.id for step, new in runs if step.stops]
-    deadline = time.monotonic() + MAX_SECONDS - 300  # the rest is for stopping and removing
+    waiting = {new.id: _StopRule(step) for step, new in runs if step.stops}
+    stops = 0
     try:
-        while any(thread.is_alive() for thread in threads):
+        while any(thread.is_alive() for thread in threads) and since.seconds < MAX_SECONDS * _LEAVE:
             time.sleep(_POLL_SECONDS)
-            for run in [each for each in waiting if _has_reported(each)]:
-                waiting.remove(run)
+            for run in [run for run, rule in waiting.items() if rule.is_due(run)]:
+                del waiting[run]
                 notify("stopping a job, as planned")
                 _stop(run)
-            if time.monotonic() > deadline:
+            if stops < 2 and since.seconds > MAX_SECONDS * (_STOP + stops / 60):
+                stops += 1  # the second request does not wait for the service
                 notify("the time is over: stopping all")
-                deadline += 60
                 _stop_all([new.id for _, new in runs])
     except BaseException:
         _stop_all([new.id for _, new in runs])
         for thread in threads:
-            thread.join(60)
+            thread.join(MAX_SECONDS / 30)
         raise
 
 
@@ -268,8 +328,24 @@ def _execute(new: lifecycle.NewRun, name: str, notify: Callable[[str], None]) ->
         notify(f"{name}: {outcome.state} {outcome.reason}".rstrip())
 
 
-def _has_reported(run: str) -> bool:
-    return any(trial.measurements for job in lifecycle.results(run) for trial in job.trials)
+class _StopRule:
+    """When a job is stopped: once a trial has reported, or has run for a while without that.
+
+    IBM shows measurements only at the end of a job, and may not show that it runs.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._seconds = {"running": step.stops, "waiting": _MAX_WAITING * step.stops}
+        self._since: dict[str, float] = {}
+
+    def is_due(self, run: str) -> bool:
+        trials = [trial for job in lifecycle.results(run) for trial in job.trials]
+        now = time.monotonic()
+        for trial in trials:
+            self._since.setdefault(trial.state, now)
+        return any(trial.measurements for trial in trials) or any(
+            now - begin > self._seconds.get(state, math.inf) for state, begin in self._since.items()
+        )
 
 
 def _stop(run: str) -> None:

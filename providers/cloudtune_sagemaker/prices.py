@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloudtune.provider import Price, overrides_any, read_prices
+from cloudtune.provider import Price, overrides_any, read_prices, unset_price_factor
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 MACHINES = frozenset(
@@ -36,6 +36,8 @@ def hour_price(region: str, types: Sequence[str], settings: SageMakerSettings) -
         return replace(price, idle_seconds=idle)
     if native:
         return "native changes the instances, so their price is unknown"
+    if reason := unset_price_factor(region=region, instance_type=types[0]):
+        return reason
     table = read_prices(Path(__file__).with_name("prices.json"), "region", "instance_type")
     prices = [table[region, name] for name in types if (region, name) in table]
     if len(prices) < len(types):

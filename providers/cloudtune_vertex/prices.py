@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.provider import Price, overrides_any, read_prices
+from cloudtune.provider import Price, overrides_any, read_prices, unset_price_factor
 from cloudtune_vertex.settings import VertexSettings
 
 MACHINES = frozenset(
@@ -27,6 +27,8 @@ def hour_price(location: str, machine_type: str, settings: VertexSettings) -> Pr
         return Price.hourly(*settings.prices.hour, "from providers.vertex.prices")
     if overrides_any(settings.native, MACHINES):
         return "native changes the machines, so their price is unknown"
+    if reason := unset_price_factor(location=location, machine_type=machine_type):
+        return reason
     table = read_prices(Path(__file__).with_name("prices.json"), "location", "machine_type")
     disk = "a custom disk" if settings.disk_type or settings.disk_gb else None
     plain = not (settings.accelerator_type or disk or settings.spot or settings.flex_start)

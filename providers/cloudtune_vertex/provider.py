@@ -47,7 +47,10 @@ class VertexProvider(BaseProvider[VertexSettings]):
     script_variables = ("AIP_", "CLOUD_ML_")
     container_folders = ("/gcs",)
     reporting_modules = ("hypertune",)
-    smallest_machine: Mapping[str, Any] = {"machine_type": "n1-standard-4"}
+    smallest_machine: Mapping[str, Any] = {
+        "machine_type": "n1-standard-4",
+        "image": "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
+    }
     protected_paths = (
         "parent",
         "hyperparameterTuningJob.displayName",

@@ -49,7 +49,11 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "emulators": ("trustme", "werkzeug"),
     }
     recorded_as = "ibm"
-    smallest_machine: Mapping[str, Any] = {"backend": "jobs"}
+    smallest_machine: Mapping[str, Any] = {
+        "backend": "jobs",
+        "hardware_spec": "S",
+        "software_spec": "runtime-25.1-py3.12",
+    }
     protected_paths = PROTECTED_PATHS
     study_fields = STUDY_FIELDS
 
