@@ -51,20 +51,29 @@ If you have an account, you can answer sentences of this page that are not verif
 
 ```sh
 cloudtune verify sagemaker --emulate   # a rehearsal on this machine
-cloudtune verify sagemaker --set providers.sagemaker.role_arn=ROLE -o verify.json
+cloudtune verify sagemaker -o verify.json --set providers.sagemaker.region=us-east-1 \\
+  --set providers.sagemaker.role_arn=arn:aws:iam::111122223333:role/train \\
+  --set providers.sagemaker.image=111122223333.dkr.ecr.us-east-1.amazonaws.com/train:1
 cloudtune verify verify.json           # sends what the saved plan shows
 ```
 
 Five small jobs run at the same time: one that completes, one with early stopping, one that is
-stopped, one whose script fails, and one that reaches its time limit. Together they take at most 30
-minutes and 5 USD, which cloudtune enforces with limits of each job; the plan shows the cost of your
-machine. The command then prints what the answers of the service show, and writes them as
-recordings: no names, accounts, addresses and secrets are in them. Read them before you send them.
+stopped, one whose script fails, and one that reaches its time limit. The plan shows what your
+machine costs at most, also if cloudtune is killed: the sum of what the service's own limits allow,
+which must be at most 5 USD. After 25 minutes all jobs are stopped, and after 30 minutes the command
+returns, whatever the service does. A saved plan is run once.
+
+The command then prints what the answers of the service show, and writes them as recordings: no
+names, accounts, addresses and secrets are in them. Read them before you send them.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
-Everything is stopped and removed at the end, and so it is after Ctrl-C or a kill: by a process
-that outlives the command, or by the next `cloudtune verify`. SageMaker keeps the descriptions of
-training jobs, and the models of trials stay in your bucket, below the names of the jobs.
+Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C
+or a kill: by a process that outlives the command, or by the next `cloudtune verify`. SageMaker
+keeps the descriptions of training jobs, and the bucket of your account that is the default stays.
+
+SageMaker and Vertex AI are verified with their own tuners, and IBM with deployment jobs: they run
+on IBM Cloud by the minute. Trainings and WML Accelerator need a cluster of your own, and have no
+price there; with `--set providers.watson.backend=wml`, or `wmla`, they run, too.
 """
 
 

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from cloudtune.verification.verification import Verification, Verified
 
 
-@examples(
+EXAMPLES = (
     "cloudtune verify sagemaker --emulate",
-    "cloudtune verify sagemaker --set providers.sagemaker.role_arn=ROLE -o verify.json",
+    "cloudtune verify sagemaker -o verify.json --set providers.sagemaker.region=us-east-1 "
+    "--set providers.sagemaker.role_arn=arn:aws:iam::111122223333:role/train "
+    "--set providers.sagemaker.image=111122223333.dkr.ecr.us-east-1.amazonaws.com/train:1",
     "cloudtune verify verify.json      # sends what the saved plan shows",
 )
+
+
+@examples(*EXAMPLES)
 @click.command()
 @click.argument("target", metavar="PROVIDER|PLAN")
 @place_option

@@ -66,6 +66,8 @@ class Uploads:
     """The addresses of folders that belong only to the run."""
     noun: str = "file"
     """The objects in the folders; only those of files have sizes."""
+    outputs: Sequence[str] = ()
+    """The addresses of folders with what the trials wrote, which stays with the uploads' removal."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,10 @@ def find_uploads(uploads: Uploads, runs: Collection[str]) -> list[RemoteUpload]:
     return found
 
 
-def remove_uploads(uploads: Uploads, run: str) -> None:
+def remove_uploads(uploads: Uploads, run: str, *, outputs: bool = False) -> None:
     """Remove a run from the users of its uploads, and the files that no other run uses.
+
+    With ``outputs``, also remove what its trials wrote.
 
     Raises:
         ProviderError: If a call fails.
@@ -197,7 +201,7 @@ def remove_uploads(uploads: Uploads, run: str) -> None:
     """
     _check_addresses(uploads, [run])
     storage = uploads.storage
-    for folder in uploads.own_folders:
+    for folder in (*uploads.own_folders, *(uploads.outputs if outputs else ())):
         storage.delete(list(storage.list(folder)))
     for address in uploads.addresses:
         folder = _folder(address)
@@ -219,7 +223,7 @@ def _check_addresses(uploads: Uploads, runs: Collection[str]) -> None:
     A folder of a run is named after it, below a bucket or another folder.
     """
     names = tuple(f"-{run}" for run in runs)
-    for address in uploads.own_folders:
+    for address in (*uploads.own_folders, *uploads.outputs):
         has_bucket = "://" in address
         parts = address.partition("://")[2].split("/")[1:] if has_bucket else address.split("/")
         if ".." in parts or not any(part in runs or part.endswith(names) for part in parts):

@@ -40,15 +40,16 @@ def list_uploads(run: str, runs: Collection[str]) -> list[JobUploads]:
     ]
 
 
-def remove_run_uploads(run: str, *, ended: bool = False) -> None:
+def remove_run_uploads(run: str, *, ended: bool = False, outputs: bool = False) -> None:
     """Remove what only this run has uploaded and uses; errors as of `list_uploads`.
 
     Args:
         run: The run.
         ended: Whether its jobs are known to have ended, whatever the ledger says.
+        outputs: Whether to remove what its trials wrote, too.
     """
     for _, uploads in _uploads(run, ended=ended):
-        remove_uploads(uploads, run)
+        remove_uploads(uploads, run, outputs=outputs)
 
 
 def _uploads(run: str, *, ended: bool = False) -> Iterator[tuple[str, Uploads]]:

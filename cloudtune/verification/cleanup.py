@@ -109,15 +109,18 @@ def _end_job(home: Path, job: JobRecord, deadline: float, notify: Callable[[str]
         _end_managed(provider.client(plan, context), job, plan, deadline)
     elif jobs := provider.training_jobs(plan, context):
         _end_driven(jobs, [each for each in events if isinstance(each, Started)], deadline)
-    remove_run_uploads(job.run, ended=True)
+    remove_run_uploads(job.run, ended=True, outputs=True)
 
 
 def _end_managed(client: JobClient, job: JobRecord, plan: Plan, deadline: float) -> None:
-    ref = JobRef(job.provider, job.job) if job.job else client.find(plan.facts.job_name)
+    if job.job:  # first, since the service may stop jobs and still not describe them
+        with suppress(ProviderError):  # it has ended, or what follows fails, too
+            client.stop(JobRef(job.provider, job.job))
+    ref = client.find(plan.facts.job_name)
     if ref is None:  # a create that was just sent may not be visible yet
         time.sleep(client.hidden_seconds or 2 * client.poll_seconds)
         ref = client.find(plan.facts.job_name)
-    if ref is None:
+    if ref is None:  # there was none, or a clean-up that was killed has deleted it
         return
     if client.status(ref).state not in FINAL_STATES:
         client.stop(ref)

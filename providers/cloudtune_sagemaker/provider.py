@@ -189,9 +189,12 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
             ProviderError: If the AWS profile does not exist.
         """
         from cloudtune.provider.uploads import Uploads
+        from cloudtune_sagemaker.request.layout import job_prefix
         from cloudtune_sagemaker.uploads import S3Storage, uploaded_folders
 
-        return Uploads(S3Storage(_connect(plan, context)), uploaded_folders(plan))
+        outputs = [f"{job_prefix(plan.facts.data, plan.facts.job_name)}/"]
+        storage = S3Storage(_connect(plan, context))
+        return Uploads(storage, uploaded_folders(plan), outputs=outputs)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Upload code and data to S3, and return the training jobs.

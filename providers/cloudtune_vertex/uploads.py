@@ -28,7 +28,7 @@ from cloudtune.provider import (
 from cloudtune.provider.uploads import Uploads, list_input, upload_once
 from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import PROVIDER, GoogleError
-from cloudtune_vertex.request.layout import BUNDLE, MODULE, code_uri, measurements_uri
+from cloudtune_vertex.request.layout import BUNDLE, MODULE, code_uri, job_uri, measurements_uri
 
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _MAX_PARALLEL_UPLOADS = 8
@@ -93,7 +93,8 @@ def find_uploads(google: Google, plan: Plan) -> Uploads:
     addresses = dict.fromkeys(f"{inputs.addresses[name]}/" for name in inputs.uploads)
     code = code_uri(plan.facts, plan.fitted.study)
     own = [f"{code.rpartition('/')[0]}/"] if code else []
-    return Uploads(CloudStorage(google), list(addresses), own)
+    outputs = [f"{job_uri(plan.facts)}/"]
+    return Uploads(CloudStorage(google), list(addresses), own, outputs=outputs)
 
 
 def write_bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:

@@ -4,55 +4,47 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import psutil
 import pytest
 
+from cloudtune.cli import verify as command
 from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.provider import registry
-from cloudtune.verification.cleanup import LEFT, clean_up
+from cloudtune.verification.verification import restored, to_json
+from scripts import evidence
+from tests.cloudtune.verification.leftovers import LEFTOVERS
 
-pytestmark = pytest.mark.slow
-
-KILLED = """
-import os, signal, sys
-from cloudtune.provider import call_record
-
-class Bomb(list):
-    def append(self, call):
-        super().append(call)
-        if len(self) == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-call_record._recorders.append(Bomb())
-from cloudtune.cli import main
-sys.exit(main(sys.argv[2:]))
-"""
-"""Kills the process at a call to the service."""
+ROOT = Path(__file__).parents[3]
+PROVIDERS = ("sagemaker", "vertex", "watson")
+REPLAYS = {
+    "sagemaker": "cloudtune_sagemaker/test_recordings.py",
+    "vertex": "cloudtune_vertex/test_recordings.py",
+    "watson": "cloudtune_watson/emulator/test_recordings.py",
+}
 
 
 class Scene:
     """An emulator that outlives the command, and the command."""
 
-    def __init__(self, provider: str, folder: Path) -> None:
+    def __init__(self, provider: str, folder: Path, *options: str) -> None:
         self.provider, self.folder = provider, folder
         module = registry.get(provider).emulator
         assert module is not None
         home = folder / "served"
-        self.address = process.start(provider, module, home, ["--speed", "300"])
+        self.address = process.start(provider, module, home, ["--speed", "300", *options])
         self.env = {
             **os.environ,
             **self.address.environment,
             folder_variable(provider): str(home),
             "CLOUDTUNE_HOME": str(folder / "state"),
+            "PYTHONPATH": str(ROOT),
         }
 
     def run(self, *words: str, code: int = 0) -> str:
@@ -64,7 +56,7 @@ class Scene:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=300,
+            timeout=1200,
         )
         assert done.returncode == code, done.stdout
         return done.stdout
@@ -74,40 +66,6 @@ class Scene:
         return LEFTOVERS[self.provider](self.address)
 
 
-def _sagemaker(address: process.Address) -> list[str]:
-    boto3: Any = import_module("boto3")
-    env = address.environment
-    session = boto3.session.Session(
-        env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1"
-    )
-    sagemaker, s3 = (session.client(each, endpoint_url=address.url) for each in ("sagemaker", "s3"))
-    jobs = sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
-    running = sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
-    objects = [
-        each["Key"]
-        for bucket in s3.list_buckets()["Buckets"]
-        for each in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ())
-        if not each["Key"].endswith(("model.tar.gz", "output.tar.gz"))
-    ]
-    return [*map(str, jobs), *map(str, running), *objects]
-
-
-def _vertex(address: process.Address) -> list[str]:
-    requests: Any = import_module("requests")
-    headers = {"Authorization": f"Bearer {address.key}"}
-    left: list[str] = []
-    for kind in ("hyperparameterTuningJobs", "customJobs"):
-        url = f"{address.url}/v1/projects/emulated/locations/us-central1/{kind}"
-        left += map(str, requests.get(url, headers=headers, timeout=60).json().get(kind, ()))
-    return left
-
-
-LEFTOVERS: Mapping[str, Callable[[process.Address], list[str]]] = {
-    "sagemaker": _sagemaker,
-    "vertex": _vertex,
-}
-
-
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     created = Scene(request.param, tmp_path)
@@ -115,88 +73,173 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     process.stop(created.address)
 
 
-@pytest.mark.parametrize("scene", ["sagemaker", "vertex"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
 def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     output = scene.run("-m", "cloudtune", "verify", scene.provider)
     answered = [line for line in output.splitlines() if line.startswith("  ")]
     assert sum("not answered" not in line for line in answered) >= 6  # with the five steps
-    top = scene.folder / f"verify-{scene.provider}-emulated" / scene.provider
-    recordings = [json.loads(file.read_text("utf-8")) for file in top.glob("*.json")]
+    assert "stopping a job, as planned" in output
+    service = registry.get(scene.provider).recorded_as or scene.provider
+    top = scene.folder / f"verify-{scene.provider}-emulated"
+    recordings = [json.loads(file.read_text("utf-8")) for file in (top / service).glob("*.json")]
     assert len(recordings) == 5
     assert all(each["emulated"] for each in recordings)
     assert scene.address.key not in str(recordings)
     assert scene.left() == []
     assert not list((scene.folder / "state" / "verify").iterdir())
-    scene.run(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
-        *("-k", "reads_a_recorded or can_be_attached or is_read"),
-        f"{Path(__file__).parents[3]}/tests/cloudtune_{scene.provider}/test_recordings.py",
-    )
+    scene.env["CLOUDTUNE_RECORDINGS"] = str(top)
+    replay = str(ROOT / "tests" / REPLAYS[scene.provider])
+    scene.run(*("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"), replay)
 
 
-@pytest.mark.parametrize("scene", ["sagemaker"], indirect=True)
-@pytest.mark.parametrize("call", [1, 7, 12, 40])
-def test_a_kill_leaves_nothing(scene: Scene, call: int) -> None:
-    scene.run("-c", KILLED, str(call), "verify", scene.provider, code=-signal.SIGKILL)
-    _wait_for_guard(scene)
-    assert scene.left() == []
+@pytest.mark.parametrize(
+    ("steps", "at_once", "most"),
+    [
+        pytest.param("fail", 2, 2, id="sample"),
+        pytest.param("stop,fail", 8, 1000, id="all", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
+def test_a_kill_or_an_interrupt_leaves_nothing(
+    scene: Scene, steps: str, at_once: int, most: int
+) -> None:
+    words = [scene.provider, steps, str(at_once), str(most)]
+    output = scene.run("-m", "tests.cloudtune.verification.killed", *words)
+    ends = [line for line in output.splitlines() if " ended with " in line]
+    assert sum(not line.endswith(" ended with 0") for line in ends) > len(ends) / 2
 
 
-def test_what_an_ended_emulator_had_is_gone_with_it(tmp_path: Path) -> None:
-    scene = Scene("sagemaker", tmp_path)
+HANGS = """
+import sys
+from cloudtune.verification import verification
+verification.MAX_SECONDS = 30.0
+from cloudtune.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("provider", "operation", "running"),
+    [
+        ("sagemaker", "DescribeHyperParameterTuningJob", "InProgress"),
+        ("vertex", "GetHyperparameterTuningJob", "JOB_STATE_RUNNING"),
+        ("watson", "GetDeployment", "running"),
+    ],
+)
+def test_the_command_returns_in_time_and_stops_jobs_that_are_not_described(
+    tmp_path: Path, provider: str, operation: str, running: str
+) -> None:
+    rule = f"{{operation: {operation}, probability: 1, effect: throttle}}"
+    faults = tmp_path / "faults.yaml"
+    faults.write_text(f"faults:\n- {rule}\n", "utf-8")
+    scene = Scene(provider, tmp_path, "--faults", str(faults))
     try:
-        scene.run("-c", KILLED, "40", "verify", "sagemaker", code=-signal.SIGKILL)
-        _wait_for_guard(scene)
+        output = scene.run("-c", HANGS, "verify", provider, code=1)
+        assert running not in str(scene.left())
     finally:
         process.stop(scene.address)
-    home = next((tmp_path / "state" / "verify").iterdir())
-    assert clean_up(home) == []
+    assert "the time is over: stopping all" in output
+    assert output.count("not removed: verify-") == 5
 
 
-@pytest.mark.parametrize("scene", ["vertex"], indirect=True)
-def test_an_interrupt_leaves_nothing(scene: Scene) -> None:
-    command = subprocess.Popen(
-        [sys.executable, "-m", "cloudtune", "verify", scene.provider],
-        cwd=scene.folder,
-        env=scene.env,
-    )
-    due = time.monotonic() + 120
-    while not scene.left():
-        assert time.monotonic() < due
-        time.sleep(0.2)
-    command.send_signal(signal.SIGINT)
-    assert command.wait(180) != 0
-    assert scene.left() == []
-
-
-def _wait_for_guard(scene: Scene) -> None:
-    due = time.monotonic() + 180
-    while not (left := list((scene.folder / "state" / "verify").glob(f"*/{LEFT}"))):
-        assert time.monotonic() < due
-        time.sleep(0.2)
-    assert left[0].read_text("utf-8") == ""
-
-
-def test_a_service_is_only_called_by_a_saved_plan(tmp_path: Path) -> None:
-    env = {**os.environ, "CLOUDTUNE_HOME": str(tmp_path / "state")}
-    settings = {
-        "role_arn": "arn:aws:iam::123456789012:role/x",
-        "region": "us-east-1",
-        "bucket": "a-bucket",
-        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1",
-    }
-    words = ["verify", "sagemaker"]
-    for name, value in settings.items():
-        words += ["--set", f"providers.sagemaker.{name}={value}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "cloudtune", *words],
-        cwd=tmp_path,
-        env=env,
+def typed(example: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run an example in a folder, as a shell does."""
+    return subprocess.run(
+        ["bash", "-c", f'cloudtune() {{ "{sys.executable}" -m cloudtune "$@"; }}; {example}'],
+        cwd=folder,
+        env={**os.environ, "CLOUDTUNE_HOME": str(folder / "state"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
-    assert "at most 30 minutes, at most" in done.stdout, done.stderr
+
+
+def blocks() -> list[tuple[str, ...]]:
+    """Return the examples of the help, and those of the page."""
+    page = evidence.PAGE.read_text("utf-8")
+    shown = page.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
+    return [command.EXAMPLES, tuple(shown.splitlines())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("examples", blocks(), ids=["help", "page"])
+def test_the_examples_work_as_typed(tmp_path: Path, examples: tuple[str, ...]) -> None:
+    for example in examples:
+        is_plan = " -o " in example
+        done = typed(example, tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert ("Saved to verify.json" in done.stderr) == is_plan
+        if is_plan:  # its run would call the service
+            (tmp_path / "verify.json").unlink()
+            assert typed(f"{example} --emulate", tmp_path).returncode == 0
+        assert not list((tmp_path / "state" / "verify").iterdir())
+
+
+PLANNED = (
+    "cloudtune verify sagemaker --set providers.sagemaker.region=us-east-1 "
+    "--set providers.sagemaker.role_arn=arn:aws:iam::123456789012:role/x "
+    "--set providers.sagemaker.image=123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
+)
+
+
+def test_a_service_is_only_called_by_a_saved_plan(tmp_path: Path) -> None:
+    done = typed(PLANNED, tmp_path)
+    assert "at most 30 minutes, at most 0.23 USD" in done.stdout, done.stderr
     assert "Nothing was sent" in done.stderr
     assert [line for line in done.stdout.splitlines() if "not run" in line] == []
+    assert not list((tmp_path / "state" / "verify").iterdir())
+
+
+def test_a_machine_that_could_cost_more_is_refused(tmp_path: Path) -> None:
+    done = typed(f"{PLANNED} --set providers.sagemaker.prices.hour='20 USD'", tmp_path)
+    assert "it could cost 39.40 USD, more than 5: choose a smaller machine" in done.stderr
+
+
+def test_a_saved_plan_is_run_once(tmp_path: Path) -> None:
+    assert typed(f"{PLANNED} -o verify.json", tmp_path).returncode == 0
+    file = tmp_path / "verify.json"
+    plan = json.loads(file.read_text("utf-8"))
+    assert not Path(plan["home"]).exists()
+    with restored(file) as verification:
+        assert [step["plan"] for step in plan["steps"]] == [
+            step["plan"] for step in to_json(verification)["steps"]
+        ]
+    assert not Path(plan["home"]).exists()
+    done = typed("cloudtune verify verify.json", tmp_path)
+    assert "verify.json was run at " in done.stderr
+    assert "plan another verification" in done.stderr
+
+
+def test_the_next_verification_removes_what_all_killed_processes_left(tmp_path: Path) -> None:
+    scene = Scene("sagemaker", tmp_path)
+    try:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "cloudtune", "verify", "sagemaker"],
+            cwd=tmp_path,
+            env=scene.env,
+        )
+        due = time.monotonic() + 120
+        while not scene.left():
+            assert time.monotonic() < due
+            time.sleep(0.1)
+        for each in psutil.Process(running.pid).children():
+            if "cloudtune.verification.cleanup" in " ".join(each.cmdline()):
+                each.kill()
+        running.kill()
+        running.wait()
+        assert scene.left()
+        scene.run("-m", "cloudtune", "verify", "sagemaker", "-o", "verify.json")
+        assert scene.left() == []
+    finally:
+        process.stop(scene.address)
+    assert not list((tmp_path / "state" / "verify").iterdir())
+
+
+def test_a_price_does_not_name_a_placeholder(tmp_path: Path) -> None:
+    for provider in ("sagemaker", "vertex"):
+        done = typed(f"cloudtune verify {provider}", tmp_path)
+        assert "the price depends on " in done.stderr
+        assert "{{" not in done.stderr
