@@ -171,12 +171,13 @@ def points(counts: Mapping[str, int]) -> list[Point]:
 
 def only(names: str) -> None:
     """Let verifications have some steps only."""
-    steps = verification.list_steps
+    module: Any = verification
+    steps = module.list_steps
 
     def some(*args: Any, **options: Any) -> Any:
         return [each for each in steps(*args, **options) if each.name in names.split(",")]
 
-    verification.list_steps = some
+    module.list_steps = some
 
 
 def run_all(provider: str, steps: str, at_once: str, most: str) -> int:
@@ -196,10 +197,10 @@ def run_all(provider: str, steps: str, at_once: str, most: str) -> int:
         remains = left(provider)
         failed += bool(remains)
         for (name, (number, point)), code in zip(batch.items(), codes, strict=True):
-            print(name, number.name, point, "ended with", code)
-            if remains:
-                print(Path(name, "output.txt").read_text("utf-8"))
-        print("left:", remains, flush=True)
+            log = Path(name, "output.txt").read_text("utf-8") if remains else ""
+            sys.stdout.write(f"{name} {number.name} {point} ended with {code}\n{log}")
+        sys.stdout.write(f"left: {remains}\n")
+        sys.stdout.flush()
     return failed
 
 

@@ -125,7 +125,6 @@ sys.exit(main(sys.argv[1:]))
     [
         ("sagemaker", "DescribeHyperParameterTuningJob", "InProgress"),
         ("vertex", "GetHyperparameterTuningJob", "JOB_STATE_RUNNING"),
-        ("watson", "GetDeployment", "running"),
     ],
 )
 def test_the_command_returns_in_time_and_stops_jobs_that_are_not_described(
