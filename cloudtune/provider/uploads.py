@@ -67,7 +67,7 @@ class Uploads:
     noun: str = "file"
     """The objects in the folders; only those of files have sizes."""
     outputs: Sequence[str] = ()
-    """The addresses of folders with what the trials wrote, which stays with the uploads' removal."""
+    """The folders with what the trials wrote, which stays when uploads are removed."""
 
 
 @dataclass(frozen=True)
