@@ -90,7 +90,7 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     assert not list((scene.folder / "state" / "verify").iterdir())
     scene.env["CLOUDTUNE_RECORDINGS"] = str(top)
     replay = str(ROOT / "tests" / REPLAYS[scene.provider])
-    selected = ("-k", "reads_a_recorded_training or can_be_attached or is_read")
+    selected = ("-k", "reads_a_recorded_training or can_be_attached or is_read or a_training_has")
     scene.run(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"), *selected, replay
     )
