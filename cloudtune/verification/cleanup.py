@@ -58,7 +58,8 @@ def clean_up(
         if job.process_started is None or is_gone:  # nothing was sent, or is there
             continue
         left[job.run] = f"{name}: not removed in time"
-        target = partial(_try_to_end, home, job, name, deadline, left, notify)
+        end = partial(_end_job, home, job, deadline, notify)
+        target = partial(_try_to_end, end, job.run, name, left)
         threads.append(threading.Thread(target=target, daemon=True))
         threads[-1].start()
     for thread in threads:
@@ -81,20 +82,13 @@ def _jobs(home: Path) -> list[tuple[str, JobRecord]]:
         return [(run.name, job) for run in map(ledger.run, ledger.run_ids()) for job in run.jobs]
 
 
-def _try_to_end(
-    home: Path,
-    job: JobRecord,
-    name: str,
-    deadline: float,
-    left: dict[str, str],
-    notify: Callable[[str], None],
-) -> None:
+def _try_to_end(end: Callable[[], None], run: str, name: str, left: dict[str, str]) -> None:
     try:
-        _end_job(home, job, deadline, notify)
+        end()
     except (CloudtuneError, OSError) as error:
-        left[job.run] = f"{name}: {error}"
+        left[run] = f"{name}: {error}"
     else:
-        del left[job.run]
+        del left[run]
 
 
 def _end_job(home: Path, job: JobRecord, deadline: float, notify: Callable[[str], None]) -> None:
