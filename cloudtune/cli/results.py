@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _FORMS = ("json", "jsonl", "csv", "parquet")
 """The formats of files; each is also a file ending."""
 _NO_BEST = "no completed trial measured the objective"
+_NONE_KEEPS = f"{_NO_BEST} and kept the constraints; `cloudtune results` shows what each breaks"
 
 
 @examples(
@@ -213,7 +214,8 @@ def _select_best(jobs: Iterable[_Job]) -> Iterator[_Job]:
 
     best = [(result, result.best_trials(trials)) for result, trials in jobs]
     if not any(trials for _, trials in best):
-        raise UsageError(_NO_BEST)
+        is_constrained = any(result.study.constraints for result, _ in best)
+        raise UsageError(_NONE_KEEPS if is_constrained else _NO_BEST)
     return iter(best)
 
 
@@ -355,6 +357,8 @@ def _print_table(jobs: Iterable[_Job]) -> None:
             table[name] = columns[name]
     if "seconds" in columns:
         table["seconds"] = [None if s is None else round(s, 2) for s in columns["seconds"]]
+    if "broken" in columns:
+        table["breaks"] = columns["broken"]
     if "reason" in columns:
         table["reason"] = columns["reason"]
     print_columns(table)
@@ -363,7 +367,11 @@ def _print_table(jobs: Iterable[_Job]) -> None:
 def _column_titles(keys: Iterable[str]) -> dict[str, str]:
     """Return the titles of objectives and parameters, without prefixes unless ambiguous."""
     counts = Counter(
-        ["run", "on", "emulated", "trial", "state", "resource", "seed", "seconds", "reason", *keys]
+        [
+            *("run", "on", "emulated", "trial", "state", "resource", "seed", "seconds"),
+            *("breaks", "reason"),
+            *keys,
+        ]
     )
     short = {
         key: key.partition(".")[2] for key in keys if key.startswith(("objective.", "parameters."))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import StudyResult, Trial, is_candidate
 
 MIN_IDLE_SECONDS = 1.0
 """Shorter idle times are not reported."""
@@ -27,12 +27,12 @@ class Improvement:
 
 
 def eligible_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials whose objectives count, ordered by end time.
+    """Return the trials whose objectives count, ordered by end time; they keep all constraints.
 
     These are the completed trials or, if none completed, those that were stopped early. The best
     trial of a job is chosen from the same trials.
     """
-    measured = [trial for trial in trials if trial.objective is not None]
+    measured = [trial for trial in trials if is_candidate(trial)]
     for state in ("completed", "stopped_early"):
         eligible = [trial for trial in measured if trial.state == state]
         if eligible:

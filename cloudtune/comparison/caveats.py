@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -104,6 +105,9 @@ def _quality(group: Group) -> Iterator[tuple[tuple[Question, ...], str]]:
     if missing:
         verb = "trial has" if len(trials) == 1 else "trials have"
         yield ("best", "first"), f"{missing} of {len(trials)} {verb} no objective value"
+    if broken := Counter(text for trial in trials for text in trial.broken or ()):
+        counts = ", ".join(f"{text}: {count}" for text, count in broken.items())
+        yield ("best", "first"), f"trials that break a constraint do not count ({counts})"
     if text := equal_results(trials):
         yield ("best", "first"), text
     if not group.independent:

@@ -35,7 +35,8 @@ class JobHistory:
             self.starts.measure(event)
         elif self.starts.end(event) is not None:
             if event.state != "cancelled" and not will_retry(event):
-                self.tracker.add(event, self.trials.objective(event.number))
+                number = event.number
+                self.tracker.add(event, self.trials.objective(number), self.trials.broken(number))
                 self.breaker.add(event)
             return self.trials.last_time(event.number)
         return None

@@ -5,6 +5,7 @@ In driven mode cloudtune enforces all of them, in managed mode those that the se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence, Set
 
 from cloudtune.fitting.capabilities import ENFORCED_DRIVEN, EnforcedName
@@ -32,8 +33,16 @@ class LimitTracker:
         self._best: float | None = None
         self._target_trial: int | None = None
 
-    def add(self, event: Ended, objective: Sequence[float] | None) -> None:
-        """Count an end, other than ``cancelled``, with the objective values of its trial."""
+    def add(
+        self, event: Ended, objective: Sequence[float] | None, broken: Sequence[str] | None
+    ) -> None:
+        """Count an end, other than ``cancelled``.
+
+        Args:
+            event: The end.
+            objective: The objective values of its trial.
+            broken: The constraints on metrics that the trial breaks.
+        """
         if event.state == "failed":
             self._failures += 1
             self._consecutive_failures += 1
@@ -41,15 +50,16 @@ class LimitTracker:
             return
         self._consecutive_failures = 0
         if objective is not None and len(objective) == 1:
-            self._add_objective(objective[0], event.state)
+            sign = 1 if self._study.objectives[0].goal == "minimize" else -1
+            self._add_score(math.inf if broken else sign * objective[0], event.state)
         is_target = event.state == "completed" and reaches_targets(self._study, objective)
+        is_target = is_target and not broken
         if is_target and self._target_trial is None:
             self._target_trial = event.number
 
-    def _add_objective(self, value: float, state: TrialState) -> None:
-        value *= 1 if self._study.objectives[0].goal == "minimize" else -1
-        if self._best is None or value < self._best:
-            self._best = value
+    def _add_score(self, score: float, state: TrialState) -> None:
+        if self._best is None or score < self._best:
+            self._best = score
             self._trials_since_best = 0
         elif state != "pending":
             self._trials_since_best += 1

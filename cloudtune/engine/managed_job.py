@@ -329,7 +329,9 @@ class ManagedJob:
     def _apply(self, event: Event) -> None:
         self._trials.tell(event)
         if isinstance(event, Ended) and event.state != "cancelled":
-            self._tracker.add(event, self._trials.objective(event.number))
+            number = event.number
+            broken = self._trials.broken(number)
+            self._tracker.add(event, self._trials.objective(number), broken)
             self._breaker.add(event)
 
 

@@ -93,6 +93,11 @@ def fit_blocks(
         drop("warm_start", f"does not support a warm start of kind {warm_start.kind}")
     if not support.launcher:
         return update, findings
+    metrics = _constrained_metrics(study)
+    if metrics:  # a service returns only the metrics that it is told of
+        trial = study.trial.model_copy(update={"metrics": {**metrics, **study.trial.metrics}})
+        study = study.model_copy(update={"trial": trial})
+        update["trial"] = trial
     if study.constraints and "constraints" not in support.fields:
         update["constraints"] = []
         findings += _constraint_findings(study, provider, title)
@@ -105,6 +110,13 @@ def fit_blocks(
         resources = [r.model_copy(update={"memory": None}) for r in study.trial.resources]
         update["trial"] = study.trial.model_copy(update={"resources": resources})
     return update, findings
+
+
+def _constrained_metrics(study: Study) -> dict[str, list[str]]:
+    """Return the metrics in constraints that are no objective, as the script reports them."""
+    objectives = {each.metric for each in study.objectives}
+    names = {name for each in outcome_constraints(study) for name in each.metrics - objectives}
+    return {name: [] for name in sorted(names)}
 
 
 def _constraint_findings(study: Study, provider: str, title: str) -> Iterator[Finding]:

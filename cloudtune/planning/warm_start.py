@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.provider.facts import Parent
+from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.study import Study
 
 
@@ -21,6 +22,8 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
     Of a run of hyperband, only the trials with the largest amount of its resource count. A value
     with less of it, such as a score on a part of the data, does not compare with them.
 
+    Trials that break a constraint of the study on metrics do not count.
+
     Raises:
         StudyError: If there is no such run; names the field.
     """
@@ -32,6 +35,7 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
 
     trials: list[Parent] = []
     jobs: list[str] = []
+    constraints = outcome_constraints(study)
     sources = study.warm_start.from_
     for index, name in enumerate(sources):
         service, colon, service_job = name.partition(":")
@@ -50,7 +54,11 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
                 parents: list[tuple[int, Parent]] = []
                 for trial in read_job(ledger, record, job)[1]:
                     values = objective_values(study, [m.metrics for m in trial.measurements])
-                    if trial.state in {"completed", "stopped_early"} and values is not None:
+                    margins = outcome_margins(constraints, trial.parameters, trial.metrics)
+                    is_broken = any(margin > 0 for margin in margins)
+                    if trial.state not in {"completed", "stopped_early"} or is_broken:
+                        continue
+                    if values is not None:
                         parents.append((trial.resource or 0, Parent(trial.parameters, values)))
                 most = max((amount for amount, _ in parents), default=0)
                 trials += [parent for amount, parent in parents if amount == most]

@@ -20,6 +20,7 @@ from cloudtune.reporting.phrases import (
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.aggregate import failures_by_cause
 from cloudtune.results.model import JobResults, StudyResult, Trial
+from cloudtune.results.outcomes import explain_infeasible
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value, format_value, list_nodes
 from cloudtune.study.study import Study
@@ -97,6 +98,8 @@ def _job_line(result: StudyResult) -> str:
         return f"{line}; best {format_best(result.study, best)}: {values}"
     if len(result.study.objectives) > 1:
         return f"{line}; Pareto front of {format_count(len(result.pareto), 'trial')}"
+    if infeasible := explain_infeasible(result.study, result.trials):
+        return f"{line}; {infeasible}"
     causes = [cause.reason for cause in failures_by_cause([result])[:1]]
     return "; ".join([line, *causes, *([result.reason] if result.reason else [])])
 

@@ -32,6 +32,8 @@ def trial_rows(
             value = getattr(trial, name)
             if value is not None and value != "":
                 row[name] = value
+        if trial.broken:
+            row["broken"] = "; ".join(trial.broken)
         if trial.cost:
             row |= {"cost": trial.cost.amount, "currency": trial.cost.currency}
         row |= {f"parameters.{name}": value for name, value in trial.parameters.items()}

@@ -86,6 +86,8 @@ class Trial(Displayable, _Times):
     """The value of each metric: the last one, unless ``trial.select`` says otherwise."""
     objective: tuple[float, ...] | None = None
     """The value of each objective as the study selects it; None if one was not measured."""
+    broken: tuple[str, ...] | None = None
+    """The study's constraints on metrics that an ended trial breaks; None if there are none."""
     measurements: tuple[Measurement, ...] = ()
     word: str | None = None
     """The service's name for the state."""
@@ -238,6 +240,15 @@ def script_values(study: Study, trial: Trial) -> dict[str, Value]:
     return {**study.script_constants, **seed, **resource, **trial.parameters}
 
 
+def is_candidate(trial: Trial) -> bool:
+    """Return whether a trial can be the best: it measured the objective and breaks no constraint.
+
+    It has completed, or was stopped early.
+    """
+    has_ended = trial.state in {"completed", "stopped_early"}
+    return has_ended and trial.objective is not None and not trial.broken
+
+
 def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
     """Return the trial with the best first objective.
 
@@ -247,7 +258,7 @@ def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
     ranked = (
         (trial.state != "completed", sign * trial.objective[0], trial.number, trial)
         for trial in trials
-        if trial.objective is not None and trial.state in {"completed", "stopped_early"}
+        if trial.objective is not None and is_candidate(trial)
     )
     return min(ranked, key=lambda each: each[:3], default=(None,))[-1]
 
@@ -257,7 +268,7 @@ def pareto_front(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, 
     signs = [-1 if goal == "maximize" else 1 for goal in goals]
     front: list[tuple[Trial, tuple[float, ...]]] = []
     for trial in trials:
-        if trial.state != "completed" or trial.objective is None:
+        if trial.state != "completed" or trial.objective is None or trial.broken:
             continue
         point = tuple(sign * value for sign, value in zip(signs, trial.objective, strict=True))
         if not any(_dominates(other, point) for _, other in front):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloudtune.results.reports import is_number
+from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
@@ -24,14 +25,15 @@ def objective_values(
         None if any objective was not measured. An objective with ``select: last`` counts as not
         measured if its last value is not finite; one with ``select: best``, if no value is finite.
     """
-    values: list[float | None] = []
-    for objective in study.objectives:
-        value: float | None = None
-        for metrics in measurements:
-            if objective.metric in metrics:
-                value = select_value(objective, value, metrics[objective.metric])
-        values.append(value)
-    return complete_objective(values)
+    return complete_objective([_select(each, measurements) for each in study.objectives])
+
+
+def _select(objective: Objective, measurements: Sequence[Mapping[str, float]]) -> float | None:
+    value: float | None = None
+    for metrics in measurements:
+        if objective.metric in metrics:
+            value = select_value(objective, value, metrics[objective.metric])
+    return value
 
 
 def select_value(objective: Objective, before: float | None, measured: float) -> float | None:
@@ -54,6 +56,26 @@ def select_metric(select: MetricSelect | None, before: float | None, measured: f
     if not math.isfinite(measured):
         return before
     return min(before, measured) if select == "min" else max(before, measured)
+
+
+def selected_values(
+    study: Study, measurements: Sequence[Mapping[str, float]]
+) -> tuple[dict[str, float], list[float | None]]:
+    """Return the value of each metric, and that of each objective."""
+    selected: dict[str, float] = {}
+    for metrics in measurements:
+        for name, value in metrics.items():
+            select = study.trial.select.get(name)
+            selected[name] = select_metric(select, selected.get(name), value)
+    return selected, [_select(each, measurements) for each in study.objectives]
+
+
+def constrained_metrics(
+    study: StudyFields, metrics: Mapping[str, float], objective: Sequence[float | None]
+) -> dict[str, float]:
+    """Return the value of each metric for the constraints: of an objective, the one that counts."""
+    selected = zip((each.metric for each in study.objectives), objective, strict=True)
+    return {**metrics, **{name: value for name, value in selected if value is not None}}
 
 
 def complete_objective(values: Sequence[float | None]) -> tuple[float, ...] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.results.dataframes import trial_rows
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import StudyResult, Trial, is_candidate
 from cloudtune.study.suggestions import did_you_mean
 
 _SHORT_NAMES = {"trial": "number"}
@@ -30,7 +30,7 @@ def top_trials(result: StudyResult, trials: Iterable[Trial], count: int) -> list
     ranked = [
         (trial.state != "completed", sign * trial.objective[0], trial.number, trial)
         for trial in trials
-        if trial.objective is not None and trial.state in {"completed", "stopped_early"}
+        if trial.objective is not None and is_candidate(trial)
     ]
     return [trial for *_, trial in sorted(ranked, key=lambda each: each[:3])[:count]]
 

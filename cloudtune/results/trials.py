@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
-from cloudtune.results.objective import complete_objective, select_metric, select_value
+from cloudtune.results.objective import (
+    complete_objective,
+    constrained_metrics,
+    select_metric,
+    select_value,
+)
 from cloudtune.results.run_time import RunTime
+from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
@@ -22,6 +28,8 @@ class Trials:
     def __init__(self, study: Study, run: str) -> None:
         self._objectives = study.objectives
         self._select = study.trial.select
+        self._study = study
+        self._constraints = outcome_constraints(study)
         self._run = run
         self._builders: dict[int, _TrialBuilder] = {}
 
@@ -48,6 +56,8 @@ class Trials:
         builder = self._builders[number]
         if builder.trial is None:
             builder.trial = builder.build()
+            if self._constraints and builder.trial.state in {"completed", "stopped_early"}:
+                builder.trial = replace(builder.trial, broken=self.broken(number))
         return builder.trial
 
     def last_start(self, number: int) -> Started:
@@ -61,6 +71,16 @@ class Trials:
     def objective(self, number: int) -> tuple[float, ...] | None:
         """Return the objective of one trial so far."""
         return complete_objective(self._builders[number].values)
+
+    def broken(self, number: int) -> tuple[str, ...] | None:
+        """Return the constraints on metrics that a trial breaks so far; None without any."""
+        if not self._constraints:
+            return None
+        builder = self._builders[number]
+        metrics = constrained_metrics(self._study, builder.metrics, builder.values)
+        margins = outcome_margins(self._constraints, builder.started.parameters, metrics)
+        pairs = zip(self._constraints, margins, strict=True)
+        return tuple(constraint.text for constraint, margin in pairs if margin > 0)
 
     def all(self) -> tuple[Trial, ...]:
         """Return all trials so far, by number."""

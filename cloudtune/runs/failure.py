@@ -11,6 +11,7 @@ from cloudtune.ledger.reader import read_results
 from cloudtune.results.aggregate import count_states
 from cloudtune.results.failure import sample_lines, traceback_lines
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.outcomes import explain_infeasible
 from cloudtune.runs.logs import read_output
 from cloudtune.study.quantities import format_count
 
@@ -52,6 +53,8 @@ def _reason(job: StudyResult) -> str:
     """Return why a job has no result."""
     if job.state != "completed":
         return job.reason or job.state
+    if infeasible := explain_infeasible(job.study, job.trials):
+        return infeasible
     metrics = " and ".join(objective.metric for objective in job.study.objectives)
     failed = count_states(job.trials).get("failed", 0)
     count = f"{failed} of {format_count(len(job.trials), 'trial')} failed" if failed else "none ran"

@@ -106,7 +106,14 @@ def _make_tpe(
 
     create = partial(TPESampler, multivariate=True, group=True, constant_liar=True)
     return OptunaSearch(
-        study, axes, seed, create, handles_conditions=True, part_size=_TPE_PART_SIZE, prior=prior
+        study,
+        axes,
+        seed,
+        create,
+        handles_conditions=True,
+        learns_constraints=True,
+        part_size=_TPE_PART_SIZE,
+        prior=prior,
     )
 
 

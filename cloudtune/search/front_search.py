@@ -60,20 +60,29 @@ class FrontSearch(GPSearch):
             for theta, column in zip(thetas, values.T, strict=True)
         ]
         means = np.stack([posterior.mean_at_rows for posterior in posteriors], axis=1)
+        kept = ~self._broken_flags(len(rows))
         if self._running:
             running = np.array([self.tried.rows[i] for i in sorted(self._running)])
             predicted = [posterior.predict(running)[0] for posterior in posteriors]
             means = np.concatenate([means, np.stack(predicted, axis=1)])
             rows = np.concatenate([rows, running])
+            kept = np.concatenate([kept, np.ones(len(running), np.bool_)])
             for posterior in posteriors:
                 posterior.condition_on_mean(running)
-        on_front = front_flags(means)
+        counted = kept if kept.any() else ~kept
+        on_front = np.zeros(len(means), np.bool_)
+        on_front[counted] = front_flags(means[counted])
         front = means[on_front]
         reference = reference_point(means if index % 2 else front, means)
         improvement = ExpectedImprovement(front - _STEP_SHARE * steps, reference, rng)
 
+        outcomes = self._outcome_models()
+
         def acquisition(rows: Rows) -> FloatArray:
-            return improvement.log([posterior.predict(rows) for posterior in posteriors])
+            probability = outcomes.log_probability(rows)
+            if not kept.any():
+                return probability
+            return probability + improvement.log([each.predict(rows) for each in posteriors])
 
         leaders = np.flatnonzero(on_front)
         if len(leaders) > _MAX_LEADERS:

@@ -217,6 +217,18 @@ def log_expected_improvement(
     return log_ei + np.log(deviation)
 
 
+def log_normal_cdf(z: FloatArray) -> FloatArray:
+    """Return the logarithm of the distribution function of the standard normal distribution.
+
+    Below -4 it is the asymptotic series, to within 0.2 %.
+    """
+    tail = np.minimum(z, -4.0)
+    far = -tail * tail / 2 - 0.5 * math.log(2 * math.pi) - np.log(-tail)
+    far += np.log1p(-1 / tail**2 + 3 / tail**4)
+    near = np.log(np.maximum(0.5 * (1 + _erf(np.maximum(z, -4.0) / math.sqrt(2))), 1e-300))
+    return np.asarray(np.where(z < -4, far, near), np.float64)
+
+
 def _erf(x: FloatArray) -> FloatArray:
     """Return the error function to within 1.5e-7 (Abramowitz and Stegun 7.1.26)."""
     t = 1 / (1 + 0.3275911 * np.abs(x))

@@ -82,7 +82,7 @@ class GeneticSearch(Strategy):
         matches = filter_prior_trials(space, objectives, prior)
         for i, (assignment, values) in enumerate(matches):
             self._tried.add(-1 - i, assignment)
-            self._add_measured(-1 - i, values)
+            self._fronts.add(-1 - i, self._history.to_scores(values))
         self._initial = max(0, _INITIAL - len(matches))
 
     @override
@@ -93,7 +93,7 @@ class GeneticSearch(Strategy):
         self._tried.add(trial.index, trial.parameters)
         values = self._history.final_objective(trial)
         if values is not None:
-            self._add_measured(trial.index, values)
+            self._fronts.add(trial.index, self._history.rank(trial, values))
 
     @override
     def ask(self, index: int) -> Suggestion:
@@ -113,9 +113,6 @@ class GeneticSearch(Strategy):
             )
             return Suggestion(assignment)
         return Suggestion(self._encoding.decode(untried[0] if len(untried) else rows[0]))
-
-    def _add_measured(self, index: int, values: Sequence[float]) -> None:
-        self._fronts.add(index, self._history.to_scores(values))
 
     def _latin_hypercube_row(self, index: int) -> Rows:
         rng = np.random.default_rng(trial_seed(self._seed, -1))

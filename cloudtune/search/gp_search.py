@@ -32,7 +32,7 @@ from typing_extensions import override
 
 from cloudtune.results.events import Measured, SearchEvent
 from cloudtune.search.axes import Axis
-from cloudtune.search.encoding import Encoding, Rows
+from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.gaussian_process import (
     FloatArray,
     KernelFitter,
@@ -40,6 +40,7 @@ from cloudtune.search.gaussian_process import (
     log_expected_improvement,
 )
 from cloudtune.search.history import History
+from cloudtune.search.outcome_models import OutcomeModels
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import (
     PriorTrial,
@@ -114,12 +115,14 @@ class GPSearch(Strategy):
         self._distinct_scores: set[tuple[float, ...]] = set()
         self._running: set[int] = set()
         self._failed: set[int] = set()
+        self._margins: dict[int, tuple[float, ...]] = {}
+        """By how much each trial breaks the constraints on metrics, if there are any."""
         self._subsample = Subsample(seed, objectives, _PART_SIZE)
         self._space = space = Space.from_study(study)
         self.tried = TriedAssignments(self._encoding, space)
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             self.tried.add(-1 - i, assignment)
-            self._add_measured(-1 - i, values)
+            self._add_measured(-1 - i, values, self._history.to_scores(values))
 
     @override
     def tell(self, event: SearchEvent) -> None:
@@ -130,11 +133,13 @@ class GPSearch(Strategy):
         self._failed.discard(trial.index)
         self.tried.add(trial.index, trial.parameters)
         values = self._history.final_objective(trial)
+        if (margins := self._history.margins(trial)) is not None:
+            self._margins[trial.index] = margins
         if values is not None:
-            self._add_measured(trial.index, values)
+            self._add_measured(trial.index, values, self._history.rank(trial, values))
         elif trial.state in {"running", "pending"}:
             self._running.add(trial.index)
-        elif trial.state != "cancelled":
+        elif trial.state != "cancelled" and margins is None:
             self._failed.add(trial.index)
 
     @override
@@ -198,18 +203,41 @@ class GPSearch(Strategy):
         posterior = Posterior(self._categories, theta, rows, values)
         if self._explores:
             posterior.calibrate()
-        target = float(np.min(posterior.mean_at_rows)) - step / 2
-        leaders = rows[np.argsort(posterior.mean_at_rows, kind="stable")[:_LEADERS]]
+        is_broken = self._broken_flags(len(rows))
+        means = posterior.mean_at_rows
+        target = float(np.min(means[~is_broken], initial=math.inf)) - step / 2
+        leaders = rows[np.lexsort((means, is_broken))[:_LEADERS]]
+        outcomes = self._outcome_models()
         if self._running:
             running = np.array([self.tried.rows[i] for i in sorted(self._running)])
             posterior.condition_on_mean(running)
 
         def acquisition(rows: Rows) -> FloatArray:
-            return log_expected_improvement(target, *posterior.predict(rows))
+            probability = outcomes.log_probability(rows)
+            if math.isinf(target):  # no trial keeps the constraints
+                return probability
+            return probability + log_expected_improvement(target, *posterior.predict(rows))
 
         row = self._maximize(acquisition, leaders, rng)
         chosen = self.sample_untried(index) if row is None else self._encoding.decode(row)
         return Suggestion(chosen, memory=memory)
+
+    def _broken_flags(self, count: int) -> Flags:
+        """Return which rows of the training data are not of measured trials that keep constraints.
+
+        Without constraints on metrics, none are.
+        """
+        flags = np.full(count, bool(self._margins))
+        for row, index in enumerate(self._subsample.indices()):
+            flags[row] = any(margin > 0 for margin in self._margins.get(index, ()))
+        return flags
+
+    def _outcome_models(self) -> OutcomeModels:
+        """Return the models of the constraints on metrics."""
+        running = np.array([self.tried.rows[i] for i in sorted(self._running)])
+        models = OutcomeModels(self._fitter, self._categories, running)
+        models.fit(self.tried.rows, self._margins)
+        return models
 
     def _training_data(self) -> tuple[Rows, FloatArray, float]:
         """Return rows and standardized values of a subsample of the trials, and the least step."""
@@ -296,11 +324,11 @@ class GPSearch(Strategy):
             scale *= _REFINEMENT_SHRINKAGE
         return rows[np.argmax(values)] if len(rows) else None
 
-    def _add_measured(self, index: int, values: Sequence[float]) -> None:
+    def _add_measured(self, index: int, values: Sequence[float], ranked: Sequence[float]) -> None:
         scores = self._history.to_scores(values)
         self._scores[index] = scores
         self._distinct_scores.add(tuple(scores))
-        self._subsample.add(index, scores)
+        self._subsample.add(index, ranked)
 
 
 def standardize(values: FloatArray, *, counts_ties_once: bool = False) -> FloatArray:

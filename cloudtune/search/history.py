@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cloudtune.results.events import Measured, SearchEvent, Started, TrialState
-from cloudtune.results.objective import objective_values
+from cloudtune.results.objective import (
+    constrained_metrics,
+    objective_values,
+    selected_values,
+)
+from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
+
+_BROKEN = 1e300
+"""A score that is worse than any other."""
 
 
 @dataclass
@@ -26,6 +35,7 @@ class TrialRecord:
     resource: int | None = None
     seed: int | None = None
     measurements: list[Mapping[str, float]] = field(default_factory=list[Mapping[str, float]])
+    out_of_memory: bool = False
     measured_before_start: int = 0
     """How many measurements precede the latest start. An interruption discards the later ones."""
 
@@ -38,6 +48,7 @@ class History:
         self._study = study
         self._signs = [-1.0 if o.goal == "maximize" else 1.0 for o in study.objectives]
         self._by_number: dict[int, TrialRecord] = {}
+        self.constraints = outcome_constraints(study)
 
     def tell(self, event: SearchEvent) -> TrialRecord | None:
         """Record an event and return its trial, or None if a repeat has replaced that trial."""
@@ -50,6 +61,7 @@ class History:
             trial.measurements.append(event.metrics)
         else:
             trial.state = event.state
+            trial.out_of_memory = event.out_of_memory
         return trial
 
     def get(self, number: int) -> TrialRecord | None:
@@ -65,6 +77,30 @@ class History:
         if trial.state not in {"completed", "stopped_early"}:
             return None
         return self.objective(trial)
+
+    def margins(self, trial: TrialRecord) -> tuple[float, ...] | None:
+        """Return by how much an ended trial breaks each constraint on metrics, None if unknown.
+
+        One that ran out of memory breaks those that it did not measure, any other failed one says
+        nothing. Without constraints, there are no margins.
+        """
+        has_result = trial.state in {"completed", "stopped_early"} or trial.out_of_memory
+        if not self.constraints or not has_result:
+            return None
+        metrics, values = selected_values(self._study, trial.measurements)
+        known = constrained_metrics(self._study, metrics, values)
+        return outcome_margins(self.constraints, trial.parameters, known)
+
+    def rank(self, trial: TrialRecord, values: Sequence[float]) -> list[float]:
+        """Return objective values as scores that put each trial that breaks a constraint last.
+
+        Of these, the one that breaks them least comes first (Deb, 2000,
+        <https://doi.org/10.1016/S0045-7825(99)00389-8>).
+        """
+        excess = sum(max(margin, 0.0) for margin in self.margins(trial) or ())
+        if not excess:
+            return self.to_scores(values)
+        return [_BROKEN * (1 + math.atan(excess))] * len(self._signs)
 
     def to_scores(self, values: Sequence[float]) -> list[float]:
         """Return objective values as scores, of which lower is better."""

@@ -100,7 +100,7 @@ class HyperbandSearch(Strategy):
 
     def _score(self, trial: TrialRecord) -> float:
         values = self._history.objective(trial) if trial.state != "failed" else None
-        return math.inf if values is None else self._history.to_scores(values)[0]
+        return math.inf if values is None else self._history.rank(trial, values)[0]
 
     def _promotable(self, minimum: int = 0) -> TrialRecord | None:
         """Return the best trial to promote from the highest rung that has one.

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 _OPTIMIZER = "cma:optimizer"
+_MAX_MARGIN = 1e30
+"""By how much a trial breaks a constraint at most."""
 _MAX_ATTEMPTS = 10
 """How often a sampler is asked, with other seeds, for a trial that keeps the constraints."""
 
@@ -54,6 +56,7 @@ class OptunaSearch(Strategy):
         create_sampler: Callable[..., BaseSampler],
         *,
         handles_conditions: bool = False,
+        learns_constraints: bool = False,
         part_size: int | None = None,
         prior: Sequence[PriorTrial] = (),
     ) -> None:
@@ -66,6 +69,8 @@ class OptunaSearch(Strategy):
             create_sampler: Creates the sampler from the keyword argument ``seed``.
             handles_conditions: Whether it suggests only active parameters. Other samplers suggest
                 all of them; the values of inactive ones are stored but not used.
+            learns_constraints: Whether it prefers trials that keep constraints on metrics. Other
+                samplers do not see the trials that break one.
             part_size: The number of the best trials, of the latest and of a sample that it sees;
                 None for all.
             prior: Finished trials of earlier runs.
@@ -79,6 +84,7 @@ class OptunaSearch(Strategy):
         self._seed = seed
         self._create_sampler = create_sampler
         self._handles_conditions = handles_conditions
+        self._learns_constraints = learns_constraints
         self._states = TrialState
         self._distributions = {
             axis.node.key: axis.optuna_distribution() for axis in axes if not axis.is_fixed
@@ -94,7 +100,8 @@ class OptunaSearch(Strategy):
         for i, (assignment, values) in enumerate(filter_prior_trials(space, objectives, prior)):
             index = -1 - i
             self._add_trial(index, TrialState.COMPLETE, assignment, {}, {}, values=values)
-            self._add_measured(index, values)
+            if self._subsample:
+                self._subsample.add(index, self._history.to_scores(values))
 
     @override
     def tell(self, event: SearchEvent) -> None:
@@ -115,7 +122,13 @@ class OptunaSearch(Strategy):
         else:
             frozen.values = list(values)
             frozen.state = self._states.COMPLETE
-            self._add_measured(trial.index, values)
+            margins = self._history.margins(trial)
+            if margins is not None and self._learns_constraints:
+                frozen.system_attrs["constraints"] = [min(m, _MAX_MARGIN) for m in margins]
+            elif any(margin > 0 for margin in margins or ()):
+                frozen.state = self._states.FAIL
+            if self._subsample:
+                self._subsample.add(trial.index, self._history.rank(trial, values))
 
     @override
     def ask(self, index: int) -> Suggestion:
@@ -200,10 +213,6 @@ class OptunaSearch(Strategy):
         self._storage.study_attrs |= trial.memory.get("study", {})
         inactive = trial.memory.get("inactive", {})
         self._add_trial(trial.index, self._states.RUNNING, trial.parameters, inactive, attrs)
-
-    def _add_measured(self, index: int, values: Sequence[float]) -> None:
-        if self._subsample:
-            self._subsample.add(index, self._history.to_scores(values))
 
     def _add_trial(
         self,

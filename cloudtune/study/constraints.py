@@ -6,12 +6,16 @@ assignments are possible; one with another name, which is a metric, says which t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cloudtune.study.expression_parser import parse
 from cloudtune.study.expressions import Expression, ExpressionError, Range, Value
 from cloudtune.study.fields import StudyFields
+
+_LEAST = 5e-324
+"""The margin of a constraint that is broken by nothing that can be measured, as `a < a`."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Constraint:
     text: str
     expression: Expression
     names: frozenset[str]
+    metrics: frozenset[str]
+    """Those of the names that are no parameters."""
     constants: Mapping[str, Value]
     """The constants of the study that it uses."""
 
@@ -37,6 +43,23 @@ class Constraint:
             return bool(self.expression.evaluate({**self.constants, **values}))
         except (ArithmeticError, ValueError, TypeError):
             return False
+
+    def margin(self, values: Mapping[str, Value]) -> float:
+        """Return by how much it does not hold; at most 0 if it does, infinite if that is unknown.
+
+        It holds if a parameter is missing, and is broken if a metric is.
+        """
+        if not self.metrics <= values.keys():
+            return math.inf
+        if not self.names <= values.keys():
+            return 0.0
+        try:
+            margin = self.expression.margin({**self.constants, **values})
+        except (ArithmeticError, ValueError, TypeError):
+            return math.inf
+        if not self.holds(values):
+            return math.inf if math.isnan(margin) else max(margin, _LEAST)
+        return min(margin, 0.0)
 
     def is_possible(self, ranges: Mapping[str, Range]) -> bool:
         """Return whether it can hold for values in these ranges; all of them are active."""
@@ -55,27 +78,23 @@ def constraint_path(study: StudyFields, index: int) -> str:
 
 def parameter_constraints(study: StudyFields) -> tuple[Constraint, ...]:
     """Return the constraints between parameters; those with mistakes are left out."""
-    return tuple(each for each in _constraints(study) if each.names <= study.parameters.keys())
+    return tuple(each for each in _constraints(study) if not each.metrics)
 
 
 def outcome_constraints(study: StudyFields) -> tuple[Constraint, ...]:
     """Return the constraints on metrics; those with mistakes are left out."""
-    return tuple(each for each in _constraints(study) if each.names - study.parameters.keys())
+    return tuple(each for each in _constraints(study) if each.metrics)
 
 
-def broken_outcomes(
-    constraints: tuple[Constraint, ...],
-    parameters: Mapping[str, Value],
-    metrics: Mapping[str, float],
-    parameter_names: frozenset[str],
-) -> tuple[str, ...]:
-    """Return the constraints that a trial breaks; it also breaks one whose metric is missing."""
-    values = {**parameters, **metrics}
-    return tuple(
-        each.text
-        for each in constraints
-        if not (each.names - parameter_names <= metrics.keys() and each.holds(values))
-    )
+def outcome_margins(
+    constraints: Sequence[Constraint], parameters: Mapping[str, Value], metrics: Mapping[str, float]
+) -> tuple[float, ...]:
+    """Return by how much a trial breaks each constraint on metrics, or at most 0 if it keeps it.
+
+    A trial also breaks, by an infinite amount, a constraint on a metric that it did not measure.
+    """
+    values = {**metrics, **parameters}
+    return tuple(each.margin(values) for each in constraints)
 
 
 def _constraints(study: StudyFields) -> list[Constraint]:
@@ -88,5 +107,6 @@ def _constraints(study: StudyFields) -> list[Constraint]:
         used = {str(each.value) for each in expression.names()}
         constants = {name: study.constants[name] for name in study.constants if name in used}
         names = frozenset(used - constants.keys())
-        constraints.append(Constraint(index, text, expression, names, constants))
+        metrics = names - study.parameters.keys()
+        constraints.append(Constraint(index, text, expression, names, metrics, constants))
     return constraints

@@ -105,6 +105,24 @@ class Expression:
         result: Value = _OPERATORS[self.kind](*operands)
         return result
 
+    def margin(self, values: Mapping[str, Value]) -> float:
+        """Return by how much it does not hold, or a negative number for by how much it does.
+
+        Raises:
+            ArithmeticError: If it has no value.
+            ValueError: Likewise.
+        """
+        match self.kind:
+            case "and":
+                return max(each.margin(values) for each in self.args)
+            case "or":
+                return min(each.margin(values) for each in self.args)
+            case "<" | "<=" | ">" | ">=":
+                left, right = (float(each.evaluate(values)) for each in self.args)
+                return left - right if self.kind in {"<", "<="} else right - left
+            case _:
+                return -1.0 if self.evaluate(values) else 1.0
+
     def bounds(self, ranges: Mapping[str, Range]) -> Range:
         """Return the least and the greatest value that is possible, as False < True."""
         match self.kind:

@@ -23,7 +23,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "objective": {"metric": "accuracy", "goal": "maximize"},
         "parameters": {"lr": {"type": "float", "min": 1e-5, "max": 0.1, "scale": "log"}},
         "constants": {"epochs": 30, "augment": True},
-        "constraints": ["depth * lr <= 2"],
+        "constraints": ["depth * lr <= 2", "memory_gb <= 16"],
         "strategy": "random",
         "limits": {"max_trials": 40, "parallel_trials": 4},
         "early_stopping": "median",

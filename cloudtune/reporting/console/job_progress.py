@@ -19,6 +19,7 @@ from cloudtune.reporting.phrases import (
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import Ended, Event, Outcome, Running, Started, Waiting
 from cloudtune.results.model import Trial, best_trial
+from cloudtune.results.outcomes import describe_broken
 from cloudtune.results.trials import Trials
 from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.quantities import format_count
@@ -152,6 +153,8 @@ def format_trial_end(job: JobProgress, number: int, *, is_best: bool) -> str:
     state = trial.state.replace("_", " ")
     parameters = format_parameters(trial.parameters)
     best = "  best so far" if is_best else ""
+    if trial.broken:
+        result += f" ({describe_broken(job.study, trial)})"
     return f"[{count}] trial {number} {state}{reason} in {duration}: {result}  {parameters}{best}"
 
 

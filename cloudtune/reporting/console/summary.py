@@ -29,6 +29,7 @@ from cloudtune.results.aggregate import (
 )
 from cloudtune.results.failure import error_line, failing_frame, sample_lines
 from cloudtune.results.model import job_state, script_values
+from cloudtune.results.outcomes import describe_broken, explain_infeasible
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
 
@@ -111,6 +112,8 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines += [f"best: {format_best(study, best)}"]
         lines += [f"  {name}: {visible_value(value)}" for name, value in best.parameters.items()]
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
+    elif infeasible := explain_infeasible(study, trials):
+        lines.append(infeasible)
     elif any(trial.objective is not None for trial in trials):
         lines.append("no completed trial measured the objective")
     elif any(trial.state != "failed" for trial in trials):
@@ -201,6 +204,8 @@ def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[st
         "reason": trial.reason,
         "objective": format_objectives(result.study, trial),
     }
+    if trial.broken:
+        facts["constraints"] = describe_broken(result.study, trial)
     facts |= {
         name: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
         for name, seconds in (("started", trial.started), ("ended", trial.ended))

@@ -53,7 +53,8 @@ def _headline(overview: Overview, group: Group) -> str:
     only = next(iter(overview.objectives), None)
     if only is None:
         counts = format_count(overview.trials, "trial")
-        return f"none, since no completed trial measured {_metrics(group)} ({counts})."
+        kept = " and kept the constraints" if any(t.broken for t in group.trials) else ""
+        return f"none, since no completed trial measured {_metrics(group)}{kept} ({counts})."
     of = f"of {overview.trials}" if overview.trials > 1 else ""
     if len(overview.objectives) > 1:
         bests = [f"{each.metric} {format_number(each.best)}" for each in overview.objectives]

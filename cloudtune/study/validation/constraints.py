@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.diagnostics import Note, Problem
-from cloudtune.study.constraints import constraint_path, parameter_constraints
+from cloudtune.diagnostics import Note, Problem, Severity
+from cloudtune.study.constraints import (
+    constraint_path,
+    outcome_constraints,
+    parameter_constraints,
+)
 from cloudtune.study.expression_parser import parse
 from cloudtune.study.expressions import ExpressionError, Kind
 from cloudtune.study.feasibility import allowed_share, can_complete, is_infeasible
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import BoolParameter, CategoricalParameter
 from cloudtune.study.search_space import Space
-from cloudtune.study.suggestions import suggest_name
+from cloudtune.study.suggestions import did_you_mean
 
 _RARE = 0.05
 """A note says the share of the space that keeps the constraints if it is smaller."""
@@ -33,18 +37,32 @@ def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Ite
         names = {str(each.value): each.column for each in expression.names()}
         if not names.keys() - study.constants.keys():
             yield Problem(path, f"{text!r} has no parameter and no metric", "remove it")
+        known = {*study.parameters, *study.constants, *unread, *metric_names(study)}
         for name, column in names.items():
-            if name not in {*study.parameters, *study.constants, *unread}:
+            hint = did_you_mean(name, [*study.parameters, *study.constants])
+            if name not in known and hint:
                 message = f"{text!r}: column {column}: unknown name {name}"
-                yield Problem(path, message, suggest_name(name, study.parameters))
+                declare = f"for a metric of the script, add {name}: {{}} to trial.metrics"
+                yield Problem(path, message, f"{hint} {declare}")
 
 
 def note_constraints(study: StudyFields) -> Iterator[Note]:
     """Yield notes about rare assignments and about metrics that only the script can report."""
+    for each in outcome_constraints(study):
+        if unknown := sorted(each.metrics - metric_names(study)):
+            names = ", ".join(unknown)
+            text = f"the script must report {names}; a trial without it breaks {each.text!r}"
+            severity: Severity = "warning" if study.trial.metrics else "note"
+            yield Note(constraint_path(study, each.index), text, severity)
     space = Space.from_study(study)
     if space.constraints and (share := allowed_share(space)) < _RARE and not is_infeasible(space):
         about = f"about {share:.1%}" if share else "less than 0.1%"
         yield Note("constraints", f"{about} of the assignments keep the constraints", "warning")
+
+
+def metric_names(study: StudyFields) -> set[str]:
+    """Return the metrics that a study names."""
+    return {*study.trial.metrics, *study.trial.select, *(o.metric for o in study.objectives)}
 
 
 def check_feasibility(study: StudyFields) -> Iterator[Problem]:

@@ -112,3 +112,65 @@ def test_a_grid_has_exactly_the_assignments_that_keep_the_constraints(
         study = whole.model_copy(update={"constraints": [clause]})
         some = [dict(s.parameters) for s in job(study, loss, max_trials=10**6).run().starts]
         assert some == [each for each in every if holds(clause, each)], clause
+
+
+OUTCOME_SPACE: dict[str, Any] = {
+    "x": {"type": "float", "min": 0, "max": 1},
+    "y": {"type": "float", "min": 0, "max": 1},
+    "kind": {"type": "categorical", "values": ["a", "b"]},
+}
+
+
+def costly(given: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+    """The loss falls with x + y, and so does the memory rise; what is far above fails."""
+    total = given["x"] + given["y"]
+    if total > 1.9:
+        return None
+    return [{"loss": 2 - total + (0.2 if given["kind"] == "a" else 0), "memory": 20 * total}]
+
+
+OUTCOME_CASES = [
+    *(case for case in CASES if case["name"] in {"bayesian", "genetic"}),
+    {"name": "hyperband", "max": 3},
+]
+
+
+@pytest.mark.parametrize(
+    "strategy", OUTCOME_CASES, ids=lambda each: "-".join(map(str, each.values()))
+)
+def test_the_search_learns_where_constraints_on_metrics_hold(
+    strategy: dict[str, Any], study_of: Callable[..., Study], job: Any
+) -> None:
+    def kept(strategy: Any, constraints: list[str]) -> list[list[float]]:
+        study = study_of(
+            parameters=OUTCOME_SPACE,
+            constraints=constraints,
+            strategy=strategy,
+            trial={"metrics": {"memory": {}}},
+        )
+        runs = [job(study, costly, seed, max_trials=40).run() for seed in range(3)]
+        sums = [[s.parameters["x"] + s.parameters["y"] for s in run.starts] for run in runs]
+        return [[total for total in run if 20 * total <= 10] for run in sums]
+
+    learned, blind = kept(strategy, ["memory <= 10"]), kept(strategy, [])
+    assert sum(map(len, learned)) > sum(map(len, blind))
+    if strategy.get("method") != "cmaes":
+        assert sum(map(len, learned)) >= 36, "far more than the one in eight of random search"
+
+
+def test_models_find_where_constraints_hold_from_no_trial_that_keeps_them(
+    study_of: Callable[..., Study], job: Any
+) -> None:
+    for objective in ("loss", ["loss", "memory"]):
+        names = [objective] if isinstance(objective, str) else objective
+        study = study_of(
+            objective=[{"metric": name, "goal": "minimize"} for name in names],
+            parameters=OUTCOME_SPACE,
+            constraints=["memory <= 2", "loss <= 1.95"],
+            strategy={"name": "bayesian", "method": "gp"},
+        )
+        starts = job(study, costly, 1, max_trials=40).run().starts
+        sums = [
+            s.parameters["x"] + s.parameters["y"] for s in starts if s.parameters["kind"] == "b"
+        ]
+        assert any(0.05 <= total <= 0.1 for total in sums), objective

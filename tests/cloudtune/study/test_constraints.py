@@ -42,7 +42,7 @@ MISTAKES = {
     "max(layers) < 3": "column 1: max needs several values",
     "(layers < 3": "column 12: expected ) instead of the end",
     "layers < 3)": "column 11: unexpected )",
-    "layers.__class__ == 3": "column 1: unknown name layers.__class__",
+    "layers.width == 3": "column 1: unknown name layers.width",
     "layers[0] < 3": "column 7: unexpected [",
     "lambda: layers": "column 7: unexpected :",
     "": "column 1: expected a name or a number instead of the end",

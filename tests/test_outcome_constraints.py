@@ -1,0 +1,109 @@
+"""The best trial keeps the constraints on metrics, wherever it is shown."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+STUDY = """
+objective: {metric: loss, goal: minimize}
+parameters:
+  size: {type: discrete, values: [1, 2, 4, 8]}
+constraints: memory_gb <= 3
+strategy: grid
+trial: {script: train.py}
+"""
+SCRIPT = """
+from cloudtune.trial import params, report
+size = params()["size"]
+report(loss=1 / size, **({} if size == 8 else {"memory_gb": size}))
+"""
+
+
+@pytest.fixture(name="cloudtune")
+def cloudtune_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
+    Path("study.yaml").write_text(STUDY, "utf-8")
+    Path("train.py").write_text(SCRIPT, "utf-8")
+
+    def call(*words: str, code: int = 0) -> str:
+        command = [sys.executable, "-m", "cloudtune", *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return call
+
+
+def test_the_best_trial_keeps_the_constraints(cloudtune: Callable[..., str]) -> None:
+    shown = cloudtune("run", "study.yaml")
+    assert "best: loss 0.5 in trial 2" in shown
+    assert "(breaks memory_gb <= 3 (memory_gb 4))" in shown
+    assert "(breaks memory_gb <= 3 (memory_gb not measured))" in shown
+    (result,) = json.loads(cloudtune("results", "--json"))
+    assert [trial["broken"] for trial in result["trials"]] == [
+        [],
+        [],
+        ["memory_gb <= 3"],
+        ["memory_gb <= 3"],
+    ]
+    (best,) = json.loads(cloudtune("results", "--best", "--json"))
+    assert [trial["number"] for trial in best["trials"]] == [2]
+    (top,) = json.loads(cloudtune("results", "--top", "9", "--json"))
+    assert [trial["number"] for trial in top["trials"]] == [2, 1]
+    rows = list(csv.DictReader(cloudtune("results", "--format", "csv").splitlines()))
+    assert [row["broken"] for row in rows] == ["", "", "memory_gb <= 3", "memory_gb <= 3"]
+    (status,) = json.loads(cloudtune("status", "--json"))
+    assert status["jobs"][0]["best"] == [0.5]
+    report = cloudtune("report")
+    assert "Best: loss 0.5 in trial 2 of 4." in report
+    assert "trials that break a constraint do not count (memory_gb <= 3: 2)" in report
+
+
+def test_a_target_counts_only_where_the_constraints_hold(cloudtune: Callable[..., str]) -> None:
+    shown = cloudtune("run", "study.yaml", "--set", "objective.target=0.3")
+    assert "4 completed" in shown
+    cloudtune("run", "study.yaml", "--set", "objective.target=0.6")
+    (result,) = json.loads(cloudtune("results", "--json"))
+    assert len(result["trials"]) == 2
+
+
+def test_without_a_trial_that_keeps_them_the_nearest_is_named(
+    cloudtune: Callable[..., str],
+) -> None:
+    limits = ["--set", "constraints=memory_gb < 1"]
+    shown = cloudtune("run", "study.yaml", *limits, code=4)
+    nearest = "the nearest is trial 1, which breaks memory_gb < 1 (memory_gb 1)"
+    assert f"no trial keeps the constraints; {nearest}" in shown
+    assert "kept the constraints" in cloudtune("results", "--best", code=1)
+    assert "no completed trial measured loss and kept the constraints" in cloudtune("report")
+    called = (
+        "import cloudtune\n"
+        "try:\n    cloudtune.load('study.yaml')\n"
+        "    study = cloudtune.load('study.yaml', overrides=['constraints=memory_gb < 1'])\n"
+        "    print(cloudtune.run(study).best)\n"
+        "except cloudtune.RunFailedError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", called], check=True, capture_output=True, text=True
+    )
+    assert nearest in done.stdout
+
+
+def test_a_service_chooses_and_the_best_still_keeps_them(cloudtune: Callable[..., str]) -> None:
+    options = ["--on", "sagemaker", "--emulate", "--set", "providers.sagemaker.mode=managed"]
+    options += ["--set", "strategy=random", "--set", "limits.max_trials=6"]
+    plan = cloudtune("plan", "study.yaml", *options)
+    assert "SageMaker does not know it and may prefer trials that break it" in plan
+    cloudtune("run", "study.yaml", *options)
+    (result,) = json.loads(cloudtune("results", "--json"))
+    kept = [t["objective"][0] for t in result["trials"] if t["parameters"]["size"] < 4]
+    (best,) = json.loads(cloudtune("results", "--best", "--json"))
+    assert [trial["objective"] for trial in best["trials"]] == [[min(kept)]]
