@@ -107,3 +107,41 @@ def test_a_service_chooses_and_the_best_still_keeps_them(cloudtune: Callable[...
     kept = [t["objective"][0] for t in result["trials"] if t["parameters"]["size"] < 4]
     (best,) = json.loads(cloudtune("results", "--best", "--json"))
     assert [trial["objective"] for trial in best["trials"]] == [[min(kept)]]
+
+
+def test_the_run_time_is_a_metric_that_every_trial_has(cloudtune: Callable[..., str]) -> None:
+    Path("train.py").write_text(
+        "import time\nfrom cloudtune.trial import params\ntime.sleep(params()['size'] / 4)\n",
+        "utf-8",
+    )
+    words = ["--set", "objective.metric=seconds", "--set", "constraints="]
+    words += ["--set", "parameters.size.values=[0, 4]"]
+    cloudtune("run", "study.yaml", *words)
+    (best,) = json.loads(cloudtune("results", "--best", "--json"))
+    (trial,) = best["trials"]
+    assert trial["parameters"] == {"size": 0}
+    assert trial["objective"] == [trial["seconds"]]
+    assert trial["metrics"] == {"seconds": trial["seconds"]}
+    words[3] = "constraints=[seconds < 0.9, cost <= 1]"
+    cloudtune("run", "study.yaml", *words, "--set", "objective.goal=maximize")
+    (best,) = json.loads(cloudtune("results", "--best", "--json"))
+    assert [trial["parameters"] for trial in best["trials"]] == [{"size": 0}]
+    (result,) = json.loads(cloudtune("results", "--json"))
+    assert [trial["broken"] for trial in result["trials"]] == [[], ["seconds < 0.9"]]
+
+
+def test_a_metric_of_the_script_has_the_name_first(cloudtune: Callable[..., str]) -> None:
+    Path("train.py").write_text(SCRIPT.replace("loss=", "seconds=100 + "), "utf-8")
+    cloudtune("run", "study.yaml", "--set", "objective.metric=seconds", "--set", "constraints=")
+    (best,) = json.loads(cloudtune("results", "--best", "--json"))
+    assert best["trials"][0]["objective"] == [100.125]
+
+
+def test_a_cost_needs_a_price_and_a_search_of_ours(cloudtune: Callable[..., str]) -> None:
+    words = ["plan", "study.yaml", "--on", "sagemaker", "--set", "objective.metric=cost"]
+    words += ["--set", "strategy=random", "--set", "limits.max_trials=2"]
+    shown = cloudtune(*words, code=2)
+    assert "refused objective.metric: the price of a trial is unknown: give" in shown
+    managed = ["--set", "providers.sagemaker.mode=managed", "--emulate"]
+    assert "SageMaker does not measure cost itself" in cloudtune(*words, *managed, code=2)
+    assert "can run" in cloudtune(*words, "--emulate")

@@ -60,6 +60,7 @@ class Driver:
         observe: Callable[[Sequence[Event]], None] = lambda _: None,
         notify: Callable[[str], None] = lambda _: None,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
+        price: float | None = None,
     ) -> None:
         """Create a driver.
 
@@ -72,6 +73,7 @@ class Driver:
             record: Writes events to the ledger; called before anything else sees them.
             observe: Called afterward with several events at a time, to show them.
             notify: Called with messages for the user.
+            price: The price of a second of a trial, if it is known.
             budget: Receives each new event, and knows when the money is spent.
         """
         self._study = study
@@ -82,7 +84,7 @@ class Driver:
         self._batcher = EventBatcher(observe)
         self._notify = notify
         self._budget = budget
-        self._history = JobHistory(study, strategy, run)
+        self._history = JobHistory(study, strategy, run, price)
         self._trials, self._starts = self._history.trials, self._history.starts
         self._tracker, self._breaker = self._history.tracker, self._history.breaker
         self._deadlines: dict[int, float] = {}
@@ -200,10 +202,7 @@ class Driver:
         self._add_events(*(Ended(number, time.time(), state, reason) for number in numbers))
 
     def _recover_trials(self, runner: TrialRunner) -> None:
-        """Follow the trials that an earlier process left running, or end them.
-
-        The parameters of ended ones are tried again.
-        """
+        """Follow the trials that an earlier process left running, or end them, to be repeated."""
         trials = [t for t in self._trials.all() if t.state in {"running", "waiting"}]
         if not trials:
             return

@@ -127,6 +127,7 @@ class _Execution:
             observe=self.observe,
             notify=self.notify,
             budget=self.budget,
+            price=self.plan.price_per_second,
         )
         driver.replay(events)
         return driver

@@ -15,8 +15,10 @@ from cloudtune.study.study import Study
 class JobHistory:
     """The trials of a job, their starts, the limits that count them, and the strategy."""
 
-    def __init__(self, study: Study, strategy: Strategy, run: str) -> None:
-        self.trials = Trials(study, run)
+    def __init__(
+        self, study: Study, strategy: Strategy, run: str, price: float | None = None
+    ) -> None:
+        self.trials = Trials(study, run, price)
         self.starts = TrialStarts(self.trials)
         self.tracker = LimitTracker(study)
         self.breaker = CircuitBreaker(study, self.trials)
@@ -28,6 +30,8 @@ class JobHistory:
         if isinstance(event, Waiting | Running):
             return None
         if not self.starts.is_retry(event):
+            for measured in self.trials.own_measurements(event):
+                self._strategy.tell(measured)
             self._strategy.tell(event)
         if isinstance(event, Started):
             self.starts.start(event)
@@ -35,8 +39,7 @@ class JobHistory:
             self.starts.measure(event)
         elif self.starts.end(event) is not None:
             if event.state != "cancelled" and not will_retry(event):
-                number = event.number
-                self.tracker.add(event, self.trials.objective(number), self.trials.broken(number))
+                self.tracker.add(event, self.trials)
                 self.breaker.add(event)
             return self.trials.last_time(event.number)
         return None

@@ -6,11 +6,12 @@ In driven mode cloudtune enforces all of them, in managed mode those that the se
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Set
 
 from cloudtune.fitting.capabilities import ENFORCED_DRIVEN, EnforcedName
 from cloudtune.results.events import Ended, Outcome, TrialState
 from cloudtune.results.objective import reaches_targets
+from cloudtune.results.trials import Trials
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
 
@@ -33,16 +34,9 @@ class LimitTracker:
         self._best: float | None = None
         self._target_trial: int | None = None
 
-    def add(
-        self, event: Ended, objective: Sequence[float] | None, broken: Sequence[str] | None
-    ) -> None:
-        """Count an end, other than ``cancelled``.
-
-        Args:
-            event: The end.
-            objective: The objective values of its trial.
-            broken: The constraints on metrics that the trial breaks.
-        """
+    def add(self, event: Ended, trials: Trials) -> None:
+        """Count an end, other than ``cancelled``, of one of the trials."""
+        objective, broken = trials.objective(event.number), trials.broken(event.number)
         if event.state == "failed":
             self._failures += 1
             self._consecutive_failures += 1

@@ -83,7 +83,7 @@ class ManagedJob:
         self._notify_error = without_repeats(notify)
         self._notify_remark = without_repeats(notify)
         self._mask = Mask(plan.study)
-        self._trials = Trials(plan.study, plan.facts.run_id)
+        self._trials = Trials(plan.study, plan.facts.run_id, plan.price_per_second)
         self._budget = budget
         self._tracker = LimitTracker(plan.fitted.study, enforced)
         self._breaker = CircuitBreaker(plan.fitted.study, self._trials, managed=True)
@@ -329,9 +329,7 @@ class ManagedJob:
     def _apply(self, event: Event) -> None:
         self._trials.tell(event)
         if isinstance(event, Ended) and event.state != "cancelled":
-            number = event.number
-            broken = self._trials.broken(number)
-            self._tracker.add(event, self._trials.objective(number), broken)
+            self._tracker.add(event, self._trials)
             self._breaker.add(event)
 
 

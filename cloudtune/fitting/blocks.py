@@ -8,6 +8,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.fitting.fields import drop_fields
+from cloudtune.study.own_metrics import own_metrics
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
 
@@ -77,7 +78,10 @@ def fit_blocks(
         reason = f"{len(study.objectives)} objectives, but {title} allows {support.objectives}"
         reason = support.reason("objective", reason)
         findings.append(Finding("refused", "objective", reason))
-    objective_findings = list(_objective_findings(study, support, title))
+    objective_findings = [
+        *_objective_findings(study, support, title),
+        *_own_metric_findings(study, support, title),
+    ]
     findings += objective_findings
     if not support.launcher:
         dropped = [each for each in objective_findings if isinstance(each, Finding)]
@@ -93,14 +97,10 @@ def fit_blocks(
         drop("warm_start", f"does not support a warm start of kind {warm_start.kind}")
     if not support.launcher:
         return update, findings
-    metrics = _constrained_metrics(study)
-    if metrics:  # a service returns only the metrics that it is told of
-        trial = study.trial.model_copy(update={"metrics": {**metrics, **study.trial.metrics}})
-        study = study.model_copy(update={"trial": trial})
-        update["trial"] = trial
-    if study.constraints and "constraints" not in support.fields:
-        update["constraints"] = []
-        findings += _constraint_findings(study, provider, title)
+    if study.constraints:
+        findings += _constraint_findings(study, provider, support, title)
+        update |= _fit_constraints(study, support)
+        study = study.model_copy(update=update)
     if study.trial.retry and support.memory == "machine":
         update["trial"] = study.trial.model_copy(update={"retry": None})
         drop("trial.retry", "runs each trial on the same machine, which the settings choose")
@@ -112,14 +112,36 @@ def fit_blocks(
     return update, findings
 
 
-def _constrained_metrics(study: Study) -> dict[str, list[str]]:
-    """Return the metrics in constraints that are no objective, as the script reports them."""
+def _own_metric_findings(study: Study, support: ModeCapabilities, title: str) -> Iterator[Finding]:
+    """Yield the objectives that are the run time or the cost, which only our search knows."""
+    for index, objective in enumerate(study.objectives):
+        if objective.metric in own_metrics(study) and "strategy" not in support.fields:
+            reason = (
+                f"{title} does not measure {objective.metric} itself; if the script reports it, "
+                f"add {objective.metric}: {{}} to trial.metrics"
+            )
+            path = f"{study.objective_path(index)}.metric"
+            yield Finding("refused" if support.launcher else "approximated", path, reason)
+
+
+def _fit_constraints(study: Study, support: ModeCapabilities) -> dict[str, Any]:
+    """Return the blocks that change: a service returns only the metrics that it is told of."""
+    from cloudtune.study.constraints import outcome_constraints
+
     objectives = {each.metric for each in study.objectives}
     names = {name for each in outcome_constraints(study) for name in each.metrics - objectives}
-    return {name: [] for name in sorted(names)}
+    names -= {*own_metrics(study)}
+    known: dict[str, list[str]] = {name: [] for name in sorted(names)}
+    metrics = {**known, **study.trial.metrics}
+    update: dict[str, Any] = {"trial": study.trial.model_copy(update={"metrics": metrics})}
+    return update if "constraints" in support.fields else {**update, "constraints": []}
 
 
-def _constraint_findings(study: Study, provider: str, title: str) -> Iterator[Finding]:
+def _constraint_findings(
+    study: Study, provider: str, support: ModeCapabilities, title: str
+) -> Iterator[Finding]:
+    if "constraints" in support.fields:
+        return
     from cloudtune.study.constraints import (
         constraint_path,
         outcome_constraints,

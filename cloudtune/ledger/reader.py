@@ -122,7 +122,7 @@ def _trials(
 ) -> Iterator[Trial]:
     price = None if job.emulated else job.facts.price
     for events in events_by_trial:
-        trials = Trials(result.study, result.run)
+        trials = Trials(result.study, result.run, price[0] if price else 0.0)
         for event in events:
             trials.tell(event)
         yield _with_cost(trials.get(events[0].number), price)

@@ -25,6 +25,7 @@ from cloudtune.planning.bool_options import check_bool_options, read_bool_option
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.preflight import (
     check_completeness,
+    check_cost_metric,
     check_engine,
     check_lookup,
     check_rehearsal,
@@ -284,6 +285,7 @@ def _plan_mode(
         *check_switches(study, on, facts),
         *check_bool_options(facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
+        *check_cost_metric(study, on, settings, facts),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]

@@ -12,6 +12,7 @@ from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.provider.rehearsal import find_engine
 from cloudtune.provider.settings import CloudSettings, ProviderSettings
 from cloudtune.provider.source_size import format_folders
+from cloudtune.study.own_metrics import own_metric_path, own_metrics
 from cloudtune.study.quantities import format_bytes, format_count
 from cloudtune.study.schema import FromEnvironment, Limits, Mode
 from cloudtune.study.search_space import Space
@@ -89,6 +90,16 @@ def check_warm_start(
 
 def _attach_hint(name: str) -> str:
     return f"`cloudtune attach {name}` makes it a run; name that instead"
+
+
+def check_cost_metric(
+    study: Study, provider: str, settings: ProviderSettings, facts: Facts
+) -> Iterator[Finding]:
+    """Yield the use of the metric ``cost`` at a service whose price is unknown."""
+    is_free = facts.emulated or not isinstance(settings, CloudSettings)
+    if "cost" in own_metrics(study) and facts.price is None and not is_free:
+        reason = f"the price of a trial is unknown: give providers.{provider}.prices.hour"
+        yield Finding("refused", own_metric_path(study, "cost"), reason)
 
 
 def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding | Note]:

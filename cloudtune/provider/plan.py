@@ -50,6 +50,14 @@ class Plan(Displayable):
         return self.fitted.original
 
     @property
+    def price_per_second(self) -> float | None:
+        """The price of a second of a trial, 0 where nothing is charged; None if it is unknown."""
+        if self.facts.price and not self.facts.emulated:
+            return self.facts.price.per_second
+        is_free = self.facts.emulated or not isinstance(self.settings, CloudSettings)
+        return 0.0 if is_free else None
+
+    @property
     def local_python(self) -> str | None:
         """The Python of trials on this machine; None if a service or its emulator runs them."""
         python = self.request.get("python")

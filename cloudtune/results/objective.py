@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudtune.results.reports import is_number
 from cloudtune.study.fields import StudyFields
+from cloudtune.study.own_metrics import own_metrics
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
@@ -114,8 +115,17 @@ def explain_divergence(study: Study, measurements: Sequence[Measurement]) -> str
 def explain_missing_result(study: Study, measurements: Sequence[Measurement], remark: str) -> str:
     """Return why a trial that ended without an error has failed; empty if it has a result.
 
-    The remark is as in `explain_missing_objective`.
+    The remark is as in `explain_missing_objective`. Cloudtune measures its own metrics itself.
     """
+    own = own_metrics(study)
+    reported = {name for each in measurements for name in each.metrics}
+    needed = [
+        each for each in study.objectives if each.metric not in own or each.metric in reported
+    ]
+    if len(needed) < len(study.objectives):
+        study = study.model_copy(update={"objective": needed})
+        if not needed:
+            return ""
     if diverged := explain_divergence(study, measurements):
         return f"{diverged} ({remark})" if remark else diverged
     if objective_values(study, [each.metrics for each in measurements]) is not None:

@@ -15,6 +15,7 @@ from cloudtune.results.objective import (
 )
 from cloudtune.results.run_time import RunTime
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
+from cloudtune.study.own_metrics import own_metrics
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
 
@@ -25,7 +26,10 @@ class Trials:
     Each event takes constant time, no matter how many came before it.
     """
 
-    def __init__(self, study: Study, run: str) -> None:
+    def __init__(self, study: Study, run: str, price: float | None = None) -> None:
+        """Create the trials of a run; ``price`` is that of a second, if it is known."""
+        self._own = own_metrics(study)
+        self._price = price
         self._objectives = study.objectives
         self._select = study.trial.select
         self._study = study
@@ -46,6 +50,10 @@ class Trials:
         builder.time.tell(event)
         if isinstance(event, Ended):
             builder.end(event)
+            own = builder.own_values(self._own, self._price)
+            builder.metrics |= own
+            for index, objective in enumerate(self._objectives):
+                builder.values[index] = own.get(objective.metric, builder.values[index])
 
     def __len__(self) -> int:
         """Return the number of trials that were started."""
@@ -71,6 +79,13 @@ class Trials:
     def objective(self, number: int) -> tuple[float, ...] | None:
         """Return the objective of one trial so far."""
         return complete_objective(self._builders[number].values)
+
+    def own_measurements(self, event: Event) -> Sequence[Measured]:
+        """Return what cloudtune measured of a trial that has ended, and the study uses."""
+        builder = self._builders[event.number]
+        values = builder.own_values(self._own, self._price) if isinstance(event, Ended) else {}
+        step = builder.measurements[-1].step if builder.measurements else 1
+        return [Measured(event.number, event.time, step, values)] if values else ()
 
     def broken(self, number: int) -> tuple[str, ...] | None:
         """Return the constraints on metrics that a trial breaks so far; None without any."""
@@ -151,6 +166,18 @@ class _TrialBuilder:
             self.is_bounded = self.is_bounded or least is not None
             self.billed_at_least += event.billed_seconds if least is None else least
         self.machine = event.machine or self.machine
+
+    def own_values(self, names: Sequence[str], price: float | None) -> dict[str, float]:
+        """Return the values of cloudtune's own metrics, unless the script reported them."""
+        starts = [*self.earlier, self.time]
+        if not names or not all(each.is_known for each in starts):
+            return {}
+        seconds = sum(each.ran for each in starts)
+        values = {"seconds": seconds}
+        if price is not None:
+            values["cost"] = price * (seconds if self.billed is None else self.billed)
+        reported = {name for each in self.measurements for name in each.metrics}
+        return {name: values[name] for name in names if name in values.keys() - reported}
 
     def build(self) -> Trial:
         first, last, ended = self.first, self.started, self.ended

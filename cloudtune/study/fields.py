@@ -51,8 +51,7 @@ class StudyFields(Model):
     )
     constraints: Annotated[list[StrictStr], one_or_many] = Field(
         default=[],
-        description="What must hold between parameters, or for the metrics of a trial: one condition "
-        "or a list.",
+        description="What must hold between parameters or for metrics: one condition or a list.",
     )
     strategy: Annotated[Strategy, name_or_map] = Field(
         default=Strategy.model_construct(name="bayesian"),

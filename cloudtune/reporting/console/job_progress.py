@@ -40,7 +40,7 @@ class JobProgress:
         self.outcome: Outcome | None = None
         """How the job ended; None while it runs."""
         self.best: Trial | None = None
-        self.trials = Trials(plan.study, plan.facts.run_id)
+        self.trials = Trials(plan.study, plan.facts.run_id, plan.price_per_second)
         self.counts: Counter[str] = Counter()
         """How often trials ended in each state."""
         self.running: dict[int, float] = {}

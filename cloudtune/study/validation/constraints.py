@@ -14,6 +14,7 @@ from cloudtune.study.expression_parser import parse
 from cloudtune.study.expressions import ExpressionError, Kind
 from cloudtune.study.feasibility import allowed_share, can_complete, is_infeasible
 from cloudtune.study.fields import StudyFields
+from cloudtune.study.own_metrics import OWN_METRICS
 from cloudtune.study.schema import BoolParameter, CategoricalParameter
 from cloudtune.study.search_space import Space
 from cloudtune.study.suggestions import did_you_mean
@@ -61,8 +62,13 @@ def note_constraints(study: StudyFields) -> Iterator[Note]:
 
 
 def metric_names(study: StudyFields) -> set[str]:
-    """Return the metrics that a study names."""
-    return {*study.trial.metrics, *study.trial.select, *(o.metric for o in study.objectives)}
+    """Return the metrics that a study names, and those that every trial has."""
+    return {
+        *OWN_METRICS,
+        *study.trial.metrics,
+        *study.trial.select,
+        *(o.metric for o in study.objectives),
+    }
 
 
 def check_feasibility(study: StudyFields) -> Iterator[Problem]:
