@@ -83,7 +83,7 @@ def _check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> It
 
 
 def _note_constraints(study: StudyFields) -> Iterator[Note]:
-    if study.constraints:
+    if study.constraints and not find_problems(study):
         from cloudtune.study.validation.constraints import note_constraints
 
         yield from note_constraints(study)

