@@ -55,6 +55,7 @@ EARLY = {
     "cloudtune/search/front_search.py": {"numpy"},
     "cloudtune/search/genetic_search.py": {"numpy"},
     "cloudtune/search/hypervolume.py": {"numpy"},
+    "cloudtune/search/outcome_models.py": {"numpy"},
     "cloudtune/search/tried_assignments.py": {"numpy"},
     "cloudtune/search/optuna_storage.py": {"optuna"},
 }
