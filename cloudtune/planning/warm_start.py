@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError, UsageError
 from cloudtune.provider.facts import Parent
-from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.study import Study
 
 
@@ -35,6 +34,8 @@ def read_parents(study: Study, provider: str) -> tuple[list[Parent], list[str]]:
 
     trials: list[Parent] = []
     jobs: list[str] = []
+    from cloudtune.study.constraints import outcome_constraints, outcome_margins
+
     constraints = outcome_constraints(study)
     sources = study.warm_start.from_
     for index, name in enumerate(sources):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
@@ -14,10 +15,12 @@ from cloudtune.results.objective import (
     select_value,
 )
 from cloudtune.results.run_time import RunTime
-from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.own_metrics import own_metrics
 from cloudtune.study.schema import MetricSelect, Objective
 from cloudtune.study.study import Study
+
+if TYPE_CHECKING:
+    from cloudtune.study.constraints import Constraint
 
 
 class Trials:
@@ -33,7 +36,11 @@ class Trials:
         self._objectives = study.objectives
         self._select = study.trial.select
         self._study = study
-        self._constraints = outcome_constraints(study)
+        self._constraints: Sequence[Constraint] = ()
+        if study.constraints:
+            from cloudtune.study.constraints import outcome_constraints
+
+            self._constraints = outcome_constraints(study)
         self._run = run
         self._builders: dict[int, _TrialBuilder] = {}
 
@@ -91,6 +98,8 @@ class Trials:
         """Return the constraints on metrics that a trial breaks so far; None without any."""
         if not self._constraints:
             return None
+        from cloudtune.study.constraints import outcome_margins
+
         builder = self._builders[number]
         metrics = constrained_metrics(self._study, builder.metrics, builder.values)
         margins = outcome_margins(self._constraints, builder.started.parameters, metrics)
