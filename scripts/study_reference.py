@@ -32,6 +32,7 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
     "env": ("FromEnvironment",),
     "warm_start": ("WarmStart",),
     "confirm": ("Confirm",),
+    "notify": ("Notify",),
 }
 """The models whose keys the table of a block lists."""
 
@@ -49,6 +50,7 @@ _LINKS = {
     "TrialSpec": "trial",
     "WarmStart": "warm_start",
     "Confirm": "confirm",
+    "Notify": "notify",
 }
 """The headings of the page that describe the maps, by the name of the model."""
 

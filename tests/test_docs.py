@@ -189,6 +189,8 @@ def blocks_with(model: str, key: str) -> Json:
             return study | {"warm_start": {"from": "k7f2", **example}}
         case "Confirm":
             return study | {"confirm": {"metric": "test", **example}}
+        case "Notify":
+            return study | {"notify": {"command": ["./tell.sh"], **example}}
         case "Limits":
             return study | {"limits": example}
         case "TrialSpec":

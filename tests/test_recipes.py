@@ -30,7 +30,19 @@ def recipes() -> dict[str, dict[str, str]]:
     return found
 
 
+def named_files() -> dict[str, dict[str, str]]:
+    """Return the blocks that have the name of a file, by recipe."""
+    text = PAGE.read_text("utf-8").partition("## Recipes\n")[2].partition("## All keys\n")[0]
+    return {
+        section.partition("\n")[0]: dict(
+            re.findall(r"^```\w+ (\S+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+        )
+        for section in text.split("### ")[1:]
+    }
+
+
 RECIPES = recipes()
+NAMED_FILES = named_files()
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "My GPU"])
@@ -47,6 +59,8 @@ def test_a_recipe_runs(
     for language, file in FILES.items():
         if language in blocks:
             Path(file).write_text(blocks[language], "utf-8")
+    for file, text in NAMED_FILES[name].items():
+        Path(file).write_text(text, "utf-8")
     needs_run = load("study.yaml").warm_start is not None
     if needs_run:
         first = call(typed, f"{RUN} --json --set warm_start=")

@@ -17,6 +17,7 @@ SET_PATHS = {
     "early_stopping": "rule min_step interval min_trials slack slack_amount eta",
     "warm_start": "from kind",
     "confirm": "metric goal train_metric",
+    "notify": "command on",
     "trial": "source script module command requirements python warm preload args arguments "
     "seed_argument switches metrics select inputs env resources.cpus resources.gpus "
     "resources.memory resources.when retry.on retry.memory retry.times",

@@ -34,6 +34,23 @@ def safe_observer(observer: Observer | None) -> Observer:
     return cast("Observer", _SafeObserver(observer))
 
 
+def observe_all(*observers: Observer) -> Observer:
+    """Return an observer that passes each call on to all of these, in their order."""
+    return cast("Observer", _AllObservers(observers))
+
+
+class _AllObservers:
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def call(*args: Any) -> None:
+            for observer in self._observers:
+                getattr(observer, name)(*args)
+
+        return call
+
+
 class _SafeObserver:
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer

@@ -48,7 +48,7 @@ class Adjustment:
 
 LAUNCHER_FIELDS: frozenset[str] = frozenset(
     [
-        *("description", "constants", "confirm", "trial.seed_argument"),
+        *("description", "constants", "confirm", "notify", "trial.seed_argument"),
         *("trial.source", "trial.script", "trial.module", "trial.command", "trial.requirements"),
         *("trial.args", "trial.arguments", "trial.switches", "trial.metrics", "trial.select"),
         *("trial.inputs", "trial.env", "trial.resources", "trial.retry"),

@@ -23,7 +23,7 @@ from cloudtune.common.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
 from cloudtune.engine.job import execute_job, require_runnable
-from cloudtune.engine.observer import Observer, safe_observer
+from cloudtune.engine.observer import Observer, observe_all, safe_observer
 from cloudtune.errors import (
     CloudtuneError,
     MissingExtraError,
@@ -47,6 +47,7 @@ from cloudtune.runs.creation import creation_lock
 from cloudtune.runs.detach import resume_unattended
 from cloudtune.runs.limits import REQUEST, change_running
 from cloudtune.runs.logs import read_output
+from cloudtune.runs.notifier import Notifier
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.runs.stop_requests import StopRequests
 
@@ -225,7 +226,7 @@ def execute(
         LedgerError: If another process executes the run.
     """
     observer = safe_observer(observer)
-    with Ledger() as ledger:
+    with Ledger() as ledger, ExitStack() as notified:
         if note := open_folder_note(ledger.folder):
             observer.message(note)
         record = ledger.run(run)
@@ -233,6 +234,10 @@ def execute(
         requests = StopRequests(record.jobs)
         loaded = _load_plans(record, plans)
         valid = {name: plan for name, plan in loaded.items() if isinstance(plan, Plan)}
+        notify = next((plan.study.notify for plan in valid.values()), None)
+        if notify:
+            notifier = notified.enter_context(Notifier(notify, record, observer.message))
+            observer = observe_all(observer, safe_observer(notifier))
         budgets = create_budgets(valid, notify=observer.message, stop=requests.complete)
         outcomes = {job.provider: Outcome(job.state, job.reason) for job in record.jobs}
         errors: list[Exception] = []

@@ -14,6 +14,7 @@ from cloudtune.study.schema import (
     EarlyStopping,
     Limits,
     Model,
+    Notify,
     Objective,
     Parameter,
     Scalar,
@@ -26,7 +27,7 @@ from cloudtune.study.schema import (
 )
 from cloudtune.study.short_forms import one_or_many
 
-_LABELS = {"version", "name", "description"}
+_LABELS = {"version", "name", "description", "notify"}
 
 
 class StudyFields(Model):
@@ -72,6 +73,9 @@ class StudyFields(Model):
     confirm: Annotated[Confirm, metric_or_map] | None = Field(
         default=None,
         description="What `cloudtune confirm` measures besides the objective: a metric or a map.",
+    )
+    notify: Notify | None = Field(
+        default=None, description="A command that this machine runs when something happens."
     )
     trial: TrialSpec = Field(
         default=TrialSpec.model_construct(),
@@ -178,7 +182,10 @@ class StudyFields(Model):
         return data
 
     def fingerprint(self) -> str:
-        """Return a hash of the content. It depends on the order of parameters, not on labels."""
+        """Return a hash of the content.
+
+        It depends on the order of parameters, but neither on labels nor on what is notified.
+        """
         content = {key: value for key, value in self.to_json().items() if key not in _LABELS}
         import hashlib
 

@@ -30,6 +30,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "initial_trials": [{"lr": 0.01}],
         "warm_start": {"from": "k7f2"},
         "confirm": "test_accuracy",
+        "notify": {"command": ["./tell.sh"], "on": ["failed", "ended"]},
         "trial": {"script": "train.py"},
         "providers": {"local": {"grace": "20s"}},
     },
@@ -96,6 +97,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Input": {"uri": "s3://bucket/images", "content_type": "text/csv"},
     "FromEnvironment": {"from_env": "HF_TOKEN"},
     "Confirm": {"metric": "test_accuracy", "goal": "maximize", "train_metric": "train_accuracy"},
+    "Notify": {"command": ["./tell.sh"], "on": ["best", "failed", "ended"]},
     "WarmStart": {"from": ["k7f2", "sagemaker:digits-b4c2"], "kind": "transfer"},
 }
 """An example of each key, by the name of the model and the key."""

@@ -38,6 +38,7 @@ Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
 MetricSelect = Literal["last", "min", "max"]
+NotifyEvent = Literal["best", "failed", "ended"]
 StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
@@ -376,11 +377,27 @@ class Confirm(Model):
     )
 
 
+class Notify(Model):
+    """A command that is told what happens in a run."""
+
+    command: Annotated[list[StrictStr], Field(min_length=1)] = Field(
+        description="The words of a command, which runs next to the study file, without a shell. "
+        "It gets JSON on its standard input."
+    )
+    on: Annotated[list[NotifyEvent], Field(min_length=1), one_or_many] = Field(
+        default=["ended"],
+        description="When it runs. best: a trial is better than all before; failed: a trial or a "
+        "job has failed; ended: a job has ended.",
+    )
+
+
 class WarmStart(Model):
     """Earlier runs or jobs to learn from."""
 
     from_: Annotated[list[StrictStr], Field(min_length=1), one_or_many] = Field(
-        alias="from", description="Ids of earlier runs, or a job of a service as provider:job."
+        alias="from",
+        description="Ids of earlier runs, files of results (.csv, .jsonl, .parquet), or a job of a "
+        "service as provider:job.",
     )
     kind: Literal["same", "transfer"] = Field(
         default="same",

@@ -54,6 +54,7 @@ def bases() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "warm", study({"x": FLOAT}) | {"warm_start": {"from": ["sagemaker:a"]}}
     confirm = {"metric": "test", "goal": "maximize", "train_metric": "train"}
     yield "confirm", study({"x": FLOAT}) | {"confirm": confirm}
+    yield "notify", study({"x": FLOAT}) | {"notify": {"command": ["./tell.sh"], "on": ["ended"]}}
     objectives = [{"metric": "loss", "goal": "minimize"}, {"metric": "acc", "goal": "maximize"}]
     yield "objectives", study({"x": FLOAT}) | {"objective": objectives}
 

@@ -147,6 +147,8 @@ HERE = {
     **dict.fromkeys(
         ["confirm.metric", "confirm.goal", "confirm.train_metric"], "for the confirming run"
     ),
+    "notify.command": "this machine runs it",
+    "notify.on": "this machine decides it",
     "trial.select.*": "the results have all measurements, and choose one",
     "trial.resources.#.when.*": "each resource is a finding by its own name",
 }
