@@ -34,7 +34,6 @@ TIMEOUT = 30.0
 """Seconds after which a command is killed, and for which the end of a run waits for the last."""
 _UNSENT = ("measurements", "log_tail")
 """The fields of a trial that can be long."""
-_END = None
 
 
 class Notifier:
@@ -65,7 +64,7 @@ class Notifier:
 
     def __exit__(self, *_: object) -> None:
         """Wait for the commands of what has happened, for a while; then end them."""
-        self._queue.put(_END)
+        self._queue.put(None)
         try:
             self._thread.join(TIMEOUT)
         finally:
@@ -115,10 +114,10 @@ class Notifier:
             "emulated": job.emulated,
             "time": time.time(),
         }
-        self._queue.put(head | document)
+        self._queue.put({**head, **document})
 
     def _run_commands(self) -> None:
-        while (document := self._queue.get()) is not _END and not self._is_closing:
+        while (document := self._queue.get()) is not None and not self._is_closing:
             if problem := self._run(document):
                 words = " ".join(self._notify.command)
                 self._report(f"notify: {words}: {problem}; further failures are not reported")
@@ -182,8 +181,10 @@ class _Job:
         is_equal = any(each.objective == trial.objective for each in before)
         is_best = any(each is trial for each in self._front) and not is_equal
         happened: list[tuple[NotifyEvent, Trial]] = []
-        happened += [("best", trial)] if is_best else []
-        happened += [("failed", trial)] if trial.state == "failed" else []
+        if is_best:
+            happened.append(("best", trial))
+        if trial.state == "failed":
+            happened.append(("failed", trial))
         return happened
 
     def describe(self, trial: Trial | None) -> dict[str, Any]:
