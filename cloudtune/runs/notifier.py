@@ -25,7 +25,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event, Outcome
 from cloudtune.results.model import Trial, encode_json, pareto_front
 from cloudtune.results.trials import Trials
-from cloudtune.study.schema import Notify, NotifyEvent
+from cloudtune.study.notify import Notify, NotifyEvent
 
 _log = get_logger(__name__)
 

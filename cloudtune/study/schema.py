@@ -38,7 +38,6 @@ Scale = Literal["linear", "log", "reverse_log", "auto"]
 Goal = Literal["maximize", "minimize"]
 Select = Literal["last", "best"]
 MetricSelect = Literal["last", "min", "max"]
-NotifyEvent = Literal["best", "failed", "ended"]
 StoppingRule = Literal["auto", "median", "bandit", "halving"]
 ArgumentStyle = Literal["flags", "equals", "assign", "json", "env", "none"]
 
@@ -374,20 +373,6 @@ class Confirm(Model):
         default=None,
         description="The objective's counterpart on the training data, to show the gap between "
         "them. Default: none.",
-    )
-
-
-class Notify(Model):
-    """A command that is told what happens in a run."""
-
-    command: Annotated[list[StrictStr], Field(min_length=1)] = Field(
-        description="The words of a command, which runs next to the study file, without a shell. "
-        "It gets JSON on its standard input."
-    )
-    on: Annotated[list[NotifyEvent], Field(min_length=1), one_or_many] = Field(
-        default=["ended"],
-        description="When it runs. best: a trial is better than all before; failed: a trial or a "
-        "job has failed; ended: a job has ended.",
     )
 
 
