@@ -368,6 +368,21 @@ def test_the_check_of_settings_loads_no_other_code_of_a_provider(name: str) -> N
     assert loaded & (HEAVY | NOT_FOR_A_PLAN | parts) == set()
 
 
+@pytest.mark.parametrize("provider", ["cloudtune_sagemaker", "cloudtune_vertex"])
+def test_planning_loads_neither_sdk_nor_client_nor_emulator(provider: str) -> None:
+    parts = "capabilities, lookup, request, rules, settings"
+    loaded = loaded_by(f"import {provider}; from {provider} import {parts}")
+    assert {f"{provider}.{part}" for part in parts.split(", ")} <= loaded
+    google = {"google.cloud", "google.api_core", "google.auth", "google.protobuf"}
+    own = f"{provider}.client", f"{provider}.emulator"
+    assert loaded & (google | {*own} | SDKS - {"google"}) == set()
+
+    names = tuple(f"{provider}.{part}" for part in (*parts.split(", "), "prices"))
+    graph = import_graph(CODE)
+    late = {other for each in graph if each.startswith(names) for other in graph[each]}
+    assert not {each for each in late if each.startswith(own)}
+
+
 def test_a_long_file_has_a_reason() -> None:
     long = {name_of(path) for path in CODE if path.read_text("utf-8").count("\n") > 400}
     assert long == set(LONG)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-import cloudtune_sagemaker.settings as module
 from cloudtune_sagemaker.capabilities import CAPABILITIES
-from cloudtune_sagemaker.settings import SageMakerSettings
+from cloudtune_sagemaker.settings import Framework, Prices, SageMakerSettings
 
 
 def made(**said: Any) -> SageMakerSettings:
@@ -63,7 +58,7 @@ def test_invalid_settings_are_refused(said: dict[str, Any]) -> None:
 
 
 def test_every_field_is_described() -> None:
-    for model in (SageMakerSettings, module.Framework, module.Prices):
+    for model in (SageMakerSettings, Framework, Prices):
         for name, field in model.model_fields.items():
             assert field.description, name
     assert SageMakerSettings.model_json_schema()["properties"]["instance_type"]
@@ -80,35 +75,3 @@ def test_every_limit_has_a_source_and_a_date() -> None:
     ):
         assert limit is not None
         assert "read 2026-11-24" in limit.source
-
-
-def test_planning_imports_no_sdk() -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys\n"
-            "from cloudtune_sagemaker import capabilities, lookup, request, rules, settings\n"
-            "print([name for name in ('boto3', 'botocore', 'sagemaker') if name in sys.modules])",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
-
-
-def test_the_pure_half_knows_neither_client_nor_emulator() -> None:
-    folder = Path(module.__file__).parent
-    names = ("settings.py", "capabilities.py", "lookup.py", "prices.py", "rules/*", "request/*")
-    paths = [path for name in names for path in folder.glob(name) if path.suffix == ".py"]
-    assert len(paths) > len(names)
-    for path in paths:
-        imported = {
-            node.module or ""
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.ImportFrom)
-        }
-        assert not {
-            n for n in imported if n.startswith("cloudtune_sagemaker.emulator") or ".client" in n
-        }
