@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from cloudtune.results.events import Ended
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """If set, each start compiles cloudtune's modules again, unlike for users."""
 CLOUDTUNE = str(Path(sys.executable).with_name("cloudtune"))
+QUICKSTART = Path(__file__).parents[1] / "templates" / "quickstart" / "study.yaml"
 SCRIPT = """\
 import sys
 print("score:", float(sys.argv[2]))
@@ -234,14 +236,12 @@ def help_text(folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Compare ``cloudtune check`` with importing pydantic."""
-    study = folder / "study.yaml"
-    study.write_text(STUDY.format(trials=10, python=sys.executable, warm="true"))
-    (folder / "train.py").touch()
+    """Compare ``cloudtune check`` and ``plan`` of the quickstart with importing pydantic."""
     base = [sys.executable, "-c", "from pydantic import BaseModel"]
-    compare(
-        "check", lambda: measure([CLOUDTUNE, "check", str(study)]), lambda: measure(base), runs=31
-    )
+    env = {**os.environ, "CLOUDTUNE_HOME": str(folder / "state")}
+    for command in ("check", "plan"):
+        own = partial(measure, [CLOUDTUNE, command, str(QUICKSTART)], env=env)
+        compare(command, own, lambda: measure(base), runs=31)
 
 
 def main() -> None:
