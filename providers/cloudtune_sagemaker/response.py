@@ -91,7 +91,7 @@ class TuningJob:
 
 def phase(job: Json) -> Phase:
     """Return the phase of a training job."""
-    main_phase = PHASES.get(job["TrainingJobStatus"], "unknown")
+    main_phase = PHASES.get(job.get("TrainingJobStatus", ""), "unknown")
     secondary = job.get("SecondaryStatus")
     waits = SECONDARY_PHASES.get(secondary or "") == "waiting"
     if main_phase == "running" and secondary is None:  # in a list
@@ -142,14 +142,16 @@ def to_tuning_job(
         *(d.get("TuningObjective") for d in description.get("TrainingJobDefinitions", ())),
     ]
     return TuningJob(
-        name=description["HyperParameterTuningJobName"],
-        status=description["HyperParameterTuningJobStatus"],
+        name=description.get("HyperParameterTuningJobName", ""),
+        status=description.get("HyperParameterTuningJobStatus", ""),
         stops_early=config.get("TrainingJobEarlyStoppingType") == AUTO
         or config.get("Strategy") == HYPERBAND,
         ends_trials=bool(config.get("TuningJobCompletionCriteria"))
         or "MaxRuntimeInSeconds" in config.get("ResourceLimits", {}),
         max_resource=hyperband.get("MaxResource"),
-        objectives=frozenset(each["MetricName"] for each in objectives if each),
+        objectives=frozenset(
+            each["MetricName"] for each in objectives if each and "MetricName" in each
+        ),
         created=sorted(created),
         stop_requested=frozenset(stop_requested),
     )
@@ -159,7 +161,7 @@ def job_reason(description: Json) -> str:
     """Return why a tuning job failed or ended; empty if SageMaker gives no reason."""
     if failure := description.get("FailureReason"):
         return str(failure)
-    if description["HyperParameterTuningJobStatus"] == "Stopped":
+    if description.get("HyperParameterTuningJobStatus") == "Stopped":
         return "the tuning job was stopped"
     details: Json = description.get("TuningJobCompletionDetails", {})
     if details.get("ConvergenceDetectedTime"):
@@ -265,7 +267,7 @@ def is_lost(job: Json) -> bool:
 
 
 def _service_state(job: Json) -> str:
-    status, secondary = job["TrainingJobStatus"], job.get("SecondaryStatus")
+    status, secondary = job.get("TrainingJobStatus", "no status"), job.get("SecondaryStatus")
     state = status if secondary in (None, status) else f"{status}: {secondary}"
     history = [each.get("Status") for each in job.get("SecondaryStatusTransitions") or ()]
     for restart in ("Interrupted", "Restarting"):
@@ -311,7 +313,7 @@ def from_summary(summary: Json, description: Json) -> Json:
     job = {key: value for key, value in summary.items() if key not in _SUMMARY_FIELDS}
     job["HyperParameters"] = {
         **definition.get("StaticHyperParameters", {}),
-        **summary["TunedHyperParameters"],
+        **summary.get("TunedHyperParameters", {}),
     }
     if final := summary.get("FinalHyperParameterTuningJobObjectiveMetric"):
         job["FinalMetricDataList"] = [final]

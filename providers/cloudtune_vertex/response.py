@@ -21,6 +21,7 @@ from cloudtune.results import (
     explain_missing_objective,
     objective_values,
 )
+from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.metrics import Curve
 
 JOB_STATES: Mapping[str, JobState] = {
@@ -185,7 +186,11 @@ def got_no_machine(custom_job: Json) -> bool:
 
 
 def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> RawTrial:
-    """Return a trial of a tuning job, from what is known about it."""
+    """Return a trial of a tuning job, from what is known about it.
+
+    Raises:
+        GoogleError: If its id is no number.
+    """
     trial = data.trial
     measurements = _measurements(data, study)
     state, reason = _state(data, job, study, measurements)
@@ -198,8 +203,10 @@ def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> Ra
         word = f"{word}: {service_state(data.custom_job)}"
     spec: Json = job.get("trialJobSpec", {})
     trial_id = str(trial.get("id", ""))
+    if not trial_id.isdecimal():
+        raise GoogleError(f"a trial in the response has no number, but the id {trial_id!r}")
     return RawTrial(
-        number=int(trial_id or 0),
+        number=int(trial_id),
         id=trial_id,
         state=state,
         word=word,

@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudtune.provider import Json
 from cloudtune.results import FINAL_STATES, TrialState
+from cloudtune_watson.documents import part, rows
 
 TRAINING_STATES: Mapping[str, TrialState] = {
     "queued": "waiting",
@@ -51,18 +52,14 @@ def failure_reason(training: Json) -> str:
     if training_state(training) != "failed":
         return ""
     status = training_status(training)
-    failure: Json = status.get("failure") or {}
-    message: Json = status.get("message") or {}
-    reasons = [str(error.get("message", "")) for error in failure.get("errors") or ()]
-    reasons.append(str(message.get("text", "")))
+    reasons = [str(error.get("message") or "") for error in rows(part(status, "failure"), "errors")]
+    reasons.append(str(part(status, "message").get("text") or ""))
     return next(filter(None, reasons), "")[:_MAX_REASON] or "IBM gives no reason"
 
 
 def training_status(training: Json) -> Json:
     """Return the ``status`` of a training or of a deployment job; empty if it has none."""
-    entity: Json = training.get("entity", {})
-    status: Json = entity.get("status") or entity.get("scoring", {}).get("status", {})
-    return status
+    return part(training, "entity", "status") or part(training, "entity", "scoring", "status")
 
 
 def to_seconds(time: Any) -> float | None:

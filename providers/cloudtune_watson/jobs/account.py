@@ -20,9 +20,9 @@ from cloudtune.provider.account import (
     check_packages,
 )
 from cloudtune_watson.account import ask_for, key_variable, refused_sign_in
+from cloudtune_watson.documents import part, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.jobs.client import RuntimeClient
-from cloudtune_watson.jobs.documents import part, rows
 from cloudtune_watson.policy import member_command
 from cloudtune_watson.settings import NAME, SETTINGS
 

@@ -16,9 +16,9 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from cloudtune.provider import Json
+from cloudtune_watson.documents import created_at, job_of, name_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient, bearer_token
-from cloudtune_watson.jobs.documents import created_at, name_of, part, rows
 
 API_VERSION = "2026-10-14"
 """The date that requests carry, as those of ibm-watsonx-ai 1.8.1."""
@@ -42,16 +42,17 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
 
     def create_job(self, request: Json) -> Json:
         """Create a job and return its description."""
-        return self._json("POST", self._runtime(JOBS), json=request)
+        return job_of(self._json("POST", self._runtime(JOBS), json=request))
 
     def get_job(self, job: str) -> Json | None:
         """Return the description of a job, or None if it does not exist."""
-        return self._find(self._runtime(JOBS, job))
+        found = self._find(self._runtime(JOBS, job))
+        return None if found is None else job_of(found)
 
     def list_jobs(self, deployment: str) -> list[Json]:
         """Return the jobs of a deployment, oldest first."""
         found = self._pages(self._runtime(JOBS), {"deployment_id": deployment})
-        return sorted(found, key=created_at)
+        return sorted(map(job_of, found), key=created_at)
 
     def cancel_job(self, job: Json, version: tuple[int, ...] | None) -> None:
         """Stop a job.
@@ -92,7 +93,9 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
 
     def create_deployment(self, request: Json) -> str:
         """Create a deployment and return its id."""
-        return _read(self._json("POST", self._runtime(DEPLOYMENTS), json=request), "metadata", "id")
+        return read_text(
+            self._json("POST", self._runtime(DEPLOYMENTS), json=request), "metadata", "id"
+        )
 
     def get_deployment(self, deployment: str) -> Json | None:
         """Return a deployment, or None if it does not exist."""
@@ -128,7 +131,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
     def create_asset(self, request: Json) -> str:
         """Create an asset without content and return its id."""
         response = self._json("POST", self._platform(ASSETS), json=request)
-        return _read(response, "metadata", "asset_id")
+        return read_text(response, "metadata", "asset_id")
 
     def upload(self, asset: str, kind: str, path: Path) -> None:
         """Store the content of a new asset.
@@ -138,7 +141,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         """
         document = {"asset_type": kind, "name": path.name}
         attachment = self._json("POST", self._platform(ASSETS, asset, "attachments"), json=document)
-        id_, address = _read(attachment, "attachment_id"), _read(attachment, "url1")
+        id_, address = read_text(attachment, "attachment_id"), read_text(attachment, "url1")
         content = path.read_bytes()
         if self.facts["is_cloud"]:
             self.http.put(self._signed(address), data=content)
@@ -160,7 +163,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         id_ = str(about.get("id") or about.get("attachment_id"))
         asset_id = str(asset["metadata"]["asset_id"])
         address = self._json("GET", self._platform(ASSETS, asset_id, "attachments", id_))
-        self.http.download(self._signed(_read(address, "url")), path)
+        self.http.download(self._signed(read_text(address, "url")), path)
         return True
 
     def delete_asset(self, asset: str) -> None:
@@ -274,16 +277,6 @@ def asset_of(reference: Json) -> str | None:
     href = str(part(reference, "location").get("href") or "")
     folder, _, name = href.partition("?")[0].rpartition("/")
     return name if folder.endswith("/assets") and name else None
-
-
-def _read(response: Json, *path: str) -> str:
-    """Return a text of a response, which must have it."""
-    value: Any = response
-    for name in path:
-        value = cast("Json", value).get(name) if isinstance(value, dict) else None
-    if not isinstance(value, str) or not value:
-        raise WatsonError(f"a response of IBM has no {'.'.join(path)}")
-    return value
 
 
 def _join(path: str, *parts: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cloudtune_watson.documents import name_of
 from cloudtune_watson.jobs.client import RuntimeClient
-from cloudtune_watson.jobs.documents import name_of
 
 
 def read_job_log(runtime: RuntimeClient, deployment: str, name: str | None) -> Iterator[str] | None:

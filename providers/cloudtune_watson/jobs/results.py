@@ -22,7 +22,7 @@ from cloudtune.provider import Json
 from cloudtune.provider.trial_files import OUTPUT as OUTPUT_FOLDER
 from cloudtune.provider.trial_files import StoredFile, TrialFiles, local_files
 from cloudtune.results import Measurement
-from cloudtune_watson.jobs.documents import part
+from cloudtune_watson.documents import part
 from cloudtune_watson.jobs.launcher_contract import FAILURE, METRICS, MODEL
 from cloudtune_watson.jobs.start_script import LOG, RESULT
 

@@ -14,9 +14,9 @@ from cloudtune.provider import JobContext, Json, Plan, ProviderError, TrainingJo
 from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import Started
 from cloudtune_watson import response
+from cloudtune_watson.documents import name_of, part
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of
-from cloudtune_watson.jobs.documents import name_of, part
 from cloudtune_watson.jobs.results import (
     OUTPUT,
     DamagedResultsError,

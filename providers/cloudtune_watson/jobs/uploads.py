@@ -23,10 +23,10 @@ from cloudtune.provider import (
     write_archive,
 )
 from cloudtune.provider.uploads import Uploads
+from cloudtune_watson.documents import part
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs import start_script
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of, describe_software
-from cloudtune_watson.jobs.documents import part
 from cloudtune_watson.jobs.request import deployment
 
 SCRIPT, DATA = "script", "data_asset"

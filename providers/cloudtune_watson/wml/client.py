@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from cloudtune.provider import MissingExtraError
+from cloudtune_watson.documents import job_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient, ServiceClient
 
@@ -72,18 +73,18 @@ class WmlClient(ServiceClient[Any]):
         if dropped := sorted(request.keys() - SENT_FIELDS):
             raise WatsonError(f"IBM's Python package does not send {', '.join(dropped)}")
         training: Json = self.call(lambda api: api.training.run(request))
-        return str(training["metadata"]["id"])
+        return read_text(training, "metadata", "id")
 
     def get(self, training: str) -> Json:
         """Return the description of a training."""
-        return self.call(lambda api: api.training.get_details(training))
+        return job_of(self.call(lambda api: api.training.get_details(training)))
 
     def list_by_tag(self, tag: str) -> list[Json]:
         """Return the trainings that have a tag."""
         response: Json = self.call(
             lambda api: api.training.get_details(tag_value=tag, get_all=True, limit=None)
         )
-        return list(response["resources"])
+        return [job_of(row) for row in rows(response, "resources")]
 
     def cancel(self, training: str) -> None:
         """Stop a training."""
@@ -100,8 +101,8 @@ class WmlClient(ServiceClient[Any]):
                 response: Json = self.http.post(
                     url, json=page, params=api._params(), headers=api._get_headers()
                 ).json()
-                rows: list[Json] = [each["metadata"] for each in response["results"]]
-                ids += [str(row["asset_id"]) for row in rows if row.get("name") == name]
+                found = [part(row, "metadata") for row in rows(response, "results")]
+                ids += [read_text(each, "asset_id") for each in found if each.get("name") == name]
                 page = response.get("next")
             return ids
 
@@ -196,12 +197,12 @@ class WmlClient(ServiceClient[Any]):
             )
 
         try:
-            rows: list[Json] = send("GET", folder, flat="true").json()["resources"]
+            found = rows(send("GET", folder, flat="true").json(), "resources")
         except WatsonError as error:
             if error.not_found:
                 return {}
             raise
-        paths = [str(row["path"]) for row in rows if row.get("type") == "file"]
+        paths = [read_text(row, "path") for row in found if row.get("type") == "file"]
         inside = [path for path in paths if path.startswith(f"{folder}/")]
         return {path: int(send("HEAD", path).headers["X-Asset-Files-Size"]) for path in inside}
 

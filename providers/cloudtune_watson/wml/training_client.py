@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, fill_placeholders, format_value
 from cloudtune.results import Measurement, Started
 from cloudtune_watson import response
 from cloudtune_watson.console import log_path
+from cloudtune_watson.documents import part, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
 from cloudtune_watson.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
@@ -231,10 +233,12 @@ def _continues(new: Sequence[Measurement], known: Sequence[Measurement]) -> bool
 
 def _tags(training: Json) -> list[str]:
     """Return the tags of a training, which are in its metadata or in its entity."""
-    for part in ("metadata", "entity"):
-        tags: list[str | Json] = training.get(part, {}).get("tags") or []
-        if tags:
-            return [str(tag["value"]) if isinstance(tag, dict) else tag for tag in tags]
+    for name in ("metadata", "entity"):
+        place = part(training, name)
+        texts: list[Any] = place["tags"] if isinstance(place.get("tags"), list) else []
+        found = [each.get("value") for each in rows(place, "tags")]
+        if tags := [tag for tag in (*texts, *found) if isinstance(tag, str)]:
+            return tags
     return []
 
 

@@ -35,6 +35,7 @@ class Service:
         self.requests: list[requests.PreparedRequest] = []
         self.responses: dict[str, Any] = {
             f"{IAM}/identity/token": {"access_token": "the-token"},
+            f"{RUNTIME}/ml/v4/deployment_jobs": {"metadata": {"id": "j-1"}},
             f"{PLATFORM}/v2/assets": {"metadata": {"asset_id": "a-1"}},
             f"{PLATFORM}/v2/assets/a-1/attachments": {"attachment_id": "t-1", "url1": SIGNED},
             f"{PLATFORM}/v2/assets/a-1/attachments/t-1": {"url": SIGNED},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from cloudtune.provider import Json
+from cloudtune_watson.errors import WatsonError
 
 
 def part(document: Json | None, *path: str) -> Json:
@@ -39,3 +40,26 @@ def name_of(resource: Json) -> str:
 def created_at(resource: Json) -> str:
     """Return when a job or deployment was created, as IBM writes it; empty if unknown."""
     return str(part(resource, "metadata").get("created_at") or "")
+
+
+def read_text(document: Json, *path: str) -> str:
+    """Return a text of a document.
+
+    Raises:
+        WatsonError: If the document does not have it.
+    """
+    value = part(document, *path[:-1]).get(path[-1])
+    if not isinstance(value, str) or not value:
+        raise WatsonError(f"a response of IBM has no {'.'.join(path)}")
+    return value
+
+
+def job_of(document: Any) -> Json:
+    """Return the description of a job or a training.
+
+    Raises:
+        WatsonError: If it has no id, so that it is no such description.
+    """
+    job = part({"job": document}, "job")
+    read_text(job, "metadata", "id")
+    return job
