@@ -14,6 +14,7 @@ import pytest
 
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.provider import registry
+from cloudtune.study import fields as fields_of_study
 from cloudtune.study import schema as study_schema
 from cloudtune.study import yaml_reader
 from cloudtune.study.json_schema import json_schema
@@ -156,8 +157,9 @@ def test_each_key_of_the_study_file_is_on_its_page_and_has_an_example() -> None:
     models = [model for block in BLOCKS.values() for model in block]
     schema = json_schema()
     assert set(models) == {"Study", *schema["$defs"]} - {"Parameter"}
+    known = {**vars(study_schema), **vars(fields_of_study), "Study": Study}
     for model in models:
-        fields = (Study if model == "Study" else getattr(study_schema, model)).model_fields
+        fields = known[model].model_fields
         assert {info.alias or name for name, info in fields.items()} == set(KEY_EXAMPLES[model])
 
 
