@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloudtune.cli.completion import complete_runs
 from cloudtune.cli.messages import echo_message, echo_summary_line
 from cloudtune.cli.options import (
     emulate_option,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     "cloudtune run study.yaml --set limits.max_trials=100 --set strategy=random",
     "cloudtune run plan.json",
     "cloudtune run study.yaml --on sagemaker --emulate",
+    "cloudtune run study.yaml --after k7f2",
     "cloudtune run study.yaml --detach && cloudtune watch",
 )
 @click.command()
@@ -53,6 +55,14 @@ if TYPE_CHECKING:
 @with_images_option
 @speed_option
 @faults_option
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=complete_runs,
+    help="Learn from the trials of an earlier run or a file, instead of from warm_start "
+    "(repeatable).",
+)
 @click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
 @json_option
 def run(
@@ -65,6 +75,7 @@ def run(
     with_images: bool,
     speed: float | None,
     faults: Path | None,
+    after: tuple[str, ...],
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -79,6 +90,8 @@ def run(
     from cloudtune.errors import RunFailedError
     from cloudtune.runs.lifecycle import create
 
+    if after:
+        overrides = (*overrides, f"warm_start.from={json.dumps(after)}")
     if with_images:
         overrides = (*overrides, *_image_overrides(on, emulate=emulate))
     plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)

@@ -102,7 +102,7 @@ def plan(
     bundles = {} if bundles is None else bundles
     if source and source not in bundles:
         bundles[source] = read_bundle(source, without, study.file)
-    parents, parent_jobs = read_parents(study, on)
+    parents, parent_jobs, parent_remarks = read_parents(study, on, folder)
     facts = Facts(
         run_id=run,
         job_name=job_name(study.name, run),
@@ -111,6 +111,7 @@ def plan(
         source=source,
         parents=parents,
         parent_jobs=parent_jobs,
+        parent_remarks=tuple(parent_remarks),
         emulated=emulated or emulator is not None,
         emulator=emulator.location if emulator else None,
         files=(),

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
 from cloudtune.diagnostics import Finding, Note
+from cloudtune.planning.warm_start import is_results_file
 from cloudtune.provider.facts import Facts, Parent, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.provider.rehearsal import find_engine
@@ -80,7 +81,10 @@ def check_warm_start(
         yield Finding("dropped", "warm_start.from", reason)
     for name in sources:
         service, colon, _ = name.partition(":")
-        if colon and mode == "driven":
+        if mode == "managed" and is_results_file(name):
+            reason = f"{name}: the service learns only from its own jobs; use mode: driven"
+            yield Finding("dropped", "warm_start.from", reason)
+        elif colon and mode == "driven":
             reason = f"{name}: a driven job learns only from runs; {_attach_hint(name)}"
             yield Finding("dropped", "warm_start.from", reason)
         elif colon and service != provider:
@@ -271,6 +275,7 @@ def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
     if limit and size and limit < size:
         text = f"the first {limit} of the grid's {size} trials will run"
         yield Note("limits.max_trials", text)
+    yield from (Note("warm_start.from", text, "warning") for text in facts.parent_remarks)
     if facts.parents:
         yield _parents_note(study, facts.parents)
     from cloudtune.search.bayesian_turns import describe_models

@@ -156,6 +156,8 @@ class Facts:
     """The trials of the warm start that cloudtune knows."""
     parent_jobs: Sequence[str] = ()
     """The provider's names of the jobs of the warm start."""
+    parent_remarks: tuple[str, ...] = ()
+    """What does not count in files of the warm start."""
     emulated: bool = False
     """Whether the job runs on the provider's emulator on this machine."""
     emulator: str | None = None

@@ -61,13 +61,13 @@ def test_scores_of_a_part_of_the_data_do_not_count(kind: str) -> None:
         *start(3, 0.98, "stopped_early", 30),
     )
     study = Study.model_validate(STUDY | {"warm_start": {"from": run, "kind": kind}})
-    assert [each.objective for each in read_parents(study, "local")[0]] == [(0.6,)]
+    assert [each.objective for each in read_parents(study, "local", Path())[0]] == [(0.6,)]
 
 
 def test_all_finished_trials_of_a_run_without_a_resource_count() -> None:
     run = record("random", *start(1, 0.5, "completed"), *start(2, 0.4, "stopped_early"))
     study = Study.model_validate(STUDY | {"warm_start": {"from": run}})
-    assert [each.objective for each in read_parents(study, "local")[0]] == [(0.5,), (0.4,)]
+    assert [each.objective for each in read_parents(study, "local", Path())[0]] == [(0.5,), (0.4,)]
 
 
 @pytest.mark.parametrize("source", ["nope", "[nope]"])

@@ -1,0 +1,315 @@
+"""Earlier trials in a file: a table of results from cloudtune, another tool or a spreadsheet.
+
+One row is one trial. A column is a parameter or a metric, with cloudtune's prefix or without.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, cast, get_args
+
+from cloudtune.diagnostics import Problem
+from cloudtune.errors import StudyError, import_extra
+from cloudtune.provider.facts import Parent
+from cloudtune.results.events import TrialState
+from cloudtune.results.objective import objective_values
+from cloudtune.study.constraints import outcome_constraints, outcome_margins
+from cloudtune.study.quantities import format_count
+from cloudtune.study.regular_files import open_regular
+from cloudtune.study.schema import (
+    BoolParameter,
+    DiscreteParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+)
+from cloudtune.study.search_space import Space, Value, format_value, is_same_value
+from cloudtune.study.study import Study
+from cloudtune.study.suggestions import did_you_mean
+
+_OWN = frozenset(
+    {
+        *("run", "provider", "emulated", "id", "number", "state", "word", "created", "started"),
+        *("ended", "seconds", "waited", "billed_seconds", "billed_at_least", "machine"),
+        *("resource", "replaces", "retries", "exit_code", "reason", "log", "artifacts", "cost"),
+        *("currency", "measurements", "log_tail"),
+    }
+)
+"""The columns of cloudtune's tables that say nothing to a search."""
+_UNFINISHED = {*get_args(TrialState)} - {"completed", "stopped_early"}
+_BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_MAX_SHOWN = 8
+"""Mistakes, and rows that are left out, that are listed."""
+
+
+class _Row(NamedTuple):
+    number: int
+    """Its line in the file, or in a Parquet file its number from 1."""
+    cells: Mapping[str, Any]
+
+
+def read_results_file(path: Path, study: Study, field: str) -> tuple[list[Parent], list[str]]:
+    """Return the trials in a file, and what is said about rows and columns that do not count.
+
+    Args:
+        path: The file.
+        study: The study that learns from them.
+        field: The path of the field that names the file.
+
+    Raises:
+        StudyError: If the file cannot be read, has no column for a parameter or an objective, or
+            has values of other types; all mistakes at once.
+        MissingExtraError: If a Parquet file needs a package that is not installed.
+    """
+    problems: list[str] = []
+    try:
+        rows = list(_read_rows(path))
+    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        rows, problems = [], [f"cannot be read: {getattr(error, 'strerror', None) or error}"]
+    if not rows and not problems:
+        problems = ["has no rows"]
+    table = _Table(study, rows)
+    problems += table.problems() if not problems else []
+    if problems:
+        shown, rest = problems[:_MAX_SHOWN], len(problems) - _MAX_SHOWN
+        shown += [f"{format_count(rest, 'more mistake')}"] if rest > 0 else []
+        where = study.location(field)
+        raise StudyError([Problem(field, f"{path.name}: {each}", "", *where) for each in shown])
+    return table.parents(path.name)
+
+
+def _read_rows(path: Path) -> Iterator[_Row]:
+    if path.suffix.lower() == ".parquet":
+        with open_regular(path):  # neither a pipe nor a device
+            pass
+        parquet = import_extra("pyarrow.parquet", "a Parquet file", "data")
+        errors = import_extra("pyarrow", "a Parquet file", "data").ArrowException
+        try:
+            rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        except errors as error:
+            raise ValueError(f"not a Parquet file: {error}") from error
+        yield from (_Row(number, _flat(row)) for number, row in enumerate(rows, 1))
+        return
+    with (
+        open_regular(path) as file,
+        io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
+    ):
+        if path.suffix.lower() == ".csv":
+            yield from _read_csv(text)
+            return
+        for number, line in enumerate(text, 1):
+            if line.strip():
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise ValueError(f"line {number} is not JSON: {error}") from error
+                if not isinstance(row, dict):
+                    raise ValueError(f"line {number} is not a JSON object")
+                yield _Row(number, _flat(cast("dict[str, Any]", row)))
+
+
+def _read_csv(text: io.TextIOWrapper) -> Iterator[_Row]:
+    header = text.readline()
+    delimiter = max(",;\t", key=header.count)
+    text.seek(0)
+    reader = csv.reader(text, delimiter=delimiter)
+    names: list[str] = []
+    for header_cells in islice(reader, 1):
+        names = [name.strip() for name in header_cells]
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise ValueError(f"has two columns {', '.join(twice)}")
+    for cells in reader:
+        if any(cells):
+            if len(cells) > len(names):
+                raise ValueError(
+                    f"line {reader.line_num} has {len(cells)} values, and the header "
+                    f"{format_count(len(names), 'name')}"
+                )
+            yield _Row(reader.line_num, dict(zip(names, cells, strict=False)))
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a row with the maps in it as columns ``a.b``."""
+    cells: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            cells |= _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")
+        else:
+            cells[f"{prefix}{name}"] = value
+    return cells
+
+
+class _Table:
+    """The rows of a file, with the columns that a study uses."""
+
+    def __init__(self, study: Study, rows: Sequence[_Row]) -> None:
+        self._study = study
+        self._rows = [each._replace(cells=_with_objective(each.cells, study)) for each in rows]
+        self.columns = list(dict.fromkeys(name for row in self._rows for name in row.cells))
+        self._parameters = self._find(study.parameters, ("parameters.", ""))
+        metrics = [objective.metric for objective in study.objectives]
+        self._objectives = self._find(metrics, ("objective.", "metrics.", ""))
+
+    def _find(self, names: Iterable[str], prefixes: Sequence[str]) -> dict[str, str]:
+        """Return the column of each name that has one."""
+        return {
+            name: column
+            for name in names
+            if (column := next((p + name for p in prefixes if p + name in self.columns), None))
+        }
+
+    def problems(self) -> list[str]:
+        """Return the mistakes in columns, or else in cells."""
+        found: list[str] = []
+        optional = {name for name, each in self._study.parameters.items() if each[0].when}
+        for name in self._study.parameters:
+            if name not in self._parameters and name not in optional:
+                found.append(f"no column for the parameter {name}{self._hint(name)}")
+        for objective in self._study.objectives:
+            if objective.metric not in self._objectives:
+                found.append(
+                    f"no column for the objective {objective.metric}{self._hint(objective.metric)}"
+                )
+        return found or list(self._cell_problems())
+
+    def _hint(self, name: str) -> str:
+        unused = [c.rpartition(".")[2] for c in self.columns if c not in self._used]
+        similar = did_you_mean(name, unused)
+        return f" ({similar})" if similar else f"; it has {', '.join(self.columns[:_MAX_SHOWN])}"
+
+    @property
+    def _used(self) -> set[str]:
+        return {*self._parameters.values(), *self._objectives.values()}
+
+    def _cell_problems(self) -> Iterator[str]:
+        for row in self._counted():
+            for name, column in self._parameters.items():
+                raw = row.cells.get(column)
+                if not _is_empty(raw) and not any(
+                    _may_be(each, raw) for each in self._study.parameters[name]
+                ):
+                    kind = self._study.parameters[name][0].type
+                    yield f"row {row.number}, column {column}: {raw!r} is not a value of a {kind}"
+            for column in self._objectives.values():
+                raw = row.cells.get(column)
+                if not _is_empty(raw) and _to_number(raw) is None:
+                    yield f"row {row.number}, column {column}: {raw!r} is not a number"
+
+    def _counted(self) -> Iterator[_Row]:
+        """Yield the rows of trials that have finished; without a state, all have."""
+        return (row for row in self._rows if row.cells.get("state") not in _UNFINISHED)
+
+    def parents(self, file: str) -> tuple[list[Parent], list[str]]:
+        """Return the trials from which a search can learn, and why others are left out."""
+        from cloudtune.search.sampling import filter_prior_trials
+
+        space, count = Space.from_study(self._study), len(self._study.objectives)
+        constraints = outcome_constraints(self._study)
+        parents: list[tuple[float, Parent]] = []
+        left_out: list[str] = []
+        for row in self._counted():
+            values = {
+                name: value
+                for name, column in self._parameters.items()
+                if (value := self._value(name, row.cells.get(column))) is not None
+            }
+            numbers = [_to_number(row.cells.get(c)) for c in self._objectives.values()]
+            objective = tuple(number for number in numbers if number is not None)
+            parent = Parent(values, objective)
+            if len(objective) < count or not all(map(math.isfinite, objective)):
+                left_out.append(f"row {row.number} has no value of the objective")
+            elif any(each > 0 for each in outcome_margins(constraints, values, _metrics(row))):
+                left_out.append(f"row {row.number} breaks a constraint on metrics")
+            elif not filter_prior_trials(space, count, [parent]):
+                given = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
+                left_out.append(f"row {row.number} is not in the search space ({given})")
+            else:
+                parents.append((_to_number(row.cells.get("resource")) or 0.0, parent))
+        most = max((amount for amount, _ in parents), default=0.0)
+        notes: list[str] = []
+        if left_out:
+            rest = len(left_out) - _MAX_SHOWN
+            shown = left_out[:_MAX_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
+            total = format_count(len(self._rows), "row")
+            notes.append(f"{file}: {len(left_out)} of {total} are left out: {'; '.join(shown)}")
+        unknown = [
+            name
+            for name in self.columns
+            if name not in self._used | _OWN and not name.startswith(("metrics.", "objective"))
+        ]
+        if unknown:
+            names = ", ".join(unknown[:_MAX_SHOWN])
+            notes.append(f"{file}: columns that the study does not have: {names}")
+        return [parent for amount, parent in parents if amount == most], notes
+
+    def _value(self, name: str, raw: Any) -> Value | None:
+        if _is_empty(raw):
+            return None
+        found = [_convert(each, raw) for each in self._study.parameters[name]]
+        return next((value for value in found if value is not None), None)
+
+
+def _with_objective(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]:
+    """Return a row with the objective that the study selects of its measurements, if it has any."""
+    try:
+        measured = [
+            {name: float(value) for name, value in each["metrics"].items()}
+            for each in cast("list[Any]", cells["measurements"])
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return cells
+    values = objective_values(study, measured)
+    names = [f"objective.{objective.metric}" for objective in study.objectives]
+    return {**cells, **(dict(zip(names, values, strict=True)) if values else {})}
+
+
+def _metrics(row: _Row) -> dict[str, float]:
+    """Return the numbers in a row by name, those of metrics without their prefix."""
+    cells = sorted(row.cells.items(), key=lambda each: each[0].startswith("metrics."))
+    numbers = ((name.removeprefix("metrics."), _to_number(raw)) for name, raw in cells)
+    return {name: number for name, number in numbers if number is not None}
+
+
+def _is_empty(raw: Any) -> bool:
+    return raw is None or (isinstance(raw, str) and not raw.strip())
+
+
+def _to_number(raw: Any) -> float | None:
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        return None
+    try:
+        return float(raw)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _may_be(parameter: Parameter, raw: Any) -> bool:
+    """Return whether a cell has the type of a parameter, whatever its value."""
+    return _convert(parameter, raw) is not None
+
+
+def _convert(parameter: Parameter, raw: Any) -> Value | None:
+    """Return a cell as a value of a parameter's type, also of one that it does not have."""
+    if isinstance(parameter, BoolParameter):
+        return raw if isinstance(raw, bool) else _BOOLS.get(str(raw).strip().lower())
+    if isinstance(parameter, IntParameter | FloatParameter):
+        number = _to_number(raw)
+        if number is None or not math.isfinite(number):
+            return None
+        is_whole = isinstance(parameter, IntParameter) and number == int(number)
+        return int(number) if is_whole else number
+    if isinstance(parameter, DiscreteParameter) and _to_number(raw) is None:
+        return None
+    for member in parameter.values:
+        if is_same_value(member, raw) or (isinstance(raw, str) and format_value(member) == raw):
+            return member
+    number = _to_number(raw)
+    if number is not None and (same := [v for v in parameter.values if is_same_value(v, number)]):
+        return same[0]
+    return raw if isinstance(raw, str | int | float | bool) else None

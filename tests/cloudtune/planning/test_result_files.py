@@ -1,0 +1,220 @@
+"""A warm start from a file: what counts, what is left out, and what is a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cloudtune.cli.main_group import cloudtune
+from cloudtune.errors import StudyError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.planning.planner import plan
+from cloudtune.planning.warm_start import read_parents
+from cloudtune.runs import lifecycle
+from cloudtune.study.loader import load
+from cloudtune.study.study import Study
+
+STUDY: dict[str, Any] = {
+    "objective": {"metric": "loss", "goal": "minimize", "select": "best"},
+    "parameters": {
+        "lr": {"type": "float", "min": 1e-5, "max": 1, "scale": "log"},
+        "depth": {"type": "int", "min": 1, "max": 9},
+        "batch": {"type": "discrete", "values": [16, 32.5]},
+        "kind": {"type": "categorical", "values": ["a", 1, "none"]},
+        "warm": {"type": "bool"},
+        "gamma": {"type": "float", "min": 0, "max": 1, "when": {"kind": "a"}},
+    },
+    "strategy": {"name": "bayesian", "seed": 1},
+    "limits": {"max_trials": 12},
+    "trial": {"script": "train.py"},
+}
+SCRIPT = """
+from cloudtune.trial import params, report
+p = params()
+for step, value in enumerate((p["lr"], p["lr"] / 3, p["lr"] * 2), 1):
+    report(loss=value + p["depth"], step=step)
+if p["depth"] == 5:
+    raise SystemExit("five")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(SCRIPT)
+
+
+def call(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(cloudtune, words)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_exported_results_are_read_back_without_loss(ending: str) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    study = Study.model_validate(STUDY)
+    run = lifecycle.create([plan(study, "local", base=Path().absolute())]).id
+    lifecycle.execute(run)
+    call("results", run, "-o", f"results.{ending}")
+    from_run, from_file = (
+        read_parents(Study.model_validate(STUDY | {"warm_start": {"from": each}}), "local", Path())
+        for each in (run, f"results.{ending}")
+    )
+    assert len(from_run[0]) > 8
+    assert from_file == (from_run[0], [], [])
+    types = [{name: type(v) for name, v in each.parameters.items()} for each in from_file[0]]
+    assert types == [{n: type(v) for n, v in each.parameters.items()} for each in from_run[0]]
+
+
+def of_file(name: str, text: str, **more: Any) -> tuple[list[Any], list[str]]:
+    Path(name).write_text(text)
+    study = Study.model_validate(STUDY | more | {"warm_start": {"from": name}})
+    parents, jobs, remarks = read_parents(study, "local", Path())
+    assert jobs == []
+    return parents, remarks
+
+
+def test_a_table_from_elsewhere_is_matched_by_its_columns() -> None:
+    text = """\ufefflr;depth;batch;kind;warm;gamma;loss;who
+        0.1;3;16;a;True;0.5;0.7;me
+        1e-3;4.0;32.5;1;no;;0.6;you
+
+        0.5;3;16;none;0;;0.9;
+        7;3;16;none;0;;0.9;
+        0.5;3;16;none;0;0.5;0.9;
+        0.5;3;16;none;0;;;
+    """
+    parents, remarks = of_file("table.csv", "\n".join(map(str.strip, text.splitlines())))
+    assert [(dict(each.parameters), each.objective) for each in parents] == [
+        ({"lr": 0.1, "depth": 3, "batch": 16, "kind": "a", "warm": True, "gamma": 0.5}, (0.7,)),
+        ({"lr": 0.001, "depth": 4, "batch": 32.5, "kind": 1, "warm": False}, (0.6,)),
+        ({"lr": 0.5, "depth": 3, "batch": 16, "kind": "none", "warm": False}, (0.9,)),
+    ]
+    left_out, unknown = remarks
+    assert left_out.startswith("table.csv: 3 of 6 rows are left out: row 6 is not in the search")
+    assert "(lr 7.0, depth 3" in left_out
+    assert "row 7 is not in" in left_out  # gamma is not active
+    assert "row 8 has no value of the objective" in left_out
+    assert unknown == "table.csv: columns that the study does not have: who"
+    study = Study.model_validate(STUDY | {"warm_start": {"from": "table.csv"}})
+    notes = [n.text for n in plan(study, "local").notes if n.path.startswith("warm_start")]
+    assert [left_out, unknown, "3 of 3 earlier trials fit this space"] == notes
+
+
+def test_rows_that_break_a_constraint_on_metrics_do_not_count() -> None:
+    rows = (f"0.{number},2,16,1,1,,5,{memory}" for number, memory in ((1, 15), (2, 17), (3, "")))
+    text = "\n".join([f"{HEAD.strip()},metrics.memory_gb", *rows])
+    parents, remarks = of_file("t.csv", text, constraints=["memory_gb <= 16"])
+    assert [each.parameters["lr"] for each in parents] == [0.1]
+    assert remarks[0].endswith(
+        "row 3 breaks a constraint on metrics; row 4 breaks a constraint on metrics"
+    )
+
+
+HEAD = "lr,depth,batch,kind,warm,gamma,loss\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problems"),
+    [
+        ("t.csv", "", ["has no rows"]),
+        ("t.csv", HEAD, ["has no rows"]),
+        (
+            "t.csv",
+            "lr,dept,batch,kind,warm,acc\n1,2,16,a,1,3\n",
+            ["parameter depth (did you mean dept?)", "no column for the objective loss"],
+        ),
+        (
+            "t.csv",
+            f"{HEAD}x,2.5,y,a,maybe,,z\n0.1,2,16,a,1,0,1\n0.1,two,16,a,1,0,1\n",
+            [
+                "row 2, column lr: 'x' is not a value of a float",
+                "row 2, column batch: 'y' is not a value of a discrete",
+                "row 2, column warm: 'maybe' is not a value of a bool",
+                "row 2, column loss: 'z' is not a number",
+                "row 4, column depth: 'two' is not a value of a int",
+            ],
+        ),
+        ("t.csv", f"{HEAD}1,2,16,a,1,0,1,5\n", ["line 2 has 8 values, and the header 7 names"]),
+        ("t.csv", "lr,lr\n1,2\n", ["has two columns lr"]),
+        ("t.csv", '"\n', ["has no rows"]),
+        ("t.jsonl", "{}\n{", ["line 2 is not JSON"]),
+        ("t.jsonl", "[1]", ["line 1 is not a JSON object"]),
+        ("t.jsonl", '{"parameters": {"lr": [1]}}', ["no column for the parameter depth"]),
+        ("t.parquet", "PAR1", ["cannot be read: not a Parquet file"]),
+        ("t.csv", "\udcff", ["cannot be read"]),
+    ],
+)
+def test_mistakes_are_reported_all_at_once(name: str, text: str, problems: list[str]) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    Path(name).write_bytes(text.encode(errors="surrogateescape"))
+    Path("study.yaml").write_text(json.dumps(STUDY | {"warm_start": {"from": [name]}}))
+    with pytest.raises(StudyError) as raised:
+        plan(load("study.yaml"), "local")
+    found = [f"{problem.path} {problem.message}" for problem in raised.value.problems]
+    assert len(found) == len(problems) or "no column" in found[0], found
+    for problem in problems:
+        assert any(problem in each for each in found), (problem, found)
+    assert all(each.startswith(f"warm_start.from.0 {name}: ") for each in found)
+
+
+def fifo() -> None:
+    os.mkfifo("t.csv")
+
+
+def folder() -> None:
+    Path("t.csv").mkdir()
+
+
+def nothing() -> None:
+    """No file."""
+
+
+@pytest.mark.parametrize("create", [fifo, folder, nothing])
+def test_what_is_no_file_is_a_mistake(create: Callable[[], None]) -> None:
+    create()
+    study = Study.model_validate(STUDY | {"warm_start": {"from": "t.csv"}})
+    with pytest.raises(StudyError, match=r"t\.csv: cannot be read"):
+        plan(study, "local")
+
+
+def test_a_service_that_drives_learns_from_no_file() -> None:
+    Path("t.csv").write_text(f"{HEAD}0.1,2,16,a,1,0,1\n")
+    blocks = {
+        "providers": {"sagemaker": {"mode": "managed"}},
+        "parameters": {"lr": {"type": "float", "min": 0, "max": 1}},
+    }
+    study = Study.model_validate(STUDY | blocks | {"warm_start": {"from": "t.csv"}})
+    found = [each for each in plan(study, "sagemaker").findings if "warm_start" in each.path]
+    assert any("learns only from its own jobs; use mode: driven" in each.reason for each in found)
+
+
+def test_a_run_after_another_learns_from_it() -> None:
+    Path("study.yaml").write_text(json.dumps(STUDY | {"limits": {"max_trials": 3}}))
+    call("run", "study.yaml")
+    with Ledger() as ledger:
+        (first,) = ledger.run_ids()
+    call("results", "-o", "first.csv")
+    for source in (first, "first.csv"):
+        call("run", "study.yaml", "--after", source)
+        with Ledger() as ledger:
+            record = ledger.run(None)
+        assert record.study["warm_start"] == {"from": [source]}
+        facts = record.jobs[0].plan["facts"]
+        assert len(facts["parents"]) >= 2
+    call("resume")
+    assert "run 'absent' not found" in str(
+        CliRunner().invoke(cloudtune, ["run", "study.yaml", "--after", "absent"]).exception
+    )
