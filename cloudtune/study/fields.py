@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, StrictStr
 
 from cloudtune.diagnostics import Note
-from cloudtune.study.notify import Notify
 from cloudtune.study.schema import (
     Confirm,
     EarlyStopping,
     Limits,
     Model,
+    Notify,
     Objective,
     Parameter,
     Scalar,

@@ -16,6 +16,7 @@ from pydantic import (
     StrictStr,
 )
 
+from cloudtune.study.notify import Notify as Notify  # noqa: PLC0414 - exported
 from cloudtune.study.quantity_fields import MoneyAmount, Seconds
 from cloudtune.study.resources import Resources as Resources  # noqa: PLC0414 - exported
 from cloudtune.study.resources import Retry, retry_or_map
