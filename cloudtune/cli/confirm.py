@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(min=2),
+    type=click.IntRange(min=2, max=500),
     metavar="N",
     help="The most seeds of a trial; fewer where that is decided earlier.  [default: 10]",
 )
@@ -82,13 +82,17 @@ def confirm(
     from cloudtune.cli.runs import print_findings, resume_hint
     from cloudtune.confirmation.analysis import analyze
     from cloudtune.errors import RunFailedError, UsageError
-    from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+    from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation, why_needless
     from cloudtune.runs.lifecycle import create
 
     if ablate and baseline:
         raise UsageError("--ablate and --baseline contradict each other")
     options = ConfirmOptions(top, seeds or 10, fixed, baseline, ablate, max_cost)
     plans = plan_confirmation(run, options, on=on, emulate=emulate)
+    if not (fixed or baseline) and (reason := why_needless(plans[0])):
+        text = "--fixed confirms it anyway"
+        click.echo(json.dumps([]) if as_json else f"{reason}; {text}")
+        return
     print_findings(plans, strict=False)
     echo_message(_describe_plan(plans), err=True)
     run_id = plans[0].facts.run_id

@@ -79,6 +79,9 @@ def next_steps(
         yield from _continue_search(group, job, arguments, more)
     if best is not None:
         yield from _use_best(group, job, best, arguments, source)
+    if state == "completed" and best is not None and len(job.trials) > 1 and not job.attached:
+        command = f"cloudtune confirm {job.run}"
+        yield NextStep("to see whether the gain is real, and which of the best to take", command)
     if state == "completed":
         seeds = "" if group.own_seed else " with other seeds"
         yield NextStep(

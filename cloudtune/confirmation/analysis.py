@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from cloudtune.confirmation.confidence_sequence import Interval, deviation, mean_interval
+from cloudtune.confirmation.confidence_sequence import (
+    Interval,
+    mean_interval,
+    pooled_deviation,
+)
 from cloudtune.confirmation.decision import (
     ALPHA,
     are_repetitions_equal,
     difference,
     find_leader,
     pair_alpha,
+    paired_differences,
 )
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.confirmation import Candidate, Confirmation, Role
@@ -23,6 +28,8 @@ from cloudtune.study.search_space import Value
 _DIFFERENCE_RANGE = 2 * math.sqrt(2)
 """In standard deviations: two single runs of one setting are further apart in about one of 20
 cases."""
+_MIN_DEGREES = 4
+"""Degrees of freedom from which on a spread is known well enough to be used elsewhere."""
 _CLEAR_GAP = 4.0
 """Standard errors by which search metric and deciding metric must differ for a warning."""
 
@@ -76,6 +83,9 @@ class ConfirmationResult:
     """Where they ran in that run."""
     provider: str
     emulated: bool
+    complete: bool
+    """Whether it has ended as planned."""
+    source_hash: str | None
     metric: str
     """The metric that decides."""
     goal: Literal["maximize", "minimize"]
@@ -100,6 +110,8 @@ class ConfirmationResult:
     """The same lead when both are repeated."""
     noise_floor: float | None
     """How far two runs of one setting are apart by chance, in about 19 of 20 cases."""
+    spread: float | None
+    """The standard deviation of the differences between candidates on one seed."""
     overfitted: bool
     """Whether the search's metric promises clearly more than the one that decides."""
     disagreement: str | None
@@ -164,6 +176,8 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         searched_on=plan.provider,
         provider=result.provider,
         emulated=result.emulated,
+        complete=result.state == "completed",
+        source_hash=result.source_hash,
         metric=metric,
         goal=plan.goal,
         search_metric=plan.search_metric,
@@ -179,6 +193,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         lead=_lead(plan, search_sign),
         confirmed_lead=_confirmed_lead(plan, ended, alpha, search_sign),
         noise_floor=_noise_floor(plan, [list(each.values()) for each in values]),
+        spread=_spread(values, leader),
         overfitted=metric != plan.search_metric and _is_overfitted(plan, ended, metric),
         disagreement=_disagreement(candidates, leader, search_sign),
     )
@@ -264,11 +279,19 @@ def _noise_floor(plan: Confirmation, samples: Sequence[Sequence[float]]) -> floa
     pairs = zip(plan.candidates, samples, strict=True)
     baseline = [sample for each, sample in pairs if each.role == "baseline" and len(sample) > 1]
     used = baseline or [sample for sample in samples if len(sample) > 1]
-    degrees = sum(len(sample) - 1 for sample in used)
-    if not degrees:
+    if not used:
         return None
-    squares = sum((len(sample) - 1) * deviation(sample) ** 2 for sample in used)
-    return _DIFFERENCE_RANGE * math.sqrt(squares / degrees)
+    return _DIFFERENCE_RANGE * pooled_deviation(used)
+
+
+def _spread(values: Sequence[dict[int, float]], leader: int | None) -> float | None:
+    """Return the pooled standard deviation of the differences from the leader."""
+    if leader is None:
+        return None
+    samples = [paired_differences(values, leader, i) for i in range(len(values)) if i != leader]
+    if sum(len(each) - 1 for each in samples if each) < _MIN_DEGREES:
+        return None
+    return pooled_deviation(samples)
 
 
 def _is_overfitted(plan: Confirmation, ended: Sequence[Sequence[Trial]], metric: str) -> bool:
@@ -285,12 +308,9 @@ def _is_overfitted(plan: Confirmation, ended: Sequence[Sequence[Trial]], metric:
         for trials in ended
     ]
     first = gaps[0]
-    degrees = sum(len(each) - 1 for each in gaps if each)
-    if not first or not degrees:
+    if not first or all(len(each) < 2 for each in gaps):
         return False
-    squares = sum((len(each) - 1) * deviation(each) ** 2 for each in gaps if each)
-    error = math.sqrt(squares / degrees / len(first))
-    return fmean(first) > _CLEAR_GAP * error
+    return fmean(first) > _CLEAR_GAP * pooled_deviation(gaps) / math.sqrt(len(first))
 
 
 def _disagreement(

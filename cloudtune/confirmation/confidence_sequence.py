@@ -58,3 +58,10 @@ def deviation(values: Sequence[float]) -> float:
         return 0.0
     mean = fmean(values)
     return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def pooled_deviation(samples: Sequence[Sequence[float]]) -> float:
+    """Return the standard deviation that samples with different means share; 0 if unknown."""
+    degrees = sum(len(each) - 1 for each in samples if each)
+    squares = sum((len(each) - 1) * deviation(each) ** 2 for each in samples if each)
+    return math.sqrt(squares / degrees) if degrees else 0.0

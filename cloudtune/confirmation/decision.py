@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from cloudtune.confirmation.confidence_sequence import (
     Interval,
-    deviation,
     half_width,
     mean_interval,
+    pooled_deviation,
 )
 from cloudtune.study.confirmation import Confirmation
 
@@ -86,7 +85,7 @@ def open_candidates(plan: Confirmation, values: Values) -> list[int]:
     alpha = pair_alpha(plan)
     others = [index for index in range(len(values)) if index != leader and values[index]]
     differences = {index: paired_differences(values, leader, index) for index in others}
-    spread = _pooled_deviation(list(differences.values()))
+    spread = pooled_deviation(list(differences.values()))
     reach = _REACH * half_width(len(plan.seeds), spread, alpha)
     undecided: list[int] = []
     for index, pairs in differences.items():
@@ -99,10 +98,3 @@ def open_candidates(plan: Confirmation, values: Values) -> list[int]:
         return []
     baseline = [i for i in others if plan.candidates[i].role == "baseline"]
     return sorted([leader, *undecided, *baseline])
-
-
-def _pooled_deviation(samples: Sequence[Sequence[float]]) -> float:
-    """Return the standard deviation that samples with different means share."""
-    degrees = sum(len(each) - 1 for each in samples if each)
-    squares = sum((len(each) - 1) * deviation(each) ** 2 for each in samples if each)
-    return math.sqrt(squares / degrees) if degrees else 0.0

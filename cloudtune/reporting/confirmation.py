@@ -132,14 +132,15 @@ def _against_floor(result: ConfirmationResult, each: ConfirmedCandidate) -> str:
         return "."
     if each.worse.mean > floor:
         return f", which exceeds the noise floor of {_number(floor)}."
-    return f", which is within the noise floor of {_number(floor)}."
+    within = f", which is within the noise floor of {_number(floor)}"
+    if each.worse.excludes_zero:
+        return f"{within}: it is real, but a single run does not show it."
+    return f"{within}."
 
 
 def _changes(result: ConfirmationResult) -> str:
     changes = [each for each in result.candidates if each.role == "change" and each.worse]
     changes.sort(key=lambda each: -(each.worse.mean if each.worse else 0.0))
-    clear = [f"{c.label} costs {_gain(c.worse)}" for c in changes if c.worse and c.worse.low]
-    clear = [text for text in clear if text]
     matter = [c for c in changes if c.worse and c.worse.low is not None and c.worse.low > 0]
     if not matter:
         return "No single change is clearly worse, so none of them mattered measurably by itself."

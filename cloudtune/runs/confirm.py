@@ -17,7 +17,7 @@ from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.results.selection import top_trials
-from cloudtune.runs.confirmations import confirmed_run
+from cloudtune.runs.confirmations import confirmed_run, confirmed_trial, known_spread
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.schema import Json
@@ -31,7 +31,11 @@ from cloudtune.study.search_space import (
 )
 from cloudtune.study.study import Study
 
+_CLEAR_LEAD = 4.0
+"""The lead of a winner, in standard deviations of a difference, that seeds do not explain."""
 _MAX_SEED = 1_000_000
+_MAX_SEEDS = 1_000
+"""More than one confirmation uses."""
 _KEPT_LIMITS = ("parallel_trials", "trial_timeout")
 
 
@@ -71,8 +75,12 @@ def plan_confirmation(
         source = ledger.job_folder(record.id, job.provider) / "source"
         taken = set(ledger.run_ids())
     name = f"{record.id}-{'ablate' if options.ablate else 'confirm'}"
-    run_id = next(n for i in range(1, 1000) if (n := f"{name}-{i}" if i > 1 else name) not in taken)
-    confirmation = _confirmation(job, trials, options, source)
+    earlier = sum(each == name or each.startswith(f"{name}-") for each in taken)
+    run_id = f"{name}-{earlier + 1}" if earlier else name
+    while run_id in taken:  # an earlier one was removed
+        earlier += 1
+        run_id = f"{name}-{earlier + 1}"
+    confirmation = _confirmation(job, trials, options, source, earlier)
     emulate = emulate or (job.emulated and not on)
     providers = list(dict.fromkeys(on)) or [job.provider]
     data = _study_data(job.study, trials, confirmation, options, providers)
@@ -93,6 +101,33 @@ def plan_confirmation(
         )
         for provider in providers
     ]
+
+
+def why_needless(plan: Plan) -> str:
+    """Return why the winner of a search needs no confirmation; empty if it does.
+
+    That is the case if its lead is large against the noise that an earlier confirmation of the same
+    code has measured. It is not if there is a metric that the search has not seen.
+    """
+    confirmation = plan.facts.confirmation
+    metric = plan.study.objectives[0].metric
+    if confirmation is None or metric != confirmation.search_metric or confirmation.is_ablation:
+        return ""
+    job = next(
+        job for job, _ in read_results(confirmation.run) if job.provider == confirmation.provider
+    )
+    known = known_spread(job, metric)
+    values = [each.value for each in confirmation.candidates if each.role == "candidate"]
+    if known is None or len(values) < 2 or values[0] is None or values[1] is None:
+        return ""
+    (spread, measured_by), lead = known, abs(values[0] - values[1])
+    if lead <= _CLEAR_LEAD * spread:
+        return ""
+    return (
+        f"confirming run {confirmation.run} is not needed: its winner leads by {lead:.4g}, and "
+        f"seeds move such differences by {spread:.2g} (standard deviation, measured by run "
+        f"{measured_by})"
+    )
 
 
 def _best_job(
@@ -127,12 +162,19 @@ def _value(trial: Trial) -> float:
 
 
 def _confirmation(
-    job: StudyResult, trials: Sequence[Trial], options: ConfirmOptions, source: Path
+    job: StudyResult,
+    trials: Sequence[Trial],
+    options: ConfirmOptions,
+    source: Path,
+    earlier: int,
 ) -> Confirmation:
     study = job.study
     resource = max((trial.resource or 0 for trial in trials), default=0)
     full = [trial for trial in trials if (trial.resource or 0) == resource]
     ranked = _distinct(top_trials(job, full, len(full)))
+    confirmed = confirmed_trial(job) if options.ablate else None
+    if confirmed:
+        ranked.sort(key=lambda trial: trial.number != confirmed[0])
     top = ranked[: 1 if options.ablate else options.top]
     candidates = [
         Candidate(f"trial {t.number}", dict(t.parameters), "candidate", t.number, _value(t))
@@ -157,15 +199,16 @@ def _confirmation(
         search_goal=objective.goal,
         goal=(confirm.goal if confirm and holdout else None) or objective.goal,
         candidates=tuple(candidates),
-        seeds=_new_seeds(study, job.seed or 0, options.seeds),
+        seeds=_new_seeds(study, job.seed or 0, options.seeds, earlier),
         fixed=options.fixed,
         train_metric=confirm.train_metric if confirm else None,
     )
 
 
-def _new_seeds(study: Study, seed: int, count: int) -> tuple[int, ...]:
-    """Return distinct seeds that the search did not use."""
-    numbers = (trial_seed(seed, index) % _MAX_SEED for index in itertools.count())
+def _new_seeds(study: Study, seed: int, count: int, earlier: int) -> tuple[int, ...]:
+    """Return distinct seeds that neither the search nor earlier confirmations used."""
+    start = earlier * _MAX_SEEDS
+    numbers = (trial_seed(seed, index) % _MAX_SEED for index in itertools.count(start))
     seeds: dict[int, None] = {}
     while len(seeds) < count:
         if (number := next(numbers)) != study.trial_seed:
@@ -190,7 +233,7 @@ def _defaults(study: Study, trials: Sequence[Trial], source: Path) -> dict[str, 
 
 
 def _completed(study: Study, wanted: Mapping[str, Value]) -> dict[str, Value] | None:
-    """Return the active ones of some values; None if one is missing or outside the space."""
+    """Return the active ones of some values; None if one is missing or they are not allowed."""
     values: dict[str, Value] = {}
     for node in Space.from_study(study).nodes:
         if conditions_hold(node.when, values):
@@ -200,6 +243,8 @@ def _completed(study: Study, wanted: Mapping[str, Value]) -> dict[str, Value] | 
             if value is None:
                 return None
             values[node.name] = value
+    if not Space.from_study(study).allows(values):
+        return None
     return {name: values[name] for name in study.parameters if name in values}
 
 

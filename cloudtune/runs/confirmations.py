@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
-from cloudtune.errors import LedgerError
+from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
 from cloudtune.results.model import StudyResult
@@ -30,7 +30,7 @@ def confirmed_trial(result: StudyResult) -> tuple[int, str] | None:
     for found in reversed(confirmations_of([result.run])):
         taken = found.taken
         is_own = found.searched_on == result.provider and not found.is_ablation
-        if is_own and taken and taken.number is not None and taken.confirmed:
+        if is_own and found.complete and taken and taken.number is not None and taken.confirmed:
             text = (
                 f"run {found.run} repeated the best trials, and {taken.label} is the best of them"
             )
@@ -43,15 +43,38 @@ def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
 
     What cannot be read of them is missing.
     """
-    with Ledger() as ledger:
-        ids = reversed(ledger.run_ids())
-        names = [each for each in ids if any(each.startswith(f"{run}-") for run in runs)]
+    return _read([f"{run}-" for run in runs], lambda found: found.confirms in runs)
+
+
+def known_spread(result: StudyResult, metric: str) -> tuple[float, str] | None:
+    """Return the spread of differences between settings that an earlier confirmation measured.
+
+    Of the same code and metric, in standard deviations of a difference on one seed, with the run
+    that measured it; None if there is no such run.
+    """
+    for found in reversed(_read([""], lambda found: found.metric == metric)):
+        is_same = found.source_hash is not None and found.source_hash == result.source_hash
+        if is_same and found.complete and found.spread is not None:
+            return found.spread, found.run
+    return None
+
+
+def _read(
+    starts: Sequence[str], is_wanted: Callable[[ConfirmationResult], bool]
+) -> list[ConfirmationResult]:
+    """Return what the confirmations have found whose IDs start in one of these ways."""
+    try:
+        with Ledger() as ledger:
+            ids = [each for each in reversed(ledger.run_ids()) if "-" in each]
+    except CloudtuneError:  # such as no ledger, for results from elsewhere
+        return []
+    names = [each for each in ids if any(each.startswith(start) for start in starts)]
     found = (
         analyze(replace(job, trials=tuple(trials)))
         for name in names
         for job, trials in read_results(name, on_damage=_ignore)
     )
-    return [each for each in found if each and each.confirms in runs]
+    return [each for each in found if each and is_wanted(each)]
 
 
 def _ignore(_: LedgerError) -> None:

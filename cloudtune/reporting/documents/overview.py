@@ -44,7 +44,7 @@ def describe_overview(comparison: Comparison, verdict: Verdict, overview: Overvi
     return OverviewText(
         headline=_headline(overview, group),
         parameters=_parameters(overview),
-        items=tuple(_items(verdict, overview, group)),
+        items=tuple(_items(comparison, verdict, overview, group)),
         caveats=tuple(text.removeprefix(f"{group.label}: ") for text in shown),
     )
 
@@ -86,11 +86,15 @@ def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
     return tuple(rows)
 
 
-def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple[str, str]]:
+def _items(
+    comparison: Comparison, verdict: Verdict, overview: Overview, group: Group
+) -> Iterator[tuple[str, str]]:
     several = len(overview.objectives) > 1
     for each in overview.objectives:
         suffix = f" in {each.metric}" if several else ""
         yield f"Gain{suffix}", _gain(each)
+        if floor := _noise_floor(comparison, group, each):
+            yield f"Noise floor{suffix}", floor
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
     strategy = group.jobs[0].study.strategy.name
@@ -110,14 +114,37 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
     yield "Cost", _cost(group)
 
 
-def _gain(each: ObjectiveOverview) -> str:
-    if each.trials == 1 and each.best_trial == each.first_trial:
-        return "There is only one trial, so there is nothing to gain over."
+def _noise_floor(comparison: Comparison, group: Group, each: ObjectiveOverview) -> str:
+    """Return which gains exceed the noise floor, if a confirmation has measured it."""
+    runs = {run.run for run in group.runs}
+    known = [
+        (found.noise_floor, found.run)
+        for found in comparison.confirmations
+        if found.confirms in runs and found.metric == each.metric and found.noise_floor
+    ]
+    if not known or each.trials == 1:
+        return ""
+    floor, measured_by = known[-1]
+    above = [name for name, value in _references(each) if abs(each.best - value) > floor]
+    below = [name for name, value in _references(each) if abs(each.best - value) <= floor]
+    parts = [f"the gain over {join_words(above)} exceeds that"] if above else []
+    parts += [f"the gain over {join_words(below)} is within it"] if below else []
+    text = f"two runs of one setting are up to {_three_digits(floor)} apart (run {measured_by})"
+    return f"By chance, {text}; {', and '.join(parts)}."
+
+
+def _references(each: ObjectiveOverview) -> list[tuple[str, float]]:
+    """Return what the best value is compared with."""
     references = [("the first trial", each.first)] if each.best_trial != each.first_trial else []
     if each.default is not None and each.best_trial != each.default_trial:
         references.append(("the script's defaults", each.default))
-    references.append(("the median trial", each.median))
-    parts = [_difference(each, name, value) for name, value in references]
+    return [*references, ("the median trial", each.median)]
+
+
+def _gain(each: ObjectiveOverview) -> str:
+    if each.trials == 1 and each.best_trial == each.first_trial:
+        return "There is only one trial, so there is nothing to gain over."
+    parts = [_difference(each, name, value) for name, value in _references(each)]
     first = "" if each.best_trial != each.first_trial else "the first trial is the best; "
     sentence = f"{first}{join_words(parts)}."
     return sentence[0].upper() + sentence[1:]

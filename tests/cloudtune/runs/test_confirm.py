@@ -1,0 +1,208 @@
+"""What `cloudtune confirm` repeats, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import api
+from cloudtune.cli import main
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.errors import UsageError
+from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.runs.confirmations import confirmations_of
+
+NOISY = """\
+import os, random
+from cloudtune.trial import params, report
+x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
+luck = 5 if (x, seed) == (2, 0) else 0
+report(m=x + luck + random.Random(f"{x} {seed}").gauss(0, 0.1))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def search(script: str = NOISY, **blocks: Any) -> str:
+    """Run a study to its end and return the run."""
+    Path("train.py").write_text(script, "utf-8")
+    study = {
+        "objective": {"metric": "m", "goal": "maximize"},
+        "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
+        "strategy": "grid",
+        "limits": {"parallel_trials": 2},
+        "trial": {"script": "train.py"},
+    }
+    return api.run(study | blocks, show=False).id
+
+
+def confirm(run: str, **options: Any) -> ConfirmationResult:
+    """Confirm a run and return what that found."""
+    plans = plan_confirmation(run, ConfirmOptions(**options))
+    api.run(plans[0], show=False)
+    return confirmations_of([run])[-1]
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def test_a_lucky_winner_is_found_out(capsys: pytest.CaptureFixture[str]) -> None:
+    run = search()
+    assert call("confirm", run, "--baseline", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert [each["label"] for each in found["candidates"][:2]] == ["trial 2", "trial 3"]
+    assert found["take"] == 1
+    assert found["settled"]
+    assert found["luck"] == pytest.approx(5, abs=0.5)
+    assert found["lead"] == pytest.approx(4, abs=0.5)
+    assert found["confirmed_lead"]["mean"] == pytest.approx(-1, abs=0.3)
+    assert call("results", run, "--best", "--as", "json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"x": 3}
+    assert f"run {run}-confirm repeated the best trials" in printed.err
+    assert call("results", "--best", "--as", "json") == 0  # the latest run is the confirmation
+    assert json.loads(capsys.readouterr().out) == {"x": 3}
+    assert call("report", "--as", "markdown") == 0
+    text = capsys.readouterr().out
+    assert f"Run {run}-confirm repeats run {run}" in text
+    assert "The winner does not hold." in text
+    assert "| Noise floor |" in text or "Noise floor" in text
+
+
+def test_the_html_report_draws_it(tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert")
+    run = search()
+    confirm(run, top=2)
+    page = tmp_path / "report.html"
+    api.report(api.find_run(run).results(), page)
+    text = page.read_text("utf-8")
+    assert f'id="chart-{run}-confirm"' in text
+    assert f'"chart-{run}-confirm": {{' in text
+
+
+def test_all_candidates_get_the_same_seeds_which_are_new() -> None:
+    run = search()
+    first = api.find_run(confirm(run, top=2, seeds=3, fixed=True).run).results().trials
+    second = api.find_run(confirm(run, top=2, seeds=3, fixed=True).run).results().trials
+    seeds = [{trial.seed for trial in trials} for trials in (first, second)]
+    assert [len(each) for each in seeds] == [3, 3]
+    assert not seeds[0] & seeds[1]
+    assert 0 not in seeds[0]
+    by_value = [{t.seed for t in first if t.parameters["x"] == x} for x in (2, 3)]
+    assert by_value == [seeds[0], seeds[0]]
+
+
+def test_a_saved_confirmation_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    from cloudtune.runs.lifecycle import create
+
+    run = search()
+    created = create(plan_confirmation(run, ConfirmOptions(top=2, seeds=2)))
+    assert call("resume", created.id) == 0
+    capsys.readouterr()
+    (found,) = confirmations_of([run])
+    assert found.complete
+    assert found.trials == 4
+
+
+def test_repetitions_that_are_bit_equal_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    run = search("from cloudtune.trial import params, report\nreport(m=params()['x'])\n")
+    assert call("confirm", run, "--fixed") == 0
+    assert "All repetitions are bit-equal" in capsys.readouterr().out
+    assert confirmations_of([run])[0].trials == 6
+
+
+def test_a_large_lead_needs_no_confirmation(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = NOISY.replace("luck = 5 if (x, seed) == (2, 0) else 0", "luck = 0")
+    confirm(search(quiet), baseline=True)
+    run = search(quiet)
+    assert call("confirm", run) == 0
+    assert f"confirming run {run} is not needed" in capsys.readouterr().out
+    assert confirmations_of([run]) == []
+    assert call("confirm", run, "--fixed", "--seeds", "2") == 0
+    assert len(confirmations_of([run])) == 1
+
+
+def test_less_is_better_for_a_loss() -> None:
+    script = NOISY.replace("report(m=x + luck", "report(m=-x - luck")
+    found = confirm(search(script, objective={"metric": "m", "goal": "minimize"}))
+    assert found.taken is not None
+    assert found.taken.parameters == {"x": 3}
+    assert found.luck == pytest.approx(5, abs=0.5)
+    confirmed = found.taken.confirmed
+    assert confirmed is not None
+    assert confirmed.mean == pytest.approx(-3, abs=0.3)
+    assert confirmed.low is None or confirmed.low < -3 < (confirmed.high or 0)
+
+
+def test_hyperband_is_confirmed_with_all_of_its_resource() -> None:
+    script = "from cloudtune.trial import params, report\np = params()\n"
+    script += "for step in range(p['epochs']): report(m=p['x'], step=step + 1)\n"
+    strategy = {"name": "hyperband", "resource": "epochs", "max": 4, "eta": 2, "seed": 1}
+    run = search(script, strategy=strategy, limits={"max_trials": 8})
+    result = api.find_run(confirm(run, top=2, seeds=2, baseline=True).run).results().jobs[0]
+    assert result.study.constants == {"epochs": 4}
+    assert {len(trial.measurements) for trial in result.trials} == {4}
+
+
+CONDITIONAL = {
+    "kind": {"type": "categorical", "values": ["plain", "deep"]},
+    "layers": {"type": "int", "min": 1, "max": 4, "when": {"kind": "deep"}},
+    "width": {"type": "int", "min": 1, "max": 4},
+}
+DEFAULTS = """\
+from cloudtune.trial import params, report
+p = {"width": 2, "kind": "plain", "layers": 1, **params()}
+report(m=p["width"] + 10 * (p["kind"] == "deep") + p["layers"])
+"""
+
+
+def test_an_ablation_changes_one_parameter_at_a_time() -> None:
+    more = {"parameters": CONDITIONAL, "constraints": ["layers + width != 6"]}
+    run = search(DEFAULTS, **more)
+    found = confirm(run, ablate=True, seeds=2)
+    changes = {each.label: each.parameters for each in found.candidates[1:]}
+    assert found.winner.parameters == {"kind": "deep", "layers": 4, "width": 4}
+    assert changes == {
+        "kind back at plain": {"kind": "plain", "width": 4},
+        "layers back at 1": {"kind": "deep", "layers": 1, "width": 4},
+    }
+    assert found.is_ablation
+    costs = {each.label: each.worse.mean for each in found.candidates[1:] if each.worse}
+    assert costs == {"kind back at plain": 13, "layers back at 1": 3}
+
+
+def test_the_baseline_is_the_scripts_defaults() -> None:
+    found = confirm(search(DEFAULTS, parameters=CONDITIONAL), baseline=True, top=1, seeds=2)
+    assert [each.label for each in found.candidates] == [found.winner.label, "script's defaults"]
+    assert found.candidates[1].parameters == {"kind": "plain", "width": 2}
+
+
+TWO = [{"metric": "m", "goal": "maximize"}, {"metric": "n", "goal": "minimize"}]
+
+
+@pytest.mark.parametrize(
+    ("script", "blocks", "problem"),
+    [
+        ("report(m=1, n=1)", {"objective": TWO}, "has several objectives"),
+        ("raise SystemExit(1)", {"limits": {"max_failed_trials": 9}}, "has no completed trial"),
+        ("report(m=1)", {"limits": {"max_trials": 1}}, "has only one setting to repeat"),
+    ],
+)
+def test_what_cannot_be_confirmed_is_refused(
+    script: str, blocks: dict[str, Any], problem: str
+) -> None:
+    run = search(f"from cloudtune.trial import report\n{script}\n", **blocks)
+    with pytest.raises(UsageError, match=problem):
+        plan_confirmation(run, ConfirmOptions())
