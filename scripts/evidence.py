@@ -93,6 +93,13 @@ def page() -> str:
             for name, each in _all(about)
         ]
         parts.append("\n".join(["| operation | rests on |", "|---|---|", *rows]) + "\n")
+        parts.append("A field that is not listed rests on what its operation rests on.\n")
+        others = [
+            f"| {name} | {', '.join(f'`{call}`' for call in each['calls'])} | {each['rests on']} |"
+            for name, each in about["others"].items()
+        ]
+        table = ["| other service | calls and rights | rests on |", "|---|---|---|", *others]
+        parts.append("\n".join(table) + "\n")
         for name, each in _all(about):
             if name in recorded:
                 parts.append(_fields(name, about, each, recorded[name]))

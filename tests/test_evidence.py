@@ -7,6 +7,8 @@ from importlib import import_module
 
 import pytest
 
+from cloudtune_sagemaker import rights as sagemaker
+from cloudtune_vertex import rights as vertex
 from scripts import evidence
 
 EMULATORS = {
@@ -25,6 +27,30 @@ def test_the_page_has_every_operation_of_the_emulator(service: str) -> None:
     package, _ = EMULATORS[service]
     operations = import_module(f"{package}.emulator.operations").OPERATIONS
     assert set(evidence.DATA[service]["operations"]) == set(operations)
+
+
+def test_the_page_has_every_call_of_another_service() -> None:
+    listed = {
+        call
+        for about in evidence.DATA.values()
+        for each in about["others"].values()
+        for call in each["calls"]
+    }
+    names = {call.partition(":")[2] or call for call in listed}
+    pattern = re.compile(r'"(?:s3|sts|iam|logs|ecr)",\s*"(\w+)"')
+    sources = (evidence.ROOT / "providers" / "cloudtune_sagemaker").rglob("*.py")
+    called = {
+        "".join(word.title() for word in name.split("_"))
+        for path in sources
+        if "emulator" not in path.parts
+        for name in pattern.findall(path.read_text("utf-8"))
+    }
+    rights = (*sagemaker.CALLER, *sagemaker.ROLE, *sagemaker.DOCTOR)
+    used = {each.action for each in rights if not each.action.startswith("sagemaker:")}
+    google = {*(each.action for each in vertex.CALLER), *vertex.DOCTOR}
+    google = {name for name in google if not name.startswith("aiplatform.")}
+    assert called | {name.partition(":")[2] for name in used} <= names
+    assert google <= listed
 
 
 @pytest.mark.parametrize("service", EMULATORS)
