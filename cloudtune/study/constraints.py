@@ -7,6 +7,7 @@ assignments are possible; one with another name, which is a metric, says which t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from cloudtune.study.expression_parser import parse
 from cloudtune.study.expressions import Expression, ExpressionError, Range, Value
 from cloudtune.study.fields import StudyFields
 
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_PLAIN_NAME = re.compile(r"[^\W\d][\w.]*")
+_WORDS = {"and", "or", "not", "true", "false", "True", "False"}
 _LEAST = 5e-324
 """The margin of a constraint that is broken by nothing that can be measured, as `a < a`."""
 
@@ -69,6 +73,28 @@ class Constraint:
         except (ArithmeticError, ValueError, TypeError):
             return True
         return bounds is None or bool(bounds[1])
+
+
+def metric_bound(constraint: Constraint) -> tuple[str, str, float] | None:
+    """Return the metric, the comparison and the number of a constraint such as ``latency <= 50``.
+
+    None if it has another form.
+    """
+    expression = constraint.expression
+    if expression.kind not in _MIRRORED or len(constraint.metrics) != 1:
+        return None
+    left, right = expression.args
+    kind = expression.kind
+    if right.kind == "name":
+        left, right, kind = right, left, _MIRRORED[kind]
+    if left.kind != "name" or any(right.names()) or str(left.value) not in constraint.metrics:
+        return None
+    return str(left.value), kind, float(right.evaluate({}))
+
+
+def quote_name(name: str) -> str:
+    """Return a name as it is written in a constraint."""
+    return name if _PLAIN_NAME.fullmatch(name) and name not in _WORDS else f"`{name}`"
 
 
 def constraint_path(study: StudyFields, index: int) -> str:

@@ -32,6 +32,12 @@ from cloudtune.formats.vizier.tree import (
     parameter_specs,
     several_parents,
 )
+from cloudtune.study.constraints import (
+    Constraint,
+    constraint_path,
+    metric_bound,
+    outcome_constraints,
+)
 from cloudtune.study.merge import merge_json
 from cloudtune.study.study import Study
 
@@ -64,6 +70,7 @@ _CAPABILITIES = replace(
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median"}),
     limits=frozenset({"max_trials", "patience", "timeout"}),
+    fields=frozenset({"constraints"}),
     reasons={
         "description": "a study of Vizier has no description; use metadata",
         "constants": _CODE,
@@ -87,9 +94,20 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
         "metrics": [
             {"metricId": each.metric, "goal": inverse(GOALS, each.goal)}
             for each in study.objectives
+        ]
+        + [
+            {
+                "metricId": metric,
+                "goal": inverse(GOALS, "minimize" if sign in {"<", "<="} else "maximize"),
+                "safetyConfig": {"safetyThreshold": limit},
+            }
+            for _, (metric, sign, limit) in _safety_metrics(study)
         ],
         "parameters": parameter_specs(study, native.block, external=True),
     }
+    if "metrics" in kept:  # of a safety metric, what the study still has as a constraint
+        names = {metric["metricId"] for metric in spec["metrics"]}
+        kept["metrics"] = [m for m in kept["metrics"] if m.get("metricId") in names]
     algorithm = _WORDS.strategy(study.strategy)
     if ALGORITHMS.get(str(kept.get("algorithm"))) != ALGORITHMS[str(algorithm)]:
         kept.pop("algorithm", None)
@@ -107,6 +125,16 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
         return document
     whole: Json = merge_json(spec, native.rest.pop(SPEC, {}))
     return whole
+
+
+def _safety_metrics(study: Study) -> Iterator[tuple[Constraint, tuple[str, str, float]]]:
+    """Yield the constraints that Vizier has as safety metrics."""
+    used = {each.metric for each in study.objectives}
+    for each in outcome_constraints(study):
+        bound = metric_bound(each)
+        if bound and bound[0] not in used:
+            used.add(bound[0])
+            yield each, bound
 
 
 def _ending(study: Study, kept: Json) -> Json | None:
@@ -131,6 +159,13 @@ def _native(study: Study) -> Native:
 
 def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     study, kept = fitted.study, map_at(native.rest, SPEC)
+    safety = {each.index for each, _ in _safety_metrics(study)}
+    for index in range(len(study.constraints)):
+        if index not in safety:
+            reason = (
+                "Vizier knows a limit of a metric that is no objective, but no other constraint"
+            )
+            yield Finding("dropped", constraint_path(study, index), reason)
     if not study.objectives:
         yield Finding("refused", "objective", "a study of Vizier needs a metric")
     if "studyStoppingConfig" not in kept:

@@ -23,6 +23,7 @@ from cloudtune.formats.vizier.names import (
     restore_paths,
 )
 from cloudtune.formats.vizier.parameters import read_parameter_specs
+from cloudtune.study.constraints import quote_name
 from cloudtune.study.quantities import format_duration
 from cloudtune.study.yaml_reader import is_map
 
@@ -72,14 +73,19 @@ def _read_spec(spec: Fields, data: Json, origins: dict[str, str]) -> None:
     if select:  # the open source Vizier has no such field, so an export writes it only then
         spec.put("measurementSelectionType", selection)
     objectives: list[Json] = []
+    constraints: list[str] = []
     for fields in spec.maps("metrics", "metricId"):
-        if "safetyConfig" in fields:
-            reason = "a study has no safety metrics: on other services nothing keeps the limit"
-            fields.approximate("safetyConfig", reason)
-            continue
         metric, goal = fields.text("metricId"), _goal(fields)
         if not metric:
             fields.mistake("metricId", "a metric needs an id")
+        elif "safetyConfig" in fields and goal:
+            safety = fields.map("safetyConfig")
+            sign = "<=" if goal == "minimize" else ">="
+            origins[f"constraints.{len(constraints)}"] = fields.at("safetyConfig")
+            limit = safety.number("safetyThreshold") or 0
+            constraints.append(f"{quote_name(metric)} {sign} {limit}")
+            if safety.rest():
+                safety.note("desiredMinSafeTrialsFraction", "kept for Vizier")
         elif goal:
             best = {"select": "best"} if select else {}
             objectives.append({"metric": metric, "goal": goal, **best})
@@ -87,6 +93,8 @@ def _read_spec(spec: Fields, data: Json, origins: dict[str, str]) -> None:
         spec.mistake("metrics", "a study needs a metric to optimize")
     origins["objective"] = spec.at("metrics")
     data["objective"] = objectives if len(objectives) > 1 else (objectives or [{}])[0]
+    if constraints:
+        data["constraints"] = constraints
     data["strategy"] = _strategy(spec)
     origins["strategy"] = spec.at("algorithm")
     _stopping(spec, data, origins)

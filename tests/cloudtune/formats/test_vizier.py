@@ -157,11 +157,28 @@ def test_conditions_name_the_direct_parent() -> None:
     assert data["strategy"] == {"name": "bayesian", "method": "gp"}
 
 
-def test_a_safety_metric_is_no_objective() -> None:
-    data, findings = read("safety.json")
+def test_a_safety_metric_is_a_constraint() -> None:
+    data, _ = read("safety.json")
     assert data["objective"] == {"metric": "revenue", "goal": "maximize"}
-    (text,) = [str(each) for each in findings if each.path.endswith("safetyConfig")]
-    assert "nothing keeps the limit" in text
+    assert data["constraints"] == ["latency <= 0.2"]
+
+
+def test_limits_of_metrics_become_safety_metrics() -> None:
+    data, _ = read("safety.json")
+    limits = ["latency <= 0.2", "3 < `memory gb`", "latency < memory", "x < 1", "revenue > 1"]
+    exported = exporter.write(load({**data, "constraints": limits}), "vizier")
+    metrics = exported.document["metrics"]
+    assert {m["metricId"]: m["goal"] for m in metrics if "safetyConfig" in m} == {
+        "latency": "MINIMIZE",
+        "memory gb": "MAXIMIZE",
+    }
+    findings = [f for f in exported.findings if isinstance(f, Finding)]
+    dropped = {f.path for f in findings if f.kind == "dropped"}
+    assert {path for path in dropped if "constraints" in path} == {
+        f"constraints.{index}" for index in (2, 3, 4)
+    }
+    without = exporter.write(load({**data, "constraints": []}), "vizier").document
+    assert [metric["metricId"] for metric in without["metrics"]] == ["revenue"]
 
 
 def test_several_objectives_and_an_absent_goal() -> None:
