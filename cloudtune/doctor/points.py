@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+
+from cloudtune.study.feasibility import draw_allowed, draw_uniform
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import (
     Node,
@@ -15,12 +18,18 @@ from cloudtune.study.search_space import (
 
 
 def point(space: Space, fraction: float) -> dict[str, Value]:
-    """Return the assignment at a fraction (0 to 1) of the values of each active parameter."""
+    """Return the assignment at a fraction (0 to 1) of the values of each active parameter.
+
+    If it breaks a constraint, it is another one that keeps all of them.
+    """
     assignment: dict[str, Value] = {}
     for node in space.nodes:
         if is_active(node, assignment):
             assignment[node.name] = _value(node, fraction)
-    return assignment
+    if space.allows(assignment):
+        return assignment
+    rng = Random(str(fraction))  # noqa: S311 - the same each time
+    return draw_allowed(space, draw_uniform, rng) or assignment
 
 
 def varied_point(space: Space, name: str, fraction: float, other: float) -> dict[str, Value]:

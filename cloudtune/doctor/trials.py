@@ -107,7 +107,10 @@ def run_trials(probe: Probe, study: Study, seconds: float, suspects: list[str]) 
         trials.ignored += doubtful
     else:
         for name in doubtful[:_MAX_SUSPECTS]:
-            changed = start(next(numbers), {**low, name: high[name]})
+            varied = {**low, name: high[name]}
+            if not space.allows(varied):
+                continue
+            changed = start(next(numbers), varied)
             if not changed.failed and _series(changed) == _series(first):
                 trials.ignored.append(name)
         corners = ((first, 0.0, 1.0), (trials.second, 1.0, 0.0))
@@ -116,7 +119,10 @@ def run_trials(probe: Probe, study: Study, seconds: float, suspects: list[str]) 
             for corner, fraction, other in corners:
                 if time.monotonic() > due:
                     return trials
-                changed = start(next(numbers), varied_point(space, name, fraction, other))
+                varied = varied_point(space, name, fraction, other)
+                if not space.allows(varied):
+                    break
+                changed = start(next(numbers), varied)
                 is_cut = changed.failed or changed.out_of_time
                 if is_cut or _series(changed) != _series(corner):
                     break
