@@ -92,7 +92,7 @@ class ConfirmationResult:
     search_metric: str
     train_metric: str | None
     level: float
-    """The probability that all intervals hold."""
+    """The probability that the intervals of all differences hold; the same for those of means."""
     trials: int
     is_ablation: bool
     deterministic: bool

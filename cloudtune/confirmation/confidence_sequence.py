@@ -1,9 +1,10 @@
 """A confidence sequence: intervals of a mean that all hold at once, however often one looks.
 
-It is the set of means that the sequential t-test of Lai (1976, Annals of Statistics 4(2), 265-280)
-with a normal mixture over the effect size does not reject (Wang and Ramdas, "Anytime-valid t-tests
-and confidence sequences for Gaussian means with unknown variance", arXiv:2310.03722). The mixture
-is a likelihood ratio that starts at 1 and is a martingale if the mean is right. By Ville's
+It is the set of means that a sequential t-test does not reject: that of Lai (1976, Annals of
+Statistics 4(2), 265-280) with a normal instead of a flat mixture over the mean, as in Wang and
+Ramdas, "Anytime-valid t-tests and confidence sequences for Gaussian means with unknown variance",
+arXiv:2310.03722v5, read 2026-11-30. The mixture is a likelihood ratio that starts at 1 and, if the
+mean is right, is a martingale in what is known of the values without their scale. By Ville's
 inequality it ever exceeds 1/alpha with a probability of at most alpha. So one may stop, or add
 values, at any time and for any reason. The assumption: the values are independent and normal, with
 one unknown variance.

@@ -14,7 +14,7 @@ from cloudtune.confirmation.confidence_sequence import (
 from cloudtune.study.confirmation import Confirmation
 
 ALPHA = 0.05
-"""The probability that any of the intervals of a confirmation is ever wrong."""
+"""The probability that an interval of a difference is ever wrong, and that one of a mean is."""
 MIN_SEEDS = 2
 _REACH = 0.5
 """A difference is within reach if it is at least this share of the interval's half-width after the

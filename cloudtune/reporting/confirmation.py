@@ -81,13 +81,10 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate) -> str:
     if bounds := _range(taken.confirmed):
         what += f", {bounds} at 95 %,"
     what += f" over {_seeds(taken.seeds)}."
-    if result.deterministic:
+    rivals = [each for each in result.candidates if each.worse and each.role == "candidate"]
+    if result.deterministic or not rivals:
         return what
-    others = [
-        each.label
-        for each in result.candidates
-        if each.worse and each.role == "candidate" and not (each.worse.low or 0) > 0
-    ]
+    others = [each.label for each in rivals if each.worse and not (each.worse.low or 0) > 0]
     if not others:
         return f"{what} It is better than the others, by their intervals."
     names = " and ".join(others) if len(others) < 3 else f"{len(others)} others"

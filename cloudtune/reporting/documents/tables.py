@@ -79,8 +79,8 @@ def confirmation_tables(result: ConfirmationResult) -> tuple[Table, Table]:
     columns = confirmation_columns(result)
     title = f"Is the gain real? Run {result.run} repeats run {result.confirms}"
     note = (
-        "A star marks the trial to take. All intervals hold together in 95 of 100 confirmations, "
-        "at whatever seed they end."
+        "A star marks the trial to take. The intervals of the differences hold together in 95 of "
+        "100 confirmations, at whatever seed these end, and so do those of the means."
     )
     return (
         Table(f"confirmation-{result.run}", title, "", ("question", "answer"), facts, prose=True),
