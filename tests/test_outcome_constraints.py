@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 
 STUDY = """
@@ -65,6 +66,13 @@ def test_the_best_trial_keeps_the_constraints(cloudtune: Callable[..., str]) -> 
     report = cloudtune("report")
     assert "Best: loss 0.5 in trial 2 of 4." in report
     assert "trials that break a constraint do not count (memory_gb <= 3: 2)" in report
+
+
+def test_the_best_trial_of_an_export_keeps_the_constraints(cloudtune: Callable[..., str]) -> None:
+    cloudtune("run", "study.yaml")
+    cloudtune("export", "--to", "optuna", "-o", "optuna.db")
+    study = optuna.load_study(study_name=None, storage="sqlite:///optuna.db")
+    assert study.best_trial.params == {"size": 2}
 
 
 def test_a_target_counts_only_where_the_constraints_hold(cloudtune: Callable[..., str]) -> None:

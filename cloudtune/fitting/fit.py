@@ -288,7 +288,7 @@ def adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeC
             conditions="tree",
             single_values=True,
             grid_of_values=False,
-            fields=support.fields | {"constraints"},
+            fields=support.fields | ({"constraints"} if support.launcher else set()),
             log_steps=True,
             adjust=None,
         )

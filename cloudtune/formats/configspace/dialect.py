@@ -50,7 +50,8 @@ _CAPABILITIES = replace(
     adjust=_adjust,
     fields=frozenset({"constants", *_BLOCKS}),  # the rule drops the blocks as a whole
     reasons={
-        "parameters.when": "ConfigSpace has one definition of a parameter, whatever the condition"
+        "constraints": "write it as a forbidden clause of the space",
+        "parameters.when": "ConfigSpace has one definition of a parameter, whatever the condition",
     },
     **_ALL,
 )

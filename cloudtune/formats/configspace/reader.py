@@ -133,7 +133,7 @@ class SpaceReader:
                 reason = self._forbid(clause)
                 if reason:
                     path = f"{document.at('forbiddens')}.{index}"
-                    text = f"a study has no forbidden combinations: {reason}"
+                    text = f"write it under constraints of the study instead: {reason}"
                     document.report.refuse(path, text)
 
     def _forbid(self, clause: Json) -> str:

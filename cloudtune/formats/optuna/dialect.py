@@ -70,6 +70,7 @@ _CAPABILITIES = replace(
         ]
     ),
     reasons={
+        "constraints": "an Optuna program sets them with Trial.set_constraint",
         "description": "an Optuna study has no description; use set_user_attr",
         "warm_start": "add the trials of other studies with add_trials",
         "objective.target": "write a callback that ends the study at a value",

@@ -23,6 +23,7 @@ from cloudtune.formats.exported_runs import (
 )
 from cloudtune.formats.secrets import hide_credentials
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -40,6 +41,8 @@ RESULT, TRIAL, CURVE = "cloudtune result", "cloudtune trial", "cloudtune measure
 """The attributes with what Optuna has no place for, so that the run can be attached as it was."""
 _EXPORTED = "cloudtune export"
 """An attribute that is set at the end of an export; see `export_state`."""
+_MAX_MARGIN = 1e30
+"""What a constraint is broken by whose metric was not measured."""
 _BATCH = 500
 """Trials that are written in one transaction."""
 _STATES = {
@@ -172,6 +175,8 @@ def _add_trials(
                 )
             for name, value in trial.user_attrs.items():
                 add(models.TrialUserAttributeModel, row, key=name, value_json=json.dumps(value))
+            for name, value in trial.system_attrs.items():
+                add(models.TrialSystemAttributeModel, row, key=name, value_json=json.dumps(value))
             for step, value in trial.intermediate_values.items():
                 model = models.TrialIntermediateValueModel
                 step_value, step_kind = model.intermediate_value_to_stored_repr(value)
@@ -286,10 +291,17 @@ def _frozen_trial(
         distributions={key: distributions[key] for key in params},
         intermediate_values=steps,
         user_attrs=_trial_attributes(trial),
+        system_attrs={"constraints": _margins(trial, study)} if trial.broken is not None else None,
     )
     frozen.datetime_start = _time(trial.started) if state != "WAITING" else None
     frozen.datetime_complete = _time(trial.ended) or frozen.datetime_start if ended else None
     return frozen
+
+
+def _margins(trial: Trial, study: Study) -> list[float]:
+    """Return by how much a trial breaks each constraint on metrics, as Optuna has them."""
+    margins = outcome_margins(outcome_constraints(study), trial.parameters, trial.metrics)
+    return [min(margin, _MAX_MARGIN) for margin in margins]
 
 
 def _trial_attributes(trial: Trial) -> dict[str, Any]:
