@@ -107,10 +107,12 @@ def _end_job(home: Path, job: JobRecord, deadline: float, notify: Callable[[str]
 
 
 def _end_managed(client: JobClient, job: JobRecord, plan: Plan, deadline: float) -> None:
-    if job.job:  # first, since the service may stop jobs and still not describe them
-        with suppress(ProviderError):  # it has ended, or what follows fails, too
+    try:
+        ref = client.find(plan.facts.job_name)
+    except ProviderError:
+        if job.job:  # the service may stop a job that it does not describe
             client.stop(JobRef(job.provider, job.job))
-    ref = client.find(plan.facts.job_name)
+        raise
     if ref is None:  # a create that was just sent may not be visible yet
         time.sleep(client.hidden_seconds or 2 * client.poll_seconds)
         ref = client.find(plan.facts.job_name)

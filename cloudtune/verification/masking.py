@@ -42,7 +42,7 @@ _SERVICE_KEYS = frozenset(
 """Keys of such maps that the services or their SDKs add."""
 _WORD = re.compile(r"(?!.*\d{4})(?!.*(?=[A-Za-z]*\d)[A-Za-z0-9]{12})[A-Za-z_./0-9-]{1,80}")
 """Without long numbers and keys."""
-_NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,20})?([eE]-?\d{1,3}|s)?")
+_NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,8})?([eE]-?\d{1,3}|s)?")
 """A number, or a duration in seconds."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?|")
 _PART = re.compile(r"([/:])")
@@ -55,7 +55,12 @@ _KEPT_PARTS = frozenset(
         *("us-docker.pkg.dev", "europe-docker.pkg.dev", "asia-docker.pkg.dev"),
     ]
 )
-_REGION = re.compile(r"[a-z]{2,12}(-[a-z]+){1,2}-?\d{1,2}")
+_REGION = re.compile(
+    r"(us|eu|ap|ca|sa|me|af|il|mx|cn|us-gov|europe|asia|australia|africa|northamerica|southamerica)"
+    r"-(north|south|east|west|central|northeast|northwest|southeast|southwest)-?\d{1,2}"
+)
+_MAX_DIGITS = 8
+"""Of an integer that stays; an account has more."""
 _SECRET = re.compile(r"\S*(?:[@/:\\=]|\d{3,}|\d+(?:\.\d+){3}|[^\x00-\x7f])\S*|\"[^\"]*\"|'[^']*'")
 """In a message: quoted texts, addresses, numbers and what is not ASCII."""
 _MIN_NAME = 3
@@ -91,6 +96,8 @@ class Masking:
             }
         if is_list(value):
             return [self._names_masked(each, field) for each in value]
+        if isinstance(value, int) and len(str(abs(value))) > _MAX_DIGITS:
+            return int(self._text(str(abs(value))))
         if not isinstance(value, str) or field in MESSAGES or _TIME.fullmatch(value):
             return value
         if _NUMBER.fullmatch(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
 import re
 import tarfile
@@ -45,6 +46,8 @@ class Emulator:
 
     def __init__(self, folder: Path, faults: FaultPlan | None = None) -> None:
         self.steps = Steps()
+        self.printed = folder / "printed"
+        """Created by a script that has printed and does not end by itself."""
         self.app = SageMakerApp(folder, self.steps, faults or FaultPlan(), "http://here", "key")
         self.client = Client(self.app)
 
@@ -122,10 +125,18 @@ def objective_of(job: dict[str, Any], definition: dict[str, Any]) -> str:
     return str(definition.get("TuningObjective", own).get("MetricName", ""))
 
 
-def script_for(described: dict[str, Any], kind: str) -> str:
+def times_out(described: dict[str, Any]) -> bool:
+    """Return whether the best trial of a tuning job that completed was stopped: by its limit."""
+    is_complete = described.get("HyperParameterTuningJobStatus") == "Completed"
+    best = described.get("BestTrainingJob", {})
+    return is_complete and best.get("TrainingJobStatus") == "Stopped"
+
+
+def script_for(described: dict[str, Any], kind: str, printed: Path) -> str:
     """Return a script with which a job ends as it was described.
 
-    It prints its metrics as XGBoost and k-means do.
+    It prints its metrics as XGBoost and k-means do. If it does not end by itself, it creates a file
+    when it has printed.
     """
     state = described.get(f"{kind}Status", "Completed")
     if described.get("SecondaryStatus") == "Uploading":
@@ -144,7 +155,9 @@ def script_for(described: dict[str, Any], kind: str) -> str:
         for metric in metrics
     )
     printing = f"print('[0]{line}', flush=True){means}"
-    return printing if state == "Completed" else f"{printing}; {ENDLESS}"
+    if state == "Completed" and not times_out(described):
+        return printing
+    return f"{printing}; open({str(printed)!r}, 'w').close(); {ENDLESS}"
 
 
 def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +168,7 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
         {name: value for name, value in described.items() if name in model.members}
     )
     request[KINDS[kind]] = new_name()
-    program = emulator.code(script_for(described, kind))
+    program = emulator.code(script_for(described, kind, emulator.printed))
     values = "HyperParameters" if kind == "TrainingJob" else "StaticHyperParameters"
     for job in definitions_of(request):
         given = {k: v for k, v in job.get(values, {}).items() if not k.startswith("_tuning")}
@@ -174,6 +187,8 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
                 each["InstanceCount"] = 1
         if not groups:
             del resources["InstanceGroups"]
+        if times_out(described):
+            job["StoppingCondition"]["MaxRuntimeInSeconds"] = 5
         if limit := LIMITS.get(described.get("SecondaryStatus", "")):
             job["StoppingCondition"][limit] = 1
         if "CheckpointConfig" in job:
@@ -363,7 +378,9 @@ class Replay:
         for each, part in ARNS.items():
             if part in arn:
                 kind, name = each, arn.rpartition("/")[2]
-        if item["status"] == 400 and (kind, name) not in {*self._jobs, *self._known}:
+        if item["status"] == 400 and (
+            (kind, name) not in {*self._jobs, *self._known} or self._is_before_creation(item)
+        ):
             return None
         if name is None and operation.startswith("List") and operation != TRIALS and kind:
             return None  # an empty list
@@ -379,6 +396,16 @@ class Replay:
         if (kind, name) not in self._jobs:
             self._jobs[kind, name] = self._create(kind, self._known.get((kind, name), {}))
         return self._jobs[kind, name]
+
+    def _is_before_creation(self, item: dict[str, Any]) -> bool:
+        """Return whether the job of a call was created later."""
+        field = KINDS.get(kind_of(item["operation"]), "")
+        name = item["request"].get(field)
+        later = itertools.dropwhile(lambda each: each is not item, self._calls)
+        return name is not None and any(
+            each["operation"].startswith("Create") and each["request"].get(field) == name
+            for each in later
+        )
 
     def _create(self, kind: str, described: dict[str, Any]) -> Job:
         if "TuningJobArn" in described and (trial := self._trial(described)):
@@ -425,6 +452,10 @@ class Replay:
                 lambda got: got["TrainingJobStatusCounters"]["InProgress"],
                 self._emulator.app.busy,
             )
+        last = self._known.get((job.kind, self._name(item, answer) or ""), {})
+        has_best = "BestTrainingJob" in last and last.get(f"{job.kind}Status") == "Stopped"
+        if is_stop and has_best:
+            assert self._emulator.steps.until(self._emulator.printed.exists, bool)
         if status.startswith("Stop") and not (job.is_stopped or is_stop or is_limited(answer)):
             self._emulator.ask(f"Stop{job.kind}", {KINDS[job.kind]: job.name})
             job.is_stopped = True

@@ -30,6 +30,8 @@ ANSWER: dict[str, Any] = {
     },
     "trainingTaskMetadata": {"state": "alice@corp.example", "code": "AKIAIOSFODNN7EXAMPLE"},
     "labels": {"team-of-alice": "acme-prod"},
+    "serviceAccount": "alice-acme-1",
+    "accountId": 111122223333,
     "error": {"code": 403, "message": "key AKIAIOSFODNN7EXAMPLE of 'zoë' via vault.corp.example"},
 }
 

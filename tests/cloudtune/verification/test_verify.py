@@ -90,10 +90,10 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     assert not list((scene.folder / "state" / "verify").iterdir())
     scene.env["CLOUDTUNE_RECORDINGS"] = str(top)
     replay = str(ROOT / "tests" / REPLAYS[scene.provider])
-    selected = ("-k", "reads_a_recorded_training or can_be_attached or is_read or a_training_has")
-    scene.run(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"), *selected, replay
-    )
+    # Not the whole replay of Vertex AI: it starts with creations that it cannot run.
+    selected = ("-k", "can_be_attached") if scene.provider == "vertex" else ()
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}")
+    scene.run(*words, *selected, replay)
 
 
 @pytest.mark.parametrize(
