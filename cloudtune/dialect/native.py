@@ -134,3 +134,25 @@ def nested_entries(
         else:
             found[name] = [entry]
     return found
+
+
+def option_entries(block: Any, key: str) -> dict[str, list[Any]]:
+    """Return definitions by their names, with those in the options of a choice.
+
+    Args:
+        block: A level of definitions, or a list of several.
+        key: The key of the options of a definition.
+    """
+    found: dict[str, list[Any]] = {}
+
+    def add(level: Any, prefix: str) -> None:
+        for name, entry in level.items() if is_map(level) else ():
+            found.setdefault(f"{prefix}{name}", []).append(entry)
+            options: Any = map_at(entry).get(key)
+            for option in filter(is_map, options if is_list(options) else []):
+                inner = {each: value for each, value in option.items() if is_map(value)}
+                add(inner, f"{prefix}{name}.")
+
+    for level in block if is_list(block) else [block]:
+        add(level, "")
+    return found

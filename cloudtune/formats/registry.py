@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from cloudtune.common.entry_points import find_entry_points
 from cloudtune.errors import UsageError
 
 if TYPE_CHECKING:
     from cloudtune.formats.model import Format
+
+PartT = TypeVar("PartT")
 
 GROUP = "cloudtune.formats"
 """The entry points of other packages: the name of a format, and a class without arguments."""
@@ -33,29 +35,44 @@ _MODULES = {
 """The class of each of cloudtune's own formats. The name is also the block under ``providers``."""
 
 
-def names() -> list[str]:
-    """Return the names of the formats without a provider, without importing them."""
-    return sorted({*_MODULES, *_entries()})
+class Parts(Generic[PartT]):
+    """Parts of cloudtune and of other packages, by name; listing them imports none.
 
-
-def get(name: str) -> Format:
-    """Return the format of this name.
-
-    Raises:
-        UsageError: If its package cannot be imported.
+    Args:
+        group: The entry points of other packages.
+        title: What a part is, in messages.
+        own: The class of each of cloudtune's own parts.
     """
-    if name in _MODULES:
-        module, _, attribute = _MODULES[name].partition(":")
-        return cast("Format", getattr(import_module(module), attribute)())
-    entry = _entries()[name]
-    try:
-        return cast("Format", entry.load()())
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"the format {name} ({entry.value}) cannot be imported: {error}"
-        ) from error
+
+    def __init__(self, group: str, title: str, own: Mapping[str, str]) -> None:
+        self._group = group
+        self._title = title
+        self._own = own
+
+    def names(self) -> list[str]:
+        """Return the names of all parts."""
+        return sorted({*self._own, *self._others()})
+
+    def get(self, name: str) -> PartT:
+        """Return the part of this name.
+
+        Raises:
+            UsageError: If its package cannot be imported.
+        """
+        if name in self._own:
+            module, _, attribute = self._own[name].partition(":")
+            return cast("PartT", getattr(import_module(module), attribute)())
+        entry = self._others()[name]
+        try:
+            return cast("PartT", entry.load()())
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"the {self._title} {name} ({entry.value}) cannot be imported: {error}"
+            ) from error
+
+    def _others(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in reversed(find_entry_points(self._group))}
 
 
-@cache
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in reversed(find_entry_points(GROUP))}
+_PARTS: Parts[Format] = Parts(GROUP, "format", _MODULES)
+names, get = _PARTS.names, _PARTS.get

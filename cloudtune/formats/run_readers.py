@@ -18,14 +18,11 @@ the run. `cloudtune.attachments.finished_runs.record_finished` does the same for
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from cloudtune.common.entry_points import find_entry_points
 from cloudtune.errors import UsageError
+from cloudtune.formats.registry import Parts
 
 if TYPE_CHECKING:
     from cloudtune.formats.run_reader import RunReader
@@ -43,27 +40,8 @@ _MODULES: dict[str, str] = {
 """The class of each of cloudtune's own readers, by the name of its tool."""
 
 
-def names() -> list[str]:
-    """Return the names of the tools, without importing their readers."""
-    return sorted({*_MODULES, *_entries()})
-
-
-def get(name: str) -> RunReader:
-    """Return the reader of this name.
-
-    Raises:
-        UsageError: If its package cannot be imported.
-    """
-    if name in _MODULES:
-        module, _, attribute = _MODULES[name].partition(":")
-        return cast("RunReader", getattr(import_module(module), attribute)())
-    entry = _entries()[name]
-    try:
-        return cast("RunReader", entry.load()())
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"the reader {name} ({entry.value}) cannot be imported: {error}"
-        ) from error
+_PARTS: Parts[RunReader] = Parts(GROUP, "reader", _MODULES)
+names, get = _PARTS.names, _PARTS.get
 
 
 def detect(path: Path) -> RunReader:
@@ -82,8 +60,3 @@ def detect(path: Path) -> RunReader:
             f"{' or '.join(f'{each.name}:{path}' for each in found)}"
         )
     return found[0]
-
-
-@cache
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in reversed(find_entry_points(GROUP))}

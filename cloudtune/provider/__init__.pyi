@@ -58,6 +58,7 @@ from cloudtune.provider.retries import pause as pause
 from cloudtune.provider.retries import retry_pauses as retry_pauses
 from cloudtune.provider.settings import CloudSettings as CloudSettings
 from cloudtune.provider.settings import ProviderSettings as ProviderSettings
+from cloudtune.provider.settings import SettingsPart as SettingsPart
 from cloudtune.provider.source_size import describe_source as describe_source
 from cloudtune.provider.start_values import start_constants as start_constants
 from cloudtune.study.merge import merge_json as merge_json
@@ -83,6 +84,7 @@ from cloudtune.study.schema import Objective as Objective
 from cloudtune.study.schema import Parameter as Parameter
 from cloudtune.study.schema import Resources as Resources
 from cloudtune.study.schema import TrialSpec as TrialSpec
+from cloudtune.study.schema_base import Text as Text
 from cloudtune.study.search_space import Node as Node
 from cloudtune.study.search_space import Space as Space
 from cloudtune.study.search_space import Value as Value

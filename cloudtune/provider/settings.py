@@ -10,10 +10,14 @@ from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.study.schema import Limits
 
 
-class ProviderSettings(BaseModel):
-    """The settings under ``providers.<name>`` that every provider has; each adds its own."""
+class SettingsPart(BaseModel):
+    """Settings of a provider, or a part of them: fixed, without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class ProviderSettings(SettingsPart):
+    """The settings under ``providers.<name>`` that every provider has; each adds its own."""
 
     mode: Literal["auto", "managed", "driven"] = Field(
         "auto", description="Whose tuner chooses the trials: the service's or cloudtune's."

@@ -14,6 +14,7 @@ from cloudtune.results.reports import is_bool as is_bool
 from cloudtune.results.reports import is_integer as is_integer
 from cloudtune.results.reports import is_text as is_text
 from cloudtune.results.reports import is_time as is_time
+from cloudtune.results.reports import is_whole as is_whole
 from cloudtune.results.reports import or_absent as or_absent
 from cloudtune.results.reports import parse_record as parse_record
 from cloudtune.results.reports import parse_report as parse_report

@@ -39,6 +39,17 @@ class Report:
     time: float | None
 
 
+def is_whole(content: str | bytes) -> bool:
+    """Return whether content is JSON, rather than missing, cut off or just being written."""
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
 def is_integer(value: object) -> bool:
     """Return whether a value is an integer that the ledger can store."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_INTEGER

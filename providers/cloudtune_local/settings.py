@@ -1,14 +1,12 @@
 """Settings under ``providers.local``."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from cloudtune.provider import MoneyAmount, ProviderSettings, Seconds
+from cloudtune.provider import MoneyAmount, ProviderSettings, Seconds, SettingsPart
 
 
-class LocalPrices(BaseModel):
+class LocalPrices(SettingsPart):
     """The price of this machine, for ``max_cost``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
 

@@ -6,7 +6,6 @@ script, and only its last lines are read: as many as needed to reach the last kn
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from cloudtune.results import (
     is_integer,
     is_text,
     is_time,
+    is_whole,
     or_absent,
     parse_record,
     parse_report,
@@ -81,11 +81,11 @@ class Record:
             rows = {
                 line: parse_record(line, _CHECKS, "record", self.hide)
                 for line in lines
-                if _is_whole(line)
+                if is_whole(line)
             }
             numbers = [row["n"] for row in rows.values() if row.get("n") is not None]
-            is_whole = len(lines) < count
-            if is_whole or (numbers and numbers[0] <= len(self.measurements) + 1):
+            is_all = len(lines) < count
+            if is_all or (numbers and numbers[0] <= len(self.measurements) + 1):
                 break
             if count >= MAX_LINES:
                 self.remark = "its first measurements are too many to be read"
@@ -111,14 +111,3 @@ class Record:
             self.failure = self.failure or row.get("reason") or ""
         else:
             parse_report(line, self.hide)  # which has no number
-
-
-def _is_whole(line: str) -> bool:
-    """Return whether a line is JSON: the first or the last one may be a part of one."""
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    except RecursionError:
-        return True
-    return True

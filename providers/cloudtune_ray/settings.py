@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictStr, model_validator
 
-from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds, SettingsPart, Text
 
 NAME = "ray"
 TUNE_FIELDS = frozenset({"param_space", "tune_config", "run_config"})
 """The fields of ``native`` that belong to the format of Ray Tune, which has the same name: an
 import keeps in them what a study cannot express. A job of Ray has none of them."""
-_Text = Annotated[StrictStr, Field(min_length=1)]
 
 
-class Prices(BaseModel):
+class Prices(SettingsPart):
     """Your prices."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
 
@@ -27,30 +24,30 @@ class Prices(BaseModel):
 class RaySettings(CloudSettings):
     """Which cluster runs the trials, and where on it."""
 
-    address: _Text | None = Field(
+    address: Text | None = Field(
         default=None,
         description="http or https address of the cluster's dashboard, such as "
         "http://127.0.0.1:8265; default: the variable RAY_API_SERVER_ADDRESS.",
     )
-    certificate: _Text | None = Field(
+    certificate: Text | None = Field(
         default=None,
         description="File with the certificates to verify an https address; default: Python's.",
     )
-    token_variable: _Text = Field(
+    token_variable: Text = Field(
         default="RAY_AUTH_TOKEN",
         description="Name of the environment variable with the cluster's token, if it has one.",
     )
-    python: _Text = Field(default="python", description="Python of the nodes that runs trials.")
-    resources: dict[_Text, Annotated[float, Field(gt=0)]] = Field(
+    python: Text = Field(default="python", description="Python of the nodes that runs trials.")
+    resources: dict[Text, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="Custom resources of one trial, such as {TPU: 1}."
     )
-    label_selector: dict[_Text, StrictStr] = Field(
+    label_selector: dict[Text, StrictStr] = Field(
         default={}, description="Labels of the nodes for trials, such as {accelerator: A100}."
     )
     grace: Seconds = Field(
         default=30.0, description="Time between asking a script to exit and killing it."
     )
-    storage: _Text | None = Field(
+    storage: Text | None = Field(
         default=None,
         description="Folder that all nodes share, for checkpoints and outputs: an absolute path.",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cloudtune.launcher import STUDY_FILE
@@ -22,6 +22,7 @@ from cloudtune.provider import (
     format_bytes,
     launcher_files,
 )
+from cloudtune.provider.lookup import input_files
 from cloudtune.provider.uploads import Uploads
 from cloudtune_ray import job_program, launcher_contract
 from cloudtune_ray.client import RayClient
@@ -79,7 +80,7 @@ def write_package(target: Path, source: Path | None, files: Mapping[str, bytes])
 
     Args:
         target: The zip file.
-        source: The folder with the user's code, if any.
+        source: The folder with the user's code, if any. Links are followed: Ray keeps none.
         files: Other files by name.
 
     Raises:
@@ -88,22 +89,9 @@ def write_package(target: Path, source: Path | None, files: Mapping[str, bytes])
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
         for name in sorted(files):
             _write(package, name, files[name], 0o644)
-        for path, name in _walk(source, SOURCE, ()) if source else ():
+        for name, path in input_files(source) if source else ():
             mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            _write(package, name, path.read_bytes(), mode)
-
-
-def _walk(folder: Path, name: str, parents: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the files of a folder with their names; links are followed, since Ray keeps none."""
-    real = folder.resolve()
-    if real in parents:
-        return
-    for path in sorted(folder.iterdir()):
-        inner = f"{name}/{path.name}"
-        if path.is_dir():
-            yield from _walk(path, inner, (*parents, real))
-        elif path.is_file():
-            yield path, inner
+            _write(package, f"{SOURCE}/{name}", path.read_bytes(), mode)
 
 
 class JobRecords:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictInt, StrictStr
 from pydantic.json_schema import WithJsonSchema
 
-from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds, SettingsPart, Text
 
 NAME = "sagemaker"
-
-_Text = Annotated[StrictStr, Field(min_length=1)]
 
 
 def _as_list(value: Any) -> Any:
@@ -19,28 +17,24 @@ def _as_list(value: Any) -> Any:
 
 
 _Types = Annotated[
-    list[_Text],
+    list[Text],
     Field(min_length=1),
     BeforeValidator(_as_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-
-class Framework(_Part):
+class Framework(SettingsPart):
     """A framework whose image is looked up."""
 
-    name: _Text = Field(description="Such as pytorch, tensorflow, sklearn, xgboost, huggingface.")
-    version: _Text = Field(description='Version of the framework, in quotes: "2.3".')
-    python: _Text | None = Field(
+    name: Text = Field(description="Such as pytorch, tensorflow, sklearn, xgboost, huggingface.")
+    version: Text = Field(description='Version of the framework, in quotes: "2.3".')
+    python: Text | None = Field(
         default=None, description="Such as py311, for frameworks with images of several versions."
     )
 
 
-class Prices(_Part):
+class Prices(SettingsPart):
     """Prices in your account, instead of cloudtune's list."""
 
     hour: MoneyAmount = Field(
@@ -52,14 +46,14 @@ class Prices(_Part):
 class SageMakerSettings(CloudSettings):
     """Where and how SageMaker runs the training jobs, one per trial."""
 
-    region: _Text | None = Field(
+    region: Text | None = Field(
         default=None, description="Such as us-east-1; default: AWS_REGION, or the profile's."
     )
-    profile: _Text | None = Field(
+    profile: Text | None = Field(
         default=None, description="Profile of the AWS configuration files."
     )
-    role_arn: _Text | None = Field(default=None, description="Role of the training jobs.")
-    bucket: _Text | None = Field(
+    role_arn: Text | None = Field(default=None, description="Role of the training jobs.")
+    bucket: Text | None = Field(
         default=None,
         description="Bucket for code, inputs and outputs; default: sagemaker-REGION-ACCOUNT.",
     )
@@ -67,12 +61,12 @@ class SageMakerSettings(CloudSettings):
         default="cloudtune", description="Prefix of all objects in the bucket."
     )
 
-    image: _Text | None = Field(default=None, description="Address of the container image.")
+    image: Text | None = Field(default=None, description="Address of the container image.")
     framework: Framework | None = Field(
         default=None,
         description="Instead of image: looks up the image; needs the extra sagemaker-sdk.",
     )
-    algorithm: _Text | None = Field(
+    algorithm: Text | None = Field(
         default=None,
         description="Instead of image: name or ARN of your own or a vendor's algorithm.",
     )
@@ -106,14 +100,14 @@ class SageMakerSettings(CloudSettings):
         default=None, description="Attempts after internal errors of the service."
     )
 
-    kms_key: _Text | None = Field(
+    kms_key: Text | None = Field(
         default=None, description="Key that encrypts the output of trials."
     )
-    volume_kms_key: _Text | None = Field(default=None, description="Key that encrypts the disks.")
-    subnets: Annotated[list[_Text], Field(min_length=1, max_length=16)] | None = Field(
+    volume_kms_key: Text | None = Field(default=None, description="Key that encrypts the disks.")
+    subnets: Annotated[list[Text], Field(min_length=1, max_length=16)] | None = Field(
         default=None, description="Subnets of your network."
     )
-    security_group_ids: Annotated[list[_Text], Field(min_length=1, max_length=5)] | None = Field(
+    security_group_ids: Annotated[list[Text], Field(min_length=1, max_length=5)] | None = Field(
         default=None, description="Security groups in your network; requires subnets."
     )
     network_isolation: bool = Field(
@@ -127,7 +121,7 @@ class SageMakerSettings(CloudSettings):
     input_mode: Literal["File", "Pipe", "FastFile"] = Field(
         default="File", description="How inputs reach the script."
     )
-    definition_names: dict[StrictStr, _Text] = Field(
+    definition_names: dict[StrictStr, Text] = Field(
         default={},
         description="Names of the training definitions of a conditional study, by value of the "
         "parameter on which its conditions depend.",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
-
-from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds, SettingsPart, Text
 
 NAME = "slurm"
 POLL_SECONDS = 2.0
@@ -15,13 +13,10 @@ POLL_SECONDS_SSH = 15.0
 QUEUE_SECONDS = 30.0
 """Sites limit calls of squeue; users report limits from 30 s (mil-ad/stui, issue 15) to 120 s
 (mathworks/matlab-parallel-slurm-plugin, issue 11; read 2026-11-27)."""
-_Text = Annotated[StrictStr, Field(min_length=1)]
 
 
-class Prices(BaseModel):
+class Prices(SettingsPart):
     """Your prices, if your cluster bills you."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(description="One hour of one trial, such as 0.40 USD.")
 
@@ -29,28 +24,28 @@ class Prices(BaseModel):
 class SlurmSettings(CloudSettings):
     """The cluster, the resources of a job, and how its environment is set up."""
 
-    host: _Text | None = Field(
+    host: Text | None = Field(
         default=None,
         description="Login node, as ssh names it, such as an alias in ~/.ssh/config. Default: "
         "Slurm's commands on this machine.",
     )
-    folder: _Text | None = Field(
+    folder: Text | None = Field(
         default=None,
         description="Folder on a file system that the login node and the compute nodes share. "
         "Default: the run's folder in the state folder; required with host.",
     )
-    partition: _Text | None = Field(default=None, description="sbatch --partition.")
-    account: _Text | None = Field(default=None, description="sbatch --account.")
-    qos: _Text | None = Field(default=None, description="sbatch --qos.")
-    constraint: _Text | None = Field(default=None, description="sbatch --constraint.")
-    gpu_type: _Text | None = Field(
+    partition: Text | None = Field(default=None, description="sbatch --partition.")
+    account: Text | None = Field(default=None, description="sbatch --account.")
+    qos: Text | None = Field(default=None, description="sbatch --qos.")
+    constraint: Text | None = Field(default=None, description="sbatch --constraint.")
+    gpu_type: Text | None = Field(
         default=None, description="Type of the GPUs in --gres, such as a100. Default: any."
     )
-    setup: list[_Text] = Field(
+    setup: list[Text] = Field(
         default=[],
         description="Lines of bash before each trial, such as module load python/3.12.",
     )
-    python: _Text | None = Field(
+    python: Text | None = Field(
         default=None,
         description="Python of the trials on the cluster. Default: python3 after setup lines or "
         "with host, else that of the active environment.",

@@ -31,6 +31,7 @@ from cloudtune.results import (
     is_integer,
     is_text,
     is_time,
+    is_whole,
     or_absent,
     parse_record,
     parse_report,
@@ -272,7 +273,7 @@ class SlurmJobs:
         self, content: bytes, name: str, checks: Mapping[str, Callable[[object], bool]]
     ) -> Json | None:
         """Return the object in a file; None if it is missing, or is being written."""
-        return parse_record(content, checks, name, self._hide) if _is_whole(content) else None
+        return parse_record(content, checks, name, self._hide) if is_whole(content) else None
 
     def _ask_queue(self, starts: Mapping[str, _Start]) -> None:
         """Read the queue if it is time, or earlier for jobs that may not exist.
@@ -367,14 +368,3 @@ class SlurmJobs:
         except SlurmError as error:
             if not any(text in str(error).lower() for text in _GONE):
                 raise
-
-
-def _is_whole(content: bytes) -> bool:
-    """Return whether a file has a whole JSON value: it is not missing or being written."""
-    try:
-        json.loads(content)
-    except ValueError:
-        return False
-    except RecursionError:
-        return True
-    return True

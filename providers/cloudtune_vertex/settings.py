@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from cloudtune.provider import CloudSettings, MoneyAmount, Seconds
+from cloudtune.provider import CloudSettings, MoneyAmount, Seconds, SettingsPart, Text
 
 NAME = "vertex"
 
-_Text = Annotated[StrictStr, Field(min_length=1)]
 
-
-class Prices(BaseModel):
+class Prices(SettingsPart):
     """Prices in your project, instead of cloudtune's list."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     hour: MoneyAmount = Field(
         description="One hour of one machine with its accelerators and disk, such as 0.22 USD; of "
@@ -30,20 +26,20 @@ class Prices(BaseModel):
 class VertexSettings(CloudSettings):
     """Where and how Vertex AI runs the trials, one machine per trial."""
 
-    project: _Text | None = Field(
+    project: Text | None = Field(
         default=None,
         description="Project id; default: GOOGLE_CLOUD_PROJECT, CLOUD_ML_PROJECT_ID, or gcloud's "
         "project.",
     )
-    location: _Text | None = Field(
+    location: Text | None = Field(
         default=None,
         description="Such as us-central1; default: GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or "
         "gcloud's ai/region.",
     )
-    impersonate: _Text | None = Field(
+    impersonate: Text | None = Field(
         default=None, description="Service account that cloudtune uses to call Google."
     )
-    bucket: _Text | None = Field(
+    bucket: Text | None = Field(
         default=None,
         description="Name of a bucket in the location, for code, inputs and outputs.",
     )
@@ -51,15 +47,15 @@ class VertexSettings(CloudSettings):
         default="cloudtune", description="Prefix of all objects in the bucket."
     )
 
-    image: _Text | None = Field(
+    image: Text | None = Field(
         default=None,
         description="Address of the container image: a prebuilt training image of Google, or your "
         "own.",
     )
-    machine_type: _Text | None = Field(
+    machine_type: Text | None = Field(
         default=None, description="machineSpec.machineType, such as n1-standard-4."
     )
-    accelerator_type: _Text | None = Field(
+    accelerator_type: Text | None = Field(
         default=None, description="machineSpec.acceleratorType, such as NVIDIA_TESLA_T4."
     )
     accelerator_count: Annotated[StrictInt, Field(ge=1)] | None = Field(
@@ -73,7 +69,7 @@ class VertexSettings(CloudSettings):
         default=None, description="diskSpec.bootDiskSizeGb; default: 100."
     )
 
-    persistent_resource: _Text | None = Field(
+    persistent_resource: Text | None = Field(
         default=None,
         description="jobSpec.persistentResourceId: existing machines on which trials run; driven "
         "mode only.",
@@ -96,16 +92,16 @@ class VertexSettings(CloudSettings):
         "restarts.",
     )
 
-    service_account: _Text | None = Field(
+    service_account: Text | None = Field(
         default=None,
         description="jobSpec.serviceAccount: the service account of trials; default: Vertex AI's "
         "Custom Code Service Agent.",
     )
-    network: _Text | None = Field(
+    network: Text | None = Field(
         default=None,
         description="jobSpec.network: projects/NUMBER/global/networks/NAME, peered with Vertex AI.",
     )
-    kms_key: _Text | None = Field(
+    kms_key: Text | None = Field(
         default=None,
         description="encryptionSpec.kmsKeyName: the key that encrypts the job and its trials.",
     )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from cloudtune.provider import CloudSettings, Mode, MoneyAmount
+from cloudtune.provider import CloudSettings, Mode, MoneyAmount, SettingsPart, Text
 from cloudtune_watson.versions import AUTO, BackendName, choose_backend
 
 NAME = "watson"
@@ -18,13 +18,10 @@ SETTINGS = f"providers.{NAME}"
 
 MODES: dict[str, Mode] = {"wml": "driven", "wmla": "managed", "jobs": "driven"}
 """The mode of each back end."""
-_Text = Annotated[StrictStr, Field(min_length=1)]
 
 
-class Prices(BaseModel):
+class Prices(SettingsPart):
     """Your prices; IBM does not publish any."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     capacity_unit_hour: MoneyAmount | None = Field(
         default=None, description="One capacity-unit hour, such as 0.50 USD."
@@ -44,44 +41,44 @@ class WatsonSettings(CloudSettings):
         "Learning of Cloud Pak for Data or Software Hub. wmla: the hyperparameter search of WML "
         "Accelerator. auto: the one that url and version decide.",
     )
-    url: _Text | None = Field(
+    url: Text | None = Field(
         default=None,
         description="https address of the cluster, or of IBM Cloud's region, such as "
         "https://us-south.ml.cloud.ibm.com; for wmla, of the Accelerator's console.",
     )
-    sign_in_url: _Text | None = Field(
+    sign_in_url: Text | None = Field(
         default=None,
         description="wmla: https address of the cluster that issues tokens; default: url.",
     )
-    version: _Text | None = Field(
+    version: Text | None = Field(
         default=None,
         description="Version of Cloud Pak for Data or Software Hub, such as '5.1'; standalone for "
         "an Accelerator without them. Not needed on IBM Cloud.",
     )
-    certificate: _Text | None = Field(
+    certificate: Text | None = Field(
         default=None,
         description="File with the certificates to verify the cluster; default: those of Python.",
     )
-    username: _Text | None = Field(
+    username: Text | None = Field(
         default=None, description="User to sign in; not needed on IBM Cloud."
     )
-    key_variable: _Text = Field(
+    key_variable: Text = Field(
         default="WATSONX_APIKEY",
         description="Name of the environment variable with the API key; for a standalone "
         "Accelerator, with the password.",
     )
 
-    space_id: _Text | None = Field(
+    space_id: Text | None = Field(
         default=None, description="wml, jobs: id of the deployment space."
     )
-    project_id: _Text | None = Field(default=None, description="wml: id of a project, instead.")
-    hardware_spec: _Text | None = Field(
+    project_id: Text | None = Field(default=None, description="wml: id of a project, instead.")
+    hardware_spec: Text | None = Field(
         default=None, description="wml, jobs: name of the hardware specification, such as M."
     )
     nodes: Annotated[StrictInt, Field(ge=1)] = Field(
         default=1, description="wml: nodes of one trial."
     )
-    software_spec: _Text | None = Field(
+    software_spec: Text | None = Field(
         default=None,
         description="wml, jobs: name of the software specification, such as "
         "tensorflow_rt24.1-py3.11; for jobs one of the runtimes, such as runtime-25.1-py3.12.",
@@ -89,21 +86,21 @@ class WatsonSettings(CloudSettings):
     prefix: StrictStr = Field(
         default="cloudtune", description="wml: prefix of the results among the space's assets."
     )
-    tags: list[_Text] = Field(default=[], description="wml, jobs: tags of each job.")
+    tags: list[Text] = Field(default=[], description="wml, jobs: tags of each job.")
     visible_secrets: StrictBool = Field(
         default=False,
         description="jobs: send values of from_env, which everyone who may read the jobs of the "
         "space can read.",
     )
 
-    exec_start: _Text | None = Field(
+    exec_start: Text | None = Field(
         default=None,
         description="wmla: --exec-start, the framework that starts a trial, such as PyTorch.",
     )
     worker_devices: Annotated[StrictInt, Field(ge=0)] | None = Field(
         default=None, description="wmla: --workerDeviceNum, GPUs of a trial; default: IBM's."
     )
-    instance_group: _Text | None = Field(
+    instance_group: Text | None = Field(
         default=None, description="wmla, standalone: modelSpec.sigName, the instance group."
     )
     prices: Prices | None = Field(default=None, description="Your prices.")

@@ -12,7 +12,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.code import other_sources, source_address
 from cloudtune.dialect.model import Dialect
-from cloudtune.dialect.native import Native, map_at, native_of, take_block
+from cloudtune.dialect.native import Native, map_at, native_of, option_entries, take_block
 from cloudtune.dialect.ranges import LINEAR_AND_LOG
 from cloudtune.dialect.words import Words, inverse
 from cloudtune.fitting.capabilities import NOTHING, Adjustment
@@ -24,7 +24,6 @@ from cloudtune.formats.azure.short import is_short, read_short
 from cloudtune.formats.azure.space_writer import (
     SpaceWriter,
     exponent_base,
-    kept_definitions,
     option_key,
     sweep_of,
 )
@@ -208,7 +207,7 @@ def _native(study: Study) -> Native:
             return None
         return read_alone(SpaceReader(Report(), base), entry)
 
-    return Native(rest, block, kept_definitions(block), reread)
+    return Native(rest, block, option_entries(block, "values"), reread)
 
 
 def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from cloudtune.dialect.native import Entries, Native, map_at
+from cloudtune.dialect.native import Native, map_at
 from cloudtune.dialect.ranges import choice_values, logarithm
 from cloudtune.formats.azure.names import is_automl, log_base
 from cloudtune.formats.azure.short import is_short, read_short
@@ -128,21 +128,3 @@ def sweep_of(rest: Json) -> Json:
 def exponent_base(rest: Json) -> float:
     """Return the base of which the bounds of log ranges are exponents."""
     return log_base(sweep_of(rest).get("sampling_algorithm")) or math.e
-
-
-def kept_definitions(block: Any) -> Entries:
-    """Return the definitions of a search space, or of several, by name."""
-    found: dict[str, list[Any]] = {}
-
-    def add(space: Any, prefix: str) -> None:
-        for name, entry in space.items() if is_map(space) else ():
-            found.setdefault(f"{prefix}{name}", []).append(entry)
-            options: Any = map_at(entry).get("values")
-            for option in options if is_list(options) else []:
-                if is_map(option):
-                    inner = {key: each for key, each in option.items() if is_map(each)}
-                    add(inner, f"{prefix}{name}.")
-
-    for space in block if is_list(block) else [block]:
-        add(space, "")
-    return found

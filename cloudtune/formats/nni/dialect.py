@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.dialect.code import other_sources
 from cloudtune.dialect.model import Dialect
-from cloudtune.dialect.native import Entries, Native, map_at, native_of, take_block
+from cloudtune.dialect.native import Native, map_at, native_of, option_entries, take_block
 from cloudtune.dialect.ranges import RANGES_AND_CHOICES, choice_values
 from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import NOTHING
@@ -39,7 +39,7 @@ from cloudtune.formats.nni.spelling import spelling_of
 from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import list_values
 from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.study.yaml_reader import is_map
 
 _CODE = "put it into the command of a trial"
 _CAPABILITIES = replace(
@@ -237,29 +237,12 @@ def _has_code(rest: Json) -> bool:
     return bool({"trial", *_COMMANDS} & rest.keys())
 
 
-def _entries(block: Any) -> Entries:
-    """Return the definitions of a search space by name."""
-    found: dict[str, list[Any]] = {}
-
-    def add(space: Any, prefix: str) -> None:
-        for name, entry in space.items() if is_map(space) else ():
-            found.setdefault(f"{prefix}{name}", []).append(entry)
-            options: Any = map_at(entry).get("_value")
-            for option in options if is_list(options) else []:
-                if is_map(option):
-                    inner = {key: each for key, each in option.items() if key != "_name"}
-                    add(inner, f"{prefix}{name}.")
-
-    add(block, "")
-    return found
-
-
 def _native(study: Study) -> Native:
     rest = native_of(study, HOME)
     if _is_space(study):
-        return Native({}, rest, _entries(rest), _reread)
+        return Native({}, rest, option_entries(rest, "_value"), _reread)
     block = take_block(rest, SPELLINGS["space"][spelling_of(rest)])
-    return Native(rest, block, _entries(block), _reread)
+    return Native(rest, block, option_entries(block, "_value"), _reread)
 
 
 def _reread(entry: Any) -> Json | None:
