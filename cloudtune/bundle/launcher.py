@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloudtune import callbacks, launcher, trial
+from cloudtune.bundle.locked_requirements import installed_file
 from cloudtune.fitting.fit import FittedStudy, restore_definitions
 from cloudtune.study.schema import Json
 
@@ -62,6 +63,8 @@ def launch_data(
     """
     study = fitted.original
     call = study.trial.model_dump(mode="json", include=_CALL_FIELDS, exclude_none=True)
+    if requirements := installed_file(study.trial.requirements):
+        call["requirements"] = requirements
     return {
         "format": "cloudtune.launch/v1",
         "run": run,

@@ -8,14 +8,15 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
+from cloudtune.bundle.locked_requirements import read_requirements
 from cloudtune.bundle.missing_modules import package_of
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
+from cloudtune.errors import UsageError
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
-from cloudtune.study.regular_files import read_regular
 
 _FRAMEWORKS: Mapping[str, Collection[str]] = {
     r"scikit-learn|sklearn": ("sklearn", "numpy", "scipy", "joblib", "pandas"),
@@ -106,8 +107,8 @@ def _required_packages(plan: Plan) -> frozenset[str] | None:
     if not name or source is None:
         return frozenset()
     try:
-        lines = read_regular(source / name).decode("utf-8").splitlines()
-    except (OSError, ValueError):
+        lines = read_requirements(source, name).text.splitlines()
+    except (OSError, ValueError, UsageError):
         return frozenset()
     packages: set[str] = set()
     for line in lines:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from cloudtune.bundle.files import copy_files
+from cloudtune.bundle.locked_requirements import write_requirements
 from cloudtune.emulation import process
 from cloudtune.engine.job_poller import JobPoller
 from cloudtune.errors import CloudtuneError
@@ -113,6 +114,7 @@ class Probe:
         self.folder.mkdir(parents=True)
         if facts.source is not None:
             copy_files(facts.source, facts.files or (), self.folder / "source", facts.unhashed)
+            write_requirements(self.folder / "source", self.plan.study.trial.requirements)
         try:
             self._runner = self._create_runner()
         except BaseException:

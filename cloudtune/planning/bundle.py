@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloudtune.bundle.files import find_credentials, list_files, outside_links
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.outputs import unhashed_files
 from cloudtune.provider.source_size import disk_shortage
+from cloudtune.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,24 @@ class Bundle:
     """None if the files do not fit on the disk, so that the plan is refused."""
     credentials: tuple[str, ...]
     outside_links: Mapping[str, str]
+
+
+def read_pins(study: Study, source: Path | None) -> dict[str, Any]:
+    """Return the fields of `Facts` about the exact versions of the required packages."""
+    name = study.trial.requirements
+    if not name:
+        return {}
+    from cloudtune.bundle.locked_requirements import LockError, is_converted, read_requirements
+
+    if source is None:
+        problem = f"{name} must be converted, and the code is at the service already: put a"
+        return {"lock_problem": f"{problem} requirements file there" if is_converted(name) else ""}
+    try:
+        return {"floating": read_requirements(source, name).floating}
+    except LockError as error:
+        return {"lock_problem": str(error)}
+    except (OSError, UnicodeDecodeError):  # an absent file is a finding of its own
+        return {}
 
 
 def read_bundle(source: Path, without: Sequence[Path], study_file: str | None) -> Bundle:

@@ -22,7 +22,7 @@ from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import FittedStudy, fit, identity_fit
 from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.bool_options import check_bool_options, read_bool_options
-from cloudtune.planning.bundle import Bundle, read_bundle
+from cloudtune.planning.bundle import Bundle, read_bundle, read_pins
 from cloudtune.planning.preflight import (
     check_completeness,
     check_cost_metric,
@@ -119,6 +119,7 @@ def plan(
     )
     if source:
         facts = replace(facts, **vars(bundles[source]))
+    facts = replace(facts, **read_pins(study, source))
     if facts.emulated:
         settings = provider.stand_ins(settings)
     lookup = provider.lookup(study, settings, facts)

@@ -25,6 +25,9 @@ _SHOWN_CREDENTIALS = 5
 _PACKAGES = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
 """The package that a method needs, and the extra that installs it."""
 
+_MAX_FLOATING = 8
+"""Packages that are listed."""
+
 
 def check_completeness(study: Study, limits: Limits) -> Iterator[Finding]:
     """Yield what a partial study must still define before it can run on any provider.
@@ -123,6 +126,13 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
             f"trial.source.{provider}"
         )
         yield Finding("refused", "trial.source", reason)
+    if facts.lock_problem:
+        yield Finding("refused", "trial.requirements", facts.lock_problem)
+    if facts.floating and provider != "local":
+        names = ", ".join(facts.floating[:_MAX_FLOATING])
+        more = ", …" if len(facts.floating) > _MAX_FLOATING else ""
+        text = f"the environment floats: {names}{more} can have another version in each trial; "
+        yield Note("trial.requirements", f"{text}write exact versions, or name a lock")
     yield from _check_size(lookup.source)
     for name in lookup.source.absent:
         fields = {study.trial.script: "script", study.trial.requirements: "requirements"}

@@ -5,6 +5,7 @@ from cloudtune.bundle.launcher import START as START
 from cloudtune.bundle.launcher import launcher_files as launcher_files
 from cloudtune.bundle.launcher import launcher_program as launcher_program
 from cloudtune.bundle.launcher import script_modules as script_modules
+from cloudtune.bundle.locked_requirements import read_requirements as read_requirements
 from cloudtune.bundle.unpack import BadArchive as BadArchive
 from cloudtune.bundle.unpack import unpack as unpack
 from cloudtune.diagnostics import Check as Check

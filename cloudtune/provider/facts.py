@@ -158,6 +158,10 @@ class Facts:
     """The provider's names of the jobs of the warm start."""
     parent_remarks: tuple[str, ...] = ()
     """What does not count in files of the warm start."""
+    floating: tuple[str, ...] = ()
+    """The required packages of which each trial may get another version."""
+    lock_problem: str = ""
+    """Why the requirements cannot be converted to what pip reads."""
     emulated: bool = False
     """Whether the job runs on the provider's emulator on this machine."""
     emulator: str | None = None

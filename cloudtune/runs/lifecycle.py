@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cloudtune.bundle.files import copy_files, fingerprint, link_files, list_files
+from cloudtune.bundle.locked_requirements import CONVERTED, is_converted, write_requirements
 from cloudtune.common.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
@@ -182,10 +183,14 @@ def _add_files(
     plan: Plan, ledger: Ledger, generated: Mapping[str, bytes], not_hashed: Sequence[str]
 ) -> Plan:
     """Write files into the copy of a plan's source; return the plan with the new hash."""
-    facts = plan.facts
+    facts, requirements = plan.facts, plan.study.trial.requirements
+    copy = ledger.job_folder(facts.run_id, plan.provider) / "source"
+    if facts.source is not None and is_converted(requirements):
+        write_requirements(copy, requirements)
+        plan = _replan(plan, facts.source_hash, (*facts.unhashed, CONVERTED))
+        facts = plan.facts
     if not generated:
         return plan
-    copy = ledger.job_folder(facts.run_id, plan.provider) / "source"
     for name, content in generated.items():
         (copy / name).write_bytes(content)
     names = [name for name in {*(facts.files or ()), *generated} if os.path.lexists(copy / name)]

@@ -286,8 +286,8 @@ class TrialSpec(Model):
     )
     requirements: StrictStr | None = Field(
         default=None,
-        description="Requirements file, relative to source; services install it, this machine "
-        "does not.",
+        description="Requirements file, lock (uv.lock, pylock.toml), or script with packages in "
+        "its header, relative to source; services install it, this machine does not.",
     )
     python: StrictStr | None = Field(
         default=None,

@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cloudtune.provider import Facts, Inputs, Lookup, Price, Study, read_regular
+from cloudtune.provider import (
+    Facts,
+    Inputs,
+    Lookup,
+    Price,
+    Study,
+    UsageError,
+    read_requirements,
+)
 from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
@@ -56,9 +64,9 @@ def _packages(study: Study, facts: Facts) -> list[str]:
     if not name or facts.source is None:
         return []
     try:
-        text = read_regular(facts.source / name).decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return []  # the core reports that it is absent
+        text = read_requirements(facts.source, name).text
+    except (OSError, UnicodeDecodeError, UsageError):
+        return []  # the core reports it
     lines = (line.split(" #")[0].strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 

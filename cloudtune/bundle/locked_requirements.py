@@ -1,0 +1,229 @@
+"""Requirements as pip reads them, also from a lock: exact versions with hashes.
+
+A lock is ``uv.lock``, ``pylock.toml`` (PEP 751), or the lock of a script with its dependencies in
+its header (PEP 723). It is converted without a network, so all services install the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from cloudtune.errors import UsageError
+from cloudtune.study.regular_files import read_regular
+
+CONVERTED = "cloudtune-requirements.txt"
+"""The file in the copy of the source that pip reads instead of a lock or a script."""
+_PYPI = "https://pypi.org/simple"
+_MAX_WAYS = 256
+"""Conditions under which a package is needed."""
+_MAX_BYTES = 64 * 1024**2
+_NOT_FROM_AN_INDEX = ("git", "vcs", "directory", "editable", "path", "archive")
+_HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+"""As PEP 723 gives it."""
+_EXACT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*={2,3}\s*[^\s,;*]+\s*(;.*)?$")
+
+Json = Mapping[str, Any]
+
+
+class LockError(UsageError):
+    """A lock or a header cannot be converted; the message says why, and what to do."""
+
+
+class Requirements(NamedTuple):
+    """Requirements as pip reads them."""
+
+    text: str
+    floating: tuple[str, ...]
+    """Those of which each trial may get another version."""
+
+
+def is_converted(name: str | None) -> bool:
+    """Return whether a file of requirements is a lock or a script, and not what pip reads."""
+    return bool(name) and Path(str(name)).suffix in {".lock", ".toml", ".py"}
+
+
+def installed_file(name: str | None) -> str | None:
+    """Return the file that pip reads, in the copy of the source."""
+    return CONVERTED if is_converted(name) else name
+
+
+def read_requirements(source: Path, name: str) -> Requirements:
+    """Return the requirements in a file of a source folder.
+
+    Raises:
+        LockError: If a lock or a header cannot be converted.
+        OSError: If the file cannot be read.
+        UnicodeDecodeError: If it is not text.
+    """
+    path = source / name
+    text = read_regular(path, _MAX_BYTES).decode("utf-8")
+    if path.suffix == ".py":
+        lock = path.with_name(f"{path.name}.lock")
+        if not lock.is_file():
+            lines = _read_header(text, name)
+            return Requirements(_join(lines), tuple(_floating(lines)))
+        path, text = lock, read_regular(lock, _MAX_BYTES).decode("utf-8")
+    elif not is_converted(name):
+        return Requirements(text, tuple(_floating(text.splitlines())))
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+        lines = _pylock(document) if "lock-version" in document else _uv_lock(document, path.name)
+    except tomllib.TOMLDecodeError as error:
+        raise LockError(f"{path.name} is not TOML: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LockError(f"{path.name} is not a lock that cloudtune can read ({error!r})") from error
+    return Requirements(_join(lines), ())
+
+
+def write_requirements(source: Path, name: str | None) -> None:
+    """Write what pip reads into a copy of a source folder, if its requirements are converted.
+
+    Raises:
+        LockError: If they cannot be converted.
+        OSError: If a file cannot be read or written.
+    """
+    if name and is_converted(name):
+        (source / CONVERTED).write_text(read_requirements(source, name).text, "utf-8")
+
+
+def _join(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _read_header(text: str, name: str) -> list[str]:
+    """Return the dependencies in the header of a script."""
+    headers = list(_HEADER.finditer(text.replace("\r\n", "\n")))
+    if len(headers) != 1:
+        count = "no header" if not headers else f"{len(headers)} headers"
+        raise LockError(f"{name} has {count} with its dependencies, as in `# /// script` (PEP 723)")
+    content = "".join(
+        line[2:] if line.startswith("# ") else line[1:]
+        for line in headers[0]["content"].splitlines(keepends=True)
+    )
+    import tomllib
+
+    try:
+        dependencies: Any = tomllib.loads(content).get("dependencies", [])
+    except tomllib.TOMLDecodeError as error:
+        raise LockError(f"the header of {name} is not TOML: {error}") from error
+    if not isinstance(dependencies, list) or not all(
+        isinstance(each, str) and "\n" not in each for each in cast("list[object]", dependencies)
+    ):
+        raise LockError(f"dependencies in the header of {name} must be a list of strings")
+    return cast("list[str]", dependencies)
+
+
+def _floating(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the names of requirements without an exact version, and files that pip reads, too."""
+    for line in lines:
+        text = re.sub(r"(^|\s)#.*|\s--hash=\S+|\\$", "", line).strip()
+        if not text or (text.startswith("-") and not text.startswith(("-r", "--requirement"))):
+            continue
+        if not _EXACT.match(text) and "@" not in text:
+            yield re.split(r"[\s\[<>=!~;]", text)[0] if not text.startswith("-") else text
+
+
+def _line(package: Json, marker: str, hashes: Sequence[str], file: str) -> str:
+    """Return one requirement; pip checks the hashes of all requirements or of none."""
+    name, version = package["name"], package.get("version")
+    places = {*(package.get("source") or ()), *package}
+    place = next((key for key in _NOT_FROM_AN_INDEX if key in places), "")
+    if place or not version or not hashes:
+        why = f"it comes from {place}" if place else "it has no version or no hashes"
+        raise LockError(
+            f"{file}: pip cannot check {name}, since {why}; take it from an index, or write a "
+            "requirements file"
+        )
+    words = [f"{name}=={version}", *([f"; {marker}"] if marker else [])]
+    return " ".join([*words, *(f"--hash={each}" for each in hashes)])
+
+
+def _pylock(document: Json) -> list[str]:
+    """Return the requirements in ``pylock.toml`` of version 1, without extras and groups."""
+    if not str(document["lock-version"]).startswith("1."):
+        raise LockError(f"pylock.toml has the version {document['lock-version']}; 1.0 is known")
+    lines: list[str] = []
+    indexes: list[str] = []
+    for package in document.get("packages", ()):
+        marker = str(package.get("marker", ""))
+        if re.search(r"\b(extras|dependency_groups)\b", marker):
+            raise LockError(
+                f"pylock.toml: {package['name']} depends on extras or groups, which pip does not "
+                "choose; export the lock without them"
+            )
+        files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]
+        hashes = [f"{kind}:{digest}" for each in files for kind, digest in each["hashes"].items()]
+        lines.append(_line(package, marker, sorted({*hashes}), "pylock.toml"))
+        indexes += [str(package["index"])] if "index" in package else []
+    return [*_index_lines(indexes), *lines]
+
+
+def _index_lines(indexes: Iterable[str]) -> list[str]:
+    known = {_PYPI, f"{_PYPI}/"}
+    return [f"--extra-index-url {each}" for each in dict.fromkeys(indexes) if each not in known]
+
+
+def _uv_lock(document: Json, file: str) -> list[str]:
+    """Return the requirements in a lock of uv: what the project itself depends on, and so on.
+
+    A package that only some systems need has the conditions of all ways that lead to it.
+    """
+    if document.get("version") != 1:
+        raise LockError(f"{file} has the version {document.get('version')}; 1 is known")
+    packages: list[Json] = document.get("package", [])
+    roots = [each for each in packages if _is_root(each)]
+    manifest: Json = document.get("manifest") or {}
+    edges: list[Json] = [*manifest.get("requirements", ())]
+    for root in roots:
+        edges += root.get("dependencies", ())
+    if not roots and not edges:
+        raise LockError(f"{file} has no project, and no script: lock one of them")
+    by_name: dict[str, list[Json]] = {}
+    for package in packages:
+        by_name.setdefault(str(package["name"]), []).append(package)
+    conditions: dict[tuple[int, str], set[frozenset[str]]] = {}
+    waiting = [(edge, frozenset[str]()) for edge in edges]
+    while waiting:
+        edge, before = waiting.pop()
+        markers = before | ({str(edge["marker"])} if edge.get("marker") else set[str]())
+        for package in by_name.get(str(edge["name"]), []):
+            if edge.get("version") not in {None, package.get("version")} or _is_root(package):
+                continue
+            optional: Json = package.get("optional-dependencies") or {}
+            parts = {each: optional.get(each, ()) for each in edge.get("extra", ())}
+            for part, inner in {"": package.get("dependencies", ()), **parts}.items():
+                known = conditions.setdefault((id(package), part), set())
+                if any(each <= markers for each in known):
+                    continue
+                if len(known) >= _MAX_WAYS:
+                    raise LockError(f"{file}: {package['name']} has too many conditions")
+                known -= {each for each in known if markers <= each}
+                known.add(markers)
+                waiting += [(each, markers) for each in inner]
+    lines: list[str] = []
+    indexes: list[str] = []
+    for package in packages:
+        if ways := conditions.get((id(package), "")):
+            files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]
+            hashes = sorted({str(each["hash"]) for each in files if "hash" in each})
+            lines.append(_line(package, _marker(ways), hashes, file))
+            source: Json = package.get("source") or {}
+            indexes += [str(source["registry"])] if "registry" in source else []
+    return [*_index_lines(indexes), *lines]
+
+
+def _is_root(package: Json) -> bool:
+    """Return whether a package of a lock of uv is the project itself."""
+    source: Json = package.get("source") or {}
+    return "virtual" in source or "." in {source.get("editable"), source.get("directory")}
+
+
+def _marker(ways: Iterable[frozenset[str]]) -> str:
+    """Return the condition under which one of several ways leads to a package."""
+    texts = [" and ".join(f"({each})" for each in sorted(way)) for way in ways]
+    return "" if "" in texts else " or ".join(sorted(texts))

@@ -1,0 +1,258 @@
+"""Locks as pip reads them. The locks have the form of uv 0.13.9, with made-up packages."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+from cloudtune.bundle.launcher import launch_data
+from cloudtune.bundle.locked_requirements import CONVERTED, LockError, read_requirements
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.planning.planner import plan
+from cloudtune.runs import lifecycle
+from cloudtune.runs.source_check import require_unchanged_source
+from cloudtune.study.study import Study
+
+
+def package(name: str, version: str = "1.0", more: str = "", registry: str = "") -> str:
+    registry = registry or "https://pypi.org/simple"
+    return f"""
+[[package]]
+name = "{name}"
+version = "{version}"
+source = {{ registry = "{registry}" }}
+{more}
+sdist = {{ url = "https://x/{name}.tar.gz", hash = "sha256:{name}s", size = 1 }}
+wheels = [{{ url = "https://x/{name}.whl", hash = "sha256:{name}{version}w", size = 1 }}]
+"""
+
+
+ROOT = """
+version = 1
+revision = 3
+requires-python = ">=3.10"
+
+[[package]]
+name = "proj"
+version = "0.1.0"
+source = { virtual = "." }
+dependencies = [
+    { name = "plain" },
+    { name = "extra", extra = ["more"] },
+    { name = "winonly", marker = "sys_platform == 'win32'" },
+    { name = "forked", version = "1.0", marker = "python_full_version < '3.12'" },
+    { name = "forked", version = "2.0", marker = "python_full_version >= '3.12'" },
+]
+
+[package.dev-dependencies]
+dev = [{ name = "unused" }]
+"""
+UV_LOCK = ROOT + "".join(
+    [
+        package(
+            "plain",
+            more="""dependencies = [
+    { name = "both", marker = "sys_platform == 'linux'" },
+    { name = "loop" },
+]""",
+        ),
+        package(
+            "extra",
+            registry="https://index.example/simple",
+            more='dependencies = [{ name = "both", marker = "sys_platform == \'darwin\'" }]',
+        )
+        + '\n[package.optional-dependencies]\nmore = [{ name = "optional" }]\n',
+        package("winonly", more='dependencies = [{ name = "deep", marker = "os_name == \'nt\'" }]'),
+        package("forked"),
+        package("forked", "2.0"),
+        package("both"),
+        package("deep"),
+        package("loop", more='dependencies = [{ name = "plain" }]'),
+        package("optional"),
+        package("unused"),
+    ]
+)
+PYLOCK = """
+lock-version = "1.0"
+created-by = "uv"
+
+[[packages]]
+name = "plain"
+version = "1.0"
+index = "https://pypi.org/simple"
+sdist = { url = "https://x/plain.tar.gz", hashes = { sha256 = "a" } }
+wheels = [{ url = "https://x/plain.whl", hashes = { sha256 = "b" } }]
+
+[[packages]]
+name = "other"
+version = "2"
+marker = "sys_platform == 'win32'"
+index = "https://index.example/simple"
+wheels = [{ url = "https://x/other.whl", hashes = { sha256 = "c" } }]
+"""
+HEADER = """#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.10"
+# dependencies = [
+#     "plain>=1",
+#     "exact==2.0",
+# ]
+# ///
+import plain
+"""
+SCRIPT_LOCK = f"""version = 1
+revision = 3
+
+[manifest]
+requirements = [{{ name = "plain", specifier = ">=1" }}]
+{package("plain", more='dependencies = [{ name = "both" }]')}{package("both")}
+"""
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+    return folder
+
+
+def installed(text: str, **environment: str) -> dict[str, str]:
+    """Return what pip installs somewhere: the version of each package."""
+    versions: dict[str, str] = {}
+    for line in text.splitlines():
+        words, *hashes = re.split(r"\s+--hash=", line)
+        if not line.startswith("--"):
+            requirement = Requirement(words)
+            assert all(re.fullmatch(r"sha256:\w.*", each) for each in hashes)
+            assert hashes
+            here: Any = {**default_environment(), **environment}
+            if requirement.marker is None or requirement.marker.evaluate(here):
+                versions[requirement.name] = str(requirement.specifier)
+    return versions
+
+
+def test_a_lock_of_uv_has_what_its_project_needs_on_each_system(tmp_path: Path) -> None:
+    text, floating = read_requirements(write(tmp_path, uv__lock=UV_LOCK), "uv.lock")
+    assert floating == ()
+    assert text.startswith("--extra-index-url https://index.example/simple\n")
+    same = {"plain": "==1.0", "extra": "==1.0", "optional": "==1.0", "loop": "==1.0"}
+    linux = {"sys_platform": "linux", "os_name": "posix", "python_full_version": "3.11.2"}
+    assert installed(text, **linux) == {**same, "both": "==1.0", "forked": "==1.0"}
+    mac = {"sys_platform": "darwin", "os_name": "posix", "python_full_version": "3.12.0"}
+    assert installed(text, **mac) == {**same, "both": "==1.0", "forked": "==2.0"}
+    windows = {"sys_platform": "win32", "os_name": "nt", "python_full_version": "3.12.0"}
+    assert installed(text, **windows) == {
+        **same,
+        "winonly": "==1.0",
+        "deep": "==1.0",
+        "forked": "==2.0",
+    }
+    assert "--hash=sha256:plain1.0w --hash=sha256:plains" in text
+
+
+def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
+    write(tmp_path, pylock__toml=PYLOCK, train__py=HEADER, train__py__lock=SCRIPT_LOCK)
+    text = read_requirements(tmp_path, "pylock.toml").text
+    assert text.splitlines() == [
+        "--extra-index-url https://index.example/simple",
+        "plain==1.0 --hash=sha256:a --hash=sha256:b",
+        "other==2 ; sys_platform == 'win32' --hash=sha256:c",
+    ]
+    assert installed(read_requirements(tmp_path, "train.py").text) == {
+        "plain": "==1.0",
+        "both": "==1.0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "floating"),
+    [
+        ("a==1.0\nb[x] == 2 ; python_version > '3'\n# c\n\nd @ https://x/d.whl\n-i https://x", ()),
+        ("a==1.0 \\\n    --hash=sha256:0\n", ()),
+        ("a>=1\nb\nc==1.*\nd~=1.0  # why\n-r other.txt", ("a", "b", "c", "d", "-r other.txt")),
+    ],
+)
+def test_what_floats_is_named(tmp_path: Path, text: str, floating: tuple[str, ...]) -> None:
+    write(tmp_path, requirements__txt=text)
+    assert read_requirements(tmp_path, "requirements.txt") == (text, floating)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("uv.lock", "version = 2", "has the version 2; 1 is known"),
+        ("uv.lock", "version = 1", "has no project, and no script"),
+        ("uv.lock", "[", "is not TOML"),
+        ("uv.lock", "version = 1\npackage = 3", "is not a lock that cloudtune can read"),
+        (
+            "uv.lock",
+            ROOT + '[[package]]\nname = "plain"\nversion = "1"\nsource = { git = "https://x" }\n',
+            "pip cannot check plain, since it comes from git",
+        ),
+        ("pylock.toml", 'lock-version = "2.0"', "has the version 2.0"),
+        ("pylock.toml", PYLOCK.replace("sys_platform ==", "'x' in extras and"), "extras or groups"),
+        ("train.py", "import plain\n", "has no header with its dependencies"),
+        ("train.py", HEADER + HEADER, "has 2 headers"),
+        ("train.py", HEADER.replace('"plain>=1"', "1"), "must be a list of strings"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(
+    tmp_path: Path, name: str, text: str, problem: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(LockError, match=problem):
+        read_requirements(tmp_path, name)
+
+
+def study(requirements: str) -> Study:
+    return Study.model_validate(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"x": {"type": "int", "min": 0, "max": 4}},
+            "limits": {"max_trials": 2},
+            "trial": {"script": "train.py", "source": ".", "requirements": requirements},
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    code = tmp_path / "code"
+    code.mkdir()
+    monkeypatch.chdir(code)
+    return write(code, uv__lock=UV_LOCK, train__py=HEADER)
+
+
+@pytest.mark.parametrize("on", ["sagemaker", "slurm", "ray"])
+def test_the_copy_of_the_source_has_what_pip_reads(folder: Path, on: str) -> None:
+    made = plan(study("uv.lock"), on, base=folder, emulated=True)
+    run = lifecycle.create([made]).id
+    with Ledger() as ledger:
+        record = ledger.run(run)
+        copy = ledger.job_folder(run, on) / "source"
+    text = read_requirements(folder, "uv.lock").text
+    assert (copy / CONVERTED).read_text() == text
+    assert launch_data(made.fitted, run, {}, "source")["trial"]["requirements"] == CONVERTED
+    require_unchanged_source(record, record.jobs[0], copy)
+    assert not (folder / CONVERTED).exists()
+    if on == "ray":  # which installs them itself
+        assert made.facts.data["packages"] == text.splitlines()
+
+
+def test_the_plan_says_what_floats_and_what_cannot_be_read(folder: Path) -> None:
+    texts = [n.text for n in plan(study("train.py"), "slurm", base=folder, emulated=True).notes]
+    assert any(text.startswith("the environment floats: plain can have") for text in texts)
+    fixed = plan(study("uv.lock"), "slurm", base=folder, emulated=True)
+    assert "floats" not in json.dumps([note.text for note in fixed.notes])
+    here = plan(study("train.py"), "local", base=folder)
+    assert "floats" not in json.dumps([note.text for note in here.notes])
+    write(folder, uv__lock="version = 9")
+    broken = plan(study("uv.lock"), "slurm", base=folder, emulated=True)
+    (finding,) = [each for each in broken.findings if each.path == "trial.requirements"]
+    assert (finding.kind, "has the version 9" in finding.reason) == ("refused", True)
