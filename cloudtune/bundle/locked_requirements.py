@@ -16,7 +16,6 @@ from cloudtune.study.regular_files import read_regular
 
 CONVERTED = "cloudtune-requirements.txt"
 """The file in the copy of the source that pip reads instead of a lock or a script."""
-_PYPI = "https://pypi.org/simple"
 _MAX_WAYS = 256
 """Conditions under which a package is needed."""
 _MAX_BYTES = 64 * 1024**2
@@ -164,8 +163,7 @@ def _pylock(document: Json) -> list[str]:
 
 
 def _index_lines(indexes: Iterable[str]) -> list[str]:
-    known = {_PYPI, f"{_PYPI}/"}
-    return [f"--extra-index-url {each}" for each in dict.fromkeys(indexes) if each not in known]
+    return [f"--extra-index-url {each}" for each in dict.fromkeys(indexes)]
 
 
 def _uv_lock(document: Json, file: str) -> list[str]:

@@ -21,7 +21,7 @@ from cloudtune.study.study import Study
 
 
 def package(name: str, version: str = "1.0", more: str = "", registry: str = "") -> str:
-    registry = registry or "https://pypi.org/simple"
+    registry = registry or "https://main.example/simple"
     return f"""
 [[package]]
 name = "{name}"
@@ -85,7 +85,7 @@ created-by = "uv"
 [[packages]]
 name = "plain"
 version = "1.0"
-index = "https://pypi.org/simple"
+index = "https://main.example/simple"
 sdist = { url = "https://x/plain.tar.gz", hashes = { sha256 = "a" } }
 wheels = [{ url = "https://x/plain.whl", hashes = { sha256 = "b" } }]
 
@@ -139,7 +139,10 @@ def installed(text: str, **environment: str) -> dict[str, str]:
 def test_a_lock_of_uv_has_what_its_project_needs_on_each_system(tmp_path: Path) -> None:
     text, floating = read_requirements(write(tmp_path, uv__lock=UV_LOCK), "uv.lock")
     assert floating == ()
-    assert text.startswith("--extra-index-url https://index.example/simple\n")
+    assert text.splitlines()[:2] == [
+        "--extra-index-url https://main.example/simple",
+        "--extra-index-url https://index.example/simple",
+    ]
     same = {"plain": "==1.0", "extra": "==1.0", "optional": "==1.0", "loop": "==1.0"}
     linux = {"sys_platform": "linux", "os_name": "posix", "python_full_version": "3.11.2"}
     assert installed(text, **linux) == {**same, "both": "==1.0", "forked": "==1.0"}
@@ -159,6 +162,7 @@ def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
     write(tmp_path, pylock__toml=PYLOCK, train__py=HEADER, train__py__lock=SCRIPT_LOCK)
     text = read_requirements(tmp_path, "pylock.toml").text
     assert text.splitlines() == [
+        "--extra-index-url https://main.example/simple",
         "--extra-index-url https://index.example/simple",
         "plain==1.0 --hash=sha256:a --hash=sha256:b",
         "other==2 ; sys_platform == 'win32' --hash=sha256:c",
