@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cloudtune.provider import registry
 from cloudtune.study.yaml_reader import is_list, is_map
 
 ROOT = Path(__file__).parent.parent
@@ -103,7 +104,7 @@ def page() -> str:
         for name, each in _all(about):
             if name in recorded:
                 parts.append(_fields(name, about, each, recorded[name]))
-        parts.append(_open_questions(about))
+        parts.append(_open_questions(about) + _answerable(service))
     return "\n".join(parts)
 
 
@@ -204,6 +205,21 @@ def _open_questions(about: dict[str, Any]) -> str:
         anchor = heading.lower().replace(" ", "-")
         lines += [f"From [{name}]({name}#{anchor}):\n", match[1]]
     return "\n".join(lines)
+
+
+def _answerable(service: str) -> str:
+    """Return which of them a verification answers."""
+    lines = ["`cloudtune verify` answers these of them, as far as the service shows it:\n"]
+    for question in questions(service):
+        lines += textwrap.wrap(f"- {question}", 118, subsequent_indent="  ")
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def questions(service: str) -> list[str]:
+    """Return the sentences that a verification of a service answers."""
+    names = registry.names()
+    name = next(each for each in names if service in (each, registry.get(each).recorded_as))
+    return [each.question for each in registry.get(name).verify(())]
 
 
 if __name__ == "__main__":

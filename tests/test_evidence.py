@@ -66,3 +66,11 @@ def test_what_is_not_verified_is_on_the_page() -> None:
     text = evidence.PAGE.read_text("utf-8")
     assert len(re.findall("^### Not verified$", text, re.MULTILINE)) == len(EMULATORS)
     assert "the rates of the" in text
+
+
+@pytest.mark.parametrize("service", EMULATORS)
+def test_a_verification_answers_sentences_of_the_page(service: str) -> None:
+    name = evidence.DATA[service]["page"]
+    text = " ".join((evidence.ROOT / "docs" / name).read_text("utf-8").split())
+    assert evidence.questions(service)
+    assert not [each for each in evidence.questions(service) if f"- {each}" not in text]
