@@ -41,7 +41,7 @@ def answers(calls: Sequence[Call]) -> Iterator[Answer]:
         if "endTime" in job and job["state"] != "JOB_STATE_SUCCEEDED"
     }
     yield Answer(
-        "How a job ends that reaches its `timeout`, and one that is cancelled.",
+        "How a job ends that reaches its `timeout`, and one that is cancelled while it runs.",
         "; ".join(f"{state}: {message[:200]}" for state, message in sorted(ends)),
     )
 
