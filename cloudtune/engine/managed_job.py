@@ -43,6 +43,7 @@ from cloudtune.results.events import (
     JobState,
     Measured,
     Outcome,
+    Running,
     Started,
     Waiting,
 )
@@ -333,6 +334,17 @@ class ManagedJob:
             self._breaker.add(event)
 
 
+def _undated(raw: RawTrial) -> Waiting | Running:
+    """Return what is known of the machine of a trial that ended before the first poll.
+
+    If it was cancelled, it may only have waited, so nothing is counted as its running time. Else it
+    ran at an unknown time.
+    """
+    if raw.state == "cancelled":
+        return Waiting(raw.number, UNKNOWN_TIME, "a machine")
+    return Running(raw.number, UNKNOWN_TIME)
+
+
 def new_events(
     provider: str,
     known: Trials,
@@ -372,6 +384,8 @@ def new_events(
         if trial is None or trial.ended is None:
             run_time = known.last_time(raw.number) if trial else RunTime(now)
             machine = machine_event(raw.number, run_time, raw, now=now, last_poll=last_poll)
+            if machine is None and is_past and raw.over and raw.started is None:
+                machine = _undated(raw)
             events += [machine] if machine else []
         known_measurements = len(trial.measurements) if trial else 0
         events += [

@@ -226,7 +226,8 @@ class _TrialBuilder:
     def _first_ran(self, created: float | None) -> float | None:
         """Return when the trial first ran; None if it never did, or if that is not known."""
         starts = [*self.earlier, self.time]
-        if first := next((t.first_ran for t in starts if t.first_ran is not None), None):
+        first = next((t.first_ran for t in starts if t.first_ran is not None), None)
+        if first is not None:
             return None if first == UNKNOWN_TIME else first
         never_ran = all(each.waited or each.is_waiting for each in starts)
         return None if never_ran else created

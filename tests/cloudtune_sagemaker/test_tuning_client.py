@@ -380,3 +380,33 @@ def test_a_trial_that_ended_for_an_unknown_reason_ends_once(play: Play) -> None:
             if isinstance(event, Ended):
                 ends.append(event.state)
     assert ends == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("state", "started", "seconds", "waited"),
+    [
+        ("cancelled", None, 0, 3600),  # it may only have waited
+        ("failed", None, None, None),
+        ("completed", None, None, None),
+        ("completed", 3000.0, 1600, 2000),
+        ("cancelled", 3000.0, 1600, 2000),
+    ],
+)
+def test_an_attached_trial_without_a_start_does_not_count_its_wait_as_its_run(
+    harness: Harness,
+    state: Any,
+    started: float | None,
+    seconds: float | None,
+    waited: float | None,
+) -> None:
+    job = harness.begin(1)
+    (trial,) = harness.client.status(job).trials
+    raw = replace(trial, state=state, created=1000.0, started=started, ended=4600.0)
+    known = Trials(harness.plan.study, "run", price=1.0)
+    for event in new_events(
+        "sagemaker", known, harness.plan.fitted, [raw], on_invalid=lambda _: None
+    ):
+        known.tell(event)
+    shown = known.get(1)
+    assert (shown.seconds, shown.waited) == (seconds, waited)
+    assert shown.started == started
