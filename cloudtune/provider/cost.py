@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts, Price
-from cloudtune.study.schema import Limits, Mode
+from cloudtune.study.schema import Json, Limits, Mode
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Estimate:
     """Where the price comes from, and its date."""
     uncounted: tuple[str, ...] = ()
     """What the maximum does not include, in words."""
+
+    def to_json(self) -> Json:
+        """Return the estimate as JSON data."""
+        return {**vars(self), "uncounted": list(self.uncounted)}
 
     def __str__(self) -> str:
         hourly = f"{self.hour:.4g} {self.currency} for each hour of a trial ({self.source})"

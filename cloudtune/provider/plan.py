@@ -120,6 +120,6 @@ class Plan(Displayable):
             "findings": [vars(finding) for finding in self.findings],
             "notes": [vars(note) for note in self.notes],
             "unattended": self.unattended,
-            "estimate": vars(self.estimate) if self.estimate else None,
+            "estimate": self.estimate and self.estimate.to_json(),
             **({"broken": self.broken} if self.broken else {}),
         }
