@@ -56,16 +56,19 @@ class PlayedScripts:
     def __init__(self, jobs: Any, begin: Callable[[Any], None], patch: pytest.MonkeyPatch) -> None:
         self._jobs = jobs
         self._begin = begin
+        self._started: list[Any] = []
         patch.setattr(jobs, "_processes", self)
         patch.setattr(jobs, "prepare", self._prepare)
         patch.setattr(jobs, "finish", _do_nothing)
         patch.setattr(jobs, "read_all", lambda: True)
 
     def start(self, number: int, process: Callable[[], ProcessSpec]) -> None:
+        job = self._jobs._runs[number].job
         try:
             process()
         except JobNotStarted as reason:
             self._jobs._receive(Ended(number, time.time(), "failed", str(reason)))
+        self._started.append(job)
 
     def stop(self, number: int, *, now: bool = False) -> None:
         """Do nothing: the script ends when the test says so."""
@@ -85,6 +88,10 @@ class PlayedScripts:
 
     def _run(self, job: Any) -> Any:
         return next(run for run in self._jobs._runs.values() if run.job is job)
+
+    def has_started(self, job: Any) -> bool:
+        """Return whether the script of a job runs or ran; the job is there before."""
+        return any(job is each for each in self._started)
 
     def _prepare(self, run: Any) -> ProcessSpec:
         self._begin(run)
@@ -174,8 +181,10 @@ class PlayedService(Followed):
             tuner.start_trial(Started(number, time.time(), values, memory=memory))
 
     def wait_for(self, *names: str) -> None:
-        """Wait until these jobs exist."""
+        """Wait until these jobs exist, and their scripts have started."""
         self.until(lambda: set(names) <= set(self.jobs()))
+        jobs = [self.jobs()[name] for name in names]
+        self.until(lambda: all(map(self.scripts.has_started, jobs)))
 
     def finish(self, name: str, accuracy: float = 0.5) -> None:
         """Let a script report its objective and end."""
