@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudtune.engine.managed_job import new_events
+from cloudtune.engine.managed_events import new_events
 from cloudtune.errors import UsageError
 from cloudtune.provider.models import JobRef, RawTrial
 from cloudtune.results.events import Ended

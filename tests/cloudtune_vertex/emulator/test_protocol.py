@@ -81,9 +81,12 @@ def test_the_operation_of_a_deletion_can_be_read_until_it_is_deleted(emulator: A
 
     deleted: list[Any] = []
     for number in range(2):
-        pools = [{"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": "1"}]
-        pools[0]["containerSpec"] = {"imageUri": "gcr.io/team/x", "command": ["true"]}
-        job = {"displayName": f"job {number}", "jobSpec": {"workerPoolSpecs": pools}}
+        pool = {
+            "machineSpec": {"machineType": "n1-standard-4"},
+            "replicaCount": "1",
+            "containerSpec": {"imageUri": "gcr.io/team/x", "command": ["true"]},
+        }
+        job = {"displayName": f"job {number}", "jobSpec": {"workerPoolSpecs": [pool]}}
         _, created = ask(f"{emulator.url}{place}/customJobs", "POST", json.dumps(job).encode(), key)
         deleted.insert(0, call(f"/v1/{created['name']}", "DELETE")[1])
     newest, name = deleted[0], f"/v1/{deleted[0]['name']}"
