@@ -49,7 +49,7 @@ class Confirmation:
     @staticmethod
     def from_plan(plan: Mapping[str, Any]) -> Confirmation | None:
         """Return what a plan repeats, from its JSON data; None if it confirms nothing."""
-        stored = plan["facts"].get("confirmation")
+        stored = plan.get("facts", {}).get("confirmation")
         if stored is None:
             return None
         data: dict[str, Any] = dict(stored)
