@@ -28,7 +28,7 @@ ENGINE = [
     ("cloudtune.ledger.ledger:Ledger.begin_job", "after"),
     ("cloudtune.engine.job:job_context", "after"),
     ("cloudtune.ledger.ledger:Ledger.end_job", "before"),
-    ("cloudtune.ledger.ledger:Ledger.end_job", "after"),
+    ("cloudtune.engine.job:_end_job", "after"),
     ("cloudtune.ledger.lock:RunLock.__exit__", "before"),
 ]
 """The steps of a run on any provider."""
