@@ -48,7 +48,8 @@ cloudtune or its emulators use, and for each field of the answers that were reco
 
 ## Verify a service
 
-If you have an account, you can answer sentences of this page that are not verified:
+If you have an account, you can answer sentences of this page that are not verified. Each service
+has a table of them, with the reason if no small job can answer one:
 
 ```sh
 cloudtune verify sagemaker --emulate   # a rehearsal on this machine
@@ -104,7 +105,7 @@ def page() -> str:
         for name, each in _all(about):
             if name in recorded:
                 parts.append(_fields(name, about, each, recorded[name]))
-        parts.append(_open_questions(about) + _answerable(service))
+        parts.append(_open_questions(about))
     return "\n".join(parts)
 
 
@@ -195,24 +196,31 @@ def _fields(name: str, about: dict[str, Any], entry: dict[str, Any], dates: dict
 
 
 def _open_questions(about: dict[str, Any]) -> str:
-    """Return what the page of the provider calls not verified."""
+    """Return each sentence that is not verified, and what answers it."""
     name = about["page"]
-    text = (ROOT / "docs" / name).read_text("utf-8")
-    lines = ["### Not verified\n"]
+    links = (f"[{each}]({name}#{each.lower().replace(' ', '-')})" for each in about["open"])
+    lines = [
+        "### Not verified\n",
+        f"The lists of {name}, {' and '.join(links)}, and sentences of the page and the code. "
+        "`cloudtune verify` answers those with **check**, as far as the service shows it:\n",
+        "| not verified | answer |",
+        "|---|---|",
+    ]
+    for each in about["not verified"]:
+        sentence = re.sub(r" \(\[[^]]*\]\[[^]]*\]\)", "", each["sentence"])
+        lines.append(f"| {sentence} | {each.get('no job', '**check**')} |")
+    return "\n".join(lines) + "\n"
+
+
+def open_sentences(about: dict[str, Any]) -> set[str]:
+    """Return the sentences that the page of the provider lists as not verified."""
+    text = (ROOT / "docs" / about["page"]).read_text("utf-8")
+    found: set[str] = set()
     for heading in about["open"]:
-        match = re.search(rf"^#+ {re.escape(heading)}\n\n((?:[-  ].*\n)+)", text, re.MULTILINE)
-        assert match is not None, heading
-        anchor = heading.lower().replace(" ", "-")
-        lines += [f"From [{name}]({name}#{anchor}):\n", match[1]]
-    return "\n".join(lines)
-
-
-def _answerable(service: str) -> str:
-    """Return which of them a verification answers."""
-    lines = ["`cloudtune verify` answers these of them, as far as the service shows it:\n"]
-    for question in questions(service):
-        lines += textwrap.wrap(f"- {question}", 118, subsequent_indent="  ")
-    return "\n" + "\n".join(lines) + "\n"
+        _, section = text.split(f"# {heading}\n", 1)
+        items = section.partition("\n#")[0].split("\n- ")[1:]
+        found |= {" ".join(item.partition("\n\n")[0].split()) for item in items}
+    return found
 
 
 def questions(service: str) -> list[str]:

@@ -81,7 +81,8 @@ def _print_result(planned: Verification, verified: Verified) -> None:
 
     for each in verified.answers:
         click.echo(each.question)
-        click.echo(f"  {sanitize_line(each.answer or 'not answered')}")
+        source = "the emulator, not the service: " if planned.emulated and each.answer else ""
+        click.echo(f"  {source}{sanitize_line(each.answer or 'not answered')}")
     suffix = "-emulated" if planned.emulated else ""
     top = Path(f"verify-{planned.provider}{suffix}")
     folder = top / planned.service

@@ -22,6 +22,7 @@ for number in range(1, params()["reports"] + 1):
     report(score=x * number, step=number)
     time.sleep(params()["pause"])
 """
+_X: Json = {"type": "float", "min": 0.0, "max": 1.0}
 MAX_MINUTES = 25
 """Of one step; all run at the same time."""
 MAX_COST = Money(0.8, "USD")
@@ -60,7 +61,7 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
         study: Json = {
             "name": f"verify-{name}",
             "objective": {"metric": "score", "goal": "maximize"},
-            "parameters": {"x": {"type": "float", "min": 0.0, "max": 1.0}},
+            "parameters": {"x": _X},
             "constants": values,
             "strategy": {"name": "random", "seed": 1},
             "limits": {
@@ -77,7 +78,12 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
         return Step(name, purpose, study, stops)
 
     return [
-        step("complete", "two trials that succeed", limits={"max_trials": 2}),
+        step(
+            "complete",
+            "two trials that succeed",
+            limits={"max_trials": 2},
+            more={"parameters": {"x": _X, "n": {"type": "int", "min": 1, "max": 4}}},
+        ),
         step(
             "early",
             "trials of which the service may stop some early",

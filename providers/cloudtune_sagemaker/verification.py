@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cloudtune.provider import Json
 from cloudtune.provider.call_record import Answer, Call
@@ -11,31 +11,8 @@ from cloudtune_sagemaker.native.names import AUTO
 
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:
     """Yield the answer to each sentence of the page that calls can answer."""
-    jobs = _tuning_jobs(calls)
-    trials = _trials(calls)
-    yield Answer(
-        "Whether `Search` by `TuningJobArn` returns all trials of a tuning job, and how soon.",
-        _searched(jobs, trials),
-    )
-    yield Answer(
-        "`BatchGetMetrics` by iteration number for metrics that are read by regexes.",
-        _iterations(calls),
-    )
-    yield Answer(
-        "Whether an early-stopped trial ends as `Stopped`, and whether it may still have an "
-        "objective.",
-        _early_stopped(jobs, trials),
-    )
-    paths = {
-        str(each["ModelArtifacts"]["S3ModelArtifacts"])
-        for each in trials.values()
-        if each.get("ModelArtifacts")
-    }
-    ends = {path.partition(each)[2] for path in paths for each in trials if each in path}
-    yield Answer(
-        "The paths of artifacts, and the console's addresses.",
-        f"artifacts end in {', '.join(sorted(ends))} below the name of the trial" if ends else "",
-    )
+    for question, check in CHECKS.items():
+        yield Answer(question, check(calls))
 
 
 def _tuning_jobs(calls: Sequence[Call]) -> dict[str, Json]:
@@ -57,7 +34,8 @@ def _trials(calls: Sequence[Call]) -> dict[str, Json]:
     }
 
 
-def _searched(jobs: dict[str, Json], trials: dict[str, Json]) -> str:
+def _searched(calls: Sequence[Call]) -> str:
+    jobs, trials = _tuning_jobs(calls), _trials(calls)
     lines: list[str] = []
     for arn, job in jobs.items():
         known = sum(job["TrainingJobStatusCounters"].values())
@@ -83,7 +61,8 @@ def _iterations(calls: Sequence[Call]) -> str:
     return "values are counted from 1" if is_counted else "values are not counted from 1"
 
 
-def _early_stopped(jobs: dict[str, Json], trials: dict[str, Json]) -> str:
+def _early_stopped(calls: Sequence[Call]) -> str:
+    jobs, trials = _tuning_jobs(calls), _trials(calls)
     early = {
         arn
         for arn, job in jobs.items()
@@ -96,3 +75,38 @@ def _early_stopped(jobs: dict[str, Json], trials: dict[str, Json]) -> str:
     ]
     with_value = sum(bool(each.get("FinalMetricDataList")) for each in stopped)
     return f"{len(stopped)} ended as Stopped, {with_value} with a metric" if stopped else ""
+
+
+def _messages(calls: Sequence[Call]) -> str:
+    seen = {
+        (str(each.get("Status")), str(each.get("StatusMessage")))
+        for trial in _trials(calls).values()
+        for each in trial.get("SecondaryStatusTransitions", ())
+        if each.get("Status") in {"Interrupted", "Restarting", "MaxRuntimeExceeded"}
+    }
+    return "; ".join(f"{status}: {message}" for status, message in sorted(seen))
+
+
+def _artifacts(calls: Sequence[Call]) -> str:
+    trials = _trials(calls)
+    paths = {
+        str(each["ModelArtifacts"].get("S3ModelArtifacts"))
+        for each in trials.values()
+        if each.get("ModelArtifacts")
+    }
+    ends = {path.partition(each)[2] for path in paths for each in trials if each in path}
+    return f"artifacts end in {', '.join(sorted(ends))} below the name of the trial" if ends else ""
+
+
+CHECKS: Mapping[str, Callable[[Sequence[Call]], str]] = {
+    "Whether `Search` by `TuningJobArn` returns all trials of a tuning job, and how soon.": (
+        _searched
+    ),
+    "`BatchGetMetrics` by iteration number for metrics that are read by regexes.": _iterations,
+    "Whether an early-stopped trial ends as `Stopped`, and whether it may still have an "
+    "objective.": _early_stopped,
+    "The messages of the secondary statuses Interrupted, Restarting and MaxRuntimeExceeded. "
+    "cloudtune reads none of them.": _messages,
+    "The paths of artifacts, and the console's addresses.": _artifacts,
+}
+"""What answers each open sentence; an empty answer if the calls do not show it."""
