@@ -61,6 +61,8 @@ class ConfirmedCandidate:
     seeds: int
     """The number of seeds with a value."""
     failed: int
+    broken: int
+    """The repetitions that break a constraint of the study."""
     confirmed: Estimate | None
     """The mean of the deciding metric over the seeds."""
     worse: Estimate | None
@@ -161,6 +163,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
             value=each.value,
             seeds=len(values[index]),
             failed=sum(t.state == "failed" for t in result.trials if _repeats(t, each)),
+            broken=sum(bool(trial.broken) for trial in ended[index]),
             confirmed=_scaled(_mean(list(values[index].values()), len(values)), sign),
             worse=worse[index],
             search_mean=_metric_mean(ended[index], plan.search_metric),

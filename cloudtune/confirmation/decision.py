@@ -77,7 +77,8 @@ def open_candidates(plan: Confirmation, values: Values) -> list[int]:
     """Return the candidates that another seed may decide about, with the leader; else none.
 
     A candidate is open if its interval against the leader contains 0, and its difference is within
-    reach of the seeds that remain. The baseline gets the seeds of the others.
+    reach of the seeds that remain. The winner of the search is open until its interval decides,
+    since that is the question. It and the baseline get the seeds of the others.
     """
     leader = find_leader(plan, values)
     if leader is None:
@@ -92,9 +93,10 @@ def open_candidates(plan: Confirmation, values: Values) -> list[int]:
         role = plan.candidates[index].role
         interval = mean_interval(pairs, alpha) if pairs else None
         is_open = interval is not None and interval.low <= 0 <= interval.high
-        if role != "baseline" and is_open and abs(fmean(pairs)) >= reach:
+        may_decide = index == 0 or abs(fmean(pairs)) >= reach
+        if role != "baseline" and is_open and may_decide:
             undecided.append(index)
     if not undecided:
         return []
-    baseline = [i for i in others if plan.candidates[i].role == "baseline"]
-    return sorted([leader, *undecided, *baseline])
+    always = [i for i in others if i == 0 or plan.candidates[i].role == "baseline"]
+    return sorted({leader, *undecided, *always})

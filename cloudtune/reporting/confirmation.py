@@ -40,6 +40,7 @@ def _row(result: ConfirmationResult, index: int, each: ConfirmedCandidate) -> di
         "95 % interval": _range(each.confirmed),
         "seeds": str(each.seeds),
         "failed": str(each.failed or ""),
+        "breaking a constraint": str(each.broken or ""),
         worse: _number(each.worse.mean) if each.worse else "",
         "its interval": _range(each.worse),
         f"{result.train_metric}": _number(each.train_mean),
@@ -81,6 +82,8 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate) -> str:
     if bounds := _range(taken.confirmed):
         what += f", {bounds} at 95 %,"
     what += f" over {_seeds(taken.seeds)}."
+    if taken.broken:
+        what += f" It breaks a constraint in {taken.broken} of these."
     rivals = [each for each in result.candidates if each.worse and each.role == "candidate"]
     if result.deterministic or not rivals:
         return what
@@ -108,8 +111,19 @@ def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     bounds = f" ({_range(confirmed)})" if _range(confirmed) else ""
     text = f"Its lead over {second.label} was {_number(lead)} in the search, and is "
     text += f"{_number(confirmed.mean)}{bounds} when both are repeated"
-    holds = result.take == 0
-    yield "Lead", f"{text}. The winner {'holds' if holds else 'does not hold'}."
+    yield "Lead", f"{text}. {_verdict(result)}"
+
+
+def _verdict(result: ConfirmationResult) -> str:
+    worse = result.winner.worse
+    if worse is None:
+        return (
+            "The winner holds." if result.settled else "On average, the winner is still the best."
+        )
+    if worse.low is not None and worse.low > 0:
+        return "The winner does not hold."
+    taken = result.taken.label if result.taken else ""
+    return f"Whether the winner holds is open: the seeds do not separate it from {taken}."
 
 
 def _baseline(result: ConfirmationResult) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import StudyResult, Trial, is_candidate
 from cloudtune.results.selection import top_trials
 from cloudtune.runs.confirmations import confirmed_run, confirmed_trial, known_spread
 from cloudtune.search.sampling import trial_seed
@@ -144,10 +144,13 @@ def _best_job(
         (job, completed)
         for job, trials in jobs
         if (all_emulated or not job.emulated)
-        and (completed := [t for t in trials if t.state == "completed" and t.objective])
+        and (completed := [t for t in trials if t.state == "completed" and is_candidate(t)])
     ]
     if not eligible:
-        raise UsageError(f"run {record.id} has no completed trial that measured the objective")
+        keeping = " and keeps the constraints" if jobs and jobs[0][0].study.constraints else ""
+        raise UsageError(
+            f"run {record.id} has no completed trial that measured the objective{keeping}"
+        )
     if any(job.attached for job, _ in eligible):
         raise UsageError(
             f"run {record.id} was started elsewhere, so its script is unknown; run its best "

@@ -16,6 +16,7 @@ from cloudtune.provider.models import JobContext
 from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.events import FINAL_STATES, Started
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs.confirmations import confirmed_run, confirmed_trial
 from cloudtune.runs.download import Fetch
 from cloudtune.runs.file_names import local_names
 from cloudtune.runs.logs import find_log
@@ -29,6 +30,8 @@ def find_files(
     target: Path | None = None,
 ) -> Fetch:
     """Return what a trial has left; by default the best trial of all jobs of the latest run.
+
+    Of a run that was confirmed, the best is the trial to take.
 
     Args:
         run: The run.
@@ -74,7 +77,11 @@ def find_files(
 
 
 def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyResult, Trial]:
+    if number is None:
+        run = confirmed_run(run)
     jobs = [(r, list(trials)) for r, trials in read_results(run) if on in {None, r.provider}]
+    if number is None:
+        jobs = [(r, _confirmed(r, trials)) for r, trials in jobs]
     if not jobs:
         raise UsageError(f"the run has no job on {on}")
     name = jobs[0][0].run
@@ -93,3 +100,9 @@ def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyR
         providers = ", ".join(result.provider for result, _ in chosen)
         raise UsageError(f"run {name} has jobs on {providers}; choose one with --on")
     return chosen[0]
+
+
+def _confirmed(result: StudyResult, trials: list[Trial]) -> list[Trial]:
+    """Return only the trial to take if the job was confirmed, else all."""
+    found = confirmed_trial(result)
+    return trials if found is None else [each for each in trials if each.number == found[0]]

@@ -58,7 +58,7 @@ def call(*words: str) -> int:
     return code
 
 
-def test_a_lucky_winner_is_found_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lucky_winner_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = search()
     assert call("confirm", run, "--baseline", "--json") == 0
     (found,) = json.loads(capsys.readouterr().out)
@@ -74,11 +74,31 @@ def test_a_lucky_winner_is_found_out(capsys: pytest.CaptureFixture[str]) -> None
     assert f"run {run}-confirm repeated the best trials" in printed.err
     assert call("results", "--best", "--as", "json") == 0  # the latest run is the confirmation
     assert json.loads(capsys.readouterr().out) == {"x": 3}
+    assert call("fetch", "--best", "-o", str(tmp_path / "best"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["trial"] == 3
     assert call("report", "--as", "markdown") == 0
     text = capsys.readouterr().out
     assert f"Run {run}-confirm repeats run {run}" in text
     assert "The winner does not hold." in text
     assert "| Noise floor |" in text or "Noise floor" in text
+
+
+def test_trials_that_break_a_constraint_are_no_candidates(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = """
+import os
+from cloudtune.trial import params, report
+x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
+report(m=x + seed % 3, size=10 * x + seed % 2)
+"""
+    run = search(script, constraints=["size <= 20"])
+    found = confirm(run, seeds=4)
+    assert [each.number for each in found.candidates] == [2, 1]
+    assert call("confirm", run) == 0
+    broken = sum(trial.metrics["size"] > 20 for trial in api.find_run(found.run).results().trials)
+    assert sum(each.broken for each in found.candidates) == broken > 0
+    assert "breaking a constraint" in capsys.readouterr().out
 
 
 def test_the_html_report_draws_it(tmp_path: Path) -> None:

@@ -89,7 +89,17 @@ def test_seeds_go_to_the_candidates_that_are_open() -> None:
 
     pairs, _ = play(PLAN, value)
     counts = [sum(x == number for x, _ in pairs) for number in range(4)]
-    assert counts[0] == counts[1] < counts[2] == counts[3]
+    assert counts[1] < counts[0] == counts[2] == counts[3]  # the first has won the search
+
+
+def test_the_winner_of_the_search_gets_seeds_until_it_is_clear_whether_it_holds() -> None:
+    def value(x: float, seed: int) -> float:  # the second is better, by less than seeds can show
+        own = 1e-3 * (seed % 7 - 3 if x < 2 else -9) + (1e-3 * (seed % 3) if x == 1 else 0)
+        return noise(0, seed) + own
+
+    pairs, _ = play(PLAN, value)
+    counts = [sum(x == number for x, _ in pairs) for number in range(4)]
+    assert counts[:2] == [len(PLAN.seeds)] * 2
 
 
 def test_no_seeds_are_spent_on_differences_that_they_cannot_show() -> None:
