@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from werkzeug.test import Client
 
-from cloudtune.emulation.faults import FaultPlan
+from cloudtune.emulation.faults import FaultPlan, Rule
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
 from cloudtune_vertex.emulator.wire import OUTPUT_ONLY
@@ -36,9 +36,9 @@ _PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/]+/locations/[^/]+/(\w+)/[^/:?]+
 class Emulator:
     """An emulator in this process, whose delays pass step by step."""
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int = 0, rules: Sequence[Rule] = ()) -> None:
         self.steps = Steps()
-        plan = FaultPlan(seed=seed)
+        plan = FaultPlan(rules, seed)
         self.app = VertexApp(folder, self.steps, plan, "http://127.0.0.1:9", "key")
         self.client = Client(self.app)
 
@@ -125,16 +125,24 @@ class Replay:
             return
         if not item["is_compared"]:
             return
-        yield from unaccepted("vertex", operation, differences(alike(answer), shown))
-        yield from (
-            f"{operation} {each}: not listed" for each in unlisted("vertex", operation, shown)
-        )
+        yield from self._judge(operation, answer, shown)
         if operation.startswith("Delete"):
             self._names |= paired(answer.get("name", ""), shown.get("name", ""))
 
+    def _judge(self, operation: str, known: Any, shown: Any) -> Iterator[str]:
+        """Yield how an answer differs from a recorded one."""
+        yield from unaccepted("vertex", operation, differences(alike(known), shown))
+        yield from (
+            f"{operation} {each}: not listed" for each in unlisted("vertex", operation, shown)
+        )
+
+    def _fits(self, known: Any, shown: Any) -> bool:
+        """Return whether an answer is of the time of a recorded one."""
+        starts = ["startTime" in (rows_of(each) or [each])[0] for each in (known, shown)]
+        return state_in(known) == state_in(shown) and starts[0] == starts[1]
+
     def _ask(self, method: str, path: str, item: dict[str, Any]) -> tuple[int, Any]:
         path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
-        wanted = (item["status"], state_in(item["answer"]))
 
         def call() -> tuple[int, Any]:
             return self._emulator.ask(method, path)
@@ -142,14 +150,16 @@ class Replay:
         if method != "GET":
             return call()
         return self._emulator.steps.until(
-            call, lambda got: (got[0], state_in(got[1])) == wanted, self._emulator.app.busy
+            call,
+            lambda got: got[0] == item["status"] and self._fits(item["answer"], got[1]),
+            self._emulator.app.busy,
         )
 
     def _create(self, name: str, path: str, body: Any) -> tuple[int, Any]:
         """Create a job as it was recorded; return the status and the answer."""
         last = self._last.get(name, {})
         body = body or {key: value for key, value in last.items() if key not in OUTPUT_ONLY}
-        body = runnable(sent(body), last)
+        body = self._runnable(sent(body), last)
         path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
         status, answer = self._emulator.ask("POST", path, body)
         if status != 200:
@@ -157,6 +167,9 @@ class Replay:
         self._created.add(name)
         self._names |= paired(name, answer["name"])
         return status, answer
+
+    def _runnable(self, body: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
+        return runnable(body, last)
 
     def _create_missing(self, item: dict[str, Any], path: str) -> None:
         """Create the jobs of an answer that the recording does not create, before they ended."""

@@ -14,7 +14,8 @@ from cloudtune_vertex import response
 from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.errors import service_error
 from tests import recorded
-from tests.cloudtune_vertex.replay import Emulator, Replay, is_served, rows_of, runnable, small_job
+from tests.cloudtune_vertex.replay import Emulator, is_served, rows_of, runnable, small_job
+from tests.cloudtune_vertex.tuning_replay import replayed
 from tests.recorded import differences, reason_to_skip, unaccepted, unlisted
 
 FILES = recorded.files("vertex")
@@ -29,8 +30,8 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_the_emulator_answers_as_recorded(emulator: Emulator, file: Path) -> None:
-    found = list(Replay(emulator, recorded.read(file)).differences())
+def test_the_emulator_answers_as_recorded(tmp_path: Path, file: Path) -> None:
+    found = replayed(tmp_path, recorded.read(file))
     assert not found, "\n".join(found)
 
 

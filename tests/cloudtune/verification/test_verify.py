@@ -91,11 +91,8 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     assert scene.left() == []
     assert not list((scene.folder / "state" / "verify").iterdir())
     scene.env["CLOUDTUNE_RECORDINGS"] = str(top)
-    replay = str(ROOT / "tests" / REPLAYS[scene.provider])
-    # Not the whole replay of Vertex AI: it starts with creations that it cannot run.
-    selected = ("-k", "can_be_attached") if scene.provider == "vertex" else ()
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}")
-    scene.run(*words, *selected, replay)
+    scene.run(*words, str(ROOT / "tests" / REPLAYS[scene.provider]))
 
 
 @pytest.mark.parametrize(
