@@ -66,7 +66,8 @@ which must be at most 5 USD. After 25 minutes all jobs are stopped, and after 30
 returns, whatever the service does. A saved plan is run once.
 
 The command then prints what the answers of the service show, and writes them as recordings: no
-names, accounts, addresses and secrets are in them. Read them before you send them.
+names, accounts, addresses and secrets are in them. Only known words of the services stay, also in
+messages; all else becomes a number or `#`. Read them before you send them.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
 Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C

@@ -1,19 +1,24 @@
-"""Removes from a recording all that names somebody: only words of the services stay.
+"""Removes from a recording all that could name somebody: only known words of the services stay.
 
-The text of a field stays if the field has words of the service, such as a state, or if it is a
-time. Of messages, only words stay that nothing else in the recording, the settings or this machine
-has as a name. All other texts become numbered ones; equal texts stay equal. Addresses keep their
-form.
+``words.json``, which ``scripts/service_words.py`` writes, has them: the names of fields, the words
+that fields such as a state can have, and the words of messages. Any other key and text becomes a
+numbered one; equal texts stay equal. Times and numbers stay, and addresses keep their form. In a
+message, a word that is not known becomes ``#``, and so does one that is a name elsewhere in the
+recording, in the settings or on this machine.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cloudtune.study.yaml_reader import is_list, is_map
 
+WORDS_FILE = Path(__file__).with_name("words.json")
 WORDS = frozenset(
     [
         *("state", "code", "status", "@type", "Code", "Type", "Strategy", "ScalingType", "goal"),
@@ -24,12 +29,12 @@ WORDS = frozenset(
         *("MetricStat", "Period", "XAxisType", "Resource", "SortBy", "SortOrder", "Operator"),
     ]
 )
-"""The fields with words of the services; also those whose names end in ``Status``."""
+"""The fields with words of the services; see `has_words`."""
 MESSAGES = frozenset(["message", "Message", "StatusMessage", "FailureReason", "text"])
 USER_NAMED = frozenset(
     [
         *("HyperParameters", "StaticHyperParameters", "TunedHyperParameters", "Environment"),
-        *("labels", "environment_variables", "custom"),
+        *("labels", "environment_variables", "custom", "ml_metrics"),
     ]
 )
 """Maps whose keys are names."""
@@ -40,8 +45,11 @@ _SERVICE_KEYS = frozenset(
     ]
 )
 """Keys of such maps that the services or their SDKs add."""
-_WORD = re.compile(r"(?!.*\d{4})(?!.*(?=[A-Za-z]*\d)[A-Za-z0-9]{12})[A-Za-z_./0-9-]{1,80}")
-"""Without long numbers and keys."""
+_MACHINES = re.compile(
+    r"ml\.[a-z]{1,4}\d[a-z]{0,3}(-[a-z\d]{1,6})?\.(\d{1,3}x)?(large|medium|xlarge)"
+    r"|[a-z]\d[a-z]?-(standard|highmem|highcpu|highgpu|megagpu|ultragpu|edgegpu)-\d{1,3}g?"
+)
+"""The types of machines, of which there are new ones each month."""
 _NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,8})?([eE]-?\d{1,3}|s)?")
 """A number, or a duration in seconds."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?|")
@@ -61,11 +69,28 @@ _REGION = re.compile(
 )
 _MAX_DIGITS = 8
 """Of an integer that stays; an account has more."""
-_SECRET = re.compile(r"\S*(?:[@/:\\=]|\d{3,}|\d+(?:\.\d+){3}|[^\x00-\x7f])\S*|\"[^\"]*\"|'[^']*'")
+HIDDEN = re.compile(
+    r"\S*(?:[@/:\\=]\S|\d{3,}|[^\x00-\x7f])\S*|\d+(?:[\s().+-]+\d+)+|\"[^\"]*\"|'[^']*'"
+)
 """In a message: quoted texts, addresses, numbers and what is not ASCII."""
+PLAIN = re.compile(r"(?<![\w.-])[A-Za-z]+(?=[\s,.;:()]*(?:\s|$))")
+"""In a message of a service: words that are no part of a name."""
+_TOKEN = re.compile(r"\w+(?:[-.]\w+)*")
+_SMALL = re.compile(r"\d{1,2}")
 _MIN_NAME = 3
 _COMMON = frozenset(["amazon", "google", "ibm", "training", "tuning", "job", "jobs"])
 """Words of names that messages of the services have, too."""
+
+
+def has_words(field: str) -> bool:
+    """Return whether the values of a field are words of a service."""
+    return field in WORDS or field.endswith("Status")
+
+
+@cache
+def known(kind: str) -> frozenset[str]:
+    """Return known words: of ``fields``, ``values`` or ``messages``."""
+    return frozenset(json.loads(WORDS_FILE.read_text("utf-8"))[kind].split())
 
 
 class Masking:
@@ -91,7 +116,7 @@ class Masking:
         if is_map(value):
             users = field in USER_NAMED
             return {
-                self._key(key) if users else key: self._names_masked(each, "" if users else key)
+                self._key(key, users=users): self._names_masked(each, "" if users else key)
                 for key, each in value.items()
             }
         if is_list(value):
@@ -102,12 +127,12 @@ class Masking:
             return value
         if _NUMBER.fullmatch(value):
             return value
-        if (field in WORDS or field.endswith("Status")) and _WORD.fullmatch(value):
+        if has_words(field) and (value in known("values") or _MACHINES.fullmatch(value)):
             return value
         return "".join(self._part(part) for part in _PART.split(value))
 
-    def _key(self, key: str) -> str:
-        return key if key in _SERVICE_KEYS else self._text(key)
+    def _key(self, key: str, *, users: bool) -> str:
+        return key if key in (_SERVICE_KEYS if users else known("fields")) else self._text(key)
 
     def _part(self, part: str) -> str:
         if part in self._kept_parts or part in "/:" or _REGION.fullmatch(part):
@@ -129,5 +154,16 @@ class Masking:
             return [self._messages(each, field) for each in value]
         if field not in MESSAGES or not isinstance(value, str):
             return value
-        shown = _SECRET.sub("#", value.partition("\n")[0][:500])
-        return re.sub(r"\w+", lambda m: "#" if m[0].lower() in self._names else m[0], shown)
+        shown = HIDDEN.sub("#", value.partition("\n")[0][:500])
+        return _TOKEN.sub(lambda match: self._token(match[0]), shown)
+
+    def _token(self, token: str) -> str:
+        """Return a word of a message, or a compound of words; ``#`` if one is not known."""
+        words = re.split(r"[-.]", token)
+        return token if all(map(self._is_known, words)) else "#"
+
+    def _is_known(self, word: str) -> bool:
+        if word.lower() in self._names:
+            return False
+        is_word = word.lower() in known("messages") or _SMALL.fullmatch(word) is not None
+        return is_word or word in known("fields") or word in known("values")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from cloudtune.provider.call_record import Call, record_call, recorded_calls
+from cloudtune.verification.masking import known
 from cloudtune.verification.recording import to_recordings
+from scripts import service_words
 
 HOSTILE = (
     *("alice", "bob@corp.example", "111122223333", "AKIAIOSFODNN7EXAMPLE", "10.1.2.3"),
@@ -52,7 +56,9 @@ def test_the_form_and_the_words_of_the_service_stay() -> None:
     recording = recorded(ANSWER)
     (item,) = recording["sequence"]
     answer = item["answer"]
-    assert answer.keys() == ANSWER.keys()
+    unknown = {"trainingTaskMetadata", "accountId"}
+    assert ANSWER.keys() - answer.keys() == unknown
+    assert len(answer) == len(ANSWER)
     assert answer["HyperParameterTuningJobStatus"] == "Failed"
     assert answer["TrainingJobStatusCounters"] == ANSWER["TrainingJobStatusCounters"]
     assert answer["CreationTime"] == ANSWER["CreationTime"]
@@ -60,6 +66,93 @@ def test_the_form_and_the_words_of_the_service_stay() -> None:
     assert answer["RoleArn"].startswith("arn:aws:iam::")
     assert item["request"]["HyperParameterTuningJobName"] == answer["HyperParameterTuningJobName"]
     assert recording["emulated"] is True
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("User bob is not authorized", "User # is not authorized"),
+        ("Training job failed: Bob", "Training job failed: #"),
+        ("The job is zoë's", "The job is #"),
+        ("Иван is not authorized, nor is 山田", "# is not authorized, # is #"),
+        ("key: aGVsbG8gd29ybGQ is not allowed", "key: # is not allowed"),
+        ("key aGVsbG8gd29ybGQ= or c2Vj+cmV0/Cg==", "key #= or #"),
+        ("mail to bob@corp.example failed", "# to # failed"),
+        ("bob at corp dot example is not allowed", "# at # # # is not allowed"),
+        ("the role arn:aws:iam::111122223333:role/bob failed", "the role # failed"),
+        ("vault.corp.example is not available", "# is not available"),
+        ("the server bobs-laptop is not found", "the server # is not found"),
+        ("the server training.job.acme is not found", "the server # is not found"),
+        ("can't find the job of bob, can't read", "can#t read"),
+        ("password=hunter is not allowed", "# is not allowed"),
+        ("password= hunter is not allowed", "#= # is not allowed"),
+        ("call +44 20 79 46 09 58", "# +#"),
+        ("_bob_ in __init__ failed", "# in # failed"),
+        ("bob\tAcmeCorp\x00bob failed", "#\t#\x00# failed"),
+        ("No training job succeeded after 5 attempts", None),
+        ("The user-specified limit MaxRuntimeInSeconds was exceeded.", None),
+        ("Training job failed\nTraceback of bob", "Training job failed"),
+    ],
+)
+def test_a_message_keeps_only_words_of_the_services(message: str, shown: str | None) -> None:
+    (item,) = recorded({"name": "job-of-alice", "FailureReason": message})["sequence"]
+    assert item["answer"]["FailureReason"] == (message if shown is None else shown)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["state", "type", "@type", "Status", "TrainingJobStatus", "code", "goal", "algorithm", "level"],
+)
+@pytest.mark.parametrize("value", ["bob", "Bob", "BOB_STATE", "bob.corp", "Ольга", "Ym9i"])
+def test_a_field_of_a_state_keeps_only_known_states(field: str, value: str) -> None:
+    (item,) = recorded({"name": "job-of-alice", field: value, "list": [{field: value}]})["sequence"]
+    assert value not in json.dumps(item, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("state", "JOB_STATE_QUEUED"),
+        ("TrainingJobStatus", "InProgress"),
+        ("InstanceType", "ml.m5.large"),
+        ("machineType", "n1-standard-4"),
+        ("@type", "type.googleapis.com/google.protobuf.Empty"),
+        ("type", "data_asset"),
+    ],
+)
+def test_a_known_state_stays(field: str, value: str) -> None:
+    (item,) = recorded({"name": "job-of-alice", field: value})["sequence"]
+    assert item["answer"][field] == value
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"bob": 1},
+        {"annotations": {"bob": {"acme": "acme"}}},
+        {"labels": {"state": "bob"}, "tags": [{"bob": "acme"}]},
+        {"ml_metrics": {"bob": 0.5}},
+        {"HyperParameters": {"bob": "acme", "acme": {"bob": "bob"}}},
+        {"InstanceType": "ml.bob.large", "machineType": "bob-standard-4"},
+        {"Tags": [{"Key": "bob", "Value": "acme"}], "state": ["bob", {"acme": "bob"}]},
+        {"message": {"bob": "acme"}, "text": ["bob", ["acme"]]},
+    ],
+    ids=str,
+)
+def test_keys_and_texts_of_unknown_maps_are_masked(document: dict[str, Any]) -> None:
+    text = json.dumps(recorded({"name": "job-of-alice", **document})).lower()
+    assert "bob" not in text
+    assert "acme" not in text
+
+
+def test_a_key_of_a_user_that_is_also_a_field_is_masked() -> None:
+    (item,) = recorded({"name": "job-of-alice", "labels": {"state": "x"}})["sequence"]
+    assert "state" not in item["answer"]["labels"]
+
+
+def test_the_known_words_are_those_of_the_recordings() -> None:
+    for kind, words in service_words.recorded_words().items():
+        assert words <= known(kind), "run scripts/service_words.py"
 
 
 def test_equal_polls_are_one() -> None:
