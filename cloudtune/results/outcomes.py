@@ -12,8 +12,7 @@ from cloudtune.study.study import Study
 def describe_broken(study: Study, trial: Trial) -> str:
     """Return the constraints that a trial breaks, with what it measured; empty if there are none.
 
-    >>> describe_broken(study, trial)  # doctest: +SKIP
-    'breaks memory_gb <= 16 (memory_gb 18.2)'
+    Such as ``breaks memory_gb <= 16 (memory_gb 18.2)``.
     """
     parts: list[str] = []
     for each in outcome_constraints(study):

@@ -283,6 +283,7 @@ def test_the_environment() -> None:
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "5",
         "CLOUDTUNE_INPUT_TRAIN_SET_1": "/d",
+        "CLOUDTUNE_SEED": "0",
         "CLOUDTUNE_TRIAL": "/t",
         "PYTHONPATH": os.pathsep.join(["a", "/p"]),
     }
