@@ -10,6 +10,7 @@ recording, in the settings or on this machine.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -68,7 +69,7 @@ _REGION = re.compile(
     r"-(north|south|east|west|central|northeast|northwest|southeast|southwest)-?\d{1,2}"
 )
 _MAX_DIGITS = 8
-"""Of an integer that stays; an account has more."""
+"""Of a number that stays; an account has more."""
 HIDDEN = re.compile(
     r"\S*(?:[@/:\\=]\S|\d{3,}|[^\x00-\x7f])\S*|\d+(?:[\s().+-]+\d+)+|\"[^\"]*\"|'[^']*'"
 )
@@ -121,8 +122,8 @@ class Masking:
             }
         if is_list(value):
             return [self._names_masked(each, field) for each in value]
-        if isinstance(value, int) and len(str(abs(value))) > _MAX_DIGITS:
-            return int(self._text(str(abs(value))))
+        if isinstance(value, int | float) and 10**_MAX_DIGITS <= abs(value) < math.inf:
+            return int(self._text(str(abs(int(value)))))
         if not isinstance(value, str) or field in MESSAGES or _TIME.fullmatch(value):
             return value
         if _NUMBER.fullmatch(value):

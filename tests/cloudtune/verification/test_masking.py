@@ -145,6 +145,15 @@ def test_keys_and_texts_of_unknown_maps_are_masked(document: dict[str, Any]) -> 
     assert "acme" not in text
 
 
+@pytest.mark.parametrize("account", [111122223333, 111122223333.0, -1.11122223333e11])
+def test_an_account_is_masked_in_every_form_of_number(account: float) -> None:
+    (item,) = recorded({"name": "job-of-alice", "id": account, "value": [account, 0.5, 3]})[
+        "sequence"
+    ]
+    assert "11112222" not in json.dumps(item).replace(".", "")
+    assert item["answer"]["value"][1:] == [0.5, 3]
+
+
 def test_a_key_of_a_user_that_is_also_a_field_is_masked() -> None:
     (item,) = recorded({"name": "job-of-alice", "labels": {"state": "x"}})["sequence"]
     assert "state" not in item["answer"]["labels"]
