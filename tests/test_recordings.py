@@ -50,6 +50,18 @@ def middle(name: str, service: str) -> dict[str, Any]:
     return recording(service, *json.loads((OWN / name).read_text("utf-8"))["sequence"][-2:])
 
 
+def tuning() -> dict[str, Any]:
+    """Return a recording of a tuning job of Vertex AI whose only trial has a field of its own."""
+    name = "vertex/custodian_vertexai_hp_tuning_job_field_filters.json"
+    calls = json.loads((OWN / name).read_text("utf-8"))["sequence"]
+    creation = next(each for each in calls if each["operation"].startswith("Create"))
+    read = next(each for each in calls if each["operation"].startswith("Get"))
+    job = {key: value for key, value in read["answer"].items() if key != "error"}
+    trial = {"id": "1", "state": "INFEASIBLE", "startTime": job["createTime"], "milk": "1"}
+    ended = {"state": "JOB_STATE_SUCCEEDED", "endTime": job["createTime"], "trials": [trial]}
+    return recording("vertex", creation, {**read, "answer": {**job, **ended}})
+
+
 VERDICTS: dict[str, tuple[Any, str]] = {
     "no-json": ("{", "not JSON"),
     "a-list": ([], "not an object"),
@@ -78,6 +90,11 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     ),
     "sagemaker-middle": (middle(STOPPED, "sagemaker"), ""),
     "vertex-middle": (middle(CANCELLED, "vertex"), ""),
+    "vertex-trial": (tuning(), "GetHyperparameterTuningJob .trials[].milk: missing"),
+    "vertex-trials-are-no-list": (
+        recording("vertex", call("CreateHyperparameterTuningJob", {}), call("x", {"trials": 5})),
+        "its answers are malformed",
+    ),
     "azure": (recording("azure", call("x", {})), ""),
 }
 """Files, each with what the replay says of it; nothing if it finds no difference."""

@@ -169,13 +169,23 @@ class TuningReplay(Replay):
     def _is_past(self, known: Any, shown: Any) -> bool:
         """Return whether an answer is of a later time than a recorded one, which cannot be helped.
 
-        So it may be if a time limit ends the job, or if several trials wait at the same time.
+        So it may be if a time limit ends the job, if several trials wait at the same time, and when
+        trials have ended: no delay is before the next ones, or before the end of the job.
         """
-        if "state" not in known or "state" not in shown or age(known) >= age(shown):
+        if "state" not in known or "state" not in shown:
             return False
+        trials = states_of(known), states_of(shown)
+        if trials[0].items() <= trials[1].items() and known["state"] == "JOB_STATE_RUNNING":
+            new = [state for number, state in trials[1].items() if number not in trials[0]]
+            follow = bool(new) and OPEN.issuperset(new)
+            is_end = trials[0] and trials[0] == trials[1] and OPEN.isdisjoint(trials[0].values())
+            if (follow and known["state"] == shown["state"]) or (
+                is_end and age(shown) > age(known)
+            ):
+                return True
         waits = age(known) < ORDER.index("RUNNING")
         is_trial = "jobSpec" in known and len(self._trials.ways) > 1
-        return self._trials.times_out or (is_trial and waits)
+        return age(known) < age(shown) and (self._trials.times_out or (is_trial and waits))
 
     def _judge(self, operation: str, known: Any, shown: Any) -> Iterator[str]:
         if self._is_past(known, shown):

@@ -1,17 +1,17 @@
 """Runs `cloudtune verify` again and again, and ends it each time at another request.
 
-Usage: python -m tests.cloudtune.verification.killed PROVIDER STEPS AT_ONCE MOST
+Usage: python -m tests.cloudtune.verification.killed PROVIDER STEPS AT_ONCE [KIND]
 
 A first run, which is not ended, lists the kinds of its requests. Each further run is sent SIGKILL
-or SIGINT before or after a request of each kind. Runs are forked, since imports take longer than
-they do, and AT_ONCE of them run at the same time. MOST limits their number. The output says how
-each ended, and what they left.
+or SIGINT before or after a request of each kind. With KIND, there is no first run, and one run is
+sent SIGKILL before the first request of this kind, another one after it. Runs are forked, since
+imports take longer than they do, and AT_ONCE of them run at the same time. The output says how each
+ended, and what they left.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import signal
@@ -180,16 +180,22 @@ def only(names: str) -> None:
     module.list_steps = some
 
 
-def run_all(provider: str, steps: str, at_once: str, most: str) -> int:
-    """Run the command for each signal and point; return whether anything was left."""
-    only(steps)
+def list_runs(provider: str) -> list[tuple[signal.Signals, Point]]:
+    """Run the command; return with which signals at which points it is run again."""
     first = Path("first").absolute()
     assert wait([start(provider, first)]) == [0], (first / "output.txt").read_text("utf-8")
     assert left(provider) == []
     found = points(json.loads((first / "counts.json").read_text("utf-8")))
     runs = [(signal.SIGKILL, each) for each in found]
-    runs += [(signal.SIGINT, each) for each in found if not each.is_after]
-    runs = runs[:: max(1, math.ceil(len(runs) / int(most)))]
+    return runs + [(signal.SIGINT, each) for each in found if not each.is_after]
+
+
+def run_all(provider: str, steps: str, at_once: str, kind: str = "") -> int:
+    """Run the command for each signal and point; return whether anything was left."""
+    only(steps)
+    runs = [(signal.SIGKILL, Point(kind, 1, is_after)) for is_after in (False, True)]
+    if not kind:
+        runs = list_runs(provider)
     failed = 0
     for begin in range(0, len(runs), int(at_once)):
         batch = {f"run{begin + n}": each for n, each in enumerate(runs[begin:][: int(at_once)])}

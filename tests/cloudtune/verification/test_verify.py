@@ -30,6 +30,12 @@ REPLAYS = {
 }
 ANSWERED = {"sagemaker": 4, "vertex": 9, "watson": 3}
 """How many sentences the calls of an emulated verification answer at least."""
+CREATIONS = {
+    "sagemaker": "CreateHyperParameterTuningJob'",
+    "vertex": "POST /v1/projects/emulated/locations/#/hyperparameterTuningJobs#",
+    "watson": "POST /ml/v4/deployment_jobs#",
+}
+"""The kinds of the requests that create the jobs."""
 
 
 class Scene:
@@ -95,20 +101,22 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     scene.run(*words, str(ROOT / "tests" / REPLAYS[scene.provider]))
 
 
-@pytest.mark.parametrize(
-    ("steps", "at_once", "most"),
-    [
-        pytest.param("fail", 2, 2, id="sample"),
-        pytest.param("stop,fail", 8, 1000, id="all", marks=pytest.mark.slow),
-    ],
-)
+def ends_of_killed(scene: Scene, *words: str) -> list[str]:
+    """Return how runs of the command ended that were killed, and that left nothing."""
+    output = scene.run("-m", "tests.cloudtune.verification.killed", scene.provider, *words)
+    return [line for line in output.splitlines() if " ended with " in line]
+
+
 @pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
-def test_a_kill_or_an_interrupt_leaves_nothing(
-    scene: Scene, steps: str, at_once: int, most: int
-) -> None:
-    words = [scene.provider, steps, str(at_once), str(most)]
-    output = scene.run("-m", "tests.cloudtune.verification.killed", *words)
-    ends = [line for line in output.splitlines() if " ended with " in line]
+def test_a_kill_at_the_creation_of_a_job_leaves_nothing(scene: Scene) -> None:
+    ends = ends_of_killed(scene, "fail", "2", CREATIONS[scene.provider])
+    assert [line.rpartition(" ")[2] for line in ends] == ["-9", "-9"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
+def test_a_kill_or_an_interrupt_leaves_nothing(scene: Scene) -> None:
+    ends = ends_of_killed(scene, "stop,fail", "8")
     assert sum(not line.endswith(" ended with 0") for line in ends) > len(ends) / 2
 
 
