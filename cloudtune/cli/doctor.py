@@ -93,7 +93,7 @@ def doctor(
         if not emulate and (services := [name for name in on if registry.get(name).emulator]):
             click.echo(
                 "What is not verified about a service shows on the live service: cloudtune verify "
-                f"{services[0]}",
+                f"{' or '.join(services)}",
                 err=True,
             )
     if diagnosis.has_errors or (strict and any(c.severity == "warning" for c in diagnosis.checks)):

@@ -29,7 +29,6 @@ from cloudtune.provider.read_settings import read_settings
 from cloudtune.runs import lifecycle
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json
-from cloudtune.study.yaml_reader import is_map
 from cloudtune.verification.cleanup import EMULATOR, Guard, clean_up, remove_home
 from cloudtune.verification.recording import service_name, to_recordings
 from cloudtune.verification.steps import MAX_COST, Step, list_steps
@@ -148,17 +147,24 @@ def _plan(provider: str, settings: Json, workspace: Workspace, *, emulate: bool)
         for step in list_steps(provider, settings, source, brief=emulated)
     )
     verification = Verification(provider, settings, emulated, workspace, steps)
+    _check(verification)
+    return verification
+
+
+def _check(verification: Verification) -> None:
+    """Check that there is a step to run, and that all cost at most 5 USD."""
+    provider, most = verification.provider, verification.most
     if not verification.runnable:
-        raise UsageError(f"{provider} can run no step: {steps[0].reason_to_skip}")
-    if not emulated and verification.most is None:
+        raise UsageError(f"{provider} can run no step: {verification.steps[0].reason_to_skip}")
+    if verification.emulated:
+        return
+    if most is None:
         setting = f"--set providers.{provider}.prices.hour='0.20 USD'"
         raise UsageError(f"the price of a trial in USD is unknown: add {setting}")
-    if not emulated and (verification.most or 0) > MAX_USD:
+    if most > MAX_USD:
         raise UsageError(
-            f"it could cost {verification.most:.2f} USD, more than {MAX_USD:g}: choose a smaller "
-            "machine"
+            f"it could cost {most:.2f} USD, more than {MAX_USD:g}: choose a smaller machine"
         )
-    return verification
 
 
 def to_json(verification: Verification) -> Json:
@@ -182,32 +188,45 @@ def restored(file: Path) -> Generator[Verification]:
     The plan of an emulated one is made again, since its emulator has ended.
 
     Raises:
-        UsageError: If the file is no such plan, or has been used.
+        UsageError: If the file is no such plan, has been used, or could cost more than 5 USD.
     """
     try:
         data: Any = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} is no plan of a verification: {error}") from error
-    if not is_map(data) or data.get("format") != FORMAT:
-        raise UsageError(f"{file} is no plan of a verification")
-    provider, settings = str(data["provider"]), data["settings"]
-    if used := data.get("used"):
+        if data["format"] != FORMAT:
+            raise ValueError(data["format"])
+        provider, settings, home = str(data["provider"]), dict(data["settings"]), Path(data["home"])
+        plans = {each["name"]: restore_plan(each["plan"]) for each in data["steps"]}
+        is_emulated, used = bool(data["emulated"]), data.get("used")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} is no plan of a verification: {error!r}") from error
+    if used:
         raise UsageError(f"{file} was run at {used}: plan another verification")
-    with _workspace(Path(data["home"])) as workspace:
-        if data["emulated"]:
+    with _workspace(home) as workspace:
+        if is_emulated:
             yield _plan(provider, settings, workspace, emulate=True)
             return
-        plans = {each["name"]: restore_plan(each["plan"]) for each in data["steps"]}
         steps = list_steps(provider, settings, workspace.home / "source", brief=False)
+        if missing := [step.name for step in steps if step.name not in plans]:
+            raise UsageError(f"{file} has no plan of the step {missing[0]}")
         of_steps = tuple(PlannedStep(step, plans[step.name]) for step in steps)
+        verification = Verification(
+            provider, settings, emulated=False, workspace=workspace, steps=of_steps
+        )
+        _check(verification)
         used = datetime.now(UTC).isoformat(timespec="seconds")
         file.write_text(json.dumps({**data, "used": used}, indent=1) + "\n", "utf-8")
-        yield Verification(provider, settings, emulated=False, workspace=workspace, steps=of_steps)
+        yield verification
 
 
 @contextmanager
 def _workspace(home: Path) -> Generator[Workspace]:
-    """Yield a new state folder, which is removed at the end if nothing is left at the service."""
+    """Yield a new state folder, which is removed at the end if nothing is left at the service.
+
+    Raises:
+        UsageError: If it exists.
+    """
+    if home.exists():  # it is removed at the end, so it must be this verification's own
+        raise UsageError(f"{home} exists already: plan another verification")
     create_private_folder(home / "source")
     before = dict(os.environ)
     os.environ["CLOUDTUNE_HOME"] = str(home)

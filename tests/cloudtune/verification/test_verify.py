@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from cloudtune.cli import verify as command
 from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
+from cloudtune.errors import UsageError
 from cloudtune.provider import registry
 from cloudtune.verification.verification import restored, to_json
 from scripts import evidence
@@ -221,6 +223,26 @@ def test_a_saved_plan_is_run_once(tmp_path: Path) -> None:
     done = typed("cloudtune verify verify.json", tmp_path)
     assert "verify.json was run at " in done.stderr
     assert "plan another verification" in done.stderr
+
+
+def test_a_plan_that_was_changed_removes_nothing(tmp_path: Path) -> None:
+    assert typed(f"{PLANNED} -o verify.json", tmp_path).returncode == 0
+    saved = json.loads((tmp_path / "verify.json").read_text("utf-8"))
+    precious = tmp_path / "precious" / "file"
+    precious.parent.mkdir()
+    precious.touch()
+    cases: list[tuple[Any, str]] = [
+        ({**saved, "home": str(precious.parent)}, "exists already"),
+        ({**saved, "steps": []}, "no plan of the step"),
+        ({**saved, "home": None}, "no plan of a verification"),
+        ({"format": saved["format"]}, "no plan of a verification"),
+    ]
+    for changed, message in cases:
+        file = tmp_path / "changed.json"
+        file.write_text(json.dumps(changed), "utf-8")
+        with pytest.raises(UsageError, match=message), restored(file):
+            pass
+        assert precious.exists()
 
 
 @pytest.mark.slow
