@@ -34,7 +34,8 @@ PATIENCE = 30.0
 """Seconds in which a job has to reach a state."""
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""
-_VALUES = ("state", "code", "message", "status", "done", "@type", "FailureReason")
+_EXACT = ("state", "code", "Code", "errorCode", "status", "done", "@type")
+_TEXTS = ("message", "Message", "errorMessage", "FailureReason", "StatusMessage")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""
@@ -116,28 +117,80 @@ def cases(service: str, extract: Callable[[Path], Iterable[tuple[str, Any]]]) ->
 def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield where an emulated answer differs in its keys, types, states and errors, and how.
 
-    The items of a list are compared as one, with the keys of all of them.
+    A list has the keys and types of all of its items. Their states and errors must be there in the
+    recorded order; the emulator may have more of them, since a poll can miss some, and equal
+    neighbours count once.
     """
-    if isinstance(recorded, str) and recorded.startswith("… ("):
-        return  # left out of the recording
+    yield from _forms(recorded, emulated, path)
+    yield from _values(recorded, emulated, path)
+
+
+def _forms(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield where two answers differ in their keys and types."""
+    if _is_left_out(recorded):
+        return
     if is_map(recorded) and is_map(emulated):
         for key in recorded.keys() - emulated.keys():
             yield f"{path}.{key}", "missing"
         for key in emulated.keys() - recorded.keys():
             yield f"{path}.{key}", "added"
         for key in recorded.keys() & emulated.keys():
-            yield from differences(recorded[key], emulated[key], f"{path}.{key}")
+            yield from _forms(recorded[key], emulated[key], f"{path}.{key}")
     elif is_list(recorded) and is_list(emulated):
         if bool(recorded) != bool(emulated):
             yield f"{path}[]", "missing" if recorded else "added"
         elif recorded and emulated:
-            yield from differences(_merged(recorded), _merged(emulated), f"{path}[]")
+            yield from _forms(_merged(recorded), _merged(emulated), f"{path}[]")
     elif _kind(recorded, path) != _kind(emulated, path):
         yield path, f"{_kind(recorded, path)}, not {_kind(emulated, path)}"
-    elif recorded is not emulated and (
-        isinstance(recorded, bool) or (_is_compared(path) and not _is_alike(recorded, emulated))
+
+
+def _values(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield where two answers differ in their states, errors and switches."""
+    if _is_left_out(recorded):
+        return
+    if is_map(recorded) and is_map(emulated):
+        for key in recorded.keys() & emulated.keys():
+            yield from _values(recorded[key], emulated[key], f"{path}.{key}")
+    elif is_list(recorded) and is_list(emulated):
+        if len(recorded) == len(emulated) == 1:
+            yield from _values(recorded[0], emulated[0], f"{path}[]")
+        elif recorded and emulated:
+            yield from _order(recorded, emulated, f"{path}[]")
+    elif _kind(recorded, path) == _kind(emulated, path) and (
+        (isinstance(recorded, bool) and recorded is not emulated)
+        or (_is_compared(path) and not _is_alike(recorded, emulated, path))
     ):
         yield path, f"{recorded!r}, not {emulated!r}"
+
+
+def _order(recorded: list[Any], emulated: list[Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield the recorded items that are not among the emulated ones, or not in this order."""
+    at = 0
+    for item in recorded:
+        places = range(at, len(emulated))
+        place = next((each for each in places if _fits(item, emulated[each], path)), None)
+        if place is None:
+            yield path, f"{_stated(item, path) or item} is not there, or not in this order"
+        else:
+            at = place
+
+
+def _fits(recorded: Any, emulated: Any, path: str) -> bool:
+    """Return whether two items of lists have the same states and errors."""
+    if any(_values(recorded, emulated, path)) or is_map(recorded) != is_map(emulated):
+        return False
+    return not is_map(recorded) or all(
+        key in emulated and _kind(value, key) == _kind(emulated[key], key)
+        for key, value in _stated(recorded, path).items()
+    )
+
+
+def _stated(item: Any, path: str) -> Any:
+    """Return the states and errors that an item of a list has itself."""
+    if not is_map(item):
+        return item
+    return {key: value for key, value in item.items() if _is_compared(f"{path}.{key}")}
 
 
 def unlisted(service: str, operation: str, answer: Any) -> list[str]:
@@ -151,15 +204,21 @@ def masked(text: Any) -> str:
     return _OWN.sub("#", str(text).removesuffix("…").rstrip())
 
 
-def _is_alike(recorded: Any, emulated: Any) -> bool:
-    """Return whether two texts are the same without the names and numbers of their cases.
+def _is_left_out(recorded: Any) -> bool:
+    return isinstance(recorded, str) and recorded.startswith("… (")
+
+
+def _is_alike(recorded: Any, emulated: Any, path: str) -> bool:
+    """Return whether two values are the same; texts without the names and numbers of their cases.
 
     A recording of `cloudtune verify` has ``#`` in place of each word that could be a name, and of a
     message its first line.
     """
-    texts = masked(recorded), masked(emulated)
+    if "#" not in str(recorded) and _name(path) in _TEXTS:
+        return masked(recorded) == masked(emulated)
     if "#" not in str(recorded):
-        return texts[0] == texts[1]
+        return bool(recorded == emulated)
+    texts = masked(recorded), masked(emulated)
     line = texts[1].partition("\n")[0].rstrip()
     return re.fullmatch(re.sub(r"\S*#\S*", r"\\S+", re.escape(texts[0])), line) is not None
 
@@ -200,8 +259,13 @@ def _merged(items: list[Any]) -> Any:
     merged: dict[str, Any] = {}
     for item in maps:
         for key, value in item.items():
-            both_maps = is_map(value) and is_map(merged.get(key))
-            merged[key] = _merged([merged[key], value]) if both_maps else value
+            known = merged.get(key)
+            if is_map(value) and is_map(known):
+                merged[key] = _merged([known, value])
+            elif is_list(value) and is_list(known):
+                merged[key] = [*known, *value]
+            else:
+                merged[key] = value
     return merged
 
 
@@ -217,8 +281,12 @@ def _kind(value: Any, path: str) -> str:
 
 
 def _is_compared(path: str) -> bool:
-    name = path.rpartition(".")[2].removesuffix("[]")
-    return name in _VALUES or name.endswith("Status")
+    name = _name(path)
+    return name in _EXACT or name in _TEXTS or name.endswith("Status")
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2].removesuffix("[]")
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,25 @@ def tuning() -> dict[str, Any]:
     return recording("vertex", creation, {**read, "answer": {**job, **ended}})
 
 
+def altered(name: str, old: str, new: str) -> dict[str, Any]:
+    """Return a recording with another text in its answers."""
+    text = (OWN / name).read_text("utf-8")
+    assert old in text
+    changed: dict[str, Any] = json.loads(text.replace(old, new))
+    return changed
+
+
+def refused(code: str, message: str) -> dict[str, Any]:
+    """Return the recording of a call about a job that does not exist."""
+    answer = {"error": {"Code": code, "Message": message}}
+    request = {"TrainingJobName": "none"}
+    return recording("sagemaker", call("DescribeTrainingJob", answer, status=400, request=request))
+
+
+COMPLETED = "sagemaker/cli_describe_training_job_completed_2025-05.json"
+FAILED = "sagemaker/custodian_test_sagemaker_hyperparameter_tuning_job_query.json"
+MISSING = "Requested resource not found."
+
 VERDICTS: dict[str, tuple[Any, str]] = {
     "no-json": ("{", "not JSON"),
     "a-list": ([], "not an object"),
@@ -88,6 +107,31 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         recording("sagemaker", call("DescribeTrainingJob", {"AlgorithmSpecification": {}})),
         "DescribeTrainingJob",
     ),
+    "sagemaker-refusal": (refused("ValidationException", MISSING), ""),
+    "sagemaker-code": (
+        refused("Foo", MISSING),
+        "DescribeTrainingJob 2026 .error.Code: 'Foo', not 'ValidationException'",
+    ),
+    "sagemaker-message": (
+        refused("ValidationException", "bar"),
+        f"DescribeTrainingJob 2026 .error.Message: 'bar', not '{MISSING}'",
+    ),
+    "sagemaker-transition": (
+        altered(COMPLETED, "Uploading generated training model", "Uploading a cake"),
+        "'Uploading a cake'} is not there, or not in this order",
+    ),
+    "sagemaker-reason": (
+        altered(FAILED, "All training jobs failed.", "All cakes burnt."),
+        ".FailureReason: 'All cakes burnt.",
+    ),
+    "vertex-message": (
+        altered(CANCELLED, "The CustomJob does not exist.", "No cake."),
+        "CancelCustomJob .error.message: 'No cake.', not 'The CustomJob does not exist.'",
+    ),
+    "vertex-code": (
+        altered(CANCELLED, '"code": 404', '"code": 405'),
+        "CancelCustomJob .error.code: 405, not 404",
+    ),
     "sagemaker-middle": (middle(STOPPED, "sagemaker"), ""),
     "vertex-middle": (middle(CANCELLED, "vertex"), ""),
     "vertex-trial": (tuning(), "GetHyperparameterTuningJob .trials[].milk: missing"),
@@ -98,6 +142,43 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "azure": (recording("azure", call("x", {})), ""),
 }
 """Files, each with what the replay says of it; nothing if it finds no difference."""
+
+
+A, B, C = ({"state": each} for each in "ABC")
+
+
+@pytest.mark.parametrize(
+    ("known", "emulated", "found"),
+    [
+        ({"Code": "Foo"}, {"Code": "Bar"}, [(".Code", "'Foo', not 'Bar'")]),
+        ({"code": 404}, {"code": 405}, [(".code", "404, not 405")]),
+        ({"code": "E1"}, {"code": "E2"}, [(".code", "'E1', not 'E2'")]),
+        ({"Message": "No 1."}, {"Message": "No 2."}, []),
+        ({"Message": "No #."}, {"Message": "No cake."}, []),
+        ({"Message": "a"}, {"Message": "b"}, [(".Message", "'a', not 'b'")]),
+        ({"StatusMessage": "a"}, {"StatusMessage": "b"}, [(".StatusMessage", "'a', not 'b'")]),
+        ({"x": [A]}, {"x": [B]}, [(".x[].state", "'A', not 'B'")]),
+        ({"x": [A, A, B]}, {"x": [A, B]}, []),
+        ({"x": [A, C]}, {"x": [A, B, C]}, []),
+        ({"x": [A, B]}, {"x": [B]}, [(".x[]", f"{A} is not there, or not in this order")]),
+        ({"x": [A, B]}, {"x": [B, A]}, [(".x[]", f"{B} is not there, or not in this order")]),
+        ({"x": [A, B]}, {"x": [{}, B]}, [(".x[]", f"{A} is not there, or not in this order")]),
+        (
+            {"x": [{"y": [A]}, {"y": [B]}]},
+            {"x": [{"y": [B]}]},
+            [(".x[]", "{'y': [{'state': 'A'}]} is not there, or not in this order")],
+        ),
+        (
+            {"x": [{"y": [{"a": 1}]}, {"y": [{"b": 1}]}]},
+            {"x": [{"y": [{"b": 1}]}]},
+            [(".x[].y[].a", "missing")],
+        ),
+    ],
+)
+def test_states_and_errors_are_compared_in_order(
+    known: Any, emulated: Any, found: list[tuple[str, str]]
+) -> None:
+    assert [*recorded.differences(known, emulated)] == found
 
 
 @pytest.mark.slow

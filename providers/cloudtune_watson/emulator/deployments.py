@@ -8,6 +8,7 @@ deployment disappear.
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -59,8 +60,8 @@ class Deployment:
     id: str
     scope: Scope
     request: Json
-    ready: float
-    """When it becomes ready, in epoch seconds."""
+    ready: float = math.inf
+    """When it becomes ready, in epoch seconds; never in the answer to its creation."""
     created: float = field(default_factory=time.time)
 
     @property
@@ -104,10 +105,11 @@ class Deployments:
         if kinds != ["batch"] or "asset" not in request:
             raise unimplemented("This emulator has batch deployments of scripts only.")
         self._assets.find(scope, request["asset"]["id"], SCRIPT)
-        wait = delays.DEPLOYING / self._context.delays.speed
-        created = Deployment(str(uuid.uuid4()), scope, request, time.time() + wait)
+        created = Deployment(str(uuid.uuid4()), scope, request)
+        answer = _view(created)
+        created.ready = time.time() + delays.DEPLOYING / self._context.delays.speed
         self._deployments[created.id] = created
-        return json_response(_view(created), 202)
+        return json_response(answer, 202)
 
     def get(self, call: Call) -> Response:
         """GET /ml/v4/deployments/{id}."""
