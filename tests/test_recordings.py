@@ -77,6 +77,28 @@ def refused(code: str, message: str) -> dict[str, Any]:
     return recording("sagemaker", call("DescribeTrainingJob", answer, status=400, request=request))
 
 
+def found(more: dict[str, Any]) -> dict[str, Any]:
+    """Return the recording of a search that finds a training job."""
+    described: dict[str, Any] = json.loads((OWN / COMPLETED).read_text("utf-8"))["sequence"][0]
+    job: dict[str, Any] = {"TrainingJobStatus": "Completed", **described["answer"], **more}
+    return recording("sagemaker", call("Search", {"Results": [{"TrainingJob": job}]}))
+
+
+def measured(status: str) -> dict[str, Any]:
+    """Return the recording of a series of metrics."""
+    result = {"Status": status, "XAxisValues": [1], "MetricValues": [0.5]}
+    query = {
+        "MetricName": "x",
+        "ResourceArn": "arn:aws:sagemaker:us-east-1:111122223333:training-job/none",
+        "MetricStat": "Last",
+        "Period": "IterationNumber",
+        "XAxisType": "IterationNumber",
+    }
+    request = {"MetricQueries": [query]}
+    answer = {"MetricQueryResults": [result]}
+    return recording("sagemaker", call("BatchGetMetrics", answer, request=request))
+
+
 COMPLETED = "sagemaker/cli_describe_training_job_completed_2025-05.json"
 FAILED = "sagemaker/custodian_test_sagemaker_hyperparameter_tuning_job_query.json"
 MISSING = "Requested resource not found."
@@ -115,6 +137,16 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "sagemaker-message": (
         refused("ValidationException", "bar"),
         f"DescribeTrainingJob 2026 .error.Message: 'bar', not '{MISSING}'",
+    ),
+    "sagemaker-search": (
+        recording("sagemaker", call("Search", {"Results": [], "Milk": 1})),
+        "Search 2026 .Milk: missing",
+    ),
+    "sagemaker-result": (found({"Milk": 1}), "Search 2026 .Results[].TrainingJob.Milk: missing"),
+    "sagemaker-metrics": (measured("Complete"), ""),
+    "sagemaker-series-status": (
+        measured("Cold"),
+        "BatchGetMetrics 2026 .MetricQueryResults[].Status: 'Cold', not 'ValidationError'",
     ),
     "sagemaker-transition": (
         altered(COMPLETED, "Uploading generated training model", "Uploading a cake"),

@@ -268,7 +268,8 @@ class Replay:
         sequence = recording["sequence"]
         self._calls = [each for each in sequence if "situation" not in each["request"]]
         self._jobs: dict[tuple[str, str], Job] = {}
-        self._known: dict[tuple[str, str], dict[str, Any]] = {}
+        self.known: dict[tuple[str, str], dict[str, Any]] = {}
+        """The last description of each job, by its kind and name."""
 
     def _read(self) -> None:
         """Read the descriptions of all jobs."""
@@ -276,15 +277,15 @@ class Replay:
             kind, name = kind_of(item["operation"]), str(self._name(item, item["answer"]))
             for row in rows_of(item["answer"]):
                 kind_of_row = next(each for each in KINDS if KINDS[each] in row)
-                self._known.setdefault((kind_of_row, row[KINDS[kind_of_row]]), row)
+                self.known.setdefault((kind_of_row, row[KINDS[kind_of_row]]), row)
             if item["operation"] == f"Describe{kind}" and item["status"] == 200:
-                self._known[kind, name] = item["answer"]
+                self.known[kind, name] = item["answer"]
 
     def differences(self) -> Iterator[str]:
         """Yield where the emulator answers otherwise; nothing after a job that cannot be created.
 
-        A call is not compared if another service answers it, or if it shows trials, each in a state
-        of its own.
+        Calls that another service answers are not compared, and `SearchReplay` compares those that
+        show trials, each in a state of its own.
         """
         try:
             self._read()
@@ -363,7 +364,7 @@ class Replay:
             described = [
                 name
                 for name in rows
-                if "AlgorithmSpecification" in str(self._known.get((kind, str(name))))
+                if "AlgorithmSpecification" in str(self.known.get((kind, str(name))))
             ]
             return next(iter([*described, *rows]), None)
         name = answer.get(KINDS.get(kind, "")) or item["request"].get(KINDS.get(kind, ""))
@@ -379,12 +380,12 @@ class Replay:
             if part in arn:
                 kind, name = each, arn.rpartition("/")[2]
         if item["status"] == 400 and (
-            (kind, name) not in {*self._jobs, *self._known} or self._is_before_creation(item)
+            (kind, name) not in {*self._jobs, *self.known} or self._is_before_creation(item)
         ):
             return None
         if name is None and operation.startswith("List") and operation != TRIALS and kind:
             return None  # an empty list
-        known = [key for key in (*self._known, *self._jobs) if kind in ("", key[0])]
+        known = [key for key in (*self.known, *self._jobs) if kind in ("", key[0])]
         if name is None:
             if not known:
                 return None
@@ -394,7 +395,7 @@ class Replay:
         if not kind:
             return None
         if (kind, name) not in self._jobs:
-            self._jobs[kind, name] = self._create(kind, self._known.get((kind, name), {}))
+            self._jobs[kind, name] = self._create(kind, self.known.get((kind, name), {}))
         return self._jobs[kind, name]
 
     def _is_before_creation(self, item: dict[str, Any]) -> bool:
@@ -446,13 +447,16 @@ class Replay:
         status = str(states(answer).get(f"{job.kind}Status"))
         is_stop = operation == f"Stop{job.kind}"
         is_new = job.kind == "HyperParameterTuningJob" and not job.is_stopped
+        last = self.known.get((job.kind, self._name(item, answer) or ""), {})
+        limit = last.get("HyperParameterTuningJobConfig", {}).get("ResourceLimits", {})
+        counted = sum(last.get("TrainingJobStatusCounters", {}).values())
+        running = max(1, min(counted, limit.get("MaxParallelTrainingJobs", 1)))
         if is_new and (is_stop or status.startswith("Stop")):  # one without trials ends at once
             self._emulator.steps.until(
                 lambda: self._emulator.ask(f"Describe{job.kind}", {KINDS[job.kind]: job.name})[1],
-                lambda got: got["TrainingJobStatusCounters"]["InProgress"],
+                lambda got: got["TrainingJobStatusCounters"]["InProgress"] >= running,
                 self._emulator.app.busy,
             )
-        last = self._known.get((job.kind, self._name(item, answer) or ""), {})
         has_best = "BestTrainingJob" in last and last.get(f"{job.kind}Status") == "Stopped"
         if is_stop and has_best:
             assert self._emulator.steps.until(self._emulator.printed.exists, bool)

@@ -30,6 +30,7 @@ from tests.cloudtune_sagemaker.replay import (
     small_job,
     training,
 )
+from tests.cloudtune_sagemaker.search_replay import SearchReplay
 from tests.recorded import masked, reason_to_skip
 
 FILES = recorded.files("sagemaker")
@@ -54,7 +55,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_emulator_answers_as_recorded(start: Start, file: Path) -> None:
-    found = list(Replay(start(), recorded.read(file)).differences())
+    emulator, recording = start(), recorded.read(file)
+    replay = Replay(emulator, recording)
+    found = list(replay.differences())
+    found += SearchReplay(emulator, recording, replay.known).differences()
     assert not found, "\n".join(found)
 
 

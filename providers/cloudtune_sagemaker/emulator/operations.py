@@ -150,7 +150,7 @@ class Operations(app.Operations[TrainingJobs, Tuner]):
         """Return the jobs of a kind as Search has them."""
         if kind == "TrainingJob":
             return [
-                {**views.training(job), "Tags": views.tags(job)}
+                search_api.record(kind, {**views.training(job), "Tags": views.tags(job)})
                 for job in self.store.trainings(region)
             ]
         if kind == "HyperParameterTuningJob":

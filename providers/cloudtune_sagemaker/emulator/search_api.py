@@ -31,6 +31,12 @@ _TIMES = frozenset(
 _DATE = "%Y-%m-%dT%H:%M:%S"
 
 
+def record(resource: str, described: Json) -> Json:
+    """Return the description of a job without what a search does not have of its resource."""
+    shape: Any = service("sagemaker").shape_for(SHAPES[resource])
+    return {name: value for name, value in described.items() if name in shape.members}
+
+
 def matching(records: Sequence[Json], request: Json) -> list[Json]:
     """Return the records that match a search, in its order.
 

@@ -1,0 +1,181 @@
+"""Replays recorded searches and series of metrics of SageMaker, each with a job of its own.
+
+A search shows trials in states of their own, so it is not replayed in turn with the other calls:
+each state that it shows is compared once, with a job that the emulator brings to that state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.cloudtune_sagemaker.replay import (
+    ENDLESS,
+    KINDS,
+    SCRIPTS,
+    Emulator,
+    NotCreatedError,
+    create_request,
+    definitions_of,
+    new_name,
+    script_for,
+    small_job,
+    training,
+)
+from tests.recorded import MALFORMED, differences, unaccepted, unlisted
+
+OPERATIONS = ("Search", "BatchGetMetrics")
+TUNING = "HyperParameterTuningJob"
+Known = dict[tuple[str, str], dict[str, Any]]
+
+
+class SearchReplay:
+    """Replays the searches and series of one recording."""
+
+    def __init__(self, emulator: Emulator, recording: dict[str, Any], known: Known) -> None:
+        self._emulator = emulator
+        self._year = str(recording["date"])[:4]
+        self._calls = [each for each in recording["sequence"] if each["operation"] in OPERATIONS]
+        self._known = known
+        self._gate = emulator.printed.with_name("gate")
+        """Created to let the scripts end that have been stopped."""
+        self._compared: set[tuple[Any, ...]] = set()
+
+    def differences(self) -> Iterator[str]:
+        """Yield where the emulator answers otherwise."""
+        for item in self._calls:
+            operation, answer = item["operation"], item["answer"]
+            if "situation" in item["request"]:
+                continue
+            if item["status"] != 200:
+                yield f"{operation}: no request is known here that is refused so: {answer}"
+                continue
+            compare = self._search if operation == "Search" else self._metrics
+            try:
+                for recorded, shown in compare(item):
+                    label = f"{operation} {self._year}"
+                    yield from unaccepted("sagemaker", label, differences(recorded, shown))
+                    more = unlisted("sagemaker", operation, shown)
+                    yield from (f"{operation} {each}: not listed" for each in more)
+            except NotCreatedError as error:
+                yield f"{operation}: {error}"
+            except MALFORMED as error:
+                yield f"{operation}: malformed: {error!r}"
+
+    def _is_new(self, *state: Any) -> bool:
+        """Return whether an answer of a state was not compared yet."""
+        is_new = state not in self._compared
+        self._compared.add(state)
+        return is_new
+
+    def _search(self, item: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+        """Yield each recorded result of a new state, and the emulator's."""
+        answer = item["answer"]
+        if not answer["Results"] and self._is_new("Search"):
+            yield answer, self._found("TrainingJob", "TrainingJobName", new_name())
+        for result in answer["Results"]:
+            ((kind, row),) = result.items()
+            if self._is_new(kind, *state_of(kind, row), frozenset(row)):
+                self._gate.unlink(missing_ok=True)
+                shown = self._until(kind, row, self._create(kind, row))
+                self._gate.touch()
+                yield {**answer, "Results": [result]}, shown
+
+    def _create(self, kind: str, row: dict[str, Any]) -> tuple[str, str]:
+        """Create a job that gets into the state of a result; return a property to search for."""
+        name = row.get("TuningJobArn", "").rpartition("/")[2]
+        known = self._known.get((TUNING, name), {}) if name else row
+        if "AlgorithmSpecification" not in str(known):
+            raise NotCreatedError(f"no description of the tuning job {name} was recorded")
+        job, state = TUNING if name else kind, row[f"{kind}Status"]
+        described = {**known, f"{job}Status": state, "SecondaryStatus": row.get("SecondaryStatus")}
+        described.pop("BestTrainingJob", None)
+        if "FinalMetricDataList" in row:
+            described["BestTrainingJob"] = {"TrainingJobStatus": "Completed"}
+        printed = self._emulator.printed
+        request = create_request(self._emulator, job, described)
+        if row.get("SecondaryStatus") == "Stopping":
+            values = "StaticHyperParameters" if job == TUNING else "HyperParameters"
+            for each in definitions_of(request):
+                each[values] |= self._emulator.code(self._held(script_for(described, job, printed)))
+        if row.get("Tags"):
+            request["Tags"] = row["Tags"]
+        printed.unlink(missing_ok=True)
+        arn = self._ask(f"Create{job}", request)[f"{job}Arn"]
+        property_ = ("TuningJobArn", arn) if name else (KINDS[kind], request[KINDS[kind]])
+        if row.get("SecondaryStatus") in ("Stopping", "Stopped"):
+            if "FinalMetricDataList" in row or row["SecondaryStatus"] == "Stopping":
+                self._emulator.steps.until(printed.exists, bool)
+            else:
+                self._emulator.steps.until(
+                    lambda: self._found(kind, *property_)["Results"],
+                    lambda got: any("TrainingStartTime" in each[kind] for each in got),
+                )
+            self._emulator.ask(f"Stop{job}", {KINDS[job]: request[KINDS[job]]})
+        return property_
+
+    def _held(self, script: str) -> str:
+        """Return an endless script that goes on when it is stopped, until its gate is open."""
+        waits = f"import os, time\nwhile not os.path.exists({str(self._gate)!r}): time.sleep(0.05)"
+        ready = f"open({str(self._emulator.printed)!r}, 'w').close()"
+        ignores = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+        return f"{ignores}\n{script.replace(ENDLESS, ready)}\n{waits}"
+
+    def _until(self, kind: str, row: dict[str, Any], property_: tuple[str, str]) -> Any:
+        """Return a search with the first job that is in the state of a result."""
+        wanted = state_of(kind, row)
+
+        def alike(answer: Any) -> list[Any]:
+            return [each for each in answer["Results"] if state_of(kind, each[kind]) == wanted]
+
+        found = self._emulator.steps.until(
+            lambda: self._found(kind, *property_),
+            lambda answer: bool(alike(answer)),
+            self._emulator.app.busy,
+        )
+        return {**found, "Results": (alike(found) or found["Results"])[:1]}
+
+    def _found(self, kind: str, name: str, value: str) -> Any:
+        filters = [{"Name": name, "Operator": "Equals", "Value": value}]
+        return self._ask("Search", {"Resource": kind, "SearchExpression": {"Filters": filters}})
+
+    def _metrics(self, item: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+        """Yield each recorded series of a new form, and the emulator's."""
+        answer = item["answer"]
+        queries = item["request"]["MetricQueries"]
+        for query, result in zip(queries, answer["MetricQueryResults"], strict=True):
+            if self._is_new(result["Status"], bool(result["MetricValues"]), frozenset(result)):
+                metric = "loss" if result["MetricValues"] else "none"
+                arn = self._trained() if result["Status"] == "Complete" else query["ResourceArn"]
+                asked = {**query, "ResourceArn": arn, "MetricName": metric}
+                shown = self._ask("BatchGetMetrics", {"MetricQueries": [asked]})
+                yield {**answer, "MetricQueryResults": [result]}, shown
+
+    def _trained(self) -> str:
+        """Return the ARN of a training job that has ended with a metric."""
+        name = {"TrainingJobName": new_name()}
+        request = training(small_job(self._emulator, SCRIPTS["Completed"])) | name
+        arn: str = self._ask("CreateTrainingJob", request)["TrainingJobArn"]
+        self._emulator.steps.until(
+            lambda: self._ask("DescribeTrainingJob", name),
+            lambda job: job["TrainingJobStatus"] == "Completed",
+        )
+        return arn
+
+    def _ask(self, operation: str, request: dict[str, Any]) -> Any:
+        status, answer = self._emulator.ask(operation, request)
+        if status != 200:
+            raise NotCreatedError(f"the emulator refuses {operation}: {answer}")
+        return answer
+
+
+def state_of(kind: str, row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the two statuses of a job, its last message, and whether it has metrics."""
+    steps: list[dict[str, Any]] = row.get("SecondaryStatusTransitions") or [{}]
+    message = steps[-1].get("StatusMessage")
+    return (
+        row.get(f"{kind}Status"),
+        row.get("SecondaryStatus"),
+        message,
+        "FinalMetricDataList" in row,
+    )
