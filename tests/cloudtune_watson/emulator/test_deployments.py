@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cloudtune_watson.emulator import delays
+
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
 
@@ -194,3 +196,15 @@ def test_a_key_is_exchanged_as_on_ibm_cloud(start_cluster: Callable[..., Cluster
     path = f"/v2/assets/{created['metadata']['asset_id']}/attachments"
     _, attachment = cluster.ask("POST", path, json={"asset_type": "script"})
     assert attachment["url1"].startswith("https://here/")
+
+
+def test_a_deployment_initializes_however_fast_the_emulator_is(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delays, "DEPLOYING", 0.0)
+    script = asset(cluster, "script", b"")
+    request = {"name": "d", "space_id": cluster.space, "asset": {"id": script}, "batch": {}}
+    _, created = cluster.ask("POST", DEPLOYMENTS, {"version": cluster.version}, json=request)
+    assert created["entity"]["status"]["state"] == "initializing"
+    path = f"{DEPLOYMENTS}/{created['metadata']['id']}"
+    assert cluster.ask("GET", path)[1]["entity"]["status"]["state"] == "ready"
