@@ -12,6 +12,7 @@ from typing import Any
 from tests.cloudtune_sagemaker.replay import (
     ENDLESS,
     KINDS,
+    LIMITS,
     SCRIPTS,
     Emulator,
     NotCreatedError,
@@ -88,13 +89,16 @@ class SearchReplay:
         if "AlgorithmSpecification" not in str(known):
             raise NotCreatedError(f"no description of the tuning job {name} was recorded")
         job, state = TUNING if name else kind, row[f"{kind}Status"]
-        described = {**known, f"{job}Status": state, "SecondaryStatus": row.get("SecondaryStatus")}
+        secondary = row.get("SecondaryStatus")
+        is_stopped = state in ("Stopping", "Stopped") and secondary not in LIMITS
+        described = {**known, f"{job}Status": state}
+        described["SecondaryStatus"] = None if is_stopped else secondary
         described.pop("BestTrainingJob", None)
         if "FinalMetricDataList" in row:
             described["BestTrainingJob"] = {"TrainingJobStatus": "Completed"}
         printed = self._emulator.printed
         request = create_request(self._emulator, job, described)
-        if row.get("SecondaryStatus") == "Stopping":
+        if secondary == "Stopping":
             values = "StaticHyperParameters" if job == TUNING else "HyperParameters"
             for each in definitions_of(request):
                 each[values] |= self._emulator.code(self._held(script_for(described, job, printed)))
@@ -103,8 +107,8 @@ class SearchReplay:
         printed.unlink(missing_ok=True)
         arn = self._ask(f"Create{job}", request)[f"{job}Arn"]
         property_ = ("TuningJobArn", arn) if name else (KINDS[kind], request[KINDS[kind]])
-        if row.get("SecondaryStatus") in ("Stopping", "Stopped"):
-            if "FinalMetricDataList" in row or row["SecondaryStatus"] == "Stopping":
+        if is_stopped:
+            if "FinalMetricDataList" in row or secondary == "Stopping":
                 self._emulator.steps.until(printed.exists, bool)
             else:
                 self._emulator.steps.until(
