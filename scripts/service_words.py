@@ -59,8 +59,9 @@ FIELDS = (
     *("limit", "first", "next", "total_count", "resources", "asset", "batch", "owner", "rev"),
     *("deployed_asset_type", "num_nodes", "nodes", "software_spec", "trace", "errors", "level"),
     *("text", "target", "more_info", "timestamp", "iteration", "ml_metrics"),
+    *("method", "path", "query", "body", "version", "space_id", "deployment_id", "hard_delete"),
 )
-"""Fields of the recordings themselves, and of IBM's lists, errors and metrics."""
+"""Fields of the recordings themselves, and of IBM's requests, lists, errors and metrics."""
 
 
 def main() -> None:

@@ -103,6 +103,21 @@ COMPLETED = "sagemaker/cli_describe_training_job_completed_2025-05.json"
 FAILED = "sagemaker/custodian_test_sagemaker_hyperparameter_tuning_job_query.json"
 MISSING = "Requested resource not found."
 
+
+PAGE: dict[str, Any] = {
+    "limit": 100,
+    "first": {"href": "/ml/v4"},
+    "total_count": 0,
+    "resources": [],
+}
+
+
+def ibm_job(state: str) -> dict[str, Any]:
+    """Return what IBM says of a deployment job, without what states have in common."""
+    answer = {"metadata": {"id": "j"}, "entity": {"scoring": {"status": {"state": state}}}}
+    return call("GetDeploymentJob", answer)
+
+
 VERDICTS: dict[str, tuple[Any, str]] = {
     "no-json": ("{", "not JSON"),
     "a-list": ([], "not an object"),
@@ -121,6 +136,28 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         "MakeCoffee: the emulator has no such operation",
     ),
     "ibm-operation": (recording("ibm", call("x", {"entity": {"coffee": 1}})), "answer with coffee"),
+    "ibm-unknown": (
+        recording("ibm", call("MakeCoffee", {})),
+        "MakeCoffee: the emulator has no such operation",
+    ),
+    "ibm-status": (
+        recording("ibm", call("CreateDeployment", {}, status=500)),
+        "CreateDeployment: status 500, not 202 or 400",
+    ),
+    "ibm-list": (
+        recording("ibm", call("ListDeploymentJobs", {**PAGE, "milk": 1})),
+        "ListDeploymentJobs .milk: missing",
+    ),
+    "ibm-order": (
+        recording("ibm", ibm_job("completed"), ibm_job("queued")),
+        "GetDeploymentJob: j is queued after completed",
+    ),
+    "ibm-calls": (
+        recording(
+            "ibm", call("ListDeployments", PAGE), call("DeleteDeploymentJob", {}, status=204)
+        ),
+        "",
+    ),
     "sagemaker-field": (
         recording("sagemaker", call("ListTrainingJobs", {"TrainingJobSummaries": [], "Milk": 1})),
         "ListTrainingJobs 2026 .Milk: missing",

@@ -59,6 +59,7 @@ _KEPT_PARTS = frozenset(
     [
         *("", "v1", "v2", "ml", "v4", "projects", "locations", "operations", "cancel"),
         *("hyperparameterTuningJobs", "customJobs", "arn", "aws", "iam", "role"),
+        *("deployments", "deployment_jobs", "trainings"),
         *("training-job", "hyper-parameter-tuning-job", "s3", "gs", "https", "assets"),
         *("output", "model.tar.gz", "gcr.io", "cloud-aiplatform", "vertex-ai", "training"),
         *("us-docker.pkg.dev", "europe-docker.pkg.dev", "asia-docker.pkg.dev"),

@@ -113,7 +113,9 @@ class HttpClient:
                 error = service_error(f"{method} {path}", response.status_code, response.text)
             self.last_error = error
             if response is not None and path.startswith(_RECORDED):
-                record_call(_operation(method, path), {}, response.status_code, _document(response))
+                request = _request(method, path, options)
+                status, answer = response.status_code, _document(response)
+                record_call(_operation(method, path), request, status, answer)
             if error is None:
                 return response
             if not (_may_repeat(method, path, error) and next(pauses, False)):
@@ -277,6 +279,12 @@ def _operation(method: str, path: str) -> str:
     if len(parts) == 1:
         return f"Create{kind}" if method == "POST" else f"List{kind}s"
     return f"{'Delete' if method == 'DELETE' else 'Get'}{kind}"
+
+
+def _request(method: str, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as recordings have it; its headers sign in, and are left out."""
+    parts = {"query": options.get("params"), "body": options.get("json")}
+    return {"method": method, "path": path, **{key: part for key, part in parts.items() if part}}
 
 
 def _document(response: Any) -> Any:

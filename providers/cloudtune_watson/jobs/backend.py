@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cloudtune.provider import Check, JobContext, Plan, TrainingJobs, describe_source
@@ -87,7 +88,8 @@ def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
     from cloudtune_watson.jobs.uploads import ensure_deployment
 
     runtime = _client(plan, context)
-    return DeploymentJobs(runtime, plan, context, ensure_deployment(runtime, plan, context))
+    deploy = partial(ensure_deployment, runtime, plan, context)
+    return DeploymentJobs(runtime, plan, context, deploy)
 
 
 def _uploads(plan: Plan, context: JobContext) -> Uploads:

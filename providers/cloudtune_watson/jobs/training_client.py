@@ -7,7 +7,7 @@ machine; then the job and its data asset are deleted, since a space keeps only a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from cloudtune.provider import JobContext, Json, Plan, ProviderError, TrainingJob, fill_placeholders
@@ -43,7 +43,7 @@ class DeploymentJobs(RunJobs):
     """
 
     def __init__(
-        self, runtime: RuntimeClient, plan: Plan, context: JobContext, deployment: str
+        self, runtime: RuntimeClient, plan: Plan, context: JobContext, deploy: Callable[[], str]
     ) -> None:
         """Create the client without calling the service.
 
@@ -51,7 +51,8 @@ class DeploymentJobs(RunJobs):
             runtime: The service.
             plan: The plan of the job.
             context: The folder and the emulator of the job.
-            deployment: The id of the run's deployment.
+            deploy: Returns the id of the run's deployment, which it creates unless it exists. It is
+                called by the first `create`: following and stopping jobs never creates anything.
 
         Raises:
             UsageError: If a variable that the study reads is not set.
@@ -59,7 +60,8 @@ class DeploymentJobs(RunJobs):
         super().__init__(plan, emulated=runtime.emulated)
         self._runtime = runtime
         self._folder = context.folder / FOLDER
-        self._deployment = deployment
+        self._deploy = deploy
+        self._deployed: str | None = None
         data = plan.facts.data
         self._version = None if data["is_cloud"] else parse_version(data["version"])
         resolve_secrets(plan.request, plan.study)  # fails here rather than at the first start
@@ -73,10 +75,12 @@ class DeploymentJobs(RunJobs):
         exist.
 
         Raises:
-            WatsonError: If the call fails.
+            ProviderError: If the code cannot be deployed, or the call fails.
         """
         assert started.id is not None
-        self._runtime.create_job(self._request(started, started.id))
+        if self._deployed is None:
+            self._deployed = self._deploy()
+        self._runtime.create_job(self._request(started, started.id, self._deployed))
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
         """Return the current state of each job by name. Missing jobs are omitted.
@@ -104,7 +108,7 @@ class DeploymentJobs(RunJobs):
         """
         if find_results(self._folder / name):
             return
-        for job in self._runtime.list_jobs(self._deployment):
+        for job in self._jobs():
             if name_of(job) != name or response.has_ended(job):
                 continue
             end_job(
@@ -121,18 +125,25 @@ class DeploymentJobs(RunJobs):
         left = Leftovers(self._runtime)
         left.delete(list(left.list(f"watsonx/{self._plan.facts.job_name}/")))
 
-    def _request(self, started: Started, name: str) -> Json:
+    def _request(self, started: Started, name: str, deployment: str) -> Json:
         text = json.dumps(self._values(started), ensure_ascii=False, separators=(",", ":"))
-        replacements = {JOB: name, DEPLOYMENT: self._deployment, PARAMETERS: text}
+        replacements = {JOB: name, DEPLOYMENT: deployment, PARAMETERS: text}
         request: Json = fill_placeholders(self._plan.request, replacements)
         return resolve_secrets(request, self._plan.study)
 
     def _list(self) -> dict[str, Json]:
         """Return the jobs of the run by name; of two with the same name, the oldest one."""
         jobs: dict[str, Json] = {}
-        for job in self._runtime.list_jobs(self._deployment):
+        for job in self._jobs():
             jobs.setdefault(name_of(job), job)
         return jobs
+
+    def _jobs(self) -> list[Json]:
+        """Return the jobs of the run's deployment; none if there is no deployment."""
+        if self._deployed is not None:
+            return self._runtime.list_jobs(self._deployed)
+        found = self._runtime.list_deployments(self._plan.facts.job_name)
+        return self._runtime.list_jobs(str(found[0]["metadata"]["id"])) if found else []
 
     def _training_job(self, name: str, job: Json) -> TrainingJob:
         if response.has_ended(job):

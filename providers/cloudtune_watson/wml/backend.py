@@ -64,9 +64,13 @@ def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
     from cloudtune_watson.wml.training_client import WatsonJobs
     from cloudtune_watson.wml.uploads import ensure_definition
 
-    copy_inputs(plan, context)
     wml = _client(plan, context)
-    return WatsonJobs(wml, plan, context, ensure_definition(wml, plan, context))
+
+    def define() -> str:
+        copy_inputs(plan, context)
+        return ensure_definition(wml, plan, context)
+
+    return WatsonJobs(wml, plan, context, define)
 
 
 def _uploads(plan: Plan, context: JobContext) -> Uploads:

@@ -5,7 +5,7 @@ A poll takes one list of the run's trainings, and one or two files of each runni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -45,19 +45,23 @@ class WatsonJobs(RunJobs):
     are found by their tags: one for the run, and one for the start.
     """
 
-    def __init__(self, wml: WmlClient, plan: Plan, context: JobContext, definition: str) -> None:
+    def __init__(
+        self, wml: WmlClient, plan: Plan, context: JobContext, define: Callable[[], str]
+    ) -> None:
         """Create the client without calling the service.
 
         Args:
             wml: The service.
             plan: The plan of the job.
             context: The folder and the emulator of the job.
-            definition: The id of the model definition.
+            define: Returns the id of the model definition, which it stores unless it exists. It is
+                called by the first `create`: following and stopping never creates anything.
         """
         super().__init__(plan, emulated=wml.emulated)
         self._wml = wml
         self._context = context
-        self._definition = definition
+        self._define = define
+        self._definition: str | None = None
         study = plan.fitted.study
         self._objectives = {objective.metric for objective in study.objectives}
         self._metrics = self._objectives | {*study.trial.metrics}
@@ -73,10 +77,12 @@ class WatsonJobs(RunJobs):
         exist.
 
         Raises:
-            WatsonError: If the call fails.
+            ProviderError: If the code cannot be sent, or the call fails.
         """
         assert started.id is not None
-        self._ids[started.id] = self._wml.create(self._request(started))
+        if self._definition is None:
+            self._definition = self._define()
+        self._ids[started.id] = self._wml.create(self._request(started, self._definition))
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
         """Return the current state of each training by name. Missing trainings are omitted.
@@ -98,10 +104,10 @@ class WatsonJobs(RunJobs):
             return
         end_job(partial(self._wml.cancel, self._ids[name]), partial(self._get, name))
 
-    def _request(self, started: Started) -> Json:
+    def _request(self, started: Started, definition: str) -> Json:
         assert started.id is not None
         values = {name: format_value(value) for name, value in self._values(started).items()}
-        replacements = {JOB: started.id, DEFINITION: self._definition}
+        replacements = {JOB: started.id, DEFINITION: definition}
         request: Json = fill_placeholders(self._plan.request, replacements)
         request["model_definition"]["command"] = training_command(values)
         return request

@@ -83,6 +83,16 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     process.stop(created.address)
 
 
+def check_ibm_calls(operations: list[str]) -> None:
+    """Check that stops and deletions are recorded, and that cleaning up creates nothing."""
+    assert operations.count("CreateDeployment") == operations.count("DeleteDeployment") == 1
+    ends = operations.index("DeleteDeploymentJob")
+    assert "CreateDeployment" not in operations[ends:]
+    assert not [
+        each for each in operations[operations.index("DeleteDeployment") :] if "Create" in each
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
 def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
@@ -96,6 +106,9 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     assert len(recordings) == 5
     assert all(each["emulated"] for each in recordings)
     assert scene.address.key not in str(recordings)
+    if scene.provider == "watson":
+        for each in recordings:
+            check_ibm_calls([item["operation"] for item in each["sequence"]])
     assert scene.left() == []
     assert not list((scene.folder / "state" / "verify").iterdir())
     scene.env["CLOUDTUNE_RECORDINGS"] = str(top)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloudtune.study.yaml_reader import is_map
 from cloudtune_watson import response
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.deployment_jobs import STATES
 from cloudtune_watson.emulator.keys import IAM
 from cloudtune_watson.errors import service_error
 from tests import recorded
+from tests.cloudtune_watson.emulator import sequences
 from tests.cloudtune_watson.emulator.conftest import VERSION
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, asset
 from tests.recorded import differences, reason_to_skip, unaccepted, unlisted
@@ -36,6 +36,12 @@ SCRIPTS = {"running": ENDLESS, "canceled": ENDLESS, "failed": "raise SystemExit(
 """The scripts whose jobs reach a state; any other state is passed or reached by `SCRIPT`."""
 
 
+def is_described(item: dict[str, Any]) -> bool:
+    """Return whether an answer describes jobs: it is no refusal, and not empty."""
+    is_answer = item["is_compared"] and item["answer"] and item["status"] < 400
+    return bool(is_answer and not item["request"].get("situation"))
+
+
 def jobs_in(item: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the jobs in an answer: its own, those of a list, or one of which it has the status."""
     answer = item["answer"]
@@ -43,7 +49,7 @@ def jobs_in(item: dict[str, Any]) -> list[dict[str, Any]]:
         is_training = "train" in item["operation"] or "run" in item["operation"]
         entity = {"status": answer} if is_training else {"scoring": {"status": answer}}
         return [{"entity": entity}]
-    return [each for each in answer.get("resources", [answer]) if is_map(each)]
+    return sequences.jobs_of(answer)
 
 
 def operation_of(answer: dict[str, Any]) -> str:
@@ -67,7 +73,7 @@ def answers(operation: str) -> list[Any]:
         return [
             (f"{file.stem}-{number}", (job, str(recording["date"])[:4]))
             for number, item in enumerate(recording["sequence"])
-            if item["is_compared"] and not item["request"].get("situation")
+            if is_described(item)
             for job in jobs_in(item)
             if operation_of(job) == operation
         ]
@@ -104,10 +110,21 @@ def test_every_answer_is_compared_or_has_a_reason(file: Path) -> None:
     found = {
         operation_of(job)
         for item in recorded.read(file)["sequence"]
-        if item["is_compared"] and not item["request"].get("situation")
+        if is_described(item)
         for job in jobs_in(item)
     } - {"GetDeployment", "GetDeploymentJob", "GetTraining"}
     assert not [each for each in found if not reason_to_skip("ibm", each)]
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> sequences.Served:
+    return sequences.served(cluster)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_sequence_of_calls_is_possible(served: sequences.Served, file: Path) -> None:
+    found = sequences.impossible(recorded.read(file)["sequence"], served)
+    assert not found, "; ".join(found)
 
 
 @pytest.mark.parametrize("case", answers("GetDeploymentJob"))

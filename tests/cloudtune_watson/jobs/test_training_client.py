@@ -30,6 +30,7 @@ class Runtime:
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
         self.created: list[Any] = []
+        self.deployed: list[str] = ["d"]
         self.content = b""
         self.refuses = False
         self.ended: dict[str, Any] | None = None
@@ -54,6 +55,13 @@ class Runtime:
     def delete_job(self, job_id: str) -> None:
         self.deleted.append(job_id)
 
+    def deploy(self) -> str:
+        self.deployed.append("d")
+        return "d"
+
+    def list_deployments(self, _name: str) -> list[dict[str, Any]]:
+        return [{"metadata": {"id": each}} for each in self.deployed]
+
     def list_jobs(self, _deployment: str) -> list[dict[str, Any]]:
         return sorted(self.jobs, key=lambda each: each["metadata"]["created_at"])
 
@@ -75,7 +83,9 @@ def job(id_: str, created: str, state: str) -> dict[str, Any]:
 def client(folder: Path, runtime: Runtime, study: Study | None = None) -> DeploymentJobs:
     (folder / "train.py").touch()
     planned = plan(study or support.study_of("jobs"), "watson", base=folder, emulated=True)
-    return DeploymentJobs(cast("RuntimeClient", runtime), planned, JobContext(folder), "d")
+    return DeploymentJobs(
+        cast("RuntimeClient", runtime), planned, JobContext(folder), runtime.deploy
+    )
 
 
 START = Started(1, 0.0, {}, id="run-1")
@@ -97,6 +107,18 @@ def test_a_job_that_is_not_there_is_omitted_and_not_stopped(tmp_path: Path) -> N
     assert jobs.poll([START]) == {}
     jobs.stop("run-1")
     assert runtime.cancelled == []
+
+
+def test_only_a_start_deploys(tmp_path: Path) -> None:
+    runtime = Runtime()
+    runtime.deployed.clear()
+    jobs = client(tmp_path, runtime)
+    assert jobs.poll([START]) == {}
+    jobs.stop("run-1")
+    assert runtime.deployed == []
+    jobs.create(START)
+    jobs.create(Started(2, 0.0, {}, id="run-2"))
+    assert runtime.deployed == ["d"]
 
 
 def test_a_refused_stop_is_an_error_unless_the_job_has_ended(tmp_path: Path) -> None:
