@@ -77,6 +77,9 @@ keeps the descriptions of training jobs, and the bucket of your account that is 
 SageMaker and Vertex AI are verified with their own tuners, and IBM with deployment jobs: they run
 on IBM Cloud by the minute. Trainings and WML Accelerator need a cluster of your own, and have no
 price there; with `--set providers.watson.backend=wml`, or `wmla`, they run, too.
+
+IBM's deployment jobs cannot show all of this: none is stopped early by IBM, a script that fails
+leaves a completed job with its exit code, and cloudtune, not IBM, ends a job at its time limit.
 """
 
 
