@@ -86,7 +86,7 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
         ),
         step(
             "early",
-            "trials of which the service may stop some early",
+            "trials with early stopping, as far as the service has it",
             constants={"reports": 10 if brief else 20, "pause": 0.2 if brief else 6},
             limits={"max_trials": 5, "parallel_trials": 2},
             more={"early_stopping": {"rule": "auto"}},
