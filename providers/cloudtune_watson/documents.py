@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.provider import Json
 from cloudtune_watson.errors import WatsonError
+
+if TYPE_CHECKING:
+    from cloudtune.provider import Json
 
 
 def part(document: Json | None, *path: str) -> Json:
