@@ -71,8 +71,9 @@ messages; all else becomes a number or `#`. Read them before you send them.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
 Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C
-or a kill: by a process that outlives the command, or by the next `cloudtune verify`. SageMaker
-keeps the descriptions of training jobs, and the bucket of your account that is the default stays.
+or a kill: by a process that outlives the command, or by the next `cloudtune verify` with
+the same state folder. SageMaker keeps the descriptions of training jobs,
+and the bucket of your account that is the default stays.
 
 SageMaker and Vertex AI are verified with their own tuners, and IBM with deployment jobs: they run
 on IBM Cloud by the minute. Trainings and WML Accelerator need a cluster of your own, and have no
