@@ -90,7 +90,7 @@ def test_trials_that_break_a_constraint_are_no_candidates(
 import os
 from cloudtune.trial import params, report
 x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
-report(m=x + seed % 3, size=10 * x + seed % 2)
+report(m=x + seed % 3, size=10 * x + int(os.environ.get("CLOUDTUNE_CONFIRM", 0)))
 """
     run = search(script, constraints=["size <= 20"])
     found = confirm(run, seeds=4)
