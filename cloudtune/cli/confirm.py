@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -77,11 +75,10 @@ def confirm(
     where they decide. It is a run of its own, named after RUN, and continues with `cloudtune
     resume`.
     """
-    from cloudtune import api
     from cloudtune.cli.exit_codes import run_exit_code
-    from cloudtune.cli.runs import print_findings, resume_hint
+    from cloudtune.cli.runs import print_findings, start_run
     from cloudtune.confirmation.analysis import analyze
-    from cloudtune.errors import RunFailedError, UsageError
+    from cloudtune.errors import UsageError
     from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation, why_needless
     from cloudtune.runs.lifecycle import create
 
@@ -95,17 +92,9 @@ def confirm(
         return
     print_findings(plans, strict=False)
     echo_message(_describe_plan(plans), err=True)
-    run_id = plans[0].facts.run_id
-    with resume_hint(run_id):
-        handle = api.Run(*create(plans))
-        if detach:
-            handle.detach()
-            text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
-            click.echo(json.dumps({"run": run_id}) if as_json else text)
-            return
-        gc.enable()  # `main` disabled it for a quick start
-        with suppress(RunFailedError):  # the results and the exit code say it
-            handle.execute()
+    handle = start_run(plans[0].facts.run_id, lambda: create(plans), detach=detach, as_json=as_json)
+    if handle is None:
+        return
     results = handle.results().jobs
     found = [each for result in results if (each := analyze(result))]
     if as_json:

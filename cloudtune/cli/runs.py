@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cloudtune.emulation.process import EmulationOptions
     from cloudtune.provider.plan import Plan
     from cloudtune.results.model import StudyResult
+    from cloudtune.runs.lifecycle import NewRun
     from cloudtune.study.schema import Mode
 
 
@@ -86,8 +88,6 @@ def run(
 
     Ctrl-C ends the run gracefully, and `cloudtune resume` continues it.
     """
-    from cloudtune import api
-    from cloudtune.errors import RunFailedError
     from cloudtune.runs.lifecycle import create
 
     if after:
@@ -98,25 +98,40 @@ def run(
     emulation = _emulation_options(plans, speed, faults)
     print_findings(plans, strict=strict)
     _suggest_doctor(plans, study)
-    run_id = plans[0].facts.run_id
+    new = partial(
+        create,
+        plans,
+        without=[Path(study)] if is_saved else [],
+        overrides=None if is_saved else overrides,
+        saved=is_saved,
+        emulation=emulation,
+    )
+    if handle := start_run(plans[0].facts.run_id, new, detach=detach, as_json=as_json):
+        finish(handle, (), as_json=as_json)
+
+
+def start_run(
+    run_id: str, create: Callable[[], NewRun], *, detach: bool, as_json: bool
+) -> Run | None:
+    """Create a run and execute it.
+
+    Returns:
+        The run, which has ended; None with ``detach``, where it goes on in the background.
+    """
+    from cloudtune import api
+    from cloudtune.errors import RunFailedError
+
     with resume_hint(run_id):
-        new = create(
-            plans,
-            without=[Path(study)] if is_saved else [],
-            overrides=None if is_saved else overrides,
-            saved=is_saved,
-            emulation=emulation,
-        )
-        handle = api.Run(*new)
+        handle = api.Run(*create())
         if detach:
             handle.detach()
             text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
             click.echo(json.dumps({"run": run_id}) if as_json else text)
-            return
+            return None
         gc.enable()  # `main` disabled it for a quick start
-        with suppress(RunFailedError):  # the summary and the exit code say it
+        with suppress(RunFailedError):  # the results and the exit code say it
             handle.execute()
-    finish(handle, (), as_json=as_json)
+    return handle
 
 
 def _image_overrides(on: tuple[str, ...], *, emulate: bool) -> list[str]:

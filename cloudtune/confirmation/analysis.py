@@ -102,7 +102,8 @@ class ConfirmationResult:
     settled: bool
     """Whether the trial to take is better than each other candidate, by its interval."""
     take: int | None
-    """The index of the candidate to take; None if no candidate has a value."""
+    """The index of the candidate to take; None if no candidate has a value, or if each breaks a
+    constraint."""
     candidates: tuple[ConfirmedCandidate, ...]
     luck: float | None
     """By how much the winner's value in the search is better than when it is repeated."""
@@ -129,6 +130,12 @@ class ConfirmationResult:
         """The candidate to take."""
         return None if self.take is None else self.candidates[self.take]
 
+    @property
+    def none_keeps(self) -> bool:
+        """Whether no candidate is to be taken since each breaks a constraint when repeated."""
+        measured = any(each.confirmed and each.role == "candidate" for each in self.candidates)
+        return measured and self.take is None
+
 
 def analyze(result: StudyResult) -> ConfirmationResult | None:
     """Return what a confirming job found so far; None for a job that confirms nothing."""
@@ -141,7 +148,9 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         {t.seed: sign * t.objective[0] for t in trials if t.seed is not None and t.objective}
         for trials in ended
     ]
-    leader = find_leader(plan, values)
+    broken = [sum(bool(trial.broken) for trial in trials) for trials in ended]
+    excluded = {index for index, count in enumerate(broken) if count}
+    leader = find_leader(plan, values, excluded)
     alpha = pair_alpha(plan)
     worse = [
         None
@@ -151,8 +160,8 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
     ]
     rivals = [
         each
-        for each, candidate in zip(worse, plan.candidates, strict=True)
-        if each and candidate.role != "baseline"
+        for index, each in enumerate(worse)
+        if each and plan.candidates[index].role != "baseline" and index not in excluded
     ]
     candidates = tuple(
         ConfirmedCandidate(
@@ -163,7 +172,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
             value=each.value,
             seeds=len(values[index]),
             failed=sum(t.state == "failed" for t in result.trials if _repeats(t, each)),
-            broken=sum(bool(trial.broken) for trial in ended[index]),
+            broken=broken[index],
             confirmed=_scaled(_mean(list(values[index].values()), len(values)), sign),
             worse=worse[index],
             search_mean=_metric_mean(ended[index], plan.search_metric),
@@ -322,7 +331,7 @@ def _disagreement(
     ranked = [
         (sign * each.search_mean, each)
         for each in candidates
-        if each.role == "candidate" and each.search_mean is not None
+        if each.role == "candidate" and each.search_mean is not None and not each.broken
     ]
     if leader is None or not ranked:
         return None

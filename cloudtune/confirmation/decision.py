@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 
 from cloudtune.confirmation.confidence_sequence import (
@@ -43,17 +43,23 @@ def pair_alpha(plan: Confirmation) -> float:
     return ALPHA / max(1, pairs)
 
 
-def find_leader(plan: Confirmation, values: Values) -> int | None:
+def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()) -> int | None:
     """Return the candidate that is best against each other one on their common seeds.
 
-    None without values. An ablation has the winner as its reference.
+    None without values, and if all candidates are broken. An ablation has the winner as its
+    reference.
+
+    Args:
+        plan: What is repeated.
+        values: The values by seed.
+        broken: The candidates that break a constraint with at least one seed.
     """
     if plan.is_ablation:
         return 0 if values[0] else None
     eligible = [
         index
         for index, each in enumerate(plan.candidates)
-        if each.role == "candidate" and values[index]
+        if each.role == "candidate" and values[index] and index not in broken
     ]
 
     def worst_margin(index: int) -> float:
@@ -73,18 +79,20 @@ def are_repetitions_equal(values: Values) -> bool:
     return bool(repeated) and all(len(set(each)) == 1 for each in repeated)
 
 
-def open_candidates(plan: Confirmation, values: Values) -> list[int]:
+def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] = ()) -> list[int]:
     """Return the candidates that another seed may decide about, with the leader; else none.
 
     A candidate is open if its interval against the leader contains 0, and its difference is within
     reach of the seeds that remain. The winner of the search is open until its interval decides,
-    since that is the question. It and the baseline get the seeds of the others.
+    since that is the question. It and the baseline get the seeds of the others. A candidate that
+    breaks a constraint is not open, since it is not taken whatever else it measures.
     """
-    leader = find_leader(plan, values)
+    leader = find_leader(plan, values, broken)
     if leader is None:
         return []
     alpha = pair_alpha(plan)
-    others = [index for index in range(len(values)) if index != leader and values[index]]
+    excluded = {leader, *(() if plan.is_ablation else broken)}
+    others = [index for index in range(len(values)) if index not in excluded and values[index]]
     differences = {index: paired_differences(values, leader, index) for index in others}
     spread = pooled_deviation(list(differences.values()))
     reach = _REACH * half_width(len(plan.seeds), spread, alpha)

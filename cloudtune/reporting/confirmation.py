@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate, Estimate
 from cloudtune.reporting.phrases import format_parameters
+from cloudtune.study.quantities import format_count
 
 OVERFITTING = (
     "A model that overfits is much better on the training data than on the validation data; one "
@@ -51,7 +52,7 @@ def _row(result: ConfirmationResult, index: int, each: ConfirmedCandidate) -> di
 
 def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     taken = result.taken
-    if taken is None:
+    if taken is None and not result.none_keeps:
         yield "Result", f"No confirming trial has measured {result.metric}."
         return
     if result.deterministic:
@@ -63,6 +64,8 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         )
     if result.is_ablation:
         yield "Changes", _changes(result)
+        if result.winner.broken:
+            yield "Constraints", f"{result.winner.label} {_breaks(result.winner)}."
     else:
         yield "Take", _take(result, taken)
         yield from _promises(result)
@@ -76,15 +79,25 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         yield "Training", OVERFITTING
 
 
-def _take(result: ConfirmationResult, taken: ConfirmedCandidate) -> str:
+def _breaks(each: ConfirmedCandidate) -> str:
+    return f"breaks a constraint in {each.broken} of {each.seeds} repetitions"
+
+
+def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
+    if taken is None:
+        rows = [f"{each.label} in {each.broken} of {each.seeds}" for each in _measured(result)]
+        text = f"None: each candidate breaks a constraint when it is repeated ({', '.join(rows)})"
+        return f"{text}. `cloudtune confirm {result.confirms} --top N` repeats more."
     assert taken.confirmed is not None
     what = f"{taken.label}: {result.metric} {_number(taken.confirmed.mean)}"
     if bounds := _range(taken.confirmed):
         what += f", {bounds} at 95 %,"
-    what += f" over {_seeds(taken.seeds)}."
-    if taken.broken:
-        what += f" It breaks a constraint in {taken.broken} of these."
-    rivals = [each for each in result.candidates if each.worse and each.role == "candidate"]
+    what += f" over {format_count(taken.seeds, 'seed')}."
+    if taken.failed:
+        what += f" {format_count(taken.failed, 'repetition')} of it failed."
+    if out := [each.label for each in _measured(result) if each.broken]:
+        what += f" Not taken, since they break a constraint when repeated: {', '.join(out)}."
+    rivals = [each for each in _measured(result) if each.worse and not each.broken]
     if result.deterministic or not rivals:
         return what
     others = [each.label for each in rivals if each.worse and not (each.worse.low or 0) > 0]
@@ -116,6 +129,8 @@ def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
 
 def _verdict(result: ConfirmationResult) -> str:
     worse = result.winner.worse
+    if result.winner.broken:
+        return f"The winner does not hold: it {_breaks(result.winner)}."
     if worse is None:
         return (
             "The winner holds." if result.settled else "On average, the winner is still the best."
@@ -178,8 +193,8 @@ def _overfitting(result: ConfirmationResult) -> str:
     return " ".join(texts)
 
 
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
+def _measured(result: ConfirmationResult) -> list[ConfirmedCandidate]:
+    return [each for each in result.candidates if each.role == "candidate" and each.seeds]
 
 
 def _number(value: float | None) -> str:

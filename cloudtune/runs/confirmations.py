@@ -25,11 +25,19 @@ def confirmed_run(run: str | None) -> str:
         return found.run if found and ledger.has_run(found.run) else record.id
 
 
-def confirmed_trial(result: StudyResult) -> tuple[int, str] | None:
-    """Return the number of a job's trial to take by its latest confirmation, and why."""
+def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
+    """Return the number of a job's trial to take by its latest confirmation, and why.
+
+    The number is None if each of the repeated trials breaks a constraint.
+    """
     for found in reversed(confirmations_of([result.run])):
         taken = found.taken
         is_own = found.searched_on == result.provider and not found.is_ablation
+        if is_own and found.complete and found.none_keeps:
+            return None, (
+                f"run {found.run} repeated the best trials of run {result.run}, and each breaks a "
+                f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
+            )
         if is_own and found.complete and taken and taken.number is not None and taken.confirmed:
             text = (
                 f"run {found.run} repeated the best trials, and {taken.label} is the best of them"

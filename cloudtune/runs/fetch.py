@@ -80,15 +80,17 @@ def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyR
     if number is None:
         run = confirmed_run(run)
     jobs = [(r, list(trials)) for r, trials in read_results(run) if on in {None, r.provider}]
+    refusals: list[str] = []
     if number is None:
-        jobs = [(r, _confirmed(r, trials)) for r, trials in jobs]
+        jobs = [(r, _confirmed(r, trials, refusals)) for r, trials in jobs]
     if not jobs:
         raise UsageError(f"the run has no job on {on}")
     name = jobs[0][0].run
     if number is None:
         chosen = best_of_jobs(jobs)
         if not chosen:
-            raise UsageError(f"no completed trial of run {name} measured the objective: name one")
+            none = f"no completed trial of run {name} measured the objective: name one"
+            raise UsageError("; ".join(refusals) or none)
         if len(chosen) > 1:
             numbers = ", ".join(str(trial.number) for _, trial in chosen)
             raise UsageError(f"the Pareto front of run {name} has the trials {numbers}: name one")
@@ -102,7 +104,14 @@ def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyR
     return chosen[0]
 
 
-def _confirmed(result: StudyResult, trials: list[Trial]) -> list[Trial]:
-    """Return only the trial to take if the job was confirmed, else all."""
+def _confirmed(result: StudyResult, trials: list[Trial], refusals: list[str]) -> list[Trial]:
+    """Return only the trial to take if the job was confirmed, else all.
+
+    If there is none to take, the reason is appended to ``refusals``.
+    """
     found = confirmed_trial(result)
-    return trials if found is None else [each for each in trials if each.number == found[0]]
+    if found is None:
+        return trials
+    number, reason = found
+    refusals += [reason] if number is None else []
+    return [each for each in trials if each.number == number]

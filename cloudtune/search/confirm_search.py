@@ -53,7 +53,7 @@ class ConfirmSearch(Strategy):
                 if are_repetitions_equal(values):
                     return "done"
                 if not self._plan.fixed:
-                    active = open_candidates(self._plan, values)
+                    active = open_candidates(self._plan, values, self._broken(trials))
                 if not active:
                     return "done"
             for candidate in active:
@@ -61,6 +61,15 @@ class ConfirmSearch(Strategy):
                     parameters = dict(self._plan.candidates[candidate].parameters)
                     return Suggestion(parameters, seed=seed, memory={_CANDIDATE: candidate})
         return "done"
+
+    def _broken(self, trials: dict[tuple[int, int], TrialRecord]) -> set[int]:
+        """Return the candidates that break a constraint in a completed repetition."""
+        return {
+            candidate
+            for (_, candidate), trial in trials.items()
+            if self._history.final_objective(trial) is not None
+            and max(self._history.margins(trial) or (), default=0.0) > 0
+        }
 
     def _values(
         self, trials: dict[tuple[int, int], TrialRecord], seeds: tuple[int, ...]

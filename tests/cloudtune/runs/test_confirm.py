@@ -95,10 +95,42 @@ report(m=x + seed % 3, size=10 * x + int(os.environ.get("CLOUDTUNE_CONFIRM", 0))
     run = search(script, constraints=["size <= 20"])
     found = confirm(run, seeds=4)
     assert [each.number for each in found.candidates] == [2, 1]
+    assert found.candidates[0].broken == found.candidates[0].seeds == 2  # then it is out
+    assert found.taken is not None
+    assert found.taken.number == 1
     assert call("confirm", run) == 0
-    broken = sum(trial.metrics["size"] > 20 for trial in api.find_run(found.run).results().trials)
-    assert sum(each.broken for each in found.candidates) == broken > 0
-    assert "breaking a constraint" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Take: trial 1: m" in printed
+    assert "Not taken, since they break a constraint when repeated: trial 2." in printed
+    assert "The winner does not hold: it breaks a constraint in 2 of 2 repetitions." in printed
+    assert call("results", run, "--best", "--as", "json") == 0
+    assert json.loads(capsys.readouterr().out) == {"x": 1}
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_none_is_taken_if_all_break_a_constraint_when_repeated(
+    fixed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = """
+import os
+from cloudtune.trial import params, report
+seed = int(os.environ["CLOUDTUNE_SEED"])
+report(m=params()["x"] + seed % 3, size=20 + int(os.environ.get("CLOUDTUNE_CONFIRM", 0)))
+"""
+    run = search(script, constraints=["size <= 20"])
+    confirming = ["confirm", run, "--seeds", "3", *(["--fixed"] if fixed else [])]
+    assert call(*confirming) == 4
+    found = confirmations_of([run])[-1]
+    assert found.take is None
+    assert not found.settled
+    shown = capsys.readouterr().out
+    assert "Take: None: each candidate breaks a constraint when it is repeated (trial 3 in" in shown
+    for words in (["results", run, "--best"], ["results", run, "--best", "--as", "json"]):
+        assert call(*words) == 1
+        assert "each breaks a constraint with some seed" in capsys.readouterr().err
+    assert call("fetch", run, "--best") == 1
+    assert "each breaks a constraint with some seed" in capsys.readouterr().err
+    assert call("report", "--as", "markdown") == 0
 
 
 def test_the_html_report_draws_it(tmp_path: Path) -> None:
