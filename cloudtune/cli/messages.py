@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -37,6 +40,34 @@ def echo_error(text: str) -> None:
         click.secho(text, err=True, fg="red", color=True)
     else:
         echo_message(text, err=True)
+
+
+@contextmanager
+def name_overrides(words: Mapping[str, str]) -> Generator[None]:
+    """Name overrides in the mistakes of a study by what the user wrote.
+
+    Args:
+        words: What to write for each override, such as an option.
+    """
+    from cloudtune.errors import StudyError
+    from cloudtune.study.overrides import describe_override
+
+    try:
+        yield
+    except StudyError as error:
+        problems = list(error.problems)
+        for override, word in words.items():
+            text = describe_override(override)
+            problems = [
+                replace(
+                    each,
+                    path="" if each.file == text else each.path,
+                    message=each.message.replace(text, word),
+                    file=word if each.file == text else each.file,
+                )
+                for each in problems
+            ]
+        raise StudyError(problems) from None
 
 
 def echo_summary_line(line: str) -> None:

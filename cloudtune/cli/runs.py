@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.completion import complete_runs
-from cloudtune.cli.messages import echo_message, echo_summary_line
+from cloudtune.cli.messages import echo_message, echo_summary_line, name_overrides
 from cloudtune.cli.options import (
     emulate_option,
     examples,
@@ -90,11 +90,14 @@ def run(
     """
     from cloudtune.runs.lifecycle import create
 
+    words: dict[str, str] = {}
     if after:
-        overrides = (*overrides, f"warm_start.from={json.dumps(after)}")
+        words = {f"warm_start.from={json.dumps(after)}": " ".join(f"--after {a}" for a in after)}
+        overrides = (*overrides, *words)
     if with_images:
         overrides = (*overrides, *_image_overrides(on, emulate=emulate))
-    plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
+    with name_overrides(words):
+        plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
     emulation = _emulation_options(plans, speed, faults)
     print_findings(plans, strict=strict)
     _suggest_doctor(plans, study)
@@ -156,7 +159,7 @@ def _read_plans(
 
     if study.endswith(".json") and (saved := read_plan_file(Path(study))) is not None:
         if on or overrides or emulate:
-            raise UsageError("--on, --set and --emulate do not apply to a saved plan")
+            raise UsageError("--on, --set, --after and --emulate do not apply to a saved plan")
         return saved, True
     loaded = load_study(study, overrides)
     return api.plan(loaded, on or ["local"], emulate=emulate), False

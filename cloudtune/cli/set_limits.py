@@ -7,6 +7,7 @@ import json
 import click
 
 from cloudtune.cli.completion import complete_runs
+from cloudtune.cli.messages import name_overrides
 from cloudtune.cli.options import examples, json_option
 
 
@@ -32,7 +33,8 @@ def set_(words: tuple[str, ...], *, as_json: bool) -> None:
     overrides = words[run is not None :]
     if not overrides:
         raise click.UsageError("give a limit, such as limits.max_trials=80")
-    change = set_limits(run, overrides)
+    with name_overrides({each: each for each in overrides}):
+        change = set_limits(run, overrides)
     if as_json:
         document = {"run": change.run, "fields": change.fields, "running": change.is_running}
         click.echo(json.dumps(document))

@@ -282,6 +282,8 @@ def test_the_command_prints_what_has_changed(
     assert f"cloudtune resume {run}" in printed.err
     cloudtune("set", run, code=1)
     assert "give a limit" in capfd.readouterr().err
+    cloudtune("set", "limits.max_trials=0", code=1)
+    assert capfd.readouterr().err == "limits.max_trials=0: must be at least 1, not 0\n"
 
 
 @pytest.fixture
