@@ -7,6 +7,7 @@ import time
 from cloudtune.engine.observer import Observer
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
+from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.results.events import Outcome
 from cloudtune.runs.detach import resume_unattended
@@ -29,22 +30,33 @@ def follow(run: str, observer: Observer) -> None:
         is_executed = lock_holder(run_folder) is not None
         last_shown: dict[str, int] = {}
         """The number of the last event that was shown, of each job that can be shown."""
-        for job in ledger.run(run).jobs:
+        changes: dict[str, int] = {}
+        """How often the limits of each of these jobs had changed."""
+
+        def begin(job: JobRecord) -> None:
             events = [event for _, event in ledger.events(run, job.provider)]
+            events = events[: last_shown.get(job.provider)]
             is_running = is_executed and job.state == "running"
             last_time = events[-1].time if events else 0.0
             until = time.time() if is_running else job.ended or last_time
+            changes[job.provider] = len(job.changes)
             try:
                 plan = restore_plan(job.plan)
             except Exception as error:  # noqa: BLE001 - the other jobs can still be shown
                 observer.message(f"{job.provider}: its plan cannot be read: {error}")
-                continue
+                return
             observer.begin(plan, events, job.elapsed(until))
             last_shown[job.provider] = len(events)
+
+        for job in ledger.run(run).jobs:
+            begin(job)
         ended: set[str] = set()
         while True:
             is_executed = lock_holder(run_folder) is not None
             jobs = ledger.run(run).jobs
+            for job in jobs:
+                if len(job.changes) != changes[job.provider]:
+                    begin(job)
             for provider, after in last_shown.items():
                 if new := list(ledger.events(run, provider, after)):
                     last_shown[provider] = new[-1][0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -116,6 +118,21 @@ def test_a_run_that_goes_on_has_new_limits_at_once(tmp_path: Path, on: str) -> N
     assert [change["fields"] for change in ended.changes or ()] == [
         {"limits.max_trials": [2, 5], "limits.parallel_trials": [None, 3]},
         {"limits.max_trials": [5, 4]},
+    ]
+
+
+def test_watch_counts_to_the_new_limit(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    command = [sys.executable, "-m", "cloudtune", "watch", run]
+    with executed(run):
+        watch = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert watch.stderr is not None
+        begun = watch.stderr.readline()
+        set_limits(run, ["limits.max_trials=4"])
+    shown = watch.communicate()[1]
+    assert f"run {run}" in begun
+    assert [line[:5] for line in shown.splitlines() if line.startswith("[")] == [
+        f"[{n}/4]" for n in range(1, 5)
     ]
 
 
