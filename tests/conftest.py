@@ -6,6 +6,8 @@ import fcntl
 import functools
 import gc
 import os
+import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -37,6 +39,15 @@ settings.load_profile("repeat")
 # A shell starts what runs in its background with this signal ignored, which processes inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study without a seed is planned with the same one in each run of the tests.
+
+    Processes that a test starts draw their own.
+    """
+    monkeypatch.setattr(secrets, "randbelow", random.Random(request.node.nodeid).randrange)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,7 +41,7 @@ class Served:
 
     @staticmethod
     def until(read: Callable[[], Any], is_good: Callable[[Any], bool]) -> Any:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while not is_good(value := read()):
             assert time.monotonic() < deadline, value
             time.sleep(0.05)
@@ -51,7 +51,7 @@ class Served:
         """Stop it and return its exit code."""
         self.stack.close()
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait(200)
         self.process.stdout.close()
         return code
 

@@ -196,12 +196,12 @@ class Launched:
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     """Return the exit code, the output and the errors of a process."""
     with process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
     return process.returncode, out.decode(), err.decode()
 
 
 def until(good: Callable[[], bool]) -> None:
-    due = time.monotonic() + 30
+    due = time.monotonic() + 200
     while not good():
         assert time.monotonic() < due
         time.sleep(0.01)

@@ -30,7 +30,7 @@ FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
 ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
 """The differences that are accepted, each with its reason."""
 
-PATIENCE = 30.0
+PATIENCE = 200.0
 """Seconds in which a job has to reach a state."""
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""

@@ -82,12 +82,12 @@ class RunCalls(EmulatedRuns):
     def _stop(self, run: str) -> None:
         thread = threading.Thread(target=lifecycle.execute, args=[run])
         thread.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while not lifecycle.results(run)[0].trials:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         lifecycle.stop(run)
-        thread.join(60)
+        thread.join(200)
         assert lifecycle.results(run)[0].state == "cancelled"
 
     def _calls(self, run: str) -> Iterator[Call]:

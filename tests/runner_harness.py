@@ -64,7 +64,7 @@ class Followed:
         return Interrupted(self.started(number), measured, 0)
 
     def _next(self) -> Measured | Ended | Lost:
-        return self._told.get(timeout=60)
+        return self._told.get(timeout=200)
 
     def ended(self) -> Ended:
         """Return the next end; what was measured before it is passed over."""
@@ -92,7 +92,7 @@ class Followed:
 
     @staticmethod
     def until(good: Callable[[], bool]) -> None:
-        due = time.monotonic() + 60
+        due = time.monotonic() + 200
         while not good():
             assert time.monotonic() < due
             time.sleep(0.005)

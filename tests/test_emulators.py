@@ -27,7 +27,7 @@ def refused(name: str, folder: Path, *words: str) -> tuple[int, str]:
     process = ForkedEmulator(
         f"cloudtune_{name}.emulator", ("--folder", str(folder), *words), errors
     )
-    code = process.wait(60)
+    code = process.wait(200)
     process.stdout.close()
     return code, errors.read_text()
 

@@ -127,7 +127,7 @@ def test_metrics_are_published_while_the_script_runs(job: Any) -> None:
     until(lambda: job.published("acc", first.decode()) == [0.5])
     (job.work / "go").touch()
     second = b"" if job.PROVIDER == "vertex" else process.stdout.readline()
-    until(lambda: job.published("acc", (first + second).decode())[-1] == 0.75)
+    until(lambda: job.published("acc", (first + second).decode())[-1:] == [0.75])
     (job.work / "end").touch()
     assert ended(process)[0] == 0
 
@@ -167,7 +167,7 @@ def test_a_stop_reaches_the_script_and_is_not_a_failure(job: Launched) -> None:
         while before[-1] != b"ready\n":
             before.append(process.stdout.readline())
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=200)
     assert process.returncode == 9
     assert job.published("acc", (b"".join(before) + out).decode())[-1] == 2.0
     assert job.failure is None

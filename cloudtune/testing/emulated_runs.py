@@ -143,7 +143,7 @@ class EmulatedRuns:
             str(count),
             when,
         ]
-        assert subprocess.run(words, check=False, timeout=90).returncode == -signal.SIGKILL
+        assert subprocess.run(words, check=False, timeout=200).returncode == -signal.SIGKILL
 
     def run_jobs(self, run: str) -> Sequence[str]:
         """Return the names of all jobs that ever ran a trial of a run."""

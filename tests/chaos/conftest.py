@@ -132,7 +132,7 @@ def words(process: psutil.Process) -> list[str]:
     return []
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float = 200) -> bool:
     """Wait until something holds; return whether it came to that."""
     due = time.monotonic() + seconds
     while not condition():

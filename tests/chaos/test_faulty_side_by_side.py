@@ -27,7 +27,6 @@ def documented() -> tuple[list[str], str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_each_job_ends_independently(home: Home) -> None:
     study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 6")
     study += "providers: {watson: {backend: wml}}\n"

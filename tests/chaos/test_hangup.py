@@ -69,7 +69,7 @@ def test_a_run_after_a_hangup_can_be_stopped(home: Home) -> None:
     time.sleep(0.5)
     assert engine.poll() is None
     home.call("stop")
-    _, err = engine.communicate(timeout=60)
+    _, err = engine.communicate(timeout=200)
     assert engine.returncode == 130
     assert f"cloudtune resume {home.run}" in err
     (status,) = json.loads(home.call("status", "--json").stdout)

@@ -31,7 +31,7 @@ LONGEST = 30.0
 """Seconds of killing, however slow the machine is."""
 
 
-def wait_for(condition: Any, seconds: float = 30.0) -> bool:
+def wait_for(condition: Any, seconds: float = 200) -> bool:
     due = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > due:
@@ -105,7 +105,6 @@ class Killer:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("strategy", "parallel", "targets"),
     [
@@ -126,11 +125,11 @@ def test_random_kills_lose_and_duplicate_nothing_and_leave_no_process(
     killer = Killer(home, rng)
     drawn = [*targets, *rng.choices(targets, k=8 - len(targets))]
     rng.shuffle(drawn)
-    due = time.monotonic() + LONGEST
+    due = time.monotonic() + LONGEST  # short: no more kills after it
     for target in drawn:
         if time.monotonic() < due or not killer.met:
             killer.kill(target)
-    assert wait_for(lambda: home.engine() is None, 60)
+    assert wait_for(lambda: home.engine() is None)
     home.call("resume")
     killer.check()
     assert killer.met, "no kill met a running trial"
@@ -182,7 +181,7 @@ while not trial_id().endswith("-1") and not os.path.exists({str(go)!r}):
             break
     engine.send_signal(signal.SIGINT)
     go.touch()
-    _, err = engine.communicate(timeout=60)
+    _, err = engine.communicate(timeout=200)
     assert engine.returncode == 130
     assert f"cloudtune resume {home.run}" in err
     assert home.is_quiet()
@@ -205,6 +204,6 @@ def test_ctrl_c_during_the_summary_still_prints_how_to_resume(home: Home) -> Non
     while engine.poll() is None:  # Python ignores an interrupt in a callback, as those of imports
         engine.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            engine.wait(timeout=30)
+            engine.wait(timeout=30)  # short: it is interrupted again
     assert engine.returncode == 130
     assert f"cloudtune resume {home.run}" in engine.stderr.read()

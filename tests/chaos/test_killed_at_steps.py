@@ -86,7 +86,6 @@ def test_a_local_run_killed_at_a_step_is_completed_by_resume(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", ["managed", "driven"])
 @pytest.mark.parametrize(("call", "when"), [*ENGINE, *EMULATOR])
 def test_an_emulated_run_killed_at_a_step_is_completed_by_resume(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ import psutil
 import pytest
 
 from cloudtune.execution import reaper
+from cloudtune.execution.forkserver import client
 from cloudtune.planning import planner
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event, Outcome
@@ -56,6 +56,8 @@ def test_a_killed_fork_server_is_reported_and_the_run_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: Sequence[int]
 ) -> None:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(client, "PRELOAD_TIMEOUT", 10_000.0)  # what waited for it would never end
+    monkeypatch.setattr(client, "START_TIMEOUT", 10_000.0)
     source = tmp_path / "source"
     source.mkdir()
     (source / "train.py").write_text(SCRIPT, "utf-8")
@@ -70,9 +72,7 @@ def test_a_killed_fork_server_is_reported_and_the_run_continues(
     )
     run = lifecycle.create([planner.plan(study, "local", base=source)]).id
     killer = Killer(after)
-    begin = time.monotonic()
     outcomes = lifecycle.execute(run, killer)
-    assert time.monotonic() - begin < 60
     assert [outcome.state for outcome in outcomes.values()] == ["completed"]
     (result,) = lifecycle.results(run)
     assert killer.killed == len(after)

@@ -20,14 +20,14 @@ from cloudtune.errors import CloudtuneError
 if TYPE_CHECKING:
     from .conftest import Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 PROVIDERS = ("local", "sagemaker", "vertex")
 TRIALS = 4
 KILLS = 8
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float = 200) -> bool:
     due = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > due:
@@ -60,7 +60,7 @@ def test_random_kills_lose_and_duplicate_no_job_of_any_provider(
     (home.path / "study.yaml").write_text(f"{study}providers:{blocks}\n", "utf-8")
     on = [word for name in PROVIDERS for word in ("--on", name)]
     process = home.begin("run", "study.yaml", *on, "--emulate", "--speed", "60")
-    assert wait_for(lambda: is_made(home), 60)
+    assert wait_for(lambda: is_made(home))
     for _ in range(KILLS):
         with suppress(subprocess.TimeoutExpired):
             process.wait(rng.choice([0.3, 1, 2, 4]) * rng.random())

@@ -15,7 +15,7 @@ from cloudtune.ledger.ledger import Ledger
 if TYPE_CHECKING:
     from .conftest import Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -41,6 +41,6 @@ def test_a_pause_uses_up_no_time(home: Home, pauses_trials: bool) -> None:
     for trial in trials:
         trial.resume()
     engine.send_signal(signal.SIGCONT)
-    out, err = engine.communicate(timeout=60)
+    out, err = engine.communicate(timeout=200)
     assert engine.returncode == 0, out + err
     assert [trial["state"] for trial in home.results()] == ["completed"] * 2

@@ -600,7 +600,7 @@ def launch(
         env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"} | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -670,7 +670,7 @@ def test_launcher_follows_the_contract_next_to_it(tmp_path: Path, start: list[st
         env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"} | {"DISH": "0.5"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert sorted(done.stdout.splitlines()) == [
@@ -782,7 +782,7 @@ def launch_with(folder: Path, patience: float) -> subprocess.CompletedProcess[st
         env={**os.environ, "CLOUDTUNE_TRIAL": str(folder / "told.json")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

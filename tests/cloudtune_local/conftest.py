@@ -77,7 +77,7 @@ class Job:
         self.runner.start(Started(number=number, time=time.time(), **changes))
 
     def next(self) -> Measured | Ended:
-        event = self._inbox.get(timeout=60)
+        event = self._inbox.get(timeout=200)
         self.seen.append(event)
         return event
 

@@ -403,7 +403,7 @@ def test_directly_and_by_the_launcher_a_script_sees_the_same(
         env={k: v for k, v in os.environ.items() if k != "CLOUDTUNE_TRIAL"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert launched.stdout == direct, launched.stderr

@@ -28,7 +28,7 @@ class LossyProxy:
             def forward(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else None
-                connection = http.client.HTTPConnection(host, timeout=60)
+                connection = http.client.HTTPConnection(host, timeout=200)
                 kept = ("Authorization", "Content-Type")
                 headers = {k: self.headers[k] for k in kept if self.headers[k]}
                 connection.request(self.command, self.path, body, headers)

@@ -113,7 +113,7 @@ class TestRayOnEmulator(EmulatedRunContract):
         """
         (trial,) = self.run_one(script).trials
         assert trial.objective is not None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while psutil.pid_exists(int(trial.objective[0])):
             assert time.monotonic() < deadline
             time.sleep(0.1)

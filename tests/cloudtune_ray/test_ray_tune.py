@@ -21,7 +21,7 @@ TUNER = {
 
 def cloudtune(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cloudtune", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
 
 
 @pytest.fixture

@@ -403,7 +403,7 @@ def test_the_program_can_start_as_a_module(job: Job) -> None:
         cwd=job.base / "code",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr

@@ -20,7 +20,7 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey")
 COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol")
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-_TIMEOUT = 60.0
+_TIMEOUT = 200.0
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
 """They pretend to be GPUs: Slurm wants devices, and does not touch them without control groups."""
 
@@ -206,7 +206,7 @@ class Cluster:
             if (daemon := self._daemons.pop(name, None)) is not None:
                 daemon.terminate()
                 try:
-                    daemon.wait(20)
+                    daemon.wait(20)  # short: it is killed then
                 except subprocess.TimeoutExpired:
                     daemon.kill()
                     daemon.wait()
@@ -215,7 +215,7 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         if (daemon := self._daemons.pop("munged", None)) is not None:
             daemon.terminate()
-            daemon.wait(20)
+            daemon.wait(200)
         assert not self._daemons
 
     def processes(self, *nodes: str) -> list[int]:

@@ -176,7 +176,7 @@ def exit_code(slurm: Slurm, job: int) -> str:
 
 def wait_for_text(file: Path, text: str) -> str:
     """Wait until a file has a text; return all of it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not file.exists() or text not in file.read_text():
         assert time.monotonic() < deadline, file.exists() and file.read_text()
         time.sleep(0.1)

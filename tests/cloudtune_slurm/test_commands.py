@@ -455,7 +455,7 @@ def test_a_limit_beyond_the_partitions_keeps_a_job_waiting(slurm: Slurm, submit:
 
 
 def wait_for_reason(slurm: Slurm, job: int, reason: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while look(slurm, job)[2] != reason:
         assert time.monotonic() < deadline, look(slurm, job)
         time.sleep(0.1)

@@ -132,13 +132,13 @@ class User:
 def user(cluster: Cluster, tmp_path: Path) -> Iterator[User]:
     """A user of the shared cluster, of whom nothing is left."""
     yield User(cluster, tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while cluster.processes():
         assert time.monotonic() < deadline, cluster.processes()
         time.sleep(0.2)
 
 
-def until(is_good: Callable[[], bool], seconds: float = 120) -> None:
+def until(is_good: Callable[[], bool], seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not is_good():
         assert time.monotonic() < deadline

@@ -337,7 +337,7 @@ def test_a_squeue_that_hangs_delays_no_measurement(
 
     def hang(words: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
         output = run(words, variables)
-        answer.wait(30)
+        answer.wait(200)
         return output
 
     monkeypatch.setattr(rig.cluster, "run", hang)

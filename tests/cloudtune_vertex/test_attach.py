@@ -66,7 +66,7 @@ class TestAttach(AttachContract):
 
     def word(self, job: str) -> str:
         headers = {"Authorization": f"Bearer {self.address.key}"}
-        answer = requests.get(f"{self.address.url}/v1/{job}", headers=headers, timeout=60)
+        answer = requests.get(f"{self.address.url}/v1/{job}", headers=headers, timeout=200)
         return str(answer.json()["state"])
 
     def told(self, job: str) -> Mapping[int, Told]:

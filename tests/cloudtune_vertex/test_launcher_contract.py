@@ -255,7 +255,7 @@ def test_measurements_are_saved_while_the_script_runs(job: Job) -> None:
         (work / "go").touch()
         until(lambda: len(job.kept) == 2)  # some seconds later
         (work / "end").touch()
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
     assert job.kept == [
         {"metrics": {"acc": 0.5}},
         {"metrics": {"loss": 0.25}, "step": 2},

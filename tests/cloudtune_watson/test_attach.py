@@ -59,7 +59,7 @@ class TestAttach(AttachContract):
                 f"{url}{path}",
                 auth=("someone", self.address.key),
                 verify=certificate,
-                timeout=60,
+                timeout=200,
                 **more,
             )
             answer.raise_for_status()
@@ -68,11 +68,11 @@ class TestAttach(AttachContract):
             f"{url}/icp4d-api/v1/authorize",
             json={"username": "someone", "api_key": self.address.key},
             verify=certificate,
-            timeout=60,
+            timeout=200,
         )
         headers = {"Authorization": f"Bearer {signed.json()['token']}"}
         answer = requests.request(
-            method, f"{url}{path}", headers=headers, verify=certificate, timeout=60, **more
+            method, f"{url}{path}", headers=headers, verify=certificate, timeout=200, **more
         )
         answer.raise_for_status()
         return answer.json()

@@ -72,8 +72,10 @@ class TestJobsOnEmulator(EmulatedRunContract):
         with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
             while len(self.run_jobs(run)) < 2:
                 time.sleep(0.1)
-            subprocess.run([sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=60)
-            assert following.wait(60) == 130
+            subprocess.run(
+                [sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=200
+            )
+            assert following.wait(200) == 130
         result = lifecycle.results(run)[0]
         assert result.state == "cancelled"
         assert {trial.state for trial in result.trials} == {"cancelled"}
@@ -95,7 +97,7 @@ class TestJobsOnEmulator(EmulatedRunContract):
             try:
                 assert any(re.search(r"wait \d{3}|back off for", line) for line in process.stderr)
                 process.send_signal(signal.SIGINT)
-                process.communicate(timeout=60)
+                process.communicate(timeout=200)
             finally:
                 process.kill()
         assert process.returncode == 130

@@ -13,7 +13,7 @@ import pytest
 from tests.emulator_server import address_of
 from tests.sdk_clients import run_client
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SDK = Path(__file__).parent / "sdk"
 Use = Callable[[str], dict[str, Any]]

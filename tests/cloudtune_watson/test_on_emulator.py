@@ -118,8 +118,10 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
         with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
             while len(lifecycle.results(run)[0].trials) < 2:
                 time.sleep(0.1)
-            subprocess.run([sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=60)
-            assert following.wait(60) == 130
+            subprocess.run(
+                [sys.executable, "-m", "cloudtune", "stop", run], check=True, timeout=200
+            )
+            assert following.wait(200) == 130
         result = lifecycle.results(run)[0]
         assert result.state == "cancelled"
         assert {trial.state for trial in result.trials} == {"cancelled"}

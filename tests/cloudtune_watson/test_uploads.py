@@ -74,7 +74,7 @@ def test_a_definition_runs_the_script(bench: Bench, tmp_path: Path) -> None:
         env={**env, "RESULT_DIR": str(tmp_path / "results"), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert (done.stdout, done.returncode) == ("whole True\n", 0), done.stderr

@@ -218,12 +218,12 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
     env = {**os.environ, "CLOUDTUNE_HOME": str(tmp_path / "state"), "TMPDIR": str(folder)}
     process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE)
     log = "cloudtune-doctor-*/local/script/trials/1/log.txt"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not any(path.stat().st_size for path in folder.glob(log)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == 130
     assert list(folder.glob("cloudtune-doctor-*")) == []
 

@@ -13,7 +13,12 @@ from ruamel.yaml import YAML
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.diagnosis import diagnose
+from cloudtune.doctor.metrics import check_metrics
+from cloudtune.doctor.probe import Start
+from cloudtune.doctor.trials import Trials
+from cloudtune.results.events import Measured
 from cloudtune.study.loader import load
+from cloudtune.study.study import Study
 
 SCRIPTS = Path(__file__).parent / "scripts"
 FAULTY = sorted((SCRIPTS / "faulty").glob("*.*"))
@@ -56,7 +61,7 @@ def diagnosis(script: Path, folder: Path) -> list[Check]:
         trial["script"] = script.name
     file = folder / "study.yaml"
     file.write_text(json.dumps(study), "utf-8")
-    seconds = float(header(script, "seconds") or 10)
+    seconds = float(header(script, "seconds") or 100)
     return list(diagnose(load(file), seconds=seconds).checks)
 
 
@@ -88,6 +93,31 @@ def test_a_healthy_script_has_no_finding(script: Path, tmp_path: Path) -> None:
     checks = diagnosis(script, tmp_path / "code")
     assert [f"{each.id}: {each}" for each in checks if each.severity != "ok"] == []
     assert {"ran", "metric"} <= {check.id for check in checks}
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "is_buffered"),
+    [
+        ([[2.9, 2.95, 3.0], [2.8, 2.85, 2.9]], True),
+        ([[2.9, 2.95, 3.0], [0.7, 0.75, 0.8]], True),
+        ([[2.9, 2.95, 3.0], [2.6, 2.8, 2.9]], False),
+        ([[2.9, 2.95, 3.0], [0.3, 0.5, 0.8]], False),
+        ([[0.7, 0.75, 0.8], [0.7, 0.75, 0.8]], False),
+    ],
+)
+def test_a_start_that_measures_while_it_runs_shows_that_nothing_is_buffered(
+    arrivals: list[list[float]], is_buffered: bool
+) -> None:
+    first, second = (
+        Start(
+            number, {"lr": number}, begun=0.0, arrivals=times, over=times[-1] + 0.01,
+            measured=[Measured(number, t, n, {"loss": n + t}) for n, t in enumerate(times)],
+        )
+        for number, times in enumerate(arrivals, start=1)
+    )  # fmt: skip
+    study = Study.model_validate({**DEFAULTS, "trial": {"script": "train.py"}})
+    checks = check_metrics(study, Trials(first, second), ["lr"], is_local=True)
+    assert ("metric-buffered" in {check.id for check in checks}) == is_buffered
 
 
 def test_the_docs_explain_each_finding() -> None:

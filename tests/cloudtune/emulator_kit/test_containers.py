@@ -65,7 +65,7 @@ class Engine:
         self.pool.start(1, lambda: in_container(str(self.path), container, spec))
 
     def end(self) -> Ended:
-        while not isinstance(event := self.events.get(timeout=30), Ended):
+        while not isinstance(event := self.events.get(timeout=200), Ended):
             pass
         return event
 
@@ -85,7 +85,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -109,7 +109,7 @@ def test_a_container_has_its_variables_mounts_and_exit_code(engine: Engine) -> N
 
 def test_a_stop_reaches_the_container_once(engine: Engine) -> None:
     engine.start(POLITE, grace=30.0)
-    assert isinstance(engine.events.get(timeout=60), Measured)
+    assert isinstance(engine.events.get(timeout=200), Measured)
     engine.pool.stop(1)
     assert engine.end().state == "completed"
     assert "terms=1" in (engine.folder / "log.txt").read_text()
@@ -119,7 +119,7 @@ def test_a_stop_reaches_the_container_once(engine: Engine) -> None:
 @pytest.mark.parametrize("now", [True, False])
 def test_a_kill_and_a_timeout_remove_the_container(engine: Engine, now: bool) -> None:
     engine.start(f"import signal\nsignal.signal(15, signal.SIG_IGN)\n{UP}")
-    assert isinstance(engine.events.get(timeout=60), Measured)
+    assert isinstance(engine.events.get(timeout=200), Measured)
     assert engine.running()
     (process,) = [int(path.read_text()) for path in engine.running()]
     engine.pool.stop(1, now=now)

@@ -85,7 +85,7 @@ def test_a_job_reports_its_measurements_and_its_end(jobs: Jobs) -> None:
 
     job = Job(code="print('loss=0.5')")
     jobs.launch(job, listen)
-    assert ended.wait(30)
+    assert ended.wait(200)
     assert [type(event) for event in events] == [Measured, Ended]
     assert (job.state, job.started is None, job.ended is None) == ("completed", False, False)
     assert not jobs.busy()
@@ -94,9 +94,9 @@ def test_a_job_reports_its_measurements_and_its_end(jobs: Jobs) -> None:
 def test_a_stop_before_the_process_exists_is_not_lost(jobs: Jobs) -> None:
     job = Job(code="import time; time.sleep(60)", pending=60.0)
     jobs.launch(job)
-    assert job.prepared.wait(30)
+    assert job.prepared.wait(200)
     jobs.stop(job)
-    assert job.over.wait(30)
+    assert job.over.wait(200)
     assert (job.state, job.started) == ("stopped", None)
 
 
@@ -118,14 +118,14 @@ def test_an_interrupted_job_starts_again_once(jobs: Jobs) -> None:
             job.code = code.format(0)
 
     jobs.launch(job, shorten)
-    assert job.over.wait(60)
+    assert job.over.wait(200)
     assert (job.state, job.attempts) == ("completed", 2)
 
 
 def test_a_job_fails_where_the_plan_has_it(jobs: Jobs) -> None:
     job = Job(fault=Fault("fail"))
     jobs.launch(job)
-    assert job.over.wait(30)
+    assert job.over.wait(200)
     assert (job.state, job.started) == ("failed", None)
 
 

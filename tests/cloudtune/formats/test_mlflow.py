@@ -22,7 +22,7 @@ from cloudtune.formats.run_reader import RunChoice
 from cloudtune.formats.tool_runs.mlflow import MlflowReader
 from cloudtune.results.model import StudyResult, encode_json
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def call(
     *words: str, code: int = 0, main: Sequence[str] = MAIN
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*main, *words], capture_output=True, text=True, check=False, timeout=60, env=os.environ
+        [*main, *words], capture_output=True, text=True, check=False, timeout=200, env=os.environ
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done

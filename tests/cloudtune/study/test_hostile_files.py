@@ -260,7 +260,6 @@ SOURCE = {
 
 
 @posix
-@pytest.mark.timeout(100)
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 @pytest.mark.parametrize("name", SOURCE)
 def test_a_pipe_or_a_device_beside_the_study_ends_no_command(

@@ -150,7 +150,7 @@ class OddService:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
         reports = pot / "reports"

@@ -31,7 +31,7 @@ def _vertex(address: Address) -> list[str]:
     headers = {"Authorization": f"Bearer {address.key}"}
 
     def get(path: str) -> Any:
-        return requests.get(f"{address.url}{path}", headers=headers, timeout=60).json()
+        return requests.get(f"{address.url}{path}", headers=headers, timeout=200).json()
 
     left: list[str] = []
     for kind in ("hyperparameterTuningJobs", "customJobs"):

@@ -19,8 +19,6 @@ import pytest
 from cloudtune.study.schema import Json
 from tests.emulator_server import Served, starting
 
-pytestmark = pytest.mark.timeout(900)
-
 
 @dataclass
 class Api:
@@ -42,7 +40,7 @@ class Api:
             request.add_header("Authorization", f"Bearer {shown}")
         request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=200) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -26,7 +26,7 @@ from cloudtune_ray.http import Connection, HttpClient
 from tests.cloudtune_ray.cluster import Cluster, processes_of_run
 from tests.cloudtune_ray.lossy_proxy import LossyProxy
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 STEPS = 6
 SCRIPT = f"""

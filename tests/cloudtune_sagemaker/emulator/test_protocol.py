@@ -25,7 +25,7 @@ def send(
 ) -> tuple[int, dict[str, Any] | bytes]:
     """Send a request of our own making; return status and body."""
     host, _, port = emulator.url.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection = http.client.HTTPConnection(host, int(port), timeout=200)
     try:
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
@@ -106,7 +106,7 @@ def test_presigned_addresses_work_with_the_key_only(emulator: Emulator) -> None:
     path = url.removeprefix(emulator.url)
     host = emulator.url.removeprefix("http://")
     for wanted, target in ((200, path), (403, path.replace(emulator.key, "OTHER"))):
-        connection = http.client.HTTPConnection(host, timeout=30)
+        connection = http.client.HTTPConnection(host, timeout=200)
         connection.request("GET", target)
         answer = connection.getresponse()
         answer.read()

@@ -41,7 +41,7 @@ class Account(Emulator):
         """Send a request of Google's REST APIs."""
         headers = {"Authorization": f"Bearer {self.key}"}
         requests.post(
-            self.url + path, params=params, headers=headers, json=body, timeout=30
+            self.url + path, params=params, headers=headers, json=body, timeout=200
         ).raise_for_status()
 
     def reach(self) -> None:

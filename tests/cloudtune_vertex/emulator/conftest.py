@@ -170,7 +170,7 @@ class Emulator(Served):
         """Create a tuning job from its REST form."""
         message = self.types.HyperparameterTuningJob.from_json(json.dumps(job))
         return self.jobs.create_hyperparameter_tuning_job(
-            parent=parent, hyperparameter_tuning_job=message, timeout=30
+            parent=parent, hyperparameter_tuning_job=message, timeout=200
         )
 
     def create_custom(self, pool: Mapping[str, Any], **changes: Any) -> Any:
@@ -178,13 +178,13 @@ class Emulator(Served):
         spec = {"workerPoolSpecs": [pool], **changes.pop("spec", {})}
         job = {"displayName": self.name(), "jobSpec": spec, **changes}
         message = self.types.CustomJob.from_json(json.dumps(job))
-        return self.jobs.create_custom_job(parent=PARENT, custom_job=message, timeout=30)
+        return self.jobs.create_custom_job(parent=PARENT, custom_job=message, timeout=200)
 
     def get(self, name: str) -> Any:
         """Return a job of either kind."""
         if "/customJobs/" in name:
-            return self.jobs.get_custom_job(name=name, timeout=30)
-        return self.jobs.get_hyperparameter_tuning_job(name=name, timeout=30)
+            return self.jobs.get_custom_job(name=name, timeout=200)
+        return self.jobs.get_hyperparameter_tuning_job(name=name, timeout=200)
 
     def ended(self, name: str) -> Any:
         """Return a job once it has ended."""

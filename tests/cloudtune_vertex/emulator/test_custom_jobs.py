@@ -338,11 +338,11 @@ def test_a_deleted_job_ends_and_is_gone(emulator: Any) -> None:
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     name = emulator.create_custom(emulator.container(code)).name
     pid = emulator.printed_pid(name)
-    emulator.jobs.delete_custom_job(name=name).result(timeout=60)
+    emulator.jobs.delete_custom_job(name=name).result(timeout=200)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)
     emulator.until(lambda: emulator.runs(pid), False.__eq__)
     name = emulator.ended(emulator.create_custom(emulator.container("")).name).name
-    emulator.jobs.delete_custom_job(name=name).result(timeout=60)
+    emulator.jobs.delete_custom_job(name=name).result(timeout=200)
     with pytest.raises(exceptions().NotFound):
         emulator.get(name)

@@ -216,7 +216,7 @@ def test_a_driven_run_is_told_so_before_anything_is_started(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert done.returncode == 1, done.stderr
     assert "faults.yaml:1: faults.0.effect: vertex: no_metric cannot happen here" in done.stderr

@@ -332,7 +332,7 @@ def test_an_object_may_be_deleted_while_it_is_looked_at(tmp_path: Path) -> None:
 def test_odd_bodies_on_the_wire(emulator: Any, path: str, headers: str, body: bytes) -> None:
     port = int(emulator.url.rpartition(":")[2])
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {emulator.key}"
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=200) as connection:
         connection.sendall(f"{head}\r\n{headers}\r\n\r\n".encode("latin-1") + body)
         said = connection.recv(65536)
     assert said.startswith(b"HTTP/1.1 400 "), said

@@ -36,9 +36,9 @@ def create_resource(emulator: Emulator, machine: str = "n1-standard-4") -> str:
         parent=PARENT,
         persistent_resource={"resource_pools": [pool]},
         persistent_resource_id="pool",
-        timeout=30,
+        timeout=200,
     )
-    return str(operation.result(timeout=30).name)
+    return str(operation.result(timeout=200).name)
 
 
 def job(emulator: Emulator, id_: str = "pool", **changes: Any) -> Any:

@@ -31,7 +31,7 @@ def ask(
 ) -> tuple[int, Any]:
     request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=200) as answer:
             return answer.status, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
@@ -226,7 +226,7 @@ def test_its_scripts_end_when_it_is_killed_and_another_one_begins_anew(
     (trial,) = made.until(lambda: made.get(tuning).trials, bool)
     pids = [made.printed_pid(name) for name in (custom, trial.custom_job)]
     made.process.kill()
-    made.process.wait(30)
+    made.process.wait(200)
     for pid in pids:
         made.until(lambda pid=pid: made.runs(pid), False.__eq__)
 

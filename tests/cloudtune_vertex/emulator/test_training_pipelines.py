@@ -54,7 +54,7 @@ class Pipelines:
         }
         message = self._type.from_json(json.dumps(pipeline))
         return self.client.create_training_pipeline(
-            parent=PARENT, training_pipeline=message, timeout=30
+            parent=PARENT, training_pipeline=message, timeout=200
         )
 
     def ended(self, name: str) -> Any:
@@ -62,7 +62,7 @@ class Pipelines:
             return pipeline.end_time is not None
 
         return self._emulator.until(
-            lambda: self.client.get_training_pipeline(name=name, timeout=30), has_ended
+            lambda: self.client.get_training_pipeline(name=name, timeout=200), has_ended
         )
 
 

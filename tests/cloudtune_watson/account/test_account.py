@@ -48,14 +48,14 @@ class Cluster(Served):
         credentials = {"username": "me", "api_key": self.key}
         certificate = self.address["certificate"]
         sign_in = requests.post(
-            f"{self.url}/icp4d-api/v1/authorize", json=credentials, verify=certificate, timeout=30
+            f"{self.url}/icp4d-api/v1/authorize", json=credentials, verify=certificate, timeout=200
         )
         answer = requests.post(
             f"{self.url}/v2/{kind}_specifications",
             json={"name": name},
             headers={"Authorization": f"Bearer {sign_in.json()['token']}"},
             verify=certificate,
-            timeout=30,
+            timeout=200,
         )
         answer.raise_for_status()
 

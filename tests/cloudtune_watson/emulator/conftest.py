@@ -233,7 +233,7 @@ class Cluster:
 
     @staticmethod
     def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-        due = time.monotonic() + 60
+        due = time.monotonic() + 200
         while not good(found := look()):
             assert time.monotonic() < due, found
             time.sleep(0.03)

@@ -117,13 +117,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
             yield json.loads(server.stdout.readline())
         finally:
             server.terminate()
-            assert server.wait(60) == 0
+            assert server.wait(200) == 0
 
 
 def asked(served: dict[str, Any], path: str, **headers: str) -> tuple[int, Any]:
     trusted = ssl.create_default_context(cafile=served["certificate"])
     host = served["url"].removeprefix("https://")
-    connection = http.client.HTTPSConnection(host, timeout=30, context=trusted)
+    connection = http.client.HTTPSConnection(host, timeout=200, context=trusted)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()

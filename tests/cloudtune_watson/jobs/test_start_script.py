@@ -44,7 +44,7 @@ def result(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_exit_code_is_in_a_file(tmp_path: Path, code: int) -> None:
     process = start(tmp_path, f"import sys\nprint('hello')\nsys.exit({code})")
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=200)
     assert process.returncode == 0
     assert printed == b"hello\n"
     assert (tmp_path / "output" / start_script.LOG).read_bytes() == printed
@@ -55,7 +55,7 @@ def test_the_exit_code_is_in_a_file(tmp_path: Path, code: int) -> None:
 
 def test_a_damaged_archive_is_reported(tmp_path: Path) -> None:
     process = start(tmp_path, None)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == 0
     assert result(tmp_path)["exit_code"] == 1
     assert "cannot be started" in result(tmp_path)["reason"]
@@ -73,12 +73,12 @@ time.sleep(60)
 """
     process = start(tmp_path, program)
     log = tmp_path / "output" / start_script.LOG
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not (log.is_file() and b"ready" in log.read_bytes()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == 0
     assert result(tmp_path)["exit_code"] == 5
 
@@ -90,6 +90,6 @@ def test_the_log_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         CODE.replace("MAX_LOG_BYTES = 64 * 1024 * 1024", "MAX_LOG_BYTES = 10"),
     )
     process = start(tmp_path, "print('x' * 100)")
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=200)
     assert len(printed) == 101
     assert (tmp_path / "output" / start_script.LOG).stat().st_size == 10

@@ -104,7 +104,7 @@ def begun(created: Any, definition: str, command: str, *tags: str) -> str:
 
 def ended(created: Any, training: str) -> Any:
     """Return a training's status once it has ended."""
-    due = time.monotonic() + 60
+    due = time.monotonic() + 200
     while time.monotonic() < due:
         status = created.training.get_status(training)
         if status["state"] in ("completed", "failed", "canceled"):
@@ -165,7 +165,7 @@ def stopped(kind: str) -> Any:
     definition = stored(created, "to be stopped")["metadata"]["guid"]
     failing = begun(created, definition, "train.py --fail")
     waiting = begun(created, definition, "train.py --wait")
-    due = time.monotonic() + 60
+    due = time.monotonic() + 200
     while "metrics" not in created.training.get_status(waiting) and time.monotonic() < due:
         time.sleep(0.1)
     cancelled = created.training.cancel(waiting)

@@ -76,7 +76,7 @@ def deployed(created: Any, code: str) -> tuple[str, str]:
 
 def ended(created: Any, job: str) -> Any:
     """Return a job once it has ended."""
-    due = time.monotonic() + 60
+    due = time.monotonic() + 200
     while time.monotonic() < due:
         state = created.deployments.get_job_status(job)["state"]
         if state in ("completed", "canceled") or "fail" in state:

@@ -92,12 +92,12 @@ class Pair:
         )
 
     def end(self) -> Ended:
-        while not isinstance(event := self.inbox.get(timeout=60), Ended):
+        while not isinstance(event := self.inbox.get(timeout=200), Ended):
             pass
         return event
 
     def ready(self) -> None:
-        assert isinstance(self.inbox.get(timeout=60), Measured)
+        assert isinstance(self.inbox.get(timeout=200), Measured)
 
     def run(self, pool: ProcessPool, *words: str) -> tuple[str, Ended]:
         """Run the script; return its output and its end."""
@@ -139,7 +139,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    due = time.monotonic() + 60
+    due = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < due
         time.sleep(0.01)
@@ -723,18 +723,19 @@ def test_a_hanging_import_times_out(pair: Pair, monkeypatch: pytest.MonkeyPatch)
     assert pair.messages == [warm.cold_start_message("the imports take more than 0.5 s")]
 
 
-def test_a_stop_interrupts_the_wait_for_imports(pair: Pair) -> None:
+def test_a_stop_interrupts_the_wait_for_imports(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "PRELOAD_TIMEOUT", 10_000.0)
     pair.add("hangs", "import time; time.sleep(1000)")
     pair.write("print('never')")
     pool = pair.processes(warm=True)
     for number in (1, 2):
         pool.start(number, pair.spec("train.py", number=number))
     wait_for(lambda: bool(reaper.find_processes(f"{pair.mark}.preloaded.")))
-    begin = time.monotonic()
     for number in (1, 2):
         pool.stop(number)
     assert {pair.end().reason, pair.end().reason} == {"stopped before it was started"}
-    assert time.monotonic() - begin < 30  # the imports would have had sixty
     assert pair.messages == []
 
 

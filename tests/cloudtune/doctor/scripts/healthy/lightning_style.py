@@ -14,6 +14,6 @@ for epoch in range(4):
     for batch in range(1, 4):
         loss = (options.lr + options.dropout) / (3 * epoch + batch)
         sys.stderr.write(f"\rEpoch {epoch}: {batch * 33}%|{'#' * batch * 3:10}| {batch}/3 [00:0{batch}<00:00, 12.50it/s, v_num=0, train_loss_step={loss:.3f}, val_loss={loss:.3f}]")
-        time.sleep(0.02)
+        time.sleep(0.04)
 sys.stderr.write("\n`Trainer.fit` stopped: `max_epochs=4` reached.\n")
 print(f"val_loss={loss:.6f}")
