@@ -13,7 +13,6 @@ from cloudtune.cli.options import emulate_option, examples, json_option, on_opti
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudtune.confirmation.analysis import ConfirmationResult
     from cloudtune.provider.plan import Plan
 
 
@@ -76,9 +75,10 @@ def confirm(
     resume`.
     """
     from cloudtune.cli.exit_codes import run_exit_code
-    from cloudtune.cli.runs import print_findings, start_run
+    from cloudtune.cli.runs import finish, print_findings, start_run
     from cloudtune.confirmation.analysis import analyze
     from cloudtune.errors import UsageError
+    from cloudtune.results.model import encode_json
     from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation, why_needless
     from cloudtune.runs.lifecycle import create
 
@@ -95,29 +95,11 @@ def confirm(
     handle = start_run(plans[0].facts.run_id, lambda: create(plans), detach=detach, as_json=as_json)
     if handle is None:
         return
+    if not as_json:
+        finish(handle, (), as_json=False)
     results = handle.results().jobs
-    found = [each for result in results if (each := analyze(result))]
-    if as_json:
-        from cloudtune.results.model import encode_json
-
-        click.echo(encode_json(found))
-    else:
-        print_confirmations(found)
+    click.echo(encode_json([each for result in results if (each := analyze(result))]))
     raise SystemExit(run_exit_code(results))
-
-
-def print_confirmations(found: Sequence[ConfirmationResult]) -> None:
-    """Print what the jobs of a confirming run found."""
-    from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
-    from cloudtune.reporting.console.tables import print_columns
-    from cloudtune.reporting.sanitize import sanitize_line
-
-    for each in found:
-        where = f"{each.provider}{', emulated' if each.emulated else ''}"
-        echo_message(f"run {each.run} confirms run {each.confirms} ({where}, {each.trials} trials)")
-        for title, sentence in describe_confirmation(each):
-            echo_message(sanitize_line(f"{title}: {sentence}"))
-        print_columns(confirmation_columns(each))
 
 
 def _describe_plan(plans: Sequence[Plan]) -> str:

@@ -300,13 +300,35 @@ def print_summary(results: Sequence[StudyResult], folder: Path) -> None:
     from cloudtune.reporting.sanitize import sanitize_line
 
     for result in results:
-        for line in format_summary(result, str(folder)):
-            echo_summary_line(line)
+        if result.confirmation:
+            _print_confirmation(result)
+        else:
+            for line in format_summary(result, str(folder)):
+                echo_summary_line(line)
         if len(results) > 1:
             click.echo()
     if len(results) > 1:
         print_table(job_rows(results))
     echo_message(sanitize_line(f"run {folder.name}; all files are in {folder}"))
+
+
+def _print_confirmation(result: StudyResult) -> None:
+    """Print what the trials of a confirming job found so far, and which of them failed."""
+    from cloudtune.confirmation.analysis import analyze
+    from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
+    from cloudtune.reporting.console.summary import format_failures
+    from cloudtune.reporting.console.tables import print_columns
+    from cloudtune.reporting.sanitize import sanitize_line
+
+    found = analyze(result)
+    assert found is not None
+    where = f"{found.provider}{', emulated' if found.emulated else ''}"
+    echo_message(f"run {found.run} confirms run {found.confirms} ({where}, {found.trials} trials)")
+    for title, sentence in describe_confirmation(found):
+        echo_message(sanitize_line(f"{title}: {sentence}"))
+    print_columns(confirmation_columns(found))
+    for line in format_failures(result):
+        echo_summary_line(sanitize_line(line))
 
 
 @examples(

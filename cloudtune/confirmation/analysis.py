@@ -87,6 +87,8 @@ class ConfirmationResult:
     emulated: bool
     complete: bool
     """Whether it has ended as planned."""
+    reason: str
+    """Why it ended, if another reason than its plan ended it."""
     source_hash: str | None
     metric: str
     """The metric that decides."""
@@ -189,6 +191,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         provider=result.provider,
         emulated=result.emulated,
         complete=result.state == "completed",
+        reason=result.reason,
         source_hash=result.source_hash,
         metric=metric,
         goal=plan.goal,

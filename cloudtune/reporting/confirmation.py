@@ -52,6 +52,9 @@ def _row(result: ConfirmationResult, index: int, each: ConfirmedCandidate) -> di
 
 def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     taken = result.taken
+    if not result.complete:
+        reason = f" ({result.reason})" if result.reason else ""
+        yield "Incomplete", f"The confirmation has not ended as planned{reason}; so far it shows:"
     if taken is None and not result.none_keeps:
         yield "Result", f"No confirming trial has measured {result.metric}."
         return

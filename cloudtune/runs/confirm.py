@@ -136,8 +136,8 @@ def _best_job(
     """Return the job with the best trial. Emulated jobs count only if all are emulated."""
     if jobs and len(jobs[0][0].study.objectives) != 1:
         raise UsageError(
-            f"run {record.id} has several objectives; a confirmation needs one: set confirm in a "
-            "study with one objective"
+            f"run {record.id} has several objectives, so no single best trial to confirm; run a "
+            "study with one of them as its objective, and constraints on the others"
         )
     all_emulated = all(job.emulated for job, _ in jobs)
     eligible = [

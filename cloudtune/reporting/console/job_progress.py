@@ -136,6 +136,8 @@ class JobProgress:
     def _is_best(self, trial: Trial) -> bool:
         if len(self.study.objectives) != 1 or trial.state != "completed":
             return False
+        if self.plan.facts.confirmation:  # the best of noisy repetitions says nothing
+            return False
         candidates = filter(None, [self.best, trial])
         before, self.best = self.best, best_trial(candidates, self.study.objectives[0].goal)
         return self.best is not before

@@ -41,6 +41,8 @@ def continuation_hints(result: StudyResult) -> list[str]:
         return _hints_after_failures(result, tolerant or more)
     if result.state == "failed":
         return []
+    if result.confirmation:
+        return [f"print the trial to take: cloudtune results {result.confirmation.run} --best"]
     if limit:
         return [f"to go on: {more}", build]
     if result.reason or most is None or counted < most:
@@ -81,6 +83,8 @@ def status_hints(state: str, result: StudyResult) -> list[str]:
 
 def format_status(state: str, result: StudyResult) -> list[str]:
     """Return how a job is doing: its progress, its reason, and what to do next."""
+    from cloudtune.confirmation.analysis import analyze
+    from cloudtune.reporting.confirmation import describe_confirmation
     from cloudtune.reporting.console.summary import format_failures
     from cloudtune.reporting.phrases import format_best, format_parameters
 
@@ -89,7 +93,9 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     progress = f"{ended} of {most}" if most else f"{ended}"
     reason = f": {result.reason}" if result.reason else ""
     lines = [f"{result.provider}: {state}, {progress} trials ended{reason}"]
-    if best := result.best:
+    if result.confirmation and (found := analyze(result)):
+        lines += [f"{title}: {text}" for title, text in describe_confirmation(found)]
+    elif best := result.best:
         text = format_best(result.study, best)
         lines.append(f"best: {text}  {format_parameters(best.parameters)}")
     lines += _format_waiting(result)

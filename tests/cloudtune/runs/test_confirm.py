@@ -36,7 +36,7 @@ def search(script: str = NOISY, **blocks: Any) -> str:
     study = {
         "objective": {"metric": "m", "goal": "maximize"},
         "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
-        "strategy": "grid",
+        "strategy": {"name": "grid", "seed": 0},  # those of confirmations follow
         "limits": {"parallel_trials": 2},
         "trial": {"script": "train.py"},
     }
