@@ -39,9 +39,9 @@ def follow(run: str, observer: Observer) -> None:
             is_running = is_executed and job.state == "running"
             last_time = events[-1].time if events else 0.0
             until = time.time() if is_running else job.ended or last_time
-            changes[job.provider] = len(job.changes)
             try:
                 plan = restore_plan(job.plan)
+                changes[job.provider] = len(job.changes)
             except Exception as error:  # noqa: BLE001 - the other jobs can still be shown
                 observer.message(f"{job.provider}: its plan cannot be read: {error}")
                 return
@@ -55,7 +55,7 @@ def follow(run: str, observer: Observer) -> None:
             is_executed = lock_holder(run_folder) is not None
             jobs = ledger.run(run).jobs
             for job in jobs:
-                if len(job.changes) != changes[job.provider]:
+                if job.provider in changes and len(job.changes) != changes[job.provider]:
                     begin(job)
             for provider, after in last_shown.items():
                 if new := list(ledger.events(run, provider, after)):
