@@ -70,7 +70,8 @@ def launch_data(
         "run": run,
         "trial": {
             **call,
-            "parameters": list(study.parameters),
+            "parameters": study.argument_names,
+            **({"maps": maps} if (maps := study.maps) else {}),
             **({"seed": study.trial_seed} if study.trial_seed else {}),
         },
         "parameters": [dict(definition) for definition in restore_definitions(fitted)],

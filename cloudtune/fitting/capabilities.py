@@ -109,6 +109,8 @@ class ModeCapabilities:
     launcher: bool = True
     """Whether cloudtune's launcher starts the script. It withholds inactive parameters, restores
     types, and does all that the service does not know. A document of another tool has none."""
+    maps: bool = False
+    """Whether a document can have maps as values. With the launcher, a service gets their texts."""
     fields: frozenset[str] = LAUNCHER_FIELDS
     """The other fields that are supported, as dotted paths: what is below one is, too. A setting of
     a rule is ``early_stopping.RULE.SETTING`` or, for all rules, ``early_stopping.SETTING``. A field

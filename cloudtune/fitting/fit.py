@@ -24,6 +24,7 @@ from cloudtune.fitting.conditions import (
 from cloudtune.fitting.fields import drop_fields, unsupported_fields
 from cloudtune.fitting.parameters import FitContext, fit_parameter
 from cloudtune.launcher.restore import restore_values
+from cloudtune.study.map_values import plain_values
 from cloudtune.study.schema import (
     CategoricalParameter,
     DiscreteParameter,
@@ -195,6 +196,7 @@ class _FittedNodes:
             text = f"has one value and becomes a constant of {context.title}"
             context.diagnostics.append(Note(path, text))
         elif (parameter := self._fit(node, path)) is not None:
+            when = when and {parent: plain_values(values) for parent, values in when.items()}
             parameter = parameter.model_copy(update={"when": when})
             self.parameters.setdefault(name, []).append(parameter)
             self.sent[path] = parameter
@@ -261,10 +263,10 @@ def _definition(fitted: FittedStudy, node: Node) -> dict[str, Any]:
         "name": node.name,
         "sent": sent,
         "type": parameter.type,
-        "when": {name: list(values) for name, values in node.when.items()},
+        "when": {name: plain_values(values) for name, values in node.when.items()},
     }
     if isinstance(parameter, CategoricalParameter | DiscreteParameter):
-        definition["values"] = list(parameter.values)
+        definition["values"] = plain_values(parameter.values)
     elif isinstance(parameter, FloatParameter | IntParameter):
         definition |= {"min": parameter.min, "max": parameter.max}
         if parameter.step is not None and node.key not in fitted.stepless_keys:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
+from cloudtune.study.map_values import list_maps, plain_values
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import (
     BoolParameter,
@@ -45,6 +46,18 @@ class FitContext:
     def max_values(self) -> int:
         """The maximum number of values in a list."""
         return self.support.max_values.value if self.support.max_values else MAX_LISTED
+
+
+def _fit_maps(parameter: Parameter, path: str, context: FitContext) -> Parameter | None:
+    """Return the parameter with the texts of maps, which the launcher replaces by their parts."""
+    if not isinstance(parameter, CategoricalParameter) or not list_maps(parameter.values):
+        return parameter
+    if context.support.maps:
+        return parameter
+    if not context.support.launcher:
+        reason = f"{context.title} has no values that are maps; make their parts parameters"
+        context.diagnostics.append(Finding("refused", f"{path}.values", reason))
+    return parameter.model_copy(update={"values": plain_values(parameter.values)})
 
 
 _Step = Callable[[Parameter, str, FitContext], Parameter | None]
@@ -209,7 +222,7 @@ def aligned_bounds(low: float, high: float, step: float) -> tuple[float, float] 
     return low, int(last) if last == int(last) else float(last)
 
 
-_STEPS: tuple[_Step, ...] = (_adjust, _fit_step, _fit_type, _fit_scale, _fit_values)
+_STEPS: tuple[_Step, ...] = (_fit_maps, _adjust, _fit_step, _fit_type, _fit_scale, _fit_values)
 
 
 def _categorical(parameter: Parameter) -> CategoricalParameter:

@@ -6,7 +6,7 @@ import json
 import os
 
 from cloudtune.launcher import SEED
-from cloudtune.launcher.values import format_value
+from cloudtune.launcher.values import expand_maps, flatten_maps, format_value, part_name
 from cloudtune.trial import TRIAL
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Union
 
     Value = Union[bool, int, float, str]
+    ValueOrMap = Union[Value, "dict[str, Value]"]
     Json = dict[str, Any]
 
 RUN = "CLOUDTUNE_RUN"
@@ -38,8 +39,9 @@ def command_line(
     Args:
         call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a
             study's ``trial``. ``parameters`` has the names of all parameters; without it, every
-            unknown name in a placeholder is taken for an inactive parameter.
-        values: Constants, then the active parameters, in order.
+            unknown name in a placeholder is taken for an inactive parameter. ``maps`` has the
+            values that are maps: see `expand_maps`.
+        values: Constants, then the active parameters, in order; maps as their texts.
         paths: The inputs.
         python: The interpreter for a script or a module.
         dashed: The parameters that take a single dash: see `single_dash`.
@@ -51,6 +53,8 @@ def command_line(
         ['python3', 'train.py', '--data=/in', '--epochs', '3', '--C', '0.5']
     """
     switches = switches or {}
+    whole = expand_maps(call.get("maps") or {}, values)
+    values = flatten_maps(whole)
     empty = [n for n, v in values.items() if v is False and switches.get(n, "").endswith("=")]
     placed = {**values, **dict.fromkeys(empty, "")}
     command = _fill_placeholders(call, call.get("command") or [], placed, paths)
@@ -59,13 +63,10 @@ def command_line(
     elif call.get("module"):
         command = [python, "-m", call["module"]]
     args = _fill_placeholders(call, call.get("args") or [], placed, paths)
-    flags = _format_arguments(
-        call.get("arguments", "flags"),
-        _appended_values(call, values),
-        frozenset(dashed),
-        switches,
-    )
-    return command + args + flags
+    style, appended = call.get("arguments", "flags"), _appended_values(call, values)
+    if style == "json":
+        return [*command, *args, json.dumps(_nest(whole, appended), ensure_ascii=False)]
+    return command + args + _format_arguments(style, appended, frozenset(dashed), switches)
 
 
 def environment(
@@ -95,7 +96,7 @@ def environment(
     study_env: Json = call.get("env") or {}
     env.update({name: value for name, value in study_env.items() if isinstance(value, str)})
     if call.get("arguments") == "env":
-        appended = _appended_values(call, values)
+        appended = _appended_values(call, argument_values(call, values))
         env.update({name: format_value(value) for name, value in appended.items()})
     for name, path in paths.items():
         env[input_variable(name)] = path
@@ -105,6 +106,11 @@ def environment(
         folders = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder]
         env["PYTHONPATH"] = os.pathsep.join(folders + [package] * (package not in folders))
     return env
+
+
+def argument_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return values under the names of arguments: a map's parts each have one."""
+    return flatten_maps(expand_maps(call.get("maps") or {}, values))
 
 
 def seed_variables(common: int, seed: int | None) -> dict[str, str]:
@@ -141,6 +147,18 @@ def _placeholder_names(word: str) -> list[str]:
     import re
 
     return [name.strip() for name in re.findall(_PLACEHOLDER, word)]
+
+
+def _nest(whole: Mapping[str, ValueOrMap], flat: Mapping[str, Value]) -> Json:
+    """Return values with maps, of which only the parts in ``flat`` are left."""
+    nested: Json = {}
+    for name, value in whole.items():
+        if name in flat:
+            nested[name] = value
+        elif isinstance(value, dict):
+            kept = {key: part for key, part in value.items() if part_name(name, key) in flat}
+            nested.update({name: kept} if kept else {})
+    return nested
 
 
 def _appended_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Value]:
@@ -190,8 +208,6 @@ def _format_arguments(
 ) -> list[str]:
     if style in ("env", "none"):
         return []
-    if style == "json":
-        return [json.dumps(values, ensure_ascii=False)]
     if style == "assign":
         return ["{}={}".format(name, format_value(value)) for name, value in values.items()]
     words: list[str] = []

@@ -7,13 +7,14 @@ import os
 import sys
 
 from cloudtune.launcher import CONTRACT_FILE, SEED, STUDY_FILE
-from cloudtune.launcher.call import RUN, command_line, environment
+from cloudtune.launcher.call import RUN, argument_values, command_line, environment
 from cloudtune.launcher.contract import Contract, has_files, parse_flags
 from cloudtune.launcher.options import single_dash, switch_words
 from cloudtune.launcher.printed_metrics import PrintedMetrics, TrialError, compile_patterns
 from cloudtune.launcher.process import MAX_REASON_LENGTH, Launcher
 from cloudtune.launcher.restore import restore_constants, restore_values
 from cloudtune.launcher.secrets import SecretFilter
+from cloudtune.launcher.values import expand_maps
 from cloudtune.trial import TRIAL, load_json
 
 TYPE_CHECKING = False
@@ -122,7 +123,7 @@ def _launch(
         "output": os.path.join(folder, "output"),
         "inputs": study["inputs"],
         **contract.trial,
-        "parameters": dict(values),
+        "parameters": expand_maps(study["trial"].get("maps") or {}, values),
         "constants": dict(constants),
     }
     contract.continues = has_files(trial["checkpoint"])
@@ -136,7 +137,8 @@ def _launch(
     paths = trial["inputs"]
     folder_of_code = os.getcwd()
     dashed = single_dash(call, arguments, folder_of_code)
-    flags = [name for name, value in arguments.items() if isinstance(value, bool)]
+    texts = argument_values(call, arguments)
+    flags = [name for name, value in texts.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, folder_of_code)
     words = command_line(call, arguments, paths, python, dashed, switches=switches)
     env = environment(

@@ -28,6 +28,7 @@ from cloudtune.planning.preflight import (
     check_cost_metric,
     check_engine,
     check_lookup,
+    check_maps,
     check_rehearsal,
     check_secrets,
     check_source,
@@ -283,6 +284,7 @@ def _plan_mode(
     checks = [
         *check_lookup(fitted.study, on, facts),
         *(check_secrets(study, facts) if isinstance(settings, CloudSettings) else ()),
+        *(check_maps(study, facts) if isinstance(settings, CloudSettings) else ()),
         *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
         *check_switches(study, on, facts),
         *check_bool_options(facts),

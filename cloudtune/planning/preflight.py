@@ -161,14 +161,24 @@ def check_secrets(study: Study, facts: Facts) -> Iterator[Finding]:
     """
     if uses_launcher(study, facts):
         return
-    what = "the image runs" if not has_code(study) else "code that is at the service runs"
     reason = (
-        f"{what} without cloudtune's launcher, so the service keeps the value if the trial prints "
-        "it: make sure that it does not"
+        f"{_what_runs(study)} without cloudtune's launcher, so the service keeps the value if the "
+        "trial prints it: make sure that it does not"
     )
     for name, value in study.trial.env.items():
         if isinstance(value, FromEnvironment):
             yield Finding("approximated", f"trial.env.{name}", reason)
+
+
+def check_maps(study: Study, facts: Facts) -> Iterator[Finding]:
+    """Yield the parameters whose values are maps that nothing replaces by their parts."""
+    reason = f"{_what_runs(study)} without cloudtune's launcher, which passes on the parts of a map"
+    if not uses_launcher(study, facts):
+        yield from (Finding("refused", f"parameters.{name}.values", reason) for name in study.maps)
+
+
+def _what_runs(study: Study) -> str:
+    return "the image runs" if not has_code(study) else "code that is at the service runs"
 
 
 def emulator_notes(provider: str, facts: Facts) -> Iterator[Note]:

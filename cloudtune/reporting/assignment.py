@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from cloudtune.errors import UsageError
+from cloudtune.launcher.values import expand_maps, flatten_maps
 from cloudtune.results.model import Trial, script_values
 from cloudtune.study.arguments import script_arguments
 from cloudtune.study.search_space import Value, format_value
@@ -41,11 +44,11 @@ def format_assignment(study: Study, trial: Trial, form: str, source: str) -> str
         case "args":
             return _args(study, values, source)
         case "env":
-            return _env(values)
+            return _env(flatten_maps(expand_maps(study.maps, values)))
         case "yaml":
-            return "\n".join(f"{_key(name)}: {_yaml(value)}" for name, value in values.items())
+            return "\n".join(_yaml_lines(expand_maps(study.maps, values)))
         case _:
-            return json.dumps(values)
+            return json.dumps(expand_maps(study.maps, values))
 
 
 def _args(study: Study, values: dict[str, Value], source: str) -> str:
@@ -76,6 +79,15 @@ def _env(values: dict[str, Value]) -> str:
             f"{', '.join(reserved)}; use --as json, yaml, or args"
         )
     return "\n".join(f"export {name}={shlex.quote(format_value(v))}" for name, v in values.items())
+
+
+def _yaml_lines(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield f"{_key(name)}:"
+            yield from (f"  {line}" for line in _yaml_lines(cast("dict[str, Any]", value)))
+        else:
+            yield f"{_key(name)}: {_yaml(value)}"
 
 
 def _key(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.study.quantities import format_count
@@ -26,7 +26,7 @@ def describe_space(study: Study) -> str:
 
 def describe_parameter(parameter: Parameter) -> dict[str, str]:
     """Return the type, the values, and the conditions of a parameter in words."""
-    fields = parameter.model_dump(mode="json", exclude_none=True)
+    fields: dict[str, Any] = {key: value for key, value in parameter if value is not None}
     values = ", ".join(map(format_short, fields.get("values", ())))
     if "min" in fields:
         details = [f"{key} {fields[key]}" for key in ("scale", "step") if key in fields]

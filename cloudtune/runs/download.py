@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from cloudtune.bundle.unpack import BadArchive, unpack
 from cloudtune.errors import CloudtuneError, ProviderError, UsageError
+from cloudtune.launcher.values import expand_maps
 from cloudtune.provider.trial_files import TrialFiles
 from cloudtune.results.model import StudyResult, Trial, encode_json
 from cloudtune.runs.logs import FileLog, ServiceLog
@@ -139,10 +140,10 @@ def _finish(partial: Path, fetch: Fetch, missing: list[str]) -> Fetched:
         shutil.rmtree(partial)
         reasons = "".join(f"\n  {each}" for each in missing)
         raise UsageError(f"trial {fetch.trial.number} has left no files{reasons}")
-    trial = fetch.trial
+    trial, result = fetch.trial, fetch.result
     manifest = {
         **_identity(fetch),
-        "parameters": dict(trial.parameters),
+        "parameters": expand_maps(result.study.maps, trial.parameters),
         "objective": trial.objective,
         "metrics": dict(trial.metrics),
         "files": files,

@@ -7,6 +7,7 @@ from itertools import dropwhile
 from pathlib import Path
 
 from cloudtune.study.regular_files import read_regular
+from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 
@@ -23,16 +24,17 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
         source: The folder of the script, whose code shows how one-letter options and switches are
             written.
     """
-    from cloudtune.launcher.call import command_line
+    from cloudtune.launcher.call import argument_values, command_line
     from cloudtune.launcher.options import single_dash, switch_words
 
     fields = {"script", "module", "command", "arguments", "switches"}
-    call = study.trial.model_dump(include=fields)
+    call = {**study.trial.model_dump(include=fields), "maps": study.maps}
     dashed = single_dash(call, values, source)
-    flags = [name for name, value in values.items() if isinstance(value, bool)]
+    texts = argument_values(call, values)
+    flags = [name for name, value in texts.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, source)
-    style = {"arguments": study.trial.arguments, "args": study.trial.args}
-    style |= {"parameters": list(study.parameters)}
+    style: Json = {"arguments": study.trial.arguments, "args": study.trial.args}
+    style |= {"parameters": study.argument_names, "maps": study.maps}
     words = study.trial.command or ()
     style["command"] = list(dropwhile(lambda w: not w.startswith("-") and "{{" not in w, words))
     return command_line(style, values, _input_paths(study), "", dashed, switches=switches)

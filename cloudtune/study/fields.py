@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, StrictStr
 
 from cloudtune.diagnostics import Note
+from cloudtune.launcher.values import part_name
+from cloudtune.study.map_values import list_maps
 from cloudtune.study.schema import (
+    CategoricalParameter,
     Confirm,
     EarlyStopping,
     Limits,
@@ -20,6 +23,7 @@ from cloudtune.study.schema import (
     Scalar,
     Strategy,
     TrialSpec,
+    Value,
     WarmStart,
     metric_or_map,
     name_or_map,
@@ -63,7 +67,7 @@ class StudyFields(Model):
         default=None,
         description="When to stop trials that perform badly: a rule or a map. Default: never.",
     )
-    initial_trials: list[dict[str, Scalar]] = Field(
+    initial_trials: list[dict[str, Value]] = Field(
         default=[],
         description="Assignments that run first, in this order, for example the script's defaults.",
     )
@@ -114,6 +118,26 @@ class StudyFields(Model):
         """The constants with the seed, if the script has an argument for it."""
         argument = self.trial.seed_argument
         return {**self.constants, **({argument: self.trial_seed} if argument else {})}
+
+    @property
+    def maps(self) -> dict[str, dict[str, dict[str, Scalar]]]:
+        """The maps among the values of parameters, by the parameter's name and their text."""
+        found: dict[str, dict[str, dict[str, Scalar]]] = {}
+        for name, definitions in self.parameters.items():
+            for each in definitions:
+                if isinstance(each, CategoricalParameter) and (maps := list_maps(each.values)):
+                    found.setdefault(name, {}).update(maps)
+        return found
+
+    @property
+    def argument_names(self) -> list[str]:
+        """The names under which the script gets the parameters: those of the parts of maps."""
+        names: list[str] = []
+        maps = self.maps
+        for name in self.parameters:
+            keys = dict.fromkeys(key for parts in maps.get(name, {}).values() for key in parts)
+            names += [part_name(name, key) for key in keys] or [name]
+        return names
 
     def objective_path(self, index: int) -> str:
         """Return the path of an objective in the file: with an index only if there are several."""

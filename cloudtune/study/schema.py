@@ -26,6 +26,7 @@ from cloudtune.study.schema_base import Number as Number  # noqa: PLC0414 - expo
 from cloudtune.study.schema_base import Positive as _Positive
 from cloudtune.study.schema_base import Scalar as Scalar  # noqa: PLC0414 - exported
 from cloudtune.study.schema_base import Text as _Text
+from cloudtune.study.schema_base import Value as Value  # noqa: PLC0414 - exported
 from cloudtune.study.schema_base import When as When  # noqa: PLC0414 - exported
 from cloudtune.study.short_forms import ShortForm, one_or_many, text_or_map
 from cloudtune.study.strategies import STRATEGIES
@@ -104,8 +105,10 @@ class CategoricalParameter(_Parameter):
     """One of several values without an order."""
 
     type: Literal["categorical"] = Field(description="Type of the parameter.")
-    values: list[Scalar] = Field(
-        min_length=1, description="Strings, numbers or booleans, kept as written."
+    values: list[Value] = Field(
+        min_length=1,
+        description="Strings, numbers or booleans, kept as written. Or maps of them: the script "
+        "gets the parts of the chosen map.",
     )
 
 

@@ -21,6 +21,7 @@ from cloudtune.launcher.values import is_same_value as is_same_value  # noqa: PL
 from cloudtune.study.expressions import Range
 from cloudtune.study.expressions import Value as Value  # noqa: PLC0414 - exported
 from cloudtune.study.fields import StudyFields
+from cloudtune.study.map_values import plain_value
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -95,7 +96,7 @@ def value_at(parameter: Parameter, index: int) -> Value:
         case BoolParameter():
             return bool(index)
         case DiscreteParameter() | CategoricalParameter():
-            return parameter.values[index]
+            return plain_value(parameter.values[index])
         case IntParameter():
             return parameter.min + index * (parameter.step or 1)
         case FloatParameter():
@@ -144,7 +145,7 @@ def match_value(parameter: Parameter, value: Value) -> Value | None:
             return match if match == value or abs(steps - index) <= Decimal("1e-9") else None
         case _:
             values = (False, True) if isinstance(parameter, BoolParameter) else parameter.values
-            return next((member for member in values if is_same_value(member, value)), None)
+            return next((plain_value(each) for each in values if is_same_value(each, value)), None)
 
 
 class Space:

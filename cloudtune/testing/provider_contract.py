@@ -29,7 +29,8 @@ from cloudtune.study.study import Study
 from cloudtune.testing.features import PLAIN, Feature, excesses, features
 
 _SCRIPT = '''\
-"""Scores an assignment, and fails if the type of a value is not the study's."""
+"""Scores an assignment, and fails if a value has not its type, or a map is not in the arguments."""
+import sys
 from cloudtune.trial import params, report
 
 TYPES = {types}
@@ -38,6 +39,10 @@ for name, value in values.items():
     types = TYPES.get(name)
     if types and type(value).__name__ not in types:
         raise SystemExit(f"{{name}} is {{value!r}}, a {{type(value).__name__}}, not {{types}}")
+following = dict(zip(sys.argv, sys.argv[1:]))
+for key, part in values.get("maps", {{}}).items():
+    if following.get("--maps." + key) != str(part):
+        raise SystemExit(f"{{key}} is {{part!r}} and not in {{sys.argv}}")
 report(score=sum(len(str(v)) for v in values.values()), loss=float(len(values)), step=1)
 '''
 
@@ -48,6 +53,10 @@ _KINDS: Mapping[str, Any] = {
     "l": {"type": "categorical", "values": ['{"a": 1}', "--x=1"]},
     "lambda.x-1": {"type": "discrete", "values": [1, 2, 4]},
     "only": {"type": "categorical", "values": ["one"]},
+    "maps": {
+        "type": "categorical",
+        "values": [{"name": "sgd", "momentum": 0.9}, {"name": 'a "b"', "on": True, "text": "1"}],
+    },
 }
 _TYPES = {
     "text": ["str"],
@@ -56,6 +65,7 @@ _TYPES = {
     "l": ["str"],
     "lambda.x-1": ["int"],
     "only": ["str"],
+    "maps": ["dict"],
     "depth": ["int"],
 }
 

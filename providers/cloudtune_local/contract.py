@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.launcher.call import command_line, environment, seed_variables
+from cloudtune.launcher.call import argument_values, command_line, environment, seed_variables
 from cloudtune.launcher.options import single_dash, switch_words
+from cloudtune.launcher.values import expand_maps
 from cloudtune.provider import Json, UsageError, Value, script_modules
 from cloudtune.results import Started
 from cloudtune_local.shared_source import can_share, create_view, finish_view, remove_overlay
@@ -108,7 +109,7 @@ class LocalContract:
         trial_data = {
             "trial": f"{self._run}-{started.number}",
             "number": started.number,
-            "parameters": dict(started.parameters),
+            "parameters": expand_maps(self._request.get("maps") or {}, started.parameters),
             "constants": self._constants(started),
             "inputs": self._request["inputs"],
             "reports": folder.reports,
@@ -155,7 +156,8 @@ class LocalContract:
         """Return the command that starts the script."""
         inputs = self._request["inputs"]
         values = self._values(started)
-        any_bool = any(isinstance(value, bool) for value in values.values())
+        texts = argument_values(self._call, values).values()
+        any_bool = any(isinstance(value, bool) for value in texts)
         switches = self._switches if any_bool else {}
         return command_line(
             self._call, values, inputs, self._python, self._dashed, switches=switches

@@ -29,7 +29,8 @@ def request(fitted: FittedStudy, settings: LocalSettings, facts: Facts) -> Json:
         **({"seed_argument": trial.seed_argument} if trial.seed_argument else {}),
         "constants": dict(fitted.study.constants),
         "resource": fitted.study.strategy.resource,
-        "parameters": list(fitted.study.parameters),
+        "parameters": fitted.original.argument_names,
+        **({"maps": maps} if (maps := fitted.original.maps) else {}),
         "inputs": {name: path for name, path in facts.lookup.inputs.addresses.items() if path},
         "env": {
             name: {"from_env": value.from_env} if isinstance(value, FromEnvironment) else value

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
+from cloudtune.launcher.values import expand_maps
 from cloudtune.reporting.phrases import (
     format_best,
     format_objective_values,
@@ -50,7 +51,7 @@ def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
     from cloudtune.study.arguments import script_arguments, takes_arguments
 
     arguments = script_arguments(study, script_values(study, trial), source)
-    lines = [f"  as JSON: {format_json(dict(trial.parameters))}"]
+    lines = [f"  as JSON: {format_json(expand_maps(study.maps, trial.parameters))}"]
     command = shlex.join(arguments)
     exact = "{{" not in command and command == sanitize_line(command)
     if arguments and exact and takes_arguments(study, source):

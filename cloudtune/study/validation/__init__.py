@@ -43,6 +43,7 @@ def find_problems(
         check_constants(study),
         check_seed_argument(study),
         check_parameters(study, invalid_fields),
+        _check_map_values(study, invalid_fields),
         _check_constraints(study, invalid_fields),
         _check_objectives(study),
         _check_strategy(study, invalid_fields),
@@ -73,6 +74,13 @@ def find_notes(study: StudyFields) -> list[Note]:
         *_note_unread_metrics(study),
         *_note_surplus_trials(study),
     ]
+
+
+def _check_map_values(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
+    if study.maps:
+        from cloudtune.study.validation.map_values import check_map_values
+
+        yield from check_map_values(study, invalid_fields)
 
 
 def _check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
@@ -238,7 +246,7 @@ def _note_fixed_arguments(study: StudyFields) -> Iterator[Note]:
         flag = word.partition("=")[0]
         name = flag.removeprefix("--") if flag.startswith("--") else flag.removeprefix("-")
         dashed = flag == f"--{name}" or (flag == f"-{name}" and len(name) == 1)
-        if dashed and name in study.parameters and name not in placeholders:
+        if dashed and name in study.argument_names and name not in placeholders:
             text = f"{name} is also a parameter; argparse uses the tuned value, which comes later"
             yield Note(f"trial.args.{number}", text, "warning")
 

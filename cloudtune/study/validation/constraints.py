@@ -26,6 +26,7 @@ _RARE = 0.05
 def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
     """Yield the mistakes in the texts of constraints, each with its column."""
     unread = {field.partition(".")[2] for field in invalid_fields if field.count(".") == 1}
+    maps = {name: next(iter(each)) for name, each in study.maps.items()}
     for index, text in enumerate(study.constraints):
         path = constraint_path(study, index)
         try:
@@ -40,6 +41,12 @@ def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Ite
             yield Problem(path, f"{text!r} has no parameter and no metric", "remove it")
         known = {*study.parameters, *study.constants, *unread, *metric_names(study)}
         for name, column in names.items():
+            parameter = next((p for p in maps if name.startswith(f"{p}.")), None)
+            if parameter and name not in known:
+                message = f"{text!r}: column {column}: {parameter} is one of several maps"
+                hint = f"compare the whole map, as in {parameter} == {maps[parameter]!r}"
+                yield Problem(path, message, hint)
+                continue
             hint = did_you_mean(name, [*study.parameters, *study.constants])
             if name not in known and hint:
                 message = f"{text!r}: column {column}: unknown name {name}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from cloudtune.diagnostics import Problem
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.literals import format_literal
+from cloudtune.study.map_values import MapValue
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import Value, list_nodes, sort_parents_first
 from cloudtune.study.suggestions import suggest_name
@@ -34,6 +35,9 @@ def check_initial_trials(study: StudyFields, domains: Mapping[str, Domain]) -> I
                     if name in study.constants:
                         hint = "it is a constant, the same in every trial"
                     yield Problem(path, f"unknown parameter {name}", hint)
+                elif isinstance(trial[name], MapValue):
+                    message = f"{name} has no map as a value"
+                    yield Problem(path, message, f"list the maps of {name} under parameters")
             elif name in domains and name in ranks:
                 definitions = study.parameters[name]
                 possible = [p for p in definitions if is_list or _is_active(p, trial, active)]

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from cloudtune.diagnostics import Note, Problem
 from cloudtune.launcher.call import looks_like_option
+from cloudtune.launcher.values import part_name
 from cloudtune.study.fields import StudyFields
+from cloudtune.study.map_values import MapValue
 from cloudtune.study.schema import CategoricalParameter
 from cloudtune.study.search_space import Value
 
@@ -59,7 +61,11 @@ def _texts(study: StudyFields) -> Iterator[tuple[str, str, Value]]:
             if isinstance(parameter, CategoricalParameter):
                 path = study.item_path(f"parameters.{name}", number, len(definitions))
                 for index, value in enumerate(parameter.values):
-                    yield f"{path}.values.{index}", name, value
+                    if isinstance(value, MapValue):
+                        for key, part in value.parts.items():
+                            yield f"{path}.values.{index}.{key}", part_name(name, key), part
+                    else:
+                        yield f"{path}.values.{index}", name, value
     for name, value in study.constants.items():
         yield f"constants.{name}", name, value
     for number, trial in enumerate(study.initial_trials):

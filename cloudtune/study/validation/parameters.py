@@ -39,7 +39,7 @@ _MAX_STEPS = 2**53
 def check_parameters(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
     """Yield the problems of the parameters, their conditions and the initial trials."""
     for name in study.parameters:
-        yield from _check_name(name, f"parameters.{name}", study)
+        yield from check_name(name, f"parameters.{name}", study)
     for path, _, parameter in _definitions(study):
         yield from _check_definition(path, parameter)
     yield from _check_cycles(study)
@@ -59,7 +59,7 @@ def check_constants(study: StudyFields) -> Iterator[Problem]:
     """Yield the problems of the constants."""
     for name in study.constants:
         path = f"constants.{name}"
-        yield from _check_name(name, path, study)
+        yield from check_name(name, path, study)
         if name in study.parameters:
             message = f"{name} is also a parameter"
             yield Problem(path, message, "remove one of them")
@@ -70,7 +70,7 @@ def check_seed_argument(study: StudyFields) -> Iterator[Problem]:
     path, name = "trial.seed_argument", study.trial.seed_argument
     if name is None:
         return
-    yield from _check_name(name, path, study)
+    yield from check_name(name, path, study)
     for kind in ("parameter", "constant"):
         if name in getattr(study, f"{kind}s"):
             message = f"{name} is also a {kind}"
@@ -85,7 +85,8 @@ def _definitions(study: StudyFields) -> Iterator[tuple[str, str, Parameter]]:
             yield study.item_path(f"parameters.{name}", number, len(definitions)), name, parameter
 
 
-def _check_name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
+def check_name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
+    """Yield the problems of a name under which the script gets a value."""
     if not name or name != name.strip():
         yield Problem(path, "a name must not be empty or start or end with a space")
     elif not name.isprintable():

@@ -139,7 +139,7 @@ def _expression_error(expression: str) -> str:
 
 def _check_inputs(study: StudyFields) -> Iterator[Problem]:
     variables: dict[str, str] = {}
-    others = {*study.parameters, *study.constants, study.strategy.resource}
+    others = {*study.argument_names, *study.constants, study.strategy.resource}
     for name in study.trial.inputs:
         path = f"trial.inputs.{name}"
         if not name or name != name.strip() or not name.isprintable():
@@ -163,7 +163,7 @@ def placeholder_names(arguments: Sequence[str]) -> list[str]:
 
 def _check_arguments(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
     trial = study.trial
-    known = {*study.parameters, *study.constants}
+    known = {*study.argument_names, *study.constants}
     known |= {name for name in (study.strategy.resource, trial.seed_argument) if name}
     known |= {f"inputs.{name}" for name in trial.inputs}
     free_form = study.strategy.name == "list" and bool(study.initial_trials)
@@ -180,6 +180,9 @@ def _check_arguments(study: StudyFields, invalid_fields: frozenset[str]) -> Iter
                 if free_form and any(name in start for start in study.initial_trials):
                     continue
                 hint = did_you_mean(name, known) or "use a parameter, a constant or inputs.NAME"
+                if name in study.maps:
+                    first = next(each for each in known if each.startswith(f"{name}."))
+                    hint = f"its values are maps: use their parts, such as {{{{{first}}}}}"
                 yield Problem(path, f"unknown placeholder {{{{{name}}}}}", hint)
 
 
@@ -188,7 +191,7 @@ def _check_switches(study: StudyFields, invalid_fields: frozenset[str]) -> Itera
     if trial.switches and trial.arguments not in {"flags", "equals"}:
         message = f"with arguments: {trial.arguments}, there are no switches"
         yield Problem("trial.switches", message, "remove it, or use arguments: flags")
-    known = list({**study.parameters, **study.script_constants})
+    known = [*study.argument_names, *study.script_constants]
     for name, words in (trial.switches or {}).items():
         path = f"trial.switches.{name}"
         if not _SWITCH.fullmatch(words):

@@ -85,7 +85,7 @@ def fixed_args(study: Study, paths: Mapping[str, str]) -> list[str]:
     call = {
         "args": study.trial.args,
         "arguments": "equals",
-        "parameters": list(study.parameters),
+        "parameters": study.argument_names,
     }
     return command_line(call, study.constants, paths, "")
 

@@ -57,6 +57,9 @@ def bases() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "notify", study({"x": FLOAT}) | {"notify": {"command": ["./tell.sh"], "on": ["ended"]}}
     objectives = [{"metric": "loss", "goal": "minimize"}, {"metric": "acc", "goal": "maximize"}]
     yield "objectives", study({"x": FLOAT}) | {"objective": objectives}
+    maps = {"type": "categorical", "values": [{"name": "a"}, {"name": "b"}]}
+    yield "maps", study({"x": maps}) | {"initial_trials": [{"x": "a"}]}
+    yield "by map", study({"x": maps, "y": when | {"when": {"x": [{"name": "a"}]}}})
 
 
 def study(parameters: Any) -> dict[str, Any]:

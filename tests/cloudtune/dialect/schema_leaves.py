@@ -48,6 +48,9 @@ def _walk(schema: Any, keys: tuple[str, ...], owner: str, models: Any) -> Iterat
         owner = schema["$ref"].rpartition("/")[2]
         schema = models[owner]
     parts: list[Any] = schema.get("anyOf", schema.get("oneOf", []))
+    if any("minProperties" in each for each in parts):  # a value of a parameter, which may be a map
+        yield Leaf(keys, schema, owner)
+        return
     parts = [each for each in parts if each.get("type") == "array" and "$ref" in str(each)] or parts
     inner = [each for part in parts for each in _walk(part, keys, owner, models)]
     if any(len(each.keys) > len(keys) for each in inner):  # a text is short for a map
@@ -91,6 +94,10 @@ def _values(schema: Any) -> Iterator[Any]:
             yield from (0.25, 0.75)
         case "string":
             yield from ("a", "b")
+        case "object" if "minProperties" in schema:
+            yield from ({"name": "a"}, {"name": "b"})
+        case "array" if "minProperties" in str(schema["items"]):
+            yield from (["a"], ["b"], [{"name": "a"}, {"name": "b"}], [{"name": "b", "lr": 1}])
         case "array":
             yield from (["a"], ["b"], [0.25, 0.5, 1.0], [1, 2, 4, 8])
         case _:
