@@ -59,28 +59,32 @@ cloudtune verify sagemaker -o verify.json --set providers.sagemaker.region=us-ea
 cloudtune verify verify.json           # sends what the saved plan shows
 ```
 
-Five small jobs run at the same time: one that completes, one with early stopping, one that is
-stopped, one whose script fails, and one that reaches its time limit. The plan shows what your
-machine costs at most, also if cloudtune is killed: the sum of what the service's own limits allow,
-which must be at most 5 USD. After 25 minutes all jobs are stopped, and after 30 minutes the command
-returns, whatever the service does. A saved plan is run once.
+Up to five small jobs run at the same time, the steps of the plan: one that completes, one whose
+trials the service stops early, one that is stopped, one whose script fails, and one that reaches
+its time limit. A step that would show nothing of a service is not run, and the plan says why.
+
+The plan shows what your machine costs at most, also if cloudtune is killed: the sum of what the
+service's own limits allow, which must be at most 5 USD. If cloudtune's list has a higher price than
+you give, that counts, and machines of SageMaker and Vertex AI that are not in the list are refused.
+After 25 minutes all jobs are stopped, and after 30 minutes the command returns, whatever the
+service does. A saved plan is run once, and only if it is what would be planned now.
 
 The command then prints what the answers of the service show, and writes them as recordings: no
 names, accounts, addresses and secrets are in them. Only known words of the services stay, also in
-messages; all else becomes a number or `#`. Read them before you send them.
+messages; all else becomes a number or `#`. Read them before you send them. After Ctrl-C, they have
+what was seen until then, and say `cut_short`.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
 Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C
 or a kill: by a process that outlives the command, or by the next `cloudtune verify` with
 the same state folder. SageMaker keeps the descriptions of training jobs,
-and the bucket of your account that is the default stays.
+and the bucket of your account that is the default stays. If the state folder is gone, too, look in
+the console for jobs, and folders of the bucket, whose names begin with `verify-`.
 
 SageMaker and Vertex AI are verified with their own tuners, and IBM with deployment jobs: they run
-on IBM Cloud by the minute. Trainings and WML Accelerator need a cluster of your own, and have no
+on IBM Cloud by the minute, and [two of the five steps](watson.md#verification) show something
+there. Trainings and WML Accelerator need a cluster of your own, and have no
 price there; with `--set providers.watson.backend=wml`, or `wmla`, they run, too.
-
-IBM's deployment jobs cannot show all of this: none is stopped early by IBM, a script that fails
-leaves a completed job with its exit code, and cloudtune, not IBM, ends a job at its time limit.
 """
 
 

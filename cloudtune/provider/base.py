@@ -77,6 +77,8 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """The name of the service in recordings, if it is not the provider's."""
     smallest_machine: Mapping[str, Any] = MappingProxyType({})
     """Settings of the smallest machine for trials that the service offers."""
+    price_list_region: Mapping[str, str] = MappingProxyType({})
+    """The setting of the region whose prices cloudtune has; empty if it has none in money."""
     protected_paths: Sequence[str] = ()
     """The dotted paths of a request that ``native`` may not replace."""
     study_fields: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -240,6 +242,14 @@ class BaseProvider(ABC, Generic[SettingsT]):
     def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
         """Return what the recorded calls of a verification answer; by default nothing."""
         return ()
+
+    def omitted_steps(self, plan: Plan) -> Mapping[str, str]:
+        """Return the steps of a verification that show nothing, with the reasons; by default none.
+
+        Args:
+            plan: The plan of any step.
+        """
+        return {}
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return the uploads of a run that `cloudtune clean --remote` removes, or None.

@@ -35,6 +35,8 @@ class Answer:
     """A sentence of the provider's page about what is not verified."""
     answer: str
     """What was seen; empty if nothing answers it."""
+    missing: str = "no response of the service shows it"
+    """Why nothing answers it."""
 
 
 _recorders: list[list[Call]] = []

@@ -29,6 +29,7 @@ def to_recordings(
     settings: Json,
     *,
     emulated: bool,
+    cut_short: bool = False,
 ) -> dict[str, Json]:
     """Return a recording for each job, without names, accounts, addresses and secrets.
 
@@ -40,6 +41,7 @@ def to_recordings(
         jobs: The names of the jobs at the service, by step.
         settings: The provider's settings, whose texts are names.
         emulated: Whether the service was emulated.
+        cut_short: Whether the verification was interrupted, so that calls may be missing.
     """
     ids = {step: {name} for step, name in jobs.items()}
     own: dict[str, list[Call]] = {step: [] for step in jobs}
@@ -55,6 +57,7 @@ def to_recordings(
             "service": service_name(provider),
             "date": datetime.fromtimestamp(each[0].time, UTC).date().isoformat(),
             **({"emulated": True} if emulated else {}),
+            **({"cut_short": True} if cut_short else {}),
             "source": {
                 "repo": "cloudtune verify",
                 "path": step,

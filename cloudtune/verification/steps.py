@@ -16,10 +16,12 @@ import time
 from cloudtune.trial import params, report
 
 step, x = params()["step"], params()["x"]
+hours = (time.time() - 1767225600) / 3600  # since 2026
 if step == "fail":
     raise SystemExit("this script fails on purpose")
 for number in range(1, params()["reports"] + 1):
-    report(score=x * number, step=number)
+    # With early stopping, each trial is worse than all that started before it.
+    report(score=-hours if step == "early" else x * number, step=number)
     time.sleep(params()["pause"])
 """
 _X: Json = {"type": "float", "min": 0.0, "max": 1.0}
@@ -38,6 +40,8 @@ class Step:
     study: Json
     stops: float = 0.0
     """Seconds for which a trial runs before the job is stopped, if none reports earlier; or 0."""
+    shows: str = ""
+    """The path of the study that it is about. A service that does not get it shows nothing."""
 
 
 def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> list[Step]:
@@ -56,7 +60,9 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
     if "image" in settings:
         own.pop("framework", None)
 
-    def step(name: str, purpose: str, stops: float = 0.0, **changes: Json) -> Step:
+    def step(
+        name: str, purpose: str, *, stops: float = 0.0, shows: str = "", **changes: Json
+    ) -> Step:
         values = {"step": name, "reports": 3, "pause": 1, **changes.get("constants", {})}
         study: Json = {
             "name": f"verify-{name}",
@@ -75,7 +81,7 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
             "providers": {provider: own},
             **changes.get("more", {}),
         }
-        return Step(name, purpose, study, stops)
+        return Step(name, purpose, study, stops, shows)
 
     return [
         step(
@@ -86,9 +92,10 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
         ),
         step(
             "early",
-            "trials with early stopping, as far as the service has it",
+            "trials, each worse than those before it, of which the service stops some early",
+            shows="early_stopping",
             constants={"reports": 10 if brief else 20, "pause": 0.2 if brief else 6},
-            limits={"max_trials": 5, "parallel_trials": 2},
+            limits={"max_trials": 8, "parallel_trials": 4},
             more={"early_stopping": {"rule": "auto"}},
         ),
         step(
@@ -101,6 +108,7 @@ def list_steps(provider: str, settings: Json, folder: Path, *, brief: bool) -> l
         step(
             "timeout",
             "a trial that reaches its time limit",
+            shows="limits.trial_timeout",
             constants={"reports": long},
             limits={"trial_timeout": timeout},
         ),

@@ -54,6 +54,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
     script_variables = ("SM_",)
     input_variables = ("SM_CHANNEL_",)
     container_folders = ("/opt/ml",)
+    price_list_region: Mapping[str, str] = {"region": "us-east-1"}
     smallest_machine: Mapping[str, Any] = {
         "instance_type": "ml.m5.large",
         "framework": {"name": "sklearn", "version": "1.2-1"},

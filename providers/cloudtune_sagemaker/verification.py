@@ -67,6 +67,7 @@ def _early_stopped(calls: Sequence[Call]) -> str:
         arn
         for arn, job in jobs.items()
         if job["HyperParameterTuningJobConfig"].get("TrainingJobEarlyStoppingType") == AUTO
+        and job["HyperParameterTuningJobStatus"] == "Completed"
     }
     stopped = [
         each

@@ -47,6 +47,7 @@ class VertexProvider(BaseProvider[VertexSettings]):
     script_variables = ("AIP_", "CLOUD_ML_")
     container_folders = ("/gcs",)
     reporting_modules = ("hypertune",)
+    price_list_region: Mapping[str, str] = {"location": "us-central1"}
     smallest_machine: Mapping[str, Any] = {
         "machine_type": "n1-standard-4",
         "image": "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",

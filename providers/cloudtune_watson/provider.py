@@ -173,6 +173,12 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
         return answers(calls)
 
+    def omitted_steps(self, plan: Plan) -> Mapping[str, str]:
+        """Return the steps of a verification that the plan's back end cannot show."""
+        from cloudtune_watson.verification import OMITTED
+
+        return OMITTED.get(plan.facts.data["backend"], {})
+
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return what a run has stored; None for a search, whose code is a part of it.
 

@@ -8,6 +8,20 @@ from cloudtune.provider import Json
 from cloudtune.provider.call_record import Answer, Call
 from cloudtune_watson import response
 from cloudtune_watson.documents import name_of, part, rows
+from cloudtune_watson.versions import BackendName
+
+OMITTED: Mapping[BackendName, Mapping[str, str]] = {
+    "jobs": {
+        "early": "IBM stops no deployment job early, and cloudtune can read metrics only at its "
+        "end",
+        "fail": "the script of a deployment, which cloudtune writes, always ends without an error, "
+        "so a job completes whose training script fails",
+        "timeout": "IBM ends no deployment job at a time limit of its own: cloudtune stops it, as "
+        "in the step stop",
+    },
+    "wml": {"timeout": "cloudtune, not IBM, ends a training at its limit, as in the step stop"},
+}
+"""By back end, the steps of a verification that show nothing of the service, with the reasons."""
 
 
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:

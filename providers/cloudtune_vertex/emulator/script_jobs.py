@@ -101,8 +101,8 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
             self.request_stop(job)
 
     def stop_early(self, job: CustomJob) -> None:
-        """Stop the job of a trial."""
-        self.cancel(job, "The trial was stopped early.")
+        """Stop the job of a trial; with the message of other cancelled jobs, since none is known."""
+        self.cancel(job)
 
     def prepare(self, run: Run) -> ProcessSpec:
         """Take a job from JOB_STATE_PENDING to JOB_STATE_RUNNING; return its first process."""

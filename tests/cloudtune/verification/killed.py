@@ -29,7 +29,7 @@ import psutil
 from cloudtune.cli import main
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.emulation.process import find_running
-from cloudtune.verification import verification
+from cloudtune.verification import planning
 from tests.cloudtune.verification.leftovers import LEFTOVERS
 
 _ID = re.compile(r"\?.*|(?<=/runs/)\w+|verify-[a-z]+-\w+|(?<![a-z0-9])(?=[a-z-]*\d)[0-9a-z-]{6,}")
@@ -171,7 +171,7 @@ def points(counts: Mapping[str, int]) -> list[Point]:
 
 def only(names: str) -> None:
     """Let verifications have some steps only."""
-    module: Any = verification
+    module: Any = planning
     steps = module.list_steps
 
     def some(*args: Any, **options: Any) -> Any:

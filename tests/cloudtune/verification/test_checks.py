@@ -56,6 +56,7 @@ WATSON = [
 ]
 EARLY = {
     "HyperParameterTuningJobArn": "arn",
+    "HyperParameterTuningJobStatus": "Completed",
     "HyperParameterTuningJobConfig": {"TrainingJobEarlyStoppingType": "Auto"},
     "TrainingJobStatusCounters": {"Stopped": 1},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.errors import UsageError
 from cloudtune.provider import registry
-from cloudtune.verification.verification import restored, to_json
+from cloudtune.verification.planning import restored, to_json
 from scripts import evidence
 from tests.cloudtune.verification.leftovers import LEFTOVERS
 
@@ -32,6 +33,18 @@ REPLAYS = {
 }
 ANSWERED = {"sagemaker": 4, "vertex": 9, "watson": 3}
 """How many sentences the calls of an emulated verification answer at least."""
+STEPS = {
+    "sagemaker": ["complete", "early", "stop", "fail", "timeout"],
+    "vertex": ["complete", "early", "stop", "fail", "timeout"],
+    "watson": ["complete", "stop"],
+}
+"""The steps that show something of a service."""
+STOPPED_EARLY = {
+    "sagemaker": "ended as Stopped, ",
+    "vertex": "trials stopped early: SUCCEEDED with a job JOB_STATE_CANCELLED",
+    "watson": "early: not run: IBM stops no deployment job early",
+}
+"""What the output says of trials that the service stops early."""
 CREATIONS = {
     "sagemaker": "CreateHyperParameterTuningJob'",
     "vertex": "POST /v1/projects/emulated/locations/#/hyperparameterTuningJobs#",
@@ -103,7 +116,8 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     service = registry.get(scene.provider).recorded_as or scene.provider
     top = scene.folder / f"verify-{scene.provider}-emulated"
     recordings = [json.loads(file.read_text("utf-8")) for file in (top / service).glob("*.json")]
-    assert len(recordings) == 5
+    assert {each["source"]["path"] for each in recordings} == {*STEPS[scene.provider]}
+    assert STOPPED_EARLY[scene.provider] in output
     assert all(each["emulated"] for each in recordings)
     assert scene.address.key not in str(recordings)
     if scene.provider == "watson":
@@ -116,6 +130,28 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     scene.run(*words, str(ROOT / "tests" / REPLAYS[scene.provider]))
 
 
+@pytest.mark.parametrize("scene", ["sagemaker"], indirect=True)
+def test_an_interrupt_leaves_what_was_seen_until_then(scene: Scene) -> None:
+    words = [sys.executable, "-u", "-m", "cloudtune", "verify", scene.provider]
+    running = subprocess.Popen(
+        words, cwd=scene.folder, env=scene.env, stdout=-1, stderr=subprocess.STDOUT, text=True
+    )
+    output = ""
+    with running:
+        for line in running.stdout or ():
+            output += line
+            if "stopping a job, as planned" in line:
+                running.send_signal(signal.SIGINT)
+    assert running.returncode == 130, output
+    assert "  the emulator, not the service: in the end, it returned " in output
+    assert "it ended early, so calls are missing: the recordings are in " in output
+    files = [*(scene.folder / "verify-sagemaker-emulated").rglob("*.json")]
+    assert len(files) == len(STEPS[scene.provider])
+    assert all(json.loads(file.read_text("utf-8"))["cut_short"] for file in files)
+    assert scene.left() == []
+    assert not list((scene.folder / "state" / "verify").iterdir())
+
+
 def ends_of_killed(scene: Scene, *words: str) -> list[str]:
     """Return how runs of the command ended that were killed, and that left nothing."""
     output = scene.run("-m", "tests.cloudtune.verification.killed", scene.provider, *words)
@@ -124,7 +160,8 @@ def ends_of_killed(scene: Scene, *words: str) -> list[str]:
 
 @pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
 def test_a_kill_at_the_creation_of_a_job_leaves_nothing(scene: Scene) -> None:
-    ends = ends_of_killed(scene, "fail", "2", CREATIONS[scene.provider])
+    step = "fail" if "fail" in STEPS[scene.provider] else "complete"
+    ends = ends_of_killed(scene, step, "2", CREATIONS[scene.provider])
     assert [line.rpartition(" ")[2] for line in ends] == ["-9", "-9"]
 
 
@@ -211,51 +248,112 @@ PLANNED = (
 
 def test_a_service_is_only_called_by_a_saved_plan(tmp_path: Path) -> None:
     done = typed(PLANNED, tmp_path)
-    assert "at most 30 minutes, at most 0.23 USD" in done.stdout, done.stderr
+    assert "at most 30 minutes and 0.33 USD" in done.stdout, done.stderr
     assert "Nothing was sent" in done.stderr
     assert [line for line in done.stdout.splitlines() if "not run" in line] == []
     assert not list((tmp_path / "state" / "verify").iterdir())
 
 
-def test_a_machine_that_could_cost_more_is_refused(tmp_path: Path) -> None:
-    done = typed(f"{PLANNED} --set providers.sagemaker.prices.hour='20 USD'", tmp_path)
-    assert "it could cost " in done.stderr
-    assert " USD, more than 5: choose a smaller machine" in done.stderr
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prices.hour": "20 USD"}, "it could cost 57.33 USD, more than 5: choose a smaller mach"),
+        ({"prices.hour": "0.001 USD"}, "at most 30 minutes and 0.33 USD"),
+        ({"prices.hour": "0.001 USD", "instance_count": 2}, "at most 30 minutes and 0.66 USD"),
+        (
+            {"prices.hour": "0.001 USD", "instance_type": "ml.p4d.24xlarge"},
+            "cloudtune has no price of this machine with which it could enforce 5 USD",
+        ),
+        (
+            {"prices.hour": "0.001 USD", "native": "{MaxNumberOfTrainingJobs: 500}"},
+            "sagemaker can run no step",
+        ),
+    ],
+    ids=str,
+)
+def test_the_list_of_prices_bounds_the_cost(
+    tmp_path: Path, settings: dict[str, str], message: str
+) -> None:
+    more = " ".join(f"--set providers.sagemaker.{name}='{settings[name]}'" for name in settings)
+    done = typed(f"{PLANNED} {more}", tmp_path)
+    assert message in done.stdout + done.stderr
 
 
-def test_a_saved_plan_is_run_once(tmp_path: Path) -> None:
+def test_a_saved_plan_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     assert typed(f"{PLANNED} -o verify.json", tmp_path).returncode == 0
     file = tmp_path / "verify.json"
     plan = json.loads(file.read_text("utf-8"))
     assert not Path(plan["home"]).exists()
     with restored(file) as verification:
-        assert [step["plan"]["run"] for step in plan["steps"]] == [
-            step["plan"]["run"] for step in to_json(verification)["steps"]
-        ]
+        assert to_json(verification)["steps"].keys() == plan["steps"].keys()
     assert not Path(plan["home"]).exists()
     done = typed("cloudtune verify verify.json", tmp_path)
     assert "verify.json was run at " in done.stderr
     assert "plan another verification" in done.stderr
 
 
-def test_a_plan_that_was_changed_removes_nothing(tmp_path: Path) -> None:
+def edit(plan: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """Return a plan with one value replaced."""
+    changed: Any = json.loads(json.dumps(plan))
+    *parents, last = path.split("/")
+    target = changed
+    for name in parents:
+        target = target[name]
+    target[last] = value
+    return dict(changed)
+
+
+def test_a_plan_that_was_changed_sends_and_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert typed(f"{PLANNED} -o verify.json", tmp_path).returncode == 0
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     saved = json.loads((tmp_path / "verify.json").read_text("utf-8"))
-    precious = tmp_path / "precious" / "file"
-    precious.parent.mkdir()
-    precious.touch()
+    precious = tmp_path / "state" / "verify" / "precious"
+    precious.mkdir()
+    limits = "steps/early/study/limits"
     cases: list[tuple[Any, str]] = [
-        ({**saved, "home": str(precious.parent)}, "exists already"),
-        ({**saved, "steps": []}, "no plan of the step"),
-        ({**saved, "home": None}, "no plan of a verification"),
+        (edit(saved, "home", str(precious)), "exists already"),
+        (edit(saved, "home", str(tmp_path / "other")), "belongs to another state folder"),
+        (edit(saved, "steps", {}), "differs in steps.complete"),
+        (edit(saved, "home", None), "no plan of a verification"),
         ({"format": saved["format"]}, "no plan of a verification"),
+        (edit(saved, f"{limits}/max_trials", 500), f"differs in {limits.replace('/', '.')}.max_t"),
+        (edit(saved, "steps/stop/request/HyperParameterTuningJobName", "x"), "differs in steps.s"),
+        (edit(saved, "steps/fail/estimate/most", 0.01), "differs in steps.fail.estimate.most"),
+        (edit(saved, "settings/instance_type", "ml.g5.2xlarge"), "differs in most"),
+        (edit(saved, "settings/prices", {"hour": "0.01 USD"}), "differs in steps.complete.study"),
+        (edit(saved, "most", 0.01), "differs in most"),
     ]
     for changed, message in cases:
         file = tmp_path / "changed.json"
         file.write_text(json.dumps(changed), "utf-8")
         with pytest.raises(UsageError, match=message), restored(file):
             pass
-        assert precious.exists()
+        assert [each.name for each in precious.parent.iterdir()] == ["precious"]
+
+
+def test_the_page_of_ibm_has_each_step_that_is_not_run(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "watson.md").read_text("utf-8")
+    settings = {
+        "url": "https://us-south.ml.cloud.ibm.com",
+        "space_id": "11111111-1111-4111-8111-111111111111",
+        "prices.capacity_unit_hour": "0.5 USD",
+    }
+    more = " ".join(f"--set providers.watson.{name}='{settings[name]}'" for name in settings)
+    done = typed(f"cloudtune verify watson {more}", tmp_path)
+    lines = [line.strip().split(": ", 2) for line in done.stdout.splitlines()[1:]]
+    omitted = {name: text[-1] for name, *text in lines if text[0] == "not run"}
+    assert {name for name, *_ in lines} - omitted.keys() == {*STEPS["watson"]}, done.stderr
+    assert [f"| `jobs` | `{name}` | {omitted[name]} |" in page for name in omitted] == [True] * 3
+
+
+@pytest.mark.parametrize("provider", ["local", "slurm", "ray"])
+def test_only_what_has_open_sentences_is_verified(tmp_path: Path, provider: str) -> None:
+    done = typed(f"cloudtune verify {provider} --emulate", tmp_path)
+    assert done.returncode == 1
+    assert f"no sentence about {provider} is open" in done.stderr
 
 
 @pytest.mark.slow
