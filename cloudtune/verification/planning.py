@@ -106,7 +106,7 @@ class Verification:
     @property
     def most(self) -> float | None:
         """What all steps cost at most, in USD; None if a price is unknown."""
-        costs = [each.estimate and each.estimate.most for each in self.runnable]
+        costs = [each.estimate.most if each.estimate else None for each in self.runnable]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 
