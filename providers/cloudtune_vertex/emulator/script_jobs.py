@@ -101,7 +101,7 @@ class CustomJobs(ScriptJobs[CustomJob, AnyScript, Status]):
             self.request_stop(job)
 
     def stop_early(self, job: CustomJob) -> None:
-        """Stop the job of a trial; with the message of other cancelled jobs, since none is known."""
+        """Stop the job of a trial, with the message of other cancelled jobs: none is recorded."""
         self.cancel(job)
 
     def prepare(self, run: Run) -> ProcessSpec:
