@@ -33,6 +33,11 @@ _NAMES = (
     *("secrets.toml", "secrets.yaml", "secrets.yml", "secrets.json", "*.tfstate", "*.tfvars"),
 )
 _TEMPLATES = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.tfvars.example")
+_LITERALS = {
+    pattern: max(re.split(r"\*|\[.*\]", pattern), key=len)
+    for pattern in (*_PATHS, *_PUBLIC, *_NAMES, *_TEMPLATES)
+}
+"""The longest part of each pattern without wildcards."""
 _MAX_BYTES = 64 * 1024
 """Bytes of the largest file whose content is looked at; keys are smaller."""
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----\s+[A-Za-z0-9+/=:,\- ]+\s")
@@ -51,9 +56,9 @@ def has_credential_name(name: str) -> bool:
 
 
 def _ends_with(path: str, pattern: str) -> bool:
-    if "*" in pattern or "[" in pattern:
-        return fnmatchcase(path, f"*/{pattern}")
-    return path.endswith(f"/{pattern}")  # faster, since nothing is compiled
+    if (literal := _LITERALS[pattern]) == pattern:
+        return path.endswith(f"/{pattern}")
+    return literal in path and fnmatchcase(path, f"*/{pattern}")  # which compiles the pattern
 
 
 def has_credential_content(name: str, content: bytes) -> bool:
