@@ -14,9 +14,12 @@ from typing import Any
 
 from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.formats.values import parse_number
+from cloudtune.study.quantities import format_duration
 from cloudtune.study.yaml_reader import is_list, is_map
 
 Json = dict[str, Any]
+_LONGEST = 1e10
+"""More than any time limit, in seconds."""
 
 
 @dataclass
@@ -134,6 +137,14 @@ class Fields:
             self._mistake(key, f"must be an integer, not {value!r}")
             return None
         return None if number is None else int(number)
+
+    def duration(self, key: str, unit: float = 1) -> str | None:
+        """Take a time, a number of units of so many seconds, as a study writes it."""
+        number = self.number(key)
+        if number is not None and not 0 < number < _LONGEST:
+            self._mistake(key, f"must be a time above 0, not {number}")
+            return None
+        return None if number is None else format_duration(number * unit)
 
     def flag(self, key: str) -> bool | None:
         """Take a boolean; the words true and false are read as one."""

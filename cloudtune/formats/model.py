@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,19 @@ class DocumentReader:
         """The study, as a plain map in the form of a study file."""
         self._origins: dict[str, str] = {}
         """See `StudyDraft`."""
+
+    def _set_objectives(self, metrics: Sequence[str], goals: Iterable[str], path: str) -> None:
+        """Set the objectives of the study, which are at a path of the document."""
+        objectives = [
+            {"metric": metric, "goal": goal} for metric, goal in zip(metrics, goals, strict=True)
+        ]
+        self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
+        self._origins["objective"] = path
+
+    def _set_limits(self, limits: Json, **paths: str) -> None:
+        """Set the limits of the study, with the path of each in the document."""
+        self._data["limits"] = limits
+        self._origins |= {f"limits.{name}": path for name, path in paths.items()}
 
     def _finish(self, home: str) -> StudyDraft:
         """Return the study, with what was not taken of the document under ``providers.<home>``."""
@@ -146,6 +159,16 @@ def read_named(
             parameters[name] = parameter
         origins[f"parameters.{name}"] = fields.path
     return parameters
+
+
+def report_call(*metrics: str) -> str:
+    """Return the code with which a script reports metrics to cloudtune.
+
+    >>> report_call("loss", "size")
+    'cloudtune.trial.report({"loss": value, "size": value})'
+    """
+    values = ", ".join(f'"{metric}": value' for metric in metrics)
+    return f"cloudtune.trial.report({{{values}}})"
 
 
 def compact(**fields: Any) -> Json:

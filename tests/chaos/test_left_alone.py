@@ -17,10 +17,19 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+WAITS = """\
+import os, time
+from cloudtune.trial import params, report
+while not os.path.exists({!r}):
+    time.sleep(0.05)
+report(score=params()["x"])
+"""
+
 
 @pytest.fixture
 def unattended(home: Home) -> Home:
-    """A run whose job was created and whose process was killed."""
+    """A run whose job was created and whose process was killed. Its trials wait for a file."""
+    (home.path / "train.py").write_text(WAITS.format(str(home.path / "go")), "utf-8")
     study = (home.path / "study.yaml").read_text("utf-8").replace("max_trials: 24", "max_trials: 3")
     (home.path / "study.yaml").write_text(study, "utf-8")
     on = ("--on", "sagemaker", "--emulate", "--speed", "20", "--detach")
@@ -49,6 +58,7 @@ def state_of(home: Home) -> dict[str, Any]:
 def test_watch_follows_an_unattended_job(unattended: Home) -> None:
     before = job_of(unattended)
     assert state_of(unattended)["state"] == "interrupted"
+    (unattended.path / "go").touch()
     done = unattended.call("watch")
     assert "following the job at sagemaker again" in done.stderr
     assert state_of(unattended)["trials"] == {"completed": 3}

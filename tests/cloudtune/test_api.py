@@ -130,7 +130,7 @@ def test_a_run_in_the_background_is_stopped_and_resumed(tmp_path: Path) -> None:
         "time.sleep(0.2)\nreport(score=params()['x'])\n",
         "utf-8",
     )
-    run = cloudtune.start(study(max_trials=50))
+    run = cloudtune.start(study(max_trials=600))
     while not any(trial.state == "completed" for trial in run.results().trials):
         time.sleep(0.05)
     run.stop()

@@ -178,7 +178,7 @@ _DEAF = """
     from cloudtune.trial import report
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     report(accuracy=1)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -214,7 +214,7 @@ def test_slurms_own_signal_before_its_limit_is_a_timeout(tmp_path: Path) -> None
         import time
         from cloudtune.trial import report
         report(accuracy=1)
-        time.sleep(60)
+        time.sleep(600)
     """
     job = Job(tmp_path, script)
     started = job.create({"lr": 0.01})

@@ -114,7 +114,7 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
 
     def test_a_search_that_is_detached_is_stopped(self) -> None:
         """A trial of a search has no measurements while it runs."""
-        run = self.create_run("managed", "import time\ntime.sleep(60)")
+        run = self.create_run("managed", "import time\ntime.sleep(600)")
         with subprocess.Popen([sys.executable, "-m", "cloudtune", "resume", run]) as following:
             while len(lifecycle.results(run)[0].trials) < 2:
                 time.sleep(0.1)
@@ -157,7 +157,7 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
             for step in (1, 2, 3):
                 report(accuracy=step if is_restart else 9, step=step)
                 time.sleep(0 if is_restart else 0.5)
-            time.sleep(0 if is_restart else 60)
+            time.sleep(0 if is_restart else 600)
         """
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
         run = self.create_run(mode, script, faults=faults, limits={"max_trials": 1})

@@ -16,7 +16,7 @@ from cloudtune.formats.ai_platform.names import (
 )
 from cloudtune.formats.ai_platform.optimizer import read_study
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import StudyDraft, compact, read_named
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named, report_call
 from cloudtune.formats.values import describe_value, rising_numbers, unique_values
 from cloudtune.formats.vizier.names import camel_case, restore_paths
 from cloudtune.formats.vizier.parameters import read_bounds
@@ -44,16 +44,14 @@ def read_job(document: Fields) -> StudyDraft:
     return draft
 
 
-class _JobReader:
+class _JobReader(DocumentReader):
     def __init__(self, job: Fields) -> None:
-        self._job = job
+        super().__init__(job)
         self._input = job.map(INPUT) if INPUT in job else job
         self._search = self._input.map(SEARCH)
-        self._data: Json = {}
-        self._origins: dict[str, str] = {}
 
     def draft(self) -> StudyDraft:
-        job, data, search = self._job, self._data, self._search
+        job, data, search = self._document, self._data, self._search
         data["name"] = job.text("jobId")
         if added := [key for key in _OUTPUT if job.take(key) is not None]:
             job.note(added[0], f"left out what the service adds: {', '.join(added)}")
@@ -71,9 +69,7 @@ class _JobReader:
             text = f"the trials of the job {search.peek('resumePreviousJobId')} are not read"
             search.report.drop(search.at("resumePreviousJobId"), text)
         data["trial"] = self._code()
-        rest = job.rest()
-        data["providers"] = {HOME: {"native": rest}} if rest else {}
-        return StudyDraft(data, "", self._origins)
+        return self._finish(HOME)
 
     def _objective(self) -> None:
         search = self._search
@@ -85,8 +81,7 @@ class _JobReader:
         search.warn(
             "hyperparameterMetricTag",
             "the script reports it with hypertune or as a summary of TensorFlow, which other "
-            f'services do not read: add cloudtune.trial.report({{"{metric}": value}}) to '
-            "the script",
+            f"services do not read: add {report_call(metric)} to the script",
         )
         if goal:
             self._data["objective"] = {"metric": metric, "goal": goal}
@@ -101,17 +96,16 @@ class _JobReader:
         if not failed:
             text = "0 or absent, with which the service decides: limits.max_failed_trials is absent"
             search.note("maxFailedTrials", text)
-        self._data["limits"] = compact(
-            max_trials=trials or 1,
-            parallel_trials=search.integer("maxParallelTrials") or None,
-            max_failed_trials=failed - 1 if failed else None,
+        self._set_limits(
+            compact(
+                max_trials=trials or 1,
+                parallel_trials=search.integer("maxParallelTrials") or None,
+                max_failed_trials=failed - 1 if failed else None,
+            ),
+            max_trials=search.at("maxTrials"),
+            parallel_trials=search.at("maxParallelTrials"),
+            max_failed_trials=search.at("maxFailedTrials"),
         )
-        for field, key in (
-            ("max_trials", "maxTrials"),
-            ("parallel_trials", "maxParallelTrials"),
-            ("max_failed_trials", "maxFailedTrials"),
-        ):
-            self._origins[f"limits.{field}"] = search.at(key)
 
     def _parameters(self) -> Json:
         params: Any = self._search.peek("params")

@@ -18,13 +18,9 @@ from cloudtune.formats.azure.names import (
 )
 from cloudtune.formats.azure.search_space import SpaceReader, read_alternatives
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft, compact
-from cloudtune.study.quantities import format_duration
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, report_call
 from cloudtune.study.validation.trial_spec import placeholder_names
 from cloudtune.study.yaml_reader import is_map
-
-_LONGEST = 1e10
-"""More than any time limit, in seconds."""
 
 
 class JobReader(DocumentReader):
@@ -151,13 +147,12 @@ class JobReader(DocumentReader):
         if word not in {"minimize", "maximize"}:
             objective.mistake("goal", f"must be minimize or maximize, not {goal!r}")
             return
-        self._data["objective"] = {"metric": metric, "goal": word}
-        self._origins["objective"] = objective.path
+        self._set_objectives([metric], [word], objective.path)
         objective.warn(
             "primary_metric",
             "Azure reads the metric from mlflow.log_metric(); nothing reads this on other "
-            f'services: add cloudtune.trial.report({{"{metric}": value}}) to the script, or '
-            "print the metric and set trial.metrics",
+            f"services: add {report_call(metric)} to the script, or print the metric and set "
+            "trial.metrics",
         )
 
     def _passes_all(self, args: list[str]) -> bool:
@@ -178,8 +173,7 @@ class JobReader(DocumentReader):
         if metric.lower() not in MAXIMIZED and "search_space" in document.original:
             document.mistake("primary_metric", f"AutoML's sweeps have no metric {metric}")
             return
-        self._data["objective"] = {"metric": metric, "goal": "maximize"}
-        self._origins["objective"] = document.at("primary_metric")
+        self._set_objectives([metric], ["maximize"], document.at("primary_metric"))
 
     def _limits(self) -> None:
         limits = self._document.map("limits")
@@ -197,7 +191,7 @@ class JobReader(DocumentReader):
         if total is None:
             text = f"absent, so Azure's default {MAX_TRIALS:,}; a study has no limit"
             limits.note("max_total_trials", text)
-        self._set_limits(limits, total, parallel, 1, ("timeout", "trial_timeout"))
+        self._add_limits(limits, "max_total_trials", total, parallel)
 
     def _automl_limits(self) -> None:
         outer, inner = self._document.map("limits"), self._sweep.map("limits")
@@ -211,30 +205,23 @@ class JobReader(DocumentReader):
         if total is None:
             limits.note("max_trials", "absent, so AutoML's default 1")
         total = 1 if total is None else total
-        keys = ("timeout_minutes", "trial_timeout_minutes")
-        self._set_limits(outer, total, parallel, 60, keys)
+        self._add_limits(outer, "max_trials", total, parallel)
 
-    def _set_limits(
-        self, limits: Fields, total: int | None, parallel: int | None, unit: int, keys: Any
+    def _add_limits(
+        self, limits: Fields, count: str, total: int | None, parallel: int | None
     ) -> None:
-        block: Json = {}
-        if total is not None:
-            block["max_trials"] = total
-        if parallel is not None:
-            block["parallel_trials"] = parallel
-        for key, name in zip(keys, ("timeout", "trial_timeout"), strict=True):
-            number = limits.number(key)
-            if number is None:
-                continue
-            if not 0 < number < _LONGEST:
-                limits.mistake(key, f"must be greater than 0 and a time, not {number}")
-                continue
-            block[name] = format_duration(number * unit)
-            self._origins[f"limits.{name}"] = limits.at(key)
-        self._data["limits"] = block
-        count = "max_trials" if self._automl else "max_total_trials"
-        self._origins["limits.max_trials"] = limits.at(count)
-        self._origins["limits.parallel_trials"] = limits.at("max_concurrent_trials")
+        suffix, unit = ("_minutes", 60) if self._automl else ("", 1)
+        times = {name: f"{name}{suffix}" for name in ("timeout", "trial_timeout")}
+        self._set_limits(
+            compact(
+                max_trials=total,
+                parallel_trials=parallel,
+                **{name: limits.duration(key, unit) for name, key in times.items()},
+            ),
+            max_trials=limits.at(count),
+            parallel_trials=limits.at("max_concurrent_trials"),
+            **{name: limits.at(key) for name, key in times.items()},
+        )
 
     def _code(self) -> None:
         document = self._document

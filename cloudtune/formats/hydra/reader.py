@@ -19,7 +19,7 @@ from cloudtune.formats.hydra.names import (
     TRIALS,
     default_of,
 )
-from cloudtune.formats.model import DocumentReader, StudyDraft
+from cloudtune.formats.model import DocumentReader, StudyDraft, report_call
 from cloudtune.formats.optuna.distributions import parse_distribution, read_distribution
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -97,16 +97,11 @@ class SweeperReader(DocumentReader):
         if any(goal not in {"minimize", "maximize"} for goal in goals):
             sweeper.mistake("direction", f"must be minimize or maximize, not {value!r}")
             return
-        objectives = [
-            {"metric": metric, "goal": goal} for metric, goal in zip(metrics, goals, strict=True)
-        ]
-        self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._origins["objective"] = sweeper.at("direction")
-        reports = ", ".join(f'"{metric}": value' for metric in metrics)
+        self._set_objectives(metrics, goals, sweeper.at("direction"))
         sweeper.warn(
             "direction",
             "Hydra takes what the function returns; to run it elsewhere, name the script with "
-            f"trial.script, and add cloudtune.trial.report({{{reports}}})",
+            f"trial.script, and add {report_call(*metrics)}",
         )
 
     def _strategy(self) -> None:

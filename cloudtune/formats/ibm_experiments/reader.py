@@ -19,7 +19,7 @@ from cloudtune.formats.ibm_experiments.names import (
     STORAGES,
     VALUES,
 )
-from cloudtune.formats.model import StudyDraft, compact, read_named
+from cloudtune.formats.model import StudyDraft, compact, read_named, report_call
 from cloudtune.formats.ranges import read_power
 from cloudtune.formats.values import describe_value, parse_number, rising_numbers, unique_values
 
@@ -145,7 +145,7 @@ class _Search:
         method.report.warn(
             self._origins.pop("objective"),
             "IBM read this metric from a file that the script writes, such as val_dict_list.json: "
-            f'elsewhere add cloudtune.trial.report({{"{metric}": value}}) to the script',
+            f"elsewhere add {report_call(metric)} to the script",
         )
 
     def _parameters(self) -> Json:

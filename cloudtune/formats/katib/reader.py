@@ -18,7 +18,7 @@ from cloudtune.formats.katib.names import (
     SIMILAR,
 )
 from cloudtune.formats.katib.parameters import read_parameter
-from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named, report_call
 from cloudtune.study.yaml_reader import is_map
 
 _CLUSTER_FIELDS = (
@@ -185,17 +185,16 @@ class ExperimentReader(DocumentReader):
         parallel = spec.integer("parallelTrialCount")
         if parallel is None:
             spec.note("parallelTrialCount", f"absent, so Katib's default {DEFAULT_PARALLEL}")
-        self._data["limits"] = compact(
-            max_trials=spec.integer("maxTrialCount"),
-            parallel_trials=DEFAULT_PARALLEL if parallel is None else parallel,
-            max_failed_trials=spec.integer("maxFailedTrialCount"),
+        self._set_limits(
+            compact(
+                max_trials=spec.integer("maxTrialCount"),
+                parallel_trials=DEFAULT_PARALLEL if parallel is None else parallel,
+                max_failed_trials=spec.integer("maxFailedTrialCount"),
+            ),
+            max_trials=spec.at("maxTrialCount"),
+            parallel_trials=spec.at("parallelTrialCount"),
+            max_failed_trials=spec.at("maxFailedTrialCount"),
         )
-        for key, block in (
-            ("max_trials", "maxTrialCount"),
-            ("parallel_trials", "parallelTrialCount"),
-            ("max_failed_trials", "maxFailedTrialCount"),
-        ):
-            self._origins[f"limits.{key}"] = spec.at(block)
 
     def _collector(self, metrics: Sequence[str]) -> Json:
         """Return the expressions of the standard output collector, which stays as it is, too."""
@@ -205,8 +204,7 @@ class ExperimentReader(DocumentReader):
             self._spec.warn(
                 "metricsCollectorSpec",
                 f"nothing reads the metrics of the collector {kind} on other services: add "
-                f'cloudtune.trial.report({{"{metrics[0]}": value}}) to the script, or print '
-                "them and set trial.metrics",
+                f"{report_call(metrics[0])} to the script, or print them and set trial.metrics",
             )
             return {}
         expressions = read_collector(collector, metrics)

@@ -9,7 +9,7 @@ from typing import Any
 from cloudtune.errors import StudyError
 from cloudtune.formats.documents import parse_documents, read_text, walk
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, report_call
 from cloudtune.formats.nni.names import (
     ALGORITHM_NAMES,
     BATCH,
@@ -251,12 +251,11 @@ class ExperimentReader(DocumentReader):
         if mode not in ("minimize", "maximize"):
             document.report.mistake(path, f"must be minimize or maximize, not {mode!r}")
             return
-        self._data["objective"] = {"metric": METRIC, "goal": mode}
-        self._origins["objective"] = tuner.path
+        self._set_objectives([METRIC], [str(mode)], tuner.path)
         document.report.warn(
             tuner.path,
             "NNI reads the metric from nni.report_final_result(); nothing reads this on other "
-            f'services: add cloudtune.trial.report({{"{METRIC}": value}}) to the script',
+            f"services: add {report_call(METRIC)} to the script",
         )
 
     def _assessor(self) -> None:
@@ -282,19 +281,20 @@ class ExperimentReader(DocumentReader):
 
     def _limits(self) -> None:
         document = self._document
-        self._data["limits"] = compact(
-            max_trials=document.integer(self._key("trials")),
-            parallel_trials=document.integer(self._key("parallel")),
-            timeout=self._duration(self._key("duration")),
-            trial_timeout=self._duration(self._key("trial_duration")),
+        trials, parallel = self._key("trials"), self._key("parallel")
+        duration, trial_duration = self._key("duration"), self._key("trial_duration")
+        self._set_limits(
+            compact(
+                max_trials=document.integer(trials),
+                parallel_trials=document.integer(parallel),
+                timeout=self._duration(duration),
+                trial_timeout=self._duration(trial_duration),
+            ),
+            max_trials=trials,
+            parallel_trials=parallel,
+            timeout=duration,
+            trial_timeout=trial_duration,
         )
-        for limit, name in (
-            ("max_trials", "trials"),
-            ("parallel_trials", "parallel"),
-            ("timeout", "duration"),
-            ("trial_timeout", "trial_duration"),
-        ):
-            self._origins[f"limits.{limit}"] = document.at(self._key(name))
 
     def _duration(self, key: str) -> str | None:
         value = self._document.text(key)

@@ -56,16 +56,12 @@ _CAPABILITIES = replace(
     initial_trials=True,
     fields=frozenset(
         [
+            *("constants", "trial.seed_argument", "strategy.resource"),
+            *(f"strategy.{key}" for key in BUDGET),
             *(
-                "constants",
-                "trial.seed_argument",
-                "strategy.resource",
-                *(f"strategy.{key}" for key in BUDGET),
-            ),
-            *(
-                f"early_stopping.{RULES[pruner]}.{field}"
-                for pruner, fields in PRUNERS.items()
-                for field in fields.values()
+                f"early_stopping.{RULES[name]}.{f}"
+                for name, to in PRUNERS.items()
+                for f in to.values()
             ),
         ]
     ),

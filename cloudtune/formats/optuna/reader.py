@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, report_call
 from cloudtune.formats.optuna.distributions import (
     merge_distributions,
     parse_distribution,
@@ -24,10 +25,8 @@ from cloudtune.formats.optuna.names import (
     SIMILAR_SAMPLERS,
     default_metrics,
 )
-from cloudtune.study.quantities import format_duration
 from cloudtune.study.yaml_reader import is_list, is_map
 
-_LONGEST = 1e10
 _EXPORTED = ("cloudtune run", "cloudtune export", "study hash")
 """User attributes of a run that cloudtune exported."""
 
@@ -131,21 +130,16 @@ class StudyReader(DocumentReader):
         if len(metrics) != len(directions):
             document.mistake("metric_names", f"needs a name for each of {len(directions)}")
             return
-        objectives: list[Json] = []
-        for metric, direction in zip(metrics, directions, strict=True):
+        for direction in directions:
             if direction.lower() not in {"minimize", "maximize"}:
-                message = f"must be minimize or maximize, not {direction!r}"
-                document.mistake(key, message)
+                document.mistake(key, f"must be minimize or maximize, not {direction!r}")
                 return
-            objectives.append({"metric": metric, "goal": direction.lower()})
-        self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._origins["objective"] = document.at(key)
-        reports = ", ".join(f'"{metric}": value' for metric in metrics)
+        self._set_objectives(metrics, map(str.lower, directions), document.at(key))
         document.warn(
             key,
             "Optuna calls an objective function and takes what it returns; to run it elsewhere, "
             "name a script with trial.source and trial.script that uses "
-            f"cloudtune.trial.params() and cloudtune.trial.report({{{reports}}})",
+            f"cloudtune.trial.params() and {report_call(*metrics)}",
         )
 
     def _strategy(self) -> None:
@@ -197,11 +191,7 @@ class StudyReader(DocumentReader):
                 reason = f"kept for Optuna: a study has no rule {name}; elsewhere no trial stops"
                 pruner.approximate("name", reason)
             return
-        block: Json = {"rule": RULES[name]}
-        for argument, field in PRUNERS[name].items():
-            if not isinstance(arguments.peek(argument), str):
-                value = arguments.integer(argument)
-                block |= {} if value is None else {field: value}
+        block: Json = {"rule": RULES[name], **_integers(arguments, PRUNERS[name])}
         if name == HALVING:
             block.setdefault("eta", HALVING_ETA)
         for key in arguments.rest():
@@ -209,11 +199,7 @@ class StudyReader(DocumentReader):
         self._data["early_stopping"] = block
 
     def _hyperband(self, pruner: Fields, arguments: Fields) -> None:
-        budget: Json = {}
-        for key, argument in BUDGET.items():
-            if not isinstance(arguments.peek(argument), str):
-                value = arguments.integer(argument)
-                budget |= {} if value is None else {key: value}
+        budget = _integers(arguments, {argument: key for key, argument in BUDGET.items()})
         if "max" not in budget:
             reason = "hyperband of a study needs the largest amount; name max_resource"
             arguments.refuse("max_resource", reason)
@@ -226,26 +212,21 @@ class StudyReader(DocumentReader):
 
     def _limits(self) -> None:
         document = self._document
-        timeout = document.number("timeout")
-        if timeout is not None and not 0 < timeout < _LONGEST:
-            document.mistake("timeout", f"must be a time in seconds above 0, not {timeout}")
-            timeout = None
         jobs = document.integer("n_jobs")
         if jobs == -1:
             document.put("n_jobs", jobs)
             document.note("n_jobs", "kept for Optuna: as many as the machine has processors")
             jobs = None
-        self._data["limits"] = compact(
-            max_trials=document.integer("n_trials"),
-            parallel_trials=jobs,
-            timeout=None if timeout is None else format_duration(timeout),
+        self._set_limits(
+            compact(
+                max_trials=document.integer("n_trials"),
+                parallel_trials=jobs,
+                timeout=document.duration("timeout"),
+            ),
+            max_trials=document.at("n_trials"),
+            parallel_trials=document.at("n_jobs"),
+            timeout=document.at("timeout"),
         )
-        for limit, key in (
-            ("max_trials", "n_trials"),
-            ("parallel_trials", "n_jobs"),
-            ("timeout", "timeout"),
-        ):
-            self._origins[f"limits.{limit}"] = document.at(key)
 
     def _trials(self) -> None:
         document = self._document
@@ -268,3 +249,9 @@ class StudyReader(DocumentReader):
                 attributes.take(key)
             self._document.note("user_attrs", "left out those of a run of cloudtune")
         self._document.take("system_attrs")
+
+
+def _integers(arguments: Fields, keys: Mapping[str, str]) -> Json:
+    """Take the arguments that are no text, such as auto, under the keys of a study."""
+    given = (name for name in keys if not isinstance(arguments.peek(name), str))
+    return compact(**{keys[name]: arguments.integer(name) for name in given})

@@ -65,16 +65,9 @@ _CAPABILITIES = replace(
     initial_trials=True,
     fields=frozenset(
         [
-            *(
-                "constants",
-                "trial.seed_argument",
-                "strategy.resource",
-                "strategy.min",
-                "strategy.max",
-                "strategy.eta",
-            ),
-            *("early_stopping.min_step", "early_stopping.median.min_trials"),
-            "early_stopping.halving.eta",
+            *("constants", "trial.seed_argument", "strategy.resource", "strategy.min"),
+            *("strategy.max", "strategy.eta", "early_stopping.min_step"),
+            *("early_stopping.median.min_trials", "early_stopping.halving.eta"),
         ]
     ),
     reasons={

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, report_call
 from cloudtune.formats.ranges import keep_whole
 from cloudtune.formats.ray.names import (
     ASHA,
@@ -23,10 +23,7 @@ from cloudtune.formats.ray.names import (
     short_name,
 )
 from cloudtune.formats.ray.space import SpaceReader
-from cloudtune.study.quantities import format_duration
 from cloudtune.study.yaml_reader import is_list, is_map
-
-_LONGEST = 1e10
 
 
 class TunerReader(DocumentReader):
@@ -94,17 +91,12 @@ class TunerReader(DocumentReader):
         if any(str(each) not in MODES for each in modes):
             tune.mistake("mode", f"must be min or max, not {mode!r}")
             return
-        objectives = [
-            {"metric": name, "goal": MODES[each]} for name, each in zip(metrics, modes, strict=True)
-        ]
-        self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._origins["objective"] = path
-        reports = ", ".join(f'"{name}": value' for name in metrics)
+        self._set_objectives(metrics, (MODES[each] for each in modes), path)
         tune.report.warn(
             path,
             "Ray calls a trainable and reads tune.report(); to run it elsewhere, name a script "
-            f"with trial.source and trial.script that uses cloudtune.trial.params() and "
-            f"cloudtune.trial.report({{{reports}}})",
+            "with trial.source and trial.script that uses cloudtune.trial.params() and "
+            f"{report_call(*metrics)}",
         )
 
     def _searcher(self, name: str, arguments: Fields) -> None:
@@ -254,15 +246,9 @@ class TunerReader(DocumentReader):
             tune.erase("max_concurrent_trials")
             text = "absent, so as many trials run as the cluster has room for; a study runs one"
             tune.warn("max_concurrent_trials", text)
-        budget = tune.number("time_budget_s")
-        if budget is not None and not 0 < budget < _LONGEST:
-            tune.mistake("time_budget_s", f"must be a time in seconds above 0, not {budget}")
-        elif budget is not None:
-            limits["timeout"] = format_duration(budget)
-        self._data["limits"] = limits
-        for limit, key in (
-            ("max_trials", "num_samples"),
-            ("parallel_trials", "max_concurrent_trials"),
-            ("timeout", "time_budget_s"),
-        ):
-            self._origins[f"limits.{limit}"] = tune.at(key)
+        self._set_limits(
+            limits | compact(timeout=tune.duration("time_budget_s")),
+            max_trials=tune.at("num_samples"),
+            parallel_trials=tune.at("max_concurrent_trials"),
+            timeout=tune.at("time_budget_s"),
+        )

@@ -6,7 +6,7 @@ from typing import Any
 
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft
+from cloudtune.formats.model import DocumentReader, StudyDraft, report_call
 from cloudtune.formats.syne_tune.domains import read_domain
 from cloudtune.formats.syne_tune.names import (
     ETA,
@@ -20,10 +20,8 @@ from cloudtune.formats.syne_tune.names import (
     is_domain,
     parse_space,
 )
-from cloudtune.study.quantities import format_duration
 from cloudtune.study.yaml_reader import is_list, is_map
 
-_LONGEST = 1e10
 _SEEDS = 2**32
 
 
@@ -86,19 +84,14 @@ class ExperimentReader(DocumentReader):
         if len(modes) != len(names) or any(str(each) not in MODES for each in modes):
             document.mistake("metric_mode", f"must be min or max, of each metric, not {mode!r}")
             return
-        objectives = [
-            {"metric": name, "goal": MODES[str(each)]}
-            for name, each in zip(names, modes, strict=True)
-        ]
-        self._data["objective"] = objectives[0] if len(objectives) == 1 else objectives
-        self._origins["objective"] = document.at("metric_names")
-        reports = ", ".join(f'"{name}": value' for name in names)
+        goals = (MODES[str(each)] for each in modes)
+        self._set_objectives(names, goals, document.at("metric_names"))
         entry = document.peek("entrypoint")
         where = f"the script {entry}.py" if isinstance(entry, str) else "a script"
         document.warn(
             "metric_names",
             f"{where} reports to a Reporter of Syne Tune; to run it elsewhere, name it with "
-            f"trial.source and trial.script, and add cloudtune.trial.report({{{reports}}})",
+            f"trial.source and trial.script, and add {report_call(*names)}",
         )
 
     def _scheduler(self) -> None:
@@ -172,11 +165,8 @@ class ExperimentReader(DocumentReader):
             criterion.note("max_num_trials_started", text)
         if (workers := document.integer("n_workers")) is not None:
             limits["parallel_trials"] = workers
-        if (seconds := criterion.number("max_wallclock_time")) is not None:
-            if 0 < seconds < _LONGEST:
-                limits["timeout"] = format_duration(seconds)
-            else:
-                criterion.mistake("max_wallclock_time", f"must be a time above 0, not {seconds}")
+        if (seconds := criterion.duration("max_wallclock_time")) is not None:
+            limits["timeout"] = seconds
         if (failures := document.integer("max_failures")) is not None:
             limits["max_failed_trials"] = failures
         for key in criterion.rest():
@@ -184,14 +174,13 @@ class ExperimentReader(DocumentReader):
         if not limits and "scheduler_name" in document.original:
             text = "absent, since the metadata has no limits: set limits"
             document.warn("stop_criterion", text)
-        self._data["limits"] = limits
-        for limit, path in (
-            ("max_trials", criterion.at("max_num_trials_started")),
-            ("parallel_trials", document.at("n_workers")),
-            ("timeout", criterion.at("max_wallclock_time")),
-            ("max_failed_trials", document.at("max_failures")),
-        ):
-            self._origins[f"limits.{limit}"] = path
+        self._set_limits(
+            limits,
+            max_trials=criterion.at("max_num_trials_started"),
+            parallel_trials=document.at("n_workers"),
+            timeout=criterion.at("max_wallclock_time"),
+            max_failed_trials=document.at("max_failures"),
+        )
 
     def _state(self) -> None:
         document = self._document

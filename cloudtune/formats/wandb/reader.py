@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft, compact
+from cloudtune.formats.model import DocumentReader, StudyDraft, compact, report_call
 from cloudtune.formats.wandb.names import ARGUMENTS, CUSTOM, DEFAULT_COMMAND, ETA, HOME, METHODS
 from cloudtune.formats.wandb.parameters import ParametersReader
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -108,8 +108,7 @@ class SweepReader(DocumentReader):
         metric.warn(
             "name",
             "W&B reads the metric from wandb.log(); nothing reads this on other services: add "
-            f'cloudtune.trial.report({{"{name}": value}}) to the script, or print the '
-            "metric and set trial.metrics",
+            f"{report_call(name)} to the script, or print the metric and set trial.metrics",
         )
         return {
             "metric": name,

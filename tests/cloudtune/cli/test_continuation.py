@@ -120,7 +120,7 @@ def test_a_cause_is_printed_once_and_a_resume_only_if_it_can_help(
 def test_a_run_that_a_limit_ended(
     limits: dict[str, object], blocks: dict[str, object], hint: str
 ) -> None:
-    wait = "import time; time.sleep(60)\n" if "timeout" in limits else ""
+    wait = "import time; time.sleep(600)\n" if "timeout" in limits else ""
     start(f"{wait}print('loss=0.5')\n", limits=limits, objective={**STUDY["objective"], **blocks})
     run = json.loads(call("status", "--json"))[0]["run"]
     assert f"local: {hint.replace('RUN', run)}" in call("resume")

@@ -211,7 +211,7 @@ def test_without_emulators_the_contract_is_unknown(
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("import time\nprint(1, flush=True)\ntime.sleep(60)\n")
+    (tmp_path / "train.py").write_text("import time\nprint(1, flush=True)\ntime.sleep(600)\n")
     command = [sys.executable, "-m", "cloudtune", "doctor", "study.yaml"]
     folder = tmp_path / "temporary"
     folder.mkdir()

@@ -92,7 +92,7 @@ def test_a_job_reports_its_measurements_and_its_end(jobs: Jobs) -> None:
 
 
 def test_a_stop_before_the_process_exists_is_not_lost(jobs: Jobs) -> None:
-    job = Job(code="import time; time.sleep(60)", pending=60.0)
+    job = Job(code="import time; time.sleep(600)", pending=600.0)
     jobs.launch(job)
     assert job.prepared.wait(200)
     jobs.stop(job)
@@ -109,7 +109,7 @@ def test_no_job_starts_after_closing(tmp_path: Path) -> None:
 
 def test_an_interrupted_job_starts_again_once(jobs: Jobs) -> None:
     code = "import time; print('loss=1'); time.sleep({})"
-    job = Job(code=code.format(60), fault=Fault("interrupt", after=1))
+    job = Job(code=code.format(600), fault=Fault("interrupt", after=1))
     started = threading.Event()
 
     def shorten(event: Measured | Ended) -> None:

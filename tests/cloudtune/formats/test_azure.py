@@ -328,7 +328,7 @@ def test_refusals_name_the_field(
             "early_termination.slack_amount",
             "both set",
         ),
-        ("limits: {", "limits: {timeout: -1, ", "limits.timeout", "greater than 0"),
+        ("limits: {", "limits: {timeout: -1, ", "limits.timeout", "a time above 0"),
         ("total_trials: 10", "total_trials: ten", "limits.max_total_trials", "a number"),
     ],
 )

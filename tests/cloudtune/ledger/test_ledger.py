@@ -102,7 +102,7 @@ def test_a_run_has_one_lock_holder_and_a_dead_process_is_none(tmp_path: Path) ->
     code = (
         "import sys, time; from pathlib import Path; from cloudtune.ledger.lock import RunLock\n"
         "with RunLock(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); time.sleep(60)"
+        "    print('held', flush=True); time.sleep(600)"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True

@@ -266,7 +266,7 @@ def test_more_parallel_trials_than_the_quota(account: Account, tmp_path: Path) -
 def test_jobs_that_exist(start_account: Start, tmp_path: Path) -> None:
     account = start_account()
     size = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
-    names = [account.train("import time; time.sleep(60)", ResourceConfig=size) for _ in range(19)]
+    names = [account.train("import time; time.sleep(600)", ResourceConfig=size) for _ in range(19)]
     checks = account.checks(tmp_path)
     used = by_id(checks, "quota-in-use")
     assert [check.severity for check in used] == ["warning", "warning"]

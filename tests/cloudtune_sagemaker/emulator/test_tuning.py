@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SLOW = """
     import time
     print("loss=1;", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 FAILS = """
     import sys
@@ -247,7 +247,7 @@ def test_a_user_stops_it(emulator: Emulator) -> None:
             sys.exit(1)
         signal.signal(signal.SIGTERM, end)
         print("loss=1;", flush=True)
-        time.sleep(60)
+        time.sleep(600)
     """)
     emulator.until(
         lambda: emulator.trials(name),

@@ -112,7 +112,7 @@ def test_instances_of_a_failed_job_are_kept_unless_the_service_failed(
 ) -> None:
     if code is None:
         emulator = start_emulator(faults="faults: [{operation: trial, call: 1, effect: lose}]")
-        code = "import time\nprint('loss=1;', flush=True)\ntime.sleep(60)"
+        code = "import time\nprint('loss=1;', flush=True)\ntime.sleep(600)"
     name = train(emulator, code=code)
     assert emulator.trained(name)["TrainingJobStatus"] == "Failed"
     assert pool(emulator, name)["Status"] == ("Available" if kept else "Terminated")

@@ -26,7 +26,7 @@ for name in ("one.txt", "inner/two.txt"):
         file.write(os.environ.get("WHO", "") + os.environ["BATCH_OUTPUT_DIR"][:1])
 print("hello")
 """
-WAITING = "import time\ntime.sleep(60)"
+WAITING = "import time\ntime.sleep(600)"
 
 
 def asset(cluster: Cluster, kind: str, content: bytes, name: str = "a") -> str:

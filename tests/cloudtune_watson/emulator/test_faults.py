@@ -115,7 +115,7 @@ def test_trials_of_a_search_go_wrong(start_cluster: Start) -> None:
 
 def test_a_trial_is_stopped_early(start_cluster: Start) -> None:
     cluster = start_cluster("faults:\n- {operation: trial, call: 1, effect: stop_early}\n")
-    code = MEASURES + "    import time; time.sleep(60 if os.environ['SUBID'] == '0' else 0)\n"
+    code = MEASURES + "    import time; time.sleep(600 if os.environ['SUBID'] == '0' else 0)\n"
     body = cluster.searched(cluster.search(maxJobNum=2), code)
     assert [each["state"] for each in body["experiments"]] == ["KILLED", "FINISHED"]
     assert "metricVal" not in body["experiments"][0]

@@ -23,7 +23,7 @@ KIND = {"name": "kind", "type": "Discrete", "dataType": "STR", "discreateStrVal"
 SLEEPS = """
     import time
     print("begun", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

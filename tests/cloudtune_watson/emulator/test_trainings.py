@@ -112,7 +112,7 @@ def test_a_training_can_be_cancelled_once(cluster: Cluster) -> None:
         import signal, time
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("ending", flush=True)))
         log(1, acc=0.5)
-        time.sleep(60)
+        time.sleep(600)
     """
     training = cluster.create(cluster.training(cluster.definition(code)))
     path = f"/ml/v4/trainings/{training}"

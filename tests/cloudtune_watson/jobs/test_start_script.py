@@ -69,7 +69,7 @@ def stop(*_):
     sys.exit(5)
 signal.signal(signal.SIGTERM, stop)
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     process = start(tmp_path, program)
     log = tmp_path / "output" / start_script.LOG
