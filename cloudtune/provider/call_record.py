@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,7 +40,22 @@ class Answer:
     """Why nothing answers it."""
 
 
+READ_LOG = "cloudtune logs"
+"""The operation of a call that only says whether a log has what its script printed."""
+_STEP = re.compile(r"verify-([a-z]+)-")
 _recorders: list[list[Call]] = []
+
+
+def step_of(job: str) -> str:
+    """Return the step of a verification that a job belongs to, by its name; empty if by none."""
+    match = _STEP.match(job)
+    return match[1] if match else ""
+
+
+def logged(calls: Sequence[Call]) -> str:
+    """Return how many logs of trials had what their scripts printed; empty if none was read."""
+    found = [call.answer for call in calls if call.operation == READ_LOG]
+    return f"{sum(found)} of {len(found)} logs had what their scripts printed" if found else ""
 
 
 @contextmanager

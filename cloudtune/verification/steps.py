@@ -10,13 +10,15 @@ from cloudtune.study.quantities import Money
 from cloudtune.study.schema import Json
 
 SCRIPT = "verify_trial.py"
-_CODE = """\
+PRINTED = "a line that cloudtune verify looks for in the log"
+_CODE = f"""\
 import time
 
 from cloudtune.trial import params, report
 
 step, x = params()["step"], params()["x"]
 hours = (time.time() - 1767225600) / 3600  # since 2026
+print("{PRINTED}", flush=True)
 if step == "fail":
     raise SystemExit("this script fails on purpose")
 for number in range(1, params()["reports"] + 1):

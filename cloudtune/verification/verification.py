@@ -10,17 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from cloudtune.emulation.environment import reconnect
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock, lock_holder
 from cloudtune.provider import registry
-from cloudtune.provider.call_record import Answer, recorded_calls
+from cloudtune.provider.call_record import READ_LOG, Answer, record_call, recorded_calls
+from cloudtune.provider.models import JobContext
+from cloudtune.provider.plan import Plan
 from cloudtune.runs import lifecycle
 from cloudtune.study.schema import Json
 from cloudtune.verification.cleanup import clean_up, remove_home
 from cloudtune.verification.planning import Verification
 from cloudtune.verification.recording import to_recordings
-from cloudtune.verification.steps import Step
+from cloudtune.verification.steps import PRINTED, Step
 
 MAX_SECONDS = 30 * 60.0
 _STOP, _LEAVE = 25 / 30, 28 / 30
@@ -58,6 +62,8 @@ def verify(verification: Verification, notify: Callable[[str], None]) -> Verifie
         try:
             try:
                 _run(verification, since, notify)
+                for each in verification.runnable:
+                    _read_log(each.plan)
             finally:
                 seconds = max(MAX_SECONDS * (1 - _LEAVE), MAX_SECONDS - since.seconds)
                 left = clean_up(workspace.home, notify, seconds)
@@ -118,6 +124,7 @@ def _run(verification: Verification, since: _Clock, notify: Callable[[str], None
     ]
     for thread in threads:
         thread.start()
+    plans = {each.plan.facts.run_id: each.plan for each in verification.runnable}
     waiting = {new.id: _StopRule(step) for step, new in runs if step.stops}
     stops = 0
     try:
@@ -126,6 +133,7 @@ def _run(verification: Verification, since: _Clock, notify: Callable[[str], None
             for run in [run for run, rule in waiting.items() if rule.is_due(run)]:
                 del waiting[run]
                 notify("stopping a job, as planned")
+                _read_log(plans[run])  # IBM's job, and its log, are deleted at its end
                 _stop(run)
             if stops < 2 and since.seconds > MAX_SECONDS * (_STOP + stops / 60):
                 stops += 1  # the second request does not wait for the service
@@ -136,6 +144,18 @@ def _run(verification: Verification, since: _Clock, notify: Callable[[str], None
         for thread in threads:
             thread.join(MAX_SECONDS / 30)
         raise
+
+
+def _read_log(plan: Plan) -> None:
+    """Record whether the log of a trial has what its script prints, and nothing else of it."""
+    provider, run, address = registry.get(plan.provider), plan.facts.run_id, plan.facts.emulator
+    with suppress(CloudtuneError, OSError):
+        emulator = reconnect(plan.provider, provider, plan.settings, address) if address else None
+        with Ledger() as ledger:
+            context = JobContext(ledger.job_folder(run, plan.provider), emulator)
+        for trial in lifecycle.results(run)[0].trials[:1]:
+            if (lines := provider.read_log(plan, context, trial)) is not None:
+                record_call(READ_LOG, {}, 200, any(PRINTED in line for line in lines))
 
 
 def _execute(new: lifecycle.NewRun, name: str, notify: Callable[[str], None]) -> None:

@@ -35,13 +35,28 @@ def _trials(calls: Sequence[Call]) -> dict[str, Json]:
 
 
 def _searched(calls: Sequence[Call]) -> str:
-    jobs, trials = _tuning_jobs(calls), _trials(calls)
-    lines: list[str] = []
-    for arn, job in jobs.items():
-        known = sum(job["TrainingJobStatusCounters"].values())
-        found = sum(each.get("TuningJobArn") == arn for each in trials.values())
-        lines.append(f"{found} of {known}")
-    return f"in the end, it returned {'; '.join(lines)} trials" if lines else ""
+    """Return how many trials `Search` returned, and how soon after their jobs counted them."""
+    known, found, waits = 0, 0, [0.0]
+    for arn in _tuning_jobs(calls):
+        counted: list[float] = []
+        seen: list[float] = []
+        names: set[str] = set()
+        for call in (each for each in calls if each.status == 200):
+            if call.answer.get("HyperParameterTuningJobArn") == arn:
+                count = sum(call.answer.get("TrainingJobStatusCounters", {}).values())
+                counted += [call.time] * (count - len(counted))
+            elif call.operation == "Search":
+                names |= {
+                    name
+                    for name, each in _trials([call]).items()
+                    if each.get("TuningJobArn") == arn
+                }
+                seen += [call.time] * (len(names) - len(seen))
+        known, found = known + len(counted), found + len(seen)
+        waits += [after - before for before, after in zip(counted, seen, strict=False)]
+    if not known:
+        return ""
+    return f"{found} of {known} trials, each at most {max(waits):.0f} s after its job counted it"
 
 
 def _iterations(calls: Sequence[Call]) -> str:
@@ -80,12 +95,12 @@ def _early_stopped(calls: Sequence[Call]) -> str:
 
 def _messages(calls: Sequence[Call]) -> str:
     seen = {
-        (str(each.get("Status")), str(each.get("StatusMessage")))
+        str(each.get("StatusMessage"))
         for trial in _trials(calls).values()
         for each in trial.get("SecondaryStatusTransitions", ())
-        if each.get("Status") in {"Interrupted", "Restarting", "MaxRuntimeExceeded"}
+        if each.get("Status") == "MaxRuntimeExceeded"
     }
-    return "; ".join(f"{status}: {message}" for status, message in sorted(seen))
+    return "; ".join(sorted(seen))
 
 
 def _artifacts(calls: Sequence[Call]) -> str:
@@ -106,8 +121,9 @@ CHECKS: Mapping[str, Callable[[Sequence[Call]], str]] = {
     "`BatchGetMetrics` by iteration number for metrics that are read by regexes.": _iterations,
     "Whether an early-stopped trial ends as `Stopped`, and whether it may still have an "
     "objective.": _early_stopped,
-    "The messages of the secondary statuses Interrupted, Restarting and MaxRuntimeExceeded. "
-    "cloudtune reads none of them.": _messages,
-    "The paths of artifacts, and the console's addresses.": _artifacts,
+    "The message of the secondary status MaxRuntimeExceeded. cloudtune does not read it.": (
+        _messages
+    ),
+    "The paths of artifacts.": _artifacts,
 }
 """What answers each open sentence; an empty answer if the calls do not show it."""

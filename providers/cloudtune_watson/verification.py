@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cloudtune.provider import Json
-from cloudtune.provider.call_record import Answer, Call
+from cloudtune.provider.call_record import Answer, Call, logged
 from cloudtune_watson import response
 from cloudtune_watson.documents import name_of, part, rows
 from cloudtune_watson.versions import BackendName
@@ -27,17 +27,27 @@ OMITTED: Mapping[BackendName, Mapping[str, str]] = {
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:
     """Yield the answer to each sentence of the page that calls can answer."""
     for question, check in CHECKS.items():
-        yield Answer(question, check(calls))
+        kind = "training" if "training" in question else "deployment job"
+        operation = "CreateTraining" if kind == "training" else "CreateDeploymentJob"
+        is_seen = any(call.operation == operation for call in calls)
+        missing = Answer.missing if is_seen else f"no {kind} ran, see providers.watson.backend"
+        yield Answer(question, check(calls), missing)
 
 
 def _kept_files(calls: Sequence[Call]) -> str:
-    ended = [job for job in _last(calls, "DeploymentJob") if response.has_ended(job)]
-    unfinished = [job for job in ended if response.training_state(job) != "completed"]
-    kept = [job for job in unfinished if "href" in str(_output(job))]
-    if not unfinished:
-        return ""
-    states = ", ".join(sorted({response.service_state(job) for job in unfinished}))
-    return f"of {len(unfinished)} jobs that did not complete ({states}), {len(kept)} have files"
+    """Return how many jobs have files that were cancelled, and how many while they ran."""
+    described = _described(calls, "DeploymentJob")
+    cancelled = [
+        job for job in _last(calls, "DeploymentJob") if response.service_state(job) == "canceled"
+    ]
+    ran = {_id(job) for job in described if response.training_state(job) == "running"}
+    early = {_id(job) for job in described if not response.has_ended(job) and _has_files(job)}
+    kept = sum(map(_has_files, cancelled))
+    parts = [
+        f"{kept} of {len(cancelled)} cancelled jobs have files" if cancelled else "",
+        f"{len(early & ran)} of {len(ran)} had files while they ran" if ran else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def _listed(calls: Sequence[Call], kind: str) -> str:
@@ -76,17 +86,27 @@ def _subfolders(calls: Sequence[Call]) -> str:
 
 
 def _live_metrics(calls: Sequence[Call]) -> str:
-    running = [job for job in _described(calls, "Training") if not response.has_ended(job)]
-    ran = {_id(job) for job in running if response.training_state(job) == "running"}
-    measured = {_id(job) for job in running if response.training_status(job).get("metrics")}
-    return f"{len(measured)} of {len(ran)} had metrics while they ran" if ran else ""
+    """Return how many trainings had metrics while they ran, and how many at all.
+
+    The launcher writes metrics only to that file, so a status with metrics says that it is read.
+    """
+    described = _described(calls, "Training")
+    ran = {_id(job) for job in described if response.training_state(job) == "running"}
+    measured = [job for job in described if response.training_status(job).get("metrics")]
+    during = {_id(job) for job in measured if not response.has_ended(job)}
+    if not ran:
+        return ""
+    at_all = len(ran & {_id(job) for job in measured})
+    return f"{len(during)} of {len(ran)} had metrics while they ran, {at_all} in the end"
 
 
 CHECKS: Mapping[str, Callable[[Sequence[Call]], str]] = {
-    "Whether files are kept if the script fails or is cancelled, and whether they can be read "
-    "while it runs.": _kept_files,
-    "Whether a name can be used twice for jobs, deployments or data assets, and how soon a new job "
-    "is in the list.": lambda calls: _listed(calls, "DeploymentJob"),
+    "Whether the log of a run has what the script prints. Comments in two public scripts, for "
+    "Cloud Pak for Data 3 and 4.0, say that it does not.": logged,
+    "Whether files are kept if the script is cancelled, and whether a job has any while it runs.": (
+        _kept_files
+    ),
+    "How soon a new job is in the list.": lambda calls: _listed(calls, "DeploymentJob"),
     "Whether lists of deployment jobs show the tags.": _tagged,
     "Where the results of a training with a model definition are: in a subfolder with the id of "
     "the training, as in recorded prompt tunings of 2023 and 2024, or in the folder of the "
@@ -118,5 +138,5 @@ def _id(job: Json) -> str:
     return str(part(job, "metadata").get("id", ""))
 
 
-def _output(job: Json) -> Json:
-    return part(job, "entity", "scoring", "output_data_reference")
+def _has_files(job: Json) -> bool:
+    return "href" in str(part(job, "entity", "scoring", "output_data_reference"))
