@@ -77,10 +77,10 @@ def _missing_key(plan: Plan, text: str) -> tuple[str, str]:
 
 def _missing_option(plan: Plan, text: str) -> tuple[str, str]:
     options = defined_options(plan)
-    unread = [name for name in plan.study.parameters if options and name not in options]
+    unread = [name for name in plan.study.argument_names if options and name not in options]
     if unread and plan.study.trial.arguments in {"flags", "equals"}:
         hint = did_you_mean(unread[0], options)
-        return f"parameters.{unread[0]}", (
+        return _field(plan, unread[0]), (
             f"the script has no option {unread[0]}: rename the parameter, or add the option"
             f"{f'; {hint}' if hint else ''}"
         )
@@ -234,13 +234,14 @@ def _location(plan: Plan, output: str) -> tuple[str | None, int | None]:
 
 
 def _known(plan: Plan, name: str) -> bool:
-    return name in plan.study.parameters or name in plan.study.constants
+    return name in plan.study.argument_names or name in plan.study.constants
 
 
 def _field(plan: Plan, name: str) -> str:
     for known in (name, name.replace("-", "_"), name.replace("_", "-")):
-        if known in plan.study.parameters:
-            return f"parameters.{known}"
+        if known in plan.study.argument_names:
+            owner = next((p for p in plan.study.maps if known.startswith(f"{p}.")), known)
+            return f"parameters.{owner}"
         if known in plan.study.constants:
             return f"constants.{known}"
     return "trial.args"

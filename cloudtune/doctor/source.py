@@ -67,7 +67,7 @@ def unread_parameters(plan: Plan) -> list[str]:
     has_options = bool(options) and study.trial.arguments in {"flags", "equals"}
     return [
         name
-        for name in study.parameters
+        for name in study.argument_names
         if name not in placed
         and not (
             name in options if has_options and len(name) > 1 else re.search(_spellings(name), text)

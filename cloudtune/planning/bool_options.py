@@ -18,6 +18,7 @@ from warnings import catch_warnings, simplefilter
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.launcher.options import call_keywords, calls_bool, switch_words
+from cloudtune.launcher.values import part_name
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments
 from cloudtune.study.regular_files import read_regular
@@ -140,6 +141,13 @@ def boolean_paths(study: Study) -> dict[str, str]:
         name: f"parameters.{name}"
         for name, definitions in study.parameters.items()
         if any(isinstance(each, BoolParameter) for each in definitions)
+    }
+    tuned |= {
+        part_name(name, key): f"parameters.{name}"
+        for name, maps in study.maps.items()
+        for parts in maps.values()
+        for key, value in parts.items()
+        if isinstance(value, bool)
     }
     fixed = {n: f"constants.{n}" for n, v in study.constants.items() if isinstance(v, bool)}
     return tuned | fixed

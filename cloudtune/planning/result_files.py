@@ -20,6 +20,7 @@ from cloudtune.provider.facts import Parent
 from cloudtune.results.events import TrialState
 from cloudtune.results.objective import objective_values
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
+from cloudtune.study.map_values import MapValue, plain_values
 from cloudtune.study.quantities import format_count
 from cloudtune.study.regular_files import open_regular
 from cloudtune.study.schema import (
@@ -150,7 +151,10 @@ class _Table:
 
     def __init__(self, study: Study, rows: Sequence[_Row]) -> None:
         self._study = study
-        self._rows = [each._replace(cells=_with_objective(each.cells, study)) for each in rows]
+        self._rows = [
+            each._replace(cells=_with_maps(_with_objective(each.cells, study), study))
+            for each in rows
+        ]
         self.columns = list(dict.fromkeys(name for row in self._rows for name in row.cells))
         self._parameters = self._find(study.parameters, ("parameters.", ""))
         metrics = [objective.metric for objective in study.objectives]
@@ -269,6 +273,33 @@ def _with_objective(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]
     return {**cells, **(dict(zip(names, values, strict=True)) if values else {})}
 
 
+def _with_maps(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]:
+    """Return a row with the texts of maps in place of the columns of their parts."""
+    found = dict(cells)
+    for name, maps in study.maps.items():
+        for prefix in (f"parameters.{name}.", f"{name}."):
+            columns = [column for column in found if column.startswith(prefix)]
+            parts = {each.removeprefix(prefix): found.pop(each) for each in columns}
+            parts = {key: raw for key, raw in parts.items() if not _is_empty(raw)}
+            if parts and name not in found:
+                same = (text for text, each in maps.items() if _are_parts(each, parts))
+                found[name] = next(same, str(MapValue(parts)))
+    return found
+
+
+def _are_parts(parts: Mapping[str, Value], cells: Mapping[str, Any]) -> bool:
+    return parts.keys() == cells.keys() and all(
+        _is_part(part, cells[key]) for key, part in parts.items()
+    )
+
+
+def _is_part(part: Value, raw: Any) -> bool:
+    if isinstance(part, bool) and isinstance(raw, str):
+        return _BOOLS.get(raw.strip().lower()) is part
+    number = None if isinstance(part, str) else _to_number(raw)
+    return raw == format_value(part) or is_same_value(part, raw if number is None else number)
+
+
 def _metrics(row: _Row) -> dict[str, float]:
     """Return the numbers in a row by name, those of metrics without their prefix."""
     cells = sorted(row.cells.items(), key=lambda each: each[0].startswith("metrics."))
@@ -306,10 +337,11 @@ def _convert(parameter: Parameter, raw: Any) -> Value | None:
         return int(number) if is_whole else number
     if isinstance(parameter, DiscreteParameter) and _to_number(raw) is None:
         return None
-    for member in parameter.values:
+    values = plain_values(parameter.values)
+    for member in values:
         if is_same_value(member, raw) or (isinstance(raw, str) and format_value(member) == raw):
             return member
     number = _to_number(raw)
-    if number is not None and (same := [v for v in parameter.values if is_same_value(v, number)]):
+    if number is not None and (same := [v for v in values if is_same_value(v, number)]):
         return same[0]
     return raw if isinstance(raw, str | int | float | bool) else None

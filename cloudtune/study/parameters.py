@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from cloudtune.study.schema import Number, Scalar, Scale
 
     Json = dict[str, Any]
-    When = Mapping[str, Scalar | Sequence[Scalar]]
+    Value = Scalar | Mapping[str, Scalar]
+    When = Mapping[str, Value | Sequence[Value]]
 
 
 def float(  # noqa: A001
@@ -66,8 +67,8 @@ def discrete(
     return _parameter("discrete", values=list(values), scale=scale, when=when)
 
 
-def categorical(values: Sequence[Scalar], *, when: When | None = None) -> Json:
-    """Return a parameter that is one of several values without an order.
+def categorical(values: Sequence[Value], *, when: When | None = None) -> Json:
+    """Return a parameter that is one of several values, or maps of values, without an order.
 
     >>> categorical(["relu", "tanh"])
     {'type': 'categorical', 'values': ['relu', 'tanh']}

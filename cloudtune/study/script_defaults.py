@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudtune.launcher.values import part_name
 from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import FloatParameter
-from cloudtune.study.search_space import Value, list_nodes, match_value
+from cloudtune.study.search_space import Value, is_same_value, list_nodes, match_value
 from cloudtune.study.study import Study
+from cloudtune.study.yaml_reader import is_map
 
 _OPTION_CALLS = {"add_argument", "option", "Option"}
 """Those of argparse, click, and typer."""
@@ -32,7 +34,7 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return {}
     by_name = {_normalize(name): value for name, value in _constants(tree)}
-    defaults: dict[str, Value] = {}
+    defaults = _default_maps(study, by_name)
     for node in list_nodes(study):
         value = by_name.get(_normalize(node.name))
         if isinstance(value, bool | int | float | str):
@@ -41,6 +43,25 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
                 known = float(value) if isinstance(value, int | float) else None
             defaults.setdefault(node.name, value if known is None else known)
     return {name: defaults[name] for name in study.parameters if name in defaults}
+
+
+def _default_maps(study: Study, by_name: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the map that is a default, or the largest one whose parts all are defaults."""
+    defaults: dict[str, Value] = {}
+    for name, maps in study.maps.items():
+        whole = by_name.get(_normalize(name))
+        known = whole if is_map(whole) else {}
+        for text, parts in sorted(maps.items(), key=lambda each: -len(each[1])):
+            options = {key: by_name.get(_normalize(part_name(name, key))) for key in parts}
+            if _is_same_map(parts, known) or _is_same_map(parts, options):
+                defaults.setdefault(name, text)
+    return defaults
+
+
+def _is_same_map(parts: Mapping[str, Value], other: Mapping[str, Any]) -> bool:
+    return parts.keys() == other.keys() and all(
+        is_same_value(v, other[k]) for k, v in parts.items()
+    )
 
 
 def _normalize(name: str) -> str:

@@ -333,6 +333,26 @@ def test_defaults_in_code(tmp_path: Path, code: str, default: object) -> None:
     assert script_defaults(study, tmp_path).get("lr") == default
 
 
+@pytest.mark.parametrize(
+    ("code", "default"),
+    [
+        ("p = {'opt': {'lr': 1, 'name': 'b'}, **params()}", "b,lr=1"),
+        ("p = {'opt': {'name': 'b'}, **params()}", None),
+        (
+            "add_argument('--opt.name', default='b')\nadd_argument('--opt.lr', default=1.0)",
+            "b,lr=1",
+        ),
+        ("add_argument('--opt.name', default='a')\nadd_argument('--opt.lr', default=1)", "a"),
+        ("add_argument('--opt.name', default='b')", None),
+    ],
+)
+def test_the_default_of_a_map(tmp_path: Path, code: str, default: object) -> None:
+    (tmp_path / "train.py").write_text(code)
+    maps = {"type": "categorical", "values": [{"name": "a"}, {"name": "b", "lr": 1}]}
+    study = make_study(trial={"script": "train.py"}, parameters={"opt": maps})
+    assert script_defaults(study, tmp_path).get("opt") == default
+
+
 def test_several_objectives_have_the_front_and_no_single_best() -> None:
     both = [{"metric": "accuracy", "goal": "maximize"}, {"metric": "size", "goal": "minimize"}]
     values = [(0.9, 9.0), (0.5, 5.0), (0.4, 7.0)]

@@ -112,6 +112,32 @@ def test_a_table_from_elsewhere_is_matched_by_its_columns() -> None:
     assert [left_out, unknown, "3 of 3 earlier trials fit this space"] == notes
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'x,loss\n"sgd,m=0.9,on=True",1\nadam,2\nsgd,3'),
+        ("b.csv", "x.name,x.m,x.on,loss\nsgd,0.90,true,1\nadam,,,2\nsgd,0.8,true,3"),
+        (
+            "c.jsonl",
+            '{"parameters": {"x": {"on": true, "m": 0.9, "name": "sgd"}}, "loss": 1}\n'
+            '{"parameters": {"x": {"name": "adam"}}, "loss": 2}\n'
+            '{"x": {"name": "adam", "m": 1}, "loss": 3}',
+        ),
+    ],
+)
+def test_a_map_is_one_column_or_its_parts(name: str, text: str) -> None:
+    maps = [{"name": "sgd", "m": 0.9, "on": True}, {"name": "adam"}]
+    parents, (left_out, *others) = of_file(
+        name, text, parameters={"x": {"type": "categorical", "values": maps}}
+    )
+    assert [(each.parameters, each.objective) for each in parents] == [
+        ({"x": "sgd,m=0.9,on=True"}, (1,)),
+        ({"x": "adam"}, (2,)),
+    ]
+    assert "1 of 3 rows are left out" in left_out
+    assert not others
+
+
 def test_rows_that_break_a_constraint_on_metrics_do_not_count() -> None:
     rows = (f"0.{number},2,16,1,1,,5,{memory}" for number, memory in ((1, 15), (2, 17), (3, "")))
     text = "\n".join([f"{HEAD.strip()},metrics.memory_gb", *rows])
