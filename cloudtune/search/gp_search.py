@@ -139,7 +139,7 @@ class GPSearch(Strategy):
             self._add_measured(trial.index, values, self._history.rank(trial, values))
         elif trial.state in {"running", "pending"}:
             self._running.add(trial.index)
-        elif trial.state != "cancelled" and margins is None:
+        elif trial.state != "cancelled":
             self._failed.add(trial.index)
 
     @override

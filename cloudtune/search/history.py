@@ -81,15 +81,17 @@ class History:
     def margins(self, trial: TrialRecord) -> tuple[float, ...] | None:
         """Return by how much an ended trial breaks each constraint on metrics, None if unknown.
 
-        One that ran out of memory breaks those that it did not measure, any other failed one says
-        nothing. Without constraints, there are no margins.
+        One that ran out of memory breaks those that it did not measure, and if it measured and kept
+        all, it says nothing, as any other failed one. Without constraints, there are no margins.
         """
-        has_result = trial.state in {"completed", "stopped_early"} or trial.out_of_memory
+        ran_out = trial.state == "failed" and trial.out_of_memory
+        has_result = trial.state in {"completed", "stopped_early"} or ran_out
         if not self.constraints or not has_result:
             return None
         metrics, values = selected_values(self._study, trial.measurements)
         known = constrained_metrics(self._study, metrics, values)
-        return outcome_margins(self.constraints, trial.parameters, known)
+        margins = outcome_margins(self.constraints, trial.parameters, known)
+        return None if ran_out and max(margins) <= 0 else margins
 
     def rank(self, trial: TrialRecord, values: Sequence[float]) -> list[float]:
         """Return objective values as scores that put each trial that breaks a constraint last.

@@ -113,6 +113,11 @@ class OptunaSearch(Strategy):
             self._add_running(trial)
         frozen = self._trials[trial.index]
         values = self._history.final_objective(trial)
+        margins = self._history.margins(trial)
+        if values is None and margins is not None and self._learns_constraints:
+            values = (0.0,) * len(
+                self._storage.get_study_directions(0)
+            )  # not read: it breaks a constraint
         self._running.discard(trial.index)
         if trial.state in {"running", "pending"}:
             frozen.state = self._states.RUNNING
@@ -122,7 +127,6 @@ class OptunaSearch(Strategy):
         else:
             frozen.values = list(values)
             frozen.state = self._states.COMPLETE
-            margins = self._history.margins(trial)
             if margins is not None and self._learns_constraints:
                 frozen.system_attrs["constraints"] = [min(m, _MAX_MARGIN) for m in margins]
             elif any(margin > 0 for margin in margins or ()):

@@ -44,6 +44,8 @@ class Job:
     events: list[SearchEvent] = field(default_factory=list[SearchEvent])
     duration: Callable[[int], float] = lambda number: 1.0
     """The duration of a trial by its number, if several run at a time."""
+    out_of_memory: bool = False
+    """Whether trials that fail have run out of memory."""
 
     def __post_init__(self) -> None:
         self.strategy = self._new()
@@ -85,7 +87,8 @@ class Job:
         state: Any = "failed" if report is None else "completed"
         if state == "completed" and maximum and (started.resource or maximum) < maximum:
             state = "pending"
-        self.tell(Ended(started.number, 0.0, state))
+        memory = state == "failed" and self.out_of_memory
+        self.tell(Ended(started.number, 0.0, state, out_of_memory=memory))
 
     def ask(self) -> Suggestion | str:
         suggestion = self.strategy.ask(self.index)

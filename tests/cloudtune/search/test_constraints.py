@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from cloudtune.results.events import Ended, Measured, Started
+from cloudtune.search.history import History
 from cloudtune.study.study import Study
 from cloudtune.study.validation.constraints import check_feasibility
 
@@ -156,6 +158,38 @@ def test_the_search_learns_where_constraints_on_metrics_hold(
     assert sum(map(len, learned)) > sum(map(len, blind))
     if strategy.get("method") != "cmaes":
         assert sum(map(len, learned)) >= 36, "far more than the one in eight of random search"
+
+
+@pytest.mark.parametrize("method", ["gp", "tpe", None])
+def test_the_search_learns_from_trials_that_ran_out_of_memory(
+    method: str | None, study_of: Callable[..., Study], job: Any
+) -> None:
+    def dies(given: Mapping[str, Any], resource: int | None) -> Any:
+        return costly(given, resource) if given["x"] + given["y"] <= 0.5 else None
+
+    study = study_of(
+        parameters=OUTCOME_SPACE,
+        constraints=["memory <= 10"],
+        strategy={"name": "bayesian", "method": method} if method else "bayesian",
+        trial={"metrics": {"memory": {}}},
+    )
+    runs = [job(study, dies, seed, max_trials=40, out_of_memory=True).run() for seed in range(3)]
+    kept = sum(dies(start.parameters, None) is not None for run in runs for start in run.starts)
+    assert kept >= 30, "twice the one in eight of random search"
+
+
+def test_a_trial_that_ran_out_of_memory_later_says_nothing_about_what_it_kept(
+    study_of: Callable[..., Study],
+) -> None:
+    study = study_of(
+        parameters=OUTCOME_SPACE, constraints=["memory <= 10", "delay <= 1"], strategy="random"
+    )
+    history = History(study)
+    for number, metrics in enumerate(({"memory": 5.0}, {"memory": 5.0, "delay": 0.5}), start=1):
+        history.tell(Started(number, 0.0, {"x": 0.5, "y": 0.5, "kind": "a"}))
+        history.tell(Measured(number, 0.0, 1, metrics))
+        history.tell(Ended(number, 0.0, "failed", out_of_memory=True))
+    assert list(map(history.margins, history.trials)) == [(-5.0, math.inf), None]
 
 
 def test_models_find_where_constraints_hold_from_no_trial_that_keeps_them(
