@@ -152,6 +152,17 @@ def test_a_run_on_the_cluster(user: User) -> None:
     user.check(6)
 
 
+def test_the_files_of_a_trial_come_home(user: User) -> None:
+    user.study(trials=2)
+    user.call("run", "study.yaml", "--on", "slurm")
+    user.call("fetch", "--best", "-o", "best")
+    best = user.folder / "best"
+    assert (best / "checkpoint" / "step").read_text() == "3"
+    assert "begins with 0" in (best / "log.txt").read_text()
+    trial = json.loads((best / "trial.json").read_text())
+    assert trial["objective"] == max(each["objective"] for each in user.trials())
+
+
 def test_lost_answers_never_make_a_second_job(user: User) -> None:
     user.study(trials=4, parallel=2)
     count = 'n=$(cat "$0.count" 2>/dev/null || echo 0); echo $((n + 1)) > "$0.count"'

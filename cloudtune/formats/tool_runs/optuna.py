@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -39,6 +40,7 @@ from cloudtune.formats.tool_runs.values import Period, is_name, to_metric, to_ti
 from cloudtune.formats.values import choice as choice_of
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
+from cloudtune.study.constraints import quote_name
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
 from cloudtune.study.validation.values import comparison_key
@@ -62,6 +64,7 @@ _REASONS = {
     "PRUNED": "pruned",
 }
 _METRIC_NAMES = "study:metric_names"
+_CONSTRAINTS = "constraints"
 
 
 class OptunaReader(RunReader):
@@ -111,6 +114,8 @@ class _Reading:
         period, waiting, started = Period(), 0, 0
         metrics: dict[str, None] = {}
         attributes: dict[str, None] = {}
+        constrained: Counter[str] = Counter()
+        complete = 0
         self._objective_names = self._names(study)
         space = ObservedSpace("Optuna")
         for trial in trials:
@@ -125,6 +130,9 @@ class _Reading:
             numbers = _attribute_metrics(trial.user_attrs)
             metrics |= dict.fromkeys(numbers)
             attributes |= dict.fromkeys(name for name in trial.user_attrs if name not in numbers)
+            if trial.state.name == "COMPLETE":
+                complete += 1
+                constrained.update(_constraints(trial).keys())
         if not started:
             raise UsageError(f"the Optuna study {study.study_name!r} has no trial that was started")
         if waiting:
@@ -136,6 +144,17 @@ class _Reading:
             names += f" and {unnamed} more" if unnamed > 0 else ""
             reason = f"the user attributes {names}: results have only metrics, as numbers"
             self._findings.append(Finding("dropped", "trials", reason))
+        for name, having in [*constrained.items()]:
+            if not is_name(name) or "`" in name:
+                del constrained[name]
+                reason = f"{name!r}: a study has no such name"
+                self._findings.append(Finding("dropped", "constraints", reason))
+            elif having < complete:
+                text = (
+                    f"{format_count(complete - having, 'trial')} without a value of {name} break "
+                )
+                text += "it in the results; Optuna takes them as keeping it"
+                self._findings.append(Note("constraints", text))
         space.declare({name: self._definition(name, list(texts)) for name, texts in seen.items()})
         derived = space.derive()
         stored = [
@@ -146,7 +165,13 @@ class _Reading:
         objectives = choose_objectives(self._choice, stored, known, "Optuna")
         name = study.study_name
         return FinishedRun(
-            study=rebuild_study(name, objectives, derived, f"Optuna study {name}"),
+            study=rebuild_study(
+                name,
+                objectives,
+                derived,
+                f"Optuna study {name}",
+                [f"{quote_name(each)} <= 0" for each in constrained],
+            ),
             trials=TrialSource(partial(self._trials, trials, derived)),
             job=name,
             address=address,
@@ -214,6 +239,7 @@ class _Reading:
             for name, value in _attribute_metrics(trial.user_attrs).items()
             if name not in names
         }
+        rest |= {name: x for name, x in _constraints(trial).items() if is_name(name)}
         for index, (step, value) in enumerate(steps):
             is_last = index == len(steps) - 1
             if is_last and final.get(names[0], value) == value:
@@ -222,6 +248,23 @@ class _Reading:
             yield Measurement(step, {names[0]: value})
         if final or rest:
             yield Measurement(steps[-1][0] + 1 if steps else 1, {**final, **rest})
+
+
+def _constraints(trial: FrozenTrial) -> dict[str, float]:
+    """Return the values of a trial's constraints, which it keeps where they are at most 0.
+
+    Optuna stores a list, and from version 5 on an attribute for each. They become metrics.
+    """
+    stored: dict[str, Any] = trial.system_attrs
+    values: Any = stored.get(_CONSTRAINTS)
+    named = {str(index): value for index, value in enumerate(values if is_list(values) else ())}
+    prefix = f"{_CONSTRAINTS}:"
+    named |= {k.removeprefix(prefix): value for k, value in stored.items() if k.startswith(prefix)}
+    return {
+        f"constraint {key}": number
+        for key, value in named.items()
+        if (number := to_metric(value)) is not None
+    }
 
 
 def _curve(trial: FrozenTrial) -> list[tuple[int, float]]:

@@ -16,7 +16,11 @@ _MAX_NAME = 200
 
 
 def rebuild_study(
-    name: str, objectives: Sequence[Mapping[str, Any]], space: DerivedSpace, description: str
+    name: str,
+    objectives: Sequence[Mapping[str, Any]],
+    space: DerivedSpace,
+    description: str,
+    constraints: Sequence[str] = (),
 ) -> Study:
     """Return the study of a run.
 
@@ -30,6 +34,7 @@ def rebuild_study(
         "objective": list(objectives),
         "parameters": dict(space.parameters),
         "constants": dict(space.constants),
+        "constraints": list(constraints),
         # Only this style takes names such as a=b.
         "trial": {"arguments": "json"} if "=" in "".join(names) else {},
     }

@@ -172,6 +172,18 @@ def test_values_reach_the_script_and_the_log_can_be_read(runs: Runs) -> None:
         assert f"got {json.dumps(values, sort_keys=True)}" in log
 
 
+def test_the_files_of_a_trial_come_home(runs: Runs) -> None:
+    runs.gate.touch()
+    runs.write(providers={"ray": {"storage": str(runs.folder / "shared")}})
+    run = only_run(runs.cli("run", "study.yaml", "--on", "ray"))
+    runs.cli("fetch", run, "--best", "-o", "best")
+    best = runs.folder / "best"
+    assert (best / "checkpoint" / "done").read_text() == str(STEPS)
+    assert "begins with 0" in (best / "log.txt").read_text()
+    trial = json.loads((best / "trial.json").read_text())
+    assert trial["objective"] == max(list(each.objective or ()) for each in runs.result(run).trials)
+
+
 def test_a_failing_script_is_a_failed_trial_with_its_reason(runs: Runs) -> None:
     runs.write("raise SystemExit('no data')", limits={"max_trials": 1})
     run = only_run(runs.cli("run", "study.yaml", "--on", "ray", code=4))

@@ -22,6 +22,7 @@ from cloudtune.formats.optuna import run_export
 from cloudtune.formats.run_reader import RunChoice
 from cloudtune.formats.tool_runs.optuna import OptunaReader
 from cloudtune.results.model import Measurement, StudyResult, encode_json
+from cloudtune.runs import lifecycle
 from cloudtune.study.search_space import Space
 from tests.cloudtune.formats.conftest import result as result  # noqa: PLC0414 - a fixture
 from tests.cloudtune.formats.tool_runs.conftest import MakeStudy, load_study, read
@@ -109,6 +110,29 @@ def test_user_attributes_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     (finding,) = [each for each in run.findings if "attributes" in str(each)]
     assert "'note 0'" in str(finding)
     assert "and 2 more" in str(finding)
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_trials_that_break_a_constraint_are_not_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_list: bool
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'x.db'}", direction="maximize")
+    for value, excess in ((1.0, -0.5), (2.0, 0.0), (3.0, 0.5), (4.0, None)):
+        attributes: dict[str, object] = {} if excess is None else {"constraints": [excess]}
+        if excess is not None and not is_list:
+            attributes = {"constraints:memory": excess, "constraints:a`b": excess}
+        study.add_trial(create_trial(value=value, system_attrs=attributes))
+    run, _ = read("optuna", tmp_path / "x.db")
+    name = "constraint 0" if is_list else "constraint memory"
+    assert run.study.constraints == [f"`{name}` <= 0"]
+    found = [str(each) for each in run.findings if each.path == "constraints"]
+    assert any(f"1 trial without a value of {name}" in each for each in found)
+    assert any("'constraint a`b': a study has no such name" in each for each in found) != is_list
+    (result,) = lifecycle.results(record_finished(run, "optuna"))
+    assert result.best is not None
+    assert (result.best.number, result.best.metrics[name]) == (2, 0.0)
+    assert [bool(trial.broken) for trial in result.trials] == [False, False, True, True]
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
