@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.plan import Plan
     from cloudtune.results.events import Outcome
     from cloudtune.results.model import StudyResult, Trial
+    from cloudtune.runs.proposals import Proposed
     from cloudtune.study.study import Study
 
     StudySource = Study | str | Path | Mapping[str, Any]
@@ -239,6 +240,33 @@ class Run:
 
         with self._progress() as progress:
             follow(self.id, progress)
+
+    def propose(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        why: str = "",
+        on: str | None = None,
+        wait: bool = False,
+    ) -> Proposed:
+        """Propose a trial, which the run starts next; its `Proposed.trial` is None until then.
+
+        An assignment that was measured before is answered at once.
+
+        Args:
+            parameters: A value for each active parameter.
+            why: The reason, for results and reports; at most 10,000 characters.
+            on: The provider, if the run has several jobs.
+            wait: Return when the trial has ended, or no process runs the run any more.
+
+        Raises:
+            UsageError: If the run takes no proposals, has all its trials, or with ``wait``, no
+                process runs it.
+            StudyError: If the assignment is invalid.
+        """
+        from cloudtune.runs.proposals import propose
+
+        return propose(self.id, parameters, why=why, on=on, wait=wait)
 
     def stop(self, *on: str) -> None:
         """Ask the run, or its jobs on some providers, to end gracefully; again, to end at once.

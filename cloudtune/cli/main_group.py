@@ -26,6 +26,7 @@ _COMMANDS = {
         "watch": ("watch", "Show the progress of a run."),
         "logs": ("watch", "Print the output of a trial."),
         "set": ("set_limits", "Change limits of a run, also while it runs."),
+        "propose": ("propose", "Add a trial to a run from outside, also while it runs."),
         "stop": ("watch", "Stop a run, or one job of it."),
         "resume": ("runs", "Continue a run that was stopped or killed."),
         "attach": ("attach", "Take over a job that was started elsewhere, with all its trials."),

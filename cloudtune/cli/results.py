@@ -359,6 +359,9 @@ def _print_table(jobs: Iterable[_Job]) -> None:
         table["seconds"] = [None if s is None else round(s, 2) for s in columns["seconds"]]
     if "broken" in columns:
         table["breaks"] = columns["broken"]
+    if "proposal" in columns:
+        proposals = zip(columns["proposal"], columns["why"], strict=True)
+        table["proposed"] = [id_ and (why or "yes") for id_, why in proposals]
     if "reason" in columns:
         table["reason"] = columns["reason"]
     print_columns(table)
@@ -369,7 +372,7 @@ def _column_titles(keys: Iterable[str]) -> dict[str, str]:
     counts = Counter(
         [
             *("run", "on", "emulated", "trial", "state", "resource", "seed", "seconds"),
-            *("breaks", "reason"),
+            *("breaks", "proposed", "reason"),
             *keys,
         ]
     )

@@ -104,7 +104,7 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
     print_table([{key: _format(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if with_jobs and len(rows[0]["jobs"]) > 1:
         click.echo()
-        hidden = {"reason", "waiting", "misread"}
+        hidden = {"reason", "waiting", "proposals", "misread"}
         print_table(
             [
                 {key: _format(key, job[key]) for key in job if key not in hidden}
@@ -117,6 +117,7 @@ def _print_jobs(row: dict[str, Any]) -> None:
     """Print how each job of a run is doing, and what to do next."""
     from cloudtune import api
     from cloudtune.reporting.console.next_steps import format_status
+    from cloudtune.study.quantities import format_count
 
     jobs = {job["provider"]: job for job in row["jobs"]}
     for result in api.find_run(row["run"]).results():
@@ -125,6 +126,8 @@ def _print_jobs(row: dict[str, Any]) -> None:
         lines = format_status(job["state"], replace(result, reason=job["reason"]))
         for line in lines:
             echo_summary_line(line)
+        if count := job["proposals"]:
+            click.echo(f"{format_count(count, 'proposal')} not started")
 
 
 def _format(key: str, value: Any) -> Any:

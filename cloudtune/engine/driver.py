@@ -15,8 +15,8 @@ from dataclasses import replace
 from cloudtune.common.debug_log import get_logger
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.event_batcher import EventBatcher
-from cloudtune.engine.inbox import Inbox, NewLimits
-from cloudtune.engine.job_history import JobHistory
+from cloudtune.engine.inbox import Inbox, NewLimits, NewProposals
+from cloudtune.engine.job_history import JobHistory, LoadProposals
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON
 from cloudtune.engine.time_limits import TRIAL_TIMEOUT, TimeLimits
 from cloudtune.engine.trial_starts import will_retry
@@ -35,7 +35,6 @@ from cloudtune.results.events import (
     TrialState,
     Waiting,
 )
-from cloudtune.results.objective import explain_missing_result
 from cloudtune.search.protocol import Strategy
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
@@ -61,6 +60,7 @@ class Driver:
         notify: Callable[[str], None] = lambda _: None,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
         price: float | None = None,
+        load_proposals: LoadProposals = tuple,
     ) -> None:
         """Create a driver.
 
@@ -74,17 +74,18 @@ class Driver:
             observe: Called afterward with several events at a time, to show them.
             notify: Called with messages for the user.
             price: The price of a second of a trial, if it is known.
+            load_proposals: Returns the trials that were proposed from outside.
             budget: Receives each new event, and knows when the money is spent.
         """
-        self._study = study
-        self._limits = study.limits
+        self._study, self._limits = study, study.limits
         self._strategy = strategy
         self._inbox = inbox
         self._record = record
         self._batcher = EventBatcher(observe)
         self._notify = notify
         self._budget = budget
-        self._history = JobHistory(study, strategy, run, price)
+        self._history = JobHistory(study, strategy, run, price, load_proposals)
+        self._proposals = self._history.proposals
         self._trials, self._starts = self._history.trials, self._history.starts
         self._tracker, self._breaker = self._history.tracker, self._history.breaker
         self._deadlines: dict[int, float] = {}
@@ -118,6 +119,7 @@ class Driver:
         else:
             self._take_over(before, runner)
         self._times.start(spent)
+        self._proposals.begin(self._starts.suggestions, self._times.now)
         try:
             return self._inbox.run_until_result(
                 lambda: self._step(runner),
@@ -149,7 +151,8 @@ class Driver:
                 self._enforce_deadlines(runner)
             if self._can_start() and self._start_next(runner):
                 return None
-            if not (self._deadlines or self._is_stop_pending):
+            is_awaiting = self._outcome is None and self._proposals.is_awaited
+            if not (self._deadlines or self._is_stop_pending or is_awaiting):
                 return self._finish()
             message = self._inbox.pop()
             if message is None:
@@ -162,6 +165,8 @@ class Driver:
                 self._handle_machine(message, runner)
             elif isinstance(message, Lost):
                 return self._lose_runner(message)
+            elif isinstance(message, NewProposals):
+                self._exhausted = not self._proposals.refresh() and self._exhausted
             elif isinstance(message, NewLimits):
                 if self._outcome is None:
                     self.new_limits = message
@@ -180,8 +185,8 @@ class Driver:
         return min(self._times.to_monotonic(self._next_deadline()), self._batcher.due)
 
     def _next_deadline(self) -> float:
-        timeout = self._times.job_deadline if self._outcome is None else math.inf
-        return min([timeout, *self._deadlines.values()])
+        limit = min(self._times.job_deadline, self._proposals.deadline)
+        return min([math.inf if self._outcome else limit, *self._deadlines.values()])
 
     def _finish(self) -> Outcome:
         outcome = self._outcome or Outcome("completed", "")
@@ -274,7 +279,7 @@ class Driver:
     def _next_start(self) -> Started | None:
         limit = self._limits.max_trials
         is_full = limit is not None and self._starts.counted >= limit
-        started = self._starts.next(self._strategy, is_full=is_full)
+        started = self._starts.next(self._strategy, self._proposals, is_full=is_full)
         if started == "done" and not self._deadlines:
             self._outcome = Outcome("completed", "")
         return started if isinstance(started, Started) else None
@@ -352,14 +357,7 @@ class Driver:
         if event.state != "completed":
             return self._starts.retry(event, self._study)
         self._add_events(*self._starts.carryover(event.number))
-        measurements = self._trials.get(event.number).measurements
-        if reason := explain_missing_result(self._study, measurements, event.reason):
-            return replace(event, state="failed", reason=reason)
-        event = replace(event, reason="", log_tail="")
-        start = self._starts.get(event.number)
-        if start.resource is not None and start.resource < (self._study.strategy.max or 0):
-            return replace(event, state="pending", reason="waiting for more of its resource")
-        return event
+        return self._starts.complete(event, self._study)
 
     def _host_failure(self, event: HostFailure) -> str:
         """Return why the job fails; running trials continue to their ends."""
@@ -378,6 +376,9 @@ class Driver:
         if now >= self._times.job_deadline and self._outcome is None:
             self._stop_all(runner, Outcome("completed", TIMEOUT_REASON))
             return
+        if now >= self._proposals.deadline:
+            self._proposals.pass_turn()
+            self._exhausted = False
         for number, due in self._deadlines.items():
             if now >= due:
                 self._deadlines[number] = math.inf

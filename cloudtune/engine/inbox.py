@@ -43,7 +43,12 @@ class NewLimits:
     """How many changes of the limits the plan contains."""
 
 
-Message = Observation | Lost | StopRequest | NewLimits
+@dataclass(frozen=True)
+class NewProposals:
+    """There are new proposals in the ledger."""
+
+
+Message = Observation | Lost | StopRequest | NewLimits | NewProposals
 
 
 class Inbox:

@@ -26,6 +26,7 @@ from cloudtune.errors import (
 )
 from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.proposals import read_proposals, waiting_proposals
 from cloudtune.ledger.records import JobRecord
 from cloudtune.provider import registry
 from cloudtune.provider.crash_report import write_crash_report
@@ -90,6 +91,8 @@ class _Execution:
 
     def run_driven(self) -> Outcome:
         driver, begin = self._create_driver(self.plan, self.events), time.monotonic()
+        if self.plan.study.strategy.name == "external":
+            self.notify(f"waits for trials: cloudtune propose {self.job.run} --params '{{...}}'")
         runner = self._create_runner()
         try:
             with closing(runner):
@@ -128,6 +131,7 @@ class _Execution:
             notify=self.notify,
             budget=self.budget,
             price=self.plan.price_per_second,
+            load_proposals=lambda: read_proposals(self.ledger, self.job.run, self.job.provider),
         )
         driver.replay(events)
         return driver
@@ -197,7 +201,7 @@ def execute_job(
     An exception instead of the plan was raised when the plan was read. ``state`` is the state
     folder. ``read_output`` returns the lines that a trial printed, wherever they are.
     """
-    if _is_final(job):
+    if _is_final(job, state):
         return _show_ended_job(job, plan, observer, state)
     with Ledger(state) as ledger:
         last_event = ledger.last_event_number(job.run, job.provider)
@@ -276,10 +280,14 @@ def _end_job(
     return outcome
 
 
-def _is_final(job: JobRecord) -> bool:
+def _is_final(job: JobRecord, state: Path) -> bool:
     """Return whether a job has nothing left to do. One whose limits were raised is pending."""
-    is_managed = job.mode == "managed" and job.job is not None
-    return job.state in FINAL_STATES if is_managed else job.state == "completed"
+    if job.mode == "managed" and job.job is not None:
+        return job.state in FINAL_STATES
+    if job.state != "completed":
+        return False
+    with Ledger(state) as ledger:
+        return not waiting_proposals(ledger, job.run, job.provider)
 
 
 def _show_ended_job(

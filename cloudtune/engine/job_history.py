@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.limit_tracker import LimitTracker
+from cloudtune.engine.proposals import LoadProposals, Proposals
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.results.events import Event, Measured, Running, Started, Waiting
 from cloudtune.results.run_time import RunTime
@@ -16,12 +17,18 @@ class JobHistory:
     """The trials of a job, their starts, the limits that count them, and the strategy."""
 
     def __init__(
-        self, study: Study, strategy: Strategy, run: str, price: float | None = None
+        self,
+        study: Study,
+        strategy: Strategy,
+        run: str,
+        price: float | None = None,
+        load_proposals: LoadProposals = tuple,
     ) -> None:
         self.trials = Trials(study, run, price)
         self.starts = TrialStarts(self.trials)
         self.tracker = LimitTracker(study)
         self.breaker = CircuitBreaker(study, self.trials)
+        self.proposals = Proposals(study, load_proposals)
         self._strategy = strategy
 
     def apply(self, event: Event) -> RunTime | None:
@@ -34,6 +41,7 @@ class JobHistory:
                 self._strategy.tell(measured)
             self._strategy.tell(event)
         if isinstance(event, Started):
+            self.proposals.tell(event)
             self.starts.start(event)
         elif isinstance(event, Measured):
             self.starts.measure(event)

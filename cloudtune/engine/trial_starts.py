@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cloudtune.engine.proposals import Proposals
 from cloudtune.provider.models import Interrupted
 from cloudtune.provider.resources import trial_resources
 from cloudtune.results.events import (
@@ -19,6 +20,7 @@ from cloudtune.results.events import (
     Started,
     TrialState,
 )
+from cloudtune.results.objective import explain_missing_result
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.study import Study
@@ -62,7 +64,7 @@ class TrialStarts:
     def __init__(self, trials: Trials) -> None:
         """Create the starts of a job with these trials, which receive each event first."""
         self.suggestions = 0
-        """The trials that the strategy suggested."""
+        """The trials that the strategy suggested, or others proposed."""
         self.counted = 0
         """The trials that count toward ``max_trials``."""
         self._trials = trials
@@ -189,14 +191,22 @@ class TrialStarts:
             return None
         return replace(self._pending[0], number=self._last_number + 1, time=time.time())
 
-    def next(self, strategy: Strategy, *, is_full: bool) -> Started | Literal["wait", "done"]:
-        """Return the next start; ``wait`` if a running trial must end before, or ``done``.
+    def next(
+        self, strategy: Strategy, proposals: Proposals, *, is_full: bool
+    ) -> Started | Literal["wait", "done"]:
+        """Return the next start; ``wait`` if a trial must end or be proposed before, or ``done``.
 
         With ``is_full``, no trial with a new number starts.
         """
         if repeat := self.next_repeat(is_full=is_full):
             return repeat
+        if not is_full and (proposal := proposals.next()):
+            return proposals.start(proposal, self._last_number + 1)
+        if not is_full and proposals.await_turn(self.suggestions):
+            return "wait"
         suggestion = strategy.ask(self.suggestions)
+        if suggestion == "done" and not is_full and proposals.refresh():
+            return self.next(strategy, proposals, is_full=is_full)
         if not isinstance(suggestion, Suggestion):
             return suggestion
         return "done" if is_full and suggestion.resumes is None else self.create(suggestion)
@@ -245,6 +255,20 @@ class TrialStarts:
         memory = trial_resources(study, more).memory
         amount = f" with {memory}" if memory else ""
         return replace(event, state="pending", reason=f"ran out of memory; starts again{amount}")
+
+    def complete(self, event: Ended, study: Study) -> Ended:
+        """Return the end of a trial whose script ended well: ``failed`` without a result.
+
+        It is ``pending`` if the trial has not used the whole of its resource.
+        """
+        measurements = self._trials.get(event.number).measurements
+        if reason := explain_missing_result(study, measurements, event.reason):
+            return replace(event, state="failed", reason=reason)
+        event = replace(event, reason="", log_tail="")
+        resource = self._open[event.number].resource
+        if resource is not None and resource < (study.strategy.max or 0):
+            return replace(event, state="pending", reason="waiting for more of its resource")
+        return event
 
     def _cancel(self, start: Started, event: Ended) -> None:
         self.counted -= 1

@@ -55,8 +55,8 @@ from cloudtune.ledger.records import (
 from cloudtune.ledger.schema import create_or_migrate, is_current
 from cloudtune.results.events import Event, RunJobState
 
-_RUN_KEYS = {"events": "run", "jobs": "run", "runs": "id", "checksums": "run"}
-"""The tables, and the column of each that has a run's id."""
+_TABLES = ("events", "jobs", "checksums", "proposals")
+"""The tables whose rows belong to a run, besides that of the runs."""
 OnDamage = Callable[[LedgerError], None]
 """Receives a report of damage. If it raises, reading ends; else what is readable follows."""
 
@@ -135,7 +135,8 @@ class Ledger:
                 if durable:
                     self._db.execute("PRAGMA synchronous=NORMAL")
 
-    def _execute(self, statement: str, *values: Any) -> list[Any]:
+    def execute(self, statement: str, *values: Any) -> list[Any]:
+        """Execute one statement, for the modules of this package, and return its rows."""
         with ledger_errors(self._path):
             return self._db.execute(statement, values).fetchall()
 
@@ -180,7 +181,7 @@ class Ledger:
 
     def has_run(self, run: str) -> bool:
         """Return whether a run with exactly this id exists."""
-        return bool(self._execute("SELECT 1 FROM runs WHERE id=?", run))
+        return bool(self.execute("SELECT 1 FROM runs WHERE id=?", run))
 
     def require_run(self, run: str) -> None:
         """Raise a `UsageError` if another process has removed a run."""
@@ -345,7 +346,7 @@ class Ledger:
             return self.last_event_number(run, provider) > 0
         except LedgerError:
             where = "WHERE run=? AND provider=? LIMIT 1"
-            return bool(self._execute(f"SELECT 1 FROM events {where}", run, provider))  # noqa: S608
+            return bool(self.execute(f"SELECT 1 FROM events {where}", run, provider))  # noqa: S608
 
     def append(self, run: str, provider: str, *events: Event) -> None:
         """Add events to a job atomically. Only the holder of the run's lock may call this."""
@@ -394,5 +395,6 @@ class Ledger:
         """Remove a run from the ledger; its files remain."""
         self._tallies.clear()
         with self.atomic(durable=True):
-            for table, column in _RUN_KEYS.items():
-                self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (run,))  # noqa: S608
+            for table in _TABLES:
+                self._db.execute(f"DELETE FROM {table} WHERE run=?", (run,))  # noqa: S608
+            self._db.execute("DELETE FROM runs WHERE id=?", (run,))

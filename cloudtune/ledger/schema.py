@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
+from cloudtune.ledger import proposals
 from cloudtune.ledger.checksums import RUN_ITSELF, Tally, event_checksum, job_seed
 from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
 from cloudtune.ledger.event_rows import parse_events
@@ -17,7 +18,7 @@ from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.results.event_checks import event_problem
 
-VERSION = 4
+VERSION = 5
 _BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
 _EVENTS = """
     CREATE TABLE events (
@@ -50,6 +51,7 @@ _TABLES = (
     _EVENTS,
     _BY_TRIAL,
     _CHECKSUMS,
+    proposals.TABLE,
 )
 
 
@@ -227,9 +229,15 @@ def _to_version_4(_db: sqlite3.Connection, _old: Path) -> None:
     """Change nothing: from this version on there are events that older ones cannot read."""
 
 
+def _to_version_5(db: sqlite3.Connection, _old: Path) -> None:
+    """Add the proposals."""
+    db.execute(proposals.TABLE)
+
+
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,
+    4: _to_version_5,
 }
 """Keyed by the version from which each migrates."""

@@ -38,7 +38,18 @@ _OWN = frozenset(
     {
         *("run", "provider", "emulated", "id", "number", "state", "word", "created", "started"),
         *("ended", "seconds", "waited", "billed_seconds", "billed_at_least", "machine"),
-        *("resource", "replaces", "retries", "exit_code", "reason", "log", "artifacts", "cost"),
+        *(
+            "resource",
+            "replaces",
+            "retries",
+            "proposal",
+            "why",
+            "exit_code",
+            "reason",
+            "log",
+            "artifacts",
+            "cost",
+        ),
         *("currency", "measurements", "log_tail"),
     }
 )

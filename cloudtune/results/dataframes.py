@@ -125,6 +125,8 @@ _FLAT = (
         "seed",
         "replaces",
         "retries",
+        "proposal",
+        "why",
         "exit_code",
         "reason",
         "log",

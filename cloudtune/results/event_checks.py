@@ -117,6 +117,8 @@ _CHECKS: Mapping[type[Event], Mapping[str, Callable[[object], bool]]] = {
         "checkpoint": or_absent(is_integer),
         "memory_retries": is_integer,
         "seed": or_absent(is_integer),
+        "proposal": or_absent(_is_short),
+        "why": _is_short,
     },
     Waiting: {"number": is_integer, "time": is_time, "reason": _is_short},
     Running: {"number": is_integer, "time": is_time},

@@ -53,6 +53,10 @@ class Started:
     """How often the trial ran out of memory before this start."""
     seed: int | None = None
     """The seed of a confirming trial; None for the seed that all trials of a search share."""
+    proposal: str | None = None
+    """The id of the proposal that it runs; None if the strategy has suggested it."""
+    why: str = ""
+    """Why it was proposed, in the words of who did."""
 
     @property
     def checkpoint_number(self) -> int:

@@ -118,6 +118,10 @@ class Trial(Displayable, _Times):
     """How often it started again because it ran out of memory; None if never."""
     seed: int | None = None
     """The seed of a confirming trial; None for the seed that all trials of a search share."""
+    proposal: str | None = None
+    """The id of the proposal from outside that it runs; None if the strategy has suggested it."""
+    why: str = ""
+    """Why it was proposed, in the words of who did."""
     log: str | None = None
     """The path or address of its log."""
     artifacts: str | None = None

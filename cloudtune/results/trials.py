@@ -219,6 +219,8 @@ class _TrialBuilder:
             resource=last.resource,
             retries=last.memory_retries or None,
             seed=last.seed,
+            proposal=last.proposal,
+            why=last.why,
             log=self.log,
             artifacts=self.artifacts,
         )

@@ -23,6 +23,7 @@ from cloudtune.bundle.locked_requirements import CONVERTED, is_converted, write_
 from cloudtune.common.debug_log import get_logger
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.engine.budget import JobBudget, create_budgets
+from cloudtune.engine.inbox import NewProposals
 from cloudtune.engine.job import execute_job, require_runnable
 from cloudtune.engine.observer import Observer, observe_all, safe_observer
 from cloudtune.errors import (
@@ -36,6 +37,7 @@ from cloudtune.ledger.home import EMULATOR_FOLDER, open_folder_note
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder, request_stop
 from cloudtune.ledger.outputs import record_outputs, unhashed_files
+from cloudtune.ledger.proposals import PROPOSED
 from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts
@@ -262,6 +264,11 @@ def execute(
                 errors.append(error)
 
         def receive(line: str) -> None:
+            if line == PROPOSED:
+                for name, plan in valid.items():
+                    if plan.mode == "driven":
+                        requests.inboxes[name].put(NewProposals())
+                return
             if not line.startswith(REQUEST):
                 requests.stop(line)
                 return

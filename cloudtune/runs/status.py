@@ -13,6 +13,7 @@ from cloudtune.errors import LedgerError, UsageError
 from cloudtune.launcher.metrics import MISREADS
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
+from cloudtune.ledger.proposals import waiting_proposals
 from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.aggregate import best_of_jobs
@@ -32,7 +33,8 @@ def read_status(
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
     ``best`` objective, and the same for each of its ``jobs``, with the trials that are ``waiting``
-    for a machine and the reason that the service gives, and under ``misread`` the reason of the
+    for a machine and the reason that the service gives, the number of ``proposals`` that have not
+    started, and under ``misread`` the reason of the
     first trial whose metric's expression misread a number. A job that no process executes is
     ``interrupted`` rather than ``running``. A damaged run or job is ``damaged``, with what can be
     read of it.
@@ -135,6 +137,11 @@ def _job_status(
     top = result.best_trials(counted) if len(result.study.objectives) == 1 else ()
     for _ in counted:  # the rest
         pass
+    try:
+        proposals = len(waiting_proposals(ledger, record.id, job.provider))
+    except LedgerError as error:
+        errors.append(error)
+        proposals = 0
     is_interrupted = result.state in {"running", "pending"} and not is_executed
     state = "interrupted" if is_interrupted else result.state
     if not is_executed:
@@ -149,6 +156,7 @@ def _job_status(
         "trials": counts,
         "best": list(top[0].objective or ()) if top else None,
         "waiting": waiting,
+        "proposals": proposals,
         "misread": next(iter(misread), ""),
     }
     return status, result, top

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.results.events import SearchEvent
+from cloudtune.results.events import SearchEvent, Started
 from cloudtune.search.axes import build_axes
 from cloudtune.search.confirm_search import ConfirmSearch
 from cloudtune.search.early_stopping import make_rule
@@ -76,19 +76,25 @@ class StudyStrategy(Strategy):
         self._strategy = strategy
         self._initial = initial
         self._suggests_initial = STRATEGIES[study.strategy.name].completes_initial_trials
+        self._counts_proposals = not STRATEGIES[study.strategy.name].is_sequence
+        self._proposals = 0
+        """The trials from outside so far."""
         self._rule = make_rule(study)
 
     @override
     def tell(self, event: SearchEvent) -> None:
+        if isinstance(event, Started) and event.proposal and event.replaces is None:
+            self._proposals += 1
         self._strategy.tell(event)
         if self._rule:
             self._rule.tell(event)
 
     @override
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
-        if self._suggests_initial and index < len(self._initial):
-            return Suggestion(self._initial.assignment(index))
-        return self._strategy.ask(index)
+        own = index - self._proposals
+        if self._suggests_initial and own < len(self._initial):
+            return Suggestion(self._initial.assignment(own))
+        return self._strategy.ask(index if self._counts_proposals else own)
 
     @override
     def stop_reason(self, number: int) -> str | None:

@@ -42,8 +42,9 @@ class Strategy(Protocol):
         """Return the next trial without recording it; its `Started` event records it.
 
         Args:
-            index: The number of new trials suggested so far, from 0. Repeats of interrupted trials
-                do not count. The random state derives from (seed, index).
+            index: The number of new trials so far, from 0. Repeats of interrupted trials do not
+                count, and those that were proposed from outside only if the strategy learns from
+                results. The random state derives from (seed, index).
 
         Returns:
             A trial, ``wait`` if there is none until a running trial ends, or ``done`` if no trial

@@ -168,6 +168,15 @@ class Strategy(Model):
         default=None,
         description="Hyperband: one in eta trials is promoted at each rung. Default: 3.",
     )
+    proposals: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Share of the trials that wait for `cloudtune propose`, between 0 and 1. "
+        "Default: none wait; a proposal is always accepted.",
+    )
+    proposal_wait: Seconds | None = Field(
+        default=None,
+        description="How long such a trial waits until the search goes on. Default: 5m.",
+    )
 
 
 class Limits(Model):

@@ -21,6 +21,8 @@ class StrategyTraits:
     """Whether it learns from the trials of earlier runs."""
     completes_initial_trials: bool = True
     """Whether initial trials are completed and come first; else it suggests them itself."""
+    is_sequence: bool = False
+    """Whether its trials do not depend on the results of earlier ones."""
     example: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """The settings that it requires, with an example."""
 
@@ -36,8 +38,8 @@ class StrategyTraits:
 
 
 STRATEGIES: Mapping[str, StrategyTraits] = {
-    "random": StrategyTraits(methods=("uniform", "sobol")),
-    "grid": StrategyTraits(has_fixed_order=True, completes_initial_trials=False),
+    "random": StrategyTraits(methods=("uniform", "sobol"), is_sequence=True),
+    "grid": StrategyTraits(has_fixed_order=True, completes_initial_trials=False, is_sequence=True),
     "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes"), learns=True),
     "hyperband": StrategyTraits(
         is_single_objective=True,
@@ -45,7 +47,8 @@ STRATEGIES: Mapping[str, StrategyTraits] = {
         example={"resource": "epochs", "max": 9},
     ),
     "genetic": StrategyTraits(methods=("nsga2", "nsga3"), learns=True),
-    "list": StrategyTraits(has_fixed_order=True, completes_initial_trials=False),
+    "list": StrategyTraits(has_fixed_order=True, completes_initial_trials=False, is_sequence=True),
+    "external": StrategyTraits(has_fixed_order=True, is_sequence=True),
 }
 if TYPE_CHECKING:
     StrategyName = str

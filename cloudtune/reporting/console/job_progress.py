@@ -157,7 +157,8 @@ def format_trial_end(job: JobProgress, number: int, *, is_best: bool) -> str:
     best = "  best so far" if is_best else ""
     if trial.broken:
         result += f" ({describe_broken(job.study, trial)})"
-    return f"[{count}] trial {number} {state}{reason} in {duration}: {result}  {parameters}{best}"
+    name = f"{number} (proposed)" if trial.proposal else f"{number}"
+    return f"[{count}] trial {name} {state}{reason} in {duration}: {result}  {parameters}{best}"
 
 
 def format_job_end(job: JobProgress) -> str:

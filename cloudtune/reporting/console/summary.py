@@ -205,6 +205,8 @@ def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[st
         "reason": trial.reason,
         "objective": format_objectives(result.study, trial),
     }
+    if trial.proposal:
+        facts["proposed"] = trial.why or "from outside"
     if trial.broken:
         facts["constraints"] = describe_broken(result.study, trial)
     facts |= {

@@ -26,13 +26,20 @@ from cloudtune.reporting.documents.wording import (
     format_trial_counts,
     trial_chooser,
 )
-from cloudtune.reporting.phrases import format_parameters, format_short, visible_value
+from cloudtune.reporting.phrases import (
+    format_objectives,
+    format_parameters,
+    format_short,
+    visible_value,
+)
 from cloudtune.study.search_space import Value
 
 _MAX_REASON = 80
 """Characters of a job's reason in the table of runs. The verdict's caveats have all of it."""
 _MAX_FRONT = 50
 """Trials of a Pareto front in a table."""
+_MAX_PROPOSED = 50
+"""Trials in the table of those that were proposed."""
 _PHASE_NAMES = {
     **{phase: PHASES[phase] for phase in ("starting", "training", "ending")},
     "not told": UNKNOWN,
@@ -66,6 +73,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
         distance_table(comparison),
         importance_table(comparison),
         time_table(comparison),
+        proposals_table(comparison),
         failures_table(comparison),
         findings_table(comparison),
         comparability_table(comparison),
@@ -323,6 +331,28 @@ def failures_table(comparison: Comparison) -> Table:
     columns = ("group", "trials", "reason of the first trial", "its log")
     title = "Failed trials by cause"
     return Table("failures", title, note, columns, rows, prose=True, command=True)
+
+
+def proposals_table(comparison: Comparison) -> Table:
+    """Return the trials that were proposed from outside, the latest ones of many."""
+    rows = [
+        (
+            group.label,
+            f"{job.run} {trial.number}",
+            trial.state.replace("_", " "),
+            format_objectives(job.study, trial),
+            trial.why,
+        )
+        for group in comparison.groups
+        for job in group.jobs
+        for trial in job.trials
+        if trial.proposal
+    ]
+    more = len(rows) - _MAX_PROPOSED
+    note = f"The latest of {len(rows)}; `cloudtune results` has all." if more > 0 else ""
+    columns = ("group", "run and trial", "state", "result", "why")
+    shown = tuple(rows[-_MAX_PROPOSED:])
+    return Table("proposals", "Trials that were proposed", note, columns, shown, prose=True)
 
 
 def findings_table(comparison: Comparison) -> Table:

@@ -130,6 +130,12 @@ def _check_strategy(study: StudyFields, invalid_fields: frozenset[str]) -> Itera
             if getattr(strategy, key) is not None:
                 message = "requires the strategy hyperband"
                 yield Problem(f"strategy.{key}", message, "remove it, or use name: hyperband")
+    if strategy.name == "external" and strategy.proposals is not None:
+        message = "the strategy external leaves all trials to proposals"
+        yield Problem("strategy.proposals", message, "remove it")
+    if strategy.proposal_wait is not None and strategy.proposals is None:
+        message = "requires strategy.proposals"
+        yield Problem("strategy.proposal_wait", message, "add proposals: 0.3, or remove it")
     if strategy.name == "grid":
         yield from _check_grid(study, invalid_fields)
     if (

@@ -1,0 +1,172 @@
+"""Trials that are proposed to a run from outside, and their results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cloudtune.errors import UsageError
+from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.lock import lock_holder, send_requests
+from cloudtune.ledger.proposals import PROPOSED, Proposal, add_proposal, waiting_proposals
+from cloudtune.ledger.reader import read_job
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider.plan import Plan
+from cloudtune.results.model import Trial
+from cloudtune.study.search_space import Value
+from cloudtune.study.validation.proposal import check_proposal
+
+MAX_WHY = 10_000
+"""Characters of a reason."""
+_MEASURED = frozenset({"completed", "stopped_early"})
+_ENDED = _MEASURED | {"failed"}
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What has become of a proposal."""
+
+    run: str
+    provider: str
+    proposal: str
+    """Its id."""
+    trial: Trial | None
+    """The trial that runs it, or that has measured the same assignment; None if it waits."""
+    is_running: bool
+    """Whether a process runs the run."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the trial has its result."""
+        return self.trial is not None and self.trial.state in _ENDED
+
+
+def propose(
+    run: str | None,
+    parameters: Mapping[str, Any],
+    *,
+    why: str = "",
+    on: str | None = None,
+    wait: bool = False,
+) -> Proposed:
+    """Propose a trial to a run, which starts it next.
+
+    An assignment that was measured before, or is already running or waiting, is not tried again.
+
+    Args:
+        run: The run's ID or a prefix of it; None for the latest run.
+        parameters: A value for each active parameter.
+        why: The reason, for results and reports.
+        on: The provider, if the run has several jobs.
+        wait: Return when the trial has ended, or no process runs the run any more.
+
+    Raises:
+        UsageError: If there is no such run or job, it takes no proposals, or with ``wait``, no
+            process runs it.
+        StudyError: If the assignment is invalid.
+        LedgerError: If the ledger cannot be used.
+    """
+    if len(why) > MAX_WHY:
+        raise UsageError(f"the reason has {len(why)} characters; at most {MAX_WHY} are allowed")
+    with Ledger() as ledger:
+        record = ledger.run(run)
+        job = _find_job(record, on)
+        plan = restore_plan(job.plan)
+        _require_driven(record, plan)
+        assignment = check_proposal(plan.fitted.study, parameters)
+        proposal = _find_proposal(ledger, record, job, assignment)
+        if isinstance(proposal, Trial) and proposal.state in _MEASURED:
+            return Proposed(record.id, job.provider, proposal.proposal or "", proposal, False)
+        folder = ledger.run_folder(record.id)
+        if proposal is None:
+            _require_room(ledger, record, job, plan)
+        if wait and lock_holder(folder) is None:
+            raise UsageError(
+                f"no process runs {record.id}, so nothing was proposed; continue it with: "
+                f"cloudtune resume {record.id} --detach"
+            )
+        if proposal is None:
+            proposal = Proposal(assignment, why)
+            add_proposal(ledger, record.id, job.provider, proposal)
+            send_requests(folder, PROPOSED)
+        while True:
+            is_running = lock_holder(folder) is not None
+            found = _find_trial(ledger, record, job, proposal)
+            id_ = (proposal.proposal or "") if isinstance(proposal, Trial) else proposal.id
+            result = Proposed(record.id, job.provider, id_, found, is_running)
+            if not wait or result.has_ended or not is_running:
+                return result
+            time.sleep(_POLL_SECONDS)
+
+
+def _find_job(record: RunRecord, on: str | None) -> JobRecord:
+    names = [job.provider for job in record.jobs]
+    if on is None and len(names) > 1:
+        raise UsageError(f"run {record.id} has jobs on {', '.join(names)}; name one with --on")
+    for job in record.jobs:
+        if on in {None, job.provider}:
+            return job
+    raise UsageError(f"run {record.id} has no job on {on}; it has {', '.join(names)}")
+
+
+def _require_driven(record: RunRecord, plan: Plan) -> None:
+    if plan.facts.confirmation:
+        raise UsageError(f"run {record.id} repeats the trials of another and takes no proposals")
+    if plan.mode != "driven":
+        raise UsageError(
+            f"the tuner of {plan.provider} chooses the trials of run {record.id} and takes no "
+            f"proposals; in a new run, use providers.{plan.provider}.mode: driven"
+        )
+
+
+def _require_room(ledger: Ledger, record: RunRecord, job: JobRecord, plan: Plan) -> None:
+    limit = plan.fitted.study.limits.max_trials
+    if limit is None:
+        return
+    waiting = len(waiting_proposals(ledger, record.id, job.provider))
+    started = sum(trial.state != "cancelled" for trial in _trials(ledger, record, job))
+    if started + waiting >= limit:
+        raise UsageError(
+            f"run {record.id} has all its {limit} trials; to allow more: cloudtune set {record.id} "
+            f"limits.max_trials={limit + 1}"
+        )
+
+
+def _trials(ledger: Ledger, record: RunRecord, job: JobRecord) -> Iterator[Trial]:
+    return read_job(ledger, record, job)[1]
+
+
+def _find_proposal(
+    ledger: Ledger, record: RunRecord, job: JobRecord, assignment: Mapping[str, Value]
+) -> Trial | Proposal | None:
+    """Return the trial that has measured an assignment or runs it, or the proposal of it."""
+    known = _identity(assignment)
+    same = [t for t in _trials(ledger, record, job) if _identity(t.parameters) == known]
+    for states in (_MEASURED, {"running", "waiting", "pending"}):
+        if match := [trial for trial in same if trial.state in states]:
+            return match[-1]
+    waiting = waiting_proposals(ledger, record.id, job.provider)
+    return next((each for each in waiting if _identity(each.parameters) == known), None)
+
+
+def _identity(assignment: Mapping[str, Value]) -> frozenset[tuple[str, Value, bool]]:
+    return frozenset((name, value, isinstance(value, bool)) for name, value in assignment.items())
+
+
+def _find_trial(
+    ledger: Ledger, record: RunRecord, job: JobRecord, proposal: Trial | Proposal
+) -> Trial | None:
+    """Return the latest trial of a proposal, or the latest that repeats a trial."""
+    found: Trial | None = None
+    for trial in _trials(ledger, record, job):
+        if isinstance(proposal, Proposal):
+            is_it = trial.proposal == proposal.id
+        else:
+            is_it = trial.number == proposal.number
+        is_repeat = found is not None and trial.replaces == found.number
+        found = trial if is_it or is_repeat else found
+    return found
