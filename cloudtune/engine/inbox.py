@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Lock
 from typing import Any, Generic, TypeVar
 
+from cloudtune.ledger.proposals import Proposal
 from cloudtune.provider.models import Lost
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import JobState, Observation
@@ -41,6 +42,10 @@ class NewLimits:
     plan: Plan
     changes: int
     """How many changes of the limits the plan contains."""
+
+
+LoadProposals = Callable[[], Sequence[Proposal]]
+"""Returns all proposals of a job, also those that have started, in their order."""
 
 
 @dataclass(frozen=True)

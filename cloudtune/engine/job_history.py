@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cloudtune.engine.circuit_breaker import CircuitBreaker
+from cloudtune.engine.inbox import LoadProposals
 from cloudtune.engine.limit_tracker import LimitTracker
-from cloudtune.engine.proposals import LoadProposals, Proposals
+from cloudtune.engine.proposals import Proposals
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.results.events import Event, Measured, Running, Started, Waiting
 from cloudtune.results.run_time import RunTime

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from cloudtune.engine.inbox import LoadProposals
 from cloudtune.ledger.proposals import Proposal
 from cloudtune.results.events import Event, Started
 from cloudtune.study.study import Study
 
-LoadProposals = Callable[[], Sequence[Proposal]]
-"""Returns all proposals of a job, also those that started."""
 DEFAULT_WAIT = 300.0
 """Seconds for which a turn of the outsiders waits, unless the study says otherwise."""
 
