@@ -42,7 +42,8 @@ def propose(
     from cloudtune import api
     from cloudtune.results.model import encode_json
 
-    found = api.find_run(run).propose(_parse(params), why=why, on=on, wait=wait)
+    values = _parse(params)
+    found = api.find_run(run).propose(values, why=why, on=on, wait=wait)
     trial = found.trial
     if as_json or wait:
         fields = ("run", "provider", "proposal", "trial")

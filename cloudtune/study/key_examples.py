@@ -53,6 +53,8 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "min": 1,
         "max": 27,
         "eta": 3,
+        "proposals": 0.3,
+        "proposal_wait": "10m",
     },
     "Limits": {
         "max_trials": 40,

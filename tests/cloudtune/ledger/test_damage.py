@@ -364,7 +364,8 @@ def to_version_2(path: Path) -> None:
     """Remove the checksums from a ledger."""
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(
-            "ALTER TABLE events DROP COLUMN checksum; DROP TABLE checksums; PRAGMA user_version=2"
+            "ALTER TABLE events DROP COLUMN checksum; DROP TABLE checksums; "
+            "DROP TABLE proposals; PRAGMA user_version=2"
         )
 
 

@@ -172,9 +172,11 @@ USES: dict[str, Callable[[Ledger], object]] = {
     "append several": lambda ledger: ledger.append("abc", "local", *[Started(2, 2.0, {})] * 2),
     "events": lambda ledger: list(ledger.events("abc", "local")),
     "events_by_trial": lambda ledger: list(ledger.events_by_trial("abc", "local")),
+    "execute": lambda ledger: ledger.execute("SELECT 1 FROM runs"),
     "remove_run": lambda ledger: ledger.remove_run("abc"),
 }
 READS = {
+    "execute",
     "require_new",
     "has_run",
     "require_run",

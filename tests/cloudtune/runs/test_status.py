@@ -85,7 +85,7 @@ def test_a_ledger_of_the_version_before_is_read(home: Path) -> None:
     run = record()
     with closing(sqlite3.connect(home / "state" / "ledger.db")) as db:
         db.execute("DELETE FROM events WHERE kind IN ('waiting', 'running')")
-        db.execute("PRAGMA user_version=3")
+        db.executescript("DROP TABLE proposals; PRAGMA user_version=3")
         db.commit()
     with Ledger() as ledger:
         assert ledger.run(run).id == run

@@ -16,7 +16,7 @@ from cloudtune.study.study import Study
 jsonschema: Any = pytest.importorskip("jsonschema")
 VALIDATOR: Any = jsonschema.Draft202012Validator(json_schema())
 TYPES = "'bool', 'categorical', 'discrete', 'float', 'int'"
-STRATEGIES = "'random', 'grid', 'bayesian', 'hyperband', 'genetic', 'list'"
+STRATEGIES = "'random', 'grid', 'bayesian', 'hyperband', 'genetic', 'list', 'external'"
 
 
 def test_the_schema_has_every_field() -> None:

@@ -1,0 +1,378 @@
+"""Trials that are proposed to a run from outside, while it goes on and while nothing runs it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import api
+from cloudtune.cli import main
+from cloudtune.errors import LedgerError, StudyError, UsageError
+from cloudtune.ledger.lock import lock_holder
+from cloudtune.planning.planner import plan
+from cloudtune.results.events import Ended, Measured, SearchEvent, Started
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs import lifecycle
+from cloudtune.runs.proposals import propose
+from cloudtune.search.factory import make_strategy
+from cloudtune.search.protocol import Suggestion
+from cloudtune.study.strategies import STRATEGIES
+from cloudtune.study.study import Study
+from cloudtune.testing.provider_contract import stop_emulators
+
+SCRIPT = """
+import os, time
+from cloudtune.trial import params, report
+while not os.path.exists({go!r}):
+    time.sleep(0.01)
+values = params()
+report(loss=values["x"], step=1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    yield
+    stop_emulators(tmp_path / "state")
+
+
+def study(**blocks: Any) -> dict[str, Any]:
+    """Return a study whose trials end when there is a file ``go``."""
+    Path("train.py").write_text(SCRIPT.format(go=str(Path.cwd() / "go")), "utf-8")
+    return {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"x": {"type": "float", "min": 0, "max": 100}},
+        "strategy": {"name": "bayesian", "seed": 1},
+        "limits": {"max_trials": 4},
+        "trial": {"script": "train.py"},
+        **blocks,
+    }
+
+
+@contextmanager
+def started(on: str = "local", **blocks: Any) -> Generator[api.Run]:
+    """Run a study in another thread during the block, and to its end after it."""
+    run = api.start(study(**blocks), on=on, emulate=on != "local")
+    try:
+        yield run
+    finally:
+        Path("go").touch()
+        run.wait()
+
+
+def result(run: str) -> StudyResult:
+    return lifecycle.results(run)[0]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+@pytest.mark.parametrize("on", ["local", "ray"])
+def test_a_run_that_goes_on_starts_a_proposal_next(on: str) -> None:
+    with started(on) as run:
+        until(lambda: len(result(run.id).trials) == 1)
+        first = run.propose({"x": 12.5}, why="half of 25")
+        assert first.trial is None
+        assert first.is_running
+        assert run.propose({"x": 12.5}).proposal == first.proposal, "it waits already"
+        Path("go").touch()
+        assert run.propose({"x": 12.5}, wait=True).trial is not None
+    trials = result(run.id).trials
+    assert len(trials) == 4, "it counts"
+    assert [(t.number, t.parameters, t.why) for t in trials if t.proposal] == [
+        (2, {"x": 12.5}, "half of 25")
+    ]
+    assert trials[1].objective == (12.5,)
+
+
+MISTAKES = {
+    "an unknown name": ({"x": 1, "k": "a", "y": 3}, ["y: unknown parameter"]),
+    "a wrong value": ({"x": 101, "k": "c"}, ["x: must be", "k: must be"]),
+    "a missing value": ({"k": "a"}, ["x: a proposal needs a value"]),
+    "an inactive one": ({"x": 1, "k": "b", "depth": 2}, ["depth: depth is not active"]),
+    "one that is now active": ({"x": 1, "k": "a"}, ["depth: a proposal needs a value"]),
+    "no value": ({"x": [1], "k": None}, ["x: x is a list", "k: k is a NoneType"]),
+    "a constraint": ({"x": 99, "k": "a", "depth": 3}, ["params: .*breaks"]),
+    "a constant": ({"x": 1, "k": "b", "c": 5}, ["c: unknown .* constant"]),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_all_mistakes_of_a_proposal_are_told(case: str) -> None:
+    values, expected = MISTAKES[case]
+    Path("go").touch()
+    run = api.run(
+        study(
+            parameters={
+                "x": {"type": "float", "min": 0, "max": 100},
+                "k": {"type": "categorical", "values": ["a", "b"]},
+                "depth": {"type": "int", "min": 1, "max": 3, "when": {"k": "a"}},
+            },
+            constants={"c": 5},
+            constraints=["x * depth <= 200"],
+            limits={"max_trials": 1},
+        ),
+        show=False,
+    )
+    with pytest.raises(StudyError) as error:
+        run.propose(values)
+    text = str(error.value)
+    for each in expected:
+        assert re.search(each, text), text
+
+
+def test_what_was_measured_is_answered_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("go").touch()
+    run = api.run(study(strategy="list", initial_trials=[{"x": 3}], limits={}), show=False)
+    assert call("propose", run.id, "--params", '{"x": 3}', "--wait") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["run"], answer["trial"]["number"]) == (run.id, 1)
+    assert len(result(run.id).trials) == 1
+
+
+def ended(**blocks: Any) -> api.Run:
+    """Run a study to its end, also if it has no trials."""
+    Path("go").touch()
+    run = lifecycle.create([plan(Study.model_validate(study(**blocks)), "local")]).id
+    lifecycle.execute(run)
+    return api.find_run(run)
+
+
+ENDED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "completed": ({"strategy": "list", "initial_trials": [{"x": 1}], "limits": {}}, []),
+    "out of time": (
+        {"strategy": "external", "limits": {"timeout": "0.5s"}},
+        ["limits.timeout=1m", "limits.max_trials=1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDED)
+def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed(case: str) -> None:
+    blocks, more = ENDED[case]
+    run = ended(**blocks)
+    count = len(run.results().trials)
+    proposed = run.propose({"x": 2}, why="first")
+    assert (proposed.is_running, proposed.trial) == (False, None)
+    assert api.status(run.id)[0]["jobs"][0]["proposals"] == 1
+    with pytest.raises(UsageError, match="no process runs"):
+        run.propose({"x": 3}, wait=True)
+    api.resume(run.id, overrides=more, show=False)
+    trials = run.results().trials[count:]
+    assert [(trial.state, trial.why) for trial in trials] == [("completed", "first")]
+    assert api.status(run.id)[0]["jobs"][0]["proposals"] == 0
+
+
+def test_a_grid_leaves_nothing_out_for_a_proposal() -> None:
+    values = {"x": {"type": "discrete", "values": [1, 2, 3, 4]}}
+    with started(strategy="grid", parameters=values, limits={"parallel_trials": 1}) as run:
+        until(lambda: len(result(run.id).trials) == 1)
+        run.propose({"x": 4})
+    assert [t.parameters["x"] for t in run.results().trials] == [1, 4, 2, 3, 4]
+
+
+def test_a_share_of_the_trials_waits_and_then_the_search_goes_on() -> None:
+    Path("go").touch()
+    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "0.3s"}
+    run = api.run(study(strategy=strategy, limits={"max_trials": 4}), show=False)
+    alone = api.run(study(strategy={"name": "random", "seed": 1}), show=False)
+    assert [t.parameters for t in run.results().trials] == [
+        t.parameters for t in alone.results().trials
+    ], "nobody came"
+    trials = run.results().trials
+    gaps = [b.started - a.ended for a, b in itertools.pairwise(trials)]  # type: ignore[operator]
+    assert sum(gap > 0.25 for gap in gaps) == 2
+
+
+def test_a_share_is_for_proposals_if_they_come() -> None:
+    Path("go").touch()
+    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "5m"}
+    with started(strategy=strategy, limits={"max_trials": 4}) as run:
+        for x in (7, 8):
+            assert run.propose({"x": x}, wait=True).has_ended
+    assert sum(bool(t.proposal) for t in run.results().trials) == 2
+
+
+def test_who_takes_no_proposals() -> None:
+    Path("go").touch()
+    run = api.run(study(limits={"max_trials": 2}), show=False)
+    with pytest.raises(UsageError, match=rf"cloudtune set {run.id} limits.max_trials=3"):
+        run.propose({"x": 3})
+    with pytest.raises(UsageError, match="no job on vertex"):
+        run.propose({"x": 3}, on="vertex")
+    with pytest.raises(UsageError, match="10001 characters"):
+        run.propose({"x": 3}, why="x" * 10_001)
+    assert call("confirm", run.id, "--seeds", "2") == 0
+    with pytest.raises(UsageError, match="takes no proposals"):
+        propose(f"{run.id}-confirm", {"x": 3})
+
+
+@pytest.mark.parametrize("params", ["[1]", "{", '"x"', "1"])
+def test_params_are_a_json_object(params: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("propose", "--params", params) == 1
+    assert "--params" in capsys.readouterr().err
+
+
+def test_outsiders_and_the_search_share_a_run() -> None:
+    with started(limits={"max_trials": 12, "parallel_trials": 3}) as run:
+
+        def take_part(first: int) -> None:
+            for x in range(first, first + 4):
+                run.propose({"x": float(x)}, why=f"{first}")
+
+        outsiders = [threading.Thread(target=take_part, args=(first,)) for first in (10, 20)]
+        for each in outsiders:
+            each.start()
+        for each in outsiders:
+            each.join()
+    trials = run.results().trials
+    assert [t.number for t in trials] == list(range(1, 13))
+    proposed = [t.parameters["x"] for t in trials if t.proposal]
+    assert sorted(proposed, key=str) == [10, 11, 12, 13, 20, 21, 22, 23]
+    for first in (10, 20):
+        assert [x for x in proposed if first <= float(x) < first + 4] == [
+            first + i for i in range(4)
+        ], "those of one outsider keep their order"
+
+
+@pytest.mark.parametrize(
+    "change", ["body=replace(body, '10.0', '11.0')", "checksum=0", "seq=seq+1"]
+)
+def test_a_damaged_proposal_is_told(change: str, tmp_path: Path) -> None:
+    Path("go").touch()
+    run = ended(strategy="external", limits={"timeout": "0.5s"})
+    run.propose({"x": 10.0})
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as db, db:
+        db.execute(f"UPDATE proposals SET {change}")
+    with pytest.raises(LedgerError, match="proposal 1 is missing or damaged"):
+        api.resume(run.id, show=False)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_that_is_replayed_continues_alike(name: str) -> None:
+    traits = STRATEGIES[name]
+    for method in traits.methods or (None,):
+        strategy = {
+            "name": name,
+            "seed": 3,
+            **traits.example,
+            **({"method": method} if method else {}),
+        }
+        asked = Study.model_validate(
+            {
+                "objective": {"metric": "m", "goal": "minimize"},
+                "parameters": {
+                    "x": {"type": "discrete", "values": [*range(40)]},
+                    "y": {"type": "categorical", "values": ["a", "b"]},
+                },
+                "strategy": strategy,
+                "initial_trials": [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}],
+                "trial": {"script": "train.py"},
+            }
+        )
+        live, events = make_strategy(asked, 3), list[SearchEvent]()
+
+        def tell(*new: SearchEvent) -> None:
+            for event in new:
+                live.tell(event)  # noqa: B023
+                events.append(event)  # noqa: B023
+
+        index = number = 0
+        for turn in range(16):
+            number += 1
+            if turn % 3 == 1:
+                start = Started(
+                    number,
+                    0.0,
+                    {"x": 39 - turn, "y": "a"},
+                    resource=9 if name == "hyperband" else None,
+                    proposal=f"{turn}",
+                )
+            else:
+                again = make_strategy(asked, 3)
+                for event in events:
+                    again.tell(event)
+                suggestion = live.ask(index)
+                assert suggestion == again.ask(index)
+                if not isinstance(suggestion, Suggestion):
+                    break
+                start = Started(
+                    suggestion.resumes or number,
+                    0.0,
+                    suggestion.parameters,
+                    resource=suggestion.resource,
+                    memory=suggestion.memory,
+                )
+                number -= suggestion.resumes is not None
+            index += start.number == number
+            loss = float(start.parameters["x"]) + turn / 7
+            tell(start, Measured(start.number, 1.0, 1, {"m": loss}))
+            is_whole = start.resource in {None, 9}
+            tell(Ended(start.number, 2.0, "completed" if is_whole else "pending"))
+
+
+KILLED = """
+import sys
+from cloudtune import api
+run = sys.argv[1]
+api.resume(run, show=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_loop_that_is_killed_forty_times_loses_nothing(tmp_path: Path) -> None:
+    """The process of the run is killed forty times while somebody proposes."""
+    Path("go").touch()
+    blocks = {"strategy": "external", "limits": {"max_trials": 60, "parallel_trials": 2}}
+    run = lifecycle.create([api.plan(study(**blocks), on="local")]).id
+    folder = tmp_path / "state" / "runs" / run
+    proposed: list[float] = []
+    for kill in range(41):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, run])
+        until(lambda: lock_holder(folder) is not None or process.poll() is not None)  # noqa: B023
+        if kill < 40:
+            x = kill / 2
+            propose(run, {"x": x}, why=f"{kill}")
+            proposed.append(x)
+            time.sleep(0.01 * (kill % 7))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    until(lambda: len(measured(run)) == len(proposed))
+    os.kill(process.pid, signal.SIGINT)
+    process.wait()
+    trials = measured(run)
+    assert sorted(float(t.parameters["x"]) for t in trials) == proposed
+    assert all(t.objective == (t.parameters["x"],) for t in trials)
+    assert len({t.proposal for t in trials}) == len(proposed)
+
+
+def measured(run: str) -> list[Trial]:
+    return [trial for trial in result(run).trials if trial.state == "completed"]
