@@ -1,5 +1,4 @@
 from cloudtune._version import __version__ as __version__
-from cloudtune.api import Results as Results
 from cloudtune.api import Run as Run
 from cloudtune.api import plan as plan
 from cloudtune.api import report as report
@@ -21,6 +20,7 @@ from cloudtune.errors import UnsupportedError as UnsupportedError
 from cloudtune.errors import UsageError as UsageError
 from cloudtune.functions import to_script as to_script
 from cloudtune.functions import tune as tune
+from cloudtune.runs.run_results import Results as Results
 from cloudtune.study.loader import load as load
 from cloudtune.study.parameters import bool as bool
 from cloudtune.study.parameters import categorical as categorical

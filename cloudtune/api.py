@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from cloudtune.common.display import Displayable
+from cloudtune.runs.run_results import Results
 
 if TYPE_CHECKING:
     from cloudtune.engine.observer import Observer
     from cloudtune.provider.plan import Plan
     from cloudtune.results.events import Outcome
-    from cloudtune.results.model import StudyResult, Trial
     from cloudtune.runs.proposals import Proposed
     from cloudtune.study.study import Study
 
@@ -61,83 +59,6 @@ def plan(
     if isinstance(on, str):
         return planner.plan(study, on, without=exclude, emulated=emulate)
     return planner.plan_run(study, on, without=exclude, emulated=emulate)
-
-
-@dataclass(frozen=True, repr=False)
-class Results(Displayable):
-    """The results of a run, one `StudyResult` for each job."""
-
-    jobs: tuple[StudyResult, ...]
-
-    def __iter__(self) -> Iterator[StudyResult]:
-        """Yield each job's result."""
-        return iter(self.jobs)
-
-    def __getitem__(self, provider: str) -> StudyResult:
-        """Return the result of one provider's job.
-
-        Raises:
-            KeyError: If the run has no job there.
-        """
-        for job in self.jobs:
-            if job.provider == provider:
-                return job
-        raise KeyError(provider)
-
-    @property
-    def best(self) -> Trial | None:
-        """The best trial of all jobs; None if there is no single best.
-
-        Emulated jobs count only if every job is emulated; `StudyResult.emulated` shows which.
-        """
-        from cloudtune.results.aggregate import best_of_jobs
-
-        winners = best_of_jobs((job, job.trials) for job in self.jobs)
-        return winners[0][1] if len(winners) == 1 else None
-
-    @property
-    def trials(self) -> tuple[Trial, ...]:
-        """The trials of all jobs."""
-        return tuple(trial for job in self.jobs for trial in job.trials)
-
-    def to_pandas(self) -> Any:
-        """Return a pandas DataFrame with a row for each trial; needs ``cloudtune[data]``."""
-        from cloudtune.results import dataframes
-
-        return dataframes.to_pandas(self.jobs)
-
-    def to_polars(self) -> Any:
-        """Return a polars DataFrame with a row for each trial; needs ``cloudtune[polars]``."""
-        from cloudtune.results import dataframes
-
-        return dataframes.to_polars(self.jobs)
-
-    def to_parquet(self, path: str | Path) -> None:
-        """Write a Parquet file with a row for each trial; needs ``cloudtune[data]``."""
-        from cloudtune.ledger.outputs import record_outputs
-        from cloudtune.results import dataframes
-
-        rows = (row for job in self.jobs for row in dataframes.trial_rows(job))
-        dataframes.to_parquet(rows, Path(path))
-        record_outputs(Path(path))
-
-    def to_mlflow(self, to: str | None = None) -> list[str]:
-        """Write each job to MLflow and return the run IDs; needs ``cloudtune[mlflow]``.
-
-        ``to`` is the tracking address, by default MLflow's own.
-        """
-        from cloudtune.formats import mlflow
-
-        return [mlflow.export(job, job.trials, to) for job in self.jobs]
-
-    def to_optuna(self, to: str) -> list[str]:
-        """Write each job as an Optuna study and return the study names.
-
-        ``to`` is the storage: an address, or the path of a SQLite file.
-        """
-        from cloudtune.formats.optuna import run_export
-
-        return [run_export.export(job, job.trials, to) for job in self.jobs]
 
 
 class Run:

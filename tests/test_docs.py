@@ -182,6 +182,7 @@ def blocks_with(model: str, key: str) -> Json:
         case "Strategy":
             hyperband = {"name": "hyperband", "max": 27}
             needs = hyperband if key in {"name", "resource", "min", "max", "eta"} else {}
+            needs = {"proposals": 0.3} if key == "proposal_wait" else needs
             return study | {"strategy": needs | example}
         case "EarlyStopping":
             rules = {"slack": "bandit", "slack_amount": "bandit", "eta": "halving"}

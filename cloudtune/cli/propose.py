@@ -51,10 +51,10 @@ def propose(
     elif trial is None:
         click.echo(f"run {found.run} on {found.provider}: proposal {found.proposal} waits")
     else:
-        values = ", ".join(f"{name} {value:g}" for name, value in trial.metrics.items())
+        measured = ", ".join(f"{name} {value:g}" for name, value in trial.metrics.items())
         click.echo(
             f"run {found.run} on {found.provider}: trial {trial.number} is {trial.state}"
-            + (f": {values}" if values else "")
+            + (f": {measured}" if measured else "")
         )
     if not found.has_ended and not found.is_running:
         click.echo(f"no process runs it; continue with: cloudtune resume {found.run}", err=True)

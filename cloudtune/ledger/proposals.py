@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 PROPOSED = "+"
 """The line that tells the process of a run to look for proposals; no name of a provider."""
-TABLE = """
-    CREATE TABLE proposals (
-        run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL,
-        checksum INTEGER NOT NULL, PRIMARY KEY (run, provider, seq)
-    ) STRICT, WITHOUT ROWID
-    """
 
 
 @dataclass(frozen=True)

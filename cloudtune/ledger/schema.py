@@ -9,7 +9,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
-from cloudtune.ledger import proposals
 from cloudtune.ledger.checksums import RUN_ITSELF, Tally, event_checksum, job_seed
 from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
 from cloudtune.ledger.event_rows import parse_events
@@ -33,6 +32,12 @@ _CHECKSUMS = """
         events INTEGER, numbers INTEGER, checksum INTEGER, PRIMARY KEY (run, provider)
     ) STRICT, WITHOUT ROWID
     """
+_PROPOSALS = """
+    CREATE TABLE proposals (
+        run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL,
+        checksum INTEGER NOT NULL, PRIMARY KEY (run, provider, seq)
+    ) STRICT, WITHOUT ROWID
+    """
 _TABLES = (
     """
     CREATE TABLE runs (
@@ -51,7 +56,7 @@ _TABLES = (
     _EVENTS,
     _BY_TRIAL,
     _CHECKSUMS,
-    proposals.TABLE,
+    _PROPOSALS,
 )
 
 
@@ -231,7 +236,7 @@ def _to_version_4(_db: sqlite3.Connection, _old: Path) -> None:
 
 def _to_version_5(db: sqlite3.Connection, _old: Path) -> None:
     """Add the proposals."""
-    db.execute(proposals.TABLE)
+    db.execute(_PROPOSALS)
 
 
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {

@@ -170,8 +170,7 @@ class Strategy(Model):
     )
     proposals: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
-        description="Share of the trials that wait for `cloudtune propose`, between 0 and 1. "
-        "Default: none wait; a proposal is always accepted.",
+        description="Share of the trials that wait for `cloudtune propose`. Default: none wait.",
     )
     proposal_wait: Seconds | None = Field(
         default=None,

@@ -36,10 +36,8 @@ from cloudtune.study.search_space import Value
 
 _MAX_REASON = 80
 """Characters of a job's reason in the table of runs. The verdict's caveats have all of it."""
-_MAX_FRONT = 50
-"""Trials of a Pareto front in a table."""
-_MAX_PROPOSED = 50
-"""Trials in the table of those that were proposed."""
+_MAX_TRIALS = 50
+"""Trials in the table of a Pareto front, or of those that were proposed."""
 _PHASE_NAMES = {
     **{phase: PHASES[phase] for phase in ("starting", "training", "ending")},
     "not told": UNKNOWN,
@@ -183,13 +181,13 @@ def front_table(comparison: Comparison) -> Table:
     notes: list[str] = []
     for verdict in comparison.verdicts:
         front = sorted(verdict.front, key=lambda trial: trial.objective[0], reverse=maximize)
-        for trial in front[:_MAX_FRONT]:
+        for trial in front[:_MAX_TRIALS]:
             values = map(format_number, trial.objective)
             parameters = format_parameters(trial.parameters)
             rows.append((trial.label, trial.run, f"{trial.number}", *values, parameters))
-        if len(front) > _MAX_FRONT:
+        if len(front) > _MAX_TRIALS:
             of = " of the emulators" if several_verdicts and verdict.emulated else ""
-            notes.append(f"The first {_MAX_FRONT} of {len(front)} trials{of}; `--json` has all.")
+            notes.append(f"The first {_MAX_TRIALS} of {len(front)} trials{of}; `--json` has all.")
     metrics = (metric for metric, _ in comparison.objectives)
     columns = ("group", "run", "trial", *metrics, "parameters")
     return Table("front", "Common Pareto front", " ".join(notes), columns, tuple(rows))
@@ -348,10 +346,10 @@ def proposals_table(comparison: Comparison) -> Table:
         for trial in job.trials
         if trial.proposal
     ]
-    more = len(rows) - _MAX_PROPOSED
+    more = len(rows) - _MAX_TRIALS
     note = f"The latest of {len(rows)}; `cloudtune results` has all." if more > 0 else ""
     columns = ("group", "run and trial", "state", "result", "why")
-    shown = tuple(rows[-_MAX_PROPOSED:])
+    shown = tuple(rows[-_MAX_TRIALS:])
     return Table("proposals", "Trials that were proposed", note, columns, shown, prose=True)
 
 

@@ -49,6 +49,8 @@ def bases() -> Iterator[tuple[str, dict[str, Any]]]:
         if strategy == "list":
             extra = {"initial_trials": [{"x": 2}]}
         yield strategy, study({"x": TYPES["int"]}) | {"strategy": block} | extra
+    shared = {"name": "random", "proposals": 0.3, "proposal_wait": "2m"}
+    yield "proposals", study({"x": FLOAT}) | {"strategy": shared}
     for rule in get_args(StoppingRule):
         yield rule, study({"x": FLOAT}) | {"early_stopping": {"rule": rule}}
     yield "warm", study({"x": FLOAT}) | {"warm_start": {"from": ["sagemaker:a"]}}

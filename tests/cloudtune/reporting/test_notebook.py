@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cloudtune.api import Results
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import MissingExtraError
 from cloudtune.planning.planner import plan
 from cloudtune.reporting.notebook import ReportText
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs.run_results import Results
 from cloudtune.study.study import Study
 
 NAME = "<b>x&"

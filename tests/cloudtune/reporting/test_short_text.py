@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from cloudtune.api import Results, report
+from cloudtune.api import report
 from cloudtune.diagnostics import Finding
 from cloudtune.planning.planner import plan
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs.run_results import Results
 from cloudtune.study.study import Study
 
 

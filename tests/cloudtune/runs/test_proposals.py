@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_starts_a_proposal_next(on: str) -> None:
     assert trials[1].objective == (12.5,)
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "an unknown name": ({"x": 1, "k": "a", "y": 3}, ["y: unknown parameter"]),
     "a wrong value": ({"x": 101, "k": "c"}, ["x: must be", "k: must be"]),
     "a missing value": ({"k": "a"}, ["x: a proposal needs a value"]),
