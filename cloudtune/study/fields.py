@@ -10,10 +10,10 @@ from pydantic import Field, PrivateAttr, StrictStr
 
 from cloudtune.diagnostics import Note
 from cloudtune.launcher.values import part_name
+from cloudtune.study.confirm import Confirm
 from cloudtune.study.map_values import list_maps
 from cloudtune.study.schema import (
     CategoricalParameter,
-    Confirm,
     EarlyStopping,
     Limits,
     Model,

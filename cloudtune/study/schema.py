@@ -369,25 +369,6 @@ class TrialSpec(Model):
     )
 
 
-class Confirm(Model):
-    """What `cloudtune confirm` measures besides the objective."""
-
-    metric: _Text | None = Field(
-        default=None,
-        description="A metric that the search never sees, such as test_accuracy: the script "
-        "reports it if $CLOUDTUNE_CONFIRM is 1. It decides then. Default: the objective.",
-    )
-    goal: Goal | None = Field(
-        default=None,
-        description="Whether more or less of the metric is better. Default: as the objective.",
-    )
-    train_metric: _Text | None = Field(
-        default=None,
-        description="The objective's counterpart on the training data, to show the gap between "
-        "them. Default: none.",
-    )
-
-
 class WarmStart(Model):
     """Earlier runs or jobs to learn from."""
 
