@@ -6,6 +6,7 @@ import gc
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cloudtune.diagnostics import Note
     from cloudtune.emulation.process import EmulationOptions
     from cloudtune.provider.plan import Plan
+    from cloudtune.results.events import Outcome
     from cloudtune.results.model import StudyResult
     from cloudtune.runs.lifecycle import NewRun
     from cloudtune.study.schema import Mode
@@ -260,7 +262,8 @@ def finish(
     """
 
     def read_results() -> list[StudyResult]:
-        return [result for result in run.results() if not on or result.provider in on]
+        found = (result for result in run.results() if not on or result.provider in on)
+        return [_as_ended(result, run.outcomes.get(result.provider)) for result in found]
 
     results: list[StudyResult] = []
     try:
@@ -280,6 +283,11 @@ def finish(
     from cloudtune.cli.exit_codes import run_exit_code
 
     raise SystemExit(run_exit_code(results))
+
+
+def _as_ended(result: StudyResult, outcome: Outcome | None) -> StudyResult:
+    """Return a result with how the job ended here: another process may resume it already."""
+    return replace(result, state=outcome.state, reason=outcome.reason) if outcome else result
 
 
 def _print_continuation(results: list[StudyResult], earlier: Mapping[str, int] | None) -> None:

@@ -233,13 +233,26 @@ def execute(
         LedgerError: If another process executes the run.
     """
     observer = safe_observer(observer)
-    with Ledger() as ledger, ExitStack() as notified:
+    with Ledger() as ledger:
         if note := open_folder_note(ledger.folder):
             observer.message(note)
-        record = ledger.run(run)
-        selected = jobs_on(record, on)
-        requests = StopRequests(record.jobs)
-        loaded = _load_plans(record, plans)
+        while (outcomes := _execute(ledger, ledger.run(run), observer, on, plans)) is None:
+            plans = ()
+        return outcomes
+
+
+def _execute(
+    ledger: Ledger,
+    record: RunRecord,
+    observer: Observer,
+    on: Sequence[str],
+    plans: Sequence[Plan],
+) -> dict[str, Outcome] | None:
+    """Execute the jobs of a run; None if another process changed the run before it was locked."""
+    selected = jobs_on(record, on)
+    requests = StopRequests(record.jobs)
+    loaded = _load_plans(record, plans)
+    with ExitStack() as notified:
         valid = {name: plan for name, plan in loaded.items() if isinstance(plan, Plan)}
         notify = next((plan.study.notify for plan in valid.values()), None)
         if notify:
@@ -285,6 +298,8 @@ def execute(
             _stop_on_signals(requests.interrupt),
             ExitStack() as active_budgets,
         ):
+            if _history(ledger.run(record.id)) != _history(record):
+                return None
             _log.debug("execute run %s on %s", record.id, [job.provider for job in selected])
             for budget in budgets:
                 for provider in valid:
@@ -308,6 +323,11 @@ def execute(
         if errors:
             raise errors[0]
         return outcomes
+
+
+def _history(record: RunRecord) -> list[tuple[object, ...]]:
+    """Return what another process changes when it executes a run or changes its limits."""
+    return [(job.state, job.process_started, job.changes) for job in record.jobs]
 
 
 def _load_plans(record: RunRecord, plans: Sequence[Plan]) -> dict[str, Plan | Exception]:
