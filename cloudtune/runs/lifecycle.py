@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cloudtune.bundle.files import copy_files, fingerprint, link_files, list_files
 from cloudtune.bundle.locked_requirements import CONVERTED, is_converted, write_requirements
@@ -52,11 +51,11 @@ from cloudtune.runs.limits import REQUEST, change_running
 from cloudtune.runs.logs import read_output
 from cloudtune.runs.notifier import Notifier
 from cloudtune.runs.run_lock import hold_run
-from cloudtune.runs.stop_requests import StopRequests
+from cloudtune.runs.stop_requests import StopRequests, stop_on_signals
 
 _log = get_logger(__name__)
 
-_MAX_WAIT = 2.0
+_MAX_WAIT = 10.0
 """Seconds to wait for a process that has just acquired the lock to accept stop requests."""
 _POLL_SECONDS = 0.05
 
@@ -295,7 +294,7 @@ def _execute(
 
         with (
             hold_run(ledger, record.id, receive),
-            _stop_on_signals(requests.interrupt),
+            stop_on_signals(requests.interrupt),
             ExitStack() as active_budgets,
         ):
             if _history(ledger.run(record.id)) != _history(record):
@@ -340,34 +339,6 @@ def _load_plans(record: RunRecord, plans: Sequence[Plan]) -> dict[str, Plan | Ex
             except Exception as error:  # noqa: BLE001 - fails its own job only
                 loaded[job.provider] = error
     return loaded
-
-
-@contextmanager
-def _stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
-    """Call a function on SIGINT and SIGTERM in the block, and ignore SIGHUP; main thread only.
-
-    SIGHUP means that the terminal was closed or a connection was lost, which does not end a run.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, _frame: Any) -> None:
-        if number in {signal.SIGINT, signal.SIGTERM}:
-            stop()
-
-    names = ["SIGINT", "SIGTERM", "SIGHUP"]
-    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # A function also for SIGHUP: child processes would inherit SIG_IGN.
-    before = {each: signal.getsignal(each) for each in signals}
-    for each, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(each, handle)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def results(run: str) -> list[StudyResult]:

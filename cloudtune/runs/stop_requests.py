@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from cloudtune.common.debug_log import get_logger
 from cloudtune.engine.inbox import Inbox, StopRequest
@@ -38,3 +42,31 @@ class StopRequests:
         """Stop jobs that have used up their budget."""
         for provider in providers:
             self.inboxes[provider].put(StopRequest(reason, state="completed"))
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Generator[None]:
+    """Call a function on SIGINT and SIGTERM in the block, and ignore SIGHUP; main thread only.
+
+    SIGHUP means that the terminal was closed or a connection was lost, which does not end a run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, _frame: Any) -> None:
+        if number in {signal.SIGINT, signal.SIGTERM}:
+            stop()
+
+    names = ["SIGINT", "SIGTERM", "SIGHUP"]
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # A function also for SIGHUP: child processes would inherit SIG_IGN.
+    before = {each: signal.getsignal(each) for each in signals}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, handle)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
