@@ -127,6 +127,8 @@ class PlayedService(Followed):
         self.folder = folder
         self.patch = patch
         self.faults = Faults()
+        self.uploads = 0
+        """How often code and data were uploaded."""
         for name in ("POLL_SECONDS_EMULATED", "HIDDEN_SECONDS_EMULATED"):
             patch.setattr(f"{self.POLLING}.{name}", 0.02, raising=False)
         patch.setattr(retries, "SHORT_RETRY_SECONDS", 0.3)
@@ -155,6 +157,10 @@ class PlayedService(Followed):
     @abstractmethod
     def training_jobs(self) -> TrainingJobs:
         """Return what the runner of the plan's jobs works with."""
+
+    def upload(self) -> None:
+        """Count an upload of code and data."""
+        self.uploads += 1
 
     @abstractmethod
     def begin(self, run: Any) -> None:

@@ -248,6 +248,19 @@ def test_running_trials_are_recovered(service: Any) -> None:
     assert len(service.jobs()) == 3
 
 
+def test_only_the_first_start_uploads(service: Any) -> None:
+    later = service.training_jobs()
+    for number in (1, 2):
+        service.start(number)
+        service.wait_for(str(number))
+    assert service.uploads == 1
+    started = [Started(number, 0.0, {}, id=f"{service.job}-{number}") for number in (1, 2)]
+    for each in started:  # as a clean-up does in a process of its own
+        later.stop(each.id)
+    assert len(later.poll(started)) == 2
+    assert service.uploads == 1
+
+
 @NOT_WATSON
 def test_trials_being_stopped_are_not_recovered(service: Any) -> None:
     service.start(1, 2)

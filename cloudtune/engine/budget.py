@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cloudtune.provider.cost import idle_seconds
-from cloudtune.results.events import Ended, Event, Measured, Running, Started, Waiting
+from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Running, Started, Waiting
 from cloudtune.results.run_time import RunTime
 from cloudtune.study.quantities import Money
 
@@ -43,7 +43,7 @@ class Spending:
         """Add the next event."""
         if isinstance(event, Started):
             # a driven trial starts when cloudtune starts or recovers it; a managed one did before
-            age = max(0.0, time.time() - event.time) if self._managed else 0.0
+            age = _age(event) if self._managed else 0.0
             self._times[event.number] = RunTime.begin(event)
             self._running[event.number] = time.monotonic() - age
             if self._idle_since:
@@ -57,8 +57,7 @@ class Spending:
         if isinstance(event, Waiting):
             self._running.pop(event.number, None)
         elif isinstance(event, Running):
-            age = max(0.0, time.time() - event.time)
-            self._running[event.number] = time.monotonic() - age
+            self._running[event.number] = time.monotonic() - _age(event)
         elif isinstance(event, Ended):
             del self._times[event.number]
             self._running.pop(event.number, None)
@@ -85,6 +84,11 @@ class Spending:
     def rate(self) -> float:
         """The present cost per second."""
         return self._price * len(self._running)
+
+
+def _age(event: Event) -> float:
+    """Return the seconds since an event; 0 if an attached job has no time of it."""
+    return 0.0 if event.time == UNKNOWN_TIME else max(0.0, time.time() - event.time)
 
 
 class Budget:

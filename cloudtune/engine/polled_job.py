@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from cloudtune.engine.circuit_breaker import STOPPED_ELSEWHERE
 from cloudtune.provider.models import TrainingJob
 from cloudtune.results.event_checks import event_problem
-from cloudtune.results.events import Ended, Measured, Running, Started, Stopped, TrialState, Waiting
+from cloudtune.results.events import (
+    UNKNOWN_TIME,
+    Ended,
+    Measured,
+    Running,
+    Started,
+    Stopped,
+    TrialState,
+    Waiting,
+)
 from cloudtune.results.model import Measurement
 from cloudtune.results.run_time import RunTime
 
@@ -96,8 +105,8 @@ def machine_event(
     """Return what a poll newly shows of a trial's machine: that it waits for one, or has it.
 
     A trial that ended before it was seen running has run since the service says so; else since the
-    last poll that saw it waiting, which is an upper bound. If it was cancelled before that, it has
-    not run.
+    last poll that saw it waiting, which is an upper bound; since an unknown time if another process
+    saw that. If it was cancelled before that, it has not run.
 
     Args:
         number: The trial.
@@ -117,7 +126,7 @@ def machine_event(
     if polled.started is not None and is_first:
         return Running(number, polled.started)
     if known.is_waiting and polled.state != "cancelled":
-        return Running(number, now if last_poll is None else last_poll)
+        return Running(number, UNKNOWN_TIME if last_poll is None else last_poll)
     return None
 
 

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
 from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError, retry_pauses
+from cloudtune.provider.answers import problem
 from cloudtune.provider.call_record import recorded_call
 from cloudtune.provider.trial_files import PART_BYTES
+from cloudtune_sagemaker.answers import NEEDED, check_types
 from cloudtune_sagemaker.errors import (
     PROVIDER,
     AwsError,
@@ -28,7 +30,7 @@ from cloudtune_sagemaker.errors import (
 TRANSFER_ATTEMPTS = 8
 """Attempts of one request of a transfer to S3, which boto3 repeats itself."""
 RECORDED = frozenset({"sagemaker", "sagemaker-metrics"})
-"""The services whose calls a verification records."""
+"""The services whose answers are checked, and whose calls a verification records."""
 PAGE_SIZE = 100
 """Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
 _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
@@ -93,6 +95,8 @@ class Aws:
                 with self._recorded(service, name, members) as record, self._translate_errors(name):
                     response: Json = getattr(client, operation)(**members)
                     record({k: v for k, v in response.items() if k != "ResponseMetadata"})
+                if wrong := problem(response, NEEDED.get(name, {})):
+                    raise AwsError(f"{name}: {wrong}")
             except AwsError as error:
                 if not (error.retryable and next(pauses, False)):
                     raise
@@ -222,6 +226,8 @@ class Aws:
             endpoint["endpoint_url"] = self._emulator.url
         config = _import("botocore.config").Config(**options)
         client = self._session.client(service, config=config, **endpoint)
+        if service in RECORDED:
+            client.meta.events.register(f"before-parse.{service}", check_types)
         if self._emulator is not None:
             client.meta.events.register_first("before-send", _Guard(self._emulator.url))
         return client

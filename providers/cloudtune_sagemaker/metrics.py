@@ -102,9 +102,13 @@ class MetricReader:
         for start in range(0, len(queries), MAX_QUERIES):
             batch = queries[start : start + MAX_QUERIES]
             for (arn, name), result in zip(batch, self._query(batch), strict=False):
-                points = zip(result["XAxisValues"], result["MetricValues"], strict=True)
-                values = {step: shortest_float(value) for step, value in sorted(points)}
-                if values:
+                steps: list[int] = result.get("XAxisValues") or []
+                numbers: list[float] = result.get("MetricValues") or []
+                if len(steps) != len(numbers):
+                    text = f"{len(steps)} XAxisValues and {len(numbers)} MetricValues"
+                    raise AwsError(f"BatchGetMetrics: the series of {name} has {text}")
+                points = zip(steps, numbers, strict=True)
+                if values := {step: shortest_float(value) for step, value in sorted(points)}:
                     series.setdefault(arn, {})[name] = values
         return dict(series)
 
@@ -172,6 +176,8 @@ class MetricReader:
             )
             return []
         results: list[Json] = response.get("MetricQueryResults", [])
+        if len(results) != len(batch):
+            raise AwsError(f"BatchGetMetrics: {len(results)} results for {len(batch)} queries")
         return results
 
 

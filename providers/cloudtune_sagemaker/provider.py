@@ -198,20 +198,18 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
         return Uploads(storage, uploaded_folders(plan), outputs=outputs)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
-        """Upload code and data to S3, and return the training jobs.
+        """Return the training jobs; the first one that is created uploads code and data to S3.
 
         Raises:
             MissingExtraError: If boto3 is not installed.
             UsageError: If a variable that the trials need is not set.
-            ProviderError: If the bucket does not exist, or AWS cannot be reached.
+            ProviderError: If the AWS profile does not exist.
         """
         from cloudtune_sagemaker.training_client import SageMakerJobs
         from cloudtune_sagemaker.uploads import upload
 
         aws = _connect(plan, context)
-        jobs = SageMakerJobs(aws, plan, context)
-        upload(aws, plan, context)
-        return jobs
+        return SageMakerJobs(aws, plan, context, lambda: upload(aws, plan, context))
 
 
 def _connect(plan: Plan, context: JobContext, *, impatient: bool = False) -> Aws:

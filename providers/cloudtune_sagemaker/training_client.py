@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
 from cloudtune.provider.secrets import resolve_secrets
@@ -30,8 +30,17 @@ class SageMakerJobs:
     hidden_seconds = 0.0
     """A job's name is used only once."""
 
-    def __init__(self, aws: Aws, plan: Plan, context: JobContext) -> None:
+    def __init__(
+        self, aws: Aws, plan: Plan, context: JobContext, upload: Callable[[], None]
+    ) -> None:
         """Create the client without calling AWS.
+
+        Args:
+            aws: The services.
+            plan: The plan of the job.
+            context: The folder and the emulator of the job.
+            upload: Stores code and data, unless they are there. It is called by the first `create`:
+                following and stopping never creates anything.
 
         Raises:
             UsageError: If a variable that trials take from the environment is not set.
@@ -40,6 +49,8 @@ class SageMakerJobs:
         self._aws = aws
         self._plan = plan
         self._context = context
+        self._upload = upload
+        self._is_uploaded = False
         self._run = plan.facts.run_id
         self._template = resolve_secrets(plan.request, plan.study)
         self._reader = metrics.MetricReader(aws, plan)
@@ -57,8 +68,12 @@ class SageMakerJobs:
         """Create the training job of a start, unless it exists.
 
         Raises:
-            AwsError: If the call fails, or another run has a job of this name.
+            ProviderError: If the code or the data cannot be stored, the call fails, or another run
+                has a job of this name.
         """
+        if not self._is_uploaded:
+            self._upload()
+            self._is_uploaded = True
         request = self._request(started)
         try:
             self._aws.call("sagemaker", "create_training_job", **request)

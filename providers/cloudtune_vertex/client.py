@@ -7,6 +7,7 @@ or configuration is read, and requests to other addresses fail.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from cloudtune.provider import (
     guard_redirects,
     retry_pauses,
 )
+from cloudtune.provider.answers import Fields, problem
 from cloudtune.provider.call_record import recorded_call
 from cloudtune_vertex.errors import (
     PROVIDER,
@@ -48,6 +50,15 @@ _NAMES = {
     _CUSTOM: ("CustomJob", "custom_job"),
 }
 """The names of the two kinds of job in Google's types and methods."""
+_JOB = re.compile(rf"projects/[^/]+/locations/[^/]+/(?:{_TUNING}|{_CUSTOM})/[^/]+")
+
+NEEDED: Fields = {
+    "name": str,
+    "trials[]?.id": str,
+    "trials[]?.parameters[]?.parameterId": str,
+    "trials[]?.finalMeasurement?.metrics[]?.metricId": str,
+}
+"""The fields of a job that its readers need; Google's types leave out what is empty."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,7 @@ class Google:
             self._requests.RequestException,
             self._storage_errors.InvalidResponse,
             self._storage_errors.DataCorruption,
+            self._json_format.ParseError,
         )
 
     def create(self, request: Json) -> Json:
@@ -217,7 +229,12 @@ class Google:
         self.date = str(response.headers.get("Date", ""))
         if response.status_code >= 400:
             raise service_error(operation, response.status_code, response_message(response))
-        answer: Json = response.json()
+        try:
+            answer: Json = response.json()
+        except ValueError as error:
+            raise GoogleError(f"{operation}: the response is not JSON") from error
+        if wrong := problem(answer, {}):
+            raise GoogleError(f"{operation}: {wrong}")
         return answer
 
     def credentials_source(self) -> tuple[str, str, str]:
@@ -240,6 +257,8 @@ class Google:
 
     def _call(self, operation: str, method: str, name: str, *, verb: str = "") -> Json:
         """Return the response of a call with the name of a job; empty after a cancellation."""
+        if not _JOB.fullmatch(name):  # Google's client does not send it
+            raise GoogleError(f"{operation}: {name!r} is no name of a job")
         type_name, word = _NAMES[_TUNING if f"/{_TUNING}/" in name else _CUSTOM]
         with self._recorded(f"{operation}{type_name}", method, name + verb) as record:
             call = getattr(self._jobs, f"{operation.lower()}_{word}")
@@ -275,6 +294,8 @@ class Google:
     def _to_json(self, type_name: str, message: Any) -> Json:
         message_type = getattr(self._types, type_name)
         data: Json = self._json_format.MessageToDict(message_type.pb(message))
+        if wrong := problem(data, NEEDED):
+            raise GoogleError(f"{type_name}: {wrong}")
         return data
 
     @cached_property
@@ -387,6 +408,8 @@ class Google:
         response = getattr(error, "response", None)
         if isinstance(error, self._storage_errors.InvalidResponse) and response is not None:
             return service_error(operation, int(response.status_code), str(error))
+        if isinstance(error, self._json_format.ParseError):
+            return GoogleError(f"{operation}: Google's types do not have such a response: {error}")
         classes = [each.__name__ for each in type(error).__mro__]
         retryable = bool(getattr(error, "retryable", False))
         return connection_error(operation, classes, str(error), retryable=retryable)

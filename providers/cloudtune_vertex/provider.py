@@ -187,20 +187,18 @@ class VertexProvider(BaseProvider[VertexSettings]):
         return find_uploads(_connect(plan, context), plan)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
-        """Upload code and data, and return the custom jobs of the trials.
+        """Return the custom jobs; the first one that is created uploads code and data.
 
         Raises:
             MissingExtraError: If google-cloud-aiplatform is not installed.
             UsageError: If a variable that the trials need is not set.
-            ProviderError: If the bucket does not exist, or Google cannot be reached.
+            ProviderError: If there are no credentials.
         """
         from cloudtune_vertex.training_client import VertexJobs
         from cloudtune_vertex.uploads import upload
 
         google = _connect(plan, context)
-        jobs = VertexJobs(google, plan, context)
-        upload(google, plan, context)
-        return jobs
+        return VertexJobs(google, plan, context, lambda: upload(google, plan, context))
 
 
 def _connect(plan: Plan, context: JobContext) -> Google:

@@ -7,7 +7,7 @@ of the measurements, and one for each trial with new measurements.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
 from cloudtune.provider.secrets import resolve_secrets
@@ -38,8 +38,17 @@ class VertexJobs:
 
     enforces_trial_timeout = True
 
-    def __init__(self, google: Google, plan: Plan, context: JobContext) -> None:
+    def __init__(
+        self, google: Google, plan: Plan, context: JobContext, upload: Callable[[], None]
+    ) -> None:
         """Create the client without calling Google.
+
+        Args:
+            google: The services.
+            plan: The plan of the job.
+            context: The folder and the emulator of the job.
+            upload: Stores code and data, unless they are there. It is called by the first `create`:
+                following and stopping never creates anything.
 
         Raises:
             UsageError: If a variable that trials take from the environment is not set.
@@ -50,6 +59,8 @@ class VertexJobs:
         self._google = google
         self._plan = plan
         self._context = context
+        self._upload = upload
+        self._is_uploaded = False
         self._template = resolve_secrets(plan.request, plan.study, escape=escape, allow_empty=False)
         self._reader = CurveReader(google, plan.facts, required=True)
         self._full_names: dict[str, str] = {}
@@ -71,9 +82,12 @@ class VertexJobs:
         exist.
 
         Raises:
-            GoogleError: If the call fails.
+            ProviderError: If the code or the data cannot be stored, or the call fails.
         """
         assert started.id is not None
+        if not self._is_uploaded:
+            self._upload()
+            self._is_uploaded = True
         self._full_names[started.id] = self._google.create(self._request(started))["name"]
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:

@@ -26,9 +26,9 @@ def part(document: Json | None, *path: str) -> Json:
     return cast("Json", value) if isinstance(value, dict) else {}
 
 
-def rows(document: Json, name: str) -> list[Json]:
+def rows(document: Any, name: str) -> list[Json]:
     """Return the maps in a list of a document."""
-    value: Any = document.get(name)
+    value: Any = part({"document": document}, "document").get(name)
     items = cast("Sequence[Any]", value) if isinstance(value, list) else ()
     return [cast("Json", item) for item in items if isinstance(item, dict)]
 

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from cloudtune.provider import EmulatorEndedError, MissingExtraError, guard_redirects, retry_pauses
+from cloudtune.provider.answers import problem
 from cloudtune.provider.call_record import record_call
 from cloudtune_watson.errors import PROVIDER, WatsonError, connection_error, service_error
 
@@ -263,11 +264,17 @@ def bearer_token(response: Any, name: str) -> str:
     Raises:
         WatsonError: If it has none.
     """
+    answer: Any = None
     try:
-        return str(response.json()[name])
-    except (ValueError, KeyError, TypeError) as error:
-        message = "the response to the sign-in has no token"
-        raise WatsonError(message, affects_all_calls=True) from error
+        answer = response.json()
+        wrong = problem(answer, {name: str})
+    except ValueError:
+        wrong = "it is not JSON"
+    if wrong:
+        message = f"the response to the sign-in has no token: {wrong}"
+        raise WatsonError(message, affects_all_calls=True)
+    token: str = answer[name]
+    return token
 
 
 def _operation(method: str, path: str) -> str:

@@ -48,7 +48,7 @@ class Played(PlayedService):
         return app
 
     def training_jobs(self) -> TrainingJobs:
-        return SageMakerJobs(self.aws, self.plan, self.context)
+        return SageMakerJobs(self.aws, self.plan, self.context, self.upload)
 
     def begin(self, run: Any) -> None:
         run.job.started = run.job.created

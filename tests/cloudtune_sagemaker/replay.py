@@ -11,6 +11,7 @@ import tarfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cloudtune_sagemaker.emulator.app import SageMakerApp
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
 from tests.cloudtune_sagemaker import answers
 from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded_names import Names
 
 CODE = "recorded-code"
 KINDS = {
@@ -268,6 +270,7 @@ class Replay:
         sequence = recording["sequence"]
         self._calls = [each for each in sequence if "situation" not in each["request"]]
         self._jobs: dict[tuple[str, str], Job] = {}
+        self._names = Names()
         self.known: dict[tuple[str, str], dict[str, Any]] = {}
         """The last description of each job, by its kind and name."""
 
@@ -331,7 +334,7 @@ class Replay:
             return
         if not item["is_compared"]:
             return
-        found = differences(recorded, answer)
+        found = chain(differences(recorded, answer), self._names.differences(recorded, answer))
         yield from unaccepted("sagemaker", f"{operation} {self._year}", found)
         yield from (
             f"{operation} {each}: not listed" for each in unlisted("sagemaker", operation, answer)

@@ -57,7 +57,7 @@ class Played(PlayedService):
         return app
 
     def training_jobs(self) -> TrainingJobs:
-        return VertexJobs(self.google, self.plan, self.context)
+        return VertexJobs(self.google, self.plan, self.context, self.upload)
 
     def begin(self, run: Any) -> None:
         run.job.start_time = run.job.created

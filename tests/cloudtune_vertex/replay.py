@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
 from cloudtune_vertex.emulator.wire import OUTPUT_ONLY
 from tests import recorded
 from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded_names import Names
 
 COLLECTIONS = ("customJobs", "hyperparameterTuningJobs")
 FAILING = "raise SystemExit(1)"
@@ -74,6 +76,7 @@ class Replay:
         sequence = [each for each in recording["sequence"] if "situation" not in each["request"]]
         self._calls = [each for each in sequence if is_served(each)]
         self._names: dict[str, str] = {}
+        self._same = Names()
         self._created: set[str] = set()
         self._last: dict[str, dict[str, Any]] = {}
 
@@ -131,7 +134,8 @@ class Replay:
 
     def _judge(self, operation: str, known: Any, shown: Any) -> Iterator[str]:
         """Yield how an answer differs from a recorded one."""
-        yield from unaccepted("vertex", operation, differences(alike(known), shown))
+        found = chain(differences(alike(known), shown), self._same.differences(known, shown))
+        yield from unaccepted("vertex", operation, found)
         yield from (
             f"{operation} {each}: not listed" for each in unlisted("vertex", operation, shown)
         )

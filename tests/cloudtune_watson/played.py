@@ -68,7 +68,11 @@ class Played(PlayedService):
         return app
 
     def training_jobs(self) -> TrainingJobs:
-        return WatsonJobs(self.wml, self.plan, self.context, lambda: self.definition)
+        return WatsonJobs(self.wml, self.plan, self.context, self.define)
+
+    def define(self) -> str:
+        self.upload()
+        return self.definition
 
     def begin(self, run: Any) -> None:
         run.job.enter("running")

@@ -12,10 +12,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from cloudtune.provider import Json
+from cloudtune.provider import Json, is_list
+from cloudtune.provider.answers import problem
 from cloudtune_watson.documents import created_at, job_of, name_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient, bearer_token
@@ -63,7 +64,8 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         """
         run = part(job, "entity", "platform_job")
         if version and version[:2] <= _LAST_DELETED_RUN and run.get("run_id"):
-            url = self._platform("/v2/jobs", run.get("job_id", ""), "runs", run["run_id"])
+            ids = str(run.get("job_id", "")), str(run["run_id"])
+            url = self._platform("/v2/jobs", ids[0], "runs", ids[1])
             try:
                 self._send("DELETE", url)
             except WatsonError as error:
@@ -82,12 +84,12 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         run = part(job, "entity", "platform_job")
         if not run.get("run_id") or not run.get("job_id"):
             return None
-        url = self._platform("/v2/jobs", run["job_id"], "runs", run["run_id"], "logs")
+        url = self._platform("/v2/jobs", str(run["job_id"]), "runs", str(run["run_id"]), "logs")
         found = self._find(url)
         if found is None:
             return None
-        lines = cast("list[Any]", found.get("results") or [])
-        return [str(line) for line in lines]
+        lines: Any = found.get("results")
+        return [str(line) for line in lines] if is_list(lines) else []
 
     # Deployments.
 
@@ -120,8 +122,8 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
             url = self._platform("/v2/asset_types", kind, "search")
             response = self._json("POST", url, json=page)
             found = [part(each, "metadata") for each in rows(response, "results")]
-            ids += [str(row["asset_id"]) for row in found if row.get("name") == name]
-            page = response.get("next")
+            ids += [read_text(row, "asset_id") for row in found if row.get("name") == name]
+            page = part(response, "next")
         return ids
 
     def get_asset(self, asset: str) -> Json | None:
@@ -161,7 +163,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
             return False
         about = attachments[-1]
         id_ = str(about.get("id") or about.get("attachment_id"))
-        asset_id = str(asset["metadata"]["asset_id"])
+        asset_id = read_text(asset, "metadata", "asset_id")
         address = self._json("GET", self._platform(ASSETS, asset_id, "attachments", id_))
         self.http.download(self._signed(read_text(address, "url")), path)
         return True
@@ -232,9 +234,12 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
     def _json(self, method: str, url: str, params: Json | None = None, **options: Any) -> Json:
         response = self._send(method, url, params, **options)
         try:
-            return cast("Json", response.json())
+            answer: Json = response.json()
         except ValueError as error:
             raise WatsonError(f"{method} {url}: the response is not JSON") from error
+        if wrong := problem(answer, {}):
+            raise WatsonError(f"{method} {url}: {wrong}")
+        return answer
 
     def _find(self, url: str) -> Json | None:
         try:
@@ -264,7 +269,7 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
 def describe_software(specification: Json) -> Json:
     """Return how a script refers to its software specification (script.py, _create_asset)."""
     kind = part(specification, "entity", "software_specification").get("type", "base")
-    return {"base_id" if kind == "base" else "id": specification["metadata"]["asset_id"]}
+    return {"base_id" if kind == "base" else "id": read_text(specification, "metadata", "asset_id")}
 
 
 def asset_of(reference: Json) -> str | None:

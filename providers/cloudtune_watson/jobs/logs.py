@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune_watson.documents import name_of
+from cloudtune_watson.documents import name_of, read_text
 from cloudtune_watson.jobs.client import RuntimeClient
 
 
@@ -22,7 +22,7 @@ def read_job_log(runtime: RuntimeClient, deployment: str, name: str | None) -> I
         WatsonError: If IBM cannot be called, or refuses.
     """
     for each in runtime.list_deployments(deployment):
-        for job in runtime.list_jobs(str(each["metadata"]["id"])):
+        for job in runtime.list_jobs(read_text(each, "metadata", "id")):
             if name and name_of(job) == name:
                 lines = runtime.job_log(job)
                 return None if lines is None else iter(lines)

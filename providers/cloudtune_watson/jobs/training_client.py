@@ -14,7 +14,7 @@ from cloudtune.provider import JobContext, Json, Plan, ProviderError, TrainingJo
 from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import Started
 from cloudtune_watson import response
-from cloudtune_watson.documents import name_of, part
+from cloudtune_watson.documents import name_of, part, read_text
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of
 from cloudtune_watson.jobs.results import (
@@ -143,7 +143,7 @@ class DeploymentJobs(RunJobs):
         if self._deployed is not None:
             return self._runtime.list_jobs(self._deployed)
         found = self._runtime.list_deployments(self._plan.facts.job_name)
-        return self._runtime.list_jobs(str(found[0]["metadata"]["id"])) if found else []
+        return self._runtime.list_jobs(read_text(found[0], "metadata", "id")) if found else []
 
     def _training_job(self, name: str, job: Json) -> TrainingJob:
         if response.has_ended(job):

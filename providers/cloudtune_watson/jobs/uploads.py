@@ -23,7 +23,7 @@ from cloudtune.provider import (
     write_archive,
 )
 from cloudtune.provider.uploads import Uploads
-from cloudtune_watson.documents import part
+from cloudtune_watson.documents import part, read_text
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs import start_script
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of, describe_software
@@ -48,7 +48,7 @@ def ensure_deployment(runtime: RuntimeClient, plan: Plan, context: JobContext) -
     name = plan.facts.job_name
     found = runtime.list_deployments(name)
     if found:
-        id_ = str(found[0]["metadata"]["id"])
+        id_ = read_text(found[0], "metadata", "id")
     else:
         script = _ensure_script(runtime, plan, context)
         id_ = _create_deployment(runtime, deployment(plan, script))
@@ -98,7 +98,7 @@ def _create_deployment(runtime: RuntimeClient, request: Json) -> str:
             if not (error.retryable and next(pauses, False)):
                 raise
             if found := runtime.list_deployments(request["name"]):
-                return str(found[0]["metadata"]["id"])
+                return read_text(found[0], "metadata", "id")
 
 
 def script_asset(runtime: RuntimeClient, plan: Plan) -> Json:
@@ -208,7 +208,7 @@ class Leftovers:
         deployments: list[str] = []
         outputs: list[str] = []
         for described in self._runtime.list_deployments(name):
-            id_ = str(described["metadata"]["id"])
+            id_ = read_text(described, "metadata", "id")
             deployments.append(f"deployments/{id_}")
             for job in self._runtime.list_jobs(id_):
                 jobs.append(f"deployment_jobs/{job['metadata']['id']}")

@@ -103,7 +103,7 @@ class WmlClient(ServiceClient[Any]):
                 ).json()
                 found = [part(row, "metadata") for row in rows(response, "results")]
                 ids += [read_text(each, "asset_id") for each in found if each.get("name") == name]
-                page = response.get("next")
+                page = part(response, "next")
             return ids
 
         return self.call(read)
@@ -198,13 +198,15 @@ class WmlClient(ServiceClient[Any]):
 
         try:
             found = rows(send("GET", folder, flat="true").json(), "resources")
+            paths = [read_text(row, "path") for row in found if row.get("type") == "file"]
+            inside = [path for path in paths if path.startswith(f"{folder}/")]
+            return {path: int(send("HEAD", path).headers["X-Asset-Files-Size"]) for path in inside}
         except WatsonError as error:
             if error.not_found:
                 return {}
             raise
-        paths = [read_text(row, "path") for row in found if row.get("type") == "file"]
-        inside = [path for path in paths if path.startswith(f"{folder}/")]
-        return {path: int(send("HEAD", path).headers["X-Asset-Files-Size"]) for path in inside}
+        except (KeyError, ValueError) as error:
+            raise WatsonError(f"the list of {folder} cannot be read: {error!r}") from error
 
     def stream(self, file: StoredFile, start: int) -> Iterator[bytes]:
         """Yield a file among the assets from a byte on, which IBM sends from its beginning."""

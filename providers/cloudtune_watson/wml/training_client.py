@@ -117,7 +117,7 @@ class WatsonJobs(RunJobs):
         if progress.ended is None:
             self._update(progress, training)
         status = response.training_status(training)
-        metadata: Json = training.get("metadata", {})
+        metadata = part(training, "metadata")
         running_at = response.to_seconds(status.get("running_at"))
         ended = None
         if response.has_ended(training):
@@ -132,7 +132,7 @@ class WatsonJobs(RunJobs):
             reason=progress.failure or response.failure_reason(training) or progress.remark,
             billed_seconds=self._billed_seconds(running_at, ended),
             machine=hardware.get("name"),
-            log=log_path(self._context, _location(training).get("training_log")),
+            log=log_path(self._context, str(_location(training).get("training_log") or "") or None),
             artifacts=_results_folder(training) or None,
         )
 
@@ -249,9 +249,8 @@ def _tags(training: Json) -> list[str]:
 
 
 def _results_folder(training: Json) -> str:
-    return str(_location(training).get("path", "")).rstrip("/")
+    return str(_location(training).get("path") or "").rstrip("/")
 
 
 def _location(training: Json) -> Json:
-    location: Json = training.get("entity", {}).get("results_reference", {}).get("location", {})
-    return location
+    return part(training, "entity", "results_reference", "location")

@@ -11,11 +11,22 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from cloudtune.provider import Json
+from cloudtune.provider.answers import Fields, problem
 from cloudtune_watson.auth import cluster_headers
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient
+from cloudtune_watson.wmla.native.names import LATEST
 
 REST = "/platform/rest/deeplearning/v1"
+_NUMBER = (int, float, str)
+NEEDED: Fields = {
+    "experiments[]?.id": _NUMBER,
+    "experiments[]?.hyperParams[]?.name": str,
+    "experiments[]?.metrics[]?.name": str,
+    **{f"experiments[]?.metrics[]?.{name}?": _NUMBER for name in (LATEST, "min", "max")},
+    **{f"experiments[]?.{name}?": _NUMBER for name in ("metricVal", "maxiteration")},
+}
+"""The fields of a search that its readers need."""
 
 
 class WmlaClient(ServiceClient[dict[str, str]]):
@@ -52,6 +63,8 @@ class WmlaClient(ServiceClient[dict[str, str]]):
     def get(self, name: str) -> Json:
         """Return a search with its trials."""
         search: Json = self._call("GET", f"/hypersearch/{quote(name, safe='')}")
+        if wrong := problem(search, NEEDED):
+            raise WatsonError(f"the search {name}: {wrong}")
         return search
 
     def stop(self, name: str) -> None:

@@ -5,8 +5,8 @@ Unknown states are kept as text and translated to ``unknown``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from cloudtune.provider import Json, Objective, RawTrial, Study
 from cloudtune.results import (
@@ -17,8 +17,11 @@ from cloudtune.results import (
     explain_missing_objective,
     objective_values,
 )
+from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.response import to_seconds
 from cloudtune_watson.wmla.native.names import LATEST
+
+N = TypeVar("N", int, float)
 
 SEARCH_STATES: Mapping[str, JobState] = {
     "SUBMITTED": "pending",
@@ -47,9 +50,9 @@ def to_trials(search: Json, study: Study) -> list[RawTrial]:
         study: The fitted study.
     """
     experiments: list[Json] = [e for e in search.get("experiments") or () if e.get("hyperParams")]
-    first = min((int(experiment["id"]) for experiment in experiments), default=1)
+    first = min((_number(experiment, "id") for experiment in experiments), default=1)
     offset = 1 if first == 0 else 0
-    trials = [_to_trial(each, int(each["id"]) + offset, study) for each in experiments]
+    trials = [_to_trial(each, _number(each, "id") + offset, study) for each in experiments]
     return sorted(trials, key=lambda trial: trial.number)
 
 
@@ -102,14 +105,26 @@ def _measurements(experiment: Json, study: Study, resource: int | None) -> list[
     objectives = {objective.metric: objective for objective in study.objectives}
     values: dict[str, float] = {}
     for metric in experiment.get("metrics") or ():
-        value = metric.get(_value_field(objectives.get(metric["name"])))
-        if value is not None:
-            values[metric["name"]] = float(value)
+        field = _value_field(objectives.get(metric["name"]))
+        if metric.get(field) is not None:
+            values[metric["name"]] = _number(metric, field, float)
     for name in objectives:
         if name not in values and experiment.get("metricVal") is not None:
-            values[name] = float(experiment["metricVal"])
-    step = int(experiment.get("maxiteration") or resource or 1)
+            values[name] = _number(experiment, "metricVal", float)
+    step = _number(experiment, "maxiteration") if experiment.get("maxiteration") else resource or 1
     return [Measurement(step, values)] if values else []
+
+
+def _number(entry: Json, name: str, kind: Callable[[Any], N] = int) -> N:
+    """Return a number of an entry of a search, which may be given as text.
+
+    Raises:
+        WatsonError: If it is no such number.
+    """
+    try:
+        return kind(entry[name])
+    except (ValueError, OverflowError) as error:
+        raise WatsonError(f"a search has {name} {entry[name]!r}, which is no number") from error
 
 
 def _value_field(objective: Objective | None) -> str:

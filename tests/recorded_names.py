@@ -1,0 +1,70 @@
+"""Names and addresses in recordings, which are masked: their form, and that equal ones are equal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cloudtune.study.yaml_reader import is_list, is_map
+
+_FIELDS = ("Arn", "Name", "name", "customJob", "href", "id", "S3ModelArtifacts")
+"""How the names of fields end whose values are names or addresses that a service chooses."""
+_WORDS = frozenset(
+    [
+        *("arn", "aws", "sagemaker", "training-job", "hyper-parameter-tuning-job", "s3"),
+        *("output", "model.tar.gz", "projects", "locations", "hyperparameterTuningJobs"),
+        *("customJobs", "operations", "ml", "v4", "v2", "trainings", "deployments"),
+        *("deployment_jobs", "assets", "jobs", "runs"),
+    ]
+)
+"""The parts of addresses that are the same for every user."""
+_PARTS = re.compile(r"([/:?=&])")
+
+
+def is_name(path: str) -> bool:
+    """Return whether a service chooses the value of a field as a name or an address."""
+    return path.rpartition(".")[2].endswith(_FIELDS)
+
+
+def form(address: str) -> str:
+    """Return an address with ``*`` for each part that names something.
+
+    Example:
+        >>> form("arn:aws:sagemaker:us-east-1:111122223333:training-job/my-job")
+        'arn:aws:sagemaker:*:*:training-job/*'
+    """
+    parts = _PARTS.split(address)
+    return "".join(
+        part if part in _WORDS or _PARTS.fullmatch(part) or not part else "*" for part in parts
+    )
+
+
+class Names:
+    """The names of one recorded sequence, and what the emulator has in their places."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def differences(self, recorded: Any, emulated: Any) -> Iterator[tuple[str, str]]:
+        """Yield where a name of an answer stands for another one than before."""
+        pairs = list(_pairs(recorded, emulated, ""))
+        for path, old, new in pairs:
+            if self._known.setdefault(old, new) != new:
+                yield path, f"{old!r} is {new!r}, and was {self._known[old]!r}"
+        for path, old, new in pairs:
+            last, shown = (each.rpartition("/")[2] for each in (old, new))
+            if "/" in old and self._known.get(last, shown) != shown:
+                yield path, f"{old!r} ends with a name, and {new!r} not with {self._known[last]!r}"
+
+
+def _pairs(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the names of an answer; of lists only if they have one item, since others may differ."""
+    if is_map(recorded) and is_map(emulated):
+        for key in recorded.keys() & emulated.keys():
+            yield from _pairs(recorded[key], emulated[key], f"{path}.{key}")
+    elif is_list(recorded) and is_list(emulated):
+        if len(recorded) == len(emulated) == 1:
+            yield from _pairs(recorded[0], emulated[0], f"{path}[]")
+    elif isinstance(recorded, str) and isinstance(emulated, str) and recorded and is_name(path):
+        yield path, recorded, emulated
