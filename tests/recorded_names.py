@@ -1,4 +1,4 @@
-"""Names and addresses in recordings, which are masked: their form, and that equal ones are equal."""
+"""Names and addresses in recordings, which are masked: their form, and which of them are equal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Names:
 
 
 def _pairs(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the names of an answer; of lists only if they have one item, since others may differ."""
+    """Yield the names of an answer; of lists only if both have one item."""
     if is_map(recorded) and is_map(emulated):
         for key in recorded.keys() & emulated.keys():
             yield from _pairs(recorded[key], emulated[key], f"{path}.{key}")

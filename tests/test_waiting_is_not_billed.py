@@ -245,7 +245,7 @@ class Waiting(StubbedService):
         """Let the service answer with a job."""
         deployment = {"metadata": {"id": "d", "name": self.plan.facts.job_name}}
         state = "SUCCEEDED" if has_ended else "RUNNING"
-        trial = {"state": "ACTIVE", "startTime": at(0)}
+        trial: dict[str, Any] = {"state": "ACTIVE", "startTime": at(0)}
         if job.get("state") == "JOB_STATE_SUCCEEDED":
             final = {"metrics": [{"metricId": "accuracy", "value": 0.5}]}
             trial = {"state": "SUCCEEDED", "startTime": at(0), "finalMeasurement": final}

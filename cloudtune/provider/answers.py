@@ -49,7 +49,7 @@ def _problems(value: Any, path: str, types: Types, above: str) -> Iterator[str]:
     elif not isinstance(items, list):
         yield _wrong(field, list, place.removesuffix("[]"))
     else:
-        for item in cast("list[Any]", items):
+        for item in items:
             if rest:
                 yield from _problems(item, rest, types, place)
             elif not isinstance(item, types) or (isinstance(item, bool) and types is not bool):

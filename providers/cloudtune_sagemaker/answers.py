@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from cloudtune.provider import Json
@@ -47,6 +48,8 @@ NEEDED: Mapping[str, Fields] = {
     "GetLogEvents": _fields("events[]?.message"),
 }
 """The fields of each operation that its readers need; see `cloudtune.provider.answers`."""
+_LATEST = 2.5e11
+"""Seconds since the epoch: the year 9892."""
 _NUMBERS = ("integer", "long", "float", "double")
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "structure": ((dict,), "an object"),
@@ -115,10 +118,10 @@ def _has_type(value: object, types: tuple[type, ...], kind: str) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    from botocore.utils import parse_timestamp
-
+    if not isinstance(value, str):
+        return bool(abs(value) < _LATEST)
     try:
-        parse_timestamp(value)
-    except (ValueError, OverflowError, OSError, RuntimeError):
+        datetime.fromisoformat(value)
+    except ValueError:
         return False
     return True

@@ -7,7 +7,6 @@ or configuration is read, and requests to other addresses fail.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +23,13 @@ from cloudtune.provider import (
     guard_redirects,
     retry_pauses,
 )
-from cloudtune.provider.answers import Fields, problem
 from cloudtune.provider.call_record import recorded_call
+from cloudtune_vertex.answers import checked_job, checked_name, read_json
 from cloudtune_vertex.errors import (
     PROVIDER,
     GoogleError,
     connection_error,
     refusal,
-    response_message,
     service_error,
 )
 from cloudtune_vertex.google_sdk import import_google
@@ -50,15 +48,6 @@ _NAMES = {
     _CUSTOM: ("CustomJob", "custom_job"),
 }
 """The names of the two kinds of job in Google's types and methods."""
-_JOB = re.compile(rf"projects/[^/]+/locations/[^/]+/(?:{_TUNING}|{_CUSTOM})/[^/]+")
-
-NEEDED: Fields = {
-    "name": str,
-    "trials[]?.id": str,
-    "trials[]?.parameters[]?.parameterId": str,
-    "trials[]?.finalMeasurement?.metrics[]?.metricId": str,
-}
-"""The fields of a job that its readers need; Google's types leave out what is empty."""
 
 
 @dataclass(frozen=True)
@@ -227,15 +216,7 @@ class Google:
         with self._translate_errors(operation):
             response = self._session.request(method, root + path, timeout=TIMEOUT, **options)
         self.date = str(response.headers.get("Date", ""))
-        if response.status_code >= 400:
-            raise service_error(operation, response.status_code, response_message(response))
-        try:
-            answer: Json = response.json()
-        except ValueError as error:
-            raise GoogleError(f"{operation}: the response is not JSON") from error
-        if wrong := problem(answer, {}):
-            raise GoogleError(f"{operation}: {wrong}")
-        return answer
+        return read_json(operation, response)
 
     def credentials_source(self) -> tuple[str, str, str]:
         """Return kind, place and account of the credentials, not themselves; empty if unknown."""
@@ -257,8 +238,7 @@ class Google:
 
     def _call(self, operation: str, method: str, name: str, *, verb: str = "") -> Json:
         """Return the response of a call with the name of a job; empty after a cancellation."""
-        if not _JOB.fullmatch(name):  # Google's client does not send it
-            raise GoogleError(f"{operation}: {name!r} is no name of a job")
+        name = checked_name(operation, name)
         type_name, word = _NAMES[_TUNING if f"/{_TUNING}/" in name else _CUSTOM]
         with self._recorded(f"{operation}{type_name}", method, name + verb) as record:
             call = getattr(self._jobs, f"{operation.lower()}_{word}")
@@ -293,10 +273,7 @@ class Google:
 
     def _to_json(self, type_name: str, message: Any) -> Json:
         message_type = getattr(self._types, type_name)
-        data: Json = self._json_format.MessageToDict(message_type.pb(message))
-        if wrong := problem(data, NEEDED):
-            raise GoogleError(f"{type_name}: {wrong}")
-        return data
+        return checked_job(type_name, self._json_format.MessageToDict(message_type.pb(message)))
 
     @cached_property
     def _jobs(self) -> Any:

@@ -20,7 +20,6 @@ from cloudtune.provider.account import (
     check_packages,
     right_missing,
 )
-from cloudtune.provider.answers import problem
 from cloudtune_watson.auth import cluster_headers, key_page
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient
@@ -155,8 +154,6 @@ def find(http: HttpClient, path: str, headers: Headers, params: Json | None = No
         raise
     except ValueError as error:
         raise WatsonError(f"GET {path}: the response is not JSON") from error
-    if wrong := problem(answer, {}):
-        raise WatsonError(f"GET {path}: {wrong}")
     return answer
 
 

@@ -39,6 +39,8 @@ LIMITS = {
     "MaxWaitTimeExceeded": "MaxWaitTimeInSeconds",
 }
 """The fields of a StoppingCondition that end a job with a secondary status."""
+_STOPS = frozenset({"Stopping", "Uploading", "Stopped"})
+"""The secondary statuses of a job that is being stopped."""
 SCRIPTS = {"Completed": "print('loss=1', flush=True)", "Failed": FAILING}
 """How the jobs end that have no description."""
 
@@ -162,7 +164,9 @@ def script_for(described: dict[str, Any], kind: str, printed: Path) -> str:
     return f"{printing}; open({str(printed)!r}, 'w').close(); {ENDLESS}"
 
 
-def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> dict[str, Any]:
+def create_request(
+    emulator: Emulator, kind: str, described: dict[str, Any], *, has_inputs: bool = True
+) -> dict[str, Any]:
     """Return the request of a described job, with a script in place of its algorithm."""
     model = wire.service("sagemaker").operation_model(f"Create{kind}").input_shape
     assert model is not None
@@ -196,7 +200,7 @@ def create_request(emulator: Emulator, kind: str, described: dict[str, Any]) -> 
         if "CheckpointConfig" in job:
             emulator.put(f"{job['CheckpointConfig']['S3Uri']}/x", b"")
         emulator.put(f"{job['OutputDataConfig']['S3OutputPath']}/x", b"")
-        for channel in job.get("InputDataConfig") or ():
+        for channel in (job.get("InputDataConfig") or ()) if has_inputs else ():
             if source := channel["DataSource"].get("S3DataSource"):
                 emulator.put(f"{source['S3Uri']}/x", b"1")
     return request
@@ -319,7 +323,7 @@ class Replay:
         operation = item["operation"]
         recorded = alike(item["answer"], self._name(item, item["answer"]))
         if operation.startswith("Create") and item["status"] != 200:
-            yield f"{operation}: no request is known here that is refused so: {recorded}"
+            yield from self._refused(item)
             return
         job = self._job(item)
         if job is not None:
@@ -342,6 +346,31 @@ class Replay:
         both = [transitions(each) for each in (recorded, answer)]
         if all(both) and both[0] != both[1]:
             yield f"{operation} .SecondaryStatusTransitions: {both[0]}, not {both[1]}"
+
+    def _refused(self, item: dict[str, Any]) -> Iterator[str]:
+        """Yield how the refusal of a request differs, if the request was recorded."""
+        operation, request = item["operation"], copy.deepcopy(item["request"])
+        kind = kind_of(operation)
+        if not request.keys() - {KINDS[kind]}:
+            yield f"{operation}: no request is known here that is refused so: {item['answer']}"
+            return
+        if "already exists" in str(item["answer"]) and not self._is_before_creation(item):
+            key = (kind, str(request[KINDS[kind]]))
+            if key not in self._jobs:
+                self._jobs[key] = self._create(kind, self.known.get(key, {}))
+            named = {KINDS[kind]: self._jobs[key].name}
+        else:
+            named = {KINDS[kind]: request.get(KINDS[kind], "")}
+        if "AlgorithmSpecification" in str(request):
+            has_inputs = "S3" not in str(item["answer"])
+            request = create_request(self._emulator, kind, request, has_inputs=has_inputs)
+        request |= named
+        status, answer = self._emulator.ask(operation, request)
+        if status != item["status"]:
+            yield f"{operation}: {item['status']} was recorded, not {status}: {answer}"
+        else:
+            found = differences(item["answer"], answer)
+            yield from unaccepted("sagemaker", f"{operation} {self._year}", found)
 
     def _until(self, operation: str, body: Any, recorded: Any) -> tuple[int, Any]:
         def ask() -> tuple[int, Any]:
@@ -463,6 +492,8 @@ class Replay:
         has_best = "BestTrainingJob" in last and last.get(f"{job.kind}Status") == "Stopped"
         if is_stop and has_best:
             assert self._emulator.steps.until(self._emulator.printed.exists, bool)
+        if status.startswith("Stop") and job.kind == "TrainingJob" and not job.is_stopped:
+            self._run_until_stop(job, last)
         if status.startswith("Stop") and not (job.is_stopped or is_stop or is_limited(answer)):
             self._emulator.ask(f"Stop{job.kind}", {KINDS[job.kind]: job.name})
             job.is_stopped = True
@@ -475,6 +506,16 @@ class Replay:
             if tags:
                 self._emulator.ask("AddTags", {"ResourceArn": job.arn, "Tags": tags})
             job.tags = frozenset(wanted)
+
+    def _run_until_stop(self, job: Job, last: dict[str, Any]) -> None:
+        """Let a training job come as far as it was before it was stopped."""
+        steps = [status for status, _ in transitions(last) if status not in _STOPS]
+        if steps and "TrainingStartTime" in last:
+            self._emulator.steps.until(
+                lambda: self._emulator.ask("DescribeTrainingJob", {KINDS[job.kind]: job.name})[1],
+                lambda got: steps[-1] in {status for status, _ in transitions(got)},
+                self._emulator.app.busy,
+            )
 
     def _request(self, item: dict[str, Any], job: Job | None) -> dict[str, Any]:
         """Return the request of a recorded call, of which often only the answer is recorded."""

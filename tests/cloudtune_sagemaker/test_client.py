@@ -24,6 +24,9 @@ KEY = "EMULATED0123456789"
 REAL = "AKIAREALREALREALREAL"
 
 
+JOB = {"TrainingJobName": "j", "TrainingJobArn": "a", "TrainingJobStatus": "Completed"}
+
+
 class Server:
     """Answers as SageMaker what the test wants, and keeps what it was asked."""
 
@@ -38,7 +41,9 @@ class Server:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.requests.append(dict(self.headers))
-                status, said = outer.answers.pop(0) if outer.answers else (200, {})
+                is_job = "Describe" in self.headers.get("X-Amz-Target", "")
+                known = (200, JOB if is_job else {})
+                status, said = outer.answers.pop(0) if outer.answers else known
                 if said is None:
                     self.close_connection = True
                     return

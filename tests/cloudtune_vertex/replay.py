@@ -14,6 +14,7 @@ from werkzeug.test import Client
 
 from cloudtune.emulation.faults import FaultPlan, Rule
 from cloudtune_vertex.emulator.app import VertexApp
+from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
 from cloudtune_vertex.emulator.wire import OUTPUT_ONLY
 from tests import recorded
@@ -32,6 +33,7 @@ if file:
         report = {"timestamp": time.time(), "trial": "0", "global_step": "1"}
         opened.write(json.dumps(report | {name: "0.5" for name in METRICS}) + chr(10))
 """
+_METRIC = re.compile(r"custom_model_training_\w+")
 _PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/]+/locations/[^/]+/(\w+)/[^/:?]+)")
 
 
@@ -112,7 +114,7 @@ class Replay:
         operation, method = item["operation"], item["request"].get("method", "GET")
         is_creation = operation.startswith("Create") and item["status"] == 200
         if operation.startswith("Create") and not is_creation:
-            yield f"{operation}: no request is known here that is refused so: {item['answer']}"
+            yield from self._refused(item, path)
             return
         answer = item["answer"]
         name = answer.get("name", "")
@@ -131,6 +133,23 @@ class Replay:
         yield from self._judge(operation, answer, shown)
         if operation.startswith("Delete"):
             self._names |= paired(answer.get("name", ""), shown.get("name", ""))
+
+    def _refused(self, item: dict[str, Any], path: str) -> Iterator[str]:
+        """Yield how the refusal of a request differs, if it was recorded, and not for a quota."""
+        operation, body = item["operation"], item["request"].get("body_rebuilt_from_answer")
+        if item["status"] == 429 and "quota" in str(item["answer"]):
+            shown = json.loads(exhausted().response().body)
+            item = {**item, "answer": json.loads(_METRIC.sub("#", json.dumps(item["answer"])))}
+        elif body is None:
+            yield f"{operation}: no request is known here that is refused so: {item['answer']}"
+            return
+        else:
+            sent_path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
+            status, shown = self._emulator.ask("POST", sent_path, body)
+            if status != item["status"]:
+                yield f"{operation}: {item['status']} was recorded, not {status}: {shown}"
+                return
+        yield from self._judge(operation, item["answer"], shown)
 
     def _judge(self, operation: str, known: Any, shown: Any) -> Iterator[str]:
         """Yield how an answer differs from a recorded one."""
@@ -247,8 +266,9 @@ def runnable(body: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
     }
     script = scripts.get(last.get("state", ""))
     for pool in specs_of(body) if script else ():
-        if container := pool.get("containerSpec"):
-            container |= {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", script]}
+        pool.pop("pythonPackageSpec", None)
+        container = pool.setdefault("containerSpec", {})
+        container |= {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", script]}
     return body
 
 

@@ -173,8 +173,8 @@ def tuning(job: TuningJob, parents: Sequence[TuningJob], now: float) -> Json:
     row = tuning_row(job)
     del row["Strategy"], row["ResourceLimits"]
     answer: Json = {**row, "HyperParameterTuningJobConfig": _config(job)}
-    if "WarmStartConfig" in job.request:
-        answer["WarmStartConfig"] = job.request["WarmStartConfig"]
+    for name in {"WarmStartConfig", "Autotune"} & job.request.keys():
+        answer[name] = job.request[name]
     definitions = [_definition(job.config, definition) for definition in job.definitions]
     if "TrainingJobDefinition" in job.request:
         answer["TrainingJobDefinition"] = definitions[0]

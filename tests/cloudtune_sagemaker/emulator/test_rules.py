@@ -205,7 +205,11 @@ GOOD = {
     "48 variables": job(Environment={f"V{n}": "1" for n in range(48)}),
 }
 BAD: list[tuple[Callable[..., Iterator[str]], dict[str, Any], str]] = [
-    (tuning_rules.no_autotune, tuning() | {"Autotune": {"Mode": "Enabled"}}, "Autotune"),
+    (
+        tuning_rules.no_automatic_ranges,
+        config(ParameterRanges={"AutoParameters": [{"Name": "lr", "ValueHint": "0.1"}]}),
+        "AutoParameters",
+    ),
     (tuning_rules.one_or_list, changed(tuning(), TrainingJobDefinition=None), "Exactly one of"),
     (tuning_rules.one_or_list, tuning() | {"TrainingJobDefinitions": [definition()]}, "Exactly"),
     (

@@ -51,11 +51,10 @@ def ranges_of(subject: TuningRequest) -> Iterator[Ranges]:
         yield Ranges(search_space.ranges_of(subject.config, definition), static)
 
 
-def no_autotune(subject: TuningRequest) -> Iterator[str]:
-    """The emulator's own limit."""
-    automatic = subject.config.get("ParameterRanges", {}).get("AutoParameters")
-    if "Autotune" in subject.request or automatic:
-        yield "This emulator has no Autotune: the service does not document its choices."
+def no_automatic_ranges(subject: TuningRequest) -> Iterator[str]:
+    """The emulator's own limit: with Autotune, it uses what the request has."""
+    if subject.config.get("ParameterRanges", {}).get("AutoParameters"):
+        yield "This emulator has no AutoParameters: the service does not document its choices."
 
 
 def one_or_list(subject: TuningRequest) -> Iterator[str]:
@@ -203,7 +202,7 @@ def enough_combinations(subject: TuningRequest) -> Iterator[str]:
 
 
 RULES: tuple[Rule[TuningRequest], ...] = (
-    no_autotune,
+    no_automatic_ranges,
     one_or_list,
     definitions,
     jobs,
