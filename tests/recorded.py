@@ -37,6 +37,8 @@ MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""
 _EXACT = ("state", "code", "Code", "errorCode", "status", "done", "@type")
 _TEXTS = ("message", "Message", "errorMessage", "FailureReason", "StatusMessage")
+_ALGORITHM = "AlgorithmError"
+"""How the script's own words begin; the replay runs another script in its place."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""
@@ -217,6 +219,8 @@ def _is_alike(recorded: Any, emulated: Any, path: str) -> bool:
     A recording of `cloudtune verify` has ``#`` in place of each word that could be a name, and of a
     message its first line.
     """
+    if all(str(each).startswith(_ALGORITHM) for each in (recorded, emulated)):
+        return True
     if "#" not in str(recorded) and _name(path) in _TEXTS:
         return masked(recorded) == masked(emulated)
     if "#" not in str(recorded):

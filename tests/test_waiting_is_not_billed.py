@@ -93,7 +93,7 @@ def experiment(state: str, **times: Any) -> Answer:
     return {"state": "RUNNING", "hpoName": "s", "experiments": [own]}
 
 
-ENDED = {"TrainingStartTime": WAIT, "TrainingEndTime": WAIT + RUN}
+ENDED: dict[str, Any] = {"TrainingStartTime": WAIT, "TrainingEndTime": WAIT + RUN}
 RAN_AT = {"running_at": at(WAIT), "completed_at": at(WAIT + RUN)}
 CANCELLED = {"endTime": at(WAIT), "updateTime": at(WAIT)}
 

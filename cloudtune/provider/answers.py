@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
+
+from cloudtune.study.yaml_reader import is_list, is_map
 
 Types = type | tuple[type, ...]
 Fields = Mapping[str, Types]
@@ -28,28 +30,28 @@ def problem(answer: Any, fields: Fields) -> str:
         >>> problem({"trials": [{"id": True}]}, {"trials[]?.id": (str, int)})
         'trials[].id is True, and not a text or a number'
     """
-    if not isinstance(answer, dict):
+    if not is_map(answer):
         return "the response is not an object"
     found = (each for path, types in fields.items() for each in _problems(answer, path, types, ""))
     return next(found, "")
 
 
 def _problems(value: Any, path: str, types: Types, above: str) -> Iterator[str]:
-    if not isinstance(value, dict):
+    if not is_map(value):
         yield _wrong(value, dict, above)
         return
     name, _, rest = path.partition(".")
     place = above + ("." if above else "") + name.removesuffix("?")
     known = name.removesuffix("?").removesuffix("[]")
-    field = cast("Mapping[str, Any]", value).get(known)
-    items: Any = field if place.endswith("[]") else [field]
+    field = value.get(known)
+    entries: Any = field if place.endswith("[]") else [field]
     if field is None:
         if not name.endswith("?"):
             yield f"the response has no {place}"
-    elif not isinstance(items, list):
+    elif not is_list(entries):
         yield _wrong(field, list, place.removesuffix("[]"))
     else:
-        for item in items:
+        for item in entries:
             if rest:
                 yield from _problems(item, rest, types, place)
             elif not isinstance(item, types) or (isinstance(item, bool) and types is not bool):
