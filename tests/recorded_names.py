@@ -19,7 +19,7 @@ _WORDS = frozenset(
     ]
 )
 """The parts of addresses that are the same for every user."""
-_PARTS = re.compile(r"([/:?=&])")
+_PARTS = re.compile(r"([/:])")
 
 
 def is_name(path: str) -> bool:
@@ -28,13 +28,13 @@ def is_name(path: str) -> bool:
 
 
 def form(address: str) -> str:
-    """Return an address with ``*`` for each part that names something.
+    """Return an address without its query, with ``*`` for each part that names something.
 
     Example:
         >>> form("arn:aws:sagemaker:us-east-1:111122223333:training-job/my-job")
         'arn:aws:sagemaker:*:*:training-job/*'
     """
-    parts = _PARTS.split(address)
+    parts = _PARTS.split(address.partition("?")[0])
     return "".join(
         part if part in _WORDS or _PARTS.fullmatch(part) or not part else "*" for part in parts
     )

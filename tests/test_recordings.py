@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import recorded
+from tests.recorded_names import Names
 
 REPLAYED = {
     "sagemaker": "tests/cloudtune_sagemaker/test_recordings.py",
@@ -106,7 +107,7 @@ MISSING = "Requested resource not found."
 
 PAGE: dict[str, Any] = {
     "limit": 100,
-    "first": {"href": "/ml/v4"},
+    "first": {"href": "/ml/v4/deployments?limit=100"},
     "total_count": 0,
     "resources": [],
 }
@@ -224,6 +225,22 @@ A, B, C = ({"state": each} for each in "ABC")
         ({"code": "E1"}, {"code": "E2"}, [(".code", "'E1', not 'E2'")]),
         ({"Message": "No 1."}, {"Message": "No 2."}, []),
         ({"Message": "No #."}, {"Message": "No cake."}, []),
+        (
+            {"Message": "No (#)."},
+            {"Message": "No cake."},
+            [(".Message", "'No (#).', not 'No cake.'")],
+        ),
+        (
+            {"XArn": "arn:aws:sagemaker:r:1:training-job/a"},
+            {"XArn": "arn:aws:sagemaker:r:1:a"},
+            [
+                (
+                    ".XArn",
+                    "the form 'arn:aws:sagemaker:*:*:training-job/*', "
+                    "not 'arn:aws:sagemaker:*:*:*'",
+                )
+            ],
+        ),
         ({"Message": "a"}, {"Message": "b"}, [(".Message", "'a', not 'b'")]),
         ({"StatusMessage": "a"}, {"StatusMessage": "b"}, [(".StatusMessage", "'a', not 'b'")]),
         ({"x": [A]}, {"x": [B]}, [(".x[].state", "'A', not 'B'")]),
@@ -248,6 +265,18 @@ def test_states_and_errors_are_compared_in_order(
     known: Any, emulated: Any, found: list[tuple[str, str]]
 ) -> None:
     assert [*recorded.differences(known, emulated)] == found
+
+
+def test_equal_names_stay_equal_in_a_sequence() -> None:
+    names = Names()
+    assert not [
+        *names.differences({"Name": "a", "XArn": "x:job/a"}, {"Name": "b", "XArn": "x:job/b"})
+    ]
+    assert not [*names.differences({"Name": "a"}, {"Name": "b"})]
+    changed = [*names.differences({"Name": "a"}, {"Name": "c"})]
+    assert changed == [(".Name", "'a' is 'c', and was 'b'")]
+    ((path, how),) = names.differences({"YArn": "y:job/a"}, {"YArn": "y:job/c"})
+    assert (path, how) == (".YArn", "'y:job/a' ends with a name, and 'y:job/c' not with 'b'")
 
 
 @pytest.mark.slow
