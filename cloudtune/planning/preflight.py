@@ -132,7 +132,11 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
         names = ", ".join(facts.floating[:_MAX_FLOATING])
         more = ", …" if len(facts.floating) > _MAX_FLOATING else ""
         text = f"the environment floats: {names}{more} can have another version in each trial; "
-        yield Note("trial.requirements", f"{text}write exact versions, or name a lock")
+        requirements = study.trial.requirements or ""
+        lock = "name a lock"
+        if requirements.endswith(".py"):
+            lock = f"lock them: uv lock --script {requirements}"
+        yield Note("trial.requirements", f"{text}write exact versions, or {lock}")
     yield from _check_size(lookup.source)
     for name in lookup.source.absent:
         fields = {study.trial.script: "script", study.trial.requirements: "requirements"}

@@ -14,9 +14,11 @@ from cloudtune.dialect.words import Words
 from cloudtune.fitting.capabilities import DRIVEN, NOTHING, Adjustment
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.formats.configspace.conditions import write_condition
+from cloudtune.formats.configspace.forbidden import to_constraint
 from cloudtune.formats.configspace.names import FORMAT_VERSION, HOME
 from cloudtune.formats.configspace.reader import SpaceReader
 from cloudtune.formats.fields import Fields, Json, Report
+from cloudtune.study.constraints import constraint_path
 from cloudtune.study.schema import (
     DiscreteParameter,
     FloatParameter,
@@ -48,9 +50,10 @@ _CAPABILITIES = replace(
     parameters={**RANGES_AND_CHOICES, "discrete": frozenset({"linear"})},
     conditions="one_definition",
     adjust=_adjust,
-    fields=frozenset({"constants", *_BLOCKS}),  # the rule drops the blocks as a whole
+    fields=frozenset(
+        {"constants", "constraints", *_BLOCKS}
+    ),  # the rule drops the blocks as a whole
     reasons={
-        "constraints": "write it as a forbidden clause of the space",
         "parameters.when": "ConfigSpace has one definition of a parameter, whatever the condition",
     },
     **_ALL,
@@ -130,12 +133,18 @@ def _native(study: Study) -> Native:
     block = {key: list(filter(is_map, _items(rest.pop(key, None)))) for key in _OTHERS}
     names = {*study.parameters, *study.constants}
     native = _native_of(rest, kept, block, names)
-    if kept or block["conditions"]:
+    if kept or any(block.values()):
         ignored = Report()
         document = _space(study, native) | rest
-        before = SpaceReader(Fields(document, ignored)).draft().data["parameters"]
+        reader = SpaceReader(Fields(document, ignored))
+        before = reader.draft().data["parameters"]
         again = Study.model_validate({"parameters": before}).parameters
         outdated = {name for name, each in study.parameters.items() if again.get(name) != each}
+        block["forbiddens"] = [
+            clause
+            for index, clause in enumerate(native.block["forbiddens"])
+            if reader.constraints.get(index) in {None, *study.constraints}
+        ]
         native = _native_of(rest, kept, block, names - outdated)
     for name, entries in native.entries.items():
         if "type" not in entries[0] and "q" in entries[0] and name in study.parameters:
@@ -167,8 +176,14 @@ def _names_in(entry: Any) -> set[str]:
     return names.union(*(_names_in(each) for several in inner for each in several))
 
 
-def _rules(fitted: FittedStudy, _: Native) -> Iterator[Finding]:
+def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding]:
     written = fitted.study.to_json()
+    kinds = {name: each[0].type for name, each in fitted.study.parameters.items()}
+    known = {to_constraint(clause, kinds) for clause in native.block["forbiddens"]}
+    for index, text in enumerate(fitted.study.constraints):
+        if text not in known:
+            path = constraint_path(fitted.study, index)
+            yield Finding("dropped", path, "write it as a forbidden clause of the space")
     for key in _BLOCKS:
         if key in written:
             yield Finding("dropped", key, _SPACE)

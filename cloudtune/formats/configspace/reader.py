@@ -12,6 +12,7 @@ from cloudtune.formats.configspace.conditions import (
     When,
     write_condition,
 )
+from cloudtune.formats.configspace.forbidden import to_constraint
 from cloudtune.formats.configspace.names import FORMAT_VERSION, HOME, RANGES, REFUSED, TYPES
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import StudyDraft, finish_draft, read_named
@@ -32,6 +33,8 @@ class SpaceReader:
         self._constants: Json = {}
         self._origins: dict[str, str] = {}
         self._parameters: Json = {}
+        self.constraints: dict[int, str] = {}
+        """The constraints by the index of the forbidden clause that they are."""
 
     def draft(self) -> StudyDraft:
         """Return the study."""
@@ -56,7 +59,10 @@ class SpaceReader:
             "name": name,
             "parameters": self._parameters,
             "constants": self._constants,
+            "constraints": list(self.constraints.values()),
         }
+        if not self.constraints:
+            del data["constraints"]
         return finish_draft(document, data, self._origins, HOME)
 
     def _parameter(self, fields: Fields) -> Json | None:
@@ -131,10 +137,17 @@ class SpaceReader:
         for index, clause in enumerate(clauses if is_list(clauses) else ()):
             if is_map(clause) and (str(clause.get("type")) not in _CLAUSES) == combinations:
                 reason = self._forbid(clause)
-                if reason:
-                    path = f"{document.at('forbiddens')}.{index}"
-                    text = f"write it under constraints of the study instead: {reason}"
-                    document.report.refuse(path, text)
+                path = f"{document.at('forbiddens')}.{index}"
+                is_empty = reason == f"no value of {clause.get('name')} is left"
+                if reason and not is_empty and (text := to_constraint(clause, self._kinds())):
+                    self._origins[f"constraints.{len(self.constraints)}"] = path
+                    self.constraints[index] = text
+                elif reason:
+                    document.report.refuse(path, f"a study cannot express it: {reason}")
+
+    def _kinds(self) -> dict[str, str]:
+        entries = self._parameters.items()
+        return {name: (e[0] if is_list(e) else e)["type"] for name, e in entries}
 
     def _forbid(self, clause: Json) -> str:
         """Leave out the values of a clause, and return why that is impossible; empty if it is not.

@@ -251,7 +251,8 @@ def test_the_copy_of_the_source_has_what_pip_reads(folder: Path, on: str) -> Non
 
 def test_the_plan_says_what_floats_and_what_cannot_be_read(folder: Path) -> None:
     texts = [n.text for n in plan(study("train.py"), "slurm", base=folder, emulated=True).notes]
-    assert any(text.startswith("the environment floats: plain can have") for text in texts)
+    (text,) = [each for each in texts if each.startswith("the environment floats: plain can have")]
+    assert text.endswith("write exact versions, or lock them: uv lock --script train.py")
     fixed = plan(study("uv.lock"), "slurm", base=folder, emulated=True)
     assert "floats" not in json.dumps([note.text for note in fixed.notes])
     here = plan(study("train.py"), "local", base=folder)

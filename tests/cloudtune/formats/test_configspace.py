@@ -12,6 +12,7 @@ import pytest
 
 from cloudtune.conversion import exporter, importer
 from cloudtune.errors import ConversionError, StudyError
+from cloudtune.study.constraints import parameter_constraints
 from cloudtune.study.loader import load
 from cloudtune.study.search_space import Space
 from tests.cloudtune.formats.foreign_files import ForeignFiles
@@ -159,21 +160,17 @@ def condition(kind: str, child: str, parent: str, value: Any) -> dict[str, Any]:
         (space(conditions=[condition("EQ", "y", "c", "a")]), StudyError, "not a parameter"),
         (space(conditions=[condition("EQ", "x", "c", "z")]), ConversionError, "no value of c"),
         (space(conditions=[{"type": "AND", "child": "x"}]), ConversionError, "needs a list"),
-        (space(forbiddens=[clause("x", 0.5)]), ConversionError, "only values of choices"),
         (
             space(forbiddens=[{"type": "RELATION_LT", "left": "x", "right": "c"}]),
             ConversionError,
             "compares parameters",
         ),
         (
-            space(
-                {**C, "name": "d"},
-                {**C, "name": "e"},
-                forbiddens=[{"type": "AND", "clauses": [clause(n, "a") for n in "cde"]}],
-            ),
+            space(forbiddens=[{"type": "RELATION_LE", "left": "x", "right": "x"}]),
             ConversionError,
-            "more than two",
+            "compares parameters",
         ),
+        (space(forbiddens=[clause("x", "'\"")]), ConversionError, "only values of choices"),
         (
             space(forbiddens=[clause("c", "a"), clause("c", "b")]),
             ConversionError,
@@ -186,6 +183,49 @@ def test_what_a_study_cannot_hold(
 ) -> None:
     with pytest.raises(error, match=message):
         FILES.read_text(json.dumps(document), tmp_path, "space.json")
+
+
+RELATION = {"left": "x", "right": "y"}
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "constraint"),
+    [
+        (clause("x", 0.5), "x != 0.5"),
+        ({"type": "IN", "name": "n", "values": [1, 2]}, "n != 1 and n != 2"),
+        ({"type": "RELATION_LT", **RELATION}, "x >= y"),
+        ({"type": "RELATION_EQ", **RELATION}, "x != y"),
+        ({"type": "RELATION", "lambda": "GT", **RELATION}, "x <= y"),
+        (
+            {"type": "AND", "clauses": [clause(each, "a") for each in "cde"]},
+            "c != 'a' or d != 'a' or e != 'a'",
+        ),
+        (
+            {"type": "AND", "clauses": [clause("x", 1.0), {"type": "RELATION_GT", **RELATION}]},
+            "x != 1.0 or x <= y",
+        ),
+    ],
+)
+def test_other_forbidden_clauses_are_constraints(
+    forbidden: dict[str, Any], constraint: str, tmp_path: Path
+) -> None:
+    n = {"type": "uniform_int", "name": "n", "lower": 1, "upper": 4}
+    more: list[dict[str, Any]] = [{**X, "name": "y"}, n, {**C, "name": "d"}, {**C, "name": "e"}]
+    document = space(*more, forbiddens=[clause("c", "b"), forbidden])
+    file = tmp_path / "space.json"
+    file.write_text(json.dumps(document), "utf-8")
+    data = importer.read(file).studies[0].study.to_json()
+    assert data["constraints"] == [constraint]
+    study = load({**data, "objective": {"metric": "m", "goal": "minimize"}})
+    assert len(parameter_constraints(study)) == 1
+    exported = exporter.write(study, "configspace")
+    assert exported.document["forbiddens"] == [clause("c", "b"), forbidden]
+    assert not [each for each in exported.findings if "constraints" in each.path]
+    del data["constraints"]
+    without = exporter.write(
+        load({**data, "objective": study.to_json()["objective"]}), "configspace"
+    )
+    assert without.document["forbiddens"] == [clause("c", "b")]
 
 
 def test_what_configspace_does_not_have() -> None:
