@@ -192,17 +192,19 @@ def _uv_lock(document: Json, file: str) -> list[str]:
         for package in by_name.get(str(edge["name"]), []):
             if edge.get("version") not in {None, package.get("version")} or _is_root(package):
                 continue
+            forks: Sequence[str] = package.get("resolution-markers", ())
+            here = markers | ({" or ".join(f"({each})" for each in forks)} if forks else set[str]())
             optional: Json = package.get("optional-dependencies") or {}
             parts = {each: optional.get(each, ()) for each in edge.get("extra", ())}
             for part, inner in {"": package.get("dependencies", ()), **parts}.items():
                 known = conditions.setdefault((id(package), part), set())
-                if any(each <= markers for each in known):
+                if any(each <= here for each in known):
                     continue
                 if len(known) >= _MAX_WAYS:
                     raise LockError(f"{file}: {package['name']} has too many conditions")
-                known -= {each for each in known if markers <= each}
-                known.add(markers)
-                waiting += [(each, markers) for each in inner]
+                known -= {each for each in known if here <= each}
+                known.add(here)
+                waiting += [(each, here) for each in inner]
     lines: list[str] = []
     indexes: list[str] = []
     for package in packages:

@@ -173,6 +173,17 @@ def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
     }
 
 
+def test_a_version_of_the_lock_of_a_script_is_for_its_pythons(tmp_path: Path) -> None:
+    forks = {"1.0": "python_full_version < '3.11'", "2.0": "python_full_version >= '3.11'"}
+    lock = 'version = 1\n[manifest]\nrequirements = [{ name = "forked", specifier = ">=1" }]\n'
+    for version, marker in forks.items():
+        lock += package("forked", version, f'resolution-markers = ["{marker}"]')
+    write(tmp_path, train__py=HEADER, train__py__lock=lock)
+    text = read_requirements(tmp_path, "train.py").text
+    for python, version in (("3.10.2", "==1.0"), ("3.11.0", "==2.0")):
+        assert installed(text, python_full_version=python) == {"forked": version}
+
+
 @pytest.mark.parametrize(
     ("text", "floating"),
     [
