@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from cloudtune.fitting.capabilities import Adjustment, ParameterType
 from cloudtune.fitting.parameters import MAX_LISTED
+from cloudtune.study.map_values import unfold_values
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -18,7 +19,6 @@ from cloudtune.study.schema import (
     Scale,
 )
 from cloudtune.study.search_space import (
-    Value,
     count_values,
     format_value,
     interpolate,
@@ -140,8 +140,10 @@ def list_log_scale(parameter: Parameter, title: str) -> Adjustment | None:
     return Adjustment(kind, "scale", reason, listed)
 
 
-def choice_values(parameter: Parameter) -> list[Value]:
-    """Return the values of a choice; those of a boolean start with true."""
+def choice_values(parameter: Parameter) -> list[Any]:
+    """Return the values of a choice, maps as maps; those of a boolean start with true."""
+    if isinstance(parameter, CategoricalParameter):
+        return unfold_values(parameter.values)
     if isinstance(parameter, BoolParameter):
         return [True, False]
     return list(list_values(parameter) or ())

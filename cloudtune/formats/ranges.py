@@ -15,6 +15,7 @@ from cloudtune.dialect.ranges import exponential, power
 from cloudtune.fitting.parameters import MAX_LISTED
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.values import choice, parse_number, unique_values
+from cloudtune.study.map_values import MapValue
 from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -192,13 +193,20 @@ def list_definition(definition: Json, fields: Fields, key: str) -> Json:
 
 def take_choice(fields: Fields, key: str, values: Sequence[Any]) -> Json | None:
     """Return the parameter of a choice between values; None if a study cannot hold one of them."""
+    if values and all(map(_is_map_of_scalars, values)):
+        keep_whole(fields)
+        fields.note(key, "a study passes each part of a map as an argument NAME.KEY")
+        maps = {MapValue(each): each for each in values}
+        if len(maps) < len(values):
+            fields.approximate(key, "elsewhere, a repeated value counts once")
+        return {"type": "categorical", "values": [*maps.values()]}
     others = [value for value in values if is_map(value) or is_list(value) or value is None]
     if others:
         shown = "null" if others[0] is None else f"{others[0]!r}"
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
         reason = (
-            "a study has only strings, numbers and booleans as values of a choice, "
-            f"not {shown}; give each value a name, and look it up in the script"
+            "a study has only strings, numbers and booleans as values of a choice, or maps of "
+            f"them, not {shown}; give each value a name, and look it up in the script"
         )
         fields.refuse(key, reason)
         return None
@@ -207,6 +215,14 @@ def take_choice(fields: Fields, key: str, values: Sequence[Any]) -> Json | None:
         keep_whole(fields)
         fields.approximate(key, "elsewhere, a repeated value counts once")
     return choice(unique)
+
+
+def _is_map_of_scalars(value: Any) -> bool:
+    return is_map(value) and bool(value) and all(map(_is_scalar, value.values()))
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | bool) or parse_number(value) is not None
 
 
 def keep_whole(fields: Fields) -> None:

@@ -114,6 +114,11 @@ def plain_values(values: Iterable[_Scalar]) -> list[_Scalar]:
     return list(map(plain_value, values))
 
 
+def unfold_values(values: Iterable[_Scalar]) -> list[Any]:
+    """Return values with maps in place of the texts that stand for them."""
+    return [dict(value.parts) if isinstance(value, MapValue) else value for value in values]
+
+
 def list_maps(values: Iterable[_Scalar]) -> dict[str, dict[str, _Scalar]]:
     """Return the maps among values, by the text that stands for each."""
     return {str(value): dict(value.parts) for value in values if isinstance(value, MapValue)}

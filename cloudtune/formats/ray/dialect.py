@@ -35,6 +35,7 @@ from cloudtune.formats.ray.names import (
     short_name,
 )
 from cloudtune.formats.ray.space import SpaceReader
+from cloudtune.study.map_values import unfold_values
 from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 from cloudtune.study.search_space import count_values
 from cloudtune.study.study import Study
@@ -63,6 +64,7 @@ _CAPABILITIES = replace(
     early_stopping=frozenset({"auto", "median", "halving"}),
     limits=frozenset({"max_trials", "parallel_trials", "timeout"}),
     initial_trials=True,
+    maps=True,
     fields=frozenset(
         [
             *("constants", "trial.seed_argument", "strategy.resource", "strategy.min"),
@@ -170,7 +172,8 @@ def _searcher(study: Study, kept: Json) -> Any:
     arguments: Json = {}
     if study.strategy.seed is not None:
         arguments[SEEDS[short_name(name or "random")]] = study.strategy.seed
-    arguments |= compact(points_to_evaluate=list(study.initial_trials))
+    points = [dict(zip(e, unfold_values(e.values()), strict=True)) for e in study.initial_trials]
+    arguments |= compact(points_to_evaluate=points)
     return {name or "random": arguments} if arguments else name
 
 

@@ -122,7 +122,7 @@ class TunerReader(DocumentReader):
             strategy["seed"] = seed
         points = arguments.peek("points_to_evaluate")
         if is_list(points) and points:
-            if all(is_map(each) and not any(map(is_map, each.values())) for each in points):
+            if all(is_map(each) and self._is_flat(each) for each in points):
                 self._data["initial_trials"] = arguments.take("points_to_evaluate")
                 self._origins["initial_trials"] = arguments.at("points_to_evaluate")
             else:
@@ -132,6 +132,14 @@ class TunerReader(DocumentReader):
             arguments.note(key, "kept for Ray: no other service has this argument")
         self._data["strategy"] = strategy
         self._origins["strategy"] = tune.at("search_alg")
+
+    def _is_flat(self, point: Json) -> bool:
+        """Return whether a point has only values of parameters, which may be maps."""
+        parameters = self._space.parameters
+        return all(
+            not is_map(value) or value in parameters.get(name, {}).get("values", ())
+            for name, value in point.items()
+        )
 
     def _keep_grid(self, reason: str) -> None:
         for fields in self._space.grid.values():

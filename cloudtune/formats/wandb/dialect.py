@@ -34,6 +34,7 @@ _CAPABILITIES = replace(
     adjust=choose_one,  # its schema refuses a range whose min is not less than its max
     objectives=1_000,
     targets=True,
+    maps=True,
     early_stopping=frozenset({"auto", "halving"}),
     limits=frozenset({"max_trials"}),
     fields=frozenset(
@@ -216,6 +217,10 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
         yield Finding("approximated", "trial.arguments", reason)
     elif trial.arguments == "flags":
         yield Note("trial.arguments", "W&B passes flags as --name=value")
+    if trial.arguments != "json":
+        reason = "W&B passes a map as one argument; read its parts from wandb.config"
+        for name in study.maps:
+            yield Finding("approximated", f"parameters.{name}.values", reason)
     block = _native_probabilities(study)
     for name in sorted(block & study.parameters.keys()):
         if "probabilities" not in native.part(name) and not native.whole(

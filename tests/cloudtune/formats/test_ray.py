@@ -141,6 +141,21 @@ def test_algorithms() -> None:
     ]
 
 
+def test_a_choice_of_maps_is_read_and_written() -> None:
+    data, _ = FILES.read("maps.json")
+    sgd = {"name": "sgd", "momentum": 0.9, "nesterov": True}
+    assert data["parameters"]["optimizer"]["values"] == [sgd, {"name": "adam"}]
+    assert data["initial_trials"] == [{"optimizer": {"name": "adam"}, "lr": 0.01}]
+    data["parameters"]["optimizer"]["values"].append({"name": "rmsprop", "alpha": 0.99})
+    for name in ("lr", "optimizer"):
+        data["providers"]["ray"]["native"]["param_space"].pop(name, None)
+    document = exporter.write(load(data), "ray").document
+    choice = document["param_space"]["optimizer"]["choice"]
+    assert choice == [sgd, {"name": "adam"}, {"name": "rmsprop", "alpha": 0.99}]
+    with pytest.raises(ConversionError, match="no values that are maps"):
+        exporter.write(load(data), "katib")
+
+
 @pytest.mark.parametrize(
     ("domain", "error", "message"),
     [

@@ -378,3 +378,19 @@ def test_mistakes_name_the_field_and_the_line(
     (problem,) = FILES.mistakes(BASE.replace(old, new), message, tmp_path)
     assert problem.path.startswith(path)
     assert problem.line or path in {"method", "metric", "parameters"}
+
+
+@pytest.mark.parametrize(("arguments", "is_lost"), [("flags", True), ("json", False)])
+def test_values_that_are_maps(arguments: str, is_lost: bool) -> None:
+    maps = [{"name": "sgd", "momentum": 0.9}, {"name": "adam"}]
+    study = load(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"optimizer": {"type": "categorical", "values": maps}},
+            "strategy": "random",
+            "trial": {"script": "train.py", "arguments": arguments},
+        }
+    )
+    found = exporter.write(study, "wandb")
+    assert found.document["parameters"]["optimizer"] == {"values": maps}
+    assert ("parameters.optimizer.values" in {each.path for each in found.findings}) == is_lost
