@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,9 +52,26 @@ def step_of(job: str) -> str:
     return match[1] if match else ""
 
 
+def answer_all(
+    checks: Mapping[str, Callable[[Sequence[Call]], str]], calls: Sequence[Call]
+) -> Iterator[Answer]:
+    """Yield what calls answer of each sentence, also if an answer has a form that is not known.
+
+    Args:
+        checks: What answers each sentence; it returns an empty text if the calls do not show it.
+        calls: The calls.
+    """
+    for question, check in checks.items():
+        try:
+            yield Answer(question, check(calls))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            text = f"a response has another form than cloudtune knows ({error!r}); please send it"
+            yield Answer(question, "", text)
+
+
 def logged(calls: Sequence[Call]) -> str:
     """Return how many logs of trials had what their scripts printed; empty if none was read."""
-    found = [call.answer for call in calls if call.operation == READ_LOG]
+    found = [call.answer["has_output"] for call in calls if call.operation == READ_LOG]
     return f"{sum(found)} of {len(found)} logs had what their scripts printed" if found else ""
 
 

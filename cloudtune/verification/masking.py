@@ -32,13 +32,22 @@ WORDS = frozenset(
 )
 """The fields with words of the services; see `has_words`."""
 MESSAGES = frozenset(["message", "Message", "StatusMessage", "FailureReason", "text"])
-USER_NAMED = frozenset(
+_PARAMETERS = frozenset(
+    ["HyperParameters", "StaticHyperParameters", "TunedHyperParameters", "ml_metrics"]
+)
+_PRIVATE_MAPS = frozenset(["Environment", "labels", "environment_variables", "custom"])
+USER_NAMED = _PARAMETERS | _PRIVATE_MAPS
+"""Maps whose keys are names."""
+_PRIVATE = _PRIVATE_MAPS | {"Tags", "tags", "env"}
+"""Fields with values of the user's own, in which numbers and times may be names, too."""
+_NUMERIC = frozenset(
     [
-        *("HyperParameters", "StaticHyperParameters", "TunedHyperParameters", "Environment"),
-        *("labels", "environment_variables", "custom", "ml_metrics"),
+        *("MinValue", "MaxValue", "minValue", "maxValue", "Values", "stepCount", "replicaCount"),
+        *("elapsedDuration", "timeout", "maxDuration", "maxWaitDuration", "bootDiskSizeGb"),
+        *("status", *_PARAMETERS),
     ]
 )
-"""Maps whose keys are names."""
+"""Fields whose texts are numbers, where more than two digits stay."""
 _SERVICE_KEYS = frozenset(
     [
         *("_tuning_objective_metric", "sagemaker_program", "sagemaker_submit_directory"),
@@ -51,9 +60,9 @@ _MACHINES = re.compile(
     r"|[a-z]\d[a-z]?-(standard|highmem|highcpu|highgpu|megagpu|ultragpu|edgegpu)-\d{1,3}g?"
 )
 """The types of machines, of which there are new ones each month."""
-_NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,8})?([eE]-?\d{1,3}|s)?")
+_NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,8})?([eE]-?\d{1,3}|s)?", re.ASCII)
 """A number, or a duration in seconds."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?|")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?|", re.ASCII)
 _PART = re.compile(r"([/:])")
 _KEPT_PARTS = frozenset(
     [
@@ -72,16 +81,24 @@ _REGION = re.compile(
 _MAX_DIGITS = 8
 """Of a number that stays; an account has more."""
 HIDDEN = re.compile(
-    r"\S*(?:[@/:\\=]\S|\d{3,}|[^\x00-\x7f])\S*|\d+(?:[\s().+-]+\d+)+|\"[^\"]*\"|'[^']*'"
+    r"\S*(?:[@/:\\=%&;,|~^$*+]\S|\d{3,}|[^\x00-\x7f])\S*|\d+(?:[^A-Za-z\d]+\d+)+"
+    r"|\"[^\"]*\"|'[^']*'"
 )
-"""In a message: quoted texts, addresses, numbers and what is not ASCII."""
+"""In a message: quoted texts, addresses, encoded words, numbers and what is not ASCII."""
 PLAIN = re.compile(r"(?<![\w.-])[A-Za-z]+(?=[\s,.;:()]*(?:\s|$))")
 """In a message of a service: words that are no part of a name."""
 _TOKEN = re.compile(r"\w+(?:[-.]\w+)*")
-_SMALL = re.compile(r"\d{1,2}")
+_SMALL = re.compile(r"-?\d{1,2}", re.ASCII)
+_MAX_SHOWN = 4
+"""Digits in a message; a code in pieces has more, and then none stays."""
 _MIN_NAME = 3
-_COMMON = frozenset(["amazon", "google", "ibm", "training", "tuning", "job", "jobs"])
-"""Words of names that messages of the services have, too."""
+_COMMON = frozenset(
+    [
+        *("amazon", "google", "ibm", "training", "tuning", "job", "jobs", "trial"),
+        *("verify", "complete", "early", "stop", "fail", "timeout"),
+    ]
+)
+"""Words of names, also of those that a verification gives, that messages of services have, too."""
 
 
 def has_words(field: str) -> bool:
@@ -112,26 +129,42 @@ class Masking:
 
     def mask(self, recording: Any) -> Any:
         """Return a recording without names. All names are collected before a message is masked."""
-        return self._messages(self._names_masked(recording, ""))
+        return self._messages(self._names_masked(recording, "", private=False))
 
-    def _names_masked(self, value: Any, field: str) -> Any:
+    def _names_masked(self, value: Any, field: str, *, private: bool) -> Any:
+        private = private or field in _PRIVATE
         if is_map(value):
             users = field in USER_NAMED
             return {
-                self._key(key, users=users): self._names_masked(each, "" if users else key)
+                self._key(key, users=users): self._names_masked(
+                    each, field if users else key, private=private
+                )
                 for key, each in value.items()
             }
         if is_list(value):
-            return [self._names_masked(each, field) for each in value]
-        if isinstance(value, int | float) and 10**_MAX_DIGITS <= abs(value) < math.inf:
-            return int(self._text(str(abs(int(value)))))
-        if not isinstance(value, str) or field in MESSAGES or _TIME.fullmatch(value):
+            return [self._names_masked(each, field, private=private) for each in value]
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
             return value
-        if _NUMBER.fullmatch(value):
+        if not isinstance(value, str):
+            return self._number(value, private=private)
+        if _SMALL.fullmatch(value) or not value:
+            return value
+        if private:
+            return self._text(value)
+        if field in MESSAGES or _TIME.fullmatch(value):
+            return value
+        if field in _NUMERIC and _NUMBER.fullmatch(value):
             return value
         if has_words(field) and (value in known("values") or _MACHINES.fullmatch(value)):
             return value
         return "".join(self._part(part) for part in _PART.split(value))
+
+    def _number(self, value: float, *, private: bool) -> float:
+        if not math.isfinite(value):
+            return value
+        if abs(value) >= (100 if private else 10**_MAX_DIGITS):
+            return int(self._text(str(abs(int(value)))))
+        return float(f"{value:.{_MAX_DIGITS}g}") if isinstance(value, float) else value
 
     def _key(self, key: str, *, users: bool) -> str:
         return key if key in (_SERVICE_KEYS if users else known("fields")) else self._text(key)
@@ -157,7 +190,9 @@ class Masking:
         if field not in MESSAGES or not isinstance(value, str):
             return value
         shown = HIDDEN.sub("#", value.partition("\n")[0][:500])
-        return _TOKEN.sub(lambda match: self._token(match[0]), shown)
+        shown = _TOKEN.sub(lambda match: self._token(match[0]), shown)
+        is_long = sum(each.isdigit() for each in shown) > _MAX_SHOWN
+        return re.sub(r"\d+", "#", shown) if is_long else shown
 
     def _token(self, token: str) -> str:
         """Return a word of a message, or a compound of words; ``#`` if one is not known."""

@@ -155,7 +155,8 @@ def _read_log(plan: Plan) -> None:
             context = JobContext(ledger.job_folder(run, plan.provider), emulator)
         for trial in lifecycle.results(run)[0].trials[:1]:
             if (lines := provider.read_log(plan, context, trial)) is not None:
-                record_call(READ_LOG, {}, 200, any(PRINTED in line for line in lines))
+                has_output = any(PRINTED in line for line in lines)
+                record_call(READ_LOG, {}, 200, {"has_output": has_output})
 
 
 def _execute(new: lifecycle.NewRun, name: str, notify: Callable[[str], None]) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cloudtune.provider import Json
-from cloudtune.provider.call_record import Answer, Call
+from cloudtune.provider.call_record import Answer, Call, answer_all
 from cloudtune_sagemaker.native.names import AUTO
 
 
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:
     """Yield the answer to each sentence of the page that calls can answer."""
-    for question, check in CHECKS.items():
-        yield Answer(question, check(calls))
+    yield from answer_all(CHECKS, calls)
 
 
 def _tuning_jobs(calls: Sequence[Call]) -> dict[str, Json]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cloudtune.provider import Json
-from cloudtune.provider.call_record import Answer, Call, logged, step_of
+from cloudtune.provider.call_record import Answer, Call, answer_all, logged, step_of
 
 _WAITS = frozenset(["JOB_STATE_QUEUED", "JOB_STATE_PENDING"])
 _RAN = frozenset(["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"])
@@ -33,10 +34,14 @@ class Seen:
 
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:
     """Yield the answer to each sentence of the page that calls can answer."""
+    yield from answer_all(
+        {question: partial(_check, check) for question, check in CHECKS.items()}, calls
+    )
+
+
+def _check(check: Callable[[Seen], str], calls: Sequence[Call]) -> str:
     jobs = {str(job["name"]): job for job in _jobs(calls, "CustomJob")}
-    seen = Seen(_jobs(calls, "HyperparameterTuningJob"), jobs, calls)
-    for question, check in CHECKS.items():
-        yield Answer(question, check(seen))
+    return check(Seen(_jobs(calls, "HyperparameterTuningJob"), jobs, calls))
 
 
 def _failed(seen: Seen) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from cloudtune.provider import Json
-from cloudtune.provider.call_record import Answer, Call, logged
+from cloudtune.provider.call_record import Answer, Call, answer_all, logged
 from cloudtune_watson import response
 from cloudtune_watson.documents import name_of, part, rows
 from cloudtune_watson.versions import BackendName
@@ -26,12 +27,14 @@ OMITTED: Mapping[BackendName, Mapping[str, str]] = {
 
 def answers(calls: Sequence[Call]) -> Iterator[Answer]:
     """Yield the answer to each sentence of the page that calls can answer."""
-    for question, check in CHECKS.items():
-        kind = "training" if "training" in question else "deployment job"
+    for answer in answer_all(CHECKS, calls):
+        kind = "training" if "training" in answer.question else "deployment job"
         operation = "CreateTraining" if kind == "training" else "CreateDeploymentJob"
         is_seen = any(call.operation == operation for call in calls)
-        missing = Answer.missing if is_seen else f"no {kind} ran, see providers.watson.backend"
-        yield Answer(question, check(calls), missing)
+        if is_seen or answer.answer or answer.missing != Answer.missing:
+            yield answer
+        else:
+            yield replace(answer, missing=f"no {kind} ran, see providers.watson.backend")
 
 
 def _kept_files(calls: Sequence[Call]) -> str:

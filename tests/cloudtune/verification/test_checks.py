@@ -64,7 +64,7 @@ VERTEX = [
         "timeout", "FAILED", "INFEASIBLE", {**STOPPED, "error": {"message": "ran too long"}}
     ),
     *tuning_job("stop", "CANCELLED", "STOPPING", STOPPED),
-    Call(READ_LOG, {}, 200, answer=False),
+    Call(READ_LOG, {}, 200, {"has_output": False}),
 ]
 
 
@@ -97,7 +97,7 @@ JOBS = [
     Call("GetDeploymentJob", {}, 200, deployment_job("b", "running", has_files=False)),
     Call("GetDeploymentJob", {}, 200, deployment_job("a", "canceled", has_files=True)),
     Call("GetDeploymentJob", {}, 200, deployment_job("b", "canceled", has_files=False)),
-    Call(READ_LOG, {}, 200, answer=True),
+    Call(READ_LOG, {}, 200, {"has_output": True}),
 ]
 EARLY = {
     "HyperParameterTuningJobArn": "arn",
@@ -199,6 +199,23 @@ def test_calls_answer_a_sentence(
         each for each in registry.get(provider).verify(calls) if each.question.startswith(question)
     )
     assert found.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("provider", "call"),
+    [
+        ("sagemaker", Call("DescribeHyperParameterTuningJob", {}, 200, {"another": "form"})),
+        ("vertex", Call("GetHyperparameterTuningJob", {}, 200, {"name": "7", "trials": [None]})),
+        ("vertex", Call("GetCustomJob", {}, 200, ["a list"])),
+        ("watson", Call(READ_LOG, {}, 200, ["a list"])),
+    ],
+)
+def test_an_unknown_form_of_an_answer_ends_no_verification(provider: str, call: Call) -> None:
+    found = [*registry.get(provider).verify([call])]
+    assert any("another form than cloudtune knows" in each.missing for each in found)
+    assert [each.question for each in found] == [
+        each.question for each in registry.get(provider).verify(())
+    ]
 
 
 @pytest.mark.parametrize("provider", ["sagemaker", "vertex", "watson"])

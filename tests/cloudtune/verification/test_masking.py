@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -86,7 +90,7 @@ def test_the_form_and_the_words_of_the_service_stay() -> None:
         ("can't find the job of bob, can't read", "can#t read"),
         ("password=hunter is not allowed", "# is not allowed"),
         ("password= hunter is not allowed", "#= # is not allowed"),
-        ("call +44 20 79 46 09 58", "# +#"),
+        ("call +44 20 79 46 09 58", "# # #"),
         ("_bob_ in __init__ failed", "# in # failed"),
         ("bob\tAcmeCorp\x00bob failed", "#\t#\x00# failed"),
         ("No training job succeeded after 5 attempts", None),
@@ -143,6 +147,70 @@ def test_keys_and_texts_of_unknown_maps_are_masked(document: dict[str, Any]) -> 
     text = json.dumps(recorded({"name": "job-of-alice", **document})).lower()
     assert "bob" not in text
     assert "acme" not in text
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "upper case": str.upper,
+    "reversed": lambda text: text[::-1],
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "hex": lambda text: text.encode().hex(),
+    "hex in pairs": lambda text: text.encode().hex(" "),
+    "URL": lambda text: quote(text, safe=""),
+    "URL in full": lambda text: "".join(f"%{each:02x}" for each in text.encode()),
+    "HTML": lambda text: "".join(f"&#{ord(each)};" for each in text),
+    "JSON": lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
+    **{
+        f"pairs with {mark!r}": lambda text, mark=mark: mark.join(re.findall("..?", text))
+        for mark in (" ", ",", ";", "-", ".", "|", "_", ", ", " and ")
+    },
+}
+
+
+def documents(text: str) -> dict[str, Any]:
+    """Return a text wherever a service may repeat it."""
+    message = {"message": f"User {text} is not authorized", "details": [{"metadata": {text: text}}]}
+    return {
+        "FailureReason": text,
+        "RoleArn": text,
+        "HyperParameterTuningJobArn": f"arn:aws:sagemaker:{text}:{text}:{text}/{text}",
+        "OutputDataConfig": {"S3OutputPath": f"s3://{text}/output/{text}"},
+        "TrainingImage": f"{text}.dkr.ecr.us-east-1.amazonaws.com/{text}:{text}",
+        "Tags": [{"Key": "owner", "Value": text}, {"Key": text, "Value": "1"}],
+        "Environment": {"X": text, text: "1"},
+        "TrainingJobStatus": text,
+        "InstanceType": f"ml.{text}.large",
+        "SecondaryStatusTransitions": [{"Status": text, "StatusMessage": text}],
+        "error": {"code": 7, **message},
+        "labels": {text: text},
+        "env": [{"name": text, "value": text}],
+        "args": [f"--x={text}", text],
+        "network": f"projects/{text}/global/networks/{text}",
+        "webAccessUris": {text: text},
+        "entity": {"name": text, "custom": {text: text, "n": [text]}, "tags": [text]},
+        "path": f"/ml/v4/deployment_jobs/{text}?space_id={text}",
+        "query": {text: text},
+        "errors": [{"code": text, "more_info": text, **message}],
+    }
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_encoding_passes_a_name(encoding: str) -> None:
+    for secret in (*HOSTILE, ROLE, "482913"):
+        text = ENCODINGS[encoding](secret)
+        for field, document in documents(text).items():
+            (item,) = recorded({"name": "job-of-alice", field: document})["sequence"]
+            answer = json.dumps(item["answer"], ensure_ascii=False).lower()
+            assert text.lower() not in answer, field
+
+
+@pytest.mark.parametrize("field", ["labels", "Tags", "tags", "Environment", "env", "custom"])
+@pytest.mark.parametrize("value", [482913, 4829.13, "482913", "1990-05-17T00:00:00Z", "48.2913"])
+def test_numbers_of_the_user_are_masked(field: str, value: object) -> None:
+    (item,) = recorded({"name": "job-of-alice", field: [{"value": value}]})["sequence"]
+    assert str(value) not in json.dumps(item["answer"])
+    assert type(next(iter(item["answer"][field][0].values()))) in (type(value), int)
 
 
 @pytest.mark.parametrize("account", [111122223333, 111122223333.0, -1.11122223333e11])
