@@ -20,6 +20,7 @@ from cloudtune.results.selection import top_trials
 from cloudtune.runs.confirmations import confirmed_run, confirmed_trial, known_spread
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
+from cloudtune.study.constraints import outcome_constraints
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import (
     Space,
@@ -107,11 +108,14 @@ def why_needless(plan: Plan) -> str:
     """Return why the winner of a search needs no confirmation; empty if it does.
 
     That is the case if its lead is large against the noise that an earlier confirmation of the same
-    code has measured. It is not if there is a metric that the search has not seen.
+    code has measured. It is not if there is a metric that the search has not seen, or if another
+    seed may break a constraint.
     """
     confirmation = plan.facts.confirmation
     metric = plan.study.objectives[0].metric
     if confirmation is None or metric != confirmation.search_metric or confirmation.is_ablation:
+        return ""
+    if outcome_constraints(plan.study):
         return ""
     job = next(
         job for job, _ in read_results(confirmation.run) if job.provider == confirmation.provider

@@ -25,6 +25,9 @@ from cloudtune.formats.ray.names import (
 from cloudtune.formats.ray.space import SpaceReader
 from cloudtune.study.yaml_reader import is_list, is_map
 
+_CONSTRAINTS = frozenset(["parameter_constraints", "outcome_constraints"])
+"""The arguments of ``AxSearch`` with conditions as texts."""
+
 
 class TunerReader(DocumentReader):
     """Reads one tuner."""
@@ -128,7 +131,12 @@ class TunerReader(DocumentReader):
             else:
                 text = "kept for Ray: a study has only flat maps as first trials"
                 arguments.warn("points_to_evaluate", text)
-        for key in arguments.rest().keys() - {"metric", "mode", "points_to_evaluate"}:
+        for key in sorted(_CONSTRAINTS & arguments.rest().keys()):
+            arguments.warn(
+                key, "kept for Ray: elsewhere, write them under constraints of the study"
+            )
+        known_keys = _CONSTRAINTS | {"metric", "mode", "points_to_evaluate"}
+        for key in arguments.rest().keys() - known_keys:
             arguments.note(key, "kept for Ray: no other service has this argument")
         self._data["strategy"] = strategy
         self._origins["strategy"] = tune.at("search_alg")

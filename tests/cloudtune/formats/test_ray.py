@@ -182,6 +182,17 @@ def test_what_a_study_cannot_hold(
         FILES.read_text(text, tmp_path, "tuner.json")
 
 
+def test_constraints_of_ax_are_named(tmp_path: Path) -> None:
+    arguments = {"parameter_constraints": ["x + y <= 1"], "outcome_constraints": ["memory <= 3"]}
+    config = {"search_alg": {"AxSearch": arguments}, "metric": "loss", "mode": "min"}
+    text = json.dumps({"param_space": {"x": {"uniform": [0, 1]}}, "tune_config": config})
+    imported = FILES.read_text(text, tmp_path, "tuner.json")
+    named = {
+        each.path.rpartition(".")[2] for each in imported.findings if "write them" in str(each)
+    }
+    assert named == arguments.keys()
+
+
 @pytest.mark.parametrize("name", ["pbt", "PopulationBasedTraining", "pb2"])
 def test_population_based_training_is_refused(name: str, tmp_path: Path) -> None:
     config = {"scheduler": {name: {"time_attr": "training_iteration"}}}

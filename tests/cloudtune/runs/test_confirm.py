@@ -182,6 +182,9 @@ def test_a_large_lead_needs_no_confirmation(capsys: pytest.CaptureFixture[str]) 
     assert call("confirm", run) == 0
     assert f"confirming run {run} is not needed" in capsys.readouterr().out
     assert confirmations_of([run]) == []
+    constrained = search(quiet, constraints=["m >= 0"])  # which another seed may break
+    assert call("confirm", constrained, "--seeds", "2") == 0
+    assert len(confirmations_of([constrained])) == 1
     assert call("confirm", run, "--fixed", "--seeds", "2") == 0
     assert len(confirmations_of([run])) == 1
 
