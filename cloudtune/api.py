@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from cloudtune.runs.run_results import Results
 
 if TYPE_CHECKING:
+    from cloudtune.comparison.explanation import Explanation, TrialExplanation
     from cloudtune.engine.observer import Observer
     from cloudtune.provider.plan import Plan
     from cloudtune.results.events import Outcome
@@ -188,6 +189,31 @@ class Run:
         from cloudtune.runs.proposals import propose
 
         return propose(self.id, parameters, why=why, on=on, wait=wait)
+
+    def explain(
+        self, trial: int | None = None, *, on: str | None = None
+    ) -> Explanation | TrialExplanation:
+        """Return what the search believes, or why it chose a trial.
+
+        Args:
+            trial: The number of the trial; None for the search.
+            on: The provider, if the run has several jobs.
+
+        Raises:
+            UsageError: If there is no such job or trial, or the study has several objectives.
+        """
+        from cloudtune.comparison import explanation
+        from cloudtune.errors import UsageError
+        from cloudtune.runs.confirmations import confirmations_of
+
+        jobs = [job for job in self.results() if on in {None, job.provider}]
+        if len(jobs) != 1:
+            names = ", ".join(job.provider for job in self.results())
+            raise UsageError(f"run {self.id} has jobs on {names}; name one of them")
+        (job,) = jobs
+        if trial is None:
+            return explanation.explain(job, confirmations_of([self.id]))
+        return explanation.explain_trial(job, trial)
 
     def stop(self, *on: str) -> None:
         """Ask the run, or its jobs on some providers, to end gracefully; again, to end at once.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.messages import echo_message
-from cloudtune.cli.options import examples, json_option
+from cloudtune.cli.options import examples, json_option, split_run_and_trial
 
 if TYPE_CHECKING:
     from cloudtune.runs.download import Fetch
@@ -49,10 +49,7 @@ def fetch(
     from cloudtune.runs.fetch import find_files
     from cloudtune.study.quantities import format_bytes, format_count
 
-    if len(words) > 2:
-        raise click.UsageError("give at most a run and a trial number")
-    number = int(words[-1]) if words and words[-1].isdecimal() else None
-    run = next((word for word in words[:1] if number is None or len(words) == 2), None)
+    run, number = split_run_and_trial(words)
     if (number is None) != best:
         raise click.UsageError("give a trial number or --best")
     files = find_files(run, number, on=on, target=output)

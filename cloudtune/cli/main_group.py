@@ -33,6 +33,7 @@ _COMMANDS = {
     },
     "Results": {
         "confirm": ("confirm", "Repeat the best trials with new seeds: is the gain real?"),
+        "explain": ("explain", "Tell what the search believes, or why it chose a trial."),
         "results": ("results", "Print trials as a table, JSON, CSV or Parquet."),
         "fetch": ("fetch", "Copy the outputs, checkpoints and log of a trial to this machine."),
         "export": (

@@ -92,6 +92,15 @@ with_images_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
 
 
+def split_run_and_trial(words: tuple[str, ...]) -> tuple[str | None, int | None]:
+    """Return the run and the number of the trial from the words ``[RUN] [TRIAL]``."""
+    if len(words) > 2:
+        raise click.UsageError("give at most a run and a trial number")
+    number = int(words[-1]) if words and words[-1].isdecimal() else None
+    run = next((word for word in words[:1] if number is None or len(words) == 2), None)
+    return run, number
+
+
 def examples(*lines: str) -> Callable[[Any], Any]:
     """Return a decorator that adds examples to the help of a command."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cloudtune.cli.options import examples, job_option, run_argument
+from cloudtune.cli.options import examples, job_option, run_argument, split_run_and_trial
 
 if TYPE_CHECKING:
     from cloudtune.runs.logs import ServiceLog
@@ -47,10 +47,7 @@ def logs(words: tuple[str, ...], on: str | None, *, follow: bool) -> None:
     """
     from cloudtune.runs.logs import ServiceLog, find_log, follow_log
 
-    if len(words) > 2:
-        raise click.UsageError("give at most a run and a trial number")
-    number = int(words[-1]) if words and words[-1].isdecimal() else None
-    run = next((word for word in words[:1] if number is None or len(words) == 2), None)
+    run, number = split_run_and_trial(words)
     log = find_log(run, number, on)
     if follow:
         _print_lines(follow_log(log))

@@ -19,6 +19,7 @@ from cloudtune.comparison.best_trials import (
     parameter_distances,
 )
 from cloudtune.comparison.caveats import Caveat, find_caveats
+from cloudtune.comparison.explanation import Explanation, explain
 from cloudtune.comparison.groups import Group, group_jobs
 from cloudtune.comparison.importance import METHOD, Importance, parameter_importance
 from cloudtune.comparison.overview import Overview, overview
@@ -115,6 +116,8 @@ class Comparison:
     importance_method: str
     confirmations: tuple[ConfirmationResult, ...] = ()
     """What repeated trials found, of these jobs and of runs that confirm them."""
+    explanation: Explanation | None = None
+    """What the search of the only group believes; None with several groups or objectives."""
     format: Literal["cloudtune.report/v1"] = FORMAT
 
     @property
@@ -150,6 +153,10 @@ def compare(
     groups = group_jobs(jobs)
     goals = [objective.goal for objective in study.objectives]
     bests = best_trials(groups, goals[0]) if len(goals) == 1 else ()
+    confirmed = (
+        *(found for job in jobs if (found := analyze(job))),
+        *(each for each in confirmations if each.run not in {job.run for job in jobs}),
+    )
     return Comparison(
         name=study.name or "study",
         description=study.description or "",
@@ -195,11 +202,20 @@ def compare(
             parameter_importance(group, index) for index in range(len(goals)) for group in groups
         ),
         importance_method=METHOD,
-        confirmations=(
-            *(found for job in jobs if (found := analyze(job))),
-            *(each for each in confirmations if each.run not in {job.run for job in jobs}),
-        ),
+        confirmations=confirmed,
+        explanation=_explanation(groups, confirmed),
     )
+
+
+def _explanation(
+    groups: Sequence[Group], confirmations: Sequence[ConfirmationResult]
+) -> Explanation | None:
+    """Return what the search of the only group believes, by the job with the most trials."""
+    if len(groups) != 1 or len(groups[0].jobs[0].study.objectives) != 1:
+        return None
+    job = max(groups[0].jobs, key=lambda job: len(job.trials))
+    found = None if job.confirmation else explain(job, confirmations)
+    return found if found and found.fit else None
 
 
 def _common_study(jobs: Sequence[StudyResult]) -> Study:

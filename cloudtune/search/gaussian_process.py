@@ -136,6 +136,15 @@ class Posterior:
         self.mean_at_rows: FloatArray = values - self._noise * self._alpha
         """The posterior mean at the rows themselves, without their noise."""
 
+    def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
+        """Return the mean and the standard deviation that the other rows predict for each row.
+
+        Rasmussen and Williams, equations 5.12. Call it before rows are added.
+        """
+        precision = np.diagonal(self._inverse)
+        values = self.mean_at_rows + self._noise * self._alpha
+        return values - self._alpha / precision, np.sqrt(1 / precision)
+
     def calibrate(self) -> None:
         """Correct predictions by the leave-one-out errors of the rows nearby.
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.comparison.overview import Overview
 from cloudtune.reporting.documents.overview import describe_overview
-from cloudtune.reporting.documents.tables import Table, build_tables
+from cloudtune.reporting.documents.table import Table
+from cloudtune.reporting.documents.tables import build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
     shared_caveats,

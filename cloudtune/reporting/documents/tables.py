@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from textwrap import shorten
 
@@ -15,8 +14,12 @@ from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.overview import MAX_TOP_TRIALS
 from cloudtune.comparison.rankings import join_words
 from cloudtune.comparison.time_breakdown import PHASES
-from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
+from cloudtune.reporting.documents.search_tables import (
+    confirmation_tables,
+    explanation_table,
+    proposals_table,
+)
+from cloudtune.reporting.documents.table import Table
 from cloudtune.reporting.documents.wording import (
     UNKNOWN,
     describe_comparability,
@@ -27,7 +30,6 @@ from cloudtune.reporting.documents.wording import (
     trial_chooser,
 )
 from cloudtune.reporting.phrases import (
-    format_objectives,
     format_parameters,
     format_short,
     visible_value,
@@ -37,27 +39,11 @@ from cloudtune.study.search_space import Value
 _MAX_REASON = 80
 """Characters of a job's reason in the table of runs. The verdict's caveats have all of it."""
 _MAX_TRIALS = 50
-"""Trials in the table of a Pareto front, or of those that were proposed."""
+"""Trials in the table of a Pareto front."""
 _PHASE_NAMES = {
     **{phase: PHASES[phase] for phase in ("starting", "training", "ending")},
     "not told": UNKNOWN,
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text."""
-
-    id: str
-    title: str
-    note: str
-    """What a reader needs to know to read the table."""
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    prose: bool = False
-    """Whether the last columns are sentences, too long for the width of a terminal."""
-    command: bool = False
-    """Whether the last column is a command, which must stay on one line."""
 
 
 def build_tables(comparison: Comparison) -> list[Table]:
@@ -65,6 +51,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
     tables = [
         top_trials_table(comparison),
         *(table for each in comparison.confirmations for table in confirmation_tables(each)),
+        explanation_table(comparison),
         runs_table(comparison),
         front_table(comparison),
         best_trials_table(comparison),
@@ -77,27 +64,6 @@ def build_tables(comparison: Comparison) -> list[Table]:
         comparability_table(comparison),
     ]
     return [table for table in tables if table.rows]
-
-
-def confirmation_tables(result: ConfirmationResult) -> tuple[Table, Table]:
-    """Return what a confirmation found in words, and its candidates."""
-    facts = tuple(describe_confirmation(result))
-    columns = confirmation_columns(result)
-    title = f"Is the gain real? Run {result.run} repeats run {result.confirms}"
-    note = (
-        "A star marks the trial to take. The intervals of the differences hold together in 95 of "
-        "100 confirmations, at whatever seed these end, and so do those of the means."
-    )
-    return (
-        Table(f"confirmation-{result.run}", title, "", ("question", "answer"), facts, prose=True),
-        Table(
-            f"repeated-{result.run}",
-            f"The candidates of run {result.run}",
-            note,
-            tuple(columns),
-            tuple(zip(*columns.values(), strict=True)),
-        ),
-    )
 
 
 def runs_table(comparison: Comparison) -> Table:
@@ -329,28 +295,6 @@ def failures_table(comparison: Comparison) -> Table:
     columns = ("group", "trials", "reason of the first trial", "its log")
     title = "Failed trials by cause"
     return Table("failures", title, note, columns, rows, prose=True, command=True)
-
-
-def proposals_table(comparison: Comparison) -> Table:
-    """Return the trials that were proposed from outside, the latest ones of many."""
-    rows = [
-        (
-            group.label,
-            f"{job.run} {trial.number}",
-            trial.state.replace("_", " "),
-            format_objectives(job.study, trial),
-            trial.why,
-        )
-        for group in comparison.groups
-        for job in group.jobs
-        for trial in job.trials
-        if trial.proposal
-    ]
-    more = len(rows) - _MAX_TRIALS
-    note = f"The latest of {len(rows)}; `cloudtune results` has all." if more > 0 else ""
-    columns = ("group", "run and trial", "state", "result", "why")
-    shown = tuple(rows[-_MAX_TRIALS:])
-    return Table("proposals", "Trials that were proposed", note, columns, shown, prose=True)
 
 
 def findings_table(comparison: Comparison) -> Table:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudtune.reporting.documents.html.axis_range import AxisRange
-from cloudtune.reporting.documents.tables import Table
+from cloudtune.reporting.documents.table import Table
 from cloudtune.reporting.sanitize import sanitize_line
 
 Spec = dict[str, Any]

@@ -18,6 +18,7 @@ from cloudtune.errors import import_extra
 from cloudtune.reporting.documents.html.chart import Chart
 from cloudtune.reporting.documents.html.confirmation_chart import confirmation_chart
 from cloudtune.reporting.documents.html.downsample import downsample
+from cloudtune.reporting.documents.html.explanation_chart import explanation_chart
 from cloudtune.reporting.documents.html.progress_charts import (
     learning_chart,
     progress_charts,
@@ -29,7 +30,8 @@ from cloudtune.reporting.documents.html.space_charts import (
 )
 from cloudtune.reporting.documents.html.vega import vega_bundle
 from cloudtune.reporting.documents.overview import describe_overview
-from cloudtune.reporting.documents.tables import build_tables, confirmation_tables
+from cloudtune.reporting.documents.search_tables import confirmation_tables
+from cloudtune.reporting.documents.tables import build_tables
 from cloudtune.reporting.documents.wording import (
     describe_objectives,
     shared_caveats,
@@ -97,6 +99,9 @@ def _draw(comparison: Comparison, keys: Sequence[str]) -> tuple[dict[str, list[C
     sections: dict[str, list[Chart | None]] = {
         "progress": [*progress_charts(comparison, labels)],
         "confirmation": [confirmation_chart(c, labels[0]) for c in comparison.confirmations],
+        "explanation": [
+            explanation_chart(comparison.explanation, labels[0]) if comparison.explanation else None
+        ],
         "front": [front_chart(comparison, trials, labels)],
         "slices": [*slice_charts(study, trials, labels, keys)],
         "parallel": [parallel_chart(study, trials, labels)],

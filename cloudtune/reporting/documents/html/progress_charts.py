@@ -23,7 +23,8 @@ from cloudtune.reporting.documents.html.chart import (
     value_axis,
 )
 from cloudtune.reporting.documents.html.downsample import select_evenly
-from cloudtune.reporting.documents.tables import Table, improvements_table
+from cloudtune.reporting.documents.table import Table
+from cloudtune.reporting.documents.tables import improvements_table
 from cloudtune.reporting.documents.wording import format_number, format_time
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Objective

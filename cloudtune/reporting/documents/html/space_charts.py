@@ -22,7 +22,8 @@ from cloudtune.reporting.documents.html.chart import (
     value_axis,
 )
 from cloudtune.reporting.documents.html.downsample import PlottedTrial
-from cloudtune.reporting.documents.tables import Table, front_table
+from cloudtune.reporting.documents.table import Table
+from cloudtune.reporting.documents.tables import front_table
 from cloudtune.reporting.documents.wording import format_number
 from cloudtune.reporting.phrases import format_short
 from cloudtune.search.axes import build_axes

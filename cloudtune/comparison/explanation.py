@@ -1,0 +1,325 @@
+"""What a search believes after its trials, and why it chose one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import Field
+
+from cloudtune.comparison.best_so_far import eligible_trials
+from cloudtune.comparison.bounds import BoundHit, bound_hits
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.errors import UsageError
+from cloudtune.results.aggregate import count_states, failures_by_cause
+from cloudtune.results.model import StudyResult, Trial, encode_json
+from cloudtune.search.bayesian_turns import is_second_turn
+from cloudtune.search.surrogate import Checked, Prediction, Surrogate, fit_surrogate
+from cloudtune.study.search_space import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FORMAT: Literal["cloudtune.explanation/v1"] = "cloudtune.explanation/v1"
+_MAX_TRIALS, _MAX_SURPRISES, _MAX_CAUSES = 5, 5, 5
+_EVEN = 8
+"""The first trials of the strategy `bayesian`, which cover the space evenly."""
+_TOP_SHARE, _MIN_TOP = 0.1, 3
+
+
+@dataclass(frozen=True)
+class TopTrial:
+    """A measured trial and what the others predict for it."""
+
+    number: int
+    value: float
+    predicted: Checked | None
+    parameters: Mapping[str, Value]
+    why: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well the model predicts each trial from all others."""
+
+    trials: int
+    rank_correlation: float
+    """Spearman's, of predicted and measured values: 1 if their orders agree, 0 if by chance."""
+    within_interval: float
+    """The share of the measured values in their 95 % intervals."""
+    surprises: tuple[Checked, ...]
+    """Those that are furthest outside, the worst first."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause of failures."""
+
+    trials: int
+    first: int
+    reason: str
+    parameters: Mapping[str, Value]
+    """Those of the first trial."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of the limits; None where there is no limit."""
+
+    trials: int | None
+    seconds: float | None
+    cost: float | None
+    currency: str | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the trials of one job make one believe."""
+
+    run: str
+    provider: str
+    metric: str
+    goal: str
+    strategy: str
+    trials: Mapping[str, int]
+    """The number of trials in each state."""
+    best: tuple[TopTrial, ...]
+    """The best trials, the best first."""
+    fit: Fit | None
+    """None if there are too few trials for a model, as are the predictions."""
+    predicted_best: Prediction | None
+    """The assignment with the best predicted value, tried or not."""
+    least_certain: Prediction | None
+    """The assignment of whose value the model knows least."""
+    failures: tuple[Cause, ...]
+    noise_floor: float | None
+    """How far two runs of one setting are apart by chance; None if no confirmation measured it."""
+    at_bounds: tuple[BoundHit, ...]
+    left: Left
+    checked: Annotated[tuple[Checked, ...], Field(exclude=True)] = ()
+    """All measured trials, for the plot; not in the JSON."""
+    format: Literal["cloudtune.explanation/v1"] = FORMAT
+
+    def to_json(self) -> str:
+        """Return the explanation as JSON, with numbers rounded to five digits."""
+        return encode_json(_rounded(replace(self, checked=())))
+
+
+@dataclass(frozen=True)
+class TrialExplanation:
+    """Why a search chose a trial, and what it expected."""
+
+    run: str
+    provider: str
+    number: int
+    state: str
+    parameters: Mapping[str, Value]
+    value: float | None
+    origin: str
+    """Who or what chose it."""
+    expected: Prediction | None
+    """What the trials that had ended before it started predict; None if they were too few."""
+    best_before: float | None
+    """The best value of those trials."""
+    learned_from: int
+    """How many trials those were."""
+    format: Literal["cloudtune.explanation/v1"] = FORMAT
+
+    def to_json(self) -> str:
+        """Return the explanation as JSON, with numbers rounded to five digits."""
+        return encode_json(_rounded(self))
+
+
+def explain(job: StudyResult, confirmations: Sequence[ConfirmationResult] = ()) -> Explanation:
+    """Return what the trials of a job make one believe.
+
+    Args:
+        job: The job, with one objective.
+        confirmations: What runs found that confirm it, for the noise floor.
+
+    Raises:
+        UsageError: If the study has several objectives.
+    """
+    if len(job.study.objectives) != 1:
+        raise UsageError(f"run {job.run} has several objectives: explain one of its trials")
+    objective = job.study.objectives[0]
+    measured = eligible_trials(job.trials)
+    model = fit_surrogate(job.study, measured)
+    checked = {each.number: each for each in (model.check() if model else ())}
+    ordered = sorted(measured, key=lambda trial: _loss(job, trial))
+    explored = model.explore() if model else None
+    top = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
+    floors = [each.noise_floor for each in confirmations if each.noise_floor is not None]
+    return Explanation(
+        run=job.run,
+        provider=job.provider,
+        metric=objective.metric,
+        goal=objective.goal,
+        strategy=job.study.strategy.name if job.mode == "driven" else "the service's tuner",
+        trials=dict[str, int](count_states(job.trials).items()),
+        best=tuple(
+            TopTrial(
+                trial.number,
+                _value(trial),
+                checked.get(trial.number),
+                trial.parameters,
+                trial.why,
+            )
+            for trial in ordered[:_MAX_TRIALS]
+        ),
+        fit=_fit([*checked.values()]) if checked else None,
+        predicted_best=explored[0] if explored else None,
+        least_certain=explored[1] if explored else None,
+        failures=tuple(_causes(job)),
+        noise_floor=floors[-1] if floors else None,
+        at_bounds=bound_hits(job.study, top),
+        left=_left(job),
+        checked=tuple(checked.values()),
+    )
+
+
+def explain_trial(job: StudyResult, number: int) -> TrialExplanation:
+    """Return why a job's trial was chosen.
+
+    Raises:
+        UsageError: If there is no such trial.
+    """
+    trial = next((each for each in job.trials if each.number == number), None)
+    if trial is None:
+        raise UsageError(f"there is no trial {number}; `cloudtune results` lists the trials")
+    start = math.inf if trial.created is None else trial.created
+    before = [
+        each
+        for each in eligible_trials(job.trials)
+        if each.number < number and each.ended is not None and each.ended <= start
+    ]
+    model = fit_surrogate(job.study, before) if len(job.study.objectives) == 1 else None
+    best = min(before, key=lambda each: _loss(job, each), default=None)
+    has_value = len(job.study.objectives) == 1 and trial.objective is not None
+    return TrialExplanation(
+        run=job.run,
+        provider=job.provider,
+        number=number,
+        state=trial.state,
+        parameters=trial.parameters,
+        value=_value(trial) if has_value else None,
+        origin=_origin(job, trial, model),
+        expected=model.predict(trial.parameters) if model else None,
+        best_before=_value(best) if best and len(job.study.objectives) == 1 else None,
+        learned_from=len(before),
+    )
+
+
+def _origin(job: StudyResult, trial: Trial, model: Surrogate | None) -> str:
+    strategy = job.study.strategy
+    if trial.replaces is not None:
+        return f"it repeats trial {trial.replaces}, which was interrupted"
+    if trial.seed is not None:
+        return "it repeats a candidate with another seed, to confirm it"
+    if trial.proposal:
+        return f"it was proposed from outside{f': {trial.why}' if trial.why else ''}"
+    if job.mode == "managed":
+        return f"the tuner of {job.provider} chose it, and does not say why"
+    earlier = [t for t in job.trials if t.number < trial.number and t.replaces is None]
+    index = len(earlier)
+    own = sum(not each.proposal for each in earlier)
+    if own < len(job.study.initial_trials):
+        return "it is an initial trial of the study"
+    match strategy.name:
+        case "random":
+            return "it is a random one"
+        case "grid" | "list":
+            return f"it is the next one of the {strategy.name}"
+        case "bayesian" if strategy.method in {None, "gp"} and (index < _EVEN or model is None):
+            return f"it is one of the first {_EVEN}, which cover the space evenly"
+        case "bayesian" if strategy.method is None and is_second_turn(index):
+            return "it was the turn of the tree-structured Parzen estimator"
+        case "bayesian" if strategy.method in {None, "gp"}:
+            return "it had the largest expected improvement on the best predicted value"
+        case "bayesian":
+            return f"the method {strategy.method} suggested it"
+        case "genetic":
+            return "it is a child of two of the best trials so far"
+        case _:
+            return f"it is a new trial of {strategy.name}"
+
+
+def _fit(checked: Sequence[Checked]) -> Fit:
+    inside = sum(not each.is_surprise for each in checked)
+    surprises = sorted((each for each in checked if each.is_surprise), key=_distance, reverse=True)
+    return Fit(
+        trials=len(checked),
+        rank_correlation=_rank_correlation(checked),
+        within_interval=inside / len(checked),
+        surprises=tuple(surprises[:_MAX_SURPRISES]),
+    )
+
+
+def _distance(each: Checked) -> float:
+    """Return how many widths of its interval a value is from the prediction."""
+    return abs(each.measured - each.predicted) / ((each.high - each.low) or 1.0)
+
+
+def _rank_correlation(checked: Sequence[Checked]) -> float:
+    import numpy as np
+
+    measured = _ranks(np.array([each.measured for each in checked]))
+    predicted = _ranks(np.array([each.predicted for each in checked]))
+    if np.ptp(measured) == 0 or np.ptp(predicted) == 0:
+        return 0.0
+    matrix: NDArray[np.float64] = np.corrcoef(np.stack([measured, predicted]))
+    return float(matrix[0, 1])
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean rank of each value."""
+    import numpy as np
+
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - counts / 2)[inverse], np.float64)
+
+
+def _causes(job: StudyResult) -> Iterator[Cause]:
+    for cause in failures_by_cause([job])[:_MAX_CAUSES]:
+        first = cause.first
+        yield Cause(cause.count, first.number, cause.reason, first.parameters)
+
+
+def _left(job: StudyResult) -> Left:
+    limits = job.study.limits_for(job.provider)
+    counted = sum(trial.state != "cancelled" for trial in job.trials)
+    trials = None if limits.max_trials is None else max(0, limits.max_trials - counted)
+    seconds = None
+    if limits.timeout is not None and job.started is not None:
+        last = max((t.ended for t in job.trials if t.ended is not None), default=job.started)
+        spent = (job.ended or last) - job.started - (job.idle or 0.0)
+        seconds = max(0.0, limits.timeout - spent)
+    costs = [trial.cost for trial in job.trials if trial.cost]
+    limit = limits.max_cost
+    if limit is None:
+        return Left(trials, seconds, None, None)
+    spent_money = sum(cost.amount for cost in costs)
+    return Left(trials, seconds, max(0.0, limit.amount - spent_money), limit.currency)
+
+
+def _loss(job: StudyResult, trial: Trial) -> float:
+    return (-1 if job.study.objectives[0].goal == "maximize" else 1) * _value(trial)
+
+
+def _value(trial: Trial) -> float:
+    return (trial.objective or (math.nan,))[0]
+
+
+def _rounded(value: Any) -> Any:
+    """Return data as maps and lists, with rounded numbers and without empty entries."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, tuple | list):
+        return [_rounded(each) for each in cast("Sequence[Any]", value)]
+    if is_dataclass(value) or isinstance(value, Mapping):
+        entries: Mapping[str, Any] = value if isinstance(value, Mapping) else vars(value)
+        return {name: _rounded(each) for name, each in entries.items() if each not in (None, ())}
+    return value

@@ -1,0 +1,103 @@
+"""What a search believes, and why it chose a trial, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.comparison.explanation import Explanation, TrialExplanation
+from cloudtune.reporting.phrases import format_parameters, format_seconds
+from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
+from cloudtune.study.quantities import format_count
+
+
+def describe_explanation(found: Explanation | TrialExplanation) -> list[tuple[str, str]]:
+    """Return what a search believes, or why it chose a trial, as titles and sentences."""
+    return _trial_items(found) if isinstance(found, TrialExplanation) else [*_items(found)]
+
+
+def _trial_items(found: TrialExplanation) -> list[tuple[str, str]]:
+    items = [("Why", f"{found.origin[0].upper()}{found.origin[1:]}.")]
+    items.append(("Parameters", format_parameters(found.parameters)))
+    learned = format_count(found.learned_from, "trial")
+    if found.expected:
+        text = f"{_number(found.expected.mean)} ({_range(found.expected)}), from {learned}"
+        if found.best_before is not None:
+            text += f" whose best was {_number(found.best_before)}"
+        items.append(("Expected", f"{text}."))
+    else:
+        items.append(("Expected", f"Nothing: {learned} had ended before."))
+    if found.value is not None:
+        outside = found.expected and not found.expected.low <= found.value <= found.expected.high
+        surprise = ", outside of what was expected" if outside else ""
+        items.append(("Measured", f"{_number(found.value)}{surprise}."))
+    return items
+
+
+def _items(found: Explanation) -> Iterator[tuple[str, str]]:
+    counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in found.trials.items())
+    yield "Trials", f"{counts or 'none'}; chosen by {found.strategy}."
+    for index, each in enumerate(found.best):
+        text = f"trial {each.number}: {found.metric} {_number(each.value)}"
+        if each.predicted:
+            text += f", and the others predict {_number(each.predicted.predicted)}"
+            text += f" ({_range(each.predicted)})"
+        why = f" Proposed: {each.why}." if each.why else ""
+        yield "Best" if index == 0 else "", f"{text}. {format_parameters(each.parameters)}.{why}"
+    if found.fit is None:
+        yield "Model", f"None: it needs {MIN_TRIALS} different trials with a result."
+    else:
+        inside = f"{found.fit.within_interval:.0%} of the values are in their 95 % intervals"
+        rank = f"{found.fit.rank_correlation:.2f}"
+        yield (
+            "Model",
+            f"Each of {found.fit.trials} trials predicted from the others: the order agrees by "
+            f"{rank} (1 is all, 0 nothing), and {inside}.{_trust(found.fit.rank_correlation)}",
+        )
+        for odd in found.fit.surprises:
+            text = f"trial {odd.number} has {_number(odd.measured)}, and was expected at"
+            yield "Surprise", f"{text} {_number(odd.predicted)} ({_range(odd)})."
+    if found.predicted_best:
+        yield "Predicted best", _prediction(found.predicted_best)
+    if found.least_certain:
+        yield "Least certain", _prediction(found.least_certain)
+    for cause in found.failures:
+        count = format_count(cause.trials, "trial")
+        parameters = format_parameters(cause.parameters)
+        yield "Failures", f"{count}, first trial {cause.first} ({parameters}): {cause.reason}"
+    if found.noise_floor:
+        floor = _number(found.noise_floor)
+        yield "Noise floor", f"Two runs of one setting are up to {floor} apart by chance."
+    else:
+        yield "Noise floor", f"Unknown; to measure it: cloudtune confirm {found.run} --baseline"
+    for hit in found.at_bounds:
+        yield (
+            "At a bound",
+            f"{hit.parameter} is at its {hit.side} of {hit.bound} in the best trials.",
+        )
+    left = [
+        *([] if found.left.trials is None else [format_count(found.left.trials, "trial")]),
+        *([] if found.left.seconds is None else [format_seconds(found.left.seconds)]),
+        *(
+            []
+            if found.left.cost is None
+            else [f"{found.left.cost:.2f} {found.left.currency or ''}".rstrip()]
+        ),
+    ]
+    if left:
+        yield "Left", ", ".join(left) + "."
+
+
+def _trust(correlation: float) -> str:
+    return " It knows too little to be trusted." if correlation < 0.3 else ""
+
+
+def _prediction(found: Prediction) -> str:
+    return f"{_number(found.mean)} ({_range(found)}) at {format_parameters(found.parameters)}."
+
+
+def _range(found: Prediction | Checked) -> str:
+    return f"{_number(found.low)} to {_number(found.high)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
