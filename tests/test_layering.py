@@ -50,6 +50,7 @@ EARLY = {
     "cloudtune/search/encoding.py": {"numpy"},
     "cloudtune/search/gaussian_process.py": {"numpy"},
     "cloudtune/search/gp_search.py": {"numpy"},
+    "cloudtune/search/surrogate.py": {"numpy"},
     "cloudtune/search/hyperband_models.py": {"numpy"},
     "cloudtune/search/pareto.py": {"numpy"},
     "cloudtune/search/front_search.py": {"numpy"},

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SET_PATHS = {
     "objective": "metric goal target select",
-    "strategy": "name seed method resource min max eta",
+    "strategy": "name seed method resource min max eta proposals proposal_wait",
     "limits": "max_trials parallel_trials timeout trial_timeout max_failed_trials patience "
     "max_cost",
     "early_stopping": "rule min_step interval min_trials slack slack_amount eta",

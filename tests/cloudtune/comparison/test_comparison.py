@@ -66,7 +66,7 @@ def test_the_json_keys_of_a_comparison_stay_the_same() -> None:
     assert set(document) == {
         *("name", "description", "objectives", "groups", "verdicts", "curves", "efforts"),
         *("failures", "answers", "apart", "importances", "importance_method", "format"),
-        "confirmations",
+        *("confirmations", "explanation"),
     }
     assert set(verdict) == {
         *("emulated", "labels", "best", "first", "near", "cheapest", "front"),
