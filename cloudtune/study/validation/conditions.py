@@ -27,6 +27,8 @@ def check_when(
             continue  # reported as a cycle
         if parent not in study.parameters:
             hint = suggest_name(parent, [other for other in study.parameters if other != name])
+            if whole := next((each for each in study.maps if parent.startswith(f"{each}.")), ""):
+                hint = f"a condition needs whole maps: list those of {whole}"
             if parent in study.constants:
                 hint = "it is a constant; a condition needs a parameter"
             yield Problem(condition_path, f"unknown parameter {parent}", hint)

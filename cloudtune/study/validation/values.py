@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cloudtune.diagnostics import Problem
 from cloudtune.study.literals import describe_value, format_literal
+from cloudtune.study.map_values import MapValue
 from cloudtune.study.schema import (
     BoolParameter,
     FloatParameter,
@@ -55,7 +56,9 @@ class Domain:
             hint = f"did you mean {describe_value(similar)}?"
         else:
             words = [word for word in self._by_text.values() if isinstance(word, str)]
-            hint = did_you_mean(value, words) if isinstance(value, str) else ""
+            longer = [word for word in words if _is_part_of(value, word)]
+            hint = f"write [{', '.join(map(repr, longer))}]" if longer else ""
+            hint = hint or (did_you_mean(value, words) if isinstance(value, str) else "")
         return Problem(path, f"must be {accepted}, not {describe_value(value)}", hint)
 
     @cached_property
@@ -66,6 +69,11 @@ class Domain:
             if not isinstance(parameter, BoolParameter)
             for member in _listed_values(parameter)[:_MAX_COMPARED]
         }
+
+
+def _is_part_of(value: Value, word: str) -> bool:
+    """Return whether a value is the name in the text of a map."""
+    return isinstance(word, MapValue) and word.startswith(f"{value},")
 
 
 def _listed_values(parameter: Parameter) -> Sequence[Value]:

@@ -10,7 +10,7 @@ import pytest
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
-from cloudtune.planning.preflight import check_completeness, check_lookup, check_secrets
+from cloudtune.planning.preflight import check_completeness, check_lookup, check_maps, check_secrets
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.lookup import (
     code_address,
@@ -92,14 +92,17 @@ def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: 
         ({"script": "train.py", "source": {"far": "far://code"}}, ["trial.env.A"]),
     ],
 )
-def test_without_the_launcher_secrets_are_not_masked(
+def test_without_the_launcher_secrets_are_not_masked_and_maps_are_refused(
     trial: dict[str, Any], unmasked: list[str], base: Path
 ) -> None:
     env = {"A": {"from_env": "TOKEN"}, "B": "plain"}
-    study = Study.model_validate({"trial": {**trial, "env": env}})
+    maps = {"type": "categorical", "values": [{"a": 1}, {"a": 2}]}
+    study = Study.model_validate({"trial": {**trial, "env": env}, "parameters": {"x": maps}})
     lookup = Lookup(code_address=code_address(study, "far"))
     facts = Facts("run", "job", 0, base, lookup=lookup)
     assert [each.path for each in check_secrets(study, facts)] == unmasked
+    refused = ["parameters.x.values"] if unmasked else []
+    assert [each.path for each in check_maps(study, facts)] == refused
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,18 @@ def test_a_search_sees_texts() -> None:
             "initial_trials.0.y",
             "y has no map as a value",
         ),
+        (
+            "[{name: a, b: 1}, {name: a}, {name: c}, {name: c, d: 2}]",
+            "  y: {type: bool, when: {x.name: a}}",
+            "parameters.y.when.x.name",
+            "list those of x",
+        ),
+        (
+            "[{name: a, b: 1}, {name: a, b: 2}, {name: c}]",
+            "  y: {type: bool, when: {x: {name: a}}}",
+            "parameters.y.when.x",
+            "write ['a,b=1', 'a,b=2']",
+        ),
         ("[{a: 1}]", "constraints: x.a > 0", "constraints", "x is one of several maps"),
         ("[{a: 1}]", "trial: {args: ['{{x}}']}", "trial.args.0", "such as {{x.a}}"),
         (
