@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from tests.free_ports import free_ports
 
 RAY = "CLOUDTUNE_TEST_RAY"
 """The variable with the path of Ray's command line; else the one on the PATH is used."""
@@ -35,8 +35,7 @@ class Cluster:
         self._starts = itertools.count(1)
         self.token = secrets.token_hex(32)
         self.folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # sockets need short paths
-        self._port = _free_port()
-        self._dashboard = _free_port()
+        self._port, self._dashboard = free_ports(2)
         self.url = f"http://127.0.0.1:{self._dashboard}"
         self._start(
             "--head",
@@ -89,7 +88,7 @@ class Cluster:
             psutil.wait_procs(processes, 10)
 
     def _start(self, *words: str, **variables: str) -> str:
-        agent = f"--dashboard-agent-listen-port={_free_port()}"
+        agent = f"--dashboard-agent-listen-port={free_ports(1)[0]}"
         env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "CLOUDTUNE_"))},
             "PATH": f"{Path(self._ray).parent}{os.pathsep}{os.environ['PATH']}",
@@ -125,12 +124,3 @@ def _processes(value: str, variable: str = _MARK) -> Iterator[psutil.Process]:
         with suppress(psutil.Error):
             if process.environ().get(variable, "").startswith(value):
                 yield process
-
-
-def _free_port() -> int:
-    """Return a free port outside those of Ray's workers, 10002 to 19999, and of outgoing calls."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("0.0.0.0", port))
-            return port

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.free_ports import free_ports
+
 PROGRAMS = ("slurmctld", "slurmd", "munged", "mungekey")
 COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol")
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -110,7 +112,7 @@ class Cluster:
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("state", "log", *(f"spool/{node}" for node in self.nodes)):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        ports = _free_ports(nodes + 1)
+        ports = free_ports(nodes + 1)
         lines = [
             _CONF.format(
                 host=socket.gethostname().partition(".")[0],
@@ -259,18 +261,6 @@ def _user() -> str:
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _until(
