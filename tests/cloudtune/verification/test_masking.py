@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -149,6 +150,10 @@ def test_keys_and_texts_of_unknown_maps_are_masked(document: dict[str, Any]) -> 
     assert "acme" not in text
 
 
+def in_pairs(mark: str, text: str) -> str:
+    return mark.join(re.findall("..?", text))
+
+
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "upper case": str.upper,
@@ -162,7 +167,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "HTML": lambda text: "".join(f"&#{ord(each)};" for each in text),
     "JSON": lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
     **{
-        f"pairs with {mark!r}": lambda text, mark=mark: mark.join(re.findall("..?", text))
+        f"pairs with {mark!r}": partial(in_pairs, mark)
         for mark in (" ", ",", ";", "-", ".", "|", "_", ", ", " and ")
     },
 }
