@@ -90,12 +90,10 @@ def doctor(
     else:
         for line in format_checks(diagnosis.checks, shutil.get_terminal_size().columns):
             echo_lines(line)
-        if not emulate and (services := [name for name in on if registry.get(name).emulator]):
-            click.echo(
-                "What is not verified about a service shows on the live service: cloudtune verify "
-                f"{' or '.join(services)}",
-                err=True,
-            )
+        for name in on if not emulate else ():
+            if any(registry.get(name).verify(())):
+                text = f"What is not verified about {name}, small jobs there show: "
+                click.echo(f"{text}cloudtune verify {name}", err=True)
     if diagnosis.has_errors or (strict and any(c.severity == "warning" for c in diagnosis.checks)):
         raise SystemExit(1)
 

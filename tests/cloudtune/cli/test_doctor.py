@@ -190,6 +190,16 @@ def test_settings_without_a_study(typed: Cloudtune, account: type[Account]) -> N
     assert "script" not in output
 
 
+def test_it_ends_with_what_verifies_a_service(
+    typed: Cloudtune, tmp_path: Path, account: type[Account]
+) -> None:
+    (tmp_path / "settings.yaml").write_text(SETTINGS)
+    options = ("settings.yaml", "--on", "sagemaker", "--on", "slurm")
+    last = "What is not verified about sagemaker, small jobs there show: cloudtune verify sagemaker"
+    assert typed("doctor", *options, code=1).stderr.splitlines()[-1] == last
+    assert "cloudtune verify" not in typed("doctor", *options[:3], "--json", code=1).stderr
+
+
 def test_the_account_of_an_emulator_needs_no_code(typed: Cloudtune) -> None:
     for provider in ("sagemaker", "vertex"):
         rows = json.loads(typed("doctor", "--on", provider, "--emulate", "--json").stdout)
