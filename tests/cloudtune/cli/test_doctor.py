@@ -23,6 +23,7 @@ from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.notebook import to_html
 from cloudtune_sagemaker import SagemakerProvider
+from cloudtune_slurm import SlurmProvider
 from tests.cloudtune.cli.conftest import Cloudtune
 
 HEALTHY = "import sys\nprint('loss:', float(sys.argv[2]) ** 2)\n"
@@ -191,8 +192,9 @@ def test_settings_without_a_study(typed: Cloudtune, account: type[Account]) -> N
 
 
 def test_it_ends_with_what_verifies_a_service(
-    typed: Cloudtune, tmp_path: Path, account: type[Account]
+    typed: Cloudtune, tmp_path: Path, account: type[Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(SlurmProvider, "check_account", BaseProvider.check_account)
     (tmp_path / "settings.yaml").write_text(SETTINGS)
     options = ("settings.yaml", "--on", "sagemaker", "--on", "slurm")
     last = "What is not verified about sagemaker, small jobs there show: cloudtune verify sagemaker"
