@@ -168,6 +168,8 @@ class _Job:
         self._trials = Trials(plan.study, plan.facts.run_id)
         self._goals = [objective.goal for objective in plan.study.objectives]
         self._front: tuple[Trial, ...] = ()
+        self._is_search = plan.facts.confirmation is None
+        """Whether a trial can be the best: that of noisy repetitions says nothing."""
         self._states: dict[int, str] = {}
 
     def tell(self, event: Event) -> list[tuple[NotifyEvent, Trial]]:
@@ -177,7 +179,9 @@ class _Job:
             return []
         trial = self._trials.get(event.number)
         self._states[trial.number] = trial.state
-        before, self._front = self._front, pareto_front([*self._front, trial], self._goals)
+        before = self._front
+        if self._is_search:
+            self._front = pareto_front([*before, trial], self._goals)
         is_equal = any(each.objective == trial.objective for each in before)
         is_best = any(each is trial for each in self._front) and not is_equal
         happened: list[tuple[NotifyEvent, Trial]] = []

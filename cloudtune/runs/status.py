@@ -134,7 +134,8 @@ def _job_status(
             yield trial
 
     counted = count_states()
-    top = result.best_trials(counted) if len(result.study.objectives) == 1 else ()
+    has_best = len(result.study.objectives) == 1 and not result.confirmation
+    top = result.best_trials(counted) if has_best else ()
     for _ in counted:  # the rest
         pass
     try:

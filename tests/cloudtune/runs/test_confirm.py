@@ -189,6 +189,21 @@ def test_a_large_lead_needs_no_confirmation(capsys: pytest.CaptureFixture[str]) 
     assert len(confirmations_of([run])) == 1
 
 
+def test_no_repetition_is_announced_as_the_best(capsys: pytest.CaptureFixture[str]) -> None:
+    notify = {"command": ["sh", "-c", "cat >> events"], "on": ["best", "ended"]}
+    run = search(notify=notify)
+    searched = [json.loads(line)["event"] for line in Path("events").read_text().splitlines()]
+    assert searched[0] == "best"
+    Path("events").unlink()
+    confirm(run, top=2, seeds=2)
+    (ended,) = map(json.loads, Path("events").read_text().splitlines())
+    assert (ended["event"], ended["best"]) == ("ended", [])
+    assert call("status", "--json") == 0
+    best = {row["run"]: row["best"] for row in json.loads(capsys.readouterr().out)}
+    assert best[f"{run}-confirm"] is None
+    assert best[run] is not None
+
+
 def test_less_is_better_for_a_loss() -> None:
     script = NOISY.replace("report(m=x + luck", "report(m=-x - luck")
     found = confirm(search(script, objective={"metric": "m", "goal": "minimize"}))
