@@ -204,12 +204,21 @@ def remove_uploads(uploads: Uploads, run: str, *, outputs: bool = False) -> None
     for folder in (*uploads.own_folders, *(uploads.outputs if outputs else ())):
         storage.delete(list(storage.list(folder)))
     for address in uploads.addresses:
-        folder = _folder(address)
-        if not _users(storage, address) - {run}:
-            storage.delete([f"{folder}{_COMPLETE}"])  # first: the next run uploads again
-            if not _users(storage, address) - {run}:  # a run may have begun before that
-                storage.delete(list(storage.list(address)))
-        storage.delete([f"{folder}{_RUNS}{run}"])
+        is_removed = _remove_unused(storage, address, run)
+        storage.delete([f"{_folder(address)}{_RUNS}{run}"])
+        if not is_removed:  # the others may have ended meanwhile, and left it to this run
+            _remove_unused(storage, address, run)
+
+
+def _remove_unused(storage: Folders, address: str, run: str) -> bool:
+    """Remove the files of an upload that no other run uses; return whether that is so."""
+    if _users(storage, address) - {run}:
+        return False
+    storage.delete([f"{_folder(address)}{_COMPLETE}"])  # first: the next run uploads again
+    if _users(storage, address) - {run}:  # a run may have begun before that
+        return False
+    storage.delete(list(storage.list(address)))
+    return True
 
 
 def _users(storage: Folders, address: str) -> set[str]:

@@ -116,6 +116,25 @@ def test_a_run_that_begins_during_a_removal_keeps_its_files(data: Path) -> None:
     assert [*storage.list(address)] == [f"{address}a", f"{address}deep/b"]
 
 
+def test_runs_that_are_removed_at_the_same_time_leave_nothing(data: Path) -> None:
+    class Meanwhile(Memory):
+        other = ""
+
+        def list(self, folder: str) -> Mapping[str, int]:
+            seen = super().list(folder)
+            if other := self.other:
+                self.other = ""
+                remove_uploads(Uploads(self, [address]), other)
+            return seen
+
+    storage = Meanwhile()
+    address = send(storage, data, "run1")
+    send(storage, data, "run2")
+    storage.other = "run2"
+    remove_uploads(Uploads(storage, [address]), "run1")
+    assert storage.objects == {}
+
+
 def test_the_mark_of_completeness_is_the_first_to_go(data: Path) -> None:
     storage = Memory()
     address = send(storage, data, "run")
