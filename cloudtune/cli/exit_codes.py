@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult
+
+
+MEANINGS: Mapping[int, str] = {
+    0: "done",
+    1: "the study or the command is wrong, or a part of the ledger is damaged",
+    2: "a provider cannot express the study (with `--strict`: not exactly); the others ran",
+    3: "a provider failed, or too many trials failed",
+    4: "the run ended, but no completed trial measured its objective",
+    130: "interrupted; the message shows how to resume",
+}
+"""What the exit codes mean."""
 
 
 def run_exit_code(results: Iterable[StudyResult]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
 from keyword import iskeyword
 from typing import cast
 
@@ -10,7 +11,7 @@ import click
 
 from cloudtune._version import __version__
 
-_COMMANDS = {
+COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Study": {
         "init": ("init", "Create a study to start from, or list the templates."),
         "check": ("study", "Find every mistake in a study."),
@@ -49,6 +50,7 @@ _COMMANDS = {
     "Rehearse": {
         "emulate": ("emulate", "Serve the API of a service on this machine, with real trials."),
         "verify": ("verify", "Answer by small jobs what is not verified about a service."),
+        "skill": ("skill", "Print a skill file for coding assistants."),
     },
 }
 
@@ -67,13 +69,13 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of the table."""
-        return [name for commands in _COMMANDS.values() for name in commands]
+        return [name for commands in COMMANDS.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command, or None if there is no such command."""
         from importlib import import_module
 
-        for commands in _COMMANDS.values():
+        for commands in COMMANDS.values():
             if cmd_name in commands:
                 module = import_module(f"cloudtune.cli.{commands[cmd_name][0]}")
                 is_taken = iskeyword(cmd_name) or hasattr(builtins, cmd_name)
@@ -83,7 +85,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under the headings of the table."""
-        for title, commands in _COMMANDS.items():
+        for title, commands in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 

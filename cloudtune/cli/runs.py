@@ -130,13 +130,17 @@ def start_run(
         handle = api.Run(*create())
         if detach:
             handle.detach()
-            text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
-            click.echo(json.dumps({"run": run_id}) if as_json else text)
+            _print_detached(run_id, as_json=as_json)
             return None
         gc.enable()  # `main` disabled it for a quick start
         with suppress(RunFailedError):  # the results and the exit code say it
             handle.execute()
     return handle
+
+
+def _print_detached(run_id: str, *, as_json: bool) -> None:
+    text = f"run {run_id} continues in the background; watch it: cloudtune watch {run_id}"
+    click.echo(json.dumps({"run": run_id}) if as_json else text)
 
 
 def _image_overrides(on: tuple[str, ...], *, emulate: bool) -> list[str]:
@@ -342,19 +346,36 @@ def _print_confirmation(result: StudyResult) -> None:
 @examples(
     "cloudtune resume",
     "cloudtune resume k7f2 --set limits.max_trials=100",
-    "cloudtune resume k7f2 --on vertex",
+    "cloudtune resume k7f2 --on vertex --detach",
 )
 @click.command()
 @run_argument
 @job_option
 @limit_option
+@click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
 @json_option
-def resume(run: str | None, on: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> None:
+def resume(
+    run: str | None,
+    on: tuple[str, ...],
+    overrides: tuple[str, ...],
+    *,
+    detach: bool,
+    as_json: bool,
+) -> None:
     """Continue RUN (the latest by default) where it stopped; --set raises its limits."""
     from cloudtune import api
     from cloudtune.errors import LedgerError, RunFailedError
+    from cloudtune.ledger.ledger import Ledger
+    from cloudtune.runs.detach import resume_detached
+    from cloudtune.runs.resume import prepare
 
     handle = api.find_run(run)
+    if detach:
+        with Ledger() as ledger:
+            prepare(ledger.run(handle.id), overrides, on)
+        resume_detached(handle.id, on)
+        _print_detached(handle.id, as_json=as_json)
+        return
     earlier: dict[str, int] = {}
     with suppress(LedgerError):  # a damaged part, which resuming reports
         earlier = {result.provider: len(result.trials) for result in handle.results()}

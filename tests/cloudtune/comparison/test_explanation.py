@@ -35,7 +35,7 @@ SPACE: dict[str, Any] = {
 def truth(values: Mapping[str, Any]) -> float:
     """Return a value that is least, 1, at x=4 and n=8 of kind a."""
     far = (values["x"] - 4) ** 2 / 10 + (math.log2(values["n"]) - 3) ** 2 / 4
-    return 1 + far + 0.3 * values.get("depth", 0)
+    return float(1 + far + 0.3 * values.get("depth", 0))
 
 
 def job(

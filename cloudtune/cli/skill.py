@@ -1,0 +1,88 @@
+"""The command that tells a coding assistant how to use cloudtune: skill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+import click
+
+from cloudtune._version import __version__
+from cloudtune.cli.exit_codes import MEANINGS
+from cloudtune.cli.main_group import COMMANDS
+from cloudtune.cli.options import examples
+
+_MARK = "<!-- written by `cloudtune skill` -->"
+"""In each skill file; another file is not replaced."""
+
+
+def skill_text() -> str:
+    """Return the skill file: the loop, what each command is for, exit codes, shapes of JSON."""
+    head = Template(Path(__file__).with_suffix(".md").read_text("utf-8"))
+    lines = [head.substitute(version=__version__, mark=_MARK)]
+    return "\n".join([*lines, *_commands(), *_exit_codes(), *_shapes()]).rstrip() + "\n"
+
+
+def _commands() -> Iterator[str]:
+    yield "## Commands\n\n`cloudtune COMMAND --help` has the options, with examples.\n"
+    yield "| command | what it is for |\n|---|---|"
+    for commands in COMMANDS.values():
+        for name, (_, text) in commands.items():
+            yield f"| `{name}` | {text} |"
+    yield ""
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes\n\n| code | meaning |\n|---|---|"
+    for code, meaning in MEANINGS.items():
+        yield f"| {code} | {meaning} |"
+    yield ""
+
+
+def _shapes() -> Iterator[str]:
+    from dataclasses import fields
+
+    from cloudtune.comparison.explanation import Explanation, TrialExplanation
+    from cloudtune.confirmation.analysis import ConfirmationResult
+    from cloudtune.results.model import StudyResult, Trial
+
+    yield "## JSON\n\nWhat is unknown is absent. Numbers that are not finite are texts.\n"
+    for command, kind in {
+        "results --json` has a list of jobs; each": StudyResult,
+        "propose --wait` has `run`, `provider`, `proposal` and `trial`; a trial": Trial,
+        "explain --json`": Explanation,
+        "explain TRIAL --json`": TrialExplanation,
+        "confirm --json` has a list; each": ConfirmationResult,
+    }.items():
+        names = ", ".join(f"`{each.name}`" for each in fields(kind))
+        yield f"- `cloudtune {command} has {names}."
+
+
+@examples("cloudtune skill", "cloudtune skill --install .claude/skills")
+@click.command()
+@click.option(
+    "--install",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write DIR/cloudtune/SKILL.md instead of printing it.",
+)
+def skill(folder: Path | None) -> None:
+    """Print a skill file for coding assistants: what each command is for, and how to use them.
+
+    It is made from the same table as the help, for this version.
+    """
+    from cloudtune.errors import UsageError
+
+    if folder is None:
+        click.echo(skill_text(), nl=False)
+        return
+    path = folder / "cloudtune" / "SKILL.md"
+    if path.exists() and _MARK not in path.read_text("utf-8", "replace"):
+        raise UsageError(
+            f"{path} was not written by cloudtune, so it is not replaced; move it away"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(skill_text(), "utf-8")
+    click.echo(f"wrote {path}")

@@ -1,0 +1,37 @@
+"""The file docs/llms.txt: every page of the documentation with its first sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_DOCS = Path(__file__).parents[1] / "docs"
+_HEAD = """# cloudtune
+
+> One hyperparameter-tuning study, run by any tuning service or on this machine, with one \
+results format and one report.
+
+`cloudtune skill` prints how an assistant uses the commands, for the version that is installed.
+
+## Pages
+
+"""
+
+
+def llms_txt() -> str:
+    """Return the content of the file."""
+    return _HEAD + "".join(map(_entry, sorted(_DOCS.glob("*.md"))))
+
+
+def _entry(page: Path) -> str:
+    text = page.read_text("utf-8")
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
+    paragraphs = text.split("\n\n")
+    first = next((p for p in paragraphs if p[:1].isalpha() or re.match("`[^`]", p)), "")
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(first.split()))
+    sentence = re.split(r"(?<=[.:])\s", plain, maxsplit=1)[0].rstrip(":.")
+    return f"- [{title[1] if title else page.stem}]({page.name}): {sentence}.\n"
+
+
+if __name__ == "__main__":
+    (_DOCS / "llms.txt").write_text(llms_txt(), "utf-8")
