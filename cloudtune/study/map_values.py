@@ -104,6 +104,15 @@ class ScalarOrMap:
         return {"anyOf": [*scalar["anyOf"], parts]}
 
 
+def fold_map(value: Any) -> Any:
+    """Return the text of a map of scalars; any other value unchanged."""
+    if not isinstance(value, dict) or not value:
+        return cast("Any", value)
+    parts = cast("dict[str, Any]", value)
+    is_flat = all(isinstance(part, _Scalar) for part in parts.values())
+    return str(MapValue(parts)) if is_flat else parts
+
+
 def plain_value(value: _Scalar) -> _Scalar:
     """Return a value, or the text of a map without its parts."""
     return str(value) if isinstance(value, MapValue) else value

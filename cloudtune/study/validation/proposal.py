@@ -7,6 +7,7 @@ from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
+from cloudtune.study.map_values import fold_map
 from cloudtune.study.schema import Strategy
 from cloudtune.study.search_space import Space, Value, is_active, match_value
 from cloudtune.study.study import Study
@@ -22,6 +23,7 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
         StudyError: With all mistakes: unknown, missing, inactive and invalid values, and broken
             constraints.
     """
+    values = {name: fold_map(value) for name, value in values.items()}
     invalid = [
         Problem(str(name), f"{name} is a {type(value).__name__}, not a value", "give one value")
         for name, value in values.items()

@@ -18,12 +18,13 @@ from cloudtune.study.loader import loads
 from cloudtune.study.map_values import MapValue
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
+from cloudtune.study.validation.proposal import check_proposal
 
 SCALARS = st.one_of(
     st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()
 )
 MAPS = st.dictionaries(st.sampled_from(["name", "a", "b=", "c d"]), SCALARS, min_size=1)
-SGD = {"name": "sgd", "momentum": 0.9, "nesterov": True}
+SGD: dict[str, Any] = {"name": "sgd", "momentum": 0.9, "nesterov": True}
 STUDY = """
 parameters:
   optimizer:
@@ -181,3 +182,16 @@ def test_variables_have_the_names_of_the_parts() -> None:
     env = environment({}, call, {"opt": "sgd,lr=1"}, {}, trial_file="/t", package=None)
     assert (env["opt.name"], env["opt.lr"]) == ("sgd", "1.0")
     assert "opt" not in env
+
+
+@pytest.mark.parametrize("optimizer", [SGD, dict(reversed(SGD.items())), str(MapValue(SGD))])
+def test_a_proposal_has_the_map_or_its_text(optimizer: Any) -> None:
+    found = check_proposal(loads(STUDY), {"optimizer": optimizer})
+    assert found == {"optimizer": "sgd,momentum=0.9,nesterov=True"}
+
+
+def test_a_proposal_of_another_map_is_a_mistake() -> None:
+    with pytest.raises(StudyError, match="must be one of 'sgd,momentum"):
+        check_proposal(loads(STUDY), {"optimizer": {"name": "sgd"}})
+    with pytest.raises(StudyError, match="not a value"):
+        check_proposal(loads(STUDY), {"optimizer": {"name": ["sgd"]}})
