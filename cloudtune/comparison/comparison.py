@@ -163,7 +163,7 @@ def compare(
         objectives=tuple((objective.metric, objective.goal) for objective in study.objectives),
         groups=groups,
         verdicts=tuple(
-            _verdict(ranked, study, arguments, folders or {})
+            _verdict(ranked, study, arguments, folders or {}, confirmed)
             for emulated in (False, True)
             if (ranked := [group for group in groups if group.emulated == emulated])
         ),
@@ -241,6 +241,7 @@ def _verdict(
     study: Study,
     arguments: Mapping[str, Sequence[str]],
     folders: Mapping[str, Path],
+    confirmations: Sequence[ConfirmationResult],
 ) -> Verdict:
     objectives = study.objectives
     single = len(objectives) == 1
@@ -258,5 +259,7 @@ def _verdict(
         front=() if single else common_front(groups, [o.goal for o in objectives]),
         caveats=find_caveats(groups),
         rerun_command=rerun_command(groups, run_arguments) if one_study else None,
-        overview=overview(groups[0], run_arguments, folders) if len(groups) == 1 else None,
+        overview=None
+        if len(groups) > 1
+        else overview(groups[0], run_arguments, folders, confirmations),
     )

@@ -38,6 +38,7 @@ def next_steps(
     best: Trial | None,
     bounds: Sequence[BoundHit],
     *,
+    is_confirmed: bool,
     improving: bool | None,
     arguments: Sequence[str],
     source: Path | None,
@@ -47,8 +48,9 @@ def next_steps(
     Args:
         group: The group of the job.
         job: The job with the best trial.
-        best: The best trial; None if there is no single best.
+        best: The best trial, or the one to take by a confirmation; None if there is no single one.
         bounds: The parameters of the best trial that are at a bound.
+        is_confirmed: Whether a confirmation has decided which trial to take.
         improving: Whether the search was still improving; None if that is unknown.
         arguments: The study file and the ``--set`` options with which it was run.
         source: The folder of the run's own copy of the code.
@@ -79,7 +81,8 @@ def next_steps(
         yield from _continue_search(group, job, arguments, more)
     if best is not None:
         yield from _use_best(group, job, best, arguments, source)
-    if state == "completed" and best is not None and len(job.trials) > 1 and not job.attached:
+    is_open = not is_confirmed and not job.attached and len(job.trials) > 1
+    if state == "completed" and best is not None and is_open:
         command = f"cloudtune confirm {job.run}"
         yield NextStep("to see whether the gain is real, and which of the best to take", command)
     if state == "completed":

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Annotated
+
+from pydantic import Field
 
 from cloudtune.comparison.best_so_far import best_so_far, eligible_trials
 from cloudtune.comparison.best_trials import FrontTrial
@@ -14,6 +17,8 @@ from cloudtune.comparison.bounds import BoundHit, bound_hits
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.confirmation.choice import decisive
 from cloudtune.formats.run_reader import DERIVED
 from cloudtune.results.model import StudyResult, Trial, pareto_front
 from cloudtune.study.script_defaults import script_defaults
@@ -71,15 +76,25 @@ class Overview:
     """The script's own defaults, where its code shows them."""
     bounds: tuple[BoundHit, ...]
     next_steps: tuple[NextStep, ...]
+    take: FrontTrial | None
+    """The trial to take by the confirmation that decides; None without one."""
+    confirmation: Annotated[ConfirmationResult | None, Field(exclude=True)]
+    """The confirmation that decides about the run with the best trial."""
 
 
-def overview(group: Group, arguments: Sequence[str], folders: Mapping[str, Path]) -> Overview:
+def overview(
+    group: Group,
+    arguments: Sequence[str],
+    folders: Mapping[str, Path],
+    confirmations: Sequence[ConfirmationResult],
+) -> Overview:
     """Return the overview of a group.
 
     Args:
         group: The group.
         arguments: The study file and the ``--set`` options with which it was run.
         folders: The folder of each run.
+        confirmations: What was found about these runs.
     """
     study = group.jobs[0].study
     goals = [objective.goal for objective in study.objectives]
@@ -96,20 +111,19 @@ def overview(group: Group, arguments: Sequence[str], folders: Mapping[str, Path]
     top = enough if len(goals) == 1 else ordered
     bounds = () if _has_derived_bounds(job) else bound_hits(study, top)
     verdicts = {summary.improving for summary in summaries}
+    best = ordered[0] if ordered and len(goals) == 1 else None
+    own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
+    confirmation = decisive(own)
+    if confirmation:
+        taken = confirmation.taken
+        best = next((t for t in job.trials if taken and t.number == taken.number), None)
     return Overview(
         label=group.label,
         trials=sum(len(job.trials) for job in group.jobs),
         eligible=len(trials),
         objectives=summaries,
         top=tuple(
-            FrontTrial(
-                group.label,
-                origin[id(trial)].run,
-                trial.number,
-                trial.objective or (),
-                dict(trial.parameters),
-            )
-            for trial in ordered[:MAX_TOP_TRIALS]
+            _front_trial(group, origin[id(trial)], trial) for trial in ordered[:MAX_TOP_TRIALS]
         ),
         front=len(ordered) if len(goals) > 1 else min(1, len(ordered)),
         defaults=defaults,
@@ -118,14 +132,22 @@ def overview(group: Group, arguments: Sequence[str], folders: Mapping[str, Path]
             next_steps(
                 group,
                 job,
-                ordered[0] if ordered and len(goals) == 1 else None,
+                best,
                 bounds,
+                is_confirmed=confirmation is not None,
                 improving=True if True in verdicts else None if None in verdicts else False,
                 arguments=arguments,
                 source=source,
             )
         ),
+        take=_front_trial(group, job, best) if confirmation and best else None,
+        confirmation=confirmation,
     )
+
+
+def _front_trial(group: Group, job: StudyResult, trial: Trial) -> FrontTrial:
+    parameters = dict(trial.parameters)
+    return FrontTrial(group.label, job.run, trial.number, trial.objective or (), parameters)
 
 
 def _has_derived_bounds(job: StudyResult) -> bool:

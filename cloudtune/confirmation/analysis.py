@@ -5,33 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 from cloudtune.confirmation.confidence_sequence import (
     Interval,
+    are_equal,
+    mean,
     mean_interval,
     pooled_deviation,
 )
 from cloudtune.confirmation.decision import (
     ALPHA,
+    Values,
     are_repetitions_equal,
     difference,
     find_leader,
     pair_alpha,
     paired_differences,
 )
+from cloudtune.confirmation.noise import noise_floor
+from cloudtune.confirmation.overfitting import Overfitting, find_overfitting
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.confirmation import Candidate, Confirmation, Role
 from cloudtune.study.search_space import Value
 
-_DIFFERENCE_RANGE = 2 * math.sqrt(2)
-"""In standard deviations: two single runs of one setting are further apart in about one of 20
-cases."""
 _MIN_DEGREES = 4
 """Degrees of freedom from which on a spread is known well enough to be used elsewhere."""
-_CLEAR_GAP = 4.0
-"""Standard errors by which search metric and deciding metric must differ for a warning."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,9 @@ class ConfirmationResult:
     trials: int
     is_ablation: bool
     deterministic: bool
-    """Whether all repetitions were bit-equal, so that the seed has no effect."""
+    """Whether all repetitions were bit-equal in every metric, so that the seed has no effect."""
+    coarse: bool
+    """Whether only the deciding metric was equal in all repetitions of each candidate."""
     settled: bool
     """Whether the trial to take is better than each other candidate, by its interval."""
     take: int | None
@@ -117,10 +118,14 @@ class ConfirmationResult:
     """How far two runs of one setting are apart by chance, in about 19 of 20 cases."""
     spread: float | None
     """The standard deviation of the differences between candidates on one seed."""
-    overfitted: bool
-    """Whether the search's metric promises clearly more than the one that decides."""
+    overfitted: Overfitting | None
+    """What the search's metric promises and the one that decides does not show."""
     disagreement: str | None
     """The label of the candidate that is best by the search's metric, if that is another one."""
+    baseline: int | None
+    """The index of the candidate that stands for the script's defaults, or for the first trial."""
+    notes: tuple[str, ...]
+    """What was asked for and is not repeated as asked, and why."""
 
     @property
     def winner(self) -> ConfirmedCandidate:
@@ -165,6 +170,18 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         for index, each in enumerate(worse)
         if each and plan.candidates[index].role != "baseline" and index not in excluded
     ]
+    metric = result.study.objectives[0].metric
+    search_sign = sign if metric == plan.search_metric else _search_sign(plan)
+    searched = [_by_seed(trials, plan.search_metric, search_sign) for trials in ended]
+    reports = [
+        {
+            t.seed: (t.objective, [each.metrics for each in t.measurements])
+            for t in trials
+            if t.seed is not None
+        }
+        for trials in ended
+    ]
+    deterministic = are_repetitions_equal(reports)
     candidates = tuple(
         ConfirmedCandidate(
             label=each.label,
@@ -182,8 +199,6 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         )
         for index, each in enumerate(plan.candidates)
     )
-    metric = result.study.objectives[0].metric
-    search_sign = sign if metric == plan.search_metric else _search_sign(plan)
     return ConfirmationResult(
         run=result.run,
         confirms=plan.run,
@@ -200,17 +215,22 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         level=1 - ALPHA,
         trials=sum(len(each) for each in ended),
         is_ablation=plan.is_ablation,
-        deterministic=are_repetitions_equal(values),
+        deterministic=deterministic,
+        coarse=not deterministic and are_repetitions_equal(values),
         settled=bool(rivals) and all(each.low is not None and each.low > 0 for each in rivals),
         take=leader,
         candidates=candidates,
         luck=_luck(candidates[0], search_sign),
         lead=_lead(plan, search_sign),
-        confirmed_lead=_confirmed_lead(plan, ended, alpha, search_sign),
-        noise_floor=_noise_floor(plan, [list(each.values()) for each in values]),
+        confirmed_lead=_confirmed_lead(plan, searched, alpha),
+        noise_floor=noise_floor(values),
         spread=_spread(values, leader),
-        overfitted=metric != plan.search_metric and _is_overfitted(plan, ended, metric),
+        overfitted=None
+        if metric == plan.search_metric
+        else find_overfitting(plan, metric, searched, values),
         disagreement=_disagreement(candidates, leader, search_sign),
+        baseline=plan.baseline,
+        notes=plan.notes,
     )
 
 
@@ -247,8 +267,8 @@ def _scaled(estimate: Estimate | None, sign: float) -> Estimate | None:
 
 
 def _metric_mean(trials: Sequence[Trial], name: str | None) -> float | None:
-    values = [trial.metrics[name] for trial in trials if name in trial.metrics] if name else []
-    return fmean(values) if values else None
+    values = _by_seed(trials, name, 1.0).values() if name else ()
+    return mean([*values]) if values else None
 
 
 def _search_sign(plan: Confirmation) -> float:
@@ -258,6 +278,8 @@ def _search_sign(plan: Confirmation) -> float:
 def _luck(winner: ConfirmedCandidate, sign: float) -> float | None:
     if winner.value is None or winner.search_mean is None:
         return None
+    if are_equal([winner.value, winner.search_mean]):
+        return 0.0
     return sign * (winner.value - winner.search_mean)
 
 
@@ -274,32 +296,18 @@ def _lead(plan: Confirmation, sign: float) -> float | None:
     return None if first is None or other is None else sign * (first - other)
 
 
-def _confirmed_lead(
-    plan: Confirmation, ended: Sequence[Sequence[Trial]], alpha: float, sign: float
-) -> Estimate | None:
+def _by_seed(trials: Sequence[Trial], name: str, sign: float) -> dict[int, float]:
+    values = {trial.seed: trial.metrics.get(name, math.nan) for trial in trials}
+    return {s: sign * v for s, v in values.items() if s is not None and math.isfinite(v)}
+
+
+def _confirmed_lead(plan: Confirmation, values: Values, alpha: float) -> Estimate | None:
     """Return the lead of the search's winner over its second, in the metric of the search."""
     second = _second(plan)
-    if second is None:
-        return None
-    name = plan.search_metric
-    values = [
-        {t.seed: sign * t.metrics[name] for t in trials if t.seed is not None and name in t.metrics}
-        for trials in ended
-    ]
-    return _estimate(difference(values, 0, second, alpha))
+    return None if second is None else _estimate(difference(values, 0, second, alpha))
 
 
-def _noise_floor(plan: Confirmation, samples: Sequence[Sequence[float]]) -> float | None:
-    """Return the noise floor, from the repetitions of the baseline or else of all candidates."""
-    pairs = zip(plan.candidates, samples, strict=True)
-    baseline = [sample for each, sample in pairs if each.role == "baseline" and len(sample) > 1]
-    used = baseline or [sample for sample in samples if len(sample) > 1]
-    if not used:
-        return None
-    return _DIFFERENCE_RANGE * pooled_deviation(used)
-
-
-def _spread(values: Sequence[dict[int, float]], leader: int | None) -> float | None:
+def _spread(values: Values, leader: int | None) -> float | None:
     """Return the pooled standard deviation of the differences from the leader."""
     if leader is None:
         return None
@@ -307,25 +315,6 @@ def _spread(values: Sequence[dict[int, float]], leader: int | None) -> float | N
     if sum(len(each) - 1 for each in samples if each) < _MIN_DEGREES:
         return None
     return pooled_deviation(samples)
-
-
-def _is_overfitted(plan: Confirmation, ended: Sequence[Sequence[Trial]], metric: str) -> bool:
-    """Return whether the search's metric is clearly better than the other one, on average."""
-    if plan.search_goal != plan.goal:
-        return False  # the two are not on one scale
-    sign = _search_sign(plan)
-    gaps = [
-        [
-            sign * (trial.metrics[plan.search_metric] - trial.metrics[metric])
-            for trial in trials
-            if plan.search_metric in trial.metrics and metric in trial.metrics
-        ]
-        for trials in ended
-    ]
-    first = gaps[0]
-    if not first or all(len(each) < 2 for each in gaps):
-        return False
-    return fmean(first) > _CLEAR_GAP * pooled_deviation(gaps) / math.sqrt(len(first))
 
 
 def _disagreement(

@@ -21,6 +21,9 @@ _PRECISION = 0.1
 """The inverse variance of the mixture over the effect size, which is in standard deviations. With
 this one, intervals are narrowest after about six values."""
 
+_ROUNDING = 1e-12
+"""The relative difference of numbers up to which they differ by rounding only."""
+
 
 class Interval(NamedTuple):
     """A mean and an interval around it, which may be infinite."""
@@ -36,10 +39,10 @@ def mean_interval(values: Sequence[float], alpha: float) -> Interval:
     All intervals of the sequence contain the true mean together with a probability of at least
     1 - alpha. Values that are all equal say nothing about their spread, so they have no bounds.
     """
-    mean = fmean(values)
+    center = mean(values)
     spread = deviation(values)
     width = half_width(len(values), spread, alpha) if spread else math.inf
-    return Interval(mean, mean - width, mean + width)
+    return Interval(center, center - width, center + width)
 
 
 def half_width(count: int, spread: float, alpha: float) -> float:
@@ -53,16 +56,35 @@ def half_width(count: int, spread: float, alpha: float) -> float:
     return spread * math.sqrt((ratio - 1) / (1 - ratio * share) * (count - 1) / count)
 
 
+def are_equal(values: Sequence[float], magnitude: float = 0.0) -> bool:
+    """Return whether values differ by rounding only.
+
+    Args:
+        values: The values.
+        magnitude: The magnitude of the numbers that they were computed from, if that is larger.
+    """
+    largest = max(magnitude, *map(abs, values))
+    return max(values) - min(values) <= _ROUNDING * largest
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of finite values, however large they are."""
+    try:
+        return fmean(values)
+    except OverflowError:  # of their sum
+        return math.fsum(value / len(values) for value in values)
+
+
 def deviation(values: Sequence[float]) -> float:
     """Return the standard deviation of values; 0 if they are equal."""
-    if len(values) < 2 or min(values) == max(values):
+    if len(values) < 2 or are_equal(values):
         return 0.0
-    mean = fmean(values)
-    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    center = mean(values)
+    return math.hypot(*(value - center for value in values)) / math.sqrt(len(values) - 1)
 
 
 def pooled_deviation(samples: Sequence[Sequence[float]]) -> float:
     """Return the standard deviation that samples with different means share; 0 if unknown."""
     degrees = sum(len(each) - 1 for each in samples if each)
-    squares = sum((len(each) - 1) * deviation(each) ** 2 for each in samples if each)
-    return math.sqrt(squares / degrees) if degrees else 0.0
+    parts = (math.sqrt(len(each) - 1) * deviation(each) for each in samples if each)
+    return math.hypot(*parts) / math.sqrt(degrees) if degrees else 0.0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
-from statistics import fmean
 
 from cloudtune.confirmation.confidence_sequence import (
     Interval,
+    are_equal,
     half_width,
+    mean,
     mean_interval,
     pooled_deviation,
 )
+from cloudtune.confirmation.noise import noise_floor
 from cloudtune.study.confirmation import Confirmation
 
 ALPHA = 0.05
@@ -19,6 +22,7 @@ MIN_SEEDS = 2
 _REACH = 0.5
 """A difference is within reach if it is at least this share of the interval's half-width after the
 last seed. More seeds for a smaller one would most likely not decide."""
+_LARGEST = sys.float_info.max
 
 Values = Sequence[Mapping[int, float]]
 """For each candidate, its values by seed, all such that higher is better."""
@@ -31,9 +35,16 @@ def difference(values: Values, left: int, right: int, alpha: float) -> Interval 
 
 
 def paired_differences(values: Values, left: int, right: int) -> list[float]:
-    """Return the differences of two candidates on the seeds that both have, in order."""
-    other = values[right]
-    return [value - other[seed] for seed, value in values[left].items() if seed in other]
+    """Return the differences of two candidates on the seeds that both have, in order.
+
+    Those that differ by the rounding of the values only are equal.
+    """
+    pairs = [(v, values[right][seed]) for seed, v in values[left].items() if seed in values[right]]
+    differences = [max(-_LARGEST, min(_LARGEST, first - second)) for first, second in pairs]
+    magnitude = max((abs(value) for pair in pairs for value in pair), default=0.0)
+    if differences and are_equal(differences, magnitude):
+        return [differences[0]] * len(differences)
+    return differences
 
 
 def pair_alpha(plan: Confirmation) -> float:
@@ -64,7 +75,7 @@ def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()
 
     def worst_margin(index: int) -> float:
         margins = [
-            fmean(pairs)
+            mean(pairs)
             for other in eligible
             if other != index and (pairs := paired_differences(values, index, other))
         ]
@@ -73,19 +84,24 @@ def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()
     return max(eligible, key=worst_margin, default=None)
 
 
-def are_repetitions_equal(values: Values) -> bool:
-    """Return whether repetitions with other seeds are bit-equal, for every candidate."""
-    repeated = [list(each.values()) for each in values if len(each) >= MIN_SEEDS]
-    return bool(repeated) and all(len(set(each)) == 1 for each in repeated)
+def are_repetitions_equal(reports: Sequence[Mapping[int, object]]) -> bool:
+    """Return whether repetitions with other seeds are bit-equal, for every candidate.
+
+    Args:
+        reports: For each candidate, what its repetitions reported by seed: all metrics, or one.
+    """
+    repeated = [list(each.values()) for each in reports if len(each) >= MIN_SEEDS]
+    return bool(repeated) and all(each.count(each[0]) == len(each) for each in repeated)
 
 
 def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] = ()) -> list[int]:
     """Return the candidates that another seed may decide about, with the leader; else none.
 
     A candidate is open if its interval against the leader contains 0, and its difference is within
-    reach of the seeds that remain. The winner of the search is open until its interval decides,
-    since that is the question. It and the baseline get the seeds of the others. A candidate that
-    breaks a constraint is not open, since it is not taken whatever else it measures.
+    reach of the seeds that remain. The winner of the search and the baseline are open until their
+    intervals decide, since they are the question, and get the seeds of the others; that of the
+    baseline also decides whether the gain exceeds the noise floor. A candidate that breaks a
+    constraint is not open, since it is not taken whatever else it measures.
     """
     leader = find_leader(plan, values, broken)
     if leader is None:
@@ -97,14 +113,14 @@ def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] 
     spread = pooled_deviation(list(differences.values()))
     reach = _REACH * half_width(len(plan.seeds), spread, alpha)
     undecided: list[int] = []
+    asked = {0, plan.baseline}
+    floor = noise_floor(values) or 0.0
     for index, pairs in differences.items():
-        role = plan.candidates[index].role
         interval = mean_interval(pairs, alpha) if pairs else None
-        is_open = interval is not None and interval.low <= 0 <= interval.high
-        may_decide = index == 0 or abs(fmean(pairs)) >= reach
-        if role != "baseline" and is_open and may_decide:
+        limits = (0.0, floor) if index == plan.baseline else (0.0,)
+        is_open = interval and any(interval.low <= each <= interval.high for each in limits)
+        if is_open and (index in asked or abs(mean(pairs)) >= reach):
             undecided.append(index)
     if not undecided:
         return []
-    always = [i for i in others if i == 0 or plan.candidates[i].role == "baseline"]
-    return sorted({leader, *undecided, *always})
+    return sorted({leader, *undecided, *(index for index in others if index in asked)})

@@ -61,9 +61,15 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     if result.deterministic:
         yield (
             "Seed",
-            "All repetitions are bit-equal, so the script does not use the seed. If its result "
-            "depends on chance, read $CLOUDTUNE_SEED, or name its argument in "
-            "trial.seed_argument.",
+            "All repetitions are bit-equal, so the script does not seem to use the seed. If its "
+            "result depends on chance, read $CLOUDTUNE_SEED, or name its argument in "
+            "trial.seed_argument. Counts of few cases can be equal by chance; --fixed goes on.",
+        )
+    elif result.coarse:
+        yield (
+            "Seed",
+            f"{result.metric} is equal in all repetitions of each setting, and other metrics are "
+            "not: it is too coarse for an interval.",
         )
     if result.is_ablation:
         yield "Changes", _changes(result)
@@ -72,10 +78,13 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     else:
         yield "Take", _take(result, taken)
         yield from _promises(result)
-        yield from _baseline(result)
+        if gain := describe_gain(result):
+            yield "Gain", gain
     if result.noise_floor:
         text = f"two runs of one setting are up to {_number(result.noise_floor)} apart"
         yield "Noise floor", f"By chance, {text} in about 19 of 20 cases."
+    if result.notes:
+        yield "Not repeated", " ".join(result.notes)
     if result.overfitted or (result.disagreement and result.metric != result.search_metric):
         yield "Overfitting", _overfitting(result)
     if result.train_metric and any(each.train_mean is not None for each in result.candidates):
@@ -144,27 +153,45 @@ def _verdict(result: ConfirmationResult) -> str:
     return f"Whether the winner holds is open: the seeds do not separate it from {taken}."
 
 
-def _baseline(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
-    for each in result.candidates:
-        if each.role == "baseline" and each.worse:
-            yield "Gain", f"{_gain(each.worse)} over the {each.label}{_against_floor(result, each)}"
+def describe_gain(result: ConfirmationResult) -> str:
+    """Return the gain of the trial to take over the baseline when both are repeated."""
+    taken = result.taken
+    if result.baseline is None or taken is None:
+        return ""
+    each = result.candidates[result.baseline]
+    name = each.label if each.role == "baseline" else f"baseline, which is {each.label}"
+    if result.baseline == result.take:
+        return f"None: the {name}, and no other trial is better when it is repeated."
+    if each.worse is None:
+        return f"Unknown: no repetition of the {name} has measured {result.metric}."
+    gain, low, high = each.worse.mean, each.worse.low, each.worse.high
+    bounds = f" ({_range(each.worse)})" if _range(each.worse) else ""
+    text = f"{_number(gain)}{bounds} over the {name}"
+    if gain < 0:
+        loss = Estimate(-gain, *(None if b is None else -b for b in (high, low)))
+        bounds = f" ({_range(loss)})" if _range(loss) else ""
+        were = "were" if name.endswith("defaults") else "was"
+        text = f"None: the {name} {were} better by {_number(loss.mean)}{bounds}"
+    if result.deterministic or result.coarse:
+        return f"{text}."
+    if low is None or high is None:
+        return f"{text}; that is too few seeds to tell it from chance."
+    if low <= 0 <= high:
+        within = result.noise_floor is not None and abs(gain) <= result.noise_floor
+        floor = ", which is within the noise floor" if within and gain >= 0 else ""
+        return f"{text}{floor}. The seeds do not tell it from chance."
+    if gain < 0 or result.noise_floor is None:
+        return f"{text}, which is more than chance."
+    floor = f"the noise floor of {_number(result.noise_floor)}"
+    if low > result.noise_floor:
+        return f"{text}, which exceeds {floor}."
+    where = "is within" if gain <= result.noise_floor else "may be within"
+    return f"{text}, which {where} {floor}: it is real, but a single run may not show it."
 
 
 def _gain(gain: Estimate) -> str:
     bounds = f" ({_range(gain)})" if _range(gain) else ""
     return f"{_number(gain.mean)}{bounds}"
-
-
-def _against_floor(result: ConfirmationResult, each: ConfirmedCandidate) -> str:
-    floor = result.noise_floor
-    if not floor or each.worse is None:
-        return "."
-    if each.worse.mean > floor:
-        return f", which exceeds the noise floor of {_number(floor)}."
-    within = f", which is within the noise floor of {_number(floor)}"
-    if each.worse.excludes_zero:
-        return f"{within}: it is real, but a single run does not show it."
-    return f"{within}."
 
 
 def _changes(result: ConfirmationResult) -> str:
@@ -175,18 +202,19 @@ def _changes(result: ConfirmationResult) -> str:
         return "No single change is clearly worse, so none of them mattered measurably by itself."
     texts = [f"{c.label} costs {_gain(c.worse)}" for c in matter if c.worse]
     rest = len(changes) - len(matter)
-    others = f" The other {rest} make no clear difference." if rest else ""
+    others = "The other one makes" if rest == 1 else f"The other {rest} make"
+    others = f" {others} no clear difference." if rest else ""
     return f"{'; '.join(texts)}.{others}"
 
 
 def _overfitting(result: ConfirmationResult) -> str:
-    winner = result.winner
     texts: list[str] = []
-    if result.overfitted and winner.search_mean is not None and winner.confirmed:
+    if found := result.overfitted:
+        other = "gains" if found.gain >= 0 else "loses"
         texts.append(
-            f"{winner.label} has {result.search_metric} {_number(winner.search_mean)}, but "
-            f"{result.metric} {_number(winner.confirmed.mean)}: the search has overfitted to the "
-            "data that it saw."
+            f"Over {found.over}, {result.winner.label} gains {_number(found.search_gain)} in "
+            f"{result.search_metric}, but {other} {_number(abs(found.gain))} in {result.metric}: "
+            "the search has overfitted to the data that it saw."
         )
     if result.disagreement and result.taken:
         texts.append(

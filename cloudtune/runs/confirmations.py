@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
+from cloudtune.confirmation.choice import decisive
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
 from cloudtune.results.model import StudyResult
 from cloudtune.study.confirmation import Confirmation
+from cloudtune.study.quantities import format_count
 
 
 def confirmed_run(run: str | None) -> str:
@@ -26,24 +28,30 @@ def confirmed_run(run: str | None) -> str:
 
 
 def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
-    """Return the number of a job's trial to take by its latest confirmation, and why.
+    """Return the number of a job's trial to take by its confirmations, and why.
 
     The number is None if each of the repeated trials breaks a constraint.
     """
-    for found in reversed(confirmations_of([result.run])):
-        taken = found.taken
-        is_own = found.searched_on == result.provider and not found.is_ablation
-        if is_own and found.complete and found.none_keeps:
-            return None, (
-                f"run {found.run} repeated the best trials of run {result.run}, and each breaks a "
-                f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
-            )
-        if is_own and found.complete and taken and taken.number is not None and taken.confirmed:
-            text = (
-                f"run {found.run} repeated the best trials, and {taken.label} is the best of them"
-            )
-            return taken.number, f"{text}: {found.metric} {taken.confirmed.mean:.6g} on average"
-    return None
+    own = [each for each in confirmations_of([result.run]) if each.searched_on == result.provider]
+    found = decisive(own)
+    if found is None:
+        return None
+    taken = found.taken
+    if taken is None:
+        return None, (
+            f"run {found.run} repeated the best trials of run {result.run}, and each breaks a "
+            f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
+        )
+    assert taken.confirmed is not None
+    rest = "" if found.settled else " on average"
+    text = f"run {found.run} repeated the best trials, and {taken.label} is the best of them{rest}"
+    text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
+    if taken.failed:
+        text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
+    others = sum(each.complete and not each.is_ablation for each in own) - 1
+    if others:
+        text += f"; {format_count(others, 'other confirmation')} used fewer seeds of its trial"
+    return taken.number, text
 
 
 def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:

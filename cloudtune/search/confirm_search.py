@@ -44,17 +44,14 @@ class ConfirmSearch(Strategy):
         }
         active = list(range(len(self._plan.candidates)))
         for position, seed in enumerate(self._plan.seeds):
-            if position == MIN_SEEDS or (position > MIN_SEEDS and not self._plan.fixed):
+            if position >= MIN_SEEDS and not self._plan.fixed:
                 before = self._plan.seeds[:position]
                 earlier = [trial for (other, _), trial in trials.items() if other in before]
                 if not all(trial.state in FINAL_STATES for trial in earlier):
                     return "wait"
                 values = self._values(trials, before)
-                if are_repetitions_equal(values):
-                    return "done"
-                if not self._plan.fixed:
-                    active = open_candidates(self._plan, values, self._broken(trials))
-                if not active:
+                active = open_candidates(self._plan, values, self._broken(trials))
+                if not active or are_repetitions_equal(self._reports(trials)):
                     return "done"
             for candidate in active:
                 if (seed, candidate) not in trials:
@@ -70,6 +67,15 @@ class ConfirmSearch(Strategy):
             if self._history.final_objective(trial) is not None
             and max(self._history.margins(trial) or (), default=0.0) > 0
         }
+
+    def _reports(self, trials: dict[tuple[int, int], TrialRecord]) -> list[dict[int, object]]:
+        """Return all that the repetitions of each candidate reported, by seed."""
+        reports: list[dict[int, object]] = [{} for _ in self._plan.candidates]
+        for (seed, candidate), trial in trials.items():
+            objective = self._history.final_objective(trial)
+            if objective is not None:
+                reports[candidate][seed] = (objective, trial.measurements)
+        return reports
 
     def _values(
         self, trials: dict[tuple[int, int], TrialRecord], seeds: tuple[int, ...]

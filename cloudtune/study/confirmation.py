@@ -24,6 +24,8 @@ class Candidate:
     """The number of the trial in the first run; None if it did not run there."""
     value: float | None = None
     """The value of the objective there."""
+    is_baseline: bool = False
+    """Whether this one of the best trials is what ``--baseline`` asks for."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Confirmation:
     fixed: bool = False
     """Whether every candidate gets every seed."""
     train_metric: str | None = None
+    notes: tuple[str, ...] = ()
+    """What was asked for and is not repeated as asked, and why."""
 
     @staticmethod
     def from_plan(plan: Mapping[str, Any]) -> Confirmation | None:
@@ -55,9 +59,20 @@ class Confirmation:
         data: dict[str, Any] = dict(stored)
         data["candidates"] = tuple(Candidate(**each) for each in data["candidates"])
         data["seeds"] = tuple(data["seeds"])
+        data["notes"] = tuple(data.get("notes", ()))
         return Confirmation(**data)
 
     @property
     def is_ablation(self) -> bool:
         """Whether candidates are changes of the winner, which is then compared with each."""
         return any(each.role == "change" for each in self.candidates)
+
+    @property
+    def baseline(self) -> int | None:
+        """The candidate that stands for the script's defaults, or the first trial."""
+        found = (
+            index
+            for index, each in enumerate(self.candidates)
+            if each.role == "baseline" or each.is_baseline
+        )
+        return next(found, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.overview import ObjectiveOverview, Overview
 from cloudtune.comparison.rankings import RankedGroup, join_words
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.reporting.confirmation import describe_gain
 from cloudtune.reporting.documents.wording import (
     UNKNOWN,
     format_cost,
@@ -44,7 +47,7 @@ def describe_overview(comparison: Comparison, verdict: Verdict, overview: Overvi
     return OverviewText(
         headline=_headline(overview, group),
         parameters=_parameters(overview),
-        items=tuple(_items(comparison, verdict, overview, group)),
+        items=tuple(_items(verdict, overview, group)),
         caveats=tuple(text.removeprefix(f"{group.label}: ") for text in shown),
     )
 
@@ -61,9 +64,22 @@ def _headline(overview: Overview, group: Group) -> str:
         front = " ".join(filter(None, [format_count(overview.front, "trial"), of]))
         return f"{front} on the Pareto front. The best of each objective: {join_words(bests)}."
     run = f" of run {only.best_run}" if len(group.runs) > 1 else ""
+    if found := overview.confirmation:
+        return _confirmed_headline(found, only, run)
     stopped = "" if _completed(group) else ", which was stopped early"
     where = f"trial {only.best_trial}{run}" if run else f"trial {only.best_trial} {of}".strip()
     return f"{only.metric} {format_number(only.best)} in {where}{stopped}."
+
+
+def _confirmed_headline(found: ConfirmationResult, only: ObjectiveOverview, run: str) -> str:
+    searched = f"The search had {only.metric} {format_number(only.best)} in trial"
+    searched = f"{searched} {only.best_trial}{run}."
+    taken = found.taken
+    if taken is None or taken.confirmed is None:
+        return f"none, since each trial of run {found.run} breaks a constraint. {searched}"
+    value = f"{found.metric} {format_number(taken.confirmed.mean)}"
+    seeds = format_count(taken.seeds, "seed")
+    return f"{taken.label}{run}, {value} over {seeds} (run {found.run}). {searched}"
 
 
 def _metrics(group: Group) -> str:
@@ -75,10 +91,11 @@ def _completed(group: Group) -> bool:
 
 
 def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
-    if len(overview.objectives) != 1:
+    shown = overview.take if overview.confirmation else next(iter(overview.top), None)
+    if len(overview.objectives) != 1 or shown is None:
         return ()
     rows: list[tuple[str, str, str]] = []
-    for name, value in overview.top[0].parameters.items():
+    for name, value in shown.parameters.items():
         default = overview.defaults.get(name)
         same = default is not None and default == value
         note = "" if default is None or same else f"script's default: {format_short(default)}"
@@ -86,15 +103,12 @@ def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
     return tuple(rows)
 
 
-def _items(
-    comparison: Comparison, verdict: Verdict, overview: Overview, group: Group
-) -> Iterator[tuple[str, str]]:
+def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple[str, str]]:
     several = len(overview.objectives) > 1
     for each in overview.objectives:
         suffix = f" in {each.metric}" if several else ""
         yield f"Gain{suffix}", _gain(each)
-        if floor := _noise_floor(comparison, group, each):
-            yield f"Noise floor{suffix}", floor
+        yield from _confirmed(overview, each, suffix)
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
     strategy = group.jobs[0].study.strategy.name
@@ -114,37 +128,60 @@ def _items(
     yield "Cost", _cost(group)
 
 
-def _noise_floor(comparison: Comparison, group: Group, each: ObjectiveOverview) -> str:
-    """Return which gains exceed the noise floor, if a confirmation has measured it."""
-    runs = {run.run for run in group.runs}
-    known = [
-        (found.noise_floor, found.run)
-        for found in comparison.confirmations
-        if found.confirms in runs and found.metric == each.metric and found.noise_floor
-    ]
-    if not known or each.trials == 1:
+def _confirmed(
+    overview: Overview, each: ObjectiveOverview, suffix: str
+) -> Iterator[tuple[str, str]]:
+    """Yield what the confirmation says that decides."""
+    found = overview.confirmation
+    if found is None:
+        return
+    if gain := describe_gain(found):
+        where = "" if found.metric == each.metric else f" in {found.metric}"
+        yield f"Confirmed gain{where or suffix}", gain
+    if found.metric == each.metric and found.noise_floor:
+        apart = f"two runs of one setting are up to {_three_digits(found.noise_floor)} apart"
+        text = f"By chance, {apart} (run {found.run})."
+        yield f"Noise floor{suffix}", f"{text} {_exceeding(found, each)}".strip()
+
+
+def _exceeding(found: ConfirmationResult, each: ObjectiveOverview) -> str:
+    """Return which gains of the repeated trial over single ones exceed the noise floor.
+
+    The best value of the search does not count, since it was chosen for its luck.
+    """
+    taken = found.taken
+    if taken is None or taken.confirmed is None or found.noise_floor is None:
         return ""
-    floor, measured_by = known[-1]
-    above = [name for name, value in _references(each) if abs(each.best - value) > floor]
-    below = [name for name, value in _references(each) if abs(each.best - value) <= floor]
-    parts = [f"the gain over {join_words(above)} exceeds that"] if above else []
-    parts += [f"the gain over {join_words(below)} is within it"] if below else []
-    text = f"two runs of one setting are up to {_three_digits(floor)} apart (run {measured_by})"
-    return f"By chance, {text}; {', and '.join(parts)}."
+    value = f"{taken.label} has {format_number(taken.confirmed.mean)} when it is repeated"
+    sign = 1 if each.goal == "maximize" else -1
+    bound = taken.confirmed.low if sign > 0 else taken.confirmed.high
+    repeated = {candidate.number for candidate in found.candidates}
+    references = [
+        (name, sign * (bound - reference)) if bound is not None else (name, -math.inf)
+        for name, reference, number in _references(each)
+        if number is None or number not in repeated
+    ]
+    above = [name for name, gain in references if gain > found.noise_floor]
+    below = [name for name, gain in references if gain <= found.noise_floor]
+    parts = [f"its gain over {join_words(above)} exceeds that"] if above else []
+    parts += [f"a gain over {join_words(below)} is not shown to exceed it"] if below else []
+    return f"{value}: {', and '.join(parts)}." if parts else f"{value}."
 
 
-def _references(each: ObjectiveOverview) -> list[tuple[str, float]]:
-    """Return what the best value is compared with."""
-    references = [("the first trial", each.first)] if each.best_trial != each.first_trial else []
+def _references(each: ObjectiveOverview) -> list[tuple[str, float, int | None]]:
+    """Return what the best value is compared with: a name, a value, and its trial."""
+    references: list[tuple[str, float, int | None]] = []
+    if each.best_trial != each.first_trial:
+        references.append(("the first trial", each.first, each.first_trial))
     if each.default is not None and each.best_trial != each.default_trial:
-        references.append(("the script's defaults", each.default))
-    return [*references, ("the median trial", each.median)]
+        references.append(("the script's defaults", each.default, each.default_trial))
+    return [*references, ("the median trial", each.median, None)]
 
 
 def _gain(each: ObjectiveOverview) -> str:
     if each.trials == 1 and each.best_trial == each.first_trial:
         return "There is only one trial, so there is nothing to gain over."
-    parts = [_difference(each, name, value) for name, value in _references(each)]
+    parts = [_difference(each, name, value) for name, value, _ in _references(each)]
     first = "" if each.best_trial != each.first_trial else "the first trial is the best; "
     sentence = f"{first}{join_words(parts)}."
     return sentence[0].upper() + sentence[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Literal
 
 import pytest
 
@@ -34,7 +35,10 @@ PLAN = Confirmation(
 
 
 def play(
-    plan: Confirmation, measure: Callable[[float, int], float | None], kill_every: int = 0
+    plan: Confirmation,
+    measure: Callable[[float, int], float | None],
+    kill_every: int = 0,
+    other: Callable[[float, int], float] = lambda _x, _seed: 0.0,
 ) -> tuple[list[tuple[float, int]], list[Event]]:
     """Run a confirmation one trial at a time; return the pairs that ran and all events."""
     search, events, pairs = ConfirmSearch(STUDY, plan), list[Event](), list[tuple[float, int]]()
@@ -55,7 +59,7 @@ def play(
             number = -number
         value = measure(x, suggestion.seed)
         if value is not None:
-            new.append(Measured(number, 0.0, 1, {"m": value}))
+            new.append(Measured(number, 0.0, 1, {"m": value, "o": other(x, suggestion.seed)}))
         new.append(Ended(number, 0.0, "failed" if value is None else "completed"))
         for event in new:
             search.tell(event)  # type: ignore[arg-type]
@@ -112,10 +116,17 @@ def test_fixed_gives_every_candidate_every_seed() -> None:
     assert pairs == [(x, seed) for seed in PLAN.seeds for x in (0.0, 1.0, 2.0, 3.0)]
 
 
-@pytest.mark.parametrize("fixed", [False, True])
-def test_bit_equal_repetitions_end_after_the_second(fixed: bool) -> None:
+@pytest.mark.parametrize(("fixed", "trials"), [(False, 8), (True, 48)])
+def test_bit_equal_repetitions_end_after_the_second_but_not_with_fixed(
+    fixed: bool, trials: int
+) -> None:
     pairs, _ = play(replace(PLAN, fixed=fixed), lambda x, _: x)
-    assert len(pairs) == 8
+    assert len(pairs) == trials
+
+
+def test_repetitions_are_not_bit_equal_if_another_metric_differs() -> None:
+    pairs, _ = play(PLAN, lambda x, _: x, other=noise)
+    assert len(pairs) == 48
 
 
 def test_a_candidate_that_fails_is_out() -> None:
@@ -150,6 +161,18 @@ def test_the_baseline_gets_the_seeds_of_the_others() -> None:
     plan = replace(PLAN, candidates=(*PLAN.candidates[2:], baseline))
     pairs, _ = play(plan, lambda x, seed: {0.0: -99.0, 2.0: -2.5, 3.0: 0.0}[x] + noise(x, seed))
     assert len({sum(x == number for x, _ in pairs) for number in (0.0, 2.0, 3.0)}) == 1
+
+
+@pytest.mark.parametrize("role", ["baseline", "candidate"])
+def test_the_only_candidate_is_repeated_until_its_gain_is_clear(
+    role: Literal["baseline", "candidate"],
+) -> None:
+    baseline = replace(PLAN.candidates[0], role=role, is_baseline=True)
+    plan = replace(PLAN, candidates=(PLAN.candidates[1], baseline))
+    pairs, _ = play(plan, lambda x, seed: noise(0, seed) + 0.1 * noise(x, seed))
+    assert len(pairs) == 2 * len(PLAN.seeds)
+    pairs, _ = play(plan, lambda x, seed: 9 * x + noise(x, seed))
+    assert 2 * 4 <= len(pairs) < 2 * len(PLAN.seeds)
 
 
 def test_an_ablation_compares_each_change_with_the_winner() -> None:
