@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import pytest
 from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.provider import registry
+from tests.waiting import wait_until
 
 SENT = """\
 name: sent
@@ -103,14 +104,6 @@ class Command:
     def job(self) -> dict[str, Any]:
         found: Any = json.loads(self("results", "--format", "json"))
         return cast("dict[str, Any]", found[0] if isinstance(found, list) else found)
-
-
-def wait_for(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 180
-    while not (value := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return value
 
 
 class AttachContract:
@@ -205,7 +198,7 @@ class AttachContract:
     def test_a_finished_job_has_all_its_trials(self, command: Command) -> None:
         begun = time.time()
         job = self.begin(4)
-        wait_for(lambda: self.word(job) not in self.running)
+        wait_until(lambda: self.word(job) not in self.running)
         over = time.time()
         output = command("attach", f"{self.name}:{job}")
         assert "4 trials on" in output
@@ -227,7 +220,7 @@ class AttachContract:
         gate = tmp_path / "gate"
         job = self.begin(8, gate)
         following = command.start("attach", f"{self.name}:{job}")
-        wait_for(lambda: any(t["state"] == "completed" for t in command.trials()))
+        wait_until(lambda: any(t["state"] == "completed" for t in command.trials()))
         following.kill()
         following.communicate()
         assert self.word(job) in self.running
@@ -238,7 +231,7 @@ class AttachContract:
     def test_a_job_is_left_and_then_stopped(self, command: Command, tmp_path: Path) -> None:
         job = self.begin(30, tmp_path / "gate")
         following = command.start("attach", f"{self.name}:{job}")
-        wait_for(lambda: any(t["state"] == "completed" for t in command.trials()))
+        wait_until(lambda: any(t["state"] == "completed" for t in command.trials()))
         following.send_signal(signal.SIGINT)
         output, _ = following.communicate(timeout=120)
         assert following.returncode == 130, output
@@ -246,7 +239,7 @@ class AttachContract:
         time.sleep(1)
         assert self.word(job) in self.running
         assert "started elsewhere, for everyone" in command("stop")
-        wait_for(lambda: self.word(job) in self.stopped)
+        wait_until(lambda: self.word(job) in self.stopped)
         command("watch", code=130)
         assert {t["state"] for t in command.trials()} <= {"completed", "cancelled", "failed"}
 

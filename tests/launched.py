@@ -9,9 +9,8 @@ import subprocess
 import sys
 import tarfile
 import textwrap
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -198,10 +197,3 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     with process:
         out, err = process.communicate(timeout=200)
     return process.returncode, out.decode(), err.decode()
-
-
-def until(good: Callable[[], bool]) -> None:
-    due = time.monotonic() + 200
-    while not good():
-        assert time.monotonic() < due
-        time.sleep(0.01)

@@ -12,7 +12,8 @@ import pytest
 
 import cloudtune
 from cloudtune.study.study import Study
-from tests.launched import SHOW, Launched, awkward_study, awkward_trials, ended, until
+from tests.launched import SHOW, Launched, awkward_study, awkward_trials, ended
+from tests.waiting import wait_until
 
 
 @pytest.fixture(params=["sagemaker", "vertex", "watson", "watson search"])
@@ -124,10 +125,10 @@ def test_metrics_are_published_while_the_script_runs(job: Any) -> None:
         while not os.path.exists("end"): time.sleep(0.01)
     """)
     first = b"" if job.PROVIDER == "vertex" else process.stdout.readline()
-    until(lambda: job.published("acc", first.decode()) == [0.5])
+    wait_until(lambda: job.published("acc", first.decode()) == [0.5])
     (job.work / "go").touch()
     second = b"" if job.PROVIDER == "vertex" else process.stdout.readline()
-    until(lambda: job.published("acc", (first + second).decode())[-1:] == [0.75])
+    wait_until(lambda: job.published("acc", (first + second).decode())[-1:] == [0.75])
     (job.work / "end").touch()
     assert ended(process)[0] == 0
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.attach_contract import AttachContract, Command, Told, hold, wait_for
+from tests.attach_contract import AttachContract, Command, Told, hold
+from tests.waiting import wait_until
 
 BUCKET = "training-data"
 CODE = """
@@ -155,7 +156,7 @@ class TestAttach(AttachContract):
 
     def test_a_training_job_is_no_tuning_job(self, command: Command) -> None:
         job = self.begin(1)
-        wait_for(lambda: self.word(job) not in self.running)
+        wait_until(lambda: self.word(job) not in self.running)
         (name,) = (
             each["TrainingJobName"]
             for each in self.clients["sagemaker"].list_training_jobs(NameContains=job)[

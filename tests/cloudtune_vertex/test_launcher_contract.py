@@ -15,7 +15,7 @@ from cloudtune.launcher.contract import Contract
 from cloudtune_vertex import launcher_contract
 from tests.cloudtune_vertex.launched import MEASUREMENTS, fitted
 from tests.cloudtune_vertex.launched import LaunchedJob as Job
-from tests.launched import until
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -251,9 +251,9 @@ def test_measurements_are_saved_while_the_script_runs(job: Job) -> None:
     """
     ) as process:
         work = job.work
-        until(lambda: job.kept_file.exists() and len(job.kept) == 1)
+        wait_until(lambda: job.kept_file.exists() and len(job.kept) == 1)
         (work / "go").touch()
-        until(lambda: len(job.kept) == 2)  # some seconds later
+        wait_until(lambda: len(job.kept) == 2)  # some seconds later
         (work / "end").touch()
         process.communicate(timeout=200)
     assert job.kept == [

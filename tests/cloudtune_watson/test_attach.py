@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from tests.attach_contract import AttachContract, Command, Told, hold, wait_for
+from tests.attach_contract import AttachContract, Command, Told, hold
 from tests.cloudtune_watson.emulator.conftest import WMLA, script, tarred
+from tests.waiting import wait_until
 
 CODE = """
     config = json.load(open("config.json"))
@@ -129,7 +130,7 @@ class TestAttach(AttachContract):
         with Standalone.serve(tmp_path / "emulator"):
             there = Standalone()
             job = there.begin(2)
-            wait_for(lambda: there.word(job) not in self.running)
+            wait_until(lambda: there.word(job) not in self.running)
             settings = {"backend": "wmla", "version": "standalone", "instance_group": "team"}
             study = {
                 "objective": {"metric": "loss", "goal": "minimize"},

@@ -6,8 +6,7 @@ import json
 import queue
 import secrets
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
 from tests import fake_docker
+from tests.waiting import wait_until
 
 GRACE = 1.0
 UP = "import time\nprint('loss=1', flush=True)\ntime.sleep(100)\n"
@@ -84,13 +84,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     created.pool.close()
 
 
-def until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 200
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_container_has_its_variables_mounts_and_exit_code(engine: Engine) -> None:
     code = "import os, sys; print([os.environ[n] for n in ('TEXT', 'SECRET', 'HOME')]); sys.exit(3)"
     engine.start(code)
@@ -132,8 +125,8 @@ def test_a_kill_and_a_timeout_remove_the_container(engine: Engine, now: bool) ->
             return True
         return bool(status == psutil.STATUS_ZOMBIE)
 
-    until(gone)
-    until(lambda: any(call[:2] == ["rm", "--force"] for call in engine.calls))
+    wait_until(gone)
+    wait_until(lambda: any(call[:2] == ["rm", "--force"] for call in engine.calls))
 
 
 def test_the_image_of_another_python(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cloudtune.execution import reaper
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from .conftest import Bench
@@ -57,13 +57,6 @@ SAVER = (
 )
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    due = time.monotonic() + 200
-    while not condition():
-        assert time.monotonic() < due
-        time.sleep(0.01)
-
-
 def reapers(mark: str) -> list[int]:
     pids: list[int] = []
     for entry in Path("/proc").iterdir():
@@ -86,7 +79,7 @@ def test_killing_the_engine_leaves_no_process(bench: Bench, tmp_path: Path, scri
         assert len(bench.alive()) >= 2
         assert len(reapers(bench.mark)) == 1
         engine.kill()
-    wait_for(lambda: not bench.alive() and not reapers(bench.mark))
+    wait_until(lambda: not bench.alive() and not reapers(bench.mark))
     assert (tmp_path / "saved").exists() == (script is SAVER)
 
 
@@ -106,7 +99,7 @@ def test_a_killed_reaper_is_replaced_at_the_next_start(bench: Bench) -> None:
     bench.ready()
     (first,) = reapers(bench.mark)
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not reapers(bench.mark))
+    wait_until(lambda: not reapers(bench.mark))
     bench.start(2, SLEEPER, metrics=READY)
     bench.ready(2)
     (second,) = reapers(bench.mark)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from cloudtune.search.protocol import Suggestion
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 from cloudtune.testing.provider_contract import stop_emulators
+from tests.waiting import wait_until
 
 SCRIPT = """
 import os, time
@@ -80,13 +81,6 @@ def result(run: str) -> StudyResult:
     return lifecycle.results(run)[0]
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 200
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def call(*words: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main([*words])
@@ -98,7 +92,7 @@ def call(*words: str) -> int:
 @pytest.mark.parametrize("on", ["local", "ray"])
 def test_a_run_that_goes_on_starts_a_proposal_next(on: str) -> None:
     with started(on) as run:
-        until(lambda: len(result(run.id).trials) == 1)
+        wait_until(lambda: len(result(run.id).trials) == 1)
         first = run.propose({"x": 12.5}, why="half of 25")
         assert first.trial is None
         assert first.is_running
@@ -194,22 +188,22 @@ def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed(case: str) -> Non
 def test_a_grid_leaves_nothing_out_for_a_proposal() -> None:
     values = {"x": {"type": "discrete", "values": [1, 2, 3, 4]}}
     with started(strategy="grid", parameters=values, limits={"parallel_trials": 1}) as run:
-        until(lambda: len(result(run.id).trials) == 1)
+        wait_until(lambda: len(result(run.id).trials) == 1)
         run.propose({"x": 4})
     assert [t.parameters["x"] for t in run.results().trials] == [1, 4, 2, 3, 4]
 
 
 def test_a_share_of_the_trials_waits_and_then_the_search_goes_on() -> None:
     Path("go").touch()
-    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "0.3s"}
+    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "2s"}
     run = api.run(study(strategy=strategy, limits={"max_trials": 4}), show=False)
     alone = api.run(study(strategy={"name": "random", "seed": 1}), show=False)
     assert [t.parameters for t in run.results().trials] == [
         t.parameters for t in alone.results().trials
     ], "nobody came"
     trials = run.results().trials
-    gaps = [b.started - a.ended for a, b in itertools.pairwise(trials)]  # type: ignore[operator]
-    assert sum(gap > 0.25 for gap in gaps) == 2
+    gaps = [(b.started or 0) - (a.ended or 0) for a, b in itertools.pairwise(trials)]
+    assert sum(gap > 1.9 for gap in gaps) == 2
 
 
 def test_a_share_is_for_proposals_if_they_come() -> None:
@@ -354,18 +348,22 @@ def test_a_loop_that_is_killed_forty_times_loses_nothing(tmp_path: Path) -> None
     blocks = {"strategy": "external", "limits": {"max_trials": 60, "parallel_trials": 2}}
     run = lifecycle.create([api.plan(study(**blocks), on="local")]).id
     folder = tmp_path / "state" / "runs" / run
-    proposed: list[float] = []
-    for kill in range(41):
+
+    def resume() -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, "-c", KILLED, run])
-        until(lambda: lock_holder(folder) is not None or process.poll() is not None)  # noqa: B023
-        if kill < 40:
-            x = kill / 2
-            propose(run, {"x": x}, why=f"{kill}")
-            proposed.append(x)
-            time.sleep(0.01 * (kill % 7))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    until(lambda: len(measured(run)) == len(proposed))
+        wait_until(lambda: lock_holder(folder) is not None or process.poll() is not None)
+        return process
+
+    proposed: list[float] = []
+    for kill in range(40):
+        process = resume()
+        proposed.append(kill / 2)
+        propose(run, {"x": proposed[-1]}, why=f"{kill}")
+        time.sleep(0.01 * (kill % 7))
+        process.kill()
+        process.wait()
+    process = resume()
+    wait_until(lambda: len(measured(run)) == len(proposed))
     os.kill(process.pid, signal.SIGINT)
     process.wait()
     trials = measured(run)

@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,6 +24,7 @@ from cloudtune.execution.forkserver.client import Preload
 from cloudtune.execution.process_monitor import ProcessSpec
 from cloudtune.execution.process_pool import ProcessPool
 from cloudtune.results.events import Ended, Measured
+from tests.waiting import wait_until
 
 NUMPY = ("numpy", ())
 READY = {"ready": [r"^READY(?P<value>1)$"]}
@@ -136,13 +136,6 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     yield instance
     instance.close()
     assert reaper.find_processes(instance.mark) == []
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    due = time.monotonic() + 200
-    while not condition():
-        assert time.monotonic() < due
-        time.sleep(0.01)
 
 
 SELF = """
@@ -459,7 +452,7 @@ def test_each_forked_process_has_its_own_group_and_mark(pair: Pair) -> None:
     pool.stop(2, now=True)
     assert pair.end().reason == "killed by SIGKILL"
     assert (pair.library / "count").read_text() == "x"
-    wait_for(lambda: not Path(f"/proc/{parent}/task/{parent}/children").read_text())
+    wait_until(lambda: not Path(f"/proc/{parent}/task/{parent}/children").read_text())
 
 
 def test_a_stop_has_its_grace_and_reaches_the_whole_group(pair: Pair) -> None:
@@ -732,7 +725,7 @@ def test_a_stop_interrupts_the_wait_for_imports(
     pool = pair.processes(warm=True)
     for number in (1, 2):
         pool.start(number, pair.spec("train.py", number=number))
-    wait_for(lambda: bool(reaper.find_processes(f"{pair.mark}.preloaded.")))
+    wait_until(lambda: bool(reaper.find_processes(f"{pair.mark}.preloaded.")))
     for number in (1, 2):
         pool.stop(number)
     assert {pair.end().reason, pair.end().reason} == {"stopped before it was started"}
@@ -813,6 +806,6 @@ def test_killing_the_engine_ends_all_forked_processes(pair: Pair, code: str) -> 
         assert engine.stdout.readline() == "ALL\n"
         assert len(reaper.find_processes(pair.mark)) >= 3
         engine.kill()
-    wait_for(lambda: not reaper.find_processes(pair.mark))
+    wait_until(lambda: not reaper.find_processes(pair.mark))
     if "saved" in code:
         assert {path.name for path in pair.work.glob("saved*")} == {"saved1", "saved2"}
