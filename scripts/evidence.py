@@ -41,7 +41,7 @@ cloudtune or its emulators use, and for each field of the answers that were reco
   against the emulator and compare states, keys, types, errors and texts; the accepted differences
   are in `accepted.json` there. The clients and `cloudtune attach` read each answer, too.
 - **model**: the service's own machine-readable description, which its SDK contains.
-- **client** and **documentation**: what the service's own client reads, and what its pages say.
+- **client** and **documentation**: the service's own client names the field, or its pages do.
 - **not verified**: chosen or inferred.
 
 `scripts/evidence.py` writes this page from the recordings and from `evidence.json`.
@@ -112,8 +112,8 @@ def page() -> str:
         table = ["| other service | calls and rights | rests on |", "|---|---|---|", *others]
         parts.append("\n".join(table) + "\n")
         for name, each in _all(about):
-            if name in recorded:
-                parts.append(_fields(name, about, each, recorded[name]))
+            if name in recorded or each.get("fields"):
+                parts.append(_fields(name, about, each, recorded.get(name, {})))
         parts.append(_open_questions(about))
     return "\n".join(parts)
 

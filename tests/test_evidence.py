@@ -19,6 +19,12 @@ EMULATORS = {
 }
 
 
+NO_FIELDS = frozenset(
+    ["HeadFile", "GetExecLog", "GetExecResult", "StopSearch", "ForceStopSearch", "StopExec"]
+)
+"""Operations of IBM whose answers are empty, or a file."""
+
+
 def test_the_page_is_what_its_script_writes() -> None:
     assert evidence.PAGE.read_text("utf-8") == evidence.page(), "run scripts/evidence.py"
 
@@ -52,6 +58,16 @@ def test_the_page_has_every_call_of_another_service() -> None:
     google = {name for name in google if not name.startswith("aiplatform.")}
     assert called | {name.partition(":")[2] for name in used} <= names
     assert google <= listed
+
+
+def test_each_operation_of_ibm_has_the_fields_of_its_answers() -> None:
+    operations = evidence.DATA["ibm"]["operations"]
+    without = {name for name, each in operations.items() if not each.get("fields")}
+    empty = {name for name in without if name.startswith("Delete") or name in NO_FIELDS}
+    assert without == empty
+    for each in operations.values():
+        for basis in each.get("fields", {}):
+            assert not basis.startswith("as ") or basis.removeprefix("as ") in operations
 
 
 @pytest.mark.parametrize("service", EMULATORS)

@@ -121,6 +121,16 @@ def served(cluster: Cluster) -> sequences.Served:
     return sequences.served(cluster)
 
 
+def test_the_page_has_every_field_of_an_answer(served: sequences.Served) -> None:
+    found = {
+        operation: unlisted("ibm", operation, answer)
+        for operation, answers in served.items()
+        for status, answer in answers.items()
+        if status < 400
+    }
+    assert {operation: paths for operation, paths in found.items() if paths} == {}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_sequence_of_calls_is_possible(served: sequences.Served, file: Path) -> None:
     found = sequences.impossible(recorded.read(file)["sequence"], served)
