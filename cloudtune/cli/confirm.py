@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -52,6 +53,12 @@ if TYPE_CHECKING:
 @click.option("--max-cost", metavar="AMOUNT", help="End before this cost, such as '25 USD'.")
 @emulate_option
 @click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save the plan instead of running it.",
+)
 @json_option
 def confirm(
     run: str | None,
@@ -65,6 +72,7 @@ def confirm(
     max_cost: str | None,
     emulate: bool,
     detach: bool,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Repeat the best trials of RUN (the latest by default) with new seeds.
@@ -76,6 +84,7 @@ def confirm(
     """
     from cloudtune.cli.exit_codes import run_exit_code
     from cloudtune.cli.runs import finish, print_findings, start_run
+    from cloudtune.cli.study import save_plans
     from cloudtune.confirmation.analysis import analyze
     from cloudtune.errors import UsageError
     from cloudtune.results.model import encode_json
@@ -92,6 +101,9 @@ def confirm(
         return
     print_findings(plans, strict=False)
     echo_message(_describe_plan(plans), err=True)
+    if output:
+        save_plans(plans, output)
+        return
     handle = start_run(plans[0].facts.run_id, lambda: create(plans), detach=detach, as_json=as_json)
     if handle is None:
         return

@@ -50,7 +50,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Rehearse": {
         "emulate": ("emulate", "Serve the API of a service on this machine, with real trials."),
         "verify": ("verify", "Answer by small jobs what is not verified about a service."),
+    },
+    "Assistants": {
         "skill": ("skill", "Print a skill file for coding assistants."),
+        "mcp": ("mcp", "Serve the commands to an assistant by the Model Context Protocol."),
     },
 }
 

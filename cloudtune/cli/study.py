@@ -101,12 +101,17 @@ def plan(
     plans = api.plan(loaded, on or ["local"], exclude=exclude, emulate=emulate)
     _print_plans(plans, strict=strict, as_json=as_json, brief=files, files=files, request=request)
     if output:
-        from cloudtune.ledger.outputs import record_outputs
-        from cloudtune.planning.serialization import write_plan_file
+        save_plans(plans, output)
 
-        write_plan_file(plans, output)
-        record_outputs(output)
-        click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
+
+def save_plans(plans: list[Plan], output: Path) -> None:
+    """Write plans to a file, which ``cloudtune run`` runs."""
+    from cloudtune.ledger.outputs import record_outputs
+    from cloudtune.planning.serialization import write_plan_file
+
+    write_plan_file(plans, output)
+    record_outputs(output)
+    click.echo(f"Saved to {output}; run it with: cloudtune run {output}", err=True)
 
 
 @examples("cloudtune schema > .study.schema.json")
