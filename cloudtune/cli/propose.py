@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -72,4 +72,4 @@ def _parse(text: str) -> dict[str, Any]:
         raise click.BadParameter(f"is no JSON: {error}", param_hint="--params") from error
     if not isinstance(values, dict):
         raise click.BadParameter('must be an object, such as {"lr": 0.01}', param_hint="--params")
-    return values
+    return cast("dict[str, Any]", values)

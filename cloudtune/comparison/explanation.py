@@ -270,7 +270,7 @@ def _rank_correlation(checked: Sequence[Checked]) -> float:
     predicted = _ranks(np.array([each.predicted for each in checked]))
     if np.ptp(measured) == 0 or np.ptp(predicted) == 0:
         return 0.0
-    matrix: NDArray[np.float64] = np.corrcoef(np.stack([measured, predicted]))
+    matrix: Any = np.corrcoef(np.stack([measured, predicted]))
     return float(matrix[0, 1])
 
 
@@ -320,6 +320,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_rounded(each) for each in cast("Sequence[Any]", value)]
     if is_dataclass(value) or isinstance(value, Mapping):
-        entries: Mapping[str, Any] = value if isinstance(value, Mapping) else vars(value)
+        entries = cast("Mapping[str, Any]", value if isinstance(value, Mapping) else vars(value))
         return {name: _rounded(each) for name, each in entries.items() if each not in (None, ())}
     return value

@@ -110,7 +110,7 @@ class Surrogate:
             for index in order:
                 parameters = self._encoding.decode(candidates[index])
                 if self._space.allows(parameters):
-                    interval = self._interval(means[index], deviations[index])
+                    interval = self._interval(float(means[index]), float(deviations[index]))
                     found.append(Prediction(parameters, *interval))
                     break
         return (found[0], found[1]) if len(found) == 2 else None

@@ -190,7 +190,7 @@ def test_a_trial_is_explained_by_what_was_known_before_it() -> None:
     assert (late.learned_from, early.learned_from) == (29, 2)
     assert early.expected is None
     assert late.expected is not None
-    assert late.value == (result.trials[29].objective or ())[0]
+    assert (late.value,) == result.trials[29].objective
     best = min((t.objective or (0.0,))[0] for t in result.trials[:29])
     assert late.best_before == best
     with pytest.raises(UsageError, match="there is no trial 31"):
