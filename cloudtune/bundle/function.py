@@ -72,6 +72,11 @@ def pack_function(
         "path": list(_import_path(source)),
         "sources": pickled.sources,
         "has_arguments": bool(inspect.signature(function).parameters),
+        "defaults": {
+            name: each.default
+            for name, each in inspect.signature(function).parameters.items()
+            if isinstance(each.default, bool | int | float | str)
+        },
         "name": function_name(function),
         "metrics": list(metrics),
         "required": [name for name in metrics if name not in printed],

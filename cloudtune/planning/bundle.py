@@ -45,13 +45,19 @@ def read_pins(study: Study, source: Path | None) -> dict[str, Any]:
         return {}
 
 
-def read_bundle(source: Path, without: Sequence[Path], study_file: str | None) -> Bundle:
+def read_bundle(
+    source: Path,
+    without: Sequence[Path],
+    study_file: str | None,
+    known_unhashed: Sequence[str] = (),
+) -> Bundle:
     """List the files of a source folder, and read them unless they do not fit on the disk.
 
     Args:
         source: The folder.
         without: Files and folders that are not part of it, next to the state folder.
         study_file: The file of the study, which does not count as code.
+        known_unhashed: Other files that do not, by their paths in the folder.
 
     Raises:
         OSError: If a file cannot be read.
@@ -59,6 +65,7 @@ def read_bundle(source: Path, without: Sequence[Path], study_file: str | None) -
     """
     files = tuple(list_files(source, [state_folder(), *without]))
     unhashed = unhashed_files(source, files, study_file)
+    unhashed += tuple(each for each in files if each in known_unhashed and each not in unhashed)
     source_hash: str | None = None
     credentials: tuple[str, ...] = ()
     size = sum(os.lstat(source / name).st_size for name in files)

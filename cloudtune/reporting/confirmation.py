@@ -84,7 +84,7 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         text = f"two runs of one setting are up to {_number(result.noise_floor)} apart"
         yield "Noise floor", f"By chance, {text} in about 19 of 20 cases."
     if result.notes:
-        yield "Not repeated", " ".join(result.notes)
+        yield "Note", " ".join(result.notes)
     if result.overfitted or (result.disagreement and result.metric != result.search_metric):
         yield "Overfitting", _overfitting(result)
     if result.train_metric and any(each.train_mean is not None for each in result.candidates):
@@ -159,19 +159,19 @@ def describe_gain(result: ConfirmationResult) -> str:
     if result.baseline is None or taken is None:
         return ""
     each = result.candidates[result.baseline]
-    name = each.label if each.role == "baseline" else f"baseline, which is {each.label}"
+    name = f"the {each.label}" if each.role == "baseline" else each.label
     if result.baseline == result.take:
-        return f"None: the {name}, and no other trial is better when it is repeated."
+        return f"None: no trial is better than {name} when it is repeated."
     if each.worse is None:
-        return f"Unknown: no repetition of the {name} has measured {result.metric}."
+        return f"Unknown: no repetition of {name} has measured {result.metric}."
     gain, low, high = each.worse.mean, each.worse.low, each.worse.high
     bounds = f" ({_range(each.worse)})" if _range(each.worse) else ""
-    text = f"{_number(gain)}{bounds} over the {name}"
+    text = f"{_number(gain)}{bounds} over {name}"
     if gain < 0:
         loss = Estimate(-gain, *(None if b is None else -b for b in (high, low)))
         bounds = f" ({_range(loss)})" if _range(loss) else ""
         were = "were" if name.endswith("defaults") else "was"
-        text = f"None: the {name} {were} better by {_number(loss.mean)}{bounds}"
+        text = f"None: {name} {were} better by {_number(loss.mean)}{bounds}"
     if result.deterministic or result.coarse:
         return f"{text}."
     if low is None or high is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,20 @@ from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import RunRecord
+from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult, Trial, is_candidate
 from cloudtune.results.selection import top_trials
 from cloudtune.runs.confirmations import confirmed_run, confirmed_trial, known_spread
+from cloudtune.runs.reference_settings import changes, with_baseline
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.constraints import outcome_constraints
+from cloudtune.study.quantities import parse_money
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import (
-    Space,
-    Value,
-    conditions_hold,
-    is_same_value,
-    match_value,
-    value_at,
-)
+from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 
 _CLEAR_LEAD = 4.0
@@ -73,6 +69,7 @@ def plan_confirmation(
         record = ledger.run(confirmed_run(run))
         jobs = [(job, list(trials)) for job, trials in read_results(record.id)]
         job, trials = _best_job(record, jobs)
+        facts = next(each.plan["facts"] for each in record.jobs if each.provider == job.provider)
         source = ledger.job_folder(record.id, job.provider) / "source"
         taken = set(ledger.run_ids())
     name = f"{record.id}-{'ablate' if options.ablate else 'confirm'}"
@@ -85,8 +82,11 @@ def plan_confirmation(
     emulate = emulate or (job.emulated and not on)
     providers = list(dict.fromkeys(on)) or [job.provider]
     data = _study_data(job.study, trials, confirmation, options, providers)
+    bundles: dict[Path, Bundle] = {}
     if source.is_dir():
         data.setdefault("trial", {})["source"] = dict.fromkeys(providers, str(source))
+        copy = source.resolve()
+        bundles[copy] = read_bundle(copy, (), None, facts.get("unhashed", ()))
     study = Study.model_validate(data)
     study.set_source(record.file, {})
     seed = job.seed or 0
@@ -98,6 +98,7 @@ def plan_confirmation(
             run_id=run_id,
             seed=seed,
             emulated=emulate,
+            bundles=bundles,
             confirmation=confirmation,
         )
         for provider in providers
@@ -117,10 +118,7 @@ def why_needless(plan: Plan) -> str:
         return ""
     if outcome_constraints(plan.study):
         return ""
-    job = next(
-        job for job, _ in read_results(confirmation.run) if job.provider == confirmation.provider
-    )
-    known = known_spread(job, metric)
+    known = known_spread(plan)
     values = [each.value for each in confirmation.candidates if each.role == "candidate"]
     if known is None or len(values) < 2 or values[0] is None or values[1] is None:
         return ""
@@ -187,11 +185,11 @@ def _confirmation(
         Candidate(f"trial {t.number}", dict(t.parameters), "candidate", t.number, _value(t))
         for t in top
     ]
-    defaults = _defaults(study, trials, source)
+    notes: list[str] = []
     if options.ablate:
-        candidates += _changes(study, top[0].parameters, defaults)
+        candidates += changes(study, top[0].parameters, trials, source, notes)
     elif options.baseline:
-        candidates += _baseline(study, trials, defaults, candidates)
+        candidates = with_baseline(study, candidates, trials, source, notes)
     if len(candidates) < 2 and not options.baseline:
         raise UsageError(
             f"run {job.run} has only one setting to repeat"
@@ -199,6 +197,11 @@ def _confirmation(
         )
     objective, confirm = study.objectives[0], study.confirm
     holdout = confirm.metric if confirm else None
+    if holdout and any(holdout in trial.metrics for trial in trials):
+        notes.append(
+            f"The trials of the search have reported {holdout}, too, so it may be no unseen data: "
+            "the script is to measure it only if CLOUDTUNE_CONFIRM is 1."
+        )
     return Confirmation(
         run=job.run,
         provider=job.provider,
@@ -209,6 +212,7 @@ def _confirmation(
         seeds=_new_seeds(study, job.seed or 0, options.seeds, earlier),
         fixed=options.fixed,
         train_metric=confirm.train_metric if confirm else None,
+        notes=tuple(notes),
     )
 
 
@@ -231,65 +235,6 @@ def _distinct(trials: Sequence[Trial]) -> list[Trial]:
     return list(kept.values())
 
 
-def _defaults(study: Study, trials: Sequence[Trial], source: Path) -> dict[str, Value]:
-    """Return the defaults in the script that are in the search space, else the first values."""
-    from cloudtune.study.script_defaults import script_defaults
-
-    first = min(trials, key=lambda trial: trial.number)
-    return {**first.parameters, **script_defaults(study, source)}
-
-
-def _completed(study: Study, wanted: Mapping[str, Value]) -> dict[str, Value] | None:
-    """Return the active ones of some values; None if one is missing or they are not allowed."""
-    values: dict[str, Value] = {}
-    for node in Space.from_study(study).nodes:
-        if conditions_hold(node.when, values):
-            if node.name not in wanted:
-                return None
-            value = match_value(node.parameter, wanted[node.name])
-            if value is None:
-                return None
-            values[node.name] = value
-    if not Space.from_study(study).allows(values):
-        return None
-    return {name: values[name] for name in study.parameters if name in values}
-
-
-def _baseline(
-    study: Study,
-    trials: Sequence[Trial],
-    defaults: Mapping[str, Value],
-    candidates: list[Candidate],
-) -> list[Candidate]:
-    """Return the script's defaults as a candidate, or the first trial if they are unknown."""
-    first = min(trials, key=lambda trial: trial.number)
-    parameters = _completed(study, defaults) or dict(first.parameters)
-    same = next((t for t in trials if dict(t.parameters) == parameters), None)
-    if any(dict(each.parameters) == parameters for each in candidates):
-        return []
-    label = "first trial" if same is first else "script's defaults"
-    value = _value(same) if same else None
-    return [Candidate(label, parameters, "baseline", same.number if same else None, value)]
-
-
-def _changes(
-    study: Study, winner: Mapping[str, Value], defaults: Mapping[str, Value]
-) -> list[Candidate]:
-    """Return the winner with one parameter at a time back at its default or first value."""
-    changes: list[Candidate] = []
-    for name, value in winner.items():
-        default = defaults.get(name)
-        if default is None:
-            definition = study.parameters[name][0]
-            default = value_at(definition, 0)
-        if is_same_value(default, value):
-            continue
-        changed = _completed(study, {**defaults, **winner, name: default})
-        if changed is not None and changed != dict(winner):
-            changes.append(Candidate(f"{name} back at {default}", changed, "change"))
-    return changes
-
-
 def _study_data(
     study: Study,
     trials: Sequence[Trial],
@@ -308,6 +253,10 @@ def _study_data(
     count = len(data["initial_trials"])
     data["limits"] = {**limits, "max_trials": count, "max_failed_trials": count}
     if options.max_cost:
+        try:
+            parse_money(options.max_cost)
+        except ValueError as error:
+            raise UsageError(f"--max-cost: {error}") from error
         data["limits"]["max_cost"] = options.max_cost
     if study.strategy.resource:
         amount = max((trial.resource or 0 for trial in trials), default=0)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
 from cloudtune.confirmation.choice import decisive
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
+from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult
 from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.quantities import format_count
+from cloudtune.study.schema import Json
+from cloudtune.study.study import Study
 
 
 def confirmed_run(run: str | None) -> str:
@@ -59,38 +63,54 @@ def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
 
     What cannot be read of them is missing.
     """
-    return _read([f"{run}-" for run in runs], lambda found: found.confirms in runs)
+    jobs = _confirming_jobs([f"{run}-" for run in runs])
+    found = [analyze(job) for job, plan in jobs if plan.run in runs]
+    return [each for each in found if each]
 
 
-def known_spread(result: StudyResult, metric: str) -> tuple[float, str] | None:
+def known_spread(plan: Plan) -> tuple[float, str] | None:
     """Return the spread of differences between settings that an earlier confirmation measured.
 
-    Of the same code and metric, in standard deviations of a difference on one seed, with the run
-    that measured it; None if there is no such run.
+    Of the same code, study and provider, in standard deviations of a difference on one seed, with
+    the run that measured it; None if there is no such run.
     """
-    for found in reversed(_read([""], lambda found: found.metric == metric)):
-        is_same = found.source_hash is not None and found.source_hash == result.source_hash
-        if is_same and found.complete and found.spread is not None:
-            return found.spread, found.run
+    facts, wanted = plan.facts, _what_runs(plan.study, plan.provider)
+    for job, _ in reversed(_confirming_jobs([""])):
+        is_same = facts.source_hash is not None and facts.source_hash == job.source_hash
+        is_same_place = (plan.provider, facts.emulated) == (job.provider, job.emulated)
+        is_same_study = _what_runs(job.study, job.provider) == wanted
+        if is_same and is_same_place and is_same_study and job.state == "completed":
+            found = analyze(job)
+            if found and found.spread is not None:
+                return found.spread, found.run
     return None
 
 
-def _read(
-    starts: Sequence[str], is_wanted: Callable[[ConfirmationResult], bool]
-) -> list[ConfirmationResult]:
-    """Return what the confirmations have found whose IDs start in one of these ways."""
+def _what_runs(study: Study, provider: str) -> Json:
+    """Return what decides how a confirmation runs, and what can be confirmed, besides the code."""
+    data: dict[str, Any] = study.to_json()
+    trial = {name: value for name, value in data["trial"].items() if name != "source"}
+    settings = dict(data.get("providers", {}).get(provider, {}))
+    for name in ("limits", "mode", "prices"):
+        settings.pop(name, None)
+    same = {name: data.get(name) for name in ("parameters", "constants", "objective")}
+    return {**same, "trial": trial, "settings": settings}
+
+
+def _confirming_jobs(starts: Sequence[str]) -> list[tuple[StudyResult, Confirmation]]:
+    """Return the jobs that confirm a run and whose IDs start in one of these ways."""
     try:
         with Ledger() as ledger:
             ids = [each for each in reversed(ledger.run_ids()) if "-" in each]
     except CloudtuneError:  # such as no ledger, for results from elsewhere
         return []
-    names = [each for each in ids if any(each.startswith(start) for start in starts)]
-    found = (
-        analyze(replace(job, trials=tuple(trials)))
-        for name in names
+    return [
+        (replace(job, trials=tuple(trials)), job.confirmation)
+        for name in ids
+        if any(name.startswith(start) for start in starts)
         for job, trials in read_results(name, on_damage=_ignore)
-    )
-    return [each for each in found if each and is_wanted(each)]
+        if job.confirmation
+    ]
 
 
 def _ignore(_: LedgerError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
     """Return the defaults of a study's parameters in the script in a folder, where they are clear.
 
     Clear are constants in ``add_argument("--lr", default=0.1)``, in the options of click and typer,
-    and in ``{"lr": 0.1, **params()}``. A default outside the search space is kept.
+    and in ``{"lr": 0.1, **params()}``, and those of the arguments of a function that is tuned. A
+    default outside the search space is kept.
     """
     trial = study.trial
     name = trial.script or (trial.module and trial.module.replace(".", "/") + ".py")
@@ -31,9 +33,11 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
         return {}
     try:
         tree = ast.parse(read_regular(folder / name, _MAX_BYTES))
+        function = _function_defaults(folder, trial.module) if trial.module else {}
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return {}
-    by_name = {_normalize(name): value for name, value in _constants(tree)}
+    constants = function or dict(_constants(tree))
+    by_name = {_normalize(name): value for name, value in constants.items()}
     defaults = _default_maps(study, by_name)
     for node in list_nodes(study):
         value = by_name.get(_normalize(node.name))
@@ -43,6 +47,14 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
                 known = float(value) if isinstance(value, int | float) else None
             defaults.setdefault(node.name, value if known is None else known)
     return {name: defaults[name] for name in study.parameters if name in defaults}
+
+
+def _function_defaults(folder: Path, module: str) -> dict[str, Any]:
+    """Return the defaults of a function that was packed as a module, from the file next to it."""
+    file = folder / f"{module}.json"
+    data: object = json.loads(read_regular(file, _MAX_BYTES)) if file.is_file() else None
+    defaults = data.get("defaults") if is_map(data) else None
+    return dict(defaults) if is_map(defaults) else {}
 
 
 def _default_maps(study: Study, by_name: Mapping[str, Any]) -> dict[str, Value]:

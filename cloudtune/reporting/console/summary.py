@@ -68,12 +68,13 @@ def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
             "state": job_state(result),
             "trials": len(result.trials),
             "failed": count_states(result.trials).get("failed", 0),
-            "best": format_objective_values(result.best) if result.best else None,
-            "trial": result.best.number if result.best else None,
+            "best": format_objective_values(best) if best else None,
+            "trial": best.number if best else None,
             "duration": format_elapsed(result),
             "cost": "; ".join(_format_costs(result)) or None,
         }
         for result in results
+        for best in [None if result.confirmation else result.best]  # that of repetitions is luck
     ]
     used = {name for row in rows for name, value in row.items() if value is not None}
     return [{name: value for name, value in row.items() if name in used} for row in rows]

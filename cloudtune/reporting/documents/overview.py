@@ -79,6 +79,8 @@ def _confirmed_headline(found: ConfirmationResult, only: ObjectiveOverview, run:
         return f"none, since each trial of run {found.run} breaks a constraint. {searched}"
     value = f"{found.metric} {format_number(taken.confirmed.mean)}"
     seeds = format_count(taken.seeds, "seed")
+    if taken.failed:
+        seeds += f", and {format_count(taken.failed, 'repetition')} failed"
     return f"{taken.label}{run}, {value} over {seeds} (run {found.run}). {searched}"
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+import cloudtune
 from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.errors import UsageError
-from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation, why_needless
 from cloudtune.runs.confirmations import confirmations_of
 
 NOISY = """\
@@ -175,33 +176,44 @@ def test_repetitions_that_are_bit_equal_are_reported(capsys: pytest.CaptureFixtu
     assert confirmations_of([run])[0].trials == 6
 
 
+QUIET = NOISY.replace("luck = 5 if (x, seed) == (2, 0) else 0", "luck = 0")
+
+
 def test_a_large_lead_needs_no_confirmation(capsys: pytest.CaptureFixture[str]) -> None:
-    quiet = NOISY.replace("luck = 5 if (x, seed) == (2, 0) else 0", "luck = 0")
-    confirm(search(quiet), baseline=True)
-    run = search(quiet)
+    confirm(search(QUIET), baseline=True)
+    run = search(QUIET)
     assert call("confirm", run) == 0
     assert f"confirming run {run} is not needed" in capsys.readouterr().out
     assert confirmations_of([run]) == []
-    constrained = search(quiet, constraints=["m >= 0"])  # which another seed may break
-    assert call("confirm", constrained, "--seeds", "2") == 0
-    assert len(confirmations_of([constrained])) == 1
     assert call("confirm", run, "--fixed", "--seeds", "2") == 0
     assert len(confirmations_of([run])) == 1
 
 
-def test_no_repetition_is_announced_as_the_best(capsys: pytest.CaptureFixture[str]) -> None:
-    notify = {"command": ["sh", "-c", "cat >> events"], "on": ["best", "ended"]}
-    run = search(notify=notify)
-    searched = [json.loads(line)["event"] for line in Path("events").read_text().splitlines()]
-    assert searched[0] == "best"
-    Path("events").unlink()
-    confirm(run, top=2, seeds=2)
-    (ended,) = map(json.loads, Path("events").read_text().splitlines())
-    assert (ended["event"], ended["best"]) == ("ended", [])
-    assert call("status", "--json") == 0
-    best = {row["run"]: row["best"] for row in json.loads(capsys.readouterr().out)}
-    assert best[f"{run}-confirm"] is None
-    assert best[run] is not None
+@pytest.mark.parametrize(
+    ("change", "needless"),
+    [
+        ([], True),
+        (["limits.max_trials=2", "name=other"], True),
+        (["constants.samples=2"], False),
+        (["parameters.x.values=[1, 2, 5]"], False),
+        (["objective.goal=minimize"], False),
+    ],
+)
+def test_a_study_beside_its_script_is_compared_with_one_that_was_confirmed(
+    change: list[str], needless: bool
+) -> None:
+    Path("train.py").write_text(QUIET, "utf-8")
+    Path("study.yaml").write_text(
+        "objective: {metric: m, goal: maximize}\nstrategy: grid\nconstants: {samples: 1}\n"
+        "parameters: {x: {type: discrete, values: [1, 2, 3]}}\ntrial: {script: train.py}\n",
+        "utf-8",
+    )
+    assert call("run", "study.yaml") == 0
+    assert call("confirm", "--baseline") == 0
+    options = [word for each in change for word in ("--set", each)]
+    assert call("run", "study.yaml", *options) == 0
+    (plan,) = plan_confirmation(None, ConfirmOptions())
+    assert ("is not needed" in why_needless(plan)) == needless
 
 
 def test_less_is_better_for_a_loss() -> None:
@@ -257,6 +269,91 @@ def test_the_baseline_is_the_scripts_defaults() -> None:
     found = confirm(search(DEFAULTS, parameters=CONDITIONAL), baseline=True, top=1, seeds=2)
     assert [each.label for each in found.candidates] == [found.winner.label, "script's defaults"]
     assert found.candidates[1].parameters == {"kind": "plain", "width": 2}
+
+
+def test_what_does_not_go_back_to_its_default_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = DEFAULTS.replace('"width": 2', '"width": 9')
+    run = search(script, parameters=CONDITIONAL, constraints=["layers + width != 5"])
+    found = confirm(run, ablate=True, seeds=2)
+    assert [each.label for each in found.candidates[1:]] == ["kind back at plain"]
+    assert found.notes == (
+        "layers does not go back to 1: with the other values of the winner, that breaks a "
+        "constraint.",
+        "The script's default of width, 9, is not in the search space: it goes to 1.",
+        "width does not go back to 1: with the other values of the winner, that breaks a "
+        "constraint.",
+    )
+    assert call("status", found.run) == 0
+    assert f"Note: {found.notes[0]}" in capsys.readouterr().out
+    found = confirm(run, baseline=True, top=1, seeds=2)
+    assert found.candidates[1].label == "first trial"
+    assert "the baseline is the first trial" in found.notes[0]
+
+
+def test_defaults_that_are_among_the_best_are_the_baseline(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = NOISY.replace('params()["x"]', '{"x": 3, **params()}["x"]')
+    run = search(script)
+    assert call("confirm", run, "--baseline") == 0
+    printed = capsys.readouterr().out
+    assert "trial 3 (script's defaults)" in printed
+    assert "Gain: None: no trial is better than trial 3 (script's defaults)" in printed
+    found = confirmations_of([run])[0]
+    assert found.baseline is not None
+    assert [each.role for each in found.candidates] == ["candidate"] * 3
+
+
+def test_the_defaults_of_a_function_are_known() -> None:
+    def train(x: float, layers: int = 2) -> float:
+        return x * layers
+
+    parameters = {"x": {"type": "float", "min": 0, "max": 1}}
+    parameters |= {"layers": {"type": "int", "min": 1, "max": 4}}
+    run = cloudtune.tune(
+        train, parameters, "maximize m", strategy="random", max_trials=6, show=False
+    )
+    changed = confirm(run.id, ablate=True, seeds=2).candidates[1:]
+    assert "layers back at 2" in [each.label for each in changed]
+
+
+def test_the_confirmation_with_the_most_seeds_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    run = search()
+    first = confirm(run, seeds=5, fixed=True)
+    confirm(run, seeds=2, fixed=True)
+    confirm(run, top=1, baseline=True, seeds=8, fixed=True)
+    assert call("results", run, "--best", "--as", "json") == 0
+    note = capsys.readouterr().err
+    assert f"run {first.run} repeated the best trials" in note
+    assert "over 5 seeds" in note
+    assert call("report", run, "--as", "markdown") == 0
+    report = capsys.readouterr().out
+    assert "**Best: trial 3, m 2.9" in report
+    assert f"(run {first.run})" in report
+    assert f"cloudtune confirm {run}" not in report
+
+
+def test_repetitions_that_fail_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    script = NOISY + "if seed % 3 == 0 and x == 3 and seed: raise SystemExit('out of luck')\n"
+    run = search(script)
+    assert call("confirm", run, "--fixed", "--seeds", "8") == 0
+    assert "repetitions of it failed" in capsys.readouterr().out
+    call("results", run, "--best")
+    assert "of its 8 repetitions failed" in capsys.readouterr().err
+
+
+def test_a_held_out_metric_that_the_search_reports_is_named() -> None:
+    script = "from cloudtune.trial import params, report\nreport(m=params()['x'], test=1)\n"
+    found = confirm(search(script, confirm="test"), seeds=2)
+    assert "The trials of the search have reported test, too" in found.notes[0]
+
+
+def test_a_cost_that_is_no_amount_is_refused() -> None:
+    run = search()
+    with pytest.raises(UsageError, match="--max-cost: invalid amount of money 'abc'"):
+        plan_confirmation(run, ConfirmOptions(max_cost="abc"))
 
 
 TWO = [{"metric": "m", "goal": "maximize"}, {"metric": "n", "goal": "minimize"}]

@@ -1,0 +1,131 @@
+"""The settings with which a confirmation compares the best trials of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cloudtune.results.model import Trial
+from cloudtune.study.confirmation import Candidate
+from cloudtune.study.schema import FloatParameter, Parameter
+from cloudtune.study.script_defaults import script_defaults
+from cloudtune.study.search_space import (
+    Space,
+    Value,
+    conditions_hold,
+    is_same_value,
+    match_value,
+    value_at,
+)
+from cloudtune.study.study import Study
+
+
+def with_baseline(
+    study: Study,
+    candidates: Sequence[Candidate],
+    trials: Sequence[Trial],
+    source: Path,
+    notes: list[str],
+) -> list[Candidate]:
+    """Return candidates with the script's defaults, or the first trial if these do not fit.
+
+    If one of the candidates has the same parameters, it is the baseline.
+
+    Args:
+        study: The study of the search.
+        candidates: Its best trials.
+        trials: All of its trials.
+        source: The folder of its code.
+        notes: Gets why the defaults are not repeated.
+    """
+    first = min(trials, key=lambda trial: trial.number)
+    known = script_defaults(study, source)
+    parameters = _completed(study, {**first.parameters, **known})
+    if known and parameters is None:
+        notes.append(
+            "The script's defaults are not in the search space, so the baseline is the first trial."
+        )
+    parameters = parameters or dict(first.parameters)
+    label = "first trial" if parameters == dict(first.parameters) else "script's defaults"
+    for index, each in enumerate(candidates):
+        if dict(each.parameters) == parameters:
+            named = replace(each, label=f"{each.label} ({label})", is_baseline=True)
+            return [*candidates[:index], named, *candidates[index + 1 :]]
+    same = next((trial for trial in trials if dict(trial.parameters) == parameters), None)
+    value = same.objective[0] if same and same.objective else None
+    number = same.number if same else None
+    return [*candidates, Candidate(label, parameters, "baseline", number, value)]
+
+
+def changes(
+    study: Study,
+    winner: Mapping[str, Value],
+    trials: Sequence[Trial],
+    source: Path,
+    notes: list[str],
+) -> list[Candidate]:
+    """Return the winner with one parameter at a time back at its default or first value.
+
+    Args:
+        study: The study of the search.
+        winner: The parameters of its best trial.
+        trials: All of its trials.
+        source: The folder of its code.
+        notes: Gets which parameters are not repeated at their defaults, and why.
+    """
+    found: list[Candidate] = []
+    known = script_defaults(study, source)
+    first = min(trials, key=lambda trial: trial.number).parameters
+    for node in Space.from_study(study).nodes:
+        name = node.name
+        if name not in winner or not conditions_hold(node.when, winner):
+            continue
+        default = match_value(node.parameter, known[name]) if name in known else None
+        if default is None:
+            firsts = (first.get(name, winner[name]), _first_value(node.parameter))
+            default = next((each for each in firsts if not is_same_value(each, winner[name])), None)
+            if name in known:
+                outside = (
+                    f"The script's default of {name}, {known[name]}, is not in the search space"
+                )
+                instead = "it has no other value" if default is None else f"it goes to {default}"
+                notes.append(f"{outside}: {instead}.")
+        if default is None or is_same_value(default, winner[name]):
+            continue
+        wanted = {**first, **known, **winner, name: default}
+        changed = _completed(study, wanted, fill=True)
+        if changed is None:
+            notes.append(
+                f"{name} does not go back to {default}: with the other values of the winner, that "
+                "breaks a constraint."
+            )
+        elif changed != dict(winner):
+            found.append(Candidate(f"{name} back at {default}", changed, "change"))
+    return found
+
+
+def _completed(
+    study: Study, wanted: Mapping[str, Value], *, fill: bool = False
+) -> dict[str, Value] | None:
+    """Return the active ones of some values; None if one does not fit, or a constraint is broken.
+
+    With ``fill``, a parameter without a value that fits gets its first one.
+    """
+    values: dict[str, Value] = {}
+    space = Space.from_study(study)
+    for node in space.nodes:
+        if conditions_hold(node.when, values):
+            value = match_value(node.parameter, wanted[node.name]) if node.name in wanted else None
+            if value is None and fill:
+                value = _first_value(node.parameter)
+            if value is None:
+                return None
+            values[node.name] = value
+    if not space.allows(values):
+        return None
+    return {name: values[name] for name in study.parameters if name in values}
+
+
+def _first_value(parameter: Parameter) -> Value:
+    return parameter.min if isinstance(parameter, FloatParameter) else value_at(parameter, 0)
