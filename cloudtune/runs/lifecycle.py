@@ -172,7 +172,8 @@ def _copy_source(
     unhashed = facts.unhashed
     if saved or facts.files is None:
         files = list_files(source, without)
-        unhashed = unhashed_files(source, files, plan.study.file)
+        now = unhashed_files(source, files, plan.study.file)
+        unhashed = tuple(name for name in files if name in {*facts.unhashed, *now})
         if saved and fingerprint(source, files, unhashed) != facts.source_hash:
             raise UsageError(f"{source} has changed since it was planned; plan the study again")
     else:
