@@ -237,8 +237,8 @@ def restored(file: Path) -> Generator[Verification]:
                     f"{file} was changed, or its service, environment or cloudtune was: what would "
                     f"be sent now differs in {path}; plan another verification"
                 )
-            used = datetime.now(UTC).isoformat(timespec="seconds")
-            file.write_text(json.dumps({**data, "used": used}, indent=1) + "\n", "utf-8")
+        used = datetime.now(UTC).isoformat(timespec="seconds")
+        file.write_text(json.dumps({**data, "used": used}, indent=1) + "\n", "utf-8")
         yield verification
 
 
