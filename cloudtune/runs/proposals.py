@@ -94,13 +94,15 @@ def propose(
             add_proposal(ledger, record.id, job.provider, proposal)
             send_requests(folder, PROPOSED)
         while True:
+            begun = time.monotonic()
             is_running = lock_holder(folder) is not None
             found = _find_trial(ledger, record, job, proposal)
             id_ = (proposal.proposal or "") if isinstance(proposal, Trial) else proposal.id
             result = Proposed(record.id, job.provider, id_, found, is_running)
             if not wait or result.has_ended or not is_running:
                 return result
-            time.sleep(_POLL_SECONDS)
+            # At most a fifth of the time is spent on reading, however many trials there are.
+            time.sleep(max(_POLL_SECONDS, 4 * (time.monotonic() - begun)))
 
 
 def _find_job(record: RunRecord, on: str | None) -> JobRecord:
