@@ -58,7 +58,8 @@ def call_all(calls: list[tuple[str, Mapping[str, Any]]]) -> list[Any]:
                     answers.append((await client.list_tools()).tools)
                     continue
                 result = await client.call_tool(name, dict(arguments))
-                text = result.content[0].text  # type: ignore[union-attr]
+                content: Any = result.content[0]
+                text = str(content.text)
                 answers.append(text if result.is_error else json.loads(text))
         return answers
 

@@ -350,7 +350,7 @@ def test_mlflow_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     run, trials = read("mlflow", "http://user:secret@localhost:1", goal="minimize")
     expected, others = read("mlflow", path, goal="minimize")
     assert run.study == expected.study
-    assert repr(list(map(asdict, trials))) == repr(list(map(asdict, others)))
+    assert repr([asdict(each) for each in trials]) == repr([asdict(each) for each in others])
     assert "secret" not in run.address
     assert run.address.endswith("localhost:1#p")
     monkeypatch.setattr(Server, "search_runs", Path.rmdir)
