@@ -23,8 +23,8 @@ _PARTS = re.compile(r"([/:])")
 
 
 def is_name(path: str) -> bool:
-    """Return whether a service chooses the value of a field as a name or an address."""
-    return path.rpartition(".")[2].endswith(_FIELDS)
+    """Return whether a service chooses the value of a field, not the caller, as a name."""
+    return path.rpartition(".")[2].endswith(_FIELDS) and "HyperParameters." not in path
 
 
 def form(address: str) -> str:
