@@ -122,12 +122,15 @@ def confirm(
     found: Sequence[float],
     measure: Callable[[int, float], float],
     rng: Random,
+    baseline: int | None = None,
 ) -> ConfirmationResult:
-    """Return what a confirmation of the ranked settings finds."""
+    """Return what a confirmation of the ranked settings finds, with a setting as the baseline."""
     candidates = tuple(
         Candidate(f"trial {setting}", {"x": setting}, "candidate", setting, found[setting])
         for setting in ranked
     )
+    if baseline is not None:
+        candidates += (Candidate("script's defaults", {"x": baseline}, "baseline"),)
     plan = Confirmation(
         *("first", "local", "value", "maximize", "maximize"),
         candidates,
@@ -158,6 +161,41 @@ def confirm(
     analyzed = analyze(result)
     assert analyzed is not None
     return analyzed
+
+
+def play_gain(number: int, top: int, gain: float, common: float, noise: Noise) -> tuple[bool, ...]:
+    """Return what is said of a gain of settings that are all equally good, over the baseline.
+
+    Whether it is real, whether it exceeds the noise floor, whether the report says so of the search
+    itself, whether there is a loss; and whether two further runs of one setting are closer than the
+    floor.
+    """
+    rng = Random(f"{number} {top} {gain} {common} {noise.__name__}")
+    best = range(100)
+
+    def measure(setting: int, shared: float) -> float:
+        return gain * (setting in best) + common * shared + noise(rng, setting)
+
+    searched = [measure(setting, 0.0) for setting in best]
+    ranked = sorted(best, key=lambda setting: -searched[setting])[:top]
+    result = confirm(ranked, searched, measure, rng, baseline=len(best))
+    assert result.taken is not None
+    assert result.baseline is not None
+    over = result.candidates[result.baseline].worse
+    low = over.low if over and over.low is not None else -math.inf
+    high = over.high if over and over.high is not None else math.inf
+    floor = result.noise_floor
+    confirmed = result.taken.confirmed
+    bound = confirmed.low if confirmed and confirmed.low is not None else -math.inf
+    single = measure(len(best), rng.gauss(0, 1))  # a trial of the search that is a reference
+    two = [measure(0, rng.gauss(0, 1)) for _ in range(2)]
+    return (
+        low > 0,
+        floor is not None and low > floor,
+        floor is not None and bound - single > floor,
+        high < 0,
+        floor is None or abs(two[0] - two[1]) <= floor,
+    )
 
 
 def is_covered(result: ConfirmationResult, truths: Sequence[float]) -> bool:
@@ -194,8 +232,29 @@ def covered_share(level: float, sequences: int, length: int = 100) -> float:
     return covered / sequences
 
 
+def print_gains(studies: int) -> None:
+    """Print how often a gain over the baseline is said to be real, and to exceed the floor."""
+    print(
+        "| gain, noise | repeated | real | above the floor | above a trial | a loss | floor holds |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    cases: list[tuple[float, int, float, Noise]] = [
+        *((0.0, top, common, normal) for top in (1, 5) for common in (0.0, 1.0)),
+        *((0.0, 5, 0.0, noise) for noise in (heavy, unequal, coarse)),
+        *((gain, 5, 0.0, normal) for gain in (2.0, 4.0, 8.0)),
+    ]
+    for gain, top, common, noise in cases:
+        played = [play_gain(number, top, gain, common, noise) for number in range(studies)]
+        shares = [100 * fmean(column) for column in zip(*played, strict=True)]
+        seeds = ", seeds move all" if common else ""
+        cells = [f"{gain:g}, {noise.__name__}{seeds}", f"{top} + baseline"]
+        print(
+            "| " + " | ".join([*cells, *(f"{share:.1f} %" for share in shares)]) + " |", flush=True
+        )
+
+
 def main() -> None:
-    """Print one line for each kind and amount of noise."""
+    """Print one line for each kind and amount of noise, and then for each gain."""
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     for level in (0.95, 0.8):
         share = 100 * covered_share(level, studies)
@@ -223,6 +282,7 @@ def main() -> None:
             f"{100 * fmean(each.wrong for each in outcomes):.1f} %",
         ]
         print("| " + " | ".join(cells) + " |", flush=True)
+    print_gains(studies)
 
 
 if __name__ == "__main__":

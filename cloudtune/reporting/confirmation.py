@@ -106,7 +106,8 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
         what += f", {bounds} at 95 %,"
     what += f" over {format_count(taken.seeds, 'seed')}."
     if taken.failed:
-        what += f" {format_count(taken.failed, 'repetition')} of it failed."
+        count = f"{taken.failed} of its {taken.failed + taken.seeds} repetitions"
+        what += f" {count} failed, so a run with these parameters may fail, too."
     if out := [each.label for each in _measured(result) if each.broken]:
         what += f" Not taken, since they break a constraint when repeated: {', '.join(out)}."
     rivals = [each for each in _measured(result) if each.worse and not each.broken]
@@ -121,9 +122,11 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
 
 def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     winner = result.winner
+    text = f"{winner.label} won the search with {result.search_metric} {_number(winner.value)}"
+    if winner.failed and not winner.seeds:
+        yield "Winner", f"{text}. All {winner.failed} repetitions of it failed."
     if winner.value is None or result.luck is None or winner.search_mean is None:
         return
-    text = f"{winner.label} won the search with {result.search_metric} {_number(winner.value)}"
     if result.luck > 0:
         text += f". Repeated, it has {_number(winner.search_mean)}: {_number(result.luck)} was luck"
     else:

@@ -109,7 +109,7 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
     several = len(overview.objectives) > 1
     for each in overview.objectives:
         suffix = f" in {each.metric}" if several else ""
-        yield f"Gain{suffix}", _gain(each)
+        yield f"Gain{' in the search' if overview.confirmation else ''}{suffix}", _gain(each)
         yield from _confirmed(overview, each, suffix)
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
@@ -154,7 +154,7 @@ def _exceeding(found: ConfirmationResult, each: ObjectiveOverview) -> str:
     taken = found.taken
     if taken is None or taken.confirmed is None or found.noise_floor is None:
         return ""
-    value = f"{taken.label} has {format_number(taken.confirmed.mean)} when it is repeated"
+    value = f"Repeated, {taken.label} has {format_number(taken.confirmed.mean)}"
     sign = 1 if each.goal == "maximize" else -1
     bound = taken.confirmed.low if sign > 0 else taken.confirmed.high
     repeated = {candidate.number for candidate in found.candidates}

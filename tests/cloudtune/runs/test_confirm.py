@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -339,9 +340,20 @@ def test_repetitions_that_fail_are_named(capsys: pytest.CaptureFixture[str]) -> 
     script = NOISY + "if seed % 3 == 0 and x == 3 and seed: raise SystemExit('out of luck')\n"
     run = search(script)
     assert call("confirm", run, "--fixed", "--seeds", "8") == 0
-    assert "repetitions of it failed" in capsys.readouterr().out
+    assert "of its 8 repetitions failed, so a run with" in capsys.readouterr().out
     call("results", run, "--best")
     assert "of its 8 repetitions failed" in capsys.readouterr().err
+
+
+def test_a_winner_of_which_all_repetitions_fail_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search(NOISY + "if x == 2 and seed: raise SystemExit('out of luck')\n")
+    assert call("confirm", run) == 0
+    assert re.search(
+        r"Winner: trial 2 won the search with m [67]\S+ All 2 repetitions of it failed",
+        capsys.readouterr().out,
+    )
 
 
 def test_a_held_out_metric_that_the_search_reports_is_named() -> None:
