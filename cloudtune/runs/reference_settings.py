@@ -87,7 +87,7 @@ def changes(
             default = next((each for each in firsts if not is_same_value(each, winner[name])), None)
             if name in known:
                 outside = (
-                    f"The script's default of {name}, {known[name]}, is not in the search space"
+                    f"The script's default of {name}, {known[name]!r}, is not in the search space"
                 )
                 instead = "it has no other value" if default is None else f"it goes to {default}"
                 notes.append(f"{outside}: {instead}.")
