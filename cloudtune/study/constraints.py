@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cloudtune.study.expression_parser import parse
 from cloudtune.study.expressions import Expression, ExpressionError, Range, Value
 from cloudtune.study.fields import StudyFields
+from cloudtune.study.narrowing import Ranges, narrow
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PLAIN_NAME = re.compile(r"[^\W\d][\w.]*")
@@ -57,13 +58,8 @@ class Constraint:
             return math.inf
         if not self.names <= values.keys():
             return 0.0
-        try:
-            margin = self.expression.margin({**self.constants, **values})
-        except (ArithmeticError, ValueError, TypeError):
-            return math.inf
-        if not self.holds(values):
-            return math.inf if math.isnan(margin) else max(margin, _LEAST)
-        return min(margin, 0.0)
+        margin = self.expression.margin({**self.constants, **values})
+        return min(margin, 0.0) if self.holds(values) else max(margin, _LEAST)
 
     def is_possible(self, ranges: Mapping[str, Range]) -> bool:
         """Return whether it can hold for values in these ranges; all of them are active."""
@@ -73,6 +69,15 @@ class Constraint:
         except (ArithmeticError, ValueError, TypeError):
             return True
         return bounds is None or bool(bounds[1])
+
+    def narrow(self, ranges: Ranges) -> Ranges | None:
+        """Return the ranges in which it can hold, or None if it cannot; all of them are active."""
+        constants: Ranges = {name: (each, each) for name, each in self.constants.items()}
+        try:
+            narrowed = narrow(self.expression, {**constants, **ranges}, holds=True)
+        except (ArithmeticError, ValueError, TypeError):
+            return dict(ranges)  # nothing is known
+        return narrowed and {name: narrowed[name] for name in ranges}
 
 
 def metric_bound(constraint: Constraint) -> tuple[str, str, float] | None:

@@ -34,7 +34,12 @@ def _divide_down(left: float, right: float) -> float:
 
 
 def _power(base: float, exponent: float) -> float:
-    return math.pow(base, exponent)
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        if base < 0:
+            raise
+        return math.inf
 
 
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
@@ -108,20 +113,19 @@ class Expression:
     def margin(self, values: Mapping[str, Value]) -> float:
         """Return by how much it does not hold, or a negative number for by how much it does.
 
-        Raises:
-            ArithmeticError: If it has no value.
-            ValueError: Likewise.
+        A part without a value, as a division by 0, has an infinite margin.
         """
-        match self.kind:
-            case "and":
-                return max(each.margin(values) for each in self.args)
-            case "or":
-                return min(each.margin(values) for each in self.args)
-            case "<" | "<=" | ">" | ">=":
-                left, right = (float(each.evaluate(values)) for each in self.args)
-                return left - right if self.kind in {"<", "<="} else right - left
-            case _:
+        if self.kind in {"and", "or"}:
+            margins = [each.margin(values) for each in self.args]
+            return max(margins) if self.kind == "and" else min(margins)
+        try:
+            if self.kind not in {"<", "<=", ">", ">="}:
                 return -1.0 if self.evaluate(values) else 1.0
+            left, right = (float(each.evaluate(values)) for each in self.args)
+        except (ArithmeticError, ValueError, TypeError):
+            return math.inf
+        margin = left - right if self.kind in {"<", "<="} else right - left
+        return math.inf if math.isnan(margin) else margin
 
     def bounds(self, ranges: Mapping[str, Range]) -> Range:
         """Return the least and the greatest value that is possible, as False < True."""
@@ -171,12 +175,19 @@ def compare(kind: str, left: Value, right: Value) -> bool:
     if isinstance(left, str) or isinstance(right, str):
         is_equal = left == right
     else:
-        is_equal = left == right or math.isclose(left, right, rel_tol=_DIGITS)
+        is_equal = left == right or _agree(left, right)
         if kind in {"<", ">"}:
             return not is_equal and (left < right) == (kind == "<")
         if kind in {"<=", ">="}:
             return is_equal or (left < right) == (kind == "<=")
     return is_equal == (kind == "==")
+
+
+def _agree(left: float, right: float) -> bool:
+    try:
+        return math.isclose(left, right, rel_tol=_DIGITS)
+    except OverflowError:  # an integer that no float can be
+        return False
 
 
 def _truth_bounds(kind: str, ranges: list[tuple[Any, Any]]) -> tuple[bool, bool]:

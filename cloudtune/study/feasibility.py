@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Literal
 
+from cloudtune.study.narrowing import Ranges
 from cloudtune.study.schema import FloatParameter, IntParameter
 from cloudtune.study.search_space import (
     Assignment,
@@ -17,17 +18,20 @@ from cloudtune.study.search_space import (
     is_active,
     match_value,
     value_at,
+    value_range,
 )
+from cloudtune.study.value_ranges import narrow_ranges, split_range
 
 _MAX_DRAWS = 500
 """How many assignments are drawn from the whole space; a share of 1 % is found almost surely."""
-_MAX_RESTARTS, _MAX_VALUES = 60, 20
-"""How often a value after the other is chosen, and of how many values for each parameter."""
-_MAX_LISTED = 1_000
-"""Of a parameter with at most so many values, all are tried."""
+_DRAW_STEPS = (50, 200, 1_000)
+"""After how many steps each search of a draw starts again with other values."""
+_MAX_STEPS = 30_000
+"""Of the search that decides whether an assignment can be found."""
 _SHARE_DRAWS = 2_000
 
 Draw = Callable[[Node, Random], Value]
+_Found = dict[str, Value] | Literal["infeasible", "unknown"]
 
 
 def draw_allowed(
@@ -36,7 +40,8 @@ def draw_allowed(
     """Return a random assignment that keeps the constraints, or None if none was found.
 
     Each assignment that keeps them is as likely as without constraints, unless fewer than about one
-    in 500 does: then each value is chosen such that the constraints can still hold.
+    in 500 does: then each value is chosen such that the constraints can still hold. An assignment
+    is always found if `can_complete` is true.
 
     Args:
         space: The space.
@@ -45,35 +50,27 @@ def draw_allowed(
         given: Values that are fixed.
     """
     given = given or {}
-    for _ in range(_MAX_DRAWS if space.constraints else 1):
-        assignment: dict[str, Value] = {}
-        for node in space.nodes:
-            if is_active(node, assignment):
-                # Always draw, so that a given value does not change the values of the others.
-                assignment[node.name] = _given(node, given, draw(node, rng))
-        if space.allows(assignment):
-            return assignment
-    for _ in range(_MAX_RESTARTS):
-        if (found := _draw_in_turn(space, draw, rng, given)) is not None:
-            return found
-    if space.constraints and space.size:
-        fitting = [each for each in space.grid() if {**each, **given} == each]
-        return rng.choice(fitting) if fitting else None
-    return None
+    if assignment := _draw_until_allowed(space, draw, rng, given):
+        return assignment
+    for steps in _DRAW_STEPS:
+        found = _search(space, rng, given, steps)
+        if found != "unknown":
+            return None if found == "infeasible" else found
+    found = _first_allowed(space, given)
+    return None if isinstance(found, str) else found
 
 
 def can_complete(space: Space, given: Assignment) -> bool:
     """Return whether values can be completed such that the constraints hold."""
-    return draw_allowed(space, draw_uniform, Random(0), given) is not None
+    return not isinstance(_first_allowed(space, given), str)
 
 
 def is_infeasible(space: Space) -> Literal["shown", "likely"] | None:
     """Return whether no assignment keeps the constraints, and whether that is certain."""
-    if not space.may_allow({}, 0):
-        return "shown"
-    if can_complete(space, {}):
-        return None
-    return "likely" if space.size is None else "shown"
+    found = _first_allowed(space, {})
+    if isinstance(found, str):
+        return "shown" if found == "infeasible" else "likely"
+    return None
 
 
 def allowed_share(space: Space) -> float:
@@ -105,25 +102,56 @@ def _given(node: Node, given: Assignment, otherwise: Value) -> Value:
     return value if match is None else match
 
 
-def _draw_in_turn(
+def _first_allowed(space: Space, given: Assignment) -> _Found:
+    """Return the same assignment each time, or why there is none."""
+    rng = Random(0)
+    assignment = _draw_until_allowed(space, draw_uniform, rng, given)
+    return assignment or _search(space, rng, given, _MAX_STEPS)
+
+
+def _draw_until_allowed(
     space: Space, draw: Draw, rng: Random, given: Assignment
 ) -> dict[str, Value] | None:
-    known: dict[str, Value] = {}
-    for depth, node in enumerate(space.nodes, start=1):
-        if not is_active(node, known):
+    for _ in range(_MAX_DRAWS if space.constraints else 1):
+        assignment: dict[str, Value] = {}
+        for node in space.nodes:
+            if is_active(node, assignment):
+                # Always draw, so that a given value does not change the values of the others.
+                assignment[node.name] = _given(node, given, draw(node, rng))
+        if space.allows(assignment):
+            return assignment
+    return None
+
+
+def _search(space: Space, rng: Random, given: Assignment, max_steps: int) -> _Found:
+    """Choose values in random order, depth first, and narrow the ranges of the others each time."""
+    used = {name for constraint in space.constraints for name in constraint.names}
+    order = rng.sample(space.nodes, len(space.nodes))
+    order.sort(key=lambda node: space.nodes.index(node) if node.when else -(node.name in used))
+    is_complete = True
+    stack: list[tuple[dict[str, Value], Ranges]] = [({}, {})]
+    for _ in range(max_steps):
+        if not stack:
+            return "infeasible" if is_complete else "unknown"
+        known, ranges = stack.pop()
+        active: dict[str, Node] = {}
+        for node in order:
+            if is_active(node, known):
+                active[node.name] = node
+                ranges.setdefault(node.name, value_range(node.parameter))
+                if node.name in given and node.name not in known:
+                    known[node.name] = value = _given(node, given, given[node.name])
+                    ranges[node.name] = value, value
+        narrowed = narrow_ranges(space.constraints, active, known, ranges)
+        if narrowed is None:
             continue
-        count = count_values(node.parameter)
-        if node.name in given:
-            values = [_given(node, given, given[node.name])]
-        else:
-            values = [draw(node, rng) for _ in range(_MAX_VALUES)]
-            if count is not None and count <= _MAX_LISTED:
-                indices = rng.sample(range(count), count)
-                values += [value_at(node.parameter, index) for index in indices]
-        for value in values:
-            if space.may_allow({**known, node.name: value}, depth):
-                known[node.name] = value
-                break
-        else:
-            return None
-    return known
+        undecided = next((node for node in active.values() if node.name not in known), None)
+        if undecided is None:
+            return {node.name: known[node.name] for node in space.nodes if node.name in known}
+        name = undecided.name
+        pairs, has_all = split_range(undecided.parameter, narrowed[name], rng)
+        is_complete = is_complete and has_all
+        for low, high in pairs:
+            chosen = {name: low} if low == high else {}
+            stack.append(({**known, **chosen}, {**narrowed, name: (low, high)}))
+    return "unknown"

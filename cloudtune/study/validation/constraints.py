@@ -11,13 +11,14 @@ from cloudtune.study.constraints import (
     parameter_constraints,
 )
 from cloudtune.study.expression_parser import parse
-from cloudtune.study.expressions import ExpressionError, Kind
+from cloudtune.study.expressions import Expression, ExpressionError, Kind
 from cloudtune.study.feasibility import allowed_share, can_complete, is_infeasible
 from cloudtune.study.fields import StudyFields
+from cloudtune.study.map_values import plain_value
 from cloudtune.study.own_metrics import OWN_METRICS
 from cloudtune.study.schema import BoolParameter, CategoricalParameter
 from cloudtune.study.search_space import Space
-from cloudtune.study.suggestions import did_you_mean
+from cloudtune.study.suggestions import did_you_mean, suggest_name
 
 _RARE = 0.05
 """A note says the share of the space that keeps the constraints if it is smaller."""
@@ -31,11 +32,15 @@ def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Ite
         path = constraint_path(study, index)
         try:
             expression = parse(text)
-            if expression.check(lambda name: _kind_of(study, name)) not in {"truth", "any"}:
-                raise ExpressionError(1, "is a number, not a condition; compare it with another")
+            kind = expression.check(lambda name: _kind_of(study, name))
+            if kind not in {"truth", "any"}:
+                raise ExpressionError(
+                    1, f"is a {kind}, not a condition; compare it, as with == or <="
+                )
         except ExpressionError as error:
             yield Problem(path, f"{text!r}: {error}")
             continue
+        yield from _unknown_values(study, expression, path, text)
         names = {str(each.value): each.column for each in expression.names()}
         if not names.keys() - study.constants.keys():
             yield Problem(path, f"{text!r} has no parameter and no metric", "remove it")
@@ -108,6 +113,26 @@ def check_feasibility(study: StudyFields) -> Iterator[Problem]:
         elif study.strategy.name != "list" and not can_complete(space, trial):
             message = "cannot be completed such that the constraints hold"
             yield Problem(f"initial_trials.{number}", message, "change one of its values")
+
+
+def _unknown_values(
+    study: StudyFields, expression: Expression, path: str, text: str
+) -> Iterator[Problem]:
+    """Yield the texts that are compared with a parameter that never has them."""
+    for each in expression.args:
+        yield from _unknown_values(study, each, path, text)
+    if expression.kind not in {"==", "!="}:
+        return
+    for name, other in (expression.args, reversed(expression.args)):
+        definitions = study.parameters.get(str(name.value), ()) if name.kind == "name" else ()
+        listed = [each for each in definitions if isinstance(each, CategoricalParameter)]
+        values = [plain_value(value) for each in listed for value in each.values]
+        if not values or other.kind != "value" or not isinstance(other.value, str):
+            continue
+        if other.value not in values:
+            texts = [value for value in values if isinstance(value, str)]
+            message = f"column {other.column}: {name.value} is never {other.value!r}"
+            yield Problem(path, f"{text!r}: {message}", suggest_name(other.value, texts))
 
 
 def _kind_of(study: StudyFields, name: str) -> Kind:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cloudtune.errors import StudyError
-from cloudtune.study.constraints import parameter_constraints
+from cloudtune.study.constraints import (
+    outcome_constraints,
+    outcome_margins,
+    parameter_constraints,
+)
 from cloudtune.study.expression_parser import parse
-from cloudtune.study.expressions import ExpressionError
+from cloudtune.study.expressions import COMPARISONS, ExpressionError
+from cloudtune.study.feasibility import (
+    can_complete,
+    draw_allowed,
+    draw_uniform,
+    is_infeasible,
+)
 from cloudtune.study.loader import loads
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
@@ -54,8 +68,11 @@ MISTAKES = {
     "layers < 0": "no assignment keeps the constraints",
     "lr + layers < 0.5": "no assignment keeps the constraints",
     "layers * width == 7": "no assignment keeps the constraints",
-    "lr * lr == 0.123456789": "no assignment was found that keeps the constraints",
-    "layers ** 9 ** 9 ** 9 < lr": "no assignment was found that keeps the constraints",
+    "lr * 1000000 // 1 % 2 == 2": "no assignment was found that keeps the constraints",
+    "layers ** 9 ** 9 ** 9 < lr": "no assignment keeps the constraints",
+    "kind != 'sdg' or layers < 3": "column 9: kind is never 'sdg'",
+    "layers < 3 and not 'x' == kind": "column 20: kind is never 'x'",
+    "kind": "column 1: is a text, not a condition",
 }
 
 
@@ -100,13 +117,18 @@ def test_initial_trials_keep_the_constraints() -> None:
         ("true == (1 < 2)", True),
         ("min(3, 1, 2) + max(1, 2) - abs(-4)", -1),
         ("x.y * `a b`", 6),
+        ("x.y <= 10 ** 400", True),
+        ("x.y <= 1" + "0" * 400, True),
+        ("x.y == 1" + "0" * 400, False),
     ],
 )
 def test_an_expression_has_the_value_that_python_gives_it(text: str, value: Any) -> None:
     assert parse(text).evaluate({"x.y": 2, "a b": 3}) == value
 
 
-@pytest.mark.parametrize("text", ["1 / x < 2", "1 // x < 2", "(0 - 8) ** 0.5 < x", "9e99 ** 9 > x"])
+@pytest.mark.parametrize(
+    "text", ["1 / x < 2", "1 // x < 2", "(0 - 8) ** 0.5 < x", "0 ** (0 - 1) > x"]
+)
 def test_what_has_no_value_breaks_a_constraint(text: str) -> None:
     unit = {"type": "float", "min": 0, "max": 1}
     data = {"parameters": {"x": unit}, "constraints": [text, "x < 2"]}
@@ -132,3 +154,117 @@ def test_a_warning_says_how_few_assignments_keep_the_constraints() -> None:
     (text,) = [note.text for note in notes if note.path == "constraints"]
     assert "% of the assignments keep the constraints" in text
     assert not [n for n in loads(f"{HEAD}- lr < 0.5\n").notes if n.path == "constraints"]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "metrics", "keeps"),
+    [
+        ("errors == 0 or total / errors <= 50", {"errors": 0, "total": 5}, True),
+        ("errors == 0 or total / errors <= 50", {"errors": 1, "total": 90}, False),
+        ("total / errors <= 50 or errors == 0", {"errors": 0, "total": 5}, False),
+        ("not total / errors <= 50", {"errors": 1, "total": 90}, True),
+        ("total - errors <= 50", {"errors": math.inf, "total": math.inf}, False),
+    ],
+)
+def test_a_margin_is_positive_exactly_where_a_constraint_on_metrics_is_broken(
+    constraint: str, metrics: dict[str, float], keeps: bool
+) -> None:
+    unit = {"type": "float", "min": 0, "max": 1}
+    data = {"parameters": {"x": unit}, "constraints": [constraint]}
+    study = Study.model_validate(data, context={"parts_only": True})
+    (margin,) = outcome_margins(outcome_constraints(study), {"x": 0.5}, metrics)
+    assert (margin <= 0) == keeps
+
+
+def int_to(high: int, **others: Any) -> dict[str, Any]:
+    return {"type": "int", "min": 1, "max": high, **others}
+
+
+def stepped(step: float | None) -> dict[str, Any]:
+    return {"type": "float", "min": 0, "max": 1, "step": step}
+
+
+FEASIBLE: dict[str, dict[str, Any]] = {
+    "a + b + c == 1": {name: stepped(0.001) for name in "abc"},
+    "a + b + c == 1.0": {name: stepped(None) for name in "abc"},
+    "a * a == 0.123456789": {"a": stepped(None)},
+    "a + b == 2500": {name: int_to(2000) for name in "ab"},
+    "a + b == 1300": {name: int_to(1200, scale="log") for name in "ab"},
+    "a == 2 * b": {name: int_to(20_000) for name in "ab"},
+    "a * b == c": {name: int_to(5000) for name in "abc"},
+    "a % 97 == 96 and b % 97 == 95": {name: int_to(2000) for name in "ab"},
+    "a + b + c + d == 40 and a * b * c * d == 10000": {n: int_to(2000) for n in "abcd"},
+    "min(a, b) == 1999 and abs(a - b) == 1": {name: int_to(3000) for name in "ab"},
+    "a / b == 7 and not a < 6900": {name: int_to(7000) for name in "ab"},
+    "k == 'x' and a == p + 1": {
+        "k": {"type": "categorical", "values": ["w", "x"]},
+        "a": int_to(9000),
+        "p": int_to(9000, when={"k": "x"}),
+    },
+}
+
+
+@pytest.mark.parametrize("text", FEASIBLE)
+def test_rare_assignments_in_wide_spaces_are_drawn(text: str) -> None:
+    data = {"parameters": FEASIBLE[text], "constraints": text.split(" and ")}
+    space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
+    assert is_infeasible(space) is None
+    for seed in range(3):
+        assignment = draw_allowed(space, draw_uniform, Random(seed))
+        assert assignment is not None
+        assert parse(text).evaluate(assignment)
+
+
+@pytest.mark.parametrize("text", ["a + b == 4001", "a * b == 4003", "a == b + 0.5", "a % 2 == 2"])
+def test_what_no_assignment_of_a_wide_space_keeps_is_shown(text: str) -> None:
+    data = {"parameters": {name: int_to(2000) for name in "ab"}, "constraints": [text]}
+    space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
+    assert is_infeasible(space) == "shown"
+    assert draw_allowed(space, draw_uniform, Random(1)) is None
+
+
+NUMBERS = st.recursive(
+    st.sampled_from(["a", "b", "c", "d", "0", "1", "2", "0.5", "10 ** 400"]),
+    lambda part: st.one_of(
+        st.builds(
+            "({} {} {})".format, part, st.sampled_from(["+", "-", "*", "/", "//", "%", "**"]), part
+        ),
+        st.builds("abs({})".format, part),
+        st.builds("{}({}, {})".format, st.sampled_from(["min", "max"]), part, part),
+    ),
+    max_leaves=4,
+)
+CONDITIONS = st.recursive(
+    st.one_of(
+        st.builds("({} {} {})".format, NUMBERS, st.sampled_from(COMPARISONS), NUMBERS),
+        st.sampled_from(["flag", "kind == 'x'", "kind != 'y'", "flag == (kind == 'x')"]),
+    ),
+    lambda part: st.one_of(
+        st.builds("({} {} {})".format, part, st.sampled_from(["and", "or"]), part),
+        st.builds("(not {})".format, part),
+    ),
+    max_leaves=4,
+)
+SMALL: dict[str, Any] = {
+    "a": {"type": "int", "min": -2, "max": 3},
+    "b": {"type": "float", "min": -0.5, "max": 0.5, "step": 0.5},
+    "c": {"type": "discrete", "values": [-1, 0, 3]},
+    "d": {"type": "float", "min": 2, "max": 2},
+    "flag": {"type": "bool"},
+    "kind": {"type": "categorical", "values": ["x", "y"]},
+}
+
+
+@settings(max_examples=60)
+@given(st.lists(CONDITIONS, min_size=1, max_size=2))
+def test_an_assignment_is_found_exactly_if_there_is_one(texts: list[str]) -> None:
+    data = {"parameters": SMALL, "constraints": texts}
+    space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
+    every = [each for each in Space(space.nodes).grid() if space.allows(each)]
+    assert is_infeasible(space) == (None if every else "shown")
+    for given_values in every[::23]:
+        part = {name: given_values[name] for name in ("a", "kind")}
+        assert can_complete(space, part)
+    for constraint in space.constraints:
+        for values in Space(space.nodes).grid():
+            assert (constraint.margin(values) <= 0) == constraint.holds(values)
