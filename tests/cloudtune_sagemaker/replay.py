@@ -152,18 +152,24 @@ def times_out(described: dict[str, Any]) -> bool:
 
 
 def ended_trials(answer: dict[str, Any]) -> tuple[int, int]:
-    """Return how many trials of a tuning job have completed, and how many have failed."""
+    """Return how many trials of a tuning job have completed, and how many have failed.
+
+    Those that a tuning job stopped early, since it completed, count as completed.
+    """
     counters = answer.get("TrainingJobStatusCounters", {})
     if rows := answer.get("TrainingJobSummaries"):
         ended = [row.get("TrainingJobStatus") for row in rows]
         return ended.count("Completed"), ended.count("Failed")
-    return counters.get("Completed", 0), counters.get("NonRetryableError", 0)
+    is_complete = answer.get("HyperParameterTuningJobStatus") == "Completed"
+    early = counters.get("Stopped", 0) if is_complete else 0
+    return counters.get("Completed", 0) + early, counters.get("NonRetryableError", 0)
 
 
 def is_mixed(described: dict[str, Any]) -> bool:
     """Return whether the trials of a tuning job ended in several ways."""
     completed, failed = ended_trials(described)
-    stopped = described.get("TrainingJobStatusCounters", {}).get("Stopped", 0)
+    is_stopped = described.get("HyperParameterTuningJobStatus") != "Completed"
+    stopped = is_stopped and described.get("TrainingJobStatusCounters", {}).get("Stopped", 0)
     return bool(completed and (failed or stopped)) and not times_out(described)
 
 

@@ -95,7 +95,8 @@ class SearchReplay:
         is_stopped = state in ("Stopping", "Stopped") and secondary not in LIMITS
         described = {**known, f"{job}Status": state}
         described["SecondaryStatus"] = None if is_stopped else secondary
-        described.pop("BestTrainingJob", None)
+        for key in ("BestTrainingJob", "TrainingJobStatusCounters"):  # all trials end alike
+            described.pop(key, None)
         if "FinalMetricDataList" in row:
             described["BestTrainingJob"] = {"TrainingJobStatus": "Completed"}
         printed = self._emulator.printed
