@@ -157,7 +157,9 @@ class Masking:
             return value
         if has_words(field) and (value in known("values") or _MACHINES.fullmatch(value)):
             return value
-        return "".join(self._part(part) for part in _PART.split(value))
+        address, mark, query = value.partition("?")
+        parts = [self._part(part) for part in _PART.split(address)]
+        return "".join([*parts, mark, self._part(query)])
 
     def _number(self, value: float, *, private: bool) -> float:
         if not math.isfinite(value):
