@@ -41,7 +41,7 @@ STEPS = {
 """The steps that show something of a service."""
 STOPPED_EARLY = {
     "sagemaker": "ended as Stopped, ",
-    "vertex": "trials stopped early: SUCCEEDED with a job JOB_STATE_CANCELLED",
+    "vertex": "SUCCEEDED with a job JOB_STATE_CANCELLED",
     "watson": "early: not run: IBM stops no deployment job early",
 }
 """What the output says of trials that the service stops early."""
