@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from typing_extensions import TypedDict
 
 from cloudtune._version import __version__
 from cloudtune.cli.options import examples
@@ -28,6 +29,17 @@ cloudtune runs hyperparameter studies. check and plan a study file, show the use
 plan, and run the saved plan once they agree; nothing runs without one. While it runs, explain says
 what the search believes, and propose adds trials of your own. Keep a gain only if confirm, whose
 plan is saved and run in the same way, says that it exceeds the noise floor."""
+
+
+class Answer(TypedDict):
+    """What a command printed."""
+
+    exit_code: int
+    """0 if it succeeded; the skill file lists the others."""
+    output: Any
+    """JSON if the command prints it, else text."""
+    messages: str
+    """What it says to a person, such as an error and what to do."""
 
 
 @examples("cloudtune mcp", "claude mcp add cloudtune -- cloudtune mcp")
@@ -64,12 +76,12 @@ def build_server() -> MCPServer:
     return server
 
 
-def check(study: str, on: Sequence[str] = ()) -> dict[str, Any]:
+def check(study: str, on: Sequence[str] = ()) -> Answer:
     """Find every mistake in a study file, and what providers (such as local or vertex) lack."""
     return _call("check", [*_each("--on", on), "--json"], study)
 
 
-def plan(study: str, save_to: str, on: Sequence[str] = (), emulate: bool = False) -> dict[str, Any]:
+def plan(study: str, save_to: str, on: Sequence[str] = (), emulate: bool = False) -> Answer:
     """Save what a run of a study file would send, with its price. Sends and starts nothing.
 
     Show the price to the user. `emulate` rehearses services on this machine for nothing.
@@ -78,7 +90,7 @@ def plan(study: str, save_to: str, on: Sequence[str] = (), emulate: bool = False
     return _call("plan", [*flags, f"-o{_file(save_to)}"], study)
 
 
-def run(plan: str) -> dict[str, Any]:
+def run(plan: str) -> Answer:
     """Run a saved plan in the background, exactly as it was shown. Returns the run's id."""
     from pathlib import Path
 
@@ -89,12 +101,12 @@ def run(plan: str) -> dict[str, Any]:
     return _call("run", ["--detach", "--json"], plan)
 
 
-def resume(run: str = "") -> dict[str, Any]:
+def resume(run: str = "") -> Answer:
     """Continue a run that was stopped or killed, in the background, within its own limits."""
     return _call("resume", ["--detach", "--json"], run)
 
 
-def status(run: str = "") -> dict[str, Any]:
+def status(run: str = "") -> Answer:
     """List the runs, or tell the state of one."""
     return _call("status", ["--json"], run)
 
@@ -104,7 +116,7 @@ def propose(
     why: str = "",
     run: str = "",
     wait: bool = False,
-) -> dict[str, Any]:
+) -> Answer:
     """Add a trial of yours to a run; with `wait`, return its result when it ends.
 
     An assignment that was measured before is answered at once. All mistakes are told together.
@@ -113,24 +125,24 @@ def propose(
     return _call("propose", [*flags, "--json"], run)
 
 
-def explain(run: str = "", trial: int | None = None) -> dict[str, Any]:
+def explain(run: str = "", trial: int | None = None) -> Answer:
     """Tell what the search of a run believes, or why it chose a trial."""
     return _call("explain", ["--json"], run, *([] if trial is None else [str(trial)]))
 
 
-def results(run: str = "", best: bool = True) -> dict[str, Any]:
+def results(run: str = "", best: bool = True) -> Answer:
     """Return the best trial of a run, or with `best` false all its trials."""
     return _call("results", ["--json", *(["--best"] if best else [])], run)
 
 
-def report(run: str = "") -> dict[str, Any]:
+def report(run: str = "") -> Answer:
     """Return a report of a run as Markdown: its best trials, what mattered, what to do next."""
     return _call("report", ["--as", "markdown"], run)
 
 
 def confirm(
     save_to: str, run: str = "", top: int = 5, seeds: int = 10, baseline: bool = True
-) -> dict[str, Any]:
+) -> Answer:
     """Save a plan that repeats the best trials with new seeds, with its price; starts nothing.
 
     Run it with the tool run; afterward, report and results say whether the gain is real.
@@ -139,12 +151,12 @@ def confirm(
     return _call("confirm", [*flags, f"-o{_file(save_to)}"], run)
 
 
-def stop(run: str = "") -> dict[str, Any]:
+def stop(run: str = "") -> Answer:
     """Stop a run gracefully; resume continues it."""
     return _call("stop", [], run)
 
 
-def _call(command: str, options: Sequence[str], *words: str) -> dict[str, Any]:
+def _call(command: str, options: Sequence[str], *words: str) -> Answer:
     """Run a command and return its exit code, its output and its messages."""
     arguments = [word for word in words if word]
     if any("\0" in word for word in (*options, *arguments)):
@@ -173,7 +185,7 @@ def _parse(text: str) -> Any:
         return text
 
 
-def _refusal(message: str) -> dict[str, Any]:
+def _refusal(message: str) -> Answer:
     return {"exit_code": 1, "output": "", "messages": message}
 
 
@@ -186,5 +198,5 @@ def _file(path: str) -> str:
     return path if path.endswith(".json") else f"{path}.json"
 
 
-_READING: Sequence[Callable[..., dict[str, Any]]] = (check, status, explain, results, report)
-_ACTING: Sequence[Callable[..., dict[str, Any]]] = (plan, run, resume, propose, confirm, stop)
+_READING: Sequence[Callable[..., Answer]] = (check, status, explain, results, report)
+_ACTING: Sequence[Callable[..., Answer]] = (plan, run, resume, propose, confirm, stop)

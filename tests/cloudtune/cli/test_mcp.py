@@ -80,6 +80,8 @@ def test_a_study_from_check_to_results() -> None:
         *("results", "resume", "run", "status", "stop"),
     ]
     assert all(tool.description for tool in tools)
+    keys = {"exit_code", "output", "messages"}
+    assert all({*tool.output_schema["properties"]} == keys for tool in tools)
     assert (checked["exit_code"], checked["output"]) == (0, [])
     assert "cost      none" in planned["output"]
     run = started["output"]["run"]
