@@ -124,13 +124,19 @@ def confirm(
     rng: Random,
     baseline: int | None = None,
 ) -> ConfirmationResult:
-    """Return what a confirmation of the ranked settings finds, with a setting as the baseline."""
+    """Return what a confirmation of the ranked settings, and of a baseline, finds."""
+    others = () if baseline is None or baseline in ranked else (baseline,)
     candidates = tuple(
-        Candidate(f"trial {setting}", {"x": setting}, "candidate", setting, found[setting])
-        for setting in ranked
+        Candidate(
+            f"trial {setting}",
+            {"x": setting},
+            "baseline" if setting in others else "candidate",
+            setting,
+            found[setting],
+            is_baseline=setting == baseline,
+        )
+        for setting in (*ranked, *others)
     )
-    if baseline is not None:
-        candidates += (Candidate("script's defaults", {"x": baseline}, "baseline"),)
     plan = Confirmation(
         *("first", "local", "value", "maximize", "maximize"),
         candidates,
