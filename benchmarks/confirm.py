@@ -124,19 +124,20 @@ def confirm(
     rng: Random,
     baseline: int | None = None,
 ) -> ConfirmationResult:
-    """Return what a confirmation of the ranked settings, and of a baseline, finds."""
-    others = () if baseline is None or baseline in ranked else (baseline,)
+    """Return what a confirmation of the ranked settings finds, with a setting as the baseline."""
     candidates = tuple(
         Candidate(
             f"trial {setting}",
             {"x": setting},
-            "baseline" if setting in others else "candidate",
+            "candidate",
             setting,
             found[setting],
             is_baseline=setting == baseline,
         )
-        for setting in (*ranked, *others)
+        for setting in ranked
     )
+    if baseline is not None and baseline not in ranked:
+        candidates += (Candidate("script's defaults", {"x": baseline}, "baseline"),)
     plan = Confirmation(
         *("first", "local", "value", "maximize", "maximize"),
         candidates,

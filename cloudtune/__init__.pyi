@@ -1,5 +1,6 @@
 from cloudtune._version import __version__ as __version__
 from cloudtune.api import Run as Run
+from cloudtune.api import find_run as find_run
 from cloudtune.api import plan as plan
 from cloudtune.api import report as report
 from cloudtune.api import resume as resume

@@ -173,6 +173,34 @@ class TestCheckOfAnImage:
         assert names == ["sagemaker-training", "scikit-learn", "numpy"]
 
 
+DETERMINISTIC = """
+from cloudtune.trial import params, report
+p = params()
+report(accuracy=p["rate"] + p["momentum"] - p["hidden"] / 100 - p["batch"] / 100 - p["l2"])
+"""
+
+
+def test_the_assistant_proposes_one_change_at_a_time_to_what_it_keeps(write: Path) -> None:
+    write_template("assistant", write)
+    (write / "train.py").write_text(DETERMINISTIC, "utf-8")  # without scikit-learn
+    overrides = ["strategy.name=external", "limits.max_trials=6"]
+    run = api.start(load(write / "study.yaml", overrides=overrides))
+    runpy.run_path(str(write / "assistant.py"), run_name="__main__")
+    first, *others = run.wait().results().trials
+    assert first.proposal is None, "the defaults are the study's initial trial"
+    assert len(others) == 5
+    kept = first
+    for trial in others:
+        changed = [
+            name for name, value in trial.parameters.items() if kept.parameters[name] != value
+        ]
+        assert len(changed) == 1
+        assert trial.why.startswith(f"{changed[0]}: ")
+        assert trial.objective
+        assert kept.objective
+        kept = trial if trial.objective > kept.objective else kept
+
+
 def test_the_gallery_is_current_and_its_pictures_are_small() -> None:
     """To write the page anew: python -m scripts.gallery --page."""
     assert gallery.PAGE.read_text("utf-8") == gallery.render()
