@@ -1,7 +1,7 @@
 """The loop of a coding assistant: propose one change at a time to the latest run, keep or discard.
 
-A script stands in for the language model: in a loop of your own, `next_change` asks the model. If
-this is killed, start it again: what was measured before is answered at once.
+A script stands in for the language model: in a loop of your own, `next_change` asks the model. What
+is kept is in the run, so if this is killed, start it again.
 """
 
 import random
@@ -30,22 +30,21 @@ def next_change(kept: dict, rng: random.Random) -> tuple[dict, str]:
 
 
 def take_part(run: cloudtune.Run, rng: random.Random) -> None:
-    """Propose changes until the run has all its trials."""
-    while not any(trial.ended for trial in run.results().trials[:1]):
-        time.sleep(0.1)  # until the first trial ends, which has the script's defaults
-    first = run.results().trials[0]
-    kept, best = dict(first.parameters), first.objective[0] if first.objective else 0.0
+    """Propose changes of the run's best trial until it has all its trials."""
     while True:
-        setting, why = next_change(kept, rng)
+        best = run.results().best  # also if the search has found it
+        if best is None:  # the first trial, which has the script's defaults, still runs
+            time.sleep(0.1)
+            continue
+        setting, why = next_change(dict(best.parameters), rng)
         try:
             trial = run.propose(setting, why=why, wait=True).trial
         except cloudtune.UsageError as ended:
             print(ended)
             return
         accuracy = trial.objective[0] if trial and trial.objective else 0.0
-        print(f"{'keep' if accuracy > best else 'discard':8}{accuracy:.3f}  {why}", flush=True)
-        if accuracy > best:
-            kept, best = setting, accuracy
+        verdict = "keep" if accuracy > best.objective[0] else "discard"
+        print(f"{verdict:8}{accuracy:.3f}  {why}", flush=True)
 
 
 if __name__ == "__main__":
