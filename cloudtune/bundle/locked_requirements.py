@@ -7,9 +7,10 @@ its header (PEP 723). It is converted without a network, so all services install
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from cloudtune.errors import UsageError
 from cloudtune.study.regular_files import read_regular
@@ -23,6 +24,11 @@ _NOT_FROM_AN_INDEX = ("git", "vcs", "directory", "editable", "path", "archive")
 _HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 """As PEP 723 gives it."""
 _EXACT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*={2,3}\s*[^\s,;*]+\s*(;.*)?$")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
+_HASH = re.compile(r"(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})")
+_OPERAND = r"(?:[a-z_]+|'[^'\n]*'|\"[^\"\n]*\")"
+_COMPARISON = r"(?:[<>=!~]=|===|[<>]|\bnot\s+in\b|\bin\b)"
 
 Json = Mapping[str, Any]
 
@@ -63,7 +69,7 @@ def read_requirements(source: Path, name: str) -> Requirements:
         lock = path.with_name(f"{path.name}.lock")
         if not lock.is_file():
             lines = _read_header(text, name)
-            return Requirements(_join(lines), tuple(_floating(lines)))
+            return Requirements(_join(lines), tuple(_floating(lines, "what {} needs")))
         path, text = lock, read_regular(lock, _MAX_BYTES).decode("utf-8")
     elif not is_converted(name):
         return Requirements(text, tuple(_floating(text.splitlines())))
@@ -114,39 +120,91 @@ def _read_header(text: str, name: str) -> list[str]:
         isinstance(each, str) and "\n" not in each for each in cast("list[object]", dependencies)
     ):
         raise LockError(f"dependencies in the header of {name} must be a list of strings")
-    return cast("list[str]", dependencies)
+    lines = cast("list[str]", dependencies)
+    options = [each for each in lines if not re.match(r"\s*[A-Za-z0-9]", each)]
+    if options:
+        raise LockError(
+            f"the header of {name} has {', '.join(map(repr, options))}, which is not a package: "
+            "PEP 723 allows names of packages with versions"
+        )
+    return lines
 
 
-def _floating(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the names of requirements without an exact version, and files that pip reads, too."""
+def _floating(lines: Iterable[str], exact: str = "") -> Iterator[str]:
+    """Yield the names of requirements without an exact version, and files that pip reads, too.
+
+    Args:
+        lines: The requirements.
+        exact: What else to yield, with ``{}`` for the name, if the version is exact.
+    """
     for line in lines:
         text = re.sub(r"(^|\s)#.*|\s--hash=\S+|\\$", "", line).strip()
         if not text or (text.startswith("-") and not text.startswith(("-r", "--requirement"))):
             continue
+        name = re.split(r"[\s\[<>=!~;@]", text)[0] if not text.startswith("-") else text
         if not _EXACT.match(text) and "@" not in text:
-            yield re.split(r"[\s\[<>=!~;]", text)[0] if not text.startswith("-") else text
+            yield name
+        elif exact:
+            yield exact.format(name)
 
 
 def _line(package: Json, marker: str, hashes: Sequence[str], file: str) -> str:
     """Return one requirement; pip checks the hashes of all requirements or of none."""
-    name, version = package["name"], package.get("version")
+    name, version = str(package["name"]), package.get("version")
     places = {*(package.get("source") or ()), *package}
     place = next((key for key in _NOT_FROM_AN_INDEX if key in places), "")
-    if place or not version or not hashes:
-        why = f"it comes from {place}" if place else "it has no version or no hashes"
+    strong = [each for each in hashes if _HASH.fullmatch(each)]
+    damaged = [each for each in hashes if each not in strong and not each.startswith("md5:")]
+    reasons = [
+        f"it comes from {place}" if place else "",
+        "its name is not one of a package" if not _NAME.fullmatch(name) else "",
+        f"its version is {version!r}" if version and not _VERSION.fullmatch(str(version)) else "",
+        f"its marker is {marker!r}" if marker and not _is_marker(marker) else "",
+        f"its hash is {damaged[0]!r}" if damaged else "",
+        "it has no version" if not version and not place else "",
+        "it has no hash of SHA-256" if not strong and not damaged and not place else "",
+    ]
+    if why := ", and ".join(filter(None, reasons)):
+        shown = name if _NAME.fullmatch(name) else repr(name)
         raise LockError(
-            f"{file}: pip cannot check {name}, since {why}; take it from an index, or write a "
-            "requirements file"
+            f"{file}: pip cannot check {shown}, since {why}; take it from an index and lock again, "
+            "or write a requirements file"
         )
     words = [f"{name}=={version}", *([f"; {marker}"] if marker else [])]
-    return " ".join([*words, *(f"--hash={each}" for each in hashes)])
+    return " ".join([*words, *(f"--hash={each}" for each in strong)])
+
+
+def _is_marker(text: str) -> bool:
+    """Return whether a text has the form of a marker (PEP 508)."""
+    before, text = text, re.sub(rf"{_OPERAND}\s*{_COMPARISON}\s*{_OPERAND}", "T", text)
+    while before != text:
+        before, text = text, re.sub(r"\(\s*T\s*\)|\bT\s+(?:and|or)\s+T\b", "T", text)
+    return text.strip() == "T" and "\n" not in before
+
+
+def _join_checked(lines: Iterable[Callable[[], str]]) -> list[str]:
+    """Return the lines.
+
+    Raises:
+        LockError: With the mistakes in all of them.
+    """
+    good: list[str] = []
+    problems: list[str] = []
+    for line in lines:
+        try:
+            good.append(line())
+        except LockError as error:
+            problems.append(str(error))
+    if problems:
+        raise LockError("\n".join(problems))
+    return good
 
 
 def _pylock(document: Json) -> list[str]:
     """Return the requirements in ``pylock.toml`` of version 1, without extras and groups."""
     if not str(document["lock-version"]).startswith("1."):
         raise LockError(f"pylock.toml has the version {document['lock-version']}; 1.0 is known")
-    lines: list[str] = []
+    lines: list[Callable[[], str]] = []
     indexes: list[str] = []
     for package in document.get("packages", ()):
         marker = str(package.get("marker", ""))
@@ -157,13 +215,24 @@ def _pylock(document: Json) -> list[str]:
             )
         files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]
         hashes = [f"{kind}:{digest}" for each in files for kind, digest in each["hashes"].items()]
-        lines.append(_line(package, marker, sorted({*hashes}), "pylock.toml"))
+        lines.append(partial(_line, package, marker, sorted({*hashes}), "pylock.toml"))
         indexes += [str(package["index"])] if "index" in package else []
-    return [*_index_lines(indexes), *lines]
+    return _join_checked([*_index_lines(indexes, "pylock.toml"), *lines])
 
 
-def _index_lines(indexes: Iterable[str]) -> list[str]:
-    return [f"--extra-index-url {each}" for each in dict.fromkeys(indexes)]
+def _index_lines(indexes: Iterable[str], file: str) -> list[Callable[[], str]]:
+    return [partial(_index_line, each, file) for each in dict.fromkeys(indexes)]
+
+
+def _index_line(address: str, file: str) -> str:
+    if re.search(r"\s", address) or address.startswith("-"):
+        raise LockError(f"{file}: {address!r} is not the address of an index")
+    if re.match(r"[^/]*://[^/]*@", address):
+        raise LockError(
+            f"{file}: the address of an index has a password; remove it, and give pip the password "
+            "on the service"
+        )
+    return f"--extra-index-url {address}"
 
 
 def _uv_lock(document: Json, file: str) -> list[str]:
@@ -185,12 +254,18 @@ def _uv_lock(document: Json, file: str) -> list[str]:
     for package in packages:
         by_name.setdefault(str(package["name"]), []).append(package)
     conditions: dict[tuple[int, str], set[frozenset[str]]] = {}
+    absent: set[str] = set()
     waiting = [(edge, frozenset[str]()) for edge in edges]
     while waiting:
         edge, before = waiting.pop()
         markers = before | ({str(edge["marker"])} if edge.get("marker") else set[str]())
-        for package in by_name.get(str(edge["name"]), []):
-            if edge.get("version") not in {None, package.get("version")} or _is_root(package):
+        needed = str(edge["name"])
+        named = by_name.get(needed, [])
+        matches = [p for p in named if edge.get("version") in {None, p.get("version")}]
+        if not matches:
+            absent.add(f"{needed} {edge.get('version', '')}".strip())
+        for package in matches:
+            if _is_root(package):
                 continue
             forks: Sequence[str] = package.get("resolution-markers", ())
             here = markers | ({" or ".join(f"({each})" for each in forks)} if forks else set[str]())
@@ -205,16 +280,21 @@ def _uv_lock(document: Json, file: str) -> list[str]:
                 known -= {each for each in known if here <= each}
                 known.add(here)
                 waiting += [(each, here) for each in inner]
-    lines: list[str] = []
+    lines: list[Callable[[], str]] = []
     indexes: list[str] = []
     for package in packages:
         if ways := conditions.get((id(package), "")):
             files = [*package.get("wheels", ()), *filter(None, [package.get("sdist")])]
             hashes = sorted({str(each["hash"]) for each in files if "hash" in each})
-            lines.append(_line(package, _marker(ways), hashes, file))
+            lines.append(partial(_line, package, _marker(ways), hashes, file))
             source: Json = package.get("source") or {}
             indexes += [str(source["registry"])] if "registry" in source else []
-    return [*_index_lines(indexes), *lines]
+    lines += [partial(_refuse_absent, name, file) for name in sorted(absent)]
+    return _join_checked([*_index_lines(indexes, file), *lines])
+
+
+def _refuse_absent(name: str, file: str) -> NoReturn:
+    raise LockError(f"{file} needs {name!r} and does not have it: lock again")
 
 
 def _is_root(package: Json) -> bool:

@@ -61,7 +61,7 @@ def local_files(folders: Mapping[str, str | Path], *missing: str) -> TrialFiles:
         found, links = list_folder(str(folder))
         listed, unfollowed = follow_links(found, links, str(folder))
         files |= {f"{prefix}/{name}": file for name, file in listed.items()}
-        skipped += [f"{prefix}/{each}" for each in unfollowed]
+        skipped += [f"{prefix}/{each}" for each in (*unfollowed, *_others(str(folder)))]
     return TrialFiles(read_file, files, missing=tuple(skipped))
 
 
@@ -127,3 +127,15 @@ def list_folder(folder: str) -> tuple[dict[str, StoredFile], dict[str, str]]:
                 version = f"{status.st_mtime_ns} {status.st_ino}"
                 files[name] = StoredFile(entry.path, status.st_size, version)
     return files, links
+
+
+def _others(folder: str) -> Iterator[str]:
+    """Yield descriptions of what is no file and no link below a folder."""
+    for parent, _, _ in os.walk(folder):
+        entries = list(os.scandir(parent))
+        if not entries and parent != folder:
+            yield f"{os.path.relpath(parent, folder)}: an empty folder"
+        for entry in entries:
+            is_known = entry.is_symlink() or entry.is_file() or entry.is_dir()
+            if not is_known:
+                yield f"{os.path.relpath(entry.path, folder)}: no file, but a pipe or a device"

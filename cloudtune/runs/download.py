@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -107,6 +108,11 @@ def download(fetch: Fetch, progress: Callable[[int], None]) -> Fetched:
         OSError: If a file cannot be read or written.
     """
     partial = fetch.partial
+    if not _is_partial(partial):
+        raise UsageError(
+            f"{partial} is needed for what is not complete, but is not from a fetch: rename it, or "
+            "name another folder with -o"
+        )
     partial.mkdir(parents=True, exist_ok=True)
     with _lock(partial):
         _forget_changed(partial, fetch)
@@ -127,6 +133,16 @@ def download(fetch: Fetch, progress: Callable[[int], None]) -> Fetched:
             if name != path
         ]
         return _finish(partial, fetch, missing)
+
+
+def _is_partial(path: Path) -> bool:
+    """Return whether a path is new, or a folder with nothing but an incomplete fetch."""
+    if not path.is_dir() or path.is_symlink():
+        return not os.path.lexists(path)
+    names = {each.name for each in path.iterdir()}
+    return names <= {_LOCK} or (
+        names <= {_FILES, _ARCHIVES, _STATE, _LOCK} and "of" in _read(path / _STATE)
+    )
 
 
 def _finish(partial: Path, fetch: Fetch, missing: list[str]) -> Fetched:
@@ -150,7 +166,9 @@ def _finish(partial: Path, fetch: Fetch, missing: list[str]) -> Fetched:
         "missing": missing,
         "stored": _stored(fetch),
     }
-    (folder / MANIFEST).write_text(encode_json(manifest) + "\n", "utf-8")
+    text = encode_json(manifest) + "\n"
+    # Bytes of a name that are not UTF-8 become escapes that JSON reads.
+    (folder / MANIFEST).write_text(text, "utf-8", errors="backslashreplace")
     folder.rename(target)
     shutil.rmtree(partial, ignore_errors=True)
     return Fetched(target, files, missing)

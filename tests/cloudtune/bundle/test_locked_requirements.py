@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -20,6 +21,10 @@ from cloudtune.runs.source_check import require_unchanged_source
 from cloudtune.study.study import Study
 
 
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def package(name: str, version: str = "1.0", more: str = "", registry: str = "") -> str:
     registry = registry or "https://main.example/simple"
     return f"""
@@ -28,8 +33,8 @@ name = "{name}"
 version = "{version}"
 source = {{ registry = "{registry}" }}
 {more}
-sdist = {{ url = "https://x/{name}.tar.gz", hash = "sha256:{name}s", size = 1 }}
-wheels = [{{ url = "https://x/{name}.whl", hash = "sha256:{name}{version}w", size = 1 }}]
+sdist = {{ url = "https://x/{name}.tar.gz", hash = "sha256:{sha(name)}", size = 1 }}
+wheels = [{{ url = "https://x/{name}.whl", hash = "sha256:{sha(name + version)}", size = 1 }}]
 """
 
 
@@ -78,7 +83,7 @@ UV_LOCK = ROOT + "".join(
         package("unused"),
     ]
 )
-PYLOCK = """
+PYLOCK = f"""
 lock-version = "1.0"
 created-by = "uv"
 
@@ -86,15 +91,15 @@ created-by = "uv"
 name = "plain"
 version = "1.0"
 index = "https://main.example/simple"
-sdist = { url = "https://x/plain.tar.gz", hashes = { sha256 = "a" } }
-wheels = [{ url = "https://x/plain.whl", hashes = { sha256 = "b" } }]
+sdist = {{ url = "https://x/plain.tar.gz", hashes = {{ sha256 = "{sha("a")}" }} }}
+wheels = [{{ url = "https://x/plain.whl", hashes = {{ sha256 = "{sha("b")}" }} }}]
 
 [[packages]]
 name = "other"
 version = "2"
 marker = "sys_platform == 'win32'"
 index = "https://index.example/simple"
-wheels = [{ url = "https://x/other.whl", hashes = { sha256 = "c" } }]
+wheels = [{{ url = "https://x/other.whl", hashes = {{ sha256 = "{sha("c")}" }} }}]
 """
 HEADER = """#!/usr/bin/env python3
 # /// script
@@ -128,7 +133,7 @@ def installed(text: str, **environment: str) -> dict[str, str]:
         words, *hashes = re.split(r"\s+--hash=", line)
         if not line.startswith("--"):
             requirement = Requirement(words)
-            assert all(re.fullmatch(r"sha256:\w.*", each) for each in hashes)
+            assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes)
             assert hashes
             here: Any = {**default_environment(), **environment}
             if requirement.marker is None or requirement.marker.evaluate(here):
@@ -155,7 +160,8 @@ def test_a_lock_of_uv_has_what_its_project_needs_on_each_system(tmp_path: Path) 
         "deep": "==1.0",
         "forked": "==2.0",
     }
-    assert "--hash=sha256:plain1.0w --hash=sha256:plains" in text
+    hashes = sorted(["sha256:" + sha("plain1.0"), "sha256:" + sha("plain")])
+    assert "plain==1.0 " + " ".join(f"--hash={each}" for each in hashes) in text
 
 
 def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
@@ -164,8 +170,8 @@ def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
     assert text.splitlines() == [
         "--extra-index-url https://main.example/simple",
         "--extra-index-url https://index.example/simple",
-        "plain==1.0 --hash=sha256:a --hash=sha256:b",
-        "other==2 ; sys_platform == 'win32' --hash=sha256:c",
+        "plain==1.0 " + " ".join(sorted(f"--hash=sha256:{sha(each)}" for each in "ab")),
+        f"other==2 ; sys_platform == 'win32' --hash=sha256:{sha('c')}",
     ]
     assert installed(read_requirements(tmp_path, "train.py").text) == {
         "plain": "==1.0",
@@ -209,10 +215,32 @@ def test_what_floats_is_named(tmp_path: Path, text: str, floating: tuple[str, ..
             ROOT + '[[package]]\nname = "plain"\nversion = "1"\nsource = { git = "https://x" }\n',
             "pip cannot check plain, since it comes from git",
         ),
+        (
+            "uv.lock",
+            UV_LOCK.replace('name = "plain"\n', 'name = "plan"\n'),
+            "needs 'plain' and does",
+        ),
+        ("uv.lock", UV_LOCK.replace("'nt'", "nt ="), r"pip cannot check deep, since its marker is"),
+        ("uv.lock", UV_LOCK.replace("'nt'", r"'nt'\\nevil==1"), "since its marker is"),
+        (
+            "uv.lock",
+            UV_LOCK.replace('"2.0"\ns', '"2.0 --pre"\ns'),
+            "needs 'forked 2.0' and does not",
+        ),
+        ("uv.lock", UV_LOCK.replace("sha256:", "md5:"), "pip cannot check plain.*no hash of SHA"),
+        ("uv.lock", UV_LOCK.replace("://main", "://u:secret@main"), "has a password; remove it"),
+        ("uv.lock", UV_LOCK.replace("//main", "//main --pre "), "is not the address of an index"),
+        ("pylock.toml", PYLOCK.replace('"other"', r'"other\nevil==1"'), "is not one of a package"),
+        ("pylock.toml", PYLOCK.replace('"2"', '"2 -r x"'), "its version is '2 -r x'"),
         ("pylock.toml", 'lock-version = "2.0"', "has the version 2.0"),
         ("pylock.toml", PYLOCK.replace("sys_platform ==", "'x' in extras and"), "extras or groups"),
         ("train.py", "import plain\n", "has no header with its dependencies"),
         ("train.py", HEADER + HEADER, "has 2 headers"),
+        (
+            "train.py",
+            HEADER.replace("plain>=1", "-r /etc/passwd"),
+            "'-r /etc/passwd', which is not",
+        ),
         ("train.py", HEADER.replace('"plain>=1"', "1"), "must be a list of strings"),
     ],
 )
@@ -222,6 +250,16 @@ def test_what_cannot_be_converted_is_refused(
     (tmp_path / name).write_text(text)
     with pytest.raises(LockError, match=problem):
         read_requirements(tmp_path, name)
+
+
+def test_all_mistakes_of_a_lock_are_named_and_no_password(tmp_path: Path) -> None:
+    lock = UV_LOCK.replace("://main", "://user:secret@main").replace("'nt'", "nt =")
+    write(tmp_path, uv__lock=lock.replace('name = "plain"\n', 'name = "plan"\n'))
+    with pytest.raises(LockError) as caught:
+        read_requirements(tmp_path, "uv.lock")
+    text = str(caught.value)
+    assert all(each in text for each in ("has a password", "deep", "needs 'plain'"))
+    assert "secret" not in text
 
 
 def study(requirements: str) -> Study:
@@ -262,7 +300,11 @@ def test_the_copy_of_the_source_has_what_pip_reads(folder: Path, on: str) -> Non
 
 def test_the_plan_says_what_floats_and_what_cannot_be_read(folder: Path) -> None:
     texts = [n.text for n in plan(study("train.py"), "slurm", base=folder, emulated=True).notes]
-    (text,) = [each for each in texts if each.startswith("the environment floats: plain can have")]
+    (text,) = [
+        each
+        for each in texts
+        if each.startswith("the environment floats: plain, what exact needs ")
+    ]
     assert text.endswith("write exact versions, or lock them: uv lock --script train.py")
     fixed = plan(study("uv.lock"), "slurm", base=folder, emulated=True)
     assert "floats" not in json.dumps([note.text for note in fixed.notes])

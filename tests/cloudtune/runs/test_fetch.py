@@ -325,7 +325,41 @@ def test_links_to_files_of_the_trial_are_copied_and_all_others_said(tmp_path: Pa
     assert [each.partition(":")[0] for each in stored.missing] == [
         "checkpoint/loop",
         "checkpoint/out",
+        "checkpoint/pipe",
     ]
+
+
+def test_a_name_that_is_not_utf_8_arrives_and_what_is_no_file_is_said(
+    run: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "left"
+    (folder / "empty").mkdir(parents=True)
+    os.mkfifo(folder / "pipe")
+    name = os.fsdecode(b"bad\xff")
+    (folder / name).write_text("x")
+    files = to_fetch(run, local_files({"output": folder}))
+    fetched = get(files)
+    assert (fetched.folder / "output" / "bad%ED%B3%BF").read_text() == "x"
+    assert {each for each in fetched.missing if each.startswith("output/")} == {
+        "output/empty: an empty folder",
+        "output/pipe: no file, but a pipe or a device",
+        f"output/{name}: its name is no path here, so it is output/bad%ED%B3%BF",
+    }
+    assert is_complete(files)
+
+
+@pytest.mark.parametrize("inner", ["thesis.txt", "files/thesis.txt", "state.json"])
+def test_a_folder_of_the_user_next_to_the_target_is_kept(
+    run: str, tmp_path: Path, inner: str
+) -> None:
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "a").write_text("x")
+    own = Path("got.partial") / inner
+    own.parent.mkdir(parents=True)
+    own.write_text("{}")
+    with pytest.raises(UsageError, match="is not from a fetch"):
+        get(to_fetch(run, local_files({"output": tmp_path / "left"})))
+    assert own.read_text() == "{}"
 
 
 def test_a_trial_without_files_leaves_no_folder(run: str) -> None:
