@@ -55,6 +55,8 @@ _OWN = frozenset(
 )
 """The columns of cloudtune's tables that say nothing to a search."""
 _UNFINISHED = {*get_args(TrialState)} - {"completed", "stopped_early"}
+_UNFINISHED_ELSEWHERE = {"fail", "pruned", "running", "waiting", "error", "pending", "killed"}
+"""States in the tables of other tools, such as Optuna and Ray, in lower case."""
 _BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _MAX_SHOWN = 8
 """Mistakes, and rows that are left out, that are listed."""
@@ -218,7 +220,11 @@ class _Table:
 
     def _counted(self) -> Iterator[_Row]:
         """Yield the rows of trials that have finished; without a state, all have."""
-        return (row for row in self._rows if row.cells.get("state") not in _UNFINISHED)
+        return (
+            row
+            for row in self._rows
+            if row.cells.get("state") not in _UNFINISHED and not _is_unfinished_elsewhere(row)
+        )
 
     def parents(self, file: str) -> tuple[list[Parent], list[str]]:
         """Return the trials from which a search can learn, and why others are left out."""
@@ -227,7 +233,11 @@ class _Table:
         space, count = Space.from_study(self._study), len(self._study.objectives)
         constraints = outcome_constraints(self._study)
         parents: list[tuple[float, Parent]] = []
-        left_out: list[str] = []
+        left_out = [
+            f"row {row.number} has the state {row.cells['state']}"
+            for row in self._rows
+            if _is_unfinished_elsewhere(row)
+        ]
         for row in self._counted():
             values = {
                 name: value
@@ -268,6 +278,12 @@ class _Table:
             return None
         found = [_convert(each, raw) for each in self._study.parameters[name]]
         return next((value for value in found if value is not None), None)
+
+
+def _is_unfinished_elsewhere(row: _Row) -> bool:
+    state = row.cells.get("state")
+    is_own = state in get_args(TrialState)
+    return isinstance(state, str) and not is_own and state.lower() in _UNFINISHED_ELSEWHERE
 
 
 def _with_objective(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]:

@@ -138,6 +138,15 @@ def test_a_map_is_one_column_or_its_parts(name: str, text: str) -> None:
     assert not others
 
 
+def test_rows_that_other_tools_have_not_finished_are_left_out_and_said() -> None:
+    rows = ["FAIL", "PRUNED", "RUNNING", "COMPLETE", ""]
+    lines = [f"0.1,3,16,none,true,{index},{state}" for index, state in enumerate(rows)]
+    text = "\n".join(["lr,depth,batch,kind,warm,loss,state", *lines])
+    parents, (note, *_) = of_file("table.csv", text)
+    assert [parent.objective for parent in parents] == [(3.0,), (4.0,)]
+    assert "3 of 5 rows are left out: row 2 has the state FAIL; row 3 has the state PRUNED" in note
+
+
 def test_rows_that_break_a_constraint_on_metrics_do_not_count() -> None:
     rows = (f"0.{number},2,16,1,1,,5,{memory}" for number, memory in ((1, 15), (2, 17), (3, "")))
     text = "\n".join([f"{HEAD.strip()},metrics.memory_gb", *rows])
