@@ -10,6 +10,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
@@ -155,7 +156,7 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             cells |= _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")
         else:
-            cells[f"{prefix}{name}"] = value
+            cells[f"{prefix}{name}"] = float(value) if isinstance(value, Decimal) else value
     return cells
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,17 @@ def test_a_map_is_one_column_or_its_parts(name: str, text: str) -> None:
     ]
     assert "1 of 3 rows are left out" in left_out
     assert not others
+
+
+def test_decimals_of_a_parquet_file_are_numbers() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    row = {"lr": Decimal("0.1"), "depth": Decimal(3), "batch": Decimal("32.5"), "kind": "none"}
+    table = [{**row, "warm": True, "loss": Decimal("2.5")}]
+    parquet.write_table(arrow.Table.from_pylist(table), "t.parquet")
+    study = Study.model_validate(STUDY | {"warm_start": {"from": "t.parquet"}})
+    ((parent,), *_) = read_parents(study, "local", Path())
+    assert (parent.objective, parent.parameters["depth"]) == ((2.5,), 3)
 
 
 def test_rows_that_other_tools_have_not_finished_are_left_out_and_said() -> None:
