@@ -8,25 +8,31 @@ protocol on standard output.
 from __future__ import annotations
 
 import json
-import subprocess
+import os
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NotRequired, cast
 
 import click
 from typing_extensions import TypedDict
 
 from cloudtune._version import __version__
 from cloudtune.cli.options import examples
+from cloudtune.errors import CloudtuneError, UsageError
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
+_MAX_ARGUMENT = 100_000
+"""Bytes of an argument; Linux takes 131,072 (execve(2), 2026-11-30)."""
 _MAX_OUTPUT = 100_000
-"""Characters of a command's output that a tool returns; the command line has all."""
+"""Characters of a command's output that a tool returns."""
+_ALL = "the command line has all"
 _INSTRUCTIONS = """\
 cloudtune runs hyperparameter studies. check and plan a study file, show the user the price in the
-plan, and run the saved plan once they agree; nothing runs without one. While it runs, explain says
+saved plan, and run it once they agree; nothing else runs. While it runs, explain says
 what the search believes, and propose adds trials of your own. Keep a gain only if confirm, whose
 plan is saved and run in the same way, says that it exceeds the noise floor."""
 
@@ -40,6 +46,8 @@ class Answer(TypedDict):
     """JSON if the command prints it, else text."""
     messages: str
     """What it says to a person, such as an error and what to do."""
+    plan: NotRequired[str]
+    """The name of the plan that it saved."""
 
 
 @examples("cloudtune mcp", "claude mcp add cloudtune -- cloudtune mcp")
@@ -69,49 +77,65 @@ def build_server() -> MCPServer:
     )
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     acts = ToolAnnotations(read_only_hint=False, destructive_hint=False)
-    for tool in _READING:
-        server.tool(annotations=reads)(tool)
-    for tool in _ACTING:
-        server.tool(annotations=acts)(tool)
+    for tools, hints in ((_READING, reads), (_ACTING, acts)):
+        for tool in tools:
+            server.tool(annotations=hints)(_answer_mistakes(tool))
     return server
 
 
-def check(study: str, on: Sequence[str] = ()) -> Answer:
+def _answer_mistakes(tool: Tool) -> Tool:
+    """Return a tool whose mistakes are answers, in the form of those of the commands."""
+
+    @wraps(tool)
+    async def call(**arguments: Any) -> Answer:
+        try:
+            return await tool(**arguments)
+        except (CloudtuneError, OSError, UnicodeEncodeError) as error:
+            return {"exit_code": 1, "output": "", "messages": str(error)}
+
+    return call
+
+
+async def check(study: str, on: Sequence[str] = ()) -> Answer:
     """Find every mistake in a study file, and what providers (such as local or vertex) lack."""
-    return _call("check", [*_each("--on", on), "--json"], study)
+    return await _call("check", [*_each("--on", on), "--json"], study)
 
 
-def plan(study: str, save_to: str, on: Sequence[str] = (), emulate: bool = False) -> Answer:
+async def plan(study: str, name: str, on: Sequence[str] = (), emulate: bool = False) -> Answer:
     """Save what a run of a study file would send, with its price. Sends and starts nothing.
 
-    Show the price to the user. `emulate` rehearses services on this machine for nothing.
+    Show the price to the user. `name` is a new name for the plan, such as "lr-search". `emulate`
+    rehearses services on this machine for nothing.
     """
     flags = [*_each("--on", on), *(["--emulate"] if emulate else [])]
-    return _call("plan", [*flags, f"-o{_file(save_to)}"], study)
+    return await _save(name, "plan", flags, study)
 
 
-def run(plan: str) -> Answer:
-    """Run a saved plan in the background, exactly as it was shown. Returns the run's id."""
-    from pathlib import Path
+async def run(plan: str) -> Answer:
+    """Run the plan of a name in the background, exactly as it was shown. Returns the run's id."""
+    from anyio import to_thread
 
-    from cloudtune.planning.serialization import read_plan_file
+    from cloudtune.runs.shown_plans import find_shown_plan
 
-    if not plan.endswith(".json") or read_plan_file(Path(plan)) is None:
-        return _refusal(f"{plan} is no saved plan; save one with plan or confirm")
-    return _call("run", ["--detach", "--json"], plan)
-
-
-def resume(run: str = "") -> Answer:
-    """Continue a run that was stopped or killed, in the background, within its own limits."""
-    return _call("resume", ["--detach", "--json"], run)
+    path = await to_thread.run_sync(find_shown_plan, plan)
+    return await _call("run", ["--detach", "--json"], str(path))
 
 
-def status(run: str = "") -> Answer:
+async def resume(run: str = "") -> Answer:
+    """Continue a run that was stopped or killed, in the background, within its own limits.
+
+    A run that may cost money must have been started from a plan that was saved here.
+    """
+    found = await _require_shown(run, "resume")
+    return await _call("resume", ["--detach", "--json"], found)
+
+
+async def status(run: str = "") -> Answer:
     """List the runs, or tell the state of one."""
-    return _call("status", ["--json"], run)
+    return await _call("status", ["--json"], run)
 
 
-def propose(
+async def propose(
     params: Mapping[str, str | float | int | bool | dict[str, Any]],
     why: str = "",
     run: str = "",
@@ -120,83 +144,151 @@ def propose(
     """Add a trial of yours to a run; with `wait`, return its result when it ends.
 
     An assignment that was measured before is answered at once. All mistakes are told together.
+    A run that may cost money must have been started from a plan that was saved here.
     """
-    flags = [f"--params={json.dumps(params)}", f"--why={why}", *(["--wait"] if wait else [])]
-    return _call("propose", [*flags, "--json"], run)
+    from cloudtune.runs.proposals import MAX_WHY
+
+    if len(why) > MAX_WHY:
+        raise UsageError(f"the reason has {len(why)} characters; at most {MAX_WHY} are allowed")
+    values = json.dumps(params)
+    found = await _require_shown(run, "propose", f" --params {shlex.quote(values)}")
+    flags = ["--params=-", f"--why={why}", *(["--wait"] if wait else [])]
+    return await _call("propose", [*flags, "--json"], found, standard_input=values)
 
 
-def explain(run: str = "", trial: int | None = None) -> Answer:
+async def explain(run: str = "", trial: int | None = None) -> Answer:
     """Tell what the search of a run believes, or why it chose a trial."""
-    return _call("explain", ["--json"], run, *([] if trial is None else [str(trial)]))
+    return await _call("explain", ["--json"], run, *([] if trial is None else [str(trial)]))
 
 
-def results(run: str = "", best: bool = True) -> Answer:
+async def results(run: str = "", best: bool = True) -> Answer:
     """Return the best trial of a run, or with `best` false all its trials."""
-    return _call("results", ["--json", *(["--best"] if best else [])], run)
+    return await _call("results", ["--json", *(["--best"] if best else [])], run)
 
 
-def report(run: str = "") -> Answer:
+async def report(run: str = "") -> Answer:
     """Return a report of a run as Markdown: its best trials, what mattered, what to do next."""
-    return _call("report", ["--as", "markdown"], run)
+    return await _call("report", ["--as", "markdown"], run)
 
 
-def confirm(
-    save_to: str, run: str = "", top: int = 5, seeds: int = 10, baseline: bool = True
+async def confirm(
+    name: str, run: str = "", top: int = 5, seeds: int = 10, baseline: bool = True
 ) -> Answer:
     """Save a plan that repeats the best trials with new seeds, with its price; starts nothing.
 
-    Run it with the tool run; afterward, report and results say whether the gain is real.
+    `name` is a new name for the plan. Run it with the tool run; afterward, report and results say
+    whether the gain is real.
     """
-    flags = [f"--top={top}", f"--seeds={seeds}", *(["--baseline"] if baseline else ["--fixed"])]
-    return _call("confirm", [*flags, f"-o{_file(save_to)}"], run)
+    flags = [f"--top={top}", f"--seeds={seeds}", "--baseline" if baseline else "--fixed"]
+    return await _save(name, "confirm", flags, run)
 
 
-def stop(run: str = "") -> Answer:
+async def stop(run: str = "") -> Answer:
     """Stop a run gracefully; resume continues it."""
-    return _call("stop", [], run)
+    return await _call("stop", [], run)
 
 
-def _call(command: str, options: Sequence[str], *words: str) -> Answer:
-    """Run a command and return its exit code, its output and its messages."""
-    arguments = [word for word in words if word]
-    if any("\0" in word for word in (*options, *arguments)):
-        return _refusal("an argument contains a null character")
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "cloudtune", command, *options, "--", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
+async def _save(name: str, command: str, flags: Sequence[str], *words: str) -> Answer:
+    """Run a command that saves a plan, and record the plan as the one that is shown."""
+    from anyio import to_thread
+
+    from cloudtune.runs.shown_plans import reserve_plan, seal_plan
+
+    path = await to_thread.run_sync(reserve_plan, name)
+    is_saved = False
+    try:
+        answer = await _call(command, [*flags, f"-o{path}"], *words)
+        is_saved = answer["exit_code"] == 0 and path.stat().st_size > 0
+    finally:
+        if not is_saved:
+            path.unlink(missing_ok=True)
+    if not is_saved:
+        return answer
+    await to_thread.run_sync(seal_plan, path)
+    return {**answer, "plan": name}
+
+
+async def _require_shown(run: str, command: str, options: str = "") -> str:
+    """Return the ID of a run that tools may continue.
+
+    Raises:
+        UsageError: If there is no such run; or only the user can, with the command.
+    """
+    from anyio import to_thread
+
+    from cloudtune.runs.shown_plans import UnshownRunError, require_shown_run
+
+    try:
+        return await to_thread.run_sync(require_shown_run, run or None)
+    except UnshownRunError as error:
+        hint = f"cloudtune {command} {error.run}{options}"
+        raise UsageError(f"{error}; the user can type: {hint}") from error
+
+
+async def _call(
+    command: str, options: Sequence[str], *words: str, standard_input: str = ""
+) -> Answer:
+    """Run a command and return its exit code, its output and its messages.
+
+    A call that is canceled kills the command.
+
+    Raises:
+        UsageError: If an argument cannot be passed to a command.
+        OSError: If the command cannot be started.
+    """
+    from subprocess import DEVNULL
+
+    from anyio import run_process
+
+    arguments = [*options, "--", *(word for word in words if word)]
+    if any("\0" in word for word in arguments):
+        raise UsageError("an argument contains a null character")
+    if any(len(os.fsencode(word)) > _MAX_ARGUMENT for word in arguments):
+        raise UsageError(f"an argument is longer than {_MAX_ARGUMENT:,} bytes")
+    done = await run_process(
+        [sys.executable, "-P", "-m", "cloudtune", command, *arguments],
+        input=standard_input.encode() or None,
+        stdin=None if standard_input else DEVNULL,
         check=False,
     )
-    return {
-        "exit_code": done.returncode,
-        "output": _parse(done.stdout),
-        "messages": done.stderr[:_MAX_OUTPUT],
-    }
+    output, note = _parse(done.stdout.decode("utf-8", "replace"))
+    messages = _cut_text(done.stderr.decode("utf-8", "replace"))
+    return {"exit_code": done.returncode, "output": output, "messages": f"{messages}{note}"}
 
 
-def _parse(text: str) -> Any:
-    if len(text) > _MAX_OUTPUT:
-        return f"{text[:_MAX_OUTPUT]}\n… {len(text)} characters; the command line has all"
+def _parse(text: str) -> tuple[Any, str]:
+    """Return the output of a command as data or text, and a note if it was cut."""
     try:
-        return json.loads(text)
+        data: Any = json.loads(text)
     except ValueError:
-        return text
+        return _cut_text(text), ""
+    cut, most = data, _MAX_OUTPUT
+    while len(json.dumps(cut, ensure_ascii=False)) > _MAX_OUTPUT and most:
+        most //= 2
+        cut = _cut_lists(data, most)
+    if cut is data:
+        return data, ""
+    return cut, f"\nThe output was cut: lists have at most {most} elements, and {_ALL}.\n"
 
 
-def _refusal(message: str) -> Answer:
-    return {"exit_code": 1, "output": "", "messages": message}
+def _cut_lists(data: Any, most: int) -> Any:
+    """Return data with the first elements of each list, and the starts of its texts."""
+    if isinstance(data, dict):
+        items = cast("dict[str, Any]", data).items()
+        return {name: _cut_lists(item, most) for name, item in items}
+    if isinstance(data, list):
+        return [_cut_lists(item, most) for item in cast("list[object]", data)[:most]]
+    return _cut_text(data, max(most, 200)) if isinstance(data, str) else data
+
+
+def _cut_text(text: str, most: int = _MAX_OUTPUT) -> str:
+    return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters; {_ALL})"
 
 
 def _each(option: str, values: Sequence[str]) -> list[str]:
     return [f"{option}={value}" for value in values]
 
 
-def _file(path: str) -> str:
-    """Return the path of a plan, which must be one."""
-    return path if path.endswith(".json") else f"{path}.json"
-
-
-_READING: Sequence[Callable[..., Answer]] = (check, status, explain, results, report)
-_ACTING: Sequence[Callable[..., Answer]] = (plan, run, resume, propose, confirm, stop)
+Tool = Callable[..., Awaitable[Answer]]
+_READING: Sequence[Tool] = (check, status, explain, results, report)
+_ACTING: Sequence[Tool] = (plan, run, resume, propose, confirm, stop)

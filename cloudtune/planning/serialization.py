@@ -22,7 +22,7 @@ from cloudtune.provider.stored_plan import (
 from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import Json
 
-_MAX_PLAN_BYTES = 256 * 1024**2
+MAX_PLAN_BYTES = 256 * 1024**2
 """The largest file of plans; a plan can contain the results of earlier runs."""
 
 
@@ -47,7 +47,7 @@ def read_plan_file(file: Path) -> list[Plan] | None:
         ProviderError: If planning failed because of a mistake in the provider's code.
     """
     try:
-        content: Any = json.loads(read_regular(file, _MAX_PLAN_BYTES))
+        content: Any = json.loads(read_regular(file, MAX_PLAN_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     if isinstance(content, dict) and cast("Json", content).get("format") == FORMAT:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune.ledger.home import state_folder
+from cloudtune.ledger.lock import lock_holder
+from tests.waiting import wait_until
 
 pytest.importorskip("mcp")
+import anyio
+import psutil
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 
 SCRIPT = """
 from cloudtune.trial import params, report
@@ -29,7 +38,6 @@ initial_trials: [{x: 1}]
 limits: {max_trials: 2}
 trial: {script: train.py}
 """
-Call = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -40,28 +48,31 @@ def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("study.yaml").write_text(STUDY, "utf-8")
 
 
-def call_all(calls: list[tuple[str, Mapping[str, Any]]]) -> list[Any]:
-    """Return the answers of tools, called one after the other; a text if one was refused."""
-    import os
+def connect() -> Client:
+    """Return a client of a new server in the working folder."""
+    arguments = ["-m", "cloudtune", "mcp"]
+    return Client(
+        StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
+    )
 
-    from mcp import Client
-    from mcp.client.stdio import StdioServerParameters
+
+def read_answer(result: Any) -> Any:
+    """Return the answer of a tool; a text if the call was refused."""
+    text = str(result.content[0].text)
+    return text if result.is_error else json.loads(text)
+
+
+def call_all(calls: list[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+    """Return the answers of tools, called one after the other."""
 
     async def run() -> list[Any]:
-        server = StdioServerParameters(
-            command=sys.executable, args=["-m", "cloudtune", "mcp"], env=dict(os.environ)
-        )
-        answers: list[Any] = []
-        async with Client(server) as client:
-            for name, arguments in calls:
-                if name == "tools":
-                    answers.append((await client.list_tools()).tools)
-                    continue
-                result = await client.call_tool(name, dict(arguments))
-                content: Any = result.content[0]
-                text = str(content.text)
-                answers.append(text if result.is_error else json.loads(text))
-        return answers
+        async with connect() as client:
+            return [
+                (await client.list_tools()).tools
+                if name == "tools"
+                else read_answer(await client.call_tool(name, dict(arguments)))
+                for name, arguments in calls
+            ]
 
     return asyncio.run(run())
 
@@ -71,8 +82,8 @@ def test_a_study_from_check_to_results() -> None:
         [
             ("tools", {}),
             ("check", {"study": "study.yaml"}),
-            ("plan", {"study": "study.yaml", "save_to": "plan"}),
-            ("run", {"plan": "plan.json"}),
+            ("plan", {"study": "study.yaml", "name": "lr"}),
+            ("run", {"plan": "lr"}),
         ]
     )
     assert sorted(tool.name for tool in tools) == [
@@ -80,7 +91,7 @@ def test_a_study_from_check_to_results() -> None:
         *("results", "resume", "run", "status", "stop"),
     ]
     assert all(tool.description for tool in tools)
-    keys = {"exit_code", "output", "messages"}
+    keys = {"exit_code", "output", "messages", "plan"}
     assert all({*tool.output_schema["properties"]} == keys for tool in tools)
     assert (checked["exit_code"], checked["output"]) == (0, [])
     assert "cost      none" in planned["output"]
@@ -100,21 +111,28 @@ def test_a_study_from_check_to_results() -> None:
             ("explain", {}),
             ("results", {}),
             ("report", {}),
-            ("confirm", {"save_to": "confirm.json", "seeds": 2, "baseline": False}),
+            ("confirm", {"name": "again", "seeds": 2, "baseline": False}),
         ]
     )
     assert explained["output"]["format"] == "cloudtune.explanation/v1"
     assert len(best["output"][0]["trials"]) == 1
     assert report["output"].startswith("## ")
     assert confirmed["exit_code"] == 0
-    assert Path("confirm.json").exists()
-    (ended,) = call_all([("run", {"plan": "confirm.json"})])
+    (ended,) = call_all([("run", {"plan": "again"})])
     assert ended["output"] == {"run": f"{run}-confirm"}
 
 
 HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
-    "a study is no plan": ("run", {"plan": "study.yaml"}, "is no saved plan"),
-    "no plan": ("run", {"plan": "train.py.json"}, "is no saved plan"),
+    "a study is no plan": ("run", {"plan": "study.yaml"}, "is no name of a plan"),
+    "a plan of the user": ("run", {"plan": "mine"}, "is no saved plan"),
+    "a plan elsewhere": ("run", {"plan": "../mine"}, "is no name of a plan"),
+    "a plan to save elsewhere": (
+        "plan",
+        {"study": "study.yaml", "name": "../mine"},
+        "is no name of a plan",
+    ),
+    "a long reason": ("propose", {"params": {"x": 1}, "why": "x" * 10_001}, "at most 10000"),
+    "a long name": ("check", {"study": "x" * 200_000}, "longer than 100,000 bytes"),
     "an option as a file": ("check", {"study": "--version"}, "file not found"),
     "an option as a run": ("status", {"run": "--help"}, "no runs in"),
     "a folder as a run": ("results", {"run": "../../etc"}, "no runs in"),
@@ -128,9 +146,117 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def test_hostile_arguments_do_no_harm() -> None:
-    Path("other.json").write_text("[]", "utf-8")
+    Path("mine.json").write_text("{}", "utf-8")
     answers = call_all([(name, arguments) for name, arguments, _ in HOSTILE.values()])
     for answer, (case, (_, _, expected)) in zip(answers, HOSTILE.items(), strict=True):
         assert expected in json.dumps(answer), case
+        assert "Traceback" not in json.dumps(answer), case
     assert not state_folder().exists(), "nothing was started"
     assert not Path("owned").exists()
+    assert Path("mine.json").read_text("utf-8") == "{}"
+
+
+def test_a_plan_runs_only_as_it_was_shown() -> None:
+    saved, again, broken, other = call_all(
+        [
+            ("plan", {"study": "study.yaml", "name": "first"}),
+            ("plan", {"study": "study.yaml", "name": "first"}),
+            ("plan", {"study": "train.py", "name": "second"}),
+            ("plan", {"study": "study.yaml", "name": "second"}),
+        ]
+    )
+    assert (saved["plan"], other["plan"]) == ("first", "second")
+    assert "there is a plan 'first' already" in again["messages"]
+    assert broken["exit_code"] == 1
+    assert "plan" not in broken
+    plans = state_folder() / "plans"
+    edited = (plans / "second.json").read_text("utf-8").replace("max_trials", "max_failures")
+    (plans / "second.json").write_text(edited, "utf-8")
+    (plans / "mine.json").write_bytes((plans / "first.json").read_bytes())
+    first, second, mine = call_all(
+        [("run", {"plan": each}) for each in ("first", "second", "mine")]
+    )
+    assert first["exit_code"] == 0, "other plans that were saved do not change the source"
+    assert "has changed since it was shown" in second["messages"]
+    assert "'mine' is no saved plan; there are first, second" in mine["messages"]
+    call_all([("stop", {"run": first["output"]["run"]})])
+
+
+def test_only_runs_that_cost_nothing_or_were_shown_go_on() -> None:
+    free = STUDY.replace("external", "random")
+    Path("free.yaml").write_text(free, "utf-8")
+    Path("priced.yaml").write_text(f"{free}providers: {{local: {{prices: {{hour: 1 USD}}}}}}\n")
+    runs = [_run_as_user(each) for each in ("priced.yaml", "free.yaml")]
+    _, started = call_all(
+        [("plan", {"study": "priced.yaml", "name": "it"}), ("run", {"plan": "it"})]
+    )
+    runs.append(started["output"]["run"])
+    wait_until(lambda: lock_holder(state_folder() / "runs" / runs[-1]) is None)
+    resumed = call_all([("resume", {"run": run}) for run in runs])
+    proposed = call_all(
+        [("propose", {"params": {"x": 3}, "run": run}) for run in (runs[0], runs[2])]
+    )
+    for answers, command in ((resumed, "resume"), (proposed, "propose")):
+        refused, *others = [answer["messages"] for answer in answers]
+        assert f"run {runs[0]} may cost money" in refused
+        assert f"the user can type: cloudtune {command} {runs[0]}" in refused
+        assert not any("may cost money" in each for each in others)
+
+
+def _run_as_user(study: str) -> str:
+    command = [sys.executable, "-m", "cloudtune", "run", study, "--json"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    return str(json.loads(done.stdout)[0]["run"])
+
+
+def test_calls_go_on_side_by_side_and_a_canceled_one_ends() -> None:
+    Path("train.py").write_text(
+        "import time; from pathlib import Path\n"
+        f"while not Path({str(Path('go').absolute())!r}).exists(): time.sleep(0.05)\n{SCRIPT}",
+        "utf-8",
+    )
+    Path("study.yaml").write_text(STUDY.replace("max_trials: 2", "max_trials: 3"), "utf-8")
+    _, started = call_all(
+        [("plan", {"study": "study.yaml", "name": "it"}), ("run", {"plan": "it"})]
+    )
+    run = started["output"]["run"]
+
+    async def cancel() -> None:
+        async with connect() as client:
+            async with anyio.create_task_group() as group:
+                for x in (2, 3):
+                    arguments = {"params": {"x": x}, "wait": True, "run": run}
+                    group.start_soon(client.call_tool, "propose", arguments)
+                await anyio.to_thread.run_sync(wait_until, lambda: len(_proposing()) == 2)
+                assert read_answer(await client.call_tool("status", {}))["exit_code"] == 0
+                group.cancel_scope.cancel()
+            await anyio.to_thread.run_sync(wait_until, lambda: not _proposing())
+            assert read_answer(await client.call_tool("status", {}))["exit_code"] == 0
+
+    asyncio.run(cancel())
+    Path("go").touch()
+    call_all([("stop", {"run": run})])
+    wait_until(lambda: lock_holder(state_folder() / "runs" / run) is None)
+
+
+def _proposing() -> list[int]:
+    found: list[int] = []
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            found += [each.pid] if "propose" in each.cmdline() else []
+    return found
+
+
+def test_long_output_is_cut_and_stays_whole() -> None:
+    mistakes = "".join(f"{'unknown_' * 50}{n}: 1\n" for n in range(200))
+    Path("wrong.yaml").write_text(STUDY + mistakes, "utf-8")
+    checked, planned = call_all(
+        [("check", {"study": "wrong.yaml"}), ("plan", {"study": "wrong.yaml", "name": "x"})]
+    )
+    command = [sys.executable, "-m", "cloudtune", "check", "wrong.yaml", "--json"]
+    whole = json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
+    rows = checked["output"]
+    assert 0 < len(rows) < len(whole)
+    assert [each["line"] for each in rows] == [each["line"] for each in whole[: len(rows)]]
+    assert f"lists have at most {len(rows)} elements" in checked["messages"]
+    assert planned["messages"].endswith("the command line has all)")
