@@ -206,13 +206,15 @@ class Run:
         from cloudtune.errors import UsageError
         from cloudtune.runs.confirmations import confirmations_of
 
-        jobs = [job for job in self.results() if on in {None, job.provider}]
+        results = tuple(self.results())
+        jobs = [job for job in results if on in {None, job.provider}]
         if len(jobs) != 1:
-            names = ", ".join(job.provider for job in self.results())
+            names = ", ".join(job.provider for job in results)
             raise UsageError(f"run {self.id} has jobs on {names}; name one of them")
         (job,) = jobs
         if trial is None:
-            return explanation.explain(job, confirmations_of([self.id]))
+            found = confirmations_of([self.id])
+            return explanation.explain(job, found, jobs=results, now=time.time())
         return explanation.explain_trial(job, trial)
 
     def stop(self, *on: str) -> None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
 from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.bounds import BoundHit, bound_hits
 from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.confirmation.choice import decisive
 from cloudtune.errors import UsageError
-from cloudtune.results.aggregate import count_states, failures_by_cause
+from cloudtune.results.aggregate import count_states, failure_reason, failures_by_cause
 from cloudtune.results.model import StudyResult, Trial, encode_json
 from cloudtune.search.bayesian_turns import is_second_turn
-from cloudtune.search.surrogate import Checked, Prediction, Surrogate, fit_surrogate
+from cloudtune.search.genetic_search import INITIAL
+from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction, Surrogate, fit_surrogate
+from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 FORMAT: Literal["cloudtune.explanation/v1"] = "cloudtune.explanation/v1"
-_MAX_TRIALS, _MAX_SURPRISES, _MAX_CAUSES = 5, 5, 5
+_MAX_TRIALS, _MAX_SURPRISES, _MAX_CAUSES, _MAX_BOUNDS = 3, 5, 5, 5
+_MAX_WHY, _MAX_REASON = 200, 120
+_MAX_JSON = 7_500
 _EVEN = 8
 """The first trials of the strategy `bayesian`, which cover the space evenly."""
 _TOP_SHARE, _MIN_TOP = 0.1, 3
@@ -37,8 +38,9 @@ class TopTrial:
     number: int
     value: float
     predicted: Checked | None
-    parameters: Mapping[str, Value]
+    parameters: Mapping[str, Value] | None
     why: str
+    """Why it was proposed, shortened."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Fit:
     trials: int
     rank_correlation: float
     """Spearman's, of predicted and measured values: 1 if their orders agree, 0 if by chance."""
+    reliable: bool
+    """Whether the order agrees by more than chance, so that a best assignment is predicted."""
     within_interval: float
     """The share of the measured values in their 95 % intervals."""
     surprises: tuple[Checked, ...]
@@ -61,8 +65,7 @@ class Cause:
     trials: int
     first: int
     reason: str
-    parameters: Mapping[str, Value]
-    """Those of the first trial."""
+    """That of the first trial, shortened."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,15 @@ class Explanation:
     fit: Fit | None
     """None if there are too few trials for a model, as are the predictions."""
     predicted_best: Prediction | None
-    """The assignment with the best predicted value, tried or not."""
+    """The assignment with the best predicted value, tried or not; None if the model knows too
+    little. Its mean and interval allow for having been chosen as the best of many."""
     least_certain: Prediction | None
     """The assignment of whose value the model knows least."""
     failures: tuple[Cause, ...]
     noise_floor: float | None
     """How far two runs of one setting are apart by chance; None if no confirmation measured it."""
+    confirmed: bool
+    """Whether a confirmation of the job was started, or the job is one."""
     at_bounds: tuple[BoundHit, ...]
     left: Left
     checked: Annotated[tuple[Checked, ...], Field(exclude=True)] = ()
@@ -104,8 +110,17 @@ class Explanation:
     format: Literal["cloudtune.explanation/v1"] = FORMAT
 
     def to_json(self) -> str:
-        """Return the explanation as JSON, with numbers rounded to five digits."""
-        return encode_json(_rounded(replace(self, checked=())))
+        """Return the explanation as short JSON, with numbers but parameters rounded to five digits.
+
+        If it is too long, the best trials but the first have no parameters, and then the least
+        certain assignment is left out.
+        """
+        shorter = tuple(replace(each, parameters=None) for each in self.best[1:])
+        brief = replace(self, best=(*self.best[:1], *shorter), checked=())
+        briefest = replace(brief, least_certain=None)
+        texts = (encode_json(_rounded(each)) for each in (replace(self, checked=()), brief))
+        found = next((text for text in texts if len(text) <= _MAX_JSON), None)
+        return found or encode_json(_rounded(briefest))
 
 
 @dataclass(frozen=True)
@@ -121,24 +136,36 @@ class TrialExplanation:
     origin: str
     """Who or what chose it."""
     expected: Prediction | None
-    """What the trials that had ended before it started predict; None if they were too few."""
+    """What the trials that had ended before it started predict that it measures."""
     best_before: float | None
     """The best value of those trials."""
     learned_from: int
     """How many trials those were."""
+    not_expected: str = ""
+    """Why nothing was expected; empty if something was."""
+    reason: str = ""
+    """Why it failed; empty if it did not."""
     format: Literal["cloudtune.explanation/v1"] = FORMAT
 
     def to_json(self) -> str:
-        """Return the explanation as JSON, with numbers rounded to five digits."""
+        """Return the explanation as JSON, with numbers but parameters rounded to five digits."""
         return encode_json(_rounded(self))
 
 
-def explain(job: StudyResult, confirmations: Sequence[ConfirmationResult] = ()) -> Explanation:
+def explain(
+    job: StudyResult,
+    confirmations: Sequence[ConfirmationResult] = (),
+    *,
+    jobs: Sequence[StudyResult] = (),
+    now: float | None = None,
+) -> Explanation:
     """Return what the trials of a job make one believe.
 
     Args:
         job: The job, with one objective.
         confirmations: What runs found that confirm it, for the noise floor.
+        jobs: All jobs of its run, which share its budget; by default, it is the only one.
+        now: The time of the clock if the job is running.
 
     Raises:
         UsageError: If the study has several objectives.
@@ -150,9 +177,10 @@ def explain(job: StudyResult, confirmations: Sequence[ConfirmationResult] = ()) 
     model = fit_surrogate(job.study, measured)
     checked = {each.number: each for each in (model.check() if model else ())}
     ordered = sorted(measured, key=lambda trial: _loss(job, trial))
-    explored = model.explore() if model else None
+    predicted_best, least_certain = model.explore() if model else (None, None)
     top = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
-    floors = [each.noise_floor for each in confirmations if each.noise_floor is not None]
+    own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
+    decides = decisive(own)
     return Explanation(
         run=job.run,
         provider=job.provider,
@@ -166,17 +194,18 @@ def explain(job: StudyResult, confirmations: Sequence[ConfirmationResult] = ()) 
                 _value(trial),
                 checked.get(trial.number),
                 trial.parameters,
-                trial.why,
+                _shortened(trial.why, _MAX_WHY),
             )
             for trial in ordered[:_MAX_TRIALS]
         ),
-        fit=_fit([*checked.values()]) if checked else None,
-        predicted_best=explored[0] if explored else None,
-        least_certain=explored[1] if explored else None,
+        fit=_fit([*checked.values()], model) if model else None,
+        predicted_best=predicted_best,
+        least_certain=least_certain,
         failures=tuple(_causes(job)),
-        noise_floor=floors[-1] if floors else None,
-        at_bounds=bound_hits(job.study, top),
-        left=_left(job),
+        noise_floor=decides.noise_floor if decides else None,
+        confirmed=bool(own) or job.confirmation is not None,
+        at_bounds=bound_hits(job.study, top)[:_MAX_BOUNDS],
+        left=_left(job, jobs or [job], now),
         checked=tuple(checked.values()),
     )
 
@@ -196,21 +225,35 @@ def explain_trial(job: StudyResult, number: int) -> TrialExplanation:
         for each in eligible_trials(job.trials)
         if each.number < number and each.ended is not None and each.ended <= start
     ]
-    model = fit_surrogate(job.study, before) if len(job.study.objectives) == 1 else None
-    best = min(before, key=lambda each: _loss(job, each), default=None)
-    has_value = len(job.study.objectives) == 1 and trial.objective is not None
+    model = fit_surrogate(job.study, before)
+    is_single = len(job.study.objectives) == 1
+    best = min(before, key=lambda each: _loss(job, each)) if before and is_single else None
+    expected = model.predict(trial.parameters) if model else None
     return TrialExplanation(
         run=job.run,
         provider=job.provider,
         number=number,
         state=trial.state,
         parameters=trial.parameters,
-        value=_value(trial) if has_value else None,
+        value=_value(trial) if is_single and trial.objective is not None else None,
         origin=_origin(job, trial, model),
-        expected=model.predict(trial.parameters) if model else None,
-        best_before=_value(best) if best and len(job.study.objectives) == 1 else None,
+        expected=expected,
+        best_before=_value(best) if best else None,
         learned_from=len(before),
+        not_expected="" if expected else _not_expected(job, before, model),
+        reason=failure_reason(trial) if trial.state == "failed" else "",
     )
+
+
+def _not_expected(job: StudyResult, before: Sequence[Trial], model: Surrogate | None) -> str:
+    count = format_count(len(before), "trial")
+    if len(job.study.objectives) > 1:
+        return "the study has several objectives, and the model predicts only one"
+    if model:
+        return "its parameters are not in the search space"
+    if len(before) < MIN_TRIALS:
+        return f"{count} had ended with a result before, and the model needs {MIN_TRIALS}"
+    return f"the {count} that had ended before had too few different parameters or values"
 
 
 def _origin(job: StudyResult, trial: Trial, model: Surrogate | None) -> str:
@@ -241,18 +284,21 @@ def _origin(job: StudyResult, trial: Trial, model: Surrogate | None) -> str:
             return "it had the largest expected improvement on the best predicted value"
         case "bayesian":
             return f"the method {strategy.method} suggested it"
+        case "genetic" if index < INITIAL:
+            return f"it is one of the first {INITIAL}, which cover the space evenly"
         case "genetic":
             return "it is a child of two of the best trials so far"
         case _:
             return f"it is a new trial of {strategy.name}"
 
 
-def _fit(checked: Sequence[Checked]) -> Fit:
+def _fit(checked: Sequence[Checked], model: Surrogate) -> Fit:
     inside = sum(not each.is_surprise for each in checked)
     surprises = sorted((each for each in checked if each.is_surprise), key=_distance, reverse=True)
     return Fit(
         trials=len(checked),
-        rank_correlation=_rank_correlation(checked),
+        rank_correlation=model.rank_correlation,
+        reliable=model.is_reliable,
         within_interval=inside / len(checked),
         surprises=tuple(surprises[:_MAX_SURPRISES]),
     )
@@ -263,46 +309,36 @@ def _distance(each: Checked) -> float:
     return abs(each.measured - each.predicted) / ((each.high - each.low) or 1.0)
 
 
-def _rank_correlation(checked: Sequence[Checked]) -> float:
-    import numpy as np
-
-    measured = _ranks(np.array([each.measured for each in checked]))
-    predicted = _ranks(np.array([each.predicted for each in checked]))
-    if np.ptp(measured) == 0 or np.ptp(predicted) == 0:
-        return 0.0
-    matrix: Any = np.corrcoef(np.stack([measured, predicted]))
-    return float(matrix[0, 1])
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean rank of each value."""
-    import numpy as np
-
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - counts / 2)[inverse], np.float64)
-
-
 def _causes(job: StudyResult) -> Iterator[Cause]:
     for cause in failures_by_cause([job])[:_MAX_CAUSES]:
-        first = cause.first
-        yield Cause(cause.count, first.number, cause.reason, first.parameters)
+        yield Cause(cause.count, cause.first.number, _shortened(cause.reason, _MAX_REASON))
 
 
-def _left(job: StudyResult) -> Left:
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _left(job: StudyResult, jobs: Sequence[StudyResult], now: float | None) -> Left:
     limits = job.study.limits_for(job.provider)
     counted = sum(trial.state != "cancelled" for trial in job.trials)
     trials = None if limits.max_trials is None else max(0, limits.max_trials - counted)
     seconds = None
     if limits.timeout is not None and job.started is not None:
         last = max((t.ended for t in job.trials if t.ended is not None), default=job.started)
-        spent = (job.ended or last) - job.started - (job.idle or 0.0)
-        seconds = max(0.0, limits.timeout - spent)
-    costs = [trial.cost for trial in job.trials if trial.cost]
-    limit = limits.max_cost
-    if limit is None:
-        return Left(trials, seconds, None, None)
-    spent_money = sum(cost.amount for cost in costs)
-    return Left(trials, seconds, max(0.0, limit.amount - spent_money), limit.currency)
+        end = job.ended or (now if now is not None and job.state == "running" else last)
+        seconds = max(0.0, limits.timeout - (end - job.started - (job.idle or 0.0)))
+    shared = job.study.limits.max_cost
+    budgets = [(shared, jobs)] if shared else []
+    if limits.max_cost and limits.max_cost != shared:
+        budgets.append((limits.max_cost, [job]))
+    costs = [max(0.0, limit.amount - _spent(charged, limit.currency)) for limit, charged in budgets]
+    currency = budgets[0][0].currency if budgets else None
+    return Left(trials, seconds, min(costs, default=None), currency)
+
+
+def _spent(jobs: Sequence[StudyResult], currency: str) -> float:
+    costs = [trial.cost for job in jobs for trial in job.trials if trial.cost]
+    return sum(cost.amount for cost in costs if cost.currency == currency)
 
 
 def _loss(job: StudyResult, trial: Trial) -> float:
@@ -314,12 +350,18 @@ def _value(trial: Trial) -> float:
 
 
 def _rounded(value: Any) -> Any:
-    """Return data as maps and lists, with rounded numbers and without empty entries."""
+    """Return data as maps and lists without empty entries, and rounded except for parameters."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
+    if isinstance(value, BoundHit):
+        return vars(value)
     if isinstance(value, tuple | list):
         return [_rounded(each) for each in cast("Sequence[Any]", value)]
     if is_dataclass(value) or isinstance(value, Mapping):
         entries = cast("Mapping[str, Any]", value if isinstance(value, Mapping) else vars(value))
-        return {name: _rounded(each) for name, each in entries.items() if each not in (None, ())}
+        return {
+            name: each if name == "parameters" else _rounded(each)
+            for name, each in entries.items()
+            if each not in (None, (), "")
+        }
     return value

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.comparison.explanation import Explanation, TrialExplanation
+from cloudtune.comparison.explanation import Explanation, Fit, TrialExplanation
 from cloudtune.reporting.phrases import format_parameters, format_seconds
+from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
 from cloudtune.study.quantities import format_count
 
 
 def describe_explanation(found: Explanation | TrialExplanation) -> list[tuple[str, str]]:
     """Return what a search believes, or why it chose a trial, as titles and sentences."""
-    return _trial_items(found) if isinstance(found, TrialExplanation) else [*_items(found)]
+    items = _trial_items(found) if isinstance(found, TrialExplanation) else _items(found)
+    return [(title, sanitize_line(text)) for title, text in items]
 
 
-def _trial_items(found: TrialExplanation) -> list[tuple[str, str]]:
-    items = [("Why", f"{found.origin[0].upper()}{found.origin[1:]}.")]
-    items.append(("Parameters", format_parameters(found.parameters)))
-    learned = format_count(found.learned_from, "trial")
-    if found.expected:
-        text = f"{_number(found.expected.mean)} ({_range(found.expected)}), from {learned}"
+def _trial_items(found: TrialExplanation) -> Iterator[tuple[str, str]]:
+    yield "Why", f"{found.origin[0].upper()}{found.origin[1:]}."
+    yield "Parameters", format_parameters(found.parameters)
+    expected = found.expected
+    if expected:
+        text = f"{_number(expected.mean)} ({_range(expected)})"
+        text += f", from {format_count(found.learned_from, 'trial')}"
         if found.best_before is not None:
             text += f" whose best was {_number(found.best_before)}"
-        items.append(("Expected", f"{text}."))
+        yield "Expected", f"{text}."
     else:
-        items.append(("Expected", f"Nothing: {learned} had ended before."))
+        yield "Expected", f"Nothing: {found.not_expected}."
     if found.value is not None:
-        outside = found.expected and not found.expected.low <= found.value <= found.expected.high
+        outside = expected and not expected.low <= found.value <= expected.high
         surprise = ", outside of what was expected" if outside else ""
-        items.append(("Measured", f"{_number(found.value)}{surprise}."))
-    return items
+        yield "Measured", f"{_number(found.value)}{surprise}."
+    if found.state == "failed":
+        yield "Failed", found.reason or "No reason was given."
 
 
 def _items(found: Explanation) -> Iterator[tuple[str, str]]:
@@ -42,16 +46,21 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
             text += f", and the others predict {_number(each.predicted.predicted)}"
             text += f" ({_range(each.predicted)})"
         why = f" Proposed: {each.why}." if each.why else ""
-        yield "Best" if index == 0 else "", f"{text}. {format_parameters(each.parameters)}.{why}"
+        yield (
+            "Best" if index == 0 else "",
+            f"{text}. {format_parameters(each.parameters or {})}.{why}",
+        )
     if found.fit is None:
         yield "Model", f"None: it needs {MIN_TRIALS} different trials with a result."
     else:
-        inside = f"{found.fit.within_interval:.0%} of the values are in their 95 % intervals"
+        inside = (
+            f"{100 * found.fit.within_interval:.0f} % of the values are in their 95 % intervals"
+        )
         rank = f"{found.fit.rank_correlation:.2f}"
         yield (
             "Model",
             f"Each of {found.fit.trials} trials predicted from the others: the order agrees by "
-            f"{rank} (1 is all, 0 nothing), and {inside}.{_trust(found.fit.rank_correlation)}",
+            f"{rank} (1 is all, 0 nothing), and {inside}.{_trust(found.fit)}",
         )
         for odd in found.fit.surprises:
             text = f"trial {odd.number} has {_number(odd.measured)}, and was expected at"
@@ -62,11 +71,12 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "Least certain", _prediction(found.least_certain)
     for cause in found.failures:
         count = format_count(cause.trials, "trial")
-        parameters = format_parameters(cause.parameters)
-        yield "Failures", f"{count}, first trial {cause.first} ({parameters}): {cause.reason}"
-    if found.noise_floor:
+        yield "Failures", f"{count}, first trial {cause.first}: {cause.reason}"
+    if found.noise_floor is not None:
         floor = _number(found.noise_floor)
         yield "Noise floor", f"Two runs of one setting are up to {floor} apart by chance."
+    elif found.confirmed:
+        yield "Noise floor", "Unknown: no confirmation has measured it."
     else:
         yield "Noise floor", f"Unknown; to measure it: cloudtune confirm {found.run} --baseline"
     for hit in found.at_bounds:
@@ -87,8 +97,8 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "Left", ", ".join(left) + "."
 
 
-def _trust(correlation: float) -> str:
-    return " It knows too little to be trusted." if correlation < 0.3 else ""
+def _trust(fit: Fit) -> str:
+    return "" if fit.reliable else " It knows too little to be trusted, or to predict a best one."
 
 
 def _prediction(found: Prediction) -> str:

@@ -88,12 +88,12 @@ def failures_by_cause(jobs: Sequence[StudyResult]) -> list[FailureCause]:
     for job in jobs:
         for trial in job.trials:
             if trial.state == "failed":
-                cause = failure_cause(_reason(trial))
+                cause = failure_cause(failure_reason(trial))
                 by_cause.setdefault(cause, []).append((job.run, trial))
     causes: list[FailureCause] = []
     for failed in sorted(by_cause.values(), key=len, reverse=True):
         run, first = failed[0]
-        reason = _reason(first) or "no reason was given"
+        reason = failure_reason(first) or "no reason was given"
         causes.append(FailureCause(reason, len(failed), run, first))
     return causes
 
@@ -108,7 +108,7 @@ def misread_trials(result: StudyResult) -> list[Trial]:
     return [each for each in result.trials if each.state == "failed" and MISREADS in each.reason]
 
 
-def _reason(trial: Trial) -> str:
+def failure_reason(trial: Trial) -> str:
     """Return why a trial failed; older ledgers have the line of its output only in its log."""
     is_crash = trial.exit_code != 0
     return explain_failure(trial.reason, trial.log_tail) if is_crash else trial.reason

@@ -39,7 +39,7 @@ from cloudtune.search.tried_assignments import TriedAssignments
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
 
-_INITIAL = 10
+INITIAL = 10
 """The size of the Latin hypercube; initial trials and those of earlier runs take its place."""
 _PARENTS, _PARENTS_MULTI_OBJECTIVE = 8, 20
 _TOURNAMENT_SIZE = 3
@@ -83,7 +83,7 @@ class GeneticSearch(Strategy):
         for i, (assignment, values) in enumerate(matches):
             self._tried.add(-1 - i, assignment)
             self._fronts.add(-1 - i, self._history.to_scores(values))
-        self._initial = max(0, _INITIAL - len(matches))
+        self._initial = max(0, INITIAL - len(matches))
 
     @override
     def tell(self, event: SearchEvent) -> None:
@@ -117,8 +117,8 @@ class GeneticSearch(Strategy):
     def _latin_hypercube_row(self, index: int) -> Rows:
         rng = np.random.default_rng(trial_seed(self._seed, -1))
         width = len(self._encoding.columns)
-        strata = np.tile(np.arange(_INITIAL), (width, 1))
-        u = (rng.permuted(strata, axis=1).T + rng.random((_INITIAL, width))) / _INITIAL
+        strata = np.tile(np.arange(INITIAL), (width, 1))
+        u = (rng.permuted(strata, axis=1).T + rng.random((INITIAL, width))) / INITIAL
         rows = self._encoding.mask_inactive(self._encoding.from_uniform(u))
         return rows[index : index + 1]
 

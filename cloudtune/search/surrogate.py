@@ -2,6 +2,11 @@
 
 It is the Gaussian process of the strategy `bayesian`, fitted to the trials of any run with one
 objective. Its predictions are in the units of the objective.
+
+Its intervals are wider than those of the process, because the process is fitted to few values: by
+the leave-one-out errors (Rasmussen and Williams, *Gaussian Processes for Machine Learning*, section
+5.4.2), and for the assignment that is predicted best also by how much the leave-one-out predictions
+that looked best promised too much.
 """
 
 from __future__ import annotations
@@ -9,23 +14,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Encoding, Rows
-from cloudtune.search.gaussian_process import KernelFitter, Posterior
+from cloudtune.search.gaussian_process import FloatArray, KernelFitter, Posterior
 from cloudtune.search.gp_search import standardize
 from cloudtune.study.search_space import Space, Value, match_value
 from cloudtune.study.study import Study
 
 MIN_TRIALS = 8
 """With fewer different trials, nothing is predicted."""
-_MAX_TRIALS = 150
-_NOISE = 3e-3
+_MAX_TRIALS = 300
+_NOISE = 0.1
+"""The prior median of the noise variance, larger than that of a search, which must not stall."""
+_MIN_CORRELATION, _CHANCE = 0.3, 1.64
+"""The least correlation of a model that knows enough, and the standard deviations by which it must
+exceed 0: chance reaches that in one case of 20."""
+_FITTED = 4
+"""The degrees of freedom that the choice of the hyperparameters costs, roughly."""
+_TOP_SHARE, _MIN_TOP = 5, 3
+"""The optimism is that of the best fifth of the leave-one-out predictions."""
 _FIT_STEPS, _RESTART_STEPS = 30, 15
 _SAMPLES, _LEADERS, _NEIGHBORS, _SCALES = 1_000, 5, 50, (0.2, 0.05)
+_DIGITS = 4
+"""The digits of predicted assignments."""
 _Z = 1.96
 """Standard deviations on each side of a 95 % interval."""
 
@@ -37,7 +54,8 @@ class Prediction:
     parameters: Mapping[str, Value]
     mean: float
     low: float
-    """The bounds of the 95 % interval of the value without the noise of a measurement."""
+    """The bounds of the 95 % interval: of a measurement if it is of a trial, else of the mean of
+    many measurements."""
     high: float
 
 
@@ -75,45 +93,92 @@ class Surrogate:
         fitter = KernelFitter(categories, _NOISE)
         theta = fitter.fit(self._rows, values, fitter.prior_median, _FIT_STEPS, _RESTART_STEPS)
         self._posterior = Posterior(categories, theta, self._rows, values)
+        self._noise = math.exp(theta[-1])
+        self._left_out, deviations = self._posterior.leave_one_out()
+        errors = values - self._left_out
+        count = len(values)
+        ratio = max(1.0, float(np.mean((errors / deviations) ** 2)))
+        self._left_out_deviations = math.sqrt(ratio) * deviations
+        degrees = count - _FITTED
+        student = 1 + (_Z**2 + 1) / (4 * degrees)
+        self._inflation = student * math.sqrt(ratio * count / degrees)
+        top = np.argsort(self._left_out, kind="stable")[: max(_MIN_TOP, count // _TOP_SHARE)]
+        self._optimism = max(0.0, float(np.mean(errors[top])))
+        self._luck = math.sqrt(float(np.mean(errors**2)) / len(top))
+        self.rank_correlation = _rank_correlation(values, self._left_out)
+        """Spearman's, of measured and leave-one-out values."""
+        least = max(_MIN_CORRELATION, _CHANCE / math.sqrt(count - 1))
+        self.is_reliable = self.rank_correlation >= least
+        """Whether it knows enough to say which assignment is best."""
 
     def check(self) -> list[Checked]:
         """Return each trial with what the other ones predict for it."""
-        means, deviations = self._posterior.leave_one_out()
+        predicted = zip(self._trials, self._left_out, self._left_out_deviations, strict=True)
         return [
             Checked(trial.number, (trial.objective or (0.0,))[0], *self._interval(mean, deviation))
-            for trial, mean, deviation in zip(self._trials, means, deviations, strict=True)
+            for trial, mean, deviation in predicted
         ]
 
     def predict(self, parameters: Mapping[str, Value]) -> Prediction | None:
-        """Return what the model expects of an assignment; None if it is not in the space."""
-        row = encode(self._encoding, self._space, parameters)
+        """Return what a trial of an assignment may measure; None if it is not in the space."""
+        row = _encode(self._encoding, self._space, parameters)
         if row is None:
             return None
         means, deviations = self._posterior.predict(row[None, :])
-        return Prediction(dict(parameters), *self._interval(means[0], deviations[0]))
+        deviation = self._inflation * math.hypot(deviations[0], math.sqrt(self._noise))
+        return Prediction(dict(parameters), *self._interval(float(means[0]), deviation))
 
-    def explore(self) -> tuple[Prediction, Prediction] | None:
+    def explore(self) -> tuple[Prediction | None, Prediction | None]:
         """Return the assignment with the best predicted mean, and the one that is least certain.
 
-        Both keep the constraints between parameters; None if none was found that does.
+        Both keep the constraints between parameters; None if none was found that does, and no best
+        one if the model knows too little. The mean of the best one is corrected for having been
+        chosen as the best of many.
         """
         rng = np.random.default_rng(0)
-        rows = [self._encoding.sample(rng, _SAMPLES), self._rows]
+        rows = [self._rows, self._encoding.sample(rng, _SAMPLES)]
         leaders = self._rows[np.argsort(self._posterior.mean_at_rows)[:_LEADERS]]
         for scale in _SCALES:
             repeated = np.repeat(leaders, _NEIGHBORS, axis=0)
             rows.append(self._encoding.perturb(rng, repeated, scale))
         candidates = np.concatenate(rows)
         means, deviations = self._posterior.predict(candidates)
-        found: list[Prediction] = []
-        for order in (np.argsort(means, kind="stable"), np.argsort(-deviations, kind="stable")):
-            for index in order:
-                parameters = self._encoding.decode(candidates[index])
-                if self._space.allows(parameters):
-                    interval = self._interval(float(means[index]), float(deviations[index]))
-                    found.append(Prediction(parameters, *interval))
-                    break
-        return (found[0], found[1]) if len(found) == 2 else None
+        deviations *= self._inflation
+        best = self._first(np.argsort(means, kind="stable"), candidates)
+        vaguest = self._first(np.argsort(-deviations, kind="stable"), candidates)
+        predicted_best = least_certain = None
+        if best and self.is_reliable:
+            index, parameters = best
+            mean = float(means[index]) + self._optimism
+            deviation = math.hypot(deviations[index], self._inflation * self._luck)
+            predicted_best = Prediction(parameters, *self._interval(mean, deviation))
+        if vaguest:
+            index, parameters = vaguest
+            interval = self._interval(float(means[index]), float(deviations[index]))
+            least_certain = Prediction(parameters, *interval)
+        return predicted_best, least_certain
+
+    def _first(
+        self, order: NDArray[np.int64], candidates: Rows
+    ) -> tuple[int, dict[str, Value]] | None:
+        """Return the first candidate that keeps the constraints, with floats shortened."""
+        for index in order.tolist():
+            tried = index < len(self._trials)
+            known = _match(self._space, self._trials[index].parameters) if tried else None
+            parameters = known or self._encoding.decode(candidates[index])
+            if self._space.allows(parameters):
+                return index, parameters if tried else self._shortened(parameters)
+        return None
+
+    def _shortened(self, parameters: dict[str, Value]) -> dict[str, Value]:
+        """Return an assignment with floats of few digits where these are in the space."""
+        for name, value in parameters.items():
+            if isinstance(value, float):
+                other = {**parameters, name: float(f"{value:.{_DIGITS}g}")}
+                is_inside = _encode(self._encoding, self._space, other) is not None
+                if is_inside and self._space.allows(other):
+                    parameters = other
+        return parameters
 
     def _interval(self, mean: float, deviation: float) -> tuple[float, float, float]:
         """Return a mean and the bounds of its interval, in the units of the objective."""
@@ -121,17 +186,36 @@ class Surrogate:
         return self._to_units(mean), bounds[0], bounds[1]
 
     def _to_units(self, value: float) -> float:
-        """Return the value whose standardized value this is; beyond the best, on a line."""
+        """Return the value whose standardized value this is; beyond the known ones, on a line."""
         known, raw = self._known, self._raw
         if value < known[0]:
             later = np.nonzero(known > known[0])[0]
             slope = (raw[later[0]] - raw[0]) / (known[later[0]] - known[0]) if len(later) else 0.0
             return float(self._sign * (raw[0] + (value - known[0]) * slope))
+        if value > known[-1]:
+            middle = (known[0] + known[-1]) / 2
+            height = float(raw[-1]) - float(np.interp(middle, known, raw))
+            slope = height / float(known[-1] - middle)
+            return float(self._sign * (raw[-1] + (value - known[-1]) * slope))
         return float(self._sign * np.interp(value, known, raw))
 
 
-def encode(encoding: Encoding, space: Space, parameters: Mapping[str, Value]) -> Rows | None:
-    """Return the row of an assignment; None if it is not in the space."""
+def _rank_correlation(left: FloatArray, right: FloatArray) -> float:
+    """Return Spearman's correlation; 0 if one side has only one value."""
+    if np.ptp(left) == 0 or np.ptp(right) == 0:
+        return 0.0
+    matrix: Any = np.corrcoef(np.stack([_ranks(left), _ranks(right)]))
+    return float(matrix[0, 1])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Return the mean rank of each value."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - counts / 2)[inverse], np.float64)
+
+
+def _match(space: Space, parameters: Mapping[str, Value]) -> dict[str, Value] | None:
+    """Return the active parameters of an assignment; None if it is not in the space."""
     assignment: dict[str, Value] = {}
     for node in space.active_nodes(parameters):
         value = (
@@ -140,13 +224,19 @@ def encode(encoding: Encoding, space: Space, parameters: Mapping[str, Value]) ->
         if value is None:
             return None
         assignment[node.name] = value
-    return encoding.encode(assignment)
+    return assignment
+
+
+def _encode(encoding: Encoding, space: Space, parameters: Mapping[str, Value]) -> Rows | None:
+    """Return the row of an assignment; None if it is not in the space."""
+    assignment = _match(space, parameters)
+    return None if assignment is None else encoding.encode(assignment)
 
 
 def fit_surrogate(study: Study, trials: Sequence[Trial]) -> Surrogate | None:
     """Return the model of measured trials; None with several objectives or too little to learn.
 
-    Of many trials, the best and the latest count.
+    Of many trials, an even sample counts: a choice by value would take lucky measurements for true.
     """
     if len(study.objectives) != 1 or not study.parameters:
         return None
@@ -156,17 +246,13 @@ def fit_surrogate(study: Study, trials: Sequence[Trial]) -> Surrogate | None:
     for trial in trials:
         is_measured = trial.state in {"completed", "stopped_early"} and trial.objective is not None
         if is_measured and all(map(math.isfinite, trial.objective or ())):
-            row = encode(encoding, space, trial.parameters)
+            row = _encode(encoding, space, trial.parameters)
             if row is not None and len(row):
                 known.append((trial, row))
     distinct = {row.tobytes() for _, row in known}
     values = {trial.objective for trial, _ in known}
     if len(distinct) < MIN_TRIALS or len(values) < 2:
         return None
-    if len(known) > _MAX_TRIALS:
-        sign = -1 if study.objectives[0].goal == "maximize" else 1
-        half = _MAX_TRIALS // 2
-        latest = known[-half:]
-        ranked = sorted(known[:-half], key=lambda each: sign * (each[0].objective or (0.0,))[0])
-        known = [*ranked[: _MAX_TRIALS - half], *latest]
-    return Surrogate(study, known, space)
+    count = min(len(known), _MAX_TRIALS)
+    sample = [known[(index + 1) * len(known) // count - 1] for index in range(count)]
+    return Surrogate(study, sample, space)
