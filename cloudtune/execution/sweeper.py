@@ -64,6 +64,8 @@ class Sweeper:
             if self._closing.wait(pause):
                 return
             self._requested.clear()
+            if self._closing.is_set():  # since the wait, and its request is cleared
+                return
             begin = time.monotonic()
             self._sweep()
             pause = max(_PAUSE, _IDLE_SHARE * (time.monotonic() - begin))
