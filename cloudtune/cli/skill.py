@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from string import Template
 
 import click
@@ -47,7 +48,8 @@ def _shapes() -> Iterator[str]:
     from cloudtune.confirmation.analysis import ConfirmationResult
     from cloudtune.results.model import StudyResult, Trial
 
-    yield "## JSON\n\nWhat is unknown is absent. Numbers that are not finite are texts.\n"
+    yield "## JSON\n\nNull, and a key that is absent, mean unknown or none. Numbers that are not"
+    yield "finite are texts.\n"
     for command, kind in {
         "results --json` has a list of jobs; each": StudyResult,
         "propose --wait` has `run`, `provider`, `proposal` and `trial`; a trial": Trial,
@@ -55,8 +57,9 @@ def _shapes() -> Iterator[str]:
         "explain TRIAL --json`": TrialExplanation,
         "confirm --json` has a list; each": ConfirmationResult,
     }.items():
-        names = ", ".join(f"`{each.name}`" for each in fields(kind))
-        yield f"- `cloudtune {command} has {names}."
+        # Annotations are texts here: their names are imported for type checks only.
+        shown = [each.name for each in fields(kind) if "exclude=True" not in str(each.type)]
+        yield f"- `cloudtune {command} has {', '.join(f'`{name}`' for name in shown)}."
 
 
 @examples("cloudtune skill", "cloudtune skill --install .claude/skills")
@@ -73,16 +76,39 @@ def skill(folder: Path | None) -> None:
 
     It is made from the same table as the help, for this version.
     """
-    from cloudtune.errors import UsageError
-
     if folder is None:
         click.echo(skill_text(), nl=False)
         return
     path = folder / "cloudtune" / "SKILL.md"
-    if path.exists() and _MARK not in path.read_text("utf-8", "replace"):
+    _require_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{token_hex(4)}")
+    try:
+        with new.open("x", encoding="utf-8") as file:
+            file.write(skill_text())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    click.echo(f"wrote {path}")
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raise an error if there is something else than a skill file of cloudtune."""
+    from cloudtune.errors import UsageError
+    from cloudtune.study.regular_files import open_regular
+
+    if path.parent.is_symlink():
+        raise UsageError(f"{path.parent} is a link, which is not followed; move it away")
+    try:
+        with open_regular(path, follow=False) as file:
+            is_ours = _MARK.encode() in file.read(10_000)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(
+            f"{path} is no regular file, so it is not replaced; move it away"
+        ) from error
+    if not is_ours:
         raise UsageError(
             f"{path} was not written by cloudtune, so it is not replaced; move it away"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(skill_text(), "utf-8")
-    click.echo(f"wrote {path}")
