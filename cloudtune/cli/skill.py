@@ -97,17 +97,17 @@ def _require_replaceable(path: Path) -> None:
     from cloudtune.errors import UsageError
     from cloudtune.study.regular_files import open_regular
 
-    if path.parent.is_symlink():
-        raise UsageError(f"{path.parent} is a link, which is not followed; move it away")
+    for each in (path.parent, path):
+        if each.is_symlink():
+            raise UsageError(f"{each} is a link, which is not followed; move it away")
     try:
         with open_regular(path, follow=False) as file:
             is_ours = _MARK.encode() in file.read(10_000)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(
-            f"{path} is no regular file, so it is not replaced; move it away"
-        ) from error
+        reason = error.strerror or error
+        raise UsageError(f"{path} is not replaced: {reason}; move it away") from error
     if not is_ours:
         raise UsageError(
             f"{path} was not written by cloudtune, so it is not replaced; move it away"
