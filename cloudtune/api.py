@@ -204,6 +204,7 @@ class Run:
         """
         from cloudtune.comparison import explanation
         from cloudtune.errors import UsageError
+        from cloudtune.ledger.lock import lock_holder
         from cloudtune.runs.confirmations import confirmations_of
 
         results = tuple(self.results())
@@ -213,8 +214,13 @@ class Run:
             raise UsageError(f"run {self.id} has jobs on {names}; name one of them")
         (job,) = jobs
         if trial is None:
-            found = confirmations_of([self.id])
-            return explanation.explain(job, found, jobs=results, now=time.time())
+            runs = job.mode == "managed" or lock_holder(self.folder) is not None
+            return explanation.explain(
+                job,
+                confirmations_of([self.id]),
+                jobs=results,
+                now=time.time() if runs else None,
+            )
         return explanation.explain_trial(job, trial)
 
     def stop(self, *on: str) -> None:

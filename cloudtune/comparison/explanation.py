@@ -165,7 +165,7 @@ def explain(
         job: The job, with one objective.
         confirmations: What runs found that confirm it, for the noise floor.
         jobs: All jobs of its run, which share its budget; by default, it is the only one.
-        now: The time of the clock if the job is running.
+        now: The time of the clock if a process runs the job, or its service does; else None.
 
     Raises:
         UsageError: If the study has several objectives.
@@ -354,7 +354,7 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, BoundHit):
-        return vars(value)
+        return {name: each for name, each in vars(value).items() if each is not None}
     if isinstance(value, tuple | list):
         return [_rounded(each) for each in cast("Sequence[Any]", value)]
     if is_dataclass(value) or isinstance(value, Mapping):

@@ -162,7 +162,7 @@ class Surrogate:
         self, order: NDArray[np.int64], candidates: Rows
     ) -> tuple[int, dict[str, Value]] | None:
         """Return the first candidate that keeps the constraints, with floats shortened."""
-        for index in order.tolist():
+        for index in map(int, order):
             tried = index < len(self._trials)
             known = _match(self._space, self._trials[index].parameters) if tried else None
             parameters = known or self._encoding.decode(candidates[index])
@@ -193,7 +193,7 @@ class Surrogate:
             slope = (raw[later[0]] - raw[0]) / (known[later[0]] - known[0]) if len(later) else 0.0
             return float(self._sign * (raw[0] + (value - known[0]) * slope))
         if value > known[-1]:
-            middle = (known[0] + known[-1]) / 2
+            middle = float(known[0] + known[-1]) / 2
             height = float(raw[-1]) - float(np.interp(middle, known, raw))
             slope = height / float(known[-1] - middle)
             return float(self._sign * (raw[-1] + (value - known[-1]) * slope))

@@ -17,7 +17,7 @@ import pytest
 from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.comparison.comparison import compare
-from cloudtune.comparison.explanation import explain, explain_trial
+from cloudtune.comparison.explanation import Explanation, explain, explain_trial
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate
 from cloudtune.errors import UsageError
 from cloudtune.reporting.documents.render import render_report
@@ -30,6 +30,7 @@ from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
 from cloudtune.study.validation.proposal import check_proposal
+from tests.waiting import wait_until
 
 SPACE: dict[str, Any] = {
     "x": {"type": "float", "min": 0, "max": 10},
@@ -370,6 +371,39 @@ def test_what_is_left_of_the_limits(case: str) -> None:
     other = replace(result, provider="ray")
     found = explain(result, jobs=[result, other], now=1000.0)
     assert json.loads(found.to_json())["left"] == expected
+
+
+def test_time_passes_while_a_run_is_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    go = tmp_path / "go"
+    Path("t.py").write_text(
+        "import pathlib, time\nfrom cloudtune.trial import report\n"
+        f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.02)\nreport(m=1)\n",
+        "utf-8",
+    )
+    study = {
+        "objective": {"metric": "m", "goal": "minimize"},
+        "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
+        "limits": {"max_trials": 1, "timeout": "1h"},
+        "trial": {"script": "t.py"},
+    }
+    run = api.start(study)
+
+    def left() -> float:
+        found = run.explain()
+        assert isinstance(found, Explanation)
+        return found.left.seconds or 0.0
+
+    try:
+        first = wait_until(left)
+        wait_until(lambda: 0 < left() < first)
+    finally:
+        go.touch()
+        run.wait()
+    assert left() == left()
 
 
 def test_the_noise_floor_is_that_of_the_confirmation_that_decides() -> None:
