@@ -25,8 +25,8 @@ from cloudtune.errors import CloudtuneError, UsageError
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-_MAX_ARGUMENT = 100_000
-"""Bytes of an argument; Linux takes 131,072 (execve(2), 2026-11-30)."""
+_MAX_ARGUMENTS = 100_000
+"""Bytes of the arguments of a command; Linux takes 131,072 for one (execve(2), 2026-11-30)."""
 _MAX_OUTPUT = 100_000
 """Characters of a command's output that a tool returns."""
 _ALL = "the command line has all"
@@ -91,7 +91,7 @@ def _answer_mistakes(tool: Tool) -> Tool:
         try:
             return await tool(**arguments)
         except (CloudtuneError, OSError, UnicodeEncodeError) as error:
-            return {"exit_code": 1, "output": "", "messages": str(error)}
+            return {"exit_code": 1, "output": "", "messages": _cut_text(str(error))}
 
     return call
 
@@ -243,8 +243,8 @@ async def _call(
     arguments = [*options, "--", *(word for word in words if word)]
     if any("\0" in word for word in arguments):
         raise UsageError("an argument contains a null character")
-    if any(len(os.fsencode(word)) > _MAX_ARGUMENT for word in arguments):
-        raise UsageError(f"an argument is longer than {_MAX_ARGUMENT:,} bytes")
+    if sum(len(os.fsencode(word)) for word in arguments) > _MAX_ARGUMENTS:
+        raise UsageError(f"the arguments are longer than {_MAX_ARGUMENTS:,} bytes")
     done = await run_process(
         [sys.executable, "-P", "-m", "cloudtune", command, *arguments],
         input=standard_input.encode() or None,

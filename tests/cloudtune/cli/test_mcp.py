@@ -133,6 +133,11 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a long reason": ("propose", {"params": {"x": 1}, "why": "x" * 10_001}, "at most 10000"),
     "a long name": ("check", {"study": "x" * 200_000}, "longer than 100,000 bytes"),
+    "many long names": (
+        "check",
+        {"study": "study.yaml", "on": ["x" * 50_000] * 90},
+        "longer than 100,000 bytes",
+    ),
     "an option as a file": ("check", {"study": "--version"}, "file not found"),
     "an option as a run": ("status", {"run": "--help"}, "no runs in"),
     "a folder as a run": ("results", {"run": "../../etc"}, "no runs in"),
