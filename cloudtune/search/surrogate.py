@@ -150,7 +150,8 @@ class Surrogate:
         if best and self.is_reliable:
             index, parameters = best
             mean = float(means[index]) + self._optimism
-            deviation = math.hypot(deviations[index], self._inflation * self._luck)
+            # Where many trials are near, less of the correction is needed, so it widens both sides.
+            deviation = math.hypot(deviations[index], self._inflation * self._luck, self._optimism)
             predicted_best = Prediction(parameters, *self._interval(mean, deviation))
         if vaguest:
             index, parameters = vaguest

@@ -171,6 +171,27 @@ def test_the_interval_of_the_predicted_best_covers_the_true_mean(case: str) -> N
     assert sum(covered) / len(covered) >= 0.9
 
 
+def test_the_interval_holds_for_a_search_that_tries_what_is_predicted_best() -> None:
+    covered: list[bool] = []
+    for seed in range(10):
+        rng = Random(1000 + seed)
+        result = job(40, seed=seed, noise=1.0)
+        for count in range(11, 41, 2):
+            found = explain(replace(result, trials=result.trials[: count - 1]))
+            chosen = found.predicted_best or found.least_certain
+            assert chosen is not None
+            value = truth(chosen.parameters) + rng.gauss(0, 1)
+            trials = [*result.trials]
+            last = trials[count - 1]
+            trials[count - 1] = replace(last, parameters=chosen.parameters, objective=(value,))
+            result = replace(result, trials=tuple(trials))
+        best = explain(result).predicted_best
+        if best:
+            covered.append(best.low <= truth(best.parameters) <= best.high)
+    assert len(covered) >= 8
+    assert sum(covered) / len(covered) >= 0.9
+
+
 def test_noise_alone_rarely_predicts_a_best_one() -> None:
     jobs = [job(15, seed=seed, noise=1.0, of=lambda _: 0.0) for seed in range(25)]
     assert sum(explain(each).predicted_best is not None for each in jobs) <= 6
