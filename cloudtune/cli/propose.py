@@ -67,9 +67,19 @@ def propose(
 def _parse(text: str) -> dict[str, Any]:
     content = sys.stdin.read() if text == "-" else text
     try:
-        values: object = json.loads(content)
-    except ValueError as error:
+        values: object = json.loads(content, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is no JSON: {error}", param_hint="--params") from error
     if not isinstance(values, dict):
         raise click.BadParameter('must be an object, such as {"lr": 0.01}', param_hint="--params")
     return cast("dict[str, Any]", values)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the values of an object, in which no name occurs twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+        raise ValueError(f"{twice} occurs twice")
+    return values

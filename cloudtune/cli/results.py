@@ -360,7 +360,8 @@ def _print_table(jobs: Iterable[_Job]) -> None:
     if "broken" in columns:
         table["breaks"] = columns["broken"]
     if "proposal" in columns:
-        proposals = zip(columns["proposal"], columns["why"], strict=True)
+        reasons = columns.get("why") or [None] * len(columns["proposal"])
+        proposals = zip(columns["proposal"], reasons, strict=True)
         table["proposed"] = [id_ and (why or "yes") for id_, why in proposals]
     if "reason" in columns:
         table["reason"] = columns["reason"]

@@ -28,6 +28,7 @@ class Proposals:
         is_external = strategy.name == "external"
         self._share = 1.0 if is_external else strategy.proposals or 0.0
         self._wait = math.inf if is_external else strategy.proposal_wait or DEFAULT_WAIT
+        self._parallel = study.limits.parallel_trials or 1
         self._initial = len(study.initial_trials)
         self._resource = strategy.max if strategy.resource else None
         self._load = load
@@ -77,8 +78,15 @@ class Proposals:
             why=proposal.why,
         )
 
-    def await_turn(self, suggestions: int) -> bool:
-        """Return whether the next trial is left to outsiders, after so many new trials."""
+    def holds(self, suggestions: int, running: int) -> bool:
+        """Return whether the next trial is left to outsiders.
+
+        Their turn holds one place; the search takes the others.
+
+        Args:
+            suggestions: The number of new trials so far.
+            running: The number of trials that run.
+        """
         own = suggestions - len(self._started)
         due = int(self._share * (suggestions + 1))
         self.is_awaited = own >= self._initial and len(self._started) + self._passed < due
@@ -86,7 +94,7 @@ class Proposals:
             self.deadline = math.inf
         elif self.deadline == math.inf:
             self.deadline = self._clock() + self._wait
-        return self.is_awaited
+        return self.is_awaited and (running >= self._parallel - 1 or self._share == 1)
 
     def pass_turn(self) -> None:
         """Leave the turn of the outsiders to the search."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from cloudtune.study.validation.proposal import check_proposal
 
 MAX_WHY = 10_000
 """Characters of a reason."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _MEASURED = frozenset({"completed", "stopped_early"})
 _ENDED = _MEASURED | {"failed"}
 _POLL_SECONDS = 0.1
@@ -70,6 +72,7 @@ def propose(
         StudyError: If the assignment is invalid.
         LedgerError: If the ledger cannot be used.
     """
+    why = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", why)  # bytes that are not in UTF-8
     if len(why) > MAX_WHY:
         raise UsageError(f"the reason has {len(why)} characters; at most {MAX_WHY} are allowed")
     with Ledger() as ledger:
@@ -78,21 +81,24 @@ def propose(
         plan = restore_plan(job.plan)
         _require_driven(record, plan)
         assignment = check_proposal(plan.fitted.study, parameters)
-        proposal = _find_proposal(ledger, record, job, assignment)
-        if isinstance(proposal, Trial) and proposal.state in _MEASURED:
-            return Proposed(record.id, job.provider, proposal.proposal or "", proposal, False)
         folder = ledger.run_folder(record.id)
-        if proposal is None:
-            _require_room(ledger, record, job, plan)
-        if wait and lock_holder(folder) is None:
-            raise UsageError(
-                f"no process runs {record.id}, so nothing was proposed; continue it with: "
-                f"cloudtune resume {record.id} --detach"
-            )
-        if proposal is None:
-            proposal = Proposal(assignment, why)
-            add_proposal(ledger, record.id, job.provider, proposal)
-            send_requests(folder, PROPOSED)
+        is_running = lock_holder(folder) is not None
+        with ledger.atomic(durable=True):  # two processes must not add the same assignment
+            proposal = _find_proposal(ledger, record, job, assignment, plan)
+            if isinstance(proposal, Trial) and proposal.state in _MEASURED:
+                id_ = proposal.proposal or ""
+                return Proposed(record.id, job.provider, id_, proposal, is_running)
+            if proposal is None:
+                _require_room(ledger, record, job, plan)
+            if wait and not is_running:
+                raise UsageError(
+                    f"no process runs {record.id}, so nothing was proposed; continue it with: "
+                    f"cloudtune resume {record.id} --detach"
+                )
+            if proposal is None:
+                proposal = Proposal(assignment, why)
+                add_proposal(ledger, record.id, job.provider, proposal)
+        send_requests(folder, PROPOSED)
         while True:
             begun = time.monotonic()
             is_running = lock_holder(folder) is not None
@@ -126,6 +132,12 @@ def _require_driven(record: RunRecord, plan: Plan) -> None:
 
 
 def _require_room(ledger: Ledger, record: RunRecord, job: JobRecord, plan: Plan) -> None:
+    job = next(each for each in ledger.run(record.id).jobs if each.provider == job.provider)
+    if job.state == "completed" and job.reason:
+        raise UsageError(
+            f"run {record.id} has ended ({job.reason}); to let it go on, raise the limit with "
+            f"cloudtune set {record.id} limits.NAME=VALUE"
+        )
     limit = plan.fitted.study.limits.max_trials
     if limit is None:
         return
@@ -143,11 +155,23 @@ def _trials(ledger: Ledger, record: RunRecord, job: JobRecord) -> Iterator[Trial
 
 
 def _find_proposal(
-    ledger: Ledger, record: RunRecord, job: JobRecord, assignment: Mapping[str, Value]
+    ledger: Ledger,
+    record: RunRecord,
+    job: JobRecord,
+    assignment: Mapping[str, Value],
+    plan: Plan,
 ) -> Trial | Proposal | None:
-    """Return the trial that has measured an assignment or runs it, or the proposal of it."""
-    known = _identity(assignment)
-    same = [t for t in _trials(ledger, record, job) if _identity(t.parameters) == known]
+    """Return the trial that has measured an assignment or runs it, or the proposal of it.
+
+    With a named resource, only trials that have all of it count.
+    """
+    strategy, known = plan.fitted.study.strategy, _identity(assignment)
+    whole = strategy.max if strategy.resource else None
+    same = [
+        trial
+        for trial in _trials(ledger, record, job)
+        if trial.resource == whole and _identity(trial.parameters) == known
+    ]
     for states in (_MEASURED, {"running", "waiting", "pending"}):
         if match := [trial for trial in same if trial.state in states]:
             return match[-1]

@@ -108,7 +108,8 @@ def check_feasibility(study: StudyFields) -> Iterator[Problem]:
     for number, trial in enumerate(study.initial_trials):
         broken = [each.text for each in constraints if not each.holds(trial)]
         if broken:
-            message = f"breaks the constraint {broken[0]}"
+            many = "s" if len(broken) > 1 else ""
+            message = f"breaks the constraint{many} {' and '.join(broken)}"
             yield Problem(f"initial_trials.{number}", message, "change one of its values")
         elif study.strategy.name != "list" and not can_complete(space, trial):
             message = "cannot be completed such that the constraints hold"

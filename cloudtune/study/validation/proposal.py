@@ -13,7 +13,7 @@ from cloudtune.study.search_space import Space, Value, is_active, match_value
 from cloudtune.study.study import Study
 from cloudtune.study.validation import find_problems
 
-_PATH = "initial_trials.0"
+_PATH = "initial_trials.0."
 
 
 def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
@@ -25,7 +25,7 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
     """
     values = {name: fold_map(value) for name, value in values.items()}
     invalid = [
-        Problem(str(name), f"{name} is a {type(value).__name__}, not a value", "give one value")
+        Problem(str(name), f"{name} is {_kind(value)}, not a value", "give one value")
         for name, value in values.items()
         if not isinstance(value, str | bool | int | float)
     ]
@@ -33,7 +33,7 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
     random = Strategy(name="random")
     asked = study.model_copy(update={"initial_trials": [valid], "strategy": random})
     problems = invalid + [
-        Problem(p.path.removeprefix(_PATH).lstrip(".") or "params", p.message, p.hint)
+        Problem(p.path.removeprefix(_PATH), p.message, p.hint)
         for p in find_problems(asked)
         if p.path.startswith(_PATH)
     ]
@@ -50,6 +50,14 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
         elif name not in assignment:
             wrong.add(name)
             problems.append(Problem(name, "a proposal needs a value", "add it"))
+    for each in space.constraints:
+        if not each.holds(assignment):
+            problems.append(Problem("params", f"breaks the constraint {each.text}", ""))
     if problems:
         raise StudyError(problems)
     return assignment
+
+
+def _kind(value: object) -> str:
+    """Return what a value of JSON is that is none of a parameter."""
+    return "null" if value is None else "a map" if isinstance(value, dict) else "a list"

@@ -72,6 +72,9 @@ def started(on: str = "local", **blocks: Any) -> Generator[api.Run]:
     run = api.start(study(**blocks), on=on, emulate=on != "local")
     try:
         yield run
+    except BaseException:
+        run.stop()
+        raise
     finally:
         Path("go").touch()
         run.wait()
@@ -113,8 +116,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a missing value": ({"k": "a"}, ["x: a proposal needs a value"]),
     "an inactive one": ({"x": 1, "k": "b", "depth": 2}, ["depth: depth is not active"]),
     "one that is now active": ({"x": 1, "k": "a"}, ["depth: a proposal needs a value"]),
-    "no value": ({"x": [1], "k": None}, ["x: x is a list", "k: k is a NoneType"]),
-    "a constraint": ({"x": 99, "k": "a", "depth": 3}, ["params: .*breaks"]),
+    "no value": ({"x": [1], "k": None}, ["x: x is a list", "k: k is null"]),
+    "a constraint": ({"x": 99, "k": "a", "depth": 3}, ["params: breaks .*<= 200"]),
+    "several": ({"x": 99, "k": "a", "depth": 3, "y": 1}, ["<= 200", "<= 98", "y: unknown"]),
     "a constant": ({"x": 1, "k": "b", "c": 5}, ["c: unknown .* constant"]),
 }
 
@@ -131,7 +135,7 @@ def test_all_mistakes_of_a_proposal_are_told(case: str) -> None:
                 "depth": {"type": "int", "min": 1, "max": 3, "when": {"k": "a"}},
             },
             constants={"c": 5},
-            constraints=["x * depth <= 200"],
+            constraints=["x * depth <= 200", "x <= 98"],
             limits={"max_trials": 1},
         ),
         show=False,
@@ -160,37 +164,50 @@ def ended(**blocks: Any) -> api.Run:
     return api.find_run(run)
 
 
-ENDED: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "completed": ({"strategy": "list", "initial_trials": [{"x": 1}], "limits": {}}, []),
-    "out of time": (
-        {"strategy": "external", "limits": {"timeout": "0.5s"}},
-        ["limits.timeout=1m", "limits.max_trials=1"],
-    ),
-}
-
-
-@pytest.mark.parametrize("case", ENDED)
-def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed(case: str) -> None:
-    blocks, more = ENDED[case]
-    run = ended(**blocks)
-    count = len(run.results().trials)
+def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed() -> None:
+    run = ended(strategy="list", initial_trials=[{"x": 1}], limits={})
     proposed = run.propose({"x": 2}, why="first")
     assert (proposed.is_running, proposed.trial) == (False, None)
     assert api.status(run.id)[0]["jobs"][0]["proposals"] == 1
     with pytest.raises(UsageError, match="no process runs"):
         run.propose({"x": 3}, wait=True)
-    api.resume(run.id, overrides=more, show=False)
-    trials = run.results().trials[count:]
+    api.resume(run.id, show=False)
+    trials = run.results().trials[1:]
     assert [(trial.state, trial.why) for trial in trials] == [("completed", "first")]
     assert api.status(run.id)[0]["jobs"][0]["proposals"] == 0
 
 
-def test_a_grid_leaves_nothing_out_for_a_proposal() -> None:
+LIMITED: dict[str, tuple[dict[str, Any], str]] = {
+    "timeout": ({"strategy": "external", "limits": {"timeout": "0.5s"}}, "limits.timeout=1m"),
+    "patience": (
+        {"limits": {"patience": 2, "max_trials": 50}, "parameters": {"x": {"values": [5, 5.5]}}},
+        "limits.patience=20",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIMITED)
+def test_a_run_that_a_limit_has_ended_says_so_until_it_is_raised(case: str) -> None:
+    blocks, more = LIMITED[case]
+    if "parameters" in blocks:
+        values = blocks["parameters"]["x"]["values"]
+        blocks = {**blocks, "parameters": {"x": {"type": "discrete", "values": [*values, 7]}}}
+        blocks |= {"strategy": "list", "initial_trials": [{"x": 5}, {"x": 5.5}, {"x": 5.5}] * 3}
+    run = ended(**blocks)
+    with pytest.raises(UsageError, match=rf"has ended \(.*cloudtune set {run.id} limits"):
+        run.propose({"x": 7})
+    assert call("set", run.id, more) == 0
+    assert run.propose({"x": 7}, why="after all").trial is None
+    api.resume(run.id, overrides=["limits.max_trials=12"], show=False)
+    assert [t.why for t in run.results().trials if t.proposal] == ["after all"]
+
+
+def test_a_grid_has_each_assignment_once() -> None:
     values = {"x": {"type": "discrete", "values": [1, 2, 3, 4]}}
     with started(strategy="grid", parameters=values, limits={"parallel_trials": 1}) as run:
         wait_until(lambda: len(result(run.id).trials) == 1)
         run.propose({"x": 4})
-    assert [t.parameters["x"] for t in run.results().trials] == [1, 4, 2, 3, 4]
+    assert [t.parameters["x"] for t in run.results().trials] == [1, 4, 2, 3]
 
 
 def test_a_share_of_the_trials_waits_and_then_the_search_goes_on() -> None:
@@ -229,7 +246,7 @@ def test_who_takes_no_proposals() -> None:
         propose(f"{run.id}-confirm", {"x": 3})
 
 
-@pytest.mark.parametrize("params", ["[1]", "{", '"x"', "1"])
+@pytest.mark.parametrize("params", ["[1]", "{", '"x"', "1", '{"x": 1, "x": 2}', "[" * 100_000])
 def test_params_are_a_json_object(params: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("propose", "--params", params) == 1
     assert "--params" in capsys.readouterr().err
@@ -262,7 +279,7 @@ def test_outsiders_and_the_search_share_a_run() -> None:
 )
 def test_a_damaged_proposal_is_told(change: str, tmp_path: Path) -> None:
     Path("go").touch()
-    run = ended(strategy="external", limits={"timeout": "0.5s"})
+    run = ended(strategy="list", initial_trials=[{"x": 1}], limits={})
     run.propose({"x": 10.0})
     with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as db, db:
         db.execute(f"UPDATE proposals SET {change}")
@@ -374,3 +391,63 @@ def test_a_loop_that_is_killed_forty_times_loses_nothing(tmp_path: Path) -> None
 
 def measured(run: str) -> list[Trial]:
     return [trial for trial in result(run).trials if trial.state == "completed"]
+
+
+def test_one_assignment_of_many_outsiders_starts_once() -> None:
+    limits = {"max_trials": 40, "parallel_trials": 4}
+    with started(strategy="external", limits=limits) as run:
+        Path("go").touch()
+        together = threading.Barrier(5)
+        ids: list[set[str]] = []
+
+        def take_part() -> None:
+            together.wait()
+            ids.append({run.propose({"x": float(x)}).proposal for x in range(8)})
+
+        outsiders = [threading.Thread(target=take_part) for _ in range(5)]
+        for each in outsiders:
+            each.start()
+        for each in outsiders:
+            each.join()
+        wait_until(lambda: len(measured(run.id)) == 8)
+        assert call("set", run.id, "limits.max_trials=8") == 0
+    assert sorted(float(t.parameters["x"]) for t in run.results().trials) == [*map(float, range(8))]
+    assert all(each == ids[0] for each in ids)
+
+
+def test_a_proposal_has_the_whole_of_a_resource() -> None:
+    Path("go").touch()
+    strategy = {"name": "hyperband", "resource": "epochs", "max": 9, "seed": 1}
+    values = {"x": {"type": "discrete", "values": [1, 2, 3, 4, 5, 6, 7, 8]}}
+    blocks = {"strategy": strategy, "parameters": values, "limits": {"max_trials": 6}}
+    run = api.run(study(**blocks), show=False)
+    short = next(t for t in run.results().trials if t.resource != 9)
+    assert call("set", run.id, "limits.max_trials=7") == 0
+    assert run.propose(short.parameters).trial is None, "it was not measured with all epochs"
+    api.resume(run.id, show=False)
+    (trial,) = [t for t in run.results().trials if t.proposal]
+    assert (trial.parameters, trial.resource) == (short.parameters, 9)
+    assert run.propose(short.parameters).trial == trial
+
+
+def test_a_turn_of_the_outsiders_holds_one_place_only() -> None:
+    Path("go").touch()
+    strategy = {"name": "random", "seed": 1, "proposals": 0.3, "proposal_wait": "100m"}
+    limits = {"max_trials": 10, "parallel_trials": 2}
+    run = api.run(study(strategy=strategy, limits=limits), show=False)
+    assert len(run.results().trials) == 10, "the search went on"
+
+
+def test_reasons_of_any_kind_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    run = ended(strategy="list", initial_trials=[{"x": 1}], limits={})
+    run.propose({"x": 2})
+    api.resume(run.id, show=False)
+    assert call("results", run.id) == 0
+    run.propose({"x": 3}, why="\udcff\x1b[31m red")
+    api.resume(run.id, show=False)
+    capsys.readouterr()
+    for words in (["results"], ["report"], ["results", "--format", "json"], ["results", "--trial", "3"]):
+        assert call(*words) == 0
+        assert "\x1b" not in capsys.readouterr().out
+    Path("all.csv").unlink(missing_ok=True)
+    assert call("results", "-o", "all.csv") == 0
