@@ -446,8 +446,8 @@ def test_reasons_of_any_kind_can_be_printed(capsys: pytest.CaptureFixture[str]) 
     run.propose({"x": 3}, why="\udcff\x1b[31m red")
     api.resume(run.id, show=False)
     capsys.readouterr()
-    for words in (["results"], ["report"], ["results", "--format", "json"], ["results", "--trial", "3"]):
-        assert call(*words) == 0
+    for line in ("results", "report", "results --format json", "results --trial 3"):
+        assert call(*line.split()) == 0, line
         assert "\x1b" not in capsys.readouterr().out
     Path("all.csv").unlink(missing_ok=True)
     assert call("results", "-o", "all.csv") == 0
