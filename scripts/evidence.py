@@ -65,14 +65,16 @@ its time limit. A step that would show nothing of a service is not run, and the 
 
 The plan shows what your machine costs at most, also if cloudtune is killed: the sum of what the
 service's own limits allow, which must be at most 5 USD. If cloudtune's list has a higher price than
-you give, that counts, and machines of SageMaker and Vertex AI that are not in the list are refused.
+you give, that counts, and machines of SageMaker and Vertex AI that are not in the list are refused,
+and so are volumes above 30 GB on SageMaker and `native`, whose costs cloudtune does not know. The
+plan also says what its cost does not count.
 After 25 minutes all jobs are stopped, and after 30 minutes the command returns, whatever the
 service does. A saved plan is run once, and only if it is what would be planned now.
 
 The command then prints what the answers of the service show, and writes them as recordings: no
-names, accounts, addresses and secrets are in them. Only known words of the services stay, also in
-messages; all else becomes a number or `#`. Read them before you send them. After Ctrl-C, they have
-what was seen until then, and say `cut_short`.
+names, accounts, addresses and secrets are in them. They are in a new folder each time. Only known
+words of the services stay, also in messages; all else becomes a number or `#`. Read them before you
+send them. After Ctrl-C, they have what was seen until then, and say `cut_short`.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
 Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,12 +54,18 @@ def verify(target: str, overrides: tuple[str, ...], *, emulate: bool, output: Pa
         else planning.planned(target, overrides, emulate=emulate)
     )
     with context as planned:
+        if output:  # before it is printed, for which the reader may not wait
+            output.write_text(json.dumps(planning.to_json(planned), indent=1) + "\n", "utf-8")
         _print_plan(planned)
         if output:
-            output.write_text(json.dumps(planning.to_json(planned), indent=1) + "\n", "utf-8")
             click.echo(f"Saved to {output}; run it with: cloudtune verify {output}", err=True)
         elif is_saved or planned.emulated:
-            _print_result(planned, verification.verify(planned, _notify))
+            top = _create_folder(planned)
+            if is_saved:
+                _mark_used(Path(target), top / planned.service)
+            verified = verification.verify(planned, _notify)
+            problem = _write(verified, top / planned.service)
+            _print_result(planned, verified, top, problem)
         else:
             click.echo("Nothing was sent: save the plan with -o FILE to run it.", err=True)
 
@@ -65,43 +73,104 @@ def verify(target: str, overrides: tuple[str, ...], *, emulate: bool, output: Pa
 def _notify(text: str) -> None:
     from cloudtune.reporting.sanitize import sanitize_line
 
-    click.echo(sanitize_line(text.partition("\n")[0]), err=True)
+    with suppress(OSError):  # jobs are removed also if nobody reads this any more
+        click.echo(sanitize_line(text.partition("\n")[0]), err=True)
+
+
+def _create_folder(planned: Verification) -> Path:
+    """Create a new folder for the recordings: those of an earlier verification may be paid."""
+    from cloudtune.errors import UsageError
+
+    name = f"verify-{planned.provider}{'-emulated' if planned.emulated else ''}"
+    for number in itertools.count(1):
+        top = Path(name if number == 1 else f"{name}-{number}")
+        try:
+            top.mkdir()
+            (top / planned.service).mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(
+                f"nothing was sent, since the folder {top.absolute()} of the recordings cannot be "
+                f"created: {error}"
+            ) from error
+        return top
+    raise AssertionError
+
+
+def _mark_used(plan: Path, folder: Path) -> None:
+    from cloudtune.errors import UsageError
+    from cloudtune.verification.planning import mark_used
+
+    try:
+        mark_used(plan)
+    except OSError as error:
+        _remove_empty(folder)
+        raise UsageError(
+            f"nothing was sent, since {plan} cannot be changed, which is run once: {error}"
+        ) from error
+
+
+def _remove_empty(folder: Path) -> None:
+    folder.rmdir()
+    folder.parent.rmdir()
+
+
+def _write(verified: Verified, folder: Path) -> str:
+    """Write the recordings; return what prevented that, if anything did."""
+    try:
+        if not verified.recordings:
+            _remove_empty(folder)
+        for step, recording in verified.recordings.items():
+            text = json.dumps(recording, indent=1, ensure_ascii=False)
+            (folder / f"verify_{step}.json").write_text(f"{text}\n", "utf-8")
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _print_plan(planned: Verification) -> None:
     from cloudtune.reporting.sanitize import sanitize_line
 
     cost = f"{planned.most or 0:.2f} USD, an estimate with {planned.price} for each hour of a trial"
+    if planned.uncounted:
+        cost += f", which does not count {'; '.join(planned.uncounted)}"
     cost = "no cost" if planned.emulated else cost
     title = f"the emulator of {planned.provider}" if planned.emulated else planned.provider
     click.echo(f"{title}: at most 30 minutes and {cost}; everything is removed at the end")
     for each in planned.steps:
-        why = each.reason_to_skip
+        why = "; ".join(each.reasons_to_skip)
         text = f"not run: {why}" if why else each.step.purpose
         click.echo(sanitize_line(f"  {each.step.name}: {text}"))
 
 
-def _print_result(planned: Verification, verified: Verified) -> None:
+def _print_result(planned: Verification, verified: Verified, top: Path, problem: str) -> None:
+    from cloudtune.provider.call_record import Answer
     from cloudtune.reporting.sanitize import sanitize_line
 
     for each in verified.answers:
         click.echo(each.question)
         source = "the emulator, not the service: " if planned.emulated and each.answer else ""
-        click.echo(f"  {source}{sanitize_line(each.answer or f'not answered: {each.missing}')}")
-    suffix = "-emulated" if planned.emulated else ""
-    top = Path(f"verify-{planned.provider}{suffix}")
-    folder = top / planned.service
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("verify_*.json"):  # of an earlier verification
-        file.unlink()
-    for step, recording in verified.recordings.items():
-        text = json.dumps(recording, indent=1, ensure_ascii=False)
-        (folder / f"verify_{step}.json").write_text(f"{text}\n", "utf-8")
+        why = each.missing
+        if planned.emulated and why == Answer.missing:
+            why = "the emulator has nothing that shows it"
+        click.echo(f"  {source}{sanitize_line(each.answer or f'not answered: {why}')}")
     cut = "it ended early, so calls are missing: " if verified.error else ""
-    click.echo(f"{cut}the recordings are in {top}: read them before you send them", err=True)
+    where = f"the recordings are in {top}: read them before you send them"
+    if not verified.recordings:
+        where = "the service answered nothing that could be recorded"
+    if problem:
+        where = f"the recordings are not all in {top}: {problem}"
+    click.echo(f"{cut}{where}", err=True)
     for remainder in verified.left:
-        click.echo(sanitize_line(f"not removed: {remainder}"), err=True)
+        click.echo(sanitize_line(remainder), err=True)
+    if verified.left:
+        click.echo(
+            "a process in the background tries again for 15 minutes; after that, "
+            f"cloudtune verify {planned.provider} removes it before all else",
+            err=True,
+        )
     if verified.error:
         raise verified.error
-    if verified.left:
+    if verified.left or problem:
         raise SystemExit(1)

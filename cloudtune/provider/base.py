@@ -79,6 +79,8 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """Settings of the smallest machine for trials that the service offers."""
     price_list_region: Mapping[str, str] = MappingProxyType({})
     """The setting of the region whose prices cloudtune has; empty if it has none in money."""
+    most_unpriced: Mapping[str, int] = MappingProxyType({})
+    """What a verification may have at most of settings whose price cloudtune does not know."""
     protected_paths: Sequence[str] = ()
     """The dotted paths of a request that ``native`` may not replace."""
     study_fields: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cloudtune.emulation.environment import reconnect, running_emulator
 from cloudtune.errors import UsageError
@@ -80,4 +82,14 @@ def is_emulator_running(location: str | None) -> bool:
     """Return whether an emulator that a run did not start may still run."""
     if not location:
         return False
-    return "://" in location or running_emulator(Path(location)) is not None
+    if "://" not in location:
+        return running_emulator(Path(location)) is not None
+    address = urlsplit(location)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:  # it may be too busy to answer
+        return True
+    return True

@@ -38,6 +38,8 @@ LEFT = "left.txt"
 """The file in which the guard writes what it could not remove."""
 DONE = b"done"
 """What the guard reads if nothing is left for it."""
+RETRY_SECONDS = 5.0
+"""Seconds until a job is tried again whose service refused for now."""
 MAX_WAIT = 900.0
 """Seconds until a job that was stopped must have ended."""
 
@@ -46,6 +48,8 @@ def clean_up(
     home: Path, notify: Callable[[str], None] = lambda _: None, seconds: float = MAX_WAIT
 ) -> list[str]:
     """Stop and remove all jobs of the ledger in a home, and their uploads; return what is left.
+
+    What is left says which job, and why.
 
     Deleting is tried only once jobs have ended. Jobs of an emulator that has ended are gone. A
     service that does not answer in time keeps this function no longer than ``seconds``.
@@ -57,9 +61,11 @@ def clean_up(
         is_gone = job.emulated and not is_emulator_running(job.facts.emulator)
         if job.process_started is None or is_gone:  # nothing was sent, or is there
             continue
-        left[job.run] = f"{name}: not removed in time"
+        was_created = job.job is not None or job.mode == "driven" or job.state != "failed"
+        how = "not removed" if was_created else "not created as far as is known, and not looked for"
+        left[job.run] = f"{how}: {name}: the service did not answer in time"
         end = partial(_end_job, home, job, deadline, notify)
-        target = partial(_try_to_end, end, job.run, name, left)
+        target = partial(_try_to_end, end, job.run, f"{how}: {name}", left, deadline)
         threads.append(threading.Thread(target=target, daemon=True))
         threads[-1].start()
     for thread in threads:
@@ -82,13 +88,22 @@ def _jobs(home: Path) -> list[tuple[str, JobRecord]]:
         return [(run.name, job) for run in map(ledger.run, ledger.run_ids()) for job in run.jobs]
 
 
-def _try_to_end(end: Callable[[], None], run: str, name: str, left: dict[str, str]) -> None:
-    try:
-        end()
-    except (CloudtuneError, OSError) as error:
-        left[run] = f"{name}: {error}"
-    else:
-        del left[run]
+def _try_to_end(
+    end: Callable[[], None], run: str, name: str, left: dict[str, str], deadline: float
+) -> None:
+    """End a job; an error that may pass is no reason to give up before the deadline."""
+    while True:
+        try:
+            end()
+        except (CloudtuneError, OSError) as error:
+            left[run] = f"{name}: {error}"
+            may_pass = isinstance(error, OSError) or getattr(error, "retryable", False)
+            if not may_pass or time.monotonic() + RETRY_SECONDS > deadline:
+                return
+            time.sleep(RETRY_SECONDS)
+        else:
+            del left[run]
+            return
 
 
 def _end_job(home: Path, job: JobRecord, deadline: float, notify: Callable[[str], None]) -> None:
@@ -130,7 +145,9 @@ def _end_driven(jobs: TrainingJobs, started: list[Started], deadline: float) -> 
     names = [each.id for each in started if each.id]
     for name in names:
         jobs.stop(name)
-    if len(jobs.poll(started)) < len(names):  # a create that was just sent may not be visible yet
+    if names and len(jobs.poll(started)) < len(
+        names
+    ):  # a create that was just sent may not be visible yet
         time.sleep(jobs.hidden_seconds or 2 * jobs.poll_seconds)
         for name in names:
             jobs.stop(name)

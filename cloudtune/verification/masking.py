@@ -39,12 +39,15 @@ _PRIVATE_MAPS = frozenset(["Environment", "labels", "environment_variables", "cu
 USER_NAMED = _PARAMETERS | _PRIVATE_MAPS
 """Maps whose keys are names."""
 _PRIVATE = _PRIVATE_MAPS | {"Tags", "tags", "env"}
-"""Fields with values of the user's own, in which numbers and times may be names, too."""
+"""Fields with values of the user's own, in which numbers and times may be names, too.
+
+So may the texts of parameters be.
+"""
 _NUMERIC = frozenset(
     [
-        *("MinValue", "MaxValue", "minValue", "maxValue", "Values", "stepCount", "replicaCount"),
+        *("MinValue", "MaxValue", "minValue", "maxValue", "stepCount", "replicaCount"),
         *("elapsedDuration", "timeout", "maxDuration", "maxWaitDuration", "bootDiskSizeGb"),
-        *("status", *_PARAMETERS),
+        "status",
     ]
 )
 """Fields whose texts are numbers, where more than two digits stay."""
@@ -62,7 +65,10 @@ _MACHINES = re.compile(
 """The types of machines, of which there are new ones each month."""
 _NUMBER = re.compile(r"-?\d{0,6}(\.\d{0,8})?([eE]-?\d{1,3}|s)?", re.ASCII)
 """A number, or a duration in seconds."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?|", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_TIME_FIELD = re.compile(r"(time|.*(Time|Timestamp|_at))(After|Before)?")
+"""The fields with times; in any other one, such a text may be a name."""
+_DECIMAL = re.compile(r"\d{1,6}\.\d{1,20}", re.ASCII)
 _PART = re.compile(r"([/:])")
 _KEPT_PARTS = frozenset(
     [
@@ -147,11 +153,13 @@ class Masking:
             return value
         if not isinstance(value, str):
             return self._number(value, private=private)
-        if _SMALL.fullmatch(value) or not value:
+        if not value:
             return value
-        if private:
+        if private or (field in _PARAMETERS and not _SMALL.fullmatch(value)):
             return self._text(value)
-        if field in MESSAGES or _TIME.fullmatch(value):
+        if field in MESSAGES or _SMALL.fullmatch(value):
+            return value
+        if _TIME_FIELD.fullmatch(field) and _TIME.fullmatch(value):
             return value
         if field in _NUMERIC and _NUMBER.fullmatch(value):
             return value
@@ -164,7 +172,7 @@ class Masking:
     def _number(self, value: float, *, private: bool) -> float:
         if not math.isfinite(value):
             return value
-        if abs(value) >= (100 if private else 10**_MAX_DIGITS):
+        if private or abs(value) >= 10**_MAX_DIGITS:
             return int(self._text(str(abs(int(value)))))
         return float(f"{value:.{_MAX_DIGITS}g}") if isinstance(value, float) else value
 
@@ -180,6 +188,8 @@ class Masking:
         if text not in self._texts:
             number = len(self._texts) + 1
             self._texts[text] = str(10**11 + number) if text.isdecimal() else f"text{number}"
+            if _DECIMAL.fullmatch(text):
+                self._texts[text] = f"0.{10**11 + number}"
             words = set(re.split(r"\W+", text.lower())) - self._common
             self._names.update(each for each in words if len(each) >= _MIN_NAME)
         return self._texts[text]

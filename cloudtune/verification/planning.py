@@ -54,13 +54,13 @@ class PlannedStep:
     """The same without the price that the user gives, in the region of the list of prices."""
 
     @property
-    def reason_to_skip(self) -> str:
-        """Why the service cannot run it, or would show nothing by it; empty otherwise."""
+    def reasons_to_skip(self) -> list[str]:
+        """Why the service cannot run it, or would show nothing by it."""
         omitted = registry.get(self.plan.provider).omitted_steps(self.plan)
         if reason := omitted.get(self.step.name):
-            return reason
+            return [reason]
         lost = [each.reason for each in self.plan.findings if each.path == self.step.shows]
-        return "; ".join([*lost, *map(str, self.plan.refused)])
+        return [*lost, *map(str, self.plan.refused)]
 
     @property
     def estimate(self) -> Estimate | None:
@@ -101,7 +101,13 @@ class Verification:
     @property
     def runnable(self) -> list[PlannedStep]:
         """The steps that the service can run."""
-        return [each for each in self.steps if not each.reason_to_skip]
+        return [each for each in self.steps if not each.reasons_to_skip]
+
+    @property
+    def uncounted(self) -> list[str]:
+        """What may be billed that no maximum includes, in words."""
+        estimates = (each.estimate for each in self.runnable)
+        return list(dict.fromkeys(text for each in estimates if each for text in each.uncounted))
 
     @property
     def most(self) -> float | None:
@@ -173,9 +179,11 @@ def _check(verification: Verification) -> None:
     """Check that there is a step to run, and that all cost at most 5 USD."""
     provider, most = verification.provider, verification.most
     if not verification.runnable:
-        raise UsageError(f"{provider} can run no step: {verification.steps[0].reason_to_skip}")
+        reasons = verification.steps[0].reasons_to_skip
+        raise UsageError("\n".join([f"{provider} can run no step:", *reasons]))
     if verification.emulated:
         return
+    _check_settings(verification)
     if most is None:
         setting = f"--set providers.{provider}.prices.hour='0.20 USD'"
         raise UsageError(f"the price of a trial in USD is unknown: add {setting}")
@@ -189,6 +197,24 @@ def _check(verification: Verification) -> None:
         raise UsageError(
             f"it could cost {most:.2f} USD, more than {MAX_USD:g}: choose a smaller machine"
         )
+
+
+def _check_settings(verification: Verification) -> None:
+    """Check that no setting causes costs that no maximum includes."""
+    name, plan = verification.provider, verification.runnable[0].plan
+    problems = [
+        f"providers.{name}.{field}: a verification may have at most {most}, since cloudtune does "
+        "not know the price: leave it out"
+        for field, most in registry.get(name).most_unpriced.items()
+        if getattr(plan.settings, field) > most
+    ]
+    if verification.settings.get("native"):
+        problems.append(
+            f"providers.{name}.native: a verification has no native fields, since cloudtune does "
+            "not know what they cost: leave it out"
+        )
+    if problems:
+        raise UsageError("\n".join(problems))
 
 
 def to_json(verification: Verification) -> Json:
@@ -206,7 +232,7 @@ def to_json(verification: Verification) -> Json:
 
 @contextmanager
 def restored(file: Path) -> Generator[Verification]:
-    """Yield a verification from its saved plan, which can be used once.
+    """Yield a verification from its saved plan, which can be used once; see `mark_used`.
 
     It is planned again from its settings, and must be what the file shows. So nothing that is sent,
     and no limit, comes from the file. An emulated one may differ, since its emulator has ended.
@@ -237,9 +263,14 @@ def restored(file: Path) -> Generator[Verification]:
                     f"{file} was changed, or its service, environment or cloudtune was: what would "
                     f"be sent now differs in {path}; plan another verification"
                 )
-        used = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write_text(json.dumps({**data, "used": used}, indent=1) + "\n", "utf-8")
         yield verification
+
+
+def mark_used(file: Path) -> None:
+    """Note in a saved plan that it is run now."""
+    data: Any = json.loads(file.read_text("utf-8"))
+    used = datetime.now(UTC).isoformat(timespec="seconds")
+    file.write_text(json.dumps({**data, "used": used}, indent=1) + "\n", "utf-8")
 
 
 def _first_difference(old: Any, new: Any) -> str | None:

@@ -56,7 +56,7 @@ def verify(verification: Verification, notify: Callable[[str], None]) -> Verifie
     workspace, since = verification.workspace, _Clock()
     provider = registry.get(verification.provider)
     workspace.is_clean = False
-    left = ["the clean-up was interrupted, and continues in the background"]
+    left = ["not all removed: the clean-up was interrupted"]
     error: KeyboardInterrupt | CloudtuneError | None = None
     with recorded_calls() as calls:
         try:
@@ -147,7 +147,10 @@ def _run(verification: Verification, since: _Clock, notify: Callable[[str], None
 
 
 def _read_log(plan: Plan) -> None:
-    """Record whether the log of a trial has what its script prints, and nothing else of it."""
+    """Record whether the log of a trial has what its script prints, and nothing else of it.
+
+    A log without it says nothing if the trial may never have run.
+    """
     provider, run, address = registry.get(plan.provider), plan.facts.run_id, plan.facts.emulator
     with suppress(CloudtuneError, OSError):
         emulator = reconnect(plan.provider, provider, plan.settings, address) if address else None
@@ -156,7 +159,8 @@ def _read_log(plan: Plan) -> None:
         for trial in lifecycle.results(run)[0].trials[:1]:
             if (lines := provider.read_log(plan, context, trial)) is not None:
                 has_output = any(PRINTED in line for line in lines)
-                record_call(READ_LOG, {}, 200, {"has_output": has_output})
+                if has_output or trial.started is not None or trial.measurements:
+                    record_call(READ_LOG, {}, 200, {"has_output": has_output})
 
 
 def _execute(new: lifecycle.NewRun, name: str, notify: Callable[[str], None]) -> None:
@@ -178,15 +182,16 @@ class _StopRule:
 
     def __init__(self, step: Step) -> None:
         self._seconds = {"running": step.stops, "waiting": _MAX_WAITING * step.stops}
-        self._since: dict[str, float] = {}
+        self._since: dict[tuple[int, str], float] = {}
 
     def is_due(self, run: str) -> bool:
         trials = [trial for job in lifecycle.results(run) for trial in job.trials]
         now = time.monotonic()
-        for trial in trials:
-            self._since.setdefault(trial.state, now)
+        states = [(trial.number, trial.state) for trial in trials]
+        self._since = {each: self._since.get(each, now) for each in states}
         return any(trial.measurements for trial in trials) or any(
-            now - begin > self._seconds.get(state, math.inf) for state, begin in self._since.items()
+            now - begin > self._seconds.get(state, math.inf)
+            for (_, state), begin in self._since.items()
         )
 
 

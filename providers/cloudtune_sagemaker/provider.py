@@ -55,6 +55,7 @@ class SagemakerProvider(BaseProvider[SageMakerSettings]):
     input_variables = ("SM_CHANNEL_",)
     container_folders = ("/opt/ml",)
     price_list_region: Mapping[str, str] = {"region": "us-east-1"}
+    most_unpriced: Mapping[str, int] = {"volume_size": 30}
     smallest_machine: Mapping[str, Any] = {
         "instance_type": "ml.m5.large",
         "framework": {"name": "sklearn", "version": "1.2-1"},

@@ -24,6 +24,16 @@ class Seen:
     """The last description of each custom job, by name."""
     calls: Sequence[Call]
 
+    def ran(self, job: Json) -> bool:
+        """Return whether a job was seen while it ran."""
+        return any(
+            call.operation.startswith("Get")
+            and call.status == 200
+            and call.answer.get("name") == job.get("name")
+            and call.answer.get("state") == "JOB_STATE_RUNNING"
+            for call in self.calls
+        )
+
     def trials(self, step: str = "") -> Iterator[tuple[Json, Json, Json]]:
         """Yield the trials of a step, each between its tuning job and its custom job."""
         for each in self.tuning:
@@ -78,6 +88,7 @@ def _ended(seen: Seen) -> str:
     for step, how in (("timeout", "at its timeout"), ("stop", "cancelled")):
         jobs = [*(job for _, _, job in seen.trials(step))]
         jobs += [each for each, _, _ in seen.trials(step) if step == "stop"]
+        jobs = [job for job in jobs if seen.ran(job)]
         ends = {
             f"{job.get('state')} ({job.get('error', {}).get('message', 'no error')})"
             for job in jobs
@@ -98,7 +109,7 @@ def _cancelled(seen: Seen) -> str:
         [
             str(trial.get("state"))
             for job, trial, _ in seen.trials()
-            if job.get("state") == "JOB_STATE_CANCELLED"
+            if job.get("state") == "JOB_STATE_CANCELLED" and seen.ran(job)
         ]
     )
 

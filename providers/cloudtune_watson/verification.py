@@ -38,12 +38,22 @@ def answers(calls: Sequence[Call]) -> Iterator[Answer]:
 
 
 def _kept_files(calls: Sequence[Call]) -> str:
-    """Return how many jobs have files that were cancelled, and how many while they ran."""
+    """Return how many jobs have files that were cancelled, and how many while they ran.
+
+    A job that was cancelled before it ran says nothing.
+    """
     described = _described(calls, "DeploymentJob")
-    cancelled = [
-        job for job in _last(calls, "DeploymentJob") if response.service_state(job) == "canceled"
-    ]
     ran = {_id(job) for job in described if response.training_state(job) == "running"}
+    started = ran | {
+        _id(job)
+        for job in described
+        if _has_files(job) or response.training_status(job).get("running_at")
+    }
+    cancelled = [
+        job
+        for job in _last(calls, "DeploymentJob")
+        if response.training_state(job) == "cancelled" and _id(job) in started
+    ]
     early = {_id(job) for job in described if not response.has_ended(job) and _has_files(job)}
     kept = sum(map(_has_files, cancelled))
     parts = [

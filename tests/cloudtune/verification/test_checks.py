@@ -47,12 +47,16 @@ def tuning_job(step: str, state: str, trial: str, custom: dict[str, Any]) -> lis
         "state": f"JOB_STATE_{state}",
         "trials": [{"id": "1", "state": trial, "customJob": name}],
     }
+    ran = [{**each, "state": "JOB_STATE_RUNNING"} for each in (answer, {"name": name})]
     return [
+        Call("GetHyperparameterTuningJob", {}, 200, ran[0]),
+        Call("GetCustomJob", {}, 200, ran[1]),
         Call("GetHyperparameterTuningJob", {}, 200, answer),
         Call("GetCustomJob", {}, 200, {"name": name, **custom}),
     ]
 
 
+NEVER_RAN = tuning_job("stop", "CANCELLED", "INFEASIBLE", STOPPED)[2:]
 WAITING = {"name": "customJobs/9", "state": "JOB_STATE_PENDING", "startTime": "10:00:00.15Z"}
 VERTEX = [
     Call("GetHyperparameterTuningJob", {}, 200, TUNING),
@@ -98,6 +102,11 @@ JOBS = [
     Call("GetDeploymentJob", {}, 200, deployment_job("a", "canceled", has_files=True)),
     Call("GetDeploymentJob", {}, 200, deployment_job("b", "canceled", has_files=False)),
     Call(READ_LOG, {}, 200, {"has_output": True}),
+]
+JOBS_NEVER_RAN = [
+    Call("CreateDeploymentJob", {}, 202, deployment_job("a", "queued", has_files=False)),
+    Call("GetDeploymentJob", {}, 200, deployment_job("a", "queued", has_files=False)),
+    Call("GetDeploymentJob", {}, 200, deployment_job("a", "canceled", has_files=False)),
 ]
 EARLY = {
     "HyperParameterTuningJobArn": "arn",
@@ -181,6 +190,9 @@ ENDS = (
             "Whether files are kept",
             "1 of 2 cancelled jobs have files; 1 of 2 had files while they ran",
         ),
+        ("watson", JOBS_NEVER_RAN, "Whether files are kept", ""),
+        ("vertex", NEVER_RAN, "How a job ends", ""),
+        ("vertex", NEVER_RAN, "The state of trials", ""),
         ("watson", JOBS, "Whether the log of a run", "1 of 1 logs had what their scripts printed"),
         ("sagemaker", SAGEMAKER, "Whether an early-stopped", "1 ended as Stopped, 0 with a metric"),
         (

@@ -211,11 +211,27 @@ def test_no_encoding_passes_a_name(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["labels", "Tags", "tags", "Environment", "env", "custom"])
-@pytest.mark.parametrize("value", [482913, 4829.13, "482913", "1990-05-17T00:00:00Z", "48.2913"])
+@pytest.mark.parametrize(
+    "value", [482913, 4829.13, 87, "482913", "1990-05-17T00:00:00Z", "48.2913", "87"]
+)
 def test_numbers_of_the_user_are_masked(field: str, value: object) -> None:
     (item,) = recorded({"name": "job-of-alice", field: [{"value": value}]})["sequence"]
     assert str(value) not in json.dumps(item["answer"])
     assert type(next(iter(item["answer"][field][0].values()))) in (type(value), int)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"HyperParameters": {"pin": "4711"}, "StaticHyperParameters": {"pin": "47.11"}},
+        {"SearchExpression": {"Filters": [{"Name": "Tags.pin", "Values": ["4711", "47.11"]}]}},
+        {"TrainingJobName": "2024-01-01T00:00:47.11Z", "displayName": "2024-01-01T00:00:47.11"},
+    ],
+    ids=str,
+)
+def test_numbers_and_times_that_are_names_are_masked(document: dict[str, Any]) -> None:
+    (item,) = recorded({"name": "job-of-alice", **document})["sequence"]
+    assert not re.search(r"47\.?11", json.dumps(item["answer"]))
 
 
 @pytest.mark.parametrize("account", [111122223333, 111122223333.0, -1.11122223333e11])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,8 @@ from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.errors import UsageError
 from cloudtune.provider import registry
-from cloudtune.verification.planning import restored, to_json
+from cloudtune.runs.remote import is_emulator_running
+from cloudtune.verification.planning import mark_used, restored, to_json
 from scripts import evidence
 from tests.cloudtune.verification.leftovers import LEFTOVERS
 
@@ -133,6 +135,9 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
 @pytest.mark.parametrize("scene", ["sagemaker"], indirect=True)
 def test_an_interrupt_leaves_what_was_seen_until_then(scene: Scene) -> None:
     words = [sys.executable, "-u", "-m", "cloudtune", "verify", scene.provider]
+    earlier = scene.folder / "verify-sagemaker-emulated" / "sagemaker" / "verify_stop.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("paid", "utf-8")
     running = subprocess.Popen(
         words, cwd=scene.folder, env=scene.env, stdout=-1, stderr=subprocess.STDOUT, text=True
     )
@@ -143,9 +148,10 @@ def test_an_interrupt_leaves_what_was_seen_until_then(scene: Scene) -> None:
             if "stopping a job, as planned" in line:
                 running.send_signal(signal.SIGINT)
     assert running.returncode == 130, output
-    assert "  the emulator, not the service: in the end, it returned " in output
+    assert " trials, each at most " in output
     assert "it ended early, so calls are missing: the recordings are in " in output
-    files = [*(scene.folder / "verify-sagemaker-emulated").rglob("*.json")]
+    assert [each.read_text("utf-8") for each in earlier.parent.iterdir()] == ["paid"]
+    files = [*(scene.folder / "verify-sagemaker-emulated-2").rglob("*.json")]
     assert len(files) == len(STEPS[scene.provider])
     assert all(json.loads(file.read_text("utf-8"))["cut_short"] for file in files)
     assert scene.left() == []
@@ -249,6 +255,7 @@ PLANNED = (
 def test_a_service_is_only_called_by_a_saved_plan(tmp_path: Path) -> None:
     done = typed(PLANNED, tmp_path)
     assert "at most 30 minutes and 0.33 USD" in done.stdout, done.stderr
+    assert "which does not count volumes of 30 GB" in done.stdout
     assert "Nothing was sent" in done.stderr
     assert [line for line in done.stdout.splitlines() if "not run" in line] == []
     assert not list((tmp_path / "state" / "verify").iterdir())
@@ -268,11 +275,16 @@ def test_a_service_is_only_called_by_a_saved_plan(tmp_path: Path) -> None:
             {"prices.hour": "0.001 USD", "native": "{MaxNumberOfTrainingJobs: 500}"},
             "sagemaker can run no step",
         ),
+        ({"volume_size": 16384}, "volume_size: a verification may have at most 30"),
+        (
+            {"native": "{TrainingJobDefinition: {ResourceConfig: {VolumeSizeInGB: 16384}}}"},
+            "native: a verification has no native fields",
+        ),
     ],
     ids=str,
 )
 def test_the_list_of_prices_bounds_the_cost(
-    tmp_path: Path, settings: dict[str, str], message: str
+    tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     more = " ".join(f"--set providers.sagemaker.{name}='{settings[name]}'" for name in settings)
     done = typed(f"{PLANNED} {more}", tmp_path)
@@ -287,10 +299,45 @@ def test_a_saved_plan_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not Path(plan["home"]).exists()
     with restored(file) as verification:
         assert to_json(verification)["steps"].keys() == plan["steps"].keys()
+    mark_used(file)
     assert not Path(plan["home"]).exists()
     done = typed("cloudtune verify verify.json", tmp_path)
     assert "verify.json was run at " in done.stderr
     assert "plan another verification" in done.stderr
+
+
+def test_a_plan_is_saved_also_if_nobody_reads_what_is_printed(tmp_path: Path) -> None:
+    typed(f"{PLANNED} -o verify.json | true", tmp_path)
+    assert json.loads((tmp_path / "verify.json").read_text("utf-8"))["provider"] == "sagemaker"
+
+
+def test_each_mistake_of_the_settings_has_its_line(tmp_path: Path) -> None:
+    done = typed("cloudtune verify vertex", tmp_path)
+    first, *lines = done.stderr.splitlines()
+    assert first.endswith("vertex can run no step:")
+    assert len(lines) > 1
+
+
+def test_an_emulator_that_was_found_by_its_address_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert is_emulator_running(address)
+    assert not is_emulator_running(address)
+
+
+@pytest.mark.slow
+def test_a_job_that_never_ran_answers_nothing(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.yaml"
+    rule = "{operation: trial, call: [1, 2, 3], effect: slow_start, seconds: 12000}"
+    faults.write_text(f"faults:\n- {rule}\n", "utf-8")
+    scene = Scene("watson", tmp_path, "--faults", str(faults))
+    try:
+        output = scene.run("-m", "cloudtune", "verify", "watson")
+    finally:
+        process.stop(scene.address)
+    assert "stopping a job, as planned" in output
+    assert "cancelled jobs have files" not in output
+    assert "0 of 1 logs" not in output
 
 
 def edit(plan: dict[str, Any], path: str, value: object) -> dict[str, Any]:
