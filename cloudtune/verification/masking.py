@@ -94,6 +94,8 @@ HIDDEN = re.compile(
 PLAIN = re.compile(r"(?<![\w.-])[A-Za-z]+(?=[\s,.;:()]*(?:\s|$))")
 """In a message of a service: words that are no part of a name."""
 _TOKEN = re.compile(r"\w+(?:[-.]\w+)*")
+_BEGIN = re.compile(r"(^|[.!?])\W*$")
+"""What is before the first word of a sentence."""
 _SMALL = re.compile(r"-?\d{1,2}", re.ASCII)
 _MAX_SHOWN = 4
 """Digits in a message; a code in pieces has more, and then none stays."""
@@ -202,12 +204,20 @@ class Masking:
         if field not in MESSAGES or not isinstance(value, str):
             return value
         shown = HIDDEN.sub("#", value.partition("\n")[0][:500])
-        shown = _TOKEN.sub(lambda match: self._token(match[0]), shown)
+        shown = _TOKEN.sub(self._token, shown)
         is_long = sum(each.isdigit() for each in shown) > _MAX_SHOWN
         return re.sub(r"\d+", "#", shown) if is_long else shown
 
-    def _token(self, token: str) -> str:
-        """Return a word of a message, or a compound of words; ``#`` if one is not known."""
+    def _token(self, match: re.Match[str]) -> str:
+        """Return a word of a message, or a compound of words; ``#`` if one is not known.
+
+        A capital within a sentence shows a name, such as May.
+        """
+        token = match[0]
+        begins = _BEGIN.search(match.string[: match.start()]) is not None
+        is_name = token.istitle() and not begins and token.lower() not in self._common
+        if is_name and token not in known("fields") and token not in known("values"):
+            return "#"
         words = re.split(r"[-.]", token)
         return token if all(map(self._is_known, words)) else "#"
 

@@ -78,6 +78,11 @@ def test_the_form_and_the_words_of_the_service_stay() -> None:
     [
         ("User bob is not authorized", "User # is not authorized"),
         ("Training job failed: Bob", "Training job failed: #"),
+        (
+            "The job of May is not authorized. Training failed",
+            "The job of # is not authorized. Training failed",
+        ),
+        ("The job: Will failed", "The job: # failed"),
         ("The job is zoë's", "The job is #"),
         ("Иван is not authorized, nor is 山田", "# is not authorized, # is #"),
         ("key: aGVsbG8gd29ybGQ is not allowed", "key: # is not allowed"),
