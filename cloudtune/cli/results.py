@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _FORMS = ("json", "jsonl", "csv", "parquet")
 """The formats of files; each is also a file ending."""
+_MAX_REASON = 60
+"""Characters of the reason of a proposal in the table; `--trial` prints all."""
 _NO_BEST = "no completed trial measured the objective"
 _NONE_KEEPS = f"{_NO_BEST} and kept the constraints; `cloudtune results` shows what each breaks"
 
@@ -362,10 +364,14 @@ def _print_table(jobs: Iterable[_Job]) -> None:
     if "proposal" in columns:
         reasons = columns.get("why") or [None] * len(columns["proposal"])
         proposals = zip(columns["proposal"], reasons, strict=True)
-        table["proposed"] = [id_ and (why or "yes") for id_, why in proposals]
+        table["proposed"] = [id_ and _clip(why or "yes") for id_, why in proposals]
     if "reason" in columns:
         table["reason"] = columns["reason"]
     print_columns(table)
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _column_titles(keys: Iterable[str]) -> dict[str, str]:

@@ -263,7 +263,8 @@ def _origin(job: StudyResult, trial: Trial, model: Surrogate | None) -> str:
     if trial.seed is not None:
         return "it repeats a candidate with another seed, to confirm it"
     if trial.proposal:
-        return f"it was proposed from outside{f': {trial.why}' if trial.why else ''}"
+        why = _shortened(trial.why, _MAX_WHY)
+        return f"it was proposed from outside{f': {why}' if why else ''}"
     if job.mode == "managed":
         return f"the tuner of {job.provider} chose it, and does not say why"
     earlier = [t for t in job.trials if t.number < trial.number and t.replaces is None]

@@ -28,6 +28,7 @@ class Proposals:
         is_external = strategy.name == "external"
         self._share = 1.0 if is_external else strategy.proposals or 0.0
         self._wait = math.inf if is_external else strategy.proposal_wait or DEFAULT_WAIT
+        self._max_trials = study.limits.max_trials
         self._parallel = study.limits.parallel_trials or 1
         self._initial = len(study.initial_trials)
         self._resource = strategy.max if strategy.resource else None
@@ -78,23 +79,30 @@ class Proposals:
             why=proposal.why,
         )
 
-    def holds(self, suggestions: int, running: int) -> bool:
+    def holds(self, suggestions: int, running: int, counted: int) -> bool:
         """Return whether the next trial is left to outsiders.
 
-        Their turn holds one place; the search takes the others.
+        Their turn holds one place; the search takes the others, but none of their share of the
+        last trials.
 
         Args:
             suggestions: The number of new trials so far.
             running: The number of trials that run.
+            counted: The number of trials that count toward ``max_trials``.
         """
         own = suggestions - len(self._started)
+        taken = len(self._started) + self._passed
+        is_last = False
+        if self._max_trials is not None:
+            is_last = self._max_trials - counted <= int(self._share * self._max_trials) - taken
         due = int(self._share * (suggestions + 1))
-        self.is_awaited = own >= self._initial and len(self._started) + self._passed < due
+        self.is_awaited = own >= self._initial and (taken < due or is_last)
         if not self.is_awaited:
             self.deadline = math.inf
         elif self.deadline == math.inf:
             self.deadline = self._clock() + self._wait
-        return self.is_awaited and (running >= self._parallel - 1 or self._share == 1)
+        is_place_held = running >= self._parallel - 1
+        return self.is_awaited and (is_place_held or is_last or self._share == 1)
 
     def pass_turn(self) -> None:
         """Leave the turn of the outsiders to the search."""

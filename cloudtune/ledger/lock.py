@@ -82,7 +82,7 @@ class RunLock:
 
         Another process can have removed the run while this one waited.
         """
-        if not _try_lock(self._file.fileno()):
+        if not try_lock(self._file.fileno()):
             return False
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(self._file.fileno()), (self._folder / _LOCK_FILE).stat()):
@@ -134,7 +134,7 @@ def lock_holder(folder: Path) -> str | None:
         return None
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
-            if _try_lock(file.fileno()):
+            if try_lock(file.fileno()):
                 return None
     except FileNotFoundError:
         return None
@@ -180,7 +180,8 @@ def _read_holder(folder: Path) -> str:
     return f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed; return whether no other process has locked it."""
     if os.name == "nt":
         import msvcrt
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.lock import lock_holder, send_requests
-from cloudtune.ledger.proposals import PROPOSED, Proposal, add_proposal, waiting_proposals
+from cloudtune.ledger.lock import lock_holder, send_requests, try_lock
+from cloudtune.ledger.proposals import PROPOSED, Proposal, add_proposal, read_proposals
 from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import Trial
+from cloudtune.study.schema import Strategy
 from cloudtune.study.search_space import Value
 from cloudtune.study.validation.proposal import check_proposal
 
@@ -26,6 +29,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _MEASURED = frozenset({"completed", "stopped_early"})
 _ENDED = _MEASURED | {"failed"}
 _POLL_SECONDS = 0.1
+_LOCK_FILE = "proposing"
+_LOCK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def propose(
         StudyError: If the assignment is invalid.
         LedgerError: If the ledger cannot be used.
     """
-    why = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", why)  # bytes that are not in UTF-8
+    why = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", why or "")  # bytes that are not in UTF-8
     if len(why) > MAX_WHY:
         raise UsageError(f"the reason has {len(why)} characters; at most {MAX_WHY} are allowed")
     with Ledger() as ledger:
@@ -83,13 +88,19 @@ def propose(
         assignment = check_proposal(plan.fitted.study, parameters)
         folder = ledger.run_folder(record.id)
         is_running = lock_holder(folder) is not None
-        with ledger.atomic(durable=True):  # two processes must not add the same assignment
-            proposal = _find_proposal(ledger, record, job, assignment, plan)
+        with _only_proposer(folder):  # two processes must not add the same assignment
+            # Each proposal is in the table before it starts, so it is in one of them at least.
+            proposals = read_proposals(ledger, record.id, job.provider)
+            trials = [*_trials(ledger, record, job)]
+            started = {trial.proposal for trial in trials}
+            waiting = [each for each in proposals if each.id not in started]
+            proposal = _find_same(trials, waiting, assignment, plan.fitted.study.strategy)
             if isinstance(proposal, Trial) and proposal.state in _MEASURED:
                 id_ = proposal.proposal or ""
                 return Proposed(record.id, job.provider, id_, proposal, is_running)
             if proposal is None:
-                _require_room(ledger, record, job, plan)
+                limit = plan.fitted.study.limits.max_trials
+                _require_room(ledger.run(record.id), job.provider, limit, trials, len(waiting))
             if wait and not is_running:
                 raise UsageError(
                     f"no process runs {record.id}, so nothing was proposed; continue it with: "
@@ -131,19 +142,32 @@ def _require_driven(record: RunRecord, plan: Plan) -> None:
         )
 
 
-def _require_room(ledger: Ledger, record: RunRecord, job: JobRecord, plan: Plan) -> None:
-    job = next(each for each in ledger.run(record.id).jobs if each.provider == job.provider)
-    if job.state == "completed" and job.reason:
+@contextmanager
+def _only_proposer(folder: Path) -> Generator[None]:
+    """Let one process at a time propose to the run in a folder; the run itself is not held up."""
+    try:
+        file = (folder / _LOCK_FILE).open("ab")
+    except OSError:  # a folder that cannot be written takes no proposal anyway
+        yield
+        return
+    with file:
+        while not try_lock(file.fileno()):
+            time.sleep(_LOCK_SECONDS)
+        yield
+
+
+def _require_room(
+    record: RunRecord, provider: str, limit: int | None, trials: Sequence[Trial], waiting: int
+) -> None:
+    job = next(each for each in record.jobs if each.provider == provider)
+    is_limited = job.state == "completed" and job.reason
+    if is_limited or (job.state == "failed" and "max_failed_trials" in job.reason):
         raise UsageError(
             f"run {record.id} has ended ({job.reason}); to let it go on, raise the limit with "
             f"cloudtune set {record.id} limits.NAME=VALUE"
         )
-    limit = plan.fitted.study.limits.max_trials
-    if limit is None:
-        return
-    waiting = len(waiting_proposals(ledger, record.id, job.provider))
-    started = sum(trial.state != "cancelled" for trial in _trials(ledger, record, job))
-    if started + waiting >= limit:
+    counted = len(trials) - len({trial.replaces for trial in trials} - {None})
+    if limit is not None and counted + waiting >= limit:
         raise UsageError(
             f"run {record.id} has all its {limit} trials; to allow more: cloudtune set {record.id} "
             f"limits.max_trials={limit + 1}"
@@ -154,28 +178,29 @@ def _trials(ledger: Ledger, record: RunRecord, job: JobRecord) -> Iterator[Trial
     return read_job(ledger, record, job)[1]
 
 
-def _find_proposal(
-    ledger: Ledger,
-    record: RunRecord,
-    job: JobRecord,
+def _find_same(
+    trials: Sequence[Trial],
+    waiting: Sequence[Proposal],
     assignment: Mapping[str, Value],
-    plan: Plan,
+    strategy: Strategy,
 ) -> Trial | Proposal | None:
-    """Return the trial that has measured an assignment or runs it, or the proposal of it.
+    """Return the trial that has measured an assignment or will, or the proposal of it.
 
     With a named resource, only trials that have all of it count.
     """
-    strategy, known = plan.fitted.study.strategy, _identity(assignment)
+    known = _identity(assignment)
     whole = strategy.max if strategy.resource else None
+    replaced = {trial.replaces for trial in trials}
     same = [
         trial
-        for trial in _trials(ledger, record, job)
-        if trial.resource == whole and _identity(trial.parameters) == known
+        for trial in trials
+        if trial.resource == whole
+        and trial.number not in replaced
+        and _identity(trial.parameters) == known
     ]
-    for states in (_MEASURED, {"running", "waiting", "pending"}):
+    for states in (_MEASURED, {"running", "waiting", "pending"}, {"cancelled"}):
         if match := [trial for trial in same if trial.state in states]:
-            return match[-1]
-    waiting = waiting_proposals(ledger, record.id, job.provider)
+            return match[-1]  # a cancelled one is repeated
     return next((each for each in waiting if _identity(each.parameters) == known), None)
 
 

@@ -23,7 +23,7 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
         StudyError: With all mistakes: unknown, missing, inactive and invalid values, and broken
             constraints.
     """
-    values = {name: fold_map(value) for name, value in values.items()}
+    values = {name: fold_map(_plain(value)) for name, value in values.items()}
     invalid = [
         Problem(str(name), f"{name} is {_kind(value)}, not a value", "give one value")
         for name, value in values.items()
@@ -61,3 +61,8 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
 def _kind(value: object) -> str:
     """Return what a value of JSON is that is none of a parameter."""
     return "null" if value is None else "a map" if isinstance(value, dict) else "a list"
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python."""
+    return value.item() if hasattr(value, "item") and not isinstance(value, dict) else value

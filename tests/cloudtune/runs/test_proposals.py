@@ -415,6 +415,15 @@ def test_one_assignment_of_many_outsiders_starts_once() -> None:
     assert all(each == ids[0] for each in ids)
 
 
+def test_a_proposal_does_not_wait_for_the_ledger_of_a_large_run(tmp_path: Path) -> None:
+    """It never holds the database while it reads, so the run goes on."""
+    run = ended(strategy="list", initial_trials=[{"x": 1}], limits={})
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert run.propose({"x": 1}).trial is not None, "reading needs no lock"
+        db.execute("ROLLBACK")
+
+
 def test_a_proposal_has_the_whole_of_a_resource() -> None:
     Path("go").touch()
     strategy = {"name": "hyperband", "resource": "epochs", "max": 9, "seed": 1}
@@ -430,12 +439,29 @@ def test_a_proposal_has_the_whole_of_a_resource() -> None:
     assert run.propose(short.parameters).trial == trial
 
 
-def test_a_turn_of_the_outsiders_holds_one_place_only() -> None:
+def test_a_turn_of_the_outsiders_holds_one_place_and_their_share_of_the_last_trials() -> None:
     Path("go").touch()
     strategy = {"name": "random", "seed": 1, "proposals": 0.3, "proposal_wait": "100m"}
-    limits = {"max_trials": 10, "parallel_trials": 2}
-    run = api.run(study(strategy=strategy, limits=limits), show=False)
-    assert len(run.results().trials) == 10, "the search went on"
+    limits = {"max_trials": 10, "parallel_trials": 4}
+    with started(strategy=strategy, limits=limits) as run:
+        wait_until(lambda: len(measured(run.id)) == 7)
+        for x in (7, 8, 9):
+            assert run.propose({"x": x}, wait=True).has_ended
+    trials = run.results().trials
+    assert (len(trials), sum(bool(t.proposal) for t in trials)) == (10, 3)
+
+
+def test_a_trial_that_is_stopped_is_repeated_and_counts() -> None:
+    with started(strategy="external", limits={"max_trials": 1}) as run:
+        run.propose({"x": 2})
+        wait_until(lambda: len(result(run.id).trials) == 1)
+        run.stop()
+    assert [t.state for t in run.results().trials] == ["cancelled"]
+    assert run.propose({"x": 2}).trial is not None, "it is repeated"
+    with pytest.raises(UsageError, match="has all its 1 trials"):
+        run.propose({"x": 3})
+    api.resume(run.id, show=False)
+    assert [t.state for t in run.results().trials] == ["cancelled", "completed"]
 
 
 def test_reasons_of_any_kind_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
