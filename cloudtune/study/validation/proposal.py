@@ -65,4 +65,5 @@ def _kind(value: object) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a number of NumPy as one of Python."""
-    return value.item() if hasattr(value, "item") and not isinstance(value, dict) else value
+    to_python = getattr(value, "item", None)
+    return to_python() if callable(to_python) else value
