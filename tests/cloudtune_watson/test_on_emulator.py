@@ -195,8 +195,8 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
             assert each.metrics["accuracy"] == pytest.approx(each.parameters["x"])
 
     def test_code_that_was_stored_before_a_crash_is_not_stored_again(self) -> None:
-        run = self.create_run("driven", limits={"max_trials": 1})
-        self.kill_at_call(run, "create", 1, "before")
+        run = self.create_run("driven", limits={"max_trials": 2})
+        self.kill_at_call(run, "create", 1, "after")
         (self.emulator_folder(run).parent / "definition.txt").unlink()
         assert self.finish(run).state == "completed"
         stored = list(self.emulator_folder(run).glob("volume/**/wml_model_definition/*"))
