@@ -27,6 +27,6 @@ def test_a_close_right_before_a_search_ends_the_sweeper(monkeypatch: pytest.Monk
     monkeypatch.setattr(sweeper, "_closing", closing)
     sweeper.request()
     (thread,) = [each for each in threading.enumerate() if each.name == "sweeper"]
-    assert closed.wait(60)
-    thread.join(60)
+    assert closed.wait(200)
+    thread.join(200)
     assert not thread.is_alive()
