@@ -77,7 +77,7 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "Noise floor", f"Two runs of one setting are up to {floor} apart by chance."
     elif found.confirmed:
         yield "Noise floor", "Unknown: no confirmation has measured it."
-    else:
+    elif found.best:
         yield "Noise floor", f"Unknown; to measure it: cloudtune confirm {found.run} --baseline"
     for hit in found.at_bounds:
         yield (
