@@ -114,10 +114,12 @@ class TimeLimits:
     def is_in_time(self, event: Ended) -> bool:
         """Return whether a trial ended within its time and was only reported later.
 
-        Where the time was not measured, one that ended before a stop reached it did.
+        One that a stop has reached did not: it was still going on when its time was up.
         """
+        if isinstance(event, Stopped):
+            return False
         if event.seconds is None:
-            return not isinstance(event, Stopped)
+            return True
         paused = self._clock.paused() - self._paused_at_start.get(event.number, 0.0)
         limit = self._limits.trial_timeout or math.inf
         return self._seconds_used.get(event.number, 0.0) + event.seconds - paused < limit

@@ -42,8 +42,11 @@ Script = Callable[[Started], Iterable[Observation]]
 class Runner:
     """Plays each trial's events as soon as it is started, unless it hangs until it is stopped."""
 
-    def __init__(self, inbox: Inbox, script: Script, hold: int = 1) -> None:
+    def __init__(
+        self, inbox: Inbox, script: Script, hold: int = 1, stopped: Stopped | None = None
+    ) -> None:
         self._inbox = inbox
+        self._stopped = stopped or Stopped(0, 0.0, "failed", "killed by SIGTERM")
         self._script = script
         self._hold = hold
         self._held: list[Started] = []
@@ -70,7 +73,7 @@ class Runner:
         self.stopped.append((number, now))
         if number in self._open:
             self._open.discard(number)
-            self._inbox.put(Stopped(number, 0.0, "failed", "killed by SIGTERM"))
+            self._inbox.put(replace(self._stopped, number=number))
 
     enforces_trial_timeout = False
 
@@ -137,12 +140,13 @@ def drive(
     before: Sequence[Event] = (),
     strategy: Counting | None = None,
     hold: int = 1,
+    stopped: Stopped | None = None,
 ) -> tuple[Outcome, list[Event], Runner]:
     inbox = Inbox()
     events: list[Event] = list(before)
     driver = Driver(of, strategy or Counting(), run="r", inbox=inbox, record=events.extend)
     driver.replay(list(before))
-    runner = Runner(inbox, script, hold)
+    runner = Runner(inbox, script, hold, stopped)
     return driver.run(runner), events, runner
 
 
@@ -260,6 +264,16 @@ def test_an_end_in_time_that_is_reported_late_is_no_timeout(seconds: float, stat
     of = study(limits={"max_trials": 2, "parallel_trials": 2, "trial_timeout": "0.05s"})
     _, events, _ = drive(of, script, strategy=Slow())
     assert states(of, events)[0] == state
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_a_trial_that_the_stop_has_reached_was_not_in_time(state: TrialState) -> None:
+    """A service may measure less than the limit, and a process may not have been started yet."""
+    of = study(limits={"max_trials": 1, "trial_timeout": "0.05s"})
+    stopped = Stopped(1, 0.0, state, "stopped before it was started", seconds=0.01)
+    _, events, _ = drive(of, hanging, stopped=stopped)
+    (trial,) = folded(of, events).all()
+    assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
 
 
 def test_timeout_stops_running_trials() -> None:
