@@ -25,7 +25,7 @@ from cloudtune.emulator_kit.image import create_folder
 from cloudtune.emulator_kit.job_run import JobRun, JobT, Listener, ProblemT, ScriptT
 from cloudtune.errors import CloudtuneError
 from cloudtune.execution.process_monitor import ProcessSpec
-from cloudtune.execution.process_pool import ProcessPool
+from cloudtune.execution.process_pool import ProcessPool, SignalTarget
 from cloudtune.results.events import Ended, Measured
 from cloudtune.study.validation.trial_spec import SECRET_NAME
 
@@ -132,6 +132,12 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
         for run in self._runs.values():
             if run.job is job:
                 self._processes.stop(run.number)
+
+    def send_signal(self, job: JobT, number: int, *, to: SignalTarget) -> None:
+        """Send a signal to processes of a job, as in `ProcessPool`. The caller holds the lock."""
+        for run in self._runs.values():
+            if run.job is job:
+                self._processes.signal(run.number, number, to=to)
 
     def busy(self) -> bool:
         """Return whether any job runs."""

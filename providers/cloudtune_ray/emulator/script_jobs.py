@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ RESTART_HEAD = "restart_head"
 OUT_OF_MEMORY = "out_of_memory"
 """The fault that the memory monitor of a node ends a job when it has measured once."""
 _LINES_ON_ERROR = 10
+_SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 _GRACE = "RAY_JOB_STOP_WAIT_TIME_S"
 
 Run = JobRun[Job, Path, str]
@@ -59,7 +61,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
         """Signal all processes of a job that exist now (job_supervisor.py, run)."""
         with self.lock:
             self.request_stop(job)
-            _signal(job, signal.SIGTERM)
+            self.send_signal(job, signal.SIGTERM, to="left")
 
     def stop_early(self, job: Job) -> None:
         """Stop a job."""
@@ -96,7 +98,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
             job.enter(RUNNING)
         with job.log.open("a", encoding="utf-8") as log:
             log.write(f"Running entrypoint for job {job.id}: {job.request['entrypoint']}\n")
-        command = f"echo $$ > '{job.folder}/pid'\n{job.request['entrypoint']}"
+        command = [sys.executable, "-I", _SUPERVISOR, job.request["entrypoint"]]
         metadata = {"job_submission_id": job.id, "job_name": job.id}
         metadata |= job.request.get("metadata") or {}
         env = {name: value for name, value in os.environ.items() if name in PASSED_ON}
@@ -105,7 +107,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
         env["PYTHONUNBUFFERED"] = "1"
         env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH') or os.defpath}"
         grace = float(variables.get(_GRACE, delays.GRACE))
-        return ProcessSpec(["/bin/sh", "-c", command], folder, env, job.log, grace=grace)
+        return ProcessSpec(command, folder, env, job.log, grace=grace)
 
     def read(self, run: Run, *, last: bool) -> None:
         """Apply the fault of a job once its record has so many measurements."""
@@ -166,7 +168,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
             self._session.reset()
             for job in jobs:
                 self.request_stop(job)
-                _signal(job, signal.SIGKILL)
+                self.send_signal(job, signal.SIGKILL, to="all")
 
 
 def _fits(request: Json) -> bool:
@@ -194,17 +196,6 @@ def _install(python: str, pip: Any) -> None:
     )
     if done.returncode:
         raise OSError(f"Failed to install pip packages: {done.stderr[-500:]}")
-
-
-def _signal(job: Job, number: signal.Signals) -> None:
-    """Send a signal to all processes of a job, to children before parents."""
-    import psutil
-
-    with suppress(OSError, ValueError, psutil.Error):
-        root = psutil.Process(int((job.folder / "pid").read_text()))
-        for process in [*reversed(root.children(recursive=True)), root]:
-            with suppress(psutil.Error):
-                process.send_signal(number)
 
 
 def _count_measurements(record: Path) -> int:
