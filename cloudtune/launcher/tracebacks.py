@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 MESSAGE_SECONDS = 1.0
 """A process that prints this long after a traceback has caught the exception."""
@@ -37,13 +37,14 @@ class TracebackFilter:
         """Return whether `feed` would return all lines of an output."""
         return self._state == "output" and _TRACEBACK not in output and not _is_frame(output)
 
-    def feed(self, lines: Iterable[bytes]) -> list[bytes]:
+    def feed(self, lines: Sequence[bytes]) -> list[bytes]:
         """Return the lines of these, and of earlier ones, that belong to no traceback."""
         import time
 
         now = time.monotonic()
         passed: list[bytes] = []
-        if self._state == "message" and now - self._message_time >= MESSAGE_SECONDS:
+        is_later = now - self._message_time >= MESSAGE_SECONDS
+        if lines and self._state == "message" and is_later:
             passed += self._leave()
         for line in lines:
             before, header, after = line.partition(_TRACEBACK)

@@ -35,6 +35,15 @@ SCRIPTS: dict[str, tuple[str, list[float]]] = {
         "print('loss=1')\nraise ValueError('bad\\nloss=2 here\\n\\n  loss=3\\nloss=4')",
         [1],
     ),
+    "message of a process that ends slowly": (
+        """
+        import atexit, time
+        atexit.register(time.sleep, 1.5)
+        print("loss=1", flush=True)
+        raise ValueError("bad\\nloss=2")
+        """,
+        [1],
+    ),
     "chained": (
         """
         print("loss=1")
@@ -121,7 +130,7 @@ SCRIPTS: dict[str, tuple[str, list[float]]] = {
         except ValueError:
             traceback.print_exc()
         print("loss=6", flush=True)
-        time.sleep(1.2)
+        time.sleep(2.5)
         print("loss=7", flush=True)
         sys.exit(1)
         """,
