@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cloudtune.engine.observer import Observer
@@ -21,6 +22,7 @@ from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle, notifier
 from cloudtune.runs.limits import set_limits
 from cloudtune.study.study import Study
+from tests.waiting import wait_until
 
 SCRIPT = """
 import os, sys
@@ -153,7 +155,8 @@ def test_a_failed_run_is_a_failure_if_its_end_is_not_asked_for() -> None:
 def test_a_command_that_fails_or_hangs_is_reported_once_and_harms_nothing(
     words: list[str], problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "TIMEOUT", 1.0)
+    if problem == "killed after":
+        monkeypatch.setattr(notifier, "TIMEOUT", 1.0)
     messages = Messages()
     result = execute(create(words, ["ended", "failed"]), messages)
     assert (result.state, len(result.trials)) == ("completed", 5)
@@ -164,15 +167,21 @@ def test_a_command_that_fails_or_hangs_is_reported_once_and_harms_nothing(
 def test_a_command_that_is_left_behind_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of a run waits only for a while: a slow command is killed with what it started."""
     monkeypatch.setattr(notifier, "TIMEOUT", 0.5)
-    Path("slow.py").write_text(
-        "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
-    )
+    seconds = f"600{os.getpid()}"  # as no other process has it
     messages = Messages()
-    execute(create([sys.executable, "slow.py"], ["ended", "best", "failed"]), messages)
-    pid = int(Path("pid").read_text())
-    while Path(f"/proc/{pid}").exists():
-        time.sleep(0.01)
+    command = ["sh", "-c", f"sleep {seconds} & sleep {seconds}"]
+    execute(create(command, ["ended", "best", "failed"]), messages)
+    wait_until(lambda: not any(seconds in each for each in commands()))
     assert any(line.startswith("notify: ") for line in messages.lines)
+
+
+def commands() -> list[str]:
+    """Return the command lines of all processes."""
+    found: list[str] = []
+    for each in psutil.process_iter():
+        with suppress(psutil.Error):
+            found.append(" ".join(each.cmdline()))
+    return found
 
 
 def test_what_is_notified_does_not_make_another_study() -> None:

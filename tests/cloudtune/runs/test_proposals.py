@@ -177,18 +177,19 @@ def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed() -> None:
     assert api.status(run.id)[0]["jobs"][0]["proposals"] == 0
 
 
-LIMITED: dict[str, tuple[dict[str, Any], str]] = {
-    "timeout": ({"strategy": "external", "limits": {"timeout": "0.5s"}}, "limits.timeout=1m"),
+LIMITED: dict[str, tuple[dict[str, Any], str, int]] = {
+    "timeout": ({"strategy": "external", "limits": {"timeout": "0.5s"}}, "limits.timeout=1h", 1),
     "patience": (
         {"limits": {"patience": 2, "max_trials": 50}, "parameters": {"x": {"values": [5, 5.5]}}},
         "limits.patience=20",
+        12,
     ),
 }
 
 
 @pytest.mark.parametrize("case", LIMITED)
 def test_a_run_that_a_limit_has_ended_says_so_until_it_is_raised(case: str) -> None:
-    blocks, more = LIMITED[case]
+    blocks, more, trials = LIMITED[case]
     if "parameters" in blocks:
         values = blocks["parameters"]["x"]["values"]
         blocks = {**blocks, "parameters": {"x": {"type": "discrete", "values": [*values, 7]}}}
@@ -198,7 +199,7 @@ def test_a_run_that_a_limit_has_ended_says_so_until_it_is_raised(case: str) -> N
         run.propose({"x": 7})
     assert call("set", run.id, more) == 0
     assert run.propose({"x": 7}, why="after all").trial is None
-    api.resume(run.id, overrides=["limits.max_trials=12"], show=False)
+    api.resume(run.id, overrides=[f"limits.max_trials={trials}"], show=False)
     assert [t.why for t in run.results().trials if t.proposal] == ["after all"]
 
 
@@ -212,7 +213,7 @@ def test_a_grid_has_each_assignment_once() -> None:
 
 def test_a_share_of_the_trials_waits_and_then_the_search_goes_on() -> None:
     Path("go").touch()
-    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "2s"}
+    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "4s"}
     run = api.run(study(strategy=strategy, limits={"max_trials": 4}), show=False)
     alone = api.run(study(strategy={"name": "random", "seed": 1}), show=False)
     assert [t.parameters for t in run.results().trials] == [
@@ -220,7 +221,7 @@ def test_a_share_of_the_trials_waits_and_then_the_search_goes_on() -> None:
     ], "nobody came"
     trials = run.results().trials
     gaps = [(b.started or 0) - (a.ended or 0) for a, b in itertools.pairwise(trials)]
-    assert sum(gap > 1.9 for gap in gaps) == 2
+    assert [gap > 3.9 for gap in gaps] == [True, False, True]
 
 
 def test_a_share_is_for_proposals_if_they_come() -> None:
@@ -456,6 +457,7 @@ def test_a_trial_that_is_stopped_is_repeated_and_counts() -> None:
         run.propose({"x": 2})
         wait_until(lambda: len(result(run.id).trials) == 1)
         run.stop()
+        wait_until(lambda: result(run.id).state == "cancelled")
     assert [t.state for t in run.results().trials] == ["cancelled"]
     assert run.propose({"x": 2}).trial is not None, "it is repeated"
     with pytest.raises(UsageError, match="has all its 1 trials"):
