@@ -134,7 +134,7 @@ def lock_holder(folder: Path) -> str | None:
         return None
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r", encoding="utf-8") as file:
-            if try_lock(file.fileno()):
+            if try_lock(file.fileno(), shared=True):  # others who only look are no holders
                 return None
     except FileNotFoundError:
         return None
@@ -180,8 +180,11 @@ def _read_holder(folder: Path) -> str:
     return f"process {words[0]} on {words[1]}" if len(words) == 2 else "another process"
 
 
-def try_lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed; return whether no other process has locked it."""
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed; return whether no other process has locked it.
+
+    Shared locks of several processes do not exclude each other.
+    """
     if os.name == "nt":
         import msvcrt
 
@@ -193,7 +196,7 @@ def try_lock(descriptor: int) -> bool:
     import fcntl
 
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -54,13 +54,14 @@ def follow(run: str, observer: Observer) -> None:
         while True:
             is_executed = lock_holder(run_folder) is not None
             jobs = ledger.run(run).jobs
-            for job in jobs:
+            new = {name: list(ledger.events(run, name, n)) for name, n in last_shown.items()}
+            for job in ledger.run(run).jobs:  # with the limits that these events were made with
                 if job.provider in changes and len(job.changes) != changes[job.provider]:
                     begin(job)
-            for provider, after in last_shown.items():
-                if new := list(ledger.events(run, provider, after)):
-                    last_shown[provider] = new[-1][0]
-                    observer.events(provider, [event for _, event in new])
+            for provider, events in new.items():
+                if events:
+                    last_shown[provider] = events[-1][0]
+                    observer.events(provider, [event for _, event in events])
             for job in jobs:
                 if job.provider not in ended and job.state not in {"pending", "running"}:
                     ended.add(job.provider)

@@ -29,6 +29,8 @@ PROBE_TIMEOUT = 10.0
 """Seconds that a first fork, which runs no script, may take."""
 START_TIMEOUT = 10.0
 """Seconds in which a forked process must reach its script."""
+_EXIT_TIMEOUT = 10.0
+"""Seconds in which the fork server must exit, which ends what its imports have registered."""
 _MAX_LOSSES = 2
 """Fork servers that may be killed before processes start cold."""
 _MARK_ROOM = 24
@@ -152,7 +154,7 @@ class ForkServerClient:
         if not self._ready:
             signal_group(self._popen.pid, signal.SIGKILL)
         try:
-            self._popen.wait(1)
+            self._popen.wait(_EXIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             signal_group(self._popen.pid, signal.SIGKILL)
             self._popen.wait()

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Timer
@@ -118,6 +119,13 @@ def test_a_run_has_one_lock_holder_and_a_dead_process_is_none(tmp_path: Path) ->
         assert lock_holder(tmp_path) is None
         with RunLock(tmp_path):
             pass
+
+
+def test_who_looks_for_a_lock_holder_is_not_taken_for_one(tmp_path: Path) -> None:
+    with RunLock(tmp_path):
+        pass
+    with ThreadPoolExecutor(8) as pool:
+        assert {*pool.map(lock_holder, [tmp_path] * 2_000)} == {None}
 
 
 def test_the_state_folder_is_the_nearest_one(

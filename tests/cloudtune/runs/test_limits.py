@@ -17,13 +17,15 @@ import pytest
 from cloudtune.errors import StudyError, UnsupportedError, UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan
+from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event, Started
 from cloudtune.results.model import StudyResult
-from cloudtune.runs import lifecycle
+from cloudtune.runs import follow, lifecycle
 from cloudtune.runs.limits import change_limits, new_change_id, set_limits
 from cloudtune.runs.resume import prepare
 from cloudtune.study.study import Study
 from cloudtune.testing.provider_contract import stop_emulators
+from tests.waiting import wait_until
 
 SCRIPT = """
 import os, time
@@ -134,6 +136,40 @@ def test_watch_counts_to_the_new_limit(tmp_path: Path) -> None:
     assert [line[:5] for line in shown.splitlines() if line.startswith("[")] == [
         f"[{n}/4]" for n in range(1, 5)
     ]
+
+
+def test_watch_shows_no_event_with_older_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They change, and a trial ends, right before the events are read."""
+    run = create(tmp_path)
+    limits: list[int | None] = []
+    seen: list[int | None] = []
+
+    class Late(Ledger):
+        def events(self, run: str, provider: str, after: int = 0) -> Any:
+            if after and not Path("go").exists():
+                set_limits(run, ["limits.max_trials=4"])
+                Path("go").touch()
+                wait_until(lambda: result(run).trials[0].state == "completed")
+            return super().events(run, provider, after)
+
+    class Watching:
+        def begin(self, plan: Plan, events: object, elapsed: float) -> None:
+            limits.append(plan.study.limits.max_trials)
+
+        def events(self, provider: str, events: object) -> None:
+            seen.append(limits[-1])
+
+        def end(self, provider: str, outcome: object) -> None: ...
+
+        def message(self, text: str) -> None: ...
+
+    monkeypatch.setattr(follow, "Ledger", Late)
+    with executed(run):
+        follow.follow(run, Watching())
+    assert limits == [2, 4]
+    assert {*seen} == {4}
 
 
 @pytest.mark.parametrize("name", ["grid", "bayesian", "genetic", "hyperband"])
