@@ -808,10 +808,10 @@ def test_the_regex_timeout_applies_to_each_line(tmp_path: Path) -> None:
         import time
         for _ in range(8):
             print("acc=1", flush=True)
-            time.sleep(0.1)
+            time.sleep(0.3)
     """
     write_launch(tmp_path, {"metrics": {"acc": [r"acc=(\S+)"]}}, script)
-    done = launch_with(tmp_path, 0.4)
+    done = launch_with(tmp_path, 2)
     assert (done.returncode, done.stderr) == (0, "")
     assert len((tmp_path / "r").read_text().splitlines()) == 8
 

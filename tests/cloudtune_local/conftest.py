@@ -46,7 +46,7 @@ class Job:
             "gpus": [],
             "gpus_per_trial": 0,
             "parallel": 1,
-            "grace": 5.0,
+            "grace": 100.0,
         }
         self._runner: LocalRunner | None = None
         self.resources: Callable[[Started], Resources] | None = None

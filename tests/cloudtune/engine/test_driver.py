@@ -277,7 +277,7 @@ def test_a_trial_that_the_stop_has_reached_was_not_in_time(state: TrialState) ->
 
 
 def test_timeout_stops_running_trials() -> None:
-    of = study(limits={"timeout": "0.5s"})
+    of = study(limits={"timeout": "3s"})  # in which the first trial starts
     outcome, events, _ = drive(of, hanging)
     assert outcome == Outcome("completed", "the study's timeout was reached")
     assert states(of, events) == ["cancelled"]
@@ -620,12 +620,12 @@ def ends_of(events: Sequence[Event]) -> list[Ended]:
 def test_the_time_limit_of_a_trial_counts_only_while_it_runs() -> None:
     def waits(started: Started) -> Iterable[Observation]:
         yield Waiting(started.number, started.time, "no node is free")
-        time.sleep(0.3)
+        time.sleep(2.2)
         yield Running(started.number, time.time())
         yield Measured(started.number, 0.0, 1, {"score": 1.0})
         yield Ended(started.number, time.time(), "completed")
 
-    of = study(limits={"max_trials": 1, "trial_timeout": "0.2s"})
+    of = study(limits={"max_trials": 1, "trial_timeout": "2s"})
     _, events, runner = drive(of, waits)
     assert not runner.stopped
     assert [type(event) for event in events] == [Started, Waiting, Running, Measured, Ended]
