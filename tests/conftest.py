@@ -36,6 +36,9 @@ settings.register_profile(
 )
 settings.load_profile("repeat")
 
+# Planning asks uv, if it is there, for the packages of a script's header.
+os.environ["UV_OFFLINE"] = "1"
+
 # A shell starts what runs in its background with this signal ignored, which processes inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

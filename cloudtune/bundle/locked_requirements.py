@@ -1,7 +1,8 @@
 """Requirements as pip reads them, also from a lock: exact versions with hashes.
 
 A lock is ``uv.lock``, ``pylock.toml`` (PEP 751), or the lock of a script with its dependencies in
-its header (PEP 723). It is converted without a network, so all services install the same.
+its header (PEP 723). It is converted without a network, so all services install the same. A header
+without a lock is locked by uv when a study is planned, if uv is there.
 """
 
 from __future__ import annotations
@@ -10,31 +11,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
-from cloudtune.errors import UsageError
+from cloudtune.bundle.script_header import MAX_BYTES, LockError, lock_with_uv, read_header
 from cloudtune.study.regular_files import read_regular
 
 CONVERTED = "cloudtune-requirements.txt"
 """The file in the copy of the source that pip reads instead of a lock or a script."""
 _MAX_WAYS = 256
 """Conditions under which a package is needed."""
-_MAX_BYTES = 64 * 1024**2
 _NOT_FROM_AN_INDEX = ("git", "vcs", "directory", "editable", "path", "archive")
-_HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""As PEP 723 gives it."""
 _EXACT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*={2,3}\s*[^\s,;*]+\s*(;.*)?$")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
 _HASH = re.compile(r"(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})")
-_OPERAND = r"(?:[a-z_]+|'[^'\n]*'|\"[^\"\n]*\")"
-_COMPARISON = r"(?:[<>=!~]=|===|[<>]|\bnot\s+in\b|\bin\b)"
 
 Json = Mapping[str, Any]
-
-
-class LockError(UsageError):
-    """A lock or a header cannot be converted; the message says why, and what to do."""
 
 
 class Requirements(NamedTuple):
@@ -55,37 +47,52 @@ def installed_file(name: str | None) -> str | None:
     return CONVERTED if is_converted(name) else name
 
 
-def read_requirements(source: Path, name: str) -> Requirements:
+def is_unlocked(source: Path, name: str) -> bool:
+    """Return whether a file of requirements is a script without a lock next to it."""
+    return name.endswith(".py") and not (source / f"{name}.lock").is_file()
+
+
+def lock_header(source: Path, name: str) -> str:
+    """Return what pip reads for the header of a script, as uv locks it now.
+
+    Raises:
+        LockError: If uv is absent or fails, or pip cannot check what it has locked.
+        OSError: If the script cannot be read.
+    """
+    read_header(read_regular(source / name, MAX_BYTES).decode("utf-8"), name)
+    return _join(_read_lock(lock_with_uv(source / name), "uv's lock"))
+
+
+def read_requirements(source: Path, name: str, locked: str = "") -> Requirements:
     """Return the requirements in a file of a source folder.
+
+    Args:
+        source: The source folder.
+        name: The file.
+        locked: What `lock_header` returned when the study was planned.
 
     Raises:
         LockError: If a lock or a header cannot be converted.
         OSError: If the file cannot be read.
         UnicodeDecodeError: If it is not text.
     """
-    path = source / name
-    text = read_regular(path, _MAX_BYTES).decode("utf-8")
-    if path.suffix == ".py":
-        lock = path.with_name(f"{path.name}.lock")
-        if not lock.is_file():
-            lines = _read_header(text, name)
-            return Requirements(_join(lines), tuple(_floating(lines, "what {} needs")))
-        path, text = lock, read_regular(lock, _MAX_BYTES).decode("utf-8")
-    elif not is_converted(name):
+    if locked:
+        return Requirements(locked, ())
+    text = read_regular(source / name, MAX_BYTES).decode("utf-8")
+    if name.endswith(".py"):
+        dependencies = read_header(text, name).dependencies
+        if is_unlocked(source, name):
+            floating = _floating(dependencies, "what {} needs")
+            return Requirements(_join(dependencies), tuple(floating))
+        lock = Path(f"{name}.lock")
+        text = read_regular(source / lock, MAX_BYTES).decode("utf-8")
+        return Requirements(_join(_read_lock(text, lock.name, dependencies)), ())
+    if not is_converted(name):
         return Requirements(text, tuple(_floating(text.splitlines())))
-    import tomllib
-
-    try:
-        document = tomllib.loads(text)
-        lines = _pylock(document) if "lock-version" in document else _uv_lock(document, path.name)
-    except tomllib.TOMLDecodeError as error:
-        raise LockError(f"{path.name} is not TOML: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise LockError(f"{path.name} is not a lock that cloudtune can read ({error!r})") from error
-    return Requirements(_join(lines), ())
+    return Requirements(_join(_read_lock(text, Path(name).name)), ())
 
 
-def write_requirements(source: Path, name: str | None) -> None:
+def write_requirements(source: Path, name: str | None, locked: str = "") -> None:
     """Write what pip reads into a copy of a source folder, if its requirements are converted.
 
     Raises:
@@ -93,41 +100,42 @@ def write_requirements(source: Path, name: str | None) -> None:
         OSError: If a file cannot be read or written.
     """
     if name and is_converted(name):
-        (source / CONVERTED).write_text(read_requirements(source, name).text, "utf-8")
+        text = read_requirements(source, name, locked).text
+        (source / CONVERTED).write_text(text, "utf-8")
+
+
+def _read_lock(text: str, file: str, dependencies: Iterable[str] | None = None) -> list[str]:
+    """Return the requirements in a lock; with dependencies, only if it is a lock of them."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+        if dependencies is not None and not _is_lock_of(document, dependencies):
+            raise LockError(f"{file} is not of what its script requires now: lock again")
+        return _pylock(document) if "lock-version" in document else _uv_lock(document, file)
+    except tomllib.TOMLDecodeError as error:
+        raise LockError(f"{file} is not TOML: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LockError(f"{file} is not a lock that cloudtune can read ({error!r})") from error
+
+
+def _is_lock_of(document: Json, dependencies: Iterable[str]) -> bool:
+    """Return whether the lock of a script has the names and versions that its header has now."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+
+    locked: Json = document.get("manifest") or {}
+    return {
+        (canonicalize_name(each.name), each.specifier) for each in map(Requirement, dependencies)
+    } == {
+        (canonicalize_name(each["name"]), SpecifierSet(each.get("specifier", "")))
+        for each in locked.get("requirements", ())
+    }
 
 
 def _join(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
-
-
-def _read_header(text: str, name: str) -> list[str]:
-    """Return the dependencies in the header of a script."""
-    headers = list(_HEADER.finditer(text.replace("\r\n", "\n")))
-    if len(headers) != 1:
-        count = "no header" if not headers else f"{len(headers)} headers"
-        raise LockError(f"{name} has {count} with its dependencies, as in `# /// script` (PEP 723)")
-    content = "".join(
-        line[2:] if line.startswith("# ") else line[1:]
-        for line in headers[0]["content"].splitlines(keepends=True)
-    )
-    import tomllib
-
-    try:
-        dependencies: Any = tomllib.loads(content).get("dependencies", [])
-    except tomllib.TOMLDecodeError as error:
-        raise LockError(f"the header of {name} is not TOML: {error}") from error
-    if not isinstance(dependencies, list) or not all(
-        isinstance(each, str) and "\n" not in each for each in cast("list[object]", dependencies)
-    ):
-        raise LockError(f"dependencies in the header of {name} must be a list of strings")
-    lines = cast("list[str]", dependencies)
-    options = [each for each in lines if not re.match(r"\s*[A-Za-z0-9]", each)]
-    if options:
-        raise LockError(
-            f"the header of {name} has {', '.join(map(repr, options))}, which is not a package: "
-            "PEP 723 allows names of packages with versions"
-        )
-    return lines
 
 
 def _floating(lines: Iterable[str], exact: str = "") -> Iterator[str]:
@@ -175,11 +183,14 @@ def _line(package: Json, marker: str, hashes: Sequence[str], file: str) -> str:
 
 
 def _is_marker(text: str) -> bool:
-    """Return whether a text has the form of a marker (PEP 508)."""
-    before, text = text, re.sub(rf"{_OPERAND}\s*{_COMPARISON}\s*{_OPERAND}", "T", text)
-    while before != text:
-        before, text = text, re.sub(r"\(\s*T\s*\)|\bT\s+(?:and|or)\s+T\b", "T", text)
-    return text.strip() == "T" and "\n" not in before
+    """Return whether a text is a marker (PEP 508) on one line."""
+    from packaging.markers import InvalidMarker, Marker
+
+    try:
+        Marker(text)
+    except InvalidMarker:
+        return False
+    return "\n" not in text
 
 
 def _join_checked(lines: Iterable[Callable[[], str]]) -> list[str]:

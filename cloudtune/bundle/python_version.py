@@ -6,16 +6,20 @@ import ast
 import re
 import sys
 import warnings
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
+from cloudtune.bundle.script_header import MAX_BYTES, LockError, read_header
 from cloudtune.study.regular_files import read_regular
 
 OLDEST = 7
 """The minor version of Python 3 that cloudtune's launcher requires."""
-_LOWER_BOUND = re.compile(r"(?:>=|~=|==)\s*3\.(\d+)")
+_PATCHES = 100
+"""More releases than a minor version of Python gets."""
+_DECLARATION = re.compile(r"""^\W*requires-python\W*=""", re.MULTILINE)
 
 _NEW_MODULES = {"importlib.metadata": 8, "graphlib": 9, "zoneinfo": 9, "tomllib": 11}
 """The modules that the standard library got after `OLDEST` (docs.python.org, What's New in Python
@@ -23,29 +27,75 @@ _NEW_MODULES = {"importlib.metadata": 8, "graphlib": 9, "zoneinfo": 9, "tomllib"
 
 
 class RequiredPython(NamedTuple):
-    """The oldest minor version of Python 3 that can run the code, and what requires it."""
+    """The versions of Python that can run the code, as a specifier, and what requires them."""
 
-    minor: int
+    versions: str
     reason: str
 
 
-def required_python(source: Path, script: str | None, module: str | None = None) -> RequiredPython:
-    """Return the oldest Python for a source folder.
+def declared_pythons(
+    source: Path, script: str | None, requirements: str | None
+) -> list[RequiredPython]:
+    """Return what the files of a source folder declare as ``requires-python``.
 
-    It is the highest of four: that of the launcher, ``requires-python`` in ``pyproject.toml``, and,
-    of the script or module and what it imports from the folder, the oldest Python with its syntax
-    and with the modules of the standard library that it imports.
+    These are ``pyproject.toml``, and the headers (PEP 723) or locks of the script and requirements.
     """
-    required = RequiredPython(OLDEST, "cloudtune's launcher")
-    with suppress(OSError, ValueError, AttributeError, TypeError):
-        text = read_regular(source / "pyproject.toml").decode()
-        import tomllib
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-        project = tomllib.loads(text)
-        project = project.get("project", {})
-        bounds = [int(minor) for minor in _LOWER_BOUND.findall(project.get("requires-python", ""))]
-        if bounds and max(bounds) > required.minor:
-            required = RequiredPython(max(bounds), "requires-python in pyproject.toml")
+    files = {"pyproject.toml", *filter(None, [script, requirements])}
+    files |= {f"{name}.lock" for name in files if name.endswith(".py")}
+    declared: list[RequiredPython] = []
+    for name in sorted(files):
+        if not name.endswith((".py", ".toml", ".lock")):
+            continue
+        with suppress(OSError, ValueError, AttributeError, TypeError, LockError, InvalidSpecifier):
+            text = read_regular(source / name, MAX_BYTES).decode()
+            versions = _requires_python(text, name)
+            if str(SpecifierSet(versions)):
+                line = _DECLARATION.search(text)
+                number = text.count("\n", 0, line.start()) + 1 if line else 1
+                reason = f"requires-python in {name}, line {number}"
+                declared.append(RequiredPython(versions, reason))
+    return declared
+
+
+def _requires_python(text: str, name: str) -> str:
+    if name.endswith(".py"):
+        return read_header(text, name).requires_python
+    import tomllib
+
+    document = tomllib.loads(text)
+    table = document.get("project", {}) if Path(name).name == "pyproject.toml" else document
+    return str(table.get("requires-python", ""))
+
+
+def find_misfit(required: Iterable[Sequence[str]], version: str) -> str:
+    """Return what requires another version of Python, and which; empty if the version fits.
+
+    Args:
+        required: Items of `RequiredPython`.
+        version: The version of Python. Of one without a patch number, any patch may fit.
+    """
+    from packaging.specifiers import SpecifierSet
+
+    patches = [version] if version.count(".") > 1 else [f"{version}.{n}" for n in range(_PATCHES)]
+    for versions, reason in required:
+        accepted = SpecifierSet(versions)
+        if not any(accepted.contains(each, prereleases=True) for each in patches):
+            return f"{reason} needs {versions}"
+    return ""
+
+
+def required_pythons(
+    source: Path, script: str | None, module: str | None = None, requirements: str | None = None
+) -> list[RequiredPython]:
+    """Return the versions of Python for a source folder, and what requires each.
+
+    These are that of the launcher, the declared ones, and, of the script or module and what it
+    imports from the folder, the oldest Python with its syntax and with the modules of the standard
+    library that it imports.
+    """
+    minor, reason = OLDEST, "cloudtune's launcher"
 
     def read(name: str) -> str | None:
         with suppress(OSError, ValueError):
@@ -53,14 +103,17 @@ def required_python(source: Path, script: str | None, module: str | None = None)
         return None
 
     for name, text in reached_files(entry_files(script, module), read).items():
-        minor = _oldest_syntax(text, required.minor)
-        if minor is not None and minor > required.minor:
-            required = RequiredPython(minor, f"the syntax of {name}")
+        oldest = _oldest_syntax(text, minor)
+        if oldest is not None and oldest > minor:
+            minor, reason = oldest, f"the syntax of {name}"
         for imported, line in file_imports(text):
-            if _NEW_MODULES.get(imported, 0) > required.minor:
-                reason = f"the import of {imported} ({name}, line {line})"
-                required = RequiredPython(_NEW_MODULES[imported], reason)
-    return required
+            if _NEW_MODULES.get(imported, 0) > minor:
+                minor, reason = (
+                    _NEW_MODULES[imported],
+                    f"the import of {imported} ({name}, line {line})",
+                )
+    code = RequiredPython(f">=3.{minor}", reason)
+    return [code, *declared_pythons(source, script, requirements)]
 
 
 def _oldest_syntax(text: str, at_least: int) -> int | None:

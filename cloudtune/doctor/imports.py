@@ -107,7 +107,7 @@ def _required_packages(plan: Plan) -> frozenset[str] | None:
     if not name or source is None:
         return frozenset()
     try:
-        lines = read_requirements(source, name).text.splitlines()
+        lines = read_requirements(source, name, plan.facts.locked).text.splitlines()
     except (OSError, ValueError, UsageError):
         return frozenset()
     packages: set[str] = set()

@@ -114,7 +114,8 @@ class Probe:
         self.folder.mkdir(parents=True)
         if facts.source is not None:
             copy_files(facts.source, facts.files or (), self.folder / "source", facts.unhashed)
-            write_requirements(self.folder / "source", self.plan.study.trial.requirements)
+            requirements = self.plan.study.trial.requirements
+            write_requirements(self.folder / "source", requirements, facts.locked)
         try:
             self._runner = self._create_runner()
         except BaseException:

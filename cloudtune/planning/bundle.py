@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,42 @@ class Bundle:
     """None if the files do not fit on the disk, so that the plan is refused."""
     credentials: tuple[str, ...]
     outside_links: Mapping[str, str]
+    locked: str = ""
+    unlocked: str = ""
 
 
-def read_pins(study: Study, source: Path | None) -> dict[str, Any]:
+def lock_packages(bundle: Bundle, study: Study, source: Path) -> Bundle:
+    """Return a bundle with the exact versions of packages that only the header of a script names.
+
+    They are those of the first call: all plans of a run install the same.
+    """
+    name = study.trial.requirements
+    if not name or not (source / name).is_file() or bundle.locked or bundle.unlocked:
+        return bundle
+    from cloudtune.bundle.locked_requirements import is_unlocked, lock_header
+    from cloudtune.bundle.script_header import LockError
+
+    if not is_unlocked(source, name):
+        return bundle
+    try:
+        return replace(bundle, locked=lock_header(source, name))
+    except (LockError, OSError, UnicodeDecodeError) as error:
+        return replace(bundle, unlocked=str(error))
+
+
+def read_pins(study: Study, source: Path | None, locked: str) -> dict[str, Any]:
     """Return the fields of `Facts` about the exact versions of the required packages."""
     name = study.trial.requirements
     if not name:
         return {}
-    from cloudtune.bundle.locked_requirements import LockError, is_converted, read_requirements
+    from cloudtune.bundle.locked_requirements import is_converted, read_requirements
+    from cloudtune.bundle.script_header import LockError
 
     if source is None:
         problem = f"{name} must be converted, and the code is at the service already: put a"
         return {"lock_problem": f"{problem} requirements file there" if is_converted(name) else ""}
     try:
-        return {"floating": read_requirements(source, name).floating}
+        return {"floating": read_requirements(source, name, locked).floating}
     except LockError as error:
         return {"lock_problem": str(error)}
     except (OSError, UnicodeDecodeError):  # an absent file is a finding of its own

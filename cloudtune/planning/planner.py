@@ -22,7 +22,7 @@ from cloudtune.errors import CloudtuneError, StudyError, UsageError
 from cloudtune.fitting.fit import FittedStudy, fit, identity_fit
 from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.bool_options import check_bool_options, read_bool_options
-from cloudtune.planning.bundle import Bundle, read_bundle, read_pins
+from cloudtune.planning.bundle import Bundle, lock_packages, read_bundle, read_pins
 from cloudtune.planning.preflight import (
     check_completeness,
     check_cost_metric,
@@ -103,6 +103,8 @@ def plan(
     bundles = {} if bundles is None else bundles
     if source and source not in bundles:
         bundles[source] = read_bundle(source, without, study.file)
+    if source and on != "local":  # which installs nothing
+        bundles[source] = lock_packages(bundles[source], study, source)
     parents, parent_jobs, parent_remarks = read_parents(study, on, folder)
     facts = Facts(
         run_id=run,
@@ -120,7 +122,7 @@ def plan(
     )
     if source:
         facts = replace(facts, **vars(bundles[source]))
-    facts = replace(facts, **read_pins(study, source))
+    facts = replace(facts, **read_pins(study, source, facts.locked))
     if facts.emulated:
         settings = provider.stand_ins(settings)
     lookup = provider.lookup(study, settings, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
@@ -128,15 +129,8 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
         yield Finding("refused", "trial.source", reason)
     if facts.lock_problem:
         yield Finding("refused", "trial.requirements", facts.lock_problem)
-    if facts.floating and provider != "local":
-        names = ", ".join(facts.floating[:_MAX_FLOATING])
-        more = ", …" if len(facts.floating) > _MAX_FLOATING else ""
-        text = f"the environment floats: {names}{more} can have another version in each trial; "
-        requirements = study.trial.requirements or ""
-        lock = "name a lock"
-        if requirements.endswith(".py"):
-            lock = f"lock them: uv lock --script {requirements}"
-        yield Note("trial.requirements", f"{text}write exact versions, or {lock}")
+    if provider != "local":  # which installs nothing
+        yield from _check_locked(study.trial.requirements or "", facts)
     yield from _check_size(lookup.source)
     for name in lookup.source.absent:
         fields = {study.trial.script: "script", study.trial.requirements: "requirements"}
@@ -156,6 +150,23 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
             yield Note(path, f"{upload} is uploaded to {address}")
     for name in lookup.variables.unset:
         yield Finding("refused", "trial.env", f"the variable {name} is not set in this shell")
+
+
+def _check_locked(requirements: str, facts: Facts) -> Iterator[Note]:
+    """Yield which packages are not always the same."""
+    keep = f"uv lock --script {shlex.quote(requirements)}"
+    if facts.locked:
+        count = format_count(facts.locked.count("=="), "package")
+        text = f"{count} with exact versions and hashes, which uv has chosen now for this plan"
+        yield Note("trial.requirements", f"{text}; to keep them for later plans: {keep}")
+    elif facts.floating:
+        names = ", ".join(facts.floating[:_MAX_FLOATING])
+        more = ", …" if len(facts.floating) > _MAX_FLOATING else ""
+        text = f"the environment floats: {names}{more} can have another version in each trial"
+        cure = "write exact versions, or name a lock"
+        if facts.unlocked:
+            text, cure = f"{text}. {facts.unlocked}", f"lock them: {keep}"
+        yield Note("trial.requirements", f"{text}; {cure}")
 
 
 def check_secrets(study: Study, facts: Facts) -> Iterator[Finding]:

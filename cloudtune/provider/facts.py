@@ -160,6 +160,11 @@ class Facts:
     """What does not count in files of the warm start."""
     floating: tuple[str, ...] = ()
     """The required packages of which each trial may get another version."""
+    locked: str = ""
+    """What pip reads for the header of a script, with exact versions, which uv found for the plan;
+    empty if the source has a lock."""
+    unlocked: str = ""
+    """Why uv has not locked the header of a script."""
     lock_problem: str = ""
     """Why the requirements cannot be converted to what pip reads."""
     emulated: bool = False

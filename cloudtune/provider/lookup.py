@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cloudtune.bundle.python_version import required_python
+from cloudtune.bundle.python_version import declared_pythons, find_misfit, required_pythons
 from cloudtune.ledger.home import state_folder
 from cloudtune.provider.facts import Facts, Inputs, SourceFiles, Variables
 from cloudtune.provider.source_size import disk_shortage, largest_folders
@@ -31,14 +31,32 @@ def uses_launcher(study: Study, facts: Facts) -> bool:
     return has_code(study) and facts.lookup.code_address is None
 
 
-def python_requirement(study: Study, facts: Facts) -> list[int | str] | None:
-    """Return the oldest minor version of Python 3 for the code and what requires it, as JSON data.
+def required_pythons_of(study: Study, facts: Facts, *, declared: bool = False) -> list[list[str]]:
+    """Return the versions of Python for the code that is sent, each with what requires it.
 
-    None if no code is sent.
+    They are ``pythons`` of the lookup's data, for `python_misfit`.
+
+    Args:
+        study: The study.
+        facts: What is known before the lookup.
+        declared: Only those that files declare as ``requires-python``.
     """
-    if facts.source is None:
-        return None
-    return list(required_python(facts.source, study.trial.script, study.trial.module))
+    source, trial = facts.source, study.trial
+    if source is None:
+        return []
+    if declared:
+        pythons = declared_pythons(source, trial.script, trial.requirements)
+    else:
+        pythons = required_pythons(source, trial.script, trial.module, trial.requirements)
+    return [list(each) for each in pythons]
+
+
+def python_misfit(facts: Facts, version: str) -> str:
+    """Return what of the code requires another version of Python than that of the place.
+
+    Empty if the version fits.
+    """
+    return find_misfit(facts.data.get("pythons", ()), version)
 
 
 def code_address(study: Study, provider: str) -> str | None:

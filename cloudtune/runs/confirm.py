@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ def plan_confirmation(
     if source.is_dir():
         data.setdefault("trial", {})["source"] = dict.fromkeys(providers, str(source))
         copy = source.resolve()
-        bundles[copy] = read_bundle(copy, (), None, facts.get("unhashed", ()))
+        bundle = read_bundle(copy, (), None, facts.get("unhashed", ()))
+        bundles[copy] = replace(bundle, locked=facts.get("locked", ""))
     study = Study.model_validate(data)
     study.set_source(record.file, {})
     seed = job.seed or 0

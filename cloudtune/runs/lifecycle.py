@@ -188,7 +188,7 @@ def _add_files(
     facts, requirements = plan.facts, plan.study.trial.requirements
     copy = ledger.job_folder(facts.run_id, plan.provider) / "source"
     if facts.source is not None and is_converted(requirements):
-        write_requirements(copy, requirements)
+        write_requirements(copy, requirements, facts.locked)
         plan = _replan(plan, facts.source_hash, (*facts.unhashed, CONVERTED))
         facts = plan.facts
     if not generated:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from cloudtune.provider import Facts, Inputs, Lookup, Price, Study, largest_resources
 from cloudtune.provider.lookup import (
     count_certain_trials,
     environment_variables,
     has_module,
+    required_pythons_of,
     source_files,
 )
 from cloudtune_local.settings import LocalSettings
@@ -49,6 +53,7 @@ def lookup(study: Study, settings: LocalSettings, facts: Facts) -> Lookup:
         inputs=Inputs(inputs, absent=tuple(absent)),
         data={
             "python": python,
+            **_declared_pythons(study, facts, python),
             **_start_errors(study, facts, python),
             "system": os.name,
             "cores": os.cpu_count() or 1,
@@ -71,6 +76,31 @@ def find_interpreter(python: str | None, base: Path) -> str | None:
             if executable := shutil.which("python", path=str(folder)):
                 return executable
     return sys.executable
+
+
+def _declared_pythons(study: Study, facts: Facts, python: str | None) -> dict[str, Any]:
+    """Return the version of the trials' Python and those that the code declares, if it does."""
+    if python is None or not (study.trial.script or study.trial.module):
+        return {}
+    declared = required_pythons_of(study, facts, declared=True)
+    version = _python_version(python) if declared else ""
+    return {"pythons": declared, "version": version} if version else {}
+
+
+def _python_version(python: str) -> str:
+    """Return the version of an interpreter; empty if it does not answer."""
+    if python == sys.executable:
+        return platform.python_version()
+    script = "import platform; print(platform.python_version())"
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            [python, "-I", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=_MODULE_TIMEOUT,
+            check=True,
+        ).stdout.strip()
+    return ""
 
 
 def _start_errors(study: Study, facts: Facts, python: str | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from cloudtune.provider import (
     format_count,
     largest_resources,
 )
+from cloudtune.provider.lookup import python_misfit
 from cloudtune_local.source import MAX_KEPT_BYTES
 
 _MIN_COPIES = 100
@@ -27,6 +28,7 @@ def rules(fitted: FittedStudy, facts: Facts) -> list[Finding | Note]:
     """Return the findings and notes of a study on this machine."""
     return [
         *_code(fitted, facts.data),
+        *_python(facts),
         *_copies(fitted, facts.lookup.source.size),
         *_inputs(fitted, facts.lookup.inputs.addresses),
         *_resources(fitted, facts.data),
@@ -51,6 +53,16 @@ def _code(fitted: FittedStudy, data: Any) -> Iterator[Finding | Note]:
         yield Note("trial.python", f"trials run with {data['python']}")
     if trial.requirements:
         yield Note("trial.requirements", "not installed locally: the trials' Python must have them")
+
+
+def _python(facts: Facts) -> Iterator[Finding]:
+    version = facts.data.get("version", "")
+    if version and (misfit := python_misfit(facts, version)):
+        reason = (
+            f"{facts.data['python']} is Python {version}, and {misfit}: set trial.python to such a "
+            "Python, or correct requires-python"
+        )
+        yield Finding("refused", "trial.python", reason)
 
 
 def _copies(fitted: FittedStudy, size: int) -> Iterator[Note]:

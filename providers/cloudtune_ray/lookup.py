@@ -64,7 +64,7 @@ def _packages(study: Study, facts: Facts) -> list[str]:
     if not name or facts.source is None:
         return []
     try:
-        text = read_requirements(facts.source, name).text
+        text = read_requirements(facts.source, name, facts.locked).text
     except (OSError, UnicodeDecodeError, UsageError):
         return []  # the core reports it
     lines = (line.split(" #")[0].strip() for line in text.splitlines())

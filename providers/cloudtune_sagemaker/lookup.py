@@ -27,7 +27,7 @@ from cloudtune.provider.lookup import (
     environment_variables,
     find_inputs,
     is_loopback,
-    python_requirement,
+    required_pythons_of,
     source_files,
 )
 from cloudtune.provider.uploads import content_hash, upload_address
@@ -91,7 +91,7 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         "algorithm": settings.algorithm,
         "instance_types": types,
         "launcher": launcher_hash(),
-        "python": python_requirement(study, facts),
+        "pythons": required_pythons_of(study, facts),
     }
     return Lookup(
         price=hour_price(region, types, settings),

@@ -17,7 +17,7 @@ from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     find_inputs,
-    python_requirement,
+    required_pythons_of,
     source_files,
 )
 from cloudtune.provider.uploads import content_hash, upload_address
@@ -57,7 +57,7 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     data: dict[str, Any] = {name: value or placeholders[name] for name, value in values.items()}
     project, location, image = data["project"], data["location"], data["image"]
     data["prefix"] = settings.prefix
-    data["python"] = python_requirement(study, facts)
+    data["pythons"] = required_pythons_of(study, facts)
     data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
     inputs = _inputs(study, facts, uploads_uri(data))
     return Lookup(

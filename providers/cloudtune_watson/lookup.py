@@ -17,6 +17,7 @@ from cloudtune.provider.lookup import (
     environment_variables,
     find_inputs,
     input_address,
+    required_pythons_of,
     source_files,
 )
 from cloudtune_watson.backend import STAND_INS
@@ -81,6 +82,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         "prefix": settings.prefix,
         "certificate": str(certificate) if certificate else None,
         "certificate_is_there": certificate is not None and certificate.is_file(),
+        "pythons": required_pythons_of(study, facts),
         "key_is_set": bool(os.environ.get(settings.key_variable)),
     }
     has_volume = backend is None or backend.has_volume

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 from dataclasses import replace
 from functools import partial
@@ -210,3 +211,32 @@ def test_the_trials_of_an_emulator_unpack_the_source(
     planned = plan(study, "vertex", base=tmp_path, emulated=emulated)
     refused = [f for f in planned.refused if f.path == "trial.source"]
     assert (not refused) == fits
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "where"),
+    [
+        ("train.py", "# /// script\n# requires-python = '>=3.99'\n# ///\n", "train.py, line 2"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.99'\n", "pyproject.toml, line 2"),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.11'\n", ""),
+    ],
+)
+def test_the_python_of_the_trials_is_one_that_the_code_declares(
+    tmp_path: Path, file: str, text: str, where: str
+) -> None:
+    data = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"x": {"type": "int", "min": 0, "max": 4}},
+        "strategy": "grid",
+        "trial": {"script": "train.py", "python": sys.executable},
+    }
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / file).write_text(text)
+    findings = plan(Study.model_validate(data), "local", base=tmp_path).findings
+    assert bool(findings) == bool(where), findings
+    for finding in findings:
+        assert (finding.kind, finding.path) == ("refused", "trial.python")
+        assert finding.reason == (
+            f"{sys.executable} is Python {platform.python_version()}, and requires-python in "
+            f"{where} needs >=3.99: set trial.python to such a Python, or correct requires-python"
+        )

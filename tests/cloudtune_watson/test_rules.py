@@ -541,3 +541,26 @@ def test_deployment_jobs_stop_no_trial(base: Path) -> None:
     plan = support.plan_of(support.study_of("jobs", {"strategy": strategy}), base)
     assert "name a resource" in plan.said("strategy.resource")
     assert plan.at("strategy.resource") == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "software", "refused"),
+    [
+        ("wml", "tensorflow_rt24.1-py3.11", True),
+        ("jobs", "runtime-25.1-py3.12", False),
+        ("jobs", "mine", False),
+    ],
+)
+def test_a_specification_has_a_python_that_the_code_accepts(
+    backend: str, software: str, base: Path, *, refused: bool
+) -> None:
+    header = "# /// script\n# requires-python = '>=3.12'\n# ///\n"
+    (base / "train.py").write_text(header)
+    plan = support.plan_of(support.study_of(backend, software_spec=software), base)
+    path = "providers.watson.software_spec"
+    assert ("refused" in plan.at(path)) == refused, plan.found
+    if refused:
+        assert plan.said(path) == (
+            f"{software} has Python 3.11, and requires-python in train.py, line 2 needs >=3.12: "
+            "choose another specification"
+        )

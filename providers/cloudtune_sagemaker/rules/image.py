@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, FittedStudy
-from cloudtune.provider.lookup import has_code
+from cloudtune.provider.lookup import has_code, python_misfit
 from cloudtune_sagemaker.resources import ECR_ADDRESS
 from cloudtune_sagemaker.rules.settings import REGIONS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
@@ -52,7 +52,7 @@ def image_rules(
         )
     if has_code(fitted.study):
         yield from _no_script(field, match, facts)
-        yield from _old_python(field, match["tag"] or "", facts)
+        yield from _other_python(field, match["tag"] or "", facts)
 
 
 def _not_ecr(image: str) -> str:
@@ -79,17 +79,14 @@ def _no_script(field: str, match: re.Match[str], facts: Facts) -> Iterator[Findi
         yield refuse(field, f"{name} is an image for inference: the one for training is {training}")
 
 
-def _old_python(field: str, tag: str, facts: Facts) -> Iterator[Finding]:
-    required: tuple[int, str] | None = facts.data.get("python")
+def _other_python(field: str, tag: str, facts: Facts) -> Iterator[Finding]:
     python = _PYTHON.search(tag)
-    if required is None or python is None:
+    if python is None or not (python[2] or int(python[1]) < 3):
         return
-    minor, reason = required
-    major, image_minor = int(python[1]), int(python[2]) if python[2] else None
-    if major < 3 or (image_minor is not None and image_minor < minor):
-        version = f"{major}.{image_minor}" if image_minor is not None else str(major)
+    version = f"{python[1]}.{python[2]}" if python[2] else python[1]
+    if misfit := python_misfit(facts, version):
         yield refuse(
             field,
-            f"the image has Python {version}, and {reason} needs 3.{minor}: choose an image whose "
-            f"tag has py3{minor} or newer",
+            f"the image has Python {version}, and {misfit}: choose an image whose tag has such a "
+            "version, as in py310",
         )

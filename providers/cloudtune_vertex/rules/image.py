@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding
+from cloudtune.provider.lookup import python_misfit
 from cloudtune_vertex.rules.settings import refuse
 from cloudtune_vertex.settings import VertexSettings
 
@@ -34,16 +35,14 @@ def image_rules(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
             "must be the address of an image: HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, for "
             "example us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
         )
-    required: tuple[int, str] | None = facts.data.get("python")
     python = _PYTHON.search(settings.image) if facts.data["prebuilt"] else None
-    if required is None or python is None or facts.emulated:
+    if python is None or facts.emulated:
         return
-    minor, reason = required
-    if int(python[1]) < minor:
+    if misfit := python_misfit(facts, f"3.{python[1]}"):
         yield refuse(
             "image",
-            f"the image has Python 3.{python[1]}, and {reason} needs 3.{minor}: choose an image "
-            f"with py3{minor} or newer in its name, or your own",
+            f"the image has Python 3.{python[1]}, and {misfit}: choose an image with such a "
+            "version in its name, as in py310, or your own",
         )
 
 

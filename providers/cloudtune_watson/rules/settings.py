@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cloudtune.provider import Facts, Finding, Mode, Note
+from cloudtune.provider.lookup import python_misfit
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.backends import BACKENDS
 from cloudtune_watson.layout import TAG
@@ -22,6 +23,8 @@ from cloudtune_watson.versions import (
     short_version,
 )
 
+_PYTHON = re.compile(r"-py(3\.\d+)$")
+"""The Python of IBM's specifications, such as runtime-25.1-py3.12."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -58,6 +61,7 @@ def settings_rules(
             text = f"IBM ended the support of Cloud Pak for Data 4.6 to 4.8 on {END_OF_SUPPORT}"
             yield Note(f"{SETTINGS}.version", text)
         yield from backend.version_rules(settings, settings.version)
+    yield from _python(settings, backend, facts)
     yield from _sign_in(settings, facts)
     yield from _foreign_settings(settings, backend)
     if "space_id" in backend.settings:
@@ -68,6 +72,17 @@ def settings_rules(
                 yield _refused(f"tags.{number}", reason)
     if "project_id" in backend.settings and settings.space_id and settings.project_id:
         yield _refused("project_id", "set only one of space_id and project_id")
+
+
+def _python(settings: WatsonSettings, backend: Backend, facts: Facts) -> Iterator[Finding]:
+    """Yield what requires another Python than the one in the name of the software specification."""
+    software = settings.software_spec or ""
+    python = _PYTHON.search(software)
+    if python is None or facts.emulated or "software_spec" not in backend.settings:
+        return
+    if misfit := python_misfit(facts, python[1]):
+        reason = f"{software} has Python {python[1]}, and {misfit}: choose another specification"
+        yield _refused("software_spec", reason)
 
 
 def _foreign_settings(settings: WatsonSettings, backend: Backend) -> Iterator[Finding]:

@@ -1,144 +1,32 @@
-"""Locks as pip reads them. The locks have the form of uv 0.13.9, with made-up packages."""
+"""Locks as pip reads them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from packaging.markers import default_environment
-from packaging.requirements import Requirement
 
 from cloudtune.bundle.launcher import launch_data
-from cloudtune.bundle.locked_requirements import CONVERTED, LockError, read_requirements
+from cloudtune.bundle.locked_requirements import CONVERTED, read_requirements
+from cloudtune.bundle.script_header import LockError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan
 from cloudtune.runs import lifecycle
 from cloudtune.runs.source_check import require_unchanged_source
 from cloudtune.study.study import Study
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def package(name: str, version: str = "1.0", more: str = "", registry: str = "") -> str:
-    registry = registry or "https://main.example/simple"
-    return f"""
-[[package]]
-name = "{name}"
-version = "{version}"
-source = {{ registry = "{registry}" }}
-{more}
-sdist = {{ url = "https://x/{name}.tar.gz", hash = "sha256:{sha(name)}", size = 1 }}
-wheels = [{{ url = "https://x/{name}.whl", hash = "sha256:{sha(name + version)}", size = 1 }}]
-"""
-
-
-ROOT = """
-version = 1
-revision = 3
-requires-python = ">=3.10"
-
-[[package]]
-name = "proj"
-version = "0.1.0"
-source = { virtual = "." }
-dependencies = [
-    { name = "plain" },
-    { name = "extra", extra = ["more"] },
-    { name = "winonly", marker = "sys_platform == 'win32'" },
-    { name = "forked", version = "1.0", marker = "python_full_version < '3.12'" },
-    { name = "forked", version = "2.0", marker = "python_full_version >= '3.12'" },
-]
-
-[package.dev-dependencies]
-dev = [{ name = "unused" }]
-"""
-UV_LOCK = ROOT + "".join(
-    [
-        package(
-            "plain",
-            more="""dependencies = [
-    { name = "both", marker = "sys_platform == 'linux'" },
-    { name = "loop" },
-]""",
-        ),
-        package(
-            "extra",
-            registry="https://index.example/simple",
-            more='dependencies = [{ name = "both", marker = "sys_platform == \'darwin\'" }]',
-        )
-        + '\n[package.optional-dependencies]\nmore = [{ name = "optional" }]\n',
-        package("winonly", more='dependencies = [{ name = "deep", marker = "os_name == \'nt\'" }]'),
-        package("forked"),
-        package("forked", "2.0"),
-        package("both"),
-        package("deep"),
-        package("loop", more='dependencies = [{ name = "plain" }]'),
-        package("optional"),
-        package("unused"),
-    ]
+from tests.cloudtune.bundle.locks import (
+    HEADER,
+    PLAIN_HEADER,
+    PYLOCK,
+    ROOT,
+    SCRIPT_LOCK,
+    UV_LOCK,
+    installed,
+    package,
+    sha,
+    write,
 )
-PYLOCK = f"""
-lock-version = "1.0"
-created-by = "uv"
-
-[[packages]]
-name = "plain"
-version = "1.0"
-index = "https://main.example/simple"
-sdist = {{ url = "https://x/plain.tar.gz", hashes = {{ sha256 = "{sha("a")}" }} }}
-wheels = [{{ url = "https://x/plain.whl", hashes = {{ sha256 = "{sha("b")}" }} }}]
-
-[[packages]]
-name = "other"
-version = "2"
-marker = "sys_platform == 'win32'"
-index = "https://index.example/simple"
-wheels = [{{ url = "https://x/other.whl", hashes = {{ sha256 = "{sha("c")}" }} }}]
-"""
-HEADER = """#!/usr/bin/env python3
-# /// script
-# requires-python = ">=3.10"
-# dependencies = [
-#     "plain>=1",
-#     "exact==2.0",
-# ]
-# ///
-import plain
-"""
-SCRIPT_LOCK = f"""version = 1
-revision = 3
-
-[manifest]
-requirements = [{{ name = "plain", specifier = ">=1" }}]
-{package("plain", more='dependencies = [{ name = "both" }]')}{package("both")}
-"""
-
-
-def write(folder: Path, **files: str) -> Path:
-    for name, text in files.items():
-        (folder / name.replace("__", ".")).write_text(text)
-    return folder
-
-
-def installed(text: str, **environment: str) -> dict[str, str]:
-    """Return what pip installs somewhere: the version of each package."""
-    versions: dict[str, str] = {}
-    for line in text.splitlines():
-        words, *hashes = re.split(r"\s+--hash=", line)
-        if not line.startswith("--"):
-            requirement = Requirement(words)
-            assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes)
-            assert hashes
-            here: Any = {**default_environment(), **environment}
-            if requirement.marker is None or requirement.marker.evaluate(here):
-                versions[requirement.name] = str(requirement.specifier)
-    return versions
 
 
 def test_a_lock_of_uv_has_what_its_project_needs_on_each_system(tmp_path: Path) -> None:
@@ -165,7 +53,7 @@ def test_a_lock_of_uv_has_what_its_project_needs_on_each_system(tmp_path: Path) 
 
 
 def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
-    write(tmp_path, pylock__toml=PYLOCK, train__py=HEADER, train__py__lock=SCRIPT_LOCK)
+    write(tmp_path, pylock__toml=PYLOCK, train__py=PLAIN_HEADER, train__py__lock=SCRIPT_LOCK)
     text = read_requirements(tmp_path, "pylock.toml").text
     assert text.splitlines() == [
         "--extra-index-url https://main.example/simple",
@@ -182,9 +70,10 @@ def test_a_pylock_and_the_lock_of_a_script_are_read(tmp_path: Path) -> None:
 def test_a_version_of_the_lock_of_a_script_is_for_its_pythons(tmp_path: Path) -> None:
     forks = {"1.0": "python_full_version < '3.11'", "2.0": "python_full_version >= '3.11'"}
     lock = 'version = 1\n[manifest]\nrequirements = [{ name = "forked", specifier = ">=1" }]\n'
+    header = PLAIN_HEADER.replace("plain", "Forked")
     for version, marker in forks.items():
         lock += package("forked", version, f'resolution-markers = ["{marker}"]')
-    write(tmp_path, train__py=HEADER, train__py__lock=lock)
+    write(tmp_path, train__py=header, train__py__lock=lock)
     text = read_requirements(tmp_path, "train.py").text
     for python, version in (("3.10.2", "==1.0"), ("3.11.0", "==2.0")):
         assert installed(text, python_full_version=python) == {"forked": version}
@@ -298,14 +187,7 @@ def test_the_copy_of_the_source_has_what_pip_reads(folder: Path, on: str) -> Non
         assert made.facts.data["packages"] == text.splitlines()
 
 
-def test_the_plan_says_what_floats_and_what_cannot_be_read(folder: Path) -> None:
-    texts = [n.text for n in plan(study("train.py"), "slurm", base=folder, emulated=True).notes]
-    (text,) = [
-        each
-        for each in texts
-        if each.startswith("the environment floats: plain, what exact needs ")
-    ]
-    assert text.endswith("write exact versions, or lock them: uv lock --script train.py")
+def test_a_lock_does_not_float_and_the_plan_says_what_cannot_be_read(folder: Path) -> None:
     fixed = plan(study("uv.lock"), "slurm", base=folder, emulated=True)
     assert "floats" not in json.dumps([note.text for note in fixed.notes])
     here = plan(study("train.py"), "local", base=folder)
