@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
-from cloudtune.bundle.script_header import MAX_BYTES, LockError, read_header
+from cloudtune.errors import UsageError
 from cloudtune.study.regular_files import read_regular
 
 OLDEST = 7
 """The minor version of Python 3 that cloudtune's launcher requires."""
+_MAX_BYTES = 64 * 1024**2
 _PATCHES = 100
 """More releases than a minor version of Python gets."""
 _DECLARATION = re.compile(r"""^\W*requires-python\W*=""", re.MULTILINE)
@@ -40,18 +41,15 @@ def declared_pythons(
 
     These are ``pyproject.toml``, and the headers (PEP 723) or locks of the script and requirements.
     """
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     files = {"pyproject.toml", *filter(None, [script, requirements])}
     files |= {f"{name}.lock" for name in files if name.endswith(".py")}
     declared: list[RequiredPython] = []
     for name in sorted(files):
         if not name.endswith((".py", ".toml", ".lock")):
             continue
-        with suppress(OSError, ValueError, AttributeError, TypeError, LockError, InvalidSpecifier):
-            text = read_regular(source / name, MAX_BYTES).decode()
-            versions = _requires_python(text, name)
-            if str(SpecifierSet(versions)):
+        with suppress(OSError, ValueError, AttributeError, TypeError, UsageError):
+            text = read_regular(source / name, _MAX_BYTES).decode()
+            if versions := _requires_python(text, name):
                 line = _DECLARATION.search(text)
                 number = text.count("\n", 0, line.start()) + 1 if line else 1
                 reason = f"requires-python in {name}, line {number}"
@@ -60,13 +58,27 @@ def declared_pythons(
 
 
 def _requires_python(text: str, name: str) -> str:
-    if name.endswith(".py"):
-        return read_header(text, name).requires_python
-    import tomllib
+    """Return what a file declares; empty if it does not.
 
-    document = tomllib.loads(text)
-    table = document.get("project", {}) if Path(name).name == "pyproject.toml" else document
-    return str(table.get("requires-python", ""))
+    Raises:
+        ValueError: If the file or what it declares is invalid.
+        UsageError: If the script has no header.
+    """
+    if "requires-python" not in text:
+        return ""
+    if name.endswith(".py"):
+        from cloudtune.bundle.script_header import read_header
+
+        versions = read_header(text, name).requires_python
+    else:
+        import tomllib
+
+        document = tomllib.loads(text)
+        table = document.get("project", {}) if Path(name).name == "pyproject.toml" else document
+        versions = table.get("requires-python", "")
+    from packaging.specifiers import SpecifierSet
+
+    return str(SpecifierSet(versions)) and versions
 
 
 def find_misfit(required: Iterable[Sequence[str]], version: str) -> str:

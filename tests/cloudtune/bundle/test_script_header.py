@@ -160,7 +160,7 @@ def index(tmp_path: Path) -> Iterator[str]:
         (place / "index.html").write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
 
     class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - theirs
             pass
 
     handler = partial(Handler, directory=str(tmp_path / "index"))
