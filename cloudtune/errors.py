@@ -81,6 +81,10 @@ class UsageError(CloudtuneError):
     """The call cannot be carried out; the message explains what to change."""
 
 
+class LockError(UsageError):
+    """A lock of packages cannot be used; the message says why, and what to do."""
+
+
 class AlreadyExportedError(UsageError):
     """The destination already has an export of the same run."""
 

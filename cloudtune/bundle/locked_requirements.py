@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from cloudtune.bundle.script_header import MAX_BYTES, LockError, lock_with_uv, read_header
+from cloudtune.errors import LockError
 from cloudtune.study.regular_files import read_regular
 
 CONVERTED = "cloudtune-requirements.txt"
 """The file in the copy of the source that pip reads instead of a lock or a script."""
+_MAX_BYTES = 64 * 1024**2
 _MAX_WAYS = 256
 """Conditions under which a package is needed."""
 _NOT_FROM_AN_INDEX = ("git", "vcs", "directory", "editable", "path", "archive")
@@ -59,7 +60,9 @@ def lock_header(source: Path, name: str) -> str:
         LockError: If uv is absent or fails, or pip cannot check what it has locked.
         OSError: If the script cannot be read.
     """
-    read_header(read_regular(source / name, MAX_BYTES).decode("utf-8"), name)
+    from cloudtune.bundle.script_header import lock_with_uv, read_header
+
+    read_header(read_regular(source / name, _MAX_BYTES).decode("utf-8"), name)
     return _join(_read_lock(lock_with_uv(source / name), "uv's lock"))
 
 
@@ -78,14 +81,16 @@ def read_requirements(source: Path, name: str, locked: str = "") -> Requirements
     """
     if locked:
         return Requirements(locked, ())
-    text = read_regular(source / name, MAX_BYTES).decode("utf-8")
+    text = read_regular(source / name, _MAX_BYTES).decode("utf-8")
     if name.endswith(".py"):
+        from cloudtune.bundle.script_header import read_header
+
         dependencies = read_header(text, name).dependencies
         if is_unlocked(source, name):
             floating = _floating(dependencies, "what {} needs")
             return Requirements(_join(dependencies), tuple(floating))
         lock = Path(f"{name}.lock")
-        text = read_regular(source / lock, MAX_BYTES).decode("utf-8")
+        text = read_regular(source / lock, _MAX_BYTES).decode("utf-8")
         return Requirements(_join(_read_lock(text, lock.name, dependencies)), ())
     if not is_converted(name):
         return Requirements(text, tuple(_floating(text.splitlines())))

@@ -17,7 +17,6 @@ from cloudtune.study.regular_files import read_regular
 
 OLDEST = 7
 """The minor version of Python 3 that cloudtune's launcher requires."""
-_MAX_BYTES = 64 * 1024**2
 _PATCHES = 100
 """More releases than a minor version of Python gets."""
 _DECLARATION = re.compile(r"""^\W*requires-python\W*=""", re.MULTILINE)
@@ -48,7 +47,7 @@ def declared_pythons(
         if not name.endswith((".py", ".toml", ".lock")):
             continue
         with suppress(OSError, ValueError, AttributeError, TypeError, UsageError):
-            text = read_regular(source / name, _MAX_BYTES).decode()
+            text = read_regular(source / name).decode()
             if versions := _requires_python(text, name):
                 line = _DECLARATION.search(text)
                 number = text.count("\n", 0, line.start()) + 1 if line else 1

@@ -11,19 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from cloudtune.errors import UsageError
+from cloudtune.errors import LockError
 from cloudtune.study.regular_files import read_regular
 
-MAX_BYTES = 64 * 1024**2
-"""The largest script, and the largest lock."""
+_MAX_LOCK_BYTES = 64 * 1024**2
 _TIMEOUT = 120.0
 _MAX_REASON = 400
 _HEADER = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 """As PEP 723 gives it."""
-
-
-class LockError(UsageError):
-    """A lock or a header cannot be converted; the message says why, and what to do."""
 
 
 class Header(NamedTuple):
@@ -84,7 +79,7 @@ def lock_with_uv(script: Path) -> str:
     python = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, script.name)
-        copy.write_bytes(read_regular(script, MAX_BYTES))
+        copy.write_bytes(read_regular(script))
         try:
             done = subprocess.run(
                 [uv, "lock", "--quiet", "--no-build", "--script", str(copy)],
@@ -95,7 +90,9 @@ def lock_with_uv(script: Path) -> str:
                 check=False,
             )
             if done.returncode == 0:
-                return read_regular(copy.with_name(f"{copy.name}.lock"), MAX_BYTES).decode("utf-8")
+                return read_regular(copy.with_name(f"{copy.name}.lock"), _MAX_LOCK_BYTES).decode(
+                    "utf-8"
+                )
             text = done.stderr.decode("utf-8", "replace").replace(f"{folder}{os.sep}", "")
             words = text.split() or [f"exit code {done.returncode}"]
         except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.bundle.files import find_credentials, list_files, outside_links
+from cloudtune.errors import LockError
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.outputs import unhashed_files
 from cloudtune.provider.source_size import disk_shortage
@@ -38,7 +39,6 @@ def lock_packages(bundle: Bundle, study: Study, source: Path) -> Bundle:
     if not name or not (source / name).is_file() or bundle.locked or bundle.unlocked:
         return bundle
     from cloudtune.bundle.locked_requirements import is_unlocked, lock_header
-    from cloudtune.bundle.script_header import LockError
 
     if not is_unlocked(source, name):
         return bundle
@@ -54,7 +54,6 @@ def read_pins(study: Study, source: Path | None, locked: str) -> dict[str, Any]:
     if not name:
         return {}
     from cloudtune.bundle.locked_requirements import is_converted, read_requirements
-    from cloudtune.bundle.script_header import LockError
 
     if source is None:
         problem = f"{name} must be converted, and the code is at the service already: put a"

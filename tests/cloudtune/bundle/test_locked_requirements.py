@@ -9,7 +9,7 @@ import pytest
 
 from cloudtune.bundle.launcher import launch_data
 from cloudtune.bundle.locked_requirements import CONVERTED, read_requirements
-from cloudtune.bundle.script_header import LockError
+from cloudtune.errors import LockError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan
 from cloudtune.runs import lifecycle
