@@ -1,0 +1,163 @@
+"""The site of the documentation is complete and whole by itself, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import re
+import threading
+import tomllib
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote, urljoin, urlparse
+
+import pytest
+from playwright.sync_api import Browser
+
+from scripts.commands_page import PAGE, commands_page
+from tests.cloudtune.reporting.documents.browser import browser, executable
+
+ROOT = Path(__file__).parents[1]
+
+
+class Page(HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.ids: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value and name in {"href", "src"} and tag != "link":
+                self.links.add(value)
+            elif value and name == "id":
+                self.ids.add(value)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_the_page_of_the_commands_is_made_from_the_command_line() -> None:
+    assert PAGE.read_text("utf-8") == commands_page(), "run python -m scripts.commands_page"
+
+
+def test_the_menu_has_each_page_once() -> None:
+    config = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
+    pages = list(_leaves(config["project"]["nav"]))
+    assert len(pages) == len(set(pages))
+    written = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")}
+    assert {each for each in pages if each.startswith("docs/")} == {*written, "docs/python.md"}
+
+
+def _leaves(menu: list[dict[str, Any]]) -> Iterator[str]:
+    for entry in menu:
+        for value in entry.values():
+            yield from [value] if isinstance(value, str) else _leaves(value)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Builds the site once for all workers, which fails for a link that leads nowhere."""
+    executable()
+    from scripts.site import build
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder / "site" if (folder / "site" / "index.html").exists() else build(folder)
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    handler = functools.partial(_Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_each_link_of_the_site_leads_somewhere(site: Path) -> None:
+    pages = {path: Page(path.read_text("utf-8")) for path in site.rglob("*.html")}
+    dead: list[str] = []
+    for path, page in pages.items():
+        here = path.relative_to(site).as_posix()
+        for link in page.links:
+            url = urlparse(urljoin(f"http://site/{here}", link))
+            if url.netloc != "site" or here == "404.html":
+                continue
+            target = site / unquote(url.path).lstrip("/")
+            target = target / "index.html" if target.is_dir() else target
+            known = pages[target].ids if target in pages else set[str]()
+            if not target.exists() or (target in pages and url.fragment not in {"", *known}):
+                dead.append(f"{here}: {link}")
+    assert not dead
+
+
+@pytest.mark.slow
+def test_each_public_name_and_command_has_an_entry(site: Path) -> None:
+    import cloudtune
+    from cloudtune.cli.main_group import COMMANDS
+
+    python = (site / "docs" / "python.html").read_text("utf-8")
+    for name in cloudtune.__all__:
+        assert f"<code>cloudtune.{name}</code>" in python
+    assert "Raises" in python
+    commands = Page((site / "docs" / "commands.html").read_text("utf-8")).ids
+    assert {name for group in COMMANDS.values() for name in group} <= commands
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "name", ["index.html", "docs/how-it-works.html", "docs/study.html", "docs/python.html"]
+)
+def test_a_page_asks_no_other_address_and_fits_a_phone(
+    chromium: Browser, address: str, name: str, scheme: str
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme=cast("Any", scheme)
+    )
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address + name, wait_until="networkidle")
+    if "how-it-works" in name:
+        page.wait_for_function("document.querySelectorAll('div.mermaid').length == 2")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
+    assert asked
+    assert [url for url in asked if not re.match(f"{address}|data:|blob:", url)] == []
+    assert errors == []
+    assert wide <= 390
+    assert (sum(map(int, re.findall(r"\d+", dark)[:3])) < 200) == (scheme == "dark")
+
+
+@pytest.mark.slow
+def test_the_search_finds_a_page_without_a_server(chromium: Browser, site: Path) -> None:
+    page = chromium.new_page()
+    page.goto((site / "index.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("noise floor")
+    page.wait_for_selector("a[href*='confirm.html']:visible")
+    page.close()
