@@ -116,6 +116,10 @@ def page() -> str:
         for name, each in _all(about):
             if name in recorded or each.get("fields"):
                 parts.append(_fields(name, about, each, recorded.get(name, {})))
+        if refusals := about.get("refusals"):
+            text = "All operations but `GetToken` refuse in this form:\n\n"
+            section = _fields("Refusals", about, {"fields": refusals}, {})
+            parts.append(section.replace("\n\n", f"\n\n{text}", 1))
         parts.append(_open_questions(about))
     return "\n".join(parts)
 
@@ -164,7 +168,8 @@ def listed(service: str, operation: str) -> Callable[[str], bool]:
     if "other fields" in DATA[service]:
         return lambda _path: True
     entry: dict[str, Any] = DATA[service]["operations"].get(operation, {})
-    others = tuple(path for paths in entry.get("fields", {}).values() for path in paths)
+    more = (entry.get("fields", {}), DATA[service].get("refusals", {}))
+    others = tuple(path for fields in more for paths in fields.values() for path in paths)
     dates = recorded_fields(service)
     refusals = {path for paths in dates.values() for path in paths if path.startswith("error")}
     recorded = dates.get(operation, {}).keys() | refusals

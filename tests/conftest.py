@@ -61,6 +61,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(2 * LONGEST))
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the replay of somebody's recordings does not compare, with the reasons."""
+    if "CLOUDTUNE_RECORDINGS" not in os.environ:
+        return
+    reports = [each for many in terminalreporter.stats.values() for each in many]
+    lines = [
+        text
+        for each in reports
+        if getattr(each, "when", "") == "call"
+        for name, text in each.user_properties
+        if name == "not compared"
+    ]
+    if lines:
+        terminalreporter.section("not compared")
+    for line in dict.fromkeys(lines):
+        terminalreporter.line(line)
+
+
 def pytest_collection_finish() -> None:
     """Save time in what follows.
 

@@ -26,6 +26,8 @@ from scripts import evidence
 from tests.recorded_names import form, is_name
 
 T = TypeVar("T")
+Record = Callable[[str, object], None]
+"""The fixture ``record_property``."""
 OWN = Path(__file__).parent / "recordings"
 FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
 ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
@@ -40,6 +42,7 @@ _TEXTS = ("message", "Message", "errorMessage", "FailureReason", "StatusMessage"
 _ALGORITHM = "AlgorithmError"
 """How the script's own words begin; the replay runs another script in its place."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
+_MEMBERS = re.compile(r"set: \[.*\]")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""
 
@@ -47,6 +50,10 @@ _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|
 def all_files() -> list[Path]:
     """Return the files of all recordings; their folders do not matter."""
     return sorted(path for path in FOLDER.rglob("*.json") if path.name != "accepted.json")
+
+
+NOT_COMPARED = "not compared"
+"""The property of a test with what it does not compare; see ``conftest.py``."""
 
 
 def files(service: str) -> list[Path]:
@@ -111,7 +118,10 @@ def cases(service: str, extract: Callable[[Path], Iterable[tuple[str, Any]]]) ->
     found: list[Any] = []
     for file in files(service):
         try:
-            found += [pytest.param(value, id=name) for name, value in extract(file)]
+            found += [
+                pytest.param(value, id=f"{file.stem} {name}".rstrip())
+                for name, value in extract(file)
+            ]
         except MALFORMED as error:
             found.append(pytest.param(None, id=f"{file.stem} is malformed: {error!r}"))
     return found
@@ -209,6 +219,16 @@ def masked(text: Any) -> str:
     return _OWN.sub("#", str(text).removesuffix("…").rstrip())
 
 
+def is_same_text(recorded: Any, emulated: Any) -> bool:
+    """Return whether two messages are the same; one that was cut ends with ``…``.
+
+    The members of an enumeration are many, and others each month.
+    """
+    texts = [masked(_MEMBERS.sub("set: []", str(each))) for each in (recorded, emulated)]
+    is_cut = str(recorded).rstrip().endswith("…")
+    return texts[1].startswith(texts[0].rstrip("…")) if is_cut else texts[0] == texts[1]
+
+
 def _is_left_out(recorded: Any) -> bool:
     return isinstance(recorded, str) and recorded.startswith("… (")
 
@@ -243,6 +263,15 @@ def unaccepted(service: str, operation: str, found: Iterator[tuple[str, str]]) -
             for rule in rules
         )
     ]
+
+
+def skipped(recording: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the operations of a recording that no emulator has, by the accepted reason."""
+    found: dict[str, list[str]] = {}
+    for operation in dict.fromkeys(item["operation"] for item in recording["sequence"]):
+        if reason := reason_to_skip(recording["service"], operation):
+            found.setdefault(reason, []).append(operation)
+    return found
 
 
 def reason_to_skip(service: str, operation: str) -> str | None:

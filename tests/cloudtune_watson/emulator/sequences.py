@@ -15,6 +15,7 @@ from tests.recorded import differences, reason_to_skip, unaccepted
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
 
+NOT_FOUND = 404
 TRAININGS = "/ml/v4/trainings"
 _RANKS = {
     **dict.fromkeys(("queued", "pending", "initializing"), 0),
@@ -86,7 +87,7 @@ def _differences_of_call(item: Mapping[str, Any], known: Served) -> Iterator[str
         return
     emulated = answers[status]
     if status >= 400:
-        yield from unaccepted("ibm", operation, _of_refusal(answer, emulated))
+        yield from unaccepted("ibm", operation, _of_refusal(status, answer, emulated))
     elif operation.startswith("List"):
         page = {key: value for key, value in emulated.items() if key != "next" or key in answer}
         found = differences(_without_rows(answer), _without_rows(page))
@@ -100,10 +101,13 @@ def _without_rows(page: Mapping[str, Any]) -> dict[str, Any]:
     return {key: is_list(value) if key == "resources" else value for key, value in page.items()}
 
 
-def _of_refusal(recorded: Any, emulated: Any) -> Iterator[tuple[str, str]]:
-    """Yield where the form of a refusal differs; its words depend on the request."""
+def _of_refusal(status: int, recorded: Any, emulated: Any) -> Iterator[tuple[str, str]]:
+    """Yield where a refusal differs: its words depend on the request, and so may its code.
+
+    What does not exist is refused with one code.
+    """
     for path, how in differences(recorded, emulated):
-        if how in {"missing", "added"}:
+        if how in {"missing", "added"} or (path.endswith(".code") and status == NOT_FOUND):
             yield path, how
 
 

@@ -71,7 +71,7 @@ def answers(operation: str) -> list[Any]:
     def extract(file: Path) -> list[tuple[str, Any]]:
         recording = recorded.read(file)
         return [
-            (f"{file.stem}-{number}", (job, str(recording["date"])[:4]))
+            (f"{number}", (job, str(recording["date"])[:4]))
             for number, item in enumerate(recording["sequence"])
             if is_described(item)
             for job in jobs_in(item)
@@ -86,12 +86,13 @@ def texts(file: Path) -> list[tuple[str, Any]]:
     return [
         (item["request"]["situation"], item)
         for item in recorded.read(file)["sequence"]
-        if item["request"].get("situation") and item["operation"] == "GetToken"
+        if item["request"].get("situation")
     ]
 
 
 @pytest.mark.parametrize("item", recorded.cases("ibm", texts))
 def test_a_wrong_key_is_refused_as_recorded(cluster: Cluster, item: dict[str, Any]) -> None:
+    assert item["operation"] == "GetToken", f"no request is known here that is refused so: {item}"
     refusal = cluster.watson.refuse({"PATH_INFO": IAM}, "wrong key")
     status, answer = refusal.status, json.loads(refusal.body)
     assert status == item["status"]
@@ -125,15 +126,22 @@ def test_the_page_has_every_field_of_an_answer(served: sequences.Served) -> None
     found = {
         operation: unlisted("ibm", operation, answer)
         for operation, answers in served.items()
-        for status, answer in answers.items()
-        if status < 400
+        for answer in answers.values()
     }
     assert {operation: paths for operation, paths in found.items() if paths} == {}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_sequence_of_calls_is_possible(served: sequences.Served, file: Path) -> None:
-    found = sequences.impossible(recorded.read(file)["sequence"], served)
+def test_a_sequence_of_calls_is_possible(
+    served: sequences.Served, file: Path, record_property: recorded.Record
+) -> None:
+    sequence = recorded.read(file)["sequence"]
+    for item in sequence:
+        if item["status"] >= 400 and not item["request"].get("situation"):
+            text = f"{file.stem}: {item['operation']} {item['status']}: {item['answer']}"
+            why = "the words of a refusal depend on its request; its form is compared"
+            record_property(recorded.NOT_COMPARED, f"{text}: {why}")
+    found = sequences.impossible(sequence, served)
     assert not found, "; ".join(found)
 
 

@@ -1,0 +1,279 @@
+"""A file of any form gets a clear verdict of the replay: recordings of others, and altered ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import recorded
+from tests.test_recordings import REPLAYED
+
+OWN = recorded.OWN
+
+
+def call(operation: str, answer: Any, **more: Any) -> dict[str, Any]:
+    return {"operation": operation, "request": {}, "status": 200, "answer": answer, **more}
+
+
+def recording(service: str, *sequence: Any) -> dict[str, Any]:
+    return {"service": service, "date": "2026-01-01", "sequence": list(sequence)}
+
+
+STOPPED = "sagemaker/custodian_test_sagemaker_hyperparameter_tuning_job_stop.json"
+CANCELLED = "vertex/custodian_vertexai_custom_job_cancel_and_delete.json"
+
+
+def middle(name: str, service: str) -> dict[str, Any]:
+    """Return the last calls of a recording, without the creation of its job."""
+    return recording(service, *json.loads((OWN / name).read_text("utf-8"))["sequence"][-2:])
+
+
+def tuning() -> dict[str, Any]:
+    """Return a recording of a tuning job of Vertex AI whose only trial has a field of its own."""
+    name = "vertex/custodian_vertexai_hp_tuning_job_field_filters.json"
+    calls = json.loads((OWN / name).read_text("utf-8"))["sequence"]
+    creation = next(each for each in calls if each["operation"].startswith("Create"))
+    read = next(each for each in calls if each["operation"].startswith("Get"))
+    job = {key: value for key, value in read["answer"].items() if key != "error"}
+    trial = {"id": "1", "state": "INFEASIBLE", "startTime": job["createTime"], "milk": "1"}
+    ended = {"state": "JOB_STATE_SUCCEEDED", "endTime": job["createTime"], "trials": [trial]}
+    return recording("vertex", creation, {**read, "answer": {**job, **ended}})
+
+
+def altered(name: str, old: str, new: str) -> dict[str, Any]:
+    """Return a recording with another text in its answers."""
+    text = (OWN / name).read_text("utf-8")
+    assert old in text
+    changed: dict[str, Any] = json.loads(text.replace(old, new))
+    return changed
+
+
+def refused(code: str, message: str) -> dict[str, Any]:
+    """Return the recording of a call about a job that does not exist."""
+    answer = {"error": {"Code": code, "Message": message}}
+    request = {"TrainingJobName": "none"}
+    return recording("sagemaker", call("DescribeTrainingJob", answer, status=400, request=request))
+
+
+def found(more: dict[str, Any]) -> dict[str, Any]:
+    """Return the recording of a search that finds a training job."""
+    described: dict[str, Any] = json.loads((OWN / COMPLETED).read_text("utf-8"))["sequence"][0]
+    job: dict[str, Any] = {"TrainingJobStatus": "Completed", **described["answer"], **more}
+    return recording("sagemaker", call("Search", {"Results": [{"TrainingJob": job}]}))
+
+
+def measured(status: str) -> dict[str, Any]:
+    """Return the recording of a series of metrics."""
+    result = {"Status": status, "XAxisValues": [1], "MetricValues": [0.5]}
+    query = {
+        "MetricName": "x",
+        "ResourceArn": "arn:aws:sagemaker:us-east-1:111122223333:training-job/none",
+        "MetricStat": "Last",
+        "Period": "IterationNumber",
+        "XAxisType": "IterationNumber",
+    }
+    request = {"MetricQueries": [query]}
+    answer = {"MetricQueryResults": [result]}
+    return recording("sagemaker", call("BatchGetMetrics", answer, request=request))
+
+
+CALLS = "sagemaker/texts_calls_refused.json"
+REFUSED = "vertex/texts_create_refused.json"
+TUNED = "vertex/custodian_vertexai_hp_tuning_job_query.json"
+COMPLETED = "sagemaker/cli_describe_training_job_completed_2025-05.json"
+FAILED = "sagemaker/custodian_test_sagemaker_hyperparameter_tuning_job_query.json"
+MISSING = "Requested resource not found."
+
+
+PAGE: dict[str, Any] = {
+    "limit": 100,
+    "first": {"href": "/ml/v4/deployments?limit=100"},
+    "total_count": 0,
+    "resources": [],
+}
+
+
+def ibm_job(state: str) -> dict[str, Any]:
+    """Return what IBM says of a deployment job, without what states have in common."""
+    answer = {"metadata": {"id": "j"}, "entity": {"scoring": {"status": {"state": state}}}}
+    return call("GetDeploymentJob", answer)
+
+
+BILLED = '"BillableTimeInSeconds": 125'
+STARTED, ENDED = '"TrainingStartTime": "2025', '"TrainingEndTime": "2025'
+
+
+def last_altered(name: str, old: str, new: str) -> dict[str, Any]:
+    """Return a recording with another text in the last answer that has it."""
+    begin, found, end = (OWN / name).read_text("utf-8").rpartition(old)
+    assert found
+    changed: dict[str, Any] = json.loads(f"{begin}{new}{end}")
+    return changed
+
+
+VERDICTS: dict[str, tuple[Any, str]] = {
+    "no-json": ("{", "not JSON"),
+    "a-list": ([], "not an object"),
+    "empty": (recording("vertex"), "sequence is missing, empty or no list"),
+    "no-date": ({**recording("vertex", call("x", {})), "date": None}, "date is missing"),
+    "no-answer": (recording("ibm", {"operation": "x"}), "call 1: answer is missing"),
+    "no-content": (recording("sagemaker", call("ListTrainingJobs", None)), ""),
+    "no-operation": (recording("ibm", {"answer": {}}), "call 1: operation is missing"),
+    "other-service": (recording("mars", call("x", {})), "mars"),
+    "sagemaker-operation": (
+        recording("sagemaker", call("MakeCoffee", {})),
+        "MakeCoffee: the emulator has no such operation",
+    ),
+    "vertex-operation": (
+        recording("vertex", call("MakeCoffee", {}, request={"path": "/v1/coffee"})),
+        "MakeCoffee: the emulator has no such operation",
+    ),
+    "ibm-operation": (recording("ibm", call("x", {"entity": {"coffee": 1}})), "answer with coffee"),
+    "ibm-unknown": (
+        recording("ibm", call("MakeCoffee", {})),
+        "MakeCoffee: the emulator has no such operation",
+    ),
+    "ibm-status": (
+        recording("ibm", call("CreateDeployment", {}, status=500)),
+        "CreateDeployment: status 500, not 202 or 400",
+    ),
+    "ibm-list": (
+        recording("ibm", call("ListDeploymentJobs", {**PAGE, "milk": 1})),
+        "ListDeploymentJobs .milk: missing",
+    ),
+    "ibm-order": (
+        recording("ibm", ibm_job("completed"), ibm_job("queued")),
+        "GetDeploymentJob: j is queued after completed",
+    ),
+    "ibm-calls": (
+        recording(
+            "ibm", call("ListDeployments", PAGE), call("DeleteDeploymentJob", {}, status=204)
+        ),
+        "",
+    ),
+    "sagemaker-field": (
+        recording("sagemaker", call("ListTrainingJobs", {"TrainingJobSummaries": [], "Milk": 1})),
+        "ListTrainingJobs 2026 .Milk: missing",
+    ),
+    "bare-description": (
+        recording("sagemaker", call("DescribeTrainingJob", {"AlgorithmSpecification": {}})),
+        "DescribeTrainingJob",
+    ),
+    "sagemaker-refusal": (refused("ValidationException", MISSING), ""),
+    "sagemaker-code": (
+        refused("Foo", MISSING),
+        "DescribeTrainingJob 2026 .error.Code: 'Foo', not 'ValidationException'",
+    ),
+    "sagemaker-message": (
+        refused("ValidationException", "bar"),
+        f"DescribeTrainingJob 2026 .error.Message: 'bar', not '{MISSING}'",
+    ),
+    "sagemaker-search": (
+        recording("sagemaker", call("Search", {"Results": [], "Milk": 1})),
+        "Search 2026 .Milk: missing",
+    ),
+    "sagemaker-result": (found({"Milk": 1}), "Search 2026 .Results[].TrainingJob.Milk: missing"),
+    "sagemaker-metrics": (measured("Complete"), ""),
+    "sagemaker-series-status": (
+        measured("Cold"),
+        "BatchGetMetrics 2026 .MetricQueryResults[].Status: 'Cold', not 'ValidationError'",
+    ),
+    "sagemaker-transition": (
+        altered(COMPLETED, "Uploading generated training model", "Uploading a cake"),
+        "'Uploading a cake'} is not there, or not in this order",
+    ),
+    "sagemaker-reason": (
+        altered(FAILED, "All training jobs failed.", "All cakes burnt."),
+        ".FailureReason: 'All cakes burnt.",
+    ),
+    "sagemaker-billed": (
+        altered(COMPLETED, BILLED, '"BillableTimeInSeconds": 999999'),
+        ".BillableTimeInSeconds 999999 is not within .TrainingTimeInSeconds 125",
+    ),
+    "sagemaker-start": (
+        altered(COMPLETED, STARTED, '"TrainingStartTime": "2026'),
+        " is after .TrainingEndTime 2025-05-16 11:13:37.265000+00:00",
+    ),
+    "sagemaker-counters": (
+        last_altered(FAILED, '"NonRetryableError": 2', '"NonRetryableError": 77'),
+        "77 trials, which may be 2",
+    ),
+    "named-volume": (
+        altered(COMPLETED, '"VolumeSizeInGB": 30', '"VolumeSizeInGB": 77'),
+        "named-volume: DescribeTrainingJob .ProfilerConfig.ProfilingIntervalInMilliseconds, Descr",
+    ),
+    "sagemaker-refused-code": (
+        altered(CALLS, '"Code": "ResourceInUse"', '"Code": "Foo"'),
+        "(400, 'ResourceInUse') == (400, 'Foo')",
+    ),
+    "sagemaker-refused-text": (
+        altered(CALLS, "Choose a different name.", "Choose a cake."),
+        "already exists. Choose a cake.",
+    ),
+    "sagemaker-refused-unknown": (
+        altered(CALLS, "Requested resource not found.", "No cake."),
+        "no request is known here that is refused so: {'Code': 'ValidationException', 'Message': ",
+    ),
+    "vertex-refused-text": (
+        altered(REFUSED, "should be specified or none.", "should be cakes."),
+        "no request is refused so here: Both `accelerator_type` and `accelerator_count` should",
+    ),
+    "vertex-refused-status": (
+        altered(REFUSED, "RESOURCE_EXHAUSTED", "CAKE"),
+        "(429, 'RESOURCE_EXHAUSTED') == (429, 'CAKE')",
+    ),
+    "vertex-count": (
+        last_altered(TUNED, '"maxTrialCount": 1', '"maxTrialCount": 7777'),
+        "GetHyperparameterTuningJob .maxTrialCount: 7777, and 1 in its request",
+    ),
+    "vertex-message": (
+        altered(CANCELLED, "The CustomJob does not exist.", "No cake."),
+        "CancelCustomJob .error.message: 'No cake.', not 'The CustomJob does not exist.'",
+    ),
+    "vertex-code": (
+        altered(CANCELLED, '"code": 404', '"code": 405'),
+        "CancelCustomJob .error.code: 405, not 404",
+    ),
+    "sagemaker-middle": (middle(STOPPED, "sagemaker"), ""),
+    "vertex-middle": (middle(CANCELLED, "vertex"), ""),
+    "vertex-trial": (tuning(), "GetHyperparameterTuningJob .trials[].milk: missing"),
+    "vertex-trials-are-no-list": (
+        recording("vertex", call("CreateHyperparameterTuningJob", {}), call("x", {"trials": 5})),
+        "its answers are malformed",
+    ),
+    "azure": (recording("azure", call("x", {})), ""),
+}
+"""Files, each with what the replay says of it; nothing if it finds no difference.
+
+Those whose names begin with ``named-`` pass, and what was not compared is named.
+"""
+
+
+@pytest.mark.slow
+def test_a_file_of_any_form_gets_a_clear_verdict(tmp_path: Path) -> None:
+    for name, (content, _) in VERDICTS.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (tmp_path / f"{name}.json").write_text(text, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
+    files = ["tests/test_recordings.py", *REPLAYED.values()]
+    ended = subprocess.run(
+        [*command, *files],
+        env={**os.environ, "CLOUDTUNE_RECORDINGS": str(tmp_path), "COLUMNS": "400"},
+        cwd=OWN.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    out = ended.stdout
+    assert ended.returncode == 1, out + ended.stderr
+    for name, (_, verdict) in VERDICTS.items():
+        fails = bool(verdict) and not name.startswith("named-")
+        assert (f"[{name}" in out) == fails, f"{name}: {out}"
+        assert verdict in out, f"{name}: {out}"
+    assert "ERROR" not in out
