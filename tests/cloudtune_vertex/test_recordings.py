@@ -37,6 +37,33 @@ def test_the_emulator_answers_as_recorded(tmp_path: Path, file: Path) -> None:
     assert not found, "\n".join(found)
 
 
+def test_a_trial_is_followed_also_if_no_answer_before_has_its_job(tmp_path: Path) -> None:
+    """So it is on a busy machine, where the emulator may be ahead of the recorded answers."""
+    (tmp_path / "recorded").mkdir()
+    emulator = Emulator(tmp_path / "recorded", seed=2)
+    job = runnable(small_job("hyperparameterTuningJobs"), {"state": "JOB_STATE_SUCCEEDED"})
+    calls: list[dict[str, Any]] = []
+
+    def call(operation: str, method: str, path: str, is_good: Any, body: Any = None) -> Any:
+        status, answer = emulator.steps.until(
+            lambda: emulator.ask(method, path, body), lambda got: is_good(got[1])
+        )
+        request = {"method": method, "path": path, "body_rebuilt_from_answer": body}
+        call = {"operation": operation, "request": request, "status": status, "answer": answer}
+        calls.append({**call, "is_compared": True})
+        return answer
+
+    path = f"{PARENT}/hyperparameterTuningJobs"
+    created = call("CreateHyperparameterTuningJob", "POST", path, bool, job)
+    path = f"/v1/{created['name']}"
+    tuning = call("GetHyperparameterTuningJob", "GET", path, lambda job: "endTime" in job)
+    path = f"/v1/{tuning['trials'][0]['customJob']}"
+    call("GetCustomJob", "GET", path, lambda job: "endTime" in job)
+    emulator.app.close()
+    recording = {"service": "vertex", "sequence": [calls[0], calls[2], calls[1]]}
+    assert replayed(tmp_path, recording) == []
+
+
 def texts(file: Path) -> list[tuple[str, Any]]:
     """Return the refusals that were recorded without their calls."""
     return [

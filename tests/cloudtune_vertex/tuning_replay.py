@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.emulation.faults import TRIAL, Rule
+from tests import recorded
 from tests.cloudtune_vertex.replay import (
+    COLLECTIONS,
     REPORTING,
     Emulator,
     Replay,
@@ -188,18 +190,35 @@ class TuningReplay(Replay):
         return age(known) < age(shown) and (self._trials.times_out or (is_trial and waits))
 
     def _judge(self, operation: str, known: Any, shown: Any) -> Iterator[str]:
+        self._pair(shown)  # also one of a later time: the calls about its trials follow
         if self._is_past(known, shown):
             return
         states = states_of(known), states_of(shown)
         if states[0] != states[1]:
             yield f"{operation} .trials[].state: {states[0]}, not {states[1]}"
-        jobs = [
-            {number: each.get("customJob", "") for number, each in trials_of(answer).items()}
-            for answer in (known, shown)
-        ]
-        for number in jobs[0].keys() & jobs[1].keys():
-            self._names |= paired(jobs[0][number], jobs[1][number])
         yield from super()._judge(operation, known, shown)
+
+    def _pair(self, shown: Any) -> None:
+        """Note the emulator's names of the trials' custom jobs."""
+        trials = trials_of(shown)
+        for name, number in self._trials.jobs.items():
+            if job := trials.get(number, {}).get("customJob"):
+                self._names |= paired(name, job)
+
+    def _ask(self, method: str, path: str, item: dict[str, Any]) -> tuple[int, Any]:
+        """Send a call; one about the job of a trial only once the emulator has started it."""
+        trial = self._trial_at(path)
+        if trial and path.rpartition("/")[2] not in self._names:
+            tuning = next(name for name in self._created if f"/{COLLECTIONS[1]}/" in name)
+            tuning_path = recorded.renamed(f"/v1/{tuning}", self._names)
+            self._pair(
+                self._emulator.steps.until(
+                    lambda: self._emulator.ask("GET", tuning_path)[1],
+                    lambda job: "customJob" in trials_of(job).get(trial, {}),
+                    self._emulator.app.busy,
+                )
+            )
+        return super()._ask(method, path, item)
 
 
 def replayed(folder: Path, recording: dict[str, Any]) -> list[str]:
