@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,12 @@ def test_a_trial_is_followed_also_if_no_answer_before_has_its_job(tmp_path: Path
     job = runnable(small_job("hyperparameterTuningJobs"), {"state": "JOB_STATE_SUCCEEDED"})
     calls: list[dict[str, Any]] = []
 
-    def call(operation: str, method: str, path: str, is_good: Any, body: Any = None) -> Any:
+    def has_ended(job: dict[str, Any]) -> bool:
+        return "endTime" in job
+
+    def call(
+        operation: str, method: str, path: str, is_good: Callable[[Any], bool], body: Any = None
+    ) -> Any:
         status, answer = emulator.steps.until(
             lambda: emulator.ask(method, path, body), lambda got: is_good(got[1])
         )
@@ -56,9 +61,9 @@ def test_a_trial_is_followed_also_if_no_answer_before_has_its_job(tmp_path: Path
     path = f"{PARENT}/hyperparameterTuningJobs"
     created = call("CreateHyperparameterTuningJob", "POST", path, bool, job)
     path = f"/v1/{created['name']}"
-    tuning = call("GetHyperparameterTuningJob", "GET", path, lambda job: "endTime" in job)
+    tuning = call("GetHyperparameterTuningJob", "GET", path, has_ended)
     path = f"/v1/{tuning['trials'][0]['customJob']}"
-    call("GetCustomJob", "GET", path, lambda job: "endTime" in job)
+    call("GetCustomJob", "GET", path, has_ended)
     emulator.app.close()
     recording = {"service": "vertex", "sequence": [calls[0], calls[2], calls[1]]}
     assert replayed(tmp_path, recording) == []
