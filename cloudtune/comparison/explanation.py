@@ -270,7 +270,8 @@ def _origin(job: StudyResult, trial: Trial, model: Surrogate | None) -> str:
     earlier = [t for t in job.trials if t.number < trial.number and t.replaces is None]
     index = len(earlier)
     own = sum(not each.proposal for each in earlier)
-    if own < len(job.study.initial_trials):
+    initial = [each.items() <= trial.parameters.items() for each in job.study.initial_trials]
+    if own < len(initial) and any(initial):
         return "it is an initial trial of the study"
     match strategy.name:
         case "random":

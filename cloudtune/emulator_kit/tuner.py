@@ -135,6 +135,7 @@ class _UntilComplete:
         self._is_complete = is_complete
         self.tell = search.tell
         self.stop_reason = search.stop_reason
+        self.has_initial_trial = search.has_initial_trial
 
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         return "done" if self._is_complete() else self._search.ask(index)

@@ -30,7 +30,6 @@ class Proposals:
         self._wait = math.inf if is_external else strategy.proposal_wait or DEFAULT_WAIT
         self._max_trials = study.limits.max_trials
         self._parallel = study.limits.parallel_trials or 1
-        self._initial = len(study.initial_trials)
         self._resource = strategy.max if strategy.resource else None
         self._load = load
         self._waiting: dict[str, Proposal] = {}
@@ -79,7 +78,7 @@ class Proposals:
             why=proposal.why,
         )
 
-    def holds(self, suggestions: int, running: int, counted: int) -> bool:
+    def holds(self, suggestions: int, running: int, counted: int, *, is_initial: bool) -> bool:
         """Return whether the next trial is left to outsiders.
 
         Their turn holds one place; the search takes the others, but none of their share of the
@@ -89,14 +88,14 @@ class Proposals:
             suggestions: The number of new trials so far.
             running: The number of trials that run.
             counted: The number of trials that count toward ``max_trials``.
+            is_initial: Whether the search has an initial trial next, which is never left to them.
         """
-        own = suggestions - len(self._started)
         taken = len(self._started) + self._passed
         is_last = False
         if self._max_trials is not None:
             is_last = self._max_trials - counted <= int(self._share * self._max_trials) - taken
         due = int(self._share * (suggestions + 1))
-        self.is_awaited = own >= self._initial and (taken < due or is_last)
+        self.is_awaited = not is_initial and (taken < due or is_last)
         if not self.is_awaited:
             self.deadline = math.inf
         elif self.deadline == math.inf:

@@ -202,7 +202,12 @@ class TrialStarts:
             return repeat
         if not is_full and (proposal := proposals.next()):
             return proposals.start(proposal, self._last_number + 1)
-        if not is_full and proposals.holds(self.suggestions, len(self._open), self.counted):
+        if not is_full and proposals.holds(
+            self.suggestions,
+            len(self._open),
+            self.counted,
+            is_initial=strategy.has_initial_trial(),
+        ):
             return "wait"
         suggestion = strategy.ask(self.suggestions)
         if suggestion == "done" and not is_full and proposals.refresh():

@@ -20,7 +20,7 @@ from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Strategy
-from cloudtune.study.search_space import Value
+from cloudtune.study.search_space import Value, assignment_key
 from cloudtune.study.validation.proposal import check_proposal
 
 MAX_WHY = 10_000
@@ -188,7 +188,7 @@ def _find_same(
 
     With a named resource, only trials that have all of it count.
     """
-    known = _identity(assignment)
+    known = assignment_key(assignment)
     whole = strategy.max if strategy.resource else None
     replaced = {trial.replaces for trial in trials}
     same = [
@@ -196,16 +196,12 @@ def _find_same(
         for trial in trials
         if trial.resource == whole
         and trial.number not in replaced
-        and _identity(trial.parameters) == known
+        and assignment_key(trial.parameters) == known
     ]
     for states in (_MEASURED, {"running", "waiting", "pending"}, {"cancelled"}):
         if match := [trial for trial in same if trial.state in states]:
             return match[-1]  # a cancelled one is repeated
-    return next((each for each in waiting if _identity(each.parameters) == known), None)
-
-
-def _identity(assignment: Mapping[str, Value]) -> frozenset[tuple[str, Value, bool]]:
-    return frozenset((name, value, isinstance(value, bool)) for name, value in assignment.items())
+    return next((each for each in waiting if assignment_key(each.parameters) == known), None)
 
 
 def _find_trial(

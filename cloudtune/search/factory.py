@@ -21,6 +21,7 @@ from cloudtune.search.sampling import (
     SearchInputs,
     best_prior_assignments,
 )
+from cloudtune.search.trial_queue import TrialQueue
 from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.search_space import Assignment, Space
 from cloudtune.study.strategies import SINGLE_OBJECTIVE, STRATEGIES
@@ -74,8 +75,9 @@ class StudyStrategy(Strategy):
 
     def __init__(self, strategy: Strategy, initial: InitialTrials, study: Study) -> None:
         self._strategy = strategy
-        self._initial = initial
-        self._suggests_initial = STRATEGIES[study.strategy.name].completes_initial_trials
+        is_list = study.strategy.name == "list"  # whose trials run as they are
+        self._initial = TrialQueue(initial.trials if is_list else initial)
+        self._is_asked_first = STRATEGIES[study.strategy.name].suggests_initial_trials
         self._counts_proposals = not STRATEGIES[study.strategy.name].is_sequence
         self._proposals = 0
         """The trials from outside so far."""
@@ -85,16 +87,23 @@ class StudyStrategy(Strategy):
     def tell(self, event: SearchEvent) -> None:
         if isinstance(event, Started) and event.proposal and event.replaces is None:
             self._proposals += 1
+        self._initial.tell(event)
         self._strategy.tell(event)
         if self._rule:
             self._rule.tell(event)
 
     @override
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
-        own = index - self._proposals
-        if self._suggests_initial and own < len(self._initial):
-            return Suggestion(self._initial.assignment(own))
-        return self._strategy.ask(index if self._counts_proposals else own)
+        assignment = None if self._is_asked_first else self._initial.first()
+        if assignment is not None:
+            return Suggestion(dict(assignment))
+        if not self._counts_proposals:
+            index += self._initial.left_out - self._proposals
+        return self._strategy.ask(index)
+
+    @override
+    def has_initial_trial(self) -> bool:
+        return self._initial.first() is not None
 
     @override
     def stop_reason(self, number: int) -> str | None:

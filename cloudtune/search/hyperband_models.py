@@ -24,6 +24,7 @@ from cloudtune.search.gaussian_process import FloatArray
 from cloudtune.search.gp_search import GPSearch, standardize
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import InitialTrials
+from cloudtune.search.trial_queue import TrialQueue
 from cloudtune.study.study import Study
 
 _MIN_MEASURED = 8
@@ -87,7 +88,8 @@ class RungModels:
     """One Gaussian process per rung, which sees a trial's events until its rung is measured."""
 
     def __init__(self, study: Study, initial: InitialTrials, rungs: int) -> None:
-        self._initial = initial
+        self._initial = TrialQueue(initial)
+        self._seed = initial.seed
         self._models: list[RungSearch] = []
         for rung in range(rungs):
             lower = self._models[-1] if rung else None
@@ -97,6 +99,7 @@ class RungModels:
 
     def tell(self, event: SearchEvent) -> None:
         """Record an event. Measurements at a rung count only after `reach_rung`."""
+        self._initial.tell(event)
         if isinstance(event, Started) and event.replaces is not None:
             self._next_rung[event.number] = self._next_rung.pop(event.replaces, 0)
         if isinstance(event, Ended):
@@ -123,9 +126,9 @@ class RungModels:
 
     def ask(self, index: int) -> Suggestion:
         """Return an initial trial while there are any, then a random or a modelled one."""
-        if index < len(self._initial):
-            return Suggestion(self._initial.assignment(index))
-        u = Random(f"{self._initial.seed}:{index}:by chance").random()
+        if (initial := self._initial.first()) is not None:
+            return Suggestion(initial)
+        u = Random(f"{self._seed}:{index}:by chance").random()
         for model in reversed(self._models):
             if u >= _RANDOM_SHARE and model.is_informed:
                 return model.ask(index)

@@ -44,13 +44,18 @@ class Strategy(Protocol):
         Args:
             index: The number of new trials so far, from 0. Repeats of interrupted trials do not
                 count, and those that were proposed from outside only if the strategy learns from
-                results. The random state derives from (seed, index).
+                results, or if they were initial trials. The random state derives from
+                (seed, index).
 
         Returns:
             A trial, ``wait`` if there is none until a running trial ends, or ``done`` if no trial
             will follow.
         """
         ...
+
+    def has_initial_trial(self) -> bool:
+        """Return whether the next new trial is an initial one of the study."""
+        return False
 
     def stop_reason(self, number: int) -> str | None:  # noqa: ARG002
         """Return why a running trial should stop early, or None; called after a measurement."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -59,11 +59,11 @@ class InitialTrials:
     def __len__(self) -> int:
         return len(self.trials)
 
-    def assignment(self, index: int) -> dict[str, Value]:
-        """Return the complete assignment of an initial trial."""
-        return complete_assignment(
-            self.axes, self.space, self.trials[index], trial_rng(self.seed, index)
-        )
+    def __iter__(self) -> Iterator[dict[str, Value]]:
+        """Return their complete assignments."""
+        for index, trial in enumerate(self.trials):
+            rng = trial_rng(self.seed, index)
+            yield complete_assignment(self.axes, self.space, trial, rng)
 
 
 class PriorTrial(Protocol):

@@ -40,6 +40,12 @@ _MAX_COUNTED = 100_000
 """Of how many assignments a constraint is checked to count those that keep it."""
 Assignment = Mapping[str, Value]
 """The values of the active parameters, by name in the order of the space."""
+AssignmentKey = frozenset[tuple[str, Value, bool]]
+
+
+def assignment_key(assignment: Assignment) -> AssignmentKey:
+    """Return what equal assignments have in common: 4 is 4.0, and 1 is not True."""
+    return frozenset((name, value, isinstance(value, bool)) for name, value in assignment.items())
 
 
 @dataclass(frozen=True)

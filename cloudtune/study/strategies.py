@@ -19,8 +19,8 @@ class StrategyTraits:
     """Whether its trials have an order of their own, so that none come first."""
     learns: bool = False
     """Whether it learns from the trials of earlier runs."""
-    completes_initial_trials: bool = True
-    """Whether initial trials are completed and come first; else it suggests them itself."""
+    suggests_initial_trials: bool = False
+    """Whether it suggests the initial trials itself."""
     is_sequence: bool = False
     """Whether its trials do not depend on the results of earlier ones."""
     example: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -39,15 +39,15 @@ class StrategyTraits:
 
 STRATEGIES: Mapping[str, StrategyTraits] = {
     "random": StrategyTraits(methods=("uniform", "sobol"), is_sequence=True),
-    "grid": StrategyTraits(has_fixed_order=True, completes_initial_trials=False, is_sequence=True),
+    "grid": StrategyTraits(has_fixed_order=True, suggests_initial_trials=True, is_sequence=True),
     "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes"), learns=True),
     "hyperband": StrategyTraits(
         is_single_objective=True,
-        completes_initial_trials=False,
+        suggests_initial_trials=True,
         example={"resource": "epochs", "max": 9},
     ),
     "genetic": StrategyTraits(methods=("nsga2", "nsga3"), learns=True),
-    "list": StrategyTraits(has_fixed_order=True, completes_initial_trials=False, is_sequence=True),
+    "list": StrategyTraits(has_fixed_order=True, is_sequence=True),
     "external": StrategyTraits(has_fixed_order=True, is_sequence=True),
 }
 if TYPE_CHECKING:

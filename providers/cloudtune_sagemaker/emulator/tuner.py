@@ -206,8 +206,8 @@ class Tuner(tuner.Tuner[TuningJob, TrainingJobs]):
         return trials
 
 
-class SearchesInTurn:
-    """A `Strategy` over several searches, one per training job definition, which take turns."""
+class SearchesInTurn(Strategy):
+    """A strategy over several searches, one per training job definition, which take turns."""
 
     def __init__(self, searches: Sequence[Strategy]) -> None:
         self._searches = list(searches)

@@ -21,6 +21,7 @@ import pytest
 
 from cloudtune import api
 from cloudtune.cli import main
+from cloudtune.comparison.explanation import explain_trial
 from cloudtune.errors import LedgerError, StudyError, UsageError
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.planning.planner import plan
@@ -203,12 +204,52 @@ def test_a_run_that_a_limit_has_ended_says_so_until_it_is_raised(case: str) -> N
     assert [t.why for t in run.results().trials if t.proposal] == ["after all"]
 
 
-def test_a_grid_has_each_assignment_once() -> None:
-    values = {"x": {"type": "discrete", "values": [1, 2, 3, 4]}}
-    with started(strategy="grid", parameters=values, limits={"parallel_trials": 1}) as run:
+IN_ORDER: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "grid": ({"strategy": "grid", "initial_trials": []}, [1, 4, 2, 3, 5, 6]),
+    "grid with initial trials": ({"strategy": "grid"}, [3, 4, 5, 1, 2, 6]),
+    "list": ({"strategy": "list"}, [3, 4, 5]),
+    "a list with repeats": (
+        {"strategy": "list", "initial_trials": [{"x": x} for x in (3, 4, 5, 4, 5)]},
+        [3, 4, 5, 4, 5],
+    ),
+    "external": ({"strategy": "external"}, [3, 4, 5]),
+    **{
+        name: ({"strategy": {**traits.example, "name": name, "seed": 1}}, [3, 4, 5])
+        for name, traits in STRATEGIES.items()
+        if name not in {"grid", "list", "external"}
+    },
+}
+
+
+@pytest.mark.parametrize("case", IN_ORDER)
+def test_what_is_proposed_before_its_turn_runs_once(case: str) -> None:
+    """It also does if the run is stopped and resumed after that."""
+    blocks, expected = IN_ORDER[case]
+    values = {"x": {"type": "discrete", "values": [1, 2, 3, 4, 5, 6]}}
+    initial = [{"x": 3}, {"x": 4}, {"x": 5}]
+    limits = {"max_trials": len(expected)}
+    common: dict[str, Any] = {"parameters": values, "initial_trials": initial, "limits": limits}
+    with started(**{**common, **blocks}) as run:
         wait_until(lambda: len(result(run.id).trials) == 1)
         run.propose({"x": 4})
-    assert [t.parameters["x"] for t in run.results().trials] == [1, 4, 2, 3]
+        run.stop()
+    api.resume(run.id, show=False)
+    trials = [trial for trial in run.results().trials if trial.state != "cancelled"]
+    assert [trial.parameters["x"] for trial in trials] == expected
+    assert [trial.parameters["x"] for trial in trials if trial.proposal] == [4]
+
+
+def test_the_search_takes_the_turn_of_an_initial_trial_that_was_proposed() -> None:
+    initial, strategy = [{"x": 3}, {"x": 4}], {"name": "random", "seed": 1}
+    with started(initial_trials=initial, strategy=strategy, limits={"max_trials": 3}) as run:
+        wait_until(lambda: len(result(run.id).trials) == 1)
+        run.propose({"x": 4})
+    origins = [explain_trial(result(run.id), number).origin for number in (1, 2, 3)]
+    assert origins == [
+        "it is an initial trial of the study",
+        "it was proposed from outside",
+        "it is a random one",
+    ]
 
 
 def test_a_share_of_the_trials_waits_and_then_the_search_goes_on() -> None:
@@ -324,7 +365,7 @@ def test_a_strategy_that_is_replayed_continues_alike(name: str) -> None:
                 start = Started(
                     number,
                     0.0,
-                    {"x": 39 - turn, "y": "a"},
+                    {"x": 39 - turn, "y": "a"} if turn > 1 else {"x": 2, "y": "b"},
                     resource=9 if name == "hyperband" else None,
                     proposal=f"{turn}",
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cloudtune.results.events import Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.study import Study
@@ -40,6 +41,7 @@ def all_of(study: Study) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while isinstance(suggestion := strategy.ask(len(found)), Suggestion):
         found.append(dict(suggestion.parameters))
+        strategy.tell(Started(len(found), 0.0, suggestion.parameters))
     assert suggestion == "done"
     return found
 
@@ -66,6 +68,8 @@ def test_a_huge_grid_starts_at_once(study_of: Callable[..., Study]) -> None:
     long = {"type": "int", "min": 0, "max": 10**12}
     fine = {"type": "float", "min": 0, "max": 1e6, "step": 1e-6}
     strategy = make_strategy(study_of(parameters={"a": long, "b": fine}, strategy="grid"), 0)
+    for number in range(1, 4):
+        strategy.tell(Started(number, 0.0, {}))
     assert strategy.ask(3) == Suggestion({"a": 0, "b": 3e-6})
 
 

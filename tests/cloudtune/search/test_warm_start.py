@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from cloudtune.planning.preflight import check_engine
+from cloudtune.results.events import Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Value
@@ -42,10 +44,21 @@ def measure(params: Mapping[str, Any], resource: int | None) -> list[dict[str, f
     return [{"loss": abs(params["x"] - 5)}]
 
 
-def suggested(of: Study, prior: list[Prior]) -> list[Any]:
-    strategy = make_strategy(of, 4, prior)
-    suggestions = [strategy.ask(index) for index in range(8)]
-    return [dict(s.parameters) if isinstance(s, Suggestion) else s for s in suggestions]
+def suggested(
+    of: Study, prior: list[Prior], proposed: Sequence[Mapping[str, Any]] = ()
+) -> list[Any]:
+    """Return the first assignments of a search, and in place of the second those proposed."""
+    strategy, found, numbers = make_strategy(of, 4, prior), list[Any](), itertools.count(1)
+    for index in range(8):
+        suggestion = strategy.ask(index + (len(proposed) if index else 0))
+        if not isinstance(suggestion, Suggestion):
+            found.append(suggestion)
+            continue
+        found.append(dict(suggestion.parameters))
+        strategy.tell(Started(next(numbers), 0.0, suggestion.parameters))
+        for parameters in proposed if index == 0 else ():
+            strategy.tell(Started(next(numbers), 0.0, parameters, proposal=str(parameters)))
+    return found
 
 
 @pytest.mark.parametrize("kind", ["same", "transfer"])
@@ -73,3 +86,11 @@ def test_a_fixed_order_does_not_change(name: str, study_of: Callable[..., Study]
 def test_cmaes_starts_with_the_best_earlier_trials(study_of: Callable[..., Study]) -> None:
     of = study(study_of, "bayesian", "cmaes", "transfer")
     assert [params["x"] for params in suggested(of, PRIOR)[:5]] == [5, 4, 6, 3, 7]
+
+
+def test_a_proposed_trial_of_those_is_not_repeated(study_of: Callable[..., Study]) -> None:
+    of = study(study_of, "random", "", "transfer")
+    proposed = [{"x": 6, "y": True}, {"x": 0, "y": False}]
+    alone, others = suggested(of, PRIOR), suggested(of, PRIOR, proposed)
+    assert [each["x"] for each in alone[:5]] == [5, 4, 6, 3, 7]
+    assert others[:-1] == [each for each in alone if each != proposed[0]]
