@@ -56,8 +56,8 @@ def propose(
             f"run {found.run} on {found.provider}: trial {trial.number} is {trial.state}"
             + (f": {measured}" if measured else "")
         )
-    if not found.has_ended and not found.is_running:
-        click.echo(f"no process runs it; continue with: cloudtune resume {found.run}", err=True)
+    if found.to_continue:
+        click.echo(found.to_continue, err=True)
     if wait and not found.has_ended:
         sys.exit(3)
     if wait and trial is not None and trial.state == "failed":

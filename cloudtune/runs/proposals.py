@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import Trial
+from cloudtune.runs.reached_limits import ended_by_limit, raise_limit
+from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Strategy
 from cloudtune.study.search_space import Value, assignment_key
 from cloudtune.study.validation.proposal import check_proposal
@@ -45,6 +47,8 @@ class Proposed:
     """The trial that runs it, or that has measured the same assignment; None if it waits."""
     is_running: bool
     """Whether a process runs the run."""
+    to_continue: str = ""
+    """What continues the run if no process runs it and the trial has no result."""
 
     @property
     def has_ended(self) -> bool:
@@ -98,9 +102,13 @@ def propose(
             if isinstance(proposal, Trial) and proposal.state in _MEASURED:
                 id_ = proposal.proposal or ""
                 return Proposed(record.id, job.provider, id_, proposal, is_running)
+            record = ledger.run(record.id)
+            job = _find_job(record, job.provider)
+            if ended := ended_by_limit(record, job, trials):
+                raise UsageError(ended)
             if proposal is None:
                 limit = plan.fitted.study.limits.max_trials
-                _require_room(ledger.run(record.id), job.provider, limit, trials, len(waiting))
+                _require_room(record, job, limit, trials, len(waiting))
             if wait and not is_running:
                 raise UsageError(
                     f"no process runs {record.id}, so nothing was proposed; continue it with: "
@@ -116,7 +124,9 @@ def propose(
             found = _find_trial(ledger, record, job, proposal)
             id_ = (proposal.proposal or "") if isinstance(proposal, Trial) else proposal.id
             result = Proposed(record.id, job.provider, id_, found, is_running)
-            if not wait or result.has_ended or not is_running:
+            if not is_running and not result.has_ended:
+                return replace(result, to_continue=_to_continue(ledger, result))
+            if not wait or result.has_ended:
                 return result
             # At most a fifth of the time is spent on reading, however many trials there are.
             time.sleep(max(_POLL_SECONDS, 4 * (time.monotonic() - begun)))
@@ -157,21 +167,24 @@ def _only_proposer(folder: Path) -> Generator[None]:
 
 
 def _require_room(
-    record: RunRecord, provider: str, limit: int | None, trials: Sequence[Trial], waiting: int
+    record: RunRecord, job: JobRecord, limit: int | None, trials: Sequence[Trial], waiting: int
 ) -> None:
-    job = next(each for each in record.jobs if each.provider == provider)
-    is_limited = job.state == "completed" and job.reason
-    if is_limited or (job.state == "failed" and "max_failed_trials" in job.reason):
-        raise UsageError(
-            f"run {record.id} has ended ({job.reason}); to let it go on, raise the limit with "
-            f"cloudtune set {record.id} limits.NAME=VALUE"
-        )
     counted = len(trials) - len({trial.replaces for trial in trials} - {None})
     if limit is not None and counted + waiting >= limit:
+        waits = f", {waiting} of which wait" if waiting else ""
+        more = raise_limit(record, job, "max_trials", trials, counted + waiting + 1)
         raise UsageError(
-            f"run {record.id} has all its {limit} trials; to allow more: cloudtune set {record.id} "
-            f"limits.max_trials={limit + 1}"
+            f"run {record.id} has all its {format_count(limit, 'trial')}{waits}; to allow more: "
+            f"{more}"
         )
+
+
+def _to_continue(ledger: Ledger, proposed: Proposed) -> str:
+    """Return what lets a run go on that no process runs."""
+    record = ledger.run(proposed.run)
+    job = _find_job(record, proposed.provider)
+    ended = ended_by_limit(record, job, [*_trials(ledger, record, job)])
+    return ended or f"no process runs it; continue with: cloudtune resume {record.id}"
 
 
 def _trials(ledger: Ledger, record: RunRecord, job: JobRecord) -> Iterator[Trial]:

@@ -32,7 +32,7 @@ from cloudtune.results.events import (
     Waiting,
 )
 from cloudtune.results.trials import Trials
-from cloudtune.search.protocol import Suggestion
+from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.quantities import Money
 from cloudtune.study.study import Study
 
@@ -86,7 +86,7 @@ class Runner:
     def close(self) -> None: ...
 
 
-class Counting:
+class Counting(Strategy):
     """Suggests x = index, so that a test sees which index a trial came from."""
 
     def __init__(self, most: int | None = None, early: int | None = None) -> None:

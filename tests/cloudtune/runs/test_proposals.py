@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pytest
 from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.comparison.explanation import explain_trial
-from cloudtune.errors import LedgerError, StudyError, UsageError
+from cloudtune.errors import LedgerError, RunFailedError, StudyError, UsageError
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.planning.planner import plan
 from cloudtune.results.events import Ended, Measured, SearchEvent, Started
@@ -178,30 +179,67 @@ def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed() -> None:
     assert api.status(run.id)[0]["jobs"][0]["proposals"] == 0
 
 
-LIMITED: dict[str, tuple[dict[str, Any], str, int]] = {
-    "timeout": ({"strategy": "external", "limits": {"timeout": "0.5s"}}, "limits.timeout=1h", 1),
-    "patience": (
-        {"limits": {"patience": 2, "max_trials": 50}, "parameters": {"x": {"values": [5, 5.5]}}},
-        "limits.patience=20",
-        12,
+LIMITED: dict[str, tuple[dict[str, Any], str]] = {
+    "timeout": (
+        {"strategy": "external", "initial_trials": [], "limits": {"timeout": "0.5s"}},
+        "limits.timeout=1s",
     ),
+    "patience": ({"limits": {"patience": 2}}, "limits.patience=4"),
+    "cost": (
+        {
+            "limits": {"max_cost": "0.01 USD"},
+            "initial_trials": [{"x": 5}] * 2,
+            "providers": {"local": {"prices": {"hour": "90000 USD"}}},
+        },
+        "'limits.max_cost=0.02 USD'",
+    ),
+    "failures": ({"limits": {"max_failed_trials": 0}}, "limits.max_failed_trials=2"),
+    "failures alike": ({"limits": {}}, "limits.max_failed_trials=6"),
+    "trials": ({"limits": {"max_trials": 3}}, "limits.max_trials=4"),
+    "trials here": (
+        {"limits": {}, "providers": {"local": {"limits": {"max_trials": 3}}}},
+        "providers.local.limits.max_trials cannot",
+    ),
+    "target": ({"objective": {"metric": "loss", "goal": "minimize", "target": 5}}, "no more"),
 }
 
 
 @pytest.mark.parametrize("case", LIMITED)
-def test_a_run_that_a_limit_has_ended_says_so_until_it_is_raised(case: str) -> None:
-    blocks, more, trials = LIMITED[case]
-    if "parameters" in blocks:
-        values = blocks["parameters"]["x"]["values"]
-        blocks = {**blocks, "parameters": {"x": {"type": "discrete", "values": [*values, 7]}}}
-        blocks |= {"strategy": "list", "initial_trials": [{"x": 5}, {"x": 5.5}, {"x": 5.5}] * 3}
-    run = ended(**blocks)
-    with pytest.raises(UsageError, match=rf"has ended \(.*cloudtune set {run.id} limits"):
-        run.propose({"x": 7})
-    assert call("set", run.id, more) == 0
-    assert run.propose({"x": 7}, why="after all").trial is None
-    api.resume(run.id, overrides=[f"limits.max_trials={trials}"], show=False)
-    assert [t.why for t in run.results().trials if t.proposal] == ["after all"]
+def test_a_run_that_a_limit_has_ended_says_which_until_it_is_raised(case: str) -> None:
+    blocks, more = LIMITED[case]
+    listed: dict[str, Any] = {
+        "strategy": "list",
+        "initial_trials": [{"x": 5}, *[{"x": 5.5}] * 5],
+        "limits": {},
+    }
+    Path("go").touch()
+    asked = study(**{**listed, **blocks})
+    if "failures" in case:
+        Path("train.py").write_text("raise SystemExit(2)", "utf-8")
+    run = lifecycle.create([plan(Study.model_validate(asked), "local")]).id
+    lifecycle.execute(run)
+    with pytest.raises(UsageError, match=re.escape(more)) as refused:
+        propose(run, {"x": 7})
+    command = re.search("cloudtune (set .*)", str(refused.value))
+    if not command:
+        assert case in {"target", "trials here"}
+        return
+    assert call(*shlex.split(command[1])) == 0
+    assert propose(run, {"x": 7}, why="after all").trial is None
+    enough = ["limits.max_cost=1000 USD"] if case == "cost" else []
+    enough += ["limits.timeout=1h", "limits.max_trials=1"] if case == "timeout" else []
+    with suppress(RunFailedError):
+        api.resume(run, overrides=enough, show=False)
+    assert [trial.why for trial in result(run).trials if trial.proposal] == ["after all"]
+
+
+def test_a_trial_that_a_limit_has_cut_off_says_so() -> None:
+    asked = study(strategy="external", limits={"timeout": "1s"})
+    run = lifecycle.create([plan(Study.model_validate(asked), "local")]).id
+    assert "cloudtune resume" in propose(run, {"x": 7}).to_continue
+    lifecycle.execute(run)
+    with pytest.raises(UsageError, match=f"cloudtune set {run} limits.timeout=2s"):
+        propose(run, {"x": 7})
 
 
 IN_ORDER: dict[str, tuple[dict[str, Any], list[int]]] = {

@@ -1,0 +1,55 @@
+"""The limits that end a job, so that it starts no more trials, and how to raise them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from cloudtune.engine.limit_tracker import TIMEOUT_REASON
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.results.model import Trial
+from cloudtune.study.quantities import format_duration
+from cloudtune.study.study import Study
+
+_REASONS = (
+    (TIMEOUT_REASON, "timeout"),
+    ("no better objective in", "patience"),
+    ("the cost reached", "max_cost"),
+    ("max_failed_trials", "max_failed_trials"),
+    ("trials in a row failed", "max_failed_trials"),
+)
+"""A part of the reason of a job's end, and the limit."""
+
+
+def ended_by_limit(record: RunRecord, job: JobRecord, trials: Sequence[Trial]) -> str:
+    """Return that a limit or the target has ended a job, and how it goes on; empty if none has.
+
+    Such a job ends again at once when it is resumed.
+    """
+    name = next((name for part, name in _REASONS if part in job.reason), None)
+    if not job.reason or (job.state != "completed" and (job.state != "failed" or name is None)):
+        return ""
+    ended = f"run {record.id} has ended ({job.reason.partition('; set limits.')[0]})"
+    if name is None:
+        return f"{ended} and starts no more trials"
+    return f"{ended}; to let it go on: {raise_limit(record, job, name, trials)}"
+
+
+def raise_limit(
+    record: RunRecord, job: JobRecord, name: str, trials: Sequence[Trial], least: int = 1
+) -> str:
+    """Return the command that raises a limit of a job; ``max_trials`` to at least a number."""
+    study = Study.model_validate(record.study)
+    if name in (study.providers.get(job.provider, {}).get("limits") or {}):
+        return f"start a new one, since providers.{job.provider}.limits.{name} cannot be changed"
+    limits = study.limits
+    value = str(least)
+    if name == "timeout":
+        value = format_duration(2 * (limits.timeout or 0.0))
+    elif name == "max_cost" and limits.max_cost:
+        value = f"{2 * limits.max_cost.amount:g} {limits.max_cost.currency}"
+    elif name == "patience":
+        value = str(2 * (limits.patience or 0))
+    elif name == "max_failed_trials":
+        value = str(2 * sum(trial.state == "failed" for trial in trials))
+    return f"cloudtune set {record.id} {shlex.quote(f'limits.{name}={value}')}"
