@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.messages import echo_message
-from cloudtune.cli.options import emulate_option, examples, json_option, on_option, run_argument
+from cloudtune.cli.options import (
+    confirm_option,
+    emulate_option,
+    examples,
+    json_option,
+    run_argument,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.command()
 @run_argument
-@on_option
+@confirm_option
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -116,6 +122,8 @@ def confirm(
 
 def _describe_plan(plans: Sequence[Plan]) -> str:
     """Return what a confirming run will do at most, and at what cost."""
+    from cloudtune.reporting.console.plan_page import describe_cost
+
     plan = plans[0].facts.confirmation
     assert plan is not None
     count, most = len(plan.candidates), len(plan.seeds)
@@ -125,5 +133,5 @@ def _describe_plan(plans: Sequence[Plan]) -> str:
     where = " and ".join(each.provider for each in plans)
     text = f"run {plans[0].facts.run_id}: {count} settings with {seeds} seeds on {where}, "
     text += f"{trials} trials"
-    costs = [f"{each.provider} costs {each.estimate}" for each in plans if each.estimate]
+    costs = [f"cost on {each.provider}: {describe_cost(each)}" for each in plans]
     return "; ".join([text, *costs])

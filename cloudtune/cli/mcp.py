@@ -13,9 +13,10 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NotRequired, cast
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, cast
 
 import click
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from cloudtune._version import __version__
@@ -24,6 +25,8 @@ from cloudtune.errors import CloudtuneError, UsageError
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.tools import Tool as ServerTool
+    from mcp_types import ToolAnnotations
 
 _MAX_ARGUMENTS = 100_000
 """Bytes of the arguments of a command; Linux takes 131,072 for one (execve(2), 2026-11-30)."""
@@ -72,15 +75,34 @@ def build_server() -> MCPServer:
     from mcp.server.mcpserver import MCPServer
     from mcp_types import ToolAnnotations
 
-    server = MCPServer(
-        "cloudtune", instructions=_INSTRUCTIONS, version=__version__, log_level="ERROR"
-    )
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     acts = ToolAnnotations(read_only_hint=False, destructive_hint=False)
-    for tools, hints in ((_READING, reads), (_ACTING, acts)):
-        for tool in tools:
-            server.tool(annotations=hints)(_answer_mistakes(tool))
-    return server
+    return MCPServer(
+        "cloudtune",
+        instructions=_INSTRUCTIONS,
+        version=__version__,
+        log_level="ERROR",
+        tools=[
+            _strict_tool(tool, hints)
+            for tools, hints in ((_READING, reads), (_ACTING, acts))
+            for tool in tools
+        ],
+    )
+
+
+def _strict_tool(tool: Tool, hints: ToolAnnotations) -> ServerTool:
+    """Return a tool of the server that refuses arguments that it does not have.
+
+    By default the SDK ignores them, so a misspelled ``run`` would act on the latest run.
+    """
+    from mcp.server.mcpserver.tools import Tool as ServerTool
+
+    strict = ServerTool.from_function(_answer_mistakes(tool), annotations=hints)
+    model = strict.fn_metadata.arg_model
+    model.model_config["extra"] = "forbid"
+    model.model_rebuild(force=True)
+    strict.parameters = model.model_json_schema()
+    return strict
 
 
 def _answer_mistakes(tool: Tool) -> Tool:
@@ -156,8 +178,14 @@ async def propose(
     return await _call("propose", [*flags, "--json"], found, standard_input=values)
 
 
-async def explain(run: str = "", trial: int | None = None) -> Answer:
+async def explain(run: str = "", trial: Annotated[int, Field(ge=1)] | None = None) -> Answer:
     """Tell what the search of a run believes, or why it chose a trial."""
+    from anyio import to_thread
+
+    from cloudtune import api
+
+    if run:  # the command takes a word of digits for a trial
+        run = (await to_thread.run_sync(api.find_run, run)).id
     return await _call("explain", ["--json"], run, *([] if trial is None else [str(trial)]))
 
 

@@ -44,6 +44,9 @@ study_argument = click.argument("study", type=click.Path(path_type=str))
 run_argument = click.argument("run", required=False, shell_complete=complete_runs)
 runs_argument = click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=complete_runs)
 on_option = _provider_option("The provider to run on (repeatable).  [default: local]")
+confirm_option = _provider_option(
+    "The provider to run on (repeatable).  [default: that of the best trial]"
+)
 check_option = _provider_option(
     "The provider to check STUDY and its files for (repeatable).  [default: local]"
 )

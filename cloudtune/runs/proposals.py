@@ -171,11 +171,11 @@ def _require_room(
 ) -> None:
     counted = len(trials) - len({trial.replaces for trial in trials} - {None})
     if limit is not None and counted + waiting >= limit:
-        waits = f", {waiting} of which wait" if waiting else ""
+        waits = f", and {format_count(waiting, 'proposal')} waiting" if waiting else ""
         more = raise_limit(record, job, "max_trials", trials, counted + waiting + 1)
         raise UsageError(
-            f"run {record.id} has all its {format_count(limit, 'trial')}{waits}; to allow more: "
-            f"{more}"
+            f"run {record.id} has no trial left: limits.max_trials is {limit}{waits}; to allow "
+            f"more: {more}"
         )
 
 

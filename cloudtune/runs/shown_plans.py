@@ -7,8 +7,12 @@ is its SHA-256, as ``sha256sum`` writes it: a plan that was edited is not the on
 from __future__ import annotations
 
 import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.ledger.home import (
@@ -18,7 +22,7 @@ from cloudtune.ledger.home import (
     state_folder,
 )
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.planning.serialization import MAX_PLAN_BYTES, restore_plan
+from cloudtune.planning.serialization import MAX_PLAN_BYTES, read_plan_file, restore_plan
 from cloudtune.study.regular_files import read_regular
 
 
@@ -43,6 +47,8 @@ def reserve_plan(name: str) -> Path:
     create_state_folder(path.parent.parent)
     create_private_folder(path.parent)
     try:
+        if os.path.lexists(_seal(path)):
+            raise FileExistsError
         path.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         raise UsageError(f"there is a plan {name!r} already; choose another name") from None
@@ -53,16 +59,17 @@ def seal_plan(path: Path) -> None:
     """Record that the plan in a file is the one that is shown.
 
     Raises:
-        OSError: If the file cannot be read or the record cannot be written.
+        OSError: If the file cannot be read or the record cannot be written, or there is one.
     """
-    _seal(path).write_text(f"{_digest(path)}  {path.name}\n", "utf-8")
+    with _seal(path).open("x", encoding="utf-8") as file:
+        file.write(f"{_digest(path)}  {path.name}\n")
 
 
 def find_shown_plan(name: str) -> Path:
-    """Return the file of a plan that is as it was shown.
+    """Return the file of a plan that is as it was shown, with its price.
 
     Raises:
-        UsageError: If there is no such plan, or it has changed.
+        UsageError: If there is no such plan, it has changed, or its price is unknown.
     """
     path = _path(name)
     if not _seal(path).exists():
@@ -75,6 +82,13 @@ def find_shown_plan(name: str) -> Path:
             f"the plan {name!r} has changed since it was shown, so it does not run; save it again "
             "under another name"
         )
+    for plan in read_plan_file(path) or ():
+        if plan.price_per_second is None:
+            raise UsageError(
+                f"the price of the plan {name!r} is unknown, so only the user can run it, with "
+                f"cloudtune run {shlex.quote(str(path))}; or set "
+                f"providers.{plan.provider}.prices, and save another plan"
+            )
     return path
 
 
@@ -91,16 +105,27 @@ def require_shown_run(run: str | None) -> str:
     """
     with Ledger() as ledger:
         record = ledger.run(run)
-    if record.id in _shown_runs():
-        return record.id
     if all(restore_plan(job.plan).price_per_second == 0 for job in record.jobs):
+        return record.id
+    jobs = [_origin(job.plan) for job in record.jobs]
+    if any(jobs == plans for plans in _shown_plans()):
         return record.id
     raise UnshownRunError(record.id)
 
 
-def _shown_runs() -> set[str]:
-    plans = [seal.with_suffix(".json") for seal in (state_folder() / "plans").glob("*.sha256")]
-    return {json.loads(_read(path))[0]["run"] for path in plans if _is_unchanged(path)}
+def _shown_plans() -> Iterator[list[object]]:
+    for seal in (state_folder() / "plans").glob("*.sha256"):
+        path = seal.with_suffix(".json")
+        if _is_unchanged(path):
+            yield [_origin(plan) for plan in json.loads(_read(path))]
+
+
+def _origin(plan: Mapping[str, Any]) -> object:
+    """Return what a plan keeps if the limits of its run are changed.
+
+    The ID of a run is not enough: that of a confirming run is also given to another one.
+    """
+    return [plan[name] for name in ("run", "provider", "mode", "facts")]
 
 
 def _is_unchanged(path: Path) -> bool:

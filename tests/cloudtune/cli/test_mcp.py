@@ -91,6 +91,7 @@ def test_a_study_from_check_to_results() -> None:
         *("results", "resume", "run", "status", "stop"),
     ]
     assert all(tool.description for tool in tools)
+    assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
     keys = {"exit_code", "output", "messages", "plan"}
     assert all({*tool.output_schema["properties"]} == keys for tool in tools)
     assert (checked["exit_code"], checked["output"]) == (0, [])
@@ -142,11 +143,15 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     "an option as a run": ("status", {"run": "--help"}, "no runs in"),
     "a folder as a run": ("results", {"run": "../../etc"}, "no runs in"),
     "a shell word": ("check", {"study": "$(touch owned); x.yaml"}, "file not found"),
-    "a null": ("explain", {"run": "a\0b"}, "null character"),
+    "a null": ("results", {"run": "a\0b"}, "null character"),
     "a wrong type": ("propose", {"params": "x"}, "validation error"),
     "no argument": ("plan", {}, "validation error"),
     "a provider": ("check", {"study": "study.yaml", "on": ["--help"]}, "--help"),
     "an unknown tool": ("clean", {}, "clean"),
+    "an unknown argument": ("stop", {"run_id": "k7f2"}, "run_id"),
+    "an argument of another tool": ("status", {"trial": 1}, "trial"),
+    "a run of digits": ("explain", {"run": "2"}, "no runs in"),
+    "a negative trial": ("explain", {"trial": -2}, "greater than or equal to 1"),
 }
 
 
@@ -206,6 +211,40 @@ def test_only_runs_that_cost_nothing_or_were_shown_go_on() -> None:
         assert f"run {runs[0]} may cost money" in refused
         assert f"the user can type: cloudtune {command} {runs[0]}" in refused
         assert not any("may cost money" in each for each in others)
+
+
+def test_a_confirming_run_is_shown_only_if_its_own_plan_was() -> None:
+    """Its ID is also that of another plan, which was shown but never ran."""
+    free = STUDY.replace("external", "random")
+    Path("free.yaml").write_text(free, "utf-8")
+    Path("priced.yaml").write_text(f"{free}providers: {{local: {{prices: {{hour: 1 USD}}}}}}\n")
+    run = _run_as_user("priced.yaml")
+    (saved,) = call_all([("confirm", {"name": "few", "run": run, "top": 1, "seeds": 2})])
+    assert "cost on local: " in saved["messages"] + saved["output"]
+    command = [sys.executable, "-m", "cloudtune", "confirm", run, "--seeds", "3", "--json"]
+    subprocess.run(command, capture_output=True, check=True)
+    (resumed,) = call_all([("resume", {"run": f"{run}-confirm"})])
+    assert f"run {run}-confirm may cost money" in resumed["messages"]
+
+
+def test_a_plan_without_a_price_does_not_run() -> None:
+    saved, refused = call_all(
+        [
+            ("plan", {"study": "study.yaml", "name": "it", "on": ["slurm"]}),
+            ("run", {"plan": "it"}),
+        ]
+    )
+    assert saved["exit_code"] == 0
+    assert "the price of the plan 'it' is unknown" in refused["messages"]
+
+
+def test_a_seal_is_never_overwritten() -> None:
+    plans = state_folder() / "plans"
+    plans.mkdir(parents=True)
+    (plans / "old.sha256").write_text("0", "utf-8")
+    (saved,) = call_all([("plan", {"study": "study.yaml", "name": "old"})])
+    assert "there is a plan 'old' already" in saved["messages"]
+    assert (plans / "old.sha256").read_text("utf-8") == "0"
 
 
 def _run_as_user(study: str) -> str:
