@@ -145,11 +145,16 @@ def _never(_: Start) -> bool:
 
 def _stop_point(first: Start) -> Callable[[Start], bool]:
     """Return when to stop a start like an earlier one, so that it is in the middle of its work."""
-    arrivals = first.arrivals
-    if arrivals and arrivals[-1] - arrivals[0] > _MIN_SPREAD:
-        middle = max(1, len(arrivals) // 2)  # the first state is saved after the first report
+    if reports_early(first):
+        middle = max(1, len(first.arrivals) // 2)  # the first state is saved after the first report
         return lambda start: len(start.measured) >= middle
     return lambda start: start.seconds > 0.6 * first.seconds
+
+
+def reports_early(start: Start) -> bool:
+    """Return whether a start reports while it trains, and not only at its end."""
+    arrivals = start.arrivals
+    return bool(arrivals) and arrivals[-1] - arrivals[0] > _MIN_SPREAD
 
 
 def _resources(study: Study) -> tuple[int | None, int | None]:

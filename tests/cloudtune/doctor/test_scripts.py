@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from cloudtune.diagnostics import Check
+from cloudtune.doctor import metrics, trials
 from cloudtune.doctor.diagnosis import diagnose
+from cloudtune.doctor.lifecycle import check_stop
 from cloudtune.doctor.metrics import check_metrics
 from cloudtune.doctor.probe import Start
 from cloudtune.doctor.trials import Trials
-from cloudtune.results.events import Measured
+from cloudtune.results.events import Ended, Measured
 from cloudtune.study.loader import load
 from cloudtune.study.study import Study
 
@@ -25,6 +28,8 @@ FAULTY = sorted((SCRIPTS / "faulty").glob("*.*"))
 HEALTHY = sorted(
     [*(SCRIPTS / "healthy").glob("*.*"), SCRIPTS / "healthy" / "package" / "module.py"]
 )
+SLOW = {"buffered", "slow_imports"}
+"""Scripts that run for seconds: on a busy machine, others do so, too."""
 READER: Any = YAML(typ="safe")
 DEFAULTS: dict[str, Any] = {
     "objective": {"metric": "loss", "goal": "minimize"},
@@ -45,7 +50,7 @@ def header(script: Path, name: str) -> str:
     return match[1] if match else ""
 
 
-def diagnosis(script: Path, folder: Path) -> list[Check]:
+def diagnosis(script: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Check]:
     """Return what the doctor says of a script in a folder, with the study in its header."""
     if script.parent.name == "package":
         shutil.copytree(script.parent, folder / "package")
@@ -61,6 +66,10 @@ def diagnosis(script: Path, folder: Path) -> list[Check]:
         trial["script"] = script.name
     file = folder / "study.yaml"
     file.write_text(json.dumps(study), "utf-8")
+    if script.stem not in SLOW:
+        monkeypatch.setattr(metrics, "_MIN_SECONDS", math.inf)
+    if script.stem == "never_stops":
+        monkeypatch.setattr(trials, "GRACE", 2.0)
     seconds = float(header(script, "seconds") or 100)
     return list(diagnose(load(file), seconds=seconds).checks)
 
@@ -73,8 +82,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("script", FAULTY, ids=lambda script: script.stem)
-def test_a_fault_is_named(script: Path, tmp_path: Path) -> None:
-    checks = diagnosis(script, tmp_path / "code")
+def test_a_fault_is_named(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = diagnosis(script, tmp_path / "code", monkeypatch)
     wrong = [check for check in checks if check.severity != "ok"]
     shown = "\n".join(f"{check.severity} {check.id} {check}" for check in checks)
     assert [check.id for check in wrong] == [header(script, "finds")], shown
@@ -89,8 +98,10 @@ def test_a_fault_is_named(script: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", HEALTHY, ids=lambda script: script.stem)
-def test_a_healthy_script_has_no_finding(script: Path, tmp_path: Path) -> None:
-    checks = diagnosis(script, tmp_path / "code")
+def test_a_healthy_script_has_no_finding(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = diagnosis(script, tmp_path / "code", monkeypatch)
     assert [f"{each.id}: {each}" for each in checks if each.severity != "ok"] == []
     assert {"ran", "metric"} <= {check.id for check in checks}
 
@@ -118,6 +129,19 @@ def test_a_start_that_measures_while_it_runs_shows_that_nothing_is_buffered(
     study = Study.model_validate({**DEFAULTS, "trial": {"script": "train.py"}})
     checks = check_metrics(study, Trials(first, second), ["lr"], is_local=True)
     assert ("metric-buffered" in {check.id for check in checks}) == is_buffered
+
+
+@pytest.mark.parametrize(("imports", "over"), [(0.1, 2.6), (9.0, 11.5)])
+def test_a_script_that_runs_on_after_a_stop_ignores_it_however_long_its_imports_take(
+    imports: float, over: float
+) -> None:
+    arrivals = [imports + n / 2 for n in range(5)]
+    measured = [Measured(1, each, n, {"loss": each}) for n, each in enumerate(arrivals)]
+    end = Ended(1, over, "completed")
+    first = Start(1, {}, 0.0, measured, arrivals, end, over)
+    stopped = Start(2, {}, 0.0, measured, arrivals, end, over, stopped=arrivals[1])
+    (check,) = check_stop(Trials(first, stopped=stopped), is_local=True)
+    assert check.id == "stop-ignored"
 
 
 def test_the_docs_explain_each_finding() -> None:

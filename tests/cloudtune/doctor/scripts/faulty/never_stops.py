@@ -1,5 +1,5 @@
 # finds: stop-ignored
-# seconds: 2
+# seconds: 8
 # at: 
 # study: {trial: {metrics: {loss: 'loss: (\S+)'}}}
 
