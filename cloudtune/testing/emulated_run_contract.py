@@ -24,7 +24,7 @@ from cloudtune.runs.download import download
 from cloudtune.runs.fetch import find_files
 from cloudtune.runs.status import read_status
 from cloudtune.study.schema import Mode
-from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
 from cloudtune.testing.restart_contract import RestartContract
 
 _QUICK = """
@@ -56,9 +56,9 @@ ENDLESS = """
     report(accuracy=1.0, step=1)
     report(accuracy=1.0, step=2)
     print("reported", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
-"""Reports twice, and runs for a minute."""
+"""Reports twice, and does not end by itself."""
 
 
 class EmulatedRunContract(RestartContract):
@@ -163,15 +163,17 @@ class EmulatedRunContract(RestartContract):
 
     @pytest.mark.parametrize(("call", "count"), [("submit", 1), ("status", 4)])
     def test_a_managed_run_that_was_killed_continues_its_job(self, call: str, count: int) -> None:
-        run = self.create_run("managed")
+        run = self.create_run("managed", self.held_script())
         self.kill_at_call(run, call, count)
+        self.release()
         self.check_complete(self.finish(run))
         assert len(self.run_jobs(run)) == 4
 
     @pytest.mark.parametrize(("call", "count"), [("create", 1), ("create", 3), ("poll", 4)])
     def test_a_driven_run_that_was_killed_follows_its_trials(self, call: str, count: int) -> None:
-        run = self.create_run("driven")
+        run = self.create_run("driven", self.held_script() if call == "poll" else SCRIPT)
         self.kill_at_call(run, call, count)
+        self.release()
         result = self.finish(run)
         # A trial that is only in the ledger is repeated; one that has a job is followed.
         lost = [trial for trial in result.trials if trial.state == "cancelled"]

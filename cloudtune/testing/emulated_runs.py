@@ -132,6 +132,22 @@ class EmulatedRuns:
         lifecycle.execute(run)
         return lifecycle.results(run)[0]
 
+    def held_script(self) -> str:
+        """Return `SCRIPT` that begins only after `release`."""
+        held = f"while not os.path.exists({str(self.folder / 'go')!r}): time.sleep(0.05)"
+        return SCRIPT.replace("import time\n", f"import os, time\n    {held}\n")
+
+    def release(self) -> None:
+        """Let trials of `held_script` begin."""
+        (self.folder / "go").touch()
+
+    def taken_script(self, step: int) -> str:
+        """Return `SCRIPT` whose first start waits after a step until its machine is taken away."""
+        mark = str(self.folder / "started")
+        first = f"first = not os.path.exists({mark!r})\n    open({mark!r}, 'w').close()"
+        waits = f"        while first and step == {step}: time.sleep(0.1)\n"
+        return SCRIPT.replace("import time\n", f"import os, time\n    {first}\n") + waits
+
     def kill_at_call(self, run: str, call: str, count: int, when: str = "after") -> None:
         """Execute a run in a process that is killed at one of its calls to the service."""
         words = [

@@ -38,6 +38,8 @@ limits: {max_trials: 24, parallel_trials: 2}
 trial: {script: train.py}
 """
 MAIN = (sys.executable, "-m", "cloudtune")
+LONGEST = 600
+"""Seconds of a command that runs a whole study on a busy machine."""
 
 
 class Home:
@@ -71,7 +73,7 @@ class Home:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, which must end with this code."""
         process = self.begin(*words, main=main)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=LONGEST)
         assert process.returncode == code, out + err
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 

@@ -37,7 +37,7 @@ def start_in_terminal(home: Home, *words: str) -> tuple[int, int]:
 
 def wait_for_output(terminal: int, text: bytes) -> None:
     output = b""
-    due = time.monotonic() + 120
+    due = time.monotonic() + 200
     while text not in output:
         assert time.monotonic() < due, output
         output += os.read(terminal, 4096)

@@ -18,6 +18,8 @@ from cloudtune.runs import lifecycle
 from cloudtune.study.loader import load
 from cloudtune.testing import kill_at_call
 
+from .conftest import LONGEST
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -55,7 +57,13 @@ def create_run(home: Home, monkeypatch: pytest.MonkeyPatch, provider: str, mode:
 def kill_at(home: Home, run: str, call: str, when: str) -> None:
     words = [sys.executable, "-m", kill_at_call.__name__, run, call, "1", when]
     done = subprocess.run(
-        words, env=home.env, cwd=home.path, capture_output=True, text=True, check=False, timeout=100
+        words,
+        env=home.env,
+        cwd=home.path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Home, wait_for
+from .conftest import LONGEST, Home, wait_for
 
 SCRIPT = """\
 import os, random, time
@@ -66,7 +66,7 @@ def test_a_killed_confirmation_goes_on_to_the_same_verdict(
     killed = home.begin("confirm")
     assert wait_for(lambda: starts.exists() and len(starts.read_text().splitlines()) >= HELD)
     killed.send_signal(how)
-    shown = killed.communicate(timeout=100)[0]
+    shown = killed.communicate(timeout=LONGEST)[0]
     if how == signal.SIGINT:
         assert "Incomplete: The confirmation has not ended as planned (interrupted)" in shown
     assert killed.returncode == (130 if how == signal.SIGINT else -how)

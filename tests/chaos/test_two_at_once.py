@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .conftest import LONGEST
+
 if TYPE_CHECKING:
     from .conftest import Home
 
@@ -37,7 +39,7 @@ def test_only_one_of_many_processes_resumes_a_run(home: Home) -> None:
     assert engine is not None
     os.kill(engine, signal.SIGKILL)
     others = [home.begin("resume") for _ in range(4)]
-    errors = [other.communicate(timeout=100)[1] for other in others]
+    errors = [other.communicate(timeout=LONGEST)[1] for other in others]
     for other, words in zip(others, errors, strict=True):
         assert other.returncode == 0 or "is held by process" in words
     assert any(other.returncode == 0 for other in others)
@@ -49,7 +51,7 @@ def test_only_one_of_many_processes_resumes_a_run(home: Home) -> None:
 def test_concurrent_runs_share_a_ledger(home: Home) -> None:
     processes = [home.begin("run", "study.yaml", "--json") for _ in range(3)]
     for process in processes:
-        (result,) = json.loads(process.communicate(timeout=100)[0])
+        (result,) = json.loads(process.communicate(timeout=LONGEST)[0])
         assert [trial["number"] for trial in result["trials"]] == list(range(1, 25))
         assert {trial["state"] for trial in result["trials"]} == {"completed"}
 
@@ -59,7 +61,7 @@ def test_users_that_clean_and_resume_at_once_are_told_what_happened(home: Home) 
         home.call("run", "study.yaml")
         run = home.run
         words = [("resume", run, "--set", "limits.max_trials=26"), ("clean", "--yes")] * 4
-        errors = [each.communicate(timeout=100)[1] for each in [home.begin(*w) for w in words]]
+        errors = [each.communicate(timeout=LONGEST)[1] for each in [home.begin(*w) for w in words]]
         assert not any("damaged" in text or "Traceback" in text for text in errors), errors
         assert not any("folders of runs" in text for text in errors), errors
         home.call("clean", "--yes")
@@ -73,7 +75,7 @@ def test_a_completed_run_is_resumed_without_a_change_and_with_few_descriptors(ho
     limited += "runpy.run_module('cloudtune', run_name='__main__', alter_sys=True)"
     home.call("resume")
     process = home.begin("resume", main=(sys.executable, "-c", limited))
-    assert process.wait(100) == 0
+    assert process.wait(LONGEST) == 0
     assert home.call("results", "--json").stdout == before
 
 

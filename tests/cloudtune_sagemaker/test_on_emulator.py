@@ -11,7 +11,7 @@ from cloudtune.provider import Json
 from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
-from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 from cloudtune_sagemaker.client import Aws
 
 
@@ -117,9 +117,12 @@ class TestSagemakerOnEmulator(EmulatedRunContract):
     @BOTH_MODES
     def test_a_spot_machine_that_was_taken_away_is_told(self, mode: Mode) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
-        slow = SCRIPT.replace("sleep(0.1)", "sleep(0.5)")  # it is read now and then
         run = self.create_run(
-            mode, slow, faults=faults, limits={"max_trials": 1}, settings={"spot": True}
+            mode,
+            self.taken_script(3),
+            faults=faults,
+            limits={"max_trials": 1},
+            settings={"spot": True},
         )
         (trial,) = self.finish(run).trials
         assert trial.state == "completed", trial.reason

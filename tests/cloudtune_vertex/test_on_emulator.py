@@ -12,7 +12,7 @@ from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
 from cloudtune.testing import EmulatedRunContract
 from cloudtune.testing.emulated_run_contract import ENDLESS
-from cloudtune.testing.emulated_runs import BOTH_MODES, SCRIPT, STEPS
+from cloudtune.testing.emulated_runs import BOTH_MODES, STEPS
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import service_error
 
@@ -62,15 +62,16 @@ class TestVertexOnEmulator(EmulatedRunContract):
 
     def test_a_machine_that_was_taken_away_loses_nothing_that_was_kept(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 2}]"
-        slow = SCRIPT.replace("sleep(0.1)", "sleep(0.5)")  # it is read now and then
-        run = self.create_run("managed", slow, faults=faults, limits={"max_trials": 1})
+        run = self.create_run(
+            "managed", self.taken_script(3), faults=faults, limits={"max_trials": 1}
+        )
         (trial,) = self.finish(run).trials
         assert trial.state == "completed", trial.reason
         assert STEPS < len(trial.measurements) < 2 * STEPS  # it began anew, nothing is forgotten
 
     @BOTH_MODES
     def test_a_timeout_ends_trials_that_are_running(self, mode: Mode) -> None:
-        limits = {"max_trials": 2, "parallel_trials": 2, "timeout": "15s"}
+        limits = {"max_trials": 2, "parallel_trials": 2, "timeout": "30s"}
         result = self.finish(self.create_run(mode, ENDLESS, limits=limits))
         assert (result.state, result.reason) == ("completed", "the study's timeout was reached")
         ends = {(trial.state, trial.reason) for trial in result.trials}

@@ -35,7 +35,7 @@ from tests.cloudtune.verification.leftovers import LEFTOVERS
 _ID = re.compile(r"\?.*|(?<=/runs/)\w+|verify-[a-z]+-\w+|(?<![a-z0-9])(?=[a-z-]*\d)[0-9a-z-]{6,}")
 """What differs between requests of a kind."""
 _READS = re.compile("GET|HEAD|Describe|Search|POST .*(BatchGet|search|token)")
-_TIMEOUT = 200
+_TIMEOUT = 600
 
 
 @dataclass(frozen=True)

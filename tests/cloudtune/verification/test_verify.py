@@ -81,7 +81,7 @@ class Scene:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=1200,
+            timeout=3600,
         )
         assert done.returncode == code, done.stdout
         return done.stdout
@@ -172,6 +172,7 @@ def test_a_kill_at_the_creation_of_a_job_leaves_nothing(scene: Scene) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
 def test_a_kill_or_an_interrupt_leaves_nothing(scene: Scene) -> None:
     ends = ends_of_killed(scene, "stop,fail", "8")
