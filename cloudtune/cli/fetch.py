@@ -45,7 +45,7 @@ def fetch(
     from cloudtune.errors import CloudtuneError
     from cloudtune.ledger.outputs import record_outputs
     from cloudtune.reporting.sanitize import sanitize_line
-    from cloudtune.runs.download import MANIFEST, download, is_complete, read_fetched
+    from cloudtune.runs.download import MANIFEST, download, is_complete, is_partial, read_fetched
     from cloudtune.runs.fetch import find_files
     from cloudtune.study.quantities import format_bytes, format_count
 
@@ -65,7 +65,7 @@ def fetch(
             with _progress_bar(files) as progress:
                 fetched = download(files, progress)
         except (KeyboardInterrupt, CloudtuneError, OSError):
-            if files.partial.exists():
+            if files.partial.exists() and is_partial(files.partial):
                 hint = f"{files.partial} has what has arrived; the same command continues"
                 echo_message(sanitize_line(hint), err=True)
             raise

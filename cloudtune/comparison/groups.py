@@ -64,7 +64,7 @@ class Group:
     own_seed: bool
     """Whether the service draws its own seed because it accepts none."""
     charges: bool
-    """Whether the provider charges for trials; this machine and emulators do not."""
+    """Whether trials cost anything: at a service, or by the prices that a study gives."""
     runs: tuple[RunSummary, ...]
     findings: tuple[Finding, ...]
     inputs: dict[str, str]
@@ -116,7 +116,8 @@ def _group(label: str, index: int, jobs: Sequence[StudyResult]) -> Group:
         mode=first.mode,
         emulated=emulated,
         own_seed=_has_own_seed(first),
-        charges=not emulated and _charges(provider),
+        charges=not emulated
+        and (_charges(provider) or any(trial.cost for job in jobs for trial in job.trials)),
         runs=tuple(map(_summarize_run, jobs)),
         findings=tuple(dict.fromkeys(finding for job in jobs for finding in job.findings)),
         inputs={

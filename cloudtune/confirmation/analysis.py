@@ -24,7 +24,11 @@ from cloudtune.confirmation.decision import (
     paired_differences,
 )
 from cloudtune.confirmation.noise import noise_floor
-from cloudtune.confirmation.overfitting import Overfitting, find_overfitting
+from cloudtune.confirmation.overfitting import (
+    Overfitting,
+    find_disagreement,
+    find_overfitting,
+)
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.confirmation import Candidate, Confirmation, Role
 from cloudtune.study.search_space import Value
@@ -121,7 +125,8 @@ class ConfirmationResult:
     overfitted: Overfitting | None
     """What the search's metric promises and the one that decides does not show."""
     disagreement: str | None
-    """The label of the candidate that is best by the search's metric, if that is another one."""
+    """The label of a candidate that the search clearly prefers to the one to take, which the
+    deciding metric clearly prefers."""
     baseline: int | None
     """The index of the candidate that stands for the script's defaults, or for the first trial."""
     notes: tuple[str, ...]
@@ -228,7 +233,9 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         overfitted=None
         if metric == plan.search_metric
         else find_overfitting(plan, metric, searched, values),
-        disagreement=_disagreement(candidates, leader, search_sign),
+        disagreement=None
+        if leader is None or metric == plan.search_metric
+        else find_disagreement(plan, leader, searched, values, excluded),
         baseline=plan.baseline,
         notes=plan.notes,
     )
@@ -262,8 +269,8 @@ def _estimate(interval: Interval | None) -> Estimate | None:
 def _scaled(estimate: Estimate | None, sign: float) -> Estimate | None:
     if estimate is None or sign > 0:
         return estimate
-    low, high = (None if bound is None else -bound for bound in (estimate.low, estimate.high))
-    return Estimate(-estimate.mean, high, low)
+    low, high = (None if bound is None else 0.0 - bound for bound in (estimate.low, estimate.high))
+    return Estimate(0.0 - estimate.mean, high, low)
 
 
 def _metric_mean(trials: Sequence[Trial], name: str | None) -> float | None:
@@ -293,7 +300,7 @@ def _lead(plan: Confirmation, sign: float) -> float | None:
     if second is None:
         return None
     first, other = plan.candidates[0].value, plan.candidates[second].value
-    return None if first is None or other is None else sign * (first - other)
+    return None if first is None or other is None else sign * (first - other) + 0.0
 
 
 def _by_seed(trials: Sequence[Trial], name: str, sign: float) -> dict[int, float]:
@@ -315,17 +322,3 @@ def _spread(values: Values, leader: int | None) -> float | None:
     if sum(len(each) - 1 for each in samples if each) < _MIN_DEGREES:
         return None
     return pooled_deviation(samples)
-
-
-def _disagreement(
-    candidates: Sequence[ConfirmedCandidate], leader: int | None, sign: float
-) -> str | None:
-    ranked = [
-        (sign * each.search_mean, each)
-        for each in candidates
-        if each.role == "candidate" and each.search_mean is not None and not each.broken
-    ]
-    if leader is None or not ranked:
-        return None
-    best = max(ranked, key=lambda pair: pair[0])[1]
-    return None if best.label == candidates[leader].label else best.label

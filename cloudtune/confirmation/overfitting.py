@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cloudtune.confirmation.confidence_sequence import mean, pooled_deviation
@@ -70,6 +70,41 @@ def find_overfitting(
         if _is_clear(gains[index], noise) and _is_clear(lost[index], noise_of_lost)
     ]
     return max(found, key=lambda each: each.search_gain - each.gain, default=None)
+
+
+def find_disagreement(
+    plan: Confirmation, leader: int, search_values: Values, values: Values, broken: Collection[int]
+) -> str | None:
+    """Return the candidate that the search's metric clearly prefers to the one that is taken.
+
+    The deciding metric must clearly prefer the other way round: two noisy metrics often have
+    different candidates as their best by chance.
+
+    Args:
+        plan: What is repeated.
+        leader: The candidate to take.
+        search_values: As for `find_overfitting`.
+        values: The same.
+        broken: The candidates that are not taken.
+    """
+    others = [
+        index
+        for index, each in enumerate(plan.candidates)
+        if each.role == "candidate" and index != leader and index not in broken
+    ]
+    promised = {index: paired_differences(search_values, index, leader) for index in others}
+    real = {index: paired_differences(values, leader, index) for index in others}
+    compared = [index for index in others if promised[index] and real[index]]
+    if sum(len(promised[index]) - 1 for index in compared) < _MIN_DEGREES:
+        return None
+    noise = pooled_deviation([promised[index] for index in compared])
+    real_noise = pooled_deviation([real[index] for index in compared])
+    clear = {
+        mean(promised[index]): index
+        for index in compared
+        if _is_clear(promised[index], noise) and _is_clear(real[index], real_noise)
+    }
+    return plan.candidates[clear[max(clear)]].label if clear else None
 
 
 def _is_clear(values: Sequence[float], noise: float) -> bool:

@@ -85,7 +85,7 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         yield "Noise floor", f"By chance, {text} in about 19 of 20 cases."
     if result.notes:
         yield "Note", " ".join(result.notes)
-    if result.overfitted or (result.disagreement and result.metric != result.search_metric):
+    if result.overfitted or result.disagreement:
         yield "Overfitting", _overfitting(result)
     if result.train_metric and any(each.train_mean is not None for each in result.candidates):
         yield "Training", OVERFITTING
@@ -116,8 +116,15 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
     others = [each.label for each in rivals if each.worse and not (each.worse.low or 0) > 0]
     if not others:
         return f"{what} It is better than the others, by their intervals."
-    names = " and ".join(others) if len(others) < 3 else f"{len(others)} others"
-    return f"{what} It is the best on average, but the seeds do not separate it from {names}."
+    equal = [each.label for each in rivals if each.worse and each.worse.mean == 0]
+    if len(equal) == len(rivals):
+        return f"{what} {_list(equal)} {'is' if len(equal) == 1 else 'are'} exactly as good."
+    text = f"{what} It is the best on average, each compared on the seeds that both have"
+    return f"{text}, but these do not separate it from {_list(others)}."
+
+
+def _list(labels: list[str]) -> str:
+    return " and ".join(labels) if len(labels) < 3 else f"{len(labels)} others"
 
 
 def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
@@ -232,7 +239,7 @@ def _measured(result: ConfirmationResult) -> list[ConfirmedCandidate]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value + 0.0:.4g}"
 
 
 def _range(estimate: Estimate | None) -> str:

@@ -108,7 +108,7 @@ def download(fetch: Fetch, progress: Callable[[int], None]) -> Fetched:
         OSError: If a file cannot be read or written.
     """
     partial = fetch.partial
-    if not _is_partial(partial):
+    if not is_partial(partial):
         raise UsageError(
             f"{partial} is needed for what is not complete, but is not from a fetch: rename it, or "
             "name another folder with -o"
@@ -135,7 +135,7 @@ def download(fetch: Fetch, progress: Callable[[int], None]) -> Fetched:
         return _finish(partial, fetch, missing)
 
 
-def _is_partial(path: Path) -> bool:
+def is_partial(path: Path) -> bool:
     """Return whether a path is new, or a folder with nothing but an incomplete fetch."""
     if not path.is_dir() or path.is_symlink():
         return not os.path.lexists(path)

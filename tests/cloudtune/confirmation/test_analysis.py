@@ -33,6 +33,7 @@ def confirm(
     baseline: bool = False,
     metric: str = "m",
     search_metric: str = "m",
+    goal: Literal["maximize", "minimize"] = "maximize",
     **more: Any,
 ) -> ConfirmationResult:
     """Return what a confirmation of settings 0, 1, ... finds; the baseline is the last one."""
@@ -42,7 +43,6 @@ def confirm(
     ]
     if baseline:
         settings.append(Candidate("script's defaults", {"x": candidates}, "baseline"))
-    goal: Literal["maximize"] = "maximize"
     plan = Confirmation(
         "first", "local", search_metric, goal, goal, tuple(settings), tuple(range(seeds)), **more
     )
@@ -185,6 +185,41 @@ def test_overfitting_is_a_gain_that_other_data_do_not_show(
     found = confirm(script, metric="test_acc", search_metric="val_acc")
     assert (found.overfitted is not None) == overfitted
     assert ("has overfitted" in said(found, "Overfitting")) == overfitted
+
+
+@pytest.mark.parametrize(
+    ("slope", "prefers"),
+    [(0.0, False), (0.1, True)],  # noise alone; the search's metric rises, the other one falls
+)
+def test_another_trial_is_preferred_only_where_both_metrics_say_so(
+    slope: float, *, prefers: bool
+) -> None:
+    for name in range(20):
+
+        def script(setting: int, seed: int, name: int = name) -> Mapping[str, float]:
+            rng = Random(f"{name} {setting} {seed}")
+            val = slope * setting + 0.01 * rng.gauss(0, 1)
+            return {"val": val, "test": 0.01 * rng.gauss(0, 1) - slope * setting}
+
+        found = confirm(script, metric="test", search_metric="val")
+        assert (found.disagreement is not None) == prefers
+        assert bool(said(found, "Overfitting")) == (prefers or found.overfitted is not None)
+
+
+def test_settings_that_are_exactly_as_good_are_called_that() -> None:
+    def script(setting: int, seed: int) -> Mapping[str, float]:
+        return {"val": Random(f"{setting} {seed}").gauss(0, 1), "test": 0.5}
+
+    found = confirm(script, metric="test", search_metric="val")
+    assert said(found, "Take") == (
+        "trial 0: test 0.5 over 10 seeds. trial 1 and trial 2 are exactly as good."
+    )
+    assert said(found, "Overfitting") == ""
+
+
+def test_a_loss_of_nothing_is_zero() -> None:
+    found = confirm(lambda setting, seed: {"m": 0.0, "seed": seed}, goal="minimize")
+    assert "-0" not in " ".join([*dict(describe_confirmation(found)).values(), encode_json(found)])
 
 
 def test_metrics_on_two_scales_are_compared_by_their_direction() -> None:

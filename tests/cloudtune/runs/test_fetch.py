@@ -362,6 +362,17 @@ def test_a_folder_of_the_user_next_to_the_target_is_kept(
     assert own.read_text() == "{}"
 
 
+def test_a_folder_of_the_user_is_not_called_a_part_of_a_fetch(
+    run: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("got.partial").mkdir()
+    Path("got.partial/thesis.txt").write_text("")
+    fetch("--best", "-o", "got", code=1)
+    text = " ".join(capfd.readouterr().err.split())
+    assert "got.partial is needed for what is not complete, but is not from a fetch" in text
+    assert "has what has arrived" not in text
+
+
 def test_a_trial_without_files_leaves_no_folder(run: str) -> None:
     with pytest.raises(UsageError, match="has left no files"):
         get(to_fetch(run, TrialFiles(Store().read, {}, missing=("outputs: none are kept",))))

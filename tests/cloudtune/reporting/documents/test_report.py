@@ -48,6 +48,12 @@ def test_the_verdict_comes_first_and_says_how_sure_it_is() -> None:
     assert text.index("! local: it charges nothing") < text.index("Runs")
 
 
+def test_a_machine_with_a_price_costs_what_its_trials_cost() -> None:
+    text = flat(said([job("local", [trial(1, 0.7, cost=2.5)])]))
+    assert "Cost: 2.50 USD" in text
+    assert "charges nothing" not in text
+
+
 def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
     lines = said([job("local", [0.5, 0.9]), job("vertex", [trial(1, 0.7, cost=2.5)])]).splitlines()
     verdict = [line for line in lines[: lines.index("Runs")] if "for seed in" not in line]
