@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tarfile
+import time
 import tomllib
 import zipfile
 from importlib.metadata import entry_points
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +23,43 @@ PROVIDERS = sorted(path.name for path in (ROOT / "providers").glob("cloudtune_*"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    with zipfile.ZipFile(built) as archive:
+COMMIT_TIME = 1_767_323_046  # 2026-01-02 03:04:06 UTC
+
+
+def build(source: Path, target: Path) -> dict[str, bytes]:
+    """Build as the release workflow does, and return the content of the sdist and the wheel."""
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(target)]
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
+    subprocess.run(command, cwd=source, env=environment, check=True, capture_output=True)
+    return {path.suffix: path.read_bytes() for path in target.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return build(ROOT, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: dict[str, bytes]) -> frozenset[str]:
+    with zipfile.ZipFile(BytesIO(built[".whl"])) as archive:
         return frozenset(archive.namelist())
+
+
+def test_a_build_elsewhere_at_another_time_is_equal_bit_by_bit(
+    built: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The second one is from the files of the first, as a packager has them, without git."""
+    with tarfile.open(fileobj=BytesIO(built[".gz"])) as archive:
+        assert {member.mtime for member in archive} == {COMMIT_TIME}
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    for path in source.rglob("*"):
+        path.chmod(0o700 if path.stat().st_mode & 0o100 else 0o600)
+        os.utime(path, (time.time(), time.time()))
+    again = build(source, tmp_path / "again")
+    assert set(again) == set(built) == {".gz", ".whl"}
+    for kind, content in again.items():
+        assert content == built[kind], kind
 
 
 def source_files(folder: Path) -> set[str]:
