@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from cloudtune import api
+from tests.waiting import wait_until
+
 PAGE = Path(__file__).parents[1] / "docs" / "propose.md"
+
+
+def has_proposal() -> bool:
+    return bool(api.status()[0]["jobs"][0]["proposals"])
 
 
 @pytest.mark.slow
@@ -21,13 +28,20 @@ def test_the_story_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     section = PAGE.read_text("utf-8").split("\n## ")[1]
     blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
     Path("study.yaml").write_text(blocks["yaml"], "utf-8")
-    Path("train.py").write_text(blocks["python"], "utf-8")
+    go = tmp_path / "go"  # trials wait until there is a proposal: a command may start slowly
+    held = f"import os\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)"
+    assert "\ntime.sleep(0.5)\n" in blocks["python"]
+    Path("train.py").write_text(blocks["python"].replace("time.sleep(0.5)", held), "utf-8")
     printed: list[str] = []
     for line in blocks["sh"].splitlines():
         words = [sys.executable, "-m", *shlex.split(line)]
-        done = subprocess.run(words, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        printed.append(done.stdout)
+        process = subprocess.Popen(words, stdout=-1, stderr=-1, text=True)
+        if "propose" in words:
+            wait_until(lambda process=process: has_proposal() or process.poll() is not None)
+            go.touch()
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        printed.append(out)
     first, second = map(json.loads, printed[1:3])
     assert first["trial"]["why"] == "the paper has 0.02"
     assert second == first, "it was measured before"

@@ -99,7 +99,7 @@ class TestRayOnEmulator(EmulatedRunContract):
             time.sleep(1.5)
             report(accuracy=len(stops) + 1, step=2)
         """
-        limits = {"max_trials": 1, "trial_timeout": "10s"}  # the script must have begun by then
+        limits = {"max_trials": 1, "trial_timeout": "30s"}  # the script must have begun by then
         (trial,) = self.run_one(script, limits=limits).trials
         assert trial.reason == "its trial_timeout was reached"
         assert [m.metrics["accuracy"] for m in trial.measurements] == [1.0, 2.0]

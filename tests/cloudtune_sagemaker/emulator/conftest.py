@@ -69,7 +69,7 @@ class Emulator(Served):
             "region_name": "us-east-1",
             "aws_access_key_id": self.key,
             "aws_secret_access_key": self.key,
-            "config": Config(retries={"total_max_attempts": attempts}, read_timeout=30),
+            "config": Config(retries={"total_max_attempts": attempts}, read_timeout=200),
         }
         created: Any = boto3.Session().client(service, **given | changes)
         if service.startswith("sagemaker"):

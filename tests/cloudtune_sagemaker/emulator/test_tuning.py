@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,12 +239,14 @@ def test_it_ends_when_nothing_improves(emulator: Emulator) -> None:
     assert details["NumberOfTrainingJobsObjectiveNotImproving"] == 3
 
 
-def test_a_user_stops_it(emulator: Emulator) -> None:
-    # Takes its time to end, so that the second stop comes while it does.
-    name = emulator.tune("""
-        import signal, sys, time
+def test_a_user_stops_it(emulator: Emulator, tmp_path: Path) -> None:
+    # It ends only after the second stop.
+    go = tmp_path / "go"
+    name = emulator.tune(f"""
+        import os, signal, sys, time
         def end(*_):
-            time.sleep(3)
+            while not os.path.exists({str(go)!r}):
+                time.sleep(0.05)
             sys.exit(1)
         signal.signal(signal.SIGTERM, end)
         print("loss=1;", flush=True)
@@ -258,6 +261,7 @@ def test_a_user_stops_it(emulator: Emulator) -> None:
     )
     emulator.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     emulator.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    go.touch()
     job = emulator.tuned(name)
     assert job["HyperParameterTuningJobStatus"] == "Stopped"
     assert job["TrainingJobStatusCounters"]["Stopped"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
 
+WAITS = "import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.05)\n"
 MACHINE = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
 
 
@@ -42,14 +44,16 @@ def _no_pools(emulator: Emulator) -> Any:
         update(emulator, job["TrainingJobName"], 0)
 
 
-def test_a_matching_job_reuses_the_instances(emulator: Emulator) -> None:
+def test_a_matching_job_reuses_the_instances(emulator: Emulator, tmp_path: Path) -> None:
     first = train(emulator)
     assert pool(emulator, first) == {"Status": "Available"}
-    second = train(emulator, code="import time; time.sleep(4)", static={"depth": "2"})
+    go = tmp_path / "go"
+    second = train(emulator, code=WAITS.format(go=str(go)), static={"depth": "2"})
     emulator.until(
         lambda: emulator.sagemaker.describe_training_job(TrainingJobName=second),
         lambda job: job.get("WarmPoolStatus", {}).get("Status") == "InUse",
     )
+    go.touch()
     assert pool(emulator, second) == {"Status": "Available"}
     status = pool(emulator, first)
     assert (status["Status"], status["ReusedByJob"]) == ("Reused", second)
@@ -95,10 +99,14 @@ def test_idle_instances_are_terminated_after_the_period(emulator: Emulator) -> N
     assert pool(emulator, name) == expected
 
 
-def test_the_period_of_available_instances_can_be_changed(emulator: Emulator) -> None:
-    name = train(emulator, code="import time; time.sleep(4)")
+def test_the_period_of_available_instances_can_be_changed(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    name = train(emulator, code=WAITS.format(go=str(go)))
     with pytest.raises(ClientError, match="warm pool status of the training job is Available"):
         update(emulator, name, 60)
+    go.touch()
     emulator.trained(name)
     update(emulator, name, 60)
     assert emulator.trained(name)["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 60

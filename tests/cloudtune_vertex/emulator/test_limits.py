@@ -71,7 +71,7 @@ def test_the_time_of_a_job_counts_over_its_restarts(start_emulator: Callable[...
         file = pathlib.Path(os.environ["CLOUD_ML_HP_METRIC_FILE"])
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps({"global_step": "1", "loss": "1"}) + "\\n")
-        time.sleep(2)
+        time.sleep(600)  # it is interrupted, and then cancelled
     """)
     request = created.tuning(
         code,
