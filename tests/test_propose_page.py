@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from tests.waiting import wait_until
 PAGE = Path(__file__).parents[1] / "docs" / "propose.md"
 
 
-def has_proposal() -> bool:
-    return bool(api.status()[0]["jobs"][0]["proposals"])
+def has_proposed(process: subprocess.Popen[str]) -> bool:
+    """Return whether a proposal waits, or the command has ended."""
+    return bool(api.status()[0]["jobs"][0]["proposals"]) or process.poll() is not None
 
 
 @pytest.mark.slow
@@ -37,7 +39,7 @@ def test_the_story_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         words = [sys.executable, "-m", *shlex.split(line)]
         process = subprocess.Popen(words, stdout=-1, stderr=-1, text=True)
         if "propose" in words:
-            wait_until(lambda process=process: has_proposal() or process.poll() is not None)
+            wait_until(partial(has_proposed, process))
             go.touch()
         out, err = process.communicate()
         assert process.returncode == 0, out + err
