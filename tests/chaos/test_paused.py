@@ -22,8 +22,8 @@ report(score=params()["x"], step=1)
 time.sleep(1.5)
 report(score=params()["x"], step=2)
 """
-LIMITS = ("limits.max_trials=2", "limits.trial_timeout=15s", "limits.timeout=20s")
-PAUSE = 22.0
+LIMITS = ("limits.max_trials=2", "limits.trial_timeout=30s", "limits.timeout=40s")
+PAUSE = 42.0
 
 
 @pytest.mark.parametrize("pauses_trials", [False, True], ids=["Ctrl-Z", "paused container"])

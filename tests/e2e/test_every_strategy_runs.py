@@ -203,7 +203,7 @@ def test_a_price_gives_costs_and_a_budget_ends_the_run() -> None:
     result = run(
         {"name": "random"},
         5_000,
-        limits={"max_trials": 5_000, "max_cost": "1 EUR", "trial_timeout": "9s"},
+        limits={"max_trials": 5_000, "max_cost": "1 EUR", "trial_timeout": "9m"},
         providers={"local": {"prices": {"hour": "1800 EUR"}}},
     )
     assert result.reason == "the cost reached 1 EUR"
@@ -228,10 +228,10 @@ def test_limits_of_time_are_kept_by_real_scripts() -> None:
         {"name": "list"},
         9,
         parameters={"hang": {"type": "bool"}},
-        initial_trials=[{"hang": True}, {"hang": False}],
-        limits={"trial_timeout": "5s"},
+        initial_trials=[{"hang": False}, {"hang": True}],  # the second one starts quickly
+        limits={"trial_timeout": "10s"},
         providers={"local": {"grace": "0.2s"}},
     )
-    assert [t.state for t in result.trials] == ["failed", "completed"]
-    assert result.trials[0].reason == "its trial_timeout was reached"
-    assert result.trials[0].metrics == {"score": 1.0}
+    assert [t.state for t in result.trials] == ["completed", "failed"]
+    assert result.trials[1].reason == "its trial_timeout was reached"
+    assert result.trials[1].metrics == {"score": 1.0}
