@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from scripts.commands_page import PAGE, commands_page
-from tests.cloudtune.reporting.documents.browser import browser, executable
+from tests.cloudtune.reporting.documents.browser import LONGEST, browser, executable
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,6 +135,7 @@ def test_a_page_asks_no_other_address_and_fits_a_phone(
     context = chromium.new_context(
         viewport={"width": 390, "height": 844}, color_scheme=cast("Any", scheme)
     )
+    context.set_default_timeout(LONGEST)
     page = context.new_page()
     asked: list[str] = []
     errors: list[str] = []
@@ -156,6 +157,7 @@ def test_a_page_asks_no_other_address_and_fits_a_phone(
 @pytest.mark.slow
 def test_the_search_finds_a_page_without_a_server(chromium: Browser, site: Path) -> None:
     page = chromium.new_page()
+    page.set_default_timeout(LONGEST)
     page.goto((site / "index.html").as_uri())
     page.keyboard.press("/")
     page.keyboard.type("noise floor")

@@ -8,8 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
+LONGEST = 200_000.0
+"""Milliseconds in which a busy machine draws a page; the default is five seconds."""
 _NAMES = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -35,7 +37,10 @@ def browser() -> Generator[Browser]:
     path = executable()
     with sync_playwright() as playwright:
         # As root, as in a container, Chromium has no sandbox of its own.
-        created = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        created = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=LONGEST
+        )
+        expect.set_options(timeout=LONGEST)
         try:
             yield created
         finally:

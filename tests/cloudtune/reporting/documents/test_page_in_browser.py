@@ -17,6 +17,7 @@ from cloudtune.comparison.comparison import compare
 from cloudtune.reporting.documents.render import render_report
 from cloudtune.results.model import StudyResult, Trial
 from tests.cloudtune.comparison.factories import PARAMETERS, job, make_study, measured, trial
+from tests.cloudtune.reporting.documents.browser import LONGEST
 from tests.cloudtune.reporting.documents.browser import browser as run_browser
 
 pytestmark = pytest.mark.slow
@@ -68,6 +69,7 @@ def opened(
     path = folder / "report.html"
     path.write_text(render_report(compare(jobs, {}), "html"), "utf-8")
     context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts, **options)
+    context.set_default_timeout(LONGEST)
     page = context.new_page()
     said: list[str] = []
     asked: list[str] = []
@@ -202,6 +204,7 @@ def test_names_that_mean_something_to_a_browser_are_only_names(
         for name in kinds:
             chart = page.locator(f"[data-chart^='slice'][aria-label='on by {name}']")
             chart.locator("g.mark-symbol path").first.hover(force=True)
+            expect(page.locator("#tip dt").nth(3)).to_contain_text(name)  # not the last chart's
             said = page.locator("#tip dt").all_text_contents()
             words = [word.strip("\N{WORD JOINER}") for word in said]
             assert words == ["group", "run", "trial", name, "on"]
@@ -376,6 +379,7 @@ def test_the_security_policy_blocks_other_scripts(browser: Browser, tmp_path: Pa
         created.replace("</main>", f"{SCRIPT}<img src='https://example.com/x.png'></main>"), "utf-8"
     )
     page = browser.new_page()
+    page.set_default_timeout(LONGEST)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(path.as_uri())
