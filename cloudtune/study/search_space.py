@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.launcher.values import format_value as format_value  # noqa: PLC0414 - exported
 from cloudtune.launcher.values import is_same_value as is_same_value  # noqa: PLC0414 - exported
@@ -114,6 +115,13 @@ def value_at(parameter: Parameter, index: int) -> Value:
             raise ValueError("a float without a step has no countable values")
 
 
+def indices_between(parameter: Parameter, pair: tuple[Any, Any]) -> range:
+    """Return the indices of the values in a range; the values are rising and countable."""
+    at: Callable[[int], Any] = partial(value_at, parameter)
+    every = range(count_values(parameter) or 0)
+    return every[bisect_left(every, pair[0], key=at) : bisect_right(every, pair[1], key=at)]
+
+
 def value_range(parameter: Parameter) -> Range:
     """Return the smallest and the largest value; None if the values have no order."""
     match parameter:
@@ -141,9 +149,8 @@ def match_value(parameter: Parameter, value: Value) -> Value | None:
                 return int(value)
             if parameter.step is None:
                 return float(value)
-            steps = (Decimal(repr(value)) - Decimal(repr(parameter.min))) / Decimal(
-                repr(parameter.step)
-            )
+            steps = Decimal(repr(value)) - Decimal(repr(parameter.min))
+            steps /= Decimal(repr(parameter.step))
             index = round(steps)
             if index >= (count_values(parameter) or 0):
                 return None
@@ -186,11 +193,15 @@ class Space:
         return not self.constraints or all(
             constraint.holds(known)
             if constraint.names <= known.keys()
-            else self._is_possible(constraint, known, depth)
+            else (ranges := self._ranges(constraint, known, depth)) is None
+            or constraint.is_possible(ranges)
             for constraint in self.constraints
         )
 
-    def _is_possible(self, constraint: Constraint, known: Assignment, depth: int) -> bool:
+    def _ranges(
+        self, constraint: Constraint, known: Assignment, depth: int
+    ) -> dict[str, Range] | None:
+        """Return the ranges of a constraint's parameters; None if one may be inactive."""
         ranges: dict[str, Range] = {}
         for name in constraint.names:
             if name in known:
@@ -198,9 +209,23 @@ class Space:
                 continue
             later = [node for node in self.nodes[depth:] if node.name == name]
             if not later or any(node.when for node in later):
-                return True  # the constraint does not apply if the parameter is inactive
+                return None  # the constraint does not apply if the parameter is inactive
             ranges[name] = value_range(later[0].parameter)
-        return constraint.is_possible(ranges)
+        return ranges
+
+    def _possible_indices(self, depth: int, known: Assignment) -> range:
+        """Return the indices of the values of a node for which the constraints may hold."""
+        node, parameter = self.nodes[depth], self.nodes[depth].parameter
+        pair: Range = None
+        for constraint in self.constraints if value_range(parameter) else ():
+            if node.name in constraint.names and (ranges := self._ranges(constraint, known, depth)):
+                narrowed = constraint.narrow({**ranges, node.name: pair or ranges[node.name]})
+                if narrowed is None:
+                    return range(0)
+                pair = narrowed[node.name]
+        if pair is None or isinstance(parameter, BoolParameter | CategoricalParameter):
+            return range(count_values(parameter) or 0)
+        return indices_between(parameter, pair)
 
     def active_nodes(self, assignment: Assignment) -> Iterator[Node]:
         """Yield the nodes that are active under an assignment, parents first.
@@ -249,8 +274,7 @@ class Space:
         if any(count_values(node.parameter) is None for node in self.nodes):
             return None
         steps = list(islice(self._walk(0, {}), _MAX_COUNTED + 1))
-        is_all = len(steps) <= _MAX_COUNTED
-        return sum(step is not None for step in steps) if is_all else None
+        return None if len(steps) > _MAX_COUNTED else len(steps) - steps.count(None)
 
     def grid(self) -> Iterator[dict[str, Value]]:
         """Yield every assignment once, the last parameter fastest.
@@ -274,9 +298,10 @@ class Space:
             yield dict(known)
             return
         node = self.nodes[depth]
-        for index in range(count_values(node.parameter) or 0):
-            value = value_at(node.parameter, index)
-            yield from self._walk(depth + 1, {**known, node.name: value})
+        if not (indices := self._possible_indices(depth, known)):
+            yield None
+        for index in indices:
+            yield from self._walk(depth + 1, {**known, node.name: value_at(node.parameter, index)})
 
 
 def list_nodes(study: StudyFields) -> list[Node]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, TypeAlias
@@ -21,6 +20,7 @@ from cloudtune.study.search_space import (
     Assignment,
     Node,
     count_values,
+    indices_between,
     interpolate,
     value_at,
 )
@@ -93,16 +93,16 @@ def split_range(parameter: Parameter, pair: Range, rng: Random) -> tuple[list[_P
         value: Any = _between(parameter, low, high, rng)
         sides: list[_Pair] = [(low, value), (value, high)]
     else:
-        first, last = _indices(parameter, count, pair)
-        if last - first < _MAX_LISTED:
-            values = [value_at(parameter, index) for index in range(first, last + 1)]
+        indices = indices_between(parameter, pair)
+        if len(indices) <= _MAX_LISTED:
+            values = [value_at(parameter, index) for index in indices]
             return [(v, v) for v in rng.sample(values, len(values))], True
-        index = _indices(parameter, count, (_between(parameter, low, high, rng), high))[0]
+        index = indices_between(parameter, (_between(parameter, low, high, rng), high)).start
         value = value_at(parameter, index)
         sides = []
-        if first < index:
+        if indices.start < index:
             sides.append((low, value_at(parameter, index - 1)))
-        if index < last:
+        if index < indices[-1]:
             sides.append((value_at(parameter, index + 1), high))
     return [*rng.sample(sides, len(sides)), (value, value)], True
 
@@ -120,15 +120,5 @@ def _values_between(parameter: Parameter, pair: _Pair) -> _Pair | None:
     count = count_values(parameter)
     if count is None or isinstance(parameter, BoolParameter | CategoricalParameter):
         return pair  # has no gaps, or no order
-    first, last = _indices(parameter, count, pair)
-    return (value_at(parameter, first), value_at(parameter, last)) if first <= last else None
-
-
-def _indices(parameter: Parameter, count: int, pair: _Pair) -> tuple[int, int]:
-    """Return the indices of the first and the last value in a range."""
-
-    def value(index: int) -> Any:
-        return value_at(parameter, index)
-
-    first = bisect_left(range(count), pair[0], key=value)
-    return first, bisect_right(range(count), pair[1], key=value) - 1
+    indices = indices_between(parameter, pair)
+    return (value_at(parameter, indices[0]), value_at(parameter, indices[-1])) if indices else None

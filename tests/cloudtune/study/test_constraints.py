@@ -215,6 +215,20 @@ def test_rare_assignments_in_wide_spaces_are_drawn(text: str) -> None:
         assert parse(text).evaluate(assignment)
 
 
+@pytest.mark.parametrize(
+    ("text", "high", "size"),
+    [
+        ("a == b", 20_000, 20_000),
+        ("a * b == 4096", 4096, 13),
+        ("a * b == 4003 * 4007", 5000, 2),
+    ],
+)
+def test_a_grid_of_rare_assignments_is_counted(text: str, high: int, size: int) -> None:
+    data = {"parameters": {name: int_to(high) for name in "ab"}, "constraints": [text]}
+    space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
+    assert space.size == size
+
+
 @pytest.mark.parametrize("text", ["a + b == 4001", "a * b == 4003", "a == b + 0.5", "a % 2 == 2"])
 def test_what_no_assignment_of_a_wide_space_keeps_is_shown(text: str) -> None:
     data = {"parameters": {name: int_to(2000) for name in "ab"}, "constraints": [text]}
@@ -262,6 +276,8 @@ def test_an_assignment_is_found_exactly_if_there_is_one(texts: list[str]) -> Non
     space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
     every = [each for each in Space(space.nodes).grid() if space.allows(each)]
     assert is_infeasible(space) == (None if every else "shown")
+    assert list(space.grid()) == every
+    assert space.size == len(every)
     for given_values in every[::23]:
         part = {name: given_values[name] for name in ("a", "kind")}
         assert can_complete(space, part)
