@@ -46,7 +46,7 @@ class Page(HTMLParser):
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
 
 
 def test_the_page_of_the_commands_is_made_from_the_command_line() -> None:
