@@ -1,0 +1,163 @@
+"""The calls of one workspace: jobs, code, environments, run history and MLflow.
+
+Paths and fields are those of recorded traffic (tests/recordings/azure), but for the list of jobs
+(Jobs - List of the REST API, read 2026-11-30) and MLflow, which no recording has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from cloudtune.provider import JobContext, Json, Plan
+from cloudtune_azure.errors import AzureError
+from cloudtune_azure.http import AzureHttp, Connection
+
+API_VERSION = "2024-04-01"
+ENVIRONMENT = "CliV2AnonymousEnvironment"
+"""The name of environments without a name, as Microsoft's own client registers them."""
+_MLFLOW = "/mlflow/v1.0/"
+
+
+def connect(plan: Plan, context: JobContext) -> AzureClient:
+    """Return a client of a plan's workspace or emulator, without sending a request.
+
+    Raises:
+        MissingExtraError: If azure-identity is not installed.
+        ProviderError: If the plan is emulated and the context is not, or vice versa.
+    """
+    plan.check_context(context)
+    emulator = context.emulator
+    connection = Connection(emulator.url, emulator.key) if emulator else Connection()
+    return AzureClient(AzureHttp(connection), workspace_id(plan.facts.data))
+
+
+def workspace_id(data: Json) -> str:
+    """Return the id of the workspace, which begins each path."""
+    return (
+        f"/subscriptions/{data['subscription']}/resourceGroups/{data['resource_group']}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{data['workspace']}"
+    )
+
+
+class AzureClient:
+    """One workspace. Each call may raise `AzureError`."""
+
+    def __init__(self, http: AzureHttp, workspace: str) -> None:
+        """Create the client without sending a request."""
+        self.http = http
+        self.workspace = workspace
+        self._datastores: dict[str, Json] = {}
+
+    @property
+    def emulated(self) -> bool:
+        """Whether an emulator answers."""
+        return self.http.connection.emulated
+
+    def get_workspace(self) -> Json:
+        """Return the workspace."""
+        return cast("Json", self._call("GET", ""))
+
+    def get_compute(self, name: str) -> Json | None:
+        """Return a cluster, or None if it does not exist."""
+        return self._find(f"/computes/{quote(name, safe='')}")
+
+    def put_job(self, name: str, body: Json) -> Json:
+        """Create a job. With the same name, Azure updates it, and starts no second one."""
+        return cast("Json", self._call("PUT", _job(name), body))
+
+    def get_job(self, name: str) -> Json | None:
+        """Return a job, or None if it does not exist."""
+        return self._find(_job(name))
+
+    def list_jobs(self, tag: str) -> list[Json]:
+        """Return the jobs that have a tag with this key."""
+        page: Json = self._call("GET", "/jobs", query={"tag": tag})
+        jobs: list[Json] = list(page.get("value", ()))
+        while next_page := page.get("nextLink"):
+            page = self.http.json("GET", str(next_page))
+            jobs += page.get("value", ())
+        return jobs
+
+    def cancel_job(self, name: str) -> None:
+        """Ask a job to end; no effect if it has ended or does not exist."""
+        try:
+            self._call("POST", f"{_job(name)}/cancel")
+        except AzureError as error:
+            if not error.not_found:
+                raise
+
+    def has_code(self, name: str) -> bool:
+        """Return whether code is registered."""
+        return self._find(_code(name)) is not None
+
+    def start_upload(self, name: str) -> tuple[str, str]:
+        """Return the address of an empty container for code, and the same with a signature."""
+        content = {"pendingUploadType": "TemporaryBlobReference"}
+        answer: Json = self._call("POST", f"{_code(name)}/startPendingUpload", content)
+        reference: Json = answer["blobReferenceForConsumption"]
+        return reference["blobUri"], reference["credential"]["sasUri"]
+
+    def put_code(self, name: str, address: str) -> None:
+        """Register code."""
+        content = {"properties": {"isAnonymous": True, "codeUri": address}}
+        self._call("PUT", _code(name), content)
+
+    def put_environment(self, version: str, image: str) -> None:
+        """Register an environment that is only an image."""
+        content = {"properties": {"isAnonymous": True, "image": image}}
+        self._call("PUT", f"/environments/{ENVIRONMENT}/versions/{version}", content)
+
+    def get_datastore(self, name: str) -> Json:
+        """Return the properties of a datastore, which is read once."""
+        if name not in self._datastores:
+            answer: Json = self._call("GET", f"/datastores/{quote(name, safe='')}")
+            self._datastores[name] = answer["properties"]
+        return self._datastores[name]
+
+    def mlflow(self, tracking: str, call: str, **query: str) -> Json:
+        """Return the answer of one of MLflow's own calls that read.
+
+        Args:
+            tracking: The tracking address of a job.
+            call: Such as ``runs/get``.
+            query: Its parameters.
+        """
+        url = f"{self._service(tracking)}/api/2.0/mlflow/{call}"
+        return cast("Json", self.http.json("GET", url, query=query))
+
+    def run_details(self, tracking: str, run: str) -> Json:
+        """Return what run history knows of a job: its error and the addresses of its logs."""
+        base = self._service(tracking).replace(_MLFLOW, "/history/v1.0/", 1)
+        return cast("Json", self.http.json("GET", f"{base}/runs/{quote(run, safe='')}/details"))
+
+    def _service(self, tracking: str) -> str:
+        """Return the HTTP address of a tracking address, ``azureml://HOST/mlflow/v1.0/…``."""
+        parts = urlsplit(tracking)
+        scheme = urlsplit(self.http.connection.address).scheme
+        if parts.scheme != "azureml" or not parts.path.startswith(_MLFLOW):
+            raise AzureError(f"not a tracking address of Azure: {tracking}")
+        return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+    def _find(self, path: str) -> Json | None:
+        try:
+            return cast("Json", self._call("GET", path))
+        except AzureError as error:
+            if error.not_found:
+                return None
+            raise
+
+    def _call(
+        self, method: str, path: str, content: Any = None, query: dict[str, str] | None = None
+    ) -> Any:
+        url = f"{self.http.connection.address}{self.workspace}{path}"
+        parameters = {"api-version": API_VERSION, **(query or {})}
+        return self.http.json(method, url, content=content, query=parameters)
+
+
+def _job(name: str) -> str:
+    return f"/jobs/{quote(name, safe='')}"
+
+
+def _code(name: str) -> str:
+    return f"/codes/{quote(name, safe='')}/versions/1"

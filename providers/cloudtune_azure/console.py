@@ -1,0 +1,52 @@
+"""Pages of Azure Machine Learning Studio, and the logs of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudtune.provider import JobContext, Json
+from cloudtune_azure.client import AzureClient, workspace_id
+from cloudtune_azure.errors import AzureError
+
+_STUDIO = "https://ml.azure.com"
+_LOG = "user_logs/std_log.txt"
+"""The output of a job on one machine."""
+
+
+def jobs_url(data: Json) -> str:
+    """Return the page that lists the jobs of a workspace."""
+    return f"{_STUDIO}/experiments?wsid={workspace_id(data)}"
+
+
+def log_address(context: JobContext, job: Json) -> str | None:
+    """Return the page of a job in Studio, or the emulator's file with its log."""
+    if context.emulator is None:
+        services: Json = job["properties"].get("services") or {}
+        studio: Json = services.get("Studio") or {}
+        return studio.get("endpoint")
+    file = context.emulator_folder / "jobs" / job["name"] / "log.txt"
+    return str(file) if file.is_file() else None
+
+
+def tracking_address(job: Json) -> str | None:
+    """Return the address of MLflow in the description of a job."""
+    services: Json = job["properties"].get("services") or {}
+    tracking: Json = services.get("Tracking") or {}
+    return tracking.get("endpoint")
+
+
+def read_log(client: AzureClient, name: str) -> Iterator[str]:
+    """Yield the lines of the log of a job.
+
+    Raises:
+        AzureError: If there is no such job or no log yet, or the call fails.
+    """
+    job = client.get_job(name)
+    tracking = tracking_address(job) if job else None
+    if tracking is None:
+        raise AzureError(f"the workspace does not know the job {name}", code=404)
+    files: Json = client.run_details(tracking, name).get("logFiles") or {}
+    if _LOG not in files:
+        raise AzureError(f"the job {name} has no log yet", code=404)
+    content = client.http.send("GET", files[_LOG], scope="").content
+    yield from content.decode("utf-8", "replace").splitlines()

@@ -1,0 +1,102 @@
+"""The emulator's protocol: the REST APIs of Azure with tokens, and signed addresses of blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import parse_qsl, unquote
+
+from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
+from cloudtune_azure.emulator.errors import (
+    ServiceError,
+    expired,
+    failed,
+    forbidden,
+    throttled,
+    timed_out,
+    unauthorized,
+)
+from cloudtune_azure.emulator.operations import OPERATIONS, Call, Operation, Operations
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_SCHEME = "Bearer "
+_WORKSPACE = (
+    "/subscriptions/emulated/resourceGroups/emulated"
+    "/providers/Microsoft.MachineLearningServices/workspaces/emulated"
+)
+
+
+class AzureApp(App):
+    """The application for Azure's manager, its machine learning service and its blobs."""
+
+    FAULTS: ClassVar = {
+        "throttle": throttled,
+        "quota": throttled,  # Azure has no other refusal that passes: jobs without a node wait
+        "error": failed,
+        "late_error": timed_out,
+        "expire": expired,
+    }
+
+    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
+        self._operations = Operations(folder, delays, faults, url, key)
+        super().__init__(self._operations)
+
+    def key_of(self, environ: WSGIEnvironment) -> str | None:
+        """Return the token of a request, or the signature in its address."""
+        header = str(environ.get("HTTP_AUTHORIZATION", ""))
+        if header.startswith(_SCHEME):
+            return header[len(_SCHEME) :]
+        return dict(parse_qsl(str(environ.get("QUERY_STRING", "")))).get("sig")
+
+    def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal."""
+        return unauthorized().response()
+
+    def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
+        """Return a refusal because of this machine."""
+        return ServiceError(507, "ServiceError", reason).response()
+
+    def denied(self, operation: str) -> ServiceError:
+        """Return the refusal of an operation."""
+        return forbidden(OPERATIONS[operation].action or operation)
+
+    def environment(self, url: str, key: str) -> Mapping[str, str]:
+        """Return the variables with which MLflow's own client reads the runs of the emulator."""
+        return {
+            "MLFLOW_TRACKING_URI": f"{url}/mlflow/v1.0{_WORKSPACE}",
+            "MLFLOW_TRACKING_TOKEN": key,
+        }
+
+    def respond(self, environ: WSGIEnvironment) -> Response:
+        """Return the response to a call.
+
+        Raises:
+            ServiceError: If Azure would refuse it.
+        """
+        raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+        path, _, query = raw.partition("?")
+        path = unquote(path)
+        name, operation, names = _operation(environ["REQUEST_METHOD"], path)
+        if operation.action:
+            self.calls.add("client", operation.action)
+        headers = {
+            key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+            for key, value in environ.items()
+            if key.startswith("HTTP_")
+        }
+        parameters = dict(parse_qsl(query, keep_blank_values=True))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        call = Call(path, names, parameters, headers, environ["wsgi.input"], length)
+        return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
+
+
+def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str]]:
+    for name, operation in OPERATIONS.items():
+        match = operation.pattern.fullmatch(path) if operation.method == method else None
+        if match is not None:
+            return name, operation, match.groupdict()
+    message = f"The emulator has no {method} {path[:300]}."
+    raise ServiceError(404, "NotFound", message)

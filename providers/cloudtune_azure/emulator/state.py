@@ -1,0 +1,46 @@
+"""What the emulated workspace remembers of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloudtune.emulator_kit import Json
+from cloudtune.emulator_kit import state as kit
+
+STARTING, QUEUED, RUNNING = "Starting", "Queued", "Running"
+CANCEL_REQUESTED, CANCELED = "CancelRequested", "Canceled"
+COMPLETED, FAILED = "Completed", "Failed"
+
+
+@dataclass
+class Job(kit.ScriptJob):
+    """A command job, with its run in MLflow."""
+
+    RUNNING = RUNNING
+    FINAL = frozenset({COMPLETED, FAILED, CANCELED})
+
+    name: str
+    workspace: str
+    """The id of the workspace, which begins the paths of its resources."""
+    request: Json
+    """The properties of the request."""
+    folder: Path
+    log: Path
+    state: str = field(default=STARTING, kw_only=True)
+    error: tuple[str, str] | None = None
+    """The code and the text of a failure."""
+    metrics: list[Json] = field(default_factory=list[Json])
+    """All values in MLflow, in the order of their arrival."""
+    run_tags: dict[str, str] = field(default_factory=dict[str, str])
+    """The tags that were set in MLflow."""
+
+    @property
+    def reports(self) -> int:
+        """The number of reports in MLflow: values with the same time belong to one."""
+        return len({each["timestamp"] for each in self.metrics})
+
+    def fail(self, code: str, message: str) -> None:
+        """Enter the state Failed."""
+        self.error = code, message
+        self.enter(FAILED)

@@ -1,0 +1,219 @@
+"""Jobs as the REST API and run history describe them; keys and nulls as recorded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from cloudtune.emulator_kit import Json, is_map
+from cloudtune_azure.emulator.state import QUEUED, STARTING, Job
+from cloudtune_azure.emulator.times import iso, plain
+
+_TYPE = "Microsoft.MachineLearningServices/workspaces"
+_DEFAULTS: Json = {
+    "description": None,
+    "tags": {},
+    "properties": {},
+    "displayName": None,
+    "status": None,
+    "experimentName": "Default",
+    "services": {},
+    "computeId": None,
+    "isArchived": False,
+    "identity": None,
+    "componentId": None,
+    "notificationSetting": None,
+    "secretsConfiguration": None,
+    "jobType": "Command",
+    "resources": None,
+    "codeId": None,
+    "command": "",
+    "environmentId": "",
+    "inputs": {},
+    "outputs": {},
+    "distribution": None,
+    "autologgerSettings": None,
+    "limits": None,
+    "environmentVariables": {},
+    "parameters": {},
+    "queueSettings": None,
+}
+_RESOURCES: Json = {
+    "instanceCount": 1,
+    "maxInstanceCount": None,
+    "instanceType": None,
+    "locations": None,
+    "properties": None,
+    "shmSize": "2g",
+    "dockerArgs": None,
+}
+_SINCE = {
+    "2022-10": ("autologgerSettings",),
+    "2023-02": ("notificationSetting", "queueSettings", "resources.locations"),
+    "2023-04": (
+        *("secretsConfiguration", "resources.maxInstanceCount"),
+        "outputs.*.autoDeleteSetting",
+    ),
+}
+"""The fields that jobs have since a version of the API, by recordings of 2022 and 2023."""
+
+
+def resource(path: str, kind: str, properties: Json, created: float, **more: str) -> Json:
+    """Return a resource.
+
+    Args:
+        path: Its id.
+        kind: The kind, such as ``jobs``.
+        properties: What belongs to its kind.
+        created: When it was created.
+        more: More of `systemData`.
+    """
+    return {
+        "id": path,
+        "name": path.rpartition("/")[2],
+        "type": f"{_TYPE}/{kind}",
+        "properties": properties,
+        "systemData": {
+            "createdAt": iso(created),
+            "createdBy": "emulated",
+            "createdByType": "User",
+            **more,
+        },
+    }
+
+
+def job(job_: Job, url: str, version: str) -> Json:
+    """Return a job as an answer has it in a version of the API."""
+    request = job_.request
+    properties: Json = {**_DEFAULTS, **request}
+    properties["displayName"] = request.get("displayName") or job_.name
+    properties["status"] = job_.state
+    properties["tags"] = {**(request.get("tags") or {}), **_system_tags(job_), **job_.run_tags}
+    properties["properties"] = _job_properties(job_)
+    properties["services"] = _services(job_, url)
+    properties["resources"] = {**_RESOURCES, **(request.get("resources") or {})}
+    properties["inputs"] = {
+        name: _input(each) for name, each in (request.get("inputs") or {}).items()
+    }
+    default = {"jobOutputType": "uri_folder", "uri": artifacts(job_.name)}
+    outputs: Json = {**(request.get("outputs") or {}), "default": default}
+    properties["outputs"] = {name: _output(each) for name, each in outputs.items()}
+    for since, fields in _SINCE.items():
+        for field in fields if version < since else ():
+            _drop(properties, field.split("."))
+    return resource(f"{job_.workspace}/jobs/{job_.name}", "jobs", properties, job_.created)
+
+
+def artifacts(name: str) -> str:
+    """Return the address of the logs and default outputs of a job."""
+    return f"azureml://datastores/workspaceartifactstore/ExperimentRun/dcid.{name}"
+
+
+def tracking(job_: Job, url: str) -> str:
+    """Return the tracking address of a job."""
+    return f"azureml://{urlsplit(url).netloc}/mlflow/v1.0{job_.workspace}?"
+
+
+def details(job_: Job, log: str) -> Json:
+    """Return the details of a job in run history.
+
+    Args:
+        job_: The job.
+        log: The signed address of its log; empty if it has none.
+    """
+    error: Json | None = None
+    if job_.error:
+        code, message = job_.error
+        error = {
+            "error": {
+                "code": code,
+                "severity": None,
+                "message": message,
+                "details": [],
+                "innerError": None,
+            },
+            "time": iso(job_.updated),
+            "componentName": "Execution",
+        }
+    return {
+        "runId": job_.name,
+        "parentRunId": None,
+        "target": _compute(job_),
+        "status": job_.state,
+        "dataContainerId": f"dcid.{job_.name}",
+        "createdTimeUtc": iso(job_.created),
+        "startTimeUtc": iso(job_.started) if job_.started else None,
+        "endTimeUtc": iso(job_.ended) if job_.ended else None,
+        "error": error,
+        "warnings": None,
+        "tags": {**(job_.request.get("tags") or {}), **job_.run_tags},
+        "properties": _job_properties(job_),
+        "logFiles": {"user_logs/std_log.txt": log} if log else {},
+    }
+
+
+def _job_properties(job_: Job) -> Json:
+    found: Json = {**(job_.request.get("properties") or {})}
+    found["_azureml.ComputeTargetType"] = "amlctrain"
+    if job_.request.get("codeId"):
+        found["ContentSnapshotId"] = "00000000-0000-4000-8000-000000000001"
+    if job_.state != STARTING:
+        found["ProcessInfoFile"] = "azureml-logs/process_info.json"
+        found["ProcessStatusFile"] = "azureml-logs/process_status.json"
+    if job_.started:
+        found["StartTimeUtc"] = plain(job_.started)
+    if job_.started and job_.ended:
+        found["EndTimeUtc"] = plain(job_.ended)
+    return found
+
+
+def _system_tags(job_: Job) -> Json:
+    if job_.state != QUEUED:
+        return {}
+    nodes = {"PreparingNodeCount": 0, "RunningNodeCount": 0, "CurrentNodeCount": 0}
+    status = json.dumps({"AllocationState": "steady", **nodes}, separators=(",", ":"))
+    return {"_aml_system_ComputeTargetStatus": status}
+
+
+def _services(job_: Job, url: str) -> Json:
+    page = f"https://ml.azure.com/runs/{job_.name}?wsid={job_.workspace}"
+    return {
+        kind: {
+            "jobServiceType": kind,
+            "port": None,
+            "endpoint": endpoint,
+            "status": None,
+            "errorMessage": None,
+            "properties": None,
+            "nodes": None,
+        }
+        for kind, endpoint in (("Tracking", tracking(job_, url)), ("Studio", page))
+    }
+
+
+def _input(given: Json) -> Json:
+    if given.get("jobInputType") == "literal":
+        return {"description": None, **given}
+    return {"description": None, "mode": "ReadOnlyMount", **given}
+
+
+def _output(given: Json) -> Json:
+    empty = dict.fromkeys(("description", "uri", "assetName", "assetVersion", "autoDeleteSetting"))
+    return {**empty, "mode": "ReadWriteMount", **given}
+
+
+def _compute(job_: Job) -> str:
+    return str(job_.request.get("computeId") or "serverless").rpartition("/")[2]
+
+
+def _drop(part: Any, path: list[str]) -> None:
+    """Remove a field, whose path may have ``*`` for any entry."""
+    if not is_map(part):
+        return
+    name, *rest = path
+    if not rest:
+        part.pop(name, None)
+        return
+    for key in list(part) if name == "*" else [name]:
+        _drop(part.get(key), rest)

@@ -1,0 +1,94 @@
+"""The lookup of the Azure provider. It does not call Azure.
+
+An unknown value becomes a visible placeholder, such as ``{{workspace}}``.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cloudtune.provider import Facts, Inputs, Lookup, Price, ServiceLimits, Study
+from cloudtune.provider.lookup import (
+    code_address,
+    environment_variables,
+    find_inputs,
+    source_files,
+)
+from cloudtune.provider.uploads import content_hash, upload_address
+from cloudtune_azure.console import jobs_url
+from cloudtune_azure.settings import NAME, AzureSettings
+from cloudtune_azure.storage import datastore_address
+
+_PLACE = {
+    "subscription": ("AZURE_SUBSCRIPTION_ID", "the id of your subscription"),
+    "resource_group": ("AZURE_RESOURCE_GROUP", "the resource group of the workspace"),
+    "workspace": ("AZURE_WORKSPACE", "the name of an Azure Machine Learning workspace"),
+}
+"""The variables and the meaning of the settings that name the workspace."""
+EMULATED_ENVIRONMENT = "azureml:emulated:1"
+_ENVIRONMENT = (
+    "set the environment of trials, such as azureml:NAME:VERSION, or an image with Python"
+)
+_MACHINE = "set a compute cluster, or the instance_type of serverless compute"
+
+
+def lookup(study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
+    """Return what is known of the workspace and of this machine."""
+    data: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    for name, (variable, meaning) in _PLACE.items():
+        value = getattr(settings, name) or ("" if facts.emulated else os.environ.get(variable))
+        data[name] = value or ("emulated" if facts.emulated else f"{{{{{name}}}}}")
+        if not value and not facts.emulated:
+            missing[name] = f"set {meaning}, or {variable}"
+    environment = settings.environment or (EMULATED_ENVIRONMENT if facts.emulated else None)
+    data["environment"] = environment or "{{environment}}"
+    if not (environment or settings.image):
+        missing["environment"] = _ENVIRONMENT
+    if not (settings.compute or settings.instance_type or facts.emulated):
+        missing["compute"] = _MACHINE
+    inputs = _inputs(study, facts, settings)
+    prices = settings.prices
+    return Lookup(
+        price=Price.hourly(*prices.hour, "from providers.azure.prices") if prices else "",
+        limits=ServiceLimits(
+            uncounted=("the time in which a machine starts and gets its image", "storage")
+        ),
+        missing_settings=missing,
+        code_address=code_address(study, NAME),
+        source=source_files(study, facts),
+        variables=environment_variables(study),
+        inputs=inputs,
+        links={"driven": jobs_url(data)},
+        data=data | {"inputs": _job_inputs(inputs)},
+    )
+
+
+def _inputs(study: Study, facts: Facts, settings: AzureSettings) -> Inputs:
+    """Return the inputs; uploads are at addresses of their content, which runs share."""
+    base = datastore_address(settings.datastore, "cloudtune")
+    inputs = find_inputs(study, facts, NAME, base)
+    folders = {
+        name: upload_address(base, content_hash(Path(path))).rstrip("/")
+        for name, path in inputs.uploads.items()
+    }
+    return replace(inputs, addresses={**inputs.addresses, **folders})
+
+
+def _job_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
+    """Return the inputs as a job has them: files, or folders if their name has no extension."""
+    found: dict[str, dict[str, str]] = {}
+    for name, address in inputs.addresses.items():
+        if address is None:
+            continue
+        uri, local = address, inputs.uploads.get(name)
+        is_file = bool(posixpath.splitext(address)[1])
+        if local is not None:
+            is_file = Path(local).is_file()
+            uri = f"{address}/{Path(local).name}" if is_file else f"{address}/"
+        found[name] = {"jobInputType": "uri_file" if is_file else "uri_folder", "uri": uri}
+    return found

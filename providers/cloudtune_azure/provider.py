@@ -1,0 +1,145 @@
+"""The Azure provider: connects the files of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cloudtune.provider import (
+    BaseProvider,
+    Check,
+    Facts,
+    Finding,
+    FittedStudy,
+    Json,
+    Lookup,
+    Mode,
+    Note,
+    Study,
+)
+from cloudtune_azure.capabilities import CAPABILITIES
+from cloudtune_azure.request_fields import STUDY_FIELDS
+from cloudtune_azure.settings import AzureSettings
+
+if TYPE_CHECKING:
+    from cloudtune.provider import JobContext, Plan, TrainingJobs
+    from cloudtune.provider.trial_files import TrialFiles
+    from cloudtune.provider.uploads import Uploads
+    from cloudtune.results import Started, Trial
+
+
+class AzureProvider(BaseProvider[AzureSettings]):
+    """Azure Machine Learning: command jobs, with trials that cloudtune chooses."""
+
+    capabilities = CAPABILITIES
+    settings = AzureSettings
+    emulator = "cloudtune_azure.emulator"
+    connection_settings = ("subscription", "resource_group", "workspace")
+    packages: Mapping[str, Sequence[str]] = {
+        "azure": ("azure.core", "azure.identity", "azure.storage.blob"),
+        "emulators": ("werkzeug",),
+    }
+    script_variables = ("AZUREML_", "AZURE_ML_")
+    protected_paths = (
+        "properties.jobType",
+        "properties.codeId",
+        "properties.command",
+        "properties.tags.cloudtune_*",
+        "properties.outputs.trial",
+    )
+    study_fields = STUDY_FIELDS
+
+    def lookup(self, study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
+        """Return what is known of the workspace; does not call it."""
+        from cloudtune_azure.lookup import lookup
+
+        return lookup(study, settings, facts)
+
+    def rules(
+        self, fitted: FittedStudy, mode: Mode, settings: AzureSettings, facts: Facts
+    ) -> Sequence[Finding | Note]:
+        """Return the findings and notes of Azure."""
+        from cloudtune_azure.rules import rules
+
+        return rules(fitted, settings, facts)
+
+    def request(
+        self, fitted: FittedStudy, mode: Mode, settings: AzureSettings, facts: Facts
+    ) -> Json:
+        """Return the request of the job of each trial."""
+        from cloudtune_azure.request import request
+
+        return request(fitted.study, settings, facts)
+
+    def outline(self, plan: Plan) -> Mapping[str, str]:
+        """Return what a run uses and creates there, in words."""
+        from cloudtune_azure.outline import outline
+
+        return outline(plan)
+
+    def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
+        """Yield what read-only calls show of the workspace.
+
+        Raises, also while the checks are read:
+            MissingExtraError: If Azure's packages are not installed.
+            ProviderError: If Azure cannot be reached.
+        """
+        from cloudtune_azure.account import check_account
+        from cloudtune_azure.client import connect
+
+        yield from check_account(connect(plan, context), plan)
+
+    def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+        """Return the lines of the log of a trial's last job.
+
+        Raises, also while the lines are read:
+            MissingExtraError: If Azure's packages are not installed.
+            ProviderError: If Azure cannot be reached, or has no log.
+        """
+        from cloudtune_azure.client import connect
+        from cloudtune_azure.console import read_log
+
+        return read_log(connect(plan, context), str(trial.id)) if trial.id else None
+
+    def trial_files(
+        self, plan: Plan, context: JobContext, trial: Trial, started: Started
+    ) -> TrialFiles:
+        """Return a trial's outputs and checkpoints in the datastore.
+
+        Raises, also while files are read:
+            MissingExtraError: If Azure's packages are not installed.
+            ProviderError: If the storage cannot be reached, or refuses.
+            OSError: If a file of this machine cannot be read.
+        """
+        from cloudtune_azure.client import connect
+        from cloudtune_azure.trial_files import emulated_files, trial_files
+
+        if plan.facts.emulated and context.emulator is None:
+            return emulated_files(plan, context, started)
+        return trial_files(connect(plan, context), plan, started)
+
+    def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
+        """Return the inputs and outputs of a run in the datastore.
+
+        Raises:
+            MissingExtraError: If Azure's packages are not installed.
+        """
+        from cloudtune_azure.client import connect
+        from cloudtune_azure.uploads import find_uploads
+
+        return find_uploads(connect(plan, context), plan)
+
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+        """Return the jobs of the trials; nothing is sent.
+
+        Raises:
+            MissingExtraError: If Azure's packages are not installed.
+            UsageError: If a variable that trials take from the environment is not set.
+        """
+        from cloudtune_azure.client import connect
+        from cloudtune_azure.training_client import AzureJobs
+        from cloudtune_azure.uploads import upload
+
+        client = connect(plan, context)
+        return AzureJobs(client, plan, context, partial(upload, client, plan, context))

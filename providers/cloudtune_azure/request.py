@@ -1,0 +1,123 @@
+"""Translates a study into the body of ``PUT jobs/{name}``, for any start of a trial.
+
+The fields are those of ``CommandJob`` in the REST API 2024-04-01, and of recorded jobs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping
+from cloudtune.provider import START, Facts, Json, Study
+from cloudtune.provider.secrets import secret_variables
+from cloudtune_azure.client import ENVIRONMENT, workspace_id
+from cloudtune_azure.launcher_contract import FOLDER, INPUT
+from cloudtune_azure.settings import AzureSettings
+from cloudtune_azure.storage import datastore_address
+
+JOB = "{{job}}"
+"""Placeholder for the name of a trial's start."""
+CHECKPOINT = "{{checkpoint}}"
+"""Placeholder for the number of the trial whose folder in the datastore a start uses."""
+ARCHIVE = "cloudtune.tar.gz"
+"""The launcher and the user's code, in the working folder of a job."""
+_OUTPUT = "trial"
+_IDENTITIES = {"managed": "Managed", "user": "UserIdentity"}
+_START = f"""\
+import os, sys, tarfile, tempfile
+archive, words = sys.argv[1], sys.argv[2:]
+{START}"""
+_MAX_EXPERIMENT = 250
+
+
+def request(study: Study, settings: AzureSettings, facts: Facts) -> Json:
+    """Return the request; its placeholders are filled in for each start."""
+    resources: Json = {"instanceCount": 1}
+    for name, value in (
+        ("instanceType", settings.instance_type),
+        ("shmSize", settings.shm_size),
+        ("dockerArgs", settings.docker_args),
+    ):
+        if value is not None:
+            resources[name] = value
+    properties: Json = {
+        "jobType": "Command",
+        "displayName": JOB,
+        "experimentName": settings.experiment or experiment_name(study),
+        "tags": {**settings.tags, run_tag(facts.run_id): study.name or "study"},
+        "codeId": f"{workspace_id(facts.data)}/codes/{facts.job_name}/versions/1",
+        "command": command(settings.python, facts, {}),
+        "environmentId": environment_id(settings, facts),
+        "environmentVariables": secret_variables(study),
+        "inputs": {
+            f"input_{number}": {**value, "mode": "ReadOnlyMount"}
+            for number, value in enumerate(facts.data["inputs"].values())
+        },
+        "outputs": {
+            _OUTPUT: {
+                "jobOutputType": "uri_folder",
+                "mode": "ReadWriteMount",
+                "uri": f"{outputs_folder(facts, settings)}/{CHECKPOINT}",
+            }
+        },
+        "resources": resources,
+    }
+    if settings.compute:
+        properties["computeId"] = f"{workspace_id(facts.data)}/computes/{settings.compute}"
+    elif settings.spot:
+        properties["queueSettings"] = {"jobTier": "Spot"}
+    if settings.identity:
+        properties["identity"] = {"identityType": _IDENTITIES[settings.identity]}
+    return {"properties": properties}
+
+
+def run_tag(run: str) -> str:
+    """Return the tag of all jobs of a run. A list of jobs can be filtered only by keys of tags."""
+    return f"cloudtune_{run}"
+
+
+def experiment_name(study: Study) -> str:
+    """Return the name of the experiment, in the characters that Azure allows."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in study.name or "")
+    return name.lstrip("-_")[:_MAX_EXPERIMENT] or "cloudtune"
+
+
+def environment_id(settings: AzureSettings, facts: Facts) -> str:
+    """Return the id of the environment in a request."""
+    if settings.image:
+        version = environment_version(settings.image)
+        return f"{workspace_id(facts.data)}/environments/{ENVIRONMENT}/versions/{version}"
+    environment: str = facts.data["environment"]
+    return environment
+
+
+def environment_version(image: str) -> str:
+    """Return the version under which an image is registered as an environment."""
+    return hashlib.sha256(image.encode()).hexdigest()[:32]
+
+
+def outputs_folder(facts: Facts, settings: AzureSettings) -> str:
+    """Return the address of the folder with the checkpoints and outputs of a run's trials."""
+    return datastore_address(settings.datastore, "cloudtune", "jobs", facts.job_name)
+
+
+def input_variables(facts: Facts) -> dict[str, str]:
+    """Return the variables with the paths of the inputs, by the names of the inputs."""
+    return {name: f"{INPUT}{number}" for number, name in enumerate(facts.data["inputs"])}
+
+
+def command(python: str, facts: Facts, values: Mapping[str, str]) -> str:
+    """Return the command of a job, quoted for the shell in which Azure runs it."""
+    variables = [f'{FOLDER}="${{{{outputs.{_OUTPUT}}}}}"']
+    variables += [
+        f'{variable}="${{{{inputs.input_{number}}}}}"'
+        for number, variable in enumerate(input_variables(facts).values())
+    ]
+    words = [python, "-c", _START, ARCHIVE, *(f"--{k}={v}" for k, v in values.items())]
+    return f"{' '.join(variables)} exec {' '.join(map(quote, words))}"
+
+
+def quote(word: str) -> str:
+    """Return a word for the shell in which Azure finds no expression, ``${{…}}``, to replace."""
+    return shlex.quote(word).replace("${{", "$''{{")
+

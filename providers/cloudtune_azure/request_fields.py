@@ -1,0 +1,11 @@
+"""The fields of a study behind the defaults of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+STUDY_FIELDS: Mapping[str, Sequence[str]] = {
+    "properties.experimentName": ("providers.azure.experiment", "name"),
+    "properties.displayName": (),
+    "properties.resources.instanceCount": (),
+}

@@ -1,0 +1,77 @@
+"""The states of Azure's jobs as cloudtune's.
+
+The words are those of ``JobStatus`` in the REST API 2024-04-01. Recordings have Starting, Queued,
+Preparing, Running, Completed and Failed (tests/recordings/azure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cloudtune.provider import Json, is_map
+from cloudtune.results import TrialState
+
+STATES: Mapping[str, TrialState] = {
+    "NotStarted": "waiting",
+    "Starting": "waiting",
+    "Provisioning": "waiting",
+    "Preparing": "waiting",
+    "Queued": "waiting",
+    "Paused": "waiting",
+    "Running": "running",
+    "Finalizing": "running",
+    "CancelRequested": "running",
+    "NotResponding": "running",
+    "Completed": "completed",
+    "Failed": "failed",
+    "Canceled": "cancelled",
+}
+ENDED = frozenset({"Completed", "Failed", "Canceled"})
+_SERVICE_ERRORS = frozenset({"ServiceError", "SystemError"})
+"""The codes of run history for failures of the service, not of the script; not verified."""
+_MAX_REASON = 1_000
+
+
+def status(job: Json) -> str:
+    """Return Azure's word for the state of a job."""
+    return str(job["properties"].get("status") or "Unknown")
+
+
+def trial_state(job: Json) -> TrialState:
+    """Return the state of a trial."""
+    return STATES.get(status(job), "unknown")
+
+
+def has_ended(job: Json) -> bool:
+    """Return whether a job has ended."""
+    return status(job) in ENDED
+
+
+def is_stopping(job: Json) -> bool:
+    """Return whether a job was asked to end and still runs."""
+    return status(job) in {"CancelRequested", "Finalizing"}
+
+
+def times(job: Json) -> tuple[float | None, float | None]:
+    """Return when a job started and ended, which jobs have since 2025."""
+    properties: Json = job["properties"].get("properties") or {}
+    return _seconds(properties.get("StartTimeUtc")), _seconds(properties.get("EndTimeUtc"))
+
+
+def _seconds(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text)).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def failure(details: Json) -> tuple[str, bool]:
+    """Return why a job failed, by its run history, and whether that was the service's fault."""
+    outer: Any = details.get("error")
+    error: Any = outer.get("error") if is_map(outer) else None
+    if not is_map(error):
+        return "", False
+    reason = str(error.get("message") or error.get("code") or "")[:_MAX_REASON]
+    return reason, error.get("code") in _SERVICE_ERRORS

@@ -1,0 +1,76 @@
+"""Rules of a trial: its code, inputs, variables, metrics and arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cloudtune.provider import (
+    CategoricalParameter,
+    Facts,
+    Finding,
+    Note,
+    Study,
+    format_value,
+    largest_resources,
+)
+from cloudtune.provider.lookup import has_code
+from cloudtune.provider.secrets import check_visible_secrets
+from cloudtune_azure.rules.settings import SETTINGS
+from cloudtune_azure.settings import NAME, AzureSettings
+
+_METRIC = re.compile(r"[\w./ -]{1,250}")
+"""The names of metrics that MLflow accepts (mlflow.utils.validation, 3.7, read 2026-11-30)."""
+
+
+def trial_rules(study: Study, settings: AzureSettings, facts: Facts) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on the block ``trial`` and the arguments."""
+    address = facts.lookup.code_address
+    if not has_code(study):
+        yield Finding("refused", "trial.script", "Azure runs code: add a script, module or command")
+    elif address is not None:
+        reason = f"trials cannot read {address}: set a folder, which is sent"
+        yield Finding("refused", "trial.source", reason)
+    yield from _inputs(facts)
+    yield from check_visible_secrets(
+        study,
+        NAME,
+        readers="everyone who reads the workspace can see the variables of a job",
+        advice="read it from a key vault by the identity of the job instead",
+        accepted=settings.visible_secrets,
+    )
+    for name in ("cpus", "gpus", "memory"):
+        if getattr(largest_resources(study), name):
+            reason = f"depends on the machine: choose {SETTINGS}.instance_type or compute"
+            yield Finding("dropped", f"trial.resources.{name}", reason)
+    for metric in (*(each.metric for each in study.objectives), *study.trial.metrics):
+        if not _METRIC.fullmatch(metric):
+            reason = f"MLflow has no metric {metric!r}: use letters, digits and _-./"
+            yield Finding("refused", "trial.metrics", reason)
+    yield from _arguments(study)
+
+
+def _inputs(facts: Facts) -> Iterator[Finding | Note]:
+    for name, each in facts.data["inputs"].items():
+        path, uri = f"trial.inputs.{name}", each["uri"]
+        if not uri.startswith(("azureml://", "https://", "wasbs://", "abfss://")):
+            reason = f"jobs cannot read {uri}: use azureml://datastores/NAME/paths/PATH"
+            yield Finding("refused", path, reason)
+        elif name not in facts.lookup.inputs.uploads:
+            kind = "file" if each["jobInputType"] == "uri_file" else "folder"
+            yield Note(path, f"mounted as a {kind}, by its name")
+
+
+def _arguments(study: Study) -> Iterator[Finding]:
+    """Yield the names and values that cannot be part of a command line."""
+    for name, variants in study.parameters.items():
+        path = f"parameters.{name}"
+        if "=" in name or not name.isprintable():
+            reason = "passed as --name=value, so the name must not contain = or a line break"
+            yield Finding("refused", path, reason)
+        for parameter in variants:
+            if isinstance(parameter, CategoricalParameter) and any(
+                "\0" in format_value(value) for value in parameter.values
+            ):
+                reason = "passed as words of a command, which cannot contain a zero byte"
+                yield Finding("refused", f"{path}.values", reason)

@@ -1,0 +1,98 @@
+"""Settings under ``providers.azure``. None of them is a secret.
+
+Descriptions name the fields of a command job in the REST API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from pydantic import Field, StrictBool, StrictStr, model_validator
+
+from cloudtune.provider import CloudSettings, MoneyAmount, SettingsPart, Text
+
+NAME = "azure"
+REQUEST_FIELD = "properties"
+"""The field of ``native`` that is merged into a request: a job in the REST API has all its fields
+below it. An import of a sweep job, whose format has the same name, keeps the others for exports."""
+
+
+class Prices(SettingsPart):
+    """Your prices."""
+
+    hour: MoneyAmount = Field(description="One hour of the machine of one trial, such as 0.40 USD.")
+
+
+class AzureSettings(CloudSettings):
+    """Which workspace runs the trials, and how."""
+
+    subscription: Text | None = Field(
+        default=None, description="Subscription id; default: AZURE_SUBSCRIPTION_ID."
+    )
+    resource_group: Text | None = Field(
+        default=None, description="Resource group; default: AZURE_RESOURCE_GROUP."
+    )
+    workspace: Text | None = Field(
+        default=None, description="Workspace; default: AZURE_WORKSPACE."
+    )
+    compute: Text | None = Field(
+        default=None,
+        description="computeId: name of a compute cluster; default: serverless compute.",
+    )
+    instance_type: Text | None = Field(
+        default=None,
+        description="resources.instanceType of serverless compute, such as Standard_DS3_v2.",
+    )
+    spot: StrictBool = Field(
+        default=False,
+        description="queueSettings.jobTier Spot: spare serverless capacity, which may be "
+        "reclaimed. A cluster has its own priority.",
+    )
+    environment: Text | None = Field(
+        default=None,
+        description="environmentId, such as azureml:NAME:VERSION, or the full id of one of a "
+        "registry.",
+    )
+    image: Text | None = Field(
+        default=None,
+        description="Address of a container image with Python, instead of an environment.",
+    )
+    python: Text = Field(default="python", description="Python of the image that runs trials.")
+    identity: Literal["managed", "user"] | None = Field(
+        default=None,
+        description="identity: the compute's managed identity, or yours; default: the workspace's "
+        "choice.",
+    )
+    datastore: Text = Field(
+        default="workspaceblobstore",
+        description="Datastore for inputs, outputs and checkpoints: a blob container.",
+    )
+    experiment: Text | None = Field(
+        default=None, description="experimentName; default: the study's name."
+    )
+    shm_size: Text | None = Field(
+        default=None, description="resources.shmSize: shared memory, such as 2g."
+    )
+    docker_args: Text | None = Field(
+        default=None, description="resources.dockerArgs: more options for Docker."
+    )
+    tags: dict[StrictStr, StrictStr] = Field(default={}, description="Tags of each job.")
+    visible_secrets: StrictBool = Field(
+        default=False,
+        description="Send values of from_env, which everyone who reads the workspace can see.",
+    )
+    prices: Prices | None = Field(default=None, description="Your prices.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_sweep(cls, data: Any) -> Any:
+        """Leave out of ``native`` what only the format of sweep jobs reads."""
+        if not isinstance(data, Mapping):
+            return data
+        fields = cast("Mapping[str, Any]", data)
+        native = fields.get("native")
+        if not isinstance(native, Mapping):
+            return fields
+        own = cast("Mapping[str, Any]", native).items()
+        return {**fields, "native": {k: v for k, v in own if k == REQUEST_FIELD}}

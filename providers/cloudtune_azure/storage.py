@@ -1,0 +1,163 @@
+"""The blobs of the workspace's datastores, with azure-storage-blob.
+
+Addresses are ``azureml://datastores/NAME/paths/PATH``, as in jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cloudtune.provider import MissingExtraError, ProviderError
+from cloudtune_azure.client import AzureClient
+from cloudtune_azure.errors import PROVIDER, AzureError, connection_error, credential_error
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobProperties, ContainerClient
+
+T = TypeVar("T")
+_MAX_PARALLEL = 8
+_SCHEME = "azureml://datastores/"
+
+
+def datastore_address(datastore: str, *parts: str) -> str:
+    """Return the address of a path in a datastore."""
+    return f"{_SCHEME}{datastore}/paths/{'/'.join(parts)}"
+
+
+class BlobStorage:
+    """The `Storage` of Azure. Each call may raise `AzureError`."""
+
+    def __init__(self, client: AzureClient) -> None:
+        self._client = client
+        self._containers: dict[str, ContainerClient] = {}
+
+    def exists(self, address: str) -> bool:
+        """Return whether there is a blob."""
+        container, path = self._split(address)
+        return call("HEAD", lambda: container.get_blob_client(path).exists())
+
+    def find(self, folder: str) -> dict[str, BlobProperties]:
+        """Return the blobs in a folder by their path below it."""
+        container, path = self._split(folder)
+        found = call("GET", lambda: list(container.list_blobs(name_starts_with=path)))
+        # A datastore with hierarchical names lists its folders, too.
+        blobs = [each for each in found if not (each.metadata or {}).get("hdi_isfolder")]
+        return {str(each.name).removeprefix(path): each for each in blobs}
+
+    def list(self, folder: str) -> dict[str, int]:
+        """Return the sizes of the blobs in a folder."""
+        return {f"{folder}{name}": int(each.size) for name, each in self.find(folder).items()}
+
+    def write(self, address: str, content: bytes) -> None:
+        """Write a small blob."""
+        container, path = self._split(address)
+        call("PUT", lambda: container.upload_blob(path, content, overwrite=True))
+
+    def read(self, address: str, start: int) -> Iterator[bytes]:
+        """Yield the content of a blob from a byte on."""
+        container, path = self._split(address)
+        chunks = iter(
+            call("GET", lambda: container.download_blob(path, offset=start).chunks())
+        )
+        while (chunk := call("GET", lambda: next(chunks, None))) is not None:
+            yield chunk
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Upload files, several at a time.
+
+        Raises:
+            ProviderError: If a file cannot be read, or a call fails.
+        """
+        try:
+            with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+                uploads = [pool.submit(self._upload, *each) for each in files.items()]
+            for each in uploads:
+                each.result()
+        except OSError as error:
+            raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
+
+    def delete(self, addresses: Collection[str]) -> None:
+        """Delete blobs; missing ones are ignored."""
+        with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+            for done in [pool.submit(self._delete, each) for each in addresses]:
+                done.result()
+
+    def _upload(self, address: str, file: Path) -> None:
+        container, path = self._split(address)
+        with file.open("rb") as content:
+            call("PUT", lambda: container.upload_blob(path, content, overwrite=True))
+
+    def _delete(self, address: str) -> None:
+        container, path = self._split(address)
+        try:
+            call("DELETE", lambda: container.delete_blob(path))
+        except AzureError as error:
+            if not error.not_found:
+                raise
+
+    def _split(self, address: str) -> tuple[ContainerClient, str]:
+        name, _, path = address.removeprefix(_SCHEME).partition("/paths/")
+        if name not in self._containers:
+            self._containers[name] = self._container(name)
+        return self._containers[name], path
+
+    def _container(self, name: str) -> ContainerClient:
+        store = self._client.get_datastore(name)
+        if store.get("datastoreType") not in {"AzureBlob", "AzureDataLakeGen2"}:
+            kind = store.get("datastoreType")
+            raise AzureError(f"the datastore {name} has no blobs, but is of the type {kind}")
+        account = store["accountName"]
+        container: str = store.get("containerName") or store["filesystem"]
+        connection = self._client.http.connection
+        if connection.emulated:
+            return container_client(f"{connection.address}/{account}/{container}?sig={connection.key}")
+        address = f"https://{account}.blob.{store.get('endpoint') or 'core.windows.net'}/{container}"
+        return container_client(address, self._client.http.credential())
+
+
+def container_client(address: str, credential: Any = None) -> ContainerClient:
+    """Return a client of a container, whose address may have a signature.
+
+    Raises:
+        MissingExtraError: If azure-storage-blob is not installed.
+    """
+    try:
+        from azure.storage.blob import ContainerClient
+    except ImportError as error:
+        raise MissingExtraError("Azure Machine Learning", "azure") from error
+    return ContainerClient.from_container_url(address, credential=credential, retry_total=2)
+
+
+def call(method: str, function: Callable[[], T]) -> T:
+    """Return the result of a call of azure-storage-blob.
+
+    Raises:
+        AzureError: If it fails.
+    """
+    from azure.core.exceptions import AzureError as CoreError
+    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+
+    try:
+        return function()
+    except ClientAuthenticationError as error:
+        if error.status_code == 403:
+            message = (
+                f"{method} of a blob: {error.reason}: your account needs the role Storage Blob Data "
+                "Contributor on the workspace's storage account"
+            )
+            raise AzureError(message, code=403, affects_all_calls=True) from error
+        raise credential_error(error) from error
+    except HttpResponseError as error:
+        status = error.status_code or 0
+        code = getattr(error, "error_code", None) or error.reason
+        raise AzureError(
+            f"{method} of a blob: {code} [{status}]",
+            code=status,
+            retryable=status in {408, 429, 500, 502, 503, 504},
+            affects_all_calls=status in {401, 403},
+        ) from error
+    except CoreError as error:
+        raise connection_error(f"{method} of a blob", error) from error

@@ -1,0 +1,204 @@
+"""The command jobs of the driven mode: one for each start of a trial.
+
+A poll takes one list of the run's jobs, or a call for each of a few, and for each running job one
+call, and one more for each metric with new values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    TrainingJob,
+    fill_placeholders,
+    format_value,
+    start_constants,
+)
+from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune.results import Started
+from cloudtune_azure import response
+from cloudtune_azure.client import AzureClient
+from cloudtune_azure.console import log_address, tracking_address
+from cloudtune_azure.errors import AzureError
+from cloudtune_azure.launcher_contract import AFTER_STEP
+from cloudtune_azure.metrics import Curve
+from cloudtune_azure.request import CHECKPOINT, JOB, command, outputs_folder, run_tag
+from cloudtune_azure.settings import AzureSettings
+
+POLL_SECONDS = 15.0
+POLL_SECONDS_EMULATED = 0.25
+SECONDS_PER_JOB = 2.0
+"""Chosen: with more running jobs, polls are further apart. A subscription has 250 reads in reserve
+since 2025, and the service has a limit of its own (tests/recordings/azure)."""
+_FEW_JOBS = 2
+"""Up to so many jobs are read one by one; the list also has the jobs that have ended."""
+
+
+class AzureJobs:
+    """The jobs of one run: the `TrainingJobs` of Azure.
+
+    Names of jobs are cloudtune's own: a second job with the same name is an update of the first.
+    """
+
+    enforces_trial_timeout = False  # whether the service's limit counts the queue is not known
+    hidden_seconds = 0.0
+
+    def __init__(
+        self, client: AzureClient, plan: Plan, context: JobContext, upload: Callable[[], None]
+    ) -> None:
+        """Create the jobs without calling Azure.
+
+        Args:
+            client: The workspace.
+            plan: The plan of the job.
+            context: The folder and the emulator of the job.
+            upload: Stores code and data, unless they are there; called by the first `create`.
+
+        Raises:
+            UsageError: If a variable that trials take from the environment is not set.
+        """
+        assert isinstance(plan.settings, AzureSettings)
+        self._client = client
+        self._plan = plan
+        self._context = context
+        self._settings = plan.settings
+        self._upload = upload
+        self._is_uploaded = False
+        self._variables: Json = resolve_secrets(
+            {"env": plan.request["properties"].get("environmentVariables") or {}}, plan.study
+        )["env"]
+        self._hide = Mask(plan.study).hide
+        self._curves: dict[str, Curve] = {}
+        self._ended: dict[str, Json] = {}
+        self._failures: dict[str, tuple[str, bool]] = {}
+        self._running = 0
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two polls, which bound the calls a second."""
+        if self._client.emulated:
+            return POLL_SECONDS_EMULATED
+        return max(POLL_SECONDS, self._running * SECONDS_PER_JOB)
+
+    def job_name(self, number: int, start: int) -> str:
+        """Return the name of the job of a trial's start."""
+        suffix = f"{number}-{start}" if start > 1 else f"{number}"
+        return f"{self._plan.facts.job_name}-{suffix}"
+
+    def create(self, started: Started) -> None:
+        """Create the job of a start. If it exists, as after a lost answer, nothing changes.
+
+        Raises:
+            ProviderError: If the code or the data cannot be stored, or the call fails.
+        """
+        assert started.id is not None
+        if not self._is_uploaded:
+            self._upload()
+            self._is_uploaded = True
+        self._client.put_job(started.id, self._request(started))
+
+    def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
+        """Return the current state of each job by name. Missing jobs are omitted.
+
+        Raises:
+            AzureError: If Azure cannot be called.
+        """
+        jobs = self._find([started.id for started in starts if started.id])
+        self._running = sum(not response.has_ended(job) for job in jobs.values())
+        return {
+            started.id: self._training_job(started, jobs[started.id])
+            for started in starts
+            if started.id in jobs
+        }
+
+    def stop(self, name: str) -> None:
+        """Cancel a job; no effect on one that has ended or does not exist.
+
+        Raises:
+            AzureError: If Azure cannot be called.
+        """
+        self._client.cancel_job(name)
+
+    def _request(self, started: Started) -> Json:
+        assert started.id is not None
+        all_values = {**started.parameters, **start_constants(self._plan, started)}
+        values = {name: format_value(value) for name, value in all_values.items()}
+        replacements = {JOB: started.id, CHECKPOINT: str(started.checkpoint_number)}
+        body: Json = fill_placeholders(self._plan.request, replacements)
+        properties: Json = body["properties"]
+        properties["command"] = command(self._settings.python, self._plan.facts, values)
+        properties["environmentVariables"] = self._variables
+        if started.after_step:
+            after = {AFTER_STEP: str(started.after_step)}
+            properties["environmentVariables"] = {**self._variables, **after}
+        return body
+
+    def _find(self, names: Collection[str]) -> dict[str, Json]:
+        remaining = [name for name in names if name not in self._ended]
+        if len(remaining) <= _FEW_JOBS:
+            rows = [self._client.get_job(name) for name in remaining]
+        else:
+            rows = list(self._client.list_jobs(run_tag(self._plan.facts.run_id)))
+        found = {str(job["name"]): job for job in rows if job and job["name"] in remaining}
+        self._ended |= {name: job for name, job in found.items() if response.has_ended(job)}
+        return {name: self._ended[name] for name in names if name in self._ended} | found
+
+    def _training_job(self, started: Started, job: Json) -> TrainingJob:
+        name = str(job["name"])
+        curve = self._curves.setdefault(name, Curve(hide=self._hide))
+        is_over, word = response.has_ended(job), response.status(job)
+        tracking = tracking_address(job)
+        state = response.trial_state(job)
+        if tracking and state != "waiting":
+            try:
+                curve.read(self._client, tracking, name, is_over=is_over)
+            except AzureError as error:
+                if not error.not_found:  # the run begins with the job
+                    raise
+        if curve.problem:
+            return self._fail(started, job, curve)
+        reason, lost = curve.failure, False
+        if state == "failed" and not reason and tracking:
+            reason, lost = self._read_failure(tracking, name)
+        began, ended = response.times(job)
+        return TrainingJob(
+            state=state,
+            word=word,
+            stopping=response.is_stopping(job),
+            measurements=curve.measurements,
+            started=began or curve.started,
+            ended=(ended or time.time()) if is_over else None,
+            reason=reason if state == "failed" else "",
+            machine=self._settings.instance_type or self._settings.compute or curve.machine,
+            log=log_address(self._context, job),
+            artifacts=self._artifacts(started),
+            lost=lost,
+        )
+
+    def _read_failure(self, tracking: str, name: str) -> tuple[str, bool]:
+        if name not in self._failures:
+            self._failures[name] = response.failure(self._client.run_details(tracking, name))
+        return self._failures[name]
+
+    def _fail(self, started: Started, job: Json, curve: Curve) -> TrainingJob:
+        """End a job whose measurements are invalid."""
+        if not response.has_ended(job):
+            self.stop(str(job["name"]))
+        return TrainingJob(
+            state="failed",
+            word=response.status(job),
+            measurements=curve.measurements,
+            started=curve.started,
+            ended=time.time(),
+            reason=curve.problem,
+            log=log_address(self._context, job),
+            artifacts=self._artifacts(started),
+        )
+
+    def _artifacts(self, started: Started) -> str:
+        folder = outputs_folder(self._plan.facts, self._settings)
+        return f"{folder}/{started.checkpoint_number}/output"

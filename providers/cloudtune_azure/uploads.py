@@ -1,0 +1,75 @@
+"""The code of a run, its local inputs, and what it leaves in the datastore.
+
+Code is one archive in a container of its own, for which the service signs an address, so cloudtune
+reads no account key. A job gets the archive in its working folder.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from cloudtune.provider import (
+    SOURCE,
+    JobContext,
+    Plan,
+    ProviderError,
+    launcher_files,
+    write_archive,
+)
+from cloudtune.provider.uploads import Uploads, list_input, upload_once
+from cloudtune_azure import launcher_contract
+from cloudtune_azure.client import AzureClient
+from cloudtune_azure.errors import PROVIDER
+from cloudtune_azure.request import ARCHIVE, environment_version, input_variables, outputs_folder
+from cloudtune_azure.settings import AzureSettings
+from cloudtune_azure.storage import BlobStorage, call, container_client
+
+_FOLDER = "code"
+
+
+def upload(client: AzureClient, plan: Plan, context: JobContext) -> None:
+    """Upload and register what the jobs of a run need and the workspace does not have.
+
+    Raises:
+        ProviderError: If a file cannot be read, or a call fails.
+    """
+    assert isinstance(plan.settings, AzureSettings)
+    inputs = plan.facts.lookup.inputs
+    storage = BlobStorage(client)
+    for name, path in inputs.uploads.items():
+        address = f"{inputs.addresses[name]}/"
+        read = partial(list_input, PROVIDER, Path(path), address)
+        upload_once(storage, address, plan.facts.run_id, read)
+    if image := plan.settings.image:
+        client.put_environment(environment_version(image), image)
+    if not client.has_code(plan.facts.job_name):
+        _upload_code(client, plan, context)
+
+
+def _upload_code(client: AzureClient, plan: Plan, context: JobContext) -> None:
+    archive = context.folder / ARCHIVE
+    source = context.folder / "source"
+    contract = Path(launcher_contract.__file__)
+    variables = input_variables(plan.facts)
+    files = launcher_files(plan.fitted, plan.facts.run_id, variables, contract=contract)
+    try:
+        write_archive(archive, source if source.is_dir() else None, SOURCE, files)
+        address, signed = client.start_upload(plan.facts.job_name)
+        container = container_client(signed)
+        with archive.open("rb") as content:
+            name = f"{_FOLDER}/{ARCHIVE}"
+            call("PUT", lambda: container.upload_blob(name, content, overwrite=True))
+    except OSError as error:
+        raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
+    client.put_code(plan.facts.job_name, f"{address}/{_FOLDER}")
+    archive.unlink()
+
+
+def find_uploads(client: AzureClient, plan: Plan) -> Uploads:
+    """Return what a run leaves in the datastore: inputs that runs share, and outputs."""
+    assert isinstance(plan.settings, AzureSettings)
+    inputs = plan.facts.lookup.inputs
+    addresses = dict.fromkeys(f"{inputs.addresses[name]}/" for name in inputs.uploads)
+    outputs = [f"{outputs_folder(plan.facts, plan.settings)}/"]
+    return Uploads(BlobStorage(client), list(addresses), outputs=outputs)
