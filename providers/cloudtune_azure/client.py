@@ -6,6 +6,7 @@ Paths and fields are those of recorded traffic (tests/recordings/azure), but for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -32,7 +33,7 @@ def connect(plan: Plan, context: JobContext) -> AzureClient:
     return AzureClient(AzureHttp(connection), workspace_id(plan.facts.data))
 
 
-def workspace_id(data: Json) -> str:
+def workspace_id(data: Mapping[str, Any]) -> str:
     """Return the id of the workspace, which begins each path."""
     return (
         f"/subscriptions/{data['subscription']}/resourceGroups/{data['resource_group']}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cloudtune.provider import JobContext, Json
 from cloudtune_azure.client import AzureClient, workspace_id
@@ -13,7 +14,7 @@ _LOG = "user_logs/std_log.txt"
 """The output of a job on one machine."""
 
 
-def jobs_url(data: Json) -> str:
+def jobs_url(data: Mapping[str, Any]) -> str:
     """Return the page that lists the jobs of a workspace."""
     return f"{_STUDIO}/experiments?wsid={workspace_id(data)}"
 

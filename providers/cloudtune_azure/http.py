@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -60,10 +61,8 @@ class AzureHttp:
         Raises:
             MissingExtraError: If azure-identity is not installed.
         """
-        try:
-            import azure.core  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("Azure Machine Learning", "azure") from error
+        if find_spec("azure") is None or find_spec("azure.core") is None:
+            raise MissingExtraError("Azure Machine Learning", "azure")
         self.connection = connection
         self._clients: dict[str, PipelineClient[HttpRequest, HttpResponse]] = {}
         self._credential: Any = None
@@ -97,8 +96,6 @@ class AzureHttp:
         url: str,
         *,
         json: Any = None,
-        content: Any = None,
-        headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         scope: str = MANAGEMENT,
     ) -> HttpResponse:
@@ -108,8 +105,6 @@ class AzureHttp:
             method: The HTTP method.
             url: The address; its host must be one of Azure's.
             json: The body as JSON.
-            content: The body as bytes or a file.
-            headers: Additional headers.
             query: Parameters of the query, added to those in the address.
             scope: For what the token is; empty for an address with a signature.
 
@@ -123,9 +118,7 @@ class AzureHttp:
 
         operation = _operation(method, url)
         self._check_host(operation, url, scope)
-        request = HttpRequest(
-            method, url, json=json, content=content, headers=headers, params=query
-        )
+        request = HttpRequest(method, url, json=json, params=dict(query or {}))
         try:
             response = self._client(scope).send_request(request)
             body = response.read()
@@ -185,5 +178,3 @@ def _operation(method: str, url: str) -> str:
     path = urlsplit(url).path
     _, found, inner = path.partition("/workspaces/")
     return f"{method} {inner.partition('/')[2] if found and '/' in inner else path}"
-
-

@@ -63,7 +63,7 @@ class AzureContract(Contract):
         )
         self._after_step = int(environment.get(AFTER_STEP) or 0)
         self._has_begun = False
-        self._metrics = []  # type: list[Json]
+        self._metrics: list[Json] = []
         self._tags = [
             {"key": STARTED, "value": repr(time.time())},
             {"key": MACHINE, "value": os.uname().nodename},
@@ -163,12 +163,12 @@ def find_contract(study: Json, argv: Sequence[str]) -> Contract | None:
     env = os.environ
     if FOLDER not in env or "MLFLOW_TRACKING_URI" not in env:
         return None
-    trial = {
+    trial: Json = {
         "trial": env.get("MLFLOW_RUN_ID") or env.get("AZUREML_RUN_ID"),
         "inputs": {name: env.get(variable, "") for name, variable in study["inputs"].items()},
         "checkpoint": os.path.join(env[FOLDER], "checkpoint"),
         "output": os.path.join(env[FOLDER], "output"),
-    }  # type: Json
+    }
     return AzureContract(parse_flags(study, argv), trial, env)
 
 

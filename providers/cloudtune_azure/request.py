@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping
+
 from cloudtune.provider import START, Facts, Json, Study
 from cloudtune.provider.secrets import secret_variables
 from cloudtune_azure.client import ENVIRONMENT, workspace_id
@@ -78,7 +79,9 @@ def run_tag(run: str) -> str:
 
 def experiment_name(study: Study) -> str:
     """Return the name of the experiment, in the characters that Azure allows."""
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in study.name or "")
+    name = "".join(
+        c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in study.name or ""
+    )
     return name.lstrip("-_")[:_MAX_EXPERIMENT] or "cloudtune"
 
 
@@ -120,4 +123,3 @@ def command(python: str, facts: Facts, values: Mapping[str, str]) -> str:
 def quote(word: str) -> str:
     """Return a word for the shell in which Azure finds no expression, ``${{…}}``, to replace."""
     return shlex.quote(word).replace("${{", "$''{{")
-

@@ -33,9 +33,7 @@ class AzureSettings(CloudSettings):
     resource_group: Text | None = Field(
         default=None, description="Resource group; default: AZURE_RESOURCE_GROUP."
     )
-    workspace: Text | None = Field(
-        default=None, description="Workspace; default: AZURE_WORKSPACE."
-    )
+    workspace: Text | None = Field(default=None, description="Workspace; default: AZURE_WORKSPACE.")
     compute: Text | None = Field(
         default=None,
         description="computeId: name of a compute cluster; default: serverless compute.",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MAX_PARALLEL = 8
 _SCHEME = "azureml://datastores/"
+_ENDPOINT = "core.windows.net"
+"""The end of the hosts to which tokens are sent."""
 
 
 def datastore_address(datastore: str, *parts: str) -> str:
@@ -59,9 +61,7 @@ class BlobStorage:
     def read(self, address: str, start: int) -> Iterator[bytes]:
         """Yield the content of a blob from a byte on."""
         container, path = self._split(address)
-        chunks = iter(
-            call("GET", lambda: container.download_blob(path, offset=start).chunks())
-        )
+        chunks = iter(call("GET", lambda: container.download_blob(path, offset=start).chunks()))
         while (chunk := call("GET", lambda: next(chunks, None))) is not None:
             yield chunk
 
@@ -110,11 +110,14 @@ class BlobStorage:
             kind = store.get("datastoreType")
             raise AzureError(f"the datastore {name} has no blobs, but is of the type {kind}")
         account = store["accountName"]
+        if (endpoint := store.get("endpoint") or _ENDPOINT) != _ENDPOINT:
+            raise AzureError(f"the datastore {name} is not in Azure's public cloud: {endpoint}")
         container: str = store.get("containerName") or store["filesystem"]
         connection = self._client.http.connection
         if connection.emulated:
-            return container_client(f"{connection.address}/{account}/{container}?sig={connection.key}")
-        address = f"https://{account}.blob.{store.get('endpoint') or 'core.windows.net'}/{container}"
+            base = f"{connection.address}/{account}/{container}"
+            return container_client(f"{base}?sig={connection.key}")
+        address = f"https://{account}.blob.{_ENDPOINT}/{container}"
         return container_client(address, self._client.http.credential())
 
 
@@ -145,8 +148,8 @@ def call(method: str, function: Callable[[], T]) -> T:
     except ClientAuthenticationError as error:
         if error.status_code == 403:
             message = (
-                f"{method} of a blob: {error.reason}: your account needs the role Storage Blob Data "
-                "Contributor on the workspace's storage account"
+                f"{method} of a blob: {error.reason}: your account needs the role Storage Blob "
+                "Data Contributor on the workspace's storage account"
             )
             raise AzureError(message, code=403, affects_all_calls=True) from error
         raise credential_error(error) from error

@@ -169,5 +169,3 @@ def _headers(path: Path) -> list[tuple[str, str]]:
 def _etag(path: Path) -> str:
     status = path.stat()
     return f'"0x{status.st_mtime_ns:X}"'
-
-

@@ -139,7 +139,8 @@ class Jobs(ScriptJobs[Job, Path, str]):
 
     def _mount(self, job: Job, kind: str, name: str) -> str:
         """Return the path of an input or output: the blobs themselves."""
-        given: Json = (job.request.get(kind) or {})[name]
+        entries: Json = job.request[kind]
+        given: Json = entries[name]
         if "value" in given:
             return str(given["value"])
         match = _PATH.fullmatch(str(given.get("uri") or ""))

@@ -24,7 +24,8 @@ def no_run(run: str) -> MlflowError:
 
 def log_batch(job: Job, body: Json) -> Json:
     """Add values and tags; a value that is there already is not added again."""
-    metrics, tags = body.get("metrics") or [], body.get("tags") or []
+    metrics: Any = body.get("metrics") or []
+    tags: Any = body.get("tags") or []
     if not is_list(metrics) or not is_list(tags) or len(metrics) > MAX_METRICS:
         raise _invalid(f"a batch has a list of up to {MAX_METRICS} metrics, and one of tags")
     values = [_metric(each) for each in metrics]
@@ -42,7 +43,8 @@ def get_run(job: Job) -> Json:
         before = latest.get(each["key"])
         if before is None or _order(each) >= _order(before):
             latest[each["key"]] = each
-    tags = {**(job.request.get("tags") or {}), **job.run_tags}
+    own: Json = job.request.get("tags") or {}
+    tags = own | job.run_tags
     info = {
         "run_id": job.name,
         "run_uuid": job.name,

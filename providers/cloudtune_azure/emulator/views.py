@@ -93,9 +93,8 @@ def job(job_: Job, url: str, version: str) -> Json:
     properties["properties"] = _job_properties(job_)
     properties["services"] = _services(job_, url)
     properties["resources"] = {**_RESOURCES, **(request.get("resources") or {})}
-    properties["inputs"] = {
-        name: _input(each) for name, each in (request.get("inputs") or {}).items()
-    }
+    inputs: Json = request.get("inputs") or {}
+    properties["inputs"] = {name: _input(each) for name, each in inputs.items()}
     default = {"jobOutputType": "uri_folder", "uri": artifacts(job_.name)}
     outputs: Json = {**(request.get("outputs") or {}), "default": default}
     properties["outputs"] = {name: _output(each) for name, each in outputs.items()}
