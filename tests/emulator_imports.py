@@ -10,7 +10,7 @@ from cloudtune_vertex.google_sdk import import_google
 with suppress(ImportError):  # an extra is not installed
     import_google("google.cloud.aiplatform_v1.types")
 for _name in (
-    *("cloudtune_ray", "cloudtune_sagemaker", "cloudtune_slurm"),
+    *("cloudtune_azure", "cloudtune_ray", "cloudtune_sagemaker", "cloudtune_slurm"),
     *("cloudtune_vertex", "cloudtune_watson"),
     *("moto.backends", "moto.cloudwatch.models", "moto.ecr.models", "moto.iam.models"),
     *("moto.logs.models", "moto.s3.responses", "moto.server", "moto.sts.models"),

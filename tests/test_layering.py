@@ -360,7 +360,7 @@ def test_a_check_loads_only_what_it_needs(
     assert len([name for name in loaded if name.startswith("cloudtune")]) <= MOST_MODULES
 
 
-@pytest.mark.parametrize("name", ["ray", "sagemaker", "slurm", "vertex", "watson"])
+@pytest.mark.parametrize("name", ["azure", "ray", "sagemaker", "slurm", "vertex", "watson"])
 def test_the_check_of_settings_loads_no_other_code_of_a_provider(name: str) -> None:
     words = ["check", QUICKSTART, "--set", f"providers.{name}.mode=auto"]
     loaded = loaded_by(f"from cloudtune.cli import main; main({words})")
@@ -409,6 +409,7 @@ FACES = {
 }
 """What a provider imports names from."""
 DIRECT: dict[str, set[str]] = {
+    "cloudtune_azure": {"launcher"},
     "cloudtune_local": {"bundle", "execution", "launcher", "trial"},
     "cloudtune_ray": {"launcher", "trial"},
     "cloudtune_sagemaker": {"_version", "launcher", "trial"},

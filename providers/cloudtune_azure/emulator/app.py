@@ -17,7 +17,8 @@ from cloudtune_azure.emulator.errors import (
     timed_out,
     unauthorized,
 )
-from cloudtune_azure.emulator.operations import OPERATIONS, Call, Operation, Operations
+from cloudtune_azure.emulator.operations import OPERATIONS, Operation
+from cloudtune_azure.emulator.workspace import Call, Operations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -90,7 +91,7 @@ class AzureApp(App):
         parameters = dict(parse_qsl(query, keep_blank_values=True))
         length = int(environ.get("CONTENT_LENGTH") or 0)
         call = Call(path, names, parameters, headers, environ["wsgi.input"], length)
-        return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
+        return self.carry_out(name, lambda: operation.respond(self._operations, call))
 
 
 def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str]]:

@@ -6,338 +6,14 @@ grant (learn.microsoft.com/azure/role-based-access-control/permissions/ai-machin
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, BinaryIO
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, app, is_map
-from cloudtune_azure.emulator import tracking, views
-from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
-from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
-from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
-from cloudtune_azure.emulator.state import Job
-
-LOCATION = "emulated"
-_CHANGEABLE = ("tags", "properties", "displayName", "description", "isArchived")
-"""The fields of a job that a second PUT changes."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of an operation."""
-
-    path: str
-    names: Mapping[str, str]
-    """The names in the path."""
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    stream: BinaryIO
-    length: int = 0
-
-    @cached_property
-    def body(self) -> bytes:
-        """The body, which is read once."""
-        return self.stream.read(self.length) if self.length else b""
-
-    @property
-    def content(self) -> Json:
-        """The body as a JSON object.
-
-        Raises:
-            ServiceError: If it is none.
-        """
-        try:
-            content: Any = json.loads(self.body or b"{}")
-        except ValueError:
-            content = None
-        if not is_map(content):
-            raise bad_argument("The request body is invalid.")
-        return content
-
-    @property
-    def version(self) -> str:
-        """The version of the API."""
-        return self.query.get("api-version", "")
-
-    @property
-    def workspace(self) -> str:
-        """The id of the workspace in the path."""
-        return _WORKSPACE_ID.format(**self.names)
-
-
-class Operations(app.Operations[Jobs, Any]):
-    """Carries out operations on emulated workspaces, which share their jobs and assets."""
-
-    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
-        lock = threading.RLock()
-        self.blobs = Blobs(folder / "blobs")
-        jobs = Jobs(delays, lock, self.blobs, url, key)
-        super().__init__(Context(folder, delays, faults, jobs, lock))
-        self.url = url
-        self._key = key
-        self.jobs: dict[str, Job] = {}
-        self._assets: dict[str, Json] = {}
-        """Codes and environments by their path."""
-
-    def carry_out(self, operation: Operation, call: Call) -> Response:
-        """Return the response to a call; blobs are read and written without the lock.
-
-        Raises:
-            ServiceError: If Azure would refuse.
-        """
-        if operation.path.startswith(f"/{ACCOUNT}"):
-            return operation.carry_out(self)(call)
-        with self.context.lock:
-            return operation.carry_out(self)(call)
-
-    def get_workspace(self, call: Call) -> Response:
-        """Return a workspace; each name is one (import_job_download)."""
-        host = self.url.partition("://")[2]
-        properties = {
-            "friendlyName": call.names["workspace"],
-            "provisioningState": "Succeeded",
-            "discoveryUrl": f"{self.url}/discovery",
-            "mlFlowTrackingUri": f"azureml://{host}/mlflow/v1.0{call.workspace}",
-            "publicNetworkAccess": "Enabled",
-        }
-        found = views.resource(call.path, "", properties, time.time())
-        kind = "Microsoft.MachineLearningServices/workspaces"
-        return _json({**found, "type": kind, "location": LOCATION, "tags": {}})
-
-    def get_compute(self, call: Call) -> Response:
-        """Return a cluster; each name is one (asset_compute_create_and_delete)."""
-        machine = {
-            "vmSize": "STANDARD_DS2_V2",
-            "vmPriority": "Dedicated",
-            "scaleSettings": {
-                "maxNodeCount": 100,
-                "minNodeCount": 0,
-                "nodeIdleTimeBeforeScaleDown": "PT2M",
-            },
-            "allocationState": "Steady",
-            "errors": None,
-            "osType": "Linux",
-        }
-        properties = {
-            "computeType": "AmlCompute",
-            "provisioningState": "Succeeded",
-            "provisioningErrors": None,
-            "properties": machine,
-        }
-        found = views.resource(call.path, "computes", properties, time.time())
-        return _json({**found, "location": LOCATION, "tags": None})
-
-    def get_datastore(self, call: Call) -> Response:
-        """Return a datastore; each name is one, with a container of that name."""
-        name = call.names["name"]
-        properties = {
-            "description": None,
-            "tags": None,
-            "properties": None,
-            "isDefault": name == "workspaceblobstore",
-            "credentials": {"credentialsType": "None"},
-            "datastoreType": "AzureBlob",
-            "accountName": ACCOUNT,
-            "containerName": name,
-            "endpoint": "core.windows.net",
-            "protocol": "https",
-        }
-        return _json(views.resource(call.path, "datastores", properties, time.time()))
-
-    def get_asset(self, call: Call) -> Response:
-        """Return a version of code or of an environment."""
-        if call.path not in self._assets:
-            raise asset_not_found(call.path, call.names["name"], call.names["version"])
-        return _json(self._assets[call.path])
-
-    def put_code(self, call: Call) -> Response:
-        """Register code: 201, or 200 if it is there."""
-        given: Json = call.content.get("properties") or {}
-        address = str(given.get("codeUri") or "")
-        _, found, place = address.partition(f"/{ACCOUNT}/")
-        container, _, folder = place.partition("/")
-        if not found or not container:
-            raise bad_argument(f"The code {address} is not in a storage account of the workspace.")
-        self.context.jobs.codes[call.path] = container, folder
-        properties: Json = {"description": None, "tags": {}, "properties": {}, **given}
-        properties |= {"isAnonymous": False, "provisioningState": "Succeeded"}
-        return self._put(call, "codes/versions", properties)
-
-    def put_environment(self, call: Call) -> Response:
-        """Register an environment: 201, or 200 if it is there."""
-        given: Json = call.content.get("properties") or {}
-        properties: Json = {"description": None, "tags": {}, "properties": {}, **given}
-        properties |= {"environmentType": "UserCreated", "osType": "Linux"}
-        return self._put(call, "environments/versions", properties)
-
-    def start_upload(self, call: Call) -> Response:
-        """Return a new container with a signature (asset_pending_upload_same_code_twice)."""
-        container = f"{secrets.token_hex(4)}-b-{secrets.token_hex(8)}"
-        address = f"{self.url}/{ACCOUNT}/{container}"
-        reference = {
-            "blobUri": address,
-            "storageAccountArmId": f"/subscriptions/{call.names['subscription']}/{ACCOUNT}",
-            "credential": {"credentialType": "SAS", "sasUri": f"{address}?sig={self._key}"},
-        }
-        return _json(
-            {
-                "blobReferenceForConsumption": reference,
-                "pendingUploadId": secrets.token_hex(16),
-                "pendingUploadType": "None",
-            }
-        )
-
-    def put_job(self, call: Call) -> Response:
-        """Create a job: 201, or change one that exists: 200 (command_job_local)."""
-        given: Json = call.content.get("properties") or {}
-        name = call.names["name"]
-        if (job := self.jobs.get(name)) is not None:
-            job.request |= {key: given[key] for key in _CHANGEABLE if key in given}
-            return _json(views.job(job, self.url, call.version))
-        if given.get("jobType") != "Command":
-            raise bad_argument(f"The emulator runs no jobs of the type {given.get('jobType')}.")
-        if binding := missing_binding(given):
-            raise bad_argument(f"Invalid command, since {binding} does not exist.")
-        try:
-            folder = self.context.job_folder(name)
-        except ValueError as error:
-            raise bad_argument(f"The name of the job is invalid: {error}") from error
-        job = Job(name, call.workspace, given, folder, folder / "log.txt")
-        job.fault = self.context.faults.next_trial()
-        self.jobs[name] = job
-        self._publish_log(job)
-        self.context.jobs.launch(job)
-        location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
-        return _json(views.job(job, self.url, call.version), 201, location)
-
-    def get_job(self, call: Call) -> Response:
-        """Return a job."""
-        return _json(views.job(self._job(call), self.url, call.version))
-
-    def list_jobs(self, call: Call) -> Response:
-        """Return all jobs, or those that have a tag, on one page."""
-        tag = call.query.get("tag")
-        found = [
-            views.job(job, self.url, call.version)
-            for job in self.jobs.values()
-            if tag is None or tag in (job.request.get("tags") or {})
-        ]
-        return _json({"value": found})
-
-    def cancel_job(self, call: Call) -> Response:
-        """Cancel a job: 202 with the address of the result, or 200 if it has ended."""
-        job = self._job(call)
-        if job.is_over:
-            return Response(200)
-        self.context.jobs.stop(job)
-        result = (
-            f"{self.url}/subscriptions/{call.names['subscription']}/providers/"
-            f"Microsoft.MachineLearningServices/locations/{LOCATION}/mfeOperationResults/"
-            f"jc:{secrets.token_hex(8)}:{job.name}?api-version={call.version}"
-        )
-        timeout = ("x-ms-async-operation-timeout", "PT1H")
-        return _json("null", 202, ("Location", result), timeout)
-
-    def get_result(self, call: Call) -> Response:
-        """Return the result of a cancellation: 202 until the job has ended."""
-        return Response(200) if self._job(call).is_over else _json({}, 202)
-
-    def get_details(self, call: Call) -> Response:
-        """Return a job in run history."""
-        job = self._job(call)
-        log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self._key}"
-        return _json(views.details(job, log if job.log.is_file() else ""))
-
-    def log_batch(self, call: Call) -> Response:
-        """Add values and tags to a run."""
-        content = call.content
-        return _json(tracking.log_batch(self._run(str(content.get("run_id"))), content))
-
-    def get_run(self, call: Call) -> Response:
-        """Return a run."""
-        return _json(tracking.get_run(self._run(call.query.get("run_id", ""))))
-
-    def get_history(self, call: Call) -> Response:
-        """Return all values of a metric of a run."""
-        run = self._run(call.query.get("run_id", ""))
-        return _json(tracking.get_history(run, call.query.get("metric_key", "")))
-
-    def list_blobs(self, call: Call) -> Response:
-        """Return the blobs of a container."""
-        return self.blobs.list(call.names["container"], call.query.get("prefix", ""))
-
-    def get_blob(self, call: Call) -> Response:
-        """Return a blob or a part of it."""
-        range_ = call.headers.get("x-ms-range") or call.headers.get("range") or ""
-        return self.blobs.get(*_place(call), range_)
-
-    def head_blob(self, call: Call) -> Response:
-        """Return the properties of a blob."""
-        return self.blobs.head(*_place(call))
-
-    def put_blob(self, call: Call) -> Response:
-        """Write a blob, one of its parts, the list of them, or its metadata."""
-        kind = call.query.get("comp")
-        if kind == "metadata":
-            return self.blobs.set_metadata(*_place(call))
-        if kind == "blocklist":
-            return self.blobs.put_block_list(*_place(call), call.body)
-        if kind == "block":
-            block = call.query.get("blockid", "")
-            return self.blobs.put_block(*_place(call), block, call.stream, call.length)
-        return self.blobs.put(*_place(call), call.stream, call.length)
-
-    def delete_blob(self, call: Call) -> Response:
-        """Delete a blob."""
-        return self.blobs.delete(*_place(call))
-
-    def _put(self, call: Call, kind: str, properties: Json) -> Response:
-        is_new = call.path not in self._assets
-        changed = {"lastModifiedBy": "emulated", "lastModifiedByType": "User"}
-        found = views.resource(call.path, kind, properties, time.time(), **changed)
-        self._assets[call.path] = found
-        location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
-        return _json(found, 201, location) if is_new else _json(found)
-
-    def _publish_log(self, job: Job) -> None:
-        container, _, name = _log_blob(job).partition("/")
-        path = self.blobs.path(container, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(job.log)
-
-    def _job(self, call: Call) -> Job:
-        job = self.jobs.get(call.names["name"])
-        if job is None:
-            raise job_not_found(call.names["name"])
-        return job
-
-    def _run(self, run: str) -> Job:
-        job = self.jobs.get(run)
-        if job is None:
-            raise tracking.no_run(run)
-        return job
-
-
-def _log_blob(job: Job) -> str:
-    return f"azureml/ExperimentRun/dcid.{job.name}/user_logs/std_log.txt"
-
-
-def _place(call: Call) -> tuple[str, str]:
-    return call.names["container"], call.names["blob"]
-
-
-def _json(content: Any, status: int = 200, *headers: tuple[str, str]) -> Response:
-    more = [("x-ms-response-type", "standard"), *headers]
-    body = json.dumps(content).encode()
-    return Response(status, body, "application/json; charset=utf-8", more)
+from cloudtune.emulator_kit import Response
+from cloudtune_azure.emulator.blobs import ACCOUNT
+from cloudtune_azure.emulator.workspace import WORKSPACE_ID, Call, Operations
 
 
 @dataclass(frozen=True)
@@ -349,6 +25,17 @@ class Operation:
     carry_out: Callable[[Operations], Callable[[Call], Response]]
     action: str = ""
     """The right that it needs; empty for a signed address and for calls of jobs."""
+
+    def respond(self, operations: Operations, call: Call) -> Response:
+        """Return the response to a call; blobs are read and written without the lock.
+
+        Raises:
+            ServiceError: If Azure would refuse.
+        """
+        if self.path.startswith(f"/{ACCOUNT}"):
+            return self.carry_out(operations)(call)
+        with operations.context.lock:
+            return self.carry_out(operations)(call)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -363,35 +50,31 @@ NOT_DRIVEN: Mapping[str, str] = {
 }
 """Effects that are impossible for jobs, and why."""
 NOT_MANAGED: Mapping[str, str] = {}
-_WORKSPACE_ID = (
-    "/subscriptions/{subscription}/resourceGroups/{group}"
-    "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
-)
 _ASSET = "/{name}/versions/{version}"
-_JOBS, _CODE = f"{_WORKSPACE_ID}/jobs", f"{_WORKSPACE_ID}/codes{_ASSET}"
-_ENVIRONMENT = f"{_WORKSPACE_ID}/environments{_ASSET}"
+_JOBS, _CODE = f"{WORKSPACE_ID}/jobs", f"{WORKSPACE_ID}/codes{_ASSET}"
+_ENVIRONMENT = f"{WORKSPACE_ID}/environments{_ASSET}"
 _RESULT = (
     "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations"
     "/{location}/mfeOperationResults/jc:{result}:{name}"
 )
-_MLFLOW = f"/mlflow/v1.0{_WORKSPACE_ID}/api/2.0/mlflow"
-_RUN = f"/history/v1.0{_WORKSPACE_ID}/runs/{{name}}"
+_MLFLOW = f"/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
+_RUN = f"/history/v1.0{WORKSPACE_ID}/runs/{{name}}"
 _CONTAINER = f"/{ACCOUNT}/{{container}}"
 _BLOB = f"{_CONTAINER}/{{blob}}"
 _ACTION = "Microsoft.MachineLearningServices/workspaces/"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/"
 
 OPERATIONS: Mapping[str, Operation] = {
-    "GetWorkspace": Operation("GET", _WORKSPACE_ID, lambda o: o.get_workspace, f"{_ACTION}read"),
+    "GetWorkspace": Operation("GET", WORKSPACE_ID, lambda o: o.get_workspace, f"{_ACTION}read"),
     "GetCompute": Operation(
         "GET",
-        f"{_WORKSPACE_ID}/computes/{{name}}",
+        f"{WORKSPACE_ID}/computes/{{name}}",
         lambda o: o.get_compute,
         f"{_ACTION}computes/read",
     ),
     "GetDatastore": Operation(
         "GET",
-        f"{_WORKSPACE_ID}/datastores/{{name}}",
+        f"{WORKSPACE_ID}/datastores/{{name}}",
         lambda o: o.get_datastore,
         f"{_ACTION}datastores/read",
     ),
