@@ -17,7 +17,7 @@ REPLAYED = {
     "vertex": "tests/cloudtune_vertex/test_recordings.py",
     "ibm": "tests/cloudtune_watson/emulator/test_recordings.py",
 }
-LATER = {"azure": "the recordings of Azure are for a later provider"}
+LATER = {"azure": "only command jobs, code and environments are replayed, by tests/cloudtune_azure"}
 
 
 def test_there_are_recordings() -> None:

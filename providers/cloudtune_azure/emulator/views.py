@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune.emulator_kit import Json, is_map
-from cloudtune_azure.emulator.state import QUEUED, STARTING, Job
+from cloudtune_azure.emulator.state import STARTING, Job
 from cloudtune_azure.emulator.times import iso, plain
 
 _TYPE = "Microsoft.MachineLearningServices/workspaces"
@@ -49,7 +49,8 @@ _RESOURCES: Json = {
     "dockerArgs": None,
 }
 _SINCE = {
-    "2022-10": ("autologgerSettings",),
+    "2022-10": ("autologgerSettings", "services.*.nodes"),
+    "2022-12": ("outputs.*.assetName", "outputs.*.assetVersion"),
     "2023-02": ("notificationSetting", "queueSettings", "resources.locations"),
     "2023-04": (
         *("secretsConfiguration", "resources.maxInstanceCount"),
@@ -59,7 +60,13 @@ _SINCE = {
 """The fields that jobs have since a version of the API, by recordings of 2022 and 2023."""
 
 
-def resource(path: str, kind: str, properties: Json, created: float, **more: str) -> Json:
+_COMMAND_LIMITS: Json = {"timeout": None, "jobLimitsType": "Command"}
+_QUEUE: Json = {"jobTier": "Standard", "priority": None}
+
+
+def resource(
+    path: str, kind: str, properties: Json, created: float, *, is_asset: bool = True
+) -> Json:
     """Return a resource.
 
     Args:
@@ -67,8 +74,13 @@ def resource(path: str, kind: str, properties: Json, created: float, **more: str
         kind: The kind, such as ``jobs``.
         properties: What belongs to its kind.
         created: When it was created.
-        more: More of `systemData`.
+        is_asset: Whether it has a time of its last change.
     """
+    changed = {
+        "lastModifiedAt": iso(created),
+        "lastModifiedBy": "emulated",
+        "lastModifiedByType": "User",
+    }
     return {
         "id": path,
         "name": path.rpartition("/")[2],
@@ -78,7 +90,7 @@ def resource(path: str, kind: str, properties: Json, created: float, **more: str
             "createdAt": iso(created),
             "createdBy": "emulated",
             "createdByType": "User",
-            **more,
+            **(changed if is_asset else {}),
         },
     }
 
@@ -92,6 +104,11 @@ def job(job_: Job, url: str, version: str) -> Json:
     properties["tags"] = {**(request.get("tags") or {}), **_system_tags(job_), **job_.run_tags}
     properties["properties"] = _job_properties(job_)
     properties["services"] = _services(job_, url)
+    for name, defaults in (("limits", _COMMAND_LIMITS), ("queueSettings", _QUEUE)):
+        if request.get(name) is not None:
+            properties[name] = {**defaults, **request[name]}
+    if "environmentVariables" not in request:
+        properties["environmentVariables"] = None
     properties["resources"] = {**_RESOURCES, **(request.get("resources") or {})}
     inputs: Json = request.get("inputs") or {}
     properties["inputs"] = {name: _input(each) for name, each in inputs.items()}
@@ -101,7 +118,8 @@ def job(job_: Job, url: str, version: str) -> Json:
     for since, fields in _SINCE.items():
         for field in fields if version < since else ():
             _drop(properties, field.split("."))
-    return resource(f"{job_.workspace}/jobs/{job_.name}", "jobs", properties, job_.created)
+    path = f"{job_.workspace}/jobs/{job_.name}"
+    return resource(path, "jobs", properties, job_.created, is_asset=False)
 
 
 def artifacts(name: str) -> str:
@@ -168,7 +186,7 @@ def _job_properties(job_: Job) -> Json:
 
 
 def _system_tags(job_: Job) -> Json:
-    if job_.state != QUEUED:
+    if job_.state == STARTING:
         return {}
     nodes = {"PreparingNodeCount": 0, "RunningNodeCount": 0, "CurrentNodeCount": 0}
     status = json.dumps({"AllocationState": "steady", **nodes}, separators=(",", ":"))

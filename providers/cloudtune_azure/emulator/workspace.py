@@ -137,6 +137,7 @@ class Operations(app.Operations[Jobs, Any]):
             "containerName": name,
             "endpoint": "core.windows.net",
             "protocol": "https",
+            "serviceDataAccessAuthIdentity": "None",
         }
         return _json(views.resource(call.path, "datastores", properties, time.time()))
 
@@ -156,14 +157,20 @@ class Operations(app.Operations[Jobs, Any]):
             raise bad_argument(f"The code {address} is not in a storage account of the workspace.")
         self.context.jobs.codes[call.path] = container, folder
         properties: Json = {"description": None, "tags": {}, "properties": {}, **given}
-        properties |= {"isAnonymous": False, "provisioningState": "Succeeded"}
+        properties["isAnonymous"] = False
+        if call.version >= "2023":
+            properties["provisioningState"] = "Succeeded"
         return self._put(call, "codes/versions", properties)
 
     def put_environment(self, call: Call) -> Response:
         """Register an environment: 201, or 200 if it is there."""
         given: Json = call.content.get("properties") or {}
-        properties: Json = {"description": None, "tags": {}, "properties": {}, **given}
-        properties |= {"environmentType": "UserCreated", "osType": "Linux"}
+        empty = {"description": None, "tags": {}, "properties": {}, "condaFile": ""}
+        properties: Json = {**empty, **given, "environmentType": "UserCreated", "osType": "Linux"}
+        if call.version >= "2023":
+            properties |= {"provisioningState": "Succeeded", "autoRebuild": "Disabled"}
+            properties |= {"stage": "Logged", "intellectualProperty": None}
+            properties["autoDeleteSetting"] = None
         return self._put(call, "environments/versions", properties)
 
     def start_upload(self, call: Call) -> Response:
@@ -224,7 +231,7 @@ class Operations(app.Operations[Jobs, Any]):
         """Cancel a job: 202 with the address of the result, or 200 if it has ended."""
         job = self._job(call)
         if job.is_over:
-            return Response(200)
+            return Response(200, headers=[("x-ms-response-type", "standard")])
         self.context.jobs.stop(job)
         result = (
             f"{self.url}/subscriptions/{call.names['subscription']}/providers/"
@@ -236,7 +243,10 @@ class Operations(app.Operations[Jobs, Any]):
 
     def get_result(self, call: Call) -> Response:
         """Return the result of a cancellation: 202 until the job has ended."""
-        return Response(200) if self._job(call).is_over else _json({}, 202)
+        if self._job(call).is_over:
+            return Response(200, headers=[("x-ms-response-type", "standard")])
+        address = f"{self.url}{call.path}?api-version={call.version}"
+        return _json({}, 202, ("Location", address))
 
     def get_details(self, call: Call) -> Response:
         """Return a job in run history."""
@@ -289,8 +299,7 @@ class Operations(app.Operations[Jobs, Any]):
 
     def _put(self, call: Call, kind: str, properties: Json) -> Response:
         is_new = call.path not in self._assets
-        changed = {"lastModifiedBy": "emulated", "lastModifiedByType": "User"}
-        found = views.resource(call.path, kind, properties, time.time(), **changed)
+        found = views.resource(call.path, kind, properties, time.time())
         self._assets[call.path] = found
         location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
         return _json(found, 201, location) if is_new else _json(found)

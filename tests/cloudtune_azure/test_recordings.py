@@ -1,0 +1,212 @@
+"""Recorded calls of Azure: the emulator answers them likewise, and the clients read them.
+
+Sequences that create command jobs, code or environments are replayed. Sweeps, pipelines and what
+cloudtune does not call are listed in ``accepted.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from werkzeug.test import Client
+
+from cloudtune.emulation.faults import FaultPlan
+from cloudtune_azure import response
+from cloudtune_azure.emulator.app import AzureApp
+from cloudtune_azure.emulator.blobs import ACCOUNT
+from cloudtune_azure.emulator.errors import throttled
+from cloudtune_azure.errors import service_error
+from tests import recorded
+from tests.recorded import Steps, differences, reason_to_skip, unaccepted
+
+FILES = recorded.files("azure")
+URL = "http://127.0.0.1:9"
+OTHER_COMPUTE = {"local", "adf"}
+"""Kinds of compute that the emulator does not have: the user's machine, and data factories."""
+STATES = {"Starting", "Queued", "Running", "Completed"}
+"""The states for which the replay waits."""
+_OWN_HEADERS = ("location", "x-ms-response-type", "x-ms-error-code", "x-ms-async-operation-timeout")
+
+
+class Emulator:
+    """An emulator in this process, whose delays pass step by step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.steps = Steps()
+        self.app = AzureApp(folder, self.steps, FaultPlan(), URL, "key")
+        self._client = Client(self.app)
+
+    def ask(self, method: str, url: str, body: Any = None) -> Any:
+        headers = {"Authorization": "Bearer key"}
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self._client.open(url, method=method, headers=headers, **content)
+
+
+class Replay:
+    """Replays one recording; a script that does nothing runs in place of the user's."""
+
+    def __init__(self, emulator: Emulator, recording: Mapping[str, Any]) -> None:
+        self._emulator = emulator
+        self._calls: list[dict[str, Any]] = recording["sequence"]
+        self._last_state = [
+            each["answer"]["properties"]["status"]
+            for each in self._calls
+            if "status" in (each["answer"].get("properties") or {})
+        ][-1:]
+        self._container = ""
+        """That of the emulator for the one that was recorded."""
+        self._result = ""
+        self._is_uploaded = False
+        self._made: set[str] = set()
+
+    def differences(self) -> Iterator[str]:
+        for item in self._calls:
+            operation = kind_of(item)
+            if item["status"] != 404 and OTHER_COMPUTE & {*self._computes(item)}:
+                continue
+            if item["status"] == 429:
+                yield from self._compare(item, throttled().response())
+            elif reason_to_skip("azure", operation) is None and self._is_known(item):
+                yield from self._compare(item, self._send(item))
+
+    def _computes(self, item: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the kind of compute of each job in a sequence that an answer names."""
+        for each in self._calls if "jobs/{id}" in item["operation"] else ():
+            properties = (each["answer"].get("properties") or {}).get("properties") or {}
+            yield properties.get("_azureml.ComputeTargetType", "")
+
+    def _is_known(self, item: Mapping[str, Any]) -> bool:
+        """Return whether the recording has created what a call is about."""
+        operation = item["operation"]
+        if operation.startswith("Blob"):
+            return bool(self._container)
+        if operation == "OperationResult GET":
+            return bool(self._result)
+        name = resource_of(item)
+        if item["request"]["method"] == "PUT":
+            self._made.add(name)
+            return True
+        is_read_anyway = not operation.partition(" ")[2].startswith(("codes", "jobs"))
+        is_read_anyway |= item["status"] == 404 or operation.endswith("startPendingUpload")
+        return is_read_anyway or name in self._made
+
+    def _send(self, item: Mapping[str, Any]) -> Any:
+        parts = urlsplit(item["request"]["url"])
+        url, body = f"{parts.path}?{parts.query}", item["request"].get("body")
+        if item["operation"].startswith("Blob"):
+            blob = parts.path.split("/", 2)[2]
+            url = f"/{ACCOUNT}/{self._container}/{blob}?{parts.query}"
+            body = b"content" if item["request"]["method"] == "PUT" else None
+        elif item["operation"] == "OperationResult GET":
+            return self._ask_result(item)
+        elif item["operation"] == "PUT codes/{id}/versions/{id}":
+            address = f"{URL}/{ACCOUNT}/{self._container or 'c'}/code"
+            body = {"properties": {**body["properties"], "codeUri": address}}
+            if item["status"] == 200:  # it was there before
+                self._emulator.ask("PUT", url, body)
+        elif item["operation"] == "PUT jobs/{id}":
+            word = "true" if self._last_state == ["Completed"] else "exec sleep 600"
+            given = body["properties"]
+            body = {"properties": {**given, "command": word, "codeId": given.get("codeId")}}
+        ask = self._emulator.ask
+        answered: dict[str, Any] = item["answer"].get("properties") or {}
+        wanted = answered.get("status")
+        if item["operation"] != "GET jobs/{id}" or wanted not in STATES:
+            answer = ask(item["request"]["method"], url, body)
+        else:
+            answer = self._emulator.steps.until(
+                lambda: ask("GET", url),
+                lambda found: found.get_json()["properties"]["status"] == wanted,
+            )
+        if item["operation"].endswith("startPendingUpload"):
+            self._container = answer.get_json()["blobReferenceForConsumption"][
+                "blobUri"
+            ].rpartition("/")[2]
+        if item["operation"].endswith("/cancel"):
+            self._result = answer.headers["Location"].removeprefix(URL)
+        return answer
+
+    def _ask_result(self, item: Mapping[str, Any]) -> Any:
+        if item["status"] == 202:
+            return self._emulator.ask("GET", self._result)
+        return self._emulator.steps.until(
+            lambda: self._emulator.ask("GET", self._result), lambda found: found.status_code == 200
+        )
+
+    def _compare(self, item: Mapping[str, Any], answer: Any) -> Iterator[str]:
+        operation = kind_of(item)
+        status = getattr(answer, "status_code", None) or answer.status
+        if status != item["status"]:
+            yield f"{operation}: status {status}, not {item['status']}"
+            return
+        headers = {name.lower() for name, _ in answer.headers}
+        for name in _OWN_HEADERS:
+            if (name in (item.get("headers") or {})) != (name in headers):
+                yield f"{operation}: header {name}"
+        if item["is_compared"] and item["answer"]:
+            content = answer.get_json() if hasattr(answer, "get_json") else json.loads(answer.body)
+            yield from unaccepted("azure", operation, differences(item["answer"], content))
+
+
+def resource_of(item: Mapping[str, Any]) -> str:
+    """Return the kind and the name of the resource in the path of a call."""
+    path = urlsplit(item["request"]["url"]).path.partition("/workspaces/")[2]
+    return "/".join(path.split("/")[1:3])
+
+
+def kind_of(item: Mapping[str, Any]) -> str:
+    """Return the operation, and for a job its type."""
+    body: Any = item["request"].get("body")
+    asked: dict[str, Any] = body if isinstance(body, dict) else {}
+    answered: dict[str, Any] = item["answer"].get("properties") or {}
+    kind = answered.get("jobType") or asked.get("properties", {}).get("jobType")
+    return f"{item['operation']} {kind}" if kind else item["operation"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_emulator_answers_as_recorded(tmp_path: Path, file: Path) -> None:
+    emulator = Emulator(tmp_path)
+    found = list(Replay(emulator, recorded.read(file)).differences())
+    emulator.app.close()
+    assert not found, "\n".join(found)
+
+
+def answers(file: Path) -> Iterator[tuple[str, Any]]:
+    """Yield all jobs and all errors in all answers."""
+    for number, item in enumerate(recorded.read(file)["sequence"]):
+        answer = item["answer"]
+        if "status" in (answer.get("properties") or {}) or "error" in answer:
+            yield f"{file.stem}-{number}", (item["operation"], item["status"], answer)
+
+
+@pytest.mark.parametrize("item", recorded.cases("azure", answers))
+def test_the_client_reads_recorded_jobs_and_errors(item: tuple[str, int, dict[str, Any]]) -> None:
+    operation, status, answer = item
+    if status >= 400:
+        error = service_error(operation, status, json.dumps(answer))
+        assert error.text == answer["error"]["message"]
+        assert error.retryable == (status == 429)
+        assert not error.affects_all_calls
+        return
+    word = response.status(answer)
+    assert response.trial_state(answer) != "unknown"
+    assert response.has_ended(answer) == (word in {"Completed", "Failed", "Canceled"})
+
+
+def test_the_reason_of_a_recorded_failure_is_read() -> None:
+    found = [
+        response.failure(item["answer"].get("runMetadata") or item["answer"])
+        for file in FILES
+        for item in recorded.read(file)["sequence"]
+        if "import_job_download" in file.stem and item["operation"].startswith("RunHistory")
+    ]
+    assert found or recorded.FOLDER != recorded.OWN
+    for reason, is_of_service in found:
+        assert re.search("can't be found in this workspace", reason)
+        assert not is_of_service

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloudtune_azure.support import plan_of, study_of
+
+CASES: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
+    ({}, {"subscription": "mine"}, "providers.azure.subscription", "refused"),
+    ({}, {"workspace": "a/b"}, "providers.azure.workspace", "refused"),
+    ({}, {"resource_group": "a?"}, "providers.azure.resource_group", "refused"),
+    ({}, {"instance_type": "Standard_DS3_v2"}, "providers.azure.instance_type", "refused"),
+    ({}, {"spot": True}, "providers.azure.spot", "refused"),
+    ({}, {"image": "own:1"}, "providers.azure.image", "refused"),
+    ({}, {"environment": "own:1"}, "providers.azure.environment", "refused"),
+    ({}, {"experiment": "a b"}, "providers.azure.experiment", "refused"),
+    ({}, {"native": {"computeId": "x"}}, "providers.azure.native.computeId", "refused"),
+    ({}, {"native": {"trial": {}}}, "providers.azure.native.trial", "note"),
+    (
+        {},
+        {"native": {"properties": {"comand": "x"}}},
+        "providers.azure.native.properties.comand",
+        "refused",
+    ),
+    (
+        {"trial": {"source": {"azure": "https://a.b/c"}, "script": "x.py"}},
+        {},
+        "trial.source",
+        "refused",
+    ),
+    (
+        {"trial": {"script": "x.py", "inputs": {"rows": "s3://a/b"}}},
+        {},
+        "trial.inputs.rows",
+        "refused",
+    ),
+    (
+        {"trial": {"script": "x.py", "env": {"T": {"from_env": "HOME"}}}},
+        {},
+        "trial.env.T",
+        "refused",
+    ),
+    (
+        {"trial": {"script": "x.py", "resources": {"memory": "1 GiB"}}},
+        {},
+        "trial.resources.memory",
+        "dropped",
+    ),
+    ({"objective": {"metric": "a=b", "goal": "maximize"}}, {}, "trial.metrics", "refused"),
+]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "settings", "path", "kind"), CASES, ids=lambda case: str(case)[:50]
+)
+def test_what_does_not_fit_is_a_finding(
+    blocks: Mapping[str, Any], settings: Mapping[str, Any], path: str, kind: str, tmp_path: Path
+) -> None:
+    assert kind in plan_of(study_of(blocks, **settings), tmp_path).at(path)
+
+
+def test_a_plain_study_has_no_finding(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    assert not plan_of(study_of(), tmp_path).findings
+
+
+def test_missing_settings_are_named_with_their_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZURE_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
+    names = ("subscription", "resource_group", "workspace", "compute", "environment")
+    plan = plan_of(study_of(**dict.fromkeys(names)), tmp_path)
+    assert set(plan.facts.lookup.missing_settings) == set(names)
+    monkeypatch.setenv("AZURE_WORKSPACE", "other")
+    plan = plan_of(study_of(workspace=None), tmp_path)
+    assert plan.facts.data["workspace"] == "other"
+    assert not plan.facts.lookup.missing_settings
