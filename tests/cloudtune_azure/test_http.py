@@ -8,7 +8,7 @@ import pytest
 
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import AzureError, service_error
-from cloudtune_azure.http import STORAGE, AzureHttp, Connection
+from cloudtune_azure.http import MANAGEMENT, STORAGE, AzureHttp, Connection
 from cloudtune_azure.storage import BlobStorage
 
 JOB = "https://management.azure.com/subscriptions/s/workspaces/w/jobs/j"
@@ -31,19 +31,18 @@ def http(monkeypatch: pytest.MonkeyPatch) -> AzureHttp:
 @pytest.mark.parametrize(
     ("url", "scope"),
     [
-        ("https://management.azure.com.evil.example/x", None),
-        ("https://evil.example/mlflow", None),
-        ("http://management.azure.com/x", None),
-        ("https://evilazureml.ms/x", None),
-        ("https://account.blob.core.windows.net/x", None),
+        ("https://management.azure.com.evil.example/x", MANAGEMENT),
+        ("https://evil.example/mlflow", MANAGEMENT),
+        ("http://management.azure.com/x", MANAGEMENT),
+        ("https://evilazureml.ms/x", MANAGEMENT),
+        ("https://account.blob.core.windows.net/x", MANAGEMENT),
         ("https://management.azure.com/x", STORAGE),
         ("https://evil.example/x?sig=a", ""),
     ],
 )
-def test_nothing_is_sent_to_other_hosts(http: AzureHttp, url: str, scope: str | None) -> None:
-    scopes = {} if scope is None else {"scope": scope}
+def test_nothing_is_sent_to_other_hosts(http: AzureHttp, url: str, scope: str) -> None:
     with pytest.raises(AzureError, match="public cloud"):
-        http.send("GET", url, **scopes)
+        http.send("GET", url, scope=scope)
 
 
 @pytest.mark.parametrize("host", ["management.azure.com", "westus2.api.azureml.ms"])

@@ -181,7 +181,8 @@ def answers(file: Path) -> Iterator[tuple[str, Any]]:
     """Yield all jobs and all errors in all answers."""
     for number, item in enumerate(recorded.read(file)["sequence"]):
         answer = item["answer"]
-        if "status" in (answer.get("properties") or {}) or "error" in answer:
+        is_job = "jobs/{id}" in item["operation"] and "status" in (answer.get("properties") or {})
+        if is_job or (item["status"] >= 400 and "error" in answer):
             yield f"{file.stem}-{number}", (item["operation"], item["status"], answer)
 
 

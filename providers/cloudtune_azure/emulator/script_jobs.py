@@ -100,6 +100,11 @@ class Jobs(ScriptJobs[Job, Path, str]):
         if not last and run.job.fault is not None and run.job.state == RUNNING:
             self.inject_fault(run, run.job.reports)
 
+    def finish(self, run: Run, ended: Ended) -> None:
+        """Let the time pass that a cancellation takes."""
+        if run.job.stop_requested.is_set():
+            self.delays.wait(delays.CANCELLING, self.closing)
+
     def settle(self, run: Run, ended: Ended) -> None:
         """Enter the job's final state."""
         job = run.job

@@ -1,7 +1,7 @@
 """The calls of MLflow's REST API that the launcher and its readers make.
 
-Fields as in MLflow's own reference (mlflow.org/docs, REST API, read 2026-11-30). That Azure answers
-alike is not verified: no recording has these calls.
+Fields as in MLflow's own reference (mlflow.org/docs, REST API, read 2026-11-30). No recording shows
+what Azure answers.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Operations(app.Operations[Jobs, Any]):
     def put_environment(self, call: Call) -> Response:
         """Register an environment: 201, or 200 if it is there."""
         given: Json = call.content.get("properties") or {}
-        empty = {"description": None, "tags": {}, "properties": {}, "condaFile": ""}
+        empty: Json = {"description": None, "tags": {}, "properties": {}, "condaFile": ""}
         properties: Json = {**empty, **given, "environmentType": "UserCreated", "osType": "Linux"}
         if call.version >= "2023":
             properties |= {"provisioningState": "Succeeded", "autoRebuild": "Disabled"}
