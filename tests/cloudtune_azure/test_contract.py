@@ -105,8 +105,12 @@ def test_the_values_of_a_report_stay_together(
     service.job.metrics.append({**second, "key": "loss"})  # between two calls of a poll
     service.job.metrics.append({"key": "loss", "value": 3.0, "timestamp": 6000, "step": 3})
     both = [(1, {"acc": 1.0, "loss": 1.0}), (2, {"acc": 2.0, "loss": 2.0})]
+
+    def get_run(_job: Job) -> Any:
+        return latest
+
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "get_run", lambda _job: latest)
+        patch.setattr(tracking, "get_run", get_run)
         assert measured(service, is_over=False, curve=curve) == both
     assert measured(service, curve=curve) == [*both, (3, {"loss": 3.0})]
 

@@ -17,6 +17,7 @@ import pytest
 from werkzeug.test import Client
 
 from cloudtune.emulation.faults import FaultPlan
+from cloudtune.study.yaml_reader import is_map
 from cloudtune_azure import response
 from cloudtune_azure.emulator.app import AzureApp
 from cloudtune_azure.emulator.blobs import ACCOUNT
@@ -44,8 +45,9 @@ class Emulator:
 
     def ask(self, method: str, url: str, body: Any = None) -> Any:
         headers = {"Authorization": "Bearer key"}
-        content = {"data": body} if isinstance(body, bytes) else {"json": body}
-        return self._client.open(url, method=method, headers=headers, **content)
+        if isinstance(body, bytes):
+            return self._client.open(url, method=method, headers=headers, data=body)
+        return self._client.open(url, method=method, headers=headers, json=body)
 
 
 class Replay:
@@ -78,7 +80,8 @@ class Replay:
     def _computes(self, item: Mapping[str, Any]) -> Iterator[str]:
         """Yield the kind of compute of each job in a sequence that an answer names."""
         for each in self._calls if "jobs/{id}" in item["operation"] else ():
-            properties = (each["answer"].get("properties") or {}).get("properties") or {}
+            answered: dict[str, Any] = each["answer"].get("properties") or {}
+            properties: dict[str, Any] = answered.get("properties") or {}
             yield properties.get("_azureml.ComputeTargetType", "")
 
     def _is_known(self, item: Mapping[str, Any]) -> bool:
@@ -97,7 +100,7 @@ class Replay:
         return is_read_anyway or name in self._made
 
     def _send(self, item: Mapping[str, Any]) -> Any:
-        parts = urlsplit(item["request"]["url"])
+        parts = urlsplit(str(item["request"]["url"]))
         url, body = f"{parts.path}?{parts.query}", item["request"].get("body")
         if item["operation"].startswith("Blob"):
             blob = parts.path.split("/", 2)[2]
@@ -156,14 +159,14 @@ class Replay:
 
 def resource_of(item: Mapping[str, Any]) -> str:
     """Return the kind and the name of the resource in the path of a call."""
-    path = urlsplit(item["request"]["url"]).path.partition("/workspaces/")[2]
+    path = urlsplit(str(item["request"]["url"])).path.partition("/workspaces/")[2]
     return "/".join(path.split("/")[1:3])
 
 
 def kind_of(item: Mapping[str, Any]) -> str:
     """Return the operation, and for a job its type."""
     body: Any = item["request"].get("body")
-    asked: dict[str, Any] = body if isinstance(body, dict) else {}
+    asked: Mapping[str, Any] = body if is_map(body) else {}
     answered: dict[str, Any] = item["answer"].get("properties") or {}
     kind = answered.get("jobType") or asked.get("properties", {}).get("jobType")
     return f"{item['operation']} {kind}" if kind else item["operation"]
