@@ -131,7 +131,7 @@ def container_client(address: str, credential: Any = None) -> ContainerClient:
         from azure.storage.blob import ContainerClient
     except ImportError as error:
         raise MissingExtraError("Azure Machine Learning", "azure") from error
-    return ContainerClient.from_container_url(address, credential=credential, retry_total=2)
+    return ContainerClient.from_container_url(address, credential=credential, retry_total=0)
 
 
 def call(method: str, function: Callable[[], T]) -> T:
