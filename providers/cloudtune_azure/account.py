@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
-from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider import Check, Json, Plan, ProviderError, account
 from cloudtune.provider.account import account_error, account_ok, account_warning, check_packages
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import AzureError
@@ -12,10 +13,8 @@ from cloudtune_azure.rules.settings import SETTINGS
 from cloudtune_azure.settings import NAME, AzureSettings
 from cloudtune_azure.storage import BlobStorage, datastore_address
 
-_STORAGE_ROLE = (
-    "your account needs the role Storage Blob Data Contributor on the storage account of the "
-    "workspace"
-)
+T = TypeVar("T")
+_ACTION = "Microsoft.MachineLearningServices/workspaces"
 
 
 def check_account(client: AzureClient, plan: Plan) -> Iterator[Check]:
@@ -30,20 +29,26 @@ def check_account(client: AzureClient, plan: Plan) -> Iterator[Check]:
     if plan.facts.lookup.missing_settings and not client.emulated:
         return
     try:
-        workspace = client.get_workspace()
+        workspace = yield from _ask(
+            client.get_workspace,
+            "workspace",
+            "whether the workspace can be used",
+            f"{_ACTION}/read",
+        )
     except AzureError as error:
-        if error.code not in {403, 404}:
+        if not error.not_found:
             raise
         yield account_error(
             id="workspace",
             path=f"{SETTINGS}.workspace",
-            message=f"the workspace cannot be read: {error.text or error}",
-            fix="check its name, and that you have the role AzureML Data Scientist in it",
+            message=f"there is no such workspace: {error.text or error}",
+            fix="check its name, its resource group and its subscription",
             command="az ml workspace list",
         )
         return
-    location = workspace.get("location")
-    yield account_ok(id="workspace", message=f"the workspace in {location} can be read")
+    if workspace is not None:
+        location = workspace.get("location")
+        yield account_ok(id="workspace", message=f"the workspace in {location} can be read")
     yield from _check_compute(client, plan, plan.settings)
     yield from _check_datastore(client, plan.settings)
 
@@ -51,7 +56,16 @@ def check_account(client: AzureClient, plan: Plan) -> Iterator[Check]:
 def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> Iterator[Check]:
     if settings.compute is None:
         return
-    compute = client.get_compute(settings.compute)
+    name = settings.compute
+    found = yield from _ask(
+        lambda: [client.get_compute(name)],
+        "compute",
+        f"whether the workspace has the compute {name}",
+        f"{_ACTION}/computes/read",
+    )
+    if found is None:
+        return
+    (compute,) = found
     if compute is None:
         yield account_error(
             id="compute",
@@ -87,18 +101,41 @@ def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> 
 
 
 def _check_datastore(client: AzureClient, settings: AzureSettings) -> Iterator[Check]:
-    path = f"{SETTINGS}.datastore"
+    storage, name = BlobStorage(client), settings.datastore
     try:
-        BlobStorage(client).exists(datastore_address(settings.datastore, "cloudtune", "check"))
+        found = yield from _ask(
+            lambda: storage.exists(datastore_address(name, "cloudtune", "check")),
+            "datastore",
+            f"whether local inputs, `fetch` and `clean --remote` can use the datastore {name}",
+            "the role Storage Blob Data Contributor on its storage account",
+        )
     except AzureError as error:
-        if error.retryable or error.code == 401:
+        if not error.not_found:
             raise
         yield account_error(
             id="datastore",
-            path=path,
-            message=f"the datastore {settings.datastore} cannot be read: {error.text or error}",
-            fix=_STORAGE_ROLE if error.code == 403 else "check its name",
+            path=f"{SETTINGS}.datastore",
+            message=f"the workspace has no datastore {name}, or its container is gone",
+            fix="check its name",
             command="az ml datastore list",
         )
         return
-    yield account_ok(id="datastore", message=f"the datastore {settings.datastore} can be read")
+    if found is not None:
+        yield account_ok(id="datastore", message=f"the datastore {name} can be read")
+
+
+def _ask(
+    call: Callable[[], T], id_: str, question: str, right: str
+) -> Generator[Check, None, T | None]:
+    """Return the result of a call; without the right to it, yield that it is unknown.
+
+    Raises:
+        AzureError: If the call fails for any other reason.
+    """
+    path = f"{SETTINGS}.{id_}"
+    otherwise = account.right_missing(id_, question, right, caller="your account", path=path)
+    return (yield from account.ask(call, otherwise, _explain))
+
+
+def _explain(error: ProviderError) -> str | None:
+    return "" if isinstance(error, AzureError) and error.code == 403 else None

@@ -1,0 +1,124 @@
+"""The client, the account checks and the blob storage on an emulator in the tests' process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune.emulator_kit import Delays
+from cloudtune.planning.planner import plan
+from cloudtune_azure.account import check_account
+from cloudtune_azure.client import AzureClient
+from cloudtune_azure.emulator.app import AzureApp
+from cloudtune_azure.errors import AzureError
+from cloudtune_azure.http import AzureHttp, Connection
+from cloudtune_azure.storage import BlobStorage, datastore_address
+from tests.cloudtune_azure.support import study_of
+from tests.in_process import KEY, URL, Faults, InProcess
+
+WORKSPACE = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+)
+
+
+class Service:
+    """A client and what its emulator does wrong."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        folder.mkdir()
+        self.faults = Faults()
+        self.app = AzureApp(folder, Delays(100_000), self.faults, URL, KEY)
+        server = InProcess(patch)
+        server.app = self.app
+        server.serve_requests()
+        self.client = AzureClient(AzureHttp(Connection(URL, KEY)), WORKSPACE)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    made = Service(tmp_path / "emulator", monkeypatch)
+    yield made
+    made.app.close()
+
+
+def job(command: str = "exec sleep 600", **tags: str) -> dict[str, Any]:
+    properties = {"jobType": "Command", "command": command, "tags": tags}
+    return {"properties": {**properties, "environmentId": "azureml:e:1"}}
+
+
+def test_a_second_creation_starts_no_second_job(service: Service) -> None:
+    client = service.client
+    service.faults.next["PutJob"] = ["lose_response"]
+    with pytest.raises(AzureError) as lost:
+        client.put_job("one", job(first=""))
+    assert lost.value.retryable
+    client.put_job("one", job("exit 1", second=""))
+    client.put_job("two", job(second=""))
+    assert {each["name"] for each in client.list_jobs("second")} == {"one", "two"}
+    assert client.list_jobs("first") == []
+    found = client.get_job("one")
+    assert found
+    assert found["properties"]["command"] == "exec sleep 600"
+
+
+def test_what_is_not_there(service: Service) -> None:
+    client = service.client
+    assert client.get_job("none") is None
+    assert not client.has_code("none")
+    client.cancel_job("none")
+    client.put_job("one", job())
+    client.cancel_job("one")
+    client.cancel_job("one")
+
+
+@pytest.mark.parametrize("command", ["${{inputs.x}}", "${{ outputs.x }}"])
+def test_a_command_with_an_unknown_binding_is_refused(service: Service, command: str) -> None:
+    with pytest.raises(AzureError, match="does not exist") as refused:
+        service.client.put_job("one", job(command))
+    assert not refused.value.retryable
+
+
+def test_blobs_are_written_listed_read_and_deleted(service: Service, tmp_path: Path) -> None:
+    storage = BlobStorage(service.client)
+    folder = datastore_address("own", "a b", "")
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 20)
+    storage.upload({f"{folder}x/ü 1": tmp_path / "file"})
+    storage.write(f"{folder}empty", b"")
+    assert storage.list(folder) == {f"{folder}x/ü 1": 5120, f"{folder}empty": 0}
+    assert storage.exists(f"{folder}empty")
+    assert not storage.exists(f"{folder}x")
+    assert b"".join(storage.read(f"{folder}x/ü 1", 5000)) == (bytes(range(256)) * 20)[5000:]
+    storage.delete([*storage.list(folder), f"{folder}none"])
+    assert storage.list(folder) == {}
+
+
+@pytest.mark.parametrize("name", ["../x", "a//b", "a/../../x"])
+def test_a_blob_is_nowhere_else(service: Service, name: str) -> None:
+    with pytest.raises(AzureError):
+        BlobStorage(service.client).write(datastore_address("own", name), b"x")
+
+
+@pytest.mark.parametrize(
+    ("denied", "id_", "fix"),
+    [
+        ("", "", ""),
+        ("GetWorkspace", "workspace", "workspaces/read"),
+        ("GetCompute", "compute", "computes/read"),
+        ("HeadBlob", "datastore", "Contributor"),
+    ],
+)
+def test_a_check_without_its_right_is_unknown_and_ends_no_other(
+    service: Service, tmp_path: Path, denied: str, id_: str, fix: str
+) -> None:
+    service.faults.always[denied] = "deny"
+    (tmp_path / "train.py").touch()
+    made = plan(study_of(), "azure", base=tmp_path, emulated=True)
+    checks = list(check_account(service.client, made))
+    assert len(checks) == 3
+    wrong = [check for check in checks if check.severity != "ok"]
+    assert all(check.severity == "unknown" for check in wrong)
+    assert [check.id for check in wrong] == [id_] * bool(id_)
+    assert all(fix in check.fix for check in wrong)
