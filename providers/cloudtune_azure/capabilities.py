@@ -9,7 +9,7 @@ from cloudtune.provider import DRIVEN, Capabilities
 CAPABILITIES = Capabilities(
     provider="azure",
     title="Azure Machine Learning",
-    verified="recorded traffic of 2022 to 2025",
+    verified="offline only",
     managed=None,
     # A job gets values as words of a command, which do not distinguish 1 and "1".
     driven=replace(DRIVEN, text_only=True),
