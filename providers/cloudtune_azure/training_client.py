@@ -32,8 +32,8 @@ from cloudtune_azure.settings import AzureSettings
 POLL_SECONDS = 15.0
 POLL_SECONDS_EMULATED = 0.25
 SECONDS_PER_JOB = 2.0
-"""Chosen: with more running jobs, polls are further apart. The service has a limit of its own, which
-a recording reached (sweep_submit_2022-10_throttled)."""
+"""Chosen: with more running jobs, polls are further apart. The service has a limit of its own,
+which a recording reached (sweep_submit_2022-10_throttled)."""
 _FEW_JOBS = 2
 """Up to so many jobs are read one by one; the list also has the jobs that have ended."""
 
