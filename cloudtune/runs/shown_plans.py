@@ -22,18 +22,18 @@ from cloudtune.ledger.home import (
     state_folder,
 )
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.serialization import MAX_PLAN_BYTES, read_plan_file, restore_plan
 from cloudtune.study.regular_files import read_regular
 
 
 class UnshownRunError(UsageError):
-    """A run may cost money, and no plan that was shown names it; ``run`` is its ID."""
+    """A run may cost money, and its price was not shown; ``run`` is its ID."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, *, has_price: bool) -> None:
         self.run = run
-        super().__init__(
-            f"run {run} may cost money, and was not started from a plan that was saved here"
-        )
+        reason = "was not started from a plan that was saved here" if has_price else "has no price"
+        super().__init__(f"run {run} may cost money, and {reason}")
 
 
 def reserve_plan(name: str) -> Path:
@@ -93,39 +93,54 @@ def find_shown_plan(name: str) -> Path:
 
 
 def require_shown_run(run: str | None) -> str:
-    """Return the ID of a run that costs nothing or was started from a shown plan.
+    """Return the ID of a run that costs nothing, or whose plan was shown with its price.
 
     Args:
         run: The run's ID or a prefix of it; None for the latest run.
 
     Raises:
-        UnshownRunError: If it may cost money and was started in another way.
+        UnshownRunError: If it may cost money and was started in another way, or has no price.
         UsageError: If there is no such run, or its plan cannot be read.
         LedgerError: If the ledger cannot be used.
     """
     with Ledger() as ledger:
         record = ledger.run(run)
-    if all(restore_plan(job.plan).price_per_second == 0 for job in record.jobs):
+    prices = [restore_plan(job.plan).price_per_second for job in record.jobs]
+    if all(price == 0 for price in prices):
         return record.id
-    jobs = [_origin(job.plan) for job in record.jobs]
-    if any(jobs == plans for plans in _shown_plans()):
+    if None not in prices and any(_is_run_of(record, plans) for plans in _shown_plans()):
         return record.id
-    raise UnshownRunError(record.id)
+    raise UnshownRunError(record.id, has_price=None not in prices)
 
 
-def _shown_plans() -> Iterator[list[object]]:
+def _shown_plans() -> Iterator[dict[str, Mapping[str, Any]]]:
+    """Yield the plans of each file that is as it was shown, by provider."""
     for seal in (state_folder() / "plans").glob("*.sha256"):
         path = seal.with_suffix(".json")
         if _is_unchanged(path):
-            yield [_origin(plan) for plan in json.loads(_read(path))]
+            yield {plan["provider"]: plan for plan in json.loads(_read(path))}
 
 
-def _origin(plan: Mapping[str, Any]) -> object:
-    """Return what a plan keeps if the limits of its run are changed.
+def _is_run_of(record: RunRecord, plans: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether a run was started from plans.
 
-    The ID of a run is not enough: that of a confirming run is also given to another one.
+    Its ID is not enough: that of a confirming run is also given to another one.
     """
-    return [plan[name] for name in ("run", "provider", "mode", "facts")]
+    jobs = {job.provider: job for job in record.jobs}
+    return jobs.keys() == plans.keys() and all(
+        _content(job.plan, limits=not job.changes) == _content(plans[name], limits=not job.changes)
+        for name, job in jobs.items()
+    )
+
+
+def _content(plan: Mapping[str, Any], *, limits: bool) -> object:
+    """Return what a plan and its run have in common, with or without the limits.
+
+    The user can change the limits later. Files that are no code can come between.
+    """
+    facts = {name: value for name, value in plan["facts"].items() if name != "unhashed"}
+    study = {name: value for name, value in plan["study"].items() if limits or name != "limits"}
+    return [plan["run"], plan["mode"], facts, study]
 
 
 def _is_unchanged(path: Path) -> bool:
