@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, cast
 
@@ -25,8 +25,6 @@ from cloudtune.errors import CloudtuneError, UsageError
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
-    from mcp.server.mcpserver.tools import Tool as ServerTool
-    from mcp_types import ToolAnnotations
 
 _MAX_ARGUMENTS = 100_000
 """Bytes of the arguments of a command; Linux takes 131,072 for one (execve(2), 2026-11-30)."""
@@ -37,7 +35,8 @@ _INSTRUCTIONS = """\
 cloudtune runs hyperparameter studies. check and plan a study file, show the user the price in the
 saved plan, and run it once they agree; nothing else runs. While it runs, explain says
 what the search believes, and propose adds trials of your own. Keep a gain only if confirm, whose
-plan is saved and run in the same way, says that it exceeds the noise floor."""
+plan is saved and run in the same way, says that it exceeds the noise floor. Name the run that you
+mean: by default a tool takes the latest, and a confirmation is a run of its own."""
 
 
 class Answer(TypedDict):
@@ -75,6 +74,8 @@ def build_server() -> MCPServer:
     from mcp.server.mcpserver import MCPServer
     from mcp_types import ToolAnnotations
 
+    from cloudtune.cli.strict_tool import StrictTool
+
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     acts = ToolAnnotations(read_only_hint=False, destructive_hint=False)
     return MCPServer(
@@ -83,29 +84,14 @@ def build_server() -> MCPServer:
         version=__version__,
         log_level="ERROR",
         tools=[
-            _strict_tool(tool, hints)
+            StrictTool.create(_with_mistakes(tool), _answer_mistakes, hints)
             for tools, hints in ((_READING, reads), (_ACTING, acts))
             for tool in tools
         ],
     )
 
 
-def _strict_tool(tool: Tool, hints: ToolAnnotations) -> ServerTool:
-    """Return a tool of the server that refuses arguments that it does not have.
-
-    By default the SDK ignores them, so a misspelled ``run`` would act on the latest run.
-    """
-    from mcp.server.mcpserver.tools import Tool as ServerTool
-
-    strict = ServerTool.from_function(_answer_mistakes(tool), annotations=hints)
-    model = strict.fn_metadata.arg_model
-    model.model_config["extra"] = "forbid"
-    model.model_rebuild(force=True)
-    strict.parameters = model.model_json_schema()
-    return strict
-
-
-def _answer_mistakes(tool: Tool) -> Tool:
+def _with_mistakes(tool: Tool) -> Tool:
     """Return a tool whose mistakes are answers, in the form of those of the commands."""
 
     @wraps(tool)
@@ -113,17 +99,21 @@ def _answer_mistakes(tool: Tool) -> Tool:
         try:
             return await tool(**arguments)
         except (CloudtuneError, OSError, UnicodeEncodeError) as error:
-            return {"exit_code": 1, "output": "", "messages": _cut_text(str(error))}
+            return _answer_mistakes(str(error))
 
     return call
 
 
-async def check(study: str, on: Sequence[str] = ()) -> Answer:
+def _answer_mistakes(text: str) -> Answer:
+    return {"exit_code": 1, "output": "", "messages": _cut_text(text)}
+
+
+async def check(study: str, on: list[str] | None = None) -> Answer:
     """Find every mistake in a study file, and what providers (such as local or vertex) lack."""
     return await _call("check", [*_each("--on", on), "--json"], study)
 
 
-async def plan(study: str, name: str, on: Sequence[str] = (), emulate: bool = False) -> Answer:
+async def plan(study: str, name: str, on: list[str] | None = None, emulate: bool = False) -> Answer:
     """Save what a run of a study file would send, with its price. Sends and starts nothing.
 
     Show the price to the user. `name` is a new name for the plan, such as "lr-search". `emulate`
@@ -158,13 +148,15 @@ async def status(run: str = "") -> Answer:
 
 
 async def propose(
-    params: Mapping[str, str | float | int | bool | dict[str, Any]],
+    params: dict[str, Any],
     why: str = "",
     run: str = "",
+    on: str = "",
     wait: bool = False,
 ) -> Answer:
     """Add a trial of yours to a run; with `wait`, return its result when it ends.
 
+    `params` has a value for each active parameter. `on` is the provider, for a run with several.
     An assignment that was measured before is answered at once. All mistakes are told together.
     A run that may cost money must have been started from a plan that was saved here.
     """
@@ -173,20 +165,28 @@ async def propose(
     if len(why) > MAX_WHY:
         raise UsageError(f"the reason has {len(why)} characters; at most {MAX_WHY} are allowed")
     values = json.dumps(params)
-    found = await _require_shown(run, "propose", f" --params {shlex.quote(values)}")
-    flags = ["--params=-", f"--why={why}", *(["--wait"] if wait else [])]
+    place = _each("--on", [on] if on else [])
+    shown = shlex.join(["--params", values, *place])
+    found = await _require_shown(run, "propose", f" {shown}")
+    flags = ["--params=-", f"--why={why}", *place, *(["--wait"] if wait else [])]
     return await _call("propose", [*flags, "--json"], found, standard_input=values)
 
 
-async def explain(run: str = "", trial: Annotated[int, Field(ge=1)] | None = None) -> Answer:
-    """Tell what the search of a run believes, or why it chose a trial."""
+async def explain(
+    run: str = "", trial: Annotated[int, Field(ge=1)] | None = None, on: str = ""
+) -> Answer:
+    """Tell what the search of a run believes, or why it chose a trial.
+
+    `on` is the provider, for a run with several.
+    """
     from anyio import to_thread
 
     from cloudtune import api
 
     if run:  # the command takes a word of digits for a trial
         run = (await to_thread.run_sync(api.find_run, run)).id
-    return await _call("explain", ["--json"], run, *([] if trial is None else [str(trial)]))
+    flags = [*_each("--on", [on] if on else []), "--json"]
+    return await _call("explain", flags, run, *([] if trial is None else [str(trial)]))
 
 
 async def results(run: str = "", best: bool = True) -> Answer:
@@ -200,14 +200,22 @@ async def report(run: str = "") -> Answer:
 
 
 async def confirm(
-    name: str, run: str = "", top: int = 5, seeds: int = 10, baseline: bool = True
+    name: str,
+    run: str = "",
+    top: int = 5,
+    seeds: int = 10,
+    baseline: bool = True,
+    *,
+    on: list[str] | None = None,
+    emulate: bool = False,
 ) -> Answer:
     """Save a plan that repeats the best trials with new seeds, with its price; starts nothing.
 
-    `name` is a new name for the plan. Run it with the tool run; afterward, report and results say
-    whether the gain is real.
+    `name` is a new name for the plan. It is for the provider of the best trial, or for those of
+    `on`. Run it with the tool run; afterward, report and results say whether the gain is real.
     """
     flags = [f"--top={top}", f"--seeds={seeds}", "--baseline" if baseline else "--fixed"]
+    flags += [*_each("--on", on), *(["--emulate"] if emulate else [])]
     return await _save(name, "confirm", flags, run)
 
 
@@ -313,8 +321,8 @@ def _cut_text(text: str, most: int = _MAX_OUTPUT) -> str:
     return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters; {_ALL})"
 
 
-def _each(option: str, values: Sequence[str]) -> list[str]:
-    return [f"{option}={value}" for value in values]
+def _each(option: str, values: Sequence[str] | None) -> list[str]:
+    return [f"{option}={value}" for value in values or ()]
 
 
 Tool = Callable[..., Awaitable[Answer]]

@@ -144,14 +144,28 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     "a folder as a run": ("results", {"run": "../../etc"}, "no runs in"),
     "a shell word": ("check", {"study": "$(touch owned); x.yaml"}, "file not found"),
     "a null": ("results", {"run": "a\0b"}, "null character"),
-    "a wrong type": ("propose", {"params": "x"}, "validation error"),
-    "no argument": ("plan", {}, "validation error"),
+    "a wrong type": ("propose", {"params": "x"}, "params: must be a map, not the string 'x'"),
+    "a flag as text": ("results", {"best": "no"}, "best: must be true or false"),
+    "a number as a run": ("stop", {"run": 2}, "run: must be a string, not the number 2"),
+    "a truth as a number": ("explain", {"trial": True}, "trial: must be an integer, not true"),
+    "no argument": ("plan", {}, "study: is missing\nname: is missing\nthe arguments of plan: "),
+    "several mistakes": (
+        "plan",
+        {"study": 1, "on": "local", "emulated": True},
+        "study: must be a string, not the number 1\nname: is missing\n"
+        "on: must be a list, not the string 'local'\nemulated: unknown argument\n"
+        "the arguments of plan: study, name, on, emulate",
+    ),
     "a provider": ("check", {"study": "study.yaml", "on": ["--help"]}, "--help"),
     "an unknown tool": ("clean", {}, "clean"),
-    "an unknown argument": ("stop", {"run_id": "k7f2"}, "run_id"),
-    "an argument of another tool": ("status", {"trial": 1}, "trial"),
+    "an unknown argument": (
+        "stop",
+        {"run_id": "k7f2"},
+        "run_id: unknown argument\nthe arguments of stop: run",
+    ),
+    "an argument of another tool": ("status", {"trial": 1}, "trial: unknown argument"),
     "a run of digits": ("explain", {"run": "2"}, "no runs in"),
-    "a negative trial": ("explain", {"trial": -2}, "greater than or equal to 1"),
+    "a negative trial": ("explain", {"trial": -2}, "trial: must be at least 1, not -2"),
 }
 
 
@@ -159,7 +173,9 @@ def test_hostile_arguments_do_no_harm() -> None:
     Path("mine.json").write_text("{}", "utf-8")
     answers = call_all([(name, arguments) for name, arguments, _ in HOSTILE.values()])
     for answer, (case, (_, _, expected)) in zip(answers, HOSTILE.items(), strict=True):
-        assert expected in json.dumps(answer), case
+        told = answer if isinstance(answer, str) else str(answer["output"]) + answer["messages"]
+        assert expected in told, case
+        assert isinstance(answer, str) is (case == "an unknown tool"), case
         assert "Traceback" not in json.dumps(answer), case
     assert not state_folder().exists(), "nothing was started"
     assert not Path("owned").exists()
@@ -225,6 +241,54 @@ def test_a_confirming_run_is_shown_only_if_its_own_plan_was() -> None:
     subprocess.run(command, capture_output=True, check=True)
     (resumed,) = call_all([("resume", {"run": f"{run}-confirm"})])
     assert f"run {run}-confirm may cost money" in resumed["messages"]
+
+
+def test_mistakes_of_a_proposal_are_told_together() -> None:
+    parameters = "  x: {type: float, min: 0, max: 10}\n"
+    wider = "".join(parameters.replace("  x", f"  {name}") for name in "xyz")
+    Path("study.yaml").write_text(
+        STUDY.replace(parameters, wider).replace("initial_trials: [{x: 1}]\n", ""), "utf-8"
+    )
+    params = {"x": None, "y": [1], "z": 11, "w": 1}
+    _, _, refused, _ = call_all(
+        [
+            ("plan", {"study": "study.yaml", "name": "it"}),
+            ("run", {"plan": "it"}),
+            ("propose", {"params": params}),
+            ("stop", {}),
+        ]
+    )
+    assert all(f"{name}: " in refused["messages"] for name in params), refused
+
+
+def test_a_job_of_a_run_with_several_can_be_named() -> None:
+    """The second is the emulator of a service."""
+    arguments = {"study": "study.yaml", "name": "both", "on": ["sagemaker", "local"]}
+    Path("study.yaml").write_text(
+        f"{STUDY}providers: {{sagemaker: {{mode: driven, region: eu-west-1}}}}\n", "utf-8"
+    )
+    _, started = call_all([("plan", {**arguments, "emulate": True}), ("run", {"plan": "both"})])
+    run = started["output"]["run"]
+    unclear, *named = call_all(
+        [
+            ("propose", {"params": {"x": 3.25}, "wait": True}),
+            *(
+                ("propose", {"params": {"x": x}, "wait": True, "on": on})
+                for x, on in ((3.25, "local"), (4, "sagemaker"))
+            ),
+            ("resume", {}),
+            ("explain", {"on": "sagemaker"}),
+            ("confirm", {"name": "it", "on": ["sagemaker"], "emulate": True, "seeds": 2}),
+        ]
+    )
+    assert "has jobs on" in unclear["messages"]
+    local, service, resumed, explained, confirmed = named
+    assert (local["output"]["provider"], service["output"]["provider"]) == ("local", "sagemaker")
+    assert service["output"]["trial"]["objective"] == [1]
+    assert resumed["exit_code"] == 0, resumed
+    assert explained["output"]["provider"] == "sagemaker"
+    assert "on sagemaker, " in confirmed["messages"]
+    call_all([("stop", {"run": run})])
 
 
 def test_a_plan_without_a_price_does_not_run() -> None:
