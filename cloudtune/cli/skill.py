@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from string import Template
@@ -14,15 +16,22 @@ from cloudtune.cli.exit_codes import MEANINGS
 from cloudtune.cli.main_group import COMMANDS
 from cloudtune.cli.options import examples
 
-_MARK = "<!-- written by `cloudtune skill` -->"
-"""In each skill file; another file is not replaced."""
+_MARK = "<!-- written by `cloudtune skill`, SHA-256 of the other lines: {} -->"
+"""A line of each skill file. A file without it, or in which another line has changed, is kept."""
+_MARK_LINE = re.compile(_MARK.format("([0-9a-f]{64})") + "\n")
+_MAX_BYTES = 1_000_000
 
 
 def skill_text() -> str:
     """Return the skill file: the loop, what each command is for, exit codes, shapes of JSON."""
     head = Template(Path(__file__).with_suffix(".md").read_text("utf-8"))
-    lines = [head.substitute(version=__version__, mark=_MARK)]
-    return "\n".join([*lines, *_commands(), *_exit_codes(), *_shapes()]).rstrip() + "\n"
+    lines = [head.substitute(version=__version__, mark=_MARK), *_commands(), *_exit_codes()]
+    text = "\n".join([*lines, *_shapes()]).rstrip() + "\n"
+    return text.replace(_MARK, _MARK.format(_digest(text.replace(f"{_MARK}\n", ""))))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _commands() -> Iterator[str]:
@@ -68,18 +77,23 @@ def _shapes() -> Iterator[str]:
     "--install",
     "folder",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(file_okay=False),
     help="Write DIR/cloudtune/SKILL.md instead of printing it.",
 )
-def skill(folder: Path | None) -> None:
+def skill(folder: str | None) -> None:
     """Print a skill file for coding assistants: what each command is for, and how to use them.
 
-    It is made from the same table as the help, for this version.
+    It is made from the same table as the help, for this version. With --install, it replaces an
+    earlier one, unless you have changed that.
     """
     if folder is None:
         click.echo(skill_text(), nl=False)
         return
-    path = folder / "cloudtune" / "SKILL.md"
+    if not folder:
+        raise click.BadParameter("must not be empty", param_hint="--install")
+    if not (root := Path(folder)).exists() and root.is_symlink():
+        raise click.BadParameter(f"{folder} is a link to nothing", param_hint="--install")
+    path = root / "cloudtune" / "SKILL.md"
     _require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{token_hex(4)}")
@@ -93,7 +107,7 @@ def skill(folder: Path | None) -> None:
 
 
 def _require_replaceable(path: Path) -> None:
-    """Raise an error if there is something else than a skill file of cloudtune."""
+    """Raise an error if there is something else than a skill file as cloudtune wrote it."""
     from cloudtune.errors import UsageError
     from cloudtune.study.regular_files import open_regular
 
@@ -102,13 +116,14 @@ def _require_replaceable(path: Path) -> None:
             raise UsageError(f"{each} is a link, which is not followed; move it away")
     try:
         with open_regular(path, follow=False) as file:
-            is_ours = _MARK.encode() in file.read(10_000)
+            text = file.read(_MAX_BYTES).decode("utf-8", "replace")
     except FileNotFoundError:
         return
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"{path} is not replaced: {reason}; move it away") from error
-    if not is_ours:
+    if _MARK_LINE.findall(text) != [_digest(_MARK_LINE.sub("", text))]:
         raise UsageError(
-            f"{path} was not written by cloudtune, so it is not replaced; move it away"
+            f"{path} is not as `cloudtune skill` wrote it, so it is not replaced; move it away, "
+            "and keep what you have added in another file"
         )

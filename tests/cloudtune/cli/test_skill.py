@@ -55,12 +55,37 @@ def test_it_is_installed_and_replaced_but_nothing_else_is(
         assert ended.value.code == 0
     path = tmp_path / "cloudtune" / "SKILL.md"
     assert path.read_text("utf-8") == skill_text()
-    path.write_text("my own", "utf-8")
+    for text in ("my own", f"{skill_text()}- A rule of mine.\n", skill_text().replace("12", "2")):
+        path.write_text(text, "utf-8")
+        with pytest.raises(SystemExit) as ended:
+            main(["skill", "--install", str(tmp_path)])
+        assert ended.value.code == 1
+        assert "is not replaced" in capsys.readouterr().err
+        assert path.read_text("utf-8") == text
+
+
+def test_the_file_of_another_version_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cloudtune" / "SKILL.md"
+    for version in ("0.0.1", "0.0.2"):
+        monkeypatch.setattr("cloudtune.cli.skill.__version__", version)
+        with pytest.raises(SystemExit):
+            main(["skill", "--install", str(tmp_path)])
+        assert f"# cloudtune {version}\n" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("folder", ["", "link"])
+def test_a_folder_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("nowhere")
     with pytest.raises(SystemExit) as ended:
-        main(["skill", "--install", str(tmp_path)])
+        main(["skill", "--install", folder])
     assert ended.value.code == 1
-    assert "is not replaced" in capsys.readouterr().err
-    assert path.read_text("utf-8") == "my own"
+    assert "--install: " in capsys.readouterr().err
+    assert [each.name for each in tmp_path.rglob("*")] == ["link"]
 
 
 @pytest.mark.parametrize("case", ["pipe", "dangling link", "linked folder"])
@@ -136,6 +161,25 @@ def test_the_keys_are_those_of_the_commands(
         assert output.keys() <= names, command
     assert {*known} == {"run", "provider", "proposal", "trial"}
     assert "checked" not in named[2][1]
+
+
+def test_the_loop_goes_on_after_its_confirmation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(SCRIPT, "utf-8")
+    Path("study.yaml").write_text(STUDY, "utf-8")
+    block = skill_text().partition("## The loop")[2].split("```")[1]
+    commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()[1:]]
+    values = {"12": "1", '{"lr": 0.01}': '{"x": 1}'}
+    for words in (*commands, *commands[2:]):
+        with pytest.raises(SystemExit) as ended:
+            main([values.get(word, word) for word in words])
+        printed = capsys.readouterr()
+        assert ended.value.code == 0, (words, printed)
+        if words[0] == "run":
+            values["RUN"] = json.loads(printed.out)["run"]
 
 
 def test_the_exit_codes_of_a_proposal_are_those_of_the_command(
