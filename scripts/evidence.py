@@ -77,6 +77,10 @@ words of the services stay, also in messages; all else becomes a number or `#`. 
 send them. After Ctrl-C, they have what was seen until then, and say `cut_short`.
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
+An address on this machine counts as that of an emulator: it needs no saved plan, its cost is not
+checked, and its recordings say `emulated`, so they are no evidence. Do not verify a service through
+a tunnel or a proxy on this machine.
+
 Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C
 or a kill: by a process that outlives the command, or by the next `cloudtune verify` with
 the same state folder. SageMaker keeps the descriptions of training jobs,

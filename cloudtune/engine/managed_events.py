@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from cloudtune.engine.polled_job import machine_event
+from cloudtune.engine.polled_job import machine_event, with_bounds
 from cloudtune.errors import ProviderError
 from cloudtune.fitting.fit import FittedStudy
 from cloudtune.fitting.partial_restore import restore_valid
@@ -42,6 +42,7 @@ def new_events(
     for raw in raw_trials:
         trial = known_trials.get(raw.number)
         now = UNKNOWN_TIME if is_past else time.time()
+        created = raw.created or raw.started or now
         problem: str | None = None
         if trial is None or (on_invalid and raw.over and trial.ended is None):
             parameters, problem = restore_valid(fitted, raw.parameters)
@@ -51,10 +52,9 @@ def new_events(
             if problem and on_invalid and trial is None:
                 on_invalid(f"{text}; the trial keeps what the service returns")
             if trial is None:
-                created = raw.created or raw.started or now
                 events.append(Started(raw.number, created, parameters, raw.resource, id=raw.id))
         if trial is None or trial.ended is None:
-            run_time = known.last_time(raw.number) if trial else RunTime(now)
+            run_time = known.last_time(raw.number) if trial else RunTime(created)
             machine = machine_event(raw.number, run_time, raw, now=now, last_poll=last_poll)
             if machine is None and is_past and raw.over and raw.started is None:
                 machine = _undated(raw)
@@ -72,6 +72,8 @@ def new_events(
             if problem:
                 kept = f"{provider} returned a parameter that the study cannot have: {problem}"
                 end = replace(end, reason="; ".join(filter(None, (end.reason, kept))))
+            if machine is None:
+                end = with_bounds(end, run_time)
             events.append(end)
     return events
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloudtune.engine.circuit_breaker import STOPPED_ELSEWHERE
 from cloudtune.provider.models import TrainingJob
@@ -91,6 +91,7 @@ class PolledJob:
     def end(self, event: Ended, polled: TrainingJob | None) -> Ended:
         """Return the end of a trial, which has ended by itself if its job succeeded."""
         succeeded = polled is not None and polled.state == "completed"
+        event = with_bounds(event, self.run_time) if polled else event
         return Stopped(**vars(event)) if self.stop and not succeeded else event
 
 
@@ -128,6 +129,19 @@ def machine_event(
     if known.is_waiting and polled.state != "cancelled":
         return Running(number, UNKNOWN_TIME if last_poll is None else last_poll)
     return None
+
+
+def with_bounds(end: Ended, known: RunTime) -> Ended:
+    """Return the end of a job, with bounds of what is billed if its start was never seen.
+
+    A job may begin and end while no process polls it, and not every service reports when its
+    machine ran. It then ran for nothing at least, and at most since it was created.
+    """
+    is_seen = known.first_ran is not None or known.is_waiting
+    if is_seen or end.billed_seconds is not None or UNKNOWN_TIME in {known.started, end.time}:
+        return end
+    most = max(0.0, end.time - known.started)
+    return replace(end, billed_seconds=most, billed_at_least=0.0)
 
 
 @dataclass

@@ -49,7 +49,7 @@ def test_the_custom_job_of_a_trial(play: Play, monkeypatch: pytest.MonkeyPatch) 
     assert (variables["MORE"], variables["TOKEN"]) == ("{{number}}", "$$(HOME) or $x")
     service.finish("7")
     end = service.ended()
-    assert (end.billed_seconds, end.machine) == (None, "n1-standard-4")
+    assert (end.billed_at_least, end.machine) == (0.0, "n1-standard-4")
     assert end.artifacts == f"{base}/model"
     assert f"/{service.jobs()['7'].id}" in str(end.log)
 

@@ -618,6 +618,25 @@ def test_a_job_that_was_only_seen_waiting_has_run_unless_it_was_cancelled(
     assert [type(each) for each in harness.machine_events] == [Waiting, *([Running] if ran else [])]
 
 
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
+def test_the_bill_of_a_job_that_ran_unseen_has_two_bounds(
+    harness: Harness, state: TrialState
+) -> None:
+    harness.far.first = replace(DONE, state=state)
+    harness.start(1)
+    end = harness.ended()
+    assert harness.machine_events == []
+    assert end.billed_at_least == 0.0
+    assert end.billed_seconds == pytest.approx(end.time - harness.started(1).time, abs=200)
+
+
+def test_the_bill_of_a_job_whose_service_reports_its_start_has_no_bounds(harness: Harness) -> None:
+    harness.far.first = replace(DONE, started=5.0)
+    harness.start(1)
+    end = harness.ended()
+    assert (end.billed_seconds, end.billed_at_least) == (None, None)
+
+
 def test_a_job_without_a_machine_is_no_failure_and_the_next_one_waits(harness: Harness) -> None:
     harness.far.first = NO_MACHINE
     harness.start(1)
