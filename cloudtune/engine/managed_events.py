@@ -53,8 +53,9 @@ def new_events(
                 on_invalid(f"{text}; the trial keeps what the service returns")
             if trial is None:
                 events.append(Started(raw.number, created, parameters, raw.resource, id=raw.id))
+        run_time = known.last_time(raw.number) if trial else RunTime(created)
+        machine: Waiting | Running | None = None
         if trial is None or trial.ended is None:
-            run_time = known.last_time(raw.number) if trial else RunTime(created)
             machine = machine_event(raw.number, run_time, raw, now=now, last_poll=last_poll)
             if machine is None and is_past and raw.over and raw.started is None:
                 machine = _undated(raw)
