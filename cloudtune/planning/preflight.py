@@ -156,7 +156,8 @@ def _check_locked(requirements: str, facts: Facts) -> Iterator[Note]:
     """Yield which packages are not always the same."""
     keep = f"uv lock --script {shlex.quote(requirements)}"
     if facts.locked:
-        count = format_count(facts.locked.count("=="), "package")
+        packages = [each for each in facts.locked.splitlines() if not each.startswith("--")]
+        count = format_count(len(packages), "package")
         text = f"{count} with exact versions and hashes, which uv has chosen now for this plan"
         yield Note("trial.requirements", f"{text}; to keep them for later plans: {keep}")
     elif facts.floating:

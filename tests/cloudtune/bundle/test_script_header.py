@@ -58,7 +58,9 @@ def uv(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a stand-in for uv: its answer, its error and its calls."""
     place = folder.parent / "bin"
     place.mkdir()
-    write(place, uv=UV.format(python=sys.executable), answer=SCRIPT_LOCK)
+    marker = '{ name = "both", marker = "os_name == \'posix\'" }'
+    answer = SCRIPT_LOCK.replace('{ name = "both" }', marker)
+    write(place, uv=UV.format(python=sys.executable), answer=answer)
     (place / "uv").chmod(0o755)
     monkeypatch.setenv("PATH", str(place))
     return place
