@@ -205,6 +205,7 @@ class Run:
         from cloudtune.comparison import explanation
         from cloudtune.errors import UsageError
         from cloudtune.ledger.lock import lock_holder
+        from cloudtune.ledger.reader import read_origins
         from cloudtune.runs.confirmations import confirmations_of
 
         results = tuple(self.results())
@@ -221,7 +222,7 @@ class Run:
                 jobs=results,
                 now=time.time() if runs else None,
             )
-        return explanation.explain_trial(job, trial)
+        return explanation.explain_trial(job, trial, read_origins(self.id, job.provider))
 
     def stop(self, *on: str) -> None:
         """Ask the run, or its jobs on some providers, to end gracefully; again, to end at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
@@ -16,8 +17,6 @@ from cloudtune.confirmation.choice import decisive
 from cloudtune.errors import UsageError
 from cloudtune.results.aggregate import count_states, failure_reason, failures_by_cause
 from cloudtune.results.model import StudyResult, Trial, encode_json
-from cloudtune.search.bayesian_turns import is_second_turn
-from cloudtune.search.genetic_search import INITIAL
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction, Surrogate, fit_surrogate
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
@@ -26,8 +25,6 @@ FORMAT: Literal["cloudtune.explanation/v1"] = "cloudtune.explanation/v1"
 _MAX_TRIALS, _MAX_SURPRISES, _MAX_CAUSES, _MAX_BOUNDS = 3, 5, 5, 5
 _MAX_WHY, _MAX_REASON = 200, 120
 _MAX_JSON = 7_500
-_EVEN = 8
-"""The first trials of the strategy `bayesian`, which cover the space evenly."""
 _TOP_SHARE, _MIN_TOP = 0.1, 3
 
 
@@ -210,8 +207,15 @@ def explain(
     )
 
 
-def explain_trial(job: StudyResult, number: int) -> TrialExplanation:
+def explain_trial(
+    job: StudyResult, number: int, origins: Mapping[int, str] = MappingProxyType({})
+) -> TrialExplanation:
     """Return why a job's trial was chosen.
+
+    Args:
+        job: The job.
+        number: The number of the trial.
+        origins: What the strategy told of who or what chose each trial, by number.
 
     Raises:
         UsageError: If there is no such trial.
@@ -236,7 +240,7 @@ def explain_trial(job: StudyResult, number: int) -> TrialExplanation:
         state=trial.state,
         parameters=trial.parameters,
         value=_value(trial) if is_single and trial.objective is not None else None,
-        origin=_origin(job, trial, model),
+        origin=_origin(job, trial, origins.get(number, "")),
         expected=expected,
         best_before=_value(best) if best else None,
         learned_from=len(before),
@@ -246,7 +250,7 @@ def explain_trial(job: StudyResult, number: int) -> TrialExplanation:
 
 
 def _not_expected(job: StudyResult, before: Sequence[Trial], model: Surrogate | None) -> str:
-    count = format_count(len(before), "trial")
+    count = f"{format_count(len(before), 'trial')} of this run"
     if len(job.study.objectives) > 1:
         return "the study has several objectives, and the model predicts only one"
     if model:
@@ -256,42 +260,20 @@ def _not_expected(job: StudyResult, before: Sequence[Trial], model: Surrogate | 
     return f"the {count} that had ended before had too few different parameters or values"
 
 
-def _origin(job: StudyResult, trial: Trial, model: Surrogate | None) -> str:
-    strategy = job.study.strategy
-    if trial.replaces is not None:
-        return f"it repeats trial {trial.replaces}, which was interrupted"
-    if trial.seed is not None:
-        return "it repeats a candidate with another seed, to confirm it"
+def _origin(job: StudyResult, trial: Trial, told: str) -> str:
+    """Return who or what chose a trial, as the strategy has told it; no guess where it has not."""
     if trial.proposal:
         why = _shortened(trial.why, _MAX_WHY)
-        return f"it was proposed from outside{f': {why}' if why else ''}"
-    if job.mode == "managed":
-        return f"the tuner of {job.provider} chose it, and does not say why"
-    earlier = [t for t in job.trials if t.number < trial.number and t.replaces is None]
-    index = len(earlier)
-    own = sum(not each.proposal for each in earlier)
-    initial = [each.items() <= trial.parameters.items() for each in job.study.initial_trials]
-    if own < len(initial) and any(initial):
-        return "it is an initial trial of the study"
-    match strategy.name:
-        case "random":
-            return "it is a random one"
-        case "grid" | "list":
-            return f"it is the next one of the {strategy.name}"
-        case "bayesian" if strategy.method in {None, "gp"} and (index < _EVEN or model is None):
-            return f"it is one of the first {_EVEN}, which cover the space evenly"
-        case "bayesian" if strategy.method is None and is_second_turn(index):
-            return "it was the turn of the tree-structured Parzen estimator"
-        case "bayesian" if strategy.method in {None, "gp"}:
-            return "it had the largest expected improvement on the best predicted value"
-        case "bayesian":
-            return f"the method {strategy.method} suggested it"
-        case "genetic" if index < INITIAL:
-            return f"it is one of the first {INITIAL}, which cover the space evenly"
-        case "genetic":
-            return "it is a child of two of the best trials so far"
-        case _:
-            return f"it is a new trial of {strategy.name}"
+        origin = f"it was proposed from outside{f': {why}' if why else ''}"
+    elif job.mode == "managed":
+        origin = f"the tuner of {job.provider} chose it, and does not say why"
+    elif trial.seed is not None:
+        origin = "it repeats a candidate with a seed, to confirm it"
+    else:
+        origin = told or f"the strategy {job.study.strategy.name} chose it"
+    if trial.replaces is None:
+        return origin
+    return f"it repeats trial {trial.replaces}, which was interrupted; of that one, {origin}"
 
 
 def _fit(checked: Sequence[Checked], model: Surrogate) -> Fit:

@@ -12,6 +12,7 @@ from cloudtune.engine.proposals import Proposals
 from cloudtune.provider.models import Interrupted
 from cloudtune.provider.resources import trial_resources
 from cloudtune.results.events import (
+    ORIGIN,
     UNKNOWN_TIME,
     Carryover,
     Ended,
@@ -218,12 +219,13 @@ class TrialStarts:
 
     def create(self, suggestion: Suggestion) -> Started:
         """Return the start of the trial that a strategy suggests."""
+        origin = {ORIGIN: suggestion.origin} if suggestion.origin else {}
         start = Started(
             number=suggestion.resumes or self._last_number + 1,
             time=time.time(),
             parameters=suggestion.parameters,
             resource=suggestion.resource,
-            memory=suggestion.memory,
+            memory={**suggestion.memory, **origin},
             seed=suggestion.seed,
         )
         if suggestion.resumes is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger, OnDamage, raise_damage
 from cloudtune.ledger.records import JobRecord, RunRecord
-from cloudtune.results.events import Event
+from cloudtune.results.events import ORIGIN, Event, Started
 from cloudtune.results.model import Cost, StudyResult, Trial, job_state
 from cloudtune.results.trials import Trials
 from cloudtune.study.confirmation import Confirmation
@@ -37,6 +37,21 @@ def read_results(
                 on_damage(error)
                 continue
             yield result, trials
+
+
+def read_origins(run: str, provider: str) -> dict[int, str]:
+    """Return who or what chose the trials of a job, where the strategy told it, by number.
+
+    Raises:
+        UsageError: If the run does not exist.
+        LedgerError: If the ledger cannot be read.
+    """
+    with Ledger() as ledger:
+        return {
+            event.number: str(event.memory[ORIGIN])
+            for _, event in ledger.events(ledger.run(run).id, provider)
+            if isinstance(event, Started) and ORIGIN in event.memory
+        }
 
 
 def read_job(

@@ -27,6 +27,9 @@ FINAL_STATES: frozenset[TrialState] = frozenset(
 UNKNOWN_TIME = -1.0
 """The time of an event of a run that another tool ran without recording times."""
 
+ORIGIN = "origin"
+"""The key in a trial's memory of who or what chose it."""
+
 
 @dataclass(frozen=True)
 class Started:

@@ -110,6 +110,7 @@ def _make_tpe(
         axes,
         seed,
         create,
+        name="the tree-structured Parzen estimator (TPE)",
         handles_conditions=True,
         learns_constraints=True,
         part_size=_TPE_PART_SIZE,
@@ -123,4 +124,4 @@ def _make_cmaes(study: Study, axes: Sequence[Axis], seed: int) -> Strategy:
     if not find_spec("cmaes"):
         raise MissingExtraError("strategy.method cmaes", "samplers")
     create = partial(CmaEsSampler, warn_independent_sampling=False)
-    return OptunaSearch(study, axes, seed, create)
+    return OptunaSearch(study, axes, seed, create, name="the sampler CMA-ES")

@@ -65,7 +65,8 @@ def make_strategy(
         goals = [objective.goal for objective in study.objectives]
         initial_trials += best_prior_assignments(space, goals, prior, _TRANSFER_COUNT)
         prior = ()
-    initial = InitialTrials(initial_trials, build_axes(space), space, seed)
+    repeated = len(initial_trials) - len(study.initial_trials)
+    initial = InitialTrials(initial_trials, build_axes(space), space, seed, repeated)
     inputs = SearchInputs(study, initial, prior, max_trials)
     return StudyStrategy(_build_strategy(inputs), initial, study)
 
@@ -76,7 +77,10 @@ class StudyStrategy(Strategy):
     def __init__(self, strategy: Strategy, initial: InitialTrials, study: Study) -> None:
         self._strategy = strategy
         is_list = study.strategy.name == "list"  # whose trials run as they are
-        self._initial = TrialQueue(initial.trials if is_list else initial)
+        listed = (
+            Suggestion(each, origin="it is the next one of the list") for each in initial.trials
+        )
+        self._initial = TrialQueue(listed if is_list else initial)
         self._is_asked_first = STRATEGIES[study.strategy.name].suggests_initial_trials
         self._counts_proposals = not STRATEGIES[study.strategy.name].is_sequence
         self._proposals = 0
@@ -94,9 +98,9 @@ class StudyStrategy(Strategy):
 
     @override
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
-        assignment = None if self._is_asked_first else self._initial.first()
-        if assignment is not None:
-            return Suggestion(dict(assignment))
+        initial = None if self._is_asked_first else self._initial.first()
+        if initial is not None:
+            return initial
         if not self._counts_proposals:
             index += self._initial.left_out - self._proposals
         return self._strategy.ask(index)

@@ -43,6 +43,8 @@ _STEP_SHARE = 0.5
 class FrontSearch(GPSearch):
     """The Gaussian processes of `bayesian` for several objectives."""
 
+    improves = "Gaussian processes expected the largest improvement of the Pareto front from it"
+
     @override
     def _suggest(self, index: int) -> Suggestion:
         rng = np.random.default_rng([self._seed, index])
@@ -91,8 +93,7 @@ class FrontSearch(GPSearch):
             nearest = np.argsort(means.sum(axis=1), kind="stable")
             leaders = np.concatenate([leaders, nearest])[:_MIN_LEADERS]
         row = self._maximize(acquisition, rows[leaders], rng)
-        chosen = self.sample_untried(index) if row is None else self._encoding.decode(row)
-        return Suggestion(chosen, memory=memory)
+        return self.suggest_row(index, row, memory, any_keeps=bool(kept.any()))
 
     def _all_hyperparameters(
         self, index: int, rows: Rows, values: FloatArray

@@ -26,7 +26,7 @@ from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.history import History
 from cloudtune.search.pareto import ParetoFronts
-from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.protocol import RANDOM, Strategy, Suggestion
 from cloudtune.search.sampling import (
     PriorTrial,
     SearchInputs,
@@ -39,7 +39,7 @@ from cloudtune.search.tried_assignments import TriedAssignments
 from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
 
-INITIAL = 10
+_INITIAL = 10
 """The size of the Latin hypercube; initial trials and those of earlier runs take its place."""
 _PARENTS, _PARENTS_MULTI_OBJECTIVE = 8, 20
 _TOURNAMENT_SIZE = 3
@@ -51,6 +51,8 @@ _MUTATION_SCALE, _MUTATION_SPREAD = 0.15, 0.5
 """The typical mutation as a fraction of the range, and the spread of its logarithm."""
 _CANDIDATES = 60
 """The number of children, and of random assignments; the first untried one is suggested."""
+_EVEN = "it is one of the first trials, which cover the space evenly"
+_CHILD = "it is a child of the best trials so far"
 
 
 def build(inputs: SearchInputs) -> Strategy:
@@ -83,7 +85,7 @@ class GeneticSearch(Strategy):
         for i, (assignment, values) in enumerate(matches):
             self._tried.add(-1 - i, assignment)
             self._fronts.add(-1 - i, self._history.to_scores(values))
-        self._initial = max(0, INITIAL - len(matches))
+        self._initial = max(0, _INITIAL - len(matches))
 
     @override
     def tell(self, event: SearchEvent) -> None:
@@ -100,10 +102,12 @@ class GeneticSearch(Strategy):
         rng = np.random.default_rng(trial_seed(self._seed, index))
         parents = np.array([self._tried.rows[best] for best in self._fronts.best()])
         rows = self._encoding.sample(rng, _CANDIDATES)
+        first, origin = rows[:0], RANDOM
         if index < self._initial:
-            rows = np.concatenate([self._latin_hypercube_row(index), rows])
+            first, origin = self._latin_hypercube_row(index), _EVEN
         elif len(parents) >= 2:
-            rows = np.concatenate([self._children(parents, rng), rows])
+            first, origin = self._children(parents, rng), _CHILD
+        rows = np.concatenate([first, rows])
         untried = self._tried.untried(rows)
         if not len(untried) and self._tried.all_rows is not None:
             untried = rng.permutation(self._tried.untried(self._tried.all_rows))
@@ -111,14 +115,16 @@ class GeneticSearch(Strategy):
             assignment = complete_assignment(
                 self._axes, self._space, {}, trial_rng(self._seed, index)
             )
-            return Suggestion(assignment)
-        return Suggestion(self._encoding.decode(untried[0] if len(untried) else rows[0]))
+            return Suggestion(assignment, origin=RANDOM)
+        row = untried[0] if len(untried) else rows[0]
+        is_random = not np.any(np.all((first == row) | (np.isnan(first) & np.isnan(row)), axis=1))
+        return Suggestion(self._encoding.decode(row), origin=RANDOM if is_random else origin)
 
     def _latin_hypercube_row(self, index: int) -> Rows:
         rng = np.random.default_rng(trial_seed(self._seed, -1))
         width = len(self._encoding.columns)
-        strata = np.tile(np.arange(INITIAL), (width, 1))
-        u = (rng.permuted(strata, axis=1).T + rng.random((INITIAL, width))) / INITIAL
+        strata = np.tile(np.arange(_INITIAL), (width, 1))
+        u = (rng.permuted(strata, axis=1).T + rng.random((_INITIAL, width))) / _INITIAL
         rows = self._encoding.mask_inactive(self._encoding.from_uniform(u))
         return rows[index : index + 1]
 

@@ -19,7 +19,7 @@ its memory, and the next fit starts from them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from random import Random
 from statistics import NormalDist
@@ -77,10 +77,18 @@ _NOISE, _LARGE_NOISE = 3e-4, 3e-3
 _TIE = 1e-9
 """The difference up to which standardized values are equal."""
 _NORMAL = NormalDist()
+_SAMPLED = "it is a sample of the space, as too little was known for a model"
+_NONE_LEFT = "it is a random one, as no candidate was left that was not tried"
+_KEEPS = (
+    "Gaussian processes found it the most likely to keep the constraints, as no trial kept them"
+)
 
 
 class GPSearch(Strategy):
     """Method `gp` of the strategy `bayesian`."""
+
+    improves = "a Gaussian process expected the largest improvement from it"
+    """The origin of what it chooses."""
 
     def __init__(
         self,
@@ -147,7 +155,7 @@ class GPSearch(Strategy):
         known = self.measured_count + len(self._failed) + len(self._running)
         is_early = self.measured_count < _MIN_MEASURED or known < _INITIAL
         if is_early or self.is_uninformed or not self._encoding.columns:
-            return Suggestion(self.sample_untried(index))
+            return Suggestion(self.sample_untried(index), origin=_SAMPLED)
         with self._threads.limit(limits=1, user_api="blas"):
             return self._suggest(index)
 
@@ -165,6 +173,24 @@ class GPSearch(Strategy):
         if self.tried.all_rows is not None:
             return self._encoding.decode(rng.choice(self.tried.untried(self.tried.all_rows)))
         return complete_assignment(self._axes, self._space, {}, rng)
+
+    def suggest_row(
+        self, index: int, row: Rows | None, memory: Mapping[str, Any], *, any_keeps: bool
+    ) -> Suggestion:
+        """Return the suggestion of a row that a model chose; a random one if it is None.
+
+        Args:
+            index: The index of the trial.
+            row: The row.
+            memory: What the strategy stores with the trial.
+            any_keeps: Whether a trial keeps the constraints, so that there is one to improve on.
+        """
+        if row is None:
+            return Suggestion(self.sample_untried(index), memory=memory, origin=_NONE_LEFT)
+        origin = self.improves if any_keeps else _KEEPS
+        if any_keeps and self._margins:
+            origin += ", weighed with the probability that it keeps the constraints"
+        return Suggestion(self._encoding.decode(row), memory=memory, origin=origin)
 
     def estimate(
         self,
@@ -219,8 +245,7 @@ class GPSearch(Strategy):
             return probability + log_expected_improvement(target, *posterior.predict(rows))
 
         row = self._maximize(acquisition, leaders, rng)
-        chosen = self.sample_untried(index) if row is None else self._encoding.decode(row)
-        return Suggestion(chosen, memory=memory)
+        return self.suggest_row(index, row, memory, any_keeps=math.isfinite(target))
 
     def _broken_flags(self, count: int) -> Flags:
         """Return which rows of the training data are not of measured trials that keep constraints.

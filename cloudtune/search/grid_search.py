@@ -11,7 +11,7 @@ from cloudtune.results.events import SearchEvent
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.sampling import InitialTrials, SearchInputs
 from cloudtune.search.trial_queue import TrialQueue
-from cloudtune.study.search_space import Assignment, Space, assignment_key
+from cloudtune.study.search_space import Space, assignment_key
 
 
 def build(inputs: SearchInputs) -> Strategy:
@@ -23,7 +23,7 @@ class GridSearch(Strategy):
     """Suggests the initial trials, then the rest of the grid, which it enumerates lazily."""
 
     def __init__(self, space: Space, initial: InitialTrials) -> None:
-        self._queue = TrialQueue(_assignments(space, initial))
+        self._queue = TrialQueue(_trials(space, initial))
 
     @override
     def tell(self, event: SearchEvent) -> None:
@@ -36,14 +36,13 @@ class GridSearch(Strategy):
         Raises:
             ValueError: If a parameter is continuous.
         """
-        assignment = self._queue.first()
-        return "done" if assignment is None else Suggestion(dict(assignment))
+        return self._queue.first() or "done"
 
 
-def _assignments(space: Space, initial: InitialTrials) -> Iterator[Assignment]:
+def _trials(space: Space, initial: InitialTrials) -> Iterator[Suggestion]:
     first = [*initial]
     yield from first
-    known = {assignment_key(assignment) for assignment in first}
+    known = {assignment_key(each.parameters) for each in first}
     for assignment in space.grid():
         if not known or assignment_key(assignment) not in known:
-            yield assignment
+            yield Suggestion(assignment, origin="it is the next one of the grid")

@@ -22,7 +22,7 @@ from typing_extensions import override
 from cloudtune.results.events import Ended, SearchEvent, Started, TrialState
 from cloudtune.search.gaussian_process import FloatArray
 from cloudtune.search.gp_search import GPSearch, standardize
-from cloudtune.search.protocol import Suggestion
+from cloudtune.search.protocol import RANDOM, Suggestion
 from cloudtune.search.sampling import InitialTrials
 from cloudtune.search.trial_queue import TrialQueue
 from cloudtune.study.study import Study
@@ -127,12 +127,12 @@ class RungModels:
     def ask(self, index: int) -> Suggestion:
         """Return an initial trial while there are any, then a random or a modelled one."""
         if (initial := self._initial.first()) is not None:
-            return Suggestion(initial)
+            return initial
         u = Random(f"{self._seed}:{index}:by chance").random()
         for model in reversed(self._models):
             if u >= _RANDOM_SHARE and model.is_informed:
                 return model.ask(index)
-        return Suggestion(self._models[0].sample_untried(index))
+        return Suggestion(self._models[0].sample_untried(index), origin=RANDOM)
 
     def _remaining(self, number: int) -> Sequence[GPSearch]:
         return self._models[self._next_rung.get(number, 0) :]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -16,7 +17,7 @@ from cloudtune.common.display import import_progress_bars
 from cloudtune.results.events import Measured, SearchEvent, Started
 from cloudtune.search.axes import Axis, Coordinate
 from cloudtune.search.history import History, TrialRecord
-from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.protocol import RANDOM, Strategy, Suggestion
 from cloudtune.search.sampling import (
     PriorTrial,
     complete_assignment,
@@ -55,6 +56,7 @@ class OptunaSearch(Strategy):
         seed: int,
         create_sampler: Callable[..., BaseSampler],
         *,
+        name: str,
         handles_conditions: bool = False,
         learns_constraints: bool = False,
         part_size: int | None = None,
@@ -67,6 +69,7 @@ class OptunaSearch(Strategy):
             axes: Its axes.
             seed: The source of all randomness.
             create_sampler: Creates the sampler from the keyword argument ``seed``.
+            name: What the sampler is called.
             handles_conditions: Whether it suggests only active parameters. Other samplers suggest
                 all of them; the values of inactive ones are stored but not used.
             learns_constraints: Whether it prefers trials that keep constraints on metrics. Other
@@ -83,6 +86,7 @@ class OptunaSearch(Strategy):
         self._axes = axes
         self._seed = seed
         self._create_sampler = create_sampler
+        self._origin = f"{name} of Optuna suggested it"
         self._handles_conditions = handles_conditions
         self._learns_constraints = learns_constraints
         self._states = TrialState
@@ -136,7 +140,8 @@ class OptunaSearch(Strategy):
 
     @override
     def ask(self, index: int) -> Suggestion:
-        return self._suggest(index)[0]
+        suggestion = self._suggest(index)[0]
+        return replace(suggestion, origin=suggestion.origin or self._origin)
 
     def _suggest(self, index: int) -> tuple[Suggestion, dict[str, Any]]:
         """Return a trial, and all attributes that the sampler stored with it.
@@ -150,7 +155,7 @@ class OptunaSearch(Strategy):
             suggestion, attrs = self._suggest_any(trial_seed(self._seed + attempt * 2**32, index))
         rng = trial_rng(self._seed, index)
         allowed = complete_assignment(self._axes, self._space, {}, rng)
-        return Suggestion(allowed, memory=suggestion.memory), attrs
+        return Suggestion(allowed, memory=suggestion.memory, origin=RANDOM), attrs
 
     def _suggest_any(self, seed: int) -> tuple[Suggestion, dict[str, Any]]:
         import optuna

@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol
 from cloudtune.results.events import SearchEvent
 from cloudtune.study.search_space import Value
 
+RANDOM = "it is a random one"
+"""The origin of a trial that does not depend on others."""
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -22,6 +25,8 @@ class Suggestion:
     """The number of the pending trial to continue; None for a new trial."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """JSON data that the strategy gets back with this trial's `Started` event."""
+    origin: str = ""
+    """Who or what chose it, as a clause for `cloudtune explain`; empty if the study tells it."""
     seed: int | None = None
     """The seed of a confirming trial; None for the seed that all trials of a search share."""
 

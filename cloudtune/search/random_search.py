@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from cloudtune.errors import MissingExtraError
 from cloudtune.search.axes import Axis
-from cloudtune.search.protocol import Strategy, Suggestion
+from cloudtune.search.protocol import RANDOM, Strategy, Suggestion
 from cloudtune.search.sampling import SearchInputs, complete_assignment, trial_rng
 from cloudtune.study.search_space import Space, Value, is_active
 
@@ -36,7 +36,7 @@ class RandomSearch(Strategy):
     @override
     def ask(self, index: int) -> Suggestion:
         rng = trial_rng(self._seed, index)
-        return Suggestion(complete_assignment(self._axes, self._space, {}, rng))
+        return Suggestion(complete_assignment(self._axes, self._space, {}, rng), origin=RANDOM)
 
 
 class SobolSearch(Strategy):
@@ -75,7 +75,8 @@ class SobolSearch(Strategy):
         if assignment is None:
             rng = trial_rng(self._seed, index)
             assignment = complete_assignment(self._axes, self._space, {}, rng)
-        return Suggestion(assignment)
+            return Suggestion(assignment, origin=RANDOM)
+        return Suggestion(assignment, origin="it is the next one of a Sobol sequence")
 
     def _next_allowed(self) -> dict[str, Value] | None:
         """Return the next point that keeps the constraints, if one of the next points does."""

@@ -12,10 +12,14 @@ from typing import Protocol
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.search.axes import Axis
+from cloudtune.search.protocol import Suggestion
 from cloudtune.study.feasibility import draw_allowed
 from cloudtune.study.search_space import Assignment, Space, Value, is_active, match_value
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
+
+_INITIAL = "it is an initial trial of the study"
+_REPEATED = "it is one of the best trials of an earlier run"
 
 
 def trial_rng(seed: int, index: int) -> Random:
@@ -55,15 +59,19 @@ class InitialTrials:
     axes: Sequence[Axis]
     space: Space
     seed: int
+    repeated: int = 0
+    """How many of the last ones are the best of an earlier run."""
 
     def __len__(self) -> int:
         return len(self.trials)
 
-    def __iter__(self) -> Iterator[dict[str, Value]]:
-        """Return their complete assignments."""
+    def __iter__(self) -> Iterator[Suggestion]:
+        """Return them with complete assignments."""
+        own = len(self) - self.repeated
         for index, trial in enumerate(self.trials):
             rng = trial_rng(self.seed, index)
-            yield complete_assignment(self.axes, self.space, trial, rng)
+            assignment = complete_assignment(self.axes, self.space, trial, rng)
+            yield Suggestion(assignment, origin=_INITIAL if index < own else _REPEATED)
 
 
 class PriorTrial(Protocol):

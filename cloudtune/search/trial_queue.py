@@ -1,4 +1,4 @@
-"""Assignments that run once each, in a fixed order."""
+"""Trials that run once each, in a fixed order."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from collections import Counter
 from collections.abc import Iterable
 
 from cloudtune.results.events import SearchEvent, Started
+from cloudtune.search.protocol import Suggestion
 from cloudtune.study.search_space import Assignment, AssignmentKey, assignment_key
 
 
 class TrialQueue:
-    """Assignments of which each starts when its turn comes.
+    """Trials of which each starts when its turn comes.
 
     One that was proposed from outside before its turn is left out, however that trial ended: one of
     the queue that fails is not tried again either. An assignment that is in the queue twice is left
     out once for each proposal of it.
     """
 
-    def __init__(self, assignments: Iterable[Assignment]) -> None:
-        """Create a queue of assignments, which are enumerated as they are needed."""
+    def __init__(self, trials: Iterable[Suggestion]) -> None:
+        """Create a queue of trials, which are enumerated as they are needed."""
         self.left_out = 0
         """How many were left out so far."""
-        self._assignments = iter(assignments)
-        self._first: Assignment | None = None
+        self._trials = iter(trials)
+        self._first: Suggestion | None = None
         self._is_known = False
-        """Whether the first assignment is known, which is None after the last."""
+        """Whether the first trial is known, which is None after the last."""
         self._proposed = Counter[AssignmentKey]()
         self._last_number = 0
 
@@ -39,12 +40,12 @@ class TrialQueue:
         elif is_new and self.first() is not None:
             self._is_known = False
 
-    def first(self) -> Assignment | None:
-        """Return the assignment whose turn is next; None after the last."""
+    def first(self) -> Suggestion | None:
+        """Return the trial whose turn is next; None after the last."""
         if not self._is_known:
-            self._first, self._is_known = next(self._assignments, None), True
-        while self._first is not None and self._take_proposal(self._first):
-            self._first = next(self._assignments, None)
+            self._first, self._is_known = next(self._trials, None), True
+        while self._first is not None and self._take_proposal(self._first.parameters):
+            self._first = next(self._trials, None)
         return self._first
 
     def _take_proposal(self, assignment: Assignment) -> bool:
