@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloudtune.results.model import StudyResult, Trial, is_candidate
+from cloudtune.results.model import StudyResult, Trial
 
 MIN_IDLE_SECONDS = 1.0
 """Shorter idle times are not reported."""
@@ -26,13 +26,17 @@ class Improvement:
     value: float
 
 
-def eligible_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials whose objectives count, ordered by end time; they keep all constraints.
+def eligible_trials(trials: Sequence[Trial], *, may_break: bool = False) -> list[Trial]:
+    """Return the trials whose objectives count, ordered by end time.
+
+    They keep all constraints, unless they may break those on metrics.
 
     These are the completed trials or, if none completed, those that were stopped early. The best
     trial of a job is chosen from the same trials.
     """
-    measured = [trial for trial in trials if is_candidate(trial)]
+    measured = [
+        each for each in trials if each.objective is not None and (may_break or not each.broken)
+    ]
     for state in ("completed", "stopped_early"):
         eligible = [trial for trial in measured if trial.state == state]
         if eligible:

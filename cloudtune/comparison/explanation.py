@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from types import MappingProxyType
@@ -12,11 +13,13 @@ from pydantic import Field
 
 from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.bounds import BoundHit, bound_hits
-from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.comparison.left import Left, what_is_left
+from cloudtune.confirmation.analysis import ConfirmationResult, analyze
 from cloudtune.confirmation.choice import decisive
 from cloudtune.errors import UsageError
 from cloudtune.results.aggregate import count_states, failure_reason, failures_by_cause
 from cloudtune.results.model import StudyResult, Trial, encode_json
+from cloudtune.results.outcomes import describe_broken
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction, Surrogate, fit_surrogate
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
@@ -24,7 +27,9 @@ from cloudtune.study.search_space import Value
 FORMAT: Literal["cloudtune.explanation/v1"] = "cloudtune.explanation/v1"
 _MAX_TRIALS, _MAX_SURPRISES, _MAX_CAUSES, _MAX_BOUNDS = 3, 5, 5, 5
 _MAX_WHY, _MAX_REASON = 200, 120
-_MAX_JSON = 7_500
+_MAX_TOKENS = 1_900
+_TOKEN = re.compile(r"[A-Za-z]{1,4}|[0-9]{1,3}|[^A-Za-z0-9\s]{1,2}|\s+")
+"""Rather more tokens than models of language make of JSON: they split digits in threes."""
 _TOP_SHARE, _MIN_TOP = 0.1, 3
 
 
@@ -38,6 +43,19 @@ class TopTrial:
     parameters: Mapping[str, Value] | None
     why: str
     """Why it was proposed, shortened."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The setting that a confirmation takes."""
+
+    label: str
+    mean: float
+    low: float | None
+    """The bounds of the 95 % interval of its mean; None if they are unknown."""
+    high: float | None
+    seeds: int
+    parameters: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -66,16 +84,6 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What is left of the limits; None where there is no limit."""
-
-    trials: int | None
-    seconds: float | None
-    cost: float | None
-    currency: str | None
-
-
-@dataclass(frozen=True)
 class Explanation:
     """What the trials of one job make one believe."""
 
@@ -86,8 +94,12 @@ class Explanation:
     strategy: str
     trials: Mapping[str, int]
     """The number of trials in each state."""
+    broken: int
+    """The number of trials that break a constraint on metrics. The model learns from them, too."""
     best: tuple[TopTrial, ...]
-    """The best trials, the best first."""
+    """The best trials, the best first; none for a confirmation, which repeats settings."""
+    take: Taken | None
+    """The setting to take, if the job is a confirmation."""
     fit: Fit | None
     """None if there are too few trials for a model, as are the predictions."""
     predicted_best: Prediction | None
@@ -109,15 +121,26 @@ class Explanation:
     def to_json(self) -> str:
         """Return the explanation as short JSON, with numbers but parameters rounded to five digits.
 
-        If it is too long, the best trials but the first have no parameters, and then the least
-        certain assignment is left out.
+        If it would have more than about 2,000 tokens, these are left out, one after the other: the
+        parameters of the best trials but the first, the least certain assignment, the surprises,
+        the predicted best, and the parameters of the first.
         """
-        shorter = tuple(replace(each, parameters=None) for each in self.best[1:])
-        brief = replace(self, best=(*self.best[:1], *shorter), checked=())
-        briefest = replace(brief, least_certain=None)
-        texts = (encode_json(_rounded(each)) for each in (replace(self, checked=()), brief))
-        found = next((text for text in texts if len(text) <= _MAX_JSON), None)
-        return found or encode_json(_rounded(briefest))
+        bare = tuple(replace(each, parameters=None) for each in self.best)
+        changes: tuple[dict[str, Any], ...] = (
+            {"checked": ()},
+            {"best": (*self.best[:1], *bare[1:])},
+            {"least_certain": None},
+            {"fit": self.fit and replace(self.fit, surprises=())},
+            {"predicted_best": None},
+            {"best": bare},
+        )
+        found, text = self, ""
+        for change in changes:
+            found = replace(found, **change)
+            text = encode_json(_rounded(found))
+            if len(_TOKEN.findall(text)) <= _MAX_TOKENS:
+                break
+        return text
 
 
 @dataclass(frozen=True)
@@ -141,7 +164,9 @@ class TrialExplanation:
     not_expected: str = ""
     """Why nothing was expected; empty if something was."""
     reason: str = ""
-    """Why it failed; empty if it did not."""
+    """Why it failed, was cancelled or stopped early, or what it waits for; else empty."""
+    breaks: str = ""
+    """The constraints on metrics that it breaks, with what it measured; empty if none."""
     format: Literal["cloudtune.explanation/v1"] = FORMAT
 
     def to_json(self) -> str:
@@ -170,21 +195,25 @@ def explain(
     if len(job.study.objectives) != 1:
         raise UsageError(f"run {job.run} has several objectives: explain one of its trials")
     objective = job.study.objectives[0]
-    measured = eligible_trials(job.trials)
-    model = fit_surrogate(job.study, measured)
+    model = fit_surrogate(job.study, eligible_trials(job.trials, may_break=True))
     checked = {each.number: each for each in (model.check() if model else ())}
-    ordered = sorted(measured, key=lambda trial: _loss(job, trial))
+    found = analyze(job)
+    ordered = sorted(
+        eligible_trials(job.trials) if found is None else (), key=lambda trial: _loss(job, trial)
+    )
     predicted_best, least_certain = model.explore() if model else (None, None)
     top = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
     own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
-    decides = decisive(own)
+    decides = found or decisive(own)
     return Explanation(
         run=job.run,
         provider=job.provider,
         metric=objective.metric,
         goal=objective.goal,
-        strategy=job.study.strategy.name if job.mode == "driven" else "the service's tuner",
+        strategy=_chooser(job),
         trials=dict[str, int](count_states(job.trials).items()),
+        broken=sum(bool(trial.broken) for trial in job.trials),
+        take=_taken(found) if found else None,
         best=tuple(
             TopTrial(
                 trial.number,
@@ -202,7 +231,7 @@ def explain(
         noise_floor=decides.noise_floor if decides else None,
         confirmed=bool(own) or job.confirmation is not None,
         at_bounds=bound_hits(job.study, top)[:_MAX_BOUNDS],
-        left=_left(job, jobs or [job], now),
+        left=what_is_left(job, jobs or [job], now),
         checked=tuple(checked.values()),
     )
 
@@ -226,12 +255,13 @@ def explain_trial(
     start = math.inf if trial.created is None else trial.created
     before = [
         each
-        for each in eligible_trials(job.trials)
+        for each in eligible_trials(job.trials, may_break=True)
         if each.number < number and each.ended is not None and each.ended <= start
     ]
     model = fit_surrogate(job.study, before)
     is_single = len(job.study.objectives) == 1
-    best = min(before, key=lambda each: _loss(job, each)) if before and is_single else None
+    kept = [each for each in before if not each.broken] if is_single else []
+    best = min(kept, key=lambda each: _loss(job, each), default=None)
     expected = model.predict(trial.parameters) if model else None
     return TrialExplanation(
         run=job.run,
@@ -245,8 +275,23 @@ def explain_trial(
         best_before=_value(best) if best else None,
         learned_from=len(before),
         not_expected="" if expected else _not_expected(job, before, model),
-        reason=failure_reason(trial) if trial.state == "failed" else "",
+        reason=failure_reason(trial) if trial.state == "failed" else trial.reason,
+        breaks=describe_broken(job.study, trial),
     )
+
+
+def _chooser(job: StudyResult) -> str:
+    if job.confirmation:
+        return f"the confirmation of run {job.confirmation.run}"
+    return job.study.strategy.name if job.mode == "driven" else "the service's tuner"
+
+
+def _taken(found: ConfirmationResult) -> Taken | None:
+    each = found.taken
+    if each is None or each.confirmed is None:
+        return None
+    mean = each.confirmed
+    return Taken(each.label, mean.mean, mean.low, mean.high, each.seeds, each.parameters)
 
 
 def _not_expected(job: StudyResult, before: Sequence[Trial], model: Surrogate | None) -> str:
@@ -300,29 +345,6 @@ def _causes(job: StudyResult) -> Iterator[Cause]:
 
 def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def _left(job: StudyResult, jobs: Sequence[StudyResult], now: float | None) -> Left:
-    limits = job.study.limits_for(job.provider)
-    counted = sum(trial.state != "cancelled" for trial in job.trials)
-    trials = None if limits.max_trials is None else max(0, limits.max_trials - counted)
-    seconds = None
-    if limits.timeout is not None and job.started is not None:
-        last = max((t.ended for t in job.trials if t.ended is not None), default=job.started)
-        end = job.ended or (now if now is not None and job.state == "running" else last)
-        seconds = max(0.0, limits.timeout - (end - job.started - (job.idle or 0.0)))
-    shared = job.study.limits.max_cost
-    budgets = [(shared, jobs)] if shared else []
-    if limits.max_cost and limits.max_cost != shared:
-        budgets.append((limits.max_cost, [job]))
-    costs = [max(0.0, limit.amount - _spent(charged, limit.currency)) for limit, charged in budgets]
-    currency = budgets[0][0].currency if budgets else None
-    return Left(trials, seconds, min(costs, default=None), currency)
-
-
-def _spent(jobs: Sequence[StudyResult], currency: str) -> float:
-    costs = [trial.cost for job in jobs for trial in job.trials if trial.cost]
-    return sum(cost.amount for cost in costs if cost.currency == currency)
 
 
 def _loss(job: StudyResult, trial: Trial) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.comparison.explanation import Explanation, Fit, TrialExplanation
-from cloudtune.reporting.phrases import format_parameters, format_seconds
+from cloudtune.comparison.explanation import Explanation, Fit, Taken, TrialExplanation
+from cloudtune.reporting.phrases import format_parameters, format_seconds, format_short
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
 from cloudtune.study.quantities import format_count
@@ -33,13 +33,23 @@ def _trial_items(found: TrialExplanation) -> Iterator[tuple[str, str]]:
         outside = expected and not expected.low <= found.value <= expected.high
         surprise = ", outside of what was expected" if outside else ""
         yield "Measured", f"{_number(found.value)}{surprise}."
+    if found.breaks:
+        yield "Constraints", f"It {found.breaks}."
+    state = found.state.replace("_", " ").capitalize()
     if found.state == "failed":
-        yield "Failed", found.reason or "No reason was given."
+        yield state, found.reason or "No reason was given."
+    elif found.state != "completed":
+        yield "State", f"{state}{f': {found.reason}' if found.reason else ''}."
 
 
 def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in found.trials.items())
-    yield "Trials", f"{counts or 'none'}; chosen by {found.strategy}."
+    broken = f"; {found.broken} of them broke a constraint" if found.broken else ""
+    yield "Trials", f"{counts or 'none'}{broken}; chosen by {found.strategy}."
+    if found.take:
+        yield "Take", _take(found, found.take)
+    if found.broken and not found.best and not found.take:
+        yield "Best", "None: no trial with a result keeps the constraints."
     for index, each in enumerate(found.best):
         text = f"trial {each.number}: {found.metric} {_number(each.value)}"
         if each.predicted:
@@ -65,6 +75,8 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
         for odd in found.fit.surprises:
             text = f"trial {odd.number} has {_number(odd.measured)}, and was expected at"
             yield "Surprise", f"{text} {_number(odd.predicted)} ({_range(odd)})."
+    if found.fit and found.fit.reliable and found.broken and not found.predicted_best:
+        yield "Predicted best", "None: no assignment was found that probably keeps the constraints."
     if found.predicted_best:
         yield "Predicted best", _prediction(found.predicted_best)
     if found.least_certain:
@@ -80,10 +92,12 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     elif found.best:
         yield "Noise floor", f"Unknown; to measure it: cloudtune confirm {found.run} --baseline"
     for hit in found.at_bounds:
-        yield (
-            "At a bound",
-            f"{hit.parameter} is at its {hit.side} of {hit.bound} in the best trials.",
+        is_at = hit.value == hit.bound
+        where = (
+            f"{hit.parameter} is" if is_at else f"{hit.parameter} = {format_short(hit.value)} is"
         )
+        where += f" {'at' if is_at else 'near'} its {hit.side} of {format_short(hit.bound)}"
+        yield "At a bound", f"{where} in the best trial, and near it in half of the next best."
     left = [
         *([] if found.left.trials is None else [format_count(found.left.trials, "trial")]),
         *([] if found.left.seconds is None else [format_seconds(found.left.seconds)]),
@@ -95,6 +109,14 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     ]
     if left:
         yield "Left", ", ".join(left) + "."
+
+
+def _take(found: Explanation, taken: Taken) -> str:
+    text = f"{taken.label}: {found.metric} {_number(taken.mean)}"
+    if taken.low is not None and taken.high is not None:
+        text += f" ({_number(taken.low)} to {_number(taken.high)})"
+    text += f" over {format_count(taken.seeds, 'seed')}"
+    return f"{text}. {format_parameters(taken.parameters)}."
 
 
 def _trust(fit: Fit) -> str:

@@ -20,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloudtune.results.model import Trial
+from cloudtune.results.objective import constrained_metrics
 from cloudtune.search.axes import build_axes
-from cloudtune.search.encoding import Encoding, Rows
+from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.gaussian_process import FloatArray, KernelFitter, Posterior
 from cloudtune.search.gp_search import standardize
+from cloudtune.search.outcome_models import OutcomeModels
+from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.search_space import Space, Value, match_value
 from cloudtune.study.study import Study
 
@@ -40,6 +43,8 @@ _FITTED = 4
 _TOP_SHARE, _MIN_TOP = 5, 3
 """The optimism is that of the best fifth of the leave-one-out predictions."""
 _FIT_STEPS, _RESTART_STEPS = 30, 15
+_KEEPS = 0.95
+"""The least probability that an assignment that was not tried keeps the constraints on metrics."""
 _SAMPLES, _LEADERS, _NEIGHBORS, _SCALES = 1_000, 5, 50, (0.2, 0.05)
 _DIGITS = 4
 """The digits of predicted assignments."""
@@ -79,8 +84,15 @@ class Checked:
 class Surrogate:
     """The model of the trials of one job. The same trials give the same model."""
 
-    def __init__(self, study: Study, trials: Sequence[tuple[Trial, Rows]], space: Space) -> None:
+    def __init__(
+        self,
+        study: Study,
+        trials: Sequence[tuple[Trial, Rows]],
+        space: Space,
+        outcomes: OutcomeModels,
+    ) -> None:
         self._space = space
+        self._outcomes = outcomes
         self._encoding = encoding = Encoding(build_axes(space))
         self._sign = -1.0 if study.objectives[0].goal == "maximize" else 1.0
         self._trials = [trial for trial, _ in trials]
@@ -131,21 +143,25 @@ class Surrogate:
     def explore(self) -> tuple[Prediction | None, Prediction | None]:
         """Return the assignment with the best predicted mean, and the one that is least certain.
 
-        Both keep the constraints between parameters; None if none was found that does, and no best
+        Both keep the constraints between parameters. Of those on metrics, an assignment that was
+        tried has kept all, and others probably do. None if none was found that does, and no best
         one if the model knows too little. The mean of the best one is corrected for having been
         chosen as the best of many.
         """
         rng = np.random.default_rng(0)
         rows = [self._rows, self._encoding.sample(rng, _SAMPLES)]
-        leaders = self._rows[np.argsort(self._posterior.mean_at_rows)[:_LEADERS]]
+        broken = np.array([bool(trial.broken) for trial in self._trials])
+        leaders = self._rows[np.lexsort((self._posterior.mean_at_rows, broken))[:_LEADERS]]
         for scale in _SCALES:
             repeated = np.repeat(leaders, _NEIGHBORS, axis=0)
             rows.append(self._encoding.perturb(rng, repeated, scale))
         candidates = np.concatenate(rows)
         means, deviations = self._posterior.predict(candidates)
         deviations *= self._inflation
-        best = self._first(np.argsort(means, kind="stable"), candidates)
-        vaguest = self._first(np.argsort(-deviations, kind="stable"), candidates)
+        keeps = self._outcomes.log_probability(candidates) >= math.log(_KEEPS)
+        keeps[: len(broken)] = ~broken
+        best = self._first(np.argsort(means, kind="stable"), candidates, keeps)
+        vaguest = self._first(np.argsort(-deviations, kind="stable"), candidates, keeps)
         predicted_best = least_certain = None
         if best and self.is_reliable:
             index, parameters = best
@@ -160,10 +176,10 @@ class Surrogate:
         return predicted_best, least_certain
 
     def _first(
-        self, order: NDArray[np.int64], candidates: Rows
+        self, order: NDArray[np.int64], candidates: Rows, keeps: Flags
     ) -> tuple[int, dict[str, Value]] | None:
         """Return the first candidate that keeps the constraints, with floats shortened."""
-        for index in map(int, order):
+        for index in map(int, order[keeps[order]]):
             tried = index < len(self._trials)
             known = _match(self._space, self._trials[index].parameters) if tried else None
             parameters = known or self._encoding.decode(candidates[index])
@@ -256,4 +272,24 @@ def fit_surrogate(study: Study, trials: Sequence[Trial]) -> Surrogate | None:
         return None
     count = min(len(known), _MAX_TRIALS)
     sample = [known[(index + 1) * len(known) // count - 1] for index in range(count)]
-    return Surrogate(study, sample, space)
+    return Surrogate(study, sample, space, _outcome_models(study, known, encoding))
+
+
+def _outcome_models(
+    study: Study, trials: Sequence[tuple[Trial, Rows]], encoding: Encoding
+) -> OutcomeModels:
+    """Return the models of the constraints on metrics."""
+    categories = [column.categories for column in encoding.columns]
+    models = OutcomeModels(KernelFitter(categories, _NOISE), categories, np.empty((0, 0)))
+    if constraints := outcome_constraints(study):
+        rows = {trial.number: row for trial, row in trials}
+        margins = {
+            trial.number: outcome_margins(
+                constraints,
+                trial.parameters,
+                constrained_metrics(study, trial.metrics, trial.objective or ()),
+            )
+            for trial, _ in trials
+        }
+        models.fit(rows, margins)
+    return models

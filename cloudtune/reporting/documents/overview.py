@@ -244,7 +244,7 @@ def _progress(each: ObjectiveOverview, outlook: str) -> str:
 def _bound(hit: BoundHit) -> str:
     side = "lower" if hit.side == "min" else "upper"
     bound = format_short(hit.bound)
-    where = f"{hit.parameter} = {format_short(hit.value)} is at its {side} bound {bound}"
+    where = f"{hit.parameter} = {format_short(hit.value)} is near its {side} bound {bound}"
     if format_short(hit.value) == bound:
         where = f"{hit.parameter} is at its {side} bound {bound}"
     if hit.wider is None:
