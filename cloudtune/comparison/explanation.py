@@ -28,8 +28,8 @@ FORMAT: Literal["cloudtune.explanation/v1"] = "cloudtune.explanation/v1"
 _MAX_TRIALS, _MAX_SURPRISES, _MAX_CAUSES, _MAX_BOUNDS = 3, 5, 5, 5
 _MAX_WHY, _MAX_REASON = 200, 120
 _MAX_TOKENS = 1_900
-_TOKEN = re.compile(r"[A-Za-z]{1,4}|[0-9]{1,3}|[^A-Za-z0-9\s]{1,2}|\s+")
-"""Rather more tokens than models of language make of JSON: they split digits in threes."""
+_TOKEN = re.compile(r"[^\sA-Za-z0-9]?[A-Za-z]{1,5}|[0-9]{1,3}| ?[^\sA-Za-z0-9]{1,3}|\s+")
+"""What is counted as a token: tokenizers split digits in threes, and words where they must."""
 _TOP_SHARE, _MIN_TOP = 0.1, 3
 
 
@@ -122,17 +122,17 @@ class Explanation:
         """Return the explanation as short JSON, with numbers but parameters rounded to five digits.
 
         If it would have more than about 2,000 tokens, these are left out, one after the other: the
-        parameters of the best trials but the first, the least certain assignment, the surprises,
-        the predicted best, and the parameters of the first.
+        parameters of the best trials but the first, the surprises, the least certain assignment,
+        the parameters of the first, and the predicted best.
         """
         bare = tuple(replace(each, parameters=None) for each in self.best)
         changes: tuple[dict[str, Any], ...] = (
             {"checked": ()},
             {"best": (*self.best[:1], *bare[1:])},
-            {"least_certain": None},
             {"fit": self.fit and replace(self.fit, surprises=())},
-            {"predicted_best": None},
+            {"least_certain": None},
             {"best": bare},
+            {"predicted_best": None},
         )
         found, text = self, ""
         for change in changes:

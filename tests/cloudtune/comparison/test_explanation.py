@@ -220,8 +220,8 @@ def test_a_value_within_the_noise_is_as_expected() -> None:
     assert "outside" in dict(describe_explanation(found))["Measured"]
 
 
-TOKEN = re.compile(r"[A-Za-z]{1,4}|[0-9]{1,3}|[^A-Za-z0-9\s]{1,2}|\s+")
-"""What makes at most one token, more or less: digits are split in threes, as by cl100k."""
+TOKEN = re.compile(r"[^\sA-Za-z0-9]?[A-Za-z]{1,5}|[0-9]{1,3}| ?[^\sA-Za-z0-9]{1,3}|\s+")
+"""What is about one token: tokenizers split digits in threes, and words where they must."""
 WIDE: dict[str, tuple[int, str, int]] = {
     "a dozen": (12, "parameter_{}", 11),
     "thirty": (30, "p{}", 11),
@@ -261,6 +261,8 @@ def test_json_is_short_enough_for_an_assistant(case: str) -> None:
     assert data["format"] == "cloudtune.explanation/v1"
     assert len(data["failures"]) == 5
     if width <= 30:
+        assert data["predicted_best"]["parameters"].keys() == wide.keys()
+    if case in {"a dozen", "thirty"}:
         assert data["best"][0]["parameters"] in [each.parameters for each in trials]
 
 
@@ -395,7 +397,7 @@ def test_a_confirmation_is_explained_by_what_it_measured(
     }
     run = api.run(study, show=False)
     with pytest.raises(SystemExit) as ended:
-        main(["confirm", run.id, "--top", "2", "--seeds", "3", "--fixed"])
+        main(["confirm", run.id, "--top", "2", "--seeds", "6", "--fixed"])
     assert ended.value.code == 0
     capsys.readouterr()
     found = api.find_run(f"{run.id}-confirm").explain()
@@ -405,7 +407,7 @@ def test_a_confirmation_is_explained_by_what_it_measured(
     assert f"the confirmation of run {run.id}" in items["Trials"]
     assert found.take is not None
     assert items["Take"].startswith(f"{found.take.label}: m {found.take.mean:.4g} ")
-    assert " over 3 seeds. x=" in items["Take"]
+    assert " over 6 seeds. x=" in items["Take"]
     assert "Best" not in items
 
 
