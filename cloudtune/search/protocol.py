@@ -25,7 +25,7 @@ class Suggestion:
     """The number of the pending trial to continue; None for a new trial."""
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """JSON data that the strategy gets back with this trial's `Started` event."""
-    origin: str = ""
+    origin: str = field(default="", compare=False)
     """Who or what chose it, as a clause for `cloudtune explain`; empty if the study tells it."""
     seed: int | None = None
     """The seed of a confirming trial; None for the seed that all trials of a search share."""
