@@ -11,6 +11,7 @@ import pytest
 
 from cloudtune import api
 from cloudtune.cli.templates import template_names, write_template
+from cloudtune.errors import RunFailedError
 from cloudtune.planning.full_check import check_study
 from cloudtune.provider import registry
 from cloudtune.search.rungs import study_rungs
@@ -18,6 +19,7 @@ from cloudtune.study.json_schema import json_schema_text
 from cloudtune.study.loader import load
 from scripts import gallery
 from tests import templates
+from tests.waiting import wait_until
 
 EVERY = pytest.mark.parametrize("name", templates.NAMES)
 LONGEST_README = 60
@@ -185,6 +187,7 @@ def test_the_assistant_proposes_one_change_at_a_time_to_what_it_keeps(write: Pat
     (write / "train.py").write_text(DETERMINISTIC, "utf-8")  # without scikit-learn
     overrides = ["strategy.name=external", "limits.max_trials=6"]
     run = api.start(load(write / "study.yaml", overrides=overrides))
+    wait_until(lambda: run.results().trials)
     runpy.run_path(str(write / "assistant.py"), run_name="__main__")
     first, *others = run.wait().results().trials
     assert first.proposal is None, "the defaults are the study's initial trial"
@@ -199,6 +202,19 @@ def test_the_assistant_proposes_one_change_at_a_time_to_what_it_keeps(write: Pat
         assert trial.objective
         assert kept.objective
         kept = trial if trial.objective > kept.objective else kept
+
+
+def test_the_assistant_ends_if_no_trial_completes(
+    write: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_template("assistant", write)
+    (write / "train.py").write_text("raise SystemExit(2)", "utf-8")
+    run = api.start(load(write / "study.yaml", overrides=["strategy.name=external"]))
+    wait_until(lambda: run.results().trials)
+    runpy.run_path(str(write / "assistant.py"), run_name="__main__")
+    assert f"run {run.id} has ended (all 3 trials failed alike" in capsys.readouterr().out
+    with pytest.raises(RunFailedError):
+        run.wait()
 
 
 def test_the_gallery_is_current_and_its_pictures_are_small() -> None:

@@ -119,7 +119,7 @@ class Driver:
         else:
             self._take_over(before, runner)
         self._times.start(spent)
-        self._proposals.begin(self._starts.suggestions, self._times.now)
+        self._proposals.begin(self._starts.suggestions, self._times.now, self._notify)
         try:
             return self._inbox.run_until_result(
                 lambda: self._step(runner),

@@ -29,7 +29,7 @@ class JobHistory:
         self.starts = TrialStarts(self.trials)
         self.tracker = LimitTracker(study)
         self.breaker = CircuitBreaker(study, self.trials)
-        self.proposals = Proposals(study, load_proposals)
+        self.proposals = Proposals(study, load_proposals, run)
         self._strategy = strategy
 
     def apply(self, event: Event) -> RunTime | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from cloudtune.engine.inbox import LoadProposals
 from cloudtune.ledger.proposals import Proposal
 from cloudtune.results.events import Event, Started
+from cloudtune.study.quantities import format_duration
 from cloudtune.study.study import Study
 
 DEFAULT_WAIT = 300.0
@@ -22,8 +23,9 @@ class Proposals:
     time, the search takes the turn. With the strategy `external` all trials are.
     """
 
-    def __init__(self, study: Study, load: LoadProposals) -> None:
+    def __init__(self, study: Study, load: LoadProposals, run: str) -> None:
         """Create the proposals of a job."""
+        self._run = run
         strategy = study.strategy
         is_external = strategy.name == "external"
         self._share = 1.0 if is_external else strategy.proposals or 0.0
@@ -36,6 +38,7 @@ class Proposals:
         self._started: set[str] = set()
         self._clock: Callable[[], float] = time.monotonic
         """That of `deadline`."""
+        self._notify: Callable[[str], None] = lambda _: None
         self._passed = 0
         """The turns of outsiders in which none came."""
         self.deadline = math.inf
@@ -50,9 +53,11 @@ class Proposals:
             self._waiting.pop(event.proposal, None)
             self.deadline, self.is_awaited = math.inf, False
 
-    def begin(self, suggestions: int, clock: Callable[[], float]) -> None:
+    def begin(
+        self, suggestions: int, clock: Callable[[], float], notify: Callable[[str], None]
+    ) -> None:
         """Begin after the recorded events, in which so many new trials started."""
-        self._clock = clock
+        self._clock, self._notify = clock, notify
         self._passed = max(0, int(self._share * suggestions) - len(self._started))
         self.refresh()
 
@@ -100,6 +105,11 @@ class Proposals:
             self.deadline = math.inf
         elif self.deadline == math.inf:
             self.deadline = self._clock() + self._wait
+            if self._wait < math.inf:
+                self._notify(
+                    f"waits up to {format_duration(self._wait)} for a proposal: "
+                    f"cloudtune propose {self._run} --params '{{...}}'"
+                )
         is_place_held = running >= self._parallel - 1
         return self.is_awaited and (is_place_held or is_last or self._share == 1)
 

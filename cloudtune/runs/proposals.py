@@ -199,7 +199,7 @@ def _find_same(
 ) -> Trial | Proposal | None:
     """Return the trial that has measured an assignment or will, or the proposal of it.
 
-    With a named resource, only trials that have all of it count.
+    With hyperband, only trials that were not cut short count.
     """
     known = assignment_key(assignment)
     whole = strategy.max if strategy.resource else None
@@ -211,7 +211,8 @@ def _find_same(
         and trial.number not in replaced
         and assignment_key(trial.parameters) == known
     ]
-    for states in (_MEASURED, {"running", "waiting", "pending"}, {"cancelled"}):
+    measured = {"completed"} if strategy.name == "hyperband" else _MEASURED
+    for states in (measured, {"running", "waiting", "pending"}, {"cancelled"}):
         if match := [trial for trial in same if trial.state in states]:
             return match[-1]  # a cancelled one is repeated
     return next((each for each in waiting if assignment_key(each.parameters) == known), None)

@@ -26,7 +26,7 @@ from typing import Literal, Protocol
 
 from typing_extensions import override
 
-from cloudtune.results.events import Ended, Measured, SearchEvent
+from cloudtune.results.events import Ended, Measured, SearchEvent, Started
 from cloudtune.search.early_stopping import HalvingRule
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
@@ -135,10 +135,14 @@ class StepHyperbandSearch(Strategy):
         self._history = History(study)
         self._late: dict[int, list[Measured]] = {}
         """What trials measured after the decision to stop them."""
+        self._proposed: set[int] = set()
+        """The trials that were proposed from outside, which are never stopped."""
 
     @override
     def tell(self, event: SearchEvent) -> None:
         trial = self._history.tell(event)
+        if isinstance(event, Started) and event.proposal is not None:
+            self._proposed.add(event.number)
         if isinstance(event, Measured) and self.stop_reason(event.number) is not None:
             # How many steps a trial still reports after its stop is random and must not count.
             self._late.setdefault(event.number, []).append(event)
@@ -169,7 +173,7 @@ class StepHyperbandSearch(Strategy):
 
     @override
     def stop_reason(self, number: int) -> str | None:
-        return self._rule.stop_reason(number)
+        return None if number in self._proposed else self._rule.stop_reason(number)
 
     def _first_amount(self, number: int) -> int:
         trial = self._history.get(number)

@@ -5,10 +5,10 @@ is kept is in the run, so if this is killed, start it again.
 """
 
 import random
-import time
 
 import cloudtune
 
+DEFAULTS = {"hidden": 32, "rate": 0.01, "l2": 0.001, "batch": 32, "momentum": 0.8}
 RANGES = {
     "hidden": (8, 128),
     "rate": (0.003, 0.3),
@@ -30,20 +30,20 @@ def next_change(kept: dict, rng: random.Random) -> tuple[dict, str]:
 
 
 def take_part(run: cloudtune.Run, rng: random.Random) -> None:
-    """Propose changes of the run's best trial until it has all its trials."""
+    """Propose changes of the run's best trial until it has all its trials or has ended."""
     while True:
         best = run.results().best  # also if the search has found it
-        if best is None:  # the first trial, which has the script's defaults, still runs
-            time.sleep(0.1)
-            continue
-        setting, why = next_change(dict(best.parameters), rng)
+        if best is None:  # the first trial, which has these values, still runs or has failed
+            setting, why = DEFAULTS, "the script's defaults"
+        else:
+            setting, why = next_change(dict(best.parameters), rng)
         try:
             trial = run.propose(setting, why=why, wait=True).trial
         except cloudtune.UsageError as ended:
             print(ended)
             return
         accuracy = trial.objective[0] if trial and trial.objective else 0.0
-        verdict = "keep" if accuracy > best.objective[0] else "discard"
+        verdict = "keep" if accuracy > (best.objective[0] if best else 0.0) else "discard"
         print(f"{verdict:8}{accuracy:.3f}  {why}", flush=True)
 
 

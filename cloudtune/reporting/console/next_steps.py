@@ -88,7 +88,8 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     from cloudtune.reporting.console.summary import format_failures
     from cloudtune.reporting.phrases import format_best, format_parameters
 
-    ended = sum(trial.state not in {"running", "waiting"} for trial in result.trials)
+    open_ = {"running", "waiting"} | ({"cancelled"} if result.mode == "driven" else set[str]())
+    ended = sum(trial.state not in open_ for trial in result.trials)
     most = expected_trials(result.study)
     progress = f"{ended} of {most}" if most else f"{ended}"
     reason = f": {result.reason}" if result.reason else ""

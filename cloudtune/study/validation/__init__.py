@@ -133,7 +133,8 @@ def _check_strategy(study: StudyFields, invalid_fields: frozenset[str]) -> Itera
     if strategy.name == "external" and strategy.proposals is not None:
         message = "the strategy external leaves all trials to proposals"
         yield Problem("strategy.proposals", message, "remove it")
-    if strategy.proposal_wait is not None and strategy.proposals is None:
+    has_share = strategy.proposals is not None or "strategy.proposals" in invalid_fields
+    if strategy.proposal_wait is not None and not has_share:
         message = "requires strategy.proposals"
         yield Problem("strategy.proposal_wait", message, "add proposals: 0.3, or remove it")
     if strategy.name == "grid":

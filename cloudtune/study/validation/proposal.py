@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
+from cloudtune.study.literals import describe_value
 from cloudtune.study.map_values import fold_map
 from cloudtune.study.schema import Strategy
 from cloudtune.study.search_space import Space, Value, is_active, match_value
 from cloudtune.study.study import Study
 from cloudtune.study.validation import find_problems
+from cloudtune.study.validation.values import Domain
 
 _PATH = "initial_trials.0."
 
@@ -23,20 +25,23 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
         StudyError: With all mistakes: unknown, missing, inactive and invalid values, and broken
             constraints.
     """
-    values = {name: fold_map(_plain(value)) for name, value in values.items()}
+    values = {str(name): fold_map(_plain(value)) for name, value in values.items()}
     invalid = [
-        Problem(str(name), f"{name} is {_kind(value)}, not a value", "give one value")
+        Problem(name, f"must be one value, not {_describe(value)}", "")
         for name, value in values.items()
         if not isinstance(value, str | bool | int | float)
     ]
-    valid = {name: value for name, value in values.items() if name not in {p.path for p in invalid}}
+    unclear = {problem.path for problem in invalid}
+    valid = {name: value for name, value in values.items() if name not in unclear}
     random = Strategy(name="random")
     asked = study.model_copy(update={"initial_trials": [valid], "strategy": random})
     problems = invalid + [
         Problem(p.path.removeprefix(_PATH), p.message, p.hint)
         for p in find_problems(asked)
         if p.path.startswith(_PATH)
+        if not any(f"depends on {name}, which" in p.message for name in unclear)
     ]
+    problems += _invalid_anywhere(study, valid, problems)
     wrong = {problem.path for problem in problems}
     space = Space.from_study(study)
     assignment: dict[str, Value] = {}
@@ -49,7 +54,8 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
             assignment[name] = value
         elif name not in assignment:
             wrong.add(name)
-            problems.append(Problem(name, "a proposal needs a value", "add it"))
+            hint = "a proposal has a value for each active parameter"
+            problems.append(Problem(name, "missing", hint))
     for each in space.constraints:
         if not each.holds(assignment):
             problems.append(Problem("params", f"breaks the constraint {each.text}", ""))
@@ -58,12 +64,25 @@ def check_proposal(study: Study, values: Mapping[str, Any]) -> dict[str, Value]:
     return assignment
 
 
-def _kind(value: object) -> str:
-    """Return what a value of JSON is that is none of a parameter."""
-    return "null" if value is None else "a map" if isinstance(value, dict) else "a list"
+def _invalid_anywhere(
+    study: Study, values: Mapping[str, Value], known: Sequence[Problem]
+) -> Iterator[Problem]:
+    """Yield the values that are invalid whether or not their parameters are active."""
+    reported = {problem.path for problem in known if problem.message.startswith("must be")}
+    for name, value in values.items():
+        if name in study.parameters and name not in reported:
+            problem = Domain(study.parameters[name]).check(name, value)
+            if problem is not None:
+                yield problem
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, dict):  # others are values
+        return "a map with a part that is no single value"
+    return "null" if value is None else describe_value(value)
 
 
 def _plain(value: Any) -> Any:
     """Return a number of NumPy as one of Python."""
-    to_python = getattr(value, "item", None)
-    return to_python() if callable(to_python) else value
+    is_number = getattr(value, "shape", None) == () and hasattr(value, "item")
+    return value.item() if is_number else value

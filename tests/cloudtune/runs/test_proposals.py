@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cloudtune import api
@@ -115,10 +116,16 @@ def test_a_run_that_goes_on_starts_a_proposal_next(on: str) -> None:
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "an unknown name": ({"x": 1, "k": "a", "y": 3}, ["y: unknown parameter"]),
     "a wrong value": ({"x": 101, "k": "c"}, ["x: must be", "k: must be"]),
-    "a missing value": ({"k": "a"}, ["x: a proposal needs a value"]),
+    "a missing value": ({"k": "a"}, ["x: missing"]),
     "an inactive one": ({"x": 1, "k": "b", "depth": 2}, ["depth: depth is not active"]),
-    "one that is now active": ({"x": 1, "k": "a"}, ["depth: a proposal needs a value"]),
-    "no value": ({"x": [1], "k": None}, ["x: x is a list", "k: k is null"]),
+    "one that is now active": ({"x": 1, "k": "a"}, ["depth: missing"]),
+    "no value": ({"x": [1], "k": None}, ["x: must be one value, not a list", "k: .* not null"]),
+    "values of Python": (
+        {"x": np.array([1, 2]), "k": b"a"},
+        ["x: must be one value, not ndarray", "k: must be one value, not bytes"],
+    ),
+    "in doubt and wrong": ({"x": 1, "k": "c", "depth": 9}, ["k: must be", "depth: must be"]),
+    "inactive and wrong": ({"x": 1, "k": "b", "depth": 9}, ["depth: .*active", "depth: must be"]),
     "a constraint": ({"x": 99, "k": "a", "depth": 3}, ["params: breaks .*<= 200"]),
     "several": ({"x": 99, "k": "a", "depth": 3, "y": 1}, ["<= 200", "<= 98", "y: unknown"]),
     "a constant": ({"x": 1, "k": "b", "c": 5}, ["c: unknown .* constant"]),
@@ -517,6 +524,34 @@ def test_a_proposal_has_the_whole_of_a_resource() -> None:
     (trial,) = [t for t in run.results().trials if t.proposal]
     assert (trial.parameters, trial.resource) == (short.parameters, 9)
     assert run.propose(short.parameters).trial == trial
+
+
+def test_a_proposal_is_not_stopped_by_hyperband() -> None:
+    Path("go").touch()
+    asked = study(
+        strategy={"name": "hyperband", "max": 9, "seed": 1},
+        limits={"max_trials": 6},
+        initial_trials=[{"x": x} for x in (1, 2, 3, 50, 60, 70)],
+    )
+    script = 'for step in range(1, 10):\n    report(loss=values["x"], step=step)\n'
+    text = Path("train.py").read_text("utf-8").replace('report(loss=values["x"], step=1)', script)
+    Path("train.py").write_text(text, "utf-8")
+    run = api.run(asked, show=False)
+    stopped = [t for t in run.results().trials if t.state == "stopped_early"]
+    assert stopped
+    assert call("set", run.id, "limits.max_trials=7") == 0
+    assert run.propose(stopped[0].parameters).trial is None, "it was not measured to its end"
+    api.resume(run.id, show=False)
+    (trial,) = [t for t in run.results().trials if t.proposal]
+    assert (trial.state, len(trial.measurements)) == ("completed", 9)
+
+
+def test_a_run_that_waits_for_outsiders_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("go").touch()
+    strategy = {"name": "random", "seed": 1, "proposals": 0.5, "proposal_wait": "0.5s"}
+    run = api.run(study(strategy=strategy, limits={"max_trials": 2}))
+    text = f"waits up to 0.5s for a proposal: cloudtune propose {run.id} --params"
+    assert text in capsys.readouterr().err
 
 
 def test_a_turn_of_the_outsiders_holds_one_place_and_their_share_of_the_last_trials() -> None:

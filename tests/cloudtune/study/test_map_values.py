@@ -193,5 +193,5 @@ def test_a_proposal_has_the_map_or_its_text(optimizer: Any) -> None:
 def test_a_proposal_of_another_map_is_a_mistake() -> None:
     with pytest.raises(StudyError, match="must be one of 'sgd,momentum"):
         check_proposal(loads(STUDY), {"optimizer": {"name": "sgd"}})
-    with pytest.raises(StudyError, match="not a value"):
+    with pytest.raises(StudyError, match="must be one value, not a map with a part"):
         check_proposal(loads(STUDY), {"optimizer": {"name": ["sgd"]}})

@@ -571,3 +571,11 @@ def test_invalid_fields_are_not_checked() -> None:
     study = Study.model_validate(data, context={"parts_only": True})
     assert len(find_problems(study)) == 2
     assert find_problems(study, frozenset({"parameters.kind", "constants.gone"})) == []
+
+
+def test_a_share_of_all_trials_is_one_mistake() -> None:
+    strategy = "strategy: {name: random, proposals: 1, proposal_wait: 5m}"
+    problem = only(
+        f"{SPACE}\nobjective: {{metric: m, goal: minimize}}\n{strategy}\ntrial: {{script: t.py}}"
+    )
+    assert problem.path == "strategy.proposals"
