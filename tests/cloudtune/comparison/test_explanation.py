@@ -195,7 +195,7 @@ def test_the_interval_holds_for_a_search_that_tries_what_is_predicted_best() -> 
 
 def test_noise_alone_rarely_predicts_a_best_one() -> None:
     jobs = [job(15, seed=seed, noise=1.0, of=lambda _: 0.0) for seed in range(25)]
-    assert sum(explain(each).predicted_best is not None for each in jobs) <= 6
+    assert sum(explain(each).predicted_best is not None for each in jobs) <= 2
 
 
 def test_many_trials_are_not_chosen_by_their_luck() -> None:
