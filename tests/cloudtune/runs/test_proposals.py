@@ -23,7 +23,7 @@ import pytest
 
 from cloudtune import api
 from cloudtune.cli import main
-from cloudtune.comparison.explanation import explain_trial
+from cloudtune.comparison.explanation import TrialExplanation
 from cloudtune.errors import LedgerError, RunFailedError, StudyError, UsageError
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.planning.planner import plan
@@ -289,7 +289,8 @@ def test_the_search_takes_the_turn_of_an_initial_trial_that_was_proposed() -> No
     with started(initial_trials=initial, strategy=strategy, limits={"max_trials": 3}) as run:
         wait_until(lambda: len(result(run.id).trials) == 1)
         run.propose({"x": 4})
-    origins = [explain_trial(result(run.id), number).origin for number in (1, 2, 3)]
+    found = [run.explain(number) for number in (1, 2, 3)]
+    origins = [each.origin for each in found if isinstance(each, TrialExplanation)]
     assert origins == [
         "it is an initial trial of the study",
         "it was proposed from outside",
