@@ -185,19 +185,27 @@ def test_parallel_trials_are_distinct(study_of: Callable[..., Study], job: Any) 
 
 def test_initial_trials_come_first_and_are_completed(study_of: Callable[..., Study]) -> None:
     initial = [{"kind": "b", "depth": 3}, {"lr": 1}, {"kind": "a", "decay": 0.5, "lr": 0.1}]
+
+    def first_three(study: Study, seed: int) -> list[dict[str, Any]]:
+        strategy, found = make_strategy(study, seed), list[dict[str, Any]]()
+        for index in range(3):
+            suggestion = strategy.ask(index)
+            assert isinstance(suggestion, Suggestion)
+            strategy.tell(Started(index + 1, 0.0, suggestion.parameters, memory=suggestion.memory))
+            found.append(dict(suggestion.parameters))
+        return found
+
     for name in ("random", "bayesian", "genetic"):
         study = study_of(parameters=MIXED, strategy=name, initial_trials=initial)
-        strategy = make_strategy(study, 1)
-        suggestions = [strategy.ask(index) for index in range(3)]
-        assert all(isinstance(s, Suggestion) for s in suggestions)
-        params: list[Any] = [dict(s.parameters) for s in suggestions if isinstance(s, Suggestion)]
+        params = first_three(study, 1)
         assert {"kind": "b", "depth": 3}.items() < params[0].items()
         assert set(params[0]) == {"lr", "kind", "depth"}
         assert params[1]["lr"] == 1.0
         assert type(params[1]["lr"]) is float
         assert params[2] == {"lr": 0.1, "kind": "a", "decay": 0.5}
-        assert make_strategy(study, 2).ask(0) != strategy.ask(0)
-        assert make_strategy(study, 2).ask(2) == strategy.ask(2)
+        others = first_three(study, 2)
+        assert others[0] != params[0]
+        assert others[2] == params[2]
 
 
 @pytest.mark.parametrize(
