@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _FLUSH_FAILED = 120
 """Python's exit code if it cannot write its last output."""
+_NAMES_STDOUT = sys.version_info >= (3, 13)
+"""Python's message about that names the stream, not its object."""
 
 
 def reseed() -> None:
@@ -191,7 +193,8 @@ def _flush_streams(*, report: bool = False) -> bool:
             is_flushed = False
             if report and name == "stdout":
                 kind = type(error).__name__
-                _write_error(f"Exception ignored in: {stream!r}\n{kind}: {error}\n")
+                place = "on flushing sys.stdout:" if _NAMES_STDOUT else f"in: {stream!r}"
+                _write_error(f"Exception ignored {place}\n{kind}: {error}\n")
     return is_flushed
 
 
