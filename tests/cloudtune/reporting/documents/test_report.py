@@ -298,7 +298,7 @@ def test_a_report_of_one_run_leads_with_its_best_trial(form: str) -> None:
         plain = flat(text.replace("&#39;", "'"))
         assert "accuracy 0.8 in trial 3 of 3" in plain
         assert "0.3 or 60 % higher than the first trial (0.5)" in plain
-        assert "lr = 99 is at its upper bound 100" in plain
+        assert "lr = 99 is near its upper bound 100" in plain
         assert "nothing to compare" not in plain.lower()
         assert plain.index("accuracy 0.8") < plain.index("The best trials")
     assert "python train.py --lr 99.0 --kernel rbf" in text
