@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ ALL = re.fullmatch(r"cloudtune\[(.+)\]", PROJECT["optional-dependencies"]["all"]
 @pytest.mark.parametrize("extra", ["", *(ALL[1].split(",") if ALL else ()), "all"])
 def test_an_installation_is_as_small_as_the_page_says(extra: str) -> None:
     """Versions float, so a third more or less is tolerated; a new large dependency is not."""
+    provided = metadata("cloudtune").get_all("Provides-Extra") or []
+    assert extra in {"", *provided}, "install again: pip install -e ."
     count, megabytes = documented_sizes()[extra]
     packages = needed_packages(extra)
     assert len(packages) == pytest.approx(count, rel=1 / 3), sorted(packages)
