@@ -55,6 +55,7 @@ QUOTA = (
 """Recorded with other types and numbers, with both operations that create jobs, 2025 and 2026
 (tests/recordings/sagemaker/texts_create_refused)."""
 
+_READS = 10
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}")
 """As in botocore 1.44.8, endpoints.json, ``regionRegex`` of all partitions together."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[0-9]{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
@@ -153,15 +154,8 @@ class SageMakerApp(App):
     ) -> Iterable[bytes]:
         """Let moto respond; where it fails or shows a web page, it does not have the operation."""
         region = _credential(environ)[1]
-        started: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def start(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
-            started.append((status, headers))
-            return refuse_write
-
         try:
-            body = self._moto(environ, start)
-            status, headers = started[-1]
+            status, headers, body = self._ask_moto(environ)
         except Exception:  # noqa: BLE001 - whatever moto's parts raise for what they do not have
             traceback.print_exc()
             status, headers, body = "500", [("Content-Type", "text/html")], ()
@@ -174,6 +168,28 @@ class SageMakerApp(App):
             return refusals.unknown_here(environ, service, form).send(start_response)
         start_response(status, headers)
         return body
+
+    def _ask_moto(
+        self, environ: WSGIEnvironment
+    ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+        """Return the status, the headers and the body of moto's response.
+
+        moto fails if one call removes an object while another lists them, so reads are repeated.
+        """
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
+            started.append((status, headers))
+            return refuse_write
+
+        for again in reversed(range(_READS)):
+            try:
+                body = self._moto(dict(environ), start)
+                break
+            except (KeyError, RuntimeError):
+                if not again or environ["REQUEST_METHOD"] != "GET":
+                    raise
+        return *started[-1], body
 
     def respond(self, environ: WSGIEnvironment) -> Response:
         """Return the response to a call of SageMaker.

@@ -9,10 +9,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+
+from cloudtune import provider
+from cloudtune.emulator_kit.delays import Delays
+from cloudtune_sagemaker.client import Aws
+from cloudtune_sagemaker.emulator.app import SageMakerApp
+from tests.in_process import KEY, URL, Faults, InProcess
 
 if TYPE_CHECKING:
     from tests.cloudtune_sagemaker.emulator.conftest import Emulator
@@ -199,6 +207,30 @@ def test_missing_objects_stay_missing(emulator: Emulator) -> None:
     with pytest.raises(emulator.s3.exceptions.ClientError) as caught:
         emulator.s3.head_bucket(Bucket="missing-bucket")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+def test_a_list_in_which_moto_misses_an_object_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another call has just removed it."""
+    in_process = InProcess(monkeypatch)
+    in_process.serve_boto3()
+    in_process.app = SageMakerApp(tmp_path, Delays(1e9), Faults(), URL, KEY)
+    backend: Any = import_module("moto.s3.models").S3Backend
+    lists = [KeyError("removed"), RuntimeError("dictionary changed size during iteration")]
+    real = backend.list_objects
+
+    def list_objects(*arguments: Any, **options: Any) -> Any:
+        if lists:
+            raise lists.pop()
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(backend, "list_objects", list_objects)
+    s3 = Aws("us-east-1", emulator=provider.Emulator(URL, KEY)).client("s3")
+    s3.create_bucket(Bucket="busy")
+    assert s3.list_objects_v2(Bucket="busy")["Name"] == "busy"
+    assert not lists
+    s3.close()
 
 
 def test_an_unknown_member_is_refused(emulator: Emulator) -> None:
