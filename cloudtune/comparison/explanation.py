@@ -195,7 +195,8 @@ def explain(
     if len(job.study.objectives) != 1:
         raise UsageError(f"run {job.run} has several objectives: explain one of its trials")
     objective = job.study.objectives[0]
-    model = fit_surrogate(job.study, eligible_trials(job.trials, may_break=True))
+    failed = [trial for trial in job.trials if trial.state == "failed"]
+    model = fit_surrogate(job.study, eligible_trials(job.trials, may_break=True), failed)
     checked = {each.number: each for each in (model.check() if model else ())}
     found = analyze(job)
     ordered = sorted(

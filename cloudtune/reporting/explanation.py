@@ -84,6 +84,8 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     for cause in found.failures:
         count = format_count(cause.trials, "trial")
         yield "Failures", f"{count}, first trial {cause.first}: {cause.reason}"
+    if found.failures and found.fit:
+        yield "", "What failed, or probably fails by a model of them, is not recommended above."
     if found.noise_floor is not None:
         floor = _number(found.noise_floor)
         yield "Noise floor", f"Two runs of one setting are up to {floor} apart by chance."

@@ -46,6 +46,8 @@ _TOP_SHARE, _MIN_TOP = 5, 3
 _FIT_STEPS, _RESTART_STEPS = 30, 15
 _KEEPS = 0.95
 """The least probability that an assignment that was not tried keeps the constraints on metrics."""
+_MAX_FAILURE = 0.25
+"""The largest probability that an assignment that was not tried fails."""
 _SAMPLES, _LEADERS, _NEIGHBORS, _SCALES = 1_000, 5, 50, (0.2, 0.05)
 _DIGITS = 4
 """The digits of predicted assignments."""
@@ -91,6 +93,7 @@ class Surrogate:
         trials: Sequence[tuple[Trial, Rows]],
         space: Space,
         outcomes: OutcomeModels,
+        failed: Rows,
     ) -> None:
         self._space = space
         self._outcomes = outcomes
@@ -104,6 +107,8 @@ class Surrogate:
         self._known, self._raw = values[order], raw[order]
         categories = [column.categories for column in encoding.columns]
         fitter = KernelFitter(categories, _NOISE)
+        self._failures = _failure_model(fitter, categories, self._rows, failed)
+        self._failed = {row.tobytes() for row in failed} - {row.tobytes() for row in self._rows}
         theta = fitter.fit(self._rows, values, fitter.prior_median, _FIT_STEPS, _RESTART_STEPS)
         self._posterior = Posterior(categories, theta, self._rows, values)
         self._noise = math.exp(theta[-1])
@@ -145,9 +150,9 @@ class Surrogate:
         """Return the assignment with the best predicted mean, and the one that is least certain.
 
         Both keep the constraints between parameters. Of those on metrics, an assignment that was
-        tried has kept all, and others probably do. None if none was found that does, and no best
-        one if the model knows too little. The mean of the best one is corrected for having been
-        chosen as the best of many.
+        tried has kept all, and others probably do. What only failed, or probably fails, is left
+        out. None if none was found, and no best one if the model knows too little. The mean of the
+        best one is corrected for having been chosen as the best of many.
         """
         rng = np.random.default_rng(0)
         rows = [self._rows, self._encoding.sample(rng, _SAMPLES)]
@@ -160,6 +165,8 @@ class Surrogate:
         means, deviations = self._posterior.predict(candidates)
         deviations *= self._inflation
         keeps = self._outcomes.log_probability(candidates) >= math.log(_KEEPS)
+        if self._failures:
+            keeps &= self._failures.predict(candidates)[0] <= _MAX_FAILURE
         keeps[: len(broken)] = ~broken
         best = self._first(np.argsort(means, kind="stable"), candidates, keeps)
         vaguest = self._first(np.argsort(-deviations, kind="stable"), candidates, keeps)
@@ -179,13 +186,16 @@ class Surrogate:
     def _first(
         self, order: NDArray[np.int64], candidates: Rows, keeps: Flags
     ) -> tuple[int, dict[str, Value]] | None:
-        """Return the first candidate that keeps the constraints, with floats shortened."""
+        """Return the first candidate that may be recommended, with floats shortened."""
         for index in map(int, order[keeps[order]]):
             tried = index < len(self._trials)
             known = _match(self._space, self._trials[index].parameters) if tried else None
             parameters = known or self._encoding.decode(candidates[index])
-            if self._space.allows(parameters):
-                return index, parameters if tried else self._shortened(parameters)
+            if not self._space.allows(parameters):
+                continue
+            found = parameters if tried else self._shortened(parameters)
+            if self._encoding.encode(found).tobytes() not in self._failed:
+                return index, found
         return None
 
     def _shortened(self, parameters: dict[str, Value]) -> dict[str, Value]:
@@ -251,8 +261,12 @@ def _encode(encoding: Encoding, space: Space, parameters: Mapping[str, Value]) -
     return None if assignment is None else encoding.encode(assignment)
 
 
-def fit_surrogate(study: Study, trials: Sequence[Trial]) -> Surrogate | None:
+def fit_surrogate(
+    study: Study, trials: Sequence[Trial], failed: Sequence[Trial] = ()
+) -> Surrogate | None:
     """Return the model of measured trials; None with several objectives or too little to learn.
+
+    It recommends nothing that fails, as far as the failed trials tell.
 
     Of many trials, an even sample counts: a choice by value would take lucky measurements for true.
     """
@@ -273,7 +287,27 @@ def fit_surrogate(study: Study, trials: Sequence[Trial]) -> Surrogate | None:
         return None
     count = min(len(known), _MAX_TRIALS)
     sample = [known[(index + 1) * len(known) // count - 1] for index in range(count)]
-    return Surrogate(study, sample, space, _outcome_models(study, known, encoding))
+    rows = [_encode(encoding, space, trial.parameters) for trial in failed]
+    return Surrogate(
+        study,
+        sample,
+        space,
+        _outcome_models(study, known, encoding),
+        np.array([row for row in rows if row is not None]),
+    )
+
+
+def _failure_model(
+    fitter: KernelFitter, categories: Sequence[int], measured: Rows, failed: Rows
+) -> Posterior | None:
+    """Return the model of the probability that a trial fails; None if none failed."""
+    if not len(failed):
+        return None
+    rows = np.concatenate([measured, failed[-_MAX_TRIALS:]])
+    values = np.array([0.0] * len(measured) + [1.0] * (len(rows) - len(measured)))
+    deviation = float(values.std())
+    theta = fitter.fit(rows, values / deviation, fitter.prior_median, _FIT_STEPS)
+    return Posterior(categories, theta, rows, values)
 
 
 def _outcome_models(

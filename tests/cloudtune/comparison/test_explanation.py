@@ -308,6 +308,32 @@ def test_without_a_model_nothing_is_predicted(case: str) -> None:
     assert dict(describe_explanation(found))["Model"].startswith("None")
 
 
+def test_what_fails_is_not_recommended() -> None:
+    def run_trial(trial: Trial) -> Trial:
+        fails = trial.parameters["x"] < 3  # type: ignore[operator]
+        return replace(trial, state="failed", objective=None) if fails else trial
+
+    found = job(24, of=lambda values: values["x"])
+    found = replace(found, trials=tuple(map(run_trial, found.trials)))
+    failed_later = 0
+    for number in range(25, 37, 2):
+        explanation = explain(found)
+        best, vaguest = explanation.predicted_best, explanation.least_certain
+        assert best is not None
+        assert vaguest is not None
+        failed = [each.parameters for each in found.trials if each.state == "failed"]
+        assert best.parameters not in failed
+        assert vaguest.parameters not in failed
+        assert "probably fails" in dict(describe_explanation(explanation))[""]
+        for i, each in enumerate((best, vaguest)):
+            value = float(each.parameters["x"])
+            trial = replace(found.trials[0], id="", number=number + i, objective=(value,))
+            trial = run_trial(replace(trial, state="completed", parameters=each.parameters))
+            found = replace(found, trials=(*found.trials, trial))
+            failed_later += trial.state == "failed"
+    assert failed_later <= 4
+
+
 def test_predictions_keep_constraints() -> None:
     found = explain(job(60, constraints=["x + n >= 40"]))
     for each in (found.predicted_best, found.least_certain):
