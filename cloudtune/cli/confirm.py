@@ -121,7 +121,7 @@ def confirm(
 
 
 def _describe_plan(plans: Sequence[Plan]) -> str:
-    """Return what a confirming run will do at most, and at what cost."""
+    """Return what a confirming run will do at most, at what cost, and what else ends it."""
     from cloudtune.reporting.console.plan_page import describe_cost
 
     plan = plans[0].facts.confirmation
@@ -134,4 +134,9 @@ def _describe_plan(plans: Sequence[Plan]) -> str:
     text = f"run {plans[0].facts.run_id}: {count} settings with {seeds} seeds on {where}, "
     text += f"{trials} trials"
     costs = [f"cost on {each.provider}: {describe_cost(each)}" for each in plans]
-    return "; ".join([text, *costs])
+    ends = plans[0].study.to_json()["limits"]
+    limits = [f"{name} {ends[name]}" for name in ("max_cost", "timeout") if name in ends]
+    if "max_failed_trials" in ends and ends["max_failed_trials"] < count * most:
+        limits.append(f"max_failed_trials {ends['max_failed_trials']}")
+    texts = [text, *costs, *([f"limits: {', '.join(limits)}"] if limits else [])]
+    return "\n".join(["; ".join(texts), *plan.notes])

@@ -16,6 +16,7 @@ from cloudtune.confirmation.confidence_sequence import (
 )
 from cloudtune.confirmation.decision import (
     ALPHA,
+    MIN_SEEDS,
     Values,
     are_repetitions_equal,
     difference,
@@ -29,6 +30,7 @@ from cloudtune.confirmation.overfitting import (
     find_disagreement,
     find_overfitting,
 )
+from cloudtune.results.events import FINAL_STATES
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.confirmation import Candidate, Confirmation, Role
 from cloudtune.study.search_space import Value
@@ -89,7 +91,7 @@ class ConfirmationResult:
     provider: str
     emulated: bool
     complete: bool
-    """Whether it has ended as planned."""
+    """Whether it has ended as planned, or by a limit after each candidate had two seeds."""
     reason: str
     """Why it ended, if another reason than its plan ended it."""
     source_hash: str | None
@@ -210,7 +212,8 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         searched_on=plan.provider,
         provider=result.provider,
         emulated=result.emulated,
-        complete=result.state == "completed",
+        complete=result.state == "completed"
+        and (not result.reason or all(_is_repeated(result, each) for each in plan.candidates)),
         reason=result.reason,
         source_hash=result.source_hash,
         metric=metric,
@@ -243,6 +246,12 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
 
 def _repeats(trial: Trial, candidate: Candidate) -> bool:
     return dict(trial.parameters) == dict(candidate.parameters)
+
+
+def _is_repeated(result: StudyResult, candidate: Candidate) -> bool:
+    ended = FINAL_STATES - {"cancelled"}
+    seeds = {t.seed for t in result.trials if t.state in ended and _repeats(t, candidate)}
+    return len(seeds) >= MIN_SEEDS
 
 
 def _trials_of(result: StudyResult, candidate: Candidate) -> list[Trial]:

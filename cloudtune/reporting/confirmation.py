@@ -55,6 +55,9 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     if not result.complete:
         reason = f" ({result.reason})" if result.reason else ""
         yield "Incomplete", f"The confirmation has not ended as planned{reason}; so far it shows:"
+    elif result.reason:
+        text = f"A limit ended it before its last seed ({result.reason})"
+        yield "Limit", f"{text}. Its intervals hold, but may be wider than planned."
     if taken is None and not result.none_keeps:
         yield "Result", f"No confirming trial has measured {result.metric}."
         return

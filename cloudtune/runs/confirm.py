@@ -33,7 +33,7 @@ _CLEAR_LEAD = 4.0
 _MAX_SEED = 1_000_000
 _MAX_SEEDS = 1_000
 """More than one confirmation uses."""
-_KEPT_LIMITS = ("parallel_trials", "trial_timeout")
+_KEPT_LIMITS = ("parallel_trials", "trial_timeout", "timeout", "max_failed_trials", "max_cost")
 
 
 @dataclass(frozen=True)
@@ -88,22 +88,33 @@ def plan_confirmation(
         copy = source.resolve()
         bundle = read_bundle(copy, (), None, facts.get("unhashed", ()))
         bundles[copy] = replace(bundle, locked=facts.get("locked", ""))
-    study = Study.model_validate(data)
-    study.set_source(record.file, {})
-    seed = job.seed or 0
-    return [
-        plan(
-            study,
-            provider,
-            base=Path(record.base),
-            run_id=run_id,
-            seed=seed,
-            emulated=emulate,
-            bundles=bundles,
-            confirmation=confirmation,
-        )
-        for provider in providers
-    ]
+
+    def plan_all(confirmation: Confirmation) -> list[Plan]:
+        study = Study.model_validate(data)
+        study.set_source(record.file, {})
+        return [
+            plan(
+                study,
+                provider,
+                base=Path(record.base),
+                run_id=run_id,
+                seed=job.seed or 0,
+                emulated=emulate,
+                bundles=bundles,
+                confirmation=confirmation,
+            )
+            for provider in providers
+        ]
+
+    plans = plan_all(confirmation)
+    budget = None if options.max_cost else data["limits"].get("max_cost")
+    unpriced = [p.provider for p in plans if not (p.facts.price or p.facts.emulated)]
+    if budget and unpriced:
+        del data["limits"]["max_cost"]
+        where = " and ".join(unpriced)
+        note = f"The study's max_cost of {budget} does not limit this run: no price on {where}."
+        plans = plan_all(replace(confirmation, notes=(*confirmation.notes, note)))
+    return plans
 
 
 def why_needless(plan: Plan) -> str:
@@ -252,7 +263,7 @@ def _study_data(
     data["initial_trials"] = [dict(c.parameters) for c in confirmation.candidates] * options.seeds
     limits = study.limits.model_dump(mode="json", include=set(_KEPT_LIMITS), exclude_none=True)
     count = len(data["initial_trials"])
-    data["limits"] = {**limits, "max_trials": count, "max_failed_trials": count}
+    data["limits"] = {"max_failed_trials": count, **limits, "max_trials": count}
     if options.max_cost:
         try:
             parse_money(options.max_cost)
