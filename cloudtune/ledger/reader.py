@@ -46,12 +46,16 @@ def read_origins(run: str, provider: str) -> dict[int, str]:
         UsageError: If the run does not exist.
         LedgerError: If the ledger cannot be read.
     """
+    origins: dict[int, str] = {}
     with Ledger() as ledger:
-        return {
-            event.number: str(event.memory[ORIGIN])
-            for _, event in ledger.events(ledger.run(run).id, provider)
-            if isinstance(event, Started) and ORIGIN in event.memory
-        }
+        for _, event in ledger.events(ledger.run(run).id, provider):
+            if not isinstance(event, Started):
+                continue
+            if ORIGIN in event.memory:
+                origins[event.number] = str(event.memory[ORIGIN])
+            elif event.replaces in origins:  # a repeat of a trial that was promoted
+                origins[event.number] = origins[event.replaces]
+    return origins
 
 
 def read_job(

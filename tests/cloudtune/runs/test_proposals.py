@@ -527,6 +527,27 @@ def test_a_proposal_has_the_whole_of_a_resource() -> None:
     assert run.propose(short.parameters).trial == trial
 
 
+def test_the_repeat_of_a_promoted_trial_keeps_its_origin() -> None:
+    initial = [{"x": x} for x in (1, 2, 3)]
+    strategy = {"name": "hyperband", "resource": "epochs", "max": 3, "seed": 1}
+    asked = study(strategy=strategy, initial_trials=initial, limits={"max_trials": 6})
+    text = Path("train.py").read_text("utf-8").replace("while", "while params()['epochs'] > 1 and")
+    Path("train.py").write_text(text, "utf-8")
+    run = api.start(asked)
+    try:
+        wait_until(lambda: any(t.resource == 3 for t in result(run.id).trials))
+    finally:
+        run.stop()
+        with suppress(RunFailedError):
+            run.wait()
+        Path("go").touch()
+    api.resume(run.id, show=False)
+    (repeat,) = [t for t in run.results().trials if t.replaces]
+    found = run.explain(repeat.number)
+    assert isinstance(found, TrialExplanation)
+    assert found.origin.endswith("of that one, it is an initial trial of the study")
+
+
 def test_a_proposal_is_not_stopped_by_hyperband() -> None:
     Path("go").touch()
     asked = study(
