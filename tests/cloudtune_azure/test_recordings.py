@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ class Emulator:
 
     def __init__(self, folder: Path) -> None:
         self.steps = Steps()
+        self.go = folder / "go"
+        """Jobs that complete end once it exists."""
         self.app = AzureApp(folder, self.steps, FaultPlan(), URL, "key")
         self._client = Client(self.app)
 
@@ -114,12 +117,16 @@ class Replay:
             if item["status"] == 200:  # it was there before
                 self._emulator.ask("PUT", url, body)
         elif item["operation"] == "PUT jobs/{id}":
-            word = "true" if self._last_state == ["Completed"] else "exec sleep 600"
+            go = shlex.quote(str(self._emulator.go))
+            wait = f"until [ -e {go} ]; do sleep .02; done"
+            word = wait if self._last_state == ["Completed"] else "exec sleep 600"
             given = body["properties"]
             body = {"properties": {**given, "command": word, "codeId": given.get("codeId")}}
         ask = self._emulator.ask
         answered: dict[str, Any] = item["answer"].get("properties") or {}
         wanted = answered.get("status")
+        if wanted == "Completed":
+            self._emulator.go.touch()
         if item["operation"] != "GET jobs/{id}" or wanted not in STATES:
             answer = ask(item["request"]["method"], url, body)
         else:

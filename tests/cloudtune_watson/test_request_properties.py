@@ -15,12 +15,17 @@ from cloudtune.fitting.fit import restore
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import Space, format_value, match_value
 from cloudtune.study.study import Study
+from cloudtune.study.validation.option_values import LOST_TEXT
 from cloudtune_watson.layout import COMMAND
 from cloudtune_watson.wml.request import training_command
 from tests.cloudtune_watson import support
 
 NAMES = st.text("abcXYZ_-.09", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())
-WORDS = st.one_of(st.text("abc e1.-07", min_size=1, max_size=5), st.booleans(), st.integers(-9, 9))
+WORDS = st.one_of(
+    st.text("abc e1.-07", min_size=1, max_size=5).filter(lambda text: text != LOST_TEXT),
+    st.booleans(),
+    st.integers(-9, 9),
+)
 
 
 @st.composite

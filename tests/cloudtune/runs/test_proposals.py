@@ -552,15 +552,21 @@ def test_a_proposal_is_not_stopped_by_hyperband() -> None:
     Path("go").touch()
     asked = study(
         strategy={"name": "hyperband", "max": 9, "seed": 1},
-        limits={"max_trials": 6},
+        limits={"max_trials": 6, "parallel_trials": 1},
         initial_trials=[{"x": x} for x in (1, 2, 3, 50, 60, 70)],
     )
-    script = 'for step in range(1, 10):\n    report(loss=values["x"], step=step)\n'
-    text = Path("train.py").read_text("utf-8").replace('report(loss=values["x"], step=1)', script)
-    Path("train.py").write_text(text, "utf-8")
+    steps = f"""
+for step in range(1, 10):
+    while step == 9 and values["x"] == 50 and not os.path.exists({str(Path("rest").absolute())!r}):
+        time.sleep(0.01)  # until it is stopped
+    report(loss=values["x"], step=step)
+"""
+    text = Path("train.py").read_text("utf-8")
+    Path("train.py").write_text(text.replace('report(loss=values["x"], step=1)', steps), "utf-8")
     run = api.run(asked, show=False)
-    stopped = [t for t in run.results().trials if t.state == "stopped_early"]
-    assert stopped
+    stopped = [t for t in run.results().trials if t.parameters == {"x": 50}]
+    assert stopped[0].state == "stopped_early"
+    Path("rest").touch()
     assert call("set", run.id, "limits.max_trials=7") == 0
     assert run.propose(stopped[0].parameters).trial is None, "it was not measured to its end"
     api.resume(run.id, show=False)

@@ -18,6 +18,7 @@ from cloudtune.errors import StudyError
 from cloudtune.study.json_schema import json_schema
 from cloudtune.study.loader import apply_overrides, load, loads
 from cloudtune.study.study import Study
+from cloudtune.study.validation.option_values import LOST_TEXT
 from cloudtune.study.yaml_reader import is_list, is_map
 
 FULL = r"""
@@ -785,7 +786,7 @@ def test_mistakes_in_team_settings_name_their_file(
 _names = st.text(min_size=1, max_size=8).filter(
     lambda t: t.isprintable() and t == t.strip() and "=" not in t and "#" not in t
 )
-_texts = st.text(max_size=8).filter(lambda t: t.isprintable())
+_texts = st.text(max_size=8).filter(lambda t: t.isprintable() and t != LOST_TEXT)
 _numbers = st.floats(-1e12, 1e12) | st.integers(-(10**12), 10**12)
 
 
