@@ -90,7 +90,7 @@ class Tuner(tuner.Tuner[TuningJob, TrainingJobs]):
             self._store.add_training(job)
             self.job.trials.append(job)
             self.job.updated = job.created
-        self.context.jobs.launch(job, lambda event: self._handle(started.number, event))
+            self.context.jobs.launch(job, lambda event: self._handle(started.number, event))
 
     def stop_trial(self, number: int) -> None:
         """Stop the training job of a trial."""

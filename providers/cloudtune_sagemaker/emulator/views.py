@@ -63,7 +63,7 @@ def training(job: TrainingJob) -> Json:
         "TrainingJobArn": job.arn,
         "TrainingJobStatus": job.state,
         "SecondaryStatus": job.secondary,
-        "SecondaryStatusTransitions": job.transitions,
+        "SecondaryStatusTransitions": [dict(each) for each in job.transitions],
         "CreationTime": job.created,
         "LastModifiedTime": job.updated,
         "TrainingStartTime": job.started,
