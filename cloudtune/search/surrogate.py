@@ -108,7 +108,9 @@ class Surrogate:
         categories = [column.categories for column in encoding.columns]
         fitter = KernelFitter(categories, _NOISE)
         self._failures = _failure_model(fitter, categories, self._rows, failed)
-        self._failed = {row.tobytes() for row in failed} - {row.tobytes() for row in self._rows}
+        self._excluded = {row.tobytes() for row in failed} - {row.tobytes() for row in self._rows}
+        """The rows that only failed, or once broke a constraint on metrics."""
+        self._excluded |= {row.tobytes() for trial, row in trials if trial.broken}
         theta = fitter.fit(self._rows, values, fitter.prior_median, _FIT_STEPS, _RESTART_STEPS)
         self._posterior = Posterior(categories, theta, self._rows, values)
         self._noise = math.exp(theta[-1])
@@ -150,7 +152,7 @@ class Surrogate:
         """Return the assignment with the best predicted mean, and the one that is least certain.
 
         Both keep the constraints between parameters. Of those on metrics, an assignment that was
-        tried has kept all, and others probably do. What only failed, or probably fails, is left
+        tried always kept all, and others probably do. What only failed, or probably fails, is left
         out. None if none was found, and no best one if the model knows too little. The mean of the
         best one is corrected for having been chosen as the best of many.
         """
@@ -194,7 +196,7 @@ class Surrogate:
             if not self._space.allows(parameters):
                 continue
             found = parameters if tried else self._shortened(parameters)
-            if self._encoding.encode(found).tobytes() not in self._failed:
+            if self._encoding.encode(found).tobytes() not in self._excluded:
                 return index, found
         return None
 

@@ -374,6 +374,31 @@ def test_predictions_keep_constraints_on_metrics(bound: int) -> None:
     assert late.learned_from == broken[-1] - 1
 
 
+def test_an_assignment_that_broke_a_constraint_once_is_not_recommended() -> None:
+    text = "memory <= 5"
+    result = job(
+        40, constraints=[text], parameters={"x": {"type": "discrete", "values": [*range(10)]}}
+    )
+
+    def explain_with(broken: int) -> Explanation:
+        trials = [
+            replace(
+                each,
+                parameters={"x": each.number % 10},
+                objective=(float(each.number % 10),),
+                metrics={"memory": 9.0 if each.number == broken else 1.0},
+                broken=(text,) if each.number == broken else (),
+            )
+            for each in result.trials
+        ]
+        return explain(replace(result, trials=tuple(trials)))
+
+    for broken, expected in ((0, 0), (20, 1)):
+        best = explain_with(broken).predicted_best
+        assert best is not None
+        assert best.parameters == {"x": expected}
+
+
 ENDS: dict[TrialState, str] = {
     "cancelled": "Cancelled: why.",
     "stopped_early": "Stopped early: why.",
