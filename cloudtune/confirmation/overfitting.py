@@ -112,8 +112,12 @@ def _is_clear(values: Sequence[float], noise: float) -> bool:
 
 
 def _is_one_scale(plan: Confirmation, metric: str) -> bool:
+    return plan.search_goal == plan.goal and is_same_measure(plan.search_metric, metric)
+
+
+def is_same_measure(metric: str, other: str) -> bool:
     """Return whether two metrics are the same measure on different data, by their names."""
-    return plan.search_goal == plan.goal and _measure(plan.search_metric) == _measure(metric)
+    return _measure(metric) == _measure(other)
 
 
 def _measure(metric: str) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cloudtune.confirmation.overfitting import is_same_measure
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
@@ -68,7 +69,7 @@ def plan_confirmation(
     with Ledger() as ledger:
         record = ledger.run(confirmed_run(run))
         jobs = [(job, list(trials)) for job, trials in read_results(record.id)]
-        job, trials = _best_job(record, jobs)
+        job, completed = _best_job(record, jobs)
         facts = next(each.plan["facts"] for each in record.jobs if each.provider == job.provider)
         source = ledger.job_folder(record.id, job.provider) / "source"
         taken = set(ledger.run_ids())
@@ -78,9 +79,11 @@ def plan_confirmation(
     while run_id in taken:  # an earlier one was removed
         earlier += 1
         run_id = f"{name}-{earlier + 1}"
-    confirmation = _confirmation(job, trials, options, source, earlier)
+    series = 2 * earlier + options.ablate  # an ablation has no seeds of what chose its winner
+    confirmation = _confirmation(job, completed, options, source, series)
     emulate = emulate or (job.emulated and not on)
     providers = list(dict.fromkeys(on)) or [job.provider]
+    trials = [trial for trial in completed if is_candidate(trial)]
     data = _study_data(job.study, trials, confirmation, options, providers)
     bundles: dict[Path, Bundle] = {}
     if source.is_dir():
@@ -147,7 +150,10 @@ def why_needless(plan: Plan) -> str:
 def _best_job(
     record: RunRecord, jobs: Sequence[tuple[StudyResult, list[Trial]]]
 ) -> tuple[StudyResult, list[Trial]]:
-    """Return the job with the best trial. Emulated jobs count only if all are emulated."""
+    """Return the job with the best trial, and its completed trials with a value.
+
+    Emulated jobs count only if all are emulated.
+    """
     if jobs and len(jobs[0][0].study.objectives) != 1:
         raise UsageError(
             f"run {record.id} has several objectives, so no single best trial to confirm; run a "
@@ -158,7 +164,8 @@ def _best_job(
         (job, completed)
         for job, trials in jobs
         if (all_emulated or not job.emulated)
-        and (completed := [t for t in trials if t.state == "completed" and is_candidate(t)])
+        and (completed := [t for t in trials if t.state == "completed" and t.objective])
+        and any(is_candidate(trial) for trial in completed)
     ]
     if not eligible:
         keeping = " and keeps the constraints" if jobs and jobs[0][0].study.constraints else ""
@@ -171,7 +178,7 @@ def _best_job(
             "parameters in a study of your own with `strategy: list`, and confirm that run"
         )
     sign = -1 if eligible[0][0].study.objectives[0].goal == "maximize" else 1
-    return min(eligible, key=lambda each: min(sign * _value(trial) for trial in each[1]))
+    return min(eligible, key=lambda e: min(sign * _value(t) for t in e[1] if is_candidate(t)))
 
 
 def _value(trial: Trial) -> float:
@@ -180,12 +187,13 @@ def _value(trial: Trial) -> float:
 
 def _confirmation(
     job: StudyResult,
-    trials: Sequence[Trial],
+    completed: Sequence[Trial],
     options: ConfirmOptions,
     source: Path,
-    earlier: int,
+    series: int,
 ) -> Confirmation:
     study = job.study
+    trials = [trial for trial in completed if is_candidate(trial)]
     resource = max((trial.resource or 0 for trial in trials), default=0)
     full = [trial for trial in trials if (trial.resource or 0) == resource]
     ranked = _distinct(top_trials(job, full, len(full)))
@@ -199,16 +207,21 @@ def _confirmation(
     ]
     notes: list[str] = []
     if options.ablate:
-        candidates += changes(study, top[0].parameters, trials, source, notes)
+        candidates += changes(study, top[0].parameters, completed, source, notes)
     elif options.baseline:
-        candidates = with_baseline(study, candidates, trials, source, notes)
+        candidates = with_baseline(study, candidates, completed, source, notes)
     if len(candidates) < 2 and not options.baseline:
-        raise UsageError(
-            f"run {job.run} has only one setting to repeat"
-            + ("; no parameter has another default" if options.ablate else "; add --baseline")
-        )
+        hint = "; no parameter has another default" if options.ablate else "; add --baseline"
+        rest = "".join(f". {note[:-1]}" for note in notes)
+        raise UsageError(f"run {job.run} has only one setting to repeat{hint}{rest}")
     objective, confirm = study.objectives[0], study.confirm
     holdout = confirm.metric if confirm else None
+    if holdout and confirm and not confirm.goal and not is_same_measure(objective.metric, holdout):
+        better = "higher" if objective.goal == "maximize" else "lower"
+        notes.append(
+            f"confirm.goal is not set, so a {better} {holdout} counts as better, as for "
+            f"{objective.metric}."
+        )
     if holdout and any(holdout in trial.metrics for trial in trials):
         notes.append(
             f"The trials of the search have reported {holdout}, too, so it may be no unseen data: "
@@ -221,16 +234,16 @@ def _confirmation(
         search_goal=objective.goal,
         goal=(confirm.goal if confirm and holdout else None) or objective.goal,
         candidates=tuple(candidates),
-        seeds=_new_seeds(study, job.seed or 0, options.seeds, earlier),
+        seeds=_new_seeds(study, job.seed or 0, options.seeds, series),
         fixed=options.fixed,
         train_metric=confirm.train_metric if confirm else None,
         notes=tuple(notes),
     )
 
 
-def _new_seeds(study: Study, seed: int, count: int, earlier: int) -> tuple[int, ...]:
+def _new_seeds(study: Study, seed: int, count: int, series: int) -> tuple[int, ...]:
     """Return distinct seeds that neither the search nor earlier confirmations used."""
-    start = earlier * _MAX_SEEDS
+    start = series * _MAX_SEEDS
     numbers = (trial_seed(seed, index) % _MAX_SEED for index in itertools.count(start))
     seeds: dict[int, None] = {}
     while len(seeds) < count:

@@ -35,19 +35,21 @@ def with_baseline(
     Args:
         study: The study of the search.
         candidates: Its best trials.
-        trials: All of its trials.
+        trials: All of its completed trials.
         source: The folder of its code.
         notes: Gets why the defaults are not repeated.
     """
     first = min(trials, key=lambda trial: trial.number)
+    first_trial = "first trial" if first.number == 1 else "first completed trial"
     known = script_defaults(study, source)
     parameters = _completed(study, {**first.parameters, **known})
     if known and parameters is None:
         notes.append(
-            "The script's defaults are not in the search space, so the baseline is the first trial."
+            "The script's defaults are not in the search space, so the baseline is the "
+            f"{first_trial}."
         )
     parameters = parameters or dict(first.parameters)
-    label = "first trial" if parameters == dict(first.parameters) else "script's defaults"
+    label = first_trial if parameters == dict(first.parameters) else "script's defaults"
     for index, each in enumerate(candidates):
         if dict(each.parameters) == parameters:
             named = replace(each, label=f"{each.label} ({label})", is_baseline=True)
@@ -70,7 +72,7 @@ def changes(
     Args:
         study: The study of the search.
         winner: The parameters of its best trial.
-        trials: All of its trials.
+        trials: All of its completed trials.
         source: The folder of its code.
         notes: Gets which parameters are not repeated at their defaults, and why.
     """

@@ -1,0 +1,89 @@
+"""What a confirmation compares, and with which seeds and goal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import api
+from cloudtune.errors import UsageError
+from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.study.confirmation import Confirmation
+
+SCRIPT = """\
+from cloudtune.trial import params, report
+x = params()["x"]
+report(m=-x, size=10 * x)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def search(**blocks: Any) -> str:
+    """Run a study to its end and return the run."""
+    Path("train.py").write_text(SCRIPT, "utf-8")
+    study = {
+        "objective": {"metric": "m", "goal": "minimize"},
+        "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
+        "strategy": "grid",
+        "trial": {"script": "train.py"},
+    }
+    return api.run(study | blocks, show=False).id
+
+
+def planned(run: str, **options: Any) -> Confirmation:
+    confirmation = plan_confirmation(run, ConfirmOptions(**options))[0].facts.confirmation
+    assert confirmation is not None
+    return confirmation
+
+
+def test_the_first_trial_is_the_baseline_if_it_breaks_a_constraint_on_a_metric() -> None:
+    run = search(constraints=["size >= 20"])
+    found = planned(run, baseline=True)
+    last = found.candidates[-1]
+    assert (last.label, last.number, dict(last.parameters)) == ("first trial", 1, {"x": 1})
+    assert [each.label for each in planned(run, ablate=True).candidates] == [
+        "trial 3",
+        "x back at 1",
+    ]
+
+
+def test_why_nothing_is_repeated_names_what_could_not_go_back() -> None:
+    parameters = {
+        "x": {"type": "discrete", "values": [1, 2, 3]},
+        "y": {"type": "int", "min": 3, "max": 3},
+    }
+    run = search(parameters=parameters, constraints=["x >= y"])
+    with pytest.raises(UsageError, match=r"only one setting .* x does not go back to 1: with the"):
+        plan_confirmation(run, ConfirmOptions(ablate=True))
+
+
+def test_an_ablation_has_no_seeds_of_a_confirmation() -> None:
+    run = search()
+    seeds = [planned(run, ablate=ablate).seeds for ablate in (False, True)]
+    api.run(plan_confirmation(run, ConfirmOptions(seeds=2))[0], show=False)
+    seeds += [planned(run, ablate=ablate).seeds for ablate in (False, True)]
+    assert seeds[1] == seeds[3]
+    assert len({each for group in seeds for each in group}) == 30
+
+
+@pytest.mark.parametrize(
+    ("confirm", "noted"),
+    [
+        ("test_acc", True),
+        ({"metric": "test_acc", "goal": "maximize"}, False),
+        ("test_m", False),
+    ],
+)
+def test_a_goal_that_is_taken_from_another_measure_is_named(
+    confirm: object, *, noted: bool
+) -> None:
+    notes = planned(search(confirm=confirm)).notes
+    wanted = "confirm.goal is not set, so a lower test_acc counts as better, as for m."
+    assert notes == ((wanted,) if noted else ())
