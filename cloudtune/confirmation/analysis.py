@@ -133,6 +133,8 @@ class ConfirmationResult:
     """The index of the candidate that stands for the script's defaults, or for the first trial."""
     notes: tuple[str, ...]
     """What was asked for and is not repeated as asked, and why."""
+    newer: int | None = None
+    """The search's best trial if it ended later and was not repeated; then this does not decide."""
 
     @property
     def winner(self) -> ConfirmedCandidate:
@@ -143,6 +145,18 @@ class ConfirmationResult:
     def taken(self) -> ConfirmedCandidate | None:
         """The candidate to take."""
         return None if self.take is None else self.candidates[self.take]
+
+    def find_newer(self, search: StudyResult, trials: Sequence[Trial]) -> int | None:
+        """Return the best trial of the search if it is better than those that were repeated."""
+        best, winner = next(iter(search.best_trials(trials)), None), self.winner
+        if best is None or best.objective is None or winner.value is None:
+            return None
+        sign = -1 if search.study.objectives[0].goal == "maximize" else 1
+        repeated = [t.resource or 0 for t in trials if t.number == winner.number]
+        is_new = all(best.parameters != each.parameters for each in self.candidates)
+        is_full = (best.resource or 0) >= max(repeated, default=0)
+        is_better = sign * best.objective[0] < sign * winner.value
+        return best.number if is_new and is_full and is_better else None
 
     @property
     def none_keeps(self) -> bool:

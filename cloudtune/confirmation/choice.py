@@ -12,8 +12,8 @@ def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
 
     It is the one that repeated its trial with the most seeds, of those that have compared at least
     two trials if there are any; then the latest. Real services count more than emulators. A trial
-    that breaks a constraint in another confirmation is not taken. Incomplete confirmations and
-    ablations do not decide.
+    that breaks a constraint in another confirmation is not taken. Incomplete confirmations,
+    ablations, and those of a search that has found a better trial since do not decide.
 
     Args:
         found: Confirmations of one job, the oldest first.
@@ -30,6 +30,7 @@ def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
         measured = sum(c.role == "candidate" and c.seeds > 0 for c in result.candidates)
         return not result.emulated, measured > 1, result.taken.seeds if result.taken else 0
 
-    taking = [each for each in complete if each.taken and each.taken.number not in broken]
-    refusing = [each for each in complete if each.none_keeps]
+    current = [each for each in complete if each.newer is None]
+    taking = [each for each in current if each.taken and each.taken.number not in broken]
+    refusing = [each for each in current if each.none_keeps]
     return max(reversed(taking or refusing), key=weight, default=None)

@@ -58,6 +58,10 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     elif result.reason:
         text = f"A limit ended it before its last seed ({result.reason})"
         yield "Limit", f"{text}. Its intervals hold, but may be wider than planned."
+    if result.newer is not None:
+        text = f"The search has found trial {result.newer} since, which was not repeated"
+        again = f"`cloudtune confirm {result.confirms}` repeats it"
+        yield "Outdated", f"{text}, so this does not decide. {again}."
     if taken is None and not result.none_keeps:
         yield "Result", f"No confirming trial has measured {result.metric}."
         return

@@ -216,16 +216,16 @@ def _confirmation(
         raise UsageError(f"run {job.run} has only one setting to repeat{hint}{rest}")
     objective, confirm = study.objectives[0], study.confirm
     holdout = confirm.metric if confirm else None
+    if holdout and any(holdout in trial.metrics for trial in trials):
+        notes.append(
+            f"The trials of the search have reported {holdout}, too, so it may be no unseen data: "
+            "the script is to measure it only if CLOUDTUNE_CONFIRM is 1."
+        )
     if holdout and confirm and not confirm.goal and not is_same_measure(objective.metric, holdout):
         better = "higher" if objective.goal == "maximize" else "lower"
         notes.append(
             f"confirm.goal is not set, so a {better} {holdout} counts as better, as for "
             f"{objective.metric}."
-        )
-    if holdout and any(holdout in trial.metrics for trial in trials):
-        notes.append(
-            f"The trials of the search have reported {holdout}, too, so it may be no unseen data: "
-            "the script is to measure it only if CLOUDTUNE_CONFIRM is 1."
         )
     return Confirmation(
         run=job.run,

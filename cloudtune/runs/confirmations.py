@@ -39,7 +39,14 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     own = [each for each in confirmations_of([result.run]) if each.searched_on == result.provider]
     found = decisive(own)
     if found is None:
-        return None
+        decided = [each for each in own if each.complete and not each.is_ablation]
+        outdated = next((each for each in reversed(decided) if each.newer is not None), None)
+        return outdated and (
+            outdated.newer,
+            f"trial {outdated.newer} was not repeated: the search has found it since run "
+            f"{outdated.run}, which therefore does not decide; `cloudtune confirm {result.run}` "
+            "repeats it",
+        )
     taken = found.taken
     if taken is None:
         return None, (
@@ -52,7 +59,8 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
-    others = sum(each.complete and not each.is_ablation for each in own) - 1
+    deciding = [each for each in own if each.complete and each.newer is None]
+    others = sum(not each.is_ablation for each in deciding) - 1
     if others:
         text += f"; {format_count(others, 'other confirmation')} used fewer seeds of its trial"
     return taken.number, text
@@ -64,8 +72,22 @@ def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
     What cannot be read of them is missing.
     """
     jobs = _confirming_jobs([f"{run}-" for run in runs])
-    found = [analyze(job) for job, plan in jobs if plan.run in runs]
-    return [each for each in found if each]
+    found = [each for job, plan in jobs if plan.run in runs and (each := analyze(job))]
+    newer: list[int | None] = [None] * len(found)
+    for run in _known({each.confirms for each in found}):
+        for job, trials in read_results(run, on_damage=_ignore):
+            searched = list(trials)
+            for index, each in enumerate(found):
+                if (each.confirms, each.searched_on) == (run, job.provider):
+                    newer[index] = each.find_newer(job, searched)
+    return [replace(each, newer=number) for each, number in zip(found, newer, strict=True)]
+
+
+def _known(runs: Collection[str]) -> list[str]:
+    if not runs:
+        return []
+    with Ledger() as ledger:
+        return [run for run in runs if ledger.has_run(run)]
 
 
 def known_spread(plan: Plan) -> tuple[float, str] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune import api
+from cloudtune.cli import main
 from cloudtune.errors import UsageError
 from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
 from cloudtune.study.confirmation import Confirmation
@@ -35,6 +37,12 @@ def search(**blocks: Any) -> str:
         "trial": {"script": "train.py"},
     }
     return api.run(study | blocks, show=False).id
+
+
+def call(*words: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    return ended.value.code
 
 
 def planned(run: str, **options: Any) -> Confirmation:
@@ -87,3 +95,29 @@ def test_a_goal_that_is_taken_from_another_measure_is_named(
     notes = planned(search(confirm=confirm)).notes
     wanted = "confirm.goal is not set, so a lower test_acc counts as better, as for m."
     assert notes == ((wanted,) if noted else ())
+
+
+def test_a_search_that_has_found_a_better_trial_since_is_not_decided(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parameters = {"x": {"type": "discrete", "values": [1, 2, 3, 4]}}
+    strategy = {"name": "random", "seed": 0}
+    run = search(parameters=parameters, strategy=strategy, limits={"max_trials": 2})
+    assert all(trial.parameters != {"x": 4} for trial in api.find_run(run).results().trials)
+    api.run(plan_confirmation(run, ConfirmOptions(seeds=2))[0], show=False)
+    assert call("results", run, "--best", "--as", "json") == 0
+    assert f"run {run}-confirm repeated the best trials" in capsys.readouterr().err
+    assert call("resume", run, "--set", "limits.max_trials=20") == 0
+    capsys.readouterr()
+    assert call("results", run, "--best", "--as", "json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"x": 4}
+    assert f"the search has found it since run {run}-confirm" in printed.err
+    assert call("report", run, "--as", "markdown") == 0
+    report = capsys.readouterr().out
+    assert "m -4" in next(line for line in report.splitlines() if "**Best" in line)
+    assert "which was not repeated, so this does not decide." in report
+    assert call("confirm", run) == 0
+    capsys.readouterr()
+    assert call("results", run, "--best", "--as", "json") == 0
+    assert f"run {run}-confirm-2 repeated the best trials" in capsys.readouterr().err
