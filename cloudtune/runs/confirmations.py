@@ -41,7 +41,9 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     if found is None:
         decided = [each for each in own if each.complete and not each.is_ablation]
         outdated = next((each for each in reversed(decided) if each.newer is not None), None)
-        return outdated and (
+        if outdated is None:
+            return None
+        return (
             outdated.newer,
             f"trial {outdated.newer} was not repeated: the search has found it since run "
             f"{outdated.run}, which therefore does not decide; `cloudtune confirm {result.run}` "
