@@ -105,11 +105,12 @@ class ScalarOrMap:
 
 
 def fold_map(value: Any) -> Any:
-    """Return the text of a map of scalars; any other value unchanged."""
+    """Return the text of a map from texts to scalars; any other value unchanged."""
     if not isinstance(value, dict) or not value:
         return cast("Any", value)
     parts = cast("dict[str, Any]", value)
-    is_flat = all(isinstance(part, _Scalar) for part in parts.values())
+    is_flat = all(isinstance(key, str) for key in cast("dict[object, Any]", value))
+    is_flat = is_flat and all(isinstance(part, _Scalar) for part in parts.values())
     return str(MapValue(parts)) if is_flat else parts
 
 

@@ -78,7 +78,7 @@ def _invalid_anywhere(
 
 def _describe(value: object) -> str:
     if isinstance(value, dict):  # others are values
-        return "a map with a part that is no single value"
+        return "a map with a part that is no single value, or whose key is no text"
     return "null" if value is None else describe_value(value)
 
 

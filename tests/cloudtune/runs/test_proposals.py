@@ -124,6 +124,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"x": np.array([1, 2]), "k": b"a"},
         ["x: must be one value, not ndarray", "k: must be one value, not bytes"],
     ),
+    "maps": (
+        {"x": {1: 2}, "k": {"a": [1]}},
+        ["x: must be one value, not a map .* key is no text", "k: must be one value, not a map"],
+    ),
     "in doubt and wrong": ({"x": 1, "k": "c", "depth": 9}, ["k: must be", "depth: must be"]),
     "inactive and wrong": ({"x": 1, "k": "b", "depth": 9}, ["depth: .*active", "depth: must be"]),
     "a constraint": ({"x": 99, "k": "a", "depth": 3}, ["params: breaks .*<= 200"]),
