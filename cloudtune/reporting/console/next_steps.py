@@ -100,6 +100,8 @@ def format_status(state: str, result: StudyResult) -> list[str]:
         text = format_best(result.study, best)
         lines.append(f"best: {text}  {format_parameters(best.parameters)}")
     lines += _format_waiting(result)
+    if state == "running" and _awaits_proposal(result):
+        lines.append(f"waits for a proposal: cloudtune propose {result.run} --params '{{...}}'")
     lines += format_failures(result)
     return [sanitize_line(line) for line in [*lines, *status_hints(state, result)]]
 
@@ -114,6 +116,19 @@ def _format_waiting(result: StudyResult) -> list[str]:
         f"waiting: trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}: {reason}"
         for reason, trials in numbers.items()
     ]
+
+
+def _awaits_proposal(result: StudyResult) -> bool:
+    """Return whether no trial runs and the next one is left to outsiders, as far as trials tell."""
+    strategy, most = result.study.strategy, result.study.limits.max_trials
+    share = 1.0 if strategy.name == "external" else strategy.proposals or 0.0
+    is_idle = not any(trial.state in {"running", "waiting"} for trial in result.trials)
+    if result.mode != "driven" or not share or not is_idle:
+        return False
+    count = sum(trial.replaces is None for trial in result.trials)
+    taken = max(sum(bool(t.proposal) for t in result.trials), int(share * count))
+    is_last = most is not None and most - count <= int(share * most) - taken
+    return taken < int(share * (count + 1)) or is_last
 
 
 def _resume(result: StudyResult, path: str, value: str) -> str:

@@ -586,6 +586,23 @@ def test_a_run_that_waits_for_outsiders_says_so(capsys: pytest.CaptureFixture[st
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["random", "external"])
+def test_the_status_says_that_a_run_waits_for_outsiders(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("go").touch()
+    share: dict[str, Any] = {"proposals": 0.5, "proposal_wait": "1h"} if name == "random" else {}
+    with started(strategy={"name": name, **share}, limits={"max_trials": 2}) as run:
+        own = 1 if name == "random" else 0
+        wait_until(lambda: len(measured(run.id)) == own and result(run.id).state == "running")
+        assert call("status", run.id) == 0
+        assert f"waits for a proposal: cloudtune propose {run.id}" in capsys.readouterr().out
+        for x in range(2 - own):
+            assert run.propose({"x": x}, wait=True).has_ended
+    assert call("status", run.id) == 0
+    assert "waits for" not in capsys.readouterr().out
+
+
 def test_a_turn_of_the_outsiders_holds_one_place_and_their_share_of_the_last_trials() -> None:
     Path("go").touch()
     strategy = {"name": "random", "seed": 1, "proposals": 0.3, "proposal_wait": "100m"}
