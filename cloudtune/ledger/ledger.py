@@ -48,6 +48,7 @@ from cloudtune.ledger.records import (
     RUN_COLUMNS,
     JobRecord,
     RunRecord,
+    choose_run,
     parse_job,
     parse_run,
     to_row,
@@ -204,7 +205,7 @@ class Ledger:
         """Return the id that is or starts with ``prefix``, or the latest id without a prefix.
 
         Raises:
-            UsageError: If no run matches, or more than one.
+            UsageError: If no run matches, or more than one besides its confirmations.
         """
         ids, missing = self._list_runs()
         if not ids and not missing:
@@ -216,16 +217,14 @@ class Ledger:
             return ids[0]
         ids += missing
         matches = [run for run in ids if run.startswith(prefix)]
-        if prefix in matches:
-            return prefix
         if not matches:
             hint = "list the runs with `cloudtune status`"
             if is_folder_name(prefix) and self.run_folder(prefix).is_dir():
                 hint = f"it has a folder, but is not in {self._path}"
             raise UsageError(f"run {prefix!r} not found; {hint}")
-        if len(matches) > 1:
+        if (run := choose_run(prefix, matches)) is None:
             raise UsageError(f"{prefix!r} matches several runs: {', '.join(matches)}")
-        return matches[0]
+        return run
 
     def run(self, prefix: str | None = None, *, on_damage: OnDamage = raise_damage) -> RunRecord:
         """Return the run whose id is or starts with ``prefix``, or the latest without a prefix.

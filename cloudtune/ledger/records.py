@@ -102,6 +102,16 @@ def to_row(record: RunRecord | JobRecord) -> list[Any]:
     ]
 
 
+def choose_run(prefix: str, matches: Sequence[str]) -> str | None:
+    """Return the one of some ids that a prefix names: itself, or a run before its confirmations."""
+    if prefix in matches:
+        return prefix
+    shortest = min(matches, key=len)
+    own = (f"{shortest}-confirm", f"{shortest}-ablate")
+    others = [each for each in matches if each != shortest and not each.startswith(own)]
+    return None if others else shortest
+
+
 def parse_run(run_row: Sequence[Any], jobs: Sequence[JobRecord]) -> RunRecord:
     """Return a run from its row and its jobs.
 

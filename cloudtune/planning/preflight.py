@@ -81,7 +81,7 @@ def check_warm_start(
     runs = [name for name in sources if ":" not in name]
     if runs and not parents and mode == "driven":
         metrics = " and ".join(objective.metric for objective in study.objectives)
-        reason = f"no finished trial of {', '.join(runs)} measured {metrics}"
+        reason = f"no finished trial of {', '.join(runs)} measured {metrics} and fits the study"
         yield Finding("dropped", "warm_start.from", reason)
     for name in sources:
         service, colon, _ = name.partition(":")

@@ -233,6 +233,7 @@ class _Table:
 
         space, count = Space.from_study(self._study), len(self._study.objectives)
         constraints = outcome_constraints(self._study)
+        needed = {name for each in constraints for name in each.metrics}
         parents: list[tuple[float, Parent]] = []
         left_out = [
             f"row {row.number} has the state {row.cells['state']}"
@@ -248,9 +249,16 @@ class _Table:
             numbers = [_to_number(row.cells.get(c)) for c in self._objectives.values()]
             objective = tuple(number for number in numbers if number is not None)
             parent = Parent(values, objective)
+            measured = _metrics(row)
+            missing = sorted(needed - measured.keys())
             if len(objective) < count or not all(map(math.isfinite, objective)):
                 left_out.append(f"row {row.number} has no value of the objective")
-            elif any(each > 0 for each in outcome_margins(constraints, values, _metrics(row))):
+            elif missing:
+                names = " and ".join(missing)
+                left_out.append(
+                    f"row {row.number} has no value of {names}, which is in constraints"
+                )
+            elif any(each > 0 for each in outcome_margins(constraints, values, measured)):
                 left_out.append(f"row {row.number} breaks a constraint on metrics")
             elif not filter_prior_trials(space, count, [parent]):
                 given = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
@@ -267,7 +275,8 @@ class _Table:
         unknown = [
             name
             for name in self.columns
-            if name not in self._used | _OWN and not name.startswith(("metrics.", "objective"))
+            if name not in self._used | _OWN | needed
+            and not name.startswith(("metrics.", "objective"))
         ]
         if unknown:
             names = ", ".join(unknown[:_MAX_SHOWN])

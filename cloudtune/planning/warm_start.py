@@ -47,6 +47,9 @@ def read_parents(
     sources = study.warm_start.from_
     for index, name in enumerate(sources):
         service, colon, service_job = name.partition(":")
+        if name in sources[:index]:
+            remarks.append(f"{name} is named twice, and counts once")
+            continue
         if colon:
             jobs += [service_job] if service == provider else []
             continue

@@ -157,14 +157,13 @@ def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
 
 
 def _verdict(result: ConfirmationResult) -> str:
-    worse = result.winner.worse
+    worse, is_exact = result.winner.worse, result.deterministic
     if result.winner.broken:
         return f"The winner does not hold: it {_breaks(result.winner)}."
     if worse is None:
-        return (
-            "The winner holds." if result.settled else "On average, the winner is still the best."
-        )
-    if worse.low is not None and worse.low > 0:
+        holds = result.settled or is_exact
+        return "The winner holds." if holds else "On average, the winner is still the best."
+    if (worse.low is not None and worse.low > 0) or (is_exact and worse.mean > 0):
         return "The winner does not hold."
     taken = result.taken.label if result.taken else ""
     return f"Whether the winner holds is open: the seeds do not separate it from {taken}."
@@ -214,6 +213,9 @@ def _gain(gain: Estimate) -> str:
 def _changes(result: ConfirmationResult) -> str:
     changes = [each for each in result.candidates if each.role == "change" and each.worse]
     changes.sort(key=lambda each: -(each.worse.mean if each.worse else 0.0))
+    if result.deterministic:
+        texts = [_exact_change(c.label, c.worse.mean) for c in changes if c.worse]
+        return f"{'; '.join(texts)}." if texts else "None was measured."
     matter = [c for c in changes if c.worse and c.worse.low is not None and c.worse.low > 0]
     if not matter:
         return "No single change is clearly worse, so none of them mattered measurably by itself."
@@ -222,6 +224,12 @@ def _changes(result: ConfirmationResult) -> str:
     others = "The other one makes" if rest == 1 else f"The other {rest} make"
     others = f" {others} no clear difference." if rest else ""
     return f"{'; '.join(texts)}.{others}"
+
+
+def _exact_change(label: str, cost: float) -> str:
+    if not cost:
+        return f"{label} makes no difference"
+    return f"{label} {'costs' if cost > 0 else 'gains'} {_number(abs(cost))}"
 
 
 def _overfitting(result: ConfirmationResult) -> str:

@@ -49,7 +49,13 @@ def with_baseline(
             f"{first_trial}."
         )
     parameters = parameters or dict(first.parameters)
-    label = first_trial if parameters == dict(first.parameters) else "script's defaults"
+    unknown = [name for name in parameters if name not in known]
+    label = "script's known defaults" if unknown else "script's defaults"
+    if parameters == dict(first.parameters):
+        label = first_trial
+    elif unknown:
+        values = f"the values of the {first_trial}"
+        notes.append(f"The baseline has {values} where no default is known: {', '.join(unknown)}.")
     for index, each in enumerate(candidates):
         if dict(each.parameters) == parameters:
             named = replace(each, label=f"{each.label} ({label})", is_baseline=True)

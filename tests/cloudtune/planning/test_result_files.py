@@ -165,7 +165,8 @@ def test_rows_that_break_a_constraint_on_metrics_do_not_count() -> None:
     parents, remarks = of_file("t.csv", text, constraints=["memory_gb <= 16"])
     assert [each.parameters["lr"] for each in parents] == [0.1]
     assert remarks[0].endswith(
-        "row 3 breaks a constraint on metrics; row 4 breaks a constraint on metrics"
+        "row 3 breaks a constraint on metrics; row 4 has no value of memory_gb, which is in "
+        "constraints"
     )
 
 
@@ -264,3 +265,23 @@ def test_a_run_after_another_learns_from_it() -> None:
     call("resume")
     failed = CliRunner().invoke(cloudtune, ["run", "study.yaml", "--after", "absent"]).exception
     assert str(failed).startswith("--after absent: run 'absent' not found")
+
+
+def test_a_table_without_the_metric_of_a_constraint_says_so() -> None:
+    study = STUDY | {
+        "constraints": ["memory <= 4"],
+        "parameters": {"lr": STUDY["parameters"]["lr"]},
+    }
+    for header, wanted in (
+        ("lr,loss", "row 2 has no value of memory, which is in constraints"),
+        ("lr,loss,memory", "row 2 breaks a constraint on metrics"),
+    ):
+        Path("table.csv").write_text(f"{header}\n0.5,1{',9' * header.count('memory')}\n", "utf-8")
+        warm = {"from": ["table.csv", "table.csv"]}
+        planned = plan(Study.model_validate(study | {"warm_start": warm}), "local")
+        notes = [each.text for each in planned.notes if each.path.startswith("warm_start")]
+        assert notes[:2] == [
+            f"table.csv: 1 of 1 row are left out: {wanted}",
+            "table.csv is named twice, and counts once",
+        ]
+        assert "measured loss and fits the study" in str(planned.findings)

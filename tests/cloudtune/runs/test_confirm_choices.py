@@ -27,9 +27,9 @@ def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def search(**blocks: Any) -> str:
+def search(script: str = SCRIPT, **blocks: Any) -> str:
     """Run a study to its end and return the run."""
-    Path("train.py").write_text(SCRIPT, "utf-8")
+    Path("train.py").write_text(script, "utf-8")
     study = {
         "objective": {"metric": "m", "goal": "minimize"},
         "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
@@ -70,6 +70,32 @@ def test_why_nothing_is_repeated_names_what_could_not_go_back() -> None:
     run = search(parameters=parameters, constraints=["x >= y"])
     with pytest.raises(UsageError, match=r"only one setting .* x does not go back to 1: with the"):
         plan_confirmation(run, ConfirmOptions(ablate=True))
+
+
+def test_an_ablation_whose_repetitions_are_bit_equal_lists_what_each_change_costs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    assert call("confirm", run, "--ablate") == 0
+    assert "Changes: x back at 1 costs 2." in capsys.readouterr().out
+    assert call("confirm", run) == 0
+    assert "The winner holds." in capsys.readouterr().out
+    # the prefix of a run names it, and not its confirmations
+    assert call("results", run[:-1], "--best", "--as", "json") == 0
+    assert json.loads(capsys.readouterr().out) == {"x": 3}
+
+
+def test_a_baseline_with_values_of_the_first_trial_says_so() -> None:
+    values = {"type": "discrete", "values": [1, 2]}
+    script = SCRIPT.replace("x = params()", 'x = {"y": 2, **params()}')
+    found = planned(search(script, parameters={"x": values, "y": values}), baseline=True)
+    assert found.baseline is not None
+    baseline = found.candidates[found.baseline]
+    assert baseline.label.endswith("(script's known defaults)")
+    assert baseline.parameters == {"x": 1, "y": 2}
+    assert found.notes == (
+        "The baseline has the values of the first trial where no default is known: x.",
+    )
 
 
 def test_an_ablation_has_no_seeds_of_a_confirmation() -> None:

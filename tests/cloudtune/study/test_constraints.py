@@ -48,6 +48,7 @@ MISTAKES = {
     "layers < 'a'": "column 10: < needs numbers, not a text",
     "kind < lr": "column 1: < needs numbers, not a text",
     "kind == 3": "column 6: text is compared with number",
+    "kind == plain": "text is compared with number; if plain is a value, write 'plain'",
     "layers and deep": "column 1: and needs conditions, not a number",
     "3 < 4": "has no parameter and no metric",
     "limit < 4": "has no parameter and no metric",
