@@ -170,7 +170,7 @@ class Expression:
                 raise ExpressionError(each.column, f"{self.kind} needs {needs}, not a {kind}")
         return "truth" if is_logic or self.kind in COMPARISONS else "number"
 
-    def _quotes_hint(self, kinds: Sequence[Kind]) -> str:
+    def _quotes_hint(self, kinds: Sequence[str]) -> str:
         """Return that a name beside a text may be meant as a text."""
         if "text" not in kinds:
             return ""
