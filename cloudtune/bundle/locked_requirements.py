@@ -94,7 +94,10 @@ def read_requirements(source: Path, name: str, locked: str = "") -> Requirements
         return Requirements(_join(_read_lock(text, lock.name, dependencies)), ())
     if not is_converted(name):
         return Requirements(text, tuple(_floating(text.splitlines())))
-    return Requirements(_join(_read_lock(text, Path(name).name)), ())
+    lines = _read_lock(text, Path(name).name)
+    if Path(name).name == "uv.lock":
+        _check_project(source / Path(name).parent, text)
+    return Requirements(_join(lines), ())
 
 
 def write_requirements(source: Path, name: str | None, locked: str = "") -> None:
@@ -137,6 +140,34 @@ def _is_lock_of(document: Json, dependencies: Iterable[str]) -> bool:
         (canonicalize_name(each["name"]), SpecifierSet(each.get("specifier", "")))
         for each in locked.get("requirements", ())
     }
+
+
+def _check_project(folder: Path, lock: str) -> None:
+    """Check that a lock of uv has all that the project next to it requires now."""
+    import tomllib
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    if not (folder / "pyproject.toml").is_file():
+        return
+    try:
+        document = tomllib.loads(read_regular(folder / "pyproject.toml", _MAX_BYTES).decode())
+        required = map(Requirement, (document.get("project") or {}).get("dependencies", ()))
+        names = {canonicalize_name(each.name) for each in required}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LockError(f"pyproject.toml: its dependencies cannot be read ({error})") from error
+    known: set[str] = set()
+    for root in filter(_is_root, tomllib.loads(lock).get("package", ())):
+        metadata: Json = root.get("metadata") or {}
+        always = [e for e in metadata.get("requires-dist", ()) if "extra ==" not in str(e)]
+        direct = [root, *root.get("dependencies", ()), *always]
+        known |= {canonicalize_name(each["name"]) for each in direct}
+    if absent := sorted(names - known):
+        needed = " and ".join(absent)
+        raise LockError(
+            f"uv.lock is not of what pyproject.toml requires now ({needed}): lock again"
+        )
 
 
 def _join(lines: Iterable[str]) -> str:

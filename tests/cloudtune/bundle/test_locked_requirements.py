@@ -141,6 +141,31 @@ def test_what_cannot_be_converted_is_refused(
         read_requirements(tmp_path, name)
 
 
+@pytest.mark.parametrize(
+    ("dependencies", "absent"),
+    [
+        ('["plain>=1", "Forked", "winonly; sys_platform == \'win32\'", "proj[x]"]', ""),
+        ('["plain", "added>=2"]', "added"),
+        ('["plain", "optional"]', "optional"),
+        ('["plain", "!"]', "its dependencies cannot be read"),
+        ("3", "its dependencies cannot be read"),
+    ],
+)
+def test_a_lock_of_uv_that_lacks_what_its_project_requires_now_is_refused(
+    tmp_path: Path, dependencies: str, absent: str
+) -> None:
+    more = "[package.metadata]\nrequires-dist = [{ name = 'plain' }, "
+    more += "{ name = 'optional', marker = \"extra == 'x'\" }]\n"
+    lock = UV_LOCK.replace("[package.dev-dependencies]", f"{more}\n[package.dev-dependencies]")
+    project = f"[project]\nname = 'proj'\ndependencies = {dependencies}\n"
+    write(tmp_path, uv__lock=lock, pyproject__toml=project)
+    if absent:
+        with pytest.raises(LockError, match=absent):
+            read_requirements(tmp_path, "uv.lock")
+    else:
+        assert "plain==1.0" in read_requirements(tmp_path, "uv.lock").text
+
+
 def test_all_mistakes_of_a_lock_are_named_and_no_password(tmp_path: Path) -> None:
     lock = UV_LOCK.replace("://main", "://user:secret@main").replace("'nt'", "nt =")
     write(tmp_path, uv__lock=lock.replace('name = "plain"\n', 'name = "plan"\n'))
