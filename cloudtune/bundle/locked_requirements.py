@@ -153,12 +153,14 @@ def _check_project(folder: Path, lock: str) -> None:
         return
     try:
         document = tomllib.loads(read_regular(folder / "pyproject.toml", _MAX_BYTES).decode())
-        required = map(Requirement, (document.get("project") or {}).get("dependencies", ()))
+        project: Json = document.get("project") or {}
+        required = map(Requirement, project.get("dependencies", ()))
         names = {canonicalize_name(each.name) for each in required}
     except (ValueError, TypeError, AttributeError) as error:
         raise LockError(f"pyproject.toml: its dependencies cannot be read ({error})") from error
     known: set[str] = set()
-    for root in filter(_is_root, tomllib.loads(lock).get("package", ())):
+    packages: list[Json] = tomllib.loads(lock).get("package", [])
+    for root in filter(_is_root, packages):
         metadata: Json = root.get("metadata") or {}
         always = [e for e in metadata.get("requires-dist", ()) if "extra ==" not in str(e)]
         direct = [root, *root.get("dependencies", ()), *always]
