@@ -67,7 +67,7 @@ def propose(
 def _parse(text: str) -> dict[str, Any]:
     content = sys.stdin.read() if text == "-" else text
     try:
-        values: object = json.loads(content, object_pairs_hook=_unique)
+        values: object = json.loads(content, object_pairs_hook=require_unique)
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"is no JSON: {error}", param_hint="--params") from error
     if not isinstance(values, dict):
@@ -75,11 +75,19 @@ def _parse(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", values)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the values of an object, in which no name occurs twice."""
+class RepeatedNameError(ValueError):
+    """A name that occurs twice in an object of JSON."""
+
+
+def require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the values of an object of JSON.
+
+    Raises:
+        RepeatedNameError: If a name occurs twice.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
         twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
-        raise ValueError(f"{twice} occurs twice")
+        raise RepeatedNameError(f"{twice} occurs twice")
     return values

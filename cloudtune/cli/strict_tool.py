@@ -6,7 +6,8 @@ the latest run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mcp.server.mcpserver import Context
@@ -14,6 +15,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import PrivateAttr, ValidationError
 
+from cloudtune.cli.propose import RepeatedNameError, require_unique
 from cloudtune.study.messages import Mistake, collect_mistakes, describe_mistakes
 
 
@@ -51,12 +53,28 @@ class StrictTool(Tool):
         """Call the function, or answer the mistakes."""
         known = self.fn_metadata
         try:
+            self._require_unique_names(arguments)
             known.validate_arguments(arguments)
+        except RepeatedNameError as error:
+            answer = self._answer_mistakes(str(error))
+            return known.convert_result(answer) if convert_result else answer
         except ValidationError as error:
             given = known.pre_parse_json(arguments)
             answer = self._answer_mistakes(self._describe(collect_mistakes(error, given)))
             return known.convert_result(answer) if convert_result else answer
         return await super().run(arguments, context, convert_result)
+
+    def _require_unique_names(self, arguments: Mapping[str, Any]) -> None:
+        """Check the maps that are passed as JSON in a text, which the SDK parses."""
+        fields = self.fn_metadata.arg_model.model_fields
+        for name, value in arguments.items():
+            if isinstance(value, str) and name in fields and fields[name].annotation is not str:
+                try:
+                    json.loads(value, object_pairs_hook=require_unique)
+                except RepeatedNameError as error:
+                    raise RepeatedNameError(f"{name}: {error}") from error
+                except (ValueError, RecursionError):
+                    continue  # validation tells of it
 
     def _describe(self, mistakes: Sequence[Mistake]) -> str:
         model = self.fn_metadata.arg_model

@@ -145,6 +145,7 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
     "a shell word": ("check", {"study": "$(touch owned); x.yaml"}, "file not found"),
     "a null": ("results", {"run": "a\0b"}, "null character"),
     "a wrong type": ("propose", {"params": "x"}, "params: must be a map, not the string 'x'"),
+    "a name twice": ("propose", {"params": '{"x": 1, "x": 2}'}, "params: x occurs twice"),
     "a flag as text": ("results", {"best": "no"}, "best: must be true or false"),
     "a number as a run": ("stop", {"run": 2}, "run: must be a string, not the number 2"),
     "a truth as a number": ("explain", {"trial": True}, "trial: must be an integer, not true"),
