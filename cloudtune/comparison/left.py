@@ -29,6 +29,8 @@ def what_is_left(job: StudyResult, jobs: Sequence[StudyResult], now: float | Non
     limits = job.study.limits_for(job.provider)
     counted = sum(trial.state != "cancelled" for trial in job.trials)
     trials = None if limits.max_trials is None else max(0, limits.max_trials - counted)
+    if trials and job.confirmation and job.state == "completed":
+        trials = 0  # the rest was not needed to decide
     seconds = None
     if limits.timeout is not None and job.started is not None:
         last = max((t.ended for t in job.trials if t.ended is not None), default=job.started)

@@ -19,6 +19,7 @@ from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.explanation import Explanation, explain, explain_trial
+from cloudtune.comparison.left import what_is_left
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate
 from cloudtune.errors import UsageError
 from cloudtune.reporting.documents.render import render_report
@@ -28,6 +29,7 @@ from cloudtune.results.model import Cost, StudyResult, Trial
 from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Encoding
 from cloudtune.search.gaussian_process import Posterior
+from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
 from cloudtune.study.validation.proposal import check_proposal
@@ -542,6 +544,14 @@ def test_what_is_left_of_the_limits(case: str) -> None:
     other = replace(result, provider="ray")
     found = explain(result, jobs=[result, other], now=1000.0)
     assert json.loads(found.to_json())["left"] == expected
+
+
+def test_a_confirmation_that_has_decided_needs_no_more_trials() -> None:
+    confirmation = Confirmation("k7f2", "local", "loss", "minimize", "minimize", (), (1, 2))
+    result = replace(job(10, limits={"max_trials": 12}), confirmation=confirmation)
+    assert what_is_left(result, [result], None).trials == 0
+    stopped = replace(result, state="cancelled")
+    assert what_is_left(stopped, [stopped], None).trials == 2
 
 
 def test_time_passes_while_a_run_is_running(
