@@ -252,7 +252,7 @@ def explain_trial(
     """
     trial = next((each for each in job.trials if each.number == number), None)
     if trial is None:
-        raise UsageError(f"there is no trial {number}; `cloudtune results` lists the trials")
+        raise UsageError(f"there is no trial {number!r}; `cloudtune results` lists the trials")
     start = math.inf if trial.created is None else trial.created
     before = [
         each
@@ -267,7 +267,7 @@ def explain_trial(
     return TrialExplanation(
         run=job.run,
         provider=job.provider,
-        number=number,
+        number=trial.number,
         state=trial.state,
         parameters=trial.parameters,
         value=_value(trial) if is_single and trial.objective is not None else None,

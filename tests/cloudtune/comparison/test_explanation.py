@@ -505,6 +505,13 @@ def test_why_nothing_was_expected() -> None:
         assert expected in dict(describe_explanation(found))["Expected"]
 
 
+def test_the_number_of_a_trial_is_a_number() -> None:
+    text: Any = "3"
+    with pytest.raises(UsageError, match="there is no trial '3'"):
+        explain_trial(job(3), text)
+    assert repr(explain_trial(job(3), True).number) == "1"
+
+
 def test_a_failed_trial_says_why() -> None:
     result = job(30)
     failed = replace(
