@@ -99,7 +99,8 @@ class SearchReplay:
             described.pop(key, None)
         if "FinalMetricDataList" in row:
             described["BestTrainingJob"] = {"TrainingJobStatus": "Completed"}
-        printed = self._emulator.printed
+        printed = self._emulator.printed.with_name(new_name())  # earlier jobs print on
+        self._emulator.printed = printed
         request = create_request(self._emulator, job, described)
         if secondary == "Stopping":
             values = "StaticHyperParameters" if job == TUNING else "HyperParameters"
@@ -107,7 +108,6 @@ class SearchReplay:
                 each[values] |= self._emulator.code(self._held(script_for(described, job, printed)))
         if row.get("Tags"):
             request["Tags"] = row["Tags"]
-        printed.unlink(missing_ok=True)
         arn = self._ask(f"Create{job}", request)[f"{job}Arn"]
         property_ = ("TuningJobArn", arn) if name else (KINDS[kind], request[KINDS[kind]])
         if is_stopped:
