@@ -14,6 +14,7 @@ from cloudtune.diagnostics import Finding, Note, Problem
 from cloudtune.errors import CloudtuneError, StudyError
 from cloudtune.formats import registry as formats
 from cloudtune.planning.planner import plan_run
+from cloudtune.planning.preflight import check_confirm
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.read_settings import read_settings
@@ -79,7 +80,7 @@ def check_study(file: str, on: Sequence[str] = (), overrides: Sequence[str] = ()
     result = CheckResult(study, list(problems))
     if study is None:
         return result
-    result.notes = [*study.notes, *registry.unknown_provider_notes(study)]
+    result.notes = [*study.notes, *check_confirm(study), *registry.unknown_provider_notes(study)]
     invalid = {problem.path for problem in problems} - corrected
     if "" in invalid:
         return result  # what is missing may be in a part that cannot be read

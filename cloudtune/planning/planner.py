@@ -25,6 +25,7 @@ from cloudtune.planning.bool_options import check_bool_options, read_bool_option
 from cloudtune.planning.bundle import Bundle, lock_packages, read_bundle, read_pins
 from cloudtune.planning.preflight import (
     check_completeness,
+    check_confirm,
     check_cost_metric,
     check_engine,
     check_lookup,
@@ -292,6 +293,7 @@ def _plan_mode(
         *check_bool_options(facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_cost_metric(study, on, settings, facts),
+        *check_confirm(study),
         *check_budget(fitted.study.limits, on, mode, facts),
         *provider.rules(fitted, mode, settings, facts),
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
+from cloudtune.confirmation.overfitting import is_same_measure
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.planning.warm_start import is_results_file
 from cloudtune.provider.facts import Facts, Parent, SourceFiles
@@ -98,6 +99,19 @@ def check_warm_start(
 
 def _attach_hint(name: str) -> str:
     return f"`cloudtune attach {name}` makes it a run; name that instead"
+
+
+def check_confirm(study: Study) -> Iterator[Note]:
+    """Yield which way the metric of confirmations counts, if that may be another than is meant."""
+    confirm, objectives = study.confirm, study.objectives
+    if confirm is None or confirm.metric is None or confirm.goal or len(objectives) != 1:
+        return
+    metric, goal = objectives[0].metric, objectives[0].goal
+    if not is_same_measure(metric, confirm.metric):
+        better = "higher" if goal == "maximize" else "lower"
+        text = f"a {better} {confirm.metric} counts as better, as for {metric}"
+        other = "minimize" if goal == "maximize" else "maximize"
+        yield Note("confirm.goal", f"{text}; otherwise set confirm.goal to {other}", "warning")
 
 
 def check_cost_metric(

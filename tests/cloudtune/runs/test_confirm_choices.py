@@ -116,11 +116,19 @@ def test_an_ablation_has_no_seeds_of_a_confirmation() -> None:
     ],
 )
 def test_a_goal_that_is_taken_from_another_measure_is_named(
-    confirm: object, *, noted: bool
+    confirm: object, capsys: pytest.CaptureFixture[str], *, noted: bool
 ) -> None:
     notes = planned(search(confirm=confirm)).notes
     wanted = "confirm.goal is not set, so a lower test_acc counts as better, as for m."
     assert notes == ((wanted,) if noted else ())
+    study = {"objective": {"metric": "m", "goal": "minimize"}, "confirm": confirm}
+    study |= {
+        "parameters": {"x": {"type": "int", "min": 1, "max": 9}},
+        "trial": {"script": "train.py"},
+    }
+    Path("study.json").write_text(json.dumps(study | {"limits": {"max_trials": 2}}), "utf-8")
+    assert call("check", "study.json") == 0
+    assert ("set confirm.goal to maximize" in capsys.readouterr().out) == noted
 
 
 def test_a_search_that_has_found_a_better_trial_since_is_not_decided(
