@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
-from cloudtune.confirmation.overfitting import is_same_measure
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.planning.warm_start import is_results_file
 from cloudtune.provider.facts import Facts, Parent, SourceFiles
@@ -106,6 +105,8 @@ def check_confirm(study: Study) -> Iterator[Note]:
     confirm, objectives = study.confirm, study.objectives
     if confirm is None or confirm.metric is None or confirm.goal or len(objectives) != 1:
         return
+    from cloudtune.confirmation.overfitting import is_same_measure
+
     metric, goal = objectives[0].metric, objectives[0].goal
     if not is_same_measure(metric, confirm.metric):
         better = "higher" if goal == "maximize" else "lower"

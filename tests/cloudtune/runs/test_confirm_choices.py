@@ -128,7 +128,7 @@ def test_a_goal_that_is_taken_from_another_measure_is_named(
     }
     Path("study.json").write_text(json.dumps(study | {"limits": {"max_trials": 2}}), "utf-8")
     assert call("check", "study.json") == 0
-    assert ("set confirm.goal to maximize" in capsys.readouterr().out) == noted
+    assert ("set confirm.goal to maximize" in capsys.readouterr().err) == noted
 
 
 def test_a_search_that_has_found_a_better_trial_since_is_not_decided(
