@@ -182,14 +182,16 @@ class SageMakerApp(App):
             started.append((status, headers))
             return refuse_write
 
-        for again in reversed(range(_READS)):
+        reads = 0
+        while True:
             try:
                 body = self._moto(dict(environ), start)
-                break
             except (KeyError, RuntimeError):
-                if not again or environ["REQUEST_METHOD"] != "GET":
+                reads += 1
+                if reads == _READS or environ["REQUEST_METHOD"] != "GET":
                     raise
-        return *started[-1], body
+            else:
+                return *started[-1], body
 
     def respond(self, environ: WSGIEnvironment) -> Response:
         """Return the response to a call of SageMaker.
