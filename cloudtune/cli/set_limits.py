@@ -24,8 +24,8 @@ from cloudtune.cli.options import examples, json_option
 def set_(words: tuple[str, ...], *, as_json: bool) -> None:
     """Change limits of RUN (the latest by default), such as limits.max_trials=80.
 
-    A run that goes on has them at once; running trials continue. Another one has them when it is
-    resumed. An empty value removes a limit.
+    A run that goes on has them at once; running trials continue. One that has ended stays as it is,
+    and has them when it is resumed. An empty value removes a limit.
     """
     from cloudtune.runs.limits import describe_fields, set_limits
 
@@ -40,5 +40,10 @@ def set_(words: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(json.dumps(document))
         return
     click.echo(f"run {change.run}: {describe_fields(change.fields) or 'nothing has changed'}")
-    if change.fields and not change.is_running:
-        click.echo(f"it is not running; continue it with: cloudtune resume {change.run}", err=True)
+    if change.fields and change.ended and change.is_running:
+        names = " and ".join(change.ended)
+        text = f"{names} has ended and stays so; when the others have, continue it with"
+        click.echo(f"{text}: cloudtune resume {change.run}", err=True)
+    elif change.fields and not change.is_running:
+        state = "it has ended and stays so" if change.ended else "it is not running"
+        click.echo(f"{state}; continue it with: cloudtune resume {change.run}", err=True)

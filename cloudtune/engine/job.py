@@ -270,6 +270,8 @@ def _end_job(
     last_event, seconds = begun
     unchanged = ledger.last_event_number(job.run, job.provider) == last_event
     ended, ran = (job.ended, None) if unchanged else (None, seconds)
+    if job.has_new_limits:
+        ended = None  # they apply now
     with ledger.atomic():
         is_late = len(_current_record(ledger, job).changes) > changes
         if is_late and outcome.state == "completed":
@@ -281,10 +283,10 @@ def _end_job(
 
 
 def _is_final(job: JobRecord, state: Path) -> bool:
-    """Return whether a job has nothing left to do. One whose limits were raised is pending."""
+    """Return whether a job has nothing left to do."""
     if job.mode == "managed" and job.job is not None:
         return job.state in FINAL_STATES
-    if job.state != "completed":
+    if job.state != "completed" or job.has_new_limits:
         return False
     with Ledger(state) as ledger:
         return not waiting_proposals(ledger, job.run, job.provider)

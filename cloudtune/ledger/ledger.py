@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -272,15 +272,13 @@ class Ledger:
         study: dict[str, Any],
         plans: dict[str, dict[str, Any]],
         overrides: Sequence[str] | None,
-        pending: Collection[str] | None = None,
     ) -> None:
-        """Replace a run's study, plans and overrides; all or some jobs become pending; durable."""
+        """Replace a run's study, plans and overrides; the states of its jobs stay; durable."""
         with self.atomic(durable=True):
             new = json.dumps(study), json.dumps(overrides)
             self._change(run, RUN_ITSELF, "study=?, overrides=?", *new)
             for provider, plan in plans.items():
-                state = "'pending'" if pending is None or provider in pending else "state"
-                self._change(run, provider, f"plan=?, state={state}", json.dumps(plan))
+                self._change(run, provider, "plan=?", json.dumps(plan))
 
     def _change(self, run: str, provider: str, changes: str, *values: Any) -> None:
         try:

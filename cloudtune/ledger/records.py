@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.ledger.job_facts import JobFacts, read_facts
+from cloudtune.results.events import FINAL_STATES, changed_since
 
 if TYPE_CHECKING:
     from cloudtune.results.events import RunJobState
@@ -60,6 +61,11 @@ class JobRecord:
     def changes(self) -> tuple[dict[str, Any], ...]:
         """The changes of the limits since the run was created; see `JobFacts`."""
         return self.facts.changes
+
+    @property
+    def has_new_limits(self) -> bool:
+        """Whether its limits have changed since it ended, so that it is to be resumed with them."""
+        return self.state in FINAL_STATES and changed_since(self.changes, self.ended)
 
     def elapsed(self, until: float) -> float:
         """Return the seconds that the job has run.

@@ -6,7 +6,7 @@ ledger. A resumed run therefore continues like one that was never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,6 +23,12 @@ FINAL_STATES: frozenset[TrialState] = frozenset(
     ["completed", "stopped_early", "failed", "cancelled"]
 )
 """The states in which a trial or a job has ended. Jobs do not have ``stopped_early``."""
+
+
+def changed_since(changes: Iterable[Mapping[str, Any]], time: float | None) -> bool:
+    """Return whether one of the changes of a job's limits came after a time."""
+    return time is not None and any(change["time"] > time for change in changes)
+
 
 UNKNOWN_TIME = -1.0
 """The time of an event of a run that another tool ran without recording times."""

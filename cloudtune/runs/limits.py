@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
-from cloudtune.results.events import FINAL_STATES
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.study.loader import apply_overrides
 from cloudtune.study.study import Study
@@ -45,6 +44,8 @@ class Change:
     """The old and the new value of each field by its path."""
     is_running: bool
     """Whether a process runs the run, with the new limits."""
+    ended: tuple[str, ...] = ()
+    """The providers whose jobs have ended: they have the new limits when they are resumed."""
 
 
 def require_limits(overrides: Sequence[str]) -> None:
@@ -95,8 +96,10 @@ def set_limits(run: str | None, overrides: Sequence[str]) -> Change:
                         change_limits(ledger, record.id, overrides, change)
                 is_made = True
             if is_made:
-                fields = _fields(ledger.run(record.id), change)
-                return Change(record.id, fields, lock_holder(folder) is not None)
+                record = ledger.run(record.id)
+                ended = tuple(job.provider for job in record.jobs if job.has_new_limits)
+                is_running = lock_holder(folder) is not None
+                return Change(record.id, _fields(record, change), is_running, ended)
             is_sent = is_sent or send_requests(folder, line)
             if time.monotonic() > deadline:
                 raise UsageError(
@@ -112,17 +115,18 @@ def change_limits(
     overrides: Sequence[str],
     change: str,
     *,
-    running: Collection[str] | None = None,
+    is_running: bool = False,
 ) -> list[Plan]:
     """Write other limits of a run to the ledger; only the holder of its lock may call this.
+
+    Jobs keep their states: one that has ended has other limits when it is resumed.
 
     Args:
         ledger: The ledger.
         run: The run.
         overrides: The new limits.
         change: The id of the change.
-        running: The providers whose jobs this process executes: they keep their states. Without
-            it, all jobs become pending, as for `resume`.
+        is_running: Whether this process executes the run.
 
     Returns:
         The new plans of all jobs.
@@ -133,7 +137,7 @@ def change_limits(
         UnsupportedError: If a provider cannot apply the new limits.
     """
     record = ledger.run(run)
-    study, plans = _new_plans(record, overrides, is_running=running is not None)
+    study, plans = _new_plans(record, overrides, is_running=is_running)
     fields = _differences(record.study, study.to_json())
     entry = {"id": change, "time": time.time(), "fields": fields}
     all_overrides = None if record.overrides is None else (*record.overrides, *overrides)
@@ -141,12 +145,7 @@ def change_limits(
         job.provider: {**plan.to_json(), "changes": [*job.changes, entry]}
         for job, plan in zip(record.jobs, plans, strict=True)
     }
-    with ledger.atomic(durable=True):
-        pending = None
-        if running is not None:
-            jobs = ledger.run(run).jobs
-            pending = [job.provider for job in jobs if job.state in FINAL_STATES]
-        ledger.update_study(run, study.to_json(), stored, all_overrides, pending)
+    ledger.update_study(run, study.to_json(), stored, all_overrides)
     return plans
 
 
@@ -162,7 +161,7 @@ def change_running(
     try:
         request = json.loads(line.removeprefix(REQUEST))
         with Ledger() as ledger:
-            plans = change_limits(ledger, run, request["set"], request["id"], running=inboxes)
+            plans = change_limits(ledger, run, request["set"], request["id"], is_running=True)
             record = ledger.run(run)
         for job, plan in zip(record.jobs, plans, strict=True):
             if plan.mode == "driven":

@@ -24,8 +24,10 @@ _REASONS = (
 def ended_by_limit(record: RunRecord, job: JobRecord, trials: Sequence[Trial]) -> str:
     """Return that a limit or the target has ended a job, and how it goes on; empty if none has.
 
-    Such a job ends again at once when it is resumed.
+    Such a job ends again at once when it is resumed, unless its limits have changed since.
     """
+    if job.has_new_limits:
+        return ""
     name = next((name for part, name in _REASONS if part in job.reason), None)
     if not job.reason or (job.state != "completed" and (job.state != "failed" or name is None)):
         return ""

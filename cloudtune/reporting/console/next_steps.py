@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.engine.limit_tracker import TIMEOUT_REASON
 from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.results.events import changed_since
 from cloudtune.results.model import job_state
 from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.quantities import format_count
@@ -29,6 +30,8 @@ def continuation_hints(result: StudyResult) -> list[str]:
 
     if job_state(result) not in {"completed", "failed"} or result.mode == "managed":
         return []
+    if changed_since(result.changes or (), result.ended):
+        return [f"its limits have changed since it ended; to go on: cloudtune resume {result.run}"]
     counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
     limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
     build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"

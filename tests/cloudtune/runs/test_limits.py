@@ -16,6 +16,7 @@ import pytest
 
 from cloudtune.errors import StudyError, UnsupportedError, UsageError
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.planner import plan
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Ended, Event, Started
@@ -44,7 +45,7 @@ def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     stop_emulators(tmp_path / "state")
 
 
-def create(folder: Path, on: str = "local", **blocks: Any) -> str:
+def create(folder: Path, *on: str, **blocks: Any) -> str:
     """Create a run whose trials end when there is a file ``go``."""
     code = folder / "code"
     code.mkdir()
@@ -60,11 +61,16 @@ def create(folder: Path, on: str = "local", **blocks: Any) -> str:
             **blocks,
         }
     )
-    return lifecycle.create([plan(study, on, base=folder, emulated=on != "local")]).id
+    providers = on or ("local",)
+    run = new_run_id()
+    plans = [
+        plan(study, name, base=folder, run_id=run, emulated=name != "local") for name in providers
+    ]
+    return lifecycle.create(plans).id
 
 
 @contextmanager
-def executed(run: str) -> Generator[None]:
+def executed(run: str, on: str | None = None) -> Generator[None]:
     """Execute a run in another thread during the block, and to its end after it."""
     errors: list[BaseException] = []
 
@@ -77,7 +83,7 @@ def executed(run: str) -> Generator[None]:
     thread = threading.Thread(target=execute)
     thread.start()
     try:
-        wait_for_starts(run, 1)
+        wait_for_starts(run, 1, on)
         yield
     finally:
         Path("go").touch()
@@ -85,15 +91,14 @@ def executed(run: str) -> Generator[None]:
     assert not errors
 
 
-def wait_for_starts(run: str, count: int) -> None:
-    while starts(run) < count:
+def wait_for_starts(run: str, count: int, on: str | None = None) -> None:
+    while starts(run, on) < count:
         time.sleep(0.02)
 
 
-def starts(run: str) -> int:
+def starts(run: str, on: str | None = None) -> int:
     with Ledger() as ledger:
-        (job,) = ledger.run(run).jobs
-        events = ledger.events(run, job.provider)
+        events = ledger.events(run, on or ledger.run(run).jobs[0].provider)
         return sum(isinstance(event, Started) for _, event in events)
 
 
@@ -210,7 +215,8 @@ def test_a_run_that_does_not_go_on_has_them_when_it_is_resumed(tmp_path: Path) -
     run = create(tmp_path)
     lifecycle.execute(run)
     change = set_limits(None, ["limits.max_trials=4"])
-    assert (change.run, change.is_running) == (run, False)
+    assert (change.run, change.is_running, change.ended) == (run, False, ("local",))
+    assert (result(run).state, len(result(run).trials)) == ("completed", 2)
     with Ledger() as ledger:
         record = ledger.run(run)
     prepare(record)
@@ -219,6 +225,35 @@ def test_a_run_that_does_not_go_on_has_them_when_it_is_resumed(tmp_path: Path) -
     assert set_limits(run, ["limits.max_trials=4"]).fields == {}
     prepare(record, ["limits.max_trials=5"])
     assert len(result(run).changes or ()) == 2
+
+
+def test_an_ended_run_stays_so_if_other_limits_start_nothing(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    run = create(tmp_path)
+    lifecycle.execute(run)
+    for name in ("set", "resume"):
+        set_limits(run, [f"limits.trial_timeout={len(name)}h"])
+        assert result(run).state == "completed"
+        with Ledger() as ledger:
+            prepare(ledger.run(run), ["limits.max_trials=1"] if name == "resume" else [])
+        assert result(run).state == "completed"
+        lifecycle.execute(run)
+        assert (result(run).state, len(result(run).trials)) == ("completed", 2)
+        with Ledger() as ledger:
+            assert not ledger.run(run).jobs[0].has_new_limits
+
+
+def test_a_job_that_has_ended_stays_so_while_another_goes_on(tmp_path: Path) -> None:
+    limits = {"trial_timeout": "0.1s", "max_failed_trials": 0}
+    run = create(tmp_path, "local", "ray", providers={"local": {"limits": limits}})
+    with executed(run, "ray"):
+        wait_until(lambda: lifecycle.results(run)[0].state == "failed")
+        assert set_limits(run, ["limits.max_trials=3"]).ended == ("local",)
+        wait_until(lambda: lifecycle.results(run)[1].study.limits.max_trials == 3)
+        assert lifecycle.results(run)[0].state == "failed"
+    local, ray = lifecycle.results(run)
+    assert (local.state, len(local.trials)) == ("failed", 1)
+    assert (ray.state, len(ray.trials)) == ("completed", 3)
 
 
 def test_a_change_that_comes_too_late_is_left_to_resume(
@@ -232,7 +267,7 @@ def test_a_change_that_comes_too_late_is_left_to_resume(
         if any(isinstance(event, Ended) and event.number == 2 for event in events):
             with Ledger() as other:
                 overrides = ["limits.max_trials=3"]
-                change_limits(other, run, overrides, new_change_id(), running=["local"])
+                change_limits(other, run, overrides, new_change_id(), is_running=True)
         append(ledger, run, provider, *events)
 
     with monkeypatch.context() as patch:
