@@ -26,15 +26,17 @@ MAPS = frozenset(
     [
         *("HyperParameters", "StaticHyperParameters", "TunedHyperParameters", "Environment"),
         *("labels", "custom", "environment_variables", "input_data", "predictions", "schema"),
+        *("environmentVariables", "inputs", "outputs", "searchSpace", "tags"),
     ]
 )
 """Fields whose keys are the user's own."""
 INTRO = """\
 # What rests on what
 
-cloudtune itself has never run against Amazon SageMaker, Google Vertex AI or IBM's services. What
-it knows about them comes from four sources. This page lists the source for each operation that
-cloudtune or its emulators use, and for each field of the answers that were recorded:
+cloudtune itself has never run against Amazon SageMaker, Google Vertex AI, Azure Machine Learning
+or IBM's services. What it knows about them comes from four sources. This page lists the source for
+each operation that cloudtune or its emulators use, and for each field of the answers that were
+recorded:
 
 - **recorded**, with the date of the newest answer: an answer that the live service gave to
   somebody else, in [tests/recordings](../tests/recordings/README.md). Tests replay each call
@@ -131,18 +133,29 @@ def page() -> str:
 def recorded_fields(service: str) -> dict[str, dict[str, str]]:
     """Return the newest date of each recorded field, by operation."""
     found: dict[str, dict[str, str]] = {}
+    operations: dict[str, dict[str, Any]] = DATA[service]["operations"]
+    names = {each.get("recorded as"): name for name, each in operations.items()}
     for file in sorted((RECORDINGS / service).glob("*.json")):
         recording = json.loads(file.read_text("utf-8"))
         if recording.get("emulated"):  # an emulator is no evidence
             continue
         for item in recording["sequence"]:
-            date = _date(recording, item)
-            operation = item["operation"].partition(" ")[0]
+            date, operation = _date(recording, item), item["operation"]
+            if _other_kind(item["answer"]):
+                continue
+            operation = names.get(operation) or operation.partition(" ")[0]
             dates = found.setdefault(operation, {})
             for path in fields(item["answer"]):
                 dates[path] = max(date, dates.get(path, ""))
             dates[""] = max(date, dates.get("", ""))
     return found
+
+
+def _other_kind(answer: Any) -> bool:
+    """Return whether an answer is a job of Azure of a kind that cloudtune does not use."""
+    properties: Any = answer.get("properties") if is_map(answer) else None
+    kind: Any = properties.get("jobType") if is_map(properties) else None
+    return kind not in {None, "Command", "Sweep"}
 
 
 def _date(recording: dict[str, Any], item: dict[str, Any]) -> str:
@@ -211,7 +224,9 @@ def _fields(name: str, about: dict[str, Any], entry: dict[str, Any], dates: dict
     for basis, paths in sorted(by_basis.items(), reverse=True):
         words = [path if " " in path else f"`{path}`" for path in sorted(paths)]
         text = f"- {basis}: {', '.join(words)}"
-        lines += textwrap.wrap(text, 118, subsequent_indent="  ", break_long_words=False)
+        lines += textwrap.wrap(
+            text, 118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
     return "\n".join(lines) + "\n"
 
 

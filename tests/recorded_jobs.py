@@ -39,7 +39,8 @@ def jobs_of(recording: Mapping[str, Any]) -> list[Job]:
         for key, document in _documents(answer, begin or f"call {number}"):
             job = jobs.setdefault(key, Job(key))
             job.answers.append((operation, document))
-            if operation.startswith("Create") and document is answer and item["status"] < 400:
+            is_creation = operation.startswith(("Create", "PUT jobs"))
+            if is_creation and document is answer and item["status"] < 400:
                 job.request |= _sent(item["request"])
     return [*jobs.values()]
 
@@ -70,6 +71,8 @@ def _name(document: Mapping[str, Any], parent: str = "") -> str:
     ids = [document.get(name) for name in NAMES if name in document]
     if is_map(metadata) and "id" in metadata:
         ids.append(metadata["id"])
+    if "systemData" in document and "id" in document:
+        ids.append(document["id"])
     if "createTime" in document and "name" in document:
         ids.append(document["name"])
     if "id" in document and "state" in document:

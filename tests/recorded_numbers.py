@@ -16,6 +16,12 @@ from cloudtune.study.yaml_reader import is_list, is_map
 from tests.recorded_jobs import NAMES, Job, Leaves, jobs_of, leaves_of, own_leaves
 
 _FIXED = {
+    "azure": (
+        *("systemData.createdAt", "properties.displayName", "properties.limits"),
+        *("properties.resources", "properties.distribution"),
+        *("properties.samplingAlgorithm", "properties.searchSpace", "properties.earlyTermination"),
+        *("properties.trial.resources",),
+    ),
     "sagemaker": (
         *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
         *("ResourceConfig", "StoppingCondition", "VpcConfig", "RetryStrategy", "CheckpointConfig"),

@@ -15,6 +15,7 @@ from scripts import evidence
 EMULATORS = {
     "sagemaker": ("cloudtune_sagemaker", "sagemaker"),
     "vertex": ("cloudtune_vertex", "vertex"),
+    "azure": ("cloudtune_azure", "azure"),
     "ibm": ("cloudtune_watson", "watson"),
 }
 

@@ -247,7 +247,7 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         recording("vertex", call("CreateHyperparameterTuningJob", {}), call("x", {"trials": 5})),
         "its answers are malformed",
     ),
-    "azure": (recording("azure", call("x", {})), ""),
+    "azure": (recording("azure", call("x", {})), "azure: malformed: KeyError('url')"),
 }
 """Files, each with what the replay says of it; nothing if it finds no difference.
 

@@ -13,11 +13,11 @@ from tests import recorded, recorded_numbers
 from tests.recorded_names import Names
 
 REPLAYED = {
+    "azure": "tests/cloudtune_azure/test_recordings.py",
     "sagemaker": "tests/cloudtune_sagemaker/test_recordings.py",
     "vertex": "tests/cloudtune_vertex/test_recordings.py",
     "ibm": "tests/cloudtune_watson/emulator/test_recordings.py",
 }
-LATER = {"azure": "only command jobs, code and environments are replayed, by tests/cloudtune_azure"}
 
 
 def test_there_are_recordings() -> None:
@@ -28,7 +28,7 @@ def test_there_are_recordings() -> None:
 def test_each_file_is_a_recording_of_a_service_that_is_replayed(file: Path) -> None:
     found = recorded.problems(file)
     assert not found, f"{file.name}: {'; '.join(found)}"
-    assert recorded.read(file)["service"] in {*REPLAYED, *LATER}
+    assert recorded.read(file)["service"] in REPLAYED
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,6 @@ def test_the_numbers_and_times_of_a_recording_are_possible(
     file: Path, record_property: recorded.Record
 ) -> None:
     recording = recorded.read(file)
-    service = recording["service"]
-    if service not in REPLAYED:
-        record_property(recorded.NOT_COMPARED, f"{file.stem}: all: {LATER.get(service, service)}")
-        return
     try:
         found = recorded_numbers.impossible(recording)
         named = recorded_numbers.uncompared(recording) | recorded.skipped(recording)

@@ -1,7 +1,8 @@
 """The calls of one workspace: jobs, code, environments, run history and MLflow.
 
 Paths and fields are those of recorded traffic (tests/recordings/azure), but for the list of jobs
-(Jobs - List of the REST API, read 2026-11-30) and MLflow, which no recording has.
+(Jobs - List of the REST API, read 2026-11-30) and MLflow, which are not verified against the live
+service.
 """
 
 from __future__ import annotations

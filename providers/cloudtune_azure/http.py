@@ -30,7 +30,7 @@ TIMEOUT = 60.0
 """Seconds to wait for a connection, and for the next part of a response."""
 MANAGEMENT = "https://management.azure.com/.default"
 """The scope of tokens for the manager and for the workspace's own services, as azureml-mlflow
-requests it; no recording shows the latter."""
+requests it; the latter is not verified against the live service."""
 STORAGE = "https://storage.azure.com/.default"
 """The scope of tokens for blobs."""
 _HOSTS = {

@@ -2,7 +2,8 @@
 
 Measurements go to the workspace's MLflow service by its REST API, without the package mlflow.
 The archive of a job carries this file in ``cloudtune/``, so it uses only the standard library and
-the syntax of Python 3.7. No recording shows these calls.
+the syntax of Python 3.7. These calls are not verified against the live
+service.
 """
 
 from __future__ import annotations

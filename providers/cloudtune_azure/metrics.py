@@ -1,7 +1,8 @@
 """Reads what the launcher, or the script itself, has logged to the run of a job in MLflow.
 
 ``runs/get`` returns the latest value of each metric, and ``metrics/get-history`` all values of one
-(mlflow.org/docs, REST API, read 2026-11-30; no recording has them).
+(mlflow.org/docs, REST API, read 2026-11-30; not verified against the live
+service).
 """
 
 from __future__ import annotations

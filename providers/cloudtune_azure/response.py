@@ -30,7 +30,8 @@ STATES: Mapping[str, TrialState] = {
 }
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
 _SERVICE_ERRORS = frozenset({"ServiceError", "SystemError"})
-"""The codes of run history for failures of the service, not of the script; no recording has one."""
+"""The codes of run history for failures of the service, not of the script: not verified against the
+live service."""
 _MAX_REASON = 1_000
 
 

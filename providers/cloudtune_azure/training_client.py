@@ -44,7 +44,7 @@ class AzureJobs:
     Names of jobs are cloudtune's own: a second job with the same name is an update of the first.
     """
 
-    enforces_trial_timeout = False  # whether the service's limit counts the queue is not known
+    enforces_trial_timeout = False  # whether the service's limit counts the queue is not verified
     hidden_seconds = 0.0
 
     def __init__(

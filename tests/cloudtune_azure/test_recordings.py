@@ -182,8 +182,12 @@ def kind_of(item: Mapping[str, Any]) -> str:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_emulator_answers_as_recorded(tmp_path: Path, file: Path) -> None:
     emulator = Emulator(tmp_path)
-    found = list(Replay(emulator, recorded.read(file)).differences())
-    emulator.app.close()
+    try:
+        found = list(Replay(emulator, recorded.read(file)).differences())
+    except recorded.MALFORMED as error:
+        pytest.fail(f"{file.stem}: malformed: {error!r}")
+    finally:
+        emulator.app.close()
     assert not found, "\n".join(found)
 
 

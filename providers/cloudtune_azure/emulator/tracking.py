@@ -1,7 +1,7 @@
 """The calls of MLflow's REST API that the launcher and its readers make.
 
-Fields as in MLflow's own reference (mlflow.org/docs, REST API, read 2026-11-30). No recording shows
-what Azure answers.
+Fields as in MLflow's own reference (mlflow.org/docs, REST API, read 2026-11-30). What Azure
+answers is not verified against the live service.
 """
 
 from __future__ import annotations
