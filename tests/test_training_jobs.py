@@ -126,7 +126,7 @@ def test_a_job_that_is_missing_in_the_list_is_read(service: Any) -> None:
 
 
 def test_a_poll_of_a_hundred_jobs_takes_few_calls(service: Any) -> None:
-    """The numbers of docs/how-it-works.md and docs/side-by-side.md."""
+    """The numbers of docs/how-it-works.md and docs/services.md."""
     jobs = service.training_jobs()
     starts = [
         Started(number, time.time(), {"lr": 0.5, "kind": "true"}, id=jobs.job_name(number, 1))

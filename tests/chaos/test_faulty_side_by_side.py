@@ -15,7 +15,7 @@ from cloudtune.emulation.process import read_fault_plans
 if TYPE_CHECKING:
     from .conftest import Home
 
-PAGE = Path(__file__).parents[2] / "docs" / "side-by-side.md"
+PAGE = Path(__file__).parents[2] / "docs" / "emulators.md"
 
 
 def documented() -> tuple[list[str], str]:

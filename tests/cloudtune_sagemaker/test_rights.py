@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 
 from cloudtune.planning.planner import plan
-from cloudtune.study.loader import loads
 from cloudtune.study.schema import Mode
 from cloudtune_sagemaker import rights
 from cloudtune_sagemaker.emulator.policies import decide
@@ -98,17 +95,11 @@ def test_unknown_names_are_placeholders(tmp_path: Path) -> None:
     assert "arn:aws-cn:sagemaker:cn-north-1:{{account}}:" in text
 
 
-def test_the_page_shows_the_printed_policies(tmp_path: Path) -> None:
-    text = PAGE.read_text("utf-8")
-    study = loads(next(body for body in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)))
-    planned = plan(study, "sagemaker", base=tmp_path)
-    before, heading, section = text.partition("## Minimum permissions\n")
-    section, following, after = section.partition("\n## ")
-    shown = iter(each.text for each in policies(planned))
-    renewed = re.sub(r"(?<=```json\n).*?(?=\n```)", lambda _: next(shown), section, flags=re.DOTALL)
-    if os.environ.get("CLOUDTUNE_RENEW"):
-        PAGE.write_text(before + heading + renewed + following + after, "utf-8")
-    assert section == renewed
+def test_the_page_lists_the_rights() -> None:
+    section = PAGE.read_text("utf-8").partition("## Minimum permissions\n")[2].partition("\n## ")[0]
+    actions = {each.action for each in (*rights.CALLER, *rights.ROLE)}
+    names = {each: each.removeprefix("sagemaker:") for each in actions}
+    assert {each for each, name in names.items() if f"{name}`" not in section} == set()
 
 
 def _job(name: str) -> str:
