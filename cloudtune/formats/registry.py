@@ -26,7 +26,6 @@ _MODULES = {
     "nni": "cloudtune.formats.nni:NniFormat",
     "ai-platform": "cloudtune.formats.ai_platform:AiPlatformFormat",
     "wandb": "cloudtune.formats.wandb:WandbFormat",
-    "azure": "cloudtune.formats.azure:AzureFormat",
     "ibm-experiments": "cloudtune.formats.ibm_experiments:ExperimentsFormat",
     "hydra": "cloudtune.formats.hydra:HydraFormat",
     "katib": "cloudtune.formats.katib:KatibFormat",

@@ -23,6 +23,7 @@ from cloudtune_azure.request_fields import STUDY_FIELDS
 from cloudtune_azure.settings import AzureSettings
 
 if TYPE_CHECKING:
+    from cloudtune.formats import Format
     from cloudtune.provider import JobContext, Plan, TrainingJobs
     from cloudtune.provider.trial_files import TrialFiles
     from cloudtune.provider.uploads import Uploads
@@ -50,6 +51,13 @@ class AzureProvider(BaseProvider[AzureSettings]):
     )
     study_fields = STUDY_FIELDS
 
+    @property
+    def formats(self) -> Sequence[Format]:
+        """Sweep jobs and AutoML jobs, in the YAML of `az ml`."""
+        from cloudtune_azure.native import AzureFormat
+
+        return [AzureFormat()]
+
     def lookup(self, study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
         """Return what is known of the workspace; does not call it."""
         from cloudtune_azure.lookup import lookup
@@ -68,7 +76,7 @@ class AzureProvider(BaseProvider[AzureSettings]):
         self, fitted: FittedStudy, mode: Mode, settings: AzureSettings, facts: Facts
     ) -> Json:
         """Return the request of the job of each trial."""
-        from cloudtune_azure.request import request
+        from cloudtune_azure.request.training_job import request
 
         return request(fitted.study, settings, facts)
 

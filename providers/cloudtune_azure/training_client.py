@@ -26,7 +26,7 @@ from cloudtune_azure.console import log_address, tracking_address
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.launcher_contract import AFTER_STEP
 from cloudtune_azure.metrics import Curve
-from cloudtune_azure.request import CHECKPOINT, JOB, command, outputs_folder, run_tag
+from cloudtune_azure.request.training_job import CHECKPOINT, JOB, command, outputs_folder, run_tag
 from cloudtune_azure.settings import AzureSettings
 
 POLL_SECONDS = 15.0

@@ -8,7 +8,7 @@ from cloudtune.provider import JobContext, Plan
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
 from cloudtune.results import Started
 from cloudtune_azure.client import AzureClient
-from cloudtune_azure.request import outputs_folder
+from cloudtune_azure.request.training_job import outputs_folder
 from cloudtune_azure.settings import AzureSettings
 from cloudtune_azure.storage import BlobStorage
 

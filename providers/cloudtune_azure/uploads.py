@@ -21,7 +21,12 @@ from cloudtune.provider.uploads import Uploads, list_input, upload_once
 from cloudtune_azure import launcher_contract
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import PROVIDER
-from cloudtune_azure.request import ARCHIVE, environment_version, input_variables, outputs_folder
+from cloudtune_azure.request.training_job import (
+    ARCHIVE,
+    environment_version,
+    input_variables,
+    outputs_folder,
+)
 from cloudtune_azure.settings import AzureSettings
 from cloudtune_azure.storage import BlobStorage, call, container_client
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune_azure.request import quote
+from cloudtune_azure.request.training_job import quote
 from tests.cloudtune_azure.support import plan_of, study_of
 
 ID = (

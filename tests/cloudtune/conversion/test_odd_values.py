@@ -23,7 +23,10 @@ FILES = {
     "ai-platform": [
         FORMATS / "ai_platform" / name for name in ("reference.yaml", "job.json", "optimizer.json")
     ],
-    "azure": [FORMATS / "azure" / f"{name}.yaml" for name in ("nested", "bandit", "automl-image")],
+    "azure": [
+        TESTS / "cloudtune_azure" / "native" / f"{name}.yaml"
+        for name in ("nested", "bandit", "automl-image")
+    ],
     "configspace": [
         FORMATS / "configspace" / f"{name}.json"
         for name in ("ranges", "choices", "conditional", "comparisons", "or", "forbidden", "old")

@@ -16,6 +16,8 @@ from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
 from tests.document_equality import Equalities, any_match, changes, differences
 
+TESTS = Path(__file__).parents[2]
+
 
 def unchanged(document: dict[str, Any]) -> dict[str, Any]:
     return document
@@ -33,7 +35,8 @@ class ForeignFiles:
 
     @property
     def folder(self) -> Path:
-        return Path(__file__).parent / self.name
+        own = Path(__file__).parent / self.name
+        return own if own.exists() else TESTS / f"cloudtune_{self.name}" / "native"
 
     @property
     def names(self) -> list[str]:

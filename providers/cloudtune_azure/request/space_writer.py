@@ -6,16 +6,20 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from cloudtune.dialect.native import Native, map_at
-from cloudtune.dialect.ranges import choice_values, logarithm
-from cloudtune.formats.azure.names import is_automl, log_base
-from cloudtune.formats.azure.short import is_short, read_short
-from cloudtune.formats.branches import Branches, Named, local_name
-from cloudtune.formats.fields import Json
-from cloudtune.study.schema import CategoricalParameter, FloatParameter, IntParameter, Parameter
-from cloudtune.study.search_space import list_values
-from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.formats import Branches, Named, Native, choice_values, local_name, logarithm, map_at
+from cloudtune.provider import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Json,
+    Parameter,
+    Study,
+    is_list,
+    is_map,
+    list_values,
+)
+from cloudtune_azure.native.names import is_automl, log_base
+from cloudtune_azure.native.short import is_short, read_short
 
 
 class SpaceWriter:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cloudtune.formats.azure.code import read_code
-from cloudtune.formats.azure.names import (
+from cloudtune.formats import (
+    DocumentReader,
+    Fields,
+    StudyDraft,
+    compact,
+    placeholder_names,
+    report_call,
+)
+from cloudtune.provider import Json, is_map
+from cloudtune_azure.native.code import read_code
+from cloudtune_azure.native.names import (
     ALGORITHMS,
     AUTOML_METRICS,
-    HOME,
     MAX_TRIALS,
     MAXIMIZED,
     RULES,
     is_automl,
     log_base,
 )
-from cloudtune.formats.azure.search_space import SpaceReader, read_alternatives
-from cloudtune.formats.fields import Fields, Json
-from cloudtune.formats.model import DocumentReader, StudyDraft, compact, report_call
-from cloudtune.study.validation.trial_spec import placeholder_names
-from cloudtune.study.yaml_reader import is_map
+from cloudtune_azure.native.search_space import SpaceReader, read_alternatives
+from cloudtune_azure.settings import NAME
 
 
 class JobReader(DocumentReader):
@@ -49,7 +54,7 @@ class JobReader(DocumentReader):
         self._code()
         if document.peek("type") == "sweep":
             document.take("type")
-        return self._finish(HOME)
+        return self._finish(NAME)
 
     def _search_space(self) -> None:
         document = self._document

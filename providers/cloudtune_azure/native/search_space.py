@@ -6,12 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from cloudtune.formats.azure.short import is_short, read_short
-from cloudtune.formats.branches import Definitions
-from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import keep_whole, take_exponents, take_quantized
-from cloudtune.formats.values import typed
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.formats import (
+    Definitions,
+    Fields,
+    Report,
+    keep_whole,
+    take_exponents,
+    take_quantized,
+    typed,
+)
+from cloudtune.provider import Json, is_list, is_map
+from cloudtune_azure.native.short import is_short, read_short
 
 _NORMAL = frozenset(["normal", "lognormal", "qnormal", "qlognormal"])
 _RANGES = frozenset(["uniform", "loguniform", "quniform", "qloguniform"])

@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cloudtune.errors import StudyError
-from cloudtune.formats.documents import parse_documents
-from cloudtune.formats.fields import Json
-from cloudtune.study.yaml_reader import is_list
+from cloudtune.formats import StudyError, parse_documents
+from cloudtune.provider import Json, is_list
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 _KEYS: dict[str, tuple[str, ...]] = {

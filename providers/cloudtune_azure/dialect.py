@@ -9,36 +9,44 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from cloudtune.diagnostics import Finding, Note
-from cloudtune.dialect.code import other_sources, source_address
-from cloudtune.dialect.model import Dialect
-from cloudtune.dialect.native import Native, map_at, native_of, option_entries, take_block
-from cloudtune.dialect.ranges import LINEAR_AND_LOG
-from cloudtune.dialect.words import Words, inverse
-from cloudtune.fitting.capabilities import NOTHING, Adjustment
-from cloudtune.fitting.fit import FittedStudy
-from cloudtune.formats.azure.code import read_code
-from cloudtune.formats.azure.names import ALGORITHMS, HOME, RULES, SCHEMA, is_automl
-from cloudtune.formats.azure.search_space import SpaceReader
-from cloudtune.formats.azure.short import is_short, read_short
-from cloudtune.formats.azure.space_writer import (
-    SpaceWriter,
-    exponent_base,
-    option_key,
-    sweep_of,
+from cloudtune.formats import (
+    LINEAR_AND_LOG,
+    NOTHING,
+    Branches,
+    Dialect,
+    Native,
+    Report,
+    Words,
+    compact,
+    inverse,
+    map_at,
+    native_of,
+    option_entries,
+    other_sources,
+    read_alone,
+    source_address,
+    take_block,
 )
-from cloudtune.formats.branches import Branches
-from cloudtune.formats.fields import Json, Report
-from cloudtune.formats.kept import read_alone
-from cloudtune.formats.model import compact
-from cloudtune.study.schema import (
+from cloudtune.provider import (
+    Adjustment,
     BoolParameter,
     CategoricalParameter,
+    Finding,
+    FittedStudy,
+    Json,
+    Note,
     Parameter,
+    Study,
+    format_value,
+    is_map,
+    list_values,
 )
-from cloudtune.study.search_space import format_value, list_values
-from cloudtune.study.study import Study
-from cloudtune.study.yaml_reader import is_map
+from cloudtune_azure.native.code import read_code
+from cloudtune_azure.native.names import ALGORITHMS, RULES, SCHEMA, is_automl
+from cloudtune_azure.native.search_space import SpaceReader
+from cloudtune_azure.native.short import is_short, read_short
+from cloudtune_azure.request.space_writer import SpaceWriter, exponent_base, option_key, sweep_of
+from cloudtune_azure.settings import NAME
 
 _PARAMETER = r"(\$\{\{\s*search_space\.([^\s{}]+)\s*\}\})"
 """How a command names a parameter."""
@@ -192,12 +200,12 @@ def _trial(study: Study, names: list[str]) -> Json:
         return {}
     values = [f"--{name} ${{{{search_space.{name}}}}}" for name in names]
     values += [f"--{name} {shlex.quote(str(value))}" for name, value in study.constants.items()]
-    code = source_address(study, HOME) or "."
+    code = source_address(study, NAME) or "."
     return {"code": code, "command": " ".join([shlex.join(program), *values])}
 
 
 def _native(study: Study) -> Native:
-    rest = native_of(study, HOME)
+    rest = native_of(study, NAME)
     block, base = take_block(rest, "search_space"), exponent_base(rest)
 
     def reread(entry: Any) -> Json | None:
@@ -225,7 +233,7 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     if study.limits.max_trials is None and not automl:
         yield Note("limits.max_trials", "absent: Azure needs max_total_trials; set it", "warning")
     yield from _condition_rules(Branches(study), native, automl=automl)
-    yield from other_sources(study, HOME)
+    yield from other_sources(study, NAME)
     yield from _dangling_references(study, rest)
     yield from _code_rules(study, rest, automl=automl)
 
@@ -236,7 +244,7 @@ def _dangling_references(study: Study, rest: Json) -> Iterator[Note]:
     for reference, name in dict.fromkeys(re.findall(_PARAMETER, command)):
         if name not in study.parameters:
             text = f"uses {reference}, of a parameter that is gone: remove it"
-            yield Note(f"providers.{HOME}.native.trial.command", text, "warning")
+            yield Note(f"providers.{NAME}.native.trial.command", text, "warning")
 
 
 def _condition_rules(branches: Branches, native: Native, *, automl: bool) -> Iterator[Finding]:
@@ -256,7 +264,7 @@ def _code_rules(study: Study, rest: Json, *, automl: bool) -> Iterator[Finding |
         command = "" if trial.script or trial.module else "a command and "
         needs = f"{command}an environment in trial and a compute"
         text = f"incomplete: Azure needs {needs}; add them to the file"
-        yield Note(f"providers.{HOME}.native", text, "warning")
+        yield Note(f"providers.{NAME}.native", text, "warning")
     if _keeps_code(study, rest):
         return
     for path, value, place in (
@@ -302,7 +310,7 @@ _WORDS = Words(
     automatic="median",
 )
 AZURE = Dialect(
-    name=HOME,
+    name=NAME,
     title="Azure",
     capabilities=replace(
         _CAPABILITIES,

@@ -6,12 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.formats.fields import Json
-from cloudtune.formats.values import parse_number
-from cloudtune.study.schema import StoppingRule
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.formats import StoppingRule, parse_number
+from cloudtune.provider import Json, is_map
 
-HOME = "azure"
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
 ALGORITHMS = {"random": "random", "grid": "grid", "bayesian": "bayesian"}
 """The strategy of each sampling algorithm."""

@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.formats.fields import Json
-from cloudtune.study.yaml_reader import is_map
+from cloudtune.provider import Json, is_map
 
 _REFERENCE = re.compile(r"\$\{\{\s*(inputs|search_space)\.(\w+)\s*\}\}")
 _OPERATORS = frozenset("();<>|&")

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from cloudtune.formats.azure.names import HOME, is_rest, sweep_steps
-from cloudtune.formats.fields import Fields, Json, refusals
-from cloudtune.formats.model import Format, StudyDraft
+from cloudtune.formats import Fields, Format, StudyDraft, refusals
+from cloudtune.provider import Json
+from cloudtune_azure.native.names import is_rest, sweep_steps
+from cloudtune_azure.settings import NAME
 
 if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
+    from cloudtune.formats import Dialect
 
 
 class AzureFormat(Format):
     """Sweep jobs and AutoML jobs of Azure Machine Learning."""
 
-    name = HOME
+    name = NAME
     title = "an Azure Machine Learning sweep job"
     source = (
         "https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep, "
@@ -51,7 +52,7 @@ class AzureFormat(Format):
 
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
-        from cloudtune.formats.azure.reader import JobReader
+        from cloudtune_azure.native.reader import JobReader
 
         for name in sweep_steps(document.original):
             reason = "a step of a pipeline: write the step into a file of its own, with type: sweep"
@@ -65,6 +66,6 @@ class AzureFormat(Format):
 
     @override
     def dialect(self) -> Dialect:
-        from cloudtune.formats.azure.dialect import AZURE
+        from cloudtune_azure.dialect import AZURE
 
         return AZURE

@@ -1,0 +1,1 @@
+"""Translates a study into the requests of jobs."""
