@@ -107,6 +107,11 @@ def complete_limits(_context: click.Context, _parameter: click.Parameter, typed:
     return [path for path in _block_paths("limits") if path.startswith(typed)]
 
 
+def complete_confirm(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the paths of the block ``confirm``, for ``--set``."""
+    return [path for path in _block_paths("confirm") if path.startswith(typed)]
+
+
 def complete_paths(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the paths of fields, for ``--set``; also those of the study that was typed before."""
     if "=" in typed:

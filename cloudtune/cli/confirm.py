@@ -14,6 +14,7 @@ from cloudtune.cli.options import (
     emulate_option,
     examples,
     json_option,
+    metric_option,
     run_argument,
 )
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     "cloudtune confirm",
     "cloudtune confirm k7f2 --top 3 --seeds 20 --baseline",
     "cloudtune confirm k7f2 --ablate",
+    "cloudtune confirm k7f2 --set confirm.metric=test_accuracy --set confirm.goal=maximize",
     "cloudtune confirm k7f2 --on slurm --fixed --seeds 5",
 )
 @click.command()
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Repeat the best trial with one parameter at a time back at its default.",
 )
+@metric_option
 @click.option("--max-cost", metavar="AMOUNT", help="End before this cost, such as '25 USD'.")
 @emulate_option
 @click.option("--detach", is_flag=True, help="Run in the background, and return at once.")
@@ -75,6 +78,7 @@ def confirm(
     fixed: bool,
     baseline: bool,
     ablate: bool,
+    overrides: tuple[str, ...],
     max_cost: str | None,
     emulate: bool,
     detach: bool,
@@ -99,7 +103,7 @@ def confirm(
 
     if ablate and baseline:
         raise UsageError("--ablate and --baseline contradict each other")
-    options = ConfirmOptions(top, seeds or 10, fixed, baseline, ablate, max_cost)
+    options = ConfirmOptions(top, seeds or 10, fixed, baseline, ablate, max_cost, overrides)
     plans = plan_confirmation(run, options, on=on, emulate=emulate)
     if not (fixed or baseline) and (reason := why_needless(plans[0])):
         text = "--fixed confirms it anyway"
@@ -133,6 +137,8 @@ def _describe_plan(plans: Sequence[Plan]) -> str:
     where = " and ".join(each.provider for each in plans)
     text = f"run {plans[0].facts.run_id}: {count} settings with {seeds} seeds on {where}, "
     text += f"{trials} trials"
+    if plans[0].study.objectives[0].metric != plan.search_metric:
+        text += f", decided by {plans[0].study.objectives[0].metric} ({plan.goal})"
     costs = [f"cost on {each.provider}: {describe_cost(each)}" for each in plans]
     ends = plans[0].study.to_json()["limits"]
     limits = [f"{name} {ends[name]}" for name in ("max_cost", "timeout") if name in ends]

@@ -13,7 +13,7 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, cast
 
 import click
 from pydantic import Field
@@ -206,15 +206,20 @@ async def confirm(
     seeds: int = 10,
     baseline: bool = True,
     *,
+    metric: str = "",
+    goal: Literal["", "maximize", "minimize"] = "",
     on: list[str] | None = None,
     emulate: bool = False,
 ) -> Answer:
     """Save a plan that repeats the best trials with new seeds, with its price; starts nothing.
 
     `name` is a new name for the plan. It is for the provider of the best trial, or for those of
-    `on`. Run it with the tool run; afterward, report and results say whether the gain is real.
+    `on`. `metric` and `goal` replace those that the study names in `confirm`. Run it with the tool
+    run; afterward, report and results say whether the gain is real.
     """
     flags = [f"--top={top}", f"--seeds={seeds}", "--baseline" if baseline else "--fixed"]
+    flags += [f"--set=confirm.metric={json.dumps(metric)}"] if metric else []
+    flags += [f"--set=confirm.goal={goal}"] if goal else []
     flags += [*_each("--on", on), *(["--emulate"] if emulate else [])]
     return await _save(name, "confirm", flags, run)
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cloudtune.cli.completion import (
+    complete_confirm,
     complete_limits,
     complete_paths,
     complete_providers,
@@ -56,6 +57,11 @@ filter_option = _provider_option("Only runs with a job on this provider (repeata
 set_option = _set_option("Override a field of the study", complete_paths)
 place_option = _set_option(
     "Override a setting of the provider", complete_paths, "providers.sagemaker.region=eu-west-1"
+)
+metric_option = _set_option(
+    "Override confirm or trial.metrics of the study",
+    complete_confirm,
+    "confirm.metric=test_accuracy",
 )
 limit_option = _set_option("Change a limit", complete_limits)
 strict_option = click.option(

@@ -205,7 +205,7 @@ def explain(
     predicted_best, least_certain = model.explore() if model else (None, None)
     top = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
     own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
-    decides = found or decisive(own)
+    decides = found or decisive([each for each in own if each.metric == objective.metric])
     return Explanation(
         run=job.run,
         provider=job.provider,

@@ -10,8 +10,9 @@ from cloudtune.confirmation.analysis import ConfirmationResult
 def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
     """Return the confirmation that decides which trial of a job to take, None if none does.
 
-    It is the one that repeated its trial with the most seeds, of those that have compared at least
-    two trials if there are any; then the latest. Real services count more than emulators. A trial
+    Those compete that measured the metric of the latest one: the one decides that repeated its
+    trial with the most seeds, then the latest. Confirmations at real services are preferred to
+    those at emulators, and those that have compared at least two trials to others. A trial
     that breaks a constraint in another confirmation is not taken. Incomplete confirmations,
     ablations, and those of a search that has found a better trial since do not decide.
 
@@ -26,11 +27,23 @@ def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
         if candidate.broken and candidate.number is not None
     }
 
-    def weight(result: ConfirmationResult) -> tuple[bool, bool, int]:
+    def weight(result: ConfirmationResult) -> tuple[bool, bool]:
         measured = sum(c.role == "candidate" and c.seeds > 0 for c in result.candidates)
-        return not result.emulated, measured > 1, result.taken.seeds if result.taken else 0
+        return not result.emulated, measured > 1
 
     current = [each for each in complete if each.newer is None]
     taking = [each for each in current if each.taken and each.taken.number not in broken]
-    refusing = [each for each in current if each.none_keeps]
-    return max(reversed(taking or refusing), key=weight, default=None)
+    eligible = taking or [each for each in current if each.none_keeps]
+    most = max(map(weight, eligible), default=None)
+    preferred = [each for each in eligible if weight(each) == most]
+    same = [each for each in preferred if is_decided_alike(each, preferred[-1])]
+    return max(reversed(same), key=_seeds, default=None)
+
+
+def _seeds(result: ConfirmationResult) -> int:
+    return result.taken.seeds if result.taken else 0
+
+
+def is_decided_alike(one: ConfirmationResult, other: ConfirmationResult) -> bool:
+    """Return whether the same metric decides, with the same goal."""
+    return (one.metric, one.goal) == (other.metric, other.goal)

@@ -63,7 +63,11 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         again = f"`cloudtune confirm {result.confirms}` repeats it"
         yield "Outdated", f"{text}, so this does not decide. {again}."
     if taken is None and not result.none_keeps:
-        yield "Result", f"No confirming trial has measured {result.metric}."
+        text = f"No confirming trial has measured {result.metric}."
+        if result.metric != result.search_metric:
+            other = f"`cloudtune confirm {result.confirms} --set confirm.metric=NAME`"
+            text += f" If that is not its name in the script: {other}."
+        yield "Result", text
         return
     if result.deterministic:
         yield (

@@ -16,6 +16,9 @@ from cloudtune.study.study import Study
 if TYPE_CHECKING:
     from cloudtune.results.model import Measurement
 
+MISSING_METRIC = "the script ended without reporting"
+"""How the reason of a trial starts that did not measure the objective."""
+
 
 def objective_values(
     study: Study, measurements: Sequence[Mapping[str, float]]
@@ -142,14 +145,18 @@ def explain_missing_objective(
     """
     for objective in study.objectives:
         if not any(objective.metric in m.metrics for m in measurements):
-            details = remark or _describe_metrics(study, objective.metric, measurements)
-            return f"the script ended without reporting {objective.metric} ({details})"
+            details = _describe_metrics(study, objective.metric, measurements, remark)
+            return f"{MISSING_METRIC} {objective.metric} ({details})"
     return explain_divergence(study, measurements) or "the objective was not measured"
 
 
-def _describe_metrics(study: Study, missing: str, measurements: Sequence[Measurement]) -> str:
+def _describe_metrics(
+    study: Study, missing: str, measurements: Sequence[Measurement], remark: str
+) -> str:
     """Return what a script reported instead, and the expressions that matched nothing."""
     names = ", ".join(dict.fromkeys(name for m in measurements for name in m.metrics))
+    if remark:
+        return f"{remark}; it reported {names}" if names else remark
     if not (expressions := study.trial.metrics.get(missing)):
         remedy = (
             "it reported no metrics: call report(), or give trial.metrics an expression that finds "

@@ -24,11 +24,13 @@ from cloudtune.runs.reference_settings import changes, with_baseline
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.constraints import outcome_constraints
+from cloudtune.study.loader import apply_overrides
 from cloudtune.study.quantities import parse_money
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 
+_CHANGEABLE = ("confirm=", "confirm.", "trial.metrics=", "trial.metrics.")
 _CLEAR_LEAD = 4.0
 """The lead of a winner, in standard deviations of a difference, that seeds do not explain."""
 _MAX_SEED = 1_000_000
@@ -48,6 +50,8 @@ class ConfirmOptions:
     baseline: bool = False
     ablate: bool = False
     max_cost: str | None = None
+    overrides: tuple[str, ...] = ()
+    """Other values of ``confirm`` or ``trial.metrics`` than in the study, as ``PATH=VALUE``."""
 
 
 def plan_confirmation(
@@ -63,13 +67,19 @@ def plan_confirmation(
         emulate: Whether to use emulators; as in the run if no provider is given.
 
     Raises:
-        UsageError: If the run has nothing to confirm.
+        UsageError: If the run has nothing to confirm, or an override changes another block.
         StudyError: If the study does not fit, such as its settings of another provider.
     """
+    for override in options.overrides:
+        if not override.startswith(_CHANGEABLE):
+            raise UsageError(
+                f"only confirm and trial.metrics can be set for a confirmation, not {override}"
+            )
     with Ledger() as ledger:
         record = ledger.run(confirmed_run(run))
         jobs = [(job, list(trials)) for job, trials in read_results(record.id)]
         job, completed = _best_job(record, jobs)
+        job = replace(job, study=apply_overrides(job.study, options.overrides))
         facts = next(each.plan["facts"] for each in record.jobs if each.provider == job.provider)
         source = ledger.job_folder(record.id, job.provider) / "source"
         taken = set(ledger.run_ids())

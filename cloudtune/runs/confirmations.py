@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
-from cloudtune.confirmation.choice import decisive
+from cloudtune.confirmation.choice import decisive, is_decided_alike
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
@@ -61,10 +61,16 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
-    deciding = [each for each in own if each.complete and each.newer is None]
-    others = sum(not each.is_ablation for each in deciding) - 1
-    if others:
-        text += f"; {format_count(others, 'other confirmation')} used fewer seeds of its trial"
+    others = [
+        each
+        for each in own
+        if each.complete and each.newer is None and not each.is_ablation and each.run != found.run
+        if each.taken or each.none_keeps
+    ]
+    if alike := sum(is_decided_alike(each, found) for each in others):
+        text += f"; {format_count(alike, 'other confirmation')} used fewer seeds of its trial"
+    if metrics := {each.metric: None for each in others if not is_decided_alike(each, found)}:
+        text += f"; others, decided by {' and '.join(metrics)}, do not count"
     return taken.number, text
 
 

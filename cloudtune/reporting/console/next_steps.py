@@ -10,6 +10,7 @@ from cloudtune.engine.limit_tracker import TIMEOUT_REASON
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import changed_since
 from cloudtune.results.model import job_state
+from cloudtune.results.objective import MISSING_METRIC
 from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.quantities import format_count
 
@@ -64,6 +65,9 @@ def _hints_after_failures(result: StudyResult, resume: str) -> list[str]:
     from cloudtune.comparison.next_steps import fails_again
 
     if fails_again(result):
+        if result.confirmation and result.trials[0].reason.startswith(MISSING_METRIC):
+            run = result.confirmation.run
+            return [f"name another metric: cloudtune confirm {run} --set confirm.metric=NAME"]
         return ["correct the script or the study, and start a new run: this one keeps its copies"]
     hints = ["if the script or the study is wrong, start a new run: this one keeps its copies"]
     if resume:

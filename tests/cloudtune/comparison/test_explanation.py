@@ -610,12 +610,14 @@ def test_the_noise_floor_is_that_of_the_confirmation_that_decides() -> None:
             each.name: None for each in dataclasses.fields(ConfirmationResult)
         }
         values |= {"confirms": "r", "searched_on": "local", "complete": True, "take": 0}
-        values |= {"candidates": (taken,), "noise_floor": noise_floor, **fields}
+        values |= {"candidates": (taken,), "noise_floor": noise_floor}
+        values |= {"metric": result.study.objectives[0].metric, **fields}
         return ConfirmationResult(**values)
 
     assert "cloudtune confirm r" in floor()
     assert "up to 0.25 apart" in floor(confirmed(10, 0.25), confirmed(2, 0.75))
     assert "up to 0.25 apart" in floor(confirmed(2, 0.25), confirmed(9, 0.75, searched_on="ray"))
+    assert "up to 0.25 apart" in floor(confirmed(2, 0.25), confirmed(9, 0.75, metric="other"))
     for text in (floor(confirmed(1, None)), floor(confirmed(9, 0.5, complete=False))):
         assert text == "Unknown: no confirmation has measured it."
 

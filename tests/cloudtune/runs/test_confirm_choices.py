@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,91 @@ def test_a_search_that_has_found_a_better_trial_since_is_not_decided(
     capsys.readouterr()
     assert call("results", run, "--best", "--as", "json") == 0
     assert f"run {run}-confirm-2 repeated the best trials" in capsys.readouterr().err
+
+
+HELD_OUT = """\
+import os
+from cloudtune.trial import params, report
+x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
+report(m=-x + seed % 100 / 1000)
+if os.environ.get("CLOUDTUNE_CONFIRM") == "1":
+    report(test_m=x + seed % 10 / 1000)
+    print(f"printed_m={x}")
+"""
+TYPO = "tset_m"
+
+
+def best(run: str, capsys: pytest.CaptureFixture[str]) -> tuple[Any, str]:
+    """Return the parameters of the best trial of a run, and the note of why."""
+    capsys.readouterr()
+    assert call("results", run, "--best", "--as", "json") == 0
+    printed = capsys.readouterr()
+    return json.loads(printed.out)["x"], printed.err
+
+
+@pytest.mark.parametrize("confirm", [{}, {"confirm": TYPO}])
+def test_the_metric_that_decides_can_be_set_when_the_search_is_paid_for(
+    confirm: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = search(HELD_OUT, **confirm)
+    if confirm:
+        assert call("confirm", run) == 4
+        printed = capsys.readouterr()
+        assert f"`cloudtune confirm {run} --set confirm.metric=NAME`" in printed.out
+        assert f"cloudtune confirm {run} --set confirm.metric=NAME" in printed.err
+        assert "start a new run" not in printed.err
+        assert "it reported m, test_m" in printed.out
+    assert best(run, capsys) == (3, "")
+    assert call("confirm", run, "--set", "confirm.metric=test_m", "-o", "saved.json") == 0
+    assert "decided by test_m (minimize)" in capsys.readouterr().err
+    assert call("run", "saved.json") == 0
+    x, note = best(run, capsys)
+    assert x == 1
+    assert f"run {run}-confirm" in note
+    assert "do not count" not in note
+    assert call("report", run, "--as", "markdown") == 0
+    assert "**Best: trial 1, test\\_m 1." in capsys.readouterr().out
+    expression = r"trial.metrics.printed_m=^printed_m=(\d+)"
+    more = ["--set", "confirm.metric=printed_m", "--set", expression]
+    assert call("confirm", run, *more, "--set", "confirm.goal=maximize", "--fixed") == 0
+    assert best(run, capsys)[0] == 3
+
+
+def test_confirmations_by_another_metric_do_not_outweigh_the_latest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search(HELD_OUT)
+    by_test, note = ["--set", "confirm.metric=test_m"], ""
+    for number, (options, taken) in enumerate(
+        [
+            (["--seeds", "6", "--fixed"], 3),
+            ([*by_test, "--seeds", "2"], 1),
+            ([*by_test, "--set", "confirm.goal=maximize", "--seeds", "2"], 3),
+            ([*by_test, "--seeds", "3", "--fixed"], 1),
+            (["--set", f"confirm.metric={TYPO}"], 1),  # it measures nothing
+        ]
+    ):
+        assert call("confirm", run, *options) == (4 if number == 4 else 0)
+        x, note = best(run, capsys)
+        assert x == taken
+        others = re.findall("others, decided by (.*), do not count", note)
+        assert others == [[], ["m"], ["m and test_m"], ["m and test_m"], ["m and test_m"]][number]
+    assert "1 other confirmation used fewer seeds" in note
+    assert call("explain", run) == 0
+    assert "Unknown" not in capsys.readouterr().out.partition("Noise floor")[2]
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("strategy.seed=1", "only confirm and trial.metrics can be set"),
+        ("confirm.metrc=a", "did you mean metric?"),
+        ("confirm.metric=m", "m is the objective"),
+    ],
+)
+def test_only_what_decides_can_be_set(
+    override: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = search()
+    assert call("confirm", run, "--set", override) == 1
+    assert problem in capsys.readouterr().err
