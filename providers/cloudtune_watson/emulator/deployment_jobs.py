@@ -2,7 +2,7 @@
 
 The calls are those of ``deployments.py`` of ibm_watsonx_ai 1.8.1 (``create_job``,
 ``get_job_details``, ``get_job_status``, ``delete_job``); variables, filters and the location of the
-results are those of IBM's pages and types that ``docs/watson.md`` names. Chosen, since no source
+results are those of IBM's pages and types that ``jobs/SOURCES.md`` names. Chosen, since no source
 says it: results exist only if the script ends without an error; a script that fails makes its job
 ``failed``; IBM does not start a script again; names need not be unique.
 """

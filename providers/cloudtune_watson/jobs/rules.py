@@ -1,6 +1,6 @@
 """Rules of the back end ``jobs``, which runs one deployment job for each start of a trial.
 
-Sources: "Deployment jobs of scripts" in ``docs/watson.md``, with the pages and their dates.
+Sources: ``SOURCES.md`` in this folder, with the pages and their dates.
 """
 
 from __future__ import annotations
