@@ -118,8 +118,11 @@ def _read_lock(text: str, file: str, dependencies: Iterable[str] | None = None) 
 
     try:
         document = tomllib.loads(text)
-        if dependencies is not None and not _is_lock_of(document, dependencies):
-            raise LockError(f"{file} is not of what its script requires now: lock again")
+        if dependencies is not None:
+            from cloudtune.bundle.stale_locks import script_changes
+
+            if changes := script_changes(dependencies, document):
+                raise _stale(file, "its script", changes)
         return _pylock(document) if "lock-version" in document else _uv_lock(document, file)
     except tomllib.TOMLDecodeError as error:
         raise LockError(f"{file} is not TOML: {error}") from error
@@ -127,49 +130,25 @@ def _read_lock(text: str, file: str, dependencies: Iterable[str] | None = None) 
         raise LockError(f"{file} is not a lock that cloudtune can read ({error!r})") from error
 
 
-def _is_lock_of(document: Json, dependencies: Iterable[str]) -> bool:
-    """Return whether the lock of a script has the names and versions that its header has now."""
-    from packaging.requirements import Requirement
-    from packaging.specifiers import SpecifierSet
-    from packaging.utils import canonicalize_name
-
-    locked: Json = document.get("manifest") or {}
-    return {
-        (canonicalize_name(each.name), each.specifier) for each in map(Requirement, dependencies)
-    } == {
-        (canonicalize_name(each["name"]), SpecifierSet(each.get("specifier", "")))
-        for each in locked.get("requirements", ())
-    }
-
-
 def _check_project(folder: Path, lock: str) -> None:
     """Check that a lock of uv has all that the project next to it requires now."""
     import tomllib
 
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
+    from cloudtune.bundle.stale_locks import project_changes
 
     if not (folder / "pyproject.toml").is_file():
         return
     try:
         document = tomllib.loads(read_regular(folder / "pyproject.toml", _MAX_BYTES).decode())
-        project: Json = document.get("project") or {}
-        required = map(Requirement, project.get("dependencies", ()))
-        names = {canonicalize_name(each.name) for each in required}
-    except (ValueError, TypeError, AttributeError) as error:
+        changes = project_changes(document, tomllib.loads(lock))
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise LockError(f"pyproject.toml: its dependencies cannot be read ({error})") from error
-    known: set[str] = set()
-    packages: list[Json] = tomllib.loads(lock).get("package", [])
-    for root in filter(_is_root, packages):
-        metadata: Json = root.get("metadata") or {}
-        always = [e for e in metadata.get("requires-dist", ()) if "extra ==" not in str(e)]
-        direct = [root, *root.get("dependencies", ()), *always]
-        known |= {canonicalize_name(each["name"]) for each in direct}
-    if absent := sorted(names - known):
-        needed = " and ".join(absent)
-        raise LockError(
-            f"uv.lock is not of what pyproject.toml requires now ({needed}): lock again"
-        )
+    if changes:
+        raise _stale("uv.lock", "pyproject.toml", changes)
+
+
+def _stale(lock: str, of: str, changes: Iterable[str]) -> LockError:
+    return LockError(f"{lock} is not of what {of} requires now ({'; '.join(changes)}): lock again")
 
 
 def _join(lines: Iterable[str]) -> str:

@@ -141,29 +141,77 @@ def test_what_cannot_be_converted_is_refused(
         read_requirements(tmp_path, name)
 
 
+METADATA = """
+[package.metadata]
+requires-dist = [
+    { name = "plain", specifier = ">=1,<2" },
+    { name = "winonly", extras = ["b", "a"], marker = "python_full_version < '3.11'" },
+    { name = "optional", marker = "sys_platform == 'linux' and extra == 'x'" },
+    { name = "own", git = "https://x/own" },
+    { name = "proj", extras = ["x"] },
+]
+provides-extras = ["x"]
+
+[package.metadata.requires-dev]
+dev = [{ name = "old" }, { name = "test", specifier = ">=1" }]
+more = [{ name = "test", specifier = ">=1" }]
+"""
+PROJECT = """
+[project]
+name = "Proj"
+dependencies = [
+    "Plain<2.0, >=1", "winonly[A,b]; python_version < '3.11'", "proj[x]", "own>=4"
+]
+[project.optional-dependencies]
+X = ["optional; sys_platform == 'linux'"]
+[dependency-groups]
+dev = [{ include-group = "more" }]
+more = ["test>=1"]
+[tool.uv]
+dev-dependencies = ["old"]
+sources = { own = { git = "https://x/own" } }
+"""
+
+
 @pytest.mark.parametrize(
-    ("dependencies", "absent"),
+    ("change", "problem"),
     [
-        ('["plain>=1", "Forked", "winonly; sys_platform == \'win32\'", "proj[x]"]', ""),
-        ('["plain", "added>=2"]', "added"),
-        ('["plain", "optional"]', "optional"),
-        ('["plain", "!"]', "its dependencies cannot be read"),
-        ("3", "its dependencies cannot be read"),
+        (("", ""), ""),
+        (("Plain<2.0", "Plain<3"), "plain: Plain<3,>=1, locked plain<2,>=1"),
+        (("Plain<2.0, >=1", "plain"), "plain: plain, locked plain<2,>=1"),
+        (("[A,b]", "[b]"), r"winonly: winonly\[b\]"),
+        (("< '3.11'", "< '3.12'"), 'winonly: .*python_version < "3.12", locked'),
+        (('"own', '"added", "own'), "added: added, locked nothing"),
+        ((', "own>=4"', ""), "own: nothing, locked own"),
+        (("optional;", "optional==2;"), "optional: optional==2"),
+        (('X = ["', 'X = ["plain", "'), "plain: "),
+        (("test>=1", "test>=2"), "test: test>=2, locked test>=1"),
+        (('["old"]', "[]"), "old: nothing, locked old"),
+        (('"Proj"', '"other"'), "it has no project other"),
+        (('"Plain<', '"!", "Plain<'), "its dependencies cannot be read"),
+        (('["old"]', "3"), "its dependencies cannot be read"),
+        (('name = "Proj"', 'name = "proj"\ndynamic = ["dependencies"]'), ""),
     ],
 )
-def test_a_lock_of_uv_that_lacks_what_its_project_requires_now_is_refused(
-    tmp_path: Path, dependencies: str, absent: str
+def test_a_lock_of_uv_that_is_not_of_what_its_project_requires_now_is_refused(
+    tmp_path: Path, change: tuple[str, str], problem: str
 ) -> None:
-    more = "[package.metadata]\nrequires-dist = [{ name = 'plain' }, "
-    more += "{ name = 'optional', marker = \"extra == 'x'\" }]\n"
-    lock = UV_LOCK.replace("[package.dev-dependencies]", f"{more}\n[package.dev-dependencies]")
-    project = f"[project]\nname = 'proj'\ndependencies = {dependencies}\n"
-    write(tmp_path, uv__lock=lock, pyproject__toml=project)
-    if absent:
-        with pytest.raises(LockError, match=absent):
+    lock = UV_LOCK.replace("[package.dev-dependencies]", f"{METADATA}\n[package.dev-dependencies]")
+    write(tmp_path, uv__lock=lock, pyproject__toml=PROJECT.replace(*change))
+    if problem:
+        with pytest.raises(LockError, match=problem):
             read_requirements(tmp_path, "uv.lock")
     else:
         assert "plain==1.0" in read_requirements(tmp_path, "uv.lock").text
+
+
+def test_a_lock_of_an_early_uv_must_have_all_packages_of_its_project(tmp_path: Path) -> None:
+    project = "[project]\nname = 'proj'\ndependencies = ['plain>=1']"
+    write(tmp_path, uv__lock=UV_LOCK, pyproject__toml=project)
+    assert "plain==1.0" in read_requirements(tmp_path, "uv.lock").text
+    write(tmp_path, pyproject__toml=project.replace("'plain", "'added', 'plain"))
+    with pytest.raises(LockError, match=r"requires now \(added\)"):
+        read_requirements(tmp_path, "uv.lock")
 
 
 def test_all_mistakes_of_a_lock_are_named_and_no_password(tmp_path: Path) -> None:

@@ -113,7 +113,10 @@ def test_a_lock_next_to_the_script_is_used_if_it_is_of_its_header(folder: Path, 
     write(folder, train__py=PLAIN_HEADER.replace("plain>=1", "plain>=2"))
     (refused,) = [f for f in plan(STUDY, "ray", base=folder).findings if "lock" in f.reason]
     assert (refused.kind, refused.path) == ("refused", "trial.requirements")
-    assert refused.reason == "train.py.lock is not of what its script requires now: lock again"
+    changed = "plain: plain>=2, locked plain>=1"
+    assert refused.reason == (
+        f"train.py.lock is not of what its script requires now ({changed}): lock again"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""Whether a lock of uv is of what its project or script requires now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+Json = Mapping[str, Any]
+
+_PYTHONS = tuple(f"3.{minor}" for minor in range(7, 17))
+_SYSTEMS = (("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32", "Windows", "nt"))
+_MACHINES = ("x86_64", "aarch64")
+_ENVIRONMENTS = tuple(
+    {
+        "python_version": python,
+        "python_full_version": f"{python}.1",
+        "sys_platform": system,
+        "platform_system": platform,
+        "os_name": name,
+        "platform_machine": machine,
+    }
+    for python in _PYTHONS
+    for system, platform, name in _SYSTEMS
+    for machine in _MACHINES
+)
+"""Where two markers are compared, since uv writes them in its own form."""
+
+
+class _Need(NamedTuple):
+    """A requirement, so that two are equal if they mean the same."""
+
+    name: str
+    parts: frozenset[str]
+    """Its extras."""
+    versions: SpecifierSet | None
+    """None if it does not come from an index by its version."""
+    where: tuple[bool, ...]
+    """For each environment, whether it is needed."""
+
+
+def project_changes(pyproject: Json, lock: Json) -> list[str]:
+    """Return how a project differs from its lock: a text for each package, in their order.
+
+    Its optional dependencies and groups count, too; what a backend computes does not.
+
+    Raises:
+        ValueError: If a dependency is invalid; other exceptions if the documents are malformed.
+    """
+    project: Json = pyproject.get("project") or {}
+    name = canonicalize_name(str(project.get("name", "")))
+    packages: Sequence[Json] = lock.get("package", ())
+    root = next((each for each in packages if canonicalize_name(each["name"]) == name), None)
+    if not project:
+        return []
+    if root is None:
+        return [f"it has no project {name}"]
+    tools: Json = pyproject.get("tool") or {}
+    uv: Json = tools.get("uv") or {}
+    own: Json = uv.get("sources") or {}
+    sources = {canonicalize_name(each) for each in own}
+    metadata: Json = root.get("metadata") or {}
+    changes: list[str] = []
+    if not {"dependencies", "optional-dependencies"} & {*project.get("dynamic", ())}:
+        optional: Mapping[str, list[str]] = project.get("optional-dependencies") or {}
+        now = [*_parsed(project.get("dependencies", ()))]
+        for extra, lines in optional.items():
+            now += [_with_extra(each, extra) for each in _parsed(lines)]
+        if root.get("dependencies") and "requires-dist" not in metadata:  # a lock of an early uv
+            known = {canonicalize_name(each["name"]) for each in [root, *root["dependencies"]]}
+            needed = [*_parsed(project.get("dependencies", ()))]
+            changes += [e.name for e in needed if canonicalize_name(e.name) not in known]
+        else:
+            locked = metadata.get("requires-dist", ())
+            changes += _changes(now, locked, sources, ["", *optional])
+    groups: Json = pyproject.get("dependency-groups") or {}
+    development: Json = metadata.get("requires-dev") or {}
+    for group in {**groups, **development}:
+        lines = [*_group_lines(groups, group)]
+        lines += uv.get("dev-dependencies", ()) if group == "dev" else ()
+        changes += _changes([*_parsed(lines)], development.get(group, ()), sources, [""])
+    return list(dict.fromkeys(changes))
+
+
+def script_changes(dependencies: Iterable[str], lock: Json) -> list[str]:
+    """Return how the header of a script differs from its lock; arguments as `project_changes`.
+
+    Raises:
+        ValueError: If a dependency is invalid; other exceptions if the lock is malformed.
+    """
+    manifest: Json = lock.get("manifest") or {}
+    return _changes([*_parsed(dependencies)], manifest.get("requirements", ()), set(), [""])
+
+
+def _changes(
+    now: Sequence[Requirement],
+    locked: Iterable[Json],
+    sources: Collection[str],
+    extras: Sequence[str],
+) -> list[str]:
+    before = [*map(_locked_requirement, locked)]
+    linked = {canonicalize_name(each.name) for each in [*now, *before] if each.url}
+    free = {*sources, *linked}
+    texts: list[dict[_Need, str]] = [{}, {}]
+    for requirements, known in zip((now, before), texts, strict=True):
+        for each in requirements:
+            known[_need(each, free, extras)] = str(each)
+    new, old = texts
+    changed = {need.name: None for need in [*new, *old] if (need in new) != (need in old)}
+    return [
+        f"{name}: {_sides(name, new) or 'nothing'}, locked {_sides(name, old) or 'nothing'}"
+        for name in changed
+    ]
+
+
+def _sides(name: str, texts: Mapping[_Need, str]) -> str:
+    return " and ".join(text for need, text in texts.items() if need.name == name)
+
+
+def _need(each: Requirement, free: Collection[str], extras: Sequence[str]) -> _Need:
+    name = canonicalize_name(each.name)
+    parts = frozenset(map(canonicalize_name, each.extras))
+    if name in free:  # uv writes where it comes from, and may split it by its sources
+        return _Need(name, parts, None, ())
+    marker = each.marker
+    where = tuple(
+        marker is None or marker.evaluate({**environment, "extra": extra})
+        for environment in _ENVIRONMENTS
+        for extra in extras
+    )
+    return _Need(name, parts, each.specifier, where)
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Requirement]:
+    return map(Requirement, lines)
+
+
+def _with_extra(each: Requirement, extra: str) -> Requirement:
+    own = f"extra == '{extra}'"
+    each.marker = Marker(f"({each.marker}) and {own}" if each.marker else own)
+    return each
+
+
+def _locked_requirement(data: Json) -> Requirement:
+    each = Requirement(str(data["name"]))
+    each.extras = {*data.get("extras", data.get("extra", ()))}
+    each.specifier = SpecifierSet(data.get("specifier", ""))
+    each.marker = Marker(data["marker"]) if data.get("marker") else None
+    places = ("git", "url", "path", "directory", "editable", "virtual")
+    each.url = next((str(data[key]) for key in places if key in data), None)
+    return each
+
+
+def _group_lines(groups: Json, name: str, outer: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the dependencies of a group and of those that it includes."""
+    wanted = canonicalize_name(name)
+    if wanted in outer:
+        return
+    for key, lines in groups.items():
+        for line in lines if canonicalize_name(key) == wanted else ():
+            if isinstance(line, str):
+                yield line
+            else:
+                yield from _group_lines(groups, line["include-group"], outer | {wanted})
