@@ -20,7 +20,8 @@ results format and one report.
 
 def llms_txt() -> str:
     """Return the content of the file."""
-    return _HEAD + "".join(map(_entry, sorted(_DOCS.glob("*.md"))))
+    pages = [*sorted(_DOCS.glob("tutorials/*.md")), *sorted(_DOCS.glob("*.md"))]
+    return _HEAD + "".join(map(_entry, pages))
 
 
 def _entry(page: Path) -> str:
@@ -30,7 +31,8 @@ def _entry(page: Path) -> str:
     first = next((p for p in paragraphs if p[:1].isalpha() or re.match("`[^`]", p)), "")
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(first.split()))
     sentence = re.split(r"(?<=[.:])\s", plain, maxsplit=1)[0].rstrip(":.")
-    return f"- [{title[1] if title else page.stem}]({page.name}): {sentence}.\n"
+    path = page.relative_to(_DOCS).as_posix()
+    return f"- [{title[1] if title else page.stem}]({path}): {sentence}.\n"
 
 
 if __name__ == "__main__":

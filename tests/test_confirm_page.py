@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.pages import call, sections
+
 PAGE = Path(__file__).parents[1] / "docs" / "confirm.md"
 FILES = {"yaml": "study.yaml", "python": "train.py"}
-
-
-def sections() -> dict[str, dict[str, str]]:
-    """Return the blocks of each section with commands, by language."""
-    found: dict[str, dict[str, str]] = {}
-    for section in PAGE.read_text("utf-8").split("\n## ")[1:]:
-        blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
-        if "sh" in blocks:
-            found[section.partition("\n")[0]] = blocks
-    return found
-
-
-def call(line: str) -> str:
-    words = shlex.split(line)
-    assert words[0] == "cloudtune"
-    words[:1] = [sys.executable, "-m", "cloudtune"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -39,7 +18,7 @@ def test_the_stories_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
     printed: dict[str, str] = {}
-    for title, blocks in sections().items():
+    for title, blocks in sections(PAGE).items():
         for language, file in FILES.items():
             if language in blocks:
                 Path(file).write_text(blocks[language], "utf-8")
@@ -60,7 +39,7 @@ def test_the_held_out_metric_finds_what_the_search_cannot(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
-    blocks = sections()["Data that the search never sees"]
+    blocks = sections(PAGE)["Data that the search never sees"]
     for language, file in FILES.items():
         Path(file).write_text(blocks[language], "utf-8")
     *others, last = blocks["sh"].splitlines()

@@ -32,7 +32,7 @@ PAGES = sorted(
     if path.is_file()
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^`\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 MENTION = re.compile(r"(?:^|&& |\$ )cloudtune +([a-z]\S*)([^#&|]*)")
 OPTION = re.compile(r"(?<!\S)(--[a-z][a-z-]*|-o)\b")

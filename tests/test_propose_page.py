@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune import api
+from tests.pages import sections
 from tests.waiting import wait_until
 
 PAGE = Path(__file__).parents[1] / "docs" / "propose.md"
@@ -27,8 +27,7 @@ def has_proposed(process: subprocess.Popen[str]) -> bool:
 def test_the_story_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
-    section = PAGE.read_text("utf-8").split("\n## ")[1]
-    blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
+    blocks = next(iter(sections(PAGE).values()))
     Path("study.yaml").write_text(blocks["yaml"], "utf-8")
     go = tmp_path / "go"  # trials wait until there is a proposal: a command may start slowly
     held = f"import os\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)"

@@ -26,6 +26,7 @@ from tests.cloudtune.reporting.documents.browser import LONGEST, browser, execut
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/tutorials/*.md")]
 
 
 class Page(HTMLParser):
@@ -57,7 +58,7 @@ def test_the_menu_has_each_page_once() -> None:
     config = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
     pages = list(_leaves(config["project"]["nav"]))
     assert len(pages) == len(set(pages))
-    written = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")}
+    written = {path.relative_to(ROOT).as_posix() for path in PAGES}
     assert {each for each in pages if each.startswith("docs/")} == {*written, "docs/python.md"}
 
 
