@@ -132,7 +132,11 @@ def test_each_provider_has_a_page_and_a_line_in_the_readme() -> None:
 def test_the_page_of_a_provider_has_the_table_of_what_it_can_do(name: str) -> None:
     """To write the tables anew: CLOUDTUNE_RENEW=1 ./test tests/test_docs.py."""
     page = ROOT / "docs" / f"{name}.md"
-    check_section(page, "capabilities", capability_table(registry.get(name).capabilities))
+    table = capability_table(registry.get(name).capabilities)
+    if "(local.md#capabilities)" in page.read_text("utf-8"):
+        assert table == capability_table(registry.get("local").capabilities)
+    else:
+        check_section(page, "capabilities", table)
 
 
 def check_section(page: Path, mark: str, content: str) -> None:
