@@ -1,4 +1,4 @@
-"""The recipes of docs/study.md, run as a reader would, with fewer trials."""
+"""The recipes of docs/recipes.md, run as a reader would, with fewer trials."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from cloudtune.study.loader import load
 from tests.cloudtune.cli.conftest import Cloudtune
 from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
 
-PAGE = Path(__file__).parents[1] / "docs" / "study.md"
+PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
 FILES = {"yaml": "study.yaml", "python": "train.py", "c": "throw.c"}
 RUN = "cloudtune run study.yaml"
 
 
 def recipes() -> dict[str, dict[str, str]]:
     """Return the first block of each language, by recipe."""
-    text = PAGE.read_text("utf-8").partition("## Recipes\n")[2].partition("## All keys\n")[0]
     found: dict[str, dict[str, str]] = {}
-    for section in text.split("### ")[1:]:
+    for section in PAGE.read_text("utf-8").split("\n## ")[1:]:
         blocks = re.findall(r"^```(\w+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
         found[section.partition("\n")[0]] = dict(reversed(blocks))
     return found
@@ -32,12 +31,11 @@ def recipes() -> dict[str, dict[str, str]]:
 
 def named_files() -> dict[str, dict[str, str]]:
     """Return the blocks that have the name of a file, by recipe."""
-    text = PAGE.read_text("utf-8").partition("## Recipes\n")[2].partition("## All keys\n")[0]
     return {
         section.partition("\n")[0]: dict(
             re.findall(r"^```\w+ (\S+)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
         )
-        for section in text.split("### ")[1:]
+        for section in PAGE.read_text("utf-8").split("\n## ")[1:]
     }
 
 
