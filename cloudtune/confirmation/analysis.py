@@ -73,6 +73,9 @@ class ConfirmedCandidate:
     worse: Estimate | None
     """How much worse it is than the trial to take, on the seeds that both have. None for that one.
     In an ablation, how much it is worse than the winner."""
+    is_constant: bool
+    """Whether it is worse by the same amount on each of its seeds, so that nothing says by how much
+    chance moves that; with at least two."""
     search_mean: float | None
     """The mean of the search's objective over the seeds."""
     train_mean: float | None
@@ -215,6 +218,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
             broken=broken[index],
             confirmed=_scaled(_mean(list(values[index].values()), len(values)), sign),
             worse=worse[index],
+            is_constant=_is_constant(paired_differences(values, leader or 0, index)),
             search_mean=_metric_mean(ended[index], plan.search_metric),
             train_mean=_metric_mean(ended[index], plan.train_metric),
         )
@@ -287,6 +291,10 @@ def _estimate(interval: Interval | None) -> Estimate | None:
         return None
     low, high = (bound if math.isfinite(bound) else None for bound in interval[1:])
     return Estimate(interval.mean, low, high)
+
+
+def _is_constant(differences: Sequence[float]) -> bool:
+    return len(differences) >= MIN_SEEDS and are_equal(differences)
 
 
 def _scaled(estimate: Estimate | None, sign: float) -> Estimate | None:

@@ -100,14 +100,14 @@ def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] 
     A candidate is open if its interval against the leader contains 0, and its difference is within
     reach of the seeds that remain. The winner of the search and the baseline are open until their
     intervals decide, since they are the question, and get the seeds of the others; that of the
-    baseline also decides whether the gain exceeds the noise floor. A candidate that breaks a
+    baseline also decides whether the gain exceeds the noise floor. Another candidate that breaks a
     constraint is not open, since it is not taken whatever else it measures.
     """
     leader = find_leader(plan, values, broken)
     if leader is None:
         return []
     alpha = pair_alpha(plan)
-    excluded = {leader, *(() if plan.is_ablation else broken)}
+    excluded = {leader, *(() if plan.is_ablation else {*broken} - {plan.baseline})}
     others = [index for index in range(len(values)) if index not in excluded and values[index]]
     differences = {index: paired_differences(values, leader, index) for index in others}
     spread = pooled_deviation(list(differences.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cloudtune.comparison.rankings import join_words
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate, Estimate
 from cloudtune.reporting.phrases import format_parameters
 from cloudtune.study.quantities import format_count
@@ -175,6 +176,14 @@ def _verdict(result: ConfirmationResult) -> str:
 
 def describe_gain(result: ConfirmationResult) -> str:
     """Return the gain of the trial to take over the baseline when both are repeated."""
+    text = _describe_gain(result)
+    each = None if result.baseline is None else result.candidates[result.baseline]
+    if not text or each is None or not each.broken or result.baseline == result.take:
+        return text
+    return f"{text} That baseline {_breaks(each)}."
+
+
+def _describe_gain(result: ConfirmationResult) -> str:
     taken = result.taken
     if result.baseline is None or taken is None:
         return ""
@@ -188,7 +197,7 @@ def describe_gain(result: ConfirmationResult) -> str:
     bounds = f" ({_range(each.worse)})" if _range(each.worse) else ""
     text = f"{_number(gain)}{bounds} over {name}"
     if gain < 0:
-        loss = Estimate(-gain, *(None if b is None else -b for b in (high, low)))
+        loss = _negative(each.worse)
         bounds = f" ({_range(loss)})" if _range(loss) else ""
         were = "were" if name.endswith("defaults") else "was"
         text = f"None: {name} {were} better by {_number(loss.mean)}{bounds}"
@@ -215,25 +224,47 @@ def _gain(gain: Estimate) -> str:
 
 
 def _changes(result: ConfirmationResult) -> str:
-    changes = [each for each in result.candidates if each.role == "change" and each.worse]
-    changes.sort(key=lambda each: -(each.worse.mean if each.worse else 0.0))
-    if result.deterministic:
-        texts = [_exact_change(c.label, c.worse.mean) for c in changes if c.worse]
-        return f"{'; '.join(texts)}." if texts else "None was measured."
-    matter = [c for c in changes if c.worse and c.worse.low is not None and c.worse.low > 0]
-    if not matter:
-        return "No single change is clearly worse, so none of them mattered measurably by itself."
-    texts = [f"{c.label} costs {_gain(c.worse)}" for c in matter if c.worse]
-    rest = len(changes) - len(matter)
-    others = "The other one makes" if rest == 1 else f"The other {rest} make"
-    others = f" {others} no clear difference." if rest else ""
-    return f"{'; '.join(texts)}.{others}"
+    """Return what each change costs, and why that is unknown where it is."""
+    changes = [each for each in result.candidates if each.role == "change"]
+    costs = [(each, each.worse) for each in changes if each.worse]
+    costs.sort(key=lambda pair: -pair[1].mean)
+    absent = [each.label for each in changes if not each.worse]
+    exact = [_cost(c, cost) for c, cost in costs if result.deterministic]
+    costs = [] if exact else costs
+    constant = [_cost(c, cost) for c, cost in costs if c.is_constant]
+    known = [(c, cost) for c, cost in costs if _range(cost)]
+    few = [c.label for c, cost in costs if not c.is_constant and not _range(cost)]
+    clear = [_cost(c, cost) for c, cost in known if cost.excludes_zero]
+    unclear = {
+        c.label: max(abs(cost.low or 0.0), abs(cost.high or 0.0))
+        for c, cost in known
+        if not cost.excludes_zero
+    }
+    sentences = [f"{'; '.join(texts)}." for texts in (exact, clear) if texts]
+    if constant:
+        why = f"{result.metric} is too coarse, or there are too few seeds, for an interval"
+        sentences.append(f"{'; '.join(constant)}, the same with each seed, so {why}.")
+    if unclear:
+        most = f"an effect is at most {_number(max(unclear.values()))}, by its interval"
+        sentences.append(f"No clear difference: {join_words([*unclear])}; {most}.")
+    if few:
+        sentences.append(f"Too few seeds to tell, --seeds gives more: {join_words(few)}.")
+    if absent:
+        sentences.append(f"Not measured: {join_words(absent)}.")
+    return " ".join(sentences)
 
 
-def _exact_change(label: str, cost: float) -> str:
-    if not cost:
-        return f"{label} makes no difference"
-    return f"{label} {'costs' if cost > 0 else 'gains'} {_number(abs(cost))}"
+def _cost(change: ConfirmedCandidate, cost: Estimate) -> str:
+    if not cost.mean and not _range(cost):
+        return f"{change.label} makes no difference"
+    if cost.mean < 0:
+        return f"{change.label} gains {_gain(_negative(cost))}"
+    return f"{change.label} costs {_gain(cost)}"
+
+
+def _negative(estimate: Estimate) -> Estimate:
+    low, high = (None if bound is None else -bound for bound in (estimate.high, estimate.low))
+    return Estimate(-estimate.mean, low, high)
 
 
 def _overfitting(result: ConfirmationResult) -> str:

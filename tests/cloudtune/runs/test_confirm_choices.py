@@ -86,6 +86,57 @@ def test_an_ablation_whose_repetitions_are_bit_equal_lists_what_each_change_cost
     assert json.loads(capsys.readouterr().out) == {"x": 3}
 
 
+COARSE = """\
+import os
+from random import Random
+from cloudtune.trial import params, report
+p, seed = {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1} | params(), os.environ["CLOUDTUNE_SEED"]
+if p["e"] == 1 and "CLOUDTUNE_CONFIRM" in os.environ:
+    raise SystemExit(1)
+noise = Random(seed + str(p)).gauss(0, 1)
+report(m=3 * p["a"] + p["e"] / 10 + {noise} * (p["c"] > 1 or p["d"] > 1), loss=noise)
+"""
+
+
+@pytest.mark.parametrize(
+    ("noise", "seeds", "wanted"),
+    [
+        (
+            "0",
+            3,
+            "a back at 1 costs 3; b back at 1 makes no difference; c back at 1 makes no "
+            "difference; d back at 1 makes no difference, the same with each seed, so m is too "
+            "coarse, or there are too few seeds, for an interval. Not measured: e back at 1.",
+        ),
+        ("noise", 2, "Too few seeds to tell, --seeds gives more: [abcd] back at 1, .*"),
+        (
+            "0.01 * noise",
+            9,
+            r"a back at 1 costs [23][.\d]* \(2.9\d+ to 3.0\d+\). No clear difference: "
+            r"[bcd] back at 1, .* and [bcd] back at 1; an effect is at most 0.0\d+, by its "
+            r"interval. Not measured: e back at 1.",
+        ),
+    ],
+)
+def test_an_ablation_says_why_a_change_has_no_clear_effect(
+    noise: str, seeds: int, wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = {name: {"type": "discrete", "values": [1, 2]} for name in "abcde"}
+    objective = {"metric": "m", "goal": "maximize"}
+    initial = [dict.fromkeys("abcde", value) for value in (1, 2)]
+    run = search(
+        COARSE.replace("{noise}", noise),
+        parameters=parameters,
+        objective=objective,
+        strategy="list",
+        initial_trials=initial,
+    )
+    call("confirm", run, "--ablate", "--seeds", str(seeds), "--fixed")
+    found = re.search("^Changes: (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert found
+    assert re.fullmatch(wanted, found[1]), found[1]
+
+
 def test_a_baseline_with_values_of_the_first_trial_says_so() -> None:
     values = {"type": "discrete", "values": [1, 2]}
     script = SCRIPT.replace("x = params()", 'x = {"y": 2, **params()}')

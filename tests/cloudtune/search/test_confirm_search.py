@@ -156,10 +156,20 @@ def test_the_next_seed_waits_for_running_trials() -> None:
     assert search.ask(8) == "wait"
 
 
-def test_the_baseline_gets_the_seeds_of_the_others() -> None:
+@pytest.mark.parametrize("constraints", [[], ["o <= 1"]])
+def test_the_baseline_gets_the_seeds_of_the_others(
+    constraints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it breaks a constraint."""
+    study = Study.model_validate({**STUDY.to_json(), "constraints": constraints})
+    monkeypatch.setitem(globals(), "STUDY", study)
     baseline = replace(PLAN.candidates[0], role="baseline")
     plan = replace(PLAN, candidates=(*PLAN.candidates[2:], baseline))
-    pairs, _ = play(plan, lambda x, seed: {0.0: -99.0, 2.0: -2.5, 3.0: 0.0}[x] + noise(x, seed))
+    pairs, _ = play(
+        plan,
+        lambda x, seed: {0.0: -99.0, 2.0: -2.5, 3.0: 0.0}[x] + noise(x, seed),
+        other=lambda x, _: 9 if x == 0 else 0,
+    )
     assert len({sum(x == number for x, _ in pairs) for number in (0.0, 2.0, 3.0)}) == 1
 
 
