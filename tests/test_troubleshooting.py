@@ -18,13 +18,12 @@ def test_the_page_is_made_from_the_messages() -> None:
 
 
 def test_each_check_of_the_doctor_has_an_entry() -> None:
-    known = [*SCRIPT, *BUNDLE, *ACCOUNT]
-    assert len(known) == len(set(known))
-    assert set(known) == set(check_ids())
+    known = {*SCRIPT, *BUNDLE, *ACCOUNT}
+    assert known == set(check_ids())
     scripts = [path.read_text("utf-8") for path in FAULTY]
     found = {name for text in scripts for name in re.findall(r"^# finds: ([\w-]+)$", text, re.M)}
     assert found
-    assert found <= set(known)
+    assert found <= known
 
 
 def test_each_entry_says_what_to_do() -> None:
