@@ -1,8 +1,13 @@
 """Creates the pictures of a report in docs/images from a page that `cloudtune report` wrote.
 
+    pip install -e '.[emulators,report,quickstart]'
+    cd templates/quickstart
+    cloudtune run study.yaml --on local --on sagemaker --on vertex --on watson --emulate
+    cloudtune report -o ../../report.html
+    cd ../..
     python -m scripts.report_pictures report.html
 
-docs/reports.md names the run. Needs Chromium, as the tests of the page do.
+Needs Chromium, as the tests of the page do.
 """
 
 from __future__ import annotations
