@@ -33,8 +33,8 @@ FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
 ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
 """The differences that are accepted, each with its reason."""
 
-PATIENCE = 200.0
-"""Seconds in which a job has to reach a state."""
+PATIENCE = 120.0
+"""Seconds in which a job has to reach a state; until one has not, so that its test fails."""
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""
 _EXACT = ("state", "code", "Code", "errorCode", "status", "done", "@type")
@@ -266,12 +266,19 @@ def unaccepted(service: str, operation: str, found: Iterator[tuple[str, str]]) -
 
 
 def skipped(recording: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the operations of a recording that no emulator has, by the accepted reason."""
+    """Return the operations and refusals of a recording that are accepted, by the reason."""
     found: dict[str, list[str]] = {}
-    for operation in dict.fromkeys(item["operation"] for item in recording["sequence"]):
-        if reason := reason_to_skip(recording["service"], operation):
-            found.setdefault(reason, []).append(operation)
-    return found
+    for item in recording["sequence"]:
+        operation, error = item["operation"], item["answer"].get("error")
+        named = {operation: operation}
+        if is_map(error) and "situation" not in item["request"]:
+            text = str(error.get("Message"))
+            named[text] = f"{operation} {text!r}"
+        for label, name in named.items():
+            reason = reason_to_skip(recording["service"], label)
+            if reason and name not in found.setdefault(reason, []):
+                found[reason].append(name)
+    return {reason: names for reason, names in found.items() if names}
 
 
 def reason_to_skip(service: str, operation: str) -> str | None:
@@ -331,6 +338,8 @@ class Steps(Delays):
 
     waiting: list[Event] = field(default_factory=list[Event])
     """What each waiting thread waits for."""
+    has_missed: Event = field(default_factory=Event)
+    """Set if a state was not reached in time. It is not waited so long for the next ones."""
 
     def wait(self, seconds: float, stop: Event) -> bool:
         """Wait until a step passes; return whether ``stop`` was set meanwhile."""
@@ -355,11 +364,14 @@ class Steps(Delays):
         A state is entered before the next delay begins, so none is passed over. What is read last
         is returned if it is not good, and nothing runs any more or `PATIENCE` ends.
         """
-        due = time.monotonic() + PATIENCE
+        due = time.monotonic() + (5 if self.has_missed.is_set() else PATIENCE)  # short: it fails
         while True:
             steps, busy = list(self.waiting)[:1], is_busy()
             value = read()
-            if is_good(value) or not busy or time.monotonic() > due:
+            is_late = time.monotonic() > due
+            if is_good(value) or not busy or is_late:
+                if is_late:
+                    self.has_missed.set()
                 return value
             for step in steps:
                 step.set()

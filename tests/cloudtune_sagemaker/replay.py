@@ -3,297 +3,40 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
-import json
 import re
-import tarfile
-import uuid
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from werkzeug.test import Client
-
-from cloudtune.emulation.faults import FaultPlan
-from cloudtune_sagemaker.emulator import built_in_metrics, wire
-from cloudtune_sagemaker.emulator.app import SageMakerApp
 from cloudtune_sagemaker.emulator.operations import OPERATIONS
-from tests.cloudtune_sagemaker import answers
-from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unaccepted, unlisted
+from tests.cloudtune_sagemaker.replayed_jobs import (
+    ENDED,
+    KINDS,
+    LIMITS,
+    Emulator,
+    Marks,
+    create_request,
+    ended_trials,
+    is_mixed,
+    kind_of,
+    new_name,
+    rows_of,
+    script_for,
+    small_job,
+    states,
+    training,
+)
+from tests.recorded import MALFORMED, differences, reason_to_skip, unaccepted, unlisted
 from tests.recorded_names import Names
 
-CODE = "recorded-code"
-KINDS = {
-    "TrainingJob": "TrainingJobName",
-    "HyperParameterTuningJob": "HyperParameterTuningJobName",
-}
 ARNS = {"TrainingJob": ":training-job/", "HyperParameterTuningJob": ":hyper-parameter-tuning-job/"}
 TRIALS = "ListTrainingJobsForHyperParameterTuningJob"
-FAILING = "raise SystemExit(1)"
-ENDLESS = "import time; time.sleep(600)"
-LIMITS = {
-    "MaxRuntimeExceeded": "MaxRuntimeInSeconds",
-    "MaxWaitTimeExceeded": "MaxWaitTimeInSeconds",
-}
-"""The fields of a StoppingCondition that end a job with a secondary status."""
+_IS_IN_STATUS = re.compile(r"is in status (\w+)\.")
 _STOPS = frozenset({"Stopping", "Uploading", "Stopped"})
 """The secondary statuses of a job that is being stopped."""
-GATE = "ended-"
-"""How the files begin that let trials end; the number of the trial follows."""
-MIXED = """
-import os, time
-number = int(os.environ["TRAINING_JOB_NAME"].split("-")[-2])
-while number <= {ended} and not os.path.exists({gate!r} + str(number)):
-    time.sleep(0.02)
-if {completed} < number <= {ended}:
-    raise SystemExit(1)
-if number > {ended}:
-    time.sleep(600)
-{printing}
-open({printed!r}, "w").close()
-"""
-"""Ends the first trials as recorded, once the replay has come to an answer in which they ended."""
-SCRIPTS = {"Completed": "print('loss=1', flush=True)", "Failed": FAILING}
-"""How the jobs end that have no description."""
-
-
-class Emulator:
-    """An emulator in this process, whose delays pass step by step."""
-
-    def __init__(self, folder: Path, faults: FaultPlan | None = None) -> None:
-        self.steps = Steps()
-        self.printed = folder / "printed"
-        """Created by a script that has printed and does not end by itself."""
-        self.app = SageMakerApp(folder, self.steps, faults or FaultPlan(), "http://here", "key")
-        self.client = Client(self.app)
-
-    def ask(self, operation: str, request: Any) -> tuple[int, Any]:
-        """Return the status and the answer of a call."""
-        headers = {**self._signed("sagemaker"), "X-Amz-Target": f"SageMaker.{operation}"}
-        response = self.client.post("/", headers=headers, data=json.dumps(request))
-        answer = json.loads(response.get_data() or b"{}")
-        if response.status_code == 200:
-            assert answers.problems(operation, answer) == []
-        else:
-            answer = {"error": {"Code": answer["__type"], "Message": answer["message"]}}
-        return response.status_code, answer
-
-    def put(self, uri: str, content: bytes) -> None:
-        """Store an object, and create its bucket."""
-        bucket, _, key = re.sub("/+", "/", uri).removeprefix("s3:/").partition("/")
-        for path, body in ((f"/{bucket}", b""), (f"/{bucket}/{key or 'x'}", content)):
-            self.client.put(path, headers=self._signed("s3"), data=body)
-
-    def code(self, script: str) -> dict[str, str]:
-        """Store a script; return the hyperparameters with which it runs."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-            member = tarfile.TarInfo("train.py")
-            member.size = len(script)
-            archive.addfile(member, io.BytesIO(script.encode()))
-        uri = f"s3://{CODE}/{abs(hash(script))}/sourcedir.tar.gz"
-        self.put(uri, packed.getvalue())
-        return {"sagemaker_program": "train.py", "sagemaker_submit_directory": uri}
-
-    @staticmethod
-    def _signed(service: str) -> dict[str, str]:
-        scope = f"Credential=key/20260101/us-east-1/{service}/aws4_request"
-        return {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
-
-
-def new_name() -> str:
-    """Return a name that no other test has: what stands in for CloudWatch is one for all."""
-    return f"recorded-{uuid.uuid4().hex[:8]}"
-
-
-def kind_of(operation: str) -> str:
-    return next((kind for kind in sorted(KINDS, key=len, reverse=True) if kind in operation), "")
-
-
-def rows_of(answer: Any) -> list[Any]:
-    """Return the rows of a list of jobs."""
-    return [row for kind in KINDS for row in answer.get(f"{kind}Summaries") or ()]
-
-
-def states(answer: Any) -> Any:
-    """Return the states in an answer about one job, or about the first of a list."""
-    answer = (rows_of(answer) or [answer])[0]
-    counters = answer.get("TrainingJobStatusCounters", {})
-    counted = {name for name, count in counters.items() if count}
-    # Trials that differ in how they ended, or that were stopped, are not replayed one by one.
-    is_alike = len(counted) == 1 and "Stopped" not in counted
-    trials = {"trials": str(counters)} if is_alike else {}
-    if "BestTrainingJob" in answer:
-        trials["has a best"] = "yes"
-    return {name: answer[name] for kind in KINDS if (name := f"{kind}Status") in answer} | trials
-
-
-def definitions_of(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the definitions of a tuning job; of a training job itself."""
-    one = job.get("TrainingJobDefinition", job)
-    definitions: list[dict[str, Any]] = job.get("TrainingJobDefinitions", [one])
-    return definitions
-
-
-def objective_of(job: dict[str, Any], definition: dict[str, Any]) -> str:
-    config = job.get("HyperParameterTuningJobConfig", {})
-    own = config.get("HyperParameterTuningJobObjective", {})
-    return str(definition.get("TuningObjective", own).get("MetricName", ""))
-
-
-def times_out(described: dict[str, Any]) -> bool:
-    """Return whether the best trial of a tuning job that completed was stopped: by its limit."""
-    is_complete = described.get("HyperParameterTuningJobStatus") == "Completed"
-    best = described.get("BestTrainingJob", {})
-    return is_complete and best.get("TrainingJobStatus") == "Stopped"
-
-
-def ended_trials(answer: dict[str, Any]) -> tuple[int, int]:
-    """Return how many trials of a tuning job have completed, and how many have failed.
-
-    Those that a tuning job stopped early, since it completed, count as completed.
-    """
-    counters = answer.get("TrainingJobStatusCounters", {})
-    if rows := answer.get("TrainingJobSummaries"):
-        ended = [row.get("TrainingJobStatus") for row in rows]
-        return ended.count("Completed"), ended.count("Failed")
-    is_complete = answer.get("HyperParameterTuningJobStatus") == "Completed"
-    early = counters.get("Stopped", 0) if is_complete else 0
-    return counters.get("Completed", 0) + early, counters.get("NonRetryableError", 0)
-
-
-def is_mixed(described: dict[str, Any]) -> bool:
-    """Return whether the trials of a tuning job ended in several ways."""
-    completed, failed = ended_trials(described)
-    is_stopped = described.get("HyperParameterTuningJobStatus") != "Completed"
-    stopped = is_stopped and described.get("TrainingJobStatusCounters", {}).get("Stopped", 0)
-    return bool(completed and (failed or stopped)) and not times_out(described)
-
-
-def script_for(described: dict[str, Any], kind: str, printed: Path) -> str:
-    """Return a script with which a job ends as it was described.
-
-    It prints its metrics as XGBoost and k-means do. If it does not end by itself, it creates a file
-    when it has printed.
-    """
-    state = described.get(f"{kind}Status", "Completed")
-    if described.get("SecondaryStatus") == "Uploading":
-        state = "Completed"
-    has_best = "BestTrainingJob" in described
-    if state == "Failed" or (state != "Completed" and not has_best):
-        return FAILING if state == "Failed" else ENDLESS
-    metrics = ["train-rmse", "validation-rmse"]
-    if kind == "HyperParameterTuningJob":
-        metrics = [
-            objective_of(described, each).replace(":", "-") for each in definitions_of(described)
-        ]
-    line = "".join(f"#011{metric}:1.5" for metric in metrics)
-    means = "".join(
-        f"; print('#quality_metric: host=a, {metric.replace('-', ' ')} <loss>=1.5', flush=True)"
-        for metric in metrics
-    )
-    printing = f"print('[0]{line}', flush=True){means}"
-    if kind == "HyperParameterTuningJob" and is_mixed(described):
-        completed, failed = ended_trials(described)
-        return MIXED.format(
-            printing=printing,
-            completed=completed,
-            ended=completed + failed,
-            gate=str(printed.with_name(GATE)),
-            printed=str(printed),
-        )
-    if state == "Completed" and not times_out(described):
-        return printing
-    return f"{printing}; open({str(printed)!r}, 'w').close(); {ENDLESS}"
-
-
-def create_request(
-    emulator: Emulator, kind: str, described: dict[str, Any], *, has_inputs: bool = True
-) -> dict[str, Any]:
-    """Return the request of a described job, with a script in place of its algorithm."""
-    model = wire.service("sagemaker").operation_model(f"Create{kind}").input_shape
-    assert model is not None
-    request: dict[str, Any] = copy.deepcopy(
-        {name: value for name, value in described.items() if name in model.members}
-    )
-    request[KINDS[kind]] = new_name()
-    program = emulator.code(script_for(described, kind, emulator.printed))
-    values = "HyperParameters" if kind == "TrainingJob" else "StaticHyperParameters"
-    for job in definitions_of(request):
-        given = {k: v for k, v in job.get(values, {}).items() if not k.startswith("_tuning")}
-        job[values] = given | program
-        algorithm = job["AlgorithmSpecification"]
-        algorithm.pop("EnableSageMakerMetricsTimeSeries", None)
-        without = {k: v for k, v in algorithm.items() if k != "MetricDefinitions"}
-        if "MetricDefinitions" in built_in_metrics.described(without):
-            job["AlgorithmSpecification"] = without
-        for metric in job["AlgorithmSpecification"].get("MetricDefinitions", ()):
-            metric["Regex"] = f"#011{re.escape(metric['Name'].replace(':', '-'))}:([0-9.]+)"
-        resources = job.get("ResourceConfig", {})
-        groups = resources["InstanceGroups"] = resources.get("InstanceGroups", [])[:1]
-        for each in (resources, *groups):
-            if "InstanceCount" in each:
-                each["InstanceCount"] = 1
-        if not groups:
-            del resources["InstanceGroups"]
-        if times_out(described):
-            job["StoppingCondition"]["MaxRuntimeInSeconds"] = 5
-        if limit := LIMITS.get(described.get("SecondaryStatus", "")):
-            job["StoppingCondition"][limit] = 1
-        if "CheckpointConfig" in job:
-            emulator.put(f"{job['CheckpointConfig']['S3Uri']}/x", b"")
-        emulator.put(f"{job['OutputDataConfig']['S3OutputPath']}/x", b"")
-        for channel in (job.get("InputDataConfig") or ()) if has_inputs else ():
-            if source := channel["DataSource"].get("S3DataSource"):
-                emulator.put(f"{source['S3Uri']}/x", b"1")
-    return request
-
-
-def small_job(emulator: Emulator, script: str = ENDLESS, **changes: Any) -> dict[str, Any]:
-    """Return the request of a tuning job."""
-    definition = {
-        "StaticHyperParameters": emulator.code(script),
-        "AlgorithmSpecification": {
-            "TrainingImage": "own:1",
-            "TrainingInputMode": "File",
-            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}],
-        },
-        "RoleArn": "arn:aws:iam::123456789012:role/sagemaker",
-        "OutputDataConfig": {"S3OutputPath": f"s3://{CODE}/output"},
-        "ResourceConfig": {
-            "InstanceType": "ml.m5.large",
-            "InstanceCount": 1,
-            "VolumeSizeInGB": 1,
-        },
-        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
-        **changes.pop("definition", {}),
-    }
-    config = {
-        "Strategy": "Random",
-        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"},
-        "ResourceLimits": {"MaxNumberOfTrainingJobs": 10, "MaxParallelTrainingJobs": 2},
-        "ParameterRanges": {
-            "CategoricalParameterRanges": [
-                {"Name": "a", "Values": [str(number) for number in range(20)]}
-            ]
-        },
-        **changes.pop("config", {}),
-    }
-    return {
-        "HyperParameterTuningJobName": "job",
-        "HyperParameterTuningJobConfig": config,
-        "TrainingJobDefinition": definition,
-        **changes,
-    }
-
-
-def training(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the request of a training job by the definition of a tuning job, without a name."""
-    definition = dict(job["TrainingJobDefinition"])
-    return {"HyperParameters": definition.pop("StaticHyperParameters"), **definition}
 
 
 @dataclass
@@ -303,6 +46,7 @@ class Job:
     kind: str
     name: str
     arn: str
+    marks: Marks
     is_stopped: bool = False
     tags: frozenset[str] = frozenset()
 
@@ -322,7 +66,9 @@ class Replay:
         self._jobs: dict[tuple[str, str], Job] = {}
         self._names = Names()
         self.known: dict[tuple[str, str], dict[str, Any]] = {}
-        """The last description of each job, by its kind and name."""
+        """What the last answers about each job have, by its kind and name."""
+        self._tokens: dict[str, str] = {}
+        """The emulator's tokens of pages, by the recorded ones."""
 
     def _read(self) -> None:
         """Read the descriptions of all jobs."""
@@ -330,9 +76,17 @@ class Replay:
             kind, name = kind_of(item["operation"]), str(self._name(item, item["answer"]))
             for row in rows_of(item["answer"]):
                 kind_of_row = next(each for each in KINDS if KINDS[each] in row)
-                self.known.setdefault((kind_of_row, row[KINDS[kind_of_row]]), row)
-            if item["operation"] == f"Describe{kind}" and item["status"] == 200:
-                self.known[kind, name] = item["answer"]
+                self._learn(kind_of_row, row[KINDS[kind_of_row]], row)
+            if item["operation"] == f"Create{kind}" and item["status"] == 200:
+                self._learn(kind, name, item["request"])
+            elif item["operation"] == f"Describe{kind}" and item["status"] == 200:
+                self._learn(kind, name, item["answer"])
+            elif kind and (status := _IS_IN_STATUS.search(str(item["answer"].get("error")))):
+                self._learn(kind, name, {f"{kind}Status": status[1]})
+
+    def _learn(self, kind: str, name: str, about: Mapping[str, Any]) -> None:
+        """Add what a request or an answer has about a job."""
+        self.known[kind, name] = {**self.known.get((kind, name), {}), **about}
 
     def differences(self) -> Iterator[str]:
         """Yield where the emulator answers otherwise; nothing after a job that cannot be created.
@@ -353,8 +107,9 @@ class Replay:
             label = f"{operation} {tagged.title().replace('-', '')}"
             if reason_to_skip("sagemaker", label.strip()) is not None:
                 continue
-            if operation not in OPERATIONS:
-                yield f"{operation}: the emulator has no such operation"
+            is_other = item["status"] == 200 and tagged and f":{tagged}/" not in ARNS.values()
+            if operation not in OPERATIONS or is_other:
+                yield f"{label.strip()}: the emulator has no such operation"
                 continue
             try:
                 yield from self._compare(item)
@@ -372,21 +127,40 @@ class Replay:
         recorded = item["answer"]
         if operation != TRIALS or not is_mixed(tuning):
             recorded = alike(recorded, name)
+        error = item["answer"].get("error") or {}
+        if error and reason_to_skip("sagemaker", str(error.get("Message"))) is not None:
+            return
+        if error and (fault := self._emulator.fault(operation, item["answer"])):
+            yield from self._judge(item, *fault)
+            return
         if operation.startswith("Create") and item["status"] != 200:
             yield from self._refused(item)
             return
         job = self._job(item)
         if job is not None:
             self._make_up(job, item)
-        for number in range(1, sum(ended_trials(recorded)) + 1):
-            self._emulator.printed.with_name(f"{GATE}{number}").touch()
+            for row in rows_of(recorded) if operation != TRIALS else ():
+                self._let_end(row)
+            job.marks.let_end(recorded, job.kind)
         if operation.startswith("Create"):
             status, answer = 200, {f"{kind_of(operation)}Arn": job.arn if job else ""}
         else:
             body = self._request(item, job)
             status, answer = self._until(operation, body, recorded)
+        self._tokens[str(item["answer"].get("NextToken"))] = answer.get("NextToken", "")
+        yield from self._judge({**item, "answer": recorded}, status, answer)
+
+    def _let_end(self, row: Mapping[str, Any]) -> None:
+        """Let the trials of a job end that have ended in a row of a list."""
+        kind = next(each for each in KINDS if KINDS[each] in row)
+        if job := self._jobs.get((kind, row[KINDS[kind]])):
+            job.marks.let_end(row, kind)
+
+    def _judge(self, item: dict[str, Any], status: int, answer: Any) -> Iterator[str]:
+        """Yield where an answer differs from the recorded one."""
+        operation, recorded = item["operation"], item["answer"]
         if status != item["status"]:
-            yield f"{operation}: {item['status']} was recorded, not {status}: {answer}"
+            yield f"{operation}: {item['status']} was recorded, not {status}: {brief(answer)}"
             return
         if not item["is_compared"]:
             return
@@ -416,11 +190,12 @@ class Replay:
             named = {KINDS[kind]: request.get(KINDS[kind], "")}
         if "AlgorithmSpecification" in str(request):
             has_inputs = "S3" not in str(item["answer"])
-            request = create_request(self._emulator, kind, request, has_inputs=has_inputs)
+            marks = self._emulator.new_marks()
+            request = create_request(self._emulator, kind, request, marks, has_inputs=has_inputs)
         request |= named
         status, answer = self._emulator.ask(operation, request)
         if status != item["status"]:
-            yield f"{operation}: {item['status']} was recorded, not {status}: {answer}"
+            yield f"{operation}: {item['status']} was recorded, not {status}: {brief(answer)}"
         else:
             found = differences(item["answer"], answer)
             yield from unaccepted("sagemaker", f"{operation} {self._year}", found)
@@ -498,34 +273,48 @@ class Replay:
     def _create(self, kind: str, described: dict[str, Any]) -> Job:
         if "TuningJobArn" in described and (trial := self._trial(described)):
             return trial
+        marks = self._emulator.new_marks()
         if "AlgorithmSpecification" in str(described):
             try:
-                request = create_request(self._emulator, kind, described)
+                request = create_request(self._emulator, kind, described, marks)
             except (KeyError, TypeError, AttributeError) as error:
                 raise NotCreatedError(f"its description lacks {error}") from error
         else:
-            script = SCRIPTS.get(described.get(f"{kind}Status", ""), ENDLESS)
+            state = described.get(f"{kind}Status", "InProgress")
+            script = script_for({**described, f"{kind}Status": state}, kind, marks)
             name = {KINDS[kind]: new_name()}
             request = small_job(self._emulator, script)
             request = (training(request) if kind == "TrainingJob" else request) | name
         status, created = self._emulator.ask(f"Create{kind}", request)
         if status != 200:
             raise NotCreatedError(f"the emulator refuses to create such a job: {created}")
-        return Job(kind, request[KINDS[kind]], created[f"{kind}Arn"])
+        return Job(kind, request[KINDS[kind]], created[f"{kind}Arn"], marks)
 
     def _trial(self, described: dict[str, Any]) -> Job | None:
         """Return a trial of the same status of the tuning job that a training job is of."""
         tuning = described["TuningJobArn"].rpartition("/")[2].lower()
-        found = [job for (_, name), job in self._jobs.items() if name.lower() == tuning]
+        found = [
+            job
+            for (kind, name), job in self._jobs.items()
+            if name.lower() == tuning and kind == "HyperParameterTuningJob"
+        ]
         if not found:
             return None
-        body = {KINDS[found[0].kind]: found[0].name}
-        _, answer = self._until(TRIALS, body, {"TrainingJobSummaries": [described]})
-        rows = rows_of(answer)
-        return (
-            Job("TrainingJob", rows[0]["TrainingJobName"], rows[0]["TrainingJobArn"])
-            if rows
-            else None
+        (tuner,) = found[:1]
+        state = described.get("TrainingJobStatus")
+        known = self.known.get((tuner.kind, tuning), {})
+        is_first = state != "Failed"
+        for number in range(1, (1 if is_first else ended_trials(known)[0] + 1) + 1):
+            if state in ENDED:
+                tuner.marks.let_one_end(number)
+        _, answer = self._until(
+            TRIALS, {KINDS[tuner.kind]: tuner.name}, {"TrainingJobSummaries": [described]}
+        )
+        rows = sorted(rows_of(answer), key=lambda row: states(row) != states(described))
+        if not rows:
+            return None
+        return Job(
+            "TrainingJob", rows[0]["TrainingJobName"], rows[0]["TrainingJobArn"], tuner.marks
         )
 
     def _make_up(self, job: Job, item: dict[str, Any]) -> None:
@@ -539,16 +328,17 @@ class Replay:
         counted = sum(last.get("TrainingJobStatusCounters", {}).values())
         running = max(1, min(counted, limit.get("MaxParallelTrainingJobs", 1)))
         if is_new and (is_stop or status.startswith("Stop")):  # one without trials ends at once
-            self._emulator.steps.until(
-                lambda: self._emulator.ask(f"Describe{job.kind}", {KINDS[job.kind]: job.name})[1],
-                lambda got: got["TrainingJobStatusCounters"]["InProgress"] >= running,
-                self._emulator.app.busy,
-            )
+            self._wait(job, lambda got: got["TrainingJobStatusCounters"]["InProgress"] >= running)
         has_best = "BestTrainingJob" in last and last.get(f"{job.kind}Status") == "Stopped"
         if is_stop and has_best:
-            assert self._emulator.steps.until(self._emulator.printed.exists, bool)
+            self._end_trials(job, last)
+        if is_in := _IS_IN_STATUS.search(str(answer.get("error"))):
+            job.marks.let_end({f"{job.kind}Status": is_in[1]}, job.kind)
+            self._wait(job, lambda got: got.get(f"{job.kind}Status") == is_in[1])
         if status.startswith("Stop") and job.kind == "TrainingJob" and not job.is_stopped:
             self._run_until_stop(job, last)
+        if operation == f"Delete{job.kind}" and item["status"] == 200:
+            self._end(job)
         if status.startswith("Stop") and not (job.is_stopped or is_stop or is_limited(answer)):
             self._emulator.ask(f"Stop{job.kind}", {KINDS[job.kind]: job.name})
             job.is_stopped = True
@@ -562,15 +352,36 @@ class Replay:
                 self._emulator.ask("AddTags", {"ResourceArn": job.arn, "Tags": tags})
             job.tags = frozenset(wanted)
 
+    def _end(self, job: Job) -> None:
+        """Stop a job that runs, and wait until it has ended."""
+        if not job.is_stopped:
+            self._emulator.ask(f"Stop{job.kind}", {KINDS[job.kind]: job.name})
+        job.is_stopped = True
+        self._wait(job, lambda got: got.get(f"{job.kind}Status") in ENDED)
+
+    def _end_trials(self, job: Job, last: dict[str, Any]) -> None:
+        """Let the trials of a tuning job end that ended before it was stopped."""
+        last = {**last, f"{job.kind}Status": "InProgress"}
+        ended = sum(ended_trials(last))
+        job.marks.let_end(last, job.kind)
+        self._wait(
+            job,
+            lambda got: job.marks.printed.exists() and sum(ended_trials(got)) >= ended,
+        )
+
+    def _wait(self, job: Job, is_good: Callable[[Any], bool]) -> None:
+        """Wait until the description of a job is good."""
+        self._emulator.steps.until(
+            lambda: self._emulator.ask(f"Describe{job.kind}", {KINDS[job.kind]: job.name})[1],
+            is_good,
+            self._emulator.app.busy,
+        )
+
     def _run_until_stop(self, job: Job, last: dict[str, Any]) -> None:
         """Let a training job come as far as it was before it was stopped."""
         steps = [status for status, _ in transitions(last) if status not in _STOPS]
         if steps and "TrainingStartTime" in last:
-            self._emulator.steps.until(
-                lambda: self._emulator.ask("DescribeTrainingJob", {KINDS[job.kind]: job.name})[1],
-                lambda got: steps[-1] in {status for status, _ in transitions(got)},
-                self._emulator.app.busy,
-            )
+            self._wait(job, lambda got: steps[-1] in {status for status, _ in transitions(got)})
 
     def _request(self, item: dict[str, Any], job: Job | None) -> dict[str, Any]:
         """Return the request of a recorded call, of which often only the answer is recorded."""
@@ -583,14 +394,30 @@ class Replay:
             )
             more = {"AddTags": {"Tags": tags}, "DeleteTags": {"TagKeys": ["x"]}}
             return {"ResourceArn": job.arn if job else "", **more.get(operation, {})}
-        if operation.startswith("List") and operation != TRIALS:
-            return {"NameContains": job.name if job else "no-such-job"}
         kind = kind_of(operation)
-        return {KINDS[kind]: job.name if job else new_name()}
+        if not kind:
+            return dict(item["request"])
+        sent = {key: value for key, value in item["request"].items() if not is_time(key)}
+        if token := sent.pop("NextToken", ""):
+            page = self._tokens.get(token, token if item["status"] >= 400 else "")
+            sent |= {"NextToken": page} if page else {}
+        if operation.startswith("List") and operation != TRIALS:
+            return {**sent, "NameContains": job.name if job else "no-such-job"}
+        return {**sent, KINDS[kind]: job.name if job else new_name()}
 
 
 class NotCreatedError(Exception):
     """A recorded job that the emulator does not create."""
+
+
+def is_time(field: str) -> bool:
+    """Return whether a filter compares times, which are others in a replay."""
+    return field.endswith(("After", "Before"))
+
+
+def brief(answer: Any) -> str:
+    """Return an answer in at most a line."""
+    return textwrap.shorten(str(answer), 300, placeholder=" …")
 
 
 def shown(answer: dict[str, Any]) -> dict[str, Any]:

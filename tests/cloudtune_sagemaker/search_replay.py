@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.cloudtune_sagemaker.replay import (
+from tests.cloudtune_sagemaker.replay import NotCreatedError
+from tests.cloudtune_sagemaker.replayed_jobs import (
     ENDLESS,
     KINDS,
     LIMITS,
-    SCRIPTS,
+    LOSS,
     Emulator,
-    NotCreatedError,
+    Marks,
     create_request,
     definitions_of,
     new_name,
@@ -38,8 +39,8 @@ class SearchReplay:
         self._year = str(recording["date"])[:4]
         self._calls = [each for each in recording["sequence"] if each["operation"] in OPERATIONS]
         self._known = known
-        self._gate = emulator.printed.with_name("gate")
-        """Created to let the scripts end that have been stopped."""
+        self._marks = emulator.new_marks()
+        """Those of the last job; its gate of all lets it end after it has been stopped."""
         self._compared: set[tuple[Any, ...]] = set()
 
     def differences(self) -> Iterator[str]:
@@ -79,9 +80,8 @@ class SearchReplay:
             if is_passing(row):
                 continue
             if self._is_new(kind, *state_of(kind, row), frozenset(row)):
-                self._gate.unlink(missing_ok=True)
                 shown = self._until(kind, row, self._create(kind, row))
-                self._gate.touch()
+                self._marks.let_one_end("all")
                 yield {**answer, "Results": [result]}, shown
 
     def _create(self, kind: str, row: dict[str, Any]) -> tuple[str, str]:
@@ -99,20 +99,21 @@ class SearchReplay:
             described.pop(key, None)
         if "FinalMetricDataList" in row:
             described["BestTrainingJob"] = {"TrainingJobStatus": "Completed"}
-        printed = self._emulator.printed.with_name(new_name())  # earlier jobs print on
-        self._emulator.printed = printed
-        request = create_request(self._emulator, job, described)
+        marks = self._marks = self._emulator.new_marks()
+        request = create_request(self._emulator, job, described, marks)
         if secondary == "Stopping":
             values = "StaticHyperParameters" if job == TUNING else "HyperParameters"
             for each in definitions_of(request):
-                each[values] |= self._emulator.code(self._held(script_for(described, job, printed)))
+                each[values] |= self._emulator.code(held(script_for(described, job, marks), marks))
+        if secondary != "Stopping":
+            marks.let_one_end("all")
         if row.get("Tags"):
             request["Tags"] = row["Tags"]
         arn = self._ask(f"Create{job}", request)[f"{job}Arn"]
         property_ = ("TuningJobArn", arn) if name else (KINDS[kind], request[KINDS[kind]])
         if is_stopped:
             if "FinalMetricDataList" in row or secondary == "Stopping":
-                self._emulator.steps.until(printed.exists, bool)
+                self._emulator.steps.until(marks.printed.exists, bool)
             else:
                 self._emulator.steps.until(
                     lambda: self._found(kind, *property_)["Results"],
@@ -120,13 +121,6 @@ class SearchReplay:
                 )
             self._emulator.ask(f"Stop{job}", {KINDS[job]: request[KINDS[job]]})
         return property_
-
-    def _held(self, script: str) -> str:
-        """Return an endless script that goes on when it is stopped, until its gate is open."""
-        waits = f"import os, time\nwhile not os.path.exists({str(self._gate)!r}): time.sleep(0.05)"
-        ready = f"open({str(self._emulator.printed)!r}, 'w').close()"
-        ignores = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-        return f"{ignores}\n{script.replace(ENDLESS, ready)}\n{waits}"
 
     def _until(self, kind: str, row: dict[str, Any], property_: tuple[str, str]) -> Any:
         """Return a search with the first job that is in the state of a result."""
@@ -161,7 +155,7 @@ class SearchReplay:
     def _trained(self) -> str:
         """Return the ARN of a training job that has ended with a metric."""
         name = {"TrainingJobName": new_name()}
-        request = training(small_job(self._emulator, SCRIPTS["Completed"])) | name
+        request = training(small_job(self._emulator, LOSS)) | name
         arn: str = self._ask("CreateTrainingJob", request)["TrainingJobArn"]
         self._emulator.steps.until(
             lambda: self._ask("DescribeTrainingJob", name),
@@ -174,6 +168,15 @@ class SearchReplay:
         if status != 200:
             raise NotCreatedError(f"the emulator refuses {operation}: {answer}")
         return answer
+
+
+def held(script: str, marks: Marks) -> str:
+    """Return an endless script that goes on when it is stopped, until it is let end."""
+    gate = f"{marks.gate}all"
+    waits = f"import os, time\nwhile not os.path.exists({gate!r}): time.sleep(0.05)"
+    ready = f"open({str(marks.printed)!r}, 'w').close()"
+    ignores = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    return f"{ignores}\n{script.replace(ENDLESS, ready)}\n{waits}"
 
 
 def is_passing(row: dict[str, Any]) -> bool:

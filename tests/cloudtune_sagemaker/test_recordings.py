@@ -17,12 +17,12 @@ from cloudtune_sagemaker import response
 from cloudtune_sagemaker.emulator.app import SageMakerApp
 from cloudtune_sagemaker.errors import service_error
 from tests import recorded
-from tests.cloudtune_sagemaker.replay import (
+from tests.cloudtune_sagemaker.replay import Replay
+from tests.cloudtune_sagemaker.replayed_jobs import (
     ENDLESS,
     FAILING,
     KINDS,
     Emulator,
-    Replay,
     definitions_of,
     kind_of,
     new_name,
