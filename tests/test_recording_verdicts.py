@@ -91,6 +91,11 @@ FAILED = "sagemaker/custodian_test_sagemaker_hyperparameter_tuning_job_query.jso
 MISSING = "Requested resource not found."
 
 
+IS_COMPLETED = "The request was rejected because the training job is in status Completed."
+LIST = {"method": "GET", "path": "/v1/projects/PROJECT/locations/us-central1/customJobs"}
+EXHAUSTED = {"error": {"code": 429, "message": "Slower", "status": "RESOURCE_EXHAUSTED"}}
+
+
 PAGE: dict[str, Any] = {
     "limit": 100,
     "first": {"href": "/ml/v4/deployments?limit=100"},
@@ -103,6 +108,77 @@ def ibm_job(state: str) -> dict[str, Any]:
     """Return what IBM says of a deployment job, without what states have in common."""
     answer = {"metadata": {"id": "j"}, "entity": {"scoring": {"status": {"state": state}}}}
     return call("GetDeploymentJob", answer)
+
+
+ARN = "arn:aws:sagemaker:us-east-1:111122223333:"
+TUNING = "HyperParameterTuningJobName"
+DENIED = (
+    "User: arn:aws:iam::111122223333:user/USER is not authorized to perform: "
+    "sagemaker:DescribeTrainingJob on resource: arn:aws:sagemaker:us-east-1:111122223333:"
+    "training-job/none because no identity-based policy allows the sagemaker:DescribeTrainingJob "
+    "action"
+)
+
+
+def stopped_twice() -> dict[str, Any]:
+    """Return the recording of two tuning jobs that are stopped, each once its first trial ended."""
+    calls = json.loads((OWN / STOPPED).read_text("utf-8"))["sequence"]
+    running = next(each["answer"] for each in calls if each["operation"].startswith("Describe"))
+    trial = {
+        "TrainingJobName": "c7n-test-4-001-1",
+        "TrainingJobStatus": "Completed",
+        "TrainingJobArn": f"{ARN}training-job/c7n-test-4-001-1",
+        "CreationTime": "2024-04-10T10:40:00",
+        "TrainingStartTime": "2024-04-10T10:41:00",
+        "TrainingEndTime": "2024-04-10T10:42:00",
+        "TunedHyperParameters": {"alpha": "1"},
+        "FinalHyperParameterTuningJobObjectiveMetric": {
+            "Type": "Maximize",
+            "MetricName": "validation:auc",
+            "Value": 0.9,
+        },
+        "ObjectiveStatus": "Succeeded",
+        "TrainingJobDefinitionName": "c7n-test-def",
+    }
+    end = "2024-04-10T11:10:43.811"
+    counters = dict.fromkeys(("RetryableError", "NonRetryableError", "InProgress"), 0)
+    stopped = {
+        **running,
+        "HyperParameterTuningJobStatus": "Stopped",
+        "HyperParameterTuningEndTime": end,
+        "LastModifiedTime": end,
+        "BestTrainingJob": trial,
+        "TrainingJobStatusCounters": {**counters, "Completed": 1, "Stopped": 2},
+        "ObjectiveStatusCounters": {"Succeeded": 1, "Pending": 0, "Failed": 2},
+    }
+    sequence: list[Any] = []
+    for number in "45":
+        name = {TUNING: f"c7n-test-{number}"}
+        calls = [
+            call("DescribeHyperParameterTuningJob", running, request=name),
+            call("StopHyperParameterTuningJob", {}, request=name),
+            call("DescribeHyperParameterTuningJob", stopped, request=name),
+        ]
+        sequence += json.loads(json.dumps(calls).replace("c7n-test-4", f"c7n-test-{number}"))
+    return recording("sagemaker", *sequence)
+
+
+def rows(status: str, **filters: str) -> dict[str, Any]:
+    """Return the call of a list with one training job that was first seen in another state."""
+    times = {f"{each}Time": f"2026-01-01T00:0{n}:00" for n, each in enumerate(("Creation",))}
+    ended = {"TrainingEndTime": "2026-01-01T00:05:00"} if status == "Completed" else {}
+    row = {
+        "TrainingJobName": "t",
+        "TrainingJobArn": f"{ARN}training-job/t",
+        "TrainingJobStatus": status,
+        "SecondaryStatus": status,
+        **times,
+        **ended,
+        "LastModifiedTime": "2026-01-01T00:05:00",
+    }
+    if status == "InProgress":
+        row["SecondaryStatus"] = "Training"
+    return call("ListTrainingJobs", {"TrainingJobSummaries": [row]}, request=filters)
 
 
 BILLED = '"BillableTimeInSeconds": 125'
@@ -173,6 +249,78 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "sagemaker-message": (
         refused("ValidationException", "bar"),
         f"DescribeTrainingJob 2026 .error.Message: 'bar', not '{MISSING}'",
+    ),
+    "sagemaker-two-jobs": (stopped_twice(), ""),
+    "sagemaker-rows": (
+        recording("sagemaker", rows("InProgress"), rows("Completed", StatusEquals="Completed")),
+        "",
+    ),
+    "sagemaker-denied": (refused("AccessDeniedException", DENIED), ""),
+    "sagemaker-throttled": (
+        refused("ThrottlingException", "Slower"),
+        "DescribeTrainingJob 2026 .error.Message: 'Slower', not 'Rate exceeded'",
+    ),
+    "sagemaker-ended": (
+        recording(
+            "sagemaker",
+            call(
+                "StopTrainingJob",
+                {"error": {"Code": "ValidationException", "Message": IS_COMPLETED}},
+                status=400,
+                request={"TrainingJobName": "t"},
+            ),
+        ),
+        "",
+    ),
+    "sagemaker-tags": (
+        recording(
+            "sagemaker",
+            call("ListTags", {"Tags": []}, request={"ResourceArn": f"{ARN}endpoint/e"}),
+        ),
+        "ListTags Endpoint: the emulator has no such operation",
+    ),
+    "sagemaker-suggestions": (
+        recording(
+            "sagemaker",
+            call("GetSearchSuggestions", {"Milk": []}, request={"Resource": "TrainingJob"}),
+        ),
+        "GetSearchSuggestions 2026 .Milk: missing",
+    ),
+    "sagemaker-deleted": (
+        recording("sagemaker", call("DeleteHyperParameterTuningJob", {}, request={TUNING: "gone"})),
+        "",
+    ),
+    "vertex-throttled": (
+        recording("vertex", call("ListCustomJobs", EXHAUSTED, status=429, request=LIST)),
+        "ListCustomJobs .error.message: 'Slower', not \"Quota exceeded for quota metric",
+    ),
+    "vertex-page": (
+        recording(
+            "vertex",
+            call(
+                "ListCustomJobs", {}, request={**LIST, "path": f"{LIST['path']}?pageToken=of-then"}
+            ),
+        ),
+        "",
+    ),
+    "vertex-operation-before": (
+        recording(
+            "vertex",
+            call(
+                "GetOperation",
+                {"name": "projects/1/locations/us-central1/operations/123456", "done": True},
+                request={**LIST, "path": LIST["path"].replace("customJobs", "operations/123456")},
+            ),
+        ),
+        "GetOperation .metadata: added",
+    ),
+    "ibm-throttled": (
+        recording("ibm", call("ListDeployments", {"milk": 1}, status=429)),
+        "ListDeployments .milk: missing",
+    ),
+    "named-ibm-space": (
+        recording("ibm", call("GetSpace", {"metadata": {"id": "s"}})),
+        "GetSpace: the emulator has the operation; its answers are not compared",
     ),
     "sagemaker-search": (
         recording("sagemaker", call("Search", {"Results": [], "Milk": 1})),

@@ -127,7 +127,7 @@ class Replay:
         recorded = item["answer"]
         if operation != TRIALS or not is_mixed(tuning):
             recorded = alike(recorded, name)
-        error = item["answer"].get("error") or {}
+        error: dict[str, Any] = item["answer"].get("error") or {}
         if error and reason_to_skip("sagemaker", str(error.get("Message"))) is not None:
             return
         if error and (fault := self._emulator.fault(operation, item["answer"])):
@@ -207,8 +207,9 @@ class Replay:
         if not operation.startswith(("List", "Describe")):
             return ask()
         wanted = states(recorded)
-        if recorded.get("SecondaryStatus") in {"Downloading", "Training", "Uploading", *LIMITS}:
-            wanted["SecondaryStatus"] = recorded["SecondaryStatus"]
+        secondary = shown(recorded)["SecondaryStatus"]
+        if secondary in {"Downloading", "Training", "Uploading", *LIMITS}:
+            wanted["SecondaryStatus"] = secondary
         return self._emulator.steps.until(
             ask,
             lambda got: wanted.items() <= shown(got[1]).items(),
@@ -422,7 +423,8 @@ def brief(answer: Any) -> str:
 
 def shown(answer: dict[str, Any]) -> dict[str, Any]:
     """Return the states in an answer, with the secondary status."""
-    return {**states(answer), "SecondaryStatus": answer.get("SecondaryStatus")}
+    first = (rows_of(answer) or [answer])[0]
+    return {**states(answer), "SecondaryStatus": first.get("SecondaryStatus")}
 
 
 def without_best(answer: dict[str, Any]) -> dict[str, Any]:

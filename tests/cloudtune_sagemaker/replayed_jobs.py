@@ -165,27 +165,27 @@ def states(answer: Any) -> Any:
     return {name: answer[name] for kind in KINDS if (name := f"{kind}Status") in answer} | trials
 
 
-def definitions_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+def definitions_of(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the definitions of a tuning job; of a training job itself."""
     one = job.get("TrainingJobDefinition", job)
     definitions: list[dict[str, Any]] = job.get("TrainingJobDefinitions", [one])
     return definitions
 
 
-def objective_of(job: dict[str, Any], definition: dict[str, Any]) -> str:
+def objective_of(job: Mapping[str, Any], definition: Mapping[str, Any]) -> str:
     config = job.get("HyperParameterTuningJobConfig", {})
     own = config.get("HyperParameterTuningJobObjective", {})
     return str(definition.get("TuningObjective", own).get("MetricName", ""))
 
 
-def times_out(described: dict[str, Any]) -> bool:
+def times_out(described: Mapping[str, Any]) -> bool:
     """Return whether the best trial of a tuning job that completed was stopped: by its limit."""
     is_complete = described.get("HyperParameterTuningJobStatus") == "Completed"
     best = described.get("BestTrainingJob", {})
     return is_complete and best.get("TrainingJobStatus") == "Stopped"
 
 
-def ended_trials(answer: dict[str, Any]) -> tuple[int, int]:
+def ended_trials(answer: Mapping[str, Any]) -> tuple[int, int]:
     """Return how many trials of a tuning job have completed, and how many have failed.
 
     Those that a tuning job stopped early, since it completed, count as completed.

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from werkzeug.test import Client
 
 from cloudtune.emulation.faults import FaultPlan, Rule
+from cloudtune_vertex import response
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
@@ -52,6 +54,15 @@ class Emulator:
         answer = self.client.open(path, method=method, headers=headers, json=body)
         return answer.status_code, json.loads(answer.get_data() or b"{}")
 
+    def fault(self, operation: str, status: int) -> Any:
+        """Return the refusal with which any call can fail, by its status; None if there is none."""
+        faults = [make() for name, make in self.app.FAULTS.items() if name != "quota"]
+        for each in [*faults, self.app.denied(operation)]:
+            response = each.response()
+            if response.status == status:
+                return json.loads(response.body)
+        return None
+
 
 def is_served(item: dict[str, Any]) -> bool:
     return reason_to_skip("vertex", item["operation"]) is None
@@ -81,6 +92,8 @@ class Replay:
         self._same = Names()
         self._created: set[str] = set()
         self._last: dict[str, dict[str, Any]] = {}
+        self._pages: dict[str, str] = {}
+        """The emulator's tokens of pages, by the recorded ones."""
 
     def _read(self) -> None:
         """Read the last answer about each job."""
@@ -118,13 +131,18 @@ class Replay:
             return
         answer = item["answer"]
         name = answer.get("name", "")
+        if refusal := self._emulator.fault(operation, item["status"]):
+            yield from self._judge(operation, answer, refusal)
+            return
         if is_creation and any(f"/{each}/" in name for each in COLLECTIONS):
             status, shown = self._create(
                 name, path, item["request"].get("body_rebuilt_from_answer")
             )
         else:
             self._create_missing(item, path)
-            status, shown = self._ask(method, path, item)
+            self._make_up_operation(item, path)
+            status, shown = self._ask(method, self._page(path), item)
+            self._pages[str(answer.get("nextPageToken"))] = shown.get("nextPageToken", "")
         if status != item["status"]:
             yield f"{operation}: {item['status']} was recorded, not {status}: {shown}"
             return
@@ -159,8 +177,28 @@ class Replay:
             f"{operation} {each}: not listed" for each in unlisted("vertex", operation, shown)
         )
 
+    def _page(self, path: str) -> str:
+        """Return a path with the emulator's token; without one if it has fewer jobs."""
+        begin, mark, token = path.partition("pageToken=")
+        token, more, rest = token.partition("&")
+        page = self._pages.get(unquote(token), "") if mark else ""
+        return f"{begin}pageToken={page}{more}{rest}" if page else f"{begin}{rest}".rstrip("?&")
+
+    def _make_up_operation(self, item: dict[str, Any], path: str) -> None:
+        """Delete a job if a recorded operation began before the recording."""
+        id_ = path.partition("/operations/")[2].partition(":")[0]
+        if item["status"] != 200 or not id_ or id_ in self._names:
+            return
+        parent = f"{path.partition('/locations/')[0]}/locations/us-central1"
+        jobs = recorded.renamed(f"{parent}/{COLLECTIONS[0]}", {**self._names, "PROJECT": "team"})
+        created = self._emulator.ask("POST", jobs, small_job(COLLECTIONS[0]))[1]
+        deleted = self._emulator.ask("DELETE", f"/v1/{created['name']}")[1]
+        self._names[id_] = deleted["name"].rpartition("/")[2]
+
     def _fits(self, known: Any, shown: Any) -> bool:
-        """Return whether an answer is of the time of a recorded one."""
+        """Return whether an answer is of the time of a recorded one, if it has a known state."""
+        if state_in(known) not in response.JOB_STATES:
+            return True
         starts = ["startTime" in (rows_of(each) or [each])[0] for each in (known, shown)]
         return state_in(known) == state_in(shown) and starts[0] == starts[1]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune_watson.documents import part
+from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import OPERATIONS
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, ready
 from tests.recorded import differences, reason_to_skip, unaccepted
@@ -79,6 +81,9 @@ def _differences_of_call(item: Mapping[str, Any], known: Served) -> Iterator[str
     if operation not in OPERATIONS:
         yield f"{operation}: the emulator has no such operation"
         return
+    if fault := _fault(status):
+        yield from unaccepted("ibm", operation, _of_refusal(status, answer, fault))
+        return
     answers = known.get(operation)
     if answers is None:
         return
@@ -94,6 +99,18 @@ def _differences_of_call(item: Mapping[str, Any], known: Served) -> Iterator[str
         yield from unaccepted("ibm", operation, found)
     elif bool(answer) != bool(emulated):
         yield f"{operation}: its answer is {'not ' if answer else ''}empty"
+
+
+def _fault(status: int) -> Any:
+    """Return the refusal with which any call can fail, by its status; None if there is none."""
+    refusals = (make().response() for make in WatsonApp.FAULTS.values())
+    return next((json.loads(each.body) for each in refusals if each.status == status), None)
+
+
+def uncompared(sequence: Sequence[Mapping[str, Any]], known: Served) -> list[str]:
+    """Return the operations that the emulator has, whose answers are not compared."""
+    names = dict.fromkeys(str(item["operation"]) for item in sequence if item["is_compared"])
+    return [each for each in names if each in OPERATIONS and each not in known]
 
 
 def _without_rows(page: Mapping[str, Any]) -> dict[str, Any]:
