@@ -402,7 +402,16 @@ def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path) -> None:
     assert set(names_in_strings(path)) == {"c.d", "e.f", "see h.i"}
 
 
-PARTS = ("account", "answers", "call_record", "lookup", "secrets", "trial_files", "uploads")
+PARTS = (
+    "account",
+    "answers",
+    "call_record",
+    "lookup",
+    "pythons",
+    "secrets",
+    "trial_files",
+    "uploads",
+)
 FACES = {
     *("cloudtune.provider", "cloudtune.formats", "cloudtune.results", "cloudtune.emulator_kit"),
     *(f"cloudtune.provider.{part}" for part in PARTS),

@@ -16,6 +16,7 @@ from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     find_inputs,
+    required_pythons_of,
     source_files,
 )
 from cloudtune.provider.uploads import content_hash, upload_address
@@ -38,7 +39,7 @@ _MACHINE = "set a compute cluster, or the instance_type of serverless compute"
 
 def lookup(study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
     """Return what is known of the workspace and of this machine."""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {"pythons": required_pythons_of(study, facts)}
     missing: dict[str, str] = {}
     for name, (variable, meaning) in _PLACE.items():
         value = getattr(settings, name) or ("" if facts.emulated else os.environ.get(variable))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -83,24 +81,12 @@ def _declared_pythons(study: Study, facts: Facts, python: str | None) -> dict[st
     if python is None or not (study.trial.script or study.trial.module):
         return {}
     declared = required_pythons_of(study, facts, declared=True)
-    version = _python_version(python) if declared else ""
+    if not declared:
+        return {}
+    from cloudtune.provider.pythons import installed_version
+
+    version = installed_version(python)
     return {"pythons": declared, "version": version} if version else {}
-
-
-def _python_version(python: str) -> str:
-    """Return the version of an interpreter; empty if it does not answer."""
-    if python == sys.executable:
-        return platform.python_version()
-    script = "import platform; print(platform.python_version())"
-    with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(
-            [python, "-I", "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=_MODULE_TIMEOUT,
-            check=True,
-        ).stdout.strip()
-    return ""
 
 
 def _start_errors(study: Study, facts: Facts, python: str | None) -> dict[str, str]:

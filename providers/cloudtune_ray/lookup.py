@@ -19,6 +19,7 @@ from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     input_address,
+    required_pythons_of,
     source_files,
 )
 from cloudtune_ray.settings import NAME, RaySettings
@@ -44,6 +45,7 @@ def lookup(study: Study, settings: RaySettings, facts: Facts) -> Lookup:
         "certificate_is_there": certificate is not None and certificate.is_file(),
         "token_is_set": bool(os.environ.get(settings.token_variable)),
         "packages": _packages(study, facts),
+        "pythons": required_pythons_of(study, facts),
     }
     inputs, local = _inputs(study, facts)
     prices = settings.prices

@@ -1,7 +1,8 @@
 """The doctor's checks of a Slurm cluster, with read-only commands.
 
 They are ``sbatch --version``, ``squeue --me``, ``sinfo``, ``sbatch --test-only``, which
-submits nothing, and ``test`` and ``stat`` for the folder, the Python and the inputs.
+submits nothing, ``test`` and ``stat`` for the folder, the Python and the inputs, and the version of
+the Python.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 from cloudtune.provider import Check, Json, Plan, format_count
 from cloudtune.provider.account import account_error, account_ok, account_warning
+from cloudtune.provider.lookup import python_misfit
 from cloudtune_slurm.errors import SlurmError
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.lookup import is_shared
@@ -46,6 +48,7 @@ def check_account(host: Host, plan: Plan) -> Iterator[Check]:
         yield from _check_request(host, plan)
         yield from _check_folder(host, plan)
         yield from _check_paths(host, plan)
+        yield from _check_python(host, plan)
 
 
 def _check_partition(host: Host, plan: Plan) -> Iterator[Check]:
@@ -155,3 +158,36 @@ def _check_paths(host: Host, plan: Plan) -> Iterator[Check]:
                 message=f"{path} does not exist on the login node",
                 fix="correct the path",
             )
+
+
+def _check_python(host: Host, plan: Plan) -> Iterator[Check]:
+    """Yield whether the login node's Python can run the code, if trials have the same.
+
+    Setup lines may choose another one, and only trials run them.
+    """
+    data = plan.facts.data
+    if not data["pythons"] or data["setup"]:
+        return
+    python: str = data["python"]
+    try:
+        version = host.run([python, "-c", "import platform; print(platform.python_version())"])
+    except SlurmError as error:
+        if error.retryable:
+            raise
+        yield account_warning(
+            id="slurm-python",
+            path=f"{_SETTINGS}.python",
+            message=f"{python} does not answer on the login node: {error}",
+            fix="set the Python of the compute nodes",
+        )
+        return
+    message = f"{python} on the login node is Python {version.strip()}"
+    if misfit := python_misfit(plan.facts, version.strip()):
+        yield account_error(
+            id="slurm-python",
+            path=f"{_SETTINGS}.python",
+            message=f"{message}, and {misfit}",
+            fix="set such a Python, or load it in setup",
+        )
+    else:
+        yield account_ok(id="slurm-python", message=message)

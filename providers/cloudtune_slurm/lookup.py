@@ -22,8 +22,10 @@ from cloudtune.provider.lookup import (
     code_address,
     environment_variables,
     input_address,
+    required_pythons_of,
     source_files,
 )
+from cloudtune.provider.pythons import command_version, installed_version
 from cloudtune_slurm.settings import NAME, SlurmSettings
 
 _LOCAL_FILE_SYSTEMS = (
@@ -44,12 +46,16 @@ def is_shared(kind: str) -> bool:
 def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
     """Return where the run's files are, its Python, and what the study takes from this machine."""
     host = None if facts.emulated else settings.host
+    python = _python(settings, facts)
     folder = _run_folder(settings, facts)
     inputs = _inputs(study, facts, host)
     data: dict[str, Any] = {
         "host": host,
         "folder": folder,
-        "python": _python(settings, facts),
+        "python": python,
+        "pythons": required_pythons_of(study, facts),
+        "setup": bool(settings.setup),
+        "python_version": _version(python, settings, facts),
         # An emulator that the run starts has none of the cluster's partitions and accounts.
         "stand_in": facts.emulated and facts.emulator is None,
         "file_system": None if host or facts.emulated else file_system(Path(folder)),
@@ -116,6 +122,17 @@ def _python(settings: SlurmSettings, facts: Facts) -> str:
         if home and (executable := shutil.which("python", path=str(Path(home, "bin")))):
             return executable
     return sys.executable
+
+
+def _version(python: str, settings: SlurmSettings, facts: Facts) -> str:
+    """Return the version of the trials' Python; empty if it is unknown.
+
+    A path is also on the compute nodes, whose files are shared. Setup lines can change what a name
+    means.
+    """
+    if facts.emulated or settings.host or not Path(python).is_absolute():
+        return "" if facts.emulated else command_version(python)
+    return installed_version(python) or command_version(python)
 
 
 def _inputs(study: Study, facts: Facts, host: str | None) -> Inputs:

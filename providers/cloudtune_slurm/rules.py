@@ -16,6 +16,7 @@ from cloudtune.provider import (
     largest_resources,
 )
 from cloudtune.provider.lookup import uses_launcher
+from cloudtune.provider.pythons import check_python
 from cloudtune_slurm.lookup import is_shared
 from cloudtune_slurm.request import time_minutes
 from cloudtune_slurm.request_fields import PROTECTED_PATHS
@@ -62,7 +63,11 @@ def _code(study: Study, facts: Facts) -> Iterator[Finding | Note]:
         yield Finding("refused", "trial", reason)
         return
     if study.trial.script or study.trial.module:
-        yield Note("trial.python", f"trials run with {facts.data['python']}")
+        python = facts.data["python"]
+        yield Note("trial.python", f"trials run with {python}")
+        if not facts.emulated:
+            version = facts.data.get("python_version", "")
+            yield from check_python(facts, f"{SETTINGS}.python", python, version)
     if study.trial.requirements:
         text = "not installed by trials, which share a Python: install them once on the cluster"
         yield Note("trial.requirements", text)

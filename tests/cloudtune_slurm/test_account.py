@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,3 +103,22 @@ def test_a_folder_that_cannot_be_written_and_a_python_that_is_missing(tmp_path: 
     results = checks(tmp_path, Answers(), folder="train.py/x", python="/no/python")
     assert results["slurm-folder"].severity == "error"
     assert "/no/python does not exist" in results["slurm-path"].message
+
+
+@pytest.mark.parametrize(
+    ("versions", "settings", "severity"),
+    [
+        (">=3.8", {"python": sys.executable}, "ok"),
+        (">=4", {"python": sys.executable}, "error"),
+        (">=3.8", {"python": "/usr/bin/false"}, "warning"),
+        (">=4", {"python": sys.executable, "setup": ["true"]}, None),
+    ],
+)
+def test_the_python_of_the_login_node_is_compared(
+    versions: str, settings: Mapping[str, object], severity: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nrequires-python = "{versions}"\n')
+    found = checks(tmp_path, Answers(), **settings).get("slurm-python")
+    assert (found and found.severity) == severity
+    if severity == "error" and found:
+        assert "requires-python in pyproject.toml, line 2 needs >=4" in found.message

@@ -15,6 +15,7 @@ from cloudtune.provider import (
     largest_resources,
 )
 from cloudtune.provider.lookup import has_code
+from cloudtune.provider.pythons import check_python, command_version, image_version
 from cloudtune.provider.secrets import check_visible_secrets
 from cloudtune_azure.rules.settings import SETTINGS
 from cloudtune_azure.settings import NAME, AzureSettings
@@ -48,6 +49,21 @@ def trial_rules(study: Study, settings: AzureSettings, facts: Facts) -> Iterator
             reason = f"MLflow has no metric {metric!r}: use letters, digits and _-./"
             yield Finding("refused", "trial.metrics", reason)
     yield from _arguments(study)
+    if study.trial.script or study.trial.module:
+        yield from _python(settings, facts)
+
+
+def _python(settings: AzureSettings, facts: Facts) -> Iterator[Finding | Note]:
+    """Yield what the code requires of the Python that the settings name, if they do."""
+    if facts.emulated:
+        return
+    field = "image" if settings.image else "environment"
+    place = str(getattr(settings, field))
+    if version := command_version(settings.python):
+        yield from check_python(facts, f"{SETTINGS}.python", settings.python, version)
+    else:
+        name = f"the Python of {place}"
+        yield from check_python(facts, f"{SETTINGS}.{field}", name, image_version(place))
 
 
 def _inputs(facts: Facts) -> Iterator[Finding | Note]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, FittedStudy
+from cloudtune.provider import Facts, Finding, FittedStudy, Note
 from cloudtune.provider.lookup import has_code, python_misfit
+from cloudtune.provider.pythons import check_python, image_version
 from cloudtune_sagemaker.resources import ECR_ADDRESS
-from cloudtune_sagemaker.rules.settings import REGIONS, refuse
+from cloudtune_sagemaker.rules.settings import REGIONS, SETTINGS, refuse
 from cloudtune_sagemaker.settings import SageMakerSettings
 
 ALGORITHMS = frozenset(
@@ -31,7 +32,7 @@ _PYTHON = re.compile(r"(?:^|-)py(\d)(\d{1,2})?(?=-|$)")
 
 def image_rules(
     fitted: FittedStudy, settings: SageMakerSettings, facts: Facts
-) -> Iterator[Finding]:
+) -> Iterator[Finding | Note]:
     """Yield the findings on the image of a job."""
     image: str | None = facts.data["image"]
     if facts.emulated or not image or "{{" in image or not re.fullmatch(r"\S+", image):
@@ -41,6 +42,8 @@ def image_rules(
     if match is None:
         if settings.image and "TrainingImageConfig" not in str(settings.native):
             yield refuse(field, _not_ecr(image))
+        elif has_code(fitted.study):
+            yield from _named_python(field, image, facts)
         return
     region: str = facts.data["region"]
     if match["region"] != region and region in REGIONS:
@@ -52,7 +55,7 @@ def image_rules(
         )
     if has_code(fitted.study):
         yield from _no_script(field, match, facts)
-        yield from _other_python(field, match["tag"] or "", facts)
+        yield from _other_python(field, image, match["tag"] or "", facts)
 
 
 def _not_ecr(image: str) -> str:
@@ -79,9 +82,15 @@ def _no_script(field: str, match: re.Match[str], facts: Facts) -> Iterator[Findi
         yield refuse(field, f"{name} is an image for inference: the one for training is {training}")
 
 
-def _other_python(field: str, tag: str, facts: Facts) -> Iterator[Finding]:
+def _named_python(field: str, image: str, facts: Facts) -> Iterator[Finding | Note]:
+    version = image_version(image)
+    return check_python(facts, f"{SETTINGS}.{field}", f"the Python of {image}", version)
+
+
+def _other_python(field: str, image: str, tag: str, facts: Facts) -> Iterator[Finding | Note]:
     python = _PYTHON.search(tag)
     if python is None or not (python[2] or int(python[1]) < 3):
+        yield from _named_python(field, image, facts)
         return
     version = f"{python[1]}.{python[2]}" if python[2] else python[1]
     if misfit := python_misfit(facts, version):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding
+from cloudtune.provider import Facts, Finding, Note
 from cloudtune.provider.lookup import python_misfit
-from cloudtune_vertex.rules.settings import refuse
+from cloudtune.provider.pythons import check_python, image_version
+from cloudtune_vertex.rules.settings import SETTINGS, refuse
 from cloudtune_vertex.settings import VertexSettings
 
 _IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
@@ -25,7 +26,7 @@ https://cloud.google.com/vertex-ai/docs/supported-frameworks-list, read 2026-11-
 such as sklearn-cpu.1-0, do not name it."""
 
 
-def image_rules(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
+def image_rules(settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings on the image."""
     if settings.image is None:
         return
@@ -35,8 +36,13 @@ def image_rules(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
             "must be the address of an image: HOST/PATH:TAG or HOST/PATH@sha256:DIGEST, for "
             "example us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest",
         )
+    if facts.emulated:
+        return
     python = _PYTHON.search(settings.image) if facts.data["prebuilt"] else None
-    if python is None or facts.emulated:
+    if python is None:
+        version = "" if facts.data["prebuilt"] else image_version(settings.image)
+        name = f"the Python of {settings.image}"
+        yield from check_python(facts, f"{SETTINGS}.image", name, version)
         return
     if misfit := python_misfit(facts, f"3.{python[1]}"):
         yield refuse(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from cloudtune.provider import Facts, Finding, Mode, Note
 from cloudtune.provider.lookup import python_misfit
+from cloudtune.provider.pythons import check_python
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.backends import BACKENDS
 from cloudtune_watson.layout import TAG
@@ -74,11 +75,15 @@ def settings_rules(
         yield _refused("project_id", "set only one of space_id and project_id")
 
 
-def _python(settings: WatsonSettings, backend: Backend, facts: Facts) -> Iterator[Finding]:
+def _python(settings: WatsonSettings, backend: Backend, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what requires another Python than the one in the name of the software specification."""
     software = settings.software_spec or ""
+    if facts.emulated or not software or "software_spec" not in backend.settings:
+        return
     python = _PYTHON.search(software)
-    if python is None or facts.emulated or "software_spec" not in backend.settings:
+    if python is None:
+        name = f"the Python of {software}"
+        yield from check_python(facts, f"{SETTINGS}.software_spec", name, "")
         return
     if misfit := python_misfit(facts, python[1]):
         reason = f"{software} has Python {python[1]}, and {misfit}: choose another specification"
