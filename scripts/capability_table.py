@@ -1,11 +1,11 @@
-"""The table of a provider's capabilities for its page in the documentation."""
+"""The table of what the modes of the providers can do, for the documentation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
-from cloudtune.fitting.capabilities import Capabilities, Limit, ModeCapabilities
+from cloudtune.fitting.capabilities import Limit, ModeCapabilities
 
 _CONDITIONS = {
     "none": "flattened",
@@ -14,10 +14,8 @@ _CONDITIONS = {
 }
 
 
-def capability_table(capabilities: Capabilities) -> str:
+def capability_table(modes: Mapping[str, ModeCapabilities]) -> str:
     """Return the table in Markdown with a column for each mode, and the sources of its numbers."""
-    both = {"managed": capabilities.managed, "driven": capabilities.driven}
-    modes = {mode: each for mode, each in both.items() if each is not None}
     columns = [list(_rows(each)) for each in modes.values()]
     lines = [f"| | {' | '.join(modes)} |", "|---|" + "---|" * len(modes)]
     for rows in zip(*columns, strict=True):
