@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from cloudtune.cli.exit_codes import MEANINGS
 from cloudtune.cli.main_group import COMMANDS, cloudtune
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
@@ -19,7 +18,8 @@ _HEAD = """# The commands
 cloudtune --help
 ```
 
-This page has the same texts as `--help`. `cloudtune skill` prints what a coding assistant needs.
+This page has the same texts as `--help`. [Exit codes and JSON](json.md) has what commands return.
+`cloudtune skill` prints what a coding assistant needs.
 """
 
 
@@ -33,8 +33,6 @@ def commands_page() -> str:
             command = cloudtune.get_command(context, name)
             assert command is not None
             parts += _command(click.Context(command, context, name))
-    parts.append("## Exit codes\n\n| code | meaning |\n|---|---|")
-    parts += (f"| {code} | {meaning} |" for code, meaning in MEANINGS.items())
     return "\n".join(parts) + "\n"
 
 
