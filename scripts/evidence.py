@@ -80,7 +80,9 @@ send them. After Ctrl-C, they have what was seen until then, and say `cut_short`
 `CLOUDTUNE_RECORDINGS=FOLDER` replays them against the emulators.
 
 An address on this machine counts as that of an emulator: it needs no saved plan, its cost is not
-checked, and its recordings say `emulated`, so they are no evidence. Do not verify a service through
+checked, and its recordings say `emulated`, so they are no evidence. If `AWS_ENDPOINT_URL` or a
+profile leads to another address that is not Amazon's, such as that of a gateway, the recordings say
+`other_address`, and are no evidence either. Do not verify a service through
 a tunnel or a proxy on this machine.
 
 Everything is stopped and removed at the end, with what the trials wrote, and so it is after Ctrl-C
@@ -137,7 +139,7 @@ def recorded_fields(service: str) -> dict[str, dict[str, str]]:
     names = {each.get("recorded as"): name for name, each in operations.items()}
     for file in sorted((RECORDINGS / service).glob("*.json")):
         recording = json.loads(file.read_text("utf-8"))
-        if recording.get("emulated"):  # an emulator is no evidence
+        if recording.get("emulated") or recording.get("other_address"):  # they are no evidence
             continue
         for item in recording["sequence"]:
             date, operation = _date(recording, item), item["operation"]

@@ -29,6 +29,8 @@ from cloudtune_watson.response import TRAINING_STATES
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
 EVIDENCE: dict[str, Any] = json.loads((ROOT / "docs" / "evidence.json").read_text("utf-8"))
+VERIFIED = ("sagemaker", "vertex", "ibm")
+"""The services that `cloudtune verify` records."""
 SENTENCES = (
     "The replica workerpool0-0 exited with a non-zero status of 1. Termination reason: Error.",
     "To find out more about why your job exited please check the logs of the job",
@@ -83,7 +85,8 @@ def recorded_words() -> dict[str, set[str]]:
     """Return the words of recordings and of this repository's tables."""
     messages = {word for text in SENTENCES for word in _plain(text)}
     found = {"fields": {*FIELDS}, "values": {*VALUES}, "messages": messages}
-    for service, about in EVIDENCE.items():
+    for service in VERIFIED:
+        about = EVIDENCE[service]
         found["values"].update(about["operations"])
         for operation in about["operations"].values():
             for paths in operation.get("fields", {}).values():

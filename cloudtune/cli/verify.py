@@ -157,6 +157,12 @@ def _print_result(planned: Verification, verified: Verified, top: Path, problem:
         click.echo(f"  {source}{sanitize_line(each.answer or f'not answered: {why}')}")
     cut = "it ended early, so calls are missing: " if verified.error else ""
     where = f"the recordings are in {top}: read them before you send them"
+    if any("other_address" in each for each in verified.recordings.values()):
+        click.echo(
+            f"the calls were sent to another address than those of {planned.provider}: that may be "
+            "another implementation, so the recordings say other_address, and are no evidence",
+            err=True,
+        )
     if not verified.recordings:
         where = "the service answered nothing that could be recorded"
     if problem:

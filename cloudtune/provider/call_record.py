@@ -26,6 +26,8 @@ class Call:
     status: int
     answer: Any
     time: float = field(default_factory=time.time)
+    is_at_service: bool = True
+    """Whether it was sent to an address of the service's own."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,22 @@ def recorded_calls() -> Generator[list[Call]]:
         _recorders.remove(calls)
 
 
-def record_call(operation: str, request: Json, status: int, answer: Any) -> None:
+def record_call(
+    operation: str, request: Json, status: int, answer: Any, *, is_at_service: bool = True
+) -> None:
     """Record a call, if a verification runs."""
     for calls in _recorders:
         plain: Any = json.loads(json.dumps([request, answer], default=_to_text))
-        calls.append(Call(operation, plain[0], status, plain[1]))
+        calls.append(Call(operation, plain[0], status, plain[1], is_at_service=is_at_service))
 
 
 @contextmanager
 def recorded_call(
-    operation: str, request: Json, refusal: Callable[[ProviderError], tuple[int, Any] | None]
+    operation: str,
+    request: Json,
+    refusal: Callable[[ProviderError], tuple[int, Any] | None],
+    *,
+    is_at_service: bool = True,
 ) -> Generator[Callable[[Json], Json]]:
     """Yield a function that records an answer and returns it; a refusal is recorded, too.
 
@@ -103,17 +111,18 @@ def recorded_call(
         operation: The service's name of the call.
         request: The request.
         refusal: Returns the status and the answer of an error; None if there was no answer.
+        is_at_service: Whether it is sent to an address of the service's own.
     """
 
     def record(answer: Json) -> Json:
-        record_call(operation, request, 200, answer)
+        record_call(operation, request, 200, answer, is_at_service=is_at_service)
         return answer
 
     try:
         yield record
     except ProviderError as error:
         if answered := refusal(error):
-            record_call(operation, request, *answered)
+            record_call(operation, request, *answered, is_at_service=is_at_service)
         raise
 
 

@@ -51,6 +51,10 @@ _NUMERIC = frozenset(
     ]
 )
 """Fields whose texts are numbers, where more than two digits stay."""
+_COUNTED = frozenset(
+    ["id", "limit", "modelVersionId", "instance_count", "incompleteCount", *_PARAMETERS]
+)
+"""Fields whose texts may be numbers of one or two digits; in any other one they may be names."""
 _SERVICE_KEYS = frozenset(
     [
         *("_tuning_objective_metric", "sagemaker_program", "sagemaker_submit_directory"),
@@ -84,6 +88,8 @@ _REGION = re.compile(
     r"(us|eu|ap|ca|sa|me|af|il|mx|cn|us-gov|europe|asia|australia|africa|northamerica|southamerica)"
     r"-(north|south|east|west|central|northeast|northwest|southeast|southwest)-?\d{1,2}"
 )
+_MIN_UNKNOWN = 100
+"""The least number that is masked in a field which is not known."""
 _MAX_DIGITS = 8
 """Of a number that stays; an account has more."""
 HIDDEN = re.compile(
@@ -103,7 +109,7 @@ _MIN_NAME = 3
 _COMMON = frozenset(
     [
         *("amazon", "google", "ibm", "training", "tuning", "job", "jobs", "trial"),
-        *("verify", "complete", "early", "stop", "fail", "timeout"),
+        *("verify", "complete", "early", "stop", "fail", "timeout", "the", "role"),
     ]
 )
 """Words of names, also of those that a verification gives, that messages of services have, too."""
@@ -133,7 +139,9 @@ class Masking:
         self._texts: dict[str, str] = {}
         self._kept_parts = _KEPT_PARTS | {provider}
         self._common = _COMMON | {provider}
-        self._names = {each.lower() for each in names if len(each) >= _MIN_NAME}
+        self._names: set[str] = set()
+        for each in names:
+            self._names |= self._words_of(each)
 
     def mask(self, recording: Any) -> Any:
         """Return a recording without names. All names are collected before a message is masked."""
@@ -154,14 +162,16 @@ class Masking:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             return value
         if not isinstance(value, str):
-            return self._number(value, private=private)
+            is_large = abs(value) >= 10**_MAX_DIGITS
+            is_large |= field not in known("fields") and not abs(value) < _MIN_UNKNOWN
+            return self._number(value, private=private or is_large)
         if not value:
             return value
         if private or (field in _PARAMETERS and not _SMALL.fullmatch(value)):
             return self._text(value)
-        if field in MESSAGES or _SMALL.fullmatch(value):
+        if field in MESSAGES or (field in _COUNTED and _SMALL.fullmatch(value)):
             return value
-        if _TIME_FIELD.fullmatch(field) and _TIME.fullmatch(value):
+        if self._is_time(field, value):
             return value
         if field in _NUMERIC and _NUMBER.fullmatch(value):
             return value
@@ -174,9 +184,14 @@ class Masking:
     def _number(self, value: float, *, private: bool) -> float:
         if not math.isfinite(value):
             return value
-        if private or abs(value) >= 10**_MAX_DIGITS:
+        if private:
             return int(self._text(str(abs(int(value)))))
         return float(f"{value:.{_MAX_DIGITS}g}") if isinstance(value, float) else value
+
+    @staticmethod
+    def _is_time(field: str, value: str) -> bool:
+        is_field = field in known("fields") and _TIME_FIELD.fullmatch(field) is not None
+        return is_field and _TIME.fullmatch(value) is not None
 
     def _key(self, key: str, *, users: bool) -> str:
         return key if key in (_SERVICE_KEYS if users else known("fields")) else self._text(key)
@@ -192,9 +207,13 @@ class Masking:
             self._texts[text] = str(10**11 + number) if text.isdecimal() else f"text{number}"
             if _DECIMAL.fullmatch(text):
                 self._texts[text] = f"0.{10**11 + number}"
-            words = set(re.split(r"\W+", text.lower())) - self._common
-            self._names.update(each for each in words if len(each) >= _MIN_NAME)
+            self._names |= self._words_of(text)
         return self._texts[text]
+
+    def _words_of(self, name: str) -> set[str]:
+        """Return the words of a name that messages must not have."""
+        words = {name.lower(), *re.split(r"\W+", name.lower())} - self._common
+        return {each for each in words if len(each) >= _MIN_NAME}
 
     def _messages(self, value: Any, field: str = "") -> Any:
         if is_map(value):

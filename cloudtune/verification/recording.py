@@ -33,7 +33,8 @@ def to_recordings(
 ) -> dict[str, Json]:
     """Return a recording for each job, without names, accounts, addresses and secrets.
 
-    A recording of an emulator says so, and is never taken for one of the service.
+    A recording of an emulator says so, and is never taken for one of the service; so does one of
+    an address that is not the service's own, such as that of a gateway.
 
     Args:
         provider: The provider.
@@ -57,6 +58,7 @@ def to_recordings(
             "service": service_name(provider),
             "date": datetime.fromtimestamp(each[0].time, UTC).date().isoformat(),
             **({"emulated": True} if emulated else {}),
+            **({} if all(call.is_at_service for call in each) else {"other_address": True}),
             **({"cut_short": True} if cut_short else {}),
             "source": {
                 "repo": "cloudtune verify",

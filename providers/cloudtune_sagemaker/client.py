@@ -31,6 +31,8 @@ TRANSFER_ATTEMPTS = 8
 """Attempts of one request of a transfer to S3, which boto3 repeats itself."""
 RECORDED = frozenset({"sagemaker", "sagemaker-metrics"})
 """The services whose answers are checked, and whose calls a verification records."""
+_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
+"""How the hosts of AWS end (botocore 1.44.8, endpoints.json and partitions.json)."""
 PAGE_SIZE = 100
 """Maximum items of a page (botocore 1.44.8 model, MaxResults)."""
 _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
@@ -92,7 +94,7 @@ class Aws:
         pauses = retry_pauses(self._is_stopping, emulated=self.emulated)
         while True:
             try:
-                with self._recorded(service, name, members) as record, self._translate_errors(name):
+                with self._recorded(client, name, members) as record, self._translate_errors(name):
                     response: Json = getattr(client, operation)(**members)
                     record({k: v for k, v in response.items() if k != "ResponseMetadata"})
                 if wrong := problem(response, NEEDED.get(name, {})):
@@ -105,11 +107,12 @@ class Aws:
 
     @staticmethod
     def _recorded(
-        service: str, name: str, members: Json
+        client: Any, name: str, members: Json
     ) -> AbstractContextManager[Callable[[Json], Json]]:
-        if service not in RECORDED:
+        if client.meta.service_model.service_name not in RECORDED:
             return nullcontext(lambda answer: answer)
-        return recorded_call(name, members, refusal)
+        host = urlsplit(str(client.meta.endpoint_url)).hostname or ""
+        return recorded_call(name, members, refusal, is_at_service=host.endswith(_DOMAINS))
 
     def read(self, bucket: str, key: str, start: int, etag: str) -> Iterator[bytes]:
         """Yield the content of an object of S3 from a byte on, if it still has this ETag."""

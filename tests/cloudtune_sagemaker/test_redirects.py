@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from cloudtune.provider import retries
+from cloudtune.provider.call_record import recorded_calls
 from cloudtune.provider.models import Emulator
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import AwsError
@@ -48,3 +51,33 @@ def test_nothing_is_sent_to_another_address(
             aws.call(service, operation, **members)
         assert server.requests, (service, operation)
     assert server.leaked == []
+
+
+@pytest.mark.parametrize(
+    ("url", "is_at_service"),
+    [
+        ("", True),
+        ("https://vpce-1.api.sagemaker.us-east-1.vpce.amazonaws.com", True),
+        ("http://localstack:4566", False),
+        ("https://amazonaws.com.corp.example", False),
+        ("https://my-amazonaws.com", False),
+    ],
+)
+def test_a_verification_sees_whether_calls_reach_aws(
+    monkeypatch: pytest.MonkeyPatch, url: str, is_at_service: bool
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    aws = Aws("us-east-1")
+    client = aws.client("sagemaker")
+
+    def answer(**_: object) -> tuple[object, dict[str, object]]:
+        return AWSResponse(client.meta.endpoint_url, 200, HTTPHeaders(), None), {
+            "TrainingJobSummaries": []
+        }
+
+    client.meta.events.register("before-call", answer)
+    with recorded_calls() as calls:
+        aws.call("sagemaker", "list_training_jobs")
+    assert [each.is_at_service for each in calls] == [is_at_service]

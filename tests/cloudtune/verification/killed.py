@@ -2,9 +2,11 @@
 
 Usage: python -m tests.cloudtune.verification.killed PROVIDER STEPS AT_ONCE [KIND]
 
-A first run, which is not ended, lists the kinds of its requests. Each further run is sent SIGKILL
-or SIGINT before or after a request of each kind. With KIND, there is no first run, and one run is
-sent SIGKILL before the first request of this kind, another one after it. Runs are forked, since
+A first run, which is not ended, lists its requests. Each further run is sent SIGKILL or SIGINT
+before or after a request: the first and the last but one of each kind, and a sample of the others.
+With ``CLOUDTUNE_KILLS=all``, one run is ended at each request; a number draws another sample. With
+KIND, there is no first run, and one run is sent SIGKILL before the first request of this kind,
+another one after it. Runs are forked, since
 imports take longer than they do, and AT_ONCE of them run at the same time. The output says how each
 ended, and what they left.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import sys
@@ -36,6 +39,7 @@ _ID = re.compile(r"\?.*|(?<=/runs/)\w+|verify-[a-z]+-\w+|(?<![a-z0-9])(?=[a-z-]*
 """What differs between requests of a kind."""
 _READS = re.compile("GET|HEAD|Describe|Search|POST .*(BatchGet|search|token)")
 _TIMEOUT = 600
+_SAMPLE = 6
 
 
 @dataclass(frozen=True)
@@ -159,14 +163,19 @@ def _processes(processes: Iterable[psutil.Process], text: str) -> list[str]:
     return [each for each in lines if text in each and "reaper.py" not in each]
 
 
-def points(counts: Mapping[str, int]) -> list[Point]:
-    """Return the points at which runs are ended: of calls that read, only the first ones."""
-    return [
+def points(counts: Mapping[str, int], chosen: str) -> list[Point]:
+    """Return the points at which runs are ended; see above. Of calls that read, the first ones."""
+    found = [
         Point(kind, number, is_after)
         for kind, count in counts.items()
-        for number in sorted({1, 1 if _READS.match(kind) else max(1, count - 1)})
+        for number in range(1, count + 1)
         for is_after in (False, True)
     ]
+    if chosen == "all":
+        return found
+    drawn = {*random.Random(int(chosen or 1)).sample(found, min(_SAMPLE, len(found)))}
+    last = {kind: 1 if _READS.match(kind) else max(1, count - 1) for kind, count in counts.items()}
+    return [each for each in found if each.number in (1, last[each.kind]) or each in drawn]
 
 
 def only(names: str) -> None:
@@ -185,9 +194,10 @@ def list_runs(provider: str) -> list[tuple[signal.Signals, Point]]:
     first = Path("first").absolute()
     assert wait([start(provider, first)]) == [0], (first / "output.txt").read_text("utf-8")
     assert left(provider) == []
-    found = points(json.loads((first / "counts.json").read_text("utf-8")))
+    chosen = os.environ.get("CLOUDTUNE_KILLS", "")
+    found = points(json.loads((first / "counts.json").read_text("utf-8")), chosen)
     runs = [(signal.SIGKILL, each) for each in found]
-    return runs + [(signal.SIGINT, each) for each in found if not each.is_after]
+    return runs + [(signal.SIGINT, each) for each in found if not each.is_after or chosen == "all"]
 
 
 def run_all(provider: str, steps: str, at_once: str, kind: str = "") -> int:

@@ -231,12 +231,37 @@ def test_numbers_of_the_user_are_masked(field: str, value: object) -> None:
         {"HyperParameters": {"pin": "4711"}, "StaticHyperParameters": {"pin": "47.11"}},
         {"SearchExpression": {"Filters": [{"Name": "Tags.pin", "Values": ["4711", "47.11"]}]}},
         {"TrainingJobName": "2024-01-01T00:00:47.11Z", "displayName": "2024-01-01T00:00:47.11"},
+        {"annotations": {"born_at": "2024-01-01T00:00:47.11Z"}, "accountId": 4711, "x": [4711.0]},
     ],
     ids=str,
 )
 def test_numbers_and_times_that_are_names_are_masked(document: dict[str, Any]) -> None:
     (item,) = recorded({"name": "job-of-alice", **document})["sequence"]
     assert not re.search(r"47\.?11", json.dumps(item["answer"]))
+
+
+@pytest.mark.parametrize(
+    "field", ["TrainingJobName", "displayName", "name", "projectId", "S3OutputPath", "Values", "x"]
+)
+@pytest.mark.parametrize("value", ["7", "47", "-4"])
+def test_a_name_of_one_or_two_digits_is_masked(field: str, value: str) -> None:
+    (item,) = recorded({"a": "job-of-alice", field: value, "list": [{field: [value]}]})["sequence"]
+    assert f'"{value}"' not in json.dumps(item["answer"])
+
+
+def test_a_number_of_a_trial_or_a_parameter_stays() -> None:
+    answer = {"name": "job-of-alice", "trials": [{"id": "7"}], "HyperParameters": {"n": "4"}}
+    (item,) = recorded(answer)["sequence"]
+    assert item["answer"]["trials"] == [{"id": "7"}]
+    assert [*item["answer"]["HyperParameters"].values()] == ["4"]
+
+
+def test_messages_have_no_word_of_the_settings() -> None:
+    calls = [Call("Describe", {}, 200, {"name": "job", "FailureReason": "The model failed"}, 1.7e9)]
+    for name in ("model", "the-model@corp.example", "projects/model"):
+        settings = {"service_account": name}
+        recording = to_recordings("vertex", calls, {"a": "job"}, settings, emulated=True)["a"]
+        assert recording["sequence"][0]["answer"]["FailureReason"] == "The # failed"
 
 
 @pytest.mark.parametrize("account", [111122223333, 111122223333.0, -1.11122223333e11])
@@ -265,6 +290,15 @@ def test_equal_polls_are_one() -> None:
     (item,) = recording["sequence"]
     assert item["repeated"] == 2
     assert "emulated" not in recording
+
+
+def test_calls_to_another_address_are_no_evidence() -> None:
+    calls = [
+        Call("Describe", {}, 200, {"name": "job"}, 1.7e9, is_at_service=each)
+        for each in (True, False)
+    ]
+    recording = to_recordings("sagemaker", calls, {"a": "job"}, {}, emulated=False)["a"]
+    assert recording["other_address"] is True
 
 
 def test_calls_are_recorded_only_meanwhile() -> None:
