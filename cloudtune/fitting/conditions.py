@@ -179,7 +179,7 @@ def _choices_obstacle(
         return f"{title} has no parameter that depends on several others"
     listed = (DiscreteParameter, CategoricalParameter, BoolParameter)
     if not all(isinstance(node.parameter, listed) for node in definitions[parents[0]]):
-        return f"in {title}, only a parameter with listed values can have conditional ones"
+        return f"{title} has conditions only on parameters with listed values"
     return ""
 
 

@@ -124,7 +124,13 @@ def fit_to(
     if support.conditions == "one_root":
         root, obstacle = find_root(study.model_copy(update=other_fields), nodes, conditions)
     flatten = False
-    if support.launcher:
+    if support.launcher and support.conditions == "choices":
+        obstacles = [
+            each.reason for each in condition_findings(study, nodes, conditions, context, "")
+        ]
+        flatten = bool(obstacles)
+        obstacle = obstacles[0].removeprefix(f"{title} ") if flatten else obstacle
+    elif support.launcher:
         flatten = conditional and support.conditions != "tree" and root is None
     elif conditional:
         diagnostics += condition_findings(study, nodes, conditions, context, obstacle)
@@ -155,7 +161,7 @@ def fit_to(
     diagnostics += _number_findings(len(parameters), support, title)
     limits, limit_findings = fit_limits(study, provider, support, title)
     diagnostics += limit_findings + other_findings
-    if not support.launcher:
+    if not support.launcher or support.conditions == "choices":
         rename_condition_values(parameters)
     fitted = study.model_copy(update={"parameters": parameters, "limits": limits, **other_fields})
     unsupported = unsupported_fields(fitted, support, title)
@@ -317,7 +323,7 @@ def _has_lost_step(before: Parameter, after: Parameter) -> bool:
 def _simplified_conditions(study: Study, support: ModeCapabilities) -> SimplifiedConditions:
     space = Space.from_study(study)
     is_document = not support.launcher and support.conditions != "one_root"
-    if is_document or (support.conditions == "tree" and support.single_values):
+    if is_document or (support.conditions in {"tree", "choices"} and support.single_values):
         return SimplifiedConditions({node.key: node.when for node in space.nodes}, {})
     return simplify_conditions(space)
 

@@ -49,6 +49,7 @@ class AzureClient:
         """Create the client without sending a request."""
         self.http = http
         self.workspace = workspace
+        self._tracking: str | None = None
         self._datastores: dict[str, Json] = {}
 
     @property
@@ -130,8 +131,27 @@ class AzureClient:
 
     def run_details(self, tracking: str, run: str) -> Json:
         """Return what run history knows of a job: its error and the addresses of its logs."""
+        return cast("Json", self.http.json("GET", f"{self._history(tracking, run)}/details"))
+
+    def run_children(self, tracking: str, run: str) -> list[Json]:
+        """Return the children of a run in run history."""
+        page: Json = self.http.json("GET", f"{self._history(tracking, run)}/children")
+        rows: list[Json] = list(page.get("value", ()))
+        while next_page := page.get("nextLink"):
+            page = self.http.json("GET", str(next_page))
+            rows += page.get("value", ())
+        return rows
+
+    def tracking_address(self) -> str:
+        """Return the tracking address of the workspace, which a sweep does not have; read once."""
+        if self._tracking is None:
+            properties: Json = self.get_workspace().get("properties") or {}
+            self._tracking = str(properties.get("mlFlowTrackingUri") or "")
+        return self._tracking
+
+    def _history(self, tracking: str, run: str) -> str:
         base = self._service(tracking).replace(_MLFLOW, "/history/v1.0/", 1)
-        return cast("Json", self.http.json("GET", f"{base}/runs/{quote(run, safe='')}/details"))
+        return f"{base}/runs/{quote(run, safe='')}"
 
     def _service(self, tracking: str) -> str:
         """Return the HTTP address of a tracking address, ``azureml://HOST/mlflow/v1.0/…``."""

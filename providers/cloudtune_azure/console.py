@@ -19,6 +19,11 @@ def jobs_url(data: Mapping[str, Any]) -> str:
     return f"{_STUDIO}/experiments?wsid={workspace_id(data)}"
 
 
+def run_url(data: Mapping[str, Any], run: str) -> str:
+    """Return the page of a job."""
+    return f"{_STUDIO}/runs/{run}?wsid={workspace_id(data)}"
+
+
 def log_address(context: JobContext, job: Json) -> str | None:
     """Return the page of a job in Studio, or the emulator's file with its log."""
     if context.emulator is None:
@@ -26,6 +31,14 @@ def log_address(context: JobContext, job: Json) -> str | None:
         studio: Json = services.get("Studio") or {}
         return studio.get("endpoint")
     file = context.emulator_folder / "jobs" / job["name"] / "log.txt"
+    return str(file) if file.is_file() else None
+
+
+def run_address(context: JobContext, data: Mapping[str, Any], run: str) -> str | None:
+    """Return the page of a trial of a sweep in Studio, or the emulator's file with its log."""
+    if context.emulator is None:
+        return run_url(data, run)
+    file = context.emulator_folder / "jobs" / run / "log.txt"
     return str(file) if file.is_file() else None
 
 

@@ -19,7 +19,7 @@ from cloudtune.launcher.contract import Contract, parse_flags, skipped_metric
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     Json = dict[str, Any]
@@ -28,6 +28,11 @@ FOLDER = "CLOUDTUNE_AZURE_FOLDER"
 """Environment variable: the folder in the datastore that all starts of a trial share."""
 INPUT = "CLOUDTUNE_AZURE_INPUT_"
 """How the variables with the paths of the inputs begin; a number follows."""
+SWEEP = "AZUREML_SWEEP_"
+"""How the variables begin in which Azure puts the values of a sweep (learn.microsoft.com, class
+SweepJob of azure-ai-ml, read 2026-11-30; no recording has them)."""
+TRIALS = "CLOUDTUNE_AZURE_TRIALS"
+"""Environment variable: set in the trials of a sweep, whose folder is one of the run."""
 AFTER_STEP = "CLOUDTUNE_AZURE_AFTER_STEP"
 """Environment variable: the last step of the trial's earlier start."""
 FAILURE, STARTED, MACHINE = "cloudtune.failure", "cloudtune.started", "cloudtune.machine"
@@ -164,13 +169,55 @@ def find_contract(study: Json, argv: Sequence[str]) -> Contract | None:
     env = os.environ
     if FOLDER not in env or "MLFLOW_TRACKING_URI" not in env:
         return None
+    run = env.get("MLFLOW_RUN_ID") or env.get("AZUREML_RUN_ID") or ""
+    folder, raw = env[FOLDER], parse_flags(study, argv)
+    if TRIALS in env:
+        folder = os.path.join(folder, str(trial_number(run)))
+        raw = _sweep_values(study, raw, env)
     trial: Json = {
-        "trial": env.get("MLFLOW_RUN_ID") or env.get("AZUREML_RUN_ID"),
+        "trial": run,
         "inputs": {name: env.get(variable, "") for name, variable in study["inputs"].items()},
-        "checkpoint": os.path.join(env[FOLDER], "checkpoint"),
-        "output": os.path.join(env[FOLDER], "output"),
+        "checkpoint": os.path.join(folder, "checkpoint"),
+        "output": os.path.join(folder, "output"),
     }
-    return AzureContract(parse_flags(study, argv), trial, env)
+    return AzureContract(raw, trial, env)
+
+
+def trial_number(run: str) -> int:
+    """Return the number of a trial of a sweep, whose jobs are SWEEP_0, SWEEP_1 and so on."""
+    return int(run.rpartition("_")[2]) + 1
+
+
+def flatten(values: Mapping[str, Any], names: Collection[str]) -> Json:
+    """Return the values of a trial by the names of its parameters.
+
+    A choice of maps has the value of one parameter, and the parameters that depend on it.
+    """
+    raw: Json = {}
+    for name, value in values.items():
+        if not isinstance(value, dict):
+            raw[name] = value
+            continue
+        parts: Json = value
+        for key, inner in parts.items():
+            full = next((each for each in (name + "." + key, key) if each in names), name)
+            raw.update(flatten({full: inner}, names) if full != name else {name: inner})
+    return raw
+
+
+def _sweep_values(study: Json, flags: Json, env: Mapping[str, str]) -> Json:
+    """Return the values that Azure has chosen, by the flags of the command and its variables."""
+    names = {each.get("sent", each["name"]) for each in study["parameters"]}
+    parents = {parent for each in study["parameters"] for parent in each.get("when") or ()}
+    values: Json = {name: env[SWEEP + name] for name in names if SWEEP + name in env}
+    for name in parents & values.keys():
+        try:
+            value = json.loads(values[name])
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            values[name] = value
+    return flatten(dict(values, **flags), names)
 
 
 def _log(text: str) -> None:

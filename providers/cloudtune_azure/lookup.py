@@ -20,7 +20,7 @@ from cloudtune.provider.lookup import (
     source_files,
 )
 from cloudtune.provider.uploads import content_hash, upload_address
-from cloudtune_azure.console import jobs_url
+from cloudtune_azure.console import jobs_url, run_url
 from cloudtune_azure.settings import NAME, AzureSettings
 from cloudtune_azure.storage import datastore_address
 
@@ -64,7 +64,8 @@ def lookup(study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
         source=source_files(study, facts),
         variables=environment_variables(study),
         inputs=inputs,
-        links={"driven": jobs_url(data)},
+        links={"managed": jobs_url(data), "driven": jobs_url(data)},
+        job_links={"managed": run_url(data, "{job}")},
         data=data | {"inputs": _job_inputs(inputs)},
     )
 

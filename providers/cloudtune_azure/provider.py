@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import (
     BaseProvider,
@@ -24,14 +24,14 @@ from cloudtune_azure.settings import AzureSettings
 
 if TYPE_CHECKING:
     from cloudtune.formats import Format
-    from cloudtune.provider import JobContext, Plan, TrainingJobs
+    from cloudtune.provider import JobClient, JobContext, JobDescription, Plan, TrainingJobs
     from cloudtune.provider.trial_files import TrialFiles
     from cloudtune.provider.uploads import Uploads
     from cloudtune.results import Started, Trial
 
 
 class AzureProvider(BaseProvider[AzureSettings]):
-    """Azure Machine Learning: command jobs, with trials that cloudtune chooses."""
+    """Azure Machine Learning: its sweeps, or command jobs with trials that cloudtune chooses."""
 
     capabilities = CAPABILITIES
     settings = AzureSettings
@@ -48,6 +48,8 @@ class AzureProvider(BaseProvider[AzureSettings]):
         "properties.command",
         "properties.tags.cloudtune_*",
         "properties.outputs.trial",
+        "properties.trial.codeId",
+        "properties.trial.command",
     )
     study_fields = STUDY_FIELDS
 
@@ -70,15 +72,39 @@ class AzureProvider(BaseProvider[AzureSettings]):
         """Return the findings and notes of Azure."""
         from cloudtune_azure.rules import rules
 
-        return rules(fitted, settings, facts)
+        return rules(fitted, mode, settings, facts)
 
     def request(
         self, fitted: FittedStudy, mode: Mode, settings: AzureSettings, facts: Facts
     ) -> Json:
-        """Return the request of the job of each trial."""
-        from cloudtune_azure.request.training_job import request
+        """Return the request of a sweep, or of the job of each trial."""
+        from cloudtune_azure.request import request
 
-        return request(fitted.study, settings, facts)
+        return request(fitted, mode, settings, facts)
+
+    def client(self, plan: Plan, context: JobContext) -> JobClient:
+        """Return a client of sweeps.
+
+        Raises:
+            MissingExtraError: If Azure's packages are not installed.
+        """
+        from cloudtune_azure.client import connect
+        from cloudtune_azure.tuning_client import SweepClient
+
+        return SweepClient(connect(plan, context), plan, context)
+
+    def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
+        """Return the subscription, resource group and workspace in the id of a job."""
+        from cloudtune_azure.job_description import job_settings
+
+        return job_settings(job)
+
+    def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
+        """Return the sweep with a name or a full id; raises what the base class names."""
+        from cloudtune_azure.client import connect
+        from cloudtune_azure.job_description import describe_job
+
+        return describe_job(connect(plan, context), job)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""

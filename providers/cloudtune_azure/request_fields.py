@@ -8,4 +8,11 @@ STUDY_FIELDS: Mapping[str, Sequence[str]] = {
     "properties.experimentName": ("providers.azure.experiment", "name"),
     "properties.displayName": (),
     "properties.resources.instanceCount": (),
+    "properties.trial.resources.instanceCount": (),
+    "properties.samplingAlgorithm": ("strategy",),
+    "properties.limits.maxTotalTrials": ("limits.max_trials", "providers.azure.limits.max_trials"),
+    "properties.limits.maxConcurrentTrials": (
+        "limits.parallel_trials",
+        "providers.azure.limits.parallel_trials",
+    ),
 }

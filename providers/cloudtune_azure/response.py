@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloudtune.provider import Json, is_map
-from cloudtune.results import TrialState
+from cloudtune.results import JobState, TrialState
 
 STATES: Mapping[str, TrialState] = {
     "NotStarted": "waiting",
@@ -29,6 +29,12 @@ STATES: Mapping[str, TrialState] = {
     "Canceled": "cancelled",
 }
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
+STOPPING = frozenset({"CancelRequested", "Finalizing"})
+_SWEEP_STATES: Mapping[str, JobState] = {
+    "Completed": "completed",
+    "Failed": "failed",
+    "Canceled": "cancelled",
+}
 _SERVICE_ERRORS = frozenset({"ServiceError", "SystemError"})
 """The codes of run history for failures of the service, not of the script: not verified against the
 live service."""
@@ -45,6 +51,11 @@ def trial_state(job: Json) -> TrialState:
     return STATES.get(status(job), "unknown")
 
 
+def sweep_state(sweep: Json) -> JobState:
+    """Return the state of a sweep, which runs from its creation to its end (recorded)."""
+    return _SWEEP_STATES.get(status(sweep), "running")
+
+
 def has_ended(job: Json) -> bool:
     """Return whether a job has ended."""
     return status(job) in ENDED
@@ -52,7 +63,7 @@ def has_ended(job: Json) -> bool:
 
 def is_stopping(job: Json) -> bool:
     """Return whether a job was asked to end and still runs."""
-    return status(job) in {"CancelRequested", "Finalizing"}
+    return status(job) in STOPPING
 
 
 def times(job: Json) -> tuple[float | None, float | None]:

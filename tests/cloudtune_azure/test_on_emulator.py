@@ -32,7 +32,7 @@ _CHECKPOINTS = """
 @pytest.mark.slow
 class TestAzureOnEmulator(EmulatedRunContract):
     name = "azure"
-    create_operations: Mapping[Mode, str] = {"driven": "PutJob"}
+    create_operations: Mapping[Mode, str] = {"driven": "PutJob", "managed": "PutJob"}
     trial_timeout = "6s"
     timeout_word = "Cancel"
     keeps_last_reports = False

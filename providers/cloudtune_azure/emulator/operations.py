@@ -102,6 +102,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "GetRunDetails": Operation(
         "GET", f"{_RUN}/details", lambda o: o.get_details, f"{_ACTION}experiments/runs/read"
     ),
+    "GetRunChildren": Operation(
+        "GET", f"{_RUN}/children", lambda o: o.get_children, f"{_ACTION}experiments/runs/read"
+    ),
     "LogBatch": Operation("POST", f"{_MLFLOW}/runs/log-batch", lambda o: o.log_batch),
     "GetRun": Operation(
         "GET", f"{_MLFLOW}/runs/get", lambda o: o.get_run, f"{_ACTION}experiments/runs/read"

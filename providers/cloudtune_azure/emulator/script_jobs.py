@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
 from pathlib import Path
+from typing import Any
 
 from cloudtune.emulator_kit import (
     PASSED_ON,
@@ -13,9 +15,12 @@ from cloudtune.emulator_kit import (
     Ended,
     JobRun,
     Json,
+    Measured,
     ProcessSpec,
     ScriptJobs,
     create_image,
+    format_value,
+    is_map,
 )
 from cloudtune_azure.emulator import delays
 from cloudtune_azure.emulator.blobs import Blobs
@@ -32,7 +37,7 @@ from cloudtune_azure.emulator.state import (
 USER_ERROR, SERVICE_ERROR = "UserError", "ServiceError"
 """The codes of run history for failures of the script and of the service."""
 _LOST = "The node of the job failed."
-_EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
+_EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs|search_space)\.([^\s{}]+)\s*\}\}")
 _PATH = re.compile(r"azureml://.*?datastores/([^/]+)/paths/(.*)")
 
 Run = JobRun[Job, Path, str]
@@ -68,7 +73,8 @@ class Jobs(ScriptJobs[Job, Path, str]):
     def stop_early(self, job: Job) -> None:
         """Stop a job."""
         with self.lock:
-            self.stop(job)
+            if not job.is_over:
+                self.stop(job)
 
     def prepare(self, run: Run) -> ProcessSpec:
         """Wait for a machine, and return the process of the command."""
@@ -87,18 +93,34 @@ class Jobs(ScriptJobs[Job, Path, str]):
             self.give_up(run, f"The environment cannot be created: {error}")
         command = _EXPRESSION.sub(lambda match: self._mount(job, *match.groups()), _command(job))
         self._enter(job, RUNNING)
+        if job.seconds is not None:
+            run.start_limit(job.seconds, lambda: self.stop_early(job))
         env = {name: value for name, value in os.environ.items() if name in PASSED_ON}
         env |= self._run_variables(job)
         variables: Json = job.request.get("environmentVariables") or {}
         env |= {name: str(value) for name, value in variables.items()}
+        env |= {f"AZUREML_SWEEP_{name}": text_of(value) for name, value in job.values.items()}
         env["PATH"] = f"{Path(python).parent}{os.pathsep}{env.get('PATH') or os.defpath}"
         words = ["/bin/bash", "-c", command]
         return ProcessSpec(words, work, env, job.log, grace=delays.CANCELLING)
 
     def read(self, run: Run, *, last: bool) -> None:
-        """Apply the fault of a job once its run has so many reports."""
+        """Pass on new values of a primary metric, and apply the fault after so many reports."""
+        if run.job.sweep is not None:
+            self._pass_on(run)
         if not last and run.job.fault is not None and run.job.state == RUNNING:
             self.inject_fault(run, run.job.reports)
+
+    def _pass_on(self, run: Run) -> None:
+        job = run.job
+        with self.lock:
+            new = job.metrics[job.seen :]
+            job.seen += len(new)
+        metric = job.sweep.metric if job.sweep else ""
+        for each in new:
+            if each["key"] == metric:
+                values = {metric: each["value"]}
+                run.notify(Measured(run.number, each["timestamp"] / 1000, each["step"], values))
 
     def finish(self, run: Run, ended: Ended) -> None:
         """Let the time pass that a cancellation takes."""
@@ -143,7 +165,9 @@ class Jobs(ScriptJobs[Job, Path, str]):
         }
 
     def _mount(self, job: Job, kind: str, name: str) -> str:
-        """Return the path of an input or output: the blobs themselves."""
+        """Return the path of an input or output, the blobs themselves, or a value of a sweep."""
+        if kind == "search_space":
+            return text_of(job.values[name])
         entries: Json = job.request[kind]
         given: Json = entries[name]
         if "value" in given:
@@ -158,10 +182,17 @@ class Jobs(ScriptJobs[Job, Path, str]):
         return str(folder)
 
 
+def text_of(value: Any) -> str:
+    """Return the text of a value of a sweep; of a map as in its tag, which is chosen."""
+    return json.dumps(value) if is_map(value) else format_value(value)
+
+
 def missing_binding(request: Json) -> str | None:
     """Return the first input or output that a command names and its job does not have."""
-    for match in _EXPRESSION.finditer(str(request.get("command", ""))):
-        if match[2] not in (request.get(match[1]) or {}):
+    trial: Json = request.get("trial") or request
+    names = {**request, "search_space": request.get("searchSpace")}
+    for match in _EXPRESSION.finditer(str(trial.get("command", ""))):
+        if match[2] not in (names.get(match[1]) or {}):
             return f"{match[1]}.{match[2]}"
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cloudtune.emulator_kit import Json
 from cloudtune.emulator_kit import state as kit
@@ -11,6 +12,30 @@ from cloudtune.emulator_kit import state as kit
 STARTING, QUEUED, RUNNING = "Starting", "Queued", "Running"
 CANCEL_REQUESTED, CANCELED = "CancelRequested", "Canceled"
 COMPLETED, FAILED = "Completed", "Failed"
+
+
+@dataclass
+class Sweep(kit.Job):
+    """A sweep, whose children are command jobs."""
+
+    RUNNING = RUNNING
+    FINAL = frozenset({COMPLETED, FAILED, CANCELED})
+
+    name: str
+    workspace: str
+    request: Json
+    """The properties of the request."""
+    state: str = field(default=RUNNING, kw_only=True)
+    error: tuple[str, str] | None = None
+    trials: list[Job] = field(default_factory=list["Job"])
+    all_generated: bool = False
+    """Whether all values are drawn."""
+    cancellation_requested: bool = False
+
+    @property
+    def metric(self) -> str:
+        """The name of the primary metric."""
+        return str(self.request["objective"]["primaryMetric"])
 
 
 @dataclass
@@ -32,6 +57,13 @@ class Job(kit.ScriptJob):
     """The code and the text of a failure."""
     metrics: list[Json] = field(default_factory=list[Json])
     """All values in MLflow, in the order of their arrival."""
+    seen: int = 0
+    """How many of the values its sweep has seen."""
+    sweep: Sweep | None = None
+    values: Json = field(default_factory=dict[str, Any])
+    """The values of the parameters of its sweep."""
+    seconds: float | None = None
+    """The time limit of a trial of a sweep."""
     run_tags: dict[str, str] = field(default_factory=dict[str, str])
     """The tags that were set in MLflow."""
 

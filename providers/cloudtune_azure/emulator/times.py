@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
+
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 
 
 def iso(seconds: float) -> str:
@@ -24,3 +27,13 @@ def plain(seconds: float) -> str:
 def http_date(seconds: float) -> str:
     """Return a time as a header has it."""
     return f"{datetime.fromtimestamp(seconds, UTC):%a, %d %b %Y %H:%M:%S} GMT"
+
+
+def duration_seconds(text: object) -> float | None:
+    """Return the seconds of a duration in ISO 8601, such as ``PT1H5M``; None without one."""
+    match = _DURATION.fullmatch(str(text))
+    if match is None:
+        return None
+    return sum(
+        float(n or 0) * unit for n, unit in zip(match.groups(), (86400, 3600, 60, 1), strict=True)
+    )

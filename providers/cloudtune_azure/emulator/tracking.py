@@ -29,7 +29,8 @@ def log_batch(job: Job, body: Json) -> Json:
     if not is_list(metrics) or not is_list(tags) or len(metrics) > MAX_METRICS:
         raise _invalid(f"a batch has a list of up to {MAX_METRICS} metrics, and one of tags")
     values = [_metric(each) for each in metrics]
-    for value in values:
+    has_metrics = job.fault is None or job.fault.effect != "no_metric"
+    for value in values if has_metrics else ():
         if value not in job.metrics[-MAX_METRICS:]:
             job.metrics.append(value)
     job.run_tags |= {str(tag["key"]): str(tag["value"]) for tag in tags if is_map(tag)}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune.emulator_kit import Json, is_map
-from cloudtune_azure.emulator.state import STARTING, Job
+from cloudtune_azure.emulator.state import STARTING, Job, Sweep
 from cloudtune_azure.emulator.times import iso, plain
 
+SNAPSHOT = "00000000-0000-4000-8000-000000000001"
 _TYPE = "Microsoft.MachineLearningServices/workspaces"
 _DEFAULTS: Json = {
     "description": None,
@@ -48,7 +50,7 @@ _RESOURCES: Json = {
     "shmSize": "2g",
     "dockerArgs": None,
 }
-_SINCE = {
+SINCE = {
     "2022-10": ("autologgerSettings", "services.*.nodes"),
     "2022-12": ("outputs.*.assetName", "outputs.*.assetVersion"),
     "2023-02": ("notificationSetting", "queueSettings", "resources.locations"),
@@ -110,16 +112,28 @@ def job(job_: Job, url: str, version: str) -> Json:
     if "environmentVariables" not in request:
         properties["environmentVariables"] = None
     properties["resources"] = {**_RESOURCES, **(request.get("resources") or {})}
-    inputs: Json = request.get("inputs") or {}
-    properties["inputs"] = {name: _input(each) for name, each in inputs.items()}
-    default = {"jobOutputType": "uri_folder", "uri": artifacts(job_.name)}
-    outputs: Json = {**(request.get("outputs") or {}), "default": default}
-    properties["outputs"] = {name: _output(each) for name, each in outputs.items()}
-    for since, fields in _SINCE.items():
-        for field in fields if version < since else ():
-            _drop(properties, field.split("."))
+    properties |= inputs_and_outputs(job_)
+    drop_newer(properties, version, SINCE)
     path = f"{job_.workspace}/jobs/{job_.name}"
     return resource(path, "jobs", properties, job_.created, is_asset=False)
+
+
+def inputs_and_outputs(job_: Job | Sweep) -> Json:
+    """Return the inputs and outputs of a job, with the output that each has."""
+    inputs: Json = job_.request.get("inputs") or {}
+    default = {"jobOutputType": "uri_folder", "uri": artifacts(job_.name)}
+    outputs: Json = {**(job_.request.get("outputs") or {}), "default": default}
+    return {
+        "inputs": {name: _input(each) for name, each in inputs.items()},
+        "outputs": {name: _output(each) for name, each in outputs.items()},
+    }
+
+
+def drop_newer(properties: Json, version: str, since: Mapping[str, Sequence[str]]) -> None:
+    """Remove the fields that a job has only since a later version of the API."""
+    for first, fields in since.items():
+        for field in fields if version < first else ():
+            _drop(properties, field.split("."))
 
 
 def artifacts(name: str) -> str:
@@ -132,7 +146,7 @@ def tracking(job_: Job, url: str) -> str:
     return f"azureml://{urlsplit(url).netloc}/mlflow/v1.0{job_.workspace}?"
 
 
-def details(job_: Job, log: str) -> Json:
+def details(job_: Job | Sweep, log: str) -> Json:
     """Return the details of a job in run history.
 
     Args:
@@ -164,8 +178,8 @@ def details(job_: Job, log: str) -> Json:
         "endTimeUtc": iso(job_.ended) if job_.ended else None,
         "error": error,
         "warnings": None,
-        "tags": {**(job_.request.get("tags") or {}), **job_.run_tags},
-        "properties": _job_properties(job_),
+        "tags": {**(job_.request.get("tags") or {}), **getattr(job_, "run_tags", {})},
+        "properties": _job_properties(job_) if isinstance(job_, Job) else {},
         "logFiles": {"user_logs/std_log.txt": log} if log else {},
     }
 
@@ -174,7 +188,7 @@ def _job_properties(job_: Job) -> Json:
     found: Json = {**(job_.request.get("properties") or {})}
     found["_azureml.ComputeTargetType"] = "amlctrain"
     if job_.request.get("codeId"):
-        found["ContentSnapshotId"] = "00000000-0000-4000-8000-000000000001"
+        found["ContentSnapshotId"] = SNAPSHOT
     if job_.state != STARTING:
         found["ProcessInfoFile"] = "azureml-logs/process_info.json"
         found["ProcessStatusFile"] = "azureml-logs/process_status.json"
@@ -194,19 +208,31 @@ def _system_tags(job_: Job) -> Json:
 
 
 def _services(job_: Job, url: str) -> Json:
-    page = f"https://ml.azure.com/runs/{job_.name}?wsid={job_.workspace}"
+    tracked = service("Tracking", tracking(job_, url))
+    return {"Tracking": tracked, "Studio": service("Studio", studio(job_))}
+
+
+def studio(job_: Job | Sweep) -> str:
+    """Return the page of a job."""
+    return f"https://ml.azure.com/runs/{job_.name}?wsid={job_.workspace}"
+
+
+def service(kind: str, endpoint: str) -> Json:
+    """Return a service of a job."""
     return {
-        kind: {
-            "jobServiceType": kind,
-            "port": None,
-            "endpoint": endpoint,
-            "status": None,
-            "errorMessage": None,
-            "properties": None,
-            "nodes": None,
-        }
-        for kind, endpoint in (("Tracking", tracking(job_, url)), ("Studio", page))
+        "jobServiceType": kind,
+        "port": None,
+        "endpoint": endpoint,
+        "status": None,
+        "errorMessage": None,
+        "properties": None,
+        "nodes": None,
     }
+
+
+def snake(name: str) -> str:
+    """Return a name in snake case."""
+    return "".join(f"_{each.lower()}" if each.isupper() else each for each in name)
 
 
 def _input(given: Json) -> Json:
@@ -220,7 +246,7 @@ def _output(given: Json) -> Json:
     return {**empty, "mode": "ReadWriteMount", **given}
 
 
-def _compute(job_: Job) -> str:
+def _compute(job_: Job | Sweep) -> str:
     return str(job_.request.get("computeId") or "serverless").rpartition("/")[2]
 
 

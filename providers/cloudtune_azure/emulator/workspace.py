@@ -12,12 +12,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, app, is_map
-from cloudtune_azure.emulator import tracking, views
+from cloudtune.emulator_kit import (
+    Context,
+    Delays,
+    FaultPlan,
+    Json,
+    Response,
+    StudyError,
+    app,
+    is_map,
+)
+from cloudtune_azure.emulator import sweep_views, tracking, views
 from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
-from cloudtune_azure.emulator.state import Job
+from cloudtune_azure.emulator.state import Job, Sweep
+from cloudtune_azure.emulator.tuner import Tuner
 
 LOCATION = "emulated"
 WORKSPACE_ID = (
@@ -72,7 +82,7 @@ class Call:
         return WORKSPACE_ID.format(**self.names)
 
 
-class Operations(app.Operations[Jobs, Any]):
+class Operations(app.Operations[Jobs, Tuner]):
     """Carries out operations on emulated workspaces, which share their jobs and assets."""
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
@@ -82,7 +92,7 @@ class Operations(app.Operations[Jobs, Any]):
         super().__init__(Context(folder, delays, faults, jobs, lock))
         self.url = url
         self._key = key
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, Job | Sweep] = {}
         self._assets: dict[str, Json] = {}
         """Codes and environments by their path."""
 
@@ -196,11 +206,18 @@ class Operations(app.Operations[Jobs, Any]):
         name = call.names["name"]
         if (job := self.jobs.get(name)) is not None:
             job.request |= {key: given[key] for key in _CHANGEABLE if key in given}
-            return _json(views.job(job, self.url, call.version))
-        if given.get("jobType") != "Command":
-            raise bad_argument(f"The emulator runs no jobs of the type {given.get('jobType')}.")
+            return _json(self._view(job, call))
+        kind = given.get("jobType")
+        if kind not in {"Command", "Sweep"}:
+            raise bad_argument(f"The emulator runs no jobs of the type {kind}.")
         if binding := missing_binding(given):
             raise bad_argument(f"Invalid command, since {binding} does not exist.")
+        job = self._start_sweep(call, name, given) if kind == "Sweep" else self._start(call, given)
+        location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
+        return _json(self._view(job, call), 201, location)
+
+    def _start(self, call: Call, given: Json) -> Job:
+        name = call.names["name"]
         try:
             folder = self.context.job_folder(name)
         except ValueError as error:
@@ -210,19 +227,36 @@ class Operations(app.Operations[Jobs, Any]):
         self.jobs[name] = job
         self._publish_log(job)
         self.context.jobs.launch(job)
-        location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
-        return _json(views.job(job, self.url, call.version), 201, location)
+        return job
+
+    def _start_sweep(self, call: Call, name: str, given: Json) -> Sweep:
+        if not is_map(given.get("trial")):
+            raise bad_argument("The trial of the sweep is missing.")
+        sweep = Sweep(name, call.workspace, given)
+        try:
+            tuner = Tuner(sweep, self.context, self._add_child)
+        except StudyError as error:
+            raise bad_argument(f"The search space is invalid: {error}") from error
+        self.jobs[name] = sweep
+        self.tuners[name] = tuner
+        tuner.start()
+        return sweep
+
+    def _add_child(self, job: Job) -> None:
+        self.jobs[job.name] = job
+        self._publish_log(job)
 
     def get_job(self, call: Call) -> Response:
         """Return a job."""
-        return _json(views.job(self._job(call), self.url, call.version))
+        return _json(self._view(self._job(call), call))
 
     def list_jobs(self, call: Call) -> Response:
         """Return all jobs, or those that have a tag, on one page."""
         tag = call.query.get("tag")
         found = [
-            views.job(job, self.url, call.version)
+            self._view(job, call)
             for job in self.jobs.values()
+            if getattr(job, "sweep", None) is None  # the children of sweeps are in run history
             if tag is None or tag in (job.request.get("tags") or {})
         ]
         return _json({"value": found})
@@ -232,7 +266,10 @@ class Operations(app.Operations[Jobs, Any]):
         job = self._job(call)
         if job.is_over:
             return Response(200, headers=[("x-ms-response-type", "standard")])
-        self.context.jobs.stop(job)
+        if isinstance(job, Sweep):
+            self.tuners[job.name].cancel()
+        else:
+            self.context.jobs.stop(job)
         result = (
             f"{self.url}/subscriptions/{call.names['subscription']}/providers/"
             f"Microsoft.MachineLearningServices/locations/{LOCATION}/mfeOperationResults/"
@@ -251,8 +288,15 @@ class Operations(app.Operations[Jobs, Any]):
     def get_details(self, call: Call) -> Response:
         """Return a job in run history."""
         job = self._job(call)
+        if isinstance(job, Sweep):
+            return _json(views.details(job, ""))
         log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self._key}"
         return _json(views.details(job, log if job.log.is_file() else ""))
+
+    def get_children(self, call: Call) -> Response:
+        """Return the children of a job in run history, on one page."""
+        job = self._job(call)
+        return _json(sweep_views.children(job) if isinstance(job, Sweep) else {"value": []})
 
     def log_batch(self, call: Call) -> Response:
         """Add values and tags to a run."""
@@ -311,7 +355,12 @@ class Operations(app.Operations[Jobs, Any]):
         path.unlink(missing_ok=True)
         path.symlink_to(job.log)
 
-    def _job(self, call: Call) -> Job:
+    def _view(self, job: Job | Sweep, call: Call) -> Json:
+        if isinstance(job, Sweep):
+            return sweep_views.sweep(job, self.url, call.version)
+        return views.job(job, self.url, call.version)
+
+    def _job(self, call: Call) -> Job | Sweep:
         job = self.jobs.get(call.names["name"])
         if job is None:
             raise job_not_found(call.names["name"])
@@ -319,7 +368,7 @@ class Operations(app.Operations[Jobs, Any]):
 
     def _run(self, run: str) -> Job:
         job = self.jobs.get(run)
-        if job is None:
+        if not isinstance(job, Job):
             raise tracking.no_run(run)
         return job
 

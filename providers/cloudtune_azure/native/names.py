@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.formats import StoppingRule, parse_number
+from cloudtune.formats import StoppingRule, Words, parse_number
 from cloudtune.provider import Json, is_map
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
@@ -14,6 +14,18 @@ ALGORITHMS = {"random": "random", "grid": "grid", "bayesian": "bayesian"}
 """The strategy of each sampling algorithm."""
 RULES: dict[str, StoppingRule] = {"bandit": "bandit", "median_stopping": "median"}
 """The rule of each early termination policy that a study has."""
+WORDS = Words(
+    strategies={word: {"name": name} for word, name in ALGORITHMS.items()},
+    plain={"random": "uniform", "bayesian": "gp"},
+    by_setting=frozenset({"sobol"}),
+    rules=RULES,
+    automatic="median",
+)
+LIMITS = ("timeout", "trial_timeout")
+"""The limits in units of time."""
+RUN_FIELDS = ("sampling_algorithm", "early_termination")
+"""What a run takes of an imported job, next to its study and the parts of its parameters: the code
+and the machine are those of the study and of the settings."""
 MAX_TRIALS = 1_000
 """``max_total_trials`` where a job has none."""
 AUTOML_METRICS = {

@@ -13,7 +13,7 @@ from cloudtune.formats import StudyError, parse_documents
 from cloudtune.provider import Json, is_list
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
-_KEYS: dict[str, tuple[str, ...]] = {
+EXPRESSIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("uniform", "loguniform"), ("min_value", "max_value")),
     **dict.fromkeys(("quniform", "qloguniform"), ("min_value", "max_value", "q")),
     **dict.fromkeys(("normal", "lognormal"), ("mu", "sigma")),
@@ -42,7 +42,7 @@ def read_short(definition: Any) -> Json:
     kind, values = call[1], _arguments(call[2])
     if kind == "choice":
         return {"type": kind, "values": values}
-    return {"type": kind, **dict(zip(_KEYS.get(kind, ()), values, strict=False))}
+    return {"type": kind, **dict(zip(EXPRESSIONS.get(kind, ()), values, strict=False))}
 
 
 def _arguments(text: str) -> list[Any]:

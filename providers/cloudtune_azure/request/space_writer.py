@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from cloudtune.formats import Branches, Named, Native, choice_values, local_name, logarithm, map_at
@@ -21,6 +21,9 @@ from cloudtune.provider import (
 from cloudtune_azure.native.names import is_automl, log_base
 from cloudtune_azure.native.short import is_short, read_short
 
+KEYS = ("name", "option", "value_of_choice")
+"""The keys of an option's name in a job that was not imported; the first that is free."""
+
 
 class SpaceWriter:
     """Writes the parameters of a fitted study.
@@ -33,7 +36,9 @@ class SpaceWriter:
     def __init__(self, study: Study, native: Native) -> None:
         self._native = native
         self._base = exponent_base(native.rest)
+        self._has_randint = study.strategy.name != "bayesian"
         self._automl = is_automl(native.rest)
+        self._names = study.parameters.keys()
         self.branches = Branches(study)
 
     def alternatives(self) -> list[Json]:
@@ -50,8 +55,24 @@ class SpaceWriter:
     def _definition(self, name: str, parameter: Parameter) -> Any:
         if self.branches.has_children(name) and not self._automl:
             return self._options(name, parameter)
-        written = _expression(parameter, self._base)
+        written = self._expression(parameter)
         return self._short(name, self._native.written(name, parameter, written))
+
+    def _expression(self, parameter: Parameter) -> Json:
+        if not isinstance(parameter, FloatParameter | IntParameter):
+            return {"type": "choice", "values": choice_values(parameter)}
+        low, high, step = parameter.min, parameter.max, parameter.step
+        is_log = parameter.scale == "log"
+        if isinstance(parameter, IntParameter) and step is None:
+            if low == 0 and not is_log and self._has_randint:
+                return {"type": "randint", "upper": high + 1}
+            step = 1
+        bounds = (
+            (logarithm(low, self._base), logarithm(high, self._base)) if is_log else (low, high)
+        )
+        kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
+        quantum = {} if step is None else {"q": step}
+        return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}
 
     def _short(self, name: str, written: Json) -> Any:
         """Return a definition as the text of the imported job, unless it has changed."""
@@ -60,7 +81,7 @@ class SpaceWriter:
 
     def _options(self, name: str, parameter: Parameter) -> Json:
         """Return the choice of maps of a parameter on which others depend."""
-        key = option_key(self._native, name)
+        key = option_key(self._native, name, self._names)
         options: list[Json] = []
         for value in choice_values(parameter):
             option: Json = {key: value}
@@ -95,11 +116,13 @@ def _space_groups(branches: Branches) -> list[tuple[Json, list[Named]]]:
     ]
 
 
-def option_key(native: Native, name: str) -> str:
-    """Return the key of an option's name: that of the imported job."""
+def option_key(native: Native, name: str, names: Collection[str]) -> str:
+    """Return the key of an option's name: that of the imported job, or one that is no parameter."""
     options: Any = map_at(native.part(name)).get("values")
     first = [each for each in (options if is_list(options) else []) if is_map(each)]
-    return next(iter(first[0]), "name") if first else "name"
+    if first and first[0]:
+        return next(iter(first[0]))
+    return next(key for key in KEYS if not {key, f"{name}.{key}"} & {*names})
 
 
 def _fixed_value(parameter: Parameter) -> Any:
@@ -107,21 +130,6 @@ def _fixed_value(parameter: Parameter) -> Any:
     if isinstance(parameter, CategoricalParameter) and len(parameter.values) == 1:
         return parameter.values[0]
     return None
-
-
-def _expression(parameter: Parameter, base: float) -> Json:
-    if not isinstance(parameter, FloatParameter | IntParameter):
-        return {"type": "choice", "values": choice_values(parameter)}
-    low, high, step = parameter.min, parameter.max, parameter.step
-    is_log = parameter.scale == "log"
-    if isinstance(parameter, IntParameter) and step is None:
-        if low == 0 and not is_log:
-            return {"type": "randint", "upper": high + 1}
-        step = 1
-    bounds = (logarithm(low, base), logarithm(high, base)) if is_log else (low, high)
-    kind = f"{'q' if step is not None else ''}{'log' if is_log else ''}uniform"
-    quantum = {} if step is None else {"q": step}
-    return {"type": kind, "min_value": bounds[0], "max_value": bounds[1], **quantum}
 
 
 def sweep_of(rest: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Translates a study into the body of ``PUT jobs/{name}``, for any start of a trial.
+"""The body of ``PUT jobs/{name}`` for any start of a trial, and what a sweep has of it.
 
 The fields are those of ``CommandJob`` in the REST API 2024-04-01, and of recorded jobs.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cloudtune.provider import START, Facts, Json, Study
 from cloudtune.provider.secrets import secret_variables
 from cloudtune_azure.client import ENVIRONMENT, workspace_id
-from cloudtune_azure.launcher_contract import FOLDER, INPUT
+from cloudtune_azure.launcher_contract import FOLDER, INPUT, TRIALS
 from cloudtune_azure.settings import AzureSettings
 from cloudtune_azure.storage import datastore_address
 
@@ -33,6 +33,41 @@ _MAX_EXPERIMENT = 250
 
 def request(study: Study, settings: AzureSettings, facts: Facts) -> Json:
     """Return the request; its placeholders are filled in for each start."""
+    properties = {
+        "jobType": "Command",
+        "displayName": JOB,
+        **job_part(
+            study, settings, facts, outputs=f"{outputs_folder(facts, settings)}/{CHECKPOINT}"
+        ),
+        **trial_part(study, settings, facts, command(settings.python, facts, {})),
+    }
+    return {"properties": properties}
+
+
+def job_part(study: Study, settings: AzureSettings, facts: Facts, *, outputs: str) -> Json:
+    """Return where a job of a run is, what it reads and where it writes."""
+    properties: Json = {
+        "experimentName": settings.experiment or experiment_name(study),
+        "tags": {**settings.tags, run_tag(facts.run_id): study.name or "study"},
+        "inputs": {
+            f"input_{number}": {**value, "mode": "ReadOnlyMount"}
+            for number, value in enumerate(facts.data["inputs"].values())
+        },
+        "outputs": {
+            _OUTPUT: {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": outputs}
+        },
+    }
+    if settings.compute:
+        properties["computeId"] = f"{workspace_id(facts.data)}/computes/{settings.compute}"
+    elif settings.spot:
+        properties["queueSettings"] = {"jobTier": "Spot"}
+    if settings.identity:
+        properties["identity"] = {"identityType": _IDENTITIES[settings.identity]}
+    return properties
+
+
+def trial_part(study: Study, settings: AzureSettings, facts: Facts, command_: str) -> Json:
+    """Return what a trial runs, and on what: a part of a command job, ``trial`` of a sweep."""
     resources: Json = {"instanceCount": 1}
     for name, value in (
         ("instanceType", settings.instance_type),
@@ -41,35 +76,13 @@ def request(study: Study, settings: AzureSettings, facts: Facts) -> Json:
     ):
         if value is not None:
             resources[name] = value
-    properties: Json = {
-        "jobType": "Command",
-        "displayName": JOB,
-        "experimentName": settings.experiment or experiment_name(study),
-        "tags": {**settings.tags, run_tag(facts.run_id): study.name or "study"},
+    return {
         "codeId": f"{workspace_id(facts.data)}/codes/{facts.job_name}/versions/1",
-        "command": command(settings.python, facts, {}),
+        "command": command_,
         "environmentId": environment_id(settings, facts),
         "environmentVariables": secret_variables(study),
-        "inputs": {
-            f"input_{number}": {**value, "mode": "ReadOnlyMount"}
-            for number, value in enumerate(facts.data["inputs"].values())
-        },
-        "outputs": {
-            _OUTPUT: {
-                "jobOutputType": "uri_folder",
-                "mode": "ReadWriteMount",
-                "uri": f"{outputs_folder(facts, settings)}/{CHECKPOINT}",
-            }
-        },
         "resources": resources,
     }
-    if settings.compute:
-        properties["computeId"] = f"{workspace_id(facts.data)}/computes/{settings.compute}"
-    elif settings.spot:
-        properties["queueSettings"] = {"jobTier": "Spot"}
-    if settings.identity:
-        properties["identity"] = {"identityType": _IDENTITIES[settings.identity]}
-    return {"properties": properties}
 
 
 def run_tag(run: str) -> str:
@@ -109,15 +122,26 @@ def input_variables(facts: Facts) -> dict[str, str]:
     return {name: f"{INPUT}{number}" for number, name in enumerate(facts.data["inputs"])}
 
 
-def command(python: str, facts: Facts, values: Mapping[str, str]) -> str:
-    """Return the command of a job, quoted for the shell in which Azure runs it."""
+def command(
+    python: str, facts: Facts, values: Mapping[str, str], tuned: Sequence[str] | None = None
+) -> str:
+    """Return the command of a job, quoted for the shell in which Azure runs it.
+
+    Args:
+        python: The Python of the image.
+        facts: The facts of the plan.
+        values: What is passed as ``--name=value``.
+        tuned: The names of the parameters whose values Azure puts in; None for a command job.
+    """
     variables = [f'{FOLDER}="${{{{outputs.{_OUTPUT}}}}}"']
     variables += [
         f'{variable}="${{{{inputs.input_{number}}}}}"'
         for number, variable in enumerate(input_variables(facts).values())
     ]
     words = [python, "-c", _START, ARCHIVE, *(f"--{k}={v}" for k, v in values.items())]
-    return f"{' '.join(variables)} exec {' '.join(map(quote, words))}"
+    variables += [f"{TRIALS}=1"] if tuned is not None else []
+    passed = [f"'--{name}=${{{{search_space.{name}}}}}'" for name in tuned or ()]
+    return f"{' '.join(variables)} exec {' '.join([*map(quote, words), *passed])}"
 
 
 def quote(word: str) -> str:

@@ -1,0 +1,220 @@
+"""Sweeps as the REST API describes them, and their children in run history, as recorded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cloudtune.emulator_kit import Json
+from cloudtune_azure.emulator import views
+from cloudtune_azure.emulator.search_space import is_finite
+from cloudtune_azure.emulator.state import COMPLETED, Job, Sweep
+from cloudtune_azure.emulator.times import duration_seconds, iso
+
+_DEFAULTS: Json = {
+    "description": None,
+    "tags": {},
+    "properties": {},
+    "displayName": None,
+    "status": None,
+    "experimentName": "Default",
+    "services": {},
+    "computeId": None,
+    "isArchived": False,
+    "identity": None,
+    "componentId": None,
+    "notificationSetting": None,
+    "secretsConfiguration": None,
+    "jobType": "Sweep",
+    "searchSpace": {},
+    "samplingAlgorithm": {},
+    "limits": None,
+    "earlyTermination": None,
+    "objective": {},
+    "trial": {},
+    "inputs": {},
+    "outputs": {},
+    "queueSettings": None,
+}
+_LIMITS: Json = {
+    "timeout": None,
+    "jobLimitsType": "Sweep",
+    "maxTotalTrials": None,
+    "maxConcurrentTrials": None,
+    "trialTimeout": None,
+}
+_TRIAL: Json = {"codeId": None, "environmentVariables": {}, "distribution": None}
+_RESOURCES: Json = {
+    "instanceCount": 1,
+    "maxInstanceCount": None,
+    "instanceType": None,
+    "locations": None,
+    "properties": None,
+    "dockerArgs": None,
+}
+_SINCE = {
+    **views.SINCE,
+    "2022-12": (*views.SINCE["2022-12"], "samplingAlgorithm.logbase"),
+    "2023-02": ("notificationSetting", "queueSettings", "trial.resources.locations"),
+    "2023-04": (
+        *("secretsConfiguration", "trial.resources.maxInstanceCount"),
+        "outputs.*.autoDeleteSetting",
+    ),
+}
+"""The fields that sweeps have since a version of the API, by recordings of 2022 and 2023."""
+
+
+def sweep(sweep_: Sweep, url: str, version: str) -> Json:
+    """Return a sweep as an answer has it in a version of the API."""
+    request = sweep_.request
+    properties: Json = {**_DEFAULTS, **request}
+    properties["displayName"] = request.get("displayName") or sweep_.name
+    properties["status"] = sweep_.state
+    properties["tags"] = {**(request.get("tags") or {}), **_tags(sweep_, url, version)}
+    properties["properties"] = _properties(sweep_)
+    properties["services"] = {"Studio": views.service("Studio", views.studio(sweep_))}
+    properties["limits"] = {**_LIMITS, **(request.get("limits") or {})}
+    objective: Json = request["objective"]
+    properties["objective"] = {**objective, "goal": str(objective["goal"]).capitalize()}
+    algorithm: Json = request["samplingAlgorithm"]
+    properties["samplingAlgorithm"] = {**_algorithm(algorithm), **algorithm}
+    trial: Json = request["trial"]
+    resources: Json = trial.get("resources") or {}
+    properties["trial"] = {**_TRIAL, **trial, "resources": {**_RESOURCES, **resources}}
+    properties |= views.inputs_and_outputs(sweep_)
+    views.drop_newer(properties, version, _SINCE)
+    path = f"{sweep_.workspace}/jobs/{sweep_.name}"
+    return views.resource(path, "jobs", properties, sweep_.created, is_asset=False)
+
+
+def children(sweep_: Sweep) -> Json:
+    """Return the children of a sweep in run history."""
+    return {"value": [child(each) for each in sweep_.trials]}
+
+
+def child(job: Job) -> Json:
+    """Return a child; a recorded one has more (children_dsl_get_child_job)."""
+    seconds = (job.ended - job.started) if job.started and job.ended else None
+    duration = None if seconds is None else f"00:{int(seconds) // 60:02}:{seconds % 60:010.7f}"
+    parent = job.sweep.name if job.sweep else None
+    return {
+        **views.details(job, ""),
+        "parentRunId": parent,
+        "rootRunId": parent or job.name,
+        "createdUtc": iso(job.created),
+        "duration": duration,
+        "computeDuration": duration,
+        "cancelationReason": None,
+        "currentAttemptId": 1,
+        "displayName": job.name,
+        "runType": "azureml.scriptrun",
+        "runTypeV2": {
+            "orchestrator": None,
+            "traits": [],
+            "attribution": None,
+            "computeType": None,
+        },
+    }
+
+
+def _algorithm(algorithm: Json) -> Json:
+    if str(algorithm["samplingAlgorithmType"]).lower() != "random":
+        return {}
+    return {"seed": None, "logbase": None, "rule": "Random"}
+
+
+def _properties(sweep_: Sweep) -> Json:
+    found: Json = {
+        **(sweep_.request.get("properties") or {}),
+        "primary_metric_config": _metric_config(sweep_),
+        "resume_from": "null",
+        "runTemplate": "HyperDrive",
+        "azureml.runsource": "hyperdrive",
+        "platform": "AML",
+        "ContentSnapshotId": views.SNAPSHOT if sweep_.request["trial"].get("codeId") else "",
+        "user_agent": "managementfrontend/emulated",
+    }
+    if sweep_.trials:
+        space: Json = sweep_.request["searchSpace"]
+        count = 1
+        for expression in space.values() if is_finite(space) else ():
+            count *= len(expression[1][0])
+        found["space_size"] = str(count) if is_finite(space) else "infinite_space_size"
+    return found
+
+
+def _tags(sweep_: Sweep, url: str, version: str) -> Json:
+    request = sweep_.request
+    limits: Json = request.get("limits") or {}
+    minutes = (duration_seconds(limits.get("timeout")) or 0) / 60
+    algorithm: Json = request["samplingAlgorithm"]
+    settings = {**_algorithm(algorithm), **algorithm}
+    order = ("rule", "logbase", "seed") if version >= "2022-12" else ("rule", "seed")
+    generator = {
+        "name": str(algorithm["samplingAlgorithmType"]).upper(),
+        "parameter_space": request["searchSpace"],
+        "properties": {key: settings[key] for key in order if key in settings},
+    }
+    found: Json = {
+        "_aml_system_max_concurrent_jobs": str(limits.get("maxConcurrentTrials")),
+        "_aml_system_max_total_jobs": str(limits.get("maxTotalTrials")),
+        "_aml_system_max_duration_minutes": f"{minutes:g}" if minutes else "null",
+        "_aml_system_policy_config": _text(_policy(request.get("earlyTermination"))),
+        "_aml_system_generator_config": _text(generator),
+        "_aml_system_primary_metric_config": _metric_config(sweep_),
+        "_aml_system_platform_config": _text(_platform(sweep_, url)),
+        "_aml_system_resume_child_runs": "null",
+        "_aml_system_all_jobs_generated": _text(sweep_.all_generated),
+        "_aml_system_cancellation_requested": _text(sweep_.cancellation_requested),
+    }
+    if sweep_.trials:
+        at = _text(iso(sweep_.created)[:26])
+        found |= {
+            "_aml_system_progress_metadata_evaluation_timestamp": at,
+            "_aml_system_progress_metadata_digest": _text("0" * 64),
+            "_aml_system_progress_metadata_active_timestamp": at,
+            "_aml_system_optimizer_state_artifact": "null",
+            "_aml_system_outdated_optimizer_state_artifacts": '"[]"',
+        }
+    for each in sweep_.trials:
+        found[f"_aml_system_{each.name}"] = json.dumps(each.values, sort_keys=True)
+    if sweep_.state == COMPLETED:
+        found["_aml_system_final_best_metric_update_retry_count"] = "1"
+    return found
+
+
+def _policy(policy: Json | None) -> Json:
+    if policy is None:
+        return {"name": "Default", "properties": {}}
+    properties = {
+        views.snake(key): value
+        for key, value in policy.items()
+        if key != "policyType" and value is not None
+    }
+    if policy["policyType"] == "TruncationSelection":
+        properties.setdefault("exclude_finished_jobs", False)
+    return {"name": policy["policyType"], "properties": properties}
+
+
+def _platform(sweep_: Sweep, url: str) -> Json:
+    """Return what the text of a recorded tag begins with."""
+    request = sweep_.request
+    parts = sweep_.workspace.split("/")
+    overrides = {"Script": None, "Command": request["trial"].get("command")}
+    return {
+        "ServiceAddress": url,
+        "SubscriptionId": parts[2],
+        "ResourceGroupName": parts[4],
+        "WorkspaceName": parts[-1],
+        "ExperimentName": request.get("experimentName") or "Default",
+        "Definition": {"Configuration": None, "Overrides": overrides},
+    }
+
+
+def _metric_config(sweep_: Sweep) -> str:
+    goal = str(sweep_.request["objective"]["goal"]).lower()
+    return _text({"name": sweep_.metric, "goal": goal})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

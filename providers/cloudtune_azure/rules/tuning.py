@@ -1,0 +1,63 @@
+"""What a sweep does differently from a study: the same for a run and for an export."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cloudtune.provider import Finding, FittedStudy, FloatParameter, IntParameter, Note
+from cloudtune_azure.native.names import LIMITS, MAX_TRIALS
+
+_NAME = re.compile(r"\w+")
+
+
+def study_rules(fitted: FittedStudy, *, unit: int = 1) -> Iterator[Finding | Note]:
+    """Yield the findings.
+
+    Args:
+        fitted: The study.
+        unit: The unit of limits of time in seconds.
+    """
+    study = fitted.study
+    strategy = study.strategy
+    if strategy.name != "random" and strategy.seed is not None:
+        yield Finding("dropped", "strategy.seed", f"Azure has no seed for {strategy.name}")
+    for name in LIMITS:
+        seconds = getattr(study.limits, name)
+        if seconds is not None and seconds % unit:
+            text = f"Azure takes whole {'minutes' if unit == 60 else 'seconds'}; rounded up"
+            yield Finding("approximated", f"limits.{name}", text)
+    if strategy.name == "bayesian":
+        yield from _bayesian(fitted)
+
+
+def _bayesian(fitted: FittedStudy) -> Iterator[Finding]:
+    """Yield what Bayesian sampling does not support.
+
+    "Bayesian sampling only supports choice(), uniform(), and quniform()", and "does not support any
+    early termination policy" (azuremlsdk, bayesian_parameter_sampling, read 2026-11-30).
+    """
+    for path, parameter in fitted.sent.items():
+        if isinstance(parameter, FloatParameter | IntParameter) and parameter.scale == "log":
+            reason = "Azure's bayesian search has no log scale: choose linear, or random search"
+            yield Finding("refused", f"{path}.scale", reason)
+    if fitted.study.early_stopping is not None:
+        reason = "Azure's bayesian search may stop no trial early: its older reference says so"
+        yield Finding("approximated", "early_stopping", reason)
+
+
+def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on a sweep that cloudtune runs."""
+    yield from study_rules(fitted)
+    if fitted.study.limits.max_trials is None:
+        reason = f"absent: Azure ends a sweep after {MAX_TRIALS:,} trials; set it"
+        yield Note("limits.max_trials", reason, "warning")
+    if fitted.study.limits.trial_timeout is not None:
+        text = "Azure cancels the trial; whether the time in the queue counts is not verified"
+        yield Note("limits.trial_timeout", text)
+    for name in fitted.study.parameters:
+        if _NAME.fullmatch(name.replace(".", "")) is None:
+            text = (
+                "Azure's names have letters, digits and _; whether it takes others is not verified"
+            )
+            yield Note(f"parameters.{name}", text)

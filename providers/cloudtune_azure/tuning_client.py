@@ -1,0 +1,236 @@
+"""The sweep of the managed mode, from its request to its end.
+
+A poll takes one call for the sweep, whose tags have the values of all trials, and one for the
+states of the trials in run history; for each running trial one of MLflow, and one more for each
+metric with new values.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection
+from typing import Any
+
+from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, RawTrial, is_map
+from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune_azure import response
+from cloudtune_azure.client import AzureClient
+from cloudtune_azure.console import run_address
+from cloudtune_azure.errors import AzureError
+from cloudtune_azure.job_description import created, to_seconds
+from cloudtune_azure.launcher_contract import flatten, trial_number
+from cloudtune_azure.metrics import Curve
+from cloudtune_azure.request.rest import seconds
+from cloudtune_azure.request.training_job import outputs_folder
+from cloudtune_azure.settings import NAME, AzureSettings
+from cloudtune_azure.training_client import POLL_SECONDS, POLL_SECONDS_EMULATED, SECONDS_PER_JOB
+from cloudtune_azure.uploads import upload
+
+_TAG = "_aml_system_"
+_CANCELLED = f"{_TAG}cancellation_requested"
+_MAX_INCOMPLETE_POLLS = 3
+"""How many polls an ended sweep waits for the ends of its trials."""
+
+
+class SweepClient:
+    """Creates, polls and stops one sweep: the `JobClient` of Azure.
+
+    The name of the sweep is cloudtune's own: a second PUT of the name is an update of the first.
+    """
+
+    hidden_seconds = 0.0
+
+    def __init__(self, client: AzureClient, plan: Plan, context: JobContext) -> None:
+        """Create the client without calling Azure."""
+        assert isinstance(plan.settings, AzureSettings)
+        self._client = client
+        self._plan = plan
+        self._context = context
+        self._settings = plan.settings
+        self._names: Collection[str] = plan.fitted.study.parameters.keys()
+        self._hide = Mask(plan.study).hide
+        self._curves: dict[str, Curve] = {}
+        self._ended: dict[str, RawTrial] = {}
+        self._incomplete_polls = 0
+        self._running = 0
+        self._is_busy = False
+        """Whether Azure has refused a call of this poll for the moment."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two polls, which bound the calls a second."""
+        if self._client.emulated:
+            return POLL_SECONDS_EMULATED
+        return max(POLL_SECONDS, self._running * SECONDS_PER_JOB)
+
+    def submit(self, request: Json) -> JobRef:
+        """Upload code and data, and create the sweep.
+
+        Raises:
+            UsageError: If a variable that trials take from the environment is not set.
+            ProviderError: If Azure refuses the sweep.
+        """
+        full = resolve_secrets(request, self._plan.study)
+        upload(self._client, self._plan, self._context)
+        return JobRef(NAME, self._client.put_job(self._plan.facts.job_name, full)["name"])
+
+    def find(self, job_name: str) -> JobRef | None:
+        """Return the sweep that an interrupted submit has created, if any.
+
+        Raises:
+            AzureError: If Azure cannot be called.
+        """
+        return JobRef(NAME, job_name) if self._client.get_job(job_name) else None
+
+    def status(self, job: JobRef) -> JobStatus:
+        """Return the current state of the sweep and its trials.
+
+        Raises:
+            AzureError: If Azure cannot be called.
+        """
+        sweep = self._client.get_job(job.id)
+        if sweep is None:
+            return JobStatus("failed", "", f"the sweep {job.id} no longer exists")
+        began = created(sweep)
+        state = response.sweep_state(sweep)
+        reason = ""
+        if state == "cancelled" and not _is_cancelled(sweep) and self._has_timed_out(sweep, began):
+            state, reason = "completed", "the timeout of the sweep was reached"
+        self._is_busy = False
+        trials = self._trials(sweep)
+        if self._is_busy:
+            state, reason = "running", ""
+        elif state != "running" and not all(each.over for each in trials):
+            self._incomplete_polls += 1
+            if self._incomplete_polls <= _MAX_INCOMPLETE_POLLS:
+                state, reason = "running", ""
+        if state == "failed":
+            details = self._client.run_details(self._client.tracking_address(), job.id)
+            reason = response.failure(details)[0]
+        return JobStatus(state, response.status(sweep), reason, trials, created=began)
+
+    def stop(self, job: JobRef) -> None:
+        """Cancel the sweep; no effect if it has ended.
+
+        Raises:
+            AzureError: If Azure cannot be called.
+        """
+        self._client.cancel_job(job.id)
+
+    def _has_timed_out(self, sweep: Json, began: float | None) -> bool:
+        limits: Json = sweep["properties"].get("limits") or {}
+        longest = seconds(str(limits.get("timeout")))
+        return bool(longest and began) and time.time() >= (began or 0) + (longest or 0)
+
+    def _trials(self, sweep: Json) -> list[RawTrial]:
+        values = _values(sweep)
+        new = values.keys() - self._ended.keys()
+        rows: dict[str, Json] = {}
+        if new:
+            tracking = self._client.tracking_address()
+            children = self._client.run_children(tracking, str(sweep["name"]))
+            rows = {str(row["runId"]): row for row in children}
+        for name in new:
+            trial = self._trial(sweep, name, values[name], rows.get(name) or {})
+            if trial.over:
+                self._ended[name] = trial
+            rows[name] = {"trial": trial}
+        found = [self._ended.get(name) or rows[name]["trial"] for name in values]
+        self._running = sum(not trial.over for trial in found)
+        return sorted(found, key=lambda trial: trial.number)
+
+    def _trial(self, sweep: Json, name: str, values: Json, row: Json) -> RawTrial:
+        word = str(row.get("status") or "NotStarted")
+        state = response.STATES.get(word, "unknown")
+        is_over = word in response.ENDED
+        curve = self._curves.setdefault(name, Curve(hide=self._hide))
+        if state != "waiting" and not self._read(curve, name, is_over=is_over):
+            state, is_over = "running", False  # its end is reported with its measurements
+        began = to_seconds(row.get("startTimeUtc")) or curve.started
+        ended = to_seconds(row.get("endTimeUtc")) or time.time()
+        reason = ""
+        if curve.problem:
+            state, reason, is_over = "failed", curve.problem, True
+        elif state == "failed":
+            reason = curve.failure or response.failure(row)[0]
+        elif state == "cancelled":
+            state, reason = self._cancelled(sweep, ended - began if began else 0.0)
+        elif state == "completed" and not self._has_objective(curve):
+            state = "failed"
+            reason = f"no value of {self._metric} was logged"
+        return RawTrial(
+            number=trial_number(name),
+            id=name,
+            parameters=flatten(values, self._names),
+            state=state,
+            word=word,
+            stopping=word in response.STOPPING,
+            measurements=curve.measurements,
+            created=to_seconds(row.get("createdUtc")),
+            started=began,
+            ended=ended if is_over else None,
+            reason=reason,
+            machine=self._settings.instance_type or self._settings.compute or curve.machine,
+            log=run_address(self._context, self._plan.facts.data, name),
+            artifacts=f"{outputs_folder(self._plan.facts, self._settings)}/{trial_number(name)}"
+            "/output",
+        )
+
+    def _read(self, curve: Curve, name: str, *, is_over: bool) -> bool:
+        """Read what is new of a trial; return whether Azure was not too busy for that.
+
+        Then the next poll reads it, and this one no other trial either.
+        """
+        if self._is_busy:
+            return False
+        try:
+            curve.read(self._client, self._client.tracking_address(), name, is_over=is_over)
+        except AzureError as error:
+            if error.not_found:  # the run begins with the job
+                return True
+            if not error.retryable:
+                raise
+            self._is_busy = True
+        return not self._is_busy
+
+    def _cancelled(self, sweep: Json, ran: float) -> tuple[response.TrialState, str]:
+        """Return what the end of a trial that Azure has cancelled means.
+
+        By a limit of its time, by the policy, or with the sweep; no recording shows the three.
+        """
+        properties: Json = sweep["properties"]
+        limits: Json = properties.get("limits") or {}
+        longest = seconds(str(limits.get("trialTimeout")))
+        if longest is not None and ran >= longest:
+            return "failed", "its trial_timeout was reached"
+        is_ending = response.status(sweep) in {"CancelRequested", "Canceled"}
+        if properties.get("earlyTermination") and not is_ending:
+            return "stopped_early", "Azure's early termination policy has stopped it"
+        return "cancelled", ""
+
+    @property
+    def _metric(self) -> str:
+        return self._plan.fitted.study.objectives[0].metric
+
+    def _has_objective(self, curve: Curve) -> bool:
+        return any(self._metric in each.metrics for each in curve.measurements)
+
+
+def _values(sweep: Json) -> dict[str, Json]:
+    """Return the values of each trial by its name, from the tags."""
+    found: dict[str, Json] = {}
+    prefix = f"{_TAG}{sweep['name']}_"
+    tags: Json = sweep["properties"].get("tags") or {}
+    for key, text in tags.items():
+        if not key.startswith(prefix) or not key.removeprefix(prefix).isdigit():
+            continue
+        values: Any = json.loads(text)
+        if is_map(values):
+            found[key.removeprefix(_TAG)] = values
+    return found
+
+
+def _is_cancelled(sweep: Json) -> bool:
+    tags: Json = sweep["properties"].get("tags") or {}
+    return tags.get(_CANCELLED) == "true"
