@@ -31,7 +31,7 @@ def connect(plan: Plan, context: JobContext) -> AzureClient:
     plan.check_context(context)
     emulator = context.emulator
     connection = Connection(emulator.url, emulator.key) if emulator else Connection()
-    return AzureClient(AzureHttp(connection), workspace_id(plan.facts.data))
+    return AzureClient(AzureHttp(connection, context.is_stopping), workspace_id(plan.facts.data))
 
 
 def workspace_id(data: Mapping[str, Any]) -> str:

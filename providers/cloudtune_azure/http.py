@@ -7,13 +7,13 @@ runs use no proxy and no credentials.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cloudtune.provider import EmulatorEndedError, MissingExtraError
+from cloudtune.provider import EmulatorEndedError, MissingExtraError, retry_pauses
 from cloudtune_azure.errors import (
     PROVIDER,
     AzureError,
@@ -55,8 +55,12 @@ class Connection:
 class AzureHttp:
     """Sends requests, and translates errors into `AzureError`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, is_stopping: Callable[[], bool] = bool) -> None:
         """Create a client without sending a request.
+
+        Args:
+            connection: Where it sends requests.
+            is_stopping: Returns whether the run is to end, so that no call is repeated for long.
 
         Raises:
             MissingExtraError: If azure-identity is not installed.
@@ -64,6 +68,7 @@ class AzureHttp:
         if find_spec("azure") is None or find_spec("azure.core") is None:
             raise MissingExtraError("Azure Machine Learning", "azure")
         self.connection = connection
+        self._is_stopping = is_stopping
         self._clients: dict[str, PipelineClient[HttpRequest, HttpResponse]] = {}
         self._credential: Any = None
 
@@ -101,6 +106,9 @@ class AzureHttp:
     ) -> HttpResponse:
         """Send a request with a token, and return the response.
 
+        A call that Azure is too busy for is repeated. That changes nothing else: jobs and assets
+        have names of cloudtune's own, and measurements and states are only read.
+
         Args:
             method: The HTTP method.
             url: The address; its host must be one of Azure's.
@@ -112,13 +120,24 @@ class AzureHttp:
             AzureError: If there is no response, or it is an error.
             EmulatorEndedError: If the emulator is no longer running.
         """
+        pauses = retry_pauses(self._is_stopping, emulated=self.connection.emulated)
+        while True:
+            try:
+                return self._send_once(method, url, json, dict(query or {}), scope)
+            except AzureError as error:
+                if not (error.retryable and next(pauses, False)):
+                    raise
+
+    def _send_once(
+        self, method: str, url: str, json: Any, query: dict[str, str], scope: str
+    ) -> HttpResponse:
         from azure.core.exceptions import AzureError as CoreError
         from azure.core.exceptions import ClientAuthenticationError
         from azure.core.rest import HttpRequest
 
         operation = _operation(method, url)
         self._check_host(operation, url, scope)
-        request = HttpRequest(method, url, json=json, params=dict(query or {}))
+        request = HttpRequest(method, url, json=json, params=query)
         try:
             response = self._client(scope).send_request(request)
             body = response.read()

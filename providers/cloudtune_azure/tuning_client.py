@@ -12,7 +12,16 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, RawTrial, is_map
+from cloudtune.provider import (
+    JobContext,
+    JobRef,
+    JobStatus,
+    Json,
+    Plan,
+    RawTrial,
+    is_map,
+    merge_json,
+)
 from cloudtune.provider.secrets import Mask, resolve_secrets
 from cloudtune_azure import response
 from cloudtune_azure.client import AzureClient
@@ -71,7 +80,10 @@ class SweepClient:
             UsageError: If a variable that trials take from the environment is not set.
             ProviderError: If Azure refuses the sweep.
         """
-        full = resolve_secrets(request, self._plan.study)
+        given: Json = request["properties"]["trial"].get("environmentVariables") or {}
+        variables = resolve_secrets({"env": given}, self._plan.study)["env"]
+        trial = {"trial": {"environmentVariables": variables}}
+        full = merge_json(request, {"properties": trial})
         upload(self._client, self._plan, self._context)
         return JobRef(NAME, self._client.put_job(self._plan.facts.job_name, full)["name"])
 

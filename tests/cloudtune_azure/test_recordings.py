@@ -1,6 +1,6 @@
 """Recorded calls of Azure: the emulator answers them likewise, and the clients read them.
 
-Sequences that create command jobs, code or environments are replayed. Sweeps, pipelines and what
+Sequences that create sweeps, command jobs, code or environments are replayed. Pipelines and what
 cloudtune does not call are listed in ``accepted.json``.
 """
 
@@ -121,7 +121,13 @@ class Replay:
             wait = f"until [ -e {go} ]; do sleep .02; done"
             word = wait if self._last_state == ["Completed"] else "exec sleep 600"
             given = body["properties"]
-            body = {"properties": {**given, "command": word, "codeId": given.get("codeId")}}
+            run = {"command": word, "codeId": None}
+            if given["jobType"] == "Sweep":
+                trial = given["trial"]
+                run = {"trial": {**trial, **run, "codeId": trial.get("codeId")}}
+            else:
+                run["codeId"] = given.get("codeId")
+            body = {"properties": {**given, **run}}
         ask = self._emulator.ask
         answered: dict[str, Any] = item["answer"].get("properties") or {}
         wanted = answered.get("status")
@@ -132,7 +138,7 @@ class Replay:
         else:
             answer = self._emulator.steps.until(
                 lambda: ask("GET", url),
-                lambda found: found.get_json()["properties"]["status"] == wanted,
+                lambda found: is_reached(found.get_json()["properties"], answered),
             )
         if item["operation"].endswith("startPendingUpload"):
             self._container = answer.get_json()["blobReferenceForConsumption"][
@@ -162,6 +168,13 @@ class Replay:
         if item["is_compared"] and item["answer"]:
             content = answer.get_json() if hasattr(answer, "get_json") else json.loads(answer.body)
             yield from unaccepted("azure", operation, differences(item["answer"], content))
+
+
+def is_reached(answered: Mapping[str, Any], recorded_: Mapping[str, Any]) -> bool:
+    """Return whether a job has the recorded state, and a sweep as many tags, also of trials."""
+    if recorded_.get("jobType") == "Sweep" and len(answered["tags"]) < len(recorded_["tags"]):
+        return False
+    return bool(answered["status"] == recorded_["status"])
 
 
 def resource_of(item: Mapping[str, Any]) -> str:
