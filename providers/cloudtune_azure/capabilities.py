@@ -60,6 +60,7 @@ MANAGED = ModeCapabilities(
     conditions="choices",
     # The script gets the values as text, which does not distinguish 1 and "1".
     text_only=True,
+    title="Azure",
     single_values=True,
     strategies=WORDS.names,
     # "Grid sampling can only be applied when all hyperparameters are discrete": lists are certain

@@ -86,8 +86,6 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     if not study.objectives:
         yield Finding("refused", "objective", "a sweep has exactly one objective")
     yield from study_rules(fitted, unit=time_unit(rest))
-    if study.limits.max_trials is None and not automl:
-        yield Note("limits.max_trials", "absent: Azure needs max_total_trials; set it", "warning")
     yield from _condition_rules(study, native, automl=automl)
     yield from other_sources(study, NAME)
     yield from _dangling_references(study, rest)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_azure import AzureProvider
 from tests.plan_factory import Planned, planned
@@ -34,6 +35,6 @@ def study_of(over: Mapping[str, Any] = {}, /, **settings: Any) -> Study:
     return Study.model_validate({**PLAIN, **over, "providers": {"azure": own}})
 
 
-def plan_of(study: Study, base: Path, *, emulated: bool = False) -> Planned:
+def plan_of(study: Study, base: Path, mode: Mode = "driven", *, emulated: bool = False) -> Planned:
     """Return what the pure half makes of a study whose folder is ``base``."""
-    return planned(AzureProvider(), study, base, "driven", emulated=emulated)
+    return planned(AzureProvider(), study, base, mode, emulated=emulated)

@@ -34,9 +34,11 @@ def study_of(request: Json) -> Study:
     space: Any = request.get("searchSpace")
     if kind not in _ALGORITHMS or not is_map(space) or not space:
         raise bad_argument("The sampling algorithm or the search space is invalid.")
+    base = algorithm.get("logbase")
+    base = float(base) if base not in {None, "e"} else math.e
     parameters: dict[str, list[Json]] = {}
     for name, expression in space.items():
-        for key, definition in _definitions(name, expression, kind):
+        for key, definition in _definitions(name, expression, kind, base):
             parameters.setdefault(key, []).append(definition)
     objective: Json = request.get("objective") or {}
     goal = str(objective.get("goal", "")).lower()
@@ -71,7 +73,9 @@ def is_finite(space: Json) -> bool:
     return all(expression[0] == "choice" for expression in space.values())
 
 
-def _definitions(name: str, expression: Any, algorithm: str) -> Iterator[tuple[str, Json]]:
+def _definitions(
+    name: str, expression: Any, algorithm: str, base: float
+) -> Iterator[tuple[str, Json]]:
     kind, arguments = _parts(name, expression)
     if algorithm == "bayesian" and kind not in _BAYESIAN:
         raise bad_argument(f"Bayesian sampling does not support {kind} of {name}.")
@@ -83,14 +87,15 @@ def _definitions(name: str, expression: Any, algorithm: str) -> Iterator[tuple[s
         for index, option in enumerate(options):
             for child, inner in option.items() if is_map(option) else ():
                 if is_list(inner):
-                    for key, each in _definitions(f"{name}.{index}.{child}", inner, algorithm):
+                    path = f"{name}.{index}.{child}"
+                    for key, each in _definitions(path, inner, algorithm, base):
                         yield key, {"when": {name: [index]}, **each}
     elif kind == "randint":
         yield name, {"type": "int", "min": 0, "max": arguments[0] - 1}
     elif kind in _CONTINUOUS:
         low, high = arguments[:2]
         is_log = "log" in kind
-        bounds = (math.exp(low), math.exp(high)) if is_log else (low, high)
+        bounds = (base**low, base**high) if is_log else (low, high)
         scale = {"scale": "log"} if is_log else {}
         yield name, {"type": "float", "min": bounds[0], "max": bounds[1], **scale}
     else:

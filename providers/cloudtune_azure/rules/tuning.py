@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.provider import Finding, FittedStudy, FloatParameter, IntParameter, Note
-from cloudtune_azure.native.names import LIMITS, MAX_TRIALS
+from cloudtune_azure.native.names import LIMITS
 
 _NAME = re.compile(r"\w+")
 
@@ -27,6 +27,8 @@ def study_rules(fitted: FittedStudy, *, unit: int = 1) -> Iterator[Finding | Not
         if seconds is not None and seconds % unit:
             text = f"Azure takes whole {'minutes' if unit == 60 else 'seconds'}; rounded up"
             yield Finding("approximated", f"limits.{name}", text)
+    if study.limits.max_trials is None and unit == 1:
+        yield Note("limits.max_trials", "absent: Azure needs max_total_trials; set it", "warning")
     if strategy.name == "bayesian":
         yield from _bayesian(fitted)
 
@@ -49,9 +51,6 @@ def _bayesian(fitted: FittedStudy) -> Iterator[Finding]:
 def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
     """Yield the findings and notes on a sweep that cloudtune runs."""
     yield from study_rules(fitted)
-    if fitted.study.limits.max_trials is None:
-        reason = f"absent: Azure ends a sweep after {MAX_TRIALS:,} trials; set it"
-        yield Note("limits.max_trials", reason, "warning")
     if fitted.study.limits.trial_timeout is not None:
         text = "Azure cancels the trial; whether the time in the queue counts is not verified"
         yield Note("limits.trial_timeout", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cloudtune.launcher.call import input_variable
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.secrets import secret_variables
 from cloudtune.study.study import Study
+from cloudtune_azure.request.rest import to_rest
 from tests.document_equality import Equalities, differences
 from tests.plan_factory import Planned
 
@@ -34,6 +35,13 @@ IDENTITIES: Mapping[str, str] = {
     "hyperParams": "name",
 }
 RUN_PATHS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "azure": {
+        "run": (
+            *("displayName", "experimentName", "computeId", "tags.*", "identity.*"),
+            *("inputs.**", "outputs.**", "trial.**"),
+        ),
+        "no seed": ("samplingAlgorithm.seed",),
+    },
     "sagemaker": {
         "run": (
             *("HyperParameterTuningJobName", "Tags.cloudtune:run.*", "**.CheckpointConfig.*"),
@@ -70,9 +78,19 @@ RUN_PATHS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
 }
 """Where a request and an export differ, by when they do; ``{name}`` stands for each name."""
-DOCUMENTS: Mapping[str, str] = {"vertex": "hyperparameterTuningJob", "watson": "data"}
+DOCUMENTS: Mapping[str, str] = {
+    "azure": "properties",
+    "vertex": "hyperparameterTuningJob",
+    "watson": "data",
+}
 """The part of a request that an export is; all of it if it is not here."""
-REFUSED: Mapping[str, set[str]] = {"sagemaker": {"tree"}, "watson": {"wmla-quickstart"}}
+AS_REQUEST: Mapping[str, Callable[[Any], Any]] = {"azure": to_rest}
+"""How an export is written as a request, where it has the same fields in other words."""
+REFUSED: Mapping[str, set[str]] = {
+    "azure": {"two-parents"},
+    "sagemaker": {"tree"},
+    "watson": {"wmla-quickstart"},
+}
 """The studies that run, and have no export: only the launcher withholds inactive parameters."""
 
 
@@ -136,6 +154,7 @@ def test_an_export_is_the_request_without_what_only_a_run_has(provider: str) -> 
         except ConversionError:
             refused |= set() if plan.refused else {name}
             continue
+        document = AS_REQUEST.get(provider, lambda each: each)(document)
         when = names(provider, plan, study)
         ignored = [
             pattern.replace("{name}", each).replace("{variable}", input_variable(each))
