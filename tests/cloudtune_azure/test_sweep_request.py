@@ -70,6 +70,7 @@ def test_a_choice_of_maps_has_the_values_of_its_parameters(
 
 
 def test_a_log_scale_of_a_bayesian_search_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
     plan = plan_of(study_of({"strategy": {"name": "bayesian"}}), tmp_path, "managed")
     refused = {each.path for each in plan.found if getattr(each, "kind", "") == "refused"}
     assert refused == {"parameters.lr.scale"}

@@ -34,8 +34,8 @@ def study_of(request: Json) -> Study:
     space: Any = request.get("searchSpace")
     if kind not in _ALGORITHMS or not is_map(space) or not space:
         raise bad_argument("The sampling algorithm or the search space is invalid.")
-    base = algorithm.get("logbase")
-    base = float(base) if base not in {None, "e"} else math.e
+    logbase: Any = algorithm.get("logbase")
+    base = math.e if logbase in {None, "e"} else float(logbase)
     parameters: dict[str, list[Json]] = {}
     for name, expression in space.items():
         for key, definition in _definitions(name, expression, kind, base):
