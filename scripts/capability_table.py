@@ -10,6 +10,7 @@ from cloudtune.fitting.capabilities import Limit, ModeCapabilities
 _CONDITIONS = {
     "none": "flattened",
     "one_root": "those on one categorical or bool parameter; others are flattened",
+    "choices": "on one parameter with listed values each; others are flattened",
     "tree": "yes",
 }
 
