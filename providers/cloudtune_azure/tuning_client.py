@@ -23,6 +23,7 @@ from cloudtune.provider import (
     merge_json,
 )
 from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune.results import TrialState
 from cloudtune_azure import response
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.console import run_address
@@ -206,7 +207,7 @@ class SweepClient:
             self._is_busy = True
         return not self._is_busy
 
-    def _cancelled(self, sweep: Json, ran: float) -> tuple[response.TrialState, str]:
+    def _cancelled(self, sweep: Json, ran: float) -> tuple[TrialState, str]:
         """Return what the end of a trial that Azure has cancelled means.
 
         By a limit of its time, by the policy, or with the sweep; no recording shows the three.

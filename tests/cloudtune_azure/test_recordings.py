@@ -121,7 +121,7 @@ class Replay:
             wait = f"until [ -e {go} ]; do sleep .02; done"
             word = wait if self._last_state == ["Completed"] else "exec sleep 600"
             given = body["properties"]
-            run = {"command": word, "codeId": None}
+            run: dict[str, Any] = {"command": word, "codeId": None}
             if given["jobType"] == "Sweep":
                 trial = given["trial"]
                 run = {"trial": {**trial, **run, "codeId": trial.get("codeId")}}

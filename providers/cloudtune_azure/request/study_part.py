@@ -86,8 +86,10 @@ def _algorithm(study: Study, sweep: Json) -> str | Json:
 
 def _early_termination(study: Study) -> Json:
     stopping = study.early_stopping
-    rule = stopping and (WORDS.automatic if stopping.rule == "auto" else stopping.rule)
-    if stopping is None or rule is None or rule not in RULES.values():
+    if stopping is None:
+        return {}
+    rule = WORDS.automatic if stopping.rule == "auto" else stopping.rule
+    if rule is None or rule not in RULES.values():
         return {}
     policy: Json = {"type": inverse(RULES, rule)}
     if rule == "bandit":
