@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from cloudtune.common.entry_points import find_entry_points
 from cloudtune.study.yaml_builder import KeyPath
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -80,6 +82,7 @@ FOREIGN_KEYS = {
     **dict.fromkeys(("earlystoppingpolicy", "earlytermination"), "early_stopping"),
     **dict.fromkeys(("initialpoints",), "initial_trials"),
     **dict.fromkeys(("fixed", "statichyperparameters"), "constants"),
+    **dict.fromkeys(("role",), "role_arn"),
 }
 """What other tools call a key of the study file, in lower-case letters and digits.
 
@@ -162,3 +165,20 @@ def _number_hint(value: str) -> str:
     except ValueError:
         return ""
     return "remove the quotes" if bare == value else f"write {bare}"
+
+
+def provider_hint(key: str) -> str:
+    """Return where a key belongs that is a setting of providers; empty if it is not.
+
+    Providers whose packages cannot be imported do not count.
+    """
+    names: list[str] = []
+    for entry in find_entry_points("cloudtune.providers"):
+        with suppress(ImportError, AttributeError):
+            if key in entry.load()().settings.model_fields:
+                names.append(entry.name)
+    if not names:
+        return ""
+    where = names[0] if len(names) == 1 else "NAME"
+    which = "" if len(names) == 1 else f", where NAME is {' or '.join(sorted(names))}"
+    return f"it is a setting of a provider: providers.{where}.{key}{which}"

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from cloudtune.diagnostics import Problem
-from cloudtune.study.hints import FOREIGN_KEYS, FOREIGN_VALUES, value_hint
+from cloudtune.study.hints import FOREIGN_KEYS, FOREIGN_VALUES, provider_hint, value_hint
 from cloudtune.study.literals import describe_value, truncate
 from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_builder import KeyPath
@@ -179,22 +179,28 @@ def _unknown_key(
     meant = FOREIGN_KEYS.get(re.sub(r"[\W_]", "", key.lower()), "").split()
     if name := next((name for name in meant if name in known), None):
         return "unknown key", f"did you mean {name}?"
-    if path := _path_in_block({key, *meant}, parents):
-        return "unknown key", f"did you mean {path}?"
-    return "unknown key", did_you_mean(key, known) or _list_choices(known)
+    paths = _paths_in_blocks({key}, parents)
+    if len(paths) > 1:
+        return "unknown key", f"set {' or '.join(paths)}"
+    if len(paths := paths or _paths_in_blocks(meant, parents)) == 1:
+        return "unknown key", f"did you mean {paths[0]}?"
+    hint = did_you_mean(key, known)
+    if not hint and {"providers", "script"} & {*known}:
+        hint = provider_hint(key)
+    return "unknown key", hint or _list_choices(known)
 
 
-def _path_in_block(keys: Collection[str], parents: Sequence[Mapping[str, Any]]) -> str:
-    """Return the path of the only block of some parents that has one of the keys."""
-    paths = {
+def _paths_in_blocks(keys: Collection[str], parents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the paths of one of the keys in the blocks of some parents."""
+    paths = [
         f"{block}.{name}"
         for fields in parents
         for block, info in fields.items()
         for kind in _union_members(info.annotation)
-        for name in _model_fields(kind)
+        for name in _model_fields(get_args(kind)[0] if get_origin(kind) is list else kind)
         if name in keys
-    }
-    return paths.pop() if len(paths) == 1 else ""
+    ]
+    return list(dict.fromkeys(paths))
 
 
 def _wrong_type(mistake: Mistake, value: Any) -> tuple[str, str]:

@@ -11,6 +11,8 @@ _SAME_WORD = 0.66
 """The similarity from which two parts of a name are the same word, misspelled."""
 _SAME_NAME = 0.85
 """The similarity from which two names are the same, whatever their parts are."""
+_MAX_MORE = 2
+"""How many letters more than the other a misspelled part may have."""
 _MIN_STEM = 3
 """A part that begins with another one of at least so many letters is the same word."""
 _SEPARATOR = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
@@ -68,8 +70,9 @@ def _is_same_word(part: str, known: str) -> bool:
     is_abbreviation = min(len(part), len(known)) >= _MIN_STEM and (
         part.startswith(known) or known.startswith(part)
     )
-    is_exchanged = sorted(part) == sorted(known)
-    return is_abbreviation or is_exchanged or _ratio(part, known) >= _SAME_WORD
+    if is_abbreviation or sorted(part) == sorted(known):
+        return True
+    return abs(len(part) - len(known)) <= _MAX_MORE and _ratio(part, known) >= _SAME_WORD
 
 
 def _ratio(left: str, right: str) -> float:

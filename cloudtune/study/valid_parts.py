@@ -26,7 +26,8 @@ def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> Par
     """Return the valid parts of a study, and a problem for each invalid field.
 
     Keys and words with an unambiguous suggestion are corrected first, so that the mistakes below
-    them are found, too. Then invalid fields are removed. That can make other fields incomplete, so
+    them are found, too. A key stays as it is if its value does not fit what is suggested. Then
+    invalid fields are removed. That can make other fields incomplete, so
     it repeats until nothing is invalid. The data is not changed; its fields in `unreadable` hold
     None, because their YAML could not be read.
     """
@@ -47,7 +48,7 @@ def read_valid_parts(data: dict[str, Any], unreadable: Sequence[KeyPath]) -> Par
         described = describe_mistakes(new[:MAX_PROBLEMS], Study)
         problems += [problem for _, problem in described]
         unreported += len(new[MAX_PROBLEMS:])
-        corrections = _find_corrections(described, data)
+        corrections = _fitting(_find_corrections(described, data), data)
         if not corrections:
             break
         for keys, correction in corrections:
@@ -120,6 +121,39 @@ def _find_corrections(
             if len(sources) == 1 and _is_free(data, target)
         ),
     ]
+
+
+def _fitting(
+    corrections: Sequence[tuple[KeyPath, _Move | _Word]], data: dict[str, Any]
+) -> list[tuple[KeyPath, _Move | _Word]]:
+    """Return the corrections, without moves that would make a mistake of their own.
+
+    These are moves of a value of another kind than the key has, and into a block that would then
+    lack a key.
+    """
+    trial = deepcopy(data)
+    before = {mistake.keys for mistake in _validate(data)[1]}
+    moved = [keys for keys, correction in corrections if _correct(trial, keys, correction)]
+    mistakes = _validate(trial)[1] if moved else []
+    new = describe_mistakes([each for each in mistakes if each.keys not in before], Study)
+
+    def fits(keys: KeyPath, correction: _Move | _Word) -> bool:
+        if isinstance(correction, _Word):
+            return True
+        target, is_inner = correction.keys, len(correction.keys) > len(keys)
+        return not any(
+            (each.keys == target and not SUGGESTION.fullmatch(problem.hint) and _is_kind(each))
+            or (is_inner and each.missing and each.keys[:-1] == target[:-1])
+            for each, problem in new
+        )
+
+    return [(keys, correction) for keys, correction in corrections if fits(keys, correction)]
+
+
+def _is_kind(mistake: Mistake) -> bool:
+    """Return whether a value is of another kind than its key has, or an unknown word."""
+    kinds = {details["type"] for details in mistake.details}
+    return any(kind.endswith("_type") or kind == "literal_error" for kind in kinds)
 
 
 def _is_free(data: Any, target: KeyPath) -> bool:

@@ -95,3 +95,40 @@ def test_a_typo_in_a_file_has_its_line(tmp_path: Any) -> None:
         StudyError, match=r":2: limits\.max_total_trials: unknown key .*max_trials\?"
     ):
         load(str(file))
+
+
+TEXT = """
+objective: {metric: loss, goal: minimize}
+parameters:
+  x: {type: float, min: 0, max: 1}
+limits: {max_trials: 3}
+trial: {script: train.py}
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("mode=driven", "it is a setting of a provider: providers.NAME.mode, where NAME is azure"),
+        ("partition=gpu", "it is a setting of a provider: providers.slurm.partition"),
+        ("trial.region=eu", "it is a setting of a provider: providers.sagemaker.region"),
+        ("goal=maximize", "set objective.goal or confirm.goal"),
+        ("direction=maximize", "use one of version, name"),
+        ("max_trials=abc", "did you mean limits.max_trials?"),
+        ("min_step=3", "did you mean early_stopping.min_step?"),
+        ("provider=slurm", "did you mean providers?"),
+        ("objective.mode=driven", "did you mean goal?"),
+    ],
+)
+def test_a_suggestion_makes_no_mistake_of_its_own(override: str, hint: str, tmp_path: Any) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(TEXT)
+    with pytest.raises(StudyError) as caught:
+        load(str(file), overrides=[override])
+    (problem,) = caught.value.problems
+    assert problem.message == "unknown key"
+    assert problem.hint.startswith(hint)
+
+
+def test_a_part_of_a_longer_word_is_not_that_word() -> None:
+    assert closest_match("role", ["profile", "region"]) is None
