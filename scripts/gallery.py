@@ -31,11 +31,15 @@ CHARTS = ("front-chart", "learning-chart", "progress-trials-0")
 HEAD = """\
 # The templates
 
-`cloudtune init` lists the templates, and `cloudtune init NAME` writes one into the folder NAME: a
-study, a script that runs offline, and a README with measured results. Each runs unchanged on
-your machine and on every emulator and service. Each picture is from the report of one run, on two
-cores of a busy machine. `python -m scripts.gallery` writes this page; the CPU time is that of the
-whole run, with the start of Python and its imports.
+```sh
+cloudtune init          # lists the templates
+cloudtune init NAME     # writes one into the folder NAME
+```
+
+A template is a study, a script that runs offline, and a README with measured results. Each runs
+unchanged on your machine and on every emulator and service. Each picture is from the report of one
+run, on two cores of a busy machine; the CPU time is that of the whole run.
+`python -m scripts.gallery` writes this page.
 
 | template | what it shows | trials | CPU time |
 |---|---|---|---|
