@@ -25,9 +25,9 @@ def llms_txt() -> str:
 
 
 def _entry(page: Path) -> str:
-    text = page.read_text("utf-8")
+    text = re.sub(r"^```.*?^```\n", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
-    paragraphs = text.split("\n\n")
+    paragraphs = [paragraph.strip() for paragraph in text.split("\n\n")]
     first = next((p for p in paragraphs if p[:1].isalpha() or re.match("`[^`]", p)), "")
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(first.split()))
     sentence = re.split(r"(?<=[.:])\s", plain, maxsplit=1)[0].rstrip(":.")
