@@ -12,7 +12,8 @@
     ├── MissingExtraError   an optional dependency is not installed (also an ImportError)
     ├── LedgerError         the local record is unreadable or locked by another process
     └── ProviderError       a request to a service, or to this machine, failed
-        └── EmulatorEndedError  a service's emulator is no longer running
+        ├── EmulatorEndedError  a service's emulator is no longer running
+        └── HttpError           a service answered with an HTTP status, or not at all
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cloudtune.diagnostics import Problem
 
@@ -153,3 +154,32 @@ class ProviderError(CloudtuneError):
 
 class EmulatorEndedError(ProviderError):
     """A service's emulator, and with it its jobs, is no longer running."""
+
+    def __init__(self, provider: str, operation: str) -> None:
+        """Create the error of a call."""
+        super().__init__(provider, f"{operation}: the emulator has ended, and its jobs with it")
+
+
+class HttpError(ProviderError):
+    """A service refused a call, or could not be reached; each provider has its own subclass."""
+
+    service: ClassVar[str]
+    """The provider's name."""
+
+    def __init__(self, message: str, *, code: int = 0, text: str = "", **flags: bool) -> None:
+        """Create the error.
+
+        Args:
+            message: What failed, and what to do.
+            code: The HTTP status; 0 without a response.
+            text: What the service said.
+            flags: Those of `ProviderError`.
+        """
+        super().__init__(self.service, message, **flags)
+        self.code = code
+        self.text = text
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the resource does not exist."""
+        return self.code == 404

@@ -4,7 +4,10 @@ from cloudtune.emulator_kit.app import App as App
 from cloudtune.emulator_kit.app import ConnectionLost as ConnectionLost
 from cloudtune.emulator_kit.app import Operations as Operations
 from cloudtune.emulator_kit.app import Response as Response
+from cloudtune.emulator_kit.app import Route as Route
 from cloudtune.emulator_kit.app import ServiceError as ServiceError
+from cloudtune.emulator_kit.app import bearer_token as bearer_token
+from cloudtune.emulator_kit.app import find_operation as find_operation
 from cloudtune.emulator_kit.call_log import CallLog as CallLog
 from cloudtune.emulator_kit.command_line import run_emulator as run_emulator
 from cloudtune.emulator_kit.containers import NOT_STARTED as NOT_STARTED

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -49,6 +51,45 @@ class ServiceError(Exception):
 
 class ConnectionLost(ConnectionError):  # noqa: N818 - named for what the client sees
     """Raised by an application to close the connection without a response."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The method and the path of an operation of a REST API.
+
+    ``{name}`` in the path is one part of it, ``{blob}`` and ``{*}`` are the rest of it.
+    """
+
+    FLAGS: ClassVar = re.NOFLAG
+
+    method: str
+    path: str
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern of the path."""
+        path = self.path.replace("{*}", "(?P<path>.*)").replace("{blob}", "(?P<blob>.+)")
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), self.FLAGS)
+
+
+RouteT = TypeVar("RouteT", bound=Route)
+
+
+def find_operation(
+    operations: Mapping[str, RouteT], method: str, path: str
+) -> tuple[str, RouteT, dict[str, str]] | None:
+    """Return the name of a request's operation, the operation, and the names in its path."""
+    for name, operation in operations.items():
+        match = operation.pattern.fullmatch(path) if operation.method == method else None
+        if match is not None:
+            return name, operation, match.groupdict()
+    return None
+
+
+def bearer_token(environ: WSGIEnvironment) -> str | None:
+    """Return the token in the header of a request."""
+    scheme, found, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition("Bearer ")
+    return token if found and not scheme else None
 
 
 class Operations(Generic[JobsT, TunerT]):

@@ -13,6 +13,7 @@ from cloudtune.diagnostics import Finding as Finding
 from cloudtune.diagnostics import Note as Note
 from cloudtune.errors import CloudtuneError as CloudtuneError
 from cloudtune.errors import EmulatorEndedError as EmulatorEndedError
+from cloudtune.errors import HttpError as HttpError
 from cloudtune.errors import MissingExtraError as MissingExtraError
 from cloudtune.errors import ProviderError as ProviderError
 from cloudtune.errors import UsageError as UsageError

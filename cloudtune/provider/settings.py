@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.study.schema import Limits
+from cloudtune.study.yaml_reader import is_map
 
 
 class SettingsPart(BaseModel):
@@ -35,3 +37,14 @@ class CloudSettings(ProviderSettings):
         default=Rehearsal.model_construct(),
         description="What stands in for the image under --emulate.",
     )
+
+
+def without_other_native(data: Any, is_own: Callable[[str], bool]) -> Any:
+    """Return settings before their validation, whose ``native`` has only the provider's own fields.
+
+    The others are those of a format with the same name, which an import keeps for exports.
+    """
+    native: Any = data.get("native") if is_map(data) else None
+    if not is_map(data) or not is_map(native):
+        return data
+    return {**data, "native": {k: v for k, v in native.items() if is_own(k)}}

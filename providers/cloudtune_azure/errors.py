@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cloudtune.provider import Json, ProviderError, is_list, is_map
+from cloudtune.provider import HttpError, Json, is_list, is_map
 
 PROVIDER = "azure"
 _TRANSIENT = frozenset([408, 425, 429, 500, 502, 503, 504])
@@ -19,30 +19,10 @@ _MAX_MESSAGE = 1_000
 _SIGN_IN = "sign in with `az login`, or set the variables of azure-identity's credentials"
 
 
-class AzureError(ProviderError):
+class AzureError(HttpError):
     """Azure refused a call or could not be reached."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int = 0,
-        text: str = "",
-        retryable: bool = False,
-        affects_all_calls: bool = False,
-    ) -> None:
-        self.code = code
-        """The HTTP status; 0 without a response."""
-        self.text = text
-        """The message of the service."""
-        super().__init__(
-            PROVIDER, message, retryable=retryable, affects_all_calls=affects_all_calls
-        )
-
-    @property
-    def not_found(self) -> bool:
-        """Whether the resource does not exist."""
-        return self.code == 404
+    service = PROVIDER
 
 
 def service_error(operation: str, status: int, body: str, header: str = "") -> AzureError:

@@ -145,8 +145,7 @@ class AzureHttp:
             raise credential_error(error) from error
         except CoreError as error:
             if self.connection.emulated and "refused" in str(error):
-                message = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, message) from error
+                raise EmulatorEndedError(PROVIDER, operation) from error
             raise connection_error(operation, error) from error
         if response.status_code >= 300:
             code = response.headers.get("x-ms-error-code", "")

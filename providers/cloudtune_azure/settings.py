@@ -5,12 +5,12 @@ Descriptions name the fields of a command job in the REST API.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 
 from cloudtune.provider import CloudSettings, MoneyAmount, SettingsPart, Text
+from cloudtune.provider.settings import without_other_native
 
 NAME = "azure"
 REQUEST_FIELD = "properties"
@@ -86,11 +86,4 @@ class AzureSettings(CloudSettings):
     @classmethod
     def _without_sweep(cls, data: Any) -> Any:
         """Leave out of ``native`` what only the format of sweep jobs reads."""
-        if not isinstance(data, Mapping):
-            return data
-        fields = cast("Mapping[str, Any]", data)
-        native = fields.get("native")
-        if not isinstance(native, Mapping):
-            return fields
-        own = cast("Mapping[str, Any]", native).items()
-        return {**fields, "native": {k: v for k, v in own if k == REQUEST_FIELD}}
+        return without_other_native(data, lambda field: field == REQUEST_FIELD)

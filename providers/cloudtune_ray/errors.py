@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from cloudtune.provider import ProviderError
+from cloudtune.provider import HttpError
 
 PROVIDER = "ray"
 _TRANSIENT = frozenset([408, 425, 429, 500, 502, 503, 504])
@@ -17,30 +17,10 @@ _INNER = re.compile(r"Request failed with status code (\d{3})")
 _EXISTS = "already exists"
 
 
-class RayError(ProviderError):
-    """A cluster refused a call or could not be reached."""
+class RayError(HttpError):
+    """A cluster refused a call, or its job agent did, or it could not be reached."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int = 0,
-        text: str = "",
-        retryable: bool = False,
-        affects_all_calls: bool = False,
-    ) -> None:
-        self.code = code
-        """The HTTP status, that of the job agent if it refused; 0 without a response."""
-        self.text = text
-        """The body of the response."""
-        super().__init__(
-            PROVIDER, message, retryable=retryable, affects_all_calls=affects_all_calls
-        )
-
-    @property
-    def not_found(self) -> bool:
-        """Whether the resource does not exist."""
-        return self.code == 404
+    service = PROVIDER
 
     @property
     def exists(self) -> bool:

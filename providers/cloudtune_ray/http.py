@@ -108,8 +108,7 @@ class HttpClient:
             raise service_error(operation, error.code, text) from None
         except (OSError, http.client.HTTPException) as error:
             if self.connection.emulated and "Connection refused" in str(error):
-                message = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, message) from error
+                raise EmulatorEndedError(PROVIDER, operation) from error
             raise connection_error(operation, self.connection.address, error) from error
 
 

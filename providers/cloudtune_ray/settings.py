@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 
 from cloudtune.provider import CloudSettings, MoneyAmount, Seconds, SettingsPart, Text
+from cloudtune.provider.settings import without_other_native
 
 NAME = "ray"
 TUNE_FIELDS = frozenset({"param_space", "tune_config", "run_config"})
@@ -61,11 +61,4 @@ class RaySettings(CloudSettings):
     @classmethod
     def _without_ray_tune(cls, data: Any) -> Any:
         """Leave out of ``native`` what only the format of Ray Tune reads."""
-        if not isinstance(data, Mapping):
-            return data
-        fields = cast("Mapping[str, Any]", data)
-        native = fields.get("native")
-        if not isinstance(native, Mapping):
-            return fields
-        own = cast("Mapping[str, Any]", native).items()
-        return {**fields, "native": {k: v for k, v in own if k not in TUNE_FIELDS}}
+        return without_other_native(data, lambda field: field not in TUNE_FIELDS)

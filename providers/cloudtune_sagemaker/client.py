@@ -249,8 +249,7 @@ class Aws:
         except self._exceptions.BotoCoreError as error:
             classes = [each.__name__ for each in type(error).__mro__]
             if classes[0] == "EndpointConnectionError" and self.emulated:
-                text = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, text) from error
+                raise EmulatorEndedError(PROVIDER, operation) from error
             if classes[0] == "EndpointConnectionError" and not self._is_known_region():
                 text = f"{operation}: this version of boto3 knows no region {self._region}"
                 raise AwsError(text, affects_all_calls=True) from error

@@ -46,5 +46,5 @@ class _EmulatedHost(LocalHost):
             return super().run(words, variables)
         except SlurmError as error:
             if _ENDED in str(error):
-                raise EmulatorEndedError(NAME, f"{words[0]}: {_ENDED}") from error
+                raise EmulatorEndedError(NAME, words[0]) from error
             raise

@@ -374,8 +374,7 @@ class Google:
             yield
         except self._client_errors as error:
             if self._emulator_has_ended(error):
-                text = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, text) from error
+                raise EmulatorEndedError(PROVIDER, operation) from error
             raise self._to_error(operation, error) from error
 
     def _to_error(self, operation: str, error: BaseException) -> GoogleError:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cloudtune.provider import ProviderError
+from cloudtune.provider import HttpError, ProviderError
 
 PROVIDER = "vertex"
 
@@ -54,22 +54,10 @@ _CLIENT_ERRORS: Mapping[str, tuple[bool, str]] = {
 """Errors of the clients by class name: whether the call may succeed later, and the message."""
 
 
-class GoogleError(ProviderError):
+class GoogleError(HttpError):
     """Google refused a call or could not be reached."""
 
-    def __init__(
-        self, message: str, *, code: int = 0, service_message: str = "", **flags: bool
-    ) -> None:
-        """Create an error with the flags of `ProviderError`."""
-        super().__init__(PROVIDER, message, **flags)
-        self.code = code
-        """The HTTP status; 0 without a response."""
-        self.service_message = service_message
-
-    @property
-    def not_found(self) -> bool:
-        """Whether the resource does not exist."""
-        return self.code == 404
+    service = PROVIDER
 
 
 def service_error(operation: str, code: int, message: str) -> GoogleError:
@@ -82,7 +70,7 @@ def service_error(operation: str, code: int, message: str) -> GoogleError:
     return GoogleError(
         text,
         code=code,
-        service_message=message,
+        text=message,
         retryable=code in _TRANSIENT_CODES or (code == 429 and not quota_exceeded),
         affects_all_calls=code in {401, 403},
         quota_exceeded=quota_exceeded,
@@ -93,7 +81,7 @@ def refusal(error: ProviderError) -> tuple[int, Any] | None:
     """Return the status and the answer of a refusal; None without a response."""
     if not isinstance(error, GoogleError) or not error.code:
         return None
-    return error.code, {"error": {"code": error.code, "message": error.service_message}}
+    return error.code, {"error": {"code": error.code, "message": error.text}}
 
 
 def response_message(response: Any) -> str:

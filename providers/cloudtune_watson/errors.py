@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from cloudtune.provider import ProviderError
+from cloudtune.provider import HttpError
 
 if TYPE_CHECKING:
     from cloudtune.provider import Json
@@ -50,27 +50,10 @@ _QUOTA_ADVICE = (
 """IBM's error codes of quotas are not documented; the word is what the messages have in common."""
 
 
-class WatsonError(ProviderError):
+class WatsonError(HttpError):
     """A cluster refused a call or could not be reached."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int = 0,
-        retryable: bool = False,
-        affects_all_calls: bool = False,
-    ) -> None:
-        self.code = code
-        """The HTTP status; 0 without a response."""
-        super().__init__(
-            PROVIDER, message, retryable=retryable, affects_all_calls=affects_all_calls
-        )
-
-    @property
-    def not_found(self) -> bool:
-        """Whether the resource does not exist."""
-        return self.code == 404
+    service = PROVIDER
 
     @property
     def signed_out(self) -> bool:

@@ -131,8 +131,7 @@ class HttpClient:
             return self._session.request(method, url, **options)
         except OSError as error:
             if self.connection.emulated and "Connection refused" in str(error):
-                message = f"{operation}: the emulator has ended, and its jobs with it"
-                raise EmulatorEndedError(PROVIDER, message) from error
+                raise EmulatorEndedError(PROVIDER, operation) from error
             raise connection_error(operation, error) from error
 
     def pauses(self) -> Iterator[bool]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, unquote
 
-from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
+from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, bearer_token, find_operation
 from cloudtune_azure.emulator.errors import (
     ServiceError,
     expired,
@@ -17,13 +17,12 @@ from cloudtune_azure.emulator.errors import (
     timed_out,
     unauthorized,
 )
-from cloudtune_azure.emulator.operations import OPERATIONS, Operation
+from cloudtune_azure.emulator.operations import OPERATIONS
 from cloudtune_azure.emulator.workspace import Call, Operations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_SCHEME = "Bearer "
 _WORKSPACE = (
     "/subscriptions/emulated/resourceGroups/emulated"
     "/providers/Microsoft.MachineLearningServices/workspaces/emulated"
@@ -47,10 +46,8 @@ class AzureApp(App):
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the token of a request, or the signature in its address."""
-        header = str(environ.get("HTTP_AUTHORIZATION", ""))
-        if header.startswith(_SCHEME):
-            return header[len(_SCHEME) :]
-        return dict(parse_qsl(str(environ.get("QUERY_STRING", "")))).get("sig")
+        query = dict(parse_qsl(str(environ.get("QUERY_STRING", ""))))
+        return bearer_token(environ) or query.get("sig")
 
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal."""
@@ -80,7 +77,11 @@ class AzureApp(App):
         raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
         path, _, query = raw.partition("?")
         path = unquote(path)
-        name, operation, names = _operation(environ["REQUEST_METHOD"], path)
+        method: str = environ["REQUEST_METHOD"]
+        found = find_operation(OPERATIONS, method, path)
+        if found is None:
+            raise ServiceError(404, "NotFound", f"The emulator has no {method} {path[:300]}.")
+        name, operation, names = found
         if operation.action:
             self.calls.add("client", operation.action)
         headers = {
@@ -92,12 +93,3 @@ class AzureApp(App):
         length = int(environ.get("CONTENT_LENGTH") or 0)
         call = Call(path, names, parameters, headers, environ["wsgi.input"], length)
         return self.carry_out(name, lambda: operation.respond(self._operations, call))
-
-
-def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str]]:
-    for name, operation in OPERATIONS.items():
-        match = operation.pattern.fullmatch(path) if operation.method == method else None
-        if match is not None:
-            return name, operation, match.groupdict()
-    message = f"The emulator has no {method} {path[:300]}."
-    raise ServiceError(404, "NotFound", message)

@@ -9,19 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
-from cloudtune.emulator_kit import Response
+from cloudtune.emulator_kit import Response, Route
 from cloudtune_azure.emulator.blobs import ACCOUNT
 from cloudtune_azure.emulator.workspace import WORKSPACE_ID, Call, Operations
 
 
 @dataclass(frozen=True)
-class Operation:
-    """An operation: a method, a path with the names of its parts in braces, what carries it out."""
+class Operation(Route):
+    """A route, and what carries it out."""
 
-    method: str
-    path: str
+    FLAGS = re.IGNORECASE
+
     carry_out: Callable[[Operations], Callable[[Call], Response]]
     action: str = ""
     """The right that it needs; empty for a signed address and for calls of jobs."""
@@ -36,12 +35,6 @@ class Operation:
             return self.carry_out(operations)(call)
         with operations.context.lock:
             return self.carry_out(operations)(call)
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The pattern of the path; a blob's name has slashes."""
-        path = self.path.replace("{blob}", "(?P<blob>.+)")
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), re.IGNORECASE)
 
 
 NOT_DRIVEN: Mapping[str, str] = {

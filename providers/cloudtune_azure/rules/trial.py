@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    CategoricalParameter,
-    Facts,
-    Finding,
-    Note,
-    Study,
-    format_value,
-    largest_resources,
-)
-from cloudtune.provider.lookup import has_code
+from cloudtune.provider import Facts, Finding, Note, Study, largest_resources
 from cloudtune.provider.pythons import check_python, command_version, image_version
 from cloudtune.provider.secrets import check_visible_secrets
+from cloudtune.provider.trial_checks import check_arguments, check_code
 from cloudtune_azure.rules.settings import SETTINGS
 from cloudtune_azure.settings import NAME, AzureSettings
 
@@ -26,12 +18,7 @@ _METRIC = re.compile(r"[\w./ -]{1,250}")
 
 def trial_rules(study: Study, settings: AzureSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the block ``trial`` and the arguments."""
-    address = facts.lookup.code_address
-    if not has_code(study):
-        yield Finding("refused", "trial.script", "Azure runs code: add a script, module or command")
-    elif address is not None:
-        reason = f"trials cannot read {address}: set a folder, which is sent"
-        yield Finding("refused", "trial.source", reason)
+    yield from check_code(study, facts, "Azure runs code: add a script, module or command")
     yield from _inputs(facts)
     yield from check_visible_secrets(
         study,
@@ -48,7 +35,7 @@ def trial_rules(study: Study, settings: AzureSettings, facts: Facts) -> Iterator
         if not _METRIC.fullmatch(metric):
             reason = f"MLflow has no metric {metric!r}: use letters, digits and _-./"
             yield Finding("refused", "trial.metrics", reason)
-    yield from _arguments(study)
+    yield from check_arguments(study)
     if study.trial.script or study.trial.module:
         yield from _python(settings, facts)
 
@@ -75,18 +62,3 @@ def _inputs(facts: Facts) -> Iterator[Finding | Note]:
         elif name not in facts.lookup.inputs.uploads:
             kind = "file" if each["jobInputType"] == "uri_file" else "folder"
             yield Note(path, f"mounted as a {kind}, by its name")
-
-
-def _arguments(study: Study) -> Iterator[Finding]:
-    """Yield the names and values that cannot be part of a command line."""
-    for name, variants in study.parameters.items():
-        path = f"parameters.{name}"
-        if "=" in name or not name.isprintable():
-            reason = "passed as --name=value, so the name must not contain = or a line break"
-            yield Finding("refused", path, reason)
-        for parameter in variants:
-            if isinstance(parameter, CategoricalParameter) and any(
-                "\0" in format_value(value) for value in parameter.values
-            ):
-                reason = "passed as words of a command, which cannot contain a zero byte"
-                yield Finding("refused", f"{path}.values", reason)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, unquote
 
-from cloudtune.emulator_kit import App, Delays, FaultPlan, Response
+from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, bearer_token, find_operation
 from cloudtune_ray.emulator.errors import (
     ServiceError,
     forbidden,
@@ -19,12 +19,10 @@ from cloudtune_ray.emulator.errors import (
     unauthorized,
     unavailable,
 )
-from cloudtune_ray.emulator.operations import OPERATIONS, Call, Operation, Operations
+from cloudtune_ray.emulator.operations import OPERATIONS, Call, Operations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-_SCHEME = "Bearer "
 
 
 class RayApp(App):
@@ -46,8 +44,7 @@ class RayApp(App):
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the token of a request."""
-        header = str(environ.get("HTTP_AUTHORIZATION", ""))
-        return header[len(_SCHEME) :] if header.startswith(_SCHEME) else None
+        return bearer_token(environ)
 
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal."""
@@ -78,17 +75,14 @@ class RayApp(App):
         """
         raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
         path, _, query = raw.partition("?")
-        name, operation, names = _operation(environ["REQUEST_METHOD"], path)
+        method: str = environ["REQUEST_METHOD"]
+        found = find_operation(OPERATIONS, method, path)
+        if found is None:
+            raise not_found(f"404: Not Found ({json.dumps(f'{method} {path[:300]}')})")
+        name, operation, names = found
         self.calls.add("client", name)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body: bytes = environ["wsgi.input"].read(length) if length else b""
-        call = Call(names, dict(parse_qsl(query)), body)
+        decoded = {key: unquote(text) for key, text in names.items()}
+        call = Call(decoded, dict(parse_qsl(query)), body)
         return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
-
-
-def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str]]:
-    for name, operation in OPERATIONS.items():
-        match = operation.pattern.fullmatch(path) if operation.method == method else None
-        if match is not None:
-            return name, operation, {key: unquote(text) for key, text in match.groupdict().items()}
-    raise not_found(f"404: Not Found ({json.dumps(f'{method} {path[:300]}')})")

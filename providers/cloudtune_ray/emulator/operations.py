@@ -6,16 +6,14 @@ The names are the emulator's own, for fault plans; Ray's REST API has none.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, app
+from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, Route, app
 from cloudtune_ray.emulator.errors import (
     bad_request,
     failed,
@@ -175,17 +173,10 @@ def _json(content: Json | list[Json]) -> Response:
 
 
 @dataclass(frozen=True)
-class Operation:
-    """An operation: a method, a path with the names of its parts in braces, what carries it out."""
+class Operation(Route):
+    """A route, and what carries it out."""
 
-    method: str
-    path: str
     carry_out: Callable[[Operations], Callable[[Call], Response]]
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The pattern of the path."""
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path))
 
 
 EFFECTS = (FORGET_PACKAGES, RESTART_HEAD, OUT_OF_MEMORY)

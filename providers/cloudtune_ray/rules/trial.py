@@ -6,19 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cloudtune.provider import (
-    CategoricalParameter,
-    Facts,
-    Finding,
-    Note,
-    Study,
-    format_value,
-    is_list,
-    is_map,
-)
-from cloudtune.provider.lookup import has_code
+from cloudtune.provider import Facts, Finding, Note, Study, is_list, is_map
 from cloudtune.provider.pythons import check_python, command_version, image_version
 from cloudtune.provider.secrets import check_visible_secrets
+from cloudtune.provider.trial_checks import check_arguments, check_code
 from cloudtune_ray.rules.settings import SETTINGS
 from cloudtune_ray.settings import NAME, RaySettings
 from cloudtune_ray.uploads import MAX_PACKAGE, TOO_LARGE
@@ -26,23 +17,14 @@ from cloudtune_ray.uploads import MAX_PACKAGE, TOO_LARGE
 
 def trial_rules(study: Study, settings: RaySettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the block ``trial`` and the arguments."""
-    yield from _code(study, facts)
+    yield from check_code(study, facts, "Ray runs code: add a script, module or command")
+    if facts.lookup.source.size > MAX_PACKAGE:
+        yield Finding("refused", "trial.source", TOO_LARGE)
     yield from _inputs(study, facts)
     yield from _secrets(study, settings)
     yield from _requirements(facts)
     yield from _python(study, settings, facts)
-    yield from _arguments(study)
-
-
-def _code(study: Study, facts: Facts) -> Iterator[Finding]:
-    address = facts.lookup.code_address
-    if not has_code(study):
-        yield Finding("refused", "trial.script", "Ray runs code: add a script, module or command")
-    elif address is not None:
-        reason = f"trials cannot read {address}: set a folder, which is sent"
-        yield Finding("refused", "trial.source", reason)
-    elif facts.lookup.source.size > MAX_PACKAGE:
-        yield Finding("refused", "trial.source", TOO_LARGE)
+    yield from check_arguments(study)
 
 
 def _python(study: Study, settings: RaySettings, facts: Facts) -> Iterator[Finding | Note]:
@@ -100,18 +82,3 @@ def _requirements(facts: Facts) -> Iterator[Finding]:
         if line.startswith(("-r", "-c", "-e", "--requirement", "--constraint", "--editable", ".")):
             reason = f"Ray installs packages outside of your code, so {line!r} finds no file"
             yield Finding("refused", "trial.requirements", reason)
-
-
-def _arguments(study: Study) -> Iterator[Finding]:
-    """Yield the names and values that cannot be part of a command line."""
-    for name, variants in study.parameters.items():
-        path = f"parameters.{name}"
-        if "=" in name or not name.isprintable():
-            reason = "passed as --name=value, so the name must not contain = or a line break"
-            yield Finding("refused", path, reason)
-        for parameter in variants:
-            if isinstance(parameter, CategoricalParameter) and any(
-                "\0" in format_value(value) for value in parameter.values
-            ):
-                reason = "passed as words of a command, which cannot contain a zero byte"
-                yield Finding("refused", f"{path}.values", reason)

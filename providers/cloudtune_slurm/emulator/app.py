@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, is_map
+from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, bearer_token, is_map
 from cloudtune_slurm.emulator.conf import read_conf
 from cloudtune_slurm.emulator.errors import (
     ServiceError,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CONF = "slurm.conf"
 """The file in the emulator's folder that describes the cluster."""
-_BEARER = "Bearer "
 
 
 class SlurmApp(App):
@@ -51,8 +50,7 @@ class SlurmApp(App):
 
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the key of a request."""
-        text: str = environ.get("HTTP_AUTHORIZATION", "")
-        return text.removeprefix(_BEARER) if text.startswith(_BEARER) else None
+        return bearer_token(environ)
 
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal."""

@@ -29,9 +29,9 @@ def ask(call: Callable[[], T], otherwise: Check) -> Generator[Check, None, T | N
 def _explain(error: ProviderError) -> str | None:
     if not isinstance(error, GoogleError) or error.code != 403:
         return None
-    if match := _EMULATOR.search(error.service_message):
+    if match := _EMULATOR.search(error.text):
         return match[1]
-    text = error.service_message
+    text = error.text
     if "has not been used in project" in text or "is disabled" in text:
         return f"an API that this needs is disabled: {text}"
     return ""

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cloudtune.emulator_kit import CERTIFICATE, App, Delays, FaultPlan, Response
+from cloudtune.emulator_kit import CERTIFICATE, App, Delays, FaultPlan, Response, find_operation
 from cloudtune_watson.emulator.errors import (
     ServiceError,
     denied,
@@ -22,7 +22,7 @@ from cloudtune_watson.emulator.errors import (
     unknown_key,
 )
 from cloudtune_watson.emulator.keys import IAM, Keys
-from cloudtune_watson.emulator.operations import OPERATIONS, Operation, Operations
+from cloudtune_watson.emulator.operations import OPERATIONS, Operations
 from cloudtune_watson.emulator.wire import path_of, read_call
 
 if TYPE_CHECKING:
@@ -84,20 +84,11 @@ class WatsonApp(App):
         Raises:
             ServiceError: If the service would refuse it.
         """
-        name, operation, names = _operation(environ["REQUEST_METHOD"], path_of(environ))
+        method, path = environ["REQUEST_METHOD"], path_of(environ)
+        found = find_operation(OPERATIONS, method, path)
+        if found is None:
+            raise unimplemented(f"This emulator does not have {method} {path[:300]}.")
+        name, operation, names = found
         self.calls.add("client", name)
         with closing(read_call(environ, names)) as call:
             return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
-
-
-def _operation(method: str, path: str) -> tuple[str, Operation, Mapping[str, str]]:
-    """Return the name of a request's operation, the operation, and the names in its path.
-
-    Raises:
-        ServiceError: If the emulator does not have it.
-    """
-    for name, operation in OPERATIONS.items():
-        match = operation.pattern.fullmatch(path) if operation.method == method else None
-        if match is not None:
-            return name, operation, match.groupdict()
-    raise unimplemented(f"This emulator does not have {method} {path[:300]}.")

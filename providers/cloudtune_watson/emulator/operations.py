@@ -5,14 +5,12 @@ The names are the emulator's own, for fault plans; IBM's REST APIs have none.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Response, app
+from cloudtune.emulator_kit import Context, Delays, FaultPlan, Response, Route, app
 from cloudtune_watson.emulator.assets import Assets
 from cloudtune_watson.emulator.deployment_jobs import DeploymentJobs
 from cloudtune_watson.emulator.errors import unavailable
@@ -59,18 +57,10 @@ class Operations(app.Operations[Jobs, Tuner]):
 
 
 @dataclass(frozen=True)
-class Operation:
-    """An operation: a method, a path with the names of its parts in braces, what carries it out."""
+class Operation(Route):
+    """A route, and what carries it out."""
 
-    method: str
-    path: str
     carry_out: Callable[[Operations], Callable[[Call], Response]]
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The pattern of the path."""
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
-        return re.compile(pattern.replace("{*}", "(?P<path>.*)"))
 
 
 EFFECTS = (FILES_ONLY,)

@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.provider import Facts, Finding, Note, Study, largest_resources
-from cloudtune.provider.lookup import has_code, input_address
+from cloudtune.provider.lookup import input_address
 from cloudtune.provider.secrets import secret_variables
+from cloudtune.provider.trial_checks import check_code
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.settings import NAME
 
 
 def trial_rules(study: Study, backend: Backend, facts: Facts) -> Iterator[Finding | Note]:
     """Yield the findings and notes on the block ``trial``."""
-    yield from _code(study, facts)
+    without = "IBM Watson has no image or algorithm that replaces the code: add a script"
+    yield from check_code(study, facts, without)
     yield from _inputs(study, backend, facts)
     yield from _secrets(study, backend)
     for name in ("cpus", "gpus", "memory"):
         if getattr(largest_resources(study), name):
             yield Finding("dropped", f"trial.resources.{name}", backend.resources[name])
-
-
-def _code(study: Study, facts: Facts) -> Iterator[Finding]:
-    address = facts.lookup.code_address
-    if not has_code(study):
-        reason = "IBM Watson has no image or algorithm that replaces the code: add a script"
-        yield Finding("refused", "trial.script", reason)
-    elif address is not None:
-        reason = f"trials cannot read {address}: set a folder, which is sent"
-        yield Finding("refused", "trial.source", reason)
 
 
 def _inputs(study: Study, backend: Backend, facts: Facts) -> Iterator[Finding]:

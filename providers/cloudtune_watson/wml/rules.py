@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import (
-    CategoricalParameter,
-    Facts,
-    Finding,
-    FittedStudy,
-    Note,
-    Study,
-    format_value,
-)
+from cloudtune.provider import Facts, Finding, FittedStudy, Note, Study
+from cloudtune.provider.trial_checks import check_arguments
 from cloudtune_watson.rules.clusters import metric_rules
 from cloudtune_watson.settings import SETTINGS, WatsonSettings
 from cloudtune_watson.versions import (
@@ -31,7 +24,8 @@ def training_rules(
     """Yield how a training differs from a local trial."""
     study = fitted.study
     yield from metric_rules(study)
-    yield from _arguments(study)
+    reason = "passed on one line, so values must not contain a line break or a tab"
+    yield from check_arguments(study, reason=reason, is_possible=str.isprintable)
     yield from _stopping(study)
     yield from native_rules(settings.native)
 
@@ -52,21 +46,6 @@ def _stopping(study: Study) -> Iterator[Finding | Note]:
         yield Note("early_stopping", text)
     elif strategy.name == "hyperband" and not strategy.resource:
         yield Note("strategy.name", text)
-
-
-def _arguments(study: Study) -> Iterator[Finding]:
-    """Yield the names and values that cannot be part of a command line."""
-    for name, variants in study.parameters.items():
-        path = f"parameters.{name}"
-        if "=" in name or not name.isprintable():
-            reason = "passed as --name=value, so the name must not contain = or a line break"
-            yield Finding("refused", path, reason)
-        for parameter in variants:
-            if isinstance(parameter, CategoricalParameter) and not all(
-                format_value(value).isprintable() for value in parameter.values
-            ):
-                reason = "passed on one line, so values must not contain a line break or a tab"
-                yield Finding("refused", f"{path}.values", reason)
 
 
 def version_rules(_settings: WatsonSettings, version: str) -> Iterator[Finding | Note]:

@@ -313,7 +313,7 @@ def test_an_expired_sign_in_waits_while_jobs_run(
 def test_a_dead_emulator_is_not_waited_for(harness: Harness) -> None:
     harness.start(1)
     harness.until_created(1)
-    harness.far.faults = {"poll": [EmulatorEndedError("far", "the emulator has ended")]}
+    harness.far.faults = {"poll": [EmulatorEndedError("far", "poll")]}
     assert harness.lost() == Lost("far: the emulator has ended", recoverable=False)
 
 

@@ -130,7 +130,7 @@ def test_a_job_that_cannot_be_polled_is_unknown(service: Any) -> None:
 
 
 def test_a_job_ends_with_its_emulator(service: Any) -> None:
-    service.faults = {"status": [EmulatorEndedError("odd", "the emulator has ended")]}
+    service.faults = {"status": [EmulatorEndedError("odd", "poll")]}
     outcome, _, _ = follow(service)
     assert outcome == Outcome("failed", "odd: the emulator has ended")
 
