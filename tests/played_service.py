@@ -114,6 +114,8 @@ class PlayedService(Followed):
     """What the caller needs for creating jobs, as a refusal names it."""
     CALLS: ClassVar[Sequence[Mapping[str, int]]]
     """The calls of the first poll of a hundred jobs, the second, and one that a list misses."""
+    STOPS_AT_ONCE: ClassVar[bool] = False
+    """Whether a job shows at once that it is stopped, so that a lost answer is not asked again."""
     WORDS: ClassVar[Mapping[str, str]]
     """The service's words for how a job ends."""
 

@@ -35,7 +35,8 @@ SECONDS_PER_JOB = 2.0
 """Chosen: with more running jobs, polls are further apart. The service has a limit of its own,
 which a recording reached (sweep_submit_2022-10_throttled)."""
 _FEW_JOBS = 2
-"""Up to so many jobs are read one by one; the list also has the jobs that have ended."""
+"""Up to so many jobs are read one by one; the list also has the jobs that have ended. Those that
+it lacks are read one by one, too."""
 
 
 class AzureJobs:
@@ -76,6 +77,7 @@ class AzureJobs:
         self._ended: dict[str, Json] = {}
         self._failures: dict[str, tuple[str, bool]] = {}
         self._running = 0
+        self._can_list = True
 
     @property
     def poll_seconds(self) -> float:
@@ -139,13 +141,23 @@ class AzureJobs:
 
     def _find(self, names: Collection[str]) -> dict[str, Json]:
         remaining = [name for name in names if name not in self._ended]
-        if len(remaining) <= _FEW_JOBS:
-            rows = [self._client.get_job(name) for name in remaining]
-        else:
-            rows = list(self._client.list_jobs(run_tag(self._plan.facts.run_id)))
-        found = {str(job["name"]): job for job in rows if job and job["name"] in remaining}
+        found = self._list() if len(remaining) > _FEW_JOBS and self._can_list else {}
+        found = {name: job for name, job in found.items() if name in remaining}
+        for name in remaining:
+            if name not in found and (job := self._client.get_job(name)):
+                found[name] = job
         self._ended |= {name: job for name, job in found.items() if response.has_ended(job)}
         return {name: self._ended[name] for name in names if name in self._ended} | found
+
+    def _list(self) -> dict[str, Json]:
+        try:
+            jobs = self._client.list_jobs(run_tag(self._plan.facts.run_id))
+        except AzureError as error:
+            if error.retryable or error.affects_all_calls:
+                raise
+            self._can_list = False  # each job is read instead
+            return {}
+        return {str(job["name"]): job for job in jobs}
 
     def _training_job(self, started: Started, job: Json) -> TrainingJob:
         name = str(job["name"])

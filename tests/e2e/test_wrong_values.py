@@ -52,6 +52,7 @@ WAYS: list[tuple[str, dict[str, str]]] = [
     ("watson", {"backend": "wmla"}),
     ("watson", {"backend": "wml"}),
     ("watson", {"backend": "jobs"}),
+    ("azure", {}),
     ("slurm", {}),
     ("ray", {}),
 ]
