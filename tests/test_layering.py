@@ -409,6 +409,7 @@ PARTS = (
     "lookup",
     "pythons",
     "secrets",
+    "trial_checks",
     "trial_files",
     "uploads",
 )

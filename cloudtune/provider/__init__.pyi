@@ -61,6 +61,7 @@ from cloudtune.provider.retries import retry_pauses as retry_pauses
 from cloudtune.provider.settings import CloudSettings as CloudSettings
 from cloudtune.provider.settings import ProviderSettings as ProviderSettings
 from cloudtune.provider.settings import SettingsPart as SettingsPart
+from cloudtune.provider.settings import without_other_native as without_other_native
 from cloudtune.provider.source_size import describe_source as describe_source
 from cloudtune.provider.start_values import start_constants as start_constants
 from cloudtune.study.merge import merge_json as merge_json

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 
-from cloudtune.provider import CloudSettings, MoneyAmount, SettingsPart, Text
-from cloudtune.provider.settings import without_other_native
+from cloudtune.provider import CloudSettings, MoneyAmount, SettingsPart, Text, without_other_native
 
 NAME = "azure"
 REQUEST_FIELD = "properties"

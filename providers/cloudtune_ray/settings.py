@@ -6,8 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 
-from cloudtune.provider import CloudSettings, MoneyAmount, Seconds, SettingsPart, Text
-from cloudtune.provider.settings import without_other_native
+from cloudtune.provider import (
+    CloudSettings,
+    MoneyAmount,
+    Seconds,
+    SettingsPart,
+    Text,
+    without_other_native,
+)
 
 NAME = "ray"
 TUNE_FIELDS = frozenset({"param_space", "tune_config", "run_config"})
