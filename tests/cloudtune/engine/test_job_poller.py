@@ -314,7 +314,8 @@ def test_a_dead_emulator_is_not_waited_for(harness: Harness) -> None:
     harness.start(1)
     harness.until_created(1)
     harness.far.faults = {"poll": [EmulatorEndedError("far", "poll")]}
-    assert harness.lost() == Lost("far: the emulator has ended", recoverable=False)
+    reason = "far: poll: the emulator has ended, and its jobs with it"
+    assert harness.lost() == Lost(reason, recoverable=False)
 
 
 def test_a_rejected_first_job_ends_the_runner(harness: Harness) -> None:

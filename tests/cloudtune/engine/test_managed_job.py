@@ -132,7 +132,7 @@ def test_a_job_that_cannot_be_polled_is_unknown(service: Any) -> None:
 def test_a_job_ends_with_its_emulator(service: Any) -> None:
     service.faults = {"status": [EmulatorEndedError("odd", "poll")]}
     outcome, _, _ = follow(service)
-    assert outcome == Outcome("failed", "odd: the emulator has ended")
+    assert outcome == Outcome("failed", "odd: poll: the emulator has ended, and its jobs with it")
 
 
 def test_a_rejected_job_fails_at_once(service: Any) -> None:
