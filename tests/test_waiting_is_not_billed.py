@@ -26,6 +26,8 @@ from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Event, Started
 from cloudtune.results.model import Trial
 from cloudtune.results.trials import Trials
+from cloudtune_azure.client import AzureClient
+from cloudtune_azure.training_client import AzureJobs
 from cloudtune_ray.client import RayClient
 from cloudtune_ray.training_client import RayJobs
 from cloudtune_sagemaker.training_client import SageMakerJobs
@@ -41,6 +43,7 @@ from cloudtune_watson.wml.client import WmlClient
 from cloudtune_watson.wml.training_client import WatsonJobs
 from cloudtune_watson.wmla.client import WmlaClient
 from cloudtune_watson.wmla.tuning_client import TuningClient as Search
+from tests.cloudtune_azure.support import study_of as azure_study
 from tests.cloudtune_ray.support import study_of as ray_study
 from tests.cloudtune_ray.test_training_client import RUN as RAY_RUN
 from tests.cloudtune_ray.test_training_client import Cluster
@@ -351,6 +354,41 @@ def test_the_wait_is_in_no_amount(
     check(case, trial, events, service.plan)
 
 
+@pytest.mark.parametrize("last_poll", [None, T + WAIT], ids=["first poll", "later poll"])
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("vertex trial", (0.0, WAIT + RUN)),
+        ("vertex trial cancelled while it waits", (0.0, WAIT)),
+        ("sagemaker of a search", (RUN, RUN)),
+        ("ibm search", (RUN, RUN)),
+    ],
+)
+def test_a_trial_of_a_search_that_no_poll_saw_running_has_two_bounds(
+    name: str,
+    bounds: tuple[float, float],
+    last_poll: float | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless the service states when it ran: the bill is between nothing and since its creation."""
+    case = CASES[name]
+    service = Waiting(case.client, tmp_path, monkeypatch)
+    monkeypatch.setattr("time.time", lambda: T + WAIT + RUN)
+    service.answer(case.ended, has_ended=True)
+    job = JobRef(service.plan.provider, TUNING.get(case.client, "s"))
+    raw = service.client().status(job)
+    trials, spending = Trials(service.plan.study, "run"), Spending(with_price(service.plan))
+    fitted = service.plan.fitted
+    for event in new_events("x", trials, fitted, raw.trials, last_poll=last_poll):
+        trials.tell(event)
+        spending.add(event)
+    priced = vars(reader)["_with_cost"](trials.get(1), (1.0, "USD")).cost
+    at_least = priced.amount if priced.at_least is None else priced.at_least
+    assert (at_least, priced.amount) == pytest.approx(bounds)
+    assert spending.so_far == pytest.approx(bounds[1])  # the budget ends too early, not too late
+
+
 def check(case: Case, trial: Trial, events: Sequence[Event], plan: Plan) -> None:
     """Check the times of a trial, its cost, and what the budget counts."""
     assert trial.ended == T + (WAIT + RUN if case.ran else WAIT)
@@ -400,13 +438,36 @@ def ray(folder: Path, status: str, *lines: Mapping[str, float]) -> TrainingJob:
     return jobs.poll([Started(1, T, {"lr": 0.01}, id=jobs.job_name(1, 1))])[jobs.job_name(1, 1)]
 
 
-@pytest.mark.parametrize("cluster", ["slurm", "ray"])
+class Workspace:
+    """A workspace of Azure with one job."""
+
+    emulated = False
+
+    def __init__(self, status: str, **times: float) -> None:
+        utc = {name: at(seconds).removesuffix("Z") for name, seconds in times.items()}
+        self.job = {"name": "job-1", "properties": {"status": status, "properties": utc}}
+
+    def get_job(self, name: str) -> Answer:
+        del name
+        return self.job
+
+
+def azure(folder: Path, status: str, **times: float) -> TrainingJob:
+    planned = plan_of(azure_study(), "azure", base=folder, run_id=RAY_RUN)
+    workspace = cast("AzureClient", Workspace(status, **times))
+    jobs = AzureJobs(workspace, planned, JobContext(folder), nothing)
+    return jobs.poll([Started(1, T, {"lr": 0.01}, id="job-1")])["job-1"]
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "ray", "azure", "azure without times"])
 @pytest.mark.parametrize("ran", [0.0, RUN])
-def test_the_wait_in_the_queue_of_a_cluster_is_in_no_amount(
+def test_the_wait_in_a_queue_is_in_no_amount(
     cluster: str, ran: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "train.py").write_text("print(1)\n", "utf-8")
-    case = Case(cluster, {}, {"ran": True}, {"ended": True}, ran=ran, slack=0)
+    slack = POLL if cluster == "azure without times" else 0
+    case = Case(cluster, {}, {"ran": True}, {"ended": True}, ran=ran, slack=slack)
+    start, end = {"StartTimeUtc": WAIT}, {"EndTimeUtc": WAIT + (RUN if ran else 0)}
     began = {"start": T + WAIT}
     kinds: dict[str, dict[str, Callable[[], TrainingJob]]] = {
         "slurm": {
@@ -422,6 +483,21 @@ def test_the_wait_in_the_queue_of_a_cluster_is_in_no_amount(
                 if ran
                 else ray(tmp_path, "STOPPED")
             ),
+        },
+        # Jobs have these times since 2025.
+        "azure": {
+            "waits": lambda: azure(tmp_path, "Queued"),
+            "runs": lambda: azure(tmp_path, "Running", **start),
+            "ended": lambda: (
+                azure(tmp_path, "Completed", **start, **end)
+                if ran
+                else azure(tmp_path, "Canceled", **end)
+            ),
+        },
+        "azure without times": {
+            "waits": lambda: azure(tmp_path, "Starting"),
+            "runs": lambda: azure(tmp_path, "Running"),
+            "ended": lambda: azure(tmp_path, "Completed" if ran else "Canceled"),
         },
     }
     now = [T]
