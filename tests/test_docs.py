@@ -142,7 +142,7 @@ def test_one_page_has_the_table_of_what_the_providers_can_do() -> None:
 @pytest.mark.parametrize("name", registry.names())
 def test_the_page_of_a_provider_leads_to_what_it_can_do(name: str) -> None:
     text = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
-    assert "(services.md#capabilities)" in text or "<!-- capabilities -->" in text
+    assert "(services.md#capabilities)" in text
 
 
 def check_section(page: Path, mark: str, content: str) -> None:
