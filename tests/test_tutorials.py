@@ -9,8 +9,13 @@ import pytest
 from tests.cloudtune.reporting.documents.browser import LONGEST, browser
 from tests.pages import Reader
 
-PAGES = Path(__file__).parents[1] / "docs" / "tutorials"
-SHOWN = {"own-script-report.png": "#verdict", "three-services-report.png": "#verdict article"}
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [DOCS / "start.md", *sorted(DOCS.glob("tutorials/*.md"))]
+SHOWN = {
+    "own-script-report.png": "#verdict",
+    "start-report.png": "#verdict .overview",
+    "three-services-report.png": "#verdict article",
+}
 """Which part of a report a picture shows."""
 
 
@@ -26,13 +31,8 @@ def look(report: Path, name: str) -> tuple[str, bytes]:
         return part.inner_text(), part.screenshot()
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(path, marks=[pytest.mark.slow], id=path.stem)
-        for path in sorted(PAGES.glob("*.md"))
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_reader_gets_what_the_tutorial_shows(page: Path, tmp_path: Path) -> None:
     """To write what it shows anew: CLOUDTUNE_RENEW=1 ./test -m slow tests/test_tutorials.py."""
     Reader(page, tmp_path / "moons", look).follow()
