@@ -186,6 +186,10 @@ ACCOUNT: Mapping[str, Advice] = {
     "slurm-folder": ("the folder cannot be written, or may not be shared", "choose a shared one"),
     "slurm-partition": ("there is no such partition, or it is down", "choose one that it lists"),
     "slurm-path": ("an input does not exist on the cluster", "correct the path"),
+    "slurm-python": (
+        "the Python of the trials does not answer, or the code requires another version",
+        "set `python`, or load one in `setup`",
+    ),
     "slurm-request": ("Slurm would refuse the job", "correct the settings or `trial.resources`"),
     "slurm-time": (
         "`trial_timeout` exceeds the limit of the partition",

@@ -33,6 +33,10 @@ MAPS = frozenset(
 INTRO = """\
 # What rests on what
 
+```sh
+cloudtune verify sagemaker
+```
+
 cloudtune itself has never run against Amazon SageMaker, Google Vertex AI, Azure Machine Learning
 or IBM's services. What it knows about them comes from four sources. This page lists the source for
 each operation that cloudtune or its emulators use, and for each field of the answers that were

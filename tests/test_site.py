@@ -27,6 +27,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/tutorials/*.md")]
+COMMON = {"SECURITY.md", "CHANGELOG.md"}
 
 
 class Page(HTMLParser):
@@ -60,6 +61,15 @@ def test_the_menu_has_each_page_once() -> None:
     assert len(pages) == len(set(pages))
     written = {path.relative_to(ROOT).as_posix() for path in PAGES}
     assert {each for each in pages if each.startswith("docs/")} == {*written, "docs/python.md"}
+
+
+def test_each_page_opens_with_a_command() -> None:
+    """Except for what every repository has, and how a page is made that only the site has."""
+    menu = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]["nav"]
+    pages = [ROOT / each for each in _leaves(menu) if each not in COMMON]
+    opening = re.compile(r"# [^\n]+\n\n```(?:sh|python)\n")
+    texts = {each: each.read_text("utf-8") for each in pages if each.name != "python.md"}
+    assert [each.name for each, text in texts.items() if not opening.match(text)] == []
 
 
 def _leaves(menu: list[dict[str, Any]]) -> Iterator[str]:
