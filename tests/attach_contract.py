@@ -116,6 +116,8 @@ class AttachContract:
     denial: ClassVar[tuple[str, str]]
     """A job, and what the message says to a caller without the right to read it."""
     sent_settings: ClassVar[str] = "{mode: managed}"
+    conditional: ClassVar[str] = "depth"
+    """The name of the conditional parameter of `SENT` in what the service returns."""
     address: process.Address
 
     @pytest.fixture(scope="class", autouse=True)
@@ -286,4 +288,4 @@ class AttachContract:
         third = Command(tmp_path / "third", self.env)
         output = third("attach", f"{self.name}:{sent['job']}", "--study", str(file), code=2)
         assert "does not describe" in output
-        assert "refused parameters.depth." in output
+        assert f"refused parameters.{self.conditional}." in output

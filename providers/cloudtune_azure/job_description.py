@@ -9,7 +9,6 @@ from typing import Any
 from cloudtune.provider import JobDescription, JobRef, Json, UsageError
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import AzureError
-from cloudtune_azure.request.rest import from_rest
 from cloudtune_azure.settings import NAME
 
 _ID = re.compile(
@@ -50,7 +49,7 @@ def describe_job(client: AzureClient, job: str) -> JobDescription:
     return JobDescription(
         ref=JobRef(NAME, name),
         address=f"{client.workspace}/jobs/{name}",
-        document={"name": properties.get("displayName") or name, **from_rest(properties)},
+        document=found,
         job_name=name,
         run=runs[0] if runs else None,
         created=created(found),

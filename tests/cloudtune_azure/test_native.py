@@ -278,12 +278,6 @@ search_space: [{x: {type: uniform, min_value: 1, max_value: 2}}]
             "jobs.tune",
             "a file of its own",
         ),
-        (
-            BASE,
-            "id: /subscriptions/1\nproperties: {jobType: Sweep, searchSpace: {}}",
-            "properties",
-            "REST API",
-        ),
     ],
 )
 def test_refusals_name_the_field(
@@ -354,6 +348,33 @@ search_space:
         FILES.read_text(text, tmp_path)
     found = [(each.path, each.line) for each in caught.value.problems]
     assert found == [("search_space.0.rate", 6), ("search_space.1.rate", 8)]
+
+
+def test_a_job_of_the_rest_api_is_the_same_job(tmp_path: Path) -> None:
+    properties = {
+        "jobType": "Sweep",
+        "displayName": "nine",
+        "samplingAlgorithm": {"samplingAlgorithmType": "Random", "rule": "Sobol", "seed": 3},
+        "searchSpace": {
+            "lr": ["loguniform", [-6.907755278982137, -2.3025850929940455]],
+            "n": ["quniform", [2, 8, 2]],
+            "kind": ["choice", [[{"name": "a", "x": ["uniform", [0, 1]]}, {"name": "b"}]]],
+        },
+        "objective": {"goal": "Maximize", "primaryMetric": "auc"},
+        "limits": {"maxTotalTrials": 9, "maxConcurrentTrials": 3, "timeout": "PT1H30M"},
+        "earlyTermination": {"policyType": "Bandit", "slackFactor": 0.2, "delayEvaluation": 5},
+        "trial": {"codeId": "/c/1", "command": "python a.py", "environmentId": "/e/1"},
+    }
+    text = json.dumps({"name": "job", "properties": properties})
+    (found,) = FILES.read_text(text, tmp_path, "job.json").studies
+    data = found.data
+    assert data["name"] == "nine"
+    assert data["strategy"] == {"name": "random", "method": "sobol", "seed": 3}
+    assert data["parameters"]["lr"] == {"type": "float", "min": 0.001, "max": 0.1, "scale": "log"}
+    assert data["parameters"]["n"] == {"type": "int", "min": 2, "max": 8, "step": 2}
+    assert data["parameters"]["kind.x"]["when"] == {"kind": ["a"]}
+    assert data["limits"] == {"max_trials": 9, "parallel_trials": 3, "timeout": "1h30m"}
+    assert data["early_stopping"] == {"rule": "bandit", "slack": 0.2, "min_step": 5}
 
 
 def test_the_command_is_quoted_for_the_shell() -> None:

@@ -99,6 +99,7 @@ OPERATIONS: Mapping[str, Operation] = {
         "GET", f"{_RUN}/children", lambda o: o.get_children, f"{_ACTION}experiments/runs/read"
     ),
     "LogBatch": Operation("POST", f"{_MLFLOW}/runs/log-batch", lambda o: o.log_batch),
+    "LogToRun": Operation("POST", f"{_MLFLOW}/runs/{{call}}", lambda o: o.log_one),
     "GetRun": Operation(
         "GET", f"{_MLFLOW}/runs/get", lambda o: o.get_run, f"{_ACTION}experiments/runs/read"
     ),

@@ -66,6 +66,8 @@ class Job(kit.ScriptJob):
     """The time limit of a trial of a sweep."""
     run_tags: dict[str, str] = field(default_factory=dict[str, str])
     """The tags that were set in MLflow."""
+    run_params: dict[str, str] = field(default_factory=dict[str, str])
+    """The parameters that the script has logged to MLflow."""
 
     @property
     def reports(self) -> int:

@@ -1,4 +1,4 @@
-"""The calls of MLflow's REST API that the launcher and its readers make.
+"""The calls of MLflow's REST API that the launcher, its readers and simple scripts make.
 
 Fields as in MLflow's own reference (mlflow.org/docs, REST API, read 2026-11-30). What Azure
 answers is not verified against the live service.
@@ -37,6 +37,21 @@ def log_batch(job: Job, body: Json) -> Json:
     return {}
 
 
+def log(job: Job, call: str, body: Json) -> Json:
+    """Carry out a call that adds one metric, parameter or tag, or ends a run.
+
+    The state of a run stays that of its job, whatever its script says.
+    """
+    if call == "log-metric":
+        return log_batch(job, {"metrics": [body]})
+    if call == "set-tag":
+        return log_batch(job, {"tags": [body]})
+    if call == "log-parameter":
+        job.run_params[str(body.get("key"))] = str(body.get("value"))
+        return {}
+    return {"run_info": get_run(job)["run"]["info"]}
+
+
 def get_run(job: Job) -> Json:
     """Return a run, with the latest value of each metric: that of the highest step."""
     latest: dict[str, Json] = {}
@@ -58,7 +73,7 @@ def get_run(job: Job) -> Json:
     }
     data = {
         "metrics": list(latest.values()),
-        "params": [],
+        "params": [{"key": key, "value": value} for key, value in job.run_params.items()],
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
     return {"run": {"info": info, "data": data}}

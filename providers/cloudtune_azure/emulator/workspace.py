@@ -303,6 +303,12 @@ class Operations(app.Operations[Jobs, Tuner]):
         content = call.content
         return _json(tracking.log_batch(self._run(str(content.get("run_id"))), content))
 
+    def log_one(self, call: Call) -> Response:
+        """Add a metric, a parameter or a tag to a run, or end it."""
+        content = call.content
+        run = self._run(str(content.get("run_id") or content.get("run_uuid")))
+        return _json(tracking.log(run, call.names["call"], content))
+
     def get_run(self, call: Call) -> Response:
         """Return a run."""
         return _json(tracking.get_run(self._run(call.query.get("run_id", ""))))

@@ -53,15 +53,17 @@ class AzureFormat(Format):
     @override
     def read(self, document: Fields) -> Sequence[StudyDraft]:
         from cloudtune_azure.native.reader import JobReader
+        from cloudtune_azure.request.rest import from_rest
 
         for name in sweep_steps(document.original):
             reason = "a step of a pipeline: write the step into a file of its own, with type: sweep"
             document.refuse(f"jobs.{name}", reason)
-        if is_rest(document.original):
-            reason = "a job of the REST API: `az ml job show --name NAME -o yaml` writes the YAML"
-            document.refuse("properties", reason)
         if refusals(document.report):
             return []
+        if is_rest(document.original):
+            properties = document.original["properties"]
+            name = {"name": properties.get("displayName") or document.original.get("name")}
+            document = Fields({**name, **from_rest(properties)}, document.report)
         return [JobReader(document).draft()]
 
     @override

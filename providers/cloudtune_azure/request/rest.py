@@ -47,8 +47,13 @@ def to_rest(document: Mapping[str, Any]) -> Json:
 
 
 def from_rest(properties: Mapping[str, Any]) -> Json:
-    """Return the YAML of a sweep job, as far as the search has it, by the answer of the API."""
+    """Return the YAML of a sweep job, by the answer of the API: what is searched, and the code."""
     document: Json = {"type": "sweep"}
+    trial: Json = properties.get("trial") or {}
+    references = {"code": trial.get("codeId"), "environment": trial.get("environmentId")}
+    found = {key: f"azureml:{id_}" for key, id_ in references.items() if id_}
+    if command := trial.get("command"):
+        document["trial"] = {**found, "command": command}
     for key in _FIELDS:
         value: Any = properties.get(_camel(key))
         if value is None:

@@ -119,6 +119,8 @@ def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> 
                 del parameter["scale"]
     if name in WITHOUT_PARALLELISM:
         del data["limits"]["parallel_trials"]
+    if name == "azure":  # has no log scale in a Bayesian search
+        data["strategy"] = {"name": "random"}
     if name == "vizier":  # has no limits
         del data["limits"]
     if name == "nni":  # has one metric, TPE as Bayesian search, and no goal of a random one

@@ -18,7 +18,10 @@ from cloudtune.study.yaml_reader import is_list, is_map
 TESTS = Path(__file__).parents[2]
 FOLDERS = {
     **{path.name.replace("_", "-"): path for path in (TESTS / "cloudtune" / "formats").iterdir()},
-    **{name: TESTS / f"cloudtune_{name}" / "native" for name in ("sagemaker", "vertex", "watson")},
+    **{
+        name: TESTS / f"cloudtune_{name}" / "native"
+        for name in ("azure", "sagemaker", "vertex", "watson")
+    },
 }
 FORMATS = sorted(name for name, each in all_formats().items() if each.dialect())
 NEW = "renamed_parameter"

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[3]
 FOLDERS = {
     **{path.name.replace("_", "-"): path for path in (ROOT / "cloudtune" / "formats").iterdir()},
     **{
-        name: ROOT / "providers" / f"cloudtune_{name}" for name in ("sagemaker", "vertex", "watson")
+        name: ROOT / "providers" / f"cloudtune_{name}"
+        for name in ("azure", "sagemaker", "vertex", "watson")
     },
 }
 DIALECTS = {name: found for name, each in all_formats().items() if (found := each.dialect())}
