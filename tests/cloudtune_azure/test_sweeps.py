@@ -75,23 +75,23 @@ def test_a_grid_has_each_combination_once() -> None:
     assert len({(each["a"], each["b"]) for each in drawn}) == 4
 
 
-@pytest.mark.parametrize(
-    "over",
-    [
-        {"searchSpace": {}},
-        {"searchSpace": {"x": ["uniform", 3]}},
-        {"searchSpace": {"x": ["choice", [[]]]}},
-        {"searchSpace": {"x": ["normal", [0, 1]]}},
-        {"objective": {"goal": "best", "primaryMetric": "a"}},
-        {"objective": {"goal": "maximize"}},
-        {"samplingAlgorithm": {"samplingAlgorithmType": "Other"}},
-        {"samplingAlgorithm": {"samplingAlgorithmType": "Grid"}},
-        {
-            "samplingAlgorithm": {"samplingAlgorithmType": "Bayesian"},
-            "searchSpace": {"x": ["loguniform", [-2, -1]]},
-        },
-    ],
-)
+NO_SWEEPS: list[dict[str, Any]] = [
+    {"searchSpace": {}},
+    {"searchSpace": {"x": ["uniform", 3]}},
+    {"searchSpace": {"x": ["choice", [[]]]}},
+    {"searchSpace": {"x": ["normal", [0, 1]]}},
+    {"objective": {"goal": "best", "primaryMetric": "a"}},
+    {"objective": {"goal": "maximize"}},
+    {"samplingAlgorithm": {"samplingAlgorithmType": "Other"}},
+    {"samplingAlgorithm": {"samplingAlgorithmType": "Grid"}},
+    {
+        "samplingAlgorithm": {"samplingAlgorithmType": "Bayesian"},
+        "searchSpace": {"x": ["loguniform", [-2, -1]]},
+    },
+]
+
+
+@pytest.mark.parametrize("over", NO_SWEEPS)
 def test_what_is_no_sweep_is_refused(over: dict[str, Any]) -> None:
     with pytest.raises(ServiceError) as refused:
         study_of({**REQUEST, **over})

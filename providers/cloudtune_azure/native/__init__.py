@@ -62,8 +62,8 @@ class AzureFormat(Format):
             return []
         if is_rest(document.original):
             properties = document.original["properties"]
-            name = {"name": properties.get("displayName") or document.original.get("name")}
-            document = Fields({**name, **from_rest(properties)}, document.report)
+            name = properties.get("displayName") or document.original.get("name")
+            document = Fields({"name": name, **from_rest(properties)}, document.report)
         return [JobReader(document).draft()]
 
     @override
