@@ -17,6 +17,8 @@ _Pair: TypeAlias = tuple[Any, Any]
 _EVERYTHING = (-math.inf, math.inf)
 _TOLERANCE = 2e-9
 """Numbers that agree to nine digits are equal."""
+_LARGEST_EXACT = 10**8
+"""Below it, integers that are not equal do not agree to nine digits."""
 _ROUNDING = 1e-12
 """More than the errors of a few hundred roundings."""
 _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -47,10 +49,44 @@ def narrow(expression: Expression, ranges: Mapping[str, Range], *, holds: bool) 
     narrowed = dict(ranges)
     if kind in COMPARISONS:
         comparison = kind if holds else _NEGATED[kind]
+        if comparison == "==" and not _can_divide(args, ranges):
+            return None
         wanted = _wanted_operands(comparison, [each.bounds(ranges) for each in args])
         is_possible = all(map(_narrow_number, args, wanted, [narrowed] * 2))
         return narrowed if is_possible else None
     return narrowed if _narrow_number(expression, (holds, holds), narrowed) else None
+
+
+def _can_divide(sides: Sequence[Expression], ranges: Mapping[str, Range]) -> bool:
+    """Return whether two sides can be equal: not if one is an integer that the other divides."""
+    for side, other in (sides, sides[::-1]):
+        bounds = other.bounds(ranges)
+        if bounds is None or bounds[0] != bounds[1] or type(bounds[0]) is not int:
+            continue
+        divisor = _divisor(side, ranges)
+        if divisor and abs(bounds[0]) < _LARGEST_EXACT and bounds[0] % divisor:
+            return False
+    return True
+
+
+def _divisor(expression: Expression, ranges: Mapping[str, Range]) -> int:
+    """Return a number that divides all values of an expression; 0 if they may be no integers."""
+    kind, args = expression.kind, expression.args
+    if kind in {"value", "name"}:
+        bounds = expression.bounds(ranges)
+        if bounds is None or any(type(each) is not int for each in bounds):
+            return 0
+        return abs(bounds[0]) if bounds[0] == bounds[1] else 1
+    divisors = [_divisor(each, ranges) for each in args]
+    if not all(divisors):
+        return 0
+    match kind:
+        case "*":
+            return math.prod(divisors)
+        case "+" | "-" | "min" | "max" | "abs":
+            return math.gcd(*divisors)
+        case _:
+            return 0
 
 
 def _hull(ways: Sequence[Ranges]) -> Ranges | None:

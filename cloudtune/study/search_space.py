@@ -123,7 +123,7 @@ def indices_between(parameter: Parameter, pair: tuple[Any, Any]) -> range:
 
 
 def value_range(parameter: Parameter) -> Range:
-    """Return the smallest and the largest value; None if the values have no order."""
+    """Return the least and the largest value, integers only if all are; None without an order."""
     match parameter:
         case BoolParameter():
             return False, True
@@ -132,9 +132,11 @@ def value_range(parameter: Parameter) -> Range:
         case CategoricalParameter():
             numbers = [each for each in parameter.values if not isinstance(each, str)]
             is_ordered = len(numbers) == len(parameter.values)
-            return (min(numbers), max(numbers)) if is_ordered else None
+            zero = 0.0 if any(isinstance(each, float) for each in numbers) else 0
+            return (min(numbers) + zero, max(numbers) + zero) if is_ordered else None
         case FloatParameter() | IntParameter():
-            return parameter.min, parameter.max
+            zero = 0.0 if isinstance(parameter, FloatParameter) else 0
+            return parameter.min + zero, parameter.max + zero
 
 
 def match_value(parameter: Parameter, value: Value) -> Value | None:
@@ -344,10 +346,7 @@ def resolve_scale(parameter: FloatParameter | IntParameter | DiscreteParameter) 
     """Return the scale of a parameter; ``auto`` is log from a ratio of 100 on, else linear."""
     if parameter.scale != "auto":
         return parameter.scale
-    if isinstance(parameter, DiscreteParameter):
-        low, high = parameter.values[0], parameter.values[-1]
-    else:
-        low, high = parameter.min, parameter.max
+    low, high = value_range(parameter) or (0, 0)
     return "log" if low > 0 and high / low >= 100 else "linear"
 
 

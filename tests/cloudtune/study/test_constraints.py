@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudtune.errors import StudyError
+from cloudtune.study import feasibility
 from cloudtune.study.constraints import (
     outcome_constraints,
     outcome_margins,
@@ -197,6 +198,10 @@ FEASIBLE: dict[str, dict[str, Any]] = {
     "a + b + c + d == 40 and a * b * c * d == 10000": {n: int_to(2000) for n in "abcd"},
     "min(a, b) == 1999 and abs(a - b) == 1": {name: int_to(3000) for name in "ab"},
     "a / b == 7 and not a < 6900": {name: int_to(7000) for name in "ab"},
+    "a * 2 == 5 and b * 2 == 3": {
+        "a": {"type": "categorical", "values": [1, 2.5, 4]},
+        "b": {"type": "float", "min": 1, "max": 4},
+    },
     "k == 'x' and a == p + 1": {
         "k": {"type": "categorical", "values": ["w", "x"]},
         "a": int_to(9000),
@@ -216,6 +221,21 @@ def test_rare_assignments_in_wide_spaces_are_drawn(text: str) -> None:
         assert parse(text).evaluate(assignment)
 
 
+@pytest.mark.parametrize("number", [5040, 510_510, 1_000_000, 97 * 89 * 6])
+def test_factors_of_a_number_are_found_in_few_steps(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {
+        "parameters": {name: int_to(1000) for name in "abcd"},
+        "constraints": [f"a * b * c * d == {number}"],
+    }
+    space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
+    monkeypatch.setattr(feasibility, "_MAX_STEPS", 0)
+    found = [draw_allowed(space, draw_uniform, Random(seed)) for seed in range(20)]
+    assert all(each and math.prod(map(int, each.values())) == number for each in found)
+    assert len({str(each) for each in found}) > 15
+
+
 @pytest.mark.parametrize(
     ("text", "high", "size"),
     [
@@ -230,7 +250,10 @@ def test_a_grid_of_rare_assignments_is_counted(text: str, high: int, size: int) 
     assert space.size == size
 
 
-@pytest.mark.parametrize("text", ["a + b == 4001", "a * b == 4003", "a == b + 0.5", "a % 2 == 2"])
+@pytest.mark.parametrize(
+    "text",
+    ["a + b == 4001", "6 * a + 15 * b == 100", "a * b == 4003", "a == b + 0.5", "a % 2 == 2"],
+)
 def test_what_no_assignment_of_a_wide_space_keeps_is_shown(text: str) -> None:
     data = {"parameters": {name: int_to(2000) for name in "ab"}, "constraints": [text]}
     space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
