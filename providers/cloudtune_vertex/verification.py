@@ -195,7 +195,8 @@ CHECKS: Mapping[str, Callable[[Seen], str]] = {
     "Whether a tuning job applies the median rule as Vizier's studies do. Google's types do not "
     "rule it out.": _median,
     "Whether the form of trials of 2021 is gone, which do not name their custom jobs.": _named,
-    "Whether `startTime` is set again when a job runs.": _started,
+    "Whether `startTime` is set again when a job runs. Recorded batch prediction jobs keep that of "
+    "their creation.": _started,
     "How a job ends that reaches its `timeout`, and one that is cancelled while it runs.": _ended,
     "The format of numbers in flags: both `4` and `4.0` are read as 4.": _numbers,
     "Whether flags are `--name=value`: `--name value` is also read.": _joined,
