@@ -130,9 +130,9 @@ def cases(service: str, extract: Callable[[Path], Iterable[tuple[str, Any]]]) ->
 def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield where an emulated answer differs in its keys, types, states, errors and addresses.
 
-    A list has the keys and types of all of its items. Their states and errors must be there in the
-    recorded order; the emulator may have more of them, since a poll can miss some, and equal
-    neighbours count once.
+    A list has the keys and types of all of its items, and each item what all of the emulator's
+    have. Their states and errors must be there in the recorded order; the emulator may have more of
+    them, since a poll can miss some, and equal neighbours count once.
     """
     yield from _forms(recorded, emulated, path)
     yield from _values(recorded, emulated, path)
@@ -153,9 +153,30 @@ def _forms(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]
         if bool(recorded) != bool(emulated):
             yield f"{path}[]", "missing" if recorded else "added"
         elif recorded and emulated:
-            yield from _forms(_merged(recorded), _merged(emulated), f"{path}[]")
+            found = dict(_forms(_merged(recorded), _merged(emulated), f"{path}[]"))
+            yield from {**dict(_item_forms(recorded, emulated, f"{path}[]")), **found}.items()
     elif _kind(recorded, path) != _kind(emulated, path):
         yield path, f"{_kind(recorded, path)}, not {_kind(emulated, path)}"
+
+
+def _item_forms(recorded: list[Any], emulated: list[Any], path: str) -> Iterator[tuple[str, str]]:
+    """Yield which recorded items lack what all emulated ones have, or have it in another type."""
+    maps = [each for each in emulated if is_map(each)]
+    if not maps:
+        return
+    common = set.intersection(*(set(each) for each in maps))
+    for item in recorded:
+        if not is_map(item):
+            if not _is_left_out(item):
+                yield path, f"{_kind(item, path)}, not dict"
+            continue
+        for key in common - item.keys():
+            yield f"{path}.{key}", "added"
+        for key, value in item.items():
+            at = f"{path}.{key}"
+            kinds = {_kind(each[key], at) for each in maps if key in each}
+            if kinds and _kind(value, at) not in kinds and not _is_left_out(value):
+                yield at, f"{_kind(value, at)}, not {' or '.join(sorted(kinds))}"
 
 
 def _values(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -111,6 +111,14 @@ A, B, C = ({"state": each} for each in "ABC")
         ),
         ({"Message": "a"}, {"Message": "b"}, [(".Message", "'a', not 'b'")]),
         ({"StatusMessage": "a"}, {"StatusMessage": "b"}, [(".StatusMessage", "'a', not 'b'")]),
+        ({"x": [{"a": 1}, {}]}, {"x": [{"a": 1}]}, [(".x[].a", "added")]),
+        ({"x": [{"a": 1}, {}]}, {"x": [{"a": 1}, {}]}, []),
+        ({"x": [{"a": "1"}, {"a": 1}]}, {"x": [{"a": 1}]}, [(".x[].a", "text, not number")]),
+        (
+            {"x": ["a", {"a": 1}]},
+            {"x": [{"a": 1}]},
+            [(".x[]", "text, not dict"), (".x[]", "a is not there, or not in this order")],
+        ),
         ({"x": [A]}, {"x": [B]}, [(".x[].state", "'A', not 'B'")]),
         ({"x": [A, A, B]}, {"x": [A, B]}, []),
         ({"x": [A, C]}, {"x": [A, B, C]}, []),
@@ -125,7 +133,7 @@ A, B, C = ({"state": each} for each in "ABC")
         (
             {"x": [{"y": [{"a": 1}]}, {"y": [{"b": 1}]}]},
             {"x": [{"y": [{"b": 1}]}]},
-            [(".x[].y[].a", "missing")],
+            [(".x[].y[].b", "added"), (".x[].y[].a", "missing")],
         ),
     ],
 )
