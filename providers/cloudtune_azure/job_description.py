@@ -1,4 +1,4 @@
-"""Finds a sweep that was started elsewhere, and describes it."""
+"""Finds a sweep or a command job that was started elsewhere, and describes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def job_settings(job: str) -> Json:
 
 
 def describe_job(client: AzureClient, job: str) -> JobDescription:
-    """Return the sweep with a name or a full id.
+    """Return the sweep or the command job with a name or a full id.
+
+    A command job has no search space: its study has to be given.
 
     Raises:
         UsageError: If it is another kind of job.
@@ -40,16 +42,17 @@ def describe_job(client: AzureClient, job: str) -> JobDescription:
     if found is None:
         raise AzureError(f"the workspace has no job {name}: check its name", code=404)
     properties: Json = found["properties"]
-    if properties["jobType"] != "Sweep":
+    kind: str = properties["jobType"]
+    if kind not in {"Sweep", "Command"}:
         raise UsageError(
-            f"{name} is a job of the type {properties['jobType']}; only sweeps can be attached"
+            f"{name} is a job of the type {kind}; only sweeps and command jobs can be attached"
         )
     tags: Json = properties.get("tags") or {}
     runs = [key.removeprefix(_RUN_TAG) for key in tags if key.startswith(_RUN_TAG)]
     return JobDescription(
         ref=JobRef(NAME, name),
         address=f"{client.workspace}/jobs/{name}",
-        document=found,
+        document=found if kind == "Sweep" else None,
         job_name=name,
         run=runs[0] if runs else None,
         created=created(found),

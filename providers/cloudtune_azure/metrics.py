@@ -27,6 +27,8 @@ class Curve:
     machine: str | None = None
     problem: str = ""
     """What is wrong with the measurements; the trial fails."""
+    params: dict[str, str] = field(default_factory=dict[str, str])
+    """The parameters that the script has logged."""
     is_complete: bool = False
     """Whether the job had ended when it was read."""
     hide: Callable[[str], str] = str
@@ -44,6 +46,7 @@ class Curve:
             return
         data: Json = client.mlflow(tracking, "runs/get", run_id=run)["run"].get("data") or {}
         self._read_tags(data.get("tags") or ())
+        self.params = {each["key"]: str(each["value"]) for each in data.get("params") or ()}
         latest: dict[str, Json] = {each["key"]: each for each in data.get("metrics") or ()}
         changed = [key for key in latest if is_over or latest[key] != self._latest.get(key)]
         # A value that is logged between two calls must not part from those of the same report.

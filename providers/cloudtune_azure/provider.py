@@ -83,11 +83,7 @@ class AzureProvider(BaseProvider[AzureSettings]):
         return request(fitted, mode, settings, facts)
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
-        """Return a client of sweeps.
-
-        Raises:
-            MissingExtraError: If Azure's packages are not installed.
-        """
+        """Return a client of sweeps; raises what the base class names."""
         from cloudtune_azure.client import connect
         from cloudtune_azure.tuning_client import SweepClient
 
@@ -100,7 +96,7 @@ class AzureProvider(BaseProvider[AzureSettings]):
         return job_settings(job)
 
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
-        """Return the sweep with a name or a full id; raises what the base class names."""
+        """Return the job with a name or a full id; raises what the base class names."""
         from cloudtune_azure.client import connect
         from cloudtune_azure.job_description import describe_job
 
@@ -113,24 +109,14 @@ class AzureProvider(BaseProvider[AzureSettings]):
         return outline(plan)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
-        """Yield what read-only calls show of the workspace.
-
-        Raises, also while the checks are read:
-            MissingExtraError: If Azure's packages are not installed.
-            ProviderError: If Azure cannot be reached.
-        """
+        """Yield what read-only calls show of the workspace; raises what the base class names."""
         from cloudtune_azure.account import check_account
         from cloudtune_azure.client import connect
 
         yield from check_account(connect(plan, context), plan)
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
-        """Return the lines of the log of a trial's last job.
-
-        Raises, also while the lines are read:
-            MissingExtraError: If Azure's packages are not installed.
-            ProviderError: If Azure cannot be reached, or has no log.
-        """
+        """Return the lines of the log of a trial's last job; raises what the base class names."""
         from cloudtune_azure.client import connect
         from cloudtune_azure.console import read_log
 
@@ -139,13 +125,7 @@ class AzureProvider(BaseProvider[AzureSettings]):
     def trial_files(
         self, plan: Plan, context: JobContext, trial: Trial, started: Started
     ) -> TrialFiles:
-        """Return a trial's outputs and checkpoints in the datastore.
-
-        Raises, also while files are read:
-            MissingExtraError: If Azure's packages are not installed.
-            ProviderError: If the storage cannot be reached, or refuses.
-            OSError: If a file of this machine cannot be read.
-        """
+        """Return a trial's files in the datastore; raises what the base class names."""
         from cloudtune_azure.client import connect
         from cloudtune_azure.trial_files import emulated_files, trial_files
 
@@ -154,23 +134,14 @@ class AzureProvider(BaseProvider[AzureSettings]):
         return trial_files(connect(plan, context), plan, started)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
-        """Return the inputs and outputs of a run in the datastore.
-
-        Raises:
-            MissingExtraError: If Azure's packages are not installed.
-        """
+        """Return a run's inputs and outputs there; raises what the base class names."""
         from cloudtune_azure.client import connect
         from cloudtune_azure.uploads import find_uploads
 
         return find_uploads(connect(plan, context), plan)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
-        """Return the jobs of the trials; nothing is sent.
-
-        Raises:
-            MissingExtraError: If Azure's packages are not installed.
-            UsageError: If a variable that trials take from the environment is not set.
-        """
+        """Return the jobs of the trials; nothing is sent; raises what the base class names."""
         from cloudtune_azure.client import connect
         from cloudtune_azure.training_client import AzureJobs
         from cloudtune_azure.uploads import upload

@@ -51,6 +51,11 @@ def trial_state(job: Json) -> TrialState:
     return STATES.get(status(job), "unknown")
 
 
+def is_sweep(job: Json) -> bool:
+    """Return whether a job is a sweep."""
+    return bool(job["properties"].get("jobType") == "Sweep")
+
+
 def sweep_state(sweep: Json) -> JobState:
     """Return the state of a sweep, which runs from its creation to its end (recorded)."""
     return _SWEEP_STATES.get(status(sweep), "running")

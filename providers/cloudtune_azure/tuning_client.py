@@ -1,4 +1,4 @@
-"""The sweep of the managed mode, from its request to its end.
+"""The sweep of the managed mode, from its request to its end; or a command job that was attached.
 
 A poll takes one call for the sweep, whose tags have the values of all trials, and one for the
 states of the trials in run history; for each running trial one of MLflow, and one more for each
@@ -119,7 +119,7 @@ class SweepClient:
             if self._incomplete_polls <= _MAX_INCOMPLETE_POLLS:
                 state, reason = "running", ""
         if state == "failed":
-            details = self._client.run_details(self._client.tracking_address(), job.id)
+            details = self._client.run_details(self._tracking, job.id)
             reason = response.failure(details)[0]
         return JobStatus(state, response.status(sweep), reason, trials, created=began)
 
@@ -131,6 +131,10 @@ class SweepClient:
         """
         self._client.cancel_job(job.id)
 
+    @property
+    def _tracking(self) -> str:
+        return self._client.tracking_address()
+
     def _has_timed_out(self, sweep: Json, began: float | None) -> bool:
         limits: Json = sweep["properties"].get("limits") or {}
         longest = seconds(str(limits.get("timeout")))
@@ -140,9 +144,10 @@ class SweepClient:
         values = _values(sweep)
         new = values.keys() - self._ended.keys()
         rows: dict[str, Json] = {}
-        if new:
-            tracking = self._client.tracking_address()
-            children = self._client.run_children(tracking, str(sweep["name"]))
+        if new and not response.is_sweep(sweep):
+            rows = {name: self._client.run_details(self._tracking, name) for name in new}
+        elif new:
+            children = self._client.run_children(self._tracking, str(sweep["name"]))
             rows = {str(row["runId"]): row for row in children}
         for name in new:
             trial = self._trial(sweep, name, values[name], rows.get(name) or {})
@@ -164,6 +169,8 @@ class SweepClient:
         ended = to_seconds(row.get("endTimeUtc")) or time.time()
         reason = ""
         if curve.problem:
+            if not is_over:
+                self._client.cancel_job(name)
             state, reason, is_over = "failed", curve.problem, True
         elif state == "failed":
             reason = curve.failure or response.failure(row)[0]
@@ -172,10 +179,11 @@ class SweepClient:
         elif state == "completed" and not self._has_objective(curve):
             state = "failed"
             reason = f"no value of {self._metric} was logged"
+        number = trial_number(name) if response.is_sweep(sweep) else 1
         return RawTrial(
-            number=trial_number(name),
+            number=number,
             id=name,
-            parameters=flatten(values, self._names),
+            parameters=flatten(values or curve.params, self._names),
             state=state,
             word=word,
             stopping=word in response.STOPPING,
@@ -186,9 +194,13 @@ class SweepClient:
             reason=reason,
             machine=self._settings.instance_type or self._settings.compute or curve.machine,
             log=run_address(self._context, self._plan.facts.data, name),
-            artifacts=f"{outputs_folder(self._plan.facts, self._settings)}/{trial_number(name)}"
-            "/output",
+            artifacts=self._artifacts(number),
         )
+
+    def _artifacts(self, number: int) -> str | None:
+        if self._plan.facts.attached is not None:
+            return None
+        return f"{outputs_folder(self._plan.facts, self._settings)}/{number}/output"
 
     def _read(self, curve: Curve, name: str, *, is_over: bool) -> bool:
         """Read what is new of a trial; return whether Azure was not too busy for that.
@@ -198,7 +210,7 @@ class SweepClient:
         if self._is_busy:
             return False
         try:
-            curve.read(self._client, self._client.tracking_address(), name, is_over=is_over)
+            curve.read(self._client, self._tracking, name, is_over=is_over)
         except AzureError as error:
             if error.not_found:  # the run begins with the job
                 return True
@@ -231,14 +243,19 @@ class SweepClient:
 
 
 def _values(sweep: Json) -> dict[str, Json]:
-    """Return the values of each trial by its name, from the tags."""
+    """Return the values of each trial by its name, from the tags; a command job is one trial."""
+    if not response.is_sweep(sweep):
+        return {str(sweep["name"]): {}}
     found: dict[str, Json] = {}
     prefix = f"{_TAG}{sweep['name']}_"
     tags: Json = sweep["properties"].get("tags") or {}
     for key, text in tags.items():
         if not key.startswith(prefix) or not key.removeprefix(prefix).isdigit():
             continue
-        values: Any = json.loads(text)
+        try:
+            values: Any = json.loads(text)
+        except ValueError as error:
+            raise AzureError(f"the tag {key} of the sweep is not JSON") from error
         if is_map(values):
             found[key.removeprefix(_TAG)] = values
     return found

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from tests.attach_contract import AttachContract, Told, hold
+from tests.attach_contract import AttachContract, Command, Told, hold
+from tests.waiting import wait_until
 
 WORKSPACE = (
     "/subscriptions/emulated/resourceGroups/emulated/providers"
@@ -29,6 +30,23 @@ content = json.dumps({"run_id": os.environ["MLFLOW_RUN_ID"], "metrics": [metric]
 address = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/log-batch"
 key = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]}
 urllib.request.urlopen(urllib.request.Request(address, content, key)).read()
+"""
+LOGGED = """
+import json, os, urllib.request
+for name, value in (("rate", "0.25"), ("batch", "32")):
+    body = json.dumps({"run_id": os.environ["MLFLOW_RUN_ID"], "key": name, "value": value})
+    address = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/log-parameter"
+    key = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]}
+    urllib.request.urlopen(urllib.request.Request(address, body.encode(), key)).read()
+"""
+STUDY = """
+name: by-hand
+objective: {metric: score, goal: maximize}
+parameters:
+  rate: {type: float, min: 0.1, max: 1}
+  batch: {type: categorical, values: [16, 32]}
+limits: {max_trials: 1}
+providers: {azure: {mode: managed}}
 """
 SPACE = {
     "rate": ["loguniform", [-6.9, -2.3]],
@@ -112,6 +130,23 @@ class TestAttach(AttachContract):
         place = WORKSPACE.replace("workspaces/emulated", "workspaces/team")
         return {
             "gone": (3, "the workspace has no job gone"),
-            name: (1, "a job of the type Command; only sweeps can be attached"),
+            name: (1, "add --study FILE"),
             f"{place}/jobs/other": (3, "the workspace has no job other"),
         }
+
+    def test_a_command_job_is_one_trial_of_the_given_study(self, command: Command) -> None:
+        script = shlex.quote(LOGGED + SCRIPT)
+        choice = shlex.quote('{"name": "adam"}')
+        variables = {"AZUREML_SWEEP_rate": "0.25"}
+        line = f"exec python -c {script} 0.25 32 {choice}"
+        name = self.put(
+            "by-hand",
+            {"jobType": "Command", "command": line, "environmentVariables": variables},
+        )
+        wait_until(lambda: self.word(name) == "Completed")
+        (command.folder / "study.yaml").write_text(STUDY, "utf-8")
+        command("attach", f"azure:{name}", "--study", "study.yaml")
+        (trial,) = command.trials()
+        assert trial["state"] == "completed"
+        assert trial["parameters"] == {"rate": 0.25, "batch": 32}
+        assert trial["objective"] == [pytest.approx(1 - 0.25 - 0.032)]

@@ -11,47 +11,9 @@ from cloudtune_azure.emulator.search_space import is_finite
 from cloudtune_azure.emulator.state import COMPLETED, Job, Sweep
 from cloudtune_azure.emulator.times import duration_seconds, iso
 
-_DEFAULTS: Json = {
-    "description": None,
-    "tags": {},
-    "properties": {},
-    "displayName": None,
-    "status": None,
-    "experimentName": "Default",
-    "services": {},
-    "computeId": None,
-    "isArchived": False,
-    "identity": None,
-    "componentId": None,
-    "notificationSetting": None,
-    "secretsConfiguration": None,
-    "jobType": "Sweep",
-    "searchSpace": {},
-    "samplingAlgorithm": {},
-    "limits": None,
-    "earlyTermination": None,
-    "objective": {},
-    "trial": {},
-    "inputs": {},
-    "outputs": {},
-    "queueSettings": None,
-}
-_LIMITS: Json = {
-    "timeout": None,
-    "jobLimitsType": "Sweep",
-    "maxTotalTrials": None,
-    "maxConcurrentTrials": None,
-    "trialTimeout": None,
-}
+_DEFAULTS: Json = {**views.DEFAULTS, "earlyTermination": None}
+_LIMITS = ("timeout", "maxTotalTrials", "maxConcurrentTrials", "trialTimeout")
 _TRIAL: Json = {"codeId": None, "environmentVariables": {}, "distribution": None}
-_RESOURCES: Json = {
-    "instanceCount": 1,
-    "maxInstanceCount": None,
-    "instanceType": None,
-    "locations": None,
-    "properties": None,
-    "dockerArgs": None,
-}
 _SINCE = {
     **views.SINCE,
     "2022-12": (*views.SINCE["2022-12"], "samplingAlgorithm.logbase"),
@@ -73,14 +35,14 @@ def sweep(sweep_: Sweep, url: str, version: str) -> Json:
     properties["tags"] = {**(request.get("tags") or {}), **_tags(sweep_, url, version)}
     properties["properties"] = _properties(sweep_)
     properties["services"] = {"Studio": views.service("Studio", views.studio(sweep_))}
-    properties["limits"] = {**_LIMITS, **(request.get("limits") or {})}
+    properties["limits"] = {**dict.fromkeys(_LIMITS), **(request.get("limits") or {})}
     objective: Json = request["objective"]
     properties["objective"] = {**objective, "goal": str(objective["goal"]).capitalize()}
     algorithm: Json = request["samplingAlgorithm"]
     properties["samplingAlgorithm"] = {**_algorithm(algorithm), **algorithm}
     trial: Json = request["trial"]
     resources: Json = trial.get("resources") or {}
-    properties["trial"] = {**_TRIAL, **trial, "resources": {**_RESOURCES, **resources}}
+    properties["trial"] = {**_TRIAL, **trial, "resources": {**views.RESOURCES, **resources}}
     properties |= views.inputs_and_outputs(sweep_)
     views.drop_newer(properties, version, _SINCE)
     path = f"{sweep_.workspace}/jobs/{sweep_.name}"
@@ -93,27 +55,16 @@ def children(sweep_: Sweep) -> Json:
 
 
 def child(job: Job) -> Json:
-    """Return a child; a recorded one has more (children_dsl_get_child_job)."""
-    seconds = (job.ended - job.started) if job.started and job.ended else None
-    duration = None if seconds is None else f"00:{int(seconds) // 60:02}:{seconds % 60:010.7f}"
+    """Return a child; a recorded one of a pipeline has more (children_dsl_get_child_job)."""
     parent = job.sweep.name if job.sweep else None
     return {
         **views.details(job, ""),
         "parentRunId": parent,
         "rootRunId": parent or job.name,
         "createdUtc": iso(job.created),
-        "duration": duration,
-        "computeDuration": duration,
+        "displayName": job.name,
         "cancelationReason": None,
         "currentAttemptId": 1,
-        "displayName": job.name,
-        "runType": "azureml.scriptrun",
-        "runTypeV2": {
-            "orchestrator": None,
-            "traits": [],
-            "attribution": None,
-            "computeType": None,
-        },
     }
 
 

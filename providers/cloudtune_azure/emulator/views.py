@@ -13,41 +13,30 @@ from cloudtune_azure.emulator.times import iso, plain
 
 SNAPSHOT = "00000000-0000-4000-8000-000000000001"
 _TYPE = "Microsoft.MachineLearningServices/workspaces"
-_DEFAULTS: Json = {
-    "description": None,
-    "tags": {},
-    "properties": {},
-    "displayName": None,
-    "status": None,
+DEFAULTS: Json = {
+    **dict.fromkeys(("description", "displayName", "status", "computeId", "identity")),
+    **dict.fromkeys(("componentId", "notificationSetting", "secretsConfiguration", "limits")),
+    **{name: dict[str, Any]() for name in ("tags", "properties", "services", "inputs", "outputs")},
     "experimentName": "Default",
-    "services": {},
-    "computeId": None,
     "isArchived": False,
-    "identity": None,
-    "componentId": None,
-    "notificationSetting": None,
-    "secretsConfiguration": None,
-    "jobType": "Command",
-    "resources": None,
-    "codeId": None,
-    "command": "",
-    "environmentId": "",
-    "inputs": {},
-    "outputs": {},
-    "distribution": None,
-    "autologgerSettings": None,
-    "limits": None,
-    "environmentVariables": {},
-    "parameters": {},
     "queueSettings": None,
 }
-_RESOURCES: Json = {
+"""What each job has."""
+_DEFAULTS: Json = {
+    **DEFAULTS,
+    **dict.fromkeys(("resources", "codeId", "distribution", "autologgerSettings")),
+    "jobType": "Command",
+    "command": "",
+    "environmentId": "",
+    "environmentVariables": {},
+    "parameters": {},
+}
+RESOURCES: Json = {
     "instanceCount": 1,
     "maxInstanceCount": None,
     "instanceType": None,
     "locations": None,
     "properties": None,
-    "shmSize": "2g",
     "dockerArgs": None,
 }
 SINCE = {
@@ -111,7 +100,7 @@ def job(job_: Job, url: str, version: str) -> Json:
             properties[name] = {**defaults, **request[name]}
     if "environmentVariables" not in request:
         properties["environmentVariables"] = None
-    properties["resources"] = {**_RESOURCES, **(request.get("resources") or {})}
+    properties["resources"] = {**RESOURCES, "shmSize": "2g", **(request.get("resources") or {})}
     properties |= inputs_and_outputs(job_)
     drop_newer(properties, version, SINCE)
     path = f"{job_.workspace}/jobs/{job_.name}"

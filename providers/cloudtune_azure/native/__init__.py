@@ -62,8 +62,8 @@ class AzureFormat(Format):
             return []
         if is_rest(document.original):
             properties = document.original["properties"]
-            name = properties.get("displayName") or document.original.get("name")
-            document = Fields({"name": name, **from_rest(properties)}, document.report)
+            title = properties.get("displayName") or document.original.get("name")
+            document = Fields({"name": title, **from_rest(properties)}, document.report)
         return [JobReader(document).draft()]
 
     @override
