@@ -78,9 +78,9 @@ def starting(kind: Callable[..., S], folder: Path) -> Iterator[Callable[..., S]]
         yield start
 
 
-def address_of(module: str, folder: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the address of an emulator with the default speed, which must end without errors."""
-    emulator = Served(module, folder)
+def address_of(module: str, folder: Path, *words: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the address of an emulator with these options, which must end without errors."""
+    emulator = Served(module, folder, *words)
     try:
         emulator.reach()
         yield emulator.address

@@ -30,6 +30,7 @@ from cloudtune.cli.options import (
 @faults_option
 @with_images_option
 @click.option("--python", metavar="PATH", help="The Python that stands in for images.")
+@click.option("--https", is_flag=True, help="Speak HTTPS, for clients that refuse HTTP.")
 @json_option
 def emulate(
     provider: str,
@@ -39,6 +40,7 @@ def emulate(
     faults: Path | None,
     with_images: bool,
     python: str | None,
+    https: bool,
     as_json: bool,
 ) -> None:
     """Serve the API of PROVIDER on this machine until Ctrl-C. Trials really run here.
@@ -69,6 +71,7 @@ def emulate(
     plans = process.read_fault_plans(faults, {provider: None}) if faults else {}
     words = process.command_line_options(provider, process.EmulationOptions(speed, plans), folder)
     words += ["--port", str(port)] if port else []
+    words += ["--https"] if https else []
     if with_images and python:
         raise UsageError("use either --with-images or --python")
     words += Rehearsal(images=with_images, python=python).options(Path.cwd())

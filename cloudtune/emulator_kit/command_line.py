@@ -42,7 +42,7 @@ def run_emulator(
         create: Creates the emulation from its folder, delays, fault plan, URL and key.
         operations: The names of its operations, for the fault plan.
         handler: Returns the service's own handler of HTTP requests.
-        secure: Whether it speaks HTTPS.
+        secure: Whether it always speaks HTTPS.
         effects: Effects on a trial that only this emulator has.
         runs_images: Whether it can run jobs in their images.
     """
@@ -57,6 +57,8 @@ def run_emulator(
     )
     parser.add_argument("--faults", type=Path, help="fault plan")
     parser.add_argument("--idle", type=float, help="seconds without use after which it ends")
+    text = "speak HTTPS, for clients that refuse HTTP"
+    parser.add_argument("--https", action="store_true", default=secure, help=text)
     parser.set_defaults(with_images=False)
     if runs_images:
         text = "run jobs in their images, by Docker or Podman"
@@ -75,7 +77,7 @@ def run_emulator(
             port=options.port,
             idle=options.idle,
             handler=handler() if handler else None,
-            secure=secure,
+            secure=options.https,
         )
     except CloudtuneError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

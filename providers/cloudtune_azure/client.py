@@ -30,7 +30,9 @@ def connect(plan: Plan, context: JobContext) -> AzureClient:
     """
     plan.check_context(context)
     emulator = context.emulator
-    connection = Connection(emulator.url, emulator.key) if emulator else Connection()
+    connection = Connection()
+    if emulator:
+        connection = Connection(emulator.url, emulator.key, emulator.certificate)
     return AzureClient(AzureHttp(connection, context.is_stopping), workspace_id(plan.facts.data))
 
 

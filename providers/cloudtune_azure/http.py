@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,13 @@ class Connection:
 
     address: str = "https://management.azure.com"
     key: str = ""
+    certificate: Path | None = None
+    """The file to verify the emulator's certificate, if it speaks HTTPS."""
+
+    @property
+    def verify(self) -> bool | str:
+        """What the transport of azure-core verifies a certificate with."""
+        return str(self.certificate) if self.certificate else True
 
     @property
     def emulated(self) -> bool:
@@ -177,7 +185,10 @@ class AzureHttp:
             elif scope:
                 policies = [BearerTokenCredentialPolicy(self.credential(), scope)]
             transport = RequestsTransport(
-                connection_timeout=TIMEOUT, read_timeout=TIMEOUT, use_env_settings=not emulated
+                connection_timeout=TIMEOUT,
+                read_timeout=TIMEOUT,
+                connection_verify=self.connection.verify,
+                use_env_settings=not emulated,
             )
             self._clients[scope] = PipelineClient("", policies=policies, transport=transport)
         return self._clients[scope]

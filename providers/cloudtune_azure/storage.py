@@ -116,12 +116,14 @@ class BlobStorage:
         connection = self._client.http.connection
         if connection.emulated:
             base = f"{connection.address}/{account}/{container}"
-            return container_client(f"{base}?sig={connection.key}")
+            return container_client(f"{base}?sig={connection.key}", verify=connection.verify)
         address = f"https://{account}.blob.{_ENDPOINT}/{container}"
         return container_client(address, self._client.http.credential())
 
 
-def container_client(address: str, credential: Any = None) -> ContainerClient:
+def container_client(
+    address: str, credential: Any = None, *, verify: bool | str = True
+) -> ContainerClient:
     """Return a client of a container, whose address may have a signature.
 
     Raises:
@@ -131,7 +133,9 @@ def container_client(address: str, credential: Any = None) -> ContainerClient:
         from azure.storage.blob import ContainerClient
     except ImportError as error:
         raise MissingExtraError("Azure Machine Learning", "azure") from error
-    return ContainerClient.from_container_url(address, credential=credential, retry_total=0)
+    return ContainerClient.from_container_url(
+        address, credential=credential, retry_total=0, connection_verify=verify
+    )
 
 
 def call(method: str, function: Callable[[], T]) -> T:

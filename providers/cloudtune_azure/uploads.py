@@ -61,7 +61,7 @@ def _upload_code(client: AzureClient, plan: Plan, context: JobContext) -> None:
     try:
         write_archive(archive, source if source.is_dir() else None, SOURCE, files)
         address, signed = client.start_upload(plan.facts.job_name)
-        container = container_client(signed)
+        container = container_client(signed, verify=client.http.connection.verify)
         with archive.open("rb") as content:
             name = f"{_FOLDER}/{ARCHIVE}"
             call("PUT", lambda: container.upload_blob(name, content, overwrite=True))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, unquote
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, bearer_token, find_operation
+from cloudtune_azure.emulator import own_client
 from cloudtune_azure.emulator.errors import (
     ServiceError,
     expired,
@@ -41,6 +42,7 @@ class AzureApp(App):
     }
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
+        self._folder = folder
         self._operations = Operations(folder, delays, faults, url, key)
         super().__init__(self._operations)
 
@@ -66,6 +68,7 @@ class AzureApp(App):
         return {
             "MLFLOW_TRACKING_URI": f"{url}/mlflow/v1.0{_WORKSPACE}",
             "MLFLOW_TRACKING_TOKEN": key,
+            **own_client.variables(self._folder, url, key),
         }
 
     def respond(self, environ: WSGIEnvironment) -> Response:

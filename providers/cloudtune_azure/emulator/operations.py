@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from cloudtune.emulator_kit import Response, Route
+from cloudtune_azure.emulator import own_client
 from cloudtune_azure.emulator.blobs import ACCOUNT
 from cloudtune_azure.emulator.workspace import WORKSPACE_ID, Call, Operations
 
@@ -108,6 +110,16 @@ OPERATIONS: Mapping[str, Operation] = {
         f"{_MLFLOW}/metrics/get-history",
         lambda o: o.get_history,
         f"{_ACTION}experiments/runs/read",
+    ),
+    "GetClouds": Operation("GET", own_client.CLOUDS, lambda o: partial(own_client.get_clouds, o)),
+    "GetDiscovery": Operation(
+        "GET", own_client.DISCOVERY, lambda o: partial(own_client.get_discovery, o)
+    ),
+    "ListCode": Operation(
+        "GET",
+        f"{WORKSPACE_ID}/codes/{{name}}/versions",
+        lambda o: partial(own_client.list_code, o),
+        f"{_ACTION}codes/versions/read",
     ),
     "ListBlobs": Operation("GET", _CONTAINER, lambda o: o.list_blobs, f"{_BLOBS}read"),
     "GetBlob": Operation("GET", _BLOB, lambda o: o.get_blob, f"{_BLOBS}read"),

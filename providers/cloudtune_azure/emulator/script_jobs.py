@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,14 @@ class Jobs(ScriptJobs[Job, Path, str]):
     """Runs jobs."""
 
     def __init__(
-        self, delays_: Delays, lock: threading.RLock, blobs: Blobs, url: str, key: str
+        self,
+        delays_: Delays,
+        lock: threading.RLock,
+        blobs: Blobs,
+        url: str,
+        key: str,
+        *,
+        trusting: Mapping[str, str],
     ) -> None:
         """Create a runner without jobs.
 
@@ -57,10 +65,12 @@ class Jobs(ScriptJobs[Job, Path, str]):
             blobs: The blob service.
             url: The address of the emulator.
             key: Its key, which is the token of each run.
+            trusting: The variables with which a script trusts its certificate.
         """
         self._blobs = blobs
         self._url = url
         self._key = key
+        self._trusting = trusting
         self.codes: dict[str, tuple[str, str]] = {}
         """The container and the folder of each registered code, by its id."""
         super().__init__(delays_, lock, grace=delays.CANCELLING)
@@ -162,6 +172,7 @@ class Jobs(ScriptJobs[Job, Path, str]):
             "MLFLOW_TRACKING_URI": f"{self._url}/mlflow/v1.0{job.workspace}",
             "MLFLOW_EXPERIMENT_NAME": str(job.request.get("experimentName") or "Default"),
             "PYTHONUNBUFFERED": "1",
+            **self._trusting,
         }
 
     def _mount(self, job: Job, kind: str, name: str) -> str:

@@ -22,7 +22,7 @@ from cloudtune.emulator_kit import (
     app,
     is_map,
 )
-from cloudtune_azure.emulator import sweep_views, tracking, views
+from cloudtune_azure.emulator import own_client, sweep_views, tracking, views
 from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
@@ -88,10 +88,10 @@ class Operations(app.Operations[Jobs, Tuner]):
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
         lock = threading.RLock()
         self.blobs = Blobs(folder / "blobs")
-        jobs = Jobs(delays, lock, self.blobs, url, key)
+        jobs = Jobs(delays, lock, self.blobs, url, key, trusting=own_client.trusting(folder, url))
         super().__init__(Context(folder, delays, faults, jobs, lock))
         self.url = url
-        self._key = key
+        self.key = key
         self.jobs: dict[str, Job | Sweep] = {}
         self._assets: dict[str, Json] = {}
         """Codes and environments by their path."""
@@ -102,7 +102,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         properties = {
             "friendlyName": call.names["workspace"],
             "provisioningState": "Succeeded",
-            "discoveryUrl": f"{self.url}/discovery",
+            "discoveryUrl": f"{self.url}{own_client.DISCOVERY}?sig={self.key}",
             "mlFlowTrackingUri": f"azureml://{host}/mlflow/v1.0{call.workspace}",
             "publicNetworkAccess": "Enabled",
         }
@@ -190,7 +190,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         reference = {
             "blobUri": address,
             "storageAccountArmId": f"/subscriptions/{call.names['subscription']}/{ACCOUNT}",
-            "credential": {"credentialType": "SAS", "sasUri": f"{address}?sig={self._key}"},
+            "credential": {"credentialType": "SAS", "sasUri": f"{address}?sig={self.key}"},
         }
         return _json(
             {
@@ -290,7 +290,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         job = self._job(call)
         if isinstance(job, Sweep):
             return _json(views.details(job, ""))
-        log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self._key}"
+        log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self.key}"
         return _json(views.details(job, log if job.log.is_file() else ""))
 
     def get_children(self, call: Call) -> Response:

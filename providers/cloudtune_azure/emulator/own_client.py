@@ -1,0 +1,67 @@
+"""What Microsoft's own client, azure-ai-ml, calls besides what cloudtune calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudtune.emulator_kit import CERTIFICATE, Response
+
+if TYPE_CHECKING:
+    from cloudtune_azure.emulator.workspace import Call, Operations
+
+CLOUDS = "/metadata/endpoints"
+"""The path of the cloud's description, to which ARM_CLOUD_METADATA_URL leads."""
+DISCOVERY = "/discovery"
+"""The path of the addresses of a workspace's own services."""
+NAME = "AzureEmulated"
+
+
+def get_clouds(operations: Operations, call: Call) -> Response:
+    """Return the addresses of this cloud, as the manager's metadata describe it."""
+    del call
+    url = f"{operations.url}/"
+    return _json(
+        [
+            {
+                "name": NAME,
+                "portal": "https://portal.azure.com",
+                "resourceManager": url,
+                "authentication": {"loginEndpoint": url, "audiences": [url], "tenant": "common"},
+                "suffixes": {"storage": "core.windows.net"},
+            }
+        ]
+    )
+
+
+def get_discovery(operations: Operations, call: Call) -> Response:
+    """Return the addresses of a workspace's own services."""
+    del call
+    return _json({"api": operations.url, "history": operations.url})
+
+
+def list_code(operations: Operations, call: Call) -> Response:
+    """Return no version of code with this hash, so that it is uploaded (sweep_submit_minimal)."""
+    del operations, call
+    return _json({"value": []})
+
+
+def trusting(folder: Path, url: str) -> dict[str, str]:
+    """Return the variables with which clients trust an emulator that speaks HTTPS."""
+    if not url.startswith("https://"):
+        return {}
+    return dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(folder / CERTIFICATE))
+
+
+def variables(folder: Path, url: str, key: str) -> dict[str, str]:
+    """Return the variables that lead azure-ai-ml to the emulator; it refuses HTTP."""
+    if not url.startswith("https://"):
+        return {}
+    clouds = f"{url}{CLOUDS}?api-version=2022-09-01&sig={key}"
+    return {"ARM_CLOUD_METADATA_URL": clouds, **trusting(folder, url)}
+
+
+def _json(content: Any) -> Response:
+    more = [("x-ms-response-type", "standard")]
+    return Response(200, json.dumps(content).encode(), "application/json; charset=utf-8", more)
