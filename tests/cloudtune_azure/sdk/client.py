@@ -1,3 +1,4 @@
+# pyright: basic, reportMissingImports=false
 """Uses azure-ai-ml as its users do; it finds the emulator by its own variable for clouds."""
 
 from __future__ import annotations
