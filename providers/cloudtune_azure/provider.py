@@ -25,6 +25,7 @@ from cloudtune_azure.settings import AzureSettings
 if TYPE_CHECKING:
     from cloudtune.formats import Format
     from cloudtune.provider import JobClient, JobContext, JobDescription, Plan, TrainingJobs
+    from cloudtune.provider.account import Policy
     from cloudtune.provider.trial_files import TrialFiles
     from cloudtune.provider.uploads import Uploads
     from cloudtune.results import Started, Trial
@@ -114,6 +115,12 @@ class AzureProvider(BaseProvider[AzureSettings]):
         from cloudtune_azure.client import connect
 
         yield from check_account(connect(plan, context), plan)
+
+    def policies(self, plan: Plan) -> Iterator[Policy]:
+        """Return the smallest roles of the caller and of the jobs."""
+        from cloudtune_azure.policy import policies
+
+        return policies(plan)
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of the log of a trial's last job; raises what the base class names."""
