@@ -38,7 +38,7 @@ from cloudtune.study.suggestions import did_you_mean
 _OWN = frozenset(
     {
         *("run", "provider", "emulated", "id", "number", "state", "word", "created", "started"),
-        *("ended", "seconds", "waited", "billed_seconds", "billed_at_least", "machine"),
+        *("broken", "ended", "seconds", "waited", "billed_seconds", "billed_at_least", "machine"),
         *(
             "resource",
             "replaces",

@@ -231,6 +231,11 @@ def _confirmation(
             f"The trials of the search have reported {holdout}, too, so it may be no unseen data: "
             "the script is to measure it only if CLOUDTUNE_CONFIRM is 1."
         )
+    expressions = study.trial.metrics
+    if holdout and expressions.get(objective.metric) and holdout not in expressions:
+        notes.append(
+            f"trial.metrics has no expression for {holdout}, so the script must report() it."
+        )
     if holdout and confirm and not confirm.goal and not is_same_measure(objective.metric, holdout):
         better = "higher" if objective.goal == "maximize" else "lower"
         notes.append(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -159,8 +159,7 @@ class Expression:
         kinds = [each.check(kind_of) for each in self.args]
         if self.kind in {"==", "!="}:
             if "any" not in kinds and kinds[0] != kinds[1]:
-                message = f"{kinds[0]} is compared with {kinds[1]}"
-                raise ExpressionError(self.column, message + self._quotes_hint(kinds))
+                raise ExpressionError(self.column, f"{kinds[0]} is compared with {kinds[1]}")
             return "truth"
         is_logic = self.kind in {"and", "or", "not"}
         wanted: Kind = "truth" if is_logic else "number"
@@ -169,14 +168,6 @@ class Expression:
                 needs = "conditions" if is_logic else "numbers"
                 raise ExpressionError(each.column, f"{self.kind} needs {needs}, not a {kind}")
         return "truth" if is_logic or self.kind in COMPARISONS else "number"
-
-    def _quotes_hint(self, kinds: Sequence[str]) -> str:
-        """Return that a name beside a text may be meant as a text."""
-        if "text" not in kinds:
-            return ""
-        other = self.args[1 - kinds.index("text")]
-        is_name = other.kind == "name"
-        return f"; if {other.value} is a value, write '{other.value}'" if is_name else ""
 
 
 def compare(kind: str, left: Value, right: Value) -> bool:

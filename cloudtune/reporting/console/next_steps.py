@@ -67,7 +67,9 @@ def _hints_after_failures(result: StudyResult, resume: str) -> list[str]:
     if fails_again(result):
         if result.confirmation and result.trials[0].reason.startswith(MISSING_METRIC):
             run = result.confirmation.run
-            return [f"name another metric: cloudtune confirm {run} --set confirm.metric=NAME"]
+            printed = "--set trial.metrics.NAME=EXPRESSION if the script prints it"
+            hint = f"cloudtune confirm {run} --set confirm.metric=NAME, and {printed}"
+            return [f"name another metric: {hint}"]
         return ["correct the script or the study, and start a new run: this one keeps its copies"]
     hints = ["if the script or the study is wrong, start a new run: this one keeps its copies"]
     if resume:

@@ -28,23 +28,26 @@ def check_constraints(study: StudyFields, invalid_fields: frozenset[str]) -> Ite
     """Yield the mistakes in the texts of constraints, each with its column."""
     unread = {field.partition(".")[2] for field in invalid_fields if field.count(".") == 1}
     maps = {name: next(iter(each)) for name, each in study.maps.items()}
+    known = {*study.parameters, *study.constants, *unread, *metric_names(study)}
     for index, text in enumerate(study.constraints):
         path = constraint_path(study, index)
+        names: dict[str, int] = {}
         try:
             expression = parse(text)
+            names = {str(each.value): each.column for each in expression.names()}
             kind = expression.check(lambda name: _kind_of(study, name))
             if kind not in {"truth", "any"}:
                 raise ExpressionError(
                     1, f"is a {kind}, not a condition; compare it, as with == or <="
                 )
         except ExpressionError as error:
-            yield Problem(path, f"{text!r}: {error}")
+            free = next((name for name in names if name not in known), "")
+            hint = f"if {free} is a value, write '{free}'" if free else ""
+            yield Problem(path, f"{text!r}: {error}", hint if "text" in str(error) else "")
             continue
         yield from _unknown_values(study, expression, path, text)
-        names = {str(each.value): each.column for each in expression.names()}
         if not names.keys() - study.constants.keys():
             yield Problem(path, f"{text!r} has no parameter and no metric", "remove it")
-        known = {*study.parameters, *study.constants, *unread, *metric_names(study)}
         for name, column in names.items():
             parameter = next((p for p in maps if name.startswith(f"{p}.")), None)
             if parameter and name not in known:

@@ -238,7 +238,7 @@ def test_the_metric_that_decides_can_be_set_when_the_search_is_paid_for(
         assert call("confirm", run) == 4
         printed = capsys.readouterr()
         assert f"`cloudtune confirm {run} --set confirm.metric=NAME`" in printed.out
-        assert f"cloudtune confirm {run} --set confirm.metric=NAME" in printed.err
+        assert f"cloudtune confirm {run} --set confirm.metric=NAME, and --set" in printed.err
         assert "start a new run" not in printed.err
         assert "it reported m, test_m" in printed.out
     assert best(run, capsys) == (3, "")

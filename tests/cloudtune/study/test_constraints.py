@@ -49,7 +49,8 @@ MISTAKES = {
     "layers < 'a'": "column 10: < needs numbers, not a text",
     "kind < lr": "column 1: < needs numbers, not a text",
     "kind == 3": "column 6: text is compared with number",
-    "kind == plain": "text is compared with number; if plain is a value, write 'plain'",
+    "layers == 'a'": "column 8: number is compared with text",
+    "kind == plain": "text is compared with number (if plain is a value, write 'plain')",
     "layers and deep": "column 1: and needs conditions, not a number",
     "3 < 4": "has no parameter and no metric",
     "limit < 4": "has no parameter and no metric",
@@ -83,7 +84,8 @@ def test_a_mistake_is_named_with_its_line_and_column(text: str) -> None:
     with pytest.raises(StudyError) as caught:
         loads(f'{HEAD}- layers <= limit\n- "{text}"\n', "study.yaml")
     (problem,) = caught.value.problems
-    assert MISTAKES[text] in problem.message
+    assert MISTAKES[text] in str(problem)
+    assert "if layers is a value" not in problem.hint
     assert problem.file == "study.yaml"
     assert problem.line == (12 if problem.path == "constraints.1" else 10)
 
