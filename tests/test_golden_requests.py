@@ -25,8 +25,11 @@ from cloudtune.study.study import Study
 
 FILES = [
     (provider, file)
-    for provider in ("sagemaker", "vertex", "watson", "ray")
-    for file in sorted(Path(__file__).parent.glob(f"cloudtune_{provider}/golden/*.json"))
+    for provider, folder in (
+        ("azure", "golden/driven"),
+        *((name, "golden") for name in ("sagemaker", "vertex", "watson", "ray")),
+    )
+    for file in sorted(Path(__file__).parent.glob(f"cloudtune_{provider}/{folder}/*.json"))
 ]
 MODES = ("managed", "driven")
 KINDS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
@@ -34,6 +37,7 @@ KINDS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "driven": ((), ("driven",)),
     "wml": (("wml",), ()),
     "wmla": (("wmla",), ()),
+    "azure": ((), ()),
     "ray": ((), ()),
 }
 """Arguments of `study_of`, and of `plan_of` after the folder."""
@@ -44,6 +48,8 @@ SECRET = "s3cr3t-value"
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the studies name."""
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZURE_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("WATSONX_APIKEY", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, SECRET)
     (tmp_path / "train.py").write_text("print('acc=1')\n", "utf-8")
@@ -93,7 +99,7 @@ def test_request_and_findings_match_the_golden_file(
     ("provider", "kind"),
     [
         *((provider, mode) for provider in ("sagemaker", "vertex") for mode in MODES),
-        *(("watson", "wml"), ("watson", "wmla"), ("ray", "ray")),
+        *(("azure", "azure"), ("watson", "wml"), ("watson", "wmla"), ("ray", "ray")),
     ],
 )
 def test_planning_is_offline_and_deterministic_and_a_plan_has_no_secrets(
