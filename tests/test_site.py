@@ -21,6 +21,7 @@ from playwright.sync_api import Browser
 from playwright.sync_api import Page as OpenPage
 from playwright.sync_api import TimeoutError as LateError
 
+from cloudtune.cli.skill import skill_text
 from scripts.commands_page import PAGE, commands_page
 from tests.cloudtune.reporting.documents.browser import LONGEST, browser, executable
 from tests.waiting import wait_until
@@ -140,9 +141,28 @@ def test_each_public_name_and_command_has_an_entry(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_assistants_find_each_page_and_the_skill(site: Path) -> None:
+    text = (site / "llms.txt").read_text("utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert set(links) == {each.relative_to(ROOT).as_posix() for each in PAGES}
+    assert [each for each in links if not (site / each).is_file()] == []
+    assert (site / "SKILL.md").read_text("utf-8") == skill_text()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "name", ["index.html", "docs/how-it-works.html", "docs/study.html", "docs/python.html"]
+    "name",
+    [
+        "index.html",
+        "docs/how-it-works.html",
+        "docs/json.html",
+        "docs/python.html",
+        "docs/start.html",
+        "docs/study.html",
+        "docs/troubleshooting.html",
+        "docs/tutorials/cluster.html",
+    ],
 )
 def test_a_page_asks_no_other_address_and_fits_a_phone(
     chromium: Browser, address: str, name: str, scheme: str
