@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from cloudtune.conversion import importer
 from cloudtune.emulator_kit import make_strategy
+from cloudtune.planning.planner import plan
 from cloudtune.results.events import Started
+from cloudtune.runs import lifecycle
 from cloudtune.search.protocol import Suggestion
+from cloudtune.study.loader import load
 from cloudtune.study.schema import Mode
 from cloudtune.testing.emulated_runs import EmulatedRuns
 from cloudtune_azure.emulator.errors import ServiceError
@@ -124,6 +128,40 @@ _POLICIES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_SWEEP = """\
+$schema: https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json
+type: sweep
+trial:
+  code: src
+  command: >-
+    python main.py --rate ${{search_space.rate}} --kernel ${{search_space.kernel}}
+    --epochs ${{inputs.epochs}}
+  environment: azureml:sklearn-1.0@latest
+inputs: {epochs: 3}
+compute: azureml:cpu-cluster
+sampling_algorithm: random
+search_space:
+  rate: {type: loguniform, min_value: -6, max_value: -1}
+  kernel: {type: choice, values: [rbf, poly]}
+objective: {goal: minimize, primary_metric: f1}
+limits: {max_total_trials: 4, max_concurrent_trials: 2, timeout: 3600}
+"""
+_OWN_SCRIPT = """\
+import argparse, json, os, time, urllib.request
+parser = argparse.ArgumentParser()
+parser.add_argument("--rate", type=float)
+parser.add_argument("--kernel")
+parser.add_argument("--epochs", type=int)
+given = parser.parse_args()
+metric = {"key": "f1", "value": given.rate + given.epochs, "timestamp": int(time.time() * 1000)}
+body = json.dumps({"run_id": os.environ["MLFLOW_RUN_ID"], **metric}).encode()
+address = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/log-metric"
+key = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]}
+urllib.request.urlopen(urllib.request.Request(address, body, key)).read()
+"""
+"""Logs as MLflow's own client does, without knowing of cloudtune."""
+
+
 @pytest.mark.slow
 class TestSweepsOnEmulator(EmulatedRuns):
     name = "azure"
@@ -159,3 +197,19 @@ class TestSweepsOnEmulator(EmulatedRuns):
         assert (result.state, "timeout" in result.reason) == ("completed", True), result.reason
         assert {trial.state for trial in result.trials} <= {"completed", "cancelled"}
         assert len(result.trials) < 50
+
+    def test_an_imported_sweep_runs_with_its_own_script(self) -> None:
+        (self.folder / "src").mkdir()
+        (self.folder / "src" / "main.py").write_text(_OWN_SCRIPT, "utf-8")
+        file = self.folder / "sweep.yaml"
+        file.write_text(_SWEEP, "utf-8")
+        study = load(importer.read(file).studies[0].data)
+        run = lifecycle.create([plan(study, "azure", base=self.folder, emulated=True)]).id
+        result = self.finish(run)
+        assert (result.mode, result.state) == ("managed", "completed"), result.reason
+        assert len(result.trials) == 4
+        for trial in result.trials:
+            rate = trial.parameters["rate"]
+            assert isinstance(rate, float)
+            assert trial.objective == pytest.approx((rate + 3,)), trial.reason
+            assert trial.parameters["kernel"] in {"rbf", "poly"}

@@ -70,6 +70,8 @@ def get_run(job: Job) -> Json:
         "start_time": int((job.started or job.created) * 1000),
         "end_time": int(job.ended * 1000) if job.ended else None,
         "lifecycle_stage": "active",
+        # On Azure it begins with azureml:, for which MLflow's client needs a plug-in.
+        "artifact_uri": (job.folder / "artifacts").as_uri(),
     }
     data = {
         "metrics": list(latest.values()),
