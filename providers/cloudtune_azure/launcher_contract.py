@@ -195,11 +195,10 @@ def flatten(values: Mapping[str, Any], names: Collection[str]) -> Json:
     """
     raw: Json = {}
     for name, value in values.items():
-        if not isinstance(value, dict):
+        if not hasattr(value, "items"):
             raw[name] = value
             continue
-        parts: Json = value
-        for key, inner in parts.items():
+        for key, inner in value.items():
             full = next((each for each in (name + "." + key, key) if each in names), name)
             raw.update(flatten({full: inner}, names) if full != name else {name: inner})
     return raw

@@ -71,7 +71,7 @@ def get_run(job: Job) -> Json:
         "end_time": int(job.ended * 1000) if job.ended else None,
         "lifecycle_stage": "active",
         # On Azure it begins with azureml:, for which MLflow's client needs a plug-in.
-        "artifact_uri": (job.folder / "artifacts").as_uri(),
+        "artifact_uri": (job.folder.absolute() / "artifacts").as_uri(),
     }
     data = {
         "metrics": list(latest.values()),
