@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from cloudtune.emulator_kit import Response, Route
 from cloudtune_azure.emulator import own_client
@@ -111,14 +110,16 @@ OPERATIONS: Mapping[str, Operation] = {
         lambda o: o.get_history,
         f"{_ACTION}experiments/runs/read",
     ),
-    "GetClouds": Operation("GET", own_client.CLOUDS, lambda o: partial(own_client.get_clouds, o)),
+    "GetClouds": Operation(
+        "GET", own_client.CLOUDS, lambda o: lambda _: own_client.get_clouds(o.url)
+    ),
     "GetDiscovery": Operation(
-        "GET", own_client.DISCOVERY, lambda o: partial(own_client.get_discovery, o)
+        "GET", own_client.DISCOVERY, lambda o: lambda _: own_client.get_discovery(o.url)
     ),
     "ListCode": Operation(
         "GET",
         f"{WORKSPACE_ID}/codes/{{name}}/versions",
-        lambda o: partial(own_client.list_code, o),
+        lambda _: lambda _: own_client.list_code(),
         f"{_ACTION}codes/versions/read",
     ),
     "ListBlobs": Operation("GET", _CONTAINER, lambda o: o.list_blobs, f"{_BLOBS}read"),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cloudtune.emulator_kit import CERTIFICATE, Response
-
-if TYPE_CHECKING:
-    from cloudtune_azure.emulator.workspace import Call, Operations
 
 CLOUDS = "/metadata/endpoints"
 """The path of the cloud's description, to which ARM_CLOUD_METADATA_URL leads."""
@@ -18,10 +15,9 @@ DISCOVERY = "/discovery"
 NAME = "AzureEmulated"
 
 
-def get_clouds(operations: Operations, call: Call) -> Response:
+def get_clouds(url: str) -> Response:
     """Return the addresses of this cloud, as the manager's metadata describe it."""
-    del call
-    url = f"{operations.url}/"
+    url = f"{url}/"
     return _json(
         [
             {
@@ -35,15 +31,13 @@ def get_clouds(operations: Operations, call: Call) -> Response:
     )
 
 
-def get_discovery(operations: Operations, call: Call) -> Response:
+def get_discovery(url: str) -> Response:
     """Return the addresses of a workspace's own services."""
-    del call
-    return _json({"api": operations.url, "history": operations.url})
+    return _json({"api": url, "history": url})
 
 
-def list_code(operations: Operations, call: Call) -> Response:
+def list_code() -> Response:
     """Return no version of code with this hash, so that it is uploaded (sweep_submit_minimal)."""
-    del operations, call
     return _json({"value": []})
 
 
