@@ -164,7 +164,7 @@ def _item_forms(recorded: list[Any], emulated: list[Any], path: str) -> Iterator
     maps = [each for each in emulated if is_map(each)]
     if not maps:
         return
-    common = set.intersection(*(set(each) for each in maps))
+    common = {key for key in maps[0] if all(key in each for each in maps)}
     for item in recorded:
         if not is_map(item):
             if not _is_left_out(item):

@@ -255,6 +255,10 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         recording("sagemaker", rows("InProgress"), rows("Completed", StatusEquals="Completed")),
         "",
     ),
+    "sagemaker-row-without-name": (
+        recording("sagemaker", call("ListTrainingJobs", {"TrainingJobSummaries": [{"Milk": 1}]})),
+        "ListTrainingJobs 2026 .TrainingJobSummaries[]: missing",
+    ),
     "sagemaker-denied": (refused("AccessDeniedException", DENIED), ""),
     "sagemaker-throttled": (
         refused("ThrottlingException", "Slower"),

@@ -75,8 +75,8 @@ class Replay:
         for item in self._calls:
             kind, name = kind_of(item["operation"]), str(self._name(item, item["answer"]))
             for row in rows_of(item["answer"]):
-                kind_of_row = next(each for each in KINDS if KINDS[each] in row)
-                self._learn(kind_of_row, row[KINDS[kind_of_row]], row)
+                for each in [each for each in KINDS if KINDS[each] in row][:1]:
+                    self._learn(each, row[KINDS[each]], row)
             if item["operation"] == f"Create{kind}" and item["status"] == 200:
                 self._learn(kind, name, item["request"])
             elif item["operation"] == f"Describe{kind}" and item["status"] == 200:
@@ -152,9 +152,9 @@ class Replay:
 
     def _let_end(self, row: Mapping[str, Any]) -> None:
         """Let the trials of a job end that have ended in a row of a list."""
-        kind = next(each for each in KINDS if KINDS[each] in row)
-        if job := self._jobs.get((kind, row[KINDS[kind]])):
-            job.marks.let_end(row, kind)
+        for kind in [each for each in KINDS if KINDS[each] in row][:1]:
+            if job := self._jobs.get((kind, row[KINDS[kind]])):
+                job.marks.let_end(row, kind)
 
     def _judge(self, item: dict[str, Any], status: int, answer: Any) -> Iterator[str]:
         """Yield where an answer differs from the recorded one."""
