@@ -127,6 +127,7 @@ def confirm(
 def _describe_plan(plans: Sequence[Plan]) -> str:
     """Return what a confirming run will do at most, at what cost, and what else ends it."""
     from cloudtune.reporting.console.plan_page import describe_cost
+    from cloudtune.study.quantities import format_count
 
     plan = plans[0].facts.confirmation
     assert plan is not None
@@ -135,8 +136,8 @@ def _describe_plan(plans: Sequence[Plan]) -> str:
     seeds = f"{most}" if least == most else f"{least} to {most}"
     trials = f"{count * most}" if least == most else f"{count * least} to {count * most}"
     where = " and ".join(each.provider for each in plans)
-    text = f"run {plans[0].facts.run_id}: {count} settings with {seeds} seeds on {where}, "
-    text += f"{trials} trials"
+    text = f"run {plans[0].facts.run_id}: {format_count(count, 'setting')} with {seeds} seeds on "
+    text += f"{where}, {trials} trials"
     if plans[0].study.objectives[0].metric != plan.search_metric:
         text += f", decided by {plans[0].study.objectives[0].metric} ({plan.goal})"
     costs = [f"cost on {each.provider}: {describe_cost(each)}" for each in plans]
