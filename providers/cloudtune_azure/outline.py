@@ -20,11 +20,14 @@ def outline(plan: Plan) -> Mapping[str, str]:
         machine += f", {settings.instance_type}"
     if tier.get("jobTier") == "Spot":
         machine += ", spot"
+    creates = f"a command job for each trial, {facts.job_name}-1 and so on"
+    if plan.mode == "managed":
+        creates = f"the sweep {facts.job_name}, with a job for each trial"
     return {
         "where": f"workspace {data['workspace']} in {data['resource_group']}",
         "machine": machine,
-        "image": settings.image or str(properties.get("environmentId", "")),
+        "image": settings.image or str(data["environment"]),
         "uploads": f"{describe_source(facts.lookup.source)}, to a container that Azure chooses",
         "storage": f"{settings.datastore}/cloudtune/jobs/{facts.job_name}",
-        "creates": f"a command job for each trial, {facts.job_name}-1 and so on",
+        "creates": creates,
     }
