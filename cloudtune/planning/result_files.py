@@ -248,7 +248,7 @@ class _Table:
             }
             numbers = [_to_number(row.cells.get(c)) for c in self._objectives.values()]
             objective = tuple(number for number in numbers if number is not None)
-            parent = Parent(values, objective)
+            parent = Parent(values, objective, file)
             measured = _metrics(row)
             missing = sorted(needed - measured.keys())
             if len(objective) < count or not all(map(math.isfinite, objective)):

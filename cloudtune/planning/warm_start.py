@@ -77,7 +77,9 @@ def read_parents(
                     if trial.state not in {"completed", "stopped_early"} or is_broken:
                         continue
                     if values is not None:
-                        parents.append((trial.resource or 0, Parent(trial.parameters, values)))
+                        parents.append(
+                            (trial.resource or 0, Parent(trial.parameters, values, name))
+                        )
                 most = max((amount for amount, _ in parents), default=0)
                 trials += [parent for amount, parent in parents if amount == most]
     return trials, jobs, remarks

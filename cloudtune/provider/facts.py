@@ -19,6 +19,8 @@ class Parent:
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
     """One value for each objective of the study that is planned."""
+    source: str = ""
+    """The earlier run or file, as the study names it."""
 
 
 @dataclass(frozen=True)

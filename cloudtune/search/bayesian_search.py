@@ -10,7 +10,10 @@ several objectives, each has its own process.
 - `cmaes`: Optuna's CMA-ES. It samples categorical parameters at random, and learns only from its
   own generations: earlier runs and initial trials do not guide it.
 
-The Gaussian process and TPE see a bounded subsample of the trials.
+The Gaussian process and TPE see a bounded subsample of the trials. With one objective, earlier runs
+have processes of their own, and TPE learns from the search's own trials only, since it cannot tell
+how far earlier ones are right. Alone, it takes their values as they are, and so do searches with
+several objectives.
 """
 
 from __future__ import annotations
@@ -52,13 +55,11 @@ def build(inputs: SearchInputs) -> Strategy:
         return _make_cmaes(study, axes, seed)
     if method == "tpe":
         return _make_tpe(study, axes, seed, prior)
-    from cloudtune.search.front_search import FrontSearch
-    from cloudtune.search.gp_search import GPSearch
-
-    is_single = len(study.objectives) == 1
-    search = GPSearch if is_single else FrontSearch
-    gp = search(study, axes, seed, prior, explores=is_single)
-    return gp if method else AlternatingSearch(gp, lambda: _make_tpe(study, axes, seed, prior))
+    gp = _make_gp(study, axes, seed, prior)
+    if method:
+        return gp
+    known = prior if len(study.objectives) > 1 else ()
+    return AlternatingSearch(gp, lambda: _make_tpe(study, axes, seed, known))
 
 
 class AlternatingSearch(Strategy):
@@ -97,6 +98,22 @@ class AlternatingSearch(Strategy):
         if isinstance(suggestion, Suggestion) and self._gp.tried.is_repeat(suggestion.parameters):
             return self._gp.ask(index)
         return suggestion
+
+
+def _make_gp(
+    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
+) -> GPSearch:
+    if len(study.objectives) > 1:
+        from cloudtune.search.front_search import FrontSearch
+
+        return FrontSearch(study, axes, seed, prior, explores=False)
+    if prior:
+        from cloudtune.search.warm_search import WarmSearch
+
+        return WarmSearch(study, axes, seed, prior)
+    from cloudtune.search.gp_search import GPSearch
+
+    return GPSearch(study, axes, seed)
 
 
 def _make_tpe(

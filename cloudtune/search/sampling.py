@@ -87,6 +87,11 @@ class PriorTrial(Protocol):
         """One value for each objective of the new study."""
         ...
 
+    @property
+    def source(self) -> str:
+        """The earlier run or file. Values of different sources need not have the same level."""
+        ...
+
 
 @dataclass(frozen=True)
 class SearchInputs:

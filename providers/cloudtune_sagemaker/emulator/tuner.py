@@ -67,6 +67,8 @@ class PriorTrial:
 
     parameters: Mapping[str, Value]
     objective: tuple[float, ...]
+    source: str
+    """The name of the tuning job."""
 
 
 class Tuner(tuner.Tuner[TuningJob, TrainingJobs]):
@@ -195,14 +197,16 @@ class Tuner(tuner.Tuner[TuningJob, TrainingJobs]):
     def _prior_trials(self) -> list[PriorTrial]:
         """Return the results of a warm start's parents, in this job's own ranges."""
         trials: list[PriorTrial] = []
-        for job in (job for parent in parents_of(self.job, self._store) for job in parent.trials):
-            if job.objective is None or job.trial is None:
-                continue
-            values = search_space.values_of(
-                self.job.config, self.job.definitions[0], job.trial.tuned
-            )
-            if values is not None:
-                trials.append(PriorTrial(values, (job.trial.sign * job.objective,)))
+        for parent in parents_of(self.job, self._store):
+            for job in parent.trials:
+                if job.objective is None or job.trial is None:
+                    continue
+                values = search_space.values_of(
+                    self.job.config, self.job.definitions[0], job.trial.tuned
+                )
+                if values is not None:
+                    objective = (job.trial.sign * job.objective,)
+                    trials.append(PriorTrial(values, objective, parent.name))
         return trials
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -170,12 +169,6 @@ def case_study(
     elif method:
         strategy["method"] = method
     return study_of(parameters=space, strategy=strategy, initial_trials=list(initial))
-
-
-@dataclass(frozen=True)
-class Prior:
-    parameters: Mapping[str, Value]
-    objective: tuple[float, ...]
 
 
 def some_trials(study: Study, count: int) -> list[dict[str, Value]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from random import Random
 from statistics import median
 from typing import Any, cast
@@ -16,6 +15,7 @@ from threadpoolctl import (  # pyright: ignore[reportMissingTypeStubs, reportUnk
     threadpool_limits,
 )
 
+from cloudtune.provider.facts import Parent
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search import gp_search
 from cloudtune.search.axes import build_axes
@@ -24,7 +24,7 @@ from cloudtune.search.factory import make_strategy
 from cloudtune.search.gaussian_process import Posterior
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import complete_assignment
-from cloudtune.study.search_space import Space, Value
+from cloudtune.study.search_space import Space
 from cloudtune.study.study import Study
 
 UNIT: dict[str, Any] = {"type": "float", "min": 0, "max": 1}
@@ -65,17 +65,11 @@ VALUES: dict[str, Callable[[Mapping[str, Any], int], float | None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Prior:
-    parameters: Mapping[str, Value]
-    objective: tuple[float, ...]
-
-
-def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Prior]:
+def earlier(study: Study, count: int, value: Callable[[Mapping[str, Any]], float]) -> list[Parent]:
     space = Space.from_study(study)
     axes = build_axes(space)
     drawn = [complete_assignment(axes, space, {}, Random(number)) for number in range(count)]
-    return [Prior(params, (value(params),)) for params in drawn]
+    return [Parent(params, (value(params),)) for params in drawn]
 
 
 def by_first(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
@@ -150,15 +144,21 @@ def test_the_first_trials_stratify_each_range(study_of: Callable[..., Study]) ->
 def test_hyperparameters_are_refitted_regularly(known: int, study_of: Callable[..., Study]) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy="bayesian")
     found = 0
-    strategy = make_strategy(study, 3, earlier(study, known, lambda params: params["x"]))
-    for index in range(32):
+    strategy = make_strategy(study, 3)
+
+    def tell(number: int, suggestion: Suggestion) -> None:
+        strategy.tell(Started(number, 0.0, suggestion.parameters, memory=suggestion.memory))
+        loss: Any = suggestion.parameters["x"]
+        strategy.tell(Measured(number, 0.0, 1, {"loss": loss}))
+        strategy.tell(Ended(number, 0.0, "completed"))
+
+    for number, trial in enumerate(earlier(study, known, lambda params: params["x"]), 1):
+        tell(number, Suggestion(trial.parameters))
+    for index in range(known, known + 32):
         suggestion = strategy.ask(index)
         assert isinstance(suggestion, Suggestion)
         found += "shape" in suggestion.memory
-        strategy.tell(Started(index + 1, 0.0, suggestion.parameters, memory=suggestion.memory))
-        loss: Any = suggestion.parameters["x"]
-        strategy.tell(Measured(index + 1, 0.0, 1, {"loss": loss}))
-        strategy.tell(Ended(index + 1, 0.0, "completed"))
+        tell(index + 1, suggestion)
     assert 4 <= found <= 16
 
 
@@ -174,7 +174,7 @@ def test_an_outlier_does_not_mislead_the_search(
         return abs(params["x"] - 0.3) + abs(params["y"] - 0.6)
 
     prior = earlier(study, 20, distance)
-    prior[3] = Prior(prior[3].parameters, (outlier,))
+    prior[3] = Parent(prior[3].parameters, (outlier,))
 
     def answer(params: Mapping[str, float], resource: int | None) -> list[dict[str, float]]:
         return [{"loss": distance(params)}]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import pytest
 
 from cloudtune.errors import MissingExtraError, StudyError
+from cloudtune.provider.facts import Parent
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
@@ -27,12 +27,6 @@ MIXED: dict[str, Any] = {
     "depth": {"type": "int", "min": 1, "max": 12, "when": {"kind": "b"}},
     "decay": {"type": "float", "min": 0, "max": 1, "when": {"kind": ["a", "c"]}},
 }
-
-
-@dataclass(frozen=True)
-class Prior:
-    parameters: Mapping[str, Value]
-    objective: tuple[float, ...]
 
 
 def mixed(params: Mapping[str, Any], resource: int | None = None) -> list[dict[str, float]]:
@@ -119,7 +113,7 @@ def test_earlier_trials_guide_the_search(
 ) -> None:
     study = study_of(parameters={"x": UNIT, "y": UNIT}, strategy=name)
     places = [(x / 8, y / 8) for x in range(9) for y in range(9)]
-    prior = [Prior({"x": x, "y": y}, (abs(x - 0.75) + abs(y - 0.25),)) for x, y in places]
+    prior = [Parent({"x": x, "y": y}, (abs(x - 0.75) + abs(y - 0.25),)) for x, y in places]
 
     def distance(prior: Any) -> float:
         strategy = make_strategy(study, 4, prior)
@@ -137,7 +131,7 @@ def test_earlier_trials_guide_the_search(
 def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., Study]) -> None:
     space = Space.from_study(study_of(parameters=MIXED))
     good: dict[str, Value] = {"lr": 1, "kind": "b", "depth": 3.0}
-    assert filter_prior_trials(space, 1, [Prior(good, (0.5,))]) == [
+    assert filter_prior_trials(space, 1, [Parent(good, (0.5,))]) == [
         ({"lr": 1.0, "kind": "b", "depth": 3}, (0.5,))
     ]
     left_out: list[tuple[dict[str, Value], tuple[float, ...]]] = [
@@ -150,7 +144,7 @@ def test_earlier_trials_outside_the_space_are_left_out(study_of: Callable[..., S
         (good, (math.nan,)),
         (good, (0.5, 0.5)),
     ]
-    assert filter_prior_trials(space, 1, [Prior(*trial) for trial in left_out]) == []
+    assert filter_prior_trials(space, 1, [Parent(*trial) for trial in left_out]) == []
 
 
 @pytest.mark.parametrize("name", ["bayesian", "genetic"])

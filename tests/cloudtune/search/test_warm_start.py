@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from cloudtune.planning.preflight import check_engine
+from cloudtune.provider.facts import Parent
 from cloudtune.results.events import Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
-from cloudtune.study.search_space import Value
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
@@ -21,13 +20,7 @@ CASES = [(name, method) for name, each in STRATEGIES.items() for method in (each
 SPACE = {"x": {"type": "int", "min": 0, "max": 7}, "y": {"type": "bool"}}
 
 
-@dataclass(frozen=True)
-class Prior:
-    parameters: Mapping[str, Value]
-    objective: tuple[float, ...]
-
-
-PRIOR = [Prior({"x": x, "y": x % 2 == 0}, (float(abs(x - 5)),)) for x in range(8)] * 4
+PRIOR = [Parent({"x": x, "y": x % 2 == 0}, (float(abs(x - 5)),)) for x in range(8)] * 4
 
 
 def study(study_of: Callable[..., Study], name: str, method: str, kind: str) -> Study:
@@ -45,7 +38,7 @@ def measure(params: Mapping[str, Any], resource: int | None) -> list[dict[str, f
 
 
 def suggested(
-    of: Study, prior: list[Prior], proposed: Sequence[Mapping[str, Any]] = ()
+    of: Study, prior: list[Parent], proposed: Sequence[Mapping[str, Any]] = ()
 ) -> list[Any]:
     """Return the first assignments of a search, and in place of the second those proposed."""
     strategy, found, numbers = make_strategy(of, 4, prior), list[Any](), itertools.count(1)
