@@ -22,7 +22,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import permutations
 from random import Random
 from statistics import fmean
@@ -122,10 +122,8 @@ def _made() -> Iterable[Pair]:
             for level in (False, True):
                 yield Pair(
                     f"bowl{seed}_{moved}{'_level' if level else ''}",
-                    cache(
-                        lambda seed=seed, moved=moved, level=level: _bowl(seed, moved, level=level)
-                    ),
-                    cache(lambda seed=seed: _bowl(seed, 0.0, level=False)),
+                    partial(_bowl, seed, moved, level=level),
+                    partial(_bowl, seed, 0.0, level=False),
                 )
 
 
@@ -134,11 +132,12 @@ def _tables() -> Iterable[Pair]:
         for first, second in permutations(names, 2):
             yield Pair(
                 f"{first}>{second}",
-                cache(lambda module=module, name=first: table(module, name)),
-                cache(lambda module=module, name=second: table(module, name)),
+                partial(_table, module, first),
+                partial(_table, module, second),
             )
 
 
+_table = cache(table)
 _FAMILIES = (
     ("svc_breast_cancer", "held_out_svc_clusters", "fresh_svc_unions"),
     ("models_digits", "held_out_models_votes", "fresh_models_cancer"),
