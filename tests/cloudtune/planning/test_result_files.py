@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ def test_exported_results_are_read_back_without_loss(ending: str) -> None:
         for each in (run, f"results.{ending}")
     )
     assert len(from_run[0]) > 8
-    assert from_file == (from_run[0], [], [])
+    of_run = [replace(parent, source=f"results.{ending}") for parent in from_run[0]]
+    assert from_file == (of_run, [], [])
     types = [{name: type(v) for name, v in each.parameters.items()} for each in from_file[0]]
     assert types == [{n: type(v) for n, v in each.parameters.items()} for each in from_run[0]]
 
