@@ -54,6 +54,7 @@ EARLY = {
     "cloudtune/search/hyperband_models.py": {"numpy"},
     "cloudtune/search/pareto.py": {"numpy"},
     "cloudtune/search/front_search.py": {"numpy"},
+    "cloudtune/search/warm_search.py": {"numpy"},
     "cloudtune/search/genetic_search.py": {"numpy"},
     "cloudtune/search/hypervolume.py": {"numpy"},
     "cloudtune/search/outcome_models.py": {"numpy"},
