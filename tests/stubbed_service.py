@@ -16,6 +16,7 @@ from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_vertex.client import Google
 from cloudtune_watson.http import Connection, HttpClient
+from tests.cloudtune_azure.support import WORKSPACE as AZURE
 from tests.cloudtune_sagemaker.support import SETTINGS as SAGEMAKER
 from tests.cloudtune_vertex.support import SETTINGS as VERTEX
 from tests.cloudtune_watson.support import SETTINGS as WATSON
@@ -67,7 +68,7 @@ class StubbedService:
             self.aws = Aws("us-east-1", emulator=aws)
         elif provider == "vertex":
             self.google = Google("p", "us-central1", emulator=google)
-        own = {"sagemaker": SAGEMAKER, "vertex": VERTEX}.get(provider)
+        own = {"azure": AZURE, "sagemaker": SAGEMAKER, "vertex": VERTEX}.get(provider)
         own = own or WATSON[name.partition("-")[2]]
         mode = "managed" if name.endswith(("wmla", "tuning")) else "driven"
         study = Study.model_validate({**STUDY, "providers": {provider: {**own, "mode": mode}}})

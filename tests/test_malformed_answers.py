@@ -22,6 +22,10 @@ from cloudtune.conversion import importer
 from cloudtune.errors import CloudtuneError, ProviderError
 from cloudtune.provider.models import JobContext, JobRef
 from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune_azure.client import AzureClient, workspace_id
+from cloudtune_azure.http import AzureHttp
+from cloudtune_azure.http import Connection as AzureConnection
+from cloudtune_azure.training_client import AzureJobs
 from cloudtune_sagemaker import job_description as sagemaker_description
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from cloudtune_sagemaker.tuning_client import TuningClient as SageMakerTuning
@@ -37,7 +41,7 @@ from cloudtune_watson.wmla.client import WmlaClient
 from cloudtune_watson.wmla.tuning_client import TuningClient as Search
 from tests import recorded
 from tests.cloudtune_sagemaker.test_attach_finished import finished_job, trial_rows
-from tests.in_process import URL
+from tests.in_process import KEY, URL
 from tests.stubbed_service import StubbedService
 
 Path_ = tuple[Any, ...]
@@ -68,6 +72,33 @@ class Service(StubbedService):
     def cases(self) -> Iterator[tuple[str, Any, list[Read]]]:
         cases: Any = getattr(self, self.name.replace("-", "_"))
         yield from cases()
+
+    def azure_command(self) -> Iterator[tuple[str, Any, list[Read]]]:
+        connection = AzureConnection(URL, KEY)
+        workspace = workspace_id(self.plan.facts.data)
+        client = AzureClient(AzureHttp(connection), workspace)
+        tracking = f"azureml://{URL.partition('://')[2]}/mlflow/v1.0{workspace}"
+
+        def poll() -> object:
+            return self.poll(AzureJobs(client, self.plan, self.context, nothing))
+
+        metric = {"key": "accuracy", "value": 0.5, "timestamp": 1_700_000_000_000, "step": 1}
+        data = {"metrics": [metric], "tags": [{"key": "a", "value": "b"}], "params": []}
+        others = {"runs/get": {"run": {"data": data}}, "get-history": {"metrics": [metric]}}
+        details = {"error": {"error": {"code": "UserError", "message": "no"}}, "logFiles": {}}
+        for each in answers_of("azure", "properties", "name"):
+            properties = each["properties"]
+            if properties.get("jobType") != "Command" or "status" not in properties:
+                continue
+            services = {"Tracking": {"endpoint": tracking}}
+            job = {**each, "name": "job-1", "properties": {**properties, "services": services}}
+            self.stub.answers = {"/jobs/": job, "/details": details, **others}
+            yield "/jobs/", job, [poll]
+        self.stub.answers["/jobs/"]["properties"]["status"] = "Running"
+        for name, answer in others.items():
+            yield name, answer, [poll]
+        self.stub.answers["/jobs/"]["properties"]["status"] = "Failed"
+        yield "/details", details, [poll]
 
     def sagemaker_tuning(self) -> Iterator[tuple[str, Any, list[Read]]]:
         fields = ("HyperParameterTuningJobConfig", "HyperParameterTuningJobStatus")
@@ -256,6 +287,7 @@ def changed(answer: Any, path: Path_, *value: Any) -> Any:
 
 
 NAMES = (
+    "azure-command",
     *("sagemaker-tuning", "sagemaker-training", "vertex-tuning", "vertex-custom"),
     *("watson-wml", "watson-jobs", "watson-wmla"),
 )
@@ -311,6 +343,14 @@ def test_each_field_of_each_answer(service: Service) -> None:
 @pytest.mark.parametrize(
     ("service", "call", "path", "value", "message"),
     [
+        (
+            "azure-command",
+            "/jobs/",
+            ("properties", "services", "Tracking", "endpoint"),
+            5,
+            "the job job-1: properties.services.Tracking.endpoint is 5, and not a text",
+        ),
+        ("azure-command", "get-history", ("metrics", 0, "step"), "x", "a metric has the step 'x'"),
         (
             "sagemaker-tuning",
             "ListTrainingJobsFor",

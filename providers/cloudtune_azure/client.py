@@ -12,6 +12,17 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from cloudtune.provider import JobContext, Json, Plan
+from cloudtune_azure.answers import (
+    ANY,
+    DATASTORE,
+    DETAILS,
+    HISTORY,
+    JOB,
+    JOBS,
+    RUN,
+    UPLOAD,
+    checked,
+)
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.http import AzureHttp, Connection
 
@@ -61,11 +72,12 @@ class AzureClient:
 
     def get_workspace(self) -> Json:
         """Return the workspace."""
-        return cast("Json", self._call("GET", ""))
+        return checked("the workspace", self._call("GET", ""), ANY)
 
     def get_compute(self, name: str) -> Json | None:
         """Return a cluster, or None if it does not exist."""
-        return self._find(f"/computes/{quote(name, safe='')}")
+        found = self._find(f"/computes/{quote(name, safe='')}")
+        return found and checked(f"the compute {name}", found, DATASTORE)
 
     def put_job(self, name: str, body: Json) -> Json:
         """Create a job. With the same name, Azure updates it, and starts no second one."""
@@ -73,16 +85,13 @@ class AzureClient:
 
     def get_job(self, name: str) -> Json | None:
         """Return a job, or None if it does not exist."""
-        return self._find(_job(name))
+        found = self._find(_job(name))
+        return found if found is None else checked(f"the job {name}", found, JOB)
 
     def list_jobs(self, tag: str) -> list[Json]:
         """Return the jobs that have a tag with this key."""
-        page: Json = self._call("GET", "/jobs", query={"tag": tag})
-        jobs: list[Json] = list(page.get("value", ()))
-        while next_page := page.get("nextLink"):
-            page = self.http.json("GET", str(next_page))
-            jobs += page.get("value", ())
-        return jobs
+        jobs = self._pages("the list of jobs", self._call("GET", "/jobs", query={"tag": tag}))
+        return [checked("the list of jobs", each, JOB) for each in jobs]
 
     def cancel_job(self, name: str) -> None:
         """Ask a job to end; no effect if it has ended or does not exist."""
@@ -99,7 +108,8 @@ class AzureClient:
     def start_upload(self, name: str) -> tuple[str, str]:
         """Return the address of an empty container for code, and the same with a signature."""
         content = {"pendingUploadType": "TemporaryBlobReference"}
-        answer: Json = self._call("POST", f"{_code(name)}/startPendingUpload", content)
+        answer = self._call("POST", f"{_code(name)}/startPendingUpload", content)
+        answer = checked("startPendingUpload", answer, UPLOAD)
         reference: Json = answer["blobReferenceForConsumption"]
         return reference["blobUri"], reference["credential"]["sasUri"]
 
@@ -116,7 +126,8 @@ class AzureClient:
     def get_datastore(self, name: str) -> Json:
         """Return the properties of a datastore, which is read once."""
         if name not in self._datastores:
-            answer: Json = self._call("GET", f"/datastores/{quote(name, safe='')}")
+            answer = self._call("GET", f"/datastores/{quote(name, safe='')}")
+            answer = checked(f"the datastore {name}", answer, DATASTORE)
             self._datastores[name] = answer["properties"]
         return self._datastores[name]
 
@@ -129,19 +140,25 @@ class AzureClient:
             query: Its parameters.
         """
         url = f"{self._service(tracking)}/api/2.0/mlflow/{call}"
-        return cast("Json", self.http.json("GET", url, query=query))
+        fields = RUN if call == "runs/get" else HISTORY
+        return checked(call, self.http.json("GET", url, query=query), fields)
 
     def run_details(self, tracking: str, run: str) -> Json:
         """Return what run history knows of a job: its error and the addresses of its logs."""
-        return cast("Json", self.http.json("GET", f"{self._history(tracking, run)}/details"))
+        answer = self.http.json("GET", f"{self._history(tracking, run)}/details")
+        return checked(f"the run {run}", answer, DETAILS)
 
     def run_children(self, tracking: str, run: str) -> list[Json]:
         """Return the children of a run in run history."""
-        page: Json = self.http.json("GET", f"{self._history(tracking, run)}/children")
-        rows: list[Json] = list(page.get("value", ()))
+        page = self.http.json("GET", f"{self._history(tracking, run)}/children")
+        return self._pages(f"the children of {run}", page)
+
+    def _pages(self, what: str, first: Any) -> list[Json]:
+        page = checked(what, first, JOBS)
+        rows: list[Json] = list(page.get("value") or ())
         while next_page := page.get("nextLink"):
-            page = self.http.json("GET", str(next_page))
-            rows += page.get("value", ())
+            page = checked(what, self.http.json("GET", str(next_page)), JOBS)
+            rows += page.get("value") or ()
         return rows
 
     def tracking_address(self) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cloudtune.provider import Json
 from cloudtune.results import InvalidReportError, Measurement, check_count
+from cloudtune_azure.answers import integer, number
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.launcher_contract import FAILURE, MACHINE, STARTED
 
@@ -62,7 +63,7 @@ class Curve:
         self.is_complete = is_over
 
     def _read_tags(self, tags: Iterable[Json]) -> None:
-        values = {tag["key"]: str(tag["value"]) for tag in tags}
+        values = {tag["key"]: str(tag.get("value")) for tag in tags}
         self.failure = values.get(FAILURE, "")
         self.machine = values.get(MACHINE)
         try:
@@ -75,10 +76,10 @@ class Curve:
         """Add values by their time and step: those of one report have the same."""
         groups: dict[tuple[int, int], dict[str, float]] = {}
         for entry in entries:
-            key, at, step = str(entry["key"]), _time(entry), int(entry.get("step") or 0)
+            key, at, step = str(entry["key"]), _time(entry), integer(entry, "step")
             if (key, at, step) not in self._seen:
                 self._seen.add((key, at, step))
-                groups.setdefault((at, step), {})[self.hide(key)] = float(entry["value"])
+                groups.setdefault((at, step), {})[self.hide(key)] = number(entry)
         for (at, step), metrics in sorted(groups.items()):
             self.measurements.append(Measurement(step, metrics, at / 1000))
             check_count(len(self.measurements))
@@ -96,4 +97,4 @@ def _history(client: AzureClient, tracking: str, run: str, key: str) -> Iterator
 
 
 def _time(metric: Json) -> int:
-    return int(metric.get("timestamp") or 0)
+    return integer(metric, "timestamp")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PROVIDERS = ("local", "sagemaker", "vertex")
+PROVIDERS = ("local", "azure", "sagemaker", "vertex")
 TRIALS = 4
 KILLS = 8
 

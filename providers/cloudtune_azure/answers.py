@@ -1,0 +1,81 @@
+"""Checks that an answer of Azure has the fields that its readers need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloudtune.provider import Json
+from cloudtune.provider.answers import Fields, problem
+from cloudtune_azure.errors import AzureError
+
+JOB: Fields = {
+    "name": str,
+    "properties": dict,
+    "properties.status?": str,
+    "properties.properties?": dict,
+    "properties.tags?": dict,
+    "properties.services?.Tracking?.endpoint?": str,
+    "properties.services?.Studio?.endpoint?": str,
+}
+JOBS: Fields = {"value[]?": dict, "nextLink?": str}
+DATASTORE: Fields = {"properties": dict}
+UPLOAD: Fields = {
+    "blobReferenceForConsumption.blobUri": str,
+    "blobReferenceForConsumption.credential.sasUri": str,
+}
+RUN: Fields = {
+    "run.data?.tags[]?.key": str,
+    "run.data?.params[]?.key": str,
+    "run.data?.params[]?.value": (str, int, float),
+    "run.data?": dict,
+    "run.data?.metrics[]?.key": str,
+}
+HISTORY: Fields = {
+    "metrics[]?.key": str,
+    "metrics[]?.value": (str, int, float),
+    "next_page_token?": str,
+}
+DETAILS: Fields = {
+    "error?": dict,
+    "error?.error?.code?": str,
+    "error?.error?.message?": str,
+    "logFiles?": dict,
+}
+ANY: Fields = {}
+"""Only an object."""
+
+
+def checked(operation: str, answer: Any, fields: Fields) -> Json:
+    """Return an answer that has the fields that its readers need.
+
+    Raises:
+        AzureError: If it lacks one.
+    """
+    if wrong := problem(answer, fields):
+        raise AzureError(f"{operation}: {wrong}")
+    found: Json = answer
+    return found
+
+
+def integer(metric: Json, name: str) -> int:
+    """Return a whole number of a metric; 0 if it has none.
+
+    Raises:
+        AzureError: If it is no number.
+    """
+    try:
+        return int(metric.get(name) or 0)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AzureError(f"a metric has the {name} {metric[name]!r:.80}") from error
+
+
+def number(metric: Json) -> float:
+    """Return the value of a metric.
+
+    Raises:
+        AzureError: If it is no number.
+    """
+    try:
+        return float(metric["value"])
+    except ValueError as error:
+        raise AzureError(f"a metric has the value {metric['value']!r:.80}") from error
