@@ -63,7 +63,10 @@ def follow(run: str, observer: Observer) -> None:
                     last_shown[provider] = events[-1][0]
                     observer.events(provider, [event for _, event in events])
             for job in jobs:
-                if job.provider not in ended and job.state not in {"pending", "running"}:
+                may_go_on = job.state in {"pending", "running"} or (
+                    is_executed and job.has_new_limits
+                )
+                if job.provider not in ended and not may_go_on:
                     ended.add(job.provider)
                     observer.end(job.provider, Outcome(job.state, job.reason))
             if not is_executed:

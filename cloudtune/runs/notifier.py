@@ -51,7 +51,11 @@ class Notifier:
         self._record = record
         self._message: Callable[[str], None] | None = message
         self._jobs: dict[str, _Job] = {}
-        self._ended = {job.provider for job in record.jobs if job.state == "completed"}
+        self._ended = {
+            job.provider
+            for job in record.jobs
+            if job.state == "completed" and not job.has_new_limits
+        }
         self._queue: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_closing = False

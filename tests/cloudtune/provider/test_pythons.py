@@ -102,7 +102,8 @@ def test_the_python_of_the_trials_is_compared_or_said_to_be_unknown(
 
     def about_python() -> list[Finding | Note]:
         made = plan(study, provider, base=tmp_path)
-        return [each for each in (*made.findings, *made.notes) if "requires-python" in str(each)]
+        every: list[Finding | Note] = [*made.findings, *made.notes]
+        return [each for each in every if "requires-python" in str(each)]
 
     assert about_python() == []
     project.write_text('[project]\nrequires-python = ">=3.10"\n', "utf-8")
