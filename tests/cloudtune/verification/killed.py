@@ -21,6 +21,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -115,6 +116,9 @@ def start(provider: str, folder: Path, signal_: int = 0, point: Point | None = N
         main(["verify", provider])
     except SystemExit as error:
         code = error.code or 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:  # a fork must not continue the caller
         Path("counts.json").write_text(json.dumps(requests.counts), "utf-8")
         sys.stdout.flush()

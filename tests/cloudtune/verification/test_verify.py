@@ -161,7 +161,9 @@ def test_an_interrupt_leaves_what_was_seen_until_then(scene: Scene) -> None:
 def ends_of_killed(scene: Scene, *words: str) -> list[str]:
     """Return how runs of the command ended that were killed, and that left nothing."""
     output = scene.run("-m", "tests.cloudtune.verification.killed", scene.provider, *words)
-    return [line for line in output.splitlines() if " ended with " in line]
+    ends = [line for line in output.splitlines() if " ended with " in line]
+    assert {line.rpartition(" ")[2] for line in ends} <= {"0", "-9", "130"}, output
+    return ends
 
 
 @pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
