@@ -107,8 +107,9 @@ class WarmSearch(GPSearch):
         if samples < min(_MAX_SAMPLES, own_weight * index):
             sample = self.sample_untried(samples)
             return Suggestion(sample, memory={**memory, _SAMPLE: samples}, origin=_IN_CASE)
-        if self._running:
-            model.condition_on_mean(self._rows(sorted(self._running)))
+        unseen = [] if is_learning else [*self._subsample.indices(), *self._latest_failed]
+        if known := [*unseen, *sorted(self._running)]:
+            model.condition_on_mean(self._rows(known))
         outcomes = self._outcome_models()
 
         def acquisition(rows: Rows) -> FloatArray:
@@ -139,16 +140,12 @@ class WarmSearch(GPSearch):
 
     def _unlearned(self) -> tuple[_Model, dict[str, list[float]]]:
         """Return the model of the earlier runs alone, all with the same weight."""
-        runs = self._earlier_runs
-        tried = [*self._subsample.indices(), *self._latest_failed]
-        kept = [i for i in tried if i in self._scores and max(self._margins.get(i, (0,))) <= 0]
+        runs, own = self._earlier_runs, self._subsample.indices()
+        kept = [i for i in own if max(self._margins.get(i, (0,))) <= 0]
         rows = self._rows(kept) if kept else np.concatenate([run.rows for run in runs])
         posteriors = [run.posterior(self._categories) for run in runs]
         weights, is_broken = np.full(len(runs), 1 / len(runs)), np.zeros(len(rows), np.bool_)
-        model = _Model(posteriors, weights, rows, is_broken)
-        if tried:
-            model.condition_on_mean(self._rows(tried))
-        return model, {}
+        return _Model(posteriors, weights, rows, is_broken), {}
 
     def _rows(self, indices: Sequence[int]) -> Rows:
         return np.array([self.tried.rows[index] for index in indices])
@@ -193,7 +190,7 @@ class _Model:
         self.leaders = rows[np.lexsort((means, is_broken))[:_LEADERS]]
 
     def condition_on_mean(self, rows: Rows) -> None:
-        """Add running trials to each process."""
+        """Add trials to each process without their values. At most one call works."""
         for _, posterior in self._parts:
             posterior.condition_on_mean(rows)
 

@@ -89,3 +89,18 @@ def test_a_run_whose_values_are_all_equal_tells_nothing(study: Study, job: Any) 
         for prior in (trials_of(study, lambda params: 1.0), [])
     )
     assert equal == none
+
+
+@pytest.mark.parametrize("parallel", [2, 4])
+@pytest.mark.parametrize("fails", [False, True])
+def test_several_trials_run_at_a_time(
+    study: Study, job: Any, parallel: int, *, fails: bool
+) -> None:
+    def answer(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
+        return None if fails and params["x"] < 0.9 else [{"loss": loss(params)}]
+
+    for seed in range(3):
+        run = job(
+            study, answer, seed=seed, parallel=parallel, max_trials=12, prior=trials_of(study, loss)
+        ).run()
+        assert len({tuple(each.parameters.items()) for each in run.starts}) == 12
