@@ -62,6 +62,8 @@ _UNAVAILABLE = 14
 _NO_MACHINE = "Resources are insufficient in region"
 """How the message of a job begins for which all zones of the region lacked machines
 (https://github.com/openreview/openreview-expertise/issues/401, read 2026-11-30)."""
+_ROUNDING = 1.0
+"""Seconds by which a job that reached its limit may seem shorter, since times are rounded."""
 _EARLY_STOPPING_FIELDS = (
     "decayCurveStoppingSpec",
     "medianAutomatedStoppingSpec",
@@ -91,20 +93,32 @@ class Machine:
         elif service_state(custom_job) == "JOB_STATE_RUNNING" and self.runs_since is None:
             self.runs_since = min(now, to_seconds(custom_job.get("updateTime")) or now)
 
-    def is_timed_out(self, custom_job: Json, *, has_measurements: bool) -> bool:
+    def is_timed_out(
+        self, custom_job: Json, *, has_measurements: bool, trial_start: float | None = None
+    ) -> bool:
         """Return whether a custom job was cancelled when it reached its time limit.
 
-        Google does not report it. A job that ran has its measurements, or was seen running, and can
-        have run since a poll last saw it waiting.
+        Google does not report it. A job that ran has its measurements, or was seen running. It ran
+        since the first poll that saw it running, or else can have run since a poll last saw it
+        waiting, or since its trial and it had started.
+
+        Args:
+            custom_job: The custom job.
+            has_measurements: Whether it has measured anything.
+            trial_start: The ``startTime`` of its trial in a tuning job.
         """
         spec: Json = custom_job.get("jobSpec", {})
         limit = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
-        start = self.waited_until or to_seconds(custom_job.get("startTime"))
+        starts = [to_seconds(custom_job.get("startTime")), trial_start]
+        stated = max((start for start in starts if start is not None), default=None)
+        start = self.runs_since or self.waited_until or stated
         end = to_seconds(custom_job.get("endTime"))
         ran = has_measurements or self.runs_since is not None
         if service_state(custom_job) != "JOB_STATE_CANCELLED" or not ran:
             return False
-        return bool(limit) and start is not None and end is not None and end - start >= float(limit)
+        if not limit or start is None or end is None:
+            return False
+        return end - start >= float(limit) - _ROUNDING
 
 
 @dataclass(frozen=True)
@@ -278,7 +292,10 @@ def _state(
     if not trial_has_ended(data.trial):
         waits = service_state(custom_job) in WAITING_STATES
         return ("waiting", "") if waits else (TRIAL_STATES.get(word, "unknown"), "")
-    if data.machine.is_timed_out(custom_job, has_measurements=bool(measurements)):
+    trial_start = to_seconds(data.trial.get("startTime"))
+    if data.machine.is_timed_out(
+        custom_job, has_measurements=bool(measurements), trial_start=trial_start
+    ):
         return "failed", TIMEOUT_REASON
     if got_no_machine(custom_job):
         return "failed", failure_reason(custom_job)

@@ -6,6 +6,7 @@ added: the shortest that Google accepts would have passed, counted from ``startT
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,26 @@ def test_a_job_that_waited_was_not_running(polls: list[dict[str, Any]]) -> None:
     assert machine.runs_since is None
     assert not machine.is_timed_out(CANCELLED, has_measurements=False)
     assert response.is_stopped(CANCELLED)
+
+
+def at(seconds: float) -> str:
+    return (datetime(2026, 7, 8, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+@pytest.mark.parametrize(("end", "timed_out"), [(660, False), (899.5, True)])
+@pytest.mark.parametrize("known", ["poll", "trial"])
+def test_the_wait_of_a_job_that_ran_is_no_part_of_its_time_limit(
+    known: str, end: float, *, timed_out: bool
+) -> None:
+    job = {"startTime": at(0.15), "jobSpec": {"scheduling": {"timeout": "300s"}}}
+    machine, trial_start = response.Machine(), None
+    if known == "poll":
+        machine.see({**job, "state": "JOB_STATE_RUNNING", "updateTime": at(600)})
+    else:
+        trial_start = response.to_seconds(at(600))
+    ended = {**job, "state": "JOB_STATE_CANCELLED", "endTime": at(end)}
+    found = machine.is_timed_out(ended, has_measurements=True, trial_start=trial_start)
+    assert found is timed_out
 
 
 @pytest.mark.parametrize(
