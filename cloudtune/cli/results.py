@@ -108,11 +108,15 @@ def results(
     with _damage_on_exit() as on_damage:
         if only_best:
             from cloudtune.runs.confirmations import confirmed_run
+            from cloudtune.runs.confirmed_best import prefer_confirmed
 
             runs = tuple(confirmed_run(run) for run in runs or (None,))
-        jobs = _read_jobs(runs, on_damage)
-        if only_best:
-            jobs = _prefer_confirmed(jobs)
+            jobs = prefer_confirmed(
+                _read_jobs(runs, on_damage),
+                lambda _, reason: click.echo(f"note: {reason}", err=True),
+            )
+        else:
+            jobs = _read_jobs(runs, on_damage)
         if trial is not None:
             jobs = _select_trial(jobs, trial)
         elif only_best and not value_format:
@@ -191,19 +195,6 @@ def _order(jobs: Iterator[_Job], top: int | None, sort: str | None) -> Iterator[
     for result, trials in jobs:
         chosen = trials if top is None else top_trials(result, trials, top)
         yield result, chosen if sort is None else sort_trials(result, chosen, sort)
-
-
-def _prefer_confirmed(jobs: Iterable[_Job]) -> Iterator[_Job]:
-    """Yield the jobs; of one that was confirmed only the trial to take."""
-    from cloudtune.runs.confirmations import confirmed_trial
-
-    for result, trials in jobs:
-        if found := confirmed_trial(result):
-            number, reason = found
-            click.echo(f"note: {reason}", err=True)
-            yield result, [trial for trial in trials if trial.number == number]
-        else:
-            yield result, trials
 
 
 def _select_best(jobs: Iterable[_Job]) -> Iterator[_Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from cloudtune.provider.models import JobContext
 from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.events import FINAL_STATES, Started
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.runs.confirmations import confirmed_run, confirmed_trial
+from cloudtune.runs.confirmations import confirmed_run
+from cloudtune.runs.confirmed_best import prefer_confirmed
 from cloudtune.runs.download import Fetch
 from cloudtune.runs.file_names import local_names
 from cloudtune.runs.logs import find_log
@@ -79,10 +81,17 @@ def find_files(
 def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyResult, Trial]:
     if number is None:
         run = confirmed_run(run)
-    jobs = [(r, list(trials)) for r, trials in read_results(run) if on in {None, r.provider}]
+    read: Iterator[tuple[StudyResult, Iterable[Trial]]] = (
+        (result, trials) for result, trials in read_results(run) if on in {None, result.provider}
+    )
     refusals: list[str] = []
+
+    def note(taken: int | None, reason: str) -> None:
+        refusals.extend([reason] if taken is None else [])
+
     if number is None:
-        jobs = [(r, _confirmed(r, trials, refusals)) for r, trials in jobs]
+        read = prefer_confirmed(read, note)
+    jobs = [(result, list(trials)) for result, trials in read]
     if not jobs:
         raise UsageError(f"the run has no job on {on}")
     name = jobs[0][0].run
@@ -102,16 +111,3 @@ def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyR
         providers = ", ".join(result.provider for result, _ in chosen)
         raise UsageError(f"run {name} has jobs on {providers}; choose one with --on")
     return chosen[0]
-
-
-def _confirmed(result: StudyResult, trials: list[Trial], refusals: list[str]) -> list[Trial]:
-    """Return only the trial to take if the job was confirmed, else all.
-
-    If there is none to take, the reason is appended to ``refusals``.
-    """
-    found = confirmed_trial(result)
-    if found is None:
-        return trials
-    number, reason = found
-    refusals += [reason] if number is None else []
-    return [each for each in trials if each.number == number]
