@@ -68,6 +68,8 @@ class ConfirmedCandidate:
     failed: int
     broken: int
     """The repetitions that break a constraint of the study."""
+    broken_in: str
+    """Another confirmation in which it breaks a constraint; empty if there is none."""
     confirmed: Estimate | None
     """The mean of the deciding metric over the seeds."""
     worse: Estimate | None
@@ -80,6 +82,11 @@ class ConfirmedCandidate:
     """The mean of the search's objective over the seeds."""
     train_mean: float | None
     """The mean of the metric on the training data."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it breaks a constraint, here or in another confirmation."""
+        return bool(self.broken or self.broken_in)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class ConfirmationResult:
     """Whether the trial to take is better than each other candidate, by its interval."""
     take: int | None
     """The index of the candidate to take; None if no candidate has a value, or if each breaks a
-    constraint."""
+    constraint. In an ablation, that is the winner."""
     candidates: tuple[ConfirmedCandidate, ...]
     luck: float | None
     """By how much the winner's value in the search is better than when it is repeated."""
@@ -162,6 +169,11 @@ class ConfirmationResult:
         return best.number if is_new and is_full and is_better else None
 
     @property
+    def compares(self) -> bool:
+        """Whether at least two of the best trials have been measured."""
+        return sum(each.role == "candidate" and each.seeds > 0 for each in self.candidates) > 1
+
+    @property
     def none_keeps(self) -> bool:
         """Whether no candidate is to be taken since each breaks a constraint when repeated."""
         measured = any(each.confirmed and each.role == "candidate" for each in self.candidates)
@@ -180,7 +192,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         for trials in ended
     ]
     broken = [sum(bool(trial.broken) for trial in trials) for trials in ended]
-    excluded = {index for index, count in enumerate(broken) if count}
+    excluded = plan.broken_elsewhere | {index for index, count in enumerate(broken) if count}
     leader = find_leader(plan, values, excluded)
     alpha = pair_alpha(plan)
     worse = [
@@ -216,6 +228,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
             seeds=len(values[index]),
             failed=sum(t.state == "failed" for t in result.trials if _repeats(t, each)),
             broken=broken[index],
+            broken_in=each.broken_in,
             confirmed=_scaled(_mean(list(values[index].values()), len(values)), sign),
             worse=worse[index],
             is_constant=_is_constant(paired_differences(values, leader or 0, index)),
@@ -244,7 +257,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         deterministic=deterministic,
         coarse=not deterministic and are_repetitions_equal(values),
         settled=bool(rivals) and all(each.low is not None and each.low > 0 for each in rivals),
-        take=leader,
+        take=None if plan.is_ablation and 0 in excluded else leader,
         candidates=candidates,
         luck=_luck(candidates[0], search_sign),
         lead=_lead(plan, search_sign),

@@ -12,32 +12,25 @@ def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
 
     Those compete that measured the metric of the latest one: the one decides that repeated its
     trial with the most seeds, then the latest. Confirmations at real services are preferred to
-    those at emulators, and those that have compared at least two trials to others. A trial
-    that breaks a constraint in another confirmation is not taken. Incomplete confirmations,
-    ablations, and those of a search that has found a better trial since do not decide.
+    those at emulators, and those that have compared at least two trials to others. If none
+    has a trial to take, one decides in which each trial breaks a constraint; this may be an
+    ablation, of its only trial. Incomplete confirmations, other ablations, and those of a search
+    that has found a better trial since do not decide.
 
     Args:
         found: Confirmations of one job, the oldest first.
     """
-    complete = [each for each in found if each.complete and not each.is_ablation]
-    broken = {
-        candidate.number
-        for each in complete
-        for candidate in each.candidates
-        if candidate.broken and candidate.number is not None
-    }
-
-    def weight(result: ConfirmationResult) -> tuple[bool, bool]:
-        measured = sum(c.role == "candidate" and c.seeds > 0 for c in result.candidates)
-        return not result.emulated, measured > 1
-
-    current = [each for each in complete if each.newer is None]
-    taking = [each for each in current if each.taken and each.taken.number not in broken]
+    current = [each for each in found if each.complete and each.newer is None]
+    taking = [each for each in current if each.taken and not each.is_ablation]
     eligible = taking or [each for each in current if each.none_keeps]
-    most = max(map(weight, eligible), default=None)
-    preferred = [each for each in eligible if weight(each) == most]
+    most = max(map(_weight, eligible), default=None)
+    preferred = [each for each in eligible if _weight(each) == most]
     same = [each for each in preferred if is_decided_alike(each, preferred[-1])]
     return max(reversed(same), key=_seeds, default=None)
+
+
+def _weight(result: ConfirmationResult) -> tuple[bool, bool]:
+    return not result.emulated, result.compares
 
 
 def _seeds(result: ConfirmationResult) -> int:

@@ -42,7 +42,7 @@ def _row(result: ConfirmationResult, index: int, each: ConfirmedCandidate) -> di
         "95 % interval": _range(each.confirmed),
         "seeds": str(each.seeds),
         "failed": str(each.failed or ""),
-        "breaking a constraint": str(each.broken or ""),
+        "breaking a constraint": str(each.broken or each.broken_in),
         worse: _number(each.worse.mean) if each.worse else "",
         "its interval": _range(each.worse),
         f"{result.train_metric}": _number(each.train_mean),
@@ -85,7 +85,7 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         )
     if result.is_ablation:
         yield "Changes", _changes(result)
-        if result.winner.broken:
+        if result.winner.is_broken:
             yield "Constraints", f"{result.winner.label} {_breaks(result.winner)}."
     else:
         yield "Take", _take(result, taken)
@@ -104,12 +104,19 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
 
 
 def _breaks(each: ConfirmedCandidate) -> str:
+    if not each.broken:
+        return f"breaks a constraint in run {each.broken_in}"
     return f"breaks a constraint in {each.broken} of {each.seeds} repetitions"
 
 
 def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
     if taken is None:
-        rows = [f"{each.label} in {each.broken} of {each.seeds}" for each in _measured(result)]
+        rows = [
+            f"{each.label} in {each.broken} of {each.seeds}"
+            if each.broken
+            else f"{each.label} in run {each.broken_in}"
+            for each in _measured(result)
+        ]
         text = f"None: each candidate breaks a constraint when it is repeated ({', '.join(rows)})"
         return f"{text}. `cloudtune confirm {result.confirms} --top N` repeats more."
     assert taken.confirmed is not None
@@ -120,9 +127,13 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
     if taken.failed:
         count = f"{taken.failed} of its {taken.failed + taken.seeds} repetitions"
         what += f" {count} failed, so a run with these parameters may fail, too."
-    if out := [each.label for each in _measured(result) if each.broken]:
+    if out := [
+        each.label if each.broken else f"{each.label} (in run {each.broken_in})"
+        for each in _measured(result)
+        if each.is_broken
+    ]:
         what += f" Not taken, since they break a constraint when repeated: {', '.join(out)}."
-    rivals = [each for each in _measured(result) if each.worse and not each.broken]
+    rivals = [each for each in _measured(result) if each.worse and not each.is_broken]
     if result.deterministic or not rivals:
         return what
     others = [each.label for each in rivals if each.worse and not (each.worse.low or 0) > 0]
@@ -163,7 +174,7 @@ def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
 
 def _verdict(result: ConfirmationResult) -> str:
     worse, is_exact = result.winner.worse, result.deterministic
-    if result.winner.broken:
+    if result.winner.is_broken:
         return f"The winner does not hold: it {_breaks(result.winner)}."
     if worse is None:
         holds = result.settled or is_exact
@@ -178,7 +189,7 @@ def describe_gain(result: ConfirmationResult) -> str:
     """Return the gain of the trial to take over the baseline when both are repeated."""
     text = _describe_gain(result)
     each = None if result.baseline is None else result.candidates[result.baseline]
-    if not text or each is None or not each.broken or result.baseline == result.take:
+    if not text or each is None or not each.is_broken or result.baseline == result.take:
         return text
     return f"{text} That baseline {_breaks(each)}."
 

@@ -19,7 +19,13 @@ from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult, Trial, is_candidate
 from cloudtune.results.selection import top_trials
-from cloudtune.runs.confirmations import confirmed_run, confirmed_trial, known_spread
+from cloudtune.runs.confirmations import (
+    confirmations_of,
+    confirmed_run,
+    confirmed_trial,
+    known_spread,
+    mark_broken,
+)
 from cloudtune.runs.reference_settings import changes, with_baseline
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
@@ -92,6 +98,8 @@ def plan_confirmation(
     series = 2 * earlier + options.ablate  # an ablation has no seeds of what chose its winner
     confirmation = _confirmation(job, completed, options, source, series)
     emulate = emulate or (job.emulated and not on)
+    found = [each for each in confirmations_of([record.id]) if each.searched_on == job.provider]
+    confirmation = mark_broken(confirmation, [e for e in found if emulate or not e.emulated])
     providers = list(dict.fromkeys(on)) or [job.provider]
     trials = [trial for trial in completed if is_candidate(trial)]
     data = _study_data(job.study, trials, confirmation, options, providers)

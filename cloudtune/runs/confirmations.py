@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult
-from cloudtune.study.confirmation import Confirmation
+from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
@@ -51,8 +52,10 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
         )
     taken = found.taken
     if taken is None:
+        what = "the best trial" if found.is_ablation else "the best trials"
+        which = "it breaks" if found.is_ablation else "each breaks"
         return None, (
-            f"run {found.run} repeated the best trials of run {result.run}, and each breaks a "
+            f"run {found.run} repeated {what} of run {result.run}, and {which} a "
             f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
         )
     assert taken.confirmed is not None
@@ -61,26 +64,79 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
+    for label, run in _broken(own):
+        text += f"; {label} is not taken, since it breaks a constraint in run {run}"
     others = [
         each
         for each in own
-        if each.complete and each.newer is None and not each.is_ablation and each.run != found.run
+        if each.complete and each.newer is None and not each.is_ablation and each is not found
         if each.taken or each.none_keeps
     ]
-    if alike := sum(is_decided_alike(each, found) for each in others):
-        text += f"; {format_count(alike, 'other confirmation')} used fewer seeds of its trial"
+    alike = Counter(_why_less(each, found) for each in others if is_decided_alike(each, found))
+    for why, count in alike.items():
+        text += f"; {format_count(count, 'other confirmation')} {why}"
     if metrics := {each.metric: None for each in others if not is_decided_alike(each, found)}:
         text += f"; others, decided by {' and '.join(metrics)}, do not count"
     return taken.number, text
 
 
+def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:
+    """Return the repeated trials that break a constraint, each with the first run that shows it."""
+    broken: dict[int, tuple[str, str]] = {}
+    for result in found:
+        for each in result.candidates:
+            if each.broken and each.number is not None:
+                broken.setdefault(each.number, (each.label, result.run))
+    return [broken[number] for number in sorted(broken)]
+
+
+def _why_less(other: ConfirmationResult, decisive: ConfirmationResult) -> str:
+    """Return why a confirmation by the same metric does not decide."""
+    if other.taken is None or decisive.taken is None:
+        return "has no trial to take"
+    if other.emulated and not decisive.emulated:
+        return "ran at an emulator"
+    if decisive.compares and not other.compares:
+        return "repeated a single trial"
+    if other.taken.seeds == decisive.taken.seeds:
+        return "is older, with as many seeds of its trial"
+    return "used fewer seeds of its trial"
+
+
+def mark_broken(plan: Confirmation, others: Sequence[ConfirmationResult]) -> Confirmation:
+    """Return what a run repeats, with the candidates marked that break a constraint elsewhere.
+
+    Args:
+        plan: What is repeated.
+        others: Other confirmations of the same job.
+    """
+
+    def broken_in(candidate: Candidate) -> str:
+        parameters = dict(candidate.parameters)
+        runs = (
+            other.run
+            for other in others
+            if any(each.broken and each.parameters == parameters for each in other.candidates)
+        )
+        return next(runs, "")
+
+    marked = (replace(each, broken_in=broken_in(each)) for each in plan.candidates)
+    return replace(plan, candidates=tuple(marked))
+
+
 def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
     """Return what the runs have found that confirm one of these, the oldest first.
 
-    What cannot be read of them is missing.
+    What cannot be read of them is missing. A trial that breaks a constraint in one of them is the
+    one to take in none, except that an emulator says nothing about those at services.
     """
-    jobs = _confirming_jobs([f"{run}-" for run in runs])
-    found = [each for job, plan in jobs if plan.run in runs and (each := analyze(job))]
+    jobs = [each for each in _confirming_jobs([f"{run}-" for run in runs]) if each[1].run in runs]
+    alone = [each for job, _ in jobs if (each := analyze(job))]
+    found: list[ConfirmationResult] = []
+    for (job, plan), own in zip(jobs, alone, strict=True):
+        others = [each for each in alone if each is not own and _counts_for(each, own)]
+        if each := analyze(replace(job, confirmation=mark_broken(plan, others))):
+            found.append(each)
     newer: list[int | None] = [None] * len(found)
     for run in _known({each.confirms for each in found}):
         for job, trials in read_results(run, on_damage=_ignore):
@@ -89,6 +145,11 @@ def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
                 if (each.confirms, each.searched_on) == (run, job.provider):
                     newer[index] = each.find_newer(job, searched)
     return [replace(each, newer=number) for each, number in zip(found, newer, strict=True)]
+
+
+def _counts_for(other: ConfirmationResult, own: ConfirmationResult) -> bool:
+    is_same_job = (other.confirms, other.searched_on) == (own.confirms, own.searched_on)
+    return is_same_job and (own.emulated or not other.emulated)
 
 
 def _known(runs: Collection[str]) -> list[str]:

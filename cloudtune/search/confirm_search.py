@@ -60,8 +60,8 @@ class ConfirmSearch(Strategy):
         return "done"
 
     def _broken(self, trials: dict[tuple[int, int], TrialRecord]) -> set[int]:
-        """Return the candidates that break a constraint in a completed repetition."""
-        return {
+        """Return the candidates that break a constraint in a completed repetition, or earlier."""
+        return self._plan.broken_elsewhere | {
             candidate
             for (_, candidate), trial in trials.items()
             if self._history.final_objective(trial) is not None

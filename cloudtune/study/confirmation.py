@@ -26,6 +26,8 @@ class Candidate:
     """The value of the objective there."""
     is_baseline: bool = False
     """Whether this one of the best trials is what ``--baseline`` asks for."""
+    broken_in: str = ""
+    """Another confirmation of that run in which it breaks a constraint; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Confirmation:
     def is_ablation(self) -> bool:
         """Whether candidates are changes of the winner, which is then compared with each."""
         return any(each.role == "change" for each in self.candidates)
+
+    @property
+    def broken_elsewhere(self) -> set[int]:
+        """The candidates that break a constraint in another confirmation."""
+        return {index for index, each in enumerate(self.candidates) if each.broken_in}
 
     @property
     def baseline(self) -> int | None:

@@ -76,7 +76,8 @@ def _confirmed_headline(found: ConfirmationResult, only: ObjectiveOverview, run:
     searched = f"{searched} {only.best_trial}{run}."
     taken = found.taken
     if taken is None or taken.confirmed is None:
-        return f"none, since each trial of run {found.run} breaks a constraint. {searched}"
+        which = found.winner.label if found.is_ablation else "each trial"
+        return f"none, since {which} of run {found.run} breaks a constraint. {searched}"
     value = f"{found.metric} {format_number(taken.confirmed.mean)}"
     seeds = format_count(taken.seeds, "seed")
     if taken.failed:

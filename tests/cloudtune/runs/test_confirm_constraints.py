@@ -1,0 +1,113 @@
+"""A trial that breaks a constraint in any confirmation is not the one to take in another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import api
+from cloudtune.cli import main
+
+SCRIPT = """\
+import os, random
+from pathlib import Path
+from cloudtune.trial import params, report
+x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
+luck = 1.5 if (x, seed) == (1, 0) else 0
+size = int(str(x) in Path({bad!r}).read_text())
+report(m=x + luck + random.Random(f"{{x}} {{seed}}").gauss(0, 0.01), size=size)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def break_in(trials: str) -> None:
+    """Let trials with these values break the constraint from now on."""
+    Path("bad").write_text(trials, "utf-8")
+
+
+def search() -> str:
+    """Run a study whose best trials are 3, 1 by luck, and 2, and return the run."""
+    break_in("")
+    Path("train.py").write_text(SCRIPT.format(bad=str(Path("bad").resolve())), "utf-8")
+    study: dict[str, Any] = {
+        "objective": {"metric": "m", "goal": "maximize"},
+        "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
+        "strategy": {"name": "grid", "seed": 0},
+        "constraints": ["size <= 0"],
+        "limits": {"parallel_trials": 2},
+        "trial": {"script": "train.py"},
+    }
+    return api.run(study, show=False).id
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+ALL = "--top 3 --seeds 4 --fixed"
+TWO = "--top 2 --seeds 2 --fixed"
+
+
+@pytest.mark.parametrize(
+    ("confirmations", "best", "note"),
+    [
+        pytest.param([("3", TWO), ("", ALL)], 2, "used fewer seeds", id="before"),
+        pytest.param([("", ALL), ("3", TWO)], 2, "used fewer seeds", id="afterwards"),
+        pytest.param([("31", TWO), ("", ALL)], 2, "has no trial to take", id="all"),
+        pytest.param([("1", TWO), ("3", TWO), ("", ALL)], 2, "2 other", id="in different ones"),
+        pytest.param([("", ALL), ("3", "--ablate --seeds 2")], 2, "trial 3 is not", id="ablation"),
+        pytest.param([("3", "--ablate --seeds 2")], None, "it breaks", id="only an ablation"),
+        pytest.param([("1", TWO), ("3", TWO)], None, "each breaks", id="none is left"),
+        pytest.param([("", ALL), ("", ALL)], 3, "with as many seeds", id="none breaks any"),
+    ],
+)
+def test_the_next_best_trial_is_taken(
+    confirmations: list[tuple[str, str]],
+    best: int | None,
+    note: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    for bad, options in confirmations:
+        break_in(bad)
+        call("confirm", run, *options.split())
+    capsys.readouterr()
+    assert call("results", run, "--best", "--as", "json") == (0 if best else 1)
+    printed = capsys.readouterr()
+    assert note in printed.err
+    assert call("report", run, "--as", "markdown") == 0
+    report = capsys.readouterr().out
+    if best:
+        assert json.loads(printed.out) == {"x": best}
+        assert f"**Best: trial {best}, m" in report
+    else:
+        assert "**Best: none" in report
+
+
+def test_a_confirmation_names_what_broke_a_constraint_earlier(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    break_in("3")
+    call("confirm", run, *TWO.split())
+    break_in("")
+    capsys.readouterr()
+    assert call("confirm", run, "--seeds", "4") == 0
+    printed = capsys.readouterr().out
+    assert "Take: trial 2: m" in printed
+    assert f"when repeated: trial 3 (in run {run}-confirm)." in printed
+    assert f"The winner does not hold: it breaks a constraint in run {run}-confirm." in printed
+    assert call("status", f"{run}-confirm-2") == 0
+    assert "Take: trial 2: m" in capsys.readouterr().out
