@@ -6,24 +6,22 @@ One row is one trial. A column is a parameter or a metric, with cloudtune's pref
 from __future__ import annotations
 
 import csv
-import io
-import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, cast, get_args
 
 from cloudtune.diagnostics import Problem
-from cloudtune.errors import StudyError, import_extra
+from cloudtune.errors import StudyError
+from cloudtune.planning.table_rows import Row, read_rows
 from cloudtune.provider.facts import Parent
 from cloudtune.results.events import TrialState
 from cloudtune.results.objective import objective_values
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.map_values import MapValue, plain_values
 from cloudtune.study.quantities import format_count
-from cloudtune.study.regular_files import open_regular
 from cloudtune.study.schema import (
     BoolParameter,
     DiscreteParameter,
@@ -59,14 +57,12 @@ _UNFINISHED = {*get_args(TrialState)} - {"completed", "stopped_early"}
 _UNFINISHED_ELSEWHERE = {"fail", "pruned", "running", "waiting", "error", "pending", "killed"}
 """States in the tables of other tools, such as Optuna and Ray, in lower case."""
 _BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_NUMERIC = (IntParameter, FloatParameter, DiscreteParameter)
+_NUMBER = re.compile(
+    r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
+)
 _MAX_SHOWN = 8
 """Mistakes, and rows that are left out, that are listed."""
-
-
-class _Row(NamedTuple):
-    number: int
-    """Its line in the file, or in a Parquet file its number from 1."""
-    cells: Mapping[str, Any]
 
 
 def read_results_file(path: Path, study: Study, field: str) -> tuple[list[Parent], list[str]]:
@@ -84,12 +80,12 @@ def read_results_file(path: Path, study: Study, field: str) -> tuple[list[Parent
     """
     problems: list[str] = []
     try:
-        rows = list(_read_rows(path))
+        rows = list(read_rows(path))
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
         rows, problems = [], [f"cannot be read: {getattr(error, 'strerror', None) or error}"]
     if not rows and not problems:
         problems = ["has no rows"]
-    table = _Table(study, rows)
+    table = _Table(study, rows, typed=path.suffix.lower() != ".csv")
     problems += table.problems() if not problems else []
     if problems:
         shown, rest = problems[:_MAX_SHOWN], len(problems) - _MAX_SHOWN
@@ -99,72 +95,12 @@ def read_results_file(path: Path, study: Study, field: str) -> tuple[list[Parent
     return table.parents(path.name)
 
 
-def _read_rows(path: Path) -> Iterator[_Row]:
-    if path.suffix.lower() == ".parquet":
-        with open_regular(path):  # neither a pipe nor a device
-            pass
-        parquet = import_extra("pyarrow.parquet", "a Parquet file", "data")
-        errors = import_extra("pyarrow", "a Parquet file", "data").ArrowException
-        try:
-            rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-        except errors as error:
-            raise ValueError(f"not a Parquet file: {error}") from error
-        yield from (_Row(number, _flat(row)) for number, row in enumerate(rows, 1))
-        return
-    with (
-        open_regular(path) as file,
-        io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text,
-    ):
-        if path.suffix.lower() == ".csv":
-            yield from _read_csv(text)
-            return
-        for number, line in enumerate(text, 1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise ValueError(f"line {number} is not JSON: {error}") from error
-                if not isinstance(row, dict):
-                    raise ValueError(f"line {number} is not a JSON object")
-                yield _Row(number, _flat(cast("dict[str, Any]", row)))
-
-
-def _read_csv(text: io.TextIOWrapper) -> Iterator[_Row]:
-    header = text.readline()
-    delimiter = max(",;\t", key=header.count)
-    text.seek(0)
-    reader = csv.reader(text, delimiter=delimiter)
-    names: list[str] = []
-    for header_cells in islice(reader, 1):
-        names = [name.strip() for name in header_cells]
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise ValueError(f"has two columns {', '.join(twice)}")
-    for cells in reader:
-        if any(cells):
-            if len(cells) > len(names):
-                raise ValueError(
-                    f"line {reader.line_num} has {len(cells)} values, and the header "
-                    f"{format_count(len(names), 'name')}"
-                )
-            yield _Row(reader.line_num, dict(zip(names, cells, strict=False)))
-
-
-def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a row with the maps in it as columns ``a.b``."""
-    cells: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, dict):
-            cells |= _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")
-        else:
-            cells[f"{prefix}{name}"] = float(value) if isinstance(value, Decimal) else value
-    return cells
-
-
 class _Table:
     """The rows of a file, with the columns that a study uses."""
 
-    def __init__(self, study: Study, rows: Sequence[_Row]) -> None:
+    def __init__(self, study: Study, rows: Sequence[Row], *, typed: bool) -> None:
         self._study = study
+        self._typed = typed
         self._rows = [
             each._replace(cells=_with_maps(_with_objective(each.cells, study), study))
             for each in rows
@@ -173,14 +109,13 @@ class _Table:
         self._parameters = self._find(study.parameters, ("parameters.", ""))
         metrics = [objective.metric for objective in study.objectives]
         self._objectives = self._find(metrics, ("objective.", "metrics.", ""))
+        needed = {name for each in outcome_constraints(study) for name in each.metrics}
+        self._needed = self._find(sorted(needed), ("metrics.", ""))
 
-    def _find(self, names: Iterable[str], prefixes: Sequence[str]) -> dict[str, str]:
-        """Return the column of each name that has one."""
-        return {
-            name: column
-            for name in names
-            if (column := next((p + name for p in prefixes if p + name in self.columns), None))
-        }
+    def _find(self, names: Iterable[str], prefixes: Sequence[str]) -> dict[str, list[str]]:
+        """Return the columns of each name that has one, the first to read first."""
+        found = {name: [p + name for p in prefixes if p + name in self.columns] for name in names}
+        return {name: columns for name, columns in found.items() if columns}
 
     def problems(self) -> list[str]:
         """Return the mistakes in columns, or else in cells."""
@@ -194,7 +129,7 @@ class _Table:
                 found.append(
                     f"no column for the objective {objective.metric}{self._hint(objective.metric)}"
                 )
-        return found or list(self._cell_problems())
+        return found or [*self._double_values(), *self._cell_problems()]
 
     def _hint(self, name: str) -> str:
         unused = [c.rpartition(".")[2] for c in self.columns if c not in self._used]
@@ -203,23 +138,47 @@ class _Table:
 
     @property
     def _used(self) -> set[str]:
-        return {*self._parameters.values(), *self._objectives.values()}
+        return {*chain(*self._parameters.values(), *self._objectives.values())}
+
+    def _double_values(self) -> Iterator[str]:
+        """Yield where a row has a parameter or a metric in two columns."""
+        for row in self._counted():
+            filled = [column for column, raw in row.cells.items() if not _is_empty(raw)]
+            for name, columns in (*self._parameters.items(), *self._metric_columns.items()):
+                starts = [f"{each}." for each in columns if name in self._study.maps]
+                has = [c for c in filled if c in columns or c.startswith(tuple(starts))]
+                is_own = name in _OWN or {f"objective.{name}", f"metrics.{name}"} == {*has}
+                if len(has) > 1 and not is_own:  # as `cloudtune results` writes them
+                    yield f"row {row.number} has {name} in the columns {' and '.join(has)}"
+
+    @property
+    def _metric_columns(self) -> dict[str, list[str]]:
+        return self._needed | self._objectives
 
     def _cell_problems(self) -> Iterator[str]:
         for row in self._counted():
-            for name, column in self._parameters.items():
-                raw = row.cells.get(column)
-                if not _is_empty(raw) and not any(
-                    _may_be(each, raw) for each in self._study.parameters[name]
+            for name, columns in self._parameters.items():
+                column, raw = _cell(row, columns)
+                kinds = self._study.parameters[name]
+                is_text = isinstance(kinds[0], _NUMERIC) and self._is_text(raw)
+                if not _is_empty(raw) and (
+                    is_text or not any(_may_be(each, raw) for each in kinds)
                 ):
-                    kind = self._study.parameters[name][0].type
+                    kind = kinds[0].type
                     yield f"row {row.number}, column {column}: {raw!r} is not a value of a {kind}"
-            for column in self._objectives.values():
-                raw = row.cells.get(column)
-                if not _is_empty(raw) and _to_number(raw) is None:
+            for columns in self._metric_columns.values():
+                column, raw = _cell(row, columns)
+                if not _is_empty(raw) and (_to_number(raw) is None or self._is_text(raw)):
                     yield f"row {row.number}, column {column}: {raw!r} is not a number"
 
-    def _counted(self) -> Iterator[_Row]:
+    def _is_text(self, raw: Any) -> bool:
+        """Return whether a text stays one: where numbers have a type, it must print as one."""
+        number = _to_number(raw) if self._typed and isinstance(raw, str) else None
+        if number is None or not math.isfinite(number):
+            return False
+        return raw not in {str(number), format_value(number), f"{number:.0f}"}
+
+    def _counted(self) -> Iterator[Row]:
         """Yield the rows of trials that have finished; without a state, all have."""
         return (
             row
@@ -243,10 +202,10 @@ class _Table:
         for row in self._counted():
             values = {
                 name: value
-                for name, column in self._parameters.items()
-                if (value := self._value(name, row.cells.get(column))) is not None
+                for name, columns in self._parameters.items()
+                if (value := self._value(name, _cell(row, columns)[1])) is not None
             }
-            numbers = [_to_number(row.cells.get(c)) for c in self._objectives.values()]
+            numbers = [_to_number(_cell(row, each)[1]) for each in self._objectives.values()]
             objective = tuple(number for number in numbers if number is not None)
             parent = Parent(values, objective, file)
             measured = _metrics(row)
@@ -290,7 +249,7 @@ class _Table:
         return next((value for value in found if value is not None), None)
 
 
-def _is_unfinished_elsewhere(row: _Row) -> bool:
+def _is_unfinished_elsewhere(row: Row) -> bool:
     state = row.cells.get("state")
     is_own = state in get_args(TrialState)
     return isinstance(state, str) and not is_own and state.lower() in _UNFINISHED_ELSEWHERE
@@ -311,16 +270,23 @@ def _with_objective(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]
 
 
 def _with_maps(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]:
-    """Return a row with the texts of maps in place of the columns of their parts."""
+    """Return a row with the texts of maps in place of the columns of their parts.
+
+    Parts beside a text stay, and are a mistake.
+    """
     found = dict(cells)
     for name, maps in study.maps.items():
-        for prefix in (f"parameters.{name}.", f"{name}."):
-            columns = [column for column in found if column.startswith(prefix)]
-            parts = {each.removeprefix(prefix): found.pop(each) for each in columns}
-            parts = {key: raw for key, raw in parts.items() if not _is_empty(raw)}
-            if parts and name not in found:
+        for column in (f"parameters.{name}", name):
+            prefix = f"{column}."
+            names = [each for each in found if each.startswith(prefix)]
+            parts = {n.removeprefix(prefix): found[n] for n in names if not _is_empty(found[n])}
+            if not _is_empty(found.get(column)):
+                continue
+            for each in names:
+                del found[each]
+            if parts:
                 same = (text for text, each in maps.items() if _are_parts(each, parts))
-                found[name] = next(same, str(MapValue(parts)))
+                found[column] = next(same, str(MapValue(parts)))
     return found
 
 
@@ -337,11 +303,18 @@ def _is_part(part: Value, raw: Any) -> bool:
     return raw == format_value(part) or is_same_value(part, raw if number is None else number)
 
 
-def _metrics(row: _Row) -> dict[str, float]:
+def _metrics(row: Row) -> dict[str, float]:
     """Return the numbers in a row by name, those of metrics without their prefix."""
     cells = sorted(row.cells.items(), key=lambda each: each[0].startswith("metrics."))
     numbers = ((name.removeprefix("metrics."), _to_number(raw)) for name, raw in cells)
     return {name: number for name, number in numbers if number is not None}
+
+
+def _cell(row: Row, columns: Sequence[str]) -> tuple[str, Any]:
+    """Return the first of the columns that has a value in a row, and its value."""
+    filled = (column for column in columns if not _is_empty(row.cells.get(column)))
+    column = next(filled, columns[0])
+    return column, row.cells.get(column)
 
 
 def _is_empty(raw: Any) -> bool:
@@ -351,9 +324,11 @@ def _is_empty(raw: Any) -> bool:
 def _to_number(raw: Any) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
         return None
+    if isinstance(raw, str) and not _NUMBER.fullmatch(raw.strip()):
+        return None
     try:
         return float(raw)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
 
 

@@ -141,6 +141,34 @@ def test_a_map_is_one_column_or_its_parts(name: str, text: str) -> None:
     assert not others
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m.csv", "x,x.name,parameters.x,loss\nadam,sgd,,1\nadam,,sgd,1\n,adam,,1"),
+        (
+            "m.jsonl",
+            '{"x": "adam", "parameters": {"x": {"name": "sgd"}}, "loss": 1}\n'
+            '{"x": "adam", "x.name": "sgd", "loss": 1}\n{"x": {"name": "adam"}, "loss": 1}',
+        ),
+    ],
+)
+def test_a_map_in_two_places_is_a_mistake(name: str, text: str) -> None:
+    maps = [{"name": "sgd", "m": 0.9}, {"name": "adam"}]
+    with pytest.raises(StudyError) as raised:
+        of_file(name, text, parameters={"x": {"type": "categorical", "values": maps}})
+    assert len(raised.value.problems) == 2
+    assert " has x in the columns x and " in raised.value.problems[1].message
+
+
+def test_each_row_may_have_its_own_columns() -> None:
+    rows = [ROW, ROW.replace('"loss": 5', '"metrics": {"loss": 4}')]
+    rows.append('{"parameters": ' + ROW.replace(', "loss": 5}', '}, "objective.loss": 3}'))
+    parents, remarks = of_file("t.jsonl", "\n".join(rows))
+    assert [each.objective for each in parents] == [(5,), (4,), (3,)]
+    assert [each.parameters["lr"] for each in parents] == [0.1] * 3
+    assert not remarks
+
+
 def test_decimals_of_a_parquet_file_are_numbers() -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     arrow = pytest.importorskip("pyarrow")
@@ -172,6 +200,7 @@ def test_rows_that_break_a_constraint_on_metrics_do_not_count() -> None:
     )
 
 
+ROW = '{"lr": 0.1, "depth": 2, "batch": 16, "kind": 1, "warm": true, "loss": 5}'
 HEAD = "lr,depth,batch,kind,warm,gamma,loss\n"
 
 
@@ -198,6 +227,36 @@ HEAD = "lr,depth,batch,kind,warm,gamma,loss\n"
         ),
         ("t.csv", f"{HEAD}1,2,16,a,1,0,1,5\n", ["line 2 has 8 values, and the header 7 names"]),
         ("t.csv", "lr,lr\n1,2\n", ["has two columns lr"]),
+        (
+            "t.csv",
+            f"{HEAD[:-1]},parameters.lr,metrics.loss,mem,metrics.mem\n"
+            "0.1,2,16,a,1,0,1,,,,1\n0.1,2,16,a,1,0,1,7,9,2,3\n",
+            [
+                "row 3 has lr in the columns lr and parameters.lr",
+                "row 3 has loss in the columns loss and metrics.loss",
+                "row 3 has mem in the columns mem and metrics.mem",
+            ],
+        ),
+        (
+            "t.csv",
+            f"{HEAD}0.1,2,16,a,1,0,1_0\n0.1,\u0662,16,a,1,0,1\n",
+            [
+                "row 2, column loss: '1_0' is not a number",
+                "row 3, column depth: '\u0662' is not a value of a int",
+            ],
+        ),
+        (
+            "t.jsonl",
+            f"{ROW}\n".replace("0.1", '"0.10"')
+            + f"{ROW}\n".replace("0.1", '"0.1"')
+            + f"{ROW}\n".replace("5", '"5_0"'),
+            [
+                "row 1, column lr: '0.10' is not a value of a float",
+                "row 3, column loss: '5_0' is not a number",
+            ],
+        ),
+        ("t.jsonl", '{"lr": 1, "lr": 2}', ["line 1 is not JSON: lr is there twice"]),
+        ("t.jsonl", '{"x": {"m": 1}, "x.m": 2}', ["row 1 has x.m twice"]),
         ("t.csv", '"\n', ["has no rows"]),
         ("t.jsonl", "{}\n{", ["line 2 is not JSON"]),
         ("t.jsonl", "[1]", ["line 1 is not a JSON object"]),
@@ -210,7 +269,9 @@ def test_mistakes_are_reported_all_at_once(name: str, text: str, problems: list[
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
     Path(name).write_bytes(text.encode(errors="surrogateescape"))
-    Path("study.yaml").write_text(json.dumps(STUDY | {"warm_start": {"from": [name]}}))
+    constraints = ["mem < 9"] if "mem" in text else []
+    blocks = {"warm_start": {"from": [name]}, "constraints": constraints}
+    Path("study.yaml").write_text(json.dumps(STUDY | blocks))
     with pytest.raises(StudyError) as raised:
         plan(load("study.yaml"), "local")
     found = [f"{problem.path} {problem.message}" for problem in raised.value.problems]
