@@ -21,6 +21,7 @@ from cloudtune.confirmation.decision import (
     are_repetitions_equal,
     difference,
     find_leader,
+    open_candidates,
     pair_alpha,
     paired_differences,
 )
@@ -218,6 +219,11 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         for trials in ended
     ]
     deterministic = are_repetitions_equal(reports)
+    least = min(_ended_seeds(result, each) for each in plan.candidates)
+    repeated = least >= MIN_SEEDS
+    decided = not plan.fixed and (deterministic or not open_candidates(plan, values, excluded))
+    is_done = least == len(plan.seeds) or (repeated and decided)
+    reason = result.reason or ("" if is_done else _trial_limit(result, plan))
     candidates = tuple(
         ConfirmedCandidate(
             label=each.label,
@@ -243,9 +249,8 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         searched_on=plan.provider,
         provider=result.provider,
         emulated=result.emulated,
-        complete=result.state == "completed"
-        and (not result.reason or all(_is_repeated(result, each) for each in plan.candidates)),
-        reason=result.reason,
+        complete=result.state == "completed" and (not reason or repeated),
+        reason=reason,
         source_hash=result.source_hash,
         metric=metric,
         goal=plan.goal,
@@ -279,10 +284,16 @@ def _repeats(trial: Trial, candidate: Candidate) -> bool:
     return dict(trial.parameters) == dict(candidate.parameters)
 
 
-def _is_repeated(result: StudyResult, candidate: Candidate) -> bool:
+def _trial_limit(result: StudyResult, plan: Confirmation) -> str:
+    """Return that fewer trials were allowed than planned, if those have run; else nothing."""
+    most, planned = result.study.limits.max_trials, len(plan.candidates) * len(plan.seeds)
+    is_cut = most is not None and most < planned and len(result.trials) >= most
+    return f"max_trials allowed {most} of {planned}" if is_cut else ""
+
+
+def _ended_seeds(result: StudyResult, candidate: Candidate) -> int:
     ended = FINAL_STATES - {"cancelled"}
-    seeds = {t.seed for t in result.trials if t.state in ended and _repeats(t, candidate)}
-    return len(seeds) >= MIN_SEEDS
+    return len({t.seed for t in result.trials if t.state in ended and _repeats(t, candidate)})
 
 
 def _trials_of(result: StudyResult, candidate: Candidate) -> list[Trial]:

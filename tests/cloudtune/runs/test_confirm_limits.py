@@ -14,12 +14,15 @@ from cloudtune.confirmation.analysis import analyze
 from cloudtune.confirmation.choice import decisive
 from cloudtune.reporting.confirmation import describe_confirmation
 from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.runs.lifecycle import create
 
 SCRIPT = """\
 import os
 from cloudtune.trial import params, report
-report(m=params()["x"] + int(os.environ["CLOUDTUNE_SEED"]) % 7 / 10)
+x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
+report(m=x + seed * x % 7 / 2)
 """
+FIXED = ConfirmOptions(seeds=3, fixed=True)
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +86,37 @@ def test_a_confirmation_that_its_budget_ends_decides_if_each_trial_has_two_seeds
         first = describe_confirmation(found)[0]
         assert first[0] == title
         assert "(the cost reached 1 USD)" in first[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "most", "afterwards", "title"),
+    [
+        (FIXED, 3, 3, "Incomplete"),
+        (FIXED, 5, 5, "Incomplete"),
+        (FIXED, 6, 6, "Limit"),
+        (FIXED, 8, 8, "Limit"),
+        (FIXED, 9, 2, ""),
+        (ConfirmOptions(seeds=3), 5, 5, "Incomplete"),
+        (ConfirmOptions(seeds=3), 6, 6, ""),  # a third seed would not decide
+        (ConfirmOptions(seeds=90), 6, 6, "Limit"),
+    ],
+)
+def test_fewer_trials_than_planned_are_a_limit(
+    options: ConfirmOptions,
+    most: int,
+    afterwards: int,
+    title: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    create(plan_confirmation(run, options))
+    call("resume", f"{run}-confirm", "--set", f"limits.max_trials={most}")
+    call("set", f"{run}-confirm", f"limits.max_trials={afterwards}")
+    capsys.readouterr()
+    call("status", f"{run}-confirm")
+    printed = capsys.readouterr().out
+    assert [t for t in ("Incomplete", "Limit") if f"{t}: " in printed] == [title] * bool(title)
+    assert ("max_trials allowed" in printed) == bool(title)
+    call("results", run, "--best")
+    decides = f"run {run}-confirm repeated" in capsys.readouterr().err
+    assert decides == (title != "Incomplete")
