@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
-from cloudtune.planning.table_rows import Row, read_rows
+from cloudtune.planning.table_rows import Row, TrialKey, read_rows, trial_key
 from cloudtune.provider.facts import Parent
 from cloudtune.results.events import TrialState
 from cloudtune.results.objective import objective_values
@@ -65,8 +65,12 @@ _MAX_SHOWN = 8
 """Mistakes, and rows that are left out, that are listed."""
 
 
-def read_results_file(path: Path, study: Study, field: str) -> tuple[list[Parent], list[str]]:
+def read_results_file(
+    path: Path, study: Study, field: str
+) -> tuple[list[tuple[TrialKey | None, Parent]], list[str]]:
     """Return the trials in a file, and what is said about rows and columns that do not count.
+
+    A trial in a table of cloudtune has a key.
 
     Args:
         path: The file.
@@ -186,14 +190,14 @@ class _Table:
             if row.cells.get("state") not in _UNFINISHED and not _is_unfinished_elsewhere(row)
         )
 
-    def parents(self, file: str) -> tuple[list[Parent], list[str]]:
+    def parents(self, file: str) -> tuple[list[tuple[TrialKey | None, Parent]], list[str]]:
         """Return the trials from which a search can learn, and why others are left out."""
         from cloudtune.search.sampling import filter_prior_trials
 
         space, count = Space.from_study(self._study), len(self._study.objectives)
         constraints = outcome_constraints(self._study)
         needed = {name for each in constraints for name in each.metrics}
-        parents: list[tuple[float, Parent]] = []
+        parents: list[tuple[float, TrialKey | None, Parent]] = []
         left_out = [
             f"row {row.number} has the state {row.cells['state']}"
             for row in self._rows
@@ -223,8 +227,9 @@ class _Table:
                 given = ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
                 left_out.append(f"row {row.number} is not in the search space ({given})")
             else:
-                parents.append((_to_number(row.cells.get("resource")) or 0.0, parent))
-        most = max((amount for amount, _ in parents), default=0.0)
+                amount = _to_number(row.cells.get("resource")) or 0.0
+                parents.append((amount, _key(row, values), parent))
+        most = max((amount for amount, *_ in parents), default=0.0)
         notes: list[str] = []
         if left_out:
             rest = len(left_out) - _MAX_SHOWN
@@ -240,7 +245,7 @@ class _Table:
         if unknown:
             names = ", ".join(unknown[:_MAX_SHOWN])
             notes.append(f"{file}: columns that the study does not have: {names}")
-        return [parent for amount, parent in parents if amount == most], notes
+        return [(key, parent) for amount, key, parent in parents if amount == most], notes
 
     def _value(self, name: str, raw: Any) -> Value | None:
         if _is_empty(raw):
@@ -308,6 +313,13 @@ def _metrics(row: Row) -> dict[str, float]:
     cells = sorted(row.cells.items(), key=lambda each: each[0].startswith("metrics."))
     numbers = ((name.removeprefix("metrics."), _to_number(raw)) for name, raw in cells)
     return {name: number for name, number in numbers if number is not None}
+
+
+def _key(row: Row, values: Mapping[str, Value]) -> TrialKey | None:
+    run, provider, number = (row.cells.get(name) for name in ("run", "provider", "number"))
+    if any(map(_is_empty, (run, provider, number))):
+        return None
+    return trial_key(run, provider, number, values)
 
 
 def _cell(row: Row, columns: Sequence[str]) -> tuple[str, Any]:

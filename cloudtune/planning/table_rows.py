@@ -15,6 +15,16 @@ from cloudtune.errors import import_extra
 from cloudtune.study.quantities import format_count
 from cloudtune.study.regular_files import open_regular
 
+TrialKey = tuple[object, ...]
+"""What tells a trial of the ledger from all others, also in a table."""
+
+
+def trial_key(
+    run: object, provider: object, number: object, parameters: Mapping[str, object]
+) -> TrialKey:
+    """Return the key of a trial; with its parameters, since a table may mean another run."""
+    return str(run), str(provider), str(number), frozenset(parameters.items())
+
 
 class Row(NamedTuple):
     """A row of a table."""

@@ -330,6 +330,35 @@ def test_a_run_after_another_learns_from_it() -> None:
     assert str(failed).startswith("--after absent: run 'absent' not found")
 
 
+def test_a_trial_in_several_sources_counts_once() -> None:
+    study = STUDY | {"limits": {"max_trials": 3}, "strategy": {"name": "random", "seed": 2}}
+    run = lifecycle.create([plan(Study.model_validate(study), "local")]).id
+    lifecycle.execute(run)
+    call("results", run, "-o", "r.csv")
+    call("results", run, "-o", "r.jsonl")
+    Path("link.csv").symlink_to("r.csv")
+    Path("hand.csv").write_text(f"{HEAD}0.1,2,16,1,1,,5\n0.1,2,16,1,1,,5\n")
+
+    def read(*sources: str) -> tuple[int, list[str]]:
+        blocks = {"warm_start": {"from": [*sources]}}
+        parents, _, remarks = read_parents(Study.model_validate(study | blocks), "local", Path())
+        return len(parents), remarks
+
+    count = read(run)[0]
+    assert count > 1
+    once = f"{count} trials are in"
+    for sources, said in (
+        ((run[:5], run), f"{run} is the same as {run[:5]}, and counts once"),
+        (("r.csv", "./r.csv"), "./r.csv is the same as r.csv, and counts once"),
+        (("r.csv", "link.csv"), "link.csv is the same as r.csv, and counts once"),
+        (("r.csv", run), f"{run}: {once} r.csv, too, and count once"),
+        ((run, "r.jsonl"), f"r.jsonl: {once} {run}, too, and count once"),
+        (("r.jsonl", "r.csv"), f"r.csv: {once} r.jsonl, too, and count once"),
+    ):
+        assert read(*sources) == (count, [said])
+    assert read("hand.csv")[0] == 2  # two trials by hand, of one setting
+
+
 def test_a_table_without_the_metric_of_a_constraint_says_so() -> None:
     study = STUDY | {
         "constraints": ["memory <= 4"],
