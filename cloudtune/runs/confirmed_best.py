@@ -43,7 +43,8 @@ def _decide(
     complete = [
         each
         for each in confirmations
-        if each.complete and not each.is_ablation and each.searched_on in counted
+        if each.complete and (each.none_keeps or not each.is_ablation)
+        if each.searched_on in counted
     ]
     if not complete:
         return jobs
