@@ -93,13 +93,28 @@ def problems(path: Path) -> tuple[str, ...]:
             for name, types in kinds.items()
             if not isinstance(item.get(name), types) or (name == "answer" and name not in item)
         ]
+        if not (is_map(item.get("answer")) or is_unanswered(item)):
+            found.append(f"call {number}: its answer is no object: {str(item['answer'])[:100]!r}")
     return tuple(found)
+
+
+def is_unanswered(item: Mapping[str, Any]) -> bool:
+    """Return whether a call has no answer to compare: none was recorded, or it is a file."""
+    answer = item.get("answer")
+    is_file = str(item.get("operation")).startswith("Blob ") and not is_map(answer)
+    return answer in (None, "null") or _is_left_out(answer) or is_file
+
+
+def unanswered(path: Path) -> list[str]:
+    """Return the operations of a recording whose answers were not recorded."""
+    calls = json.loads(path.read_text("utf-8"))["sequence"]
+    return [*dict.fromkeys(item["operation"] for item in calls if is_unanswered(item))]
 
 
 def read(path: Path) -> dict[str, Any]:
     """Return a recording; calls without a request or a status get an empty one and 200.
 
-    An answer that is empty or a text, such as a file, is empty and has ``is_compared`` false.
+    An answer that was not recorded, or is a file, is empty and has ``is_compared`` false.
     """
     recording: dict[str, Any] = json.loads(path.read_text("utf-8"))
     for item in recording["sequence"]:

@@ -85,7 +85,7 @@ def impossible(recording: Mapping[str, Any]) -> list[str]:
         for operation, answer in job.answers:
             rules += [f"{operation}: {each}" for each in _of_answer(answer)]
         found |= dict.fromkeys(rules)
-    return [*found, *_too_late(recording), *_trials(recording)]
+    return [*found, *_too_late(recording), *_unordered(recording), *_trials(recording)]
 
 
 def uncompared(recording: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -243,6 +243,16 @@ def _too_late(recording: Mapping[str, Any]) -> Iterator[str]:
             is_now = _DELETION in path or (path == ".createTime" and operation.startswith("Create"))
             if each and is_now and each < (latest - 4 * _ROUNDED if is_known else begin):
                 yield f"{operation} {path}: {value} is before the call, which was about {latest}"
+
+
+def _unordered(recording: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the calls that were earlier than those before them; the times are whole seconds."""
+    latest = 0.0
+    for number, item in enumerate(recording["sequence"], 1):
+        seconds = item.get("seconds_after_first")
+        if seconds is not None and seconds < latest - _ROUNDED.total_seconds():
+            yield f"{item['operation']}: call {number} is earlier than a call before it"
+        latest = max(latest, seconds or 0.0)
 
 
 def _day(recording: Mapping[str, Any]) -> tuple[datetime, datetime]:

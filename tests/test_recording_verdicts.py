@@ -83,6 +83,23 @@ def measured(status: str) -> dict[str, Any]:
     return recording("sagemaker", call("BatchGetMetrics", answer, request=request))
 
 
+SWEEP = "azure/sweep_submit_minimal.json"
+LABELS = "azure/command_job_dependency_label_resolution.json"
+
+
+def calls_of(name: str, *numbers: int) -> dict[str, Any]:
+    """Return some of the calls of a recording."""
+    known: dict[str, Any] = json.loads((OWN / name).read_text("utf-8"))
+    return {**known, "sequence": [known["sequence"][number] for number in numbers]}
+
+
+def swept(more: dict[str, Any]) -> dict[str, Any]:
+    """Return the recording of a sweep that was created before, with more properties."""
+    known = calls_of(SWEEP, -1)
+    known["sequence"][0]["answer"]["properties"] |= more
+    return known
+
+
 CALLS = "sagemaker/texts_calls_refused.json"
 REFUSED = "vertex/texts_create_refused.json"
 TUNED = "vertex/custodian_vertexai_hp_tuning_job_query.json"
@@ -199,7 +216,18 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "empty": (recording("vertex"), "sequence is missing, empty or no list"),
     "no-date": ({**recording("vertex", call("x", {})), "date": None}, "date is missing"),
     "no-answer": (recording("ibm", {"operation": "x"}), "call 1: answer is missing"),
-    "no-content": (recording("sagemaker", call("ListTrainingJobs", None)), ""),
+    "named-no-content": (
+        recording("sagemaker", call("ListTrainingJobs", None)),
+        "named-no-content: ListTrainingJobs: their answers were not recorded",
+    ),
+    "a-text-answer": (
+        recording("vertex", call("ListCustomJobs", "<html>502", request=LIST)),
+        "call 1: its answer is no object: '<html>502'",
+    ),
+    "a-list-answer": (
+        recording("ibm", call("GetDeploymentJob", [1, 2])),
+        "call 1: its answer is no object: '[1, 2]'",
+    ),
     "no-operation": (recording("ibm", {"answer": {}}), "call 1: operation is missing"),
     "other-service": (recording("mars", call("x", {})), "mars"),
     "sagemaker-operation": (
@@ -400,6 +428,18 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         "its answers are malformed",
     ),
     "azure": (recording("azure", call("x", {})), "azure: malformed: KeyError('url')"),
+    "azure-middle": (calls_of(SWEEP, -1), ""),
+    "azure-milk": (swept({"milk": 1}), "GET jobs/{id} Sweep .properties.milk: missing"),
+    "azure-order": (calls_of(SWEEP, 3, 2), "PUT jobs/{id} Sweep: status 200, not 201"),
+    "azure-time": (calls_of(SWEEP, 2, 1), "call 2 is earlier than a call before it"),
+    "named-azure-cancel": (
+        calls_of(LABELS, -3),
+        "named-azure-cancel: POST jobs/{id}/cancel: the recording describes nothing of this name",
+    ),
+    "named-azure-local": (
+        calls_of("azure/command_job_local.json", -2),
+        "GET jobs/{id} Command: a kind of compute that the emulator does not have",
+    ),
 }
 """Files, each with what the replay says of it; nothing if it finds no difference.
 

@@ -45,6 +45,8 @@ def test_the_numbers_and_times_of_a_recording_are_possible(
         named = recorded_numbers.uncompared(recording) | recorded.skipped(recording)
     except recorded.MALFORMED as error:
         pytest.fail(f"{file.stem}: malformed: {error!r}")
+    if calls := recorded.unanswered(file):
+        named["their answers were not recorded"] = calls
     for reason, fields in named.items():
         record_property(recorded.NOT_COMPARED, f"{file.stem}: {', '.join(fields)}: {reason}")
     assert not found, "\n".join(found)
