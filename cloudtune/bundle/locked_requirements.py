@@ -11,10 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cloudtune.errors import LockError
 from cloudtune.study.regular_files import read_regular
+
+if TYPE_CHECKING:
+    from cloudtune.bundle.script_header import Header
 
 CONVERTED = "cloudtune-requirements.txt"
 """The file in the copy of the source that pip reads instead of a lock or a script."""
@@ -36,6 +39,8 @@ class Requirements(NamedTuple):
     text: str
     floating: tuple[str, ...]
     """Those of which each trial may get another version."""
+    unchecked: str = ""
+    """Why it is unknown whether the lock is of what its project requires now."""
 
 
 def is_converted(name: str | None) -> bool:
@@ -85,19 +90,21 @@ def read_requirements(source: Path, name: str, locked: str = "") -> Requirements
     if name.endswith(".py"):
         from cloudtune.bundle.script_header import read_header
 
-        dependencies = read_header(text, name).dependencies
+        header = read_header(text, name)
+        dependencies = header.dependencies
         if is_unlocked(source, name):
             floating = _floating(dependencies, "what {} needs")
             return Requirements(_join(dependencies), tuple(floating))
         lock = Path(f"{name}.lock")
         text = read_regular(source / lock, _MAX_BYTES).decode("utf-8")
-        return Requirements(_join(_read_lock(text, lock.name, dependencies)), ())
+        return Requirements(_join(_read_lock(text, lock.name, header)), ())
     if not is_converted(name):
         return Requirements(text, tuple(_floating(text.splitlines())))
     lines = _read_lock(text, Path(name).name)
+    unchecked = ""
     if Path(name).name == "uv.lock":
-        _check_project(source / Path(name).parent, text)
-    return Requirements(_join(lines), ())
+        unchecked = _check_project(source / Path(name).parent, text)
+    return Requirements(_join(lines), (), unchecked)
 
 
 def write_requirements(source: Path, name: str | None, locked: str = "") -> None:
@@ -112,16 +119,16 @@ def write_requirements(source: Path, name: str | None, locked: str = "") -> None
         (source / CONVERTED).write_text(text, "utf-8")
 
 
-def _read_lock(text: str, file: str, dependencies: Iterable[str] | None = None) -> list[str]:
-    """Return the requirements in a lock; with dependencies, only if it is a lock of them."""
+def _read_lock(text: str, file: str, header: Header | None = None) -> list[str]:
+    """Return the requirements in a lock; with a script's header, only if it is a lock of it."""
     import tomllib
 
     try:
         document = tomllib.loads(text)
-        if dependencies is not None:
+        if header is not None:
             from cloudtune.bundle.stale_locks import script_changes
 
-            if changes := script_changes(dependencies, document):
+            if changes := script_changes(header.dependencies, header.uv, document):
                 raise _stale(file, "its script", changes)
         return _pylock(document) if "lock-version" in document else _uv_lock(document, file)
     except tomllib.TOMLDecodeError as error:
@@ -130,14 +137,18 @@ def _read_lock(text: str, file: str, dependencies: Iterable[str] | None = None) 
         raise LockError(f"{file} is not a lock that cloudtune can read ({error!r})") from error
 
 
-def _check_project(folder: Path, lock: str) -> None:
-    """Check that a lock of uv has all that the project next to it requires now."""
+def _check_project(folder: Path, lock: str) -> str:
+    """Check that a lock of uv has all that the project next to it requires now.
+
+    Returns:
+        Why that is unknown; empty if it is known.
+    """
     import tomllib
 
-    from cloudtune.bundle.stale_locks import project_changes
+    from cloudtune.bundle.stale_locks import computed_dependencies, project_changes
 
     if not (folder / "pyproject.toml").is_file():
-        return
+        return ""
     try:
         document = tomllib.loads(read_regular(folder / "pyproject.toml", _MAX_BYTES).decode())
         changes = project_changes(document, tomllib.loads(lock))
@@ -145,6 +156,8 @@ def _check_project(folder: Path, lock: str) -> None:
         raise LockError(f"pyproject.toml: its dependencies cannot be read ({error})") from error
     if changes:
         raise _stale("uv.lock", "pyproject.toml", changes)
+    computed = " and ".join(computed_dependencies(document))
+    return f"pyproject.toml leaves its {computed} to its build backend" if computed else ""
 
 
 def _stale(lock: str, of: str, changes: Iterable[str]) -> LockError:

@@ -27,6 +27,8 @@ class Header(NamedTuple):
     dependencies: list[str]
     requires_python: str
     """A range of versions; empty if there is none."""
+    uv: dict[str, Any]
+    """The table ``tool.uv``."""
 
 
 def read_header(text: str, name: str) -> Header:
@@ -61,7 +63,11 @@ def read_header(text: str, name: str) -> Header:
             f"the header of {name} has {', '.join(map(repr, options))}, which is not a package: "
             "PEP 723 allows names of packages with versions"
         )
-    return Header(lines, str(header.get("requires-python", "")))
+    try:
+        uv: Any = header.get("tool", {}).get("uv", {})
+        return Header(lines, str(header.get("requires-python", "")), dict(uv))
+    except (AttributeError, TypeError, ValueError):
+        raise LockError(f"tool.uv in the header of {name} must be a table") from None
 
 
 def lock_with_uv(script: Path) -> str:

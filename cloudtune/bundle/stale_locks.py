@@ -31,6 +31,14 @@ _ENVIRONMENTS = tuple(
 """Where two markers are compared, since uv writes them in its own form."""
 
 
+_KINDS = {
+    "url": "url",
+    "git": "git",
+    **dict.fromkeys(("path", "workspace", "directory", "editable", "virtual"), "a folder or file"),
+}
+_PREFIXES = {"git+": "git", "file:": "a folder or file"}
+
+
 class _Need(NamedTuple):
     """A requirement, so that two are equal if they mean the same."""
 
@@ -51,21 +59,19 @@ def project_changes(pyproject: Json, lock: Json) -> list[str]:
     Raises:
         ValueError: If a dependency is invalid; other exceptions if the documents are malformed.
     """
+    tools: Json = pyproject.get("tool") or {}
+    uv: Json = tools.get("uv") or {}
+    changes = _manifest_changes(uv, lock)
     project: Json = pyproject.get("project") or {}
     name = canonicalize_name(str(project.get("name", "")))
     packages: Sequence[Json] = lock.get("package", ())
     root = next((each for each in packages if canonicalize_name(each["name"]) == name), None)
     if not project:
-        return []
+        return changes
     if root is None:
         return [f"it has no project {name}"]
-    tools: Json = pyproject.get("tool") or {}
-    uv: Json = tools.get("uv") or {}
-    own: Json = uv.get("sources") or {}
-    sources = {canonicalize_name(each) for each in own}
     metadata: Json = root.get("metadata") or {}
-    changes: list[str] = []
-    if not {"dependencies", "optional-dependencies"} & {*project.get("dynamic", ())}:
+    if not computed_dependencies(pyproject):
         optional: Mapping[str, list[str]] = project.get("optional-dependencies") or {}
         now = [*_parsed(project.get("dependencies", ()))]
         for extra, lines in optional.items():
@@ -76,35 +82,60 @@ def project_changes(pyproject: Json, lock: Json) -> list[str]:
             changes += [e.name for e in needed if canonicalize_name(e.name) not in known]
         else:
             locked = metadata.get("requires-dist", ())
-            changes += _changes(now, locked, sources, ["", *optional])
+            changes += _changes(now, locked, uv, ["", *optional]) or _moved(now, locked, uv)
     groups: Json = pyproject.get("dependency-groups") or {}
     development: Json = metadata.get("requires-dev") or {}
     for group in {**groups, **development}:
         lines = [*_group_lines(groups, group)]
         lines += uv.get("dev-dependencies", ()) if group == "dev" else ()
-        changes += _changes([*_parsed(lines)], development.get(group, ()), sources, [""])
+        now, locked = [*_parsed(lines)], development.get(group, ())
+        changes += _changes(now, locked, uv, [""]) or _moved(now, locked, uv)
     return list(dict.fromkeys(changes))
 
 
-def script_changes(dependencies: Iterable[str], lock: Json) -> list[str]:
-    """Return how the header of a script differs from its lock; arguments as `project_changes`.
+def computed_dependencies(pyproject: Json) -> list[str]:
+    """Return the fields with dependencies that the project's backend computes."""
+    project: Json = pyproject.get("project") or {}
+    fields = ("dependencies", "optional-dependencies")
+    return [each for each in fields if each in project.get("dynamic", ())]
+
+
+def script_changes(dependencies: Iterable[str], uv: Json, lock: Json) -> list[str]:
+    """Return how the header of a script differs from its lock.
+
+    Args:
+        dependencies: Its dependencies.
+        uv: Its table ``tool.uv``.
+        lock: The lock.
 
     Raises:
-        ValueError: If a dependency is invalid; other exceptions if the lock is malformed.
+        ValueError: If a dependency is invalid; other exceptions if the documents are malformed.
     """
     manifest: Json = lock.get("manifest") or {}
-    return _changes([*_parsed(dependencies)], manifest.get("requirements", ()), set(), [""])
+    now, locked = [*_parsed(dependencies)], manifest.get("requirements", ())
+    changes = _changes(now, locked, uv, [""]) or _moved(now, locked, uv)
+    return [*changes, *_manifest_changes(uv, lock)]
+
+
+def _manifest_changes(uv: Json, lock: Json) -> list[str]:
+    """Return the constraints and overrides that have changed."""
+    manifest: Json = lock.get("manifest") or {}
+    changes: list[str] = []
+    for field, key in (
+        ("constraint-dependencies", "constraints"),
+        ("override-dependencies", "overrides"),
+    ):
+        now = [*_parsed(uv.get(field, ()))]
+        changes += [f"{field}: {each}" for each in _changes(now, manifest.get(key, ()), uv, [""])]
+    return changes
 
 
 def _changes(
-    now: Sequence[Requirement],
-    locked: Iterable[Json],
-    sources: Collection[str],
-    extras: Sequence[str],
+    now: Sequence[Requirement], locked: Iterable[Json], uv: Json, extras: Sequence[str]
 ) -> list[str]:
     before = [*map(_locked_requirement, locked)]
     linked = {canonicalize_name(each.name) for each in [*now, *before] if each.url}
-    free = {*sources, *linked}
+    free = {*_sources(uv), *linked}
     texts: list[dict[_Need, str]] = [{}, {}]
     for requirements, known in zip((now, before), texts, strict=True):
         for each in requirements:
@@ -115,6 +146,51 @@ def _changes(
         f"{name}: {_sides(name, new) or 'nothing'}, locked {_sides(name, old) or 'nothing'}"
         for name in changed
     ]
+
+
+def _moved(now: Iterable[Requirement], locked: Iterable[Json], uv: Json) -> list[str]:
+    """Return which requirements come from another place than their lock says."""
+    sources = _sources(uv)
+    addresses: dict[str, list[Json]] = {}
+    for each in now:
+        own = [{"url": each.url}] if each.url else []
+        addresses.setdefault(canonicalize_name(each.name), []).extend(own)
+    before: dict[str, list[Json]] = {}
+    for entry in locked:
+        before.setdefault(canonicalize_name(entry["name"]), []).append(entry)
+    texts: list[str] = []
+    for name in addresses.keys() & before.keys():
+        entries = [*addresses[name], *sources.get(name, ())]
+        always = [each for each in entries if not each.keys() & {"marker", "extra", "group"}]
+        places, was = _places(entries), _places(before[name])
+        if not _places(always) <= was <= places:
+            texts.append(f"{name}: {_from(places)}, locked {_from(was)}")
+    return sorted(texts)
+
+
+def _sources(uv: Json) -> dict[str, list[Json]]:
+    own: Json = uv.get("sources") or {}
+    return {
+        canonicalize_name(name): [*entry] if isinstance(entry, list) else [entry]
+        for name, entry in own.items()
+    }
+
+
+def _places(entries: Iterable[Json]) -> set[str]:
+    """Return where a package comes from if not from an index: an address, or the kind of place."""
+    places: set[str] = set()
+    for entry in entries:
+        kind = next((_KINDS[key] for key in entry if key in _KINDS), None)
+        address = str(entry.get("url", ""))
+        if kind == "url":
+            kind = next((k for p, k in _PREFIXES.items() if address.startswith(p)), kind)
+        if kind:
+            places.add(address.partition("#")[0] if kind == "url" else kind)
+    return places
+
+
+def _from(places: Iterable[str]) -> str:
+    return f"from {' and '.join(sorted(places)) or 'an index'}"
 
 
 def _sides(name: str, texts: Mapping[_Need, str]) -> str:

@@ -59,7 +59,8 @@ def read_pins(study: Study, source: Path | None, locked: str) -> dict[str, Any]:
         problem = f"{name} must be converted, and the code is at the service already: put a"
         return {"lock_problem": f"{problem} requirements file there" if is_converted(name) else ""}
     try:
-        return {"floating": read_requirements(source, name, locked).floating}
+        found = read_requirements(source, name, locked)
+        return {"floating": found.floating, "lock_unchecked": found.unchecked}
     except LockError as error:
         return {"lock_problem": str(error)}
     except (OSError, UnicodeDecodeError):  # an absent file is a finding of its own

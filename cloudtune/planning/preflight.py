@@ -169,6 +169,9 @@ def check_lookup(study: Study, provider: str, facts: Facts) -> Iterator[Finding 
 
 def _check_locked(requirements: str, facts: Facts) -> Iterator[Note]:
     """Yield which packages are not always the same."""
+    if facts.lock_unchecked:
+        text = f"unknown whether {requirements} is of what its project requires now"
+        yield Note("trial.requirements", f"{text}: {facts.lock_unchecked}; `uv lock --check` tells")
     keep = f"uv lock --script {shlex.quote(requirements)}"
     if facts.locked:
         packages = [each for each in facts.locked.splitlines() if not each.startswith("--")]

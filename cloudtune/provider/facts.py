@@ -167,6 +167,8 @@ class Facts:
     empty if the source has a lock."""
     unlocked: str = ""
     """Why uv has not locked the header of a script."""
+    lock_unchecked: str = ""
+    """Why it is unknown whether the lock is of what its project requires now."""
     lock_problem: str = ""
     """Why the requirements cannot be converted to what pip reads."""
     emulated: bool = False

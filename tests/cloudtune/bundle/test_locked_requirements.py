@@ -30,7 +30,7 @@ from tests.cloudtune.bundle.locks import (
 
 
 def test_a_lock_of_uv_has_what_its_project_needs_on_each_system(tmp_path: Path) -> None:
-    text, floating = read_requirements(write(tmp_path, uv__lock=UV_LOCK), "uv.lock")
+    text, floating, _ = read_requirements(write(tmp_path, uv__lock=UV_LOCK), "uv.lock")
     assert floating == ()
     assert text.splitlines()[:2] == [
         "--extra-index-url https://main.example/simple",
@@ -89,7 +89,7 @@ def test_a_version_of_the_lock_of_a_script_is_for_its_pythons(tmp_path: Path) ->
 )
 def test_what_floats_is_named(tmp_path: Path, text: str, floating: tuple[str, ...]) -> None:
     write(tmp_path, requirements__txt=text)
-    assert read_requirements(tmp_path, "requirements.txt") == (text, floating)
+    assert read_requirements(tmp_path, "requirements.txt")[:2] == (text, floating)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,10 @@ sources = { own = { git = "https://x/own" } }
 """
 
 
+CONSTRAINED = "constraint-dependencies: deep: "
+PLACES = "plain: from "
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -190,6 +194,18 @@ sources = { own = { git = "https://x/own" } }
         (('"Proj"', '"other"'), "it has no project other"),
         (('"Plain<', '"!", "Plain<'), "its dependencies cannot be read"),
         (('["old"]', "3"), "its dependencies cannot be read"),
+        (("[tool.uv]", "[tool.uv]\nconstraint-dependencies = ['Deep>1,<9']"), ""),
+        (("[tool.uv]", "[tool.uv]\nconstraint-dependencies = []"), CONSTRAINED + "nothing"),
+        (("[tool.uv]", "[tool.uv]\nconstraint-dependencies = ['deep<8']"), CONSTRAINED + "deep<8"),
+        (
+            ("[tool.uv]", "[tool.uv]\noverride-dependencies = ['deep==2']"),
+            "override-dependencies: deep: deep==2, locked nothing",
+        ),
+        (("{ own =", "{ Plain = { url = 'https://x/p.whl' }, own ="), PLACES + "https://x/p.whl"),
+        (("{ own =", "{ plain = [{ path = 'p', marker = '1 > 2' }], own ="), ""),
+        (("{ own =", "{ unused = { url = 'https://x/p.whl' }, own ="), ""),
+        (("{ git = ", "{ url = "), "own: from https://x/own, locked from git"),
+        (("sources =", "other ="), "own: from an index, locked from git"),
         (('name = "Proj"', 'name = "proj"\ndynamic = ["dependencies"]'), ""),
     ],
 )
@@ -197,6 +213,8 @@ def test_a_lock_of_uv_that_is_not_of_what_its_project_requires_now_is_refused(
     tmp_path: Path, change: tuple[str, str], problem: str
 ) -> None:
     lock = UV_LOCK.replace("[package.dev-dependencies]", f"{METADATA}\n[package.dev-dependencies]")
+    if "constraint-dependencies" in change[1]:
+        lock += '\n[manifest]\nconstraints = [{ name = "deep", specifier = ">1,<9" }]\n'
     write(tmp_path, uv__lock=lock, pyproject__toml=PROJECT.replace(*change))
     if problem:
         with pytest.raises(LockError, match=problem):
@@ -265,6 +283,13 @@ def test_a_lock_does_not_float_and_the_plan_says_what_cannot_be_read(folder: Pat
     assert "floats" not in json.dumps([note.text for note in fixed.notes])
     here = plan(study("train.py"), "local", base=folder)
     assert "floats" not in json.dumps([note.text for note in here.notes])
+    project = "[project]\nname = 'proj'\ndynamic = ['dependencies']"
+    write(folder, pyproject__toml=project)
+    notes = plan(study("uv.lock"), "slurm", base=folder, emulated=True).notes
+    assert [note.text for note in notes if note.path == "trial.requirements"][:1] == [
+        "unknown whether uv.lock is of what its project requires now: pyproject.toml leaves its "
+        "dependencies to its build backend; `uv lock --check` tells"
+    ]
     write(folder, uv__lock="version = 9")
     broken = plan(study("uv.lock"), "slurm", base=folder, emulated=True)
     (finding,) = [each for each in broken.findings if each.path == "trial.requirements"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune.bundle.locked_requirements import CONVERTED, read_requirements
+from cloudtune.errors import LockError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning.planner import plan, plan_run
 from cloudtune.planning.serialization import read_plan_file, write_plan_file
@@ -114,9 +115,14 @@ def test_a_lock_next_to_the_script_is_used_if_it_is_of_its_header(folder: Path, 
     (refused,) = [f for f in plan(STUDY, "ray", base=folder).findings if "lock" in f.reason]
     assert (refused.kind, refused.path) == ("refused", "trial.requirements")
     changed = "plain: plain>=2, locked plain>=1"
-    assert refused.reason == (
-        f"train.py.lock is not of what its script requires now ({changed}): lock again"
-    )
+    stale = "train.py.lock is not of what its script requires now ({}): lock again"
+    assert refused.reason == stale.format(changed)
+    tool = "# [tool.uv]\n# constraint-dependencies = ['plain<3']\n# ///\n"
+    write(folder, train__py=tool.join(PLAIN_HEADER.rsplit("# ///\n", 1)))
+    with pytest.raises(LockError) as raised:
+        read_requirements(folder, "train.py")
+    changed = "constraint-dependencies: plain: plain<3, locked nothing"
+    assert str(raised.value) == stale.format(changed)
 
 
 @pytest.mark.parametrize(
