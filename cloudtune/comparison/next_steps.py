@@ -130,7 +130,8 @@ def _continue_search(
     limit = job.study.limits.max_trials
     if limit is None or len(job.trials) < limit:
         return  # another limit ended it, which the job's reason names
-    doubled = f"limits.max_trials={2 * limit}"
+    ran = limit if len(job.trials) < 2 * limit else len(job.trials)  # of a limit that was lowered
+    doubled = f"limits.max_trials={2 * ran}"
     if job.mode == "driven":
         command = shlex.join(["cloudtune", "resume", job.run, "--set", doubled])
         yield NextStep(f"to continue the search, {why}", command)

@@ -43,8 +43,10 @@ class ObjectiveOverview:
     best_trial: int
     best_run: str
     first: float
-    """The value of the first trial of that run that counts."""
+    """The value of the first trial of that run that measured it."""
     first_trial: int
+    first_breaks: bool
+    """Whether that trial breaks a constraint, so that it could not be the best."""
     median: float
     """Of all trials that count."""
     default: float | None
@@ -189,7 +191,7 @@ def _objective(
         job = better(tops, key=lambda pair: pair[0])[1]
     points = best_so_far(job, index, goal)
     counted = eligible_trials(job.trials)
-    first = min(counted, key=lambda trial: trial.number)
+    first = min(eligible_trials(job.trials, may_break=True), key=lambda trial: trial.number)
     top = better(_values(job, index))
     at_top = min((t for t in counted if _value(t, index) == top), key=lambda trial: trial.number)
     default = next((trial for trial in trials if _is_default(trial, defaults)), None)
@@ -202,6 +204,7 @@ def _objective(
         best_run=job.run,
         first=_value(first, index),
         first_trial=first.number,
+        first_breaks=bool(first.broken),
         median=middle,
         default=_value(default, index) if default else None,
         default_trial=default.number if default else None,

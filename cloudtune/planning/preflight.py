@@ -319,7 +319,8 @@ def _parents_note(study: Study, parents: Sequence[Parent]) -> Note:
         if names
     ]
     reason = "; ".join(reasons) or "the others have values that this study does not have"
-    return Note("warm_start", f"{text}; the search learns only from them: {reason}", "warning")
+    learns = "the search learns only from them" if known else "the search learns from none"
+    return Note("warm_start", f"{text}; {learns}: {reason}", "warning")
 
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:

@@ -112,5 +112,5 @@ class TestAttach(AttachContract):
         other = WARM.replace("RUN", command.job()["run"]).replace("layers", "depth")
         study.write_text(other.replace("kind: transfer", "kind: same"), "utf-8")
         output = command("plan", "warm.yaml", "--on", "vertex")
-        assert "0 of 2 earlier trials fit this space" in output
-        assert "only they have layers; they lack depth" in output
+        none = "0 of 2 earlier trials fit this space; the search learns from none: "
+        assert f"{none}only they have layers; they lack depth" in output

@@ -31,15 +31,16 @@ def continuation_hints(result: StudyResult) -> list[str]:
 
     if job_state(result) not in {"completed", "failed"} or result.mode == "managed":
         return []
-    if changed_since(result.changes or (), result.ended):
-        return [f"its limits have changed since it ended; to go on: cloudtune resume {result.run}"]
     counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
+    most, limits = expected_trials(result.study), result.study.limits
+    may_go_on = most is None or counted < most
+    if changed_since(result.changes or (), result.ended) and may_go_on:
+        return [f"its limits have changed since it ended; to go on: cloudtune resume {result.run}"]
     limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
     build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"
-    most, limits = expected_trials(result.study), result.study.limits
     more = _resume(result, limit, "VALUE") if limit else ""
     if not limit and most is not None and limits.max_trials == most:
-        more = _resume(result, "limits.max_trials", str(2 * most))
+        more = _resume(result, "limits.max_trials", str(2 * max(most, counted)))
     tolerant = resume_past_failures(result)
     if tolerant or all_failed(result):
         return _hints_after_failures(result, tolerant or more)
@@ -51,9 +52,10 @@ def continuation_hints(result: StudyResult) -> list[str]:
         return [f"to go on: {more}", build]
     if result.reason or most is None or counted < most:
         return [result.reason or "the search is complete", build]
+    ran = max(most, counted)
     if more:
-        return [f"all {format_count(most, 'trial')} have run", f"to run more: {more}", build]
-    return [f"all {format_count(most, 'assignment')} have run", build]
+        return [f"all {format_count(ran, 'trial')} have run", f"to run more: {more}", build]
+    return [f"all {format_count(ran, 'assignment')} have run", build]
 
 
 def all_failed(result: StudyResult) -> bool:
@@ -100,7 +102,7 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     open_ = {"running", "waiting"} | ({"cancelled"} if result.mode == "driven" else set[str]())
     ended = sum(trial.state not in open_ for trial in result.trials)
     most = expected_trials(result.study)
-    progress = f"{ended} of {most}" if most else f"{ended}"
+    progress = f"{ended} of {most}" if most and ended <= most else f"{ended}"
     reason = f": {result.reason}" if result.reason else ""
     lines = [f"{result.provider}: {state}, {progress} trials ended{reason}"]
     if result.confirmation and (found := analyze(result)):

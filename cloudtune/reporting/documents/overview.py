@@ -185,6 +185,8 @@ def _gain(each: ObjectiveOverview) -> str:
     if each.trials == 1 and each.best_trial == each.first_trial:
         return "There is only one trial, so there is nothing to gain over."
     parts = [_difference(each, name, value) for name, value, _ in _references(each)]
+    if each.first_breaks:
+        parts[0] = f"{parts[0][:-1]}, which breaks a constraint)"
     first = "" if each.best_trial != each.first_trial else "the first trial is the best; "
     sentence = f"{first}{join_words(parts)}."
     return sentence[0].upper() + sentence[1:]

@@ -51,6 +51,18 @@ def test_a_complete_run() -> None:
     assert hint not in more
 
 
+def test_a_run_whose_limit_was_lowered_after_it_has_ended() -> None:
+    start("print('loss=0.5')\n", limits={"max_trials": 5})
+    run = json.loads(call("status", "--json"))[0]["run"]
+    call("set", run, "limits.max_trials=2")
+    for words in (("status", run), ("resume", run)):
+        output = call(*words)
+        assert "5 of 2" not in output
+        assert "its limits have changed" not in output
+        assert f"to run more: cloudtune resume {run} --set limits.max_trials=10" in output
+    assert "limits.max_trials=10" in call("report", run, "--as", "text")
+
+
 def test_a_complete_grid() -> None:
     start(
         "print('loss=0.5')\n",

@@ -48,6 +48,16 @@ def test_the_best_trial_and_what_it_gained() -> None:
     assert (found.trials, found.eligible) == (5, 4)
 
 
+def test_the_first_trial_counts_also_if_it_breaks_a_constraint() -> None:
+    found = job("p", [0.5, 0.7, 0.9])
+    first, *others = found.trials
+    (only,) = overview(
+        replace(found, trials=(replace(first, broken=("m < 1",)), *others))
+    ).objectives
+    assert (only.first, only.first_trial, only.first_breaks) == (0.5, 1, True)
+    assert (only.best, only.best_trial) == (0.9, 3)
+
+
 def test_groups_that_are_compared_have_no_overview() -> None:
     (verdict,) = compare([job("p", [0.5]), job("q", [0.6])], {}).verdicts
     assert verdict.overview is None
