@@ -157,6 +157,20 @@ class ConfirmationResult:
         """The candidate to take."""
         return None if self.take is None else self.candidates[self.take]
 
+    @property
+    def rival(self) -> ConfirmedCandidate | None:
+        """The candidate that beats the one to take by most on the seeds that both have.
+
+        There is one only if each candidate is beaten by another, on other seeds.
+        """
+        ahead = [
+            (each.worse.mean, index)
+            for index, each in enumerate(self.candidates)
+            if each.role == "candidate" and each.worse and each.worse.mean < 0
+            if not each.is_broken
+        ]
+        return self.candidates[min(ahead)[1]] if ahead and not self.is_ablation else None
+
     def find_newer(self, search: StudyResult, trials: Sequence[Trial]) -> int | None:
         """Return the best trial of the search if it is better than those that were repeated."""
         best, winner = next(iter(search.best_trials(trials)), None), self.winner

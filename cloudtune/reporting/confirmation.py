@@ -142,6 +142,10 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
     equal = [each.label for each in rivals if each.worse and each.worse.mean == 0]
     if len(equal) == len(rivals):
         return f"{what} {_list(equal)} {'is' if len(equal) == 1 else 'are'} exactly as good."
+    if (rival := result.rival) and rival.worse:
+        text = f"{what} On the seeds that two trials share, each is beaten by another, this one by "
+        text += f"the least: {rival.label} is better by {_number(-rival.worse.mean)}"
+        return f"{text}. The seeds do not separate it from {_list(others)}."
     text = f"{what} It is the best on average, each compared on the seeds that both have"
     return f"{text}, but these do not separate it from {_list(others)}."
 
@@ -178,6 +182,8 @@ def _verdict(result: ConfirmationResult) -> str:
         return f"The winner does not hold: it {_breaks(result.winner)}."
     if worse is None:
         holds = result.settled or is_exact
+        if rival := result.rival:
+            return f"Whether the winner holds is open: {rival.label} is better on common seeds."
         return "The winner holds." if holds else "On average, the winner is still the best."
     if (worse.low is not None and worse.low > 0) or (is_exact and worse.mean > 0):
         return "The winner does not hold."
@@ -259,7 +265,7 @@ def _changes(result: ConfirmationResult) -> str:
         most = f"an effect is at most {_number(max(unclear.values()))}, by its interval"
         sentences.append(f"No clear difference: {join_words([*unclear])}; {most}.")
     if few:
-        sentences.append(f"Too few seeds to tell, --seeds gives more: {join_words(few)}.")
+        sentences.append(f"Too few seeds to tell, --fixed --seeds N gives more: {join_words(few)}.")
     if absent:
         sentences.append(f"Not measured: {join_words(absent)}.")
     return " ".join(sentences)

@@ -31,6 +31,7 @@ from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.constraints import outcome_constraints
 from cloudtune.study.loader import apply_overrides
+from cloudtune.study.own_metrics import OWN_METRICS
 from cloudtune.study.quantities import parse_money
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import Value
@@ -234,13 +235,14 @@ def _confirmation(
         raise UsageError(f"run {job.run} has only one setting to repeat{hint}{rest}")
     objective, confirm = study.objectives[0], study.confirm
     holdout = confirm.metric if confirm else None
-    if holdout and any(holdout in trial.metrics for trial in trials):
+    is_own = holdout in OWN_METRICS and holdout not in study.trial.metrics
+    if holdout and not is_own and any(holdout in trial.metrics for trial in trials):
         notes.append(
             f"The trials of the search have reported {holdout}, too, so it may be no unseen data: "
             "the script is to measure it only if CLOUDTUNE_CONFIRM is 1."
         )
     expressions = study.trial.metrics
-    if holdout and expressions.get(objective.metric) and holdout not in expressions:
+    if holdout and not is_own and expressions.get(objective.metric) and holdout not in expressions:
         notes.append(
             f"trial.metrics has no expression for {holdout}, so the script must report() it."
         )

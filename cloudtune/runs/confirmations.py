@@ -59,8 +59,10 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
             f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
         )
     assert taken.confirmed is not None
-    rest = "" if found.settled else " on average"
-    text = f"run {found.run} repeated the best trials, and {taken.label} is the best of them{rest}"
+    which = "the best of them" if found.settled else "the best of them on average"
+    if found.rival:
+        which = f"the one to take, though {found.rival.label} is better on the seeds that both have"
+    text = f"run {found.run} repeated the best trials, and {taken.label} is {which}"
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"

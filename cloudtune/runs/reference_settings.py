@@ -83,6 +83,7 @@ def changes(
         notes: Gets which parameters are not repeated at their defaults, and why.
     """
     found: list[Candidate] = []
+    same: list[str] = []
     known = script_defaults(study, source)
     first = min(trials, key=lambda trial: trial.number).parameters
     for node in Space.from_study(study).nodes:
@@ -100,6 +101,8 @@ def changes(
                 instead = "it has no other value" if default is None else f"it goes to {default}"
                 notes.append(f"{outside}: {instead}.")
         if default is None or is_same_value(default, winner[name]):
+            if default is not None or name not in known:
+                same.append(f"{name} ({winner[name]})")
             continue
         wanted = {**first, **known, **winner, name: default}
         changed = _completed(study, wanted, fill=True)
@@ -110,6 +113,9 @@ def changes(
             )
         elif changed != dict(winner):
             found.append(Candidate(f"{name} back at {default}", changed, "change"))
+    if same:
+        why = "since the winner has what they would go back to"
+        notes.append(f"Not changed, {why}: {', '.join(same)}.")
     return found
 
 

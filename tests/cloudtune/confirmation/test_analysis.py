@@ -217,6 +217,19 @@ def test_settings_that_are_exactly_as_good_are_called_that() -> None:
     assert said(found, "Overfitting") == ""
 
 
+def test_a_cycle_of_pairwise_means_is_said() -> None:
+    measured = {(0, 0): 2.0, (1, 0): 1.0, (1, 1): 2.0, (2, 1): 1.0, (2, 2): 1.5, (0, 2): 1.0}
+
+    def script(setting: int, seed: int) -> Mapping[str, float]:
+        return {"m": measured[setting, seed]} if (setting, seed) in measured else {"other": 1}
+
+    found = confirm(lambda s, seed: {"m": -s} if seed < 0 else script(s, seed), seeds=3, fixed=True)
+    assert found.take == 0
+    assert "this one by the least: trial 2 is better by 0.5." in said(found, "Take")
+    assert "best" not in said(found, "Take")
+    assert said(found, "Lead").endswith("is open: trial 2 is better on common seeds.")
+
+
 def test_a_loss_of_nothing_is_zero() -> None:
     found = confirm(lambda setting, seed: {"m": 0.0, "seed": seed}, goal="minimize")
     assert "-0" not in " ".join([*dict(describe_confirmation(found)).values(), encode_json(found)])

@@ -108,7 +108,7 @@ report(m=3 * p["a"] + p["e"] / 10 + {noise} * (p["c"] > 1 or p["d"] > 1), loss=n
             "difference; d back at 1 makes no difference, the same with each seed, so m is too "
             "coarse, or there are too few seeds, for an interval. Not measured: e back at 1.",
         ),
-        ("noise", 2, "Too few seeds to tell, --seeds gives more: [abcd] back at 1, .*"),
+        ("noise", 2, "Too few seeds to tell, --fixed --seeds N gives more: [abcd] back at 1, .*"),
         (
             "0.01 * noise",
             9,
@@ -148,6 +148,22 @@ def test_a_baseline_with_values_of_the_first_trial_says_so() -> None:
     assert found.notes == (
         "The baseline has the values of the first trial where no default is known: x.",
     )
+
+
+def test_a_metric_that_the_script_does_not_measure_is_not_asked_of_it() -> None:
+    found = planned(search(constraints=["seconds <= 1000"]), overrides=("confirm.metric=seconds",))
+    assert not any("CLOUDTUNE_CONFIRM" in note for note in found.notes)
+
+
+def test_parameters_that_an_ablation_cannot_change_are_named() -> None:
+    script = "from cloudtune.trial import params, report\np = {'y': 2, **params()}\n"
+    values = {"x": [1, 3], "y": [1, 2], "z": [1, 2]}
+    parameters = {name: {"type": "discrete", "values": v} for name, v in values.items()}
+    run = search(f"{script}report(m=p['z'] - p['x'] - p['y'])\n", parameters=parameters)
+    found = planned(run, ablate=True)
+    assert [each.label for each in found.candidates[1:]] == ["x back at 1"]
+    why = "since the winner has what they would go back to"
+    assert found.notes == (f"Not changed, {why}: y (2), z (1).",)
 
 
 def test_an_ablation_has_no_seeds_of_a_confirmation() -> None:
