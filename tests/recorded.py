@@ -244,6 +244,13 @@ def _stated(item: Any, path: str) -> Any:
     return {key: value for key, value in item.items() if _is_compared(f"{path}.{key}")}
 
 
+def shared(value: Any, known: Any) -> Any:
+    """Return what a document has of the fields of another one."""
+    if not (is_map(value) and is_map(known)):
+        return value
+    return {key: shared(value[key], known[key]) for key in known if key in value}
+
+
 def unlisted(service: str, operation: str, answer: Any) -> list[str]:
     """Return the fields of an emulator's answer that the page of the evidence does not have."""
     listed = evidence.listed(service, operation)

@@ -83,6 +83,11 @@ def measured(status: str) -> dict[str, Any]:
     return recording("sagemaker", call("BatchGetMetrics", answer, request=request))
 
 
+PRINTED = "ibm/notebook_cloud_Use_PMML_and_Batch_Deployment_to_predict_iris_species.json"
+TRAINED = (
+    "ibm/notebook_cloud_Use_watsonx_to_tune_Google_flan_t5_xl_model_with_Consumer_Financial_Protec"
+    ".json"
+)
 SWEEP = "azure/sweep_submit_minimal.json"
 LABELS = "azure/command_job_dependency_label_resolution.json"
 
@@ -101,6 +106,9 @@ def swept(more: dict[str, Any]) -> dict[str, Any]:
 
 
 CALLS = "sagemaker/texts_calls_refused.json"
+REASONS = "sagemaker/texts_tuning_failed.json"
+LINES = "sagemaker/texts_secondary_status_lines.json"
+TRANSFORMED = "sagemaker/custodian_test_sagemaker_transform_job_query.json"
 REFUSED = "vertex/texts_create_refused.json"
 TUNED = "vertex/custodian_vertexai_hp_tuning_job_query.json"
 COMPLETED = "sagemaker/cli_describe_training_job_completed_2025-05.json"
@@ -255,6 +263,22 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         recording("ibm", ibm_job("completed"), ibm_job("queued")),
         "GetDeploymentJob: j is queued after completed",
     ),
+    "ibm-state-renamed": (
+        altered(PRINTED, '"state": "completed"', '"stage": "completed"'),
+        "the emulator has no deployment job in state ''",
+    ),
+    "ibm-scoring-renamed": (
+        altered(PRINTED, '"scoring":', '"work":'),
+        "the emulator has no deployment job in state ''",
+    ),
+    "ibm-printed": (
+        altered(PRINTED, '"queued"', '"exploding"'),
+        "is printed as exploding, which is no known state",
+    ),
+    "ibm-training-renamed": (
+        altered(TRAINED, '"state": "completed"', '"stage": "completed"'),
+        "a training without a state",
+    ),
     "ibm-calls": (
         recording(
             "ibm", call("ListDeployments", PAGE), call("DeleteDeploymentJob", {}, status=204)
@@ -391,6 +415,30 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "sagemaker-refused-code": (
         altered(CALLS, '"Code": "ResourceInUse"', '"Code": "Foo"'),
         "(400, 'ResourceInUse') == (400, 'Foo')",
+    ),
+    "sagemaker-refused-status": (
+        altered(CALLS, '"status": 400', '"status": 200'),
+        "(400, 'ValidationException') == (200, 'ValidationException')",
+    ),
+    "sagemaker-reasons-status": (
+        altered(REASONS, '"HyperParameterTuningJobStatus"', '"JobStatus"'),
+        "DescribeHyperParameterTuningJob .JobStatus: missing",
+    ),
+    "sagemaker-reasons-state": (
+        altered(REASONS, '"Failed"', '"Completed"'),
+        ".HyperParameterTuningJobStatus: 'Completed', not 'Failed'",
+    ),
+    "sagemaker-reasons-renamed": (
+        altered(REASONS, '"FailureReason"', '"Reason"'),
+        "DescribeHyperParameterTuningJob .Reason: missing",
+    ),
+    "sagemaker-lines-renamed": (
+        altered(LINES, '"transitions"', '"steps"'),
+        "no test compares such an answer",
+    ),
+    "named-sagemaker-tags": (
+        altered(TRANSFORMED, '"status": 200', '"status": 207'),
+        "DescribeTransformJob, ListTags TransformJob: a neighbouring kind of job",
     ),
     "sagemaker-refused-text": (
         altered(CALLS, "Choose a different name.", "Choose a cake."),

@@ -69,6 +69,8 @@ class Replay:
         """What the last answers about each job have, by its kind and name."""
         self._tokens: dict[str, str] = {}
         """The emulator's tokens of pages, by the recorded ones."""
+        self.uncompared: dict[str, dict[str, None]] = {}
+        """The operations that were not compared, by the reason."""
 
     def _read(self) -> None:
         """Read the descriptions of all jobs."""
@@ -105,7 +107,8 @@ class Replay:
                 continue
             tagged = str(item["request"].get("ResourceArn", "")).split(":")[-1].partition("/")[0]
             label = f"{operation} {tagged.title().replace('-', '')}"
-            if reason_to_skip("sagemaker", label.strip()) is not None:
+            if reason := reason_to_skip("sagemaker", label.strip()):
+                self.uncompared.setdefault(reason, {})[label.strip()] = None
                 continue
             is_other = item["status"] == 200 and tagged and f":{tagged}/" not in ARNS.values()
             if operation not in OPERATIONS or is_other:

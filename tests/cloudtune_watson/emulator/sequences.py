@@ -151,14 +151,21 @@ def _order(sequence: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield f"{operation}: {id_} is created after it was seen"
             if id_ in gone:
                 yield f"{operation}: {id_} is seen after its deletion"
-            status = part(job, "entity", "scoring", "status") or part(job, "entity", "status")
-            state = str(status.get("state", ""))
+            state = str(status_of(job).get("state", ""))
+            for each in item.get("states_printed", ()):
+                if each not in _RANKS:
+                    yield f"{operation}: {id_} is printed as {each}, which is no known state"
             for before, after in pairwise([*item.get("states_printed", ()), state]):
                 if not _may_follow(before, after):
                     yield f"{operation}: {id_} is printed as {after} after {before}"
             if not _may_follow(last.setdefault(id_, state), state):
                 yield f"{operation}: {id_} is {state} after {last[id_]}"
             last[id_] = state
+
+
+def status_of(job: Any) -> dict[str, Any]:
+    """Return the status of a job, a training or a deployment; empty if it has none."""
+    return part(job, "entity", "scoring", "status") or part(job, "entity", "status")
 
 
 def _may_follow(before: str, state: str) -> bool:
