@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError, UsageError
-from cloudtune.planning.table_rows import TrialKey, trial_key
 from cloudtune.provider.facts import Parent
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
@@ -20,6 +19,7 @@ from cloudtune.study.study import Study
 if TYPE_CHECKING:
     from cloudtune.ledger.ledger import Ledger
     from cloudtune.ledger.records import JobRecord, RunRecord
+    from cloudtune.planning.table_rows import TrialKey
 
 _ENDINGS = (".csv", ".jsonl", ".parquet")
 
@@ -32,7 +32,7 @@ class _Counted:
     remarks: list[str] = field(default_factory=list[str])
     names: dict[str, str] = field(default_factory=dict[str, str])
     """The spelling of each source, by what it means."""
-    sources: dict[TrialKey, str] = field(default_factory=dict[TrialKey, str])
+    sources: dict[TrialKey, str] = field(default_factory=dict[tuple[object, ...], str])
     """The source of each trial that has a key."""
 
     def is_again(self, name: str, meaning: str) -> bool:
@@ -123,6 +123,7 @@ def _job_trials(
     study: Study, name: str, ledger: Ledger, record: RunRecord, job: JobRecord
 ) -> list[tuple[TrialKey | None, Parent]]:
     from cloudtune.ledger.reader import read_job
+    from cloudtune.planning.table_rows import trial_key
     from cloudtune.results.objective import objective_values
     from cloudtune.study.constraints import outcome_constraints, outcome_margins
 
