@@ -98,6 +98,25 @@ def calls_of(name: str, *numbers: int) -> dict[str, Any]:
     return {**known, "sequence": [known["sequence"][number] for number in numbers]}
 
 
+def without_paths(cancelled: dict[str, Any]) -> dict[str, Any]:
+    """Return a recording of a cancellation, with its answer and without the paths of calls."""
+    known: dict[str, Any] = json.loads((OWN / CANCELLED).read_text("utf-8"))
+    for item in known["sequence"]:
+        del item["request"]["path"]
+    next(each for each in known["sequence"] if not each["answer"])["answer"] = cancelled
+    return known
+
+
+def unmeasured() -> dict[str, Any]:
+    """Return a recording of a tuning job with a trial that has no measurement, but milk."""
+    name = "vertex/notebook_uj11_trials_2021-02.json"
+    known: dict[str, Any] = json.loads((OWN / name).read_text("utf-8"))
+    trial = known["sequence"][1]["answer"]["trials"][2]
+    del trial["finalMeasurement"]
+    trial |= {"state": "INFEASIBLE", "milk": "1"}
+    return known
+
+
 def swept(more: dict[str, Any]) -> dict[str, Any]:
     """Return the recording of a sweep that was created before, with more properties."""
     known = calls_of(SWEEP, -1)
@@ -463,6 +482,20 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "vertex-message": (
         altered(CANCELLED, "The CustomJob does not exist.", "No cake."),
         "CancelCustomJob .error.message: 'No cake.', not 'The CustomJob does not exist.'",
+    ),
+    "vertex-bare-operation": (
+        recording("vertex", call("BrewCoffee", {})),
+        "BrewCoffee: the emulator has no such operation",
+    ),
+    "vertex-no-paths": (without_paths({}), ""),
+    "vertex-without-paths": (without_paths({"milk": 1}), "CancelCustomJob .milk: missing"),
+    "named-vertex-cancel": (
+        recording("vertex", call("CancelCustomJob", {})),
+        "CancelCustomJob: neither its path nor the name of its job was recorded",
+    ),
+    "vertex-unmeasured": (
+        unmeasured(),
+        "GetHyperparameterTuningJob .trials[].milk: missing",
     ),
     "vertex-code": (
         altered(CANCELLED, '"code": 404', '"code": 405'),

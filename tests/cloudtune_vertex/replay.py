@@ -24,6 +24,7 @@ from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unacce
 from tests.recorded_names import Names
 
 COLLECTIONS = ("customJobs", "hyperparameterTuningJobs")
+METHODS = {"Create": "POST", "Get": "GET", "List": "GET", "Cancel": "POST", "Delete": "DELETE"}
 FAILING = "raise SystemExit(1)"
 ENDLESS = "import time; time.sleep(600)"
 REPORTING = """
@@ -36,6 +37,7 @@ if file:
         opened.write(json.dumps(report | {name: "0.5" for name in METRICS}) + chr(10))
 """
 _METRIC = re.compile(r"custom_model_training_\w+")
+_OF_JOBS = re.compile(rf"({'|'.join(METHODS)})(CustomJob|HyperparameterTuningJob)s?")
 _PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/]+/locations/[^/]+/(\w+)/[^/:?]+)")
 
 
@@ -94,13 +96,34 @@ class Replay:
         self._last: dict[str, dict[str, Any]] = {}
         self._pages: dict[str, str] = {}
         """The emulator's tokens of pages, by the recorded ones."""
+        self.uncompared: dict[str, dict[str, None]] = {}
+        """The operations that were not compared, by the reason."""
 
     def _read(self) -> None:
-        """Read the last answer about each job."""
+        """Read the last answer about each job, and the paths of all calls."""
         for item in self._calls:
             for job in (*rows_of(item["answer"]), item["answer"]):
                 if "state" in job and job.get("name"):
                     self._last[job["name"]] = job
+        self._calls = [self._addressed(each) for each in self._calls]
+
+    def _addressed(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return a call with a path; one that was not recorded follows from names in answers."""
+        operation, _, part = item["operation"].partition(" (")
+        match, answer = _OF_JOBS.fullmatch(operation), item["answer"]
+        if "path" in item["request"] or not match or (part and "trials" not in answer):
+            return item
+        collection = f"{match[2][0].lower()}{match[2][1:]}s"
+        known = [name for name in self._last if f"/{collection}/" in name]
+        named = [str(each.get("name")) for each in (answer, *rows_of(answer))]
+        named = [name for name in named if f"/{collection}/" in name] or known
+        if not named or (named is known and len(known) > 1):
+            return item
+        path = f"/v1/projects/PROJECT/{'/'.join(named[0].split('/')[2:5])}"
+        if match[1] not in ("Create", "List"):
+            path = f"/v1/{named[0]}{':cancel' if match[1] == 'Cancel' else ''}"
+        request = {**item["request"], "method": METHODS[match[1]], "path": path}
+        return {**item, "operation": operation, "request": request, "is_part": bool(part)}
 
     def differences(self) -> Iterator[str]:
         """Yield where the emulator answers otherwise; the last is a job that it does not create."""
@@ -111,9 +134,15 @@ class Replay:
             return
         for item in self._calls:
             path = item["request"].get("path", "")
-            if path and item["operation"] not in OPERATIONS:
-                yield f"{item['operation']}: the emulator has no such operation"
-            elif path:
+            operation, _, part = item["operation"].partition(" (")
+            if operation not in OPERATIONS:
+                yield f"{operation}: the emulator has no such operation"
+            elif not path:
+                trials: list[Any] = item["answer"].get("trials", [item["answer"]]) if part else []
+                if not trials or any("finalMeasurement" not in each for each in trials):
+                    why = "neither its path nor the name of its job was recorded"
+                    self.uncompared.setdefault(why, {})[item["operation"]] = None
+            else:
                 try:
                     yield from self._compare(item, path)
                 except NotCreatedError as error:
@@ -148,6 +177,8 @@ class Replay:
             return
         if not item["is_compared"]:
             return
+        if item.get("is_part"):
+            shown = {key: value for key, value in shown.items() if key in answer}
         yield from self._judge(operation, answer, shown)
         if operation.startswith("Delete"):
             self._names |= paired(answer.get("name", ""), shown.get("name", ""))
@@ -251,8 +282,8 @@ class Replay:
     def _cancel(self, name: str, item: dict[str, Any]) -> None:
         """Cancel a job whose cancellation was not recorded."""
         is_cancelled = str(state_in(item["answer"])).startswith("JOB_STATE_CANCEL")
-        calls = [each["request"].get("path", "") for each in self._calls]
-        if is_cancelled and not any(path.endswith(":cancel") for path in calls):
+        calls = [each["operation"] for each in self._calls]
+        if is_cancelled and not any(each.startswith("Cancel") for each in calls):
             path = recorded.renamed(f"/v1/{name}", self._names)
             self._emulator.steps.until(
                 lambda: self._emulator.ask("GET", path)[1],

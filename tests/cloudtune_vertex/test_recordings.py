@@ -32,8 +32,13 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_the_emulator_answers_as_recorded(tmp_path: Path, file: Path) -> None:
-    found = replayed(tmp_path, recorded.read(file))
+def test_the_emulator_answers_as_recorded(
+    tmp_path: Path, file: Path, record_property: recorded.Record
+) -> None:
+    def tell(text: str) -> None:
+        record_property(recorded.NOT_COMPARED, f"{file.stem}: {text}")
+
+    found = replayed(tmp_path, recorded.read(file), tell)
     assert not found, "\n".join(found)
 
 
@@ -126,7 +131,7 @@ def test_the_emulator_refuses_in_the_recorded_form(
 def trials_in(file: Path) -> list[tuple[str, Any]]:
     """Return the trials with a final measurement, with their operations."""
     return [
-        ("", (item["operation"], trial))
+        ("", (file.stem, item["operation"], trial))
         for item in recorded.read(file)["sequence"]
         for trial in item["answer"].get("trials", [item["answer"]])
         if "finalMeasurement" in trial
@@ -148,11 +153,11 @@ def test_trials_have_the_form_of_their_year(tmp_path: Path, year: str, seed: int
     trial = ended["trials"][0]
     assert ("customJob" in trial) == (year == "2026")
     assert not unlisted("vertex", "GetHyperparameterTuningJob", {"trials": [trial]})
-    for operation, known in filter(None, trials):
+    for name, operation, known in filter(None, trials):
         shown = {key: value for key, value in known.items() if value not in ("", [])}
         if ("customJob" in shown) == ("customJob" in trial):
-            found = differences(shown, trial)
-            assert not unaccepted("vertex", f"{operation} {year}", found)
+            found = unaccepted("vertex", f"{operation} {year}", differences(shown, trial))
+            assert not found, f"[{name}] {found}"
     emulator.app.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +221,13 @@ class TuningReplay(Replay):
         return super()._ask(method, path, item)
 
 
-def replayed(folder: Path, recording: dict[str, Any]) -> list[str]:
-    """Replay a recording with an emulator of its own; return where the emulator differs."""
+def replayed(
+    folder: Path, recording: dict[str, Any], tell: Callable[[str], object] = len
+) -> list[str]:
+    """Replay a recording with an emulator of its own; return where the emulator differs.
+
+    ``tell`` gets what is not compared.
+    """
     try:
         trials = Trials(recording) if is_tuning(recording) else None
     except MALFORMED as error:
@@ -236,4 +241,6 @@ def replayed(folder: Path, recording: dict[str, Any]) -> list[str]:
     try:
         return list(replay.differences())
     finally:
+        for reason, operations in replay.uncompared.items():
+            tell(f"{', '.join(operations)}: {reason}")
         emulator.app.close()
