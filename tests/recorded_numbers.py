@@ -72,6 +72,17 @@ _INDEX = re.compile(r"\[\d+\]")
 _ROUNDED = timedelta(seconds=1)
 """How far a time without a fraction of a second may be off."""
 _COUNTERS = re.compile(r"StatusCounters\.|ObjectiveNotImproving$")
+_FAILED = dict.fromkeys(("Failed", "RetryableError", "NonRetryableError"), "Failed")
+_COUNTED = {
+    "TrainingJobStatus": {
+        "Completed": "Completed",
+        "Stopped": "Stopped",
+        **_FAILED,
+        **dict.fromkeys(("InProgress", "Stopping"), "InProgress"),
+    },
+    "ObjectiveStatus": {each: each for each in ("Succeeded", "Pending", "Failed")},
+}
+"""The fields of trials that counters are about, and how their values are counted."""
 _DELETION = "genericMetadata"
 _ENDED = re.compile(r"Completed|Failed|Stopped|JOB_STATE_(SUCCEEDED|FAILED|CANCELLED|EXPIRED)")
 
@@ -353,7 +364,7 @@ def _counts(leaves: Leaves, name: str) -> dict[str, int]:
 
 def _trials(recording: Mapping[str, Any]) -> Iterator[str]:
     """Yield which lists of the trials of a tuning job of SageMaker its counters contradict."""
-    counters: dict[str, Any] = {}
+    counters: dict[str, dict[str, Any]] = {}
     for item in recording["sequence"]:
         operation, request, answer = item["operation"], item["request"], item["answer"]
         name = str(request.get(NAMES[0]))
@@ -362,13 +373,22 @@ def _trials(recording: Mapping[str, Any]) -> Iterator[str]:
         if operation == "DescribeHyperParameterTuningJob" and _ENDED.fullmatch(
             str(answer.get("HyperParameterTuningJobStatus"))
         ):
-            counters[name] = answer.get("TrainingJobStatusCounters")
+            counters[name] = answer
         rows = answer.get("TrainingJobSummaries")
         is_whole = not answer.get("NextToken") and not request.keys() - {NAMES[0], "MaxResults"}
         if operation == "ListTrainingJobsForHyperParameterTuningJob" and is_list(rows):
-            known = counters.get(name)
-            if is_whole and known and sum(known.values()) != len(rows):
-                yield f"{operation}: {len(rows)} trials, and the counters {known}"
+            for field, states in _COUNTED.items() if is_whole else ():
+                known: dict[str, int] = counters.get(name, {}).get(f"{field}Counters") or {}
+                listed = [states.get(str(row.get(field)), "") for row in rows if field in row]
+                if not known or len(listed) < len(rows):
+                    continue
+                counted = dict.fromkeys(states.values(), 0)
+                for each, count in known.items():
+                    state = states.get(each, each)
+                    counted[state] = counted.get(state, 0) + count
+                shown = {each: listed.count(each) for each in counted}
+                if counted != shown:
+                    yield f"{operation}: {len(rows)} trials with {shown}, and the counters {known}"
 
 
 def _compared(answer: Mapping[str, Any], *, is_part: bool) -> set[str]:

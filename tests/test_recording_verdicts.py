@@ -225,6 +225,30 @@ def rows(status: str, **filters: str) -> dict[str, Any]:
     return call("ListTrainingJobs", {"TrainingJobSummaries": [row]}, request=filters)
 
 
+def listed(state: str, objective: str) -> dict[str, Any]:
+    """Return a recording of a tuning job whose trials failed, with the states of the first one."""
+    known: dict[str, Any] = json.loads((OWN / FAILED).read_text("utf-8"))
+    row: dict[str, Any] = {
+        "TrainingJobName": "c7n-test-001-1",
+        "TrainingJobArn": f"{ARN}training-job/c7n-test-001-1",
+        "CreationTime": "2024-04-06T14:22:10",
+        "TrainingStartTime": "2024-04-06T14:22:11",
+        "TrainingEndTime": "2024-04-06T14:22:20",
+        "TrainingJobStatus": "Failed",
+        "TunedHyperParameters": {"mini_batch_size": "2", "init_method": "random"},
+        "ObjectiveStatus": "Failed",
+        "TrainingJobDefinitionName": "c7n-test-definition",
+        "FailureReason": "AlgorithmError: x",
+    }
+    second = json.loads(json.dumps(row).replace("001-1", "002-2"))
+    row |= {"TrainingJobStatus": state, "ObjectiveStatus": objective}
+    name = {TUNING: "c7n-test"}
+    answer = {"TrainingJobSummaries": [row, second]}
+    trials = call("ListTrainingJobsForHyperParameterTuningJob", answer, request=name)
+    known["sequence"].append(trials)
+    return known
+
+
 BILLED = '"BillableTimeInSeconds": 125'
 STARTED, ENDED = '"TrainingStartTime": "2025', '"TrainingEndTime": "2025'
 
@@ -427,6 +451,15 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         last_altered(FAILED, '"NonRetryableError": 2', '"NonRetryableError": 77'),
         "77 trials, which may be 2",
     ),
+    "sagemaker-listed-states": (
+        listed("Completed", "Failed"),
+        "2 trials with {'Completed': 1, 'Stopped': 0, 'Failed': 1, 'InProgress': 0}",
+    ),
+    "sagemaker-listed-objectives": (
+        listed("Failed", "Succeeded"),
+        "2 trials with {'Succeeded': 1, 'Pending': 0, 'Failed': 1}",
+    ),
+    "sagemaker-trials": (listed("Failed", "Failed"), ""),
     "named-volume": (
         altered(COMPLETED, '"VolumeSizeInGB": 30', '"VolumeSizeInGB": 77'),
         "named-volume: DescribeTrainingJob .ProfilerConfig.ProfilingIntervalInMilliseconds, Descr",
