@@ -69,7 +69,7 @@ SEARCHES: dict[str, tuple[dict[str, Any], dict[int, str]]] = {
             "limits": {"max_trials": 1},
             "warm_start": {"from": ""},
         },
-        {1: "a Gaussian process"},
+        {1: "Gaussian processes of this and of earlier runs"},
     ),
     "a warm start after a change": (
         {
