@@ -146,7 +146,7 @@ def test_a_script_that_runs_on_after_a_stop_ignores_it_however_long_its_imports_
 
 def test_the_docs_explain_each_finding() -> None:
     docs = (Path(__file__).parents[3] / "docs" / "troubleshooting.md").read_text("utf-8")
-    known = set(re.findall(r"`([a-z-]+)`", docs))
+    known = set(re.findall(r"<code>([a-z-]+)</code>", docs))
     assert {header(script, "finds") for script in FAULTY} <= known
 
 
