@@ -7,6 +7,7 @@ the process that does, and finds it in the ledger when it has been made.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +19,12 @@ from cloudtune.engine.inbox import Inbox, NewLimits
 from cloudtune.errors import CloudtuneError, UsageError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder, send_requests
-from cloudtune.ledger.records import RunRecord
+from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
+from cloudtune.results.events import FINAL_STATES
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.study.loader import apply_overrides
 from cloudtune.study.study import Study
@@ -139,14 +141,23 @@ def change_limits(
     record = ledger.run(run)
     study, plans = _new_plans(record, overrides, is_running=is_running)
     fields = _differences(record.study, study.to_json())
-    entry = {"id": change, "time": time.time(), "fields": fields}
+    entry = {"id": change, "fields": fields}
     all_overrides = None if record.overrides is None else (*record.overrides, *overrides)
     stored = {
-        job.provider: {**plan.to_json(), "changes": [*job.changes, entry]}
+        job.provider: {
+            **plan.to_json(),
+            "changes": [*job.changes, {**entry, "time": _time_of_change(job)}],
+        }
         for job, plan in zip(record.jobs, plans, strict=True)
     }
     ledger.update_study(run, study.to_json(), stored, all_overrides)
     return plans
+
+
+def _time_of_change(job: JobRecord) -> float:
+    """Return the time; after the end of a job that has ended, even if the clock went back."""
+    ended = job.ended if job.state in FINAL_STATES else None
+    return max(time.time(), math.nextafter(ended, math.inf) if ended is not None else 0.0)
 
 
 def change_running(
