@@ -37,6 +37,7 @@ class SlurmProvider(BaseProvider[SlurmSettings]):
     connection_settings = ("host", "folder")
     protected_paths = PROTECTED_PATHS
     study_fields = STUDY_FIELDS
+    packages: Mapping[str, Sequence[str]] = {"emulators": ("werkzeug",)}
 
     def lookup(self, study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
         """Return what is known of the cluster; calls neither ssh nor Slurm."""
