@@ -238,30 +238,15 @@ def _fields(name: str, about: dict[str, Any], entry: dict[str, Any], dates: dict
 
 def _open_questions(about: dict[str, Any]) -> str:
     """Return each sentence that is not verified, and what answers it."""
-    name = about["page"]
-    links = (f"[{each}]({name}#{each.lower().replace(' ', '-')})" for each in about["open"])
     lines = [
-        "### Not verified\n",
-        f"The lists of {name}, {' and '.join(links)}, and sentences of the page and the code. "
+        f"### {about['title']}: not verified\n",
         "`cloudtune verify` answers those with **check**, as far as the service shows it:\n",
         "| not verified | answer |",
         "|---|---|",
     ]
     for each in about["not verified"]:
-        sentence = re.sub(r" \(\[[^]]*\]\[[^]]*\]\)", "", each["sentence"])
-        lines.append(f"| {sentence} | {each.get('no job', '**check**')} |")
+        lines.append(f"| {each['sentence']} | {each.get('no job', '**check**')} |")
     return "\n".join(lines) + "\n"
-
-
-def open_sentences(about: dict[str, Any]) -> set[str]:
-    """Return the sentences that the page of the provider lists as not verified."""
-    text = (ROOT / "docs" / about["page"]).read_text("utf-8")
-    found: set[str] = set()
-    for heading in about["open"]:
-        _, section = text.split(f"# {heading}\n", 1)
-        items = section.partition("\n#")[0].split("\n- ")[1:]
-        found |= {" ".join(item.partition("\n\n")[0].split()) for item in items}
-    return found
 
 
 def questions(service: str) -> list[str]:
