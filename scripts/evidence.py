@@ -34,7 +34,7 @@ INTRO = """\
 # What rests on what
 
 ```sh
-cloudtune verify sagemaker
+cloudtune verify sagemaker --emulate   # a rehearsal on this machine
 ```
 
 cloudtune itself has never run against Amazon SageMaker, Google Vertex AI, Azure Machine Learning
@@ -58,7 +58,6 @@ If you have an account, you can answer sentences of this page that are not verif
 has a table of them, with the reason if no small job can answer one:
 
 ```sh
-cloudtune verify sagemaker --emulate   # a rehearsal on this machine
 cloudtune verify sagemaker -o verify.json --set providers.sagemaker.region=us-east-1 \\
   --set providers.sagemaker.role_arn=arn:aws:iam::111122223333:role/train \\
   --set providers.sagemaker.image=111122223333.dkr.ecr.us-east-1.amazonaws.com/train:1

@@ -31,6 +31,12 @@ _QUICK = """
     from cloudtune.trial import report
     report(accuracy=1.0, step=1)
 """
+_TAKES_A_SECOND = """
+    import time
+    from cloudtune.trial import report
+    time.sleep(1)
+    report(accuracy=1.0)
+"""
 _BEST_IS_NOT_LAST = """
     from cloudtune.trial import report
     for step, value in enumerate((1, -0.5, 0.33), 1):
@@ -314,7 +320,8 @@ class EmulatedRunContract(RestartContract):
     @BOTH_MODES
     def test_a_budget_ends_a_run(self, mode: Mode) -> None:
         limits = {"max_trials": 100, "parallel_trials": 1, "max_cost": "5 USD"}
-        run = self.create_run(mode, limits=limits, settings={"prices": {"hour": "3600 USD"}})
+        prices = {"prices": {"hour": "3600 USD"}}
+        run = self.create_run(mode, _TAKES_A_SECOND, limits=limits, settings=prices)
         result = self.finish(run)
         assert result.state == "completed"
         assert "the cost reached 5" in result.reason

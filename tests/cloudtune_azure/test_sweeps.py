@@ -110,6 +110,18 @@ _CURVES = """
         time.sleep(0.4)
 """
 """The measurements say which trial is the best, and each trial takes some seconds."""
+_LATE_IF_BAD = """
+    import os, time
+    from cloudtune.trial import params, report
+    steps = 10 if params()["x"] == 1.0 else 250
+    while steps > 10 and not os.path.exists(DONE):
+        time.sleep(0.1)
+    for step in range(steps):
+        report(accuracy=params()["x"])
+        time.sleep(0.4)
+    open(DONE, "w").close()
+"""
+"""The best trial ends first. The others then report until the service stops them."""
 _POLICIES: Mapping[str, Mapping[str, Any]] = {
     "bandit": {"early_stopping": {"rule": "bandit", "slack": 0.1, "min_step": 2}},
     "amount": {"early_stopping": {"rule": "bandit", "slack_amount": 0.1, "min_step": 2}},
@@ -172,10 +184,10 @@ class TestSweepsOnEmulator(EmulatedRuns):
 
     @pytest.mark.parametrize("policy", _POLICIES)
     def test_a_policy_stops_trials_early(self, policy: str) -> None:
-        parameters = {"x": {"type": "categorical", "values": [0.1, 0.2, 0.9, 1.0]}}
+        parameters = {"x": {"type": "categorical", "values": [0.1, 0.2, 0.3, 1.0]}}
         run = self.create_run(
             "managed",
-            _CURVES,
+            _LATE_IF_BAD.replace("DONE", repr(str(self.folder / "done"))),
             parameters=parameters,
             strategy={"name": "grid"},
             limits={"max_trials": 4, "parallel_trials": 4},
