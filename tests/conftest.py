@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,9 +40,33 @@ settings.load_profile("repeat")
 # Planning asks uv, if it is there, for the packages of a script's header.
 os.environ["UV_OFFLINE"] = "1"
 
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 8 << 30
+"""Bytes that must be free there and in the whole memory: some tests install large packages."""
+
 # A shell starts what runs in its background with this signal ignored, which processes inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the folders of tests in memory where there is room.
+
+    Tests create and flush so many small files that they would wait for a disk half of their time.
+    """
+    if config.getoption("basetemp") is None and _has_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _has_memory() -> bool:
+    try:
+        system = os.statvfs(MEMORY)
+        sizes = Path("/proc/meminfo").read_text("utf-8").split()
+    except OSError:  # another system than Linux
+        return False
+    free = system.f_bavail * system.f_frsize
+    available = 1024 * int(sizes[sizes.index("MemAvailable:") + 1])
+    return min(free, available) >= MEMORY_NEEDED and not system.f_flag & os.ST_NOEXEC
 
 
 @pytest.fixture(autouse=True)
