@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -92,10 +93,12 @@ class Run:
         return state_folder() / "runs" / self.id
 
     def results(self) -> Results:
-        """Return the results of each job so far."""
-        from cloudtune.runs import lifecycle
+        """Return the results of each job so far, with what their confirmations have decided."""
+        from cloudtune.ledger.reader import read_results
+        from cloudtune.runs.confirmed_best import with_decisions
 
-        return Results(tuple(lifecycle.results(self.id)))
+        jobs = with_decisions(read_results(self.id))
+        return Results(tuple(replace(job, trials=tuple(trials)) for job, trials in jobs))
 
     def execute(self, *, on: Sequence[str] = (), show: bool = True) -> Run:
         """Execute the jobs that have not ended, of some providers or all; return when they end.

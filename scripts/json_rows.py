@@ -33,7 +33,9 @@ class StatusJob:
     trials: dict[str, int]
     """The number of trials in each state."""
     best: list[float] | None
-    """The value of each objective of the best trial."""
+    """The value of each objective of the best trial, by the confirmations if they have decided."""
+    decision: str
+    """What the confirmations say about the best trial, in words; empty if they say nothing."""
     waiting: list[Any]
     """The trials that wait for a machine, and for what."""
     proposals: int

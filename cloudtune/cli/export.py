@@ -42,8 +42,10 @@ _PROGRAMS = ("mlflow", "optuna")
 def export(items: tuple[str, ...], target: str, place: str | None, *, strict: bool) -> None:
     """Write each RUN (the latest by default) to MLflow or Optuna, or STUDY in the format of a tool.
 
-    In MLflow, each job becomes a run, with its trials as child runs. In Optuna, each job becomes a
-    study. A job that was exported before is skipped, or exported again if it has continued since.
+    In MLflow, each job becomes a run, with its trials as child runs, and a tag with its best trial,
+    by a confirmation if there is one. In Optuna, each job becomes a study, whose best trial is that
+    of the search. A job that was exported before is skipped, or exported again if it has continued
+    since.
 
     A study is written with only what it says, unlike the request that `cloudtune plan` shows. What
     the format cannot express is listed; the exit code is 2 if it must not be lost. Several STUDY
@@ -111,8 +113,10 @@ def _export_runs(runs: tuple[str, ...], program: str, place: str | None) -> None
     from cloudtune.formats.optuna import run_export
     from cloudtune.formats.secrets import hide_credentials
     from cloudtune.ledger.reader import read_results
+    from cloudtune.runs.confirmed_best import with_decisions
 
-    for result, trials in (job for run in runs or (None,) for job in read_results(run)):
+    jobs = (job for run in runs or (None,) for job in read_results(run))
+    for result, trials in with_decisions(jobs):
         try:
             if program == "mlflow":
                 target = f"the MLflow run {mlflow.export(result, trials, place)}"

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 )
 @click.command()
 @click.argument("words", nargs=-1, metavar="[RUN] [TRIAL]")
-@click.option("--best", is_flag=True, help="The best trial of all jobs, instead of TRIAL.")
+@click.option(
+    "--best",
+    is_flag=True,
+    help="The best trial of all jobs or, with --on, of one; by a confirmation if there is one.",
+)
 @click.option("--on", metavar="PROVIDER", help="The provider, if the run has several jobs.")
 @click.option(
     "-o",
@@ -53,6 +57,8 @@ def fetch(
     if (number is None) != best:
         raise click.UsageError("give a trial number or --best")
     files = find_files(run, number, on=on, target=output)
+    for each in files.notes:
+        echo_message(sanitize_line(f"note: {each}"), err=True)
     if is_complete(files):
         fetched = read_fetched(files)
         echo_message(sanitize_line(f"{fetched.folder} has all files already"), err=True)

@@ -54,9 +54,12 @@ _NONE_KEEPS = f"{_NO_BEST} and kept the constraints; `cloudtune results` shows w
     "--best",
     "only_best",
     is_flag=True,
-    help="Only the best trial of each job, or its Pareto front.",
+    help="Only the best trial of each job, or its Pareto front. Of a confirmed run, the trial to "
+    "take.",
 )
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials.")
+@click.option(
+    "--top", type=click.IntRange(min=1), metavar="N", help="Only the N best trials of the search."
+)
 @click.option(
     "--sort",
     metavar="COLUMN",
@@ -112,8 +115,7 @@ def results(
 
             runs = tuple(confirmed_run(run) for run in runs or (None,))
             jobs = prefer_confirmed(
-                _read_jobs(runs, on_damage),
-                lambda _, reason: click.echo(f"note: {reason}", err=True),
+                _read_jobs(runs, on_damage), lambda reason: click.echo(f"note: {reason}", err=True)
             )
         else:
             jobs = _read_jobs(runs, on_damage)

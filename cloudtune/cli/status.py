@@ -104,7 +104,7 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
     print_table([{key: _format(key, row[key]) for key in row if key != "jobs"} for row in rows])
     if with_jobs and len(rows[0]["jobs"]) > 1:
         click.echo()
-        hidden = {"reason", "waiting", "proposals", "misread"}
+        hidden = {"reason", "decision", "waiting", "proposals", "misread"}
         print_table(
             [
                 {key: _format(key, job[key]) for key in job if key not in hidden}

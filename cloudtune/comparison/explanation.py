@@ -97,7 +97,9 @@ class Explanation:
     broken: int
     """The number of trials that break a constraint on metrics. The model learns from them, too."""
     best: tuple[TopTrial, ...]
-    """The best trials, the best first; none for a confirmation, which repeats settings."""
+    """The best trials of the search, the best first; none for a confirmation."""
+    decision: str
+    """What the confirmations say about the best trial; empty if they say nothing."""
     take: Taken | None
     """The setting to take, if the job is a confirmation."""
     fit: Fit | None
@@ -225,6 +227,7 @@ def explain(
             )
             for trial in ordered[:_MAX_TRIALS]
         ),
+        decision=job.decision.reason if job.decision else "",
         fit=_fit([*checked.values()], model) if model else None,
         predicted_best=predicted_best,
         least_certain=least_certain,

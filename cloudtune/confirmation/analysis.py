@@ -171,18 +171,6 @@ class ConfirmationResult:
         ]
         return self.candidates[min(ahead)[1]] if ahead and not self.is_ablation else None
 
-    def find_newer(self, search: StudyResult, trials: Sequence[Trial]) -> int | None:
-        """Return the best trial of the search if it is better than those that were repeated."""
-        best, winner = next(iter(search.best_trials(trials)), None), self.winner
-        if best is None or best.objective is None or winner.value is None:
-            return None
-        sign = -1 if search.study.objectives[0].goal == "maximize" else 1
-        repeated = [t.resource or 0 for t in trials if t.number == winner.number]
-        is_new = all(best.parameters != each.parameters for each in self.candidates)
-        is_full = (best.resource or 0) >= max(repeated, default=0)
-        is_better = sign * best.objective[0] < sign * winner.value
-        return best.number if is_new and is_full and is_better else None
-
     @property
     def compares(self) -> bool:
         """Whether at least two of the best trials have been measured."""
@@ -193,6 +181,12 @@ class ConfirmationResult:
         """Whether no candidate is to be taken since each breaks a constraint when repeated."""
         measured = any(each.confirmed and each.role == "candidate" for each in self.candidates)
         return measured and self.take is None
+
+    @property
+    def refutes_all(self) -> bool:
+        """Whether that is certain, also before the confirmation has ended."""
+        repeated = (each for each in self.candidates if each.role == "candidate")
+        return self.none_keeps and (self.complete or all(each.is_broken for each in repeated))
 
 
 def analyze(result: StudyResult) -> ConfirmationResult | None:

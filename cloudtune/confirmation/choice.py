@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.results.model import StudyResult, Trial
+from cloudtune.study.search_space import Value
 
 
 def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
@@ -14,19 +16,45 @@ def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
     trial with the most seeds, then the latest. Confirmations at real services are preferred to
     those at emulators, and those that have compared at least two trials to others. If none
     has a trial to take, one decides in which each trial breaks a constraint; this may be an
-    ablation, of its only trial. Incomplete confirmations, other ablations, and those of a search
-    that has found a better trial since do not decide.
+    ablation, of its only trial, and need not be complete. Other incomplete confirmations, other
+    ablations, and those of a search that has found a better trial since do not decide.
 
     Args:
         found: Confirmations of one job, the oldest first.
     """
-    current = [each for each in found if each.complete and each.newer is None]
-    taking = [each for each in current if each.taken and not each.is_ablation]
-    eligible = taking or [each for each in current if each.none_keeps]
+    current = [each for each in found if each.newer is None]
+    taking = [each for each in current if each.complete and each.taken and not each.is_ablation]
+    eligible = taking or [each for each in current if each.refutes_all]
     most = max(map(_weight, eligible), default=None)
     preferred = [each for each in eligible if _weight(each) == most]
     same = [each for each in preferred if is_decided_alike(each, preferred[-1])]
     return max(reversed(same), key=_seeds, default=None)
+
+
+def find_newer(
+    result: ConfirmationResult,
+    search: StudyResult,
+    trials: Sequence[Trial],
+    broken: Collection[Mapping[str, Value]],
+) -> int | None:
+    """Return the best trial of a search if it is better than those that were repeated, and new.
+
+    Args:
+        result: The confirmation.
+        search: The job that was searched.
+        trials: Its trials.
+        broken: Settings that break a constraint when they are repeated.
+    """
+    kept = (trial for trial in trials if trial.parameters not in broken)
+    best, winner = next(iter(search.best_trials(kept)), None), result.winner
+    if best is None or best.objective is None or winner.value is None:
+        return None
+    sign = -1 if search.study.objectives[0].goal == "maximize" else 1
+    repeated = [t.resource or 0 for t in trials if t.number == winner.number]
+    is_new = all(best.parameters != each.parameters for each in result.candidates)
+    is_full = (best.resource or 0) >= max(repeated, default=0)
+    is_better = sign * best.objective[0] < sign * winner.value
+    return best.number if is_new and is_full and is_better else None
 
 
 def _weight(result: ConfirmationResult) -> tuple[bool, bool]:

@@ -24,7 +24,7 @@ _MEASUREMENTS = 200
 
 def result_text(result: StudyResult) -> str:
     """Return a job without its trials as JSON."""
-    return replace(result, trials=()).to_json()
+    return replace(result, trials=(), decision=None).to_json()
 
 
 def trial_text(trial: Trial) -> str:

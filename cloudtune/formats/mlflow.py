@@ -68,6 +68,12 @@ def export(result: StudyResult, trials: Iterable[Trial], to: str | None = None) 
         raise UsageError(text) from error
 
 
+def _export_state(result: StudyResult) -> str:
+    """Return a text that also changes when a confirmation decides on another best trial."""
+    state = export_state(result)
+    return f"{state}, best {result.decision.trial}" if state and result.decision else state
+
+
 class _Export:
     """The export of one job."""
 
@@ -107,15 +113,20 @@ class _Export:
         seed = {} if result.seed is None else {"seed": str(result.seed)}
         self._params(parent, {**params, **goals, **seed})
         best: Trial | None = None
+        decision = result.decision
         for trial in trials:
             self._trial(experiment, parent, trial)
-            if len(study.objectives) == 1:
+            if decision:
+                best = trial if trial.number == decision.trial else best
+            elif len(study.objectives) == 1 and not result.confirmation:
                 (best,) = result.best_trials(filter(None, [best, trial])) or (None,)
         if best is not None and best.objective:
             metric, time_ = study.objectives[0].metric, _milliseconds(best.ended) or _now()
             self._metrics(parent, [(f"best.{metric}", best.objective[0], time_, 0)])
             self._client.set_tag(parent, "cloudtune.best_trial", str(best.number))
-        if state := export_state(result):
+        if decision:
+            self._client.set_tag(parent, "cloudtune.decision", decision.reason)
+        if state := _export_state(result):
             self._client.set_tag(parent, _STATE_TAG, state)
             self._client.set_tag(parent, _EXPORTED_TAG, "true")
         self._end(parent, result.state, result.ended)
@@ -135,7 +146,7 @@ class _Export:
         """
         query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in self._identity.items())
         completed = f"{query} and tags.`{_EXPORTED_TAG}` = 'true'"
-        state = export_state(self._result)
+        state = _export_state(self._result)
         earlier = self._client.search_runs([experiment], completed, max_results=1)
         if earlier and earlier[0].data.tags.get(_STATE_TAG, state) == state:
             raise AlreadyExportedError(

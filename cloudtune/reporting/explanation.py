@@ -48,6 +48,8 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     yield "Trials", f"{counts or 'none'}{broken}; chosen by {found.strategy}."
     if found.take:
         yield "Take", _take(found, found.take)
+    if found.decision:
+        yield "Confirmed", f"{found.decision[0].upper()}{found.decision[1:]}."
     if found.broken and not found.best and not found.take:
         yield "Best", "None: no trial with a result keeps the constraints."
     for index, each in enumerate(found.best):
@@ -57,7 +59,7 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
             text += f" ({_range(each.predicted)})"
         why = f" Proposed: {each.why}." if each.why else ""
         yield (
-            "Best" if index == 0 else "",
+            ("Best in the search" if found.decision else "Best") if index == 0 else "",
             f"{text}. {format_parameters(each.parameters or {})}.{why}",
         )
     if found.fit is None:

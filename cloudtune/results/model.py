@@ -87,7 +87,8 @@ class Trial(Displayable, _Times):
     objective: tuple[float, ...] | None = None
     """The value of each objective as the study selects it; None if one was not measured."""
     broken: tuple[str, ...] | None = None
-    """The study's constraints on metrics that an ended trial breaks; None if there are none."""
+    """The study's constraints on metrics that an ended trial breaks, or which confirmation shows
+    that it breaks one; None if there are none."""
     measurements: tuple[Measurement, ...] = ()
     word: str | None = None
     """The service's name for the state."""
@@ -128,6 +129,17 @@ class Trial(Displayable, _Times):
     """The path or address of its output files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the confirmations of a run say about the best trial of one of its jobs."""
+
+    trial: int | None
+    """The number of the job's best trial; None if there is none to take."""
+    elsewhere: bool
+    """Whether another job of the run has the trial to take. This one is the best of its search."""
+    reason: str
+
+
 @dataclass(frozen=True, repr=False)
 class StudyResult(Displayable, _Times):
     """The result of one job of a run. Unknown values are None. Times are as those of `Trial`."""
@@ -161,6 +173,9 @@ class StudyResult(Displayable, _Times):
     ended: float | None = None
     confirmation: Confirmation | None = None
     """What the run repeats, if it confirms an earlier one."""
+    decision: Decision | None = None
+    """What its confirmations say about its best trial; None if they say nothing, or if it was read
+    without them."""
     idle: float | None = None
     """Seconds between start and end in which no process drove the job; None in managed mode."""
     format: Literal["cloudtune.results/v1"] = FORMAT
@@ -172,8 +187,16 @@ class StudyResult(Displayable, _Times):
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best objective; None if there is none or several objectives."""
-        return next(iter(self.best_trials()), None) if len(self._goals) == 1 else None
+        """The best trial, by the confirmations of its run if they have decided.
+
+        None if there is none, of several objectives, and of a confirmation: the best of its
+        repetitions is luck.
+        """
+        if self.decision is not None:
+            number = self.decision.trial
+            return next((each for each in self.trials if each.number == number), None)
+        is_search = len(self._goals) == 1 and self.confirmation is None
+        return next(iter(self.best_trials()), None) if is_search else None
 
     @property
     def pareto(self) -> tuple[Trial, ...]:
@@ -181,7 +204,7 @@ class StudyResult(Displayable, _Times):
         return pareto_front(self.trials, self._goals)
 
     def best_trials(self, trials: Iterable[Trial] | None = None) -> tuple[Trial, ...]:
-        """Return the best trial, or the Pareto front unless there is exactly one objective.
+        """Return the best trial of the search, or the Pareto front unless there is one objective.
 
         Args:
             trials: The trials to choose from; the result's own by default.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
-from cloudtune.confirmation.choice import decisive, is_decided_alike
+from cloudtune.confirmation.choice import decisive, find_newer, is_decided_alike
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
@@ -17,6 +17,7 @@ from cloudtune.results.model import StudyResult
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Json
+from cloudtune.study.search_space import Value
 from cloudtune.study.study import Study
 
 
@@ -115,11 +116,7 @@ def mark_broken(plan: Confirmation, others: Sequence[ConfirmationResult]) -> Con
 
     def broken_in(candidate: Candidate) -> str:
         parameters = dict(candidate.parameters)
-        runs = (
-            other.run
-            for other in others
-            if any(each.broken and each.parameters == parameters for each in other.candidates)
-        )
+        runs = (run for setting, run in broken_settings(others) if setting == parameters)
         return next(runs, "")
 
     marked = (replace(each, broken_in=broken_in(each)) for each in plan.candidates)
@@ -145,8 +142,28 @@ def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
             searched = list(trials)
             for index, each in enumerate(found):
                 if (each.confirms, each.searched_on) == (run, job.provider):
-                    newer[index] = each.find_newer(job, searched)
+                    rest = [other for other in alone if _counts_for(other, each)]
+                    broken = [setting for setting, _ in broken_settings(rest)]
+                    newer[index] = find_newer(each, job, searched, broken)
     return [replace(each, newer=number) for each, number in zip(found, newer, strict=True)]
+
+
+def broken_settings(
+    found: Sequence[ConfirmationResult], *, emulated: bool = True
+) -> list[tuple[Mapping[str, Value], str]]:
+    """Return the settings that break a constraint in these confirmations, and the run of each.
+
+    Args:
+        found: The confirmations.
+        emulated: Whether those at emulators count.
+    """
+    return [
+        (each.parameters, result.run)
+        for result in found
+        if emulated or not result.emulated
+        for each in result.candidates
+        if each.broken
+    ]
 
 
 def _counts_for(other: ConfirmationResult, own: ConfirmationResult) -> bool:

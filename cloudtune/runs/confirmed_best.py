@@ -1,75 +1,134 @@
-"""The best trials of jobs, where confirmations have decided about some of their runs."""
+"""The best trials of jobs, where confirmations say something about those of their runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.results.model import StudyResult, Trial
-from cloudtune.runs.confirmations import confirmations_of, confirmed_trial
+from cloudtune.results.model import Decision, StudyResult, Trial
+from cloudtune.runs.confirmations import broken_settings, confirmations_of, confirmed_trial
 
 _Job = tuple[StudyResult, Iterable[Trial]]
 _ReadJob = tuple[StudyResult, list[Trial]]
 
 
 def prefer_confirmed(
-    jobs: Iterable[_Job], notify: Callable[[int | None, str], None]
+    jobs: Iterable[_Job], notify: Callable[[str], None], on: str | None = None
 ) -> Iterator[_Job]:
     """Yield the jobs with their trials; of a run that was confirmed, only the trial to take.
 
-    That is the best of all jobs of the run, whatever they measured: their values are of one seed.
-    A better trial of another job with a setting that was not repeated is taken instead.
+    Args:
+        jobs: The jobs, those of a run one after the other, with their trials, which are read once.
+        notify: Is told of each trial that a confirmation decides about, why it is taken, or none.
+        on: Only this provider's job, with its best trial.
+    """
+    for _, own in groupby(with_decisions(jobs), key=lambda each: each[0].run):
+        for job, trials in own:
+            decision = job.decision
+            if on not in {None, job.provider} or (decision and decision.elsewhere and not on):
+                continue
+            if decision is None:
+                yield job, trials
+                continue
+            notify(decision.reason)
+            yield job, [trial for trial in trials if trial.number == decision.trial]
+
+
+def with_decisions(jobs: Iterable[_Job]) -> Iterator[_Job]:
+    """Yield the jobs with what the confirmations of their runs say about their best trials.
+
+    The trial to take by one is the best of all jobs of the run, whatever they measured: their
+    values are of one seed. A better trial of another job with a setting that was not repeated is
+    taken instead. Other jobs than that of the trial to take have their trials marked that break a
+    constraint when they are repeated.
 
     Args:
         jobs: The jobs, those of a run one after the other, with their trials, which are read once.
-        notify: Is told the number of the trial to take of a run, None if there is none, and why.
     """
     for run, own in groupby(jobs, key=lambda each: each[0].run):
         if confirmations := confirmations_of([run]):
-            yield from _decide([(job, list(trials)) for job, trials in own], confirmations, notify)
+            yield from _decide([(job, list(trials)) for job, trials in own], confirmations)
         else:
             yield from own
 
 
-def _decide(
-    jobs: list[_ReadJob],
-    confirmations: list[ConfirmationResult],
-    notify: Callable[[int | None, str], None],
-) -> list[_ReadJob]:
-    """Return the job of one run that has the trial to take, with this trial if there is one."""
+def _decide(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> Iterator[_Job]:
+    """Yield the jobs of one run with the decisions of its confirmations."""
+    chosen = _choose(jobs, confirmations)
+    for job, trials in jobs:
+        if chosen and chosen[0].provider == job.provider:
+            _, number, reason = chosen
+            yield replace(job, decision=Decision(number, elsewhere=False, reason=reason)), trials
+            continue
+        marked, reasons = _mark(job, trials, confirmations)
+        if chosen:
+            where, _, reason = chosen
+            reasons.append(f"of all jobs, the one to take is on {where.provider}: {reason}")
+        elif reasons:
+            reasons.append(f"`cloudtune confirm {job.run}` repeats the best trials")
+        best = next(iter(job.best_trials(marked)), None)
+        number = best.number if best else None
+        decision = Decision(number, elsewhere=chosen is not None, reason="; ".join(reasons))
+        yield replace(job, decision=decision if reasons else None), marked
+
+
+def _mark(
+    job: StudyResult, trials: list[Trial], confirmations: list[ConfirmationResult]
+) -> tuple[list[Trial], list[str]]:
+    """Return the trials, marked where repetitions break a constraint, and which those are."""
+    settings = broken_settings(confirmations, emulated=job.emulated)
+    reasons: list[str] = []
+    marked: list[Trial] = []
+    for trial in trials:
+        run = next((run for parameters, run in settings if parameters == trial.parameters), None)
+        is_refuted = run is not None and job.best_trials([trial])
+        broken = (f"a constraint in run {run}",) if is_refuted else trial.broken
+        marked.append(replace(trial, broken=broken))
+        if is_refuted:
+            text = f"trial {trial.number} is not taken, since it breaks a constraint in run {run}"
+            reasons.append(text)
+    return marked, reasons
+
+
+def _choose(
+    jobs: list[_ReadJob], confirmations: list[ConfirmationResult]
+) -> tuple[StudyResult, int | None, str] | None:
+    """Return the job of one run that has the trial to take, its number if there is one, and why."""
     emulated = all(job.emulated for job, _ in jobs)
     counted = {job.provider: (job, trials) for job, trials in jobs if job.emulated == emulated}
-    complete = [
+    deciding = [
         each
         for each in confirmations
-        if each.complete and (each.none_keeps or not each.is_ablation)
+        if each.refutes_all or (each.complete and not each.is_ablation)
         if each.searched_on in counted
     ]
-    if not complete:
-        return jobs
-    latest = complete[-1]  # of the job that had the best trial then
+    if not deciding:
+        return None
+    latest = deciding[-1]  # of the job that had the best trial then
     job, trials = counted[latest.searched_on]
     found = confirmed_trial(job)
     if found is None:
-        return jobs
+        return None
     number, reason = found
     chosen = [trial for trial in trials if trial.number == number]
     others = [pair for provider, pair in counted.items() if provider != job.provider]
-    if newer := _find_newer(job, chosen, others, complete):
-        job, chosen = newer
-        number = chosen[0].number
-        reason = (
-            f"trial {number} on {job.provider} was not repeated: the search has found it since run "
-            f"{latest.run}, which therefore does not decide; `cloudtune confirm {job.run}` "
-            "repeats it"
+    kept = [(other, _mark(other, trials, confirmations)[0]) for other, trials in others]
+    if newer := _find_newer(job, chosen, kept, deciding):
+        job, trial = newer
+        return (
+            job,
+            trial.number,
+            f"trial {trial.number} on {job.provider} was not repeated: the search has found it "
+            f"since run {latest.run}, which therefore does not decide; `cloudtune confirm "
+            f"{job.run}` repeats it",
         )
-    elif others:
+    if others:
         providers = " and ".join(other.provider for other, _ in others)
         jobs_on = "job" if len(others) == 1 else "jobs"
         reason += f"; this decides for the {jobs_on} on {providers}, too"
-    notify(number, reason)
-    return [(job, chosen)]
+    return job, number, reason
 
 
 def _find_newer(
@@ -77,7 +136,7 @@ def _find_newer(
     chosen: list[Trial],
     others: list[_ReadJob],
     confirmations: list[ConfirmationResult],
-) -> _ReadJob | None:
+) -> tuple[StudyResult, Trial] | None:
     """Return the best trial of other jobs that is better than all that was repeated, and new."""
     repeated = [candidate for each in confirmations for candidate in each.candidates]
     sign = -1 if job.study.objectives[0].goal == "maximize" else 1
@@ -90,4 +149,4 @@ def _find_newer(
     if not tops or not known:
         return None
     value, other, trial = min(tops, key=lambda top: top[0])
-    return (other, [trial]) if value < min(known) else None
+    return (other, trial) if value < min(known) else None

@@ -42,6 +42,8 @@ class Fetch:
     log: FileLog | ServiceLog | None
     paths: Mapping[str, str]
     """The path of each file in the target, by the one that it is to have."""
+    notes: tuple[str, ...] = ()
+    """Why this trial is the best, if a confirmation says so."""
 
     @property
     def partial(self) -> Path:

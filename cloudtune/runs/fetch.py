@@ -33,7 +33,7 @@ def find_files(
 ) -> Fetch:
     """Return what a trial has left; by default the best trial of all jobs of the latest run.
 
-    Of a run that was confirmed, the best is the trial to take.
+    Of a run that was confirmed, the best is the trial to take; with ``on``, the best trial there.
 
     Args:
         run: The run.
@@ -48,7 +48,8 @@ def find_files(
         LedgerError: If the ledger cannot be read.
         OSError: If files of this machine cannot be read.
     """
-    result, trial = _choose(run, number, on)
+    notes: list[str] = []
+    result, trial = _choose(run, number, on, notes)
     if trial.state not in FINAL_STATES:
         raise UsageError(
             f"trial {trial.number} of run {result.run} is {trial.state}: fetch its files when it "
@@ -75,22 +76,18 @@ def find_files(
         log = find_log(result.run, trial.number, result.provider)
     paths = local_names(name for name in stored.files if name not in stored.archives)
     target = target or Path(f"{result.run}-{trial.number}")
-    return Fetch(result, trial, target, stored, log, paths)
+    return Fetch(result, trial, target, stored, log, paths, tuple(notes))
 
 
-def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyResult, Trial]:
+def _choose(
+    run: str | None, number: int | None, on: str | None, notes: list[str]
+) -> tuple[StudyResult, Trial]:
+    """Return the trial and its job, and add why it is the best to the notes."""
+    read: Iterator[tuple[StudyResult, Iterable[Trial]]]
     if number is None:
-        run = confirmed_run(run)
-    read: Iterator[tuple[StudyResult, Iterable[Trial]]] = (
-        (result, trials) for result, trials in read_results(run) if on in {None, result.provider}
-    )
-    refusals: list[str] = []
-
-    def note(taken: int | None, reason: str) -> None:
-        refusals.extend([reason] if taken is None else [])
-
-    if number is None:
-        read = prefer_confirmed(read, note)
+        read = prefer_confirmed(read_results(confirmed_run(run)), notes.append, on)
+    else:
+        read = (each for each in read_results(run) if on in {None, each[0].provider})
     jobs = [(result, list(trials)) for result, trials in read]
     if not jobs:
         raise UsageError(f"the run has no job on {on}")
@@ -99,7 +96,7 @@ def _choose(run: str | None, number: int | None, on: str | None) -> tuple[StudyR
         chosen = best_of_jobs(jobs)
         if not chosen:
             none = f"no completed trial of run {name} measured the objective: name one"
-            raise UsageError("; ".join(refusals) or none)
+            raise UsageError("; ".join(notes) or none)
         if len(chosen) > 1:
             numbers = ", ".join(str(trial.number) for _, trial in chosen)
             raise UsageError(f"the Pareto front of run {name} has the trials {numbers}: name one")

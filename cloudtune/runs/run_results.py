@@ -38,11 +38,16 @@ class Results(Displayable):
     def best(self) -> Trial | None:
         """The best trial of all jobs; None if there is no single best.
 
+        If the run was confirmed, that is the trial to take: `StudyResult.decision` says why.
         Emulated jobs count only if every job is emulated; `StudyResult.emulated` shows which.
         """
         from cloudtune.results.aggregate import best_of_jobs
 
-        winners = best_of_jobs((job, job.trials) for job in self.jobs)
+        winners = best_of_jobs(
+            (job, filter(None, [job.best]) if job.decision or job.confirmation else job.trials)
+            for job in self.jobs
+            if not (job.decision and job.decision.elsewhere)
+        )
         return winners[0][1] if len(winners) == 1 else None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 from cloudtune.engine.job_emulator import lost_emulator
@@ -14,11 +14,12 @@ from cloudtune.launcher.metrics import MISREADS
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.proposals import waiting_proposals
-from cloudtune.ledger.reader import read_job
+from cloudtune.ledger.reader import read_job, read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
-from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.runs.confirmed_best import with_decisions
 from cloudtune.runs.creation import lost_runs
+from cloudtune.runs.run_results import Results
 
 
 def read_status(
@@ -32,12 +33,12 @@ def read_status(
     """Return the status of runs, newest first, or of one run.
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
-    ``best`` objective, and the same for each of its ``jobs``, with the trials that are ``waiting``
-    for a machine and the reason that the service gives, the number of ``proposals`` that have not
-    started, and under ``misread`` the reason of the
-    first trial whose metric's expression misread a number. A job that no process executes is
-    ``interrupted`` rather than ``running``. A damaged run or job is ``damaged``, with what can be
-    read of it.
+    ``best`` objective of its search, of the trial to take if the run was confirmed, and the same
+    for each of its ``jobs``, with what confirmations say about its best trial under ``decision``,
+    the trials that are ``waiting`` for a machine and the reason that the service gives, the number
+    of ``proposals`` that have not started, and under ``misread`` the reason of the first trial
+    whose metric's expression misread a number. A job that no process executes is ``interrupted``
+    rather than ``running``. A damaged run or job is ``damaged``, with what can be read of it.
 
     Args:
         run: The run's ID or a prefix of it; all runs by default.
@@ -92,11 +93,14 @@ def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict
         notify(str(each))
     jobs = [job for job, _, _ in read]
     counts = sum((job["trials"] for job in jobs), Counter[str]())
-    best = [
-        trial.objective[0]
-        for _, trial in best_of_jobs((result, top) for _, result, top in read)
-        if trial.objective
-    ]
+    results = [replace(result, trials=top) for _, result, top in read]
+    if any(each.startswith(f"{run}-") for each in ledger.run_ids()):
+        results = _decided_results(run)
+        for job, result in product(jobs, results):
+            if result.decision and result.provider == job["provider"]:
+                job["best"] = list(result.best.objective or ()) if result.best else None
+                job["decision"] = result.decision.reason
+    best = Results(tuple(results)).best
     return {
         "run": record.id,
         "name": record.name,
@@ -104,9 +108,15 @@ def _run_status(ledger: Ledger, run: str, notify: Callable[[str], None]) -> dict
         "on": ", ".join(job["provider"] for job in jobs),
         "state": "damaged" if errors else ", ".join(dict.fromkeys(job["state"] for job in jobs)),
         "trials": counts,
-        "best": best[0] if best else None,
+        "best": best.objective[0] if best and best.objective else None,
         "jobs": jobs,
     }
+
+
+def _decided_results(run: str) -> list[StudyResult]:
+    """Return the results of a run with what its confirmations say; its damage is known."""
+    jobs = with_decisions(read_results(run, on_damage=lambda _: None))
+    return [replace(result, trials=tuple(trials)) for result, trials in jobs]
 
 
 def _job_status(
@@ -156,6 +166,7 @@ def _job_status(
         "reason": result.reason,
         "trials": counts,
         "best": list(top[0].objective or ()) if top else None,
+        "decision": "",
         "waiting": waiting,
         "proposals": proposals,
         "misread": next(iter(misread), ""),

@@ -110,6 +110,8 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     elif best := result.best:
         text = format_best(result.study, best)
         lines.append(f"best: {text}  {format_parameters(best.parameters)}")
+    if result.decision:
+        lines.append(f"note: {result.decision.reason}")
     lines += _format_waiting(result)
     if state == "running" and _awaits_proposal(result):
         lines.append(f"waits for a proposal: cloudtune propose {result.run} --params '{{...}}'")

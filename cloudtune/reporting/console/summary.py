@@ -74,7 +74,7 @@ def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
             "cost": "; ".join(_format_costs(result)) or None,
         }
         for result in results
-        for best in [None if result.confirmation else result.best]  # that of repetitions is luck
+        for best in [result.best]
     ]
     used = {name for row in rows for name, value in row.items() if value is not None}
     return [{name: value for name, value in row.items() if name in used} for row in rows]
@@ -124,6 +124,8 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         count = format_count(len(misread), "trial")
         text = f"the best may be another: {count} with misread numbers failed; correct the"
         lines.append(f"{text} expression, and start a new run")
+    if result.decision:
+        lines.append(f"note: {result.decision.reason}")
     lines += filter(None, [equal_results(trials)])
     lines += format_failures(result)
     if result.link:

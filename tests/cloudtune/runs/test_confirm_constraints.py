@@ -10,6 +10,8 @@ import pytest
 
 from cloudtune import api
 from cloudtune.cli import main
+from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.runs.lifecycle import create
 
 SCRIPT = """\
 import os, random
@@ -94,6 +96,45 @@ def test_the_next_best_trial_is_taken(
         assert f"**Best: trial {best}, m" in report
     else:
         assert "**Best: none" in report
+
+
+@pytest.mark.parametrize(
+    ("bad", "best", "note"),
+    [
+        ("3", 1, "trial 3 is not taken, since it breaks a constraint in run"),
+        ("31", 2, "trial 1 is not taken, since it breaks a constraint in run"),
+        ("312", None, "each breaks a constraint"),
+    ],
+)
+def test_what_breaks_a_constraint_in_an_incomplete_confirmation_is_not_taken(
+    bad: str, best: int | None, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = search()
+    break_in(bad)
+    create(plan_confirmation(run, ConfirmOptions(top=3, seeds=4, fixed=True)))
+    call("resume", f"{run}-confirm", "--set", "limits.max_trials=3")
+    capsys.readouterr()
+    code = 0 if best else 1
+    assert call("results", run, "--best", "--as", "json") == code
+    printed = capsys.readouterr()
+    assert note in printed.err
+    assert not best or json.loads(printed.out) == {"x": best}
+    assert call("fetch", run, "--best", "-o", "best") == code
+    assert note in capsys.readouterr().err
+    found = api.find_run(run).results().best
+    assert (found and found.parameters["x"]) == best
+    for command in ("status", "explain"):
+        assert call(command, run) == 0
+        printed = capsys.readouterr()
+        assert note.lower() in " ".join(printed.out.split()).lower()
+    assert call("report", run, "--as", "markdown") == 0
+    report = capsys.readouterr().out
+    if best:
+        assert f"in trial {best} of 3.**" in report
+        count = len(bad)
+        assert f"do not count (a constraint in run {run}-confirm: {count})" in report
+    else:
+        assert f"**Best: none, since each trial of run {run}-confirm breaks a" in report
 
 
 def test_a_confirmation_names_what_broke_a_constraint_earlier(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.planning.planner import plan_run
 from cloudtune.provider import registry
@@ -91,6 +92,36 @@ def test_a_refuted_setting_of_another_job_is_not_the_best(
         f"local: run {run}-confirm repeated the best trials of run {run}, and trial 3 is the best "
         "of them"
     ) in capsys.readouterr().out
+
+
+def test_each_command_has_the_best_trial_of_the_confirmation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search("0.1 * x")
+    call("confirm", run, "--top", "4", "--seeds", "2", "--fixed")
+    results = api.find_run(run).results()
+    assert results.best is not None
+    assert results.best.parameters == {"x": 2}
+    assert [job.best and job.best.number for job in results] == [3, 1]
+    assert api.find_run(f"{run}-confirm").results().best is None
+    assert api.find_run(f"{run}-confirm").results().jobs[0].best is None
+    capsys.readouterr()
+    call("status", "--json")
+    row = next(each for each in json.loads(capsys.readouterr().out) if each["run"] == run)
+    assert row["best"] == pytest.approx(0.2)
+    assert [job["best"] for job in row["jobs"]] == [pytest.approx([0.2]), [0]]
+    assert all("trial 3 is the best of them" in job["decision"] for job in row["jobs"])
+    for words in (["status", run], ["watch", run]):
+        call(*words)
+        printed = capsys.readouterr().out
+        assert "best: loss 0.2 in trial 3" in printed
+        assert "note: of all jobs, the one to take is on local: run" in printed
+    for on, x in (("local", "2"), ("second", "0")):
+        call("fetch", run, "--best", "--on", on, "-o", on)
+        assert next(Path(on).rglob("model")).read_text("utf-8") == x
+        assert "trial 3 is the best of them" in capsys.readouterr().err
+    call("explain", run, "--on", "second")
+    assert "the one to take is on local" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_better_trial_that_another_job_has_found_since_is_the_best(
