@@ -37,7 +37,6 @@ KINDS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "driven": ((), ("driven",)),
     "wml": (("wml",), ()),
     "wmla": (("wmla",), ()),
-    "azure": ((), ()),
     "ray": ((), ()),
 }
 """Arguments of `study_of`, and of `plan_of` after the folder."""
@@ -98,8 +97,8 @@ def test_request_and_findings_match_the_golden_file(
 @pytest.mark.parametrize(
     ("provider", "kind"),
     [
-        *((provider, mode) for provider in ("sagemaker", "vertex") for mode in MODES),
-        *(("azure", "azure"), ("watson", "wml"), ("watson", "wmla"), ("ray", "ray")),
+        *((provider, mode) for provider in ("azure", "sagemaker", "vertex") for mode in MODES),
+        *(("watson", "wml"), ("watson", "wmla"), ("ray", "ray")),
     ],
 )
 def test_planning_is_offline_and_deterministic_and_a_plan_has_no_secrets(

@@ -20,7 +20,10 @@ CORE = sorted(p for p in (ROOT / "cloudtune").rglob("*.py") if not p.is_relative
 CODE = CORE + [path for provider in PROVIDERS for path in sorted(provider.rglob("*.py"))]
 
 SDKS = frozenset(
-    ["boto3", "botocore", "sagemaker", "google", "ibm_watson_machine_learning", "ibm_watsonx_ai"]
+    [
+        *("azure", "boto3", "botocore", "sagemaker", "google"),
+        *("ibm_watson_machine_learning", "ibm_watsonx_ai"),
+    ]
 )
 HEAVY = SDKS | frozenset(
     [
@@ -42,7 +45,10 @@ HEAVY = SDKS | frozenset(
     ]
 )
 
-SDK_FILES = {"client.py", "wml/client.py", "rules/native.py", "images.py"}
+SDK_FILES = {
+    *("client.py", "http.py", "storage.py", "wml/client.py"),
+    *("rules/native.py", "images.py"),
+}
 """Reach the service, check against the SDK's model of it, look images up in its tables."""
 
 EARLY = {
@@ -370,7 +376,7 @@ def test_the_check_of_settings_loads_no_other_code_of_a_provider(name: str) -> N
     assert loaded & (HEAVY | NOT_FOR_A_PLAN | parts) == set()
 
 
-@pytest.mark.parametrize("provider", ["cloudtune_sagemaker", "cloudtune_vertex"])
+@pytest.mark.parametrize("provider", ["cloudtune_azure", "cloudtune_sagemaker", "cloudtune_vertex"])
 def test_planning_loads_neither_sdk_nor_client_nor_emulator(provider: str) -> None:
     parts = "capabilities, lookup, request, rules, settings"
     loaded = loaded_by(f"import {provider}; from {provider} import {parts}")

@@ -22,10 +22,13 @@ from cloudtune.conversion import importer
 from cloudtune.errors import CloudtuneError, ProviderError
 from cloudtune.provider.models import JobContext, JobRef
 from cloudtune.study.yaml_reader import is_list, is_map
-from cloudtune_azure.client import AzureClient, workspace_id
+from cloudtune_azure import job_description as azure_description
+from cloudtune_azure.client import AzureClient
 from cloudtune_azure.http import AzureHttp
 from cloudtune_azure.http import Connection as AzureConnection
+from cloudtune_azure.settings import workspace_id
 from cloudtune_azure.training_client import AzureJobs
+from cloudtune_azure.tuning_client import SweepClient
 from cloudtune_sagemaker import job_description as sagemaker_description
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from cloudtune_sagemaker.tuning_client import TuningClient as SageMakerTuning
@@ -99,6 +102,40 @@ class Service(StubbedService):
             yield name, answer, [poll]
         self.stub.answers["/jobs/"]["properties"]["status"] = "Failed"
         yield "/details", details, [poll]
+
+    def azure_tuning(self) -> Iterator[tuple[str, Any, list[Read]]]:
+        workspace = workspace_id(self.plan.facts.data)
+        client = AzureClient(AzureHttp(AzureConnection(URL, KEY)), workspace)
+        tracking = f"azureml://{URL.partition('://')[2]}/mlflow/v1.0{workspace}"
+
+        def status() -> object:
+            return SweepClient(client, self.plan, self.context).status(JobRef("azure", "sweep"))
+
+        def describe() -> None:
+            self.describe(azure_description.describe_job, client, "sweep")
+
+        metric = {"key": "accuracy", "value": 0.5, "timestamp": 1_700_000_000_000, "step": 1}
+        times = {"startTimeUtc": "2023-05-30T09:28:29.1234567+00:00"}
+        others = {
+            "/children": {"value": [{"runId": "sweep_0", "status": "Completed", **times}]},
+            "runs/get": {"run": {"data": {"metrics": [metric]}}},
+            "get-history": {"metrics": [metric]},
+            "/details": {"error": {"error": {"code": "UserError", "message": "no"}}},
+            "/workspaces/work": {"properties": {"mlFlowTrackingUri": tracking}},
+        }
+        sweeps = [
+            each
+            for each in answers_of("azure", "properties", "name")
+            if each["properties"].get("jobType") == "Sweep" and "status" in each["properties"]
+        ]
+        for each in (sweeps[0], sweeps[-1]):
+            properties = each["properties"]
+            tags = {**properties["tags"], "_aml_system_sweep_0": '{"lr": 0.5, "kind": "1e3"}'}
+            job = {**each, "name": "sweep", "properties": {**properties, "tags": tags}}
+            self.stub.answers = {"/jobs/": job, **others}
+            yield "/jobs/", job, [status, describe]
+        for name, answer in others.items():
+            yield name, answer, [status]
 
     def sagemaker_tuning(self) -> Iterator[tuple[str, Any, list[Read]]]:
         fields = ("HyperParameterTuningJobConfig", "HyperParameterTuningJobStatus")
@@ -287,7 +324,7 @@ def changed(answer: Any, path: Path_, *value: Any) -> Any:
 
 
 NAMES = (
-    "azure-command",
+    *("azure-command", "azure-tuning"),
     *("sagemaker-tuning", "sagemaker-training", "vertex-tuning", "vertex-custom"),
     *("watson-wml", "watson-jobs", "watson-wmla"),
 )
@@ -349,6 +386,20 @@ def test_each_field_of_each_answer(service: Service) -> None:
             ("properties", "services", "Tracking", "endpoint"),
             5,
             "the job job-1: properties.services.Tracking.endpoint is 5, and not a text",
+        ),
+        (
+            "azure-tuning",
+            "/jobs/",
+            ("properties", "tags", "_aml_system_sweep_0"),
+            "5",
+            "the tag _aml_system_sweep_0 of the sweep is '5', and not a JSON object",
+        ),
+        (
+            "azure-tuning",
+            "/children",
+            ("value", 0, "runId"),
+            None,
+            "the children of sweep: the response has no value[].runId",
         ),
         ("azure-command", "get-history", ("metrics", 0, "step"), "x", "a metric has the step 'x'"),
         (

@@ -11,12 +11,17 @@ from cloudtune_azure.errors import AzureError
 JOB: Fields = {
     "name": str,
     "properties": dict,
+    "properties.jobType": str,
     "properties.status?": str,
+    "properties.limits?": dict,
     "properties.properties?": dict,
     "properties.tags?": dict,
     "properties.services?.Tracking?.endpoint?": str,
     "properties.services?.Studio?.endpoint?": str,
+    "systemData?": dict,
 }
+WORKSPACE: Fields = {"properties?.mlFlowTrackingUri?": str}
+CHILDREN: Fields = {"value[]?.runId": str, "nextLink?": str}
 JOBS: Fields = {"value[]?": dict, "nextLink?": str}
 DATASTORE: Fields = {"properties": dict}
 UPLOAD: Fields = {
@@ -41,8 +46,6 @@ DETAILS: Fields = {
     "error?.error?.message?": str,
     "logFiles?": dict,
 }
-ANY: Fields = {}
-"""Only an object."""
 
 
 def checked(operation: str, answer: Any, fields: Fields) -> Json:

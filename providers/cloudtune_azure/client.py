@@ -7,13 +7,13 @@ service.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider.answers import Fields
 from cloudtune_azure.answers import (
-    ANY,
+    CHILDREN,
     DATASTORE,
     DETAILS,
     HISTORY,
@@ -21,14 +21,14 @@ from cloudtune_azure.answers import (
     JOBS,
     RUN,
     UPLOAD,
+    WORKSPACE,
     checked,
 )
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.http import AzureHttp, Connection
+from cloudtune_azure.settings import ENVIRONMENT, workspace_id
 
 API_VERSION = "2024-04-01"
-ENVIRONMENT = "CliV2AnonymousEnvironment"
-"""The name of environments without a name, as Microsoft's own client registers them."""
 _MLFLOW = "/mlflow/v1.0/"
 
 
@@ -45,14 +45,6 @@ def connect(plan: Plan, context: JobContext) -> AzureClient:
     if emulator:
         connection = Connection(emulator.url, emulator.key, emulator.certificate)
     return AzureClient(AzureHttp(connection, context.is_stopping), workspace_id(plan.facts.data))
-
-
-def workspace_id(data: Mapping[str, Any]) -> str:
-    """Return the id of the workspace, which begins each path."""
-    return (
-        f"/subscriptions/{data['subscription']}/resourceGroups/{data['resource_group']}"
-        f"/providers/Microsoft.MachineLearningServices/workspaces/{data['workspace']}"
-    )
 
 
 class AzureClient:
@@ -72,7 +64,7 @@ class AzureClient:
 
     def get_workspace(self) -> Json:
         """Return the workspace."""
-        return checked("the workspace", self._call("GET", ""), ANY)
+        return checked("the workspace", self._call("GET", ""), WORKSPACE)
 
     def get_compute(self, name: str) -> Json | None:
         """Return a cluster, or None if it does not exist."""
@@ -81,7 +73,7 @@ class AzureClient:
 
     def put_job(self, name: str, body: Json) -> Json:
         """Create a job. With the same name, Azure updates it, and starts no second one."""
-        return cast("Json", self._call("PUT", _job(name), body))
+        return checked(f"the job {name}", self._call("PUT", _job(name), body), JOB)
 
     def get_job(self, name: str) -> Json | None:
         """Return a job, or None if it does not exist."""
@@ -90,7 +82,7 @@ class AzureClient:
 
     def list_jobs(self, tag: str) -> list[Json]:
         """Return the jobs that have a tag with this key."""
-        jobs = self._pages("the list of jobs", self._call("GET", "/jobs", query={"tag": tag}))
+        jobs = self._pages("the list of jobs", self._call("GET", "/jobs", query={"tag": tag}), JOBS)
         return [checked("the list of jobs", each, JOB) for each in jobs]
 
     def cancel_job(self, name: str) -> None:
@@ -151,13 +143,13 @@ class AzureClient:
     def run_children(self, tracking: str, run: str) -> list[Json]:
         """Return the children of a run in run history."""
         page = self.http.json("GET", f"{self._history(tracking, run)}/children")
-        return self._pages(f"the children of {run}", page)
+        return self._pages(f"the children of {run}", page, CHILDREN)
 
-    def _pages(self, what: str, first: Any) -> list[Json]:
-        page = checked(what, first, JOBS)
+    def _pages(self, what: str, first: Any, fields: Fields) -> list[Json]:
+        page = checked(what, first, fields)
         rows: list[Json] = list(page.get("value") or ())
         while next_page := page.get("nextLink"):
-            page = checked(what, self.http.json("GET", str(next_page)), JOBS)
+            page = checked(what, self.http.json("GET", str(next_page)), fields)
             rows += page.get("value") or ()
         return rows
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloudtune.provider import JobContext, Json
-from cloudtune_azure.client import AzureClient, workspace_id
 from cloudtune_azure.errors import AzureError
+from cloudtune_azure.settings import workspace_id
+
+if TYPE_CHECKING:
+    from cloudtune_azure.client import AzureClient
 
 _STUDIO = "https://ml.azure.com"
 _LOG = "user_logs/std_log.txt"

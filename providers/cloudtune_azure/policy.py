@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from cloudtune.provider import Json, Plan
 from cloudtune.provider.account import Policy
-from cloudtune_azure.client import workspace_id
 from cloudtune_azure.rights import DOCTOR, TRIALS, caller_rights
-from cloudtune_azure.settings import AzureSettings
+from cloudtune_azure.settings import AzureSettings, workspace_id
 
 _YOU = "YOU@EXAMPLE.COM"
 _STORAGE = "STORAGE-ACCOUNT-ID"

@@ -5,6 +5,7 @@ Descriptions name the fields of a command job in the REST API.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
@@ -15,6 +16,8 @@ NAME = "azure"
 REQUEST_FIELD = "properties"
 """The field of ``native`` that is merged into a request: a job in the REST API has all its fields
 below it. An import of a sweep job, whose format has the same name, keeps the others for exports."""
+ENVIRONMENT = "CliV2AnonymousEnvironment"
+"""The name of environments without a name, as Microsoft's own client registers them."""
 
 
 class Prices(SettingsPart):
@@ -86,3 +89,11 @@ class AzureSettings(CloudSettings):
     def _without_sweep(cls, data: Any) -> Any:
         """Leave out of ``native`` what only the format of sweep jobs reads."""
         return without_other_native(data, lambda field: field == REQUEST_FIELD)
+
+
+def workspace_id(data: Mapping[str, Any]) -> str:
+    """Return the id of the workspace, which begins each path."""
+    return (
+        f"/subscriptions/{data['subscription']}/resourceGroups/{data['resource_group']}"
+        f"/providers/Microsoft.MachineLearningServices/workspaces/{data['workspace']}"
+    )

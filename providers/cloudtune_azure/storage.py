@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudtune.provider import MissingExtraError, ProviderError
-from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import PROVIDER, AzureError, connection_error, credential_error
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
+
+    from cloudtune_azure.client import AzureClient
 
 T = TypeVar("T")
 _MAX_PARALLEL = 8

@@ -253,11 +253,12 @@ def _values(sweep: Json) -> dict[str, Json]:
         if not key.startswith(prefix) or not key.removeprefix(prefix).isdigit():
             continue
         try:
-            values: Any = json.loads(text)
-        except ValueError as error:
-            raise AzureError(f"the tag {key} of the sweep is not JSON") from error
-        if is_map(values):
-            found[key.removeprefix(_TAG)] = values
+            values: Any = json.loads(str(text))
+        except ValueError:
+            values = None
+        if not is_map(values):
+            raise AzureError(f"the tag {key} of the sweep is {text!r:.80}, and not a JSON object")
+        found[key.removeprefix(_TAG)] = values
     return found
 
 

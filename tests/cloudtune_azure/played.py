@@ -11,12 +11,13 @@ from cloudtune.emulator_kit.delays import Delays
 from cloudtune.provider.protocols import TrainingJobs
 from cloudtune.results.events import TrialState
 from cloudtune.study.schema import Json
-from cloudtune_azure.client import AzureClient, workspace_id
+from cloudtune_azure.client import AzureClient
 from cloudtune_azure.emulator import tracking
 from cloudtune_azure.emulator.app import AzureApp
 from cloudtune_azure.emulator.errors import bad_argument
 from cloudtune_azure.http import AzureHttp, Connection
 from cloudtune_azure.launcher_contract import FAILURE
+from cloudtune_azure.settings import workspace_id
 from cloudtune_azure.training_client import AzureJobs
 from tests.cloudtune_azure.support import WORKSPACE
 from tests.in_process import KEY, URL, InProcess

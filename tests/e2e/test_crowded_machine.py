@@ -35,7 +35,12 @@ providers: {watson: {backend: wml}}
 
 @pytest.mark.parametrize(
     ("provider", "package"),
-    [("sagemaker", "boto3"), ("vertex", "google.cloud.storage"), ("watson", "trustme")],
+    [
+        ("azure", "trustme"),
+        ("sagemaker", "boto3"),
+        ("vertex", "google.cloud.storage"),
+        ("watson", "trustme"),
+    ],
 )
 def test_a_run_ends_with_the_remedy(tmp_path: Path, provider: str, package: str) -> None:
     """It does not call again and again as if the network had failed."""

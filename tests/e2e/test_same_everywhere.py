@@ -57,7 +57,7 @@ STUDY: dict[str, Any] = {
     },
 }
 
-EMULATED = [("sagemaker", "managed"), ("sagemaker", "driven")]
+EMULATED = [(on, mode) for on in ("azure", "sagemaker") for mode in ("managed", "driven")]
 
 
 class Observer:

@@ -52,7 +52,8 @@ WAYS: list[tuple[str, dict[str, str]]] = [
     ("watson", {"backend": "wmla"}),
     ("watson", {"backend": "wml"}),
     ("watson", {"backend": "jobs"}),
-    ("azure", {}),
+    ("azure", {"mode": "managed"}),
+    ("azure", {"mode": "driven"}),
     ("slurm", {}),
     ("ray", {}),
 ]

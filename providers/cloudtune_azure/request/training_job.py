@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from cloudtune.provider import START, Facts, Json, Study
 from cloudtune.provider.secrets import secret_variables
-from cloudtune_azure.client import ENVIRONMENT, workspace_id
 from cloudtune_azure.launcher_contract import FOLDER, INPUT, TRIALS
-from cloudtune_azure.settings import AzureSettings
+from cloudtune_azure.settings import ENVIRONMENT, AzureSettings, workspace_id
 from cloudtune_azure.storage import datastore_address
 
 JOB = "{{job}}"
