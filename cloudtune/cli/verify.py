@@ -62,7 +62,7 @@ def verify(target: str, overrides: tuple[str, ...], *, emulate: bool, output: Pa
         elif is_saved or planned.emulated:
             top = _create_folder(planned)
             if is_saved:
-                _mark_used(Path(target), top / planned.service)
+                _mark_used(Path(target))
             verified = verification.verify(planned, _notify)
             problem = _write(verified, top / planned.service)
             _print_result(planned, verified, top, problem)
@@ -80,11 +80,15 @@ def _notify(text: str) -> None:
 def _create_folder(planned: Verification) -> Path:
     """Create a new folder for the recordings: those of an earlier verification may be paid."""
     from cloudtune.errors import UsageError
+    from cloudtune.verification.cleanup import note_recordings
 
     name = f"verify-{planned.provider}{'-emulated' if planned.emulated else ''}"
     for number in itertools.count(1):
         top = Path(name if number == 1 else f"{name}-{number}")
         try:
+            if top.exists():
+                continue
+            note_recordings(planned.workspace.home, top / planned.service)
             top.mkdir()
             (top / planned.service).mkdir()
         except FileExistsError:
@@ -98,29 +102,21 @@ def _create_folder(planned: Verification) -> Path:
     raise AssertionError
 
 
-def _mark_used(plan: Path, folder: Path) -> None:
+def _mark_used(plan: Path) -> None:
     from cloudtune.errors import UsageError
     from cloudtune.verification.planning import mark_used
 
     try:
         mark_used(plan)
     except OSError as error:
-        _remove_empty(folder)
         raise UsageError(
             f"nothing was sent, since {plan} cannot be changed, which is run once: {error}"
         ) from error
 
 
-def _remove_empty(folder: Path) -> None:
-    folder.rmdir()
-    folder.parent.rmdir()
-
-
 def _write(verified: Verified, folder: Path) -> str:
     """Write the recordings; return what prevented that, if anything did."""
     try:
-        if not verified.recordings:
-            _remove_empty(folder)
         for step, recording in verified.recordings.items():
             text = json.dumps(recording, indent=1, ensure_ascii=False)
             (folder / f"verify_{step}.json").write_text(f"{text}\n", "utf-8")

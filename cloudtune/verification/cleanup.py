@@ -36,6 +36,8 @@ EMULATOR = "emulator"
 """The folder of the verification's own emulator, in its home."""
 LEFT = "left.txt"
 """The file in which the guard writes what it could not remove."""
+RECORDINGS = "recordings.txt"
+"""The file with the folder that the recordings are written to, which is removed if it is empty."""
 DONE = b"done"
 """What the guard reads if nothing is left for it."""
 RETRY_SECONDS = 5.0
@@ -73,10 +75,19 @@ def clean_up(
     return [*left.values()]
 
 
+def note_recordings(home: Path, folder: Path) -> None:
+    """Note in the home of a verification where its recordings will be."""
+    (home / RECORDINGS).write_text(str(folder.absolute()), "utf-8")
+
+
 def remove_home(home: Path) -> None:
-    """End the emulator of a verification, and remove its state folder."""
+    """End the emulator of a verification; remove its state folder, and recordings if it has none."""
     if address := find_running(home / EMULATOR):
         stop(address)
+    with suppress(OSError):  # nothing was noted, or it is not empty
+        folder = Path((home / RECORDINGS).read_text("utf-8"))
+        folder.rmdir()
+        folder.parent.rmdir()
     shutil.rmtree(home, ignore_errors=True)
 
 

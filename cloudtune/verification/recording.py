@@ -57,8 +57,7 @@ def to_recordings(
         step: {
             "service": service_name(provider),
             "date": datetime.fromtimestamp(each[0].time, UTC).date().isoformat(),
-            **({"emulated": True} if emulated else {}),
-            **({} if all(call.is_at_service for call in each) else {"other_address": True}),
+            **_source(each, emulated=emulated),
             **({"cut_short": True} if cut_short else {}),
             "source": {
                 "repo": "cloudtune verify",
@@ -72,6 +71,13 @@ def to_recordings(
         for step, each in own.items()
         if each
     }
+
+
+def _source(calls: Sequence[Call], *, emulated: bool) -> Json:
+    """Return what makes a recording no evidence, if anything does."""
+    if emulated:
+        return {"emulated": True}
+    return {} if all(call.is_at_service for call in calls) else {"other_address": True}
 
 
 def _ids_of(answer: Any) -> set[str]:

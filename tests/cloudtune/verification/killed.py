@@ -153,7 +153,8 @@ def left(provider: str) -> list[str]:
             break
         time.sleep(0.05)
     homes = [str(each) for each in Path.cwd().glob("*/state/verify/*")]
-    return [*running, *homes, *LEFTOVERS[provider](emulator)]
+    empty = [str(each) for each in Path.cwd().glob("*/verify-*") if not [*each.glob("*/*")]]
+    return [*running, *homes, *empty, *LEFTOVERS[provider](emulator)]
 
 
 def _processes(processes: Iterable[psutil.Process], text: str) -> list[str]:

@@ -299,6 +299,9 @@ def test_calls_to_another_address_are_no_evidence() -> None:
     ]
     recording = to_recordings("sagemaker", calls, {"a": "job"}, {}, emulated=False)["a"]
     assert recording["other_address"] is True
+    recording = to_recordings("sagemaker", calls, {"a": "job"}, {}, emulated=True)["a"]
+    assert recording["emulated"] is True
+    assert "other_address" not in recording
 
 
 def test_calls_are_recorded_only_meanwhile() -> None:

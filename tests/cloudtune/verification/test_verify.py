@@ -150,6 +150,7 @@ def test_an_interrupt_leaves_what_was_seen_until_then(scene: Scene) -> None:
                 running.send_signal(signal.SIGINT)
     assert running.returncode == 130, output
     assert " trials, each at most " in output
+    assert "another address" not in output
     assert "it ended early, so calls are missing: the recordings are in " in output
     assert [each.read_text("utf-8") for each in earlier.parent.iterdir()] == ["paid"]
     files = [*(scene.folder / "verify-sagemaker-emulated-2").rglob("*.json")]
@@ -435,6 +436,7 @@ def test_the_next_verification_removes_what_all_killed_processes_left(tmp_path: 
     finally:
         process.stop(scene.address)
     assert not list((tmp_path / "state" / "verify").iterdir())
+    assert not list(tmp_path.glob("verify-*"))
 
 
 def test_a_price_does_not_name_a_placeholder(tmp_path: Path) -> None:
