@@ -52,6 +52,14 @@ def all_files() -> list[Path]:
     return sorted(path for path in FOLDER.rglob("*.json") if path.name != "accepted.json")
 
 
+def own_files() -> list[Path]:
+    """Return the files of this repository's recordings; none if others are replayed.
+
+    The rules themselves are tested with them.
+    """
+    return all_files() if FOLDER == OWN else []
+
+
 NOT_COMPARED = "not compared"
 """The property of a test with what it does not compare; see ``conftest.py``."""
 

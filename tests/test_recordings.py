@@ -63,9 +63,7 @@ def numbers(value: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield at, value, key
 
 
-@pytest.mark.parametrize(
-    "file", [each for name in REPLAYED for each in recorded.files(name)], ids=lambda file: file.stem
-)
+@pytest.mark.parametrize("file", recorded.own_files(), ids=lambda file: file.stem)
 def test_a_number_that_is_altered_fails_or_is_named(file: Path) -> None:
     recording = recorded.read(file)
     named = [name for many in recorded_numbers.uncompared(recording).values() for name in many]

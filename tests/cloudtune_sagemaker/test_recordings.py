@@ -109,12 +109,6 @@ def test_every_text_is_compared(file: Path) -> None:
         assert is_known, f"no test compares such an answer: {item}"
 
 
-def recorded_steps() -> list[tuple[str, list[tuple[str, str]]]]:
-    cases = recorded.cases("sagemaker", steps)
-    assert all(each.values[0] for each in cases), [each.id for each in cases]
-    return [each.values[0] for each in cases]
-
-
 def channel(uri: str) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
@@ -246,42 +240,58 @@ def test_a_failed_tuning_job_says_why_as_recorded(
     assert response.job_reason(item["answer"]) == known
 
 
-def test_a_training_job_tells_its_steps_as_recorded(
-    start: Start, record_property: recorded.Record
-) -> None:
-    lines = {line for time, known in recorded_steps() if time >= "2024" for line in known}
-    for time, _ in recorded_steps():
-        if time < "2024":
-            record_property(recorded.NOT_COMPARED, f"transitions of {time}: the words before 2024")
-    told: set[tuple[str, str]] = set()
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
+    """The steps of training jobs that complete, wait for their machine, and reach their limit."""
+    found: set[tuple[str, str]] = set()
     short = {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 1}
     spot = {"EnableManagedSpotTraining": True, "StoppingCondition": short}
-    cases = [(FaultPlan(), ""), (NoCapacity(), ""), (FaultPlan(), ENDLESS)]
-    for plan, script in cases:
-        emulator = start(faults=plan)
+    for plan, script in [(FaultPlan(), ""), (NoCapacity(), ""), (FaultPlan(), ENDLESS)]:
+        emulator = Emulator(tmp_path_factory.mktemp("told"), faults=plan)
         name = start_training(emulator, script=script, definition=spot if script else {})
 
         def read() -> Any:
             job = emulator.ask("DescribeTrainingJob", name)[1]  # noqa: B023
             steps = job["SecondaryStatusTransitions"]
-            told.update((step["Status"], step["StatusMessage"]) for step in steps)
+            found.update((step["Status"], step["StatusMessage"]) for step in steps)
             return job
 
         emulator.steps.until(read, lambda job: job["TrainingJobStatus"] in {"Completed", "Stopped"})
-    assert lines <= told
+        emulator.app.close()
+    return found
 
 
-def test_a_script_that_fails_ends_its_job_in_the_recorded_steps(start: Start) -> None:
-    emulator = start()
+@pytest.mark.parametrize("case", recorded.cases("sagemaker", steps))
+def test_a_training_job_tells_its_steps_as_recorded(
+    told: set[tuple[str, str]], case: Any, record_property: recorded.Record
+) -> None:
+    time, lines = case
+    if time < "2024":
+        record_property(recorded.NOT_COMPARED, f"transitions of {time}: the words before 2024")
+    else:
+        assert [*filter(lambda line: line not in told, lines)] == []
+
+
+@pytest.fixture(scope="module")
+def failed_steps(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """The steps of a training job whose script fails."""
+    emulator = Emulator(tmp_path_factory.mktemp("failed"))
     name = start_training(emulator, script=FAILING)
     job = emulator.steps.until(
         lambda: emulator.ask("DescribeTrainingJob", name)[1],
         lambda job: job["TrainingJobStatus"] == "Failed",
     )
+    emulator.app.close()
     assert job["FailureReason"]
-    shown = [(step["Status"], step["StatusMessage"]) for step in job["SecondaryStatusTransitions"]]
-    for _, known in recorded_steps():
-        assert known[-1][0] != "Failed" or shown[-len(known) :] == known
+    return [(step["Status"], step["StatusMessage"]) for step in job["SecondaryStatusTransitions"]]
+
+
+@pytest.mark.parametrize("case", recorded.cases("sagemaker", steps))
+def test_a_script_that_fails_ends_its_job_in_the_recorded_steps(
+    failed_steps: list[tuple[str, str]], case: Any
+) -> None:
+    _, lines = case
+    assert lines[-1][0] != "Failed" or failed_steps[-len(lines) :] == lines
 
 
 def described(file: Path) -> Iterator[tuple[str, Any]]:
