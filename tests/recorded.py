@@ -216,7 +216,7 @@ def _values(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]
             yield from _order(recorded, emulated, f"{path}[]")
     elif _kind(recorded, path) == _kind(emulated, path) and (
         (isinstance(recorded, bool) and recorded is not emulated)
-        or (_is_compared(path) and not _is_alike(recorded, emulated, path))
+        or (_is_compared(path) and not is_alike(recorded, emulated, path))
     ):
         yield path, f"{recorded!r}, not {emulated!r}"
     elif isinstance(recorded, str) and is_name(path) and form(recorded) != form(str(emulated)):
@@ -284,7 +284,7 @@ def _is_left_out(recorded: Any) -> bool:
     return isinstance(recorded, str) and recorded.startswith("… (")
 
 
-def _is_alike(recorded: Any, emulated: Any, path: str) -> bool:
+def is_alike(recorded: Any, emulated: Any, path: str) -> bool:
     """Return whether two values are the same; texts without the names and numbers of their cases.
 
     A recording of `cloudtune verify` has ``#`` in place of each word that could be a name, and of a

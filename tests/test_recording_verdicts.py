@@ -425,6 +425,10 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         recording("sagemaker", call("Search", {"Results": [], "Milk": 1})),
         "Search 2026 .Milk: missing",
     ),
+    "sagemaker-masked": (
+        json.loads(json.dumps(found({"Oats": 1})).replace("job completed", "job #")),
+        "Search 2026 .Results[].TrainingJob.Oats: missing",
+    ),
     "sagemaker-result": (found({"Milk": 1}), "Search 2026 .Results[].TrainingJob.Milk: missing"),
     "sagemaker-metrics": (measured("Complete"), ""),
     "sagemaker-series-status": (

@@ -24,7 +24,7 @@ from tests.cloudtune_sagemaker.replayed_jobs import (
     small_job,
     training,
 )
-from tests.recorded import MALFORMED, differences, unaccepted, unlisted
+from tests.recorded import MALFORMED, differences, is_alike, unaccepted, unlisted
 
 OPERATIONS = ("Search", "BatchGetMetrics")
 TUNING = "HyperParameterTuningJob"
@@ -126,15 +126,22 @@ class SearchReplay:
         """Return a search with the first job that is in the state of a result."""
         wanted = state_of(kind, row)
 
+        def is_wanted(job: dict[str, Any]) -> bool:
+            *states, message, has_metrics = state_of(kind, job)
+            is_same = (*states, has_metrics) == (*wanted[:-2], wanted[-1])
+            return is_same and is_alike(wanted[-2], message, ".StatusMessage")
+
         def alike(answer: Any) -> list[Any]:
-            return [each for each in answer["Results"] if state_of(kind, each[kind]) == wanted]
+            return [each for each in answer["Results"] if is_wanted(each[kind])]
 
         found = self._emulator.steps.until(
             lambda: self._found(kind, *property_),
             lambda answer: bool(alike(answer)),
             self._emulator.app.busy,
         )
-        return {**found, "Results": (alike(found) or found["Results"])[:1]}
+        if not alike(found):
+            raise NotCreatedError(f"the emulator has no job in the state {wanted}")
+        return {**found, "Results": alike(found)[:1]}
 
     def _found(self, kind: str, name: str, value: str) -> Any:
         filters = [{"Name": name, "Operator": "Equals", "Value": value}]

@@ -130,7 +130,8 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     assert not list((scene.folder / "state" / "verify").iterdir())
     scene.env["CLOUDTUNE_RECORDINGS"] = str(top)
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}")
-    scene.run(*words, str(ROOT / "tests" / REPLAYS[scene.provider]))
+    replays = ("test_recordings.py", REPLAYS[scene.provider])
+    scene.run(*words, *(str(ROOT / "tests" / each) for each in replays))
 
 
 @pytest.mark.parametrize("scene", ["sagemaker"], indirect=True)
