@@ -81,7 +81,7 @@ def note_recordings(home: Path, folder: Path) -> None:
 
 
 def remove_home(home: Path) -> None:
-    """End the emulator of a verification; remove its state folder, and recordings if it has none."""
+    """End the emulator of a verification; remove its state, and its recordings if it has none."""
     if address := find_running(home / EMULATOR):
         stop(address)
     with suppress(OSError):  # nothing was noted, or it is not empty
