@@ -89,7 +89,7 @@ def _rows(model: str) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
         if key in required:
             default = "required"
         example = _code(f"{key}: {format_flow(KEY_EXAMPLES[model][key])}")
-        yield key, (_type(field), default, _marked(meaning), example)
+        yield key, (_type(field), default, marked(meaning), example)
 
 
 def _properties(block: Json) -> Json:
@@ -130,7 +130,7 @@ def _kind(model: str) -> str:
     return model.removesuffix("Parameter").lower()
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """Return a description with its placeholders and variables as code."""
     words = r"\{\{\w+\}\}|\{from_env: NAME\}|\$?[A-Z]+_[A-Z_]+|\w+\(\)|--\w+[= ][\d.]+"
     return re.sub(words, lambda match: _code(match[0]), text)

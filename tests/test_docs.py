@@ -23,6 +23,7 @@ from cloudtune.study.loader import load
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 from scripts.capability_table import capability_table
+from scripts.settings_tables import RIGHTS, rights_table, settings_table
 from scripts.study_reference import BLOCKS, format_flow, study_table
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +156,18 @@ def check_section(page: Path, mark: str, content: str) -> None:
     if os.environ.get("CLOUDTUNE_RENEW"):
         page.write_text(wanted, "utf-8")
     assert page.read_text("utf-8") == wanted
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_the_page_of_a_provider_has_its_settings(name: str) -> None:
+    """To write the tables anew: CLOUDTUNE_RENEW=1 ./test tests/test_docs.py."""
+    check_section(ROOT / "docs" / f"{name}.md", f"settings: {name}", settings_table(name))
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_the_page_of_a_provider_has_the_rights_of_a_run(name: str) -> None:
+    """To write the tables anew: CLOUDTUNE_RENEW=1 ./test tests/test_docs.py."""
+    check_section(ROOT / "docs" / f"{name}.md", f"rights: {name}", rights_table(name))
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -52,7 +52,7 @@ class AzureSettings(CloudSettings):
     environment: Text | None = Field(
         default=None,
         description="environmentId, such as azureml:NAME:VERSION, or the full id of one of a "
-        "registry.",
+        "registry; required without image.",
     )
     image: Text | None = Field(
         default=None,

@@ -47,21 +47,26 @@ class SageMakerSettings(CloudSettings):
     """Where and how SageMaker runs the training jobs, one per trial."""
 
     region: Text | None = Field(
-        default=None, description="Such as us-east-1; default: AWS_REGION, or the profile's."
+        default=None,
+        description="Such as us-east-1; default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's.",
     )
     profile: Text | None = Field(
-        default=None, description="Profile of the AWS configuration files."
+        default=None, description="Profile of the AWS configuration files; default: boto3's choice."
     )
-    role_arn: Text | None = Field(default=None, description="Role of the training jobs.")
+    role_arn: Text | None = Field(default=None, description="Role of the training jobs; required.")
     bucket: Text | None = Field(
         default=None,
-        description="Bucket for code, inputs and outputs; default: sagemaker-REGION-ACCOUNT.",
+        description="Bucket for code, inputs and outputs; default: sagemaker-REGION-ACCOUNT of the "
+        "role, created if it does not exist.",
     )
     prefix: StrictStr = Field(
         default="cloudtune", description="Prefix of all objects in the bucket."
     )
 
-    image: Text | None = Field(default=None, description="Address of the container image.")
+    image: Text | None = Field(
+        default=None,
+        description="Address of the container image; required without framework and algorithm.",
+    )
     framework: Framework | None = Field(
         default=None,
         description="Instead of image: looks up the image; needs the extra sagemaker-sdk.",
@@ -71,10 +76,13 @@ class SageMakerSettings(CloudSettings):
         description="Instead of image: name or ARN of your own or a vendor's algorithm.",
     )
     instance_type: _Types | None = Field(
-        default=None, description="Such as ml.m5.xlarge; or a list, in order of preference."
+        default=None,
+        description="Such as ml.m5.xlarge; or a list, in order of preference; required.",
     )
     instance_count: Annotated[StrictInt, Field(ge=1)] = Field(
-        default=1, description="Instances of one trial."
+        default=1,
+        description="Instances of one trial, which all run the script; metrics are those of the "
+        "first one. The emulator runs only 1.",
     )
     volume_size: Annotated[StrictInt, Field(ge=1)] = Field(
         default=30, description="Disk size of an instance, in GB."
@@ -103,7 +111,11 @@ class SageMakerSettings(CloudSettings):
     kms_key: Text | None = Field(
         default=None, description="Key that encrypts the output of trials."
     )
-    volume_kms_key: Text | None = Field(default=None, description="Key that encrypts the disks.")
+    volume_kms_key: Text | None = Field(
+        default=None,
+        description="Key that encrypts the disks; instances with local disks, such as ml.g5, take "
+        "none.",
+    )
     subnets: Annotated[list[Text], Field(min_length=1, max_length=16)] | None = Field(
         default=None, description="Subnets of your network."
     )

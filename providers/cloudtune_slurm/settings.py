@@ -59,6 +59,7 @@ class SlurmSettings(CloudSettings):
     )
     queue_interval: Seconds = Field(
         default=QUEUE_SECONDS,
-        description="Time between two calls of squeue, which one call makes for all trials.",
+        description="Time between two calls of squeue, one for all trials; sites ask for up "
+        "to 120 s.",
     )
     prices: Prices | None = Field(default=None, description="Your prices.")

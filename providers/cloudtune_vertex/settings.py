@@ -33,15 +33,16 @@ class VertexSettings(CloudSettings):
     )
     location: Text | None = Field(
         default=None,
-        description="Such as us-central1; default: GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or "
-        "gcloud's ai/region.",
+        description="One of the regions that Google's SDK 2.7.0 lists, in which the bucket and the "
+        "key must be, too; default: GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or gcloud's ai/region.",
     )
     impersonate: Text | None = Field(
-        default=None, description="Service account that cloudtune uses to call Google."
+        default=None,
+        description="Service account that cloudtune uses to call Google; default: your account.",
     )
     bucket: Text | None = Field(
         default=None,
-        description="Name of a bucket in the location, for code, inputs and outputs.",
+        description="Name of a bucket in the location, for code, inputs and outputs; required.",
     )
     prefix: StrictStr = Field(
         default="cloudtune", description="Prefix of all objects in the bucket."
@@ -50,10 +51,10 @@ class VertexSettings(CloudSettings):
     image: Text | None = Field(
         default=None,
         description="Address of the container image: a prebuilt training image of Google, or your "
-        "own.",
+        "own, with the host of its registry; required.",
     )
     machine_type: Text | None = Field(
-        default=None, description="machineSpec.machineType, such as n1-standard-4."
+        default=None, description="machineSpec.machineType, such as n1-standard-4; required."
     )
     accelerator_type: Text | None = Field(
         default=None, description="machineSpec.acceleratorType, such as NVIDIA_TESLA_T4."
@@ -66,7 +67,7 @@ class VertexSettings(CloudSettings):
         description="diskSpec.bootDiskType; default: pd-ssd on most machines.",
     )
     disk_gb: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None, description="diskSpec.bootDiskSizeGb; default: 100."
+        default=None, description="diskSpec.bootDiskSizeGb, 100 to 64,000; default: 100."
     )
 
     persistent_resource: Text | None = Field(

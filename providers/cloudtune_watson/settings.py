@@ -39,12 +39,12 @@ class WatsonSettings(CloudSettings):
         description="jobs: one deployment job of a script per trial, in watsonx.ai Runtime of IBM "
         "Cloud, Cloud Pak for Data or Software Hub. wml: one training per trial, in Watson Machine "
         "Learning of Cloud Pak for Data or Software Hub. wmla: the hyperparameter search of WML "
-        "Accelerator. auto: the one that url and version decide.",
+        "Accelerator. auto: the one that url and version decide; required.",
     )
     url: Text | None = Field(
         default=None,
         description="https address of the cluster, or of IBM Cloud's region, such as "
-        "https://us-south.ml.cloud.ibm.com; for wmla, of the Accelerator's console.",
+        "https://us-south.ml.cloud.ibm.com; for wmla, of the Accelerator's console; required.",
     )
     sign_in_url: Text | None = Field(
         default=None,
@@ -53,27 +53,28 @@ class WatsonSettings(CloudSettings):
     version: Text | None = Field(
         default=None,
         description="Version of Cloud Pak for Data or Software Hub, such as '5.1'; standalone for "
-        "an Accelerator without them. Not needed on IBM Cloud.",
+        "an Accelerator without them; required except on IBM Cloud.",
     )
     certificate: Text | None = Field(
         default=None,
         description="File with the certificates to verify the cluster; default: those of Python.",
     )
     username: Text | None = Field(
-        default=None, description="User to sign in; not needed on IBM Cloud."
+        default=None, description="User to sign in; required except on IBM Cloud."
     )
     key_variable: Text = Field(
         default="WATSONX_APIKEY",
-        description="Name of the environment variable with the API key; for a standalone "
+        description="Name of the environment variable with the API key; for 3.5 and a standalone "
         "Accelerator, with the password.",
     )
 
     space_id: Text | None = Field(
-        default=None, description="wml, jobs: id of the deployment space."
+        default=None, description="wml, jobs: id of the deployment space; required."
     )
     project_id: Text | None = Field(default=None, description="wml: id of a project, instead.")
     hardware_spec: Text | None = Field(
-        default=None, description="wml, jobs: name of the hardware specification, such as M."
+        default=None,
+        description="wml, jobs: name of the hardware specification, such as M; required.",
     )
     nodes: Annotated[StrictInt, Field(ge=1)] = Field(
         default=1, description="wml: nodes of one trial."
@@ -81,7 +82,8 @@ class WatsonSettings(CloudSettings):
     software_spec: Text | None = Field(
         default=None,
         description="wml, jobs: name of the software specification, such as "
-        "tensorflow_rt24.1-py3.11; for jobs one of the runtimes, such as runtime-25.1-py3.12.",
+        "tensorflow_rt24.1-py3.11; for jobs one of the runtimes, such as runtime-25.1-py3.12; "
+        "required.",
     )
     prefix: StrictStr = Field(
         default="cloudtune", description="wml: prefix of the results among the space's assets."
@@ -95,13 +97,15 @@ class WatsonSettings(CloudSettings):
 
     exec_start: Text | None = Field(
         default=None,
-        description="wmla: --exec-start, the framework that starts a trial, such as PyTorch.",
+        description="wmla: --exec-start, the framework that starts a trial, such as PyTorch; "
+        "required.",
     )
     worker_devices: Annotated[StrictInt, Field(ge=0)] | None = Field(
         default=None, description="wmla: --workerDeviceNum, GPUs of a trial; default: IBM's."
     )
     instance_group: Text | None = Field(
-        default=None, description="wmla, standalone: modelSpec.sigName, the instance group."
+        default=None,
+        description="wmla, standalone: modelSpec.sigName, the instance group; required.",
     )
     prices: Prices | None = Field(default=None, description="Your prices.")
 

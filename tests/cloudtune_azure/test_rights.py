@@ -15,8 +15,6 @@ from cloudtune_azure import AzureProvider, rights
 from tests.cloudtune_azure.support import study_of
 from tests.run_calls import RunCalls
 
-PAGE = Path(__file__).parents[2] / "docs" / "azure.md"
-
 
 @pytest.mark.slow
 class TestRights(RunCalls):
@@ -33,12 +31,6 @@ class TestRights(RunCalls):
         ]
         used = {call.action for call in calls if call.by == "client"}
         assert used == {right.action for right in table if not right.unseen}
-
-
-def test_the_page_lists_the_rights() -> None:
-    section = PAGE.read_text("utf-8").partition("## Rights\n")[2].partition("\n## ")[0]
-    parts = {each.action.split("/", 2)[-1] for each in rights.CALLER}
-    assert [part for part in sorted(parts) if part not in section] == []
 
 
 def test_roles_have_the_names_of_the_plan(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ from tests.cloudtune_sagemaker.account.conftest import account_plan
 from tests.cloudtune_sagemaker.support import ROLE, study_of
 from tests.run_calls import RunCalls
 
-PAGE = Path(__file__).parents[2] / "docs" / "sagemaker.md"
-
 
 @pytest.mark.slow
 class TestRights(RunCalls):
@@ -93,13 +91,6 @@ def test_unknown_names_are_placeholders(tmp_path: Path) -> None:
     study = study_of(role_arn=None, region="cn-north-1")
     text = next(iter(policies(plan(study, "sagemaker", base=tmp_path)))).text
     assert "arn:aws-cn:sagemaker:cn-north-1:{{account}}:" in text
-
-
-def test_the_page_lists_the_rights() -> None:
-    section = PAGE.read_text("utf-8").partition("## Minimum permissions\n")[2].partition("\n## ")[0]
-    actions = {each.action for each in (*rights.CALLER, *rights.ROLE)}
-    names = {each: each.removeprefix("sagemaker:") for each in actions}
-    assert {each for each, name in names.items() if f"{name}`" not in section} == set()
 
 
 def _job(name: str) -> str:

@@ -41,13 +41,6 @@ class TestRights(RunCalls):
         assert buckets == {"projects/_/buckets/team-bucket"}
 
 
-def test_the_page_lists_the_permissions() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "vertex.md").read_text("utf-8")
-    section = text.partition("## Minimum permissions\n")[2].partition("\n## ")[0]
-    missing = [right.action for right in rights.CALLER if right.action not in section]
-    assert missing == []
-
-
 def test_roles_have_the_names_of_the_plan(tmp_path: Path) -> None:
     plan = account_plan(
         tmp_path,
