@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,6 +32,15 @@ _ENVIRONMENTS = tuple(
 """Where two markers are compared, since uv writes them in its own form."""
 
 
+_PYTHON_VERSIONS = tuple(f"{python}.{patch}" for python in _PYTHONS for patch in range(21))
+_OPTIONS = {
+    "resolution": ("resolution-mode", "highest"),
+    "prerelease": ("prerelease-mode", "if-necessary-or-explicit"),
+    "fork-strategy": ("fork-strategy", "requires-python"),
+}
+"""The settings of uv that choose versions: how a lock names each, and the default, which it omits.
+A lock with another value than the default may have it from the command line."""
+_INDEX_VARIABLES = {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}
 _KINDS = {
     "url": "url",
     "git": "git",
@@ -61,8 +71,8 @@ def project_changes(pyproject: Json, lock: Json) -> list[str]:
     """
     tools: Json = pyproject.get("tool") or {}
     uv: Json = tools.get("uv") or {}
-    changes = _manifest_changes(uv, lock)
     project: Json = pyproject.get("project") or {}
+    changes = _manifest_changes(uv, lock) + _python_changes(project, lock)
     name = canonicalize_name(str(project.get("name", "")))
     packages: Sequence[Json] = lock.get("package", ())
     root = next((each for each in packages if canonicalize_name(each["name"]) == name), None)
@@ -118,16 +128,86 @@ def script_changes(dependencies: Iterable[str], uv: Json, lock: Json) -> list[st
 
 
 def _manifest_changes(uv: Json, lock: Json) -> list[str]:
-    """Return the constraints and overrides that have changed."""
+    """Return the constraints, overrides, settings and indexes that have changed."""
     manifest: Json = lock.get("manifest") or {}
     changes: list[str] = []
     for field, key in (
         ("constraint-dependencies", "constraints"),
         ("override-dependencies", "overrides"),
+        ("build-constraint-dependencies", "build-constraints"),
     ):
         now = [*_parsed(uv.get(field, ()))]
         changes += [f"{field}: {each}" for each in _changes(now, manifest.get(key, ()), uv, [""])]
-    return changes
+    options: Json = lock.get("options") or {}
+    for field, (key, default) in _OPTIONS.items():
+        if field in uv and uv[field] != (locked := options.get(key, default)):
+            changes.append(f"{field}: {uv[field]}, locked {locked}")
+    if uv.get("exclude-newer") and not options.keys() & {"exclude-newer", "exclude-newer-span"}:
+        changes.append(f"exclude-newer: {uv['exclude-newer']}, locked nothing")
+    for field, key in (
+        ("environments", "supported-markers"),
+        ("required-environments", "required-markers"),
+    ):
+        new, old = _markers(uv.get(field, ())), _markers(lock.get(key, ()))
+        if [*map(_holds, new)] != [*map(_holds, old)]:
+            changes.append(f"{field}: {_any(new)}, locked {_any(old)}")
+    return changes + _index_changes(uv, lock)
+
+
+def _markers(texts: str | Iterable[str]) -> list[Marker]:
+    return [*map(Marker, [texts] if isinstance(texts, str) else texts)]
+
+
+def _holds(marker: Marker) -> tuple[bool, ...]:
+    return tuple(marker.evaluate(environment) for environment in _ENVIRONMENTS)
+
+
+def _any(markers: Iterable[Marker]) -> str:
+    return " or ".join(map(str, markers)) or "all"
+
+
+def _python_changes(project: Json, lock: Json) -> list[str]:
+    """Return whether a project is for other Pythons than its lock, which writes them as it likes.
+
+    The lock of a workspace is for those of all its members.
+    """
+    now, before = project.get("requires-python"), lock.get("requires-python")
+    manifest: Json = lock.get("manifest") or {}
+    if not now or not before or manifest.get("members"):
+        return []
+    new, old = SpecifierSet(now), SpecifierSet(before)
+    if all((each in new) == (each in old) for each in _PYTHON_VERSIONS):
+        return []
+    return [f"requires-python: {now}, locked {before}"]
+
+
+def _index_changes(uv: Json, lock: Json) -> list[str]:
+    """Return the indexes of a lock that are no longer named.
+
+    As for uv, a further index alone changes nothing. Without a default index of the project, the
+    settings of a machine may name them.
+    """
+    tables: Sequence[Json] = uv.get("index") or ()
+    named = {_address(each["url"]) for each in tables}
+    named |= {_address(each) for each in uv.get("extra-index-url") or ()}
+    if "index-url" in uv:
+        named.add(_address(uv["index-url"]))
+    elif not any(each.get("default") for each in tables):
+        return []
+    packages: Sequence[Json] = lock.get("package") or ()
+    sources: list[Json] = [each["source"] for each in packages if "source" in each]
+    registries = {_address(each["registry"]) for each in sources if "registry" in each}
+    remote = {each for each in registries if each.startswith(("http://", "https://"))}
+    if os.environ.keys() & _INDEX_VARIABLES:
+        return []
+    return [f"index: {each} is no longer one" for each in sorted(remote - named)]
+
+
+def _address(url: str) -> str:
+    """Return the address of an index without its credentials, as a lock writes it."""
+    scheme, separator, rest = url.rstrip("/").partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _changes(
@@ -150,7 +230,8 @@ def _changes(
 
 def _moved(now: Iterable[Requirement], locked: Iterable[Json], uv: Json) -> list[str]:
     """Return which requirements come from another place than their lock says."""
-    sources = _sources(uv)
+    sources, tables = _sources(uv), uv.get("index") or ()
+    indexes = {"": "", **{str(each.get("name")): str(each["url"]) for each in tables}}
     addresses: dict[str, list[Json]] = {}
     for each in now:
         own = [{"url": each.url}] if each.url else []
@@ -161,6 +242,9 @@ def _moved(now: Iterable[Requirement], locked: Iterable[Json], uv: Json) -> list
     texts: list[str] = []
     for name in addresses.keys() & before.keys():
         entries = [*addresses[name], *sources.get(name, ())]
+        if any(each.get("index", "") not in indexes for each in entries):
+            continue  # it is named elsewhere, as at the root of a workspace
+        entries = [{**each, "index": indexes[each.get("index", "")]} for each in entries]
         always = [each for each in entries if not each.keys() & {"marker", "extra", "group"}]
         places, was = _places(entries), _places(before[name])
         if not _places(always) <= was <= places:
@@ -177,9 +261,11 @@ def _sources(uv: Json) -> dict[str, list[Json]]:
 
 
 def _places(entries: Iterable[Json]) -> set[str]:
-    """Return where a package comes from if not from an index: an address, or the kind of place."""
+    """Return where a package comes from if not from any index: an address, or the kind of place."""
     places: set[str] = set()
     for entry in entries:
+        if index := entry.get("index"):
+            places.add(f"index {_address(index)}")
         kind = next((_KINDS[key] for key in entry if key in _KINDS), None)
         address = str(entry.get("url", ""))
         if kind == "url":

@@ -175,6 +175,7 @@ sources = { own = { git = "https://x/own" } }
 
 CONSTRAINED = "constraint-dependencies: deep: "
 PLACES = "plain: from "
+INDEX = "[[tool.uv.index]]\nname = 'other'\nurl = 'https://other.example/simple'"
 
 
 @pytest.mark.parametrize(
@@ -206,12 +207,47 @@ PLACES = "plain: from "
         (("{ own =", "{ unused = { url = 'https://x/p.whl' }, own ="), ""),
         (("{ git = ", "{ url = "), "own: from https://x/own, locked from git"),
         (("sources =", "other ="), "own: from an index, locked from git"),
+        (("[tool.uv]", f"{INDEX}\n[tool.uv]"), ""),
+        (
+            ("[tool.uv]", f"{INDEX}\ndefault = true\n[tool.uv]"),
+            "index: https://main.example/simple",
+        ),
+        (("[tool.uv]", "[tool.uv]\nindex-url = 'https://u:p@main.example/simple/'"), "index: htt"),
+        (
+            (
+                "[tool.uv]",
+                "[tool.uv]\nindex-url = 'https://u:p@main.example/simple/'\n"
+                "extra-index-url = ['https://index.example/simple']",
+            ),
+            "",
+        ),
+        (("{ own =", "{ plain = { index = 'other' }, own ="), ""),
+        (
+            (
+                "sources = { own",
+                "index = [{ name = 'other', url = 'https://other.example/simple/' }]\n"
+                "sources = { plain = { index = 'other' }, own",
+            ),
+            PLACES + "index https://other.example/simple, locked from an index",
+        ),
+        (("[tool.uv]", "[tool.uv]\nbuild-constraint-dependencies = ['deep>1']"), "build-c.*deep>1"),
+        (("[tool.uv]", "[tool.uv]\nresolution = 'lowest'"), "resolution: lowest, locked highest"),
+        (
+            ("[tool.uv]", "[tool.uv]\nenvironments = 'sys_platform == \"linux\"'"),
+            'environments: sys_platform == "linux", locked all',
+        ),
+        (("[tool.uv]", "[tool.uv]\nfork-strategy = 'requires-python'"), ""),
+        (("[tool.uv]", "[tool.uv]\nexclude-newer = '2026-01-01'"), "exclude-newer: 2026-01-01"),
+        (('name = "Proj"', 'name = "proj"\nrequires-python = ">=3.10,>3.9"'), ""),
+        (('name = "Proj"', 'name = "proj"\nrequires-python = ">=3.11"'), "requires-python: >=3.11"),
         (('name = "Proj"', 'name = "proj"\ndynamic = ["dependencies"]'), ""),
     ],
 )
 def test_a_lock_of_uv_that_is_not_of_what_its_project_requires_now_is_refused(
-    tmp_path: Path, change: tuple[str, str], problem: str
+    tmp_path: Path, change: tuple[str, str], problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
     lock = UV_LOCK.replace("[package.dev-dependencies]", f"{METADATA}\n[package.dev-dependencies]")
     if "constraint-dependencies" in change[1]:
         lock += '\n[manifest]\nconstraints = [{ name = "deep", specifier = ">1,<9" }]\n'
