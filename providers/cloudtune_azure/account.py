@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
@@ -9,16 +10,18 @@ from cloudtune.provider import Check, Json, Plan, ProviderError, account
 from cloudtune.provider.account import account_error, account_ok, account_warning, check_packages
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import AzureError
+from cloudtune_azure.quota import QUOTA_RIGHTS, check_quota
 from cloudtune_azure.rules.settings import SETTINGS
 from cloudtune_azure.settings import NAME, AzureSettings
 from cloudtune_azure.storage import BlobStorage, datastore_address
 
 T = TypeVar("T")
+_VERSION = re.compile(r"azureml:([^:@/]+):([^:@/]+)")
 _ACTION = "Microsoft.MachineLearningServices/workspaces"
 
 
 def check_account(client: AzureClient, plan: Plan) -> Iterator[Check]:
-    """Yield whether the workspace, the cluster and the datastore are there and can be used.
+    """Yield whether what the settings name is there, can be used, and suffices.
 
     Raises, also while the checks are read:
         AzureError: If Azure cannot be reached, or nobody is signed in.
@@ -46,16 +49,61 @@ def check_account(client: AzureClient, plan: Plan) -> Iterator[Check]:
             command="az ml workspace list",
         )
         return
+    location = ""
     if workspace is not None:
-        location = workspace.get("location")
+        location = workspace.get("location") or ""
         yield account_ok(id="workspace", message=f"the workspace in {location} can be read")
-    yield from _check_compute(client, plan, plan.settings)
+    machine = yield from _check_compute(client, plan, plan.settings)
+    if location and machine is not None:
+        name, is_spare = machine
+        yield from _ask_quota(client, plan, location, name, is_spare=is_spare)
+    yield from _check_environment(client, plan.settings)
     yield from _check_datastore(client, plan.settings)
 
 
-def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> Iterator[Check]:
-    if settings.compute is None:
+def _ask_quota(
+    client: AzureClient, plan: Plan, location: str, machine: str, *, is_spare: bool
+) -> Iterator[Check]:
+    """Yield the check of the quota, or that it cannot be seen."""
+    checks = yield from _ask(
+        lambda: [*check_quota(client, plan, location, machine, is_spare=is_spare)],
+        "quota",
+        f"whether the quota of {location} covers the trials that run at a time",
+        f"{QUOTA_RIGHTS} on the subscription",
+    )
+    yield from checks or ()
+
+
+def _check_environment(client: AzureClient, settings: AzureSettings) -> Iterator[Check]:
+    """Yield whether the workspace has a version of an environment; labels are not looked up."""
+    found = _VERSION.fullmatch(settings.environment or "")
+    if found is None or client.emulated:
         return
+    name, version = found.groups()
+    has_it = yield from _ask(
+        lambda: client.has_environment(name, version),
+        "environment",
+        f"whether the workspace has the environment {name}:{version}",
+        f"{_ACTION}/environments/read",
+    )
+    if has_it:
+        yield account_ok(id="environment", message=f"the environment {name}:{version} is there")
+    elif has_it is not None:
+        yield account_error(
+            id="environment",
+            path=f"{SETTINGS}.environment",
+            message=f"the workspace has no environment {name} of version {version}",
+            fix="check its name and version",
+            command=f"az ml environment list --name {name}",
+        )
+
+
+def _check_compute(
+    client: AzureClient, plan: Plan, settings: AzureSettings
+) -> Generator[Check, None, tuple[str, bool] | None]:
+    """Return the type of the machines, if it is known, and whether they are spare capacity."""
+    if settings.compute is None:
+        return (settings.instance_type, settings.spot) if settings.instance_type else None
     name = settings.compute
     found = yield from _ask(
         lambda: [client.get_compute(name)],
@@ -64,7 +112,7 @@ def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> 
         f"{_ACTION}/computes/read",
     )
     if found is None:
-        return
+        return None
     (compute,) = found
     if compute is None:
         yield account_error(
@@ -74,7 +122,7 @@ def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> 
             fix="create it, or leave it out and set instance_type",
             command="az ml compute list",
         )
-        return
+        return None
     properties: Json = compute["properties"]
     machine: Json = properties.get("properties") or {}
     scale: Json = machine.get("scaleSettings") or {}
@@ -86,7 +134,7 @@ def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> 
             message=f"the compute {settings.compute} is {state}",
             fix="wait until it is ready; jobs wait for it",
         )
-        return
+        return None
     yield account_ok(
         id="compute", message=f"{settings.compute} has up to {most} nodes {machine.get('vmSize')}"
     )
@@ -98,6 +146,8 @@ def _check_compute(client: AzureClient, plan: Plan, settings: AzureSettings) -> 
             message=f"the cluster has at most {most} nodes, and {parallel} trials are wanted",
             fix="lower it, or let the cluster have more nodes: the other trials wait",
         )
+    size = machine.get("vmSize")
+    return (size, machine.get("vmPriority") == "LowPriority") if isinstance(size, str) else None
 
 
 def _check_datastore(client: AzureClient, settings: AzureSettings) -> Iterator[Check]:

@@ -20,9 +20,22 @@ JOB: Fields = {
     "properties.services?.Studio?.endpoint?": str,
     "systemData?": dict,
 }
-WORKSPACE: Fields = {"properties?.mlFlowTrackingUri?": str}
+WORKSPACE: Fields = {"location?": str, "properties?.mlFlowTrackingUri?": str}
 CHILDREN: Fields = {"value[]?.runId": str, "nextLink?": str}
 JOBS: Fields = {"value[]?": dict, "nextLink?": str}
+SIZES: Fields = {
+    "value[]?.name": str,
+    "value[]?.vCPUs": int,
+    "value[]?.estimatedVMPrices?": dict,
+    "value[]?.estimatedVMPrices?.values[]?": dict,
+    "nextLink?": str,
+}
+USAGES: Fields = {
+    "value[]?.name.value": str,
+    "value[]?.limit": int,
+    "value[]?.currentValue": int,
+    "nextLink?": str,
+}
 DATASTORE: Fields = {"properties": dict}
 UPLOAD: Fields = {
     "blobReferenceForConsumption.blobUri": str,

@@ -20,7 +20,9 @@ from cloudtune_azure.answers import (
     JOB,
     JOBS,
     RUN,
+    SIZES,
     UPLOAD,
+    USAGES,
     WORKSPACE,
     checked,
 )
@@ -70,6 +72,19 @@ class AzureClient:
         """Return a cluster, or None if it does not exist."""
         found = self._find(f"/computes/{quote(name, safe='')}")
         return found and checked(f"the compute {name}", found, DATASTORE)
+
+    def has_environment(self, name: str, version: str) -> bool:
+        """Return whether the workspace has a version of an environment."""
+        path = f"/environments/{quote(name, safe='')}/versions/{quote(version, safe='')}"
+        return self._find(path) is not None
+
+    def machine_sizes(self, location: str) -> list[Json]:
+        """Return the machines of a region, with their prices."""
+        return self._of_region(location, "vmSizes", SIZES)
+
+    def usages(self, location: str) -> list[Json]:
+        """Return the subscription's quotas in a region, and what is in use."""
+        return self._of_region(location, "usages", USAGES)
 
     def put_job(self, name: str, body: Json) -> Json:
         """Create a job. With the same name, Azure updates it, and starts no second one."""
@@ -171,6 +186,15 @@ class AzureClient:
         if parts.scheme != "azureml" or not parts.path.startswith(_MLFLOW):
             raise AzureError(f"not a tracking address of Azure: {tracking}")
         return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+    def _of_region(self, location: str, what: str, fields: Fields) -> list[Json]:
+        subscription = self.workspace.partition("/resourceGroups/")[0]
+        url = (
+            f"{self.http.connection.address}{subscription}/providers"
+            f"/Microsoft.MachineLearningServices/locations/{quote(location, safe='')}/{what}"
+        )
+        page = self.http.json("GET", url, query={"api-version": API_VERSION})
+        return self._pages(f"{what} of {location}", page, fields)
 
     def _find(self, path: str) -> Json | None:
         try:

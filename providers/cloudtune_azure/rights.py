@@ -39,7 +39,9 @@ CALLER: Sequence[Right[On]] = (
 """The rights of the caller."""
 TRIALS: Sequence[str] = (f"{_BLOBS}/read", f"{_BLOBS}/write")
 """The rights of the identity of the jobs."""
-DOCTOR: Sequence[str] = (f"{_WORKSPACE}/read", f"{_WORKSPACE}/computes/read")
+DOCTOR: Sequence[str] = tuple(
+    f"{_WORKSPACE}/{each}" for each in ("read", "computes/read", "environments/read")
+)
 """The rights that only the doctor uses; without one, it reports what it cannot see."""
 
 

@@ -15,7 +15,9 @@ from cloudtune_azure.client import AzureClient
 from cloudtune_azure.emulator.app import AzureApp
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.http import AzureHttp, Connection
+from cloudtune_azure.settings import ENVIRONMENT
 from cloudtune_azure.storage import BlobStorage, datastore_address
+from tests.account_checks import by_id, only
 from tests.cloudtune_azure.support import study_of
 from tests.in_process import KEY, URL, Faults, InProcess
 
@@ -105,6 +107,8 @@ def test_a_blob_is_nowhere_else(service: Service, name: str) -> None:
         ("", "", ""),
         ("GetWorkspace", "workspace", "workspaces/read"),
         ("GetCompute", "compute", "computes/read"),
+        ("ListUsages", "quota", "usages/read"),
+        ("ListSizes", "quota", "vmSizes/read"),
         ("HeadBlob", "datastore", "Contributor"),
     ],
 )
@@ -115,8 +119,60 @@ def test_a_check_without_its_right_is_unknown_and_ends_no_other(
     (tmp_path / "train.py").touch()
     made = plan(study_of(), "azure", base=tmp_path, emulated=True)
     checks = list(check_account(service.client, made))
-    assert len(checks) == 3
+    assert len(checks) == (3 if denied in {"GetWorkspace", "GetCompute"} else 4)
     wrong = [check for check in checks if check.severity != "ok"]
     assert all(check.severity == "unknown" for check in wrong)
     assert [check.id for check in wrong] == [id_] * bool(id_)
     assert all(fix in check.fix for check in wrong)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "settings", "found"),
+    [
+        (
+            100,
+            {},
+            "ok: STANDARD_DS2_V2 has 2 vCPUs, and costs 0.0 USD an hour by "
+            "Azure's list; 200 of 200 vCPUs are free",
+        ),
+        (101, {}, "warning: 101 trials at a time need 202 vCPUs; Total Cluster Dedicated"),
+        (
+            1,
+            {"compute": None, "instance_type": "Standard_M1"},
+            "warning: emulated has no machine Standard_M1",
+        ),
+        (
+            999,
+            {"compute": None, "instance_type": "standard_ds2_V2", "spot": True},
+            "ok: standard_ds2_V2 has 2 vCPUs",  # the emulator has no quota of spare capacity
+        ),
+    ],
+)
+def test_the_quota_of_the_region(
+    service: Service,
+    tmp_path: Path,
+    parallel: int,
+    settings: dict[str, Any],
+    found: str,
+) -> None:
+    (tmp_path / "train.py").touch()
+    limits = {"limits": {"max_trials": 1000, "parallel_trials": parallel}}
+    made = plan(study_of(limits, **settings), "azure", base=tmp_path, emulated=True)
+    (check,) = by_id(list(check_account(service.client, made)), "quota")
+    assert found in f"{check.severity}: {check.message}"
+
+
+def test_an_environment_that_the_workspace_lacks(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AzureClient, "emulated", False)
+    (tmp_path / "train.py").touch()
+    name = f"azureml:{ENVIRONMENT}:7"
+    made = plan(study_of(environment=name), "azure", base=tmp_path, emulated=True)
+    check = only(list(check_account(service.client, made)), "environment", "error")
+    assert (check.path, check.fix) == (
+        "providers.azure.environment",
+        "check its name and version",
+    )
+    service.client.put_environment("7", "python:3.11")
+    only(list(check_account(service.client, made)), "environment", "ok")

@@ -47,10 +47,10 @@ NOT_MANAGED: Mapping[str, str] = {}
 _ASSET = "/{name}/versions/{version}"
 _JOBS, _CODE = f"{WORKSPACE_ID}/jobs", f"{WORKSPACE_ID}/codes{_ASSET}"
 _ENVIRONMENT = f"{WORKSPACE_ID}/environments{_ASSET}"
-_RESULT = (
-    "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations"
-    "/{location}/mfeOperationResults/jc:{result}:{name}"
+_REGION = (
+    "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 )
+_RESULT = f"{_REGION}/mfeOperationResults/jc:{{result}}:{{name}}"
 _MLFLOW = f"/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
 _RUN = f"/history/v1.0{WORKSPACE_ID}/runs/{{name}}"
 _CONTAINER = f"/{ACCOUNT}/{{container}}"
@@ -65,6 +65,18 @@ OPERATIONS: Mapping[str, Operation] = {
         f"{WORKSPACE_ID}/computes/{{name}}",
         lambda o: o.get_compute,
         f"{_ACTION}computes/read",
+    ),
+    "ListSizes": Operation(
+        "GET",
+        f"{_REGION}/vmSizes",
+        lambda o: o.list_sizes,
+        "Microsoft.MachineLearningServices/locations/vmSizes/read",
+    ),
+    "ListUsages": Operation(
+        "GET",
+        f"{_REGION}/usages",
+        lambda o: o.list_usages,
+        "Microsoft.MachineLearningServices/locations/usages/read",
     ),
     "GetDatastore": Operation(
         "GET",

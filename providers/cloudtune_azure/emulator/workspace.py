@@ -30,6 +30,7 @@ from cloudtune_azure.emulator.state import Job, Sweep
 from cloudtune_azure.emulator.tuner import Tuner
 
 LOCATION = "emulated"
+MACHINE = "Standard_DS2_v2"
 WORKSPACE_ID = (
     "/subscriptions/{subscription}/resourceGroups/{group}"
     "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
@@ -113,7 +114,7 @@ class Operations(app.Operations[Jobs, Tuner]):
     def get_compute(self, call: Call) -> Response:
         """Return a cluster; each name is one (asset_compute_create_and_delete)."""
         machine = {
-            "vmSize": "STANDARD_DS2_V2",
+            "vmSize": MACHINE.upper(),
             "vmPriority": "Dedicated",
             "scaleSettings": {
                 "maxNodeCount": 100,
@@ -132,6 +133,42 @@ class Operations(app.Operations[Jobs, Tuner]):
         }
         found = views.resource(call.path, "computes", properties, time.time())
         return _json({**found, "location": LOCATION, "tags": None})
+
+    def list_sizes(self, call: Call) -> Response:
+        """Return the one type of machine (sample of Virtual Machine Sizes - List)."""
+        del call
+        price = {"retailPrice": 0.0, "osType": "Linux", "vmTier": "Standard"}
+        size = {
+            "name": MACHINE,
+            "family": "standardDSv2Family",
+            "vCPUs": 2,
+            "gpus": 0,
+            "osVhdSizeMB": 1047552,
+            "maxResourceVolumeMB": 14336,
+            "memoryGB": 7.0,
+            "lowPriorityCapable": True,
+            "premiumIO": True,
+            "estimatedVMPrices": {
+                "billingCurrency": "USD",
+                "unitOfMeasure": "OneHour",
+                "values": [price],
+            },
+        }
+        return _json({"value": [size]})
+
+    def list_usages(self, call: Call) -> Response:
+        """Return the quota of a region (sample of Usages - List)."""
+        name = "Total Cluster Dedicated Regional vCPUs"
+        used = 2 * sum(not job.is_over for job in self.jobs.values())
+        quota = {
+            "id": f"/subscriptions/{call.names['subscription']}/usages",
+            "type": "Microsoft.MachineLearningServices/dedicatedCores/usages",
+            "currentValue": used,
+            "limit": 200,
+            "name": {"localizedValue": name, "value": name},
+            "unit": "Count",
+        }
+        return _json({"value": [quota]})
 
     def get_datastore(self, call: Call) -> Response:
         """Return a datastore; each name is one, with a container of that name."""
