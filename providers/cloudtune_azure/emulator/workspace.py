@@ -22,7 +22,7 @@ from cloudtune.emulator_kit import (
     app,
     is_map,
 )
-from cloudtune_azure.emulator import own_client, sweep_views, tracking, views
+from cloudtune_azure.emulator import machines, own_client, sweep_views, tracking, views
 from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
@@ -30,7 +30,6 @@ from cloudtune_azure.emulator.state import Job, Sweep
 from cloudtune_azure.emulator.tuner import Tuner
 
 LOCATION = "emulated"
-MACHINE = "Standard_DS2_v2"
 WORKSPACE_ID = (
     "/subscriptions/{subscription}/resourceGroups/{group}"
     "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
@@ -112,63 +111,18 @@ class Operations(app.Operations[Jobs, Tuner]):
         return _json({**found, "type": kind, "location": LOCATION, "tags": {}})
 
     def get_compute(self, call: Call) -> Response:
-        """Return a cluster; each name is one (asset_compute_create_and_delete)."""
-        machine = {
-            "vmSize": MACHINE.upper(),
-            "vmPriority": "Dedicated",
-            "scaleSettings": {
-                "maxNodeCount": 100,
-                "minNodeCount": 0,
-                "nodeIdleTimeBeforeScaleDown": "PT2M",
-            },
-            "allocationState": "Steady",
-            "errors": None,
-            "osType": "Linux",
-        }
-        properties = {
-            "computeType": "AmlCompute",
-            "provisioningState": "Succeeded",
-            "provisioningErrors": None,
-            "properties": machine,
-        }
-        found = views.resource(call.path, "computes", properties, time.time())
-        return _json({**found, "location": LOCATION, "tags": None})
+        """Return a cluster; each name is one."""
+        return _json({**machines.compute(call.path), "location": LOCATION, "tags": None})
 
     def list_sizes(self, call: Call) -> Response:
-        """Return the one type of machine (sample of Virtual Machine Sizes - List)."""
+        """Return the one type of machine."""
         del call
-        price = {"retailPrice": 0.0, "osType": "Linux", "vmTier": "Standard"}
-        size = {
-            "name": MACHINE,
-            "family": "standardDSv2Family",
-            "vCPUs": 2,
-            "gpus": 0,
-            "osVhdSizeMB": 1047552,
-            "maxResourceVolumeMB": 14336,
-            "memoryGB": 7.0,
-            "lowPriorityCapable": True,
-            "premiumIO": True,
-            "estimatedVMPrices": {
-                "billingCurrency": "USD",
-                "unitOfMeasure": "OneHour",
-                "values": [price],
-            },
-        }
-        return _json({"value": [size]})
+        return _json({"value": [machines.size()]})
 
     def list_usages(self, call: Call) -> Response:
-        """Return the quota of a region (sample of Usages - List)."""
-        name = "Total Cluster Dedicated Regional vCPUs"
-        used = 2 * sum(not job.is_over for job in self.jobs.values())
-        quota = {
-            "id": f"/subscriptions/{call.names['subscription']}/usages",
-            "type": "Microsoft.MachineLearningServices/dedicatedCores/usages",
-            "currentValue": used,
-            "limit": 200,
-            "name": {"localizedValue": name, "value": name},
-            "unit": "Count",
-        }
-        return _json({"value": [quota]})
+        """Return the quota of a region."""
+        running = sum(not job.is_over for job in self.jobs.values())
+        return _json({"value": [machines.usage(call.names["subscription"], running)]})
 
     def get_datastore(self, call: Call) -> Response:
         """Return a datastore; each name is one, with a container of that name."""

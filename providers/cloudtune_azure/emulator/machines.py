@@ -1,0 +1,69 @@
+"""The clusters, the type of machine and the quota that each region has."""
+
+from __future__ import annotations
+
+import time
+
+from cloudtune.emulator_kit import Json
+from cloudtune_azure.emulator import views
+
+_MACHINE = "Standard_DS2_v2"
+_CORES = 2
+_QUOTA = 200
+
+
+def compute(path: str) -> Json:
+    """Return a cluster (asset_compute_create_and_delete)."""
+    machine = {
+        "vmSize": _MACHINE.upper(),
+        "vmPriority": "Dedicated",
+        "scaleSettings": {
+            "maxNodeCount": _QUOTA // _CORES,
+            "minNodeCount": 0,
+            "nodeIdleTimeBeforeScaleDown": "PT2M",
+        },
+        "allocationState": "Steady",
+        "errors": None,
+        "osType": "Linux",
+    }
+    properties = {
+        "computeType": "AmlCompute",
+        "provisioningState": "Succeeded",
+        "provisioningErrors": None,
+        "properties": machine,
+    }
+    return views.resource(path, "computes", properties, time.time())
+
+
+def size() -> Json:
+    """Return the type of machine (sample of Virtual Machine Sizes - List)."""
+    price = {"retailPrice": 0.0, "osType": "Linux", "vmTier": "Standard"}
+    return {
+        "name": _MACHINE,
+        "family": "standardDSv2Family",
+        "vCPUs": _CORES,
+        "gpus": 0,
+        "osVhdSizeMB": 1047552,
+        "maxResourceVolumeMB": 14336,
+        "memoryGB": 7.0,
+        "lowPriorityCapable": True,
+        "premiumIO": True,
+        "estimatedVMPrices": {
+            "billingCurrency": "USD",
+            "unitOfMeasure": "OneHour",
+            "values": [price],
+        },
+    }
+
+
+def usage(subscription: str, running: int) -> Json:
+    """Return the quota of a region, of which running jobs use some (sample of Usages - List)."""
+    name = "Total Cluster Dedicated Regional vCPUs"
+    return {
+        "id": f"/subscriptions/{subscription}/usages",
+        "type": "Microsoft.MachineLearningServices/dedicatedCores/usages",
+        "currentValue": _CORES * running,
+        "limit": _QUOTA,
+        "name": {"localizedValue": name, "value": name},
+        "unit": "Count",
+    }
