@@ -37,11 +37,17 @@ PATIENCE = 120.0
 """Seconds in which a job has to reach a state; until one has not, so that its test fails."""
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""
-_EXACT = ("state", "code", "Code", "errorCode", "status", "done", "@type")
+_EXACT = ("Regex", "state", "code", "Code", "errorCode", "status", "done", "@type")
 _TEXTS = ("message", "Message", "errorMessage", "FailureReason", "StatusMessage")
 _ALGORITHM = "AlgorithmError"
 """How the script's own words begin; the replay runs another script in its place."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
+_WORD = re.compile(r"[A-Za-z][A-Za-z_]*")
+"""A word of a service, such as that of a choice; a name or a measurement has other characters."""
+_MASKS = ("USER", "MASKED")
+"""What is in place of a name or a secret."""
+_KEYS = ("Name", "ChannelName", "parameterId", "metricId", "Key")
+"""What names the items of a list, of which the emulator has the same."""
 _MEMBERS = re.compile(r"set: \[.*\]")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""
@@ -151,11 +157,12 @@ def cases(service: str, extract: Callable[[Path], Iterable[tuple[str, Any]]]) ->
 
 
 def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield where an emulated answer differs in its keys, types, states, errors and addresses.
+    """Yield where an emulated answer differs in its keys, types, words, errors and addresses.
 
-    A list has the keys and types of all of its items, and each item what all of the emulator's
-    have. Their states and errors must be there in the recorded order; the emulator may have more of
-    them, since a poll can miss some, and equal neighbours count once.
+    Texts with JSON are compared like the rest. A list has the keys and types of all of its items,
+    and each item what all of the emulator's have. If its items have names, as metrics do, it has
+    the same ones. If not, their words and errors must be there in the recorded order; the emulator
+    may have more of them, since a poll can miss some, and equal neighbours count once.
     """
     yield from _forms(recorded, emulated, path)
     yield from _values(recorded, emulated, path)
@@ -163,6 +170,7 @@ def differences(recorded: Any, emulated: Any, path: str = "") -> Iterator[tuple[
 
 def _forms(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield where two answers differ in their keys and types."""
+    recorded, emulated = _parsed(recorded, emulated)
     if _is_left_out(recorded):
         return
     if is_map(recorded) and is_map(emulated):
@@ -203,24 +211,51 @@ def _item_forms(recorded: list[Any], emulated: list[Any], path: str) -> Iterator
 
 
 def _values(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield where two answers differ in their states, errors, switches and forms of addresses."""
+    """Yield where two answers differ in their words, errors, switches and forms of addresses."""
+    recorded, emulated = _parsed(recorded, emulated)
     if _is_left_out(recorded):
         return
     if is_map(recorded) and is_map(emulated):
         for key in recorded.keys() & emulated.keys():
             yield from _values(recorded[key], emulated[key], f"{path}.{key}")
     elif is_list(recorded) and is_list(emulated):
-        if len(recorded) == len(emulated) == 1:
+        if both := _named(recorded, emulated):
+            for name in both[0].keys() ^ both[1].keys():
+                yield f"{path}[]", f"{'missing' if name in both[0] else 'added'}: {name!r}"
+            for name in both[0].keys() & both[1].keys():
+                yield from _values(both[0][name], both[1][name], f"{path}[]")
+        elif len(recorded) == len(emulated) == 1:
             yield from _values(recorded[0], emulated[0], f"{path}[]")
         elif recorded and emulated:
             yield from _order(recorded, emulated, f"{path}[]")
     elif _kind(recorded, path) == _kind(emulated, path) and (
         (isinstance(recorded, bool) and recorded is not emulated)
-        or (_is_compared(path) and not is_alike(recorded, emulated, path))
+        or (_is_compared(path, recorded) and not is_alike(recorded, emulated, path))
     ):
         yield path, f"{recorded!r}, not {emulated!r}"
     elif isinstance(recorded, str) and is_name(path) and form(recorded) != form(str(emulated)):
         yield path, f"the form {form(recorded)!r}, not {form(str(emulated))!r}"
+
+
+def _parsed(*values: Any) -> tuple[Any, ...]:
+    """Return the objects that texts are as JSON; the values if one of them is no such text."""
+    if not all(isinstance(each, str) and each.startswith("{") for each in values):
+        return values
+    try:
+        return tuple(map(json.loads, values))
+    except ValueError:  # such as a text that was cut
+        return values
+
+
+def _named(
+    recorded: list[Any], emulated: list[Any]
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return the items of two lists by their names; None if they have none."""
+    for key in _KEYS:
+        if all(is_map(each) and key in each for each in (*recorded, *emulated)):
+            found = [{str(each[key]): each for each in many} for many in (recorded, emulated)]
+            return found[0], found[1]
+    return None
 
 
 def _order(recorded: list[Any], emulated: list[Any], path: str) -> Iterator[tuple[str, str]]:
@@ -374,9 +409,12 @@ def _kind(value: Any, path: str) -> str:
     return type(value).__name__
 
 
-def _is_compared(path: str) -> bool:
+def _is_compared(path: str, value: Any = None) -> bool:
+    """Return whether a value must be the same, but for what is of its case in a message."""
     name = _name(path)
-    return name in _EXACT or name in _TEXTS or name.endswith("Status")
+    is_text = isinstance(value, str) and value not in _MASKS and not is_name(path)
+    is_word = is_text and _WORD.fullmatch(str(value))
+    return bool(is_word) or name in _EXACT or name in _TEXTS or name.endswith("Status")
 
 
 def _name(path: str) -> str:

@@ -18,6 +18,7 @@ from tests.recorded_jobs import NAMES, Job, Leaves, jobs_of, leaves_of, own_leav
 _FIXED = {
     "azure": (
         *("systemData.createdAt", "properties.displayName", "properties.limits"),
+        *("properties.jobType",),
         *("properties.resources", "properties.distribution"),
         *("properties.samplingAlgorithm", "properties.searchSpace", "properties.earlyTermination"),
         *("properties.trial.resources",),

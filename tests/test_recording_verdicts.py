@@ -124,6 +124,23 @@ def swept(more: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
+def without_objective() -> dict[str, Any]:
+    """Return a recording of a tuning job of a built-in algorithm, without the metric it adds."""
+    known: dict[str, Any] = json.loads((OWN / FAILED).read_text("utf-8"))
+    for job in known["sequence"][2]["answer"]["TrainingJobDefinitions"]:
+        metrics = job["AlgorithmSpecification"]["MetricDefinitions"]
+        metrics[:] = [each for each in metrics if each["Name"] != "ObjectiveMetric"]
+    return known
+
+
+def swept_values(values: str) -> dict[str, Any]:
+    """Return the recording of a sweep in whose tags a trial has other values."""
+    known: dict[str, Any] = json.loads((OWN / SWEEP).read_text("utf-8"))
+    tags = known["sequence"][-1]["answer"]["properties"]["tags"]
+    tags[next(each for each in tags if each.endswith("_0"))] = values
+    return known
+
+
 CALLS = "sagemaker/texts_calls_refused.json"
 REASONS = "sagemaker/texts_tuning_failed.json"
 LINES = "sagemaker/texts_secondary_status_lines.json"
@@ -169,9 +186,9 @@ def stopped_twice() -> dict[str, Any]:
     calls = json.loads((OWN / STOPPED).read_text("utf-8"))["sequence"]
     running = next(each["answer"] for each in calls if each["operation"].startswith("Describe"))
     trial = {
-        "TrainingJobName": "c7n-test-4-001-1",
+        "TrainingJobName": "c7n-test-4-001-0123abcd",
         "TrainingJobStatus": "Completed",
-        "TrainingJobArn": f"{ARN}training-job/c7n-test-4-001-1",
+        "TrainingJobArn": f"{ARN}training-job/c7n-test-4-001-0123abcd",
         "CreationTime": "2024-04-10T10:40:00",
         "TrainingStartTime": "2024-04-10T10:41:00",
         "TrainingEndTime": "2024-04-10T10:42:00",
@@ -229,8 +246,8 @@ def listed(state: str, objective: str) -> dict[str, Any]:
     """Return a recording of a tuning job whose trials failed, with the states of the first one."""
     known: dict[str, Any] = json.loads((OWN / FAILED).read_text("utf-8"))
     row: dict[str, Any] = {
-        "TrainingJobName": "c7n-test-001-1",
-        "TrainingJobArn": f"{ARN}training-job/c7n-test-001-1",
+        "TrainingJobName": "c7n-test-001-0123abcd",
+        "TrainingJobArn": f"{ARN}training-job/c7n-test-001-0123abcd",
         "CreationTime": "2024-04-06T14:22:10",
         "TrainingStartTime": "2024-04-06T14:22:11",
         "TrainingEndTime": "2024-04-06T14:22:20",
@@ -240,7 +257,7 @@ def listed(state: str, objective: str) -> dict[str, Any]:
         "TrainingJobDefinitionName": "c7n-test-definition",
         "FailureReason": "AlgorithmError: x",
     }
-    second = json.loads(json.dumps(row).replace("001-1", "002-2"))
+    second = json.loads(json.dumps(row).replace("001-0123abcd", "002-4567ef89"))
     row |= {"TrainingJobStatus": state, "ObjectiveStatus": objective}
     name = {TUNING: "c7n-test"}
     answer = {"TrainingJobSummaries": [row, second]}
@@ -464,6 +481,18 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         "2 trials with {'Succeeded': 1, 'Pending': 0, 'Failed': 1}",
     ),
     "sagemaker-trials": (listed("Failed", "Failed"), ""),
+    "sagemaker-trial-name": (
+        json.loads(json.dumps(listed("Failed", "Failed")).replace("-002-4567ef89", "-2")),
+        "the trial 'c7n-test-2' has the form *-0, not *-000-00000000",
+    ),
+    "sagemaker-objective": (
+        without_objective(),
+        "MetricDefinitions[]: added: 'ObjectiveMetric'",
+    ),
+    "sagemaker-regex": (
+        last_altered(FAILED, '"Regex": "', '"Regex": "cake '),
+        "MetricDefinitions[].Regex: 'cake ",
+    ),
     "named-volume": (
         altered(COMPLETED, '"VolumeSizeInGB": 30', '"VolumeSizeInGB": 77'),
         "named-volume: DescribeTrainingJob .ProfilerConfig.ProfilingIntervalInMilliseconds, Descr",
@@ -548,6 +577,18 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "azure": (recording("azure", call("x", {})), "azure: malformed: KeyError('url')"),
     "azure-middle": (calls_of(SWEEP, -1), ""),
     "azure-milk": (swept({"milk": 1}), "GET jobs/{id} Sweep .properties.milk: missing"),
+    "azure-word": (
+        last_altered(SWEEP, '"goal": "', '"goal": "Oats'),
+        ".properties.objective.goal: 'Oats",
+    ),
+    "azure-kind": (
+        last_altered(SWEEP, '"jobType": "Sweep"', '"jobType": "Spark"'),
+        "GET jobs/{id} .properties.jobType: 'Spark', and 'Sweep' in",
+    ),
+    "azure-tag": (
+        swept_values('{"foo": 1}'),
+        ".foo: missing",
+    ),
     "azure-order": (calls_of(SWEEP, 3, 2), "PUT jobs/{id} Sweep: status 200, not 201"),
     "azure-time": (calls_of(SWEEP, 2, 1), "call 2 is earlier than a call before it"),
     "named-azure-cancel": (

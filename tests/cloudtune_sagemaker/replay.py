@@ -34,6 +34,8 @@ from tests.recorded_names import Names
 
 ARNS = {"TrainingJob": ":training-job/", "HyperParameterTuningJob": ":hyper-parameter-tuning-job/"}
 TRIALS = "ListTrainingJobsForHyperParameterTuningJob"
+MASKED = re.compile(r"text\d+")
+"""A name in a recording of `cloudtune verify`."""
 _IS_IN_STATUS = re.compile(r"is in status (\w+)\.")
 _STOPS = frozenset({"Stopping", "Uploading", "Stopped"})
 """The secondary statuses of a job that is being stopped."""
@@ -173,9 +175,21 @@ class Replay:
         yield from (
             f"{operation} {each}: not listed" for each in unlisted("sagemaker", operation, answer)
         )
+        yield from self._trial_names(item, answer)
         both = [transitions(each) for each in (recorded, answer)]
         if all(both) and both[0] != both[1]:
             yield f"{operation} .SecondaryStatusTransitions: {both[0]}, not {both[1]}"
+
+    def _trial_names(self, item: dict[str, Any], answer: Any) -> Iterator[str]:
+        """Yield which trial's name has another form than the emulator's; masked ones have none."""
+        tuning = str(self._name(item, item["answer"]))
+        job = self._jobs.get(("HyperParameterTuningJob", tuning))
+        shown = {trial_form(each, job.name) for each in trial_names(answer)} if job else set[str]()
+        for name in trial_names(item["answer"]) if shown else ():
+            form = trial_form(name, tuning)
+            if form not in shown and not MASKED.fullmatch(name):
+                known = " or ".join(sorted(shown))
+                yield f"{item['operation']}: the trial {name!r} has the form {form}, not {known}"
 
     def _refused(self, item: dict[str, Any]) -> Iterator[str]:
         """Yield how the refusal of a request differs, if the request was recorded."""
@@ -433,6 +447,18 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
 def without_best(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer without the best trials: all that are replayed have equal values."""
     return {name: value for name, value in answer.items() if "BestTrainingJob" not in name}
+
+
+def trial_names(answer: dict[str, Any]) -> list[str]:
+    """Return the names of the trials in an answer about a tuning job."""
+    rows = answer.get("TrainingJobSummaries") or [answer.get("BestTrainingJob") or {}]
+    return [str(row["TrainingJobName"]) for row in rows if "TrainingJobName" in row]
+
+
+def trial_form(name: str, tuning: str) -> str:
+    """Return the name of a trial with ``*`` for that of its tuning job, and equal digits."""
+    rest = name.removeprefix(tuning)
+    return re.sub(r"[0-9a-f]", "0", rest if rest == name else f"*{rest}")
 
 
 def transitions(answer: dict[str, Any]) -> list[tuple[Any, Any]]:

@@ -19,7 +19,7 @@ from cloudtune_sagemaker.emulator import built_in_metrics, wire
 from cloudtune_sagemaker.emulator.app import SageMakerApp
 from cloudtune_sagemaker.emulator.errors import denied
 from tests.cloudtune_sagemaker import answers
-from tests.recorded import Steps
+from tests.recorded import Steps, renamed
 
 CODE = "recorded-code"
 KINDS = {
@@ -84,6 +84,8 @@ class Emulator:
     def __init__(self, folder: Path, faults: FaultPlan | None = None) -> None:
         self.steps = Steps()
         self._folder = folder
+        self.regexes: dict[str, str] = {}
+        """The recorded expressions of metrics, by those with which the scripts' are read."""
         self.app = SageMakerApp(folder, self.steps, faults or FaultPlan(), "http://here", "key")
         self.client = Client(self.app)
 
@@ -100,7 +102,7 @@ class Emulator:
             assert answers.problems(operation, answer) == []
         else:
             answer = {"error": {"Code": answer["__type"], "Message": answer["message"]}}
-        return response.status_code, answer
+        return response.status_code, renamed(answer, self.regexes) if self.regexes else answer
 
     def fault(self, operation: str, answer: Any) -> tuple[int, Any] | None:
         """Return the refusal of any call by the code that was recorded, if the emulator has one."""
@@ -272,7 +274,9 @@ def create_request(
         if "MetricDefinitions" in built_in_metrics.described(without):
             job["AlgorithmSpecification"] = without
         for metric in job["AlgorithmSpecification"].get("MetricDefinitions", ()):
-            metric["Regex"] = f"#011{re.escape(metric['Name'].replace(':', '-'))}:([0-9.]+)"
+            own = f"#011{re.escape(metric['Name'].replace(':', '-'))}:([0-9.]+)"
+            emulator.regexes[own] = metric["Regex"]
+            metric["Regex"] = own
         resources = job.get("ResourceConfig", {})
         groups = resources["InstanceGroups"] = resources.get("InstanceGroups", [])[:1]
         for each in (resources, *groups):
