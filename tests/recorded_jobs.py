@@ -35,7 +35,7 @@ def jobs_of(recording: Mapping[str, Any]) -> list[Job]:
         operation, answer = str(item["operation"]), item["answer"]
         if not is_map(answer) or not answer:
             continue
-        begin = _name(item["request"]) if "Create" in operation else ""
+        begin = name_of(item["request"]) if "Create" in operation else ""
         for key, document in _documents(answer, begin or f"call {number}"):
             job = jobs.setdefault(key, Job(key))
             job.answers.append((operation, document))
@@ -48,7 +48,7 @@ def jobs_of(recording: Mapping[str, Any]) -> list[Job]:
 def _documents(value: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the jobs and trials in an answer with their names; what names none has that of it."""
     if is_map(value):
-        key = _name(value, key) or key
+        key = name_of(value, key) or key
         yield key, value
         for each in _nested(value):
             yield from _documents(each, key)
@@ -59,13 +59,13 @@ def _nested(document: Mapping[str, Any]) -> Iterator[Any]:
     for value in document.values():
         for each in value if is_list(value) else [value]:
             if is_map(each):
-                if _name(each, "") and "situation" not in each:
+                if name_of(each, "") and "situation" not in each:
                     yield each
                 else:
                     yield from _nested(each)
 
 
-def _name(document: Mapping[str, Any], parent: str = "") -> str:
+def name_of(document: Mapping[str, Any], parent: str = "") -> str:
     """Return what a document names itself, if it is about a job or a trial; or nothing."""
     metadata = document.get("metadata")
     ids = [document.get(name) for name in NAMES if name in document]

@@ -14,6 +14,7 @@ from typing import Any
 
 from cloudtune.study.yaml_reader import is_list, is_map
 from tests.recorded_jobs import NAMES, Job, Leaves, jobs_of, leaves_of, own_leaves
+from tests.recorded_trials import impossible_trials
 
 _FIXED = {
     "azure": (
@@ -97,6 +98,7 @@ def impossible(recording: Mapping[str, Any]) -> list[str]:
         for operation, answer in job.answers:
             rules += [f"{operation}: {each}" for each in _of_answer(answer)]
         found |= dict.fromkeys(rules)
+    found |= dict.fromkeys(impossible_trials(recording))
     return [*found, *_too_late(recording), *_unordered(recording), *_trials(recording)]
 
 

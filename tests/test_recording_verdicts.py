@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,9 @@ TRAINED = (
     "ibm/notebook_cloud_Use_watsonx_to_tune_Google_flan_t5_xl_model_with_Consumer_Financial_Protec"
     ".json"
 )
+UJ11 = "vertex/notebook_uj11_trials_2021-02.json"
+TRIAL = "-001-0123abcd"
+BATCH = '"mini_batch_size": '
 SWEEP = "azure/sweep_submit_minimal.json"
 LABELS = "azure/command_job_dependency_label_resolution.json"
 
@@ -107,20 +111,23 @@ def without_paths(cancelled: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
-def unmeasured() -> dict[str, Any]:
-    """Return a recording of a tuning job with a trial that has no measurement, but milk."""
-    name = "vertex/notebook_uj11_trials_2021-02.json"
-    known: dict[str, Any] = json.loads((OWN / name).read_text("utf-8"))
-    trial = known["sequence"][1]["answer"]["trials"][2]
-    del trial["finalMeasurement"]
-    trial |= {"state": "INFEASIBLE", "milk": "1"}
-    return known
-
-
 def swept(more: dict[str, Any]) -> dict[str, Any]:
     """Return the recording of a sweep that was created before, with more properties."""
     known = calls_of(SWEEP, -1)
     known["sequence"][0]["answer"]["properties"] |= more
+    return known
+
+
+def unmeasured(trials: list[dict[str, Any]]) -> None:
+    """Take the measurement from a trial, and give it milk."""
+    del trials[2]["finalMeasurement"]
+    trials[2] |= {"state": "INFEASIBLE", "milk": "1"}
+
+
+def trials_of(change: Callable[[list[dict[str, Any]]], object]) -> dict[str, Any]:
+    """Return a recording of a tuning job of Vertex AI whose trials were changed."""
+    known: dict[str, Any] = json.loads((OWN / UJ11).read_text("utf-8"))
+    change(known["sequence"][1]["answer"]["trials"])
     return known
 
 
@@ -485,6 +492,26 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         json.loads(json.dumps(listed("Failed", "Failed")).replace("-002-4567ef89", "-2")),
         "the trial 'c7n-test-2' has the form *-0, not *-000-00000000",
     ),
+    "sagemaker-trial-twice": (
+        json.loads(json.dumps(listed("Failed", "Failed")).replace("-002-4567ef89", TRIAL)),
+        "c7n-test-001-0123abcd is listed twice",
+    ),
+    "sagemaker-trial-value": (
+        json.loads(json.dumps(listed("Failed", "Failed")).replace(f'{BATCH}"2"', f'{BATCH}"7777"')),
+        "has mini_batch_size '7777', not within [{",
+    ),
+    "vertex-trial-twice": (
+        trials_of(lambda trials: trials.append(trials[0])),
+        "trial 1 is listed twice",
+    ),
+    "vertex-trial-value": (
+        trials_of(lambda trials: trials[0]["parameters"][0].update(value=7.5)),
+        "trial 1 has lr 7.5, not within [{",
+    ),
+    "azure-trial-value": (
+        swept_values('{"conv_size": 777, "dropout_rate": 0.3, "lr": 0.1}'),
+        "test_111122223333_0 has conv_size 777, not within",
+    ),
     "sagemaker-objective": (
         without_objective(),
         "MetricDefinitions[]: added: 'ObjectiveMetric'",
@@ -560,7 +587,7 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         "CancelCustomJob: neither its path nor the name of its job was recorded",
     ),
     "vertex-unmeasured": (
-        unmeasured(),
+        trials_of(unmeasured),
         "GetHyperparameterTuningJob .trials[].milk: missing",
     ),
     "vertex-code": (
