@@ -66,19 +66,22 @@ def _space(document: Mapping[str, Any]) -> Space:
     """Return the search space in a document about a tuning job; none if it has none."""
     found: Space = {}
     config: Any = document.get("HyperParameterTuningJobConfig") or {}
-    own = {"HyperParameterRanges": config.get("ParameterRanges")}
-    more = document.get("TrainingJobDefinitions") or ()
-    for each in [own, document.get("TrainingJobDefinition") or {}, *more]:
-        for kind, ranges in (each.get("HyperParameterRanges") or {}).items():
+    own: Any = {"HyperParameterRanges": config.get("ParameterRanges")}
+    one: Any = document.get("TrainingJobDefinition") or {}
+    more: Any = document.get("TrainingJobDefinitions") or ()
+    for each in [own, one, *more]:
+        kinds: Any = each.get("HyperParameterRanges") or {}
+        for kind, ranges in kinds.items():
             for spec in ranges:
                 found.setdefault(spec["Name"], []).append(
                     {**spec, "integer": kind.startswith("Integer")}
                 )
-    for spec in (document.get("studySpec") or {}).get("parameters", ()):
+    study: Any = document.get("studySpec") or {}
+    for spec in study.get("parameters", ()):
         _add(spec, found)
     properties: Any = document.get("properties")
-    searched: Any = properties.get("searchSpace") if is_map(properties) else None
-    for name, (kind, args) in (searched or {}).items():
+    searched: Any = (properties.get("searchSpace") if is_map(properties) else None) or {}
+    for name, (kind, args) in searched.items():
         found[name] = [{kind: args}]
     return found
 
@@ -92,21 +95,26 @@ def _add(spec: Mapping[str, Any], found: Space) -> None:
 
 def _trials(item: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any], bool]]:
     """Yield the trials in an answer: their job, name and values, and if they have nothing else."""
-    answer, job = item["answer"], _job(item)
-    for row in [*(answer.get("TrainingJobSummaries") or ()), answer.get("BestTrainingJob") or {}]:
+    answer: Any = item["answer"]
+    job = _job(item)
+    rows: list[Any] = [
+        *(answer.get("TrainingJobSummaries") or ()),
+        answer.get("BestTrainingJob") or {},
+    ]
+    for row in rows:
         if "TunedHyperParameters" in row:
             yield job, str(row.get(NAMES[1])), row["TunedHyperParameters"], True
-    found = [each.get("TrainingJob") or {} for each in answer.get("Results") or ()]
-    for row in [*found, answer]:
+    rows = [each.get("TrainingJob") or {} for each in answer.get("Results") or ()]
+    for row in [*rows, answer]:
         if arn := row.get("TuningJobArn"):
-            values = row.get("HyperParameters") or {}
+            values: Any = row.get("HyperParameters") or {}
             yield arn.rpartition("/")[2], str(row.get(NAMES[1])), values, False
     for row in answer.get("trials") or ():
         values = {each["parameterId"]: each.get("value") for each in row.get("parameters", ())}
         yield job, f"trial {row.get('id')}", values, True
     properties: Any = answer.get("properties")
-    tags: Any = properties.get("tags") if is_map(properties) else None
-    for tag, text in (tags or {}).items():
+    tags: Any = (properties.get("tags") if is_map(properties) else None) or {}
+    for tag, text in tags.items():
         if tag.startswith(f"{_TAG}{answer.get('name')}_") and text.startswith("{"):
             yield job, tag.removeprefix(_TAG), json.loads(text), True
 
