@@ -151,7 +151,14 @@ def environment_variables(study: Study) -> Variables:
     )
 
 
-def find_inputs(study: Study, facts: Facts, provider: str, home: str) -> Inputs:
+def find_inputs(
+    study: Study,
+    facts: Facts,
+    provider: str,
+    home: str,
+    *,
+    is_remote: Callable[[str], bool] = lambda address: "://" in address,
+) -> Inputs:
     """Return the addresses of the inputs, and what must be uploaded from this machine.
 
     Uploads go below ``home``, the address under which all files of the job are.
@@ -162,7 +169,7 @@ def find_inputs(study: Study, facts: Facts, provider: str, home: str) -> Inputs:
     for name in study.trial.inputs:
         address = input_address(study, provider, name, emulated=facts.emulated)
         uri = address.uri.removeprefix("file://") if address else ""
-        if "://" in uri or not uri:
+        if is_remote(uri) or not uri:
             addresses[name] = uri or None
             continue
         path = (facts.base / Path(uri).expanduser()).resolve()

@@ -125,9 +125,11 @@ class AzureClient:
         content = {"properties": {"isAnonymous": True, "codeUri": address}}
         self._call("PUT", _code(name), content)
 
-    def put_environment(self, version: str, image: str) -> None:
-        """Register an environment that is only an image."""
-        content = {"properties": {"isAnonymous": True, "image": image}}
+    def put_environment(self, version: str, image: str, conda: str | None = None) -> None:
+        """Register an environment: an image, or what Azure builds on it by a Conda file's text."""
+        content: Json = {"properties": {"isAnonymous": True, "image": image}}
+        if conda is not None:
+            content["properties"]["condaFile"] = conda
         self._call("PUT", f"/environments/{ENVIRONMENT}/versions/{version}", content)
 
     def get_datastore(self, name: str) -> Json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from cloudtune.provider.lookup import (
 )
 from cloudtune.provider.uploads import content_hash, upload_address
 from cloudtune_azure.console import jobs_url, run_url
-from cloudtune_azure.settings import NAME, AzureSettings
+from cloudtune_azure.settings import NAME, AzureSettings, workspace_id
 from cloudtune_azure.storage import datastore_address
 
 _PLACE = {
@@ -34,6 +35,8 @@ EMULATED_ENVIRONMENT = "azureml:emulated:1"
 _ENVIRONMENT = (
     "set the environment of trials, such as azureml:NAME:VERSION, or an image with Python"
 )
+_DATA = re.compile(r"azureml:([^:@/]+):([^:@/]+)")
+"""A data asset of the workspace. Jobs have its id (command_job_builder in tests/recordings)."""
 _MACHINE = "set a compute cluster, or the instance_type of serverless compute"
 
 
@@ -52,6 +55,8 @@ def lookup(study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
         missing["environment"] = _ENVIRONMENT
     if not (settings.compute or settings.instance_type or facts.emulated):
         missing["compute"] = _MACHINE
+    if settings.conda_file:
+        data["conda"] = _read(facts.base / settings.conda_file)
     inputs = _inputs(study, facts, settings)
     prices = settings.prices
     return Lookup(
@@ -66,14 +71,22 @@ def lookup(study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
         inputs=inputs,
         links={"managed": jobs_url(data), "driven": jobs_url(data)},
         job_links={"managed": run_url(data, "{job}")},
-        data=data | {"inputs": _job_inputs(inputs)},
+        data=data | {"inputs": _job_inputs(inputs, workspace_id(data))},
     )
+
+
+def _read(file: Path) -> str | None:
+    """Return the text of a file; None if it cannot be read."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _inputs(study: Study, facts: Facts, settings: AzureSettings) -> Inputs:
     """Return the inputs; uploads are at addresses of their content, which runs share."""
     base = datastore_address(settings.datastore, "cloudtune")
-    inputs = find_inputs(study, facts, NAME, base)
+    inputs = find_inputs(study, facts, NAME, base, is_remote=_is_remote)
     folders = {
         name: upload_address(base, content_hash(Path(path))).rstrip("/")
         for name, path in inputs.uploads.items()
@@ -81,7 +94,11 @@ def _inputs(study: Study, facts: Facts, settings: AzureSettings) -> Inputs:
     return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
-def _job_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
+def _is_remote(address: str) -> bool:
+    return "://" in address or _DATA.fullmatch(address) is not None
+
+
+def _job_inputs(inputs: Inputs, workspace: str) -> dict[str, dict[str, str]]:
     """Return the inputs as a job has them: files, or folders if their name has no extension."""
     found: dict[str, dict[str, str]] = {}
     for name, address in inputs.addresses.items():
@@ -89,6 +106,9 @@ def _job_inputs(inputs: Inputs) -> dict[str, dict[str, str]]:
             continue
         uri, local = address, inputs.uploads.get(name)
         is_file = bool(posixpath.splitext(address)[1])
+        if data := _DATA.fullmatch(address):
+            uri = f"{workspace}/data/{data[1]}/versions/{data[2]}"
+            is_file = bool(posixpath.splitext(data[1])[1])
         if local is not None:
             is_file = Path(local).is_file()
             uri = f"{address}/{Path(local).name}" if is_file else f"{address}/"

@@ -58,6 +58,10 @@ class AzureSettings(CloudSettings):
         default=None,
         description="Address of a container image with Python, instead of an environment.",
     )
+    conda_file: Text | None = Field(
+        default=None,
+        description="Conda environment file, relative to the study's: Azure builds it on `image`.",
+    )
     python: Text = Field(default="python", description="Python of the image that runs trials.")
     identity: Literal["managed", "user"] | None = Field(
         default=None,

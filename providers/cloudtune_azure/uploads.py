@@ -47,7 +47,8 @@ def upload(client: AzureClient, plan: Plan, context: JobContext) -> None:
         read = partial(list_input, PROVIDER, Path(path), address)
         upload_once(storage, address, plan.facts.run_id, read)
     if image := plan.settings.image:
-        client.put_environment(environment_version(image), image)
+        version = environment_version(plan.settings, plan.facts)
+        client.put_environment(version, image, plan.facts.data.get("conda"))
     if not client.has_code(plan.facts.job_name):
         _upload_code(client, plan, context)
 

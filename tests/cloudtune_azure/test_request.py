@@ -52,6 +52,25 @@ def test_the_whole_request(tmp_path: Path) -> None:
     )
 
 
+def test_a_data_asset_has_its_id(tmp_path: Path) -> None:
+    inputs = {"rows": {"azure": "azureml:rows.csv:3"}, "all": {"azure": "azureml:all:1"}}
+    study = study_of({"trial": {"script": "train.py", "inputs": inputs}})
+    sent = plan_of(study, tmp_path).request["properties"]["inputs"]
+    assert [(each["jobInputType"], each["uri"]) for each in sent.values()] == [
+        ("uri_file", f"{ID}/data/rows.csv/versions/3"),
+        ("uri_folder", f"{ID}/data/all/versions/1"),
+    ]
+
+
+def test_an_environment_changes_with_its_conda_file(tmp_path: Path) -> None:
+    study = study_of(environment=None, image="own:1", conda_file="conda.yml")
+    ids: set[str] = set()
+    for text in ("a", "b"):
+        (tmp_path / "conda.yml").write_text(text, "utf-8")
+        ids.add(plan_of(study, tmp_path).request["properties"]["environmentId"])
+    assert len(ids) == 2
+
+
 def test_serverless_spot_with_an_image_and_an_identity(tmp_path: Path) -> None:
     study = study_of(
         compute=None,

@@ -16,6 +16,16 @@ CASES: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
     ({}, {"spot": True}, "providers.azure.spot", "refused"),
     ({}, {"image": "own:1"}, "providers.azure.image", "refused"),
     ({}, {"environment": "own:1"}, "providers.azure.environment", "refused"),
+    ({}, {"conda_file": "good.yml"}, "providers.azure.conda_file", "refused"),
+    *(
+        (
+            {},
+            {"environment": None, "image": "a:1", "conda_file": file},
+            "providers.azure.conda_file",
+            kind,
+        )
+        for file, kind in (("none.yml", "refused"), ("bad.yml", "refused"), ("good.yml", ""))
+    ),
     ({}, {"experiment": "a b"}, "providers.azure.experiment", "refused"),
     ({}, {"native": {"computeId": "x"}}, "providers.azure.native.computeId", "refused"),
     ({}, {"native": {"trial": {}}}, "providers.azure.native.trial", "note"),
@@ -59,7 +69,10 @@ CASES: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
 def test_what_does_not_fit_is_a_finding(
     blocks: Mapping[str, Any], settings: Mapping[str, Any], path: str, kind: str, tmp_path: Path
 ) -> None:
-    assert kind in plan_of(study_of(blocks, **settings), tmp_path).at(path)
+    (tmp_path / "good.yml").write_text("dependencies: [python=3.11]\n", "utf-8")
+    (tmp_path / "bad.yml").write_text("- pip: [-i https://me:pass@host/simple]\n", "utf-8")
+    found = plan_of(study_of(blocks, **settings), tmp_path).at(path)
+    assert kind in found if kind else not found
 
 
 def test_a_plain_study_has_no_finding(tmp_path: Path) -> None:

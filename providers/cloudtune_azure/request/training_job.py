@@ -100,15 +100,16 @@ def experiment_name(study: Study) -> str:
 def environment_id(settings: AzureSettings, facts: Facts) -> str:
     """Return the id of the environment in a request."""
     if settings.image:
-        version = environment_version(settings.image)
+        version = environment_version(settings, facts)
         return f"{workspace_id(facts.data)}/environments/{ENVIRONMENT}/versions/{version}"
     environment: str = facts.data["environment"]
     return environment
 
 
-def environment_version(image: str) -> str:
-    """Return the version under which an image is registered as an environment."""
-    return hashlib.sha256(image.encode()).hexdigest()[:32]
+def environment_version(settings: AzureSettings, facts: Facts) -> str:
+    """Return the version under which an image, with a Conda file, is registered."""
+    content = f"{settings.image}{facts.data.get('conda') or ''}"
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def outputs_folder(facts: Facts, settings: AzureSettings) -> str:

@@ -19,6 +19,7 @@ _PLACES = {
 (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules, as known
 2026-11-30)."""
 _EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}")
+_CREDENTIAL = re.compile(r"://[^/\s@]+:[^/\s@]+@")
 _ENVIRONMENT = re.compile(r"azureml:[^:@/]+(:|@)[^:@/]+|azureml://\S+|/subscriptions/\S+")
 
 
@@ -34,6 +35,20 @@ def settings_rules(settings: AzureSettings, facts: Facts) -> Iterator[Finding | 
         yield Finding("refused", f"{SETTINGS}.experiment", reason)
     yield from _machine(settings)
     yield from _environment(settings)
+    if settings.conda_file:
+        yield from _conda(settings, facts)
+
+
+def _conda(settings: AzureSettings, facts: Facts) -> Iterator[Finding | Note]:
+    reason, text = "", facts.data["conda"]
+    if not settings.image:
+        reason = "Azure builds it on an image: set image, too"
+    elif not text:
+        reason = f"cannot read {settings.conda_file}, or it is empty"
+    elif _CREDENTIAL.search(text):
+        reason = "everyone who reads the workspace can see the password in an address: remove it"
+    if reason:
+        yield Finding("refused", f"{SETTINGS}.conda_file", reason)
 
 
 def _machine(settings: AzureSettings) -> Iterator[Finding | Note]:

@@ -44,6 +44,8 @@ def _python(settings: AzureSettings, facts: Facts) -> Iterator[Finding | Note]:
     """Yield what the code requires of the Python that the settings name, if they do."""
     if facts.emulated:
         return
+    if settings.conda_file:
+        return  # its Python is that of the Conda environment
     field = "image" if settings.image else "environment"
     place = str(getattr(settings, field))
     if version := command_version(settings.python):
@@ -56,8 +58,11 @@ def _python(settings: AzureSettings, facts: Facts) -> Iterator[Finding | Note]:
 def _inputs(facts: Facts) -> Iterator[Finding | Note]:
     for name, each in facts.data["inputs"].items():
         path, uri = f"trial.inputs.{name}", each["uri"]
-        if not uri.startswith(("azureml://", "https://", "wasbs://", "abfss://")):
-            reason = f"jobs cannot read {uri}: use azureml://datastores/NAME/paths/PATH"
+        if not uri.startswith(("azureml://", "https://", "wasbs://", "abfss://", "/subscr")):
+            reason = (
+                f"jobs cannot read {uri}: use azureml://datastores/NAME/paths/PATH or a data asset,"
+                " azureml:NAME:VERSION"
+            )
             yield Finding("refused", path, reason)
         elif name not in facts.lookup.inputs.uploads:
             kind = "file" if each["jobInputType"] == "uri_file" else "folder"
