@@ -65,8 +65,8 @@ def rights_table(provider: str) -> str:
             mode = each.modes[0] if len(each.modes) == 1 else ""
             rows.setdefault((who, each.on, mode, each.without), []).append(f"`{each.action}`")
     lines = [
-        f"| {who} | {', '.join(actions)} | {on} | {mode} | {without} |"
+        f"| {who} | {', '.join(actions)} | {on} | {mode} | {without or 'the run fails'} |"
         for (who, on, mode, without), actions in rows.items()
     ]
-    head = ["| who | rights | on | only in mode | a run continues without, but |", "|---" * 5 + "|"]
+    head = ["| who | rights | on | only in mode | without them |", "|---" * 5 + "|"]
     return "\n".join([*head, *lines]) + "\n"

@@ -132,7 +132,7 @@ def _kind(model: str) -> str:
 
 def marked(text: str) -> str:
     """Return a description with its placeholders and variables as code."""
-    words = r"\{\{\w+\}\}|\{from_env: NAME\}|\$?[A-Z]+_[A-Z_]+|\w+\(\)|--\w+[= ][\d.]+"
+    words = r"\{\{\w+\}\}|\{from_env: NAME\}|\$?[A-Z]+_[A-Z0-9_]+|\w+\(\)|--\w+[= ][\d.]+"
     return re.sub(words, lambda match: _code(match[0]), text)
 
 
