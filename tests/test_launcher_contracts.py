@@ -16,7 +16,10 @@ from tests.launched import SHOW, Launched, awkward_study, awkward_trials, ended
 from tests.waiting import wait_until
 
 
-@pytest.fixture(params=["azure", "sagemaker", "vertex", "watson", "watson search"])
+JOBS = ("azure", "sagemaker", "vertex", "watson", "watson search")
+
+
+@pytest.fixture(params=JOBS)
 def job(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     name, _, search = request.param.partition(" ")
     job: Any = import_module(f"tests.cloudtune_{name}.launched").LaunchedJob(tmp_path)
@@ -174,14 +177,19 @@ def test_a_stop_reaches_the_script_and_is_not_a_failure(job: Launched) -> None:
     assert job.failure is None
 
 
+ABSENT = {"requirements": "absent.txt"}
+SLOW = {"metrics": {"acc": r"acc=((a+)+)$"}}
+
+
 @pytest.mark.parametrize(
-    ("trial", "values", "reason"),
+    ("job", "trial", "values", "reason"),
     [
-        ({"requirements": "absent.txt"}, {}, "cannot install absent.txt: exit code 1"),
-        ({"command": ["./no-such-program"]}, {}, "cannot start ./no-such-program"),
-        ({"metrics": {"acc": r"acc=((a+)+)$"}}, {}, "the regex of metric acc took"),
-        ({}, {"x": "many"}, "invalid value 'many' for parameter x"),
+        ("azure", ABSENT, {}, "cannot install absent.txt: exit code 1"),
+        ("vertex", SLOW, {}, "the regex of metric acc took"),
+        *((name, {"command": ["./absent"]}, {}, "cannot start ./absent") for name in JOBS),
+        *((name, {}, {"x": "many"}, "invalid value 'many' for parameter x") for name in JOBS),
     ],
+    indirect=["job"],
 )
 def test_why_a_trial_cannot_start_is_left(
     job: Launched, trial: dict[str, Any], values: dict[str, str], reason: str

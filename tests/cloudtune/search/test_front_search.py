@@ -53,9 +53,14 @@ PAIRS: dict[str, Callable[[float, int], tuple[float, float] | None]] = {
 }
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("values", PAIRS)
-@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize(
+    ("space", "values", "parallel"),
+    [
+        (space, values, (1, 4)[(row + column) % 2])
+        for row, space in enumerate(SPACES)
+        for column, values in enumerate(PAIRS)
+    ],
+)
 def test_any_measurements_are_handled(
     space: str, values: str, parallel: int, study_of: Callable[..., Study], job: Any
 ) -> None:

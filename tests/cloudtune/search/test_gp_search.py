@@ -80,9 +80,14 @@ def by_sum(params: Mapping[str, Any], resource: int | None) -> list[dict[str, fl
     return [{"loss": sum(params.values())}]
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("values", VALUES)
-@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize(
+    ("space", "values", "parallel"),
+    [
+        (space, values, (1, 4)[(row + column) % 2])
+        for row, space in enumerate(SPACES)
+        for column, values in enumerate(VALUES)
+    ],
+)
 def test_any_measurements_are_handled(
     space: str, values: str, parallel: int, study_of: Callable[..., Study], job: Any
 ) -> None:

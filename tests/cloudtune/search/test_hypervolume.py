@@ -32,8 +32,8 @@ def test_it_agrees_with_samples(objectives: int, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hypervolume, "_DIRECTIONS", 3_000)
     front, reference = FRONTS[objectives], np.full(objectives, 1.2)
     rng = np.random.default_rng(2)
-    means = rng.normal(0.3, 0.3, (5, objectives))
-    deviations = rng.uniform(0.1, 0.4, (5, objectives))
+    means = rng.normal(0.3, 0.3, (3, objectives))
+    deviations = rng.uniform(0.1, 0.4, (3, objectives))
     improvement = ExpectedImprovement(front, reference, rng)
     logs = improvement.log([(means[:, i], deviations[:, i]) for i in range(objectives)])
     by_samples = np.array(
