@@ -15,7 +15,6 @@ from cloudtune.study.study import Study
 from tests.launched import SHOW, Launched, awkward_study, awkward_trials, ended
 from tests.waiting import wait_until
 
-
 JOBS = ("azure", "sagemaker", "vertex", "watson", "watson search")
 
 

@@ -242,7 +242,7 @@ def test_the_widest_and_the_narrowest_ranges_can_be_searched(
     space = {"x": x, "y": {"type": "float", "min": 0, "max": 1}}
     Study.model_validate({"parameters": space})
     for name, method in CASES:
-        if name == "random" or name in {"bayesian", "genetic"} and not steps:
+        if name == "random" or (name in {"bayesian", "genetic"} and not steps):
             study = case_study(study_of, name, method, space)
             run = job(study, by_y, max_trials=22).run()
             for started in run.starts:
