@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cloudtune.cli.mcp import build_server
 from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.lock import lock_holder
 from tests.waiting import wait_until
@@ -48,12 +49,17 @@ def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("study.yaml").write_text(STUDY, "utf-8")
 
 
-def connect() -> Client:
-    """Return a client of a new server in the working folder."""
+def start_server() -> Client:
+    """Return a client of a new process, which serves the working folder."""
     arguments = ["-m", "cloudtune", "mcp"]
     return Client(
         StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
     )
+
+
+def serve_here() -> Client:
+    """Return a client of a new server in this process."""
+    return Client(build_server())
 
 
 def read_answer(result: Any) -> Any:
@@ -62,7 +68,9 @@ def read_answer(result: Any) -> Any:
     return text if result.is_error else json.loads(text)
 
 
-def call_all(calls: list[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+def call_all(
+    calls: list[tuple[str, Mapping[str, Any]]], connect: Callable[[], Client] = serve_here
+) -> list[Any]:
     """Return the answers of tools, called one after the other."""
 
     async def run() -> list[Any]:
@@ -84,7 +92,8 @@ def test_a_study_from_check_to_results() -> None:
             ("check", {"study": "study.yaml"}),
             ("plan", {"study": "study.yaml", "name": "lr"}),
             ("run", {"plan": "lr"}),
-        ]
+        ],
+        start_server,
     )
     assert sorted(tool.name for tool in tools) == [
         *("check", "confirm", "explain", "plan", "propose", "report"),
@@ -172,7 +181,7 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
 
 def test_hostile_arguments_do_no_harm() -> None:
     Path("mine.json").write_text("{}", "utf-8")
-    answers = call_all([(name, arguments) for name, arguments, _ in HOSTILE.values()])
+    answers = call_all([(name, arguments) for name, arguments, _ in HOSTILE.values()], start_server)
     for answer, (case, (_, _, expected)) in zip(answers, HOSTILE.items(), strict=True):
         told = answer if isinstance(answer, str) else str(answer["output"]) + answer["messages"]
         assert expected in told, case
@@ -331,7 +340,7 @@ def test_calls_go_on_side_by_side_and_a_canceled_one_ends() -> None:
     run = started["output"]["run"]
 
     async def cancel() -> None:
-        async with connect() as client:
+        async with start_server() as client:
             async with anyio.create_task_group() as group:
                 for x in (2, 3):
                     arguments = {"params": {"x": x}, "wait": True, "run": run}
