@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
 import pytest
+
+from cloudtune import api
+from cloudtune.cli import main
+from cloudtune.errors import RunFailedError
+from cloudtune.study.loader import load
+from cloudtune.testing.provider_contract import stop_emulators
 
 STUDY = """
 objective: {metric: loss, goal: minimize}
@@ -28,19 +33,23 @@ report(loss=1 / size, **({} if size == 8 else {"memory_gb": size}))
 
 
 @pytest.fixture(name="cloudtune")
-def cloudtune_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def cloudtune_fixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., str]]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / ".cloudtune"))
     Path("study.yaml").write_text(STUDY, "utf-8")
     Path("train.py").write_text(SCRIPT, "utf-8")
 
     def call(*words: str, code: int = 0) -> str:
-        command = [sys.executable, "-m", "cloudtune", *words]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        with pytest.raises(SystemExit) as ended:
+            main([*words])
+        printed = "".join(capsys.readouterr())
+        assert ended.value.code == code, printed
+        return printed
 
-    return call
+    yield call
+    stop_emulators(tmp_path / ".cloudtune")
 
 
 def test_the_best_trial_keeps_the_constraints(cloudtune: Callable[..., str]) -> None:
@@ -92,17 +101,9 @@ def test_without_a_trial_that_keeps_them_the_nearest_is_named(
     assert f"no trial keeps the constraints; {nearest}" in shown
     assert "kept the constraints" in cloudtune("results", "--best", code=1)
     assert "no completed trial measured loss and kept the constraints" in cloudtune("report")
-    called = (
-        "import cloudtune\n"
-        "try:\n    cloudtune.load('study.yaml')\n"
-        "    study = cloudtune.load('study.yaml', overrides=['constraints=memory_gb < 1'])\n"
-        "    print(cloudtune.run(study).best)\n"
-        "except cloudtune.RunFailedError as error: print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", called], check=True, capture_output=True, text=True
-    )
-    assert nearest in done.stdout
+    study = load("study.yaml", overrides=limits[1:])
+    with pytest.raises(RunFailedError, match=re.escape(nearest)):
+        api.run(study, show=False)
 
 
 def test_a_service_chooses_and_the_best_still_keeps_them(cloudtune: Callable[..., str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -47,9 +48,18 @@ class ModuleFix(NamedTuple):
         return f"{self.text} {', '.join(self.lines)}" if self.lines else self.text
 
 
+@cache
+def installed_packages() -> Mapping[str, list[str]]:
+    """Return the installed packages by the modules that they provide.
+
+    All packages are scanned, which can take half a second, once in a process.
+    """
+    return metadata.packages_distributions()
+
+
 def package_of(module: str) -> str:
     """Return the name of the package that provides a module, as far as it is known."""
-    installed = metadata.packages_distributions().get(module)
+    installed = installed_packages().get(module)
     return installed[0] if installed else _ALIASES.get(module, module)
 
 

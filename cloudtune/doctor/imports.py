@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from cloudtune.bundle.locked_requirements import read_requirements
-from cloudtune.bundle.missing_modules import package_of
+from cloudtune.bundle.missing_modules import installed_packages, package_of
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.source import read_sources, shown_path
@@ -74,9 +74,7 @@ def check_imports(plan: Plan) -> Iterator[Check]:
 def absent_reporting_modules(plan: Plan) -> list[str]:
     """Return by which modules the script reports to the service that are not installed here."""
     text = "\n".join(read_sources(plan).values())
-    absent = set(registry.get(plan.provider).reporting_modules) - {
-        *metadata.packages_distributions()
-    }
+    absent = set(registry.get(plan.provider).reporting_modules) - {*installed_packages()}
     return [
         module
         for module in sorted(absent)
@@ -141,7 +139,7 @@ def _closure(package: str) -> set[str]:
 
 def _packages(module: str) -> set[str]:
     """Return the packages that may provide a module."""
-    installed = metadata.packages_distributions().get(module, ())
+    installed = installed_packages().get(module, ())
     names = {module, package_of(module), *installed}
     return {_normalized(name) for name in names}
 

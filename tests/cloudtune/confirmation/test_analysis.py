@@ -91,7 +91,7 @@ def said(found: ConfirmationResult, title: str) -> str:
 
 @pytest.mark.parametrize("top", [1, 5])
 def test_a_gain_that_is_noise_is_not_said_to_be_real(top: int) -> None:
-    gains = [said(confirm(noisy(name=number), top, baseline=True), "Gain") for number in range(200)]
+    gains = [said(confirm(noisy(name=number), top, baseline=True), "Gain") for number in range(100)]
     assert all(gains)
     assert sum("exceeds" in gain or "real" in gain for gain in gains) <= 0.05 * len(gains)
     assert sum("more than chance" in gain for gain in gains) <= 0.05 * len(gains)
