@@ -67,11 +67,7 @@ def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()
     """
     if plan.is_ablation:
         return 0 if values[0] else None
-    eligible = [
-        index
-        for index, each in enumerate(plan.candidates)
-        if each.role == "candidate" and values[index] and index not in broken
-    ]
+    eligible = _eligible(plan, values, broken)
 
     def worst_margin(index: int) -> float:
         margins = [
@@ -82,6 +78,33 @@ def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()
         return min(margins, default=0.0)
 
     return max(eligible, key=worst_margin, default=None)
+
+
+def _eligible(plan: Confirmation, values: Values, broken: Collection[int]) -> list[int]:
+    """Return the candidates that can be taken."""
+    return [
+        index
+        for index, each in enumerate(plan.candidates)
+        if each.role == "candidate" and values[index] and index not in broken
+    ]
+
+
+def _ahead(values: Values, leader: int, others: Sequence[int]) -> set[int]:
+    """Return who is better than the leader on common seeds, or than one of those, and so on.
+
+    There are some only if each candidate is beaten by another one, on other seeds.
+    """
+    found, ahead = [leader], set[int]()
+    while found:
+        beaten = found.pop()
+        new = {
+            index
+            for index in {*others} - ahead
+            if (pairs := paired_differences(values, index, beaten)) and mean(pairs) > 0
+        }
+        ahead |= new
+        found += new
+    return ahead - {leader}
 
 
 def are_repetitions_equal(reports: Sequence[Mapping[int, object]]) -> bool:
@@ -101,7 +124,8 @@ def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] 
     reach of the seeds that remain. The winner of the search and the baseline are open until their
     intervals decide, since they are the question, and get the seeds of the others; that of the
     baseline also decides whether the gain exceeds the noise floor. Another candidate that breaks a
-    constraint is not open, since it is not taken whatever else it measures.
+    constraint is not open, since it is not taken whatever else it measures. If each candidate is
+    beaten by another one on their common seeds, those of this cycle are open.
     """
     leader = find_leader(plan, values, broken)
     if leader is None:
@@ -121,6 +145,8 @@ def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] 
         is_open = interval and any(interval.low <= each <= interval.high for each in limits)
         if is_open and (index in asked or abs(mean(pairs)) >= reach):
             undecided.append(index)
+    if not plan.is_ablation:
+        undecided += _ahead(values, leader, _eligible(plan, values, broken))
     if not undecided:
         return []
     return sorted({leader, *undecided, *(index for index in others if index in asked)})

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from statistics import fmean
 from typing import Literal
 
 import pytest
 
+from cloudtune.confirmation.decision import find_leader
 from cloudtune.results.events import Ended, Event, Measured, Started
 from cloudtune.search.confirm_search import ConfirmSearch
 from cloudtune.search.protocol import Suggestion
@@ -109,6 +111,26 @@ def test_the_winner_of_the_search_gets_seeds_until_it_is_clear_whether_it_holds(
 def test_no_seeds_are_spent_on_differences_that_they_cannot_show() -> None:
     pairs, _ = play(PLAN, lambda x, seed: noise(0, seed) + 0.001 * noise(x, seed) + 1e-6 * x)
     assert len(pairs) < 4 * len(PLAN.seeds)
+
+
+@pytest.mark.parametrize("draw", [33, 36, 48, 129])
+def test_candidates_that_beat_each_other_in_a_cycle_get_seeds_until_that_is_resolved(
+    draw: int,
+) -> None:
+    means = [Random(f"{draw} {x}").gauss(0, 0.5) for x in range(4)]
+    values: list[dict[int, float]] = [{} for _ in means]
+
+    def measure(x: float, seed: int) -> float:
+        values[int(x)][seed] = means[int(x)] + noise(x, 1000 * draw + seed)
+        return values[int(x)][seed]
+
+    play(PLAN, measure)
+    leader = find_leader(PLAN, values)
+    assert leader is not None
+    for each in values:
+        common = each.keys() & values[leader].keys()
+        is_better = fmean(each[seed] - values[leader][seed] for seed in common) > 0
+        assert not is_better or any(PLAN.seeds[-1] in by_seed for by_seed in values)
 
 
 def test_fixed_gives_every_candidate_every_seed() -> None:
