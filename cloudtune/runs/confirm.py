@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.confirmation.choice import decisive
 from cloudtune.confirmation.overfitting import is_same_measure
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
@@ -86,10 +89,12 @@ def plan_confirmation(
         record = ledger.run(confirmed_run(run))
         jobs = [(job, list(trials)) for job, trials in read_results(record.id)]
         job, completed = _best_job(record, jobs)
-        job = replace(job, study=apply_overrides(job.study, options.overrides))
         facts = next(each.plan["facts"] for each in record.jobs if each.provider == job.provider)
         source = ledger.job_folder(record.id, job.provider) / "source"
         taken = set(ledger.run_ids())
+    found = [each for each in confirmations_of([record.id]) if each.searched_on == job.provider]
+    inherited, notes = _inherited_metric(job, found, options)
+    job = replace(job, study=apply_overrides(job.study, [*inherited, *options.overrides]))
     name = f"{record.id}-{'ablate' if options.ablate else 'confirm'}"
     earlier = sum(each == name or each.startswith(f"{name}-") for each in taken)
     run_id = f"{name}-{earlier + 1}" if earlier else name
@@ -98,8 +103,8 @@ def plan_confirmation(
         run_id = f"{name}-{earlier + 1}"
     series = 2 * earlier + options.ablate  # an ablation has no seeds of what chose its winner
     confirmation = _confirmation(job, completed, options, source, series)
+    confirmation = replace(confirmation, notes=(*notes, *confirmation.notes))
     emulate = emulate or (job.emulated and not on)
-    found = [each for each in confirmations_of([record.id]) if each.searched_on == job.provider]
     confirmation = mark_broken(confirmation, [e for e in found if emulate or not e.emulated])
     providers = list(dict.fromkeys(on)) or [job.provider]
     trials = [trial for trial in completed if is_candidate(trial)]
@@ -198,6 +203,39 @@ def _best_job(
         )
     sign = -1 if eligible[0][0].study.objectives[0].goal == "maximize" else 1
     return min(eligible, key=lambda e: min(sign * _value(t) for t in e[1] if is_candidate(t)))
+
+
+def _inherited_metric(
+    job: StudyResult, found: Sequence[ConfirmationResult], options: ConfirmOptions
+) -> tuple[list[str], list[str]]:
+    """Return the overrides with which an ablation is decided as the confirmation that it is for.
+
+    The second list says so. Both are empty if the study says the same, or the options say another.
+    """
+    chosen = decisive(found)
+    is_named = any(each.startswith("confirm") for each in options.overrides)
+    if not options.ablate or chosen is None or chosen.is_ablation or is_named:
+        return [], []
+    objective, confirm = job.study.objectives[0], job.study.confirm
+    metric = (confirm and confirm.metric) or objective.metric
+    goal = (confirm and confirm.metric and confirm.goal) or objective.goal
+    if (metric, goal) == (chosen.metric, chosen.goal):
+        return [], []
+    is_search = chosen.metric == chosen.search_metric
+    named = ("null", "null") if is_search else (json.dumps(chosen.metric), chosen.goal)
+    overrides = [
+        f"confirm.{key}={text}" for key, text in zip(("metric", "goal"), named, strict=True)
+    ]
+    study = next(each.study for each, _ in read_results(chosen.run))
+    if chosen.metric in study.trial.metrics:
+        metrics = study.to_json()["trial"]["metrics"]
+        expressions = {chosen.metric: metrics[chosen.metric]}
+        known = job.study.to_json().get("trial", {}).get("metrics", {})
+        overrides.append(f"trial.metrics={json.dumps({**known, **expressions})}")
+    return overrides, [
+        f"The metric is {chosen.metric} ({chosen.goal}), as in run {chosen.run}; --set "
+        "confirm.metric=NAME takes another."
+    ]
 
 
 def _value(trial: Trial) -> float:

@@ -271,6 +271,28 @@ def test_the_metric_that_decides_can_be_set_when_the_search_is_paid_for(
     more = ["--set", "confirm.metric=printed_m", "--set", expression]
     assert call("confirm", run, *more, "--set", "confirm.goal=maximize", "--fixed") == 0
     assert best(run, capsys)[0] == 3
+    # an ablation is for the confirmation that decides
+    assert call("confirm", run, "--ablate") == 0
+    printed = capsys.readouterr()
+    assert "decided by printed_m (maximize)" in printed.err
+    wanted = f"The metric is printed_m (maximize), as in run {run}-confirm-"
+    assert wanted in printed.err
+    assert wanted in printed.out
+    assert "Changes: x back at 1 costs 2, the same" in printed.out
+    assert call("confirm", run, "--ablate", "--set", "confirm.metric=test_m") == 0
+    assert "decided by test_m (minimize)" in capsys.readouterr().err
+
+
+def test_an_ablation_of_a_confirmation_by_the_metric_of_the_search_is_by_that(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search(HELD_OUT, confirm={"metric": "test_m", "goal": "maximize"})
+    assert call("confirm", run, "--set", "confirm=null") == 0
+    capsys.readouterr()
+    assert call("confirm", run, "--ablate") == 0
+    printed = capsys.readouterr()
+    assert "decided by" not in printed.err
+    assert f"The metric is m (minimize), as in run {run}-confirm;" in printed.out
 
 
 def test_confirmations_by_another_metric_do_not_outweigh_the_latest(
