@@ -38,6 +38,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 MENTION = re.compile(r"(?:^|&& |\$ )cloudtune +([a-z]\S*)([^#&|]*)")
 OPTION = re.compile(r"(?<!\S)(--[a-z][a-z-]*|-o)\b")
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".svg", ".sh", ".cfg", ""}
+MOST_WORDS = 40_000
 MACHINE = re.compile(
     r"/(?:root|work|home/\w+|Users/\w+)/|pypi\.org|npmjs|registry\.npm|pythonhosted"
 )
@@ -156,6 +157,15 @@ def check_section(page: Path, mark: str, content: str) -> None:
     if os.environ.get("CLOUDTUNE_RENEW"):
         page.write_text(wanted, "utf-8")
     assert page.read_text("utf-8") == wanted
+
+
+def test_the_pages_that_are_written_by_hand_are_short() -> None:
+    """Words count unless a script or a test writes them: whole pages, or what is between marks."""
+    made = {"commands.md", "evidence.md", "gallery.md", "json.md", "troubleshooting.md"}
+    table = re.compile(r"<!-- .*? -->\n.*?<!-- end -->", re.DOTALL)
+    pages = [page for page in (ROOT / "docs").glob("*.md") if page.name not in made]
+    words = {page.name: len(table.sub("", page.read_text("utf-8")).split()) for page in pages}
+    assert sum(words.values()) <= MOST_WORDS, words
 
 
 @pytest.mark.parametrize("name", registry.names())
