@@ -98,6 +98,9 @@ SageMaker and Vertex AI are verified with their own tuners, and IBM with deploym
 on IBM Cloud by the minute, and [two of the five steps](watson.md#verification) show something
 there. Trainings and WML Accelerator need a cluster of your own, and have no
 price there; with `--set providers.watson.backend=wml`, or `wmla`, they run, too.
+
+Azure has no verification. Its client does not record its calls yet, and cloudtune has no list of
+Azure's prices, with which it could keep the 5 USD.
 """
 
 
@@ -150,10 +153,26 @@ def recorded_fields(service: str) -> dict[str, dict[str, str]]:
                 continue
             operation = names.get(operation) or operation.partition(" ")[0]
             dates = found.setdefault(operation, {})
-            for path in fields(item["answer"]):
+            for path in fields(_as_answered(item)):
                 dates[path] = max(date, dates.get(path, ""))
             dates[""] = max(date, dates.get("", ""))
     return found
+
+
+def _as_answered(item: dict[str, Any]) -> Any:
+    """Return an answer as its operation has it, also if an SDK has printed a part of it.
+
+    A printed trial also has the fields that are empty, and a printed step the time of day.
+    """
+    answer = item["answer"]
+    if item["operation"].endswith("(one trial)"):
+        return {
+            "trials": [{name: value for name, value in answer.items() if value not in ("", [])}]
+        }
+    if is_map(answer) and "transitions" in answer:
+        steps = {"SecondaryStatusTransitions": [{"Status": "", "StatusMessage": ""}]}
+        return steps | {name: value for name, value in answer.items() if name != "transitions"}
+    return answer
 
 
 def _other_kind(answer: Any) -> bool:

@@ -11,11 +11,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from threading import Event
+from threading import Event, get_ident
 from typing import Any, TypeVar
 
 import pytest
@@ -425,18 +425,24 @@ def _name(path: str) -> str:
 class Steps(Delays):
     """Delays of a service that pass one by one, when the test says so."""
 
-    waiting: list[Event] = field(default_factory=list[Event])
-    """What each waiting thread waits for."""
+    waiting: list[tuple[Event, Event]] = field(default_factory=list[tuple[Event, Event]])
+    """What each waiting thread waits for, with the event that stops its job."""
+    common: set[Event] = field(default_factory=set[Event])
+    """Events that stop all jobs; with one of them, a thread waits for the job of its last delay."""
+    jobs: dict[int, Event] = field(default_factory=dict[int, Event])
+    """The event that stops the job of each thread."""
     has_missed: Event = field(default_factory=Event)
     """Set if a state was not reached in time. It is not waited so long for the next ones."""
 
     def wait(self, seconds: float, stop: Event) -> bool:
         """Wait until a step passes; return whether ``stop`` was set meanwhile."""
-        step = Event()
+        if stop not in self.common:
+            self.jobs[get_ident()] = stop
+        step = Event(), self.jobs.get(get_ident(), stop)
         self.waiting.append(step)
         try:
             while not stop.is_set():
-                if step.wait(0.005):  # short: it is asked again and again
+                if step[0].wait(0.005):  # short: it is asked again and again
                     return False
             return True
         finally:
@@ -447,15 +453,18 @@ class Steps(Delays):
         read: Callable[[], T],
         is_good: Callable[[T], bool],
         is_busy: Callable[[], bool] = lambda: True,
+        others: Container[Event] = (),
     ) -> T:
         """Let one delay after the other pass until what is read is good; return it.
 
-        A state is entered before the next delay begins, so none is passed over. What is read last
-        is returned if it is not good, and nothing runs any more or `PATIENCE` ends.
+        Those of jobs that ``others`` stop do not pass. A state is entered before the next delay
+        begins, so none is passed over. What is read last is returned if it is not good, and nothing
+        runs any more or `PATIENCE` ends.
         """
         due = time.monotonic() + (5 if self.has_missed.is_set() else PATIENCE)  # short: it fails
         while True:
-            steps, busy = list(self.waiting)[:1], is_busy()
+            steps = [step for step, stop in list(self.waiting) if stop not in others][:1]
+            busy = is_busy()
             value = read()
             is_late = time.monotonic() > due
             if is_good(value) or not busy or is_late:

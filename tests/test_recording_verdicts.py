@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,6 +101,20 @@ def calls_of(name: str, *numbers: int) -> dict[str, Any]:
     """Return some of the calls of a recording."""
     known: dict[str, Any] = json.loads((OWN / name).read_text("utf-8"))
     return {**known, "sequence": [known["sequence"][number] for number in numbers]}
+
+
+def interleaved() -> dict[str, Any]:
+    """Return the calls about two custom jobs, of which one waits while the other one ends."""
+    text = (OWN / CANCELLED).read_text("utf-8")
+    known: dict[str, Any] = json.loads(text)
+    other = json.loads(re.sub(r"(\d{12,})\d{3}", r"\g<1>777", text))["sequence"]
+    for each in other[1:5]:
+        each["seconds_after_first"] = 12.0
+    first = known["sequence"]
+    return {
+        **known,
+        "sequence": [first[0], other[0], *first[1:5], *other[1:5], *first[5:7], other[6]],
+    }
 
 
 def without_paths(cancelled: dict[str, Any]) -> dict[str, Any]:
@@ -586,6 +601,7 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         recording("vertex", call("CancelCustomJob", {})),
         "CancelCustomJob: neither its path nor the name of its job was recorded",
     ),
+    "vertex-two-jobs": (interleaved(), ""),
     "vertex-unmeasured": (
         trials_of(unmeasured),
         "GetHyperparameterTuningJob .trials[].milk: missing",

@@ -100,7 +100,8 @@ class Machine:
 
         Google does not report it. A job that ran has its measurements, or was seen running. It ran
         since the first poll that saw it running, or else can have run since a poll last saw it
-        waiting, or since its trial and it had started.
+        waiting, or since its trial and it had started. If none of them is known, neither is how
+        long it ran: the ``startTime`` of a custom job is when it began to wait.
 
         Args:
             custom_job: The custom job.
@@ -109,8 +110,7 @@ class Machine:
         """
         spec: Json = custom_job.get("jobSpec", {})
         limit = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
-        starts = [to_seconds(custom_job.get("startTime")), trial_start]
-        stated = max((start for start in starts if start is not None), default=None)
+        stated = trial_start and max(trial_start, to_seconds(custom_job.get("startTime")) or 0.0)
         start = self.runs_since or self.waited_until or stated
         end = to_seconds(custom_job.get("endTime"))
         ran = has_measurements or self.runs_since is not None

@@ -451,7 +451,8 @@ def without_best(answer: dict[str, Any]) -> dict[str, Any]:
 
 def trial_names(answer: dict[str, Any]) -> list[str]:
     """Return the names of the trials in an answer about a tuning job."""
-    rows = answer.get("TrainingJobSummaries") or [answer.get("BestTrainingJob") or {}]
+    best: list[Any] = [answer.get("BestTrainingJob") or {}]
+    rows: list[Any] = answer.get("TrainingJobSummaries") or best
     return [str(row["TrainingJobName"]) for row in rows if "TrainingJobName" in row]
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from cloudtune_vertex import response
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
+from cloudtune_vertex.emulator.state import CustomJob
 from cloudtune_vertex.emulator.wire import OUTPUT_ONLY
 from tests import recorded
 from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unaccepted, unlisted
@@ -48,6 +50,9 @@ class Emulator:
         self.steps = Steps()
         plan = FaultPlan(rules, seed)
         self.app = VertexApp(folder, self.steps, plan, "http://127.0.0.1:9", "key")
+        operations: Any = self.app._operations  # pyright: ignore[reportPrivateUsage]
+        self._store = operations.store
+        self.steps.common.add(operations.context.jobs.closing)
         self.client = Client(self.app)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -55,6 +60,11 @@ class Emulator:
         headers = {"Authorization": "Bearer key"}
         answer = self.client.open(path, method=method, headers=headers, json=body)
         return answer.status_code, json.loads(answer.get_data() or b"{}")
+
+    def stop_of(self, name: str) -> Event:
+        """Return the event that stops a custom job."""
+        stop: Event = self._store.get(CustomJob, name).stop_requested
+        return stop
 
     def fault(self, operation: str, status: int) -> Any:
         """Return the refusal with which any call can fail, by its status; None if there is none."""
@@ -93,6 +103,8 @@ class Replay:
         self._names: dict[str, str] = {}
         self._same = Names()
         self._created: set[str] = set()
+        self._stops: dict[str, Event] = {}
+        """What stops each custom job of the recording, by its recorded name."""
         self._last: dict[str, dict[str, Any]] = {}
         self._pages: dict[str, str] = {}
         """The emulator's tokens of pages, by the recorded ones."""
@@ -237,7 +249,8 @@ class Replay:
         path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
 
         def call() -> tuple[int, Any]:
-            return self._emulator.ask(method, path)
+            status, shown = self._emulator.ask(method, path)
+            return status, self._without_others(item["answer"], shown)
 
         if method != "GET":
             return call()
@@ -245,7 +258,25 @@ class Replay:
             call,
             lambda got: got[0] == item["status"] and self._fits(item["answer"], got[1]),
             self._emulator.app.busy,
+            self._others(path, item["answer"]),
         )
+
+    def _without_others(self, known: Any, shown: Any) -> Any:
+        """Return a list without the jobs that the recorded one does not have, if it has others."""
+        names = [recorded.renamed(str(each.get("name")), self._names) for each in rows_of(known)]
+        own = [each for each in rows_of(shown) if each["name"] in names]
+        return {**shown, **{each: own for each in COLLECTIONS if own and each in shown}}
+
+    def _others(self, path: str, answer: Any) -> list[Event]:
+        """Return what stops the custom jobs that a call is not about: they wait meanwhile.
+
+        Of a list, only the first job is compared in its state.
+        """
+        name = next((str(each.get("name")) for each in rows_of(answer)), path.partition("?")[0])
+        known = {recorded.renamed(each, self._names): stop for each, stop in self._stops.items()}
+        ids = {each.rpartition("/")[2]: stop for each, stop in known.items()}
+        id_ = recorded.renamed(name, self._names).rpartition("/")[2]
+        return [stop for each, stop in ids.items() if id_ in ids and each != id_]
 
     def _create(self, name: str, path: str, body: Any) -> tuple[int, Any]:
         """Create a job as it was recorded; return the status and the answer."""
@@ -258,6 +289,8 @@ class Replay:
             raise NotCreatedError(f"the emulator refuses to create such a job: {answer}")
         self._created.add(name)
         self._names |= paired(name, answer["name"])
+        if "/customJobs/" in name:
+            self._stops[name] = self._emulator.stop_of(answer["name"])
         return status, answer
 
     def _runnable(self, body: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,15 @@ def test_the_wait_of_a_job_that_ran_is_no_part_of_its_time_limit(
     assert found is timed_out
 
 
+def test_how_long_a_job_ran_is_not_known_by_its_own_start() -> None:
+    """So it is attached after its end: no poll has seen it, and no trial says when it started."""
+    job = {"startTime": at(0.15), "jobSpec": {"scheduling": {"timeout": "300s"}}}
+    ended = {**job, "state": "JOB_STATE_CANCELLED", "endTime": at(660)}
+    machine = response.Machine()
+    machine.see(ended)
+    assert not machine.is_timed_out(ended, has_measurements=True)
+
+
 @pytest.mark.parametrize(
     ("state", "strategy", "message", "lost"),
     [
