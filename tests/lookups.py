@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cloudtune.provider.facts import Facts
@@ -30,3 +31,12 @@ def flat(facts: Facts) -> dict[str, Any]:
         "links": dict(lookup.links),
         "job_links": dict(lookup.job_links),
     }
+
+
+def create_source(folder: Path) -> Path:
+    """Create a study's folder with a script, an input and an empty folder."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "rows.csv").write_text("1", "utf-8")
+    (folder / "empty").mkdir()
+    (folder / "train.py").write_text("x" * 100, "utf-8")
+    return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,27 @@ from cloudtune.provider.cost import check_budget
 from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
+
+PLAIN: Mapping[str, Any] = {
+    "name": "plain",
+    "objective": {"metric": "accuracy", "goal": "maximize"},
+    "parameters": {"lr": {"type": "float", "min": 0.001, "max": 0.1, "scale": "log"}},
+    "strategy": {"name": "random"},
+    "limits": {"max_trials": 20, "parallel_trials": 2},
+    "trial": {"script": "train.py"},
+}
+"""A study of which nothing is lost on any service."""
+
+
+def study_with(
+    provider: str,
+    settings: Mapping[str, Any],
+    over: Mapping[str, Any],
+    plain: Mapping[str, Any] = PLAIN,
+) -> Study:
+    """Return a plain study with something put over it; a setting that is None is left out."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    return Study.model_validate({**plain, **over, "providers": {provider: given}})
 
 
 @dataclass(frozen=True)

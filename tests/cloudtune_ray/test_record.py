@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudtune_ray import response
@@ -33,6 +33,7 @@ class File:
         return lines
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 400), max_size=8))
 def test_each_measurement_is_read_once(counts: list[int]) -> None:
     file, record = File(), Record()

@@ -9,7 +9,8 @@ from typing import Any
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker import SagemakerProvider
-from tests.plan_factory import Planned, planned
+from tests import plan_factory
+from tests.plan_factory import Planned, planned, study_with
 
 ROLE = "arn:aws:iam::123456789012:role/tuning"
 SETTINGS: Mapping[str, Any] = {
@@ -20,20 +21,16 @@ SETTINGS: Mapping[str, Any] = {
 }
 """All that a job needs."""
 PLAIN: Mapping[str, Any] = {
-    "name": "plain",
-    "objective": {"metric": "accuracy", "goal": "maximize"},
-    "parameters": {"lr": {"type": "float", "min": 0.001, "max": 0.1, "scale": "log"}},
+    **plan_factory.PLAIN,
+    "strategy": {"name": "bayesian"},
     "limits": {"max_trials": 20, "parallel_trials": 2, "trial_timeout": "10m"},
-    "trial": {"script": "train.py"},
 }
 """A study to which SageMaker has nothing to say."""
 
 
 def study_of(over: Mapping[str, Any] = {}, **settings: Any) -> Study:
     """Return `PLAIN` with something put over it; a setting that is None is left out."""
-    own = {**SETTINGS, **settings}
-    given = {key: value for key, value in own.items() if value is not None}
-    return Study.model_validate({**PLAIN, **over, "providers": {"sagemaker": given}})
+    return study_with("sagemaker", {**SETTINGS, **settings}, over, PLAIN)
 
 
 def plan_of(

@@ -13,7 +13,7 @@ import pytest
 from cloudtune_sagemaker.console import job_url
 from cloudtune_sagemaker.lookup import default_region
 from tests.cloudtune_sagemaker import support
-from tests.lookups import flat
+from tests.lookups import create_source, flat
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +25,7 @@ def _no_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    folder = tmp_path / "study"
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "rows.csv").write_text("1", "utf-8")
-    (folder / "empty").mkdir()
-    (folder / "train.py").write_text("x" * 100, "utf-8")
-    return folder
+    return create_source(tmp_path / "study")
 
 
 def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_vertex import VertexProvider
-from tests.plan_factory import Planned, planned
+from tests import plan_factory
+from tests.plan_factory import Planned, planned, study_with
 
 PREBUILT = "us-docker.pkg.dev/vertex-ai/training/sklearn-cpu.1-0:latest"
 OWN_IMAGE = "us-central1-docker.pkg.dev/my-project/images/train:1"
@@ -22,25 +23,21 @@ SETTINGS: Mapping[str, Any] = {
 }
 """The required settings."""
 PLAIN: Mapping[str, Any] = {
-    "name": "plain",
-    "objective": {"metric": "accuracy", "goal": "maximize"},
-    "parameters": {"lr": {"type": "float", "min": 0.001, "max": 0.1, "scale": "log"}},
+    **plan_factory.PLAIN,
+    "strategy": {"name": "bayesian"},
     "limits": {
         "max_trials": 20,
         "parallel_trials": 2,
         "trial_timeout": "10m",
         "max_failed_trials": 3,
     },
-    "trial": {"script": "train.py"},
 }
 """A study without findings on Vertex AI."""
 
 
 def study_of(over: Mapping[str, Any] = {}, **settings: Any) -> Study:
     """Return `PLAIN` with some fields replaced; settings that are None are omitted."""
-    own = {**SETTINGS, **settings}
-    given = {key: value for key, value in own.items() if value is not None}
-    return Study.model_validate({**PLAIN, **over, "providers": {"vertex": given}})
+    return study_with("vertex", {**SETTINGS, **settings}, over, PLAIN)
 
 
 def plan_of(study: Study, base: Path, mode: Mode = "managed", *, emulated: bool = False) -> Planned:

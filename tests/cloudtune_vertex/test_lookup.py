@@ -11,7 +11,7 @@ import pytest
 
 from cloudtune_vertex.lookup import EMULATED, default_location, default_project
 from tests.cloudtune_vertex import support
-from tests.lookups import flat
+from tests.lookups import create_source, flat
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +32,7 @@ def gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    folder = tmp_path / "study"
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "rows.csv").write_text("1", "utf-8")
-    (folder / "empty").mkdir()
-    (folder / "train.py").write_text("x" * 100, "utf-8")
-    return folder
+    return create_source(tmp_path / "study")
 
 
 def own(base: Path, over: Mapping[str, Any] = {}, **settings: Any) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.settings import MODES, WatsonSettings
-from tests.plan_factory import Planned, planned
+from tests.plan_factory import Planned, planned, study_with
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "wml": {
@@ -38,15 +38,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """All that a job needs, by back end."""
-PLAIN: Mapping[str, Any] = {
-    "name": "plain",
-    "objective": {"metric": "accuracy", "goal": "maximize"},
-    "parameters": {"lr": {"type": "float", "min": 0.001, "max": 0.1, "scale": "log"}},
-    "strategy": {"name": "random"},
-    "limits": {"max_trials": 20, "parallel_trials": 2},
-    "trial": {"script": "train.py"},
-}
-"""A study of which nothing is lost on either back end."""
 
 
 def study_of(base: str, over: Mapping[str, Any] = {}, /, **settings: Any) -> Study:
@@ -57,9 +48,7 @@ def study_of(base: str, over: Mapping[str, Any] = {}, /, **settings: Any) -> Stu
         over: Put over the study.
         settings: Put over the settings.
     """
-    own = {**SETTINGS[base], **settings}
-    given = {key: value for key, value in own.items() if value is not None}
-    return Study.model_validate({**PLAIN, **over, "providers": {"watson": given}})
+    return study_with("watson", {**SETTINGS[base], **settings}, over)
 
 
 def plan_of(

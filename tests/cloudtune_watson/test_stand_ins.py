@@ -9,8 +9,7 @@ import pytest
 
 from cloudtune.planning import planner
 from cloudtune.planning.serialization import restore_plan
-from cloudtune.study.study import Study
-from tests.cloudtune_watson import support
+from tests.plan_factory import study_with
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,7 @@ def test_an_emulated_run_has_a_back_end(
     settings: dict[str, Any], backend: str, tmp_path: Path
 ) -> None:
     (tmp_path / "train.py").touch()
-    study = Study.model_validate({**support.PLAIN, "providers": {"watson": settings}})
+    study = study_with("watson", settings, {})
     plan = planner.plan(study, "watson", base=tmp_path, emulated=True)
     assert plan.findings == ()
     assert plan.facts.data["backend"] == backend

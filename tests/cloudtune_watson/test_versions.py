@@ -10,7 +10,6 @@ from cloudtune.errors import StudyError
 from cloudtune.planning import planner
 from cloudtune.provider.read_settings import read_settings
 from cloudtune.study.schema import Mode
-from cloudtune.study.study import Study
 from cloudtune_watson import WatsonProvider
 from cloudtune_watson.settings import SETTINGS
 from cloudtune_watson.versions import (
@@ -21,6 +20,7 @@ from cloudtune_watson.versions import (
     short_version,
 )
 from tests.cloudtune_watson import support
+from tests.plan_factory import study_with
 
 PAGE = Path(__file__).parents[2] / "docs" / "watson.md"
 
@@ -77,7 +77,7 @@ def test_a_back_end_has_one_mode(backend: str, wrong: Mode, right: Mode, tmp_pat
 
 
 def test_a_misspelt_back_end_is_a_mistake() -> None:
-    study = Study.model_validate({**support.PLAIN, "providers": {"watson": {"backend": "wlm"}}})
+    study = study_with("watson", {"backend": "wlm"}, {})
     with pytest.raises(StudyError, match="did you mean wml"):
         read_settings(study, "watson", WatsonProvider())
 
