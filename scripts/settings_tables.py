@@ -25,7 +25,8 @@ def settings_table(provider: str) -> str:
     """Return the table of a provider's own settings in Markdown."""
     schema = registry.get(provider).settings.model_json_schema()
     rows = _rows(schema["properties"], schema.get("$defs", {}), "")
-    return "\n".join(["| setting | meaning | default |", "|---|---|---|", *rows]) + "\n"
+    head = [f"| under `providers.{provider}` | meaning | default |", "|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
 
 
 def _rows(fields: dict[str, Any], parts: dict[str, Any], prefix: str) -> Iterator[str]:
@@ -36,7 +37,11 @@ def _rows(fields: dict[str, Any], parts: dict[str, Any], prefix: str) -> Iterato
         part = next((each["$ref"] for each in kinds if "$ref" in each), "").rpartition("/")[2]
         text = field.get("description")
         if text and name != "prices":
-            yield f"| `{prefix}{name}` | {' | '.join(_split(text, field.get('default')))} |"
+            meaning, default = _split(text, field.get("default"))
+            values = [each for kind in kinds for each in (*kind.get("enum", ()), kind.get("const"))]
+            values = [each for each in values if each]
+            one_of = f" One of {', '.join(f'`{value}`' for value in values)}." if values else ""
+            yield f"| `{prefix}{name}` | {meaning}{one_of} | {default} |"
         if part:
             yield from _rows(parts[part]["properties"], parts, f"{prefix}{name}.")
 
