@@ -37,7 +37,7 @@ PATIENCE = 120.0
 """Seconds in which a job has to reach a state; until one has not, so that its test fails."""
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""
-_EXACT = ("Regex", "state", "code", "Code", "errorCode", "status", "done", "@type")
+_EXACT = ("Regex", "type", "state", "code", "Code", "errorCode", "status", "done", "@type")
 _TEXTS = ("message", "Message", "errorMessage", "FailureReason", "StatusMessage")
 _ALGORITHM = "AlgorithmError"
 """How the script's own words begin; the replay runs another script in its place."""

@@ -624,6 +624,10 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         last_altered(SWEEP, '"goal": "', '"goal": "Oats'),
         ".properties.objective.goal: 'Oats",
     ),
+    "azure-type": (
+        last_altered(SWEEP, '"Microsoft.MachineLearningServices/workspaces/jobs"', '"oats/jobs"'),
+        ".type: 'oats/jobs', not 'Microsoft.MachineLearningServices/workspaces/jobs'",
+    ),
     "azure-kind": (
         last_altered(SWEEP, '"jobType": "Sweep"', '"jobType": "Spark"'),
         "GET jobs/{id} .properties.jobType: 'Spark', and 'Sweep' in",

@@ -153,12 +153,14 @@ def test_trials_have_the_form_of_their_year(tmp_path: Path, year: str, seed: int
     trial = ended["trials"][0]
     assert ("customJob" in trial) == (year == "2026")
     assert not unlisted("vertex", "GetHyperparameterTuningJob", {"trials": [trial]})
+    found: list[str] = []
     for name, operation, known in filter(None, trials):
         shown = {key: value for key, value in known.items() if value not in ("", [])}
         if ("customJob" in shown) == ("customJob" in trial):
-            found = unaccepted("vertex", f"{operation} {year}", differences(shown, trial))
-            assert not found, f"[{name}] {found}"
+            lines = unaccepted("vertex", f"{operation} {year}", differences(shown, trial))
+            found += [f"{name}: {line}" for line in lines]
     emulator.app.close()
+    assert not found, "\n".join(found)
 
 
 def answers(file: Path) -> Iterator[tuple[str, Any]]:
