@@ -133,11 +133,19 @@ def _narrow_number(expression: Expression, wanted: _Pair, ranges: Ranges) -> boo
     if any(each is None or _has_text([each]) for each in operands):
         return True
     pairs = [each for each in operands if each is not None]
+    kind = expression.kind
+    if _is_square(expression) and pairs[0][0] >= 0:
+        kind, pairs = "**", [pairs[0], (2, 2)]
     try:
-        wanted_operands = list(_operands(expression.kind, (low, high), pairs))
+        wanted_operands = list(_operands(kind, (low, high), pairs))
     except ArithmeticError:
         return True
     return all(map(_narrow_number, expression.args, wanted_operands, [ranges] * len(pairs)))
+
+
+def _is_square(expression: Expression) -> bool:
+    factors = {(each.kind, each.value) for each in expression.args}
+    return expression.kind == "*" and len(factors) == 1 and expression.args[0].kind == "name"
 
 
 def _operands(kind: str, result: _Pair, operands: list[_Pair]) -> Iterator[_Pair]:
@@ -149,6 +157,10 @@ def _operands(kind: str, result: _Pair, operands: list[_Pair]) -> Iterator[_Pair
         case "-", [left, right]:
             yield _difference(result, (-right[1], -right[0]))
             yield _difference(left, result)
+        case "**", [base, (power, most)] if power == most and base[0] >= 0 and 0.1 <= power <= 10:
+            least, largest = (max(each, 0) ** (1 / power) for each in result)
+            yield least - _ROUNDING * least, largest + _ROUNDING * largest
+            yield _EVERYTHING
         case "*", [left, right]:
             yield _quotient(result, right)
             yield _quotient(result, left)

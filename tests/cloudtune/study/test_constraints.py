@@ -223,6 +223,20 @@ def test_rare_assignments_in_wide_spaces_are_drawn(text: str) -> None:
         assert parse(text).evaluate(assignment)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a * a + b * b == c * c", "a ** 2 + b ** 2 == c ** 2", "a ** 3 == b * b"],
+)
+def test_powers_are_solved_in_few_steps(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = {name: int_to(500) for name in "abc"}
+    data = {"parameters": parameters, "constraints": [text]}
+    space = Space.from_study(Study.model_validate(data, context={"parts_only": True}))
+    monkeypatch.setattr(feasibility, "_MAX_STEPS", 0)
+    found = [draw_allowed(space, draw_uniform, Random(seed)) for seed in range(20)]
+    assert all(each and parse(text).evaluate(each) for each in found)
+    assert len({str(each) for each in found}) > 15
+
+
 @pytest.mark.parametrize("number", [5040, 510_510, 1_000_000, 97 * 89 * 6])
 def test_factors_of_a_number_are_found_in_few_steps(
     number: int, monkeypatch: pytest.MonkeyPatch
