@@ -121,7 +121,7 @@ def results(
             jobs = _read_jobs(runs, on_damage)
         if trial is not None:
             jobs = _select_trial(jobs, trial)
-        elif only_best and not value_format:
+        elif only_best:
             jobs = _select_best(jobs)
         _write_results(
             _order(jobs, top, sort),

@@ -27,6 +27,8 @@ def set_(words: tuple[str, ...], *, as_json: bool) -> None:
     A run that goes on has them at once; running trials continue. One that has ended stays as it is,
     and has them when it is resumed. An empty value removes a limit.
     """
+    from cloudtune import api
+    from cloudtune.reporting.console.next_steps import allows_more
     from cloudtune.runs.limits import describe_fields, set_limits
 
     run = None if "=" in words[0] else words[0]
@@ -46,4 +48,6 @@ def set_(words: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(f"{text}: cloudtune resume {change.run}", err=True)
     elif change.fields and not change.is_running:
         state = "it has ended and stays so" if change.ended else "it is not running"
-        click.echo(f"{state}; continue it with: cloudtune resume {change.run}", err=True)
+        if not change.ended or any(map(allows_more, api.find_run(change.run).results())):
+            state += f"; continue it with: cloudtune resume {change.run}"
+        click.echo(state, err=True)

@@ -25,16 +25,24 @@ _LIMIT_REASONS = (
 """What the reason of a job contains that a limit ended, and this limit."""
 
 
+def allows_more(result: StudyResult) -> bool:
+    """Return whether the limits of a job allow more trials than it has."""
+    most = expected_trials(result.study)
+    return most is None or _counted(result) < most
+
+
+def _counted(result: StudyResult) -> int:
+    return sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
+
+
 def continuation_hints(result: StudyResult) -> list[str]:
     """Return how to go on with a job that is complete, or that a limit ended; empty for others."""
     from cloudtune.comparison.next_steps import resume_past_failures
 
     if job_state(result) not in {"completed", "failed"} or result.mode == "managed":
         return []
-    counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
-    most, limits = expected_trials(result.study), result.study.limits
-    may_go_on = most is None or counted < most
-    if changed_since(result.changes or (), result.ended) and may_go_on:
+    counted, most, limits = _counted(result), expected_trials(result.study), result.study.limits
+    if changed_since(result.changes or (), result.ended) and allows_more(result):
         return [f"its limits have changed since it ended; to go on: cloudtune resume {result.run}"]
     limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
     build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"

@@ -54,7 +54,9 @@ def test_a_complete_run() -> None:
 def test_a_run_whose_limit_was_lowered_after_it_has_ended() -> None:
     start("print('loss=0.5')\n", limits={"max_trials": 5})
     run = json.loads(call("status", "--json"))[0]["run"]
-    call("set", run, "limits.max_trials=2")
+    assert "cloudtune resume" not in call("set", run, "limits.max_trials=2")
+    assert f"continue it with: cloudtune resume {run}" in call("set", run, "limits.max_trials=6")
+    assert "cloudtune resume" not in call("set", run, "limits.max_trials=2")
     for words in (("status", run), ("resume", run)):
         output = call(*words)
         assert "5 of 2" not in output

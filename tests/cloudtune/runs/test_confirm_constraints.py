@@ -91,6 +91,7 @@ def test_the_next_best_trial_is_taken(
     assert note in printed.err
     assert call("report", run, "--as", "markdown") == 0
     report = capsys.readouterr().out
+    assert ("and kept the constraints" in printed.err) == (best is None)
     if best:
         assert json.loads(printed.out) == {"x": best}
         assert f"**Best: trial {best}, m" in report
