@@ -21,9 +21,10 @@ from typing_extensions import override
 
 from cloudtune.results.events import Ended, SearchEvent, Started, TrialState
 from cloudtune.search.gaussian_process import FloatArray
-from cloudtune.search.gp_search import GPSearch, standardize
+from cloudtune.search.gp_search import GPSearch
 from cloudtune.search.protocol import RANDOM, Suggestion
 from cloudtune.search.sampling import InitialTrials
+from cloudtune.search.standardization import standardize
 from cloudtune.search.trial_queue import TrialQueue
 from cloudtune.study.study import Study
 

@@ -24,8 +24,8 @@ from cloudtune.results.objective import constrained_metrics
 from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.gaussian_process import FloatArray, KernelFitter, Posterior
-from cloudtune.search.gp_search import standardize
 from cloudtune.search.outcome_models import OutcomeModels
+from cloudtune.search.standardization import standardize
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.search_space import Space, Value, match_value
 from cloudtune.study.study import Study
