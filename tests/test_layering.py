@@ -53,9 +53,11 @@ SDK_FILES = {
 
 EARLY = {
     "cloudtune/comparison/forest.py": {"numpy"},
+    "cloudtune/search/cost_model.py": {"numpy"},
     "cloudtune/search/encoding.py": {"numpy"},
     "cloudtune/search/gaussian_process.py": {"numpy"},
     "cloudtune/search/gp_search.py": {"numpy"},
+    "cloudtune/search/standardization.py": {"numpy"},
     "cloudtune/search/surrogate.py": {"numpy"},
     "cloudtune/search/hyperband_models.py": {"numpy"},
     "cloudtune/search/pareto.py": {"numpy"},

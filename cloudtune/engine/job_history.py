@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.inbox import LoadProposals
 from cloudtune.engine.limit_tracker import LimitTracker
 from cloudtune.engine.proposals import Proposals
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
-from cloudtune.results.events import Event, Measured, Running, Started, Waiting
+from cloudtune.results.events import (
+    Ended,
+    Event,
+    Measured,
+    Running,
+    SearchEvent,
+    Started,
+    Waiting,
+)
 from cloudtune.results.run_time import RunTime
 from cloudtune.results.trials import Trials
 from cloudtune.search.protocol import Strategy
@@ -40,7 +50,7 @@ class JobHistory:
         if not self.starts.is_retry(event):
             for measured in self.trials.own_measurements(event):
                 self._strategy.tell(measured)
-            self._strategy.tell(event)
+            self._strategy.tell(self._with_seconds(event))
         if isinstance(event, Started):
             self.proposals.tell(event)
             self.starts.start(event)
@@ -52,3 +62,10 @@ class JobHistory:
                 self.breaker.add(event)
             return self.trials.last_time(event.number)
         return None
+
+    def _with_seconds(self, event: SearchEvent) -> SearchEvent:
+        """Return the end of a start with its duration, as far as it is known."""
+        if not isinstance(event, Ended):
+            return event
+        time = self.trials.last_time(event.number)
+        return replace(event, seconds=time.ran if time.is_known else None)

@@ -337,3 +337,6 @@ def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
 
     if models := describe_models(study):
         yield Note("strategy", models)
+    if study.strategy.method == "cost-aware" and study.strategy.seed is not None:
+        text = "trials also depend on how long earlier ones ran, so the seed does not repeat them"
+        yield Note("strategy.seed", text)

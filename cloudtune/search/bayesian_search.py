@@ -7,6 +7,7 @@ several objectives, each has its own process.
 
 - `gp`: only the Gaussian processes.
 - `tpe`: only Optuna's TPE, over groups of parameters that are active together.
+- `cost-aware`: only a Gaussian process, which prefers trials that run for a short time.
 - `cmaes`: Optuna's CMA-ES. It samples categorical parameters at random, and learns only from its
   own generations: earlier runs and initial trials do not guide it.
 
@@ -55,7 +56,7 @@ def build(inputs: SearchInputs) -> Strategy:
         return _make_cmaes(study, axes, seed)
     if method == "tpe":
         return _make_tpe(study, axes, seed, prior)
-    gp = _make_gp(study, axes, seed, prior)
+    gp = _make_gp(study, axes, seed, prior, counts_time=method == "cost-aware")
     if method:
         return gp
     known = prior if len(study.objectives) > 1 else ()
@@ -101,7 +102,7 @@ class AlternatingSearch(Strategy):
 
 
 def _make_gp(
-    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
+    study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial], *, counts_time: bool
 ) -> GPSearch:
     if len(study.objectives) > 1:
         from cloudtune.search.front_search import FrontSearch
@@ -110,10 +111,10 @@ def _make_gp(
     if prior:
         from cloudtune.search.warm_search import WarmSearch
 
-        return WarmSearch(study, axes, seed, prior)
+        return WarmSearch(study, axes, seed, prior, counts_time=counts_time)
     from cloudtune.search.gp_search import GPSearch
 
-    return GPSearch(study, axes, seed)
+    return GPSearch(study, axes, seed, counts_time=counts_time)
 
 
 def _make_tpe(

@@ -22,7 +22,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from random import Random
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from typing_extensions import override
 
 from cloudtune.results.events import Measured, SearchEvent
 from cloudtune.search.axes import Axis
+from cloudtune.search.cost_model import CostModel
 from cloudtune.search.encoding import Encoding, Flags, Rows
 from cloudtune.search.gaussian_process import (
     FloatArray,
@@ -48,6 +48,7 @@ from cloudtune.search.sampling import (
     filter_prior_trials,
     trial_rng,
 )
+from cloudtune.search.standardization import least_step, standardize
 from cloudtune.search.subsample import Subsample
 from cloudtune.search.tried_assignments import TriedAssignments
 from cloudtune.study.search_space import Space, Value, is_active
@@ -68,15 +69,14 @@ _LEADERS, _NEIGHBORS, _NEIGHBOR_SCALES = 5, 25, (0.2, 0.05)
 _REFINEMENTS, _REFINED, _REFINED_NEIGHBORS = 4, 8, 16
 _REFINEMENT_SCALE, _REFINEMENT_SHRINKAGE = 0.1, 0.4
 _MAX_TRIES = 50
+_SHORTER = 3
+"""The number of samples among which a search that counts time looks for a shorter one."""
 _PART_SIZE = 50
 """The number of the best trials, of the latest and of a sample to which the process is fitted."""
 _MAX_FAILURES = 50
 """The number of the latest failed trials to which the process is fitted."""
 _NOISE, _LARGE_NOISE = 3e-4, 3e-3
 """The prior medians of the noise variance, where 1 is the variance of the values."""
-_TIE = 1e-9
-"""The difference up to which standardized values are equal."""
-_NORMAL = NormalDist()
 _SAMPLED = "it is a sample of the space, as too little was known for a model"
 _NONE_LEFT = "it is a random one, as no candidate was left that was not tried"
 _KEEPS = (
@@ -98,6 +98,7 @@ class GPSearch(Strategy):
         prior: Sequence[PriorTrial] = (),
         *,
         explores: bool = True,
+        counts_time: bool = False,
     ) -> None:
         """Set what the process sees.
 
@@ -110,6 +111,7 @@ class GPSearch(Strategy):
                 once, an improvement has to exceed half a step, little noise is expected, the
                 predictions follow the errors nearby, and each fit also starts from the prior
                 median. Not for trials that count as failed, or have estimates, as in hyperband.
+            counts_time: Whether the search prefers trials that run for a short time.
         """
         self._axes = axes
         self._explores = explores
@@ -118,6 +120,7 @@ class GPSearch(Strategy):
         self._encoding = Encoding(axes)
         self._categories = [column.categories for column in self._encoding.columns]
         self._fitter = KernelFitter(self._categories, _NOISE if explores else _LARGE_NOISE)
+        self._costs = CostModel(self._categories) if counts_time else None
         self._history = History(study)
         self._scores: dict[int, list[float]] = {}
         self._distinct_scores: set[tuple[float, ...]] = set()
@@ -143,6 +146,8 @@ class GPSearch(Strategy):
         values = self._history.final_objective(trial)
         if (margins := self._history.margins(trial)) is not None:
             self._margins[trial.index] = margins
+        if self._costs and trial.seconds is not None:
+            self._costs.add(self.tried.rows[trial.index], trial.seconds)
         if values is not None:
             self._add_measured(trial.index, values, self._history.rank(trial, values))
         elif trial.state in {"running", "pending"}:
@@ -155,9 +160,20 @@ class GPSearch(Strategy):
         known = self.measured_count + len(self._failed) + len(self._running)
         is_early = self.measured_count < _MIN_MEASURED or known < _INITIAL
         if is_early or self.is_uninformed or not self._encoding.columns:
-            return Suggestion(self.sample_untried(index), origin=_SAMPLED)
+            return Suggestion(self._sample(index), origin=_SAMPLED)
         with self._threads.limit(limits=1, user_api="blas"):
             return self._suggest(index)
+
+    def _sample(self, index: int) -> dict[str, Value]:
+        """Return a random assignment; the shortest of a few as soon as durations count."""
+        sample, rng = self.sample_untried(index), trial_rng(self._seed, index)
+        if self._costs is None or not self._costs.counts:
+            return sample
+        others = (complete_assignment(self._axes, self._space, {}, rng) for _ in range(_SHORTER))
+        samples = [sample, *(each for each in others if not self.tried.is_repeat(each))]
+        with self._threads.limit(limits=1, user_api="blas"):
+            seconds = self._costs.predict(np.array([self._encoding.encode(s) for s in samples]))
+        return samples[int(np.argmin(seconds))]
 
     def sample_untried(self, index: int) -> dict[str, Value]:
         """Return a random assignment that was not tried, if a few attempts find one."""
@@ -233,19 +249,31 @@ class GPSearch(Strategy):
         means = posterior.mean_at_rows
         target = float(np.min(means[~is_broken], initial=math.inf)) - step / 2
         leaders = rows[np.lexsort((means, is_broken))[:_LEADERS]]
-        outcomes = self._outcome_models()
         if self._running:
             running = np.array([self.tried.rows[i] for i in sorted(self._running)])
             posterior.condition_on_mean(running)
-
-        def acquisition(rows: Rows) -> FloatArray:
-            probability = outcomes.log_probability(rows)
-            if math.isinf(target):  # no trial keeps the constraints
-                return probability
-            return probability + log_expected_improvement(target, *posterior.predict(rows))
-
-        row = self._maximize(acquisition, leaders, rng)
+        row = self._maximize(self.acquisition(target, posterior.predict), leaders, rng)
         return self.suggest_row(index, row, memory, any_keeps=math.isfinite(target))
+
+    def acquisition(
+        self, target: float, predict: Callable[[Rows], tuple[FloatArray, FloatArray]]
+    ) -> Callable[[Rows], FloatArray]:
+        """Return the function that the next trial maximizes.
+
+        Args:
+            target: What a trial has to improve on; infinite if no trial keeps the constraints.
+            predict: Returns the mean and the standard deviation at some rows.
+        """
+        outcomes, costs = self._outcome_models(), self._costs
+        share = costs.share(len(self._history.trials)) if costs and costs.counts else 0.0
+
+        def value(rows: Rows) -> FloatArray:
+            value = outcomes.log_probability(rows)
+            if math.isfinite(target):
+                value = value + log_expected_improvement(target, *predict(rows))
+            return value - share * costs.predict(rows) if costs and share else value
+
+        return value
 
     def _broken_flags(self, count: int) -> Flags:
         """Return which rows of the training data are not of measured trials that keep constraints.
@@ -273,7 +301,7 @@ class GPSearch(Strategy):
         worst = np.full(len(failed), np.max(values))
         estimated, estimates = self.estimate(measured, values)
         rows = np.array([self.tried.rows[i] for i in (*measured, *estimated, *failed)])
-        step = _least_step(values) if self._explores else 0.0
+        step = least_step(values) if self._explores else 0.0
         return rows, np.concatenate([values, estimates, worst]), step
 
     @property
@@ -354,38 +382,3 @@ class GPSearch(Strategy):
         self._scores[index] = scores
         self._distinct_scores.add(tuple(scores))
         self._subsample.add(index, ranked)
-
-
-def standardize(values: FloatArray, *, counts_ties_once: bool = False) -> FloatArray:
-    """Standardize values, keeping only the order of the worse half.
-
-    The worse half is spread like the upper half of a normal distribution, so that outliers do not
-    make all other values look alike (Vizier's output warping: Song and others, 2024,
-    <https://arxiv.org/abs/2408.11527>). If equal values do not count once, a plateau at the top can
-    become the whole better half, with a cliff to all others.
-    """
-    values = values / (float(np.max(np.abs(values))) or 1.0)
-    distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    if len(distinct) == 1:
-        return np.zeros(len(values))
-    if counts_ties_once:
-        counts = np.ones_like(counts)
-    middle = float(np.quantile(np.repeat(distinct, counts), 0.5))
-    middle = max(middle, float(distinct[1]))
-    better = (np.minimum(values, middle) - middle) / (middle - float(distinct[0]))
-    scale = math.sqrt(float(np.mean(better[values <= middle] ** 2)))
-    ranks = (np.cumsum(counts) - counts / 2) / counts.sum()
-    worse = np.array([max(0.0, _NORMAL.inv_cdf(rank)) for rank in ranks])[inverse]
-    warped = np.where(values > middle, scale * worse, better)
-    return np.asarray((warped - warped.mean()) / warped.std(), np.float64)
-
-
-def _least_step(values: FloatArray) -> float:
-    """Return the smallest difference of the better values, or 0 if no two of them are equal."""
-    ordered = np.sort(values)
-    differences = np.diff(ordered)
-    is_tied = (differences[: (len(values) - 1) // 2] <= _TIE).any()
-    steps = differences[differences > _TIE]
-    if not is_tied or not len(steps):
-        return 0.0
-    return float(steps[: (len(steps) + 1) // 2].min())

@@ -36,6 +36,9 @@ class TrialRecord:
     seed: int | None = None
     measurements: list[Mapping[str, float]] = field(default_factory=list[Mapping[str, float]])
     out_of_memory: bool = False
+    starts: int = 0
+    seconds: float | None = None
+    """The duration, if the trial has completed in its only start and it is known."""
     measured_before_start: int = 0
     """How many measurements precede the latest start. An interruption discards the later ones."""
 
@@ -61,6 +64,8 @@ class History:
             trial.measurements.append(event.metrics)
         else:
             trial.state = event.state
+            is_whole = event.state == "completed" and trial.starts == 1
+            trial.seconds = event.seconds if is_whole else None
             trial.out_of_memory = event.out_of_memory
         return trial
 
@@ -120,6 +125,7 @@ class History:
             self.trials.append(trial)
         trial.number = event.number
         trial.state = "running"
+        trial.starts += 1
         trial.resource = event.resource
         trial.seed = event.seed
         trial.measured_before_start = len(trial.measurements)

@@ -24,10 +24,11 @@ from typing_extensions import override
 
 from cloudtune.search.axes import Axis
 from cloudtune.search.encoding import Flags, Rows
-from cloudtune.search.gaussian_process import FloatArray, Posterior, log_expected_improvement
-from cloudtune.search.gp_search import GPSearch, standardize
+from cloudtune.search.gaussian_process import FloatArray, Posterior
+from cloudtune.search.gp_search import GPSearch
 from cloudtune.search.protocol import Suggestion
 from cloudtune.search.sampling import PriorTrial, filter_prior_trials
+from cloudtune.search.standardization import standardize
 from cloudtune.search.subsample import Subsample
 from cloudtune.study.study import Study
 
@@ -73,9 +74,15 @@ class WarmSearch(GPSearch):
     improves = "Gaussian processes of this and of earlier runs expected the largest improvement"
 
     def __init__(
-        self, study: Study, axes: Sequence[Axis], seed: int, prior: Sequence[PriorTrial]
+        self,
+        study: Study,
+        axes: Sequence[Axis],
+        seed: int,
+        prior: Sequence[PriorTrial],
+        *,
+        counts_time: bool = False,
     ) -> None:
-        super().__init__(study, axes, seed)
+        super().__init__(study, axes, seed, counts_time=counts_time)
         self._prior: dict[str, dict[int, float]] = {}
         """The scores of each earlier run, by the index of the trial."""
         by_source: dict[str, list[PriorTrial]] = {}
@@ -110,15 +117,7 @@ class WarmSearch(GPSearch):
         unseen = [] if is_learning else [*self._subsample.indices(), *self._latest_failed]
         if known := [*unseen, *sorted(self._running)]:
             model.condition_on_mean(self._rows(known))
-        outcomes = self._outcome_models()
-
-        def acquisition(rows: Rows) -> FloatArray:
-            probability = outcomes.log_probability(rows)
-            if math.isinf(model.target):  # no trial keeps the constraints
-                return probability
-            return probability + log_expected_improvement(model.target, *model.predict(rows))
-
-        row = self._maximize(acquisition, model.leaders, rng)
+        row = self._maximize(self.acquisition(model.target, model.predict), model.leaders, rng)
         return self.suggest_row(index, row, memory, any_keeps=math.isfinite(model.target))
 
     def _learned(self, index: int) -> tuple[_Model, dict[str, list[float]]]:

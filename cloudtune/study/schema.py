@@ -149,8 +149,8 @@ class Strategy(Model):
     )
     method: StrictStr | None = Field(
         default=None,
-        description="Algorithm. bayesian: tpe, gp or cmaes (default: gp and tpe in turn); "
-        "genetic: nsga2 or nsga3; random: uniform or sobol.",
+        description="Algorithm. bayesian: tpe, gp, cmaes or cost-aware (default: gp and tpe in "
+        "turn); genetic: nsga2 or nsga3; random: uniform or sobol.",
     )
     resource: StrictStr | None = Field(
         default=None,

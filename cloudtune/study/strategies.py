@@ -40,7 +40,7 @@ class StrategyTraits:
 STRATEGIES: Mapping[str, StrategyTraits] = {
     "random": StrategyTraits(methods=("uniform", "sobol"), is_sequence=True),
     "grid": StrategyTraits(has_fixed_order=True, suggests_initial_trials=True, is_sequence=True),
-    "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes"), learns=True),
+    "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes", "cost-aware"), learns=True),
     "hyperband": StrategyTraits(
         is_single_objective=True,
         suggests_initial_trials=True,
@@ -55,5 +55,5 @@ if TYPE_CHECKING:
 else:
     StrategyName = Literal[tuple(STRATEGIES)]
 
-SINGLE_OBJECTIVE: frozenset[str] = frozenset({"cmaes"})
+SINGLE_OBJECTIVE: frozenset[str] = frozenset({"cmaes", "cost-aware"})
 """The methods that support only one objective, as do hyperband and early stopping."""

@@ -182,6 +182,30 @@ def test_events_are_written_before_they_are_acted_on_and_shown() -> None:
     assert shown == written
 
 
+def test_a_strategy_learns_how_long_trials_ran_without_their_wait() -> None:
+    class Listening(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seconds: list[float | None] = []
+
+        def tell(self, event: Event) -> None:
+            if isinstance(event, Ended):
+                self.seconds.append(event.seconds)
+
+    before: list[Event] = []
+    for number, seconds in ((1, None), (2, 7.5)):
+        before += [
+            Started(number, 10.0, {"x": number}),
+            Waiting(number, 10.0, "a machine"),
+            Running(number, 100.0),
+            Measured(number, 120.0, 1, {"score": 1.0}),
+            Ended(number, 130.0, "completed", seconds=seconds),
+        ]
+    strategy = Listening()
+    drive(study(limits={"max_trials": 2}), scored(float), before=before, strategy=strategy)
+    assert strategy.seconds == [30.0, 7.5]
+
+
 def test_max_trials_counts_every_trial_started() -> None:
     of = study(limits={"max_trials": 5})
     outcome, events, _ = drive(of, lambda s: (crashing if s.number > 1 else scored(float))(s))

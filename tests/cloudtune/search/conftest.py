@@ -46,6 +46,8 @@ class Job:
     """The duration of a trial by its number, if several run at a time."""
     out_of_memory: bool = False
     """Whether trials that fail have run out of memory."""
+    seconds: Callable[[Mapping[str, Any]], float | None] = lambda params: None
+    """The measured duration of a trial by its parameters."""
 
     def __post_init__(self) -> None:
         self.strategy = self._new()
@@ -88,7 +90,8 @@ class Job:
         if state == "completed" and maximum and (started.resource or maximum) < maximum:
             state = "pending"
         memory = state == "failed" and self.out_of_memory
-        self.tell(Ended(started.number, 0.0, state, out_of_memory=memory))
+        seconds = self.seconds(started.parameters)
+        self.tell(Ended(started.number, 0.0, state, seconds=seconds, out_of_memory=memory))
 
     def ask(self) -> Suggestion | str:
         suggestion = self.strategy.ask(self.index)
@@ -129,6 +132,7 @@ class Job:
             self.max_trials,
             self.prior,
             duration=self.duration,
+            seconds=self.seconds,
         )
         open_trials: dict[int, Started] = {}
         for event in json_round_trip(self.events[:count]):
