@@ -20,6 +20,7 @@ import pytest
 from cloudtune.emulation import process
 from cloudtune.emulation.environment import folder_variable
 from cloudtune.provider import registry
+from tests.read_here import read_here
 from tests.waiting import wait_until
 
 SENT = """\
@@ -97,12 +98,12 @@ class Command:
 
     def trials(self) -> list[dict[str, Any]]:
         """Return the trials of the latest run; none if there is no run yet."""
-        started = self.start("results", "--format", "jsonl")
-        output, _ = started.communicate(timeout=240)
-        return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        _, output = read_here(self.folder, self.folder / "state", "results", "--format", "jsonl")
+        return [json.loads(line) for line in output.splitlines()]
 
     def job(self) -> dict[str, Any]:
-        found: Any = json.loads(self("results", "--format", "json"))
+        _, output = read_here(self.folder, self.folder / "state", "results", "--format", "json")
+        found: Any = json.loads(output)
         return cast("dict[str, Any]", found[0] if isinstance(found, list) else found)
 
 

@@ -19,6 +19,7 @@ import pytest
 from cloudtune.execution import reaper
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
+from tests.read_here import read_here
 
 SCRIPT = """\
 import time
@@ -79,8 +80,9 @@ class Home:
 
     def results(self) -> list[dict[str, Any]]:
         """Return the trials of the latest run."""
-        lines = self.call("results", "--format", "jsonl").stdout.splitlines()
-        return [json.loads(line) for line in lines]
+        code, output = read_here(self.path, self.state, "results", "--format", "jsonl")
+        assert code == 0, output
+        return [json.loads(line) for line in output.splitlines()]
 
     @property
     def run(self) -> str:

@@ -17,6 +17,7 @@ from cloudtune.planning import planner
 from cloudtune.runs import lifecycle
 from cloudtune.study.loader import load
 from cloudtune.testing import kill_at_call
+from tests.read_here import read_here
 
 from .conftest import LONGEST
 
@@ -69,7 +70,9 @@ def kill_at(home: Home, run: str, call: str, when: str) -> None:
 
 
 def job_status(home: Home) -> dict[str, Any]:
-    ((job,),) = [run["jobs"] for run in json.loads(home.call("status", "--json").stdout)]
+    code, output = read_here(home.path, home.state, "status", "--json")
+    assert code == 0, output
+    ((job,),) = [run["jobs"] for run in json.loads(output)]
     status: dict[str, Any] = job
     return status
 
