@@ -12,7 +12,7 @@ from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.formats import mlflow as to_mlflow
-from cloudtune.results.model import StudyResult
+from cloudtune.results.model import Decision, StudyResult
 
 
 def main(file: str, to: str) -> None:
@@ -27,6 +27,9 @@ def main(file: str, to: str) -> None:
     for trials in (1, 2, 2):  # while it goes on
         running = replace(result, state="running", ended=None)
         to_mlflow.export(running, result.trials[:trials], to)
+    to_mlflow.export(result, result.trials, to)
+    decision = Decision(3, elsewhere=False, reason="a confirmation decides")
+    result = replace(result, decision=decision)
     parent = to_mlflow.export(result, result.trials, to)
     again = ""
     try:

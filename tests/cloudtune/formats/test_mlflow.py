@@ -67,8 +67,10 @@ def test_each_trial_is_a_run_below_the_jobs(held: dict[str, Any]) -> None:
     assert parent["tags"]["mlflow.note.content"] == "Which is best?"
     assert parent["params"]["goal.score"] == "maximize"
     assert parent["params"]["limits.max_trials"] == "9"
-    assert parent["metrics"] == {"best.score": 0.75}
-    assert parent["tags"]["cloudtune.best_trial"] == "1"
+    # the export before the confirmation, with trial 1 as the best, was replaced
+    assert parent["metrics"] == {"best.score": 0.25}
+    assert parent["tags"]["cloudtune.best_trial"] == "3"
+    assert parent["tags"]["cloudtune.decision"] == "a confirmation decides"
     for name, run in runs.items():
         if run is not parent:
             assert run["tags"]["mlflow.parentRunId"] == held["parent"], name
