@@ -14,7 +14,8 @@ SCRIPT: Mapping[str, Advice] = {
     "script-not-started": ("the program cannot be started", "correct `trial.script` or `command`"),
     "script-not-run": (
         "how a service runs the script cannot be checked here",
-        "run it in its image: `providers.NAME.rehearse.images: true`",
+        "on SageMaker and Vertex AI, run it in its image: `providers.NAME.rehearse.images: true`; "
+        "elsewhere, name a Python as in the image: `rehearse.python`",
     ),
     "emulator-missing": (
         "the provider has no emulator, or it is not installed",

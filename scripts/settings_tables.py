@@ -19,6 +19,15 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
     "vertex": {"you": "CALLER"},
 }
 """The tables in each provider's ``rights.py``, by who needs the rights."""
+_ON: Mapping[str, str] = {
+    "any": "every resource (`*`)",
+    "own objects": "objects of runs in the bucket",
+    "read buckets": "the bucket and those of inputs",
+    "read objects": "objects of runs, and inputs",
+    "service account": "`service_account`, if it is set",
+    "impersonated account": "the account of `impersonate`, if it is set",
+}
+"""What a right is about, where its name in the code is too short for a page."""
 
 
 def settings_table(provider: str) -> str:
@@ -70,7 +79,7 @@ def rights_table(provider: str) -> str:
             mode = each.modes[0] if len(each.modes) == 1 else ""
             rows.setdefault((who, each.on, mode, each.without), []).append(f"`{each.action}`")
     lines = [
-        f"| {who} | {', '.join(actions)} | {on} | {mode} | {without or 'the run fails'} |"
+        f"| {who} | {', '.join(actions)} | {_ON.get(on, on)} | {mode} | {without or 'the run fails'} |"
         for (who, on, mode, without), actions in rows.items()
     ]
     head = ["| who | rights | on | only in mode | without them |", "|---" * 5 + "|"]

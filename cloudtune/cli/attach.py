@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @examples(
     "cloudtune attach sagemaker:my-tuning-job --set providers.sagemaker.region=eu-west-1",
     "cloudtune attach vertex:projects/p/locations/us-central1/hyperparameterTuningJobs/123",
+    "cloudtune attach azure:my-sweep     # in the workspace of AZURE_WORKSPACE",
     "cloudtune attach watson:admin-hpo-330 --study study.yaml",
     "cloudtune attach trials.db --name my-study      # an Optuna study",
     "cloudtune attach optuna:mysql://host/trials",
