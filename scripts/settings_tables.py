@@ -77,9 +77,10 @@ def rights_table(provider: str) -> str:
         table: Sequence[Right[str]] = getattr(rights, name)
         for each in table:
             mode = each.modes[0] if len(each.modes) == 1 else ""
-            rows.setdefault((who, each.on, mode, each.without), []).append(f"`{each.action}`")
+            on = _ON.get(each.on, each.on)
+            rows.setdefault((who, on, mode, each.without), []).append(f"`{each.action}`")
     lines = [
-        f"| {who} | {', '.join(actions)} | {_ON.get(on, on)} | {mode} | {without or 'the run fails'} |"
+        f"| {who} | {', '.join(actions)} | {on} | {mode} | {without or 'the run fails'} |"
         for (who, on, mode, without), actions in rows.items()
     ]
     head = ["| who | rights | on | only in mode | without them |", "|---" * 5 + "|"]

@@ -48,8 +48,9 @@ class RaySettings(CloudSettings):
         default={}, description="Custom resources of one trial, such as {TPU: 1}."
     )
     label_selector: dict[Text, StrictStr] = Field(
-        default={}, description="Labels of the nodes for trials, such as {ray.io/accelerator-type: A100}, with "
-        "Ray 2.54 or later."
+        default={},
+        description="Labels of the nodes for trials, such as {ray.io/accelerator-type: A100}; Ray "
+        "2.54 or later.",
     )
     grace: Seconds = Field(
         default=30.0, description="Time between asking a script to exit and killing it."
